@@ -1,0 +1,72 @@
+# Two commands matter to a newcomer: `make demo` and `make test`. `make help` lists the rest.
+# The installer's CPU-only choice passes through: `make demo TORCH_BACKEND=cpu`.
+
+PYTHON ?= $(firstword $(foreach v,python3.12 python3.11 python3,$(shell command -v $(v) 2>/dev/null)))
+VENV ?= .venv
+TORCH_BACKEND ?=
+UV := $(VENV)/bin/uv
+RUN := $(VENV)/bin/python
+LOCK := requirements/all.lock
+KAFKA_LIBS := .cache/kafka/libs
+
+# The default torch brings its GPU libraries (about 5.5 GB installed); another backend is taken from the installer's own choice.
+define INSTALL_WITH_BACKEND
+awk '/^[a-z]/ {skip = /^(torch|triton|nvidia-|cuda-)/} !skip' $(LOCK) > $(VENV)/base.lock && \
+$(UV) pip install --python $(RUN) --require-hashes --requirement $(VENV)/base.lock && \
+$(UV) pip install --python $(RUN) --torch-backend=$(TORCH_BACKEND) "$$(grep -o '^torch==[0-9.]*' $(LOCK))"
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: docs help install demo test components lint format typecheck lock clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+install: $(VENV)/.installed  ## Create the virtual environment from the lock file
+
+$(VENV)/.installed: $(LOCK) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python found; mend: install Python 3.11 or 3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
+	  { echo "error: $(PYTHON) is not Python 3.11 or 3.12; mend: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/installer.lock
+	$(if $(TORCH_BACKEND),$(INSTALL_WITH_BACKEND),$(UV) pip install --python $(RUN) --require-hashes --requirement $(LOCK))
+	$(UV) pip install --python $(RUN) --no-deps --editable .
+	@touch $@
+
+demo: install  ## Run the whole loop on real logged data and a simulated homefeed (no Java, no Docker, no root)
+	$(RUN) -m trimtab demo
+
+test: install components lint typecheck  ## Install what the tests need and run all of them
+	$(RUN) -m pytest
+
+components: $(KAFKA_LIBS)/.complete  ## Fetch the Kafka broker that the end-to-end tests start (needs Java 17+ and Maven)
+
+$(KAFKA_LIBS)/.complete: deploy/kafka/pom.xml
+	@tests/components/install.sh
+	mvn --quiet --batch-mode --file deploy/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(KAFKA_LIBS)
+	@touch $@
+
+lint: install  ## Ruff and the import rules
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-cache
+
+typecheck: install  ## mypy, strict, no exempted modules
+	$(VENV)/bin/mypy
+
+docs: install  ## Rewrite docs/reference/ from the code
+	$(RUN) docs/generate_reference.py
+
+format: install  ## Format and fix what ruff can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+lock: install  ## Rebuild the lock files from pyproject.toml
+	$(UV) pip compile pyproject.toml --extra all --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --output-file $(LOCK)
+	echo uv | $(UV) pip compile - --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --output-file requirements/installer.lock
+
+clean:  ## Remove what demo and tests left (not the virtual environment)
+	rm -rf var .cache/pytest .mypy_cache .ruff_cache .pytest_cache

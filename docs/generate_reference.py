@@ -1,0 +1,178 @@
+"""Writes `docs/reference/`: experiment file, settings, records and topics, metrics and commands, from the code itself.
+
+Run as `make docs`; a test fails when a page is stale.
+"""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import click
+import typer
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from event_schemas.duration import format_duration
+from event_schemas.experiment import Experiment
+from event_schemas.experiment_sections import milliseconds
+from event_schemas.registry import Registry
+from event_schemas.topics import DEFAULT_PREFIX, TOPICS, topic_name
+from monitoring import metrics
+from trimtab.cli import build_app
+from trimtab.settings import Settings
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTICE = "<!-- Written by `make docs` from the code; edit the code instead. -->"
+
+
+def pages() -> dict[str, str]:
+    """Every generated page: file name → text."""
+    return {
+        "experiment.md": _page("The experiment file `trimtab.toml`", _experiment()),
+        "settings.md": _page("Settings", _settings()),
+        "records.md": _page("Topics and records", _records()),
+        "metrics.md": _page("Metrics", _metrics()),
+        "commands.md": _page("Commands", _commands()),
+    }
+
+
+def main() -> None:
+    """Write all pages."""
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text, encoding="utf-8")
+
+
+def _page(title: str, lines: Iterator[str]) -> str:
+    return "\n".join([f"# {title}", "", NOTICE, "", *lines]) + "\n"
+
+
+def _experiment() -> Iterator[str]:
+    yield "Durations are text such as `30m`, `14d` or `1h30m`. An unknown field is an error that names it."
+    for name, field in Experiment.model_fields.items():
+        model, many = _section_model(field)
+        yield f"\n## `{'[[' if many else '['}{name}{']]' if many else ']'}`\n\n{field.description}\n"
+        yield from _field_table(model, name)
+
+
+def _section_model(field: FieldInfo) -> tuple[type[BaseModel], bool]:
+    kinds = [field.annotation, *get_args(field.annotation)]
+    model = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return model, get_origin(field.annotation) is tuple
+
+
+def _field_table(model: type[BaseModel], path: str) -> Iterator[str]:
+    yield "| field | default | meaning |\n|---|---|---|"
+    nested: list[tuple[str, type[BaseModel]]] = []
+    for name, field in model.model_fields.items():
+        choices = [
+            f'`"{choice}"`'
+            for kind in (field.annotation,)
+            if get_origin(kind) is typing.Literal
+            for choice in get_args(kind)
+        ]
+        allowed = f" One of {', '.join(choices)}." if choices else ""
+        yield _row(f"`{name}`", "required" if field.is_required() else _default(field), f"{field.description}{allowed}")
+        nested += [
+            (name, kind)
+            for kind in get_args(field.annotation)
+            if isinstance(kind, type) and issubclass(kind, BaseModel)
+        ]
+    for name, kind in nested:
+        yield f"\n### `[[{path}.{name}]]`\n"
+        yield from _field_table(kind, f"{path}.{name}")
+
+
+def _default(field: FieldInfo) -> str:
+    """The default as one would write it in the file."""
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "unset"
+    if any(getattr(rule, "func", None) is milliseconds for rule in field.metadata):
+        value = format_duration(value)
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def _row(*cells: str) -> str:
+    """A table row; a `|` inside a cell would end it."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _settings() -> Iterator[str]:
+    yield "Every process reads these environment variables; nothing else in Trimtab reads the environment.\n"
+    yield "| variable | default | meaning |\n|---|---|---|"
+    for name, field in Settings.model_fields.items():
+        default = "unset" if field.default is None or field.default == "" else f"`{field.default}`"
+        yield _row(f"`TRIMTAB_{name.upper()}`", default, str(field.description))
+
+
+def _records() -> Iterator[str]:
+    yield "| topic | key | records | written by | read by |\n|---|---|---|---|---|"
+    for topic in TOPICS:
+        cells = (
+            topic_name(DEFAULT_PREFIX, topic),
+            topic.key,
+            *(", ".join(x) for x in (topic.records, topic.writers, topic.readers)),
+        )
+        yield _row(*cells)
+    yield "\nValues are framed as `0x00`, big-endian int32 schema id, Avro datum."
+    for entry in Registry.bundled().entries():
+        yield f"\n## {entry.name} (id {entry.schema_id}, version {entry.version})\n\n{entry.schema['doc']}\n"
+        yield "| field | type | meaning |\n|---|---|---|"
+        for field in entry.schema["fields"]:
+            yield _row(f"`{field['name']}`", _type_name(field["type"]), field["doc"])
+
+
+def _type_name(schema: Any) -> str:
+    if isinstance(schema, list):
+        return " or ".join(_type_name(part) for part in schema)
+    if not isinstance(schema, dict):
+        return str(schema)
+    if schema["type"] == "array":
+        return f"array of {_type_name(schema['items'])}"
+    if schema["type"] == "record":
+        return f"{schema['name']} {{{', '.join(f['name'] + ' ' + _type_name(f['type']) for f in schema['fields'])}}}"
+    if schema["type"] == "enum":
+        return "enum " + "/".join(schema["symbols"])
+    return str(schema.get("logicalType", schema["type"]))
+
+
+def _metrics() -> Iterator[str]:
+    groups = [
+        value for value in vars(metrics).values() if isinstance(value, type) and value.__name__.endswith("Metrics")
+    ]
+    for group in groups:
+        yield f"\n## {group.__doc__}\n\n| metric | type | labels | meaning |\n|---|---|---|---|"
+        for metric in vars(group(CollectorRegistry())).values():
+            suffix = "_total" if metric._type == "counter" else ""
+            labels = ", ".join(metric._labelnames)
+            yield _row(f"`{metric._name}{suffix}`", metric._type, labels, metric._documentation)
+
+
+def _commands() -> Iterator[str]:
+    root = typing.cast(click.Group, typer.main.get_command(build_app()))
+    for path, command in _leaves(root, "trimtab"):
+        yield f"\n## `{path}`\n\n{(command.help or '').strip()}\n"
+        options = [p for p in command.params if p.name != "help"]
+        if options:
+            yield "| option | meaning |\n|---|---|"
+        for parameter in options:
+            spelled = "/".join(parameter.opts) if isinstance(parameter, click.Option) else str(parameter.name).upper()
+            yield _row(f"`{spelled}`", getattr(parameter, "help", "") or "")
+
+
+def _leaves(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    for name, child in command.commands.items():
+        yield from _leaves(child, f"{path} {name}")
+
+
+if __name__ == "__main__":
+    main()

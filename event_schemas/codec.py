@@ -1,0 +1,111 @@
+"""Records to bytes and back: Avro datums in the Confluent wire format (0x00, big-endian int32 schema id, datum)."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastavro import schemaless_reader, schemaless_writer
+
+from event_schemas.errors import MalformedRecord
+from event_schemas.records import Record
+from event_schemas.registry import Registry
+
+MAGIC = 0
+HEADER = struct.Struct(">bI")
+ADDRESS = re.compile(r" from <[^>]* object at 0x[0-9a-f]+>")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A decoded datum: its record name, the writer's schema id and version, and the record in the newest shape."""
+
+    name: str
+    schema_id: int
+    version: int
+    record: Record
+
+
+def frame(schema_id: int, datum: bytes) -> bytes:
+    """The datum behind its 5-byte Confluent header."""
+    return HEADER.pack(MAGIC, schema_id) + datum
+
+
+def unframe(framed: bytes | None) -> tuple[int, bytes]:
+    """Schema id and datum of a framed value; raises MalformedRecord."""
+    if framed is None or len(framed) < HEADER.size:
+        size = "null" if framed is None else f"{len(framed)} bytes"
+        raise MalformedRecord(
+            f"value is {size}; a framed datum has at least {HEADER.size}", mend="write Confluent framing"
+        )
+    magic, schema_id = HEADER.unpack_from(framed)
+    if magic != MAGIC:
+        raise MalformedRecord(f"first byte is {magic}, not 0", mend="write Confluent framing: 0x00, schema id, datum")
+    return schema_id, framed[HEADER.size :]
+
+
+class Codec:
+    """Encodes with the newest schema of a record, decodes any registered version into the newest shape."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    def schema_id(self, name: str) -> int:
+        """Id of the newest version of record `name`; raises UnknownSchema."""
+        return self.registry.schema_id(name)
+
+    def encode(self, name: str, record: Mapping[str, Any]) -> bytes:
+        """Framed bytes of `record`; raises MalformedRecord naming the record and the fault."""
+        return frame(self.schema_id(name), self.encode_datum(name, record))
+
+    def encode_datum(self, name: str, record: Mapping[str, Any]) -> bytes:
+        """Bare Avro bytes of `record` under the newest schema; raises MalformedRecord."""
+        sink = io.BytesIO()
+        try:
+            schemaless_writer(sink, self.registry.newest(name).physical, dict(record))
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError, struct.error) as fault:
+            raise MalformedRecord(
+                f"{name} cannot be encoded: {fault}",
+                mend=f"fill every field of event_schemas/avsc/{name} with its type",
+            ) from fault
+        return sink.getvalue()
+
+    def decode(self, framed: bytes | None) -> Decoded:
+        """The record in a framed value; raises UnknownSchema or MalformedRecord."""
+        schema_id, datum = unframe(framed)
+        entry = self.registry.entry(schema_id)
+        return Decoded(entry.name, schema_id, entry.version, self.decode_datum(schema_id, datum))
+
+    def decode_datum(self, schema_id: int, datum: bytes) -> Record:
+        """The record in a bare datum, resolved to the newest version; raises UnknownSchema or MalformedRecord.
+
+        Bytes left over after the datum make it malformed: they mean that writer and schema disagree.
+        """
+        entry = self.registry.entry(schema_id)
+        newest = self.registry.newest(entry.name)
+        reader = None if newest is entry else newest.physical
+        source = io.BytesIO(datum)
+        try:
+            record = schemaless_reader(source, entry.physical, reader)
+        except Exception as fault:  # fastavro raises many types on bad bytes; all of them mean the same here
+            raise MalformedRecord(
+                f"{entry.name} v{entry.version} cannot be decoded: {type(fault).__name__}: {_reason(fault)}",
+                mend="write the datum with the schema its id names",
+            ) from fault
+        if source.tell() != len(datum):
+            raise MalformedRecord(
+                f"{entry.name} v{entry.version} leaves {len(datum) - source.tell()} of {len(datum)} bytes unread",
+                mend="write the datum with the schema its id names",
+            )
+        if not isinstance(record, dict):
+            raise MalformedRecord(f"{entry.name} v{entry.version} is not a record", mend="write a record")
+        return record
+
+
+def _reason(fault: Exception) -> str:
+    """fastavro's words without the memory address in them: the same bytes are to give the same message."""
+    return ADDRESS.sub("", str(fault))

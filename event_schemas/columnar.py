@@ -1,0 +1,142 @@
+"""Many datums at once: framed records decoded into columns by polars' native Avro reader.
+
+A run of datums with one schema, put behind an Avro container header, is one Avro block. Nesting leaves no trace in
+Avro's bytes, so an Example is read through its flattened twin: every part's fields side by side, prefixed with the
+part's name. A block does not check where a datum ends: `read_datums` puts a marker behind each one, and callers compare
+each row's request_id with its record key as well.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from fastavro import schemaless_writer
+
+from event_schemas.errors import SchemaError
+from event_schemas.records import EXAMPLE
+from event_schemas.registry import SchemaEntry, without_logical_types
+
+SYNC = b"trimtab-columnar"
+HEADER_SCHEMA = {"type": "map", "values": "bytes"}
+MARKER = "trimtab_marker"
+NARROW: Mapping[str, Any] = {"int": pl.Int32, "array<int>": pl.List(pl.Int32)}
+
+
+class ColumnarFailure(SchemaError):
+    """The block cannot be decoded as a whole; decode its datums one by one to find the bad ones."""
+
+
+def read_datums(entry: SchemaEntry, datums: Sequence[bytes]) -> pl.DataFrame:
+    """One row per datum, in order; columns as the schema's fields (an Example's are flattened).
+
+    Times are integers (ms). Raises ColumnarFailure when any datum does not fit: it leaves bytes over or borrows some
+    from its neighbour (the marker behind it is then not where it should be), or an int has more than 32 bits, which
+    polars would cut off without a word. Two spellings that no writer uses pass: a union index beyond its branches reads
+    as the value, a boolean byte other than 0 and 1 as false.
+    """
+    if not datums:
+        return pl.DataFrame()
+    schema = columnar_schema(entry)
+    fields = [*_widened(schema["fields"]), {"name": MARKER, "type": "double"}]
+    markers = np.arange(len(datums), dtype="<f8") + (zlib.crc32(b"".join(datums)) + 0.25)
+    raw = markers.tobytes()
+    block = b"".join(part for i, datum in enumerate(datums) for part in (datum, raw[8 * i : 8 * i + 8]))
+    frame = BlockReader(entry.name, {**schema, "fields": fields}).read(block, len(datums))
+    if not np.array_equal(frame[MARKER].to_numpy(), markers):
+        raise ColumnarFailure(
+            f"{len(datums)} {entry.name} datums do not end where they should", mend="decode one by one"
+        )
+    return _narrowed(entry.name, frame.drop(MARKER), schema)
+
+
+class BlockReader:
+    """Reads Avro blocks of one schema into columns; `name` is what its errors speak of."""
+
+    def __init__(self, name: str, schema: Mapping[str, Any]) -> None:
+        self._name = name
+        self._header = _header(schema)
+
+    def read(self, block: bytes, rows: int) -> pl.DataFrame:
+        """`rows` datums written one after the other, one row each; raises ColumnarFailure."""
+        container = b"".join((self._header, _long(rows), _long(len(block)), block, SYNC))
+        try:
+            frame = pl.read_avro(io.BytesIO(container))
+        except BaseException as fault:  # on some bytes polars panics, and its PanicException is a BaseException
+            if isinstance(fault, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+                raise
+            raise ColumnarFailure(
+                f"{rows} {self._name} datums do not decode: {fault}", mend="decode one by one"
+            ) from None
+        if frame.height != rows:
+            raise ColumnarFailure(f"{rows} {self._name} datums gave {frame.height} rows", mend="decode one by one")
+        return frame
+
+
+def columnar_schema(entry: SchemaEntry) -> dict[str, Any]:
+    """The schema polars reads the entry's datums with: physical, and flattened for an Example."""
+    schema = _without_defaults(without_logical_types(entry.schema))
+    return flatten(schema) if entry.name == EXAMPLE else dict(schema)
+
+
+def _without_defaults(schema: Any) -> Any:
+    """A schema without any field's default: a block holds every field, and polars refuses some defaults."""
+    if isinstance(schema, Mapping):
+        return {key: _without_defaults(value) for key, value in schema.items() if key != "default"}
+    if isinstance(schema, list):
+        return [_without_defaults(part) for part in schema]
+    return schema
+
+
+def flatten(example: Mapping[str, Any]) -> dict[str, Any]:
+    """The flattened twin of a record of records: same bytes, fields named `part_field`; nullable parts stay nested."""
+    fields: list[dict[str, Any]] = []
+    for part in example["fields"]:
+        if isinstance(part["type"], Mapping) and part["type"].get("type") == "record":
+            fields += [{**field, "name": f"{part['name']}_{field['name']}"} for field in part["type"]["fields"]]
+        else:
+            fields.append(dict(part))
+    return {"type": "record", "name": f"Flat{example['name']}", "fields": fields}
+
+
+def _widened(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The fields with every top-level int read as a long: the same bytes, and nothing wraps."""
+    return [{**field, "type": _wide(field["type"])} for field in fields]
+
+
+def _wide(kind: Any) -> Any:
+    if kind == "int":
+        return "long"
+    if isinstance(kind, list):
+        return [_wide(branch) for branch in kind]
+    if isinstance(kind, Mapping) and kind["type"] == "array":
+        return {**kind, "items": _wide(kind["items"])}
+    return kind
+
+
+def _narrowed(name: str, frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """The frame with its ints back at 32 bits; raises ColumnarFailure for one that does not fit."""
+    kinds = {field["name"]: field["type"] for field in schema["fields"] if _wide(field["type"]) != field["type"]}
+    types = {column: NARROW["array<int>" if isinstance(kind, Mapping) else "int"] for column, kind in kinds.items()}
+    try:
+        return frame.cast(types)
+    except pl.exceptions.InvalidOperationError as fault:
+        raise ColumnarFailure(f"{name} with an int beyond 32 bits: {fault}", mend="decode one by one") from None
+
+
+def _header(schema: Mapping[str, Any]) -> bytes:
+    sink = io.BytesIO()
+    metadata = {"avro.schema": json.dumps(schema).encode(), "avro.codec": b"null"}
+    schemaless_writer(sink, HEADER_SCHEMA, metadata)
+    return b"Obj\x01" + sink.getvalue() + SYNC
+
+
+def _long(value: int) -> bytes:
+    sink = io.BytesIO()
+    schemaless_writer(sink, "long", value)
+    return sink.getvalue()

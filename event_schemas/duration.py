@@ -1,0 +1,36 @@
+"""Durations as people write them (`30m`, `14d`) and as the system counts them (milliseconds)."""
+
+from __future__ import annotations
+
+import re
+
+UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+LONGEST_MS = 36_525 * UNITS_MS["d"]
+PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+
+
+def parse_duration(text: str) -> int:
+    """Milliseconds in a duration such as `"30m"`, `"1h30m"`, `"250ms"` or `"0s"`.
+
+    Raises ValueError when `text` is not a sequence of number-unit pairs with units ms, s, m, h, d, w, or is longer than
+    `LONGEST_MS`, a hundred years: beyond, times stop fitting into 64 bits.
+    """
+    compact = text.strip().replace(" ", "")
+    parts = list(PART.finditer(compact))
+    if not parts or "".join(part.group(0) for part in parts) != compact:
+        raise ValueError(f"{text!r} is not a duration; write a number and a unit of ms, s, m, h, d or w, such as '30m'")
+    total = sum(float(part.group(1)) * UNITS_MS[part.group(2)] for part in parts)
+    if total > LONGEST_MS:
+        raise ValueError(f"a duration of {compact[:20]} is longer than {format_duration(LONGEST_MS)}")
+    return round(total)
+
+
+def format_duration(milliseconds: int) -> str:
+    """The shortest text that `parse_duration` reads back as `milliseconds` (≥ 0)."""
+    if milliseconds < 0:
+        raise ValueError(f"a duration is at least 0 ms, not {milliseconds}")
+    rest, text = milliseconds, ""
+    for unit in ("w", "d", "h", "m", "s", "ms"):
+        count, rest = divmod(rest, UNITS_MS[unit])
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"

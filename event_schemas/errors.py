@@ -1,0 +1,53 @@
+"""The root of Trimtab's exceptions, and those that belong to no single stage.
+
+TrimtabError
+├── ExperimentError          a broken experiment file
+├── SettingError             a missing or unusable `TRIMTAB_*` setting
+├── ComponentUnreachable     a broker, Redis or registry that does not answer
+└── SchemaError
+    ├── UnknownSchema        a schema id, record name or subject nobody registered
+    └── MalformedRecord      bytes that are not the record they claim to be
+
+Every stage derives its own exceptions from `TrimtabError`; each says what is wrong and where, and how to mend it.
+"""
+
+from __future__ import annotations
+
+
+class TrimtabError(Exception):
+    """Something a person can mend.
+
+    `what` names the fault and where it is; `mend` names the next step. Both are one line each.
+    """
+
+    def __init__(self, what: str, *, mend: str) -> None:
+        super().__init__(what, mend)
+        self.what = what
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.what} | mend: {self.mend}"
+
+
+class ExperimentError(TrimtabError):
+    """The experiment file cannot be read or breaks a rule."""
+
+
+class SettingError(TrimtabError):
+    """A `TRIMTAB_*` setting is missing or unusable."""
+
+
+class ComponentUnreachable(TrimtabError):
+    """A broker, Redis or Schema Registry does not answer."""
+
+
+class SchemaError(TrimtabError):
+    """A schema or a record does not fit."""
+
+
+class UnknownSchema(SchemaError):
+    """A schema id, record name or subject is not in the registry."""
+
+
+class MalformedRecord(SchemaError):
+    """Bytes are not the framed datum they claim to be."""

@@ -1,0 +1,231 @@
+"""The sections of the experiment file, each a frozen model whose field descriptions are the reference documentation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from event_schemas.duration import LONGEST_MS, parse_duration
+
+NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):  # pydantic would read `exploration_rate = true` as 1: everything explores
+        raise ValueError("write a number, not true or false")
+    return value
+
+
+def milliseconds(value: Any) -> Any:
+    """A duration's text as milliseconds; anything else is left to the field's own checks."""
+    return parse_duration(value) if isinstance(value, str) else _number(value)
+
+
+Duration = Annotated[int, BeforeValidator(milliseconds), Field(ge=0, le=LONGEST_MS)]
+Name = Annotated[str, Field(pattern=NAME)]
+Finite = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Positive = Annotated[Finite, Field(gt=0)]
+Probability = Annotated[Finite, Field(ge=0, le=1)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+EngagementKind = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A section: unknown fields are errors, values are immutable, durations are milliseconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExperimentSpec(Section):
+    """`[experiment]`: what it is called and how traffic is split."""
+
+    name: Name = Field(description="Name; part of every Redis key.")
+    salt: str = Field(min_length=1, description="Salt of the coins; change it to draw anew.")
+    exploration_rate: Probability = Field(default=0.0125, description="Share of requests that explore.")
+    control_rate: Probability = Field(
+        default=0.0, description="Share of the rest that serves production and is logged."
+    )
+    log_rate: Probability = Field(default=0.01, description="Share of POLICY and FALLBACK requests that are logged.")
+    production_share: Annotated[Finite, Field(ge=0, lt=1)] | None = Field(
+        default=None, description="P(production arm | EXPLORE) of a grid; 0.125 unless given."
+    )
+
+
+class WeightSpec(Section):
+    """`[[weights]]`: one tuned weight."""
+
+    name: Name = Field(description="Head whose weight is tuned.")
+    production: Finite = Field(description="Weight in production today.")
+    low: Finite = Field(description="Lowest value of the grid.")
+    high: Finite = Field(description="Highest value of the grid.")
+    steps: int = Field(ge=2, le=1000, description="Number of linearly spaced values.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
+        return self
+
+
+class ArmSpec(Section):
+    """`[[catalogue.arms]]`: one arm."""
+
+    name: str = Field(min_length=1, description="Name of the arm.")
+    features: tuple[Finite, ...] = Field(description="Feature vector, one value per name in catalogue.features.")
+
+
+class CatalogueSpec(Section):
+    """`[catalogue]`: arms with feature vectors, instead of a weight grid; `arms_file` may name a CSV beside it."""
+
+    production: str = Field(description="Arm that CONTROL and FALLBACK serve.")
+    features: tuple[str, ...] = Field(description="Names of the features.")
+    arms: tuple[ArmSpec, ...] = Field(min_length=2, description="The arms, in index order.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [arm.name for arm in self.arms]
+        if len(names) != len(set(names)):
+            raise ValueError("arm names must be unique")
+        if len(self.features) != len(set(self.features)):
+            raise ValueError(f"feature names must be unique, not {list(self.features)}")
+        if self.production not in names:
+            raise ValueError(f"production {self.production!r} is not the name of an arm")
+        for arm in self.arms:
+            if len(arm.features) != len(self.features):
+                raise ValueError(f"arm {arm.name!r} has {len(arm.features)} features, not {len(self.features)}")
+        return self
+
+
+class ObjectiveSpec(Section):
+    """`[[objectives]]`: one reward."""
+
+    name: Name = Field(description="Name of the objective.")
+    kinds: tuple[EngagementKind, ...] = Field(min_length=1, description="Engagement kinds that count.")
+    clip: Positive = Field(default=1.0, description="Reward = min(count, clip).")
+    attribution: Duration = Field(description="How long after the request an engagement still counts.")
+
+
+class CohortSpec(Section):
+    """`[[cohorts]]`: one user group."""
+
+    name: Name = Field(description="Name that requests carry.")
+    description: str = Field(default="", description="Who belongs to it.")
+
+
+class GuardrailSpec(Section):
+    """`[[guardrails]]`: a metric that is watched and never optimised."""
+
+    name: Name = Field(description="Name of the guardrail.")
+    kinds: tuple[EngagementKind, ...] = Field(default=(), description="Engagement kinds that count.")
+
+
+class ContextSpec(Section):
+    """`[[features.context]]`: one serving-time context feature."""
+
+    name: str = Field(min_length=1, description="Name that requests carry.")
+    kind: Literal["category", "number"] = Field(default="category", description="Hashed category or decimal number.")
+    required: bool = Field(default=False, description="A request without it falls back.")
+
+
+class FeatureSpec(Section):
+    """`[features]`: what a request carries; the feature contract is built from it."""
+
+    user_embedding_dim: int = Field(default=0, ge=0, le=4096, description="Length of user_embedding.")
+    history_length: int = Field(default=0, ge=0, le=1000, description="Most recent history items the model sees.")
+    item_embedding_dim: int = Field(default=0, ge=0, le=4096, description="Length of a history item's embedding.")
+    hash_buckets: int = Field(default=1024, ge=2, le=1_000_000, description="Buckets of the hashing vocabulary.")
+    context: tuple[ContextSpec, ...] = Field(default=(), description="Context features.")
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        names = [feature.name for feature in self.context]
+        if len(names) != len(set(names)):
+            raise ValueError(f"[[features.context]] names must be unique, not {names}")
+        return self
+
+
+class JoinSpec(Section):
+    """`[join]`: how events become examples."""
+
+    allowed_lateness: Duration = Field(
+        default=5 * MINUTE_MS, description="How late an event may come after its window."
+    )
+    producer_delay: Duration = Field(
+        default=MINUTE_MS, description="How long a producer may hold an event (heartbeats)."
+    )
+    max_pending_per_partition: int = Field(
+        default=200_000, ge=1, description="Open decisions before the oldest closes early."
+    )
+    max_future_skew: Duration = Field(
+        default=5 * MINUTE_MS, description="How far event time may run ahead of append time."
+    )
+    clock: Literal["live", "replay"] = Field(
+        default="live", description="Who writes heartbeats: the join, or the replay."
+    )
+
+
+class LearnerSpec(Section):
+    """`[learner]`: what is trained on what."""
+
+    algorithm: Literal["q_network"] = Field(default="q_network", description="Learning algorithm.")
+    train_window: Duration = Field(default=14 * DAY_MS, gt=0, description="Event time trained on.")
+    holdout_window: Duration = Field(
+        default=7 * DAY_MS, gt=0, description="Event time held out for evaluation, after training."
+    )
+    retention: Duration = Field(default=60 * DAY_MS, description="How long examples are kept.")
+    epochs: int = Field(default=10, ge=1, description="Passes over the training window.")
+    batch_size: int = Field(default=512, ge=2, description="Rows per step.")
+    learning_rate: Positive = Field(default=1e-3, description="Step size of Adam.")
+    weight_decay: Annotated[Finite, Field(ge=0)] = Field(default=0.0, description="Decoupled weight decay.")
+    embedding_dim: int = Field(default=8, ge=1, description="Width of a category's embedding.")
+    state_dim: int = Field(default=32, ge=1, description="Width of the state.")
+    action_dim: int = Field(default=16, ge=1, description="Width of the action's embedding.")
+    hidden_dims: tuple[Width, Width, Width] = Field(
+        default=(64, 64, 32), description="Widths of the three backbone blocks."
+    )
+    attention_heads: int = Field(default=2, ge=1, description="Heads of the history Transformer.")
+    transformer_layers: int = Field(default=1, ge=1, description="Layers of the history Transformer.")
+    alpha_steps: int = Field(default=25, ge=2, description="Values of alpha in [0, 1] on the frontier.")
+    seed: int = Field(default=7, ge=0, lt=2**63, description="Seed of initial weights and batches.")
+
+
+class GateSpec(Section):
+    """`[gate]`: what may ship."""
+
+    margin: Probability = Field(default=0.01, description="Relative loss tolerated per objective.")
+    min_matched_rows: int = Field(default=1000, ge=1, description="Hold-out rows whose arm the policy agrees with.")
+    min_positives: int = Field(
+        default=30, ge=1, description="Positive rewards among matched rows, policy and production."
+    )
+    error_budget: Annotated[Positive, Field(lt=1)] = Field(default=0.05, description="P(a wrong pass), over all looks.")
+    max_drift: Positive = Field(default=0.25, description="PSI of a head above which nothing ships.")
+    approval: Literal["auto", "manual"] = Field(default="manual", description="Whether a pass needs a person.")
+
+
+class PreferenceSpec(Section):
+    """`[preference]`: how objectives are weighed, and how far a refresh may move what is served."""
+
+    alpha_objective: str | None = Field(default=None, description="Objective that alpha multiplies (two objectives).")
+    alpha: Probability = Field(default=0.1, description="Alpha the gate judges before people have chosen one.")
+    max_mean_weight_move: Probability = Field(
+        default=1.0, description="Move of mean weights (share of range) without people."
+    )
+    max_changed_arms: Probability = Field(
+        default=1.0, description="Share of changed arms a refresh may have without people."
+    )
+
+
+class ServingSpec(Section):
+    """`[serving]`: budgets and pick-up of a serving node."""
+
+    budget_ms: Positive = Field(default=20.0, description="Inference budget; beyond it: fallback.")
+    poll: Duration = Field(default=5_000, description="How often the store is polled besides notifications.")
+    heartbeat: Duration = Field(default=10_000, description="How often a node reports.")
+    checkpoint_ttl: Duration = Field(
+        default=7 * DAY_MS, description="Age after which a channel record is not accepted anew."
+    )
+    canary_share: Probability = Field(default=0.05, description="Share of users that the canary channel serves.")
+    min_drift_samples: int = Field(default=100, ge=1, description="Live requests needed before drift is judged.")
+    on_stale: Literal["keep", "fallback"] = Field(default="keep", description="What to do when nothing fresh arrives.")

@@ -1,0 +1,20 @@
+"""One record of a partitioned log, as every reader sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One record at its place in a log.
+
+    `append_time` is the broker's LogAppendTime in milliseconds since the epoch; `key` and `value` are the raw bytes.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    append_time: int
+    key: bytes | None
+    value: bytes | None

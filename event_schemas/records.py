@@ -1,0 +1,147 @@
+"""Names and Python shapes of the records in the contract.
+
+Records are plain dictionaries; every time is an integer, milliseconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+REQUEST = "Request"
+ACTION = "Action"
+PROPENSITY = "Propensity"
+RANKING = "Ranking"
+ENGAGEMENT = "Engagement"
+HEARTBEAT = "Heartbeat"
+TALLY = "Tally"
+EXAMPLE = "Example"
+DEAD_LETTER = "DeadLetter"
+RECORD_NAMES = (REQUEST, ACTION, PROPENSITY, RANKING, ENGAGEMENT, HEARTBEAT, TALLY, EXAMPLE, DEAD_LETTER)
+
+FATES = ("joined", "duplicate", "conflict", "late", "future", "outside", "orphan", "incomplete", "malformed")
+PENDING = "pending"
+
+Record = dict[str, Any]
+
+
+class ContextFeatureRecord(TypedDict):
+    name: str
+    value: str
+
+
+class HistoryItemRecord(TypedDict):
+    item_id: str
+    action_type: str
+    event_time: int
+    embedding: list[float]
+
+
+class RequestRecord(TypedDict):
+    request_id: str
+    event_time: int
+    user_id: str | None
+    session_id: str | None
+    cohort: str | None
+    user_embedding: list[float]
+    context: list[ContextFeatureRecord]
+    history: list[HistoryItemRecord]
+
+
+class ActionRecord(TypedDict):
+    request_id: str
+    event_time: int
+    slice: str
+    arm: int
+    shadow_arm: int | None
+    eligible: list[int]
+    weights: list[float]
+    action_space: str
+    policy_version: str
+    config_revision: int
+    experiment_arm: str | None
+    fallback_reason: str | None
+
+
+class PropensityRecord(TypedDict):
+    request_id: str
+    event_time: int
+    propensity: float
+    slice_probability: float
+    sampling_rate: float
+    probabilities: list[float]
+
+
+class HeadSummaryRecord(TypedDict):
+    head: str
+    count: int
+    mean: float
+    p10: float
+    p50: float
+    p90: float
+
+
+class RankingRecord(TypedDict):
+    request_id: str
+    event_time: int
+    ranker_version: str
+    heads: list[HeadSummaryRecord]
+    served: list[str]
+
+
+class EngagementRecord(TypedDict):
+    engagement_id: str
+    request_id: str
+    event_time: int
+    kind: str
+    item_id: str | None
+    value: float
+
+
+class HeartbeatRecord(TypedDict):
+    event_time: int
+
+
+class SliceCountRecord(TypedDict):
+    slice: str
+    count: int
+
+
+class TallyRecord(TypedDict):
+    event_time: int
+    source: str
+    counts: list[SliceCountRecord]
+
+
+class ObjectiveOutcomeRecord(TypedDict):
+    objective: str
+    count: float
+    reward: float
+    observed: bool
+
+
+class OutcomeRecord(TypedDict):
+    objectives: list[ObjectiveOutcomeRecord]
+    closed_early: bool
+    window_closed_at: int
+    partition: int
+    offset: int
+
+
+class ExampleRecord(TypedDict):
+    request: RequestRecord
+    action: ActionRecord
+    propensity: PropensityRecord
+    ranking: RankingRecord | None
+    outcome: OutcomeRecord
+
+
+class DeadLetterRecord(TypedDict):
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    event_time: int | None
+    request_id: str | None

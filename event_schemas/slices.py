@@ -1,0 +1,119 @@
+"""Which slice a request falls into, which arm it explores, and with what probabilities.
+
+Every draw is a pure hash of the request id, so that a replay draws the same and nothing needs to be remembered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from event_schemas.action_space import ActionSpace
+
+
+class Slice(StrEnum):
+    """Slices of the traffic, in the order they are drawn."""
+
+    EXPLORE = "EXPLORE"
+    CONTROL = "CONTROL"
+    POLICY = "POLICY"
+    FALLBACK = "FALLBACK"
+
+
+@dataclass(frozen=True, slots=True)
+class SliceDraw:
+    """A slice and P(slice | request) as intended at the draw."""
+
+    slice: Slice
+    slice_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class ArmDraw:
+    """An arm and P(arm | EXPLORE, request)."""
+
+    arm: int
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingDraw:
+    """Whether the decision is logged, and P(logged | request, slice)."""
+
+    logged: bool
+    sampling_rate: float
+
+
+def coin(salt: str, purpose: str, identifier: str) -> float:
+    """u in [0, 1]: the first 8 bytes, big-endian, of SHA-256(salt ‖ 0 ‖ purpose ‖ 0 ‖ identifier) over 2^64.
+
+    As a double it rounds to 1 for one identifier in 2^54.
+    """
+    text = b"\x00".join(part.encode("utf-8") for part in (salt, purpose, identifier))
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
+
+
+def draw_slice(salt: str, request_id: str, *, exploration_rate: float, control_rate: float) -> SliceDraw:
+    """EXPLORE ⇔ u(explore) < ε; CONTROL ⇔ else u(control) < control rate; POLICY otherwise.
+
+    `exploration_rate` is ε_t, already lowered by caps and 0 when killed.
+    """
+    if coin(salt, "explore", request_id) < exploration_rate:
+        return SliceDraw(Slice.EXPLORE, exploration_rate)
+    if coin(salt, "control", request_id) < control_rate:
+        return SliceDraw(Slice.CONTROL, (1 - exploration_rate) * control_rate)
+    return SliceDraw(Slice.POLICY, (1 - exploration_rate) * (1 - control_rate))
+
+
+def exploration_distribution(
+    space: ActionSpace, eligible: Sequence[int], production_share: float
+) -> NDArray[np.float64]:
+    """P(arm | EXPLORE, request), shape [arms], summing to 1.
+
+    A grid gives production `production_share` and the other arms the rest in equal parts; a catalogue has no share of
+    its own for production and is uniform. Only `eligible` arms count (empty = all); where the share or the rest has no
+    eligible arm, the other takes it all. Raises ValueError for an arm outside the space.
+    """
+    if eligible and (min(eligible) < 0 or max(eligible) >= space.arms):
+        raise ValueError(f"eligible arms {sorted(eligible)} are not all in 0..{space.arms - 1}")
+    allowed = np.zeros(space.arms, dtype=bool)
+    allowed[list(eligible) if eligible else slice(None)] = True
+    others = allowed.copy()
+    share = 0.0
+    if space.kind == "grid":
+        others[space.production_arm] = False
+        share = production_share if allowed[space.production_arm] else 0.0
+        share = 1.0 if not others.any() else share
+    probabilities = np.zeros(space.arms)
+    if others.any():
+        probabilities[others] = (1 - share) / int(others.sum())
+    if share > 0:
+        probabilities[space.production_arm] = share
+    return probabilities
+
+
+def draw_arm(space: ActionSpace, u: float, eligible: Sequence[int], production_share: float) -> ArmDraw:
+    """The explored arm for u = u(arm): production below its share, else uniform over the rest in index order."""
+    probabilities = exploration_distribution(space, eligible, production_share)
+    production = space.production_arm
+    share = float(probabilities[production]) if space.kind == "grid" else 0.0
+    if u < share or share == 1:
+        return ArmDraw(production, share)
+    candidates = np.flatnonzero(probabilities)
+    if space.kind == "grid":
+        candidates = candidates[candidates != production]
+    position = min(int((u - share) / (1 - share) * len(candidates)), len(candidates) - 1)
+    arm = int(candidates[position])
+    return ArmDraw(arm, float(probabilities[arm]))
+
+
+def draw_sampling(salt: str, request_id: str, drawn: Slice, log_rate: float) -> SamplingDraw:
+    """EXPLORE and CONTROL are always logged; POLICY and FALLBACK ⇔ u(log) < log rate."""
+    if drawn in (Slice.EXPLORE, Slice.CONTROL):
+        return SamplingDraw(True, 1.0)
+    return SamplingDraw(coin(salt, "log", request_id) < log_rate, log_rate)

@@ -1,0 +1,113 @@
+"""Every metric of the system, grouped by the stage that owns it.
+
+Each group registers itself in the registry it is given, so that tests and several nodes in one process do not clash.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+DECISION_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
+
+
+class ProducerMetrics:
+    """Events handed to producers and what became of them: acknowledged, spooled or dropped."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.events = Counter(
+            "trimtab_producer_events_total",
+            "Events by record and fate (handed_in = acknowledged + spooled + dropped; resent: out of the spool).",
+            ["record", "fate"],
+            registry=registry,
+        )
+
+
+class JoinMetrics:
+    """The join of events into examples."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.events = Counter("trimtab_join_events_total", "Input events by final fate.", ["fate"], registry=registry)
+        self.examples = Counter("trimtab_join_examples_total", "Examples written.", registry=registry)
+        self.pending = Gauge(
+            "trimtab_join_pending_requests", "Decisions still open, by partition.", ["partition"], registry=registry
+        )
+        self.watermark = Gauge(
+            "trimtab_join_watermark_timestamp_seconds",
+            "Largest event time seen, by partition.",
+            ["partition"],
+            registry=registry,
+        )
+        self.processed_lag = Gauge(
+            "trimtab_join_processed_lag",
+            "Records between the last one processed and the end of the log, by partition.",
+            ["partition"],
+            registry=registry,
+        )
+
+
+class LearnerMetrics:
+    """Ingest, training, evaluation and gate."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.ingested = Counter(
+            "trimtab_learner_ingested_total",
+            "Example records read, by fate (stored, duplicate, malformed).",
+            ["fate"],
+            registry=registry,
+        )
+        self.window_examples = Gauge(
+            "trimtab_learner_window_examples", "Examples in the rolling window.", ["split"], registry=registry
+        )
+        self.last_success = Gauge(
+            "trimtab_learner_last_success_timestamp_seconds", "When the last run finished.", registry=registry
+        )
+        self.gate = Counter(
+            "trimtab_learner_gate_total", "Gate verdicts by first reason.", ["verdict", "reason"], registry=registry
+        )
+        self.propensity_pvalue = Gauge(
+            "trimtab_propensity_check_pvalue",
+            "P-value of the sample-ratio test of logged arms against logged propensities.",
+            registry=registry,
+        )
+
+
+class ServingMetrics:
+    """Decisions of a serving node and the policy it serves."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.decisions = Counter(
+            "trimtab_serving_decisions_total",
+            "Decisions by slice and fallback reason (empty unless FALLBACK).",
+            ["slice", "reason"],
+            registry=registry,
+        )
+        self.decision_seconds = Histogram(
+            "trimtab_serving_decision_seconds", "Time to decide.", buckets=DECISION_BUCKETS, registry=registry
+        )
+        self.policy_info = Gauge(
+            "trimtab_serving_policy_info", "1 for each checkpoint in use.", ["version", "channel"], registry=registry
+        )
+        self.policy_age = Gauge(
+            "trimtab_serving_policy_age_seconds", "Age of the stable checkpoint in use.", registry=registry
+        )
+        self.config_revision = Gauge(
+            "trimtab_serving_config_revision", "Revision of the preference record in force.", registry=registry
+        )
+        self.pickups = Counter(
+            "trimtab_serving_pickups_total",
+            "Pick-ups of a checkpoint by channel and result.",
+            ["channel", "result"],
+            registry=registry,
+        )
+
+
+class DriftMetrics:
+    """Distribution shift of head predictions, as the last check saw it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.statistic = Gauge(
+            "trimtab_drift_statistic", "Population stability index against the reference.", ["head"], registry=registry
+        )
+        self.alarm = Gauge(
+            "trimtab_drift_alarm", "1 while the head is judged to have drifted.", ["head"], registry=registry
+        )

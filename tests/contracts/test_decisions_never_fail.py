@@ -1,0 +1,165 @@
+"""`decide` answers or names what is wrong with the caller's own input; nothing else ever leaves it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from event_schemas.experiment import Experiment
+from event_schemas.slices import Slice
+from producers.decision_logger import DecisionLogger
+from producers.memory_log import MemoryLog
+from serving_agent.decision_errors import InvalidRequest
+from serving_agent.decision_request import DecisionRequest
+from serving_agent.policy_agent import AgentOptions, PolicyAgent
+from serving_agent.recent_traffic import RecentTraffic
+from serving_agent.snapshot import SnapshotHolder
+from tests.serving_samples import NOW, codec, embedded, loaded, logged, preferring, serving_experiment, snapshot_of
+
+FEATURES = {
+    "user_embedding_dim": 4,
+    "history_length": 2,
+    "item_embedding_dim": 2,
+    "context": [{"name": "hour", "kind": "number"}, {"name": "surface"}],
+}
+EXPERIMENT = serving_experiment(
+    experiment={"exploration_rate": 0.2, "control_rate": 0.2, "log_rate": 1.0}, features=FEATURES
+)
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([10**400, 2**63, -1]),
+    # Python refuses to print it, and Hypothesis prints what it samples from.
+    st.just("too many digits").map(lambda _: 10**5000),
+    st.floats(),
+    st.text(st.characters(), max_size=4),
+    st.binary(max_size=3),
+    st.just("\ud800"),
+    st.just(np.array([1.0, 2.0])),
+)
+NESTED = st.recursive(
+    ANYTHING,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(st.characters(), max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+ITEM = st.fixed_dictionaries({}, optional=dict.fromkeys(("item_id", "action_type", "event_time", "embedding"), NESTED))
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("request_id", "user_id", "session_id", "cohort"), NESTED),
+        "user_embedding": st.one_of(NESTED, st.lists(st.floats(), min_size=4, max_size=4)),
+        "context": st.one_of(NESTED, st.dictionaries(st.sampled_from(["hour", "surface", "x"]), NESTED)),
+        "history": st.one_of(NESTED, st.lists(ITEM, max_size=4)),
+        "eligible": st.one_of(NESTED, st.lists(st.integers(-1, 10), max_size=4)),
+        "event_time": NESTED,
+    },
+)
+
+
+class Desk:
+    def __init__(self, experiment: Experiment = EXPERIMENT) -> None:
+        self.log = MemoryLog()
+        self.logger = DecisionLogger(codec(), self.log, "trimtab.events")
+        policy = loaded(experiment, preferring(experiment, repin=2, p2p=5))
+        self.holder = SnapshotHolder(snapshot_of(experiment, stable=policy, shadow=policy))
+        options = AgentOptions(clock=lambda: NOW)
+        self.agent = PolicyAgent(experiment, self.logger, self.holder, RecentTraffic(), options)
+
+    def close(self) -> None:
+        self.agent.close()
+        self.logger.close()
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Desk]:
+    made = Desk()
+    yield made
+    made.close()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(fields=FIELDS)
+def test_any_input_is_answered_or_refused(desk: Desk, fields: dict[str, Any]) -> None:
+    dropped = desk.log.flush(0).dropped
+    try:
+        decision = desk.agent.decide(DecisionRequest(**fields))
+    except InvalidRequest as fault:
+        assert fault.mend
+        return
+    assert 0 < decision.propensity <= 1
+    assert 0 < decision.outcome.slice_probability <= 1
+    decision.applied()
+    # What was answered can be written down: a Request that Avro refuses would be lost in silence.
+    assert desk.logger.flush().dropped == dropped
+
+
+def test_control_and_fallback_serve_production_even_where_it_is_not_eligible() -> None:
+    """The contract's words: `eligible` bounds what exploration and policies may choose, production is what there is
+    today. Such decisions say so in their Action, and their propensity stays 1."""
+    desk = Desk()
+    seen: dict[Slice, set[int]] = {}
+    try:
+        for killed in (False, True):
+            desk.holder.swap(snapshot_of(EXPERIMENT, stable=desk.holder.current.stable, killed=killed))
+            for index in range(100):
+                request = DecisionRequest(
+                    f"{killed}-{index}", user_embedding=embedded(0.0), eligible=[1, 4], context={"hour": 1}
+                )
+                decision = desk.agent.decide(request)
+                decision.applied()
+                seen.setdefault(decision.slice, set()).add(decision.arm)
+                assert decision.propensity == (0.5 if decision.slice is Slice.EXPLORE else 1.0)
+    finally:
+        desk.close()
+    production = EXPERIMENT.action_space.production_arm
+    assert seen == {
+        Slice.EXPLORE: {1, 4},
+        Slice.CONTROL: {production},
+        Slice.POLICY: {1},
+        Slice.FALLBACK: {production},
+    }
+    assert all(action["eligible"] == [1, 4] for action in logged(desk.log, "Action"))
+
+
+def test_swaps_and_the_end_of_an_agent_are_seen_whole() -> None:
+    """While policies are swapped and the agent is closed, every decision is one policy's or none's."""
+    desk, stop, odd = Desk(), threading.Event(), []
+    arms = {"a": 1, "b": 3}
+    snapshots = [
+        snapshot_of(EXPERIMENT, stable=loaded(EXPERIMENT, preferring(EXPERIMENT, repin=arm, p2p=arm), version))
+        for version, arm in arms.items()
+    ]
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                decision = desk.agent.decide(DecisionRequest(user_embedding=embedded(0.0)))
+            except BaseException as fault:
+                odd.append(repr(fault))
+                return
+            if decision.slice is Slice.POLICY and arms.get(decision.policy_version, 2) != decision.arm:
+                odd.append(f"{decision.policy_version} with arm {decision.arm}")
+
+    callers = [threading.Thread(target=ask) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for index in range(200):
+        desk.holder.swap(snapshots[index % 2])
+        time.sleep(0.001)
+    desk.agent.close()
+    time.sleep(0.05)
+    stop.set()
+    for caller in callers:
+        caller.join()
+    desk.close()
+    assert odd == []

@@ -1,0 +1,129 @@
+"""The guide's code runs as it stands: with a policy in Redis, and with neither Redis nor Kafka there."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+import trimtab
+from policy_store.channel_record import Channel
+from policy_store.redis_store import RedisStore
+from tests.components.embedded_log import embedded_broker, read_all
+from tests.components.free_port import free_port
+from tests.serving_samples import GOVERNANCE_KEY, LEARNER_KEY, StoreDesk, codec
+from trimtab.settings import load_settings
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "in_process_agent.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+EXPERIMENT = """
+[experiment]
+name = "guide"
+salt = "pepper"
+exploration_rate = 0.0
+log_rate = 1.0
+
+[[weights]]
+name = "repin"
+production = 91.6
+low = 10
+high = 200
+steps = 3
+
+[[objectives]]
+name = "repin"
+kinds = ["repin"]
+attribution = "30m"
+
+[[features.context]]
+name = "surface"
+required = true
+
+[serving]
+budget_ms = 2000
+"""
+
+
+def run(kafka: str, redis_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run all blocks in order; the decision they made."""
+    file = folder / "trimtab.toml"
+    file.write_text(EXPERIMENT, encoding="utf-8")
+    variables = {
+        "KAFKA_BOOTSTRAP": kafka,
+        "REDIS_URL": redis_url,
+        "EXPERIMENT": str(file),
+        "DATA_DIR": str(folder / "var"),
+        "TRUSTED_KEYS": f"{LEARNER_KEY.public_text()},{GOVERNANCE_KEY.public_text()}",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(f"TRIMTAB_{name}", value)
+    names: dict[str, Any] = {}
+    for block in BLOCKS:
+        exec(block, names)
+    return names["decision"]
+
+
+def graph_that_prefers(arm: int, arms: int) -> bytes:
+    """`context_ids` int64[n, 1] → `q` float32[n, arms, 1], best for one arm whatever the request."""
+    values = np.full((1, arms, 1), 0.2, dtype=np.float32)
+    values[0, arm] = 0.8
+    constants: dict[str, NDArray[Any]] = {
+        "values": values,
+        "zero": np.zeros(1, np.float32),
+        "axis": np.array([2], np.int64),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["context_ids"], ["ids"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["ids", "zero"], ["nothing"]),
+            helper.make_node("Unsqueeze", ["nothing", "axis"], ["broadcast"]),
+            helper.make_node("Add", ["broadcast", "values"], ["q"]),
+        ],
+        "policy",
+        [helper.make_tensor_value_info("context_ids", TensorProto.INT64, ["n", 1])],
+        [helper.make_tensor_value_info("q", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def test_a_dozen_lines_serve_a_policy_and_log_it(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "trimtab.toml"
+    file.write_text(EXPERIMENT, encoding="utf-8")
+    monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(file))
+    experiment = load_settings().load_experiment()
+    desk = StoreDesk(experiment, RedisStore(redis_url, "guide"), now=time.time_ns() // 1_000_000)
+    desk.publish("v1", graph_that_prefers(1, experiment.action_space.arms))
+    desk.point(Channel.STABLE, "v1")
+    with embedded_broker() as bootstrap:
+        decision = run(bootstrap, redis_url, tmp_path, monkeypatch)
+        events = [codec().decode(message.value()).name for message in read_all(bootstrap, "trimtab.events")]
+    assert (decision.slice, decision.policy_version, decision.arm) == ("POLICY", "v1", 1)
+    assert sorted(events) == ["Action", "Engagement", "Propensity", "Ranking", "Request"]
+
+
+def test_nothing_there_means_production_weights_and_a_full_spool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    decision = run(nowhere, f"redis://{nowhere}/0", tmp_path, monkeypatch)
+    assert (decision.slice, decision.fallback_reason) == ("FALLBACK", "no_policy")
+    assert decision.weights == {"repin": 91.6}
+    assert any(file.stat().st_size for file in (tmp_path / "var" / "ranker-7" / "spool").rglob("*") if file.is_file())
+
+
+def test_every_public_name_is_there() -> None:
+    assert sorted(trimtab.PUBLIC) == sorted(trimtab.__all__)
+    for name in trimtab.PUBLIC:
+        assert getattr(trimtab, name).__name__ == name
+    with pytest.raises(AttributeError, match="Nobody"):
+        trimtab.Nobody  # noqa: B018

@@ -1,0 +1,17 @@
+"""Every exception of the project derives from TrimtabError and the tree in the docstring is complete."""
+
+from __future__ import annotations
+
+from event_schemas import errors
+from event_schemas.errors import TrimtabError
+
+
+def test_the_drawn_tree_names_every_exception() -> None:
+    classes = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    drawn = {word for word in (errors.__doc__ or "").replace("─", " ").split() if word in classes}
+    assert drawn == classes
+
+
+def test_an_error_says_what_and_how_to_mend_it() -> None:
+    fault = TrimtabError("the cup is empty", mend="fill it")
+    assert (fault.what, fault.mend, str(fault)) == ("the cup is empty", "fill it", "the cup is empty | mend: fill it")

@@ -1,0 +1,77 @@
+"""Settings come from `TRIMTAB_*`; a bad value names its variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from event_schemas.errors import SettingError
+from event_schemas.topics import EVENTS
+from trimtab.settings import load_settings
+
+
+def test_defaults_point_at_this_machine() -> None:
+    settings = load_settings()
+    assert settings.kafka_client_config() == {"bootstrap.servers": "127.0.0.1:9092", "log_level": "2"}
+    assert settings.topic(EVENTS) == "trimtab.events"
+
+
+def test_sasl_and_tls_are_passed_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "KAFKA_BOOTSTRAP": "broker:9093",
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+        "KAFKA_SASL_USERNAME": "trimtab",
+        "KAFKA_SASL_PASSWORD": "secret",
+        "KAFKA_SSL_CA_LOCATION": "/ca.pem",
+    }.items():
+        monkeypatch.setenv(f"TRIMTAB_{name}", value)
+    assert load_settings().kafka_client_config() == {
+        "bootstrap.servers": "broker:9093",
+        "log_level": "2",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "trimtab",
+        "sasl.password": "secret",
+        "ssl.ca.location": "/ca.pem",
+    }
+    assert "secret" not in repr(load_settings())
+
+
+def test_keys_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("learner/main=abc\n")
+    monkeypatch.setenv("TRIMTAB_SIGNING_KEY", f"@{tmp_path / 'key'}")
+    assert load_settings().signing_key_text() == "learner/main=abc"
+    monkeypatch.setenv("TRIMTAB_TRUSTED_KEYS", f"@{tmp_path / 'absent'}")
+    with pytest.raises(SettingError, match="TRIMTAB_TRUSTED_KEYS"):
+        load_settings().trusted_keys_text()
+
+
+def test_a_missing_key_says_how_to_make_one() -> None:
+    with pytest.raises(SettingError) as caught:
+        load_settings().signing_key_text()
+    assert "keygen" in caught.value.mend
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files hand over `${NAME:-}` as an empty text."""
+    for name in ("SCHEMA_REGISTRY_URL", "KAFKA_SASL_MECHANISM", "KAFKA_COMPRESSION", "EXPERIMENT", "SIGNING_KEY"):
+        monkeypatch.setenv(f"TRIMTAB_{name}", "")
+    settings = load_settings()
+    assert (settings.schema_registry_url, settings.signing_key) == (None, None)
+    assert settings.experiment == Path("trimtab.toml")
+    assert "compression.type" not in settings.kafka_client_config()
+
+
+def test_a_key_file_that_is_not_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"\xff\xfe\x00")
+    monkeypatch.setenv("TRIMTAB_TRUSTED_KEYS", f"@{tmp_path / 'key'}")
+    with pytest.raises(SettingError, match="is not text"):
+        load_settings().trusted_keys_text()
+
+
+def test_a_bad_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_KAFKA_COMPRESSION", "zip")
+    with pytest.raises(SettingError, match="TRIMTAB_KAFKA_COMPRESSION = 'zip'"):
+        load_settings()

@@ -1,0 +1,73 @@
+"""Wiring only: settings, command line, embedded runtime, and the public names users import.
+
+Reads the environment (`TRIMTAB_*`) and the experiment file.
+Writes nothing of its own.
+Guarantees that importing it is cheap: a public name loads its package when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from event_schemas.errors import TrimtabError as TrimtabError
+    from policy_store.redis_store import RedisStore as RedisStore
+    from policy_store.signing import TrustedKeys as TrustedKeys
+    from producers.decision_logger import DecisionLogger as DecisionLogger
+    from producers.delivery import KafkaDelivery as KafkaDelivery
+    from producers.delivery_spool import DeliverySpool as DeliverySpool
+    from producers.engagement_logger import EngagementLogger as EngagementLogger
+    from serving_agent.decision import Decision as Decision
+    from serving_agent.decision_request import DecisionRequest as DecisionRequest
+    from serving_agent.node import NodeConnections as NodeConnections
+    from serving_agent.node import ServingNode as ServingNode
+    from serving_agent.node import ServingNodeConfig as ServingNodeConfig
+    from serving_agent.node import build_node as build_node
+    from serving_agent.policy_agent import PolicyAgent as PolicyAgent
+    from trimtab.settings import Settings as Settings
+    from trimtab.settings import load_settings as load_settings
+
+PUBLIC = {
+    "Decision": "serving_agent.decision",
+    "DecisionLogger": "producers.decision_logger",
+    "DecisionRequest": "serving_agent.decision_request",
+    "DeliverySpool": "producers.delivery_spool",
+    "EngagementLogger": "producers.engagement_logger",
+    "KafkaDelivery": "producers.delivery",
+    "NodeConnections": "serving_agent.node",
+    "PolicyAgent": "serving_agent.policy_agent",
+    "RedisStore": "policy_store.redis_store",
+    "ServingNode": "serving_agent.node",
+    "ServingNodeConfig": "serving_agent.node",
+    "Settings": "trimtab.settings",
+    "TrimtabError": "event_schemas.errors",
+    "TrustedKeys": "policy_store.signing",
+    "build_node": "serving_agent.node",
+    "load_settings": "trimtab.settings",
+}
+
+__all__ = [
+    "Decision",
+    "DecisionLogger",
+    "DecisionRequest",
+    "DeliverySpool",
+    "EngagementLogger",
+    "KafkaDelivery",
+    "NodeConnections",
+    "PolicyAgent",
+    "RedisStore",
+    "ServingNode",
+    "ServingNodeConfig",
+    "Settings",
+    "TrimtabError",
+    "TrustedKeys",
+    "build_node",
+    "load_settings",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(PUBLIC[name]), name)

@@ -1,0 +1,112 @@
+"""Settings of every process: `TRIMTAB_*` environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from event_schemas.codec import Codec
+from event_schemas.errors import SettingError
+from event_schemas.experiment import Experiment, load_experiment
+from event_schemas.schema_registry import load_registry
+from event_schemas.topics import DEFAULT_PREFIX, Topic, topic_name
+
+QUIET = "2"
+"""librdkafka writes a line for every failed reconnection at level 3; clients report what matters themselves."""
+
+
+class Settings(BaseSettings):
+    """One field per variable; the variable is `TRIMTAB_` + the field name in capitals; an empty one counts as unset."""
+
+    model_config = SettingsConfigDict(env_prefix="TRIMTAB_", env_ignore_empty=True, frozen=True, extra="ignore")
+
+    kafka_bootstrap: str = Field(
+        default="127.0.0.1:9092", description="Kafka bootstrap servers, host:port[,host:port]."
+    )
+    topic_prefix: str = Field(default=DEFAULT_PREFIX, description="Prefix of the four topics.")
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis of the policy store.")
+    experiment: Path = Field(default=Path("trimtab.toml"), description="Path of the experiment file.")
+    data_dir: Path = Field(default=Path("var"), description="Segments, spools and snapshots of this machine.")
+    signing_key: SecretStr | None = Field(
+        default=None, description="`role/id=<raw Ed25519 private key, base64>` or `@file`."
+    )
+    trusted_keys: str = Field(default="", description="Comma-separated `role/id=<raw public key, base64>`, or `@file`.")
+    schema_registry_url: str | None = Field(default=None, description="Confluent Schema Registry; unset = bundled ids.")
+    kafka_security_protocol: str | None = Field(default=None, description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
+    kafka_sasl_mechanism: str | None = Field(default=None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
+    kafka_sasl_username: str | None = Field(default=None, description="SASL user.")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="SASL password.")
+    kafka_ssl_ca_location: Path | None = Field(default=None, description="CA certificates of the brokers.")
+    kafka_compression: Literal["none", "gzip", "lz4", "snappy", "zstd"] | None = Field(
+        default=None,
+        description="Compression of what is produced; the join needs the package cramjam to read all but gzip.",
+    )
+
+    def kafka_client_config(self) -> dict[str, str]:
+        """Connection settings in librdkafka's names, for every Kafka client."""
+        password = self.kafka_sasl_password.get_secret_value() if self.kafka_sasl_password else None
+        named = {
+            "bootstrap.servers": self.kafka_bootstrap,
+            "log_level": QUIET,
+            "security.protocol": self.kafka_security_protocol,
+            "sasl.mechanism": self.kafka_sasl_mechanism,
+            "sasl.username": self.kafka_sasl_username,
+            "sasl.password": password,
+            "ssl.ca.location": str(self.kafka_ssl_ca_location) if self.kafka_ssl_ca_location else None,
+            "compression.type": self.kafka_compression,
+        }
+        return {key: value for key, value in named.items() if value is not None}
+
+    def load_experiment(self) -> Experiment:
+        """The experiment file; raises ExperimentError."""
+        return load_experiment(self.experiment)
+
+    def codec(self) -> Codec:
+        """The codec with the configured registry; raises ComponentUnreachable."""
+        return Codec(load_registry(self.schema_registry_url))
+
+    def topic(self, topic: Topic) -> str:
+        """Full name of a topic."""
+        return topic_name(self.topic_prefix, topic)
+
+    def signing_key_text(self) -> str:
+        """The signing key's text, read from its file when given as `@file`; raises SettingError."""
+        if self.signing_key is None:
+            raise SettingError(
+                "TRIMTAB_SIGNING_KEY is not set", mend="make one with `trimtab policy keygen --role learner --id main`"
+            )
+        return _inline("TRIMTAB_SIGNING_KEY", self.signing_key.get_secret_value())
+
+    def trusted_keys_text(self) -> str:
+        """The trusted keys' text, read from its file when given as `@file`; raises SettingError."""
+        return _inline("TRIMTAB_TRUSTED_KEYS", self.trusted_keys)
+
+
+def load_settings() -> Settings:
+    """Settings from the environment; raises SettingError naming the variable, its value and the mend."""
+    try:
+        return Settings()
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        variable = "TRIMTAB_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingError(
+            f"{variable} = {first['input']!r}: {first['msg']}", mend=f"mend or unset {variable}"
+        ) from fault
+
+
+def _inline(variable: str, text: str) -> str:
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8").strip()
+    except OSError as fault:
+        raise SettingError(
+            f"{variable} = {text}: {fault.strerror}", mend="name an existing file after the @"
+        ) from fault
+    except UnicodeDecodeError as fault:
+        raise SettingError(
+            f"{variable} = {text}: is not text", mend="name a file with the line `role/id=<base64>`"
+        ) from fault
