@@ -1,0 +1,185 @@
+"""The mapping file: which columns of an existing log are a decision's request, action, propensity and engagements.
+
+A mapping is TOML. Values are column names unless said otherwise; *templates* are texts in which `{file}` is
+the log file's name without its ending, `{row}` the row's number in the file (from 0) and any other `{name}` a
+column.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from event_schemas.duration import parse_duration
+from event_schemas.errors import TrimtabError
+from event_schemas.experiment import Experiment
+
+PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+BUILT_IN = frozenset({"file", "row"})
+
+
+class MappingError(TrimtabError):
+    """A mapping file that cannot be read, breaks a rule, or does not fit the experiment."""
+
+
+def _milliseconds(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[int, BeforeValidator(_milliseconds), Field(gt=0)]
+
+
+class Part(BaseModel):
+    """A table of the mapping file: immutable, unknown fields are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SyntheticDelay(Part):
+    """`[engagements.synthetic_delay]`: how long after its request an engagement without a time of its own came.
+
+    The delay is drawn from an exponential distribution truncated at `cap`, by a hash of the request id: it is
+    made up, the same in every replay, and must be called synthetic wherever it is shown.
+    """
+
+    mean: Duration = Field(description="Mean of the exponential before truncation.")
+    cap: Duration = Field(description="Largest delay; inside the attribution of the objectives it counts for.")
+
+
+class RequestColumns(Part):
+    """`[request]`: who asked, when, with what features."""
+
+    id: str = Field(min_length=1, description="Template of the request id; must be unique per row.")
+    event_time: str = Field(description="When the decision was made.")
+    user_id: str | None = Field(default=None, description="User.")
+    session_id: str | None = Field(default=None, description="Session.")
+    cohort: str | None = Field(default=None, description="User group.")
+    user_embedding: str | None = Field(default=None, description="List of floats.")
+    context: dict[str, str] = Field(default_factory=dict, description="Feature name = column.")
+
+
+class ActionColumns(Part):
+    """`[action]`: what was chosen."""
+
+    arm: str = Field(description="The chosen arm.")
+    arm_is: Literal["name", "index"] = Field(default="name", description="What the column holds.")
+    eligible: str | None = Field(default=None, description="List of the arms that could be chosen; all when absent.")
+    policy_version: str = Field(default="logged-{file}", description="Template: which policy logged the row.")
+
+
+class PropensityColumns(Part):
+    """`[propensity]`: with what probability."""
+
+    propensity: str = Field(description="P(arm | request) under the logging policy, in (0, 1].")
+
+
+class EngagementColumns(Part):
+    """`[[engagements]]`: what the user did afterwards; one event per row whose `count` is above 0."""
+
+    kind: str = Field(min_length=1, description="Engagement kind (a text, not a column).")
+    count: str = Field(description="How often: 0 or false is no engagement; the event's value otherwise.")
+    item_id: str | None = Field(default=None, description="Item engaged with.")
+    event_time: str | None = Field(default=None, description="When; absent only with synthetic_delay.")
+    synthetic_delay: SyntheticDelay | None = Field(default=None, description="A made-up time, for logs without one.")
+
+    @model_validator(mode="after")
+    def _one_time(self) -> Self:
+        if (self.event_time is None) == (self.synthetic_delay is None):
+            raise ValueError("give either event_time (a column) or synthetic_delay, exactly one of them")
+        return self
+
+
+class ColumnMapping(Part):
+    """A whole mapping file."""
+
+    time_unit: Literal["s", "ms", "us"] = Field(default="ms", description="Unit of time columns that are numbers.")
+    request: RequestColumns = Field(description="Who asked, when, with what features.")
+    action: ActionColumns = Field(description="What was chosen.")
+    propensity: PropensityColumns = Field(description="With what probability.")
+    engagements: tuple[EngagementColumns, ...] = Field(default=(), description="What the user did afterwards.")
+
+    def columns(self) -> tuple[str, ...]:
+        """Every column the mapping reads, in a fixed order."""
+        request, action = self.request, self.action
+        named = [
+            *placeholders(request.id),
+            request.event_time,
+            request.user_id,
+            request.session_id,
+            request.cohort,
+        ]
+        named += [request.user_embedding, *request.context.values(), action.arm, action.eligible]
+        named += [*placeholders(action.policy_version), self.propensity.propensity]
+        for engagement in self.engagements:
+            named += [engagement.count, engagement.item_id, engagement.event_time]
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+    def check_against(self, experiment: Experiment) -> None:
+        """Raises MappingError when rows mapped like this could never serve the experiment."""
+        for feature in experiment.features.context:
+            if feature.required and feature.name not in self.request.context:
+                raise MappingError(
+                    f"mapping: request.context lacks {feature.name!r}, which the experiment requires",
+                    mend=f"map {feature.name} to a column, or make it optional in the experiment",
+                )
+        if experiment.features.user_embedding_dim and self.request.user_embedding is None:
+            raise MappingError(
+                "mapping: request.user_embedding is absent, and the experiment's requests have one",
+                mend="map it to a column, or set features.user_embedding_dim = 0",
+            )
+        for engagement in self.engagements:
+            _check_delay(engagement, experiment)
+
+
+def placeholders(template: str) -> tuple[str, ...]:
+    """The columns a template reads."""
+    return tuple(name for name in PLACEHOLDER.findall(template) if name not in BUILT_IN)
+
+
+def fill(template: str, file: str, row: int, values: dict[str, Any]) -> str:
+    """The template with its placeholders replaced; raises ValueError when a column's value is null."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match.group(1)
+        value = {"file": file, "row": row}.get(name) if name in BUILT_IN else values.get(name)
+        if value is None:
+            raise ValueError(f"{name} is missing")
+        return str(value)
+
+    return PLACEHOLDER.sub(replace, template)
+
+
+def load_mapping(path: str | Path) -> ColumnMapping:
+    """The validated mapping in `path`; raises MappingError naming file, field, value and mend."""
+    file = Path(path)
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        return ColumnMapping.model_validate(document)
+    except OSError as fault:
+        raise MappingError(
+            f"{file}: cannot be read: {fault.strerror}", mend="give the path of a mapping file with --mapping"
+        ) from fault
+    except ValidationError as fault:  # a subclass of ValueError: it must come before the next one
+        first = fault.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "file"
+        shown = "" if isinstance(first["input"], (dict, list)) else f" = {first['input']!r}"
+        raise MappingError(f"{file}: {field}{shown}: {first['msg']}", mend=f"mend {field} in the mapping") from fault
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise MappingError(f"{file}: is not TOML: {fault}", mend="mend the syntax at that line") from fault
+
+
+def _check_delay(engagement: EngagementColumns, experiment: Experiment) -> None:
+    counted = [objective for objective in experiment.objectives if engagement.kind in objective.kinds]
+    if not counted or engagement.synthetic_delay is None:
+        return
+    shortest = min(objective.attribution for objective in counted)
+    if engagement.synthetic_delay.cap > shortest:
+        raise MappingError(
+            f"mapping: engagements.synthetic_delay.cap = {engagement.synthetic_delay.cap} ms is longer than the"
+            f" attribution of {engagement.kind!r}, {shortest} ms",
+            mend="lower the cap: made-up delays must not push engagements outside their window",
+        )

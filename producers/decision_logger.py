@@ -1,0 +1,127 @@
+"""Decisions into the log: Request when decided, Action, Propensity and Ranking when applied, and tallies."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from event_schemas import records as r
+from event_schemas.codec import Codec
+from producers.delivery_ledger import DeliveryCounts
+from producers.encoding_queue import EncodingQueue, UnencodedEvent
+from producers.outgoing_event import EventSender, OutgoingEvent
+from producers.system_clock import system_millis
+
+
+@dataclass(frozen=True, slots=True)
+class TallyPlan:
+    """Where and how often (milliseconds) a process reports its decisions by slice.
+
+    Counts start at zero with the process, so `source` names one run of it, such as `node-3.1764000000`.
+    """
+
+    topic: str
+    source: str
+    every_ms: int = 10_000
+
+
+class DecisionLogger:
+    """Logs decisions without ever delaying or failing the caller.
+
+    Every method returns at once; encoding and sending happen on a background thread. Records handed in belong
+    to the logger and must not be changed afterwards. A tally counts *applied* decisions by slice, logged or
+    not: the sample-ratio test compares it with what was meant to be drawn.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        sender: EventSender,
+        topic: str,
+        *,
+        tally: TallyPlan | None = None,
+        clock: Callable[[], int] = system_millis,
+        max_queued: int = 20_000,
+    ) -> None:
+        self._codec = codec
+        self._sender = sender
+        self._topic = topic
+        self._tally = tally
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._slices: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
+        self._next_tally: int | None = None
+        self._queue = EncodingQueue(codec, sender, max_queued, self._tell_when_due)
+
+    def log_request(self, request: r.RequestRecord) -> bool:
+        """Queues the Request of a decision; False when it was dropped (queue full) and counted so."""
+        return self._queue.submit(UnencodedEvent(self._topic, _key(request["request_id"]), r.REQUEST, request))
+
+    def log_applied(
+        self, action: r.ActionRecord, propensity: r.PropensityRecord, ranking: r.RankingRecord | None = None
+    ) -> bool:
+        """Queues the rest of an applied decision and counts it in the tally; False when it was dropped."""
+        self._count(action["slice"])
+        key = _key(action["request_id"])
+        parts = [UnencodedEvent(self._topic, key, r.ACTION, action)]
+        parts.append(UnencodedEvent(self._topic, key, r.PROPENSITY, propensity))
+        if ranking is not None:
+            parts.append(UnencodedEvent(self._topic, key, r.RANKING, ranking))
+        return self._queue.submit(*parts)
+
+    def count_unlogged(self, slice_name: str) -> None:
+        """Counts an applied decision that sampling left out of the log."""
+        self._count(slice_name)
+
+    def decisions_by_slice(self) -> dict[str, int]:
+        """Applied decisions so far, by slice."""
+        with self._lock:
+            return dict(self._slices)
+
+    def flush(self, timeout_s: float = 5.0) -> DeliveryCounts:
+        """Waits at most `timeout_s` each for queue and sender; `in_flight == 0` means all have their fate."""
+        self._queue.drain(timeout_s)
+        return self._sender.flush(timeout_s)
+
+    def close(self, timeout_s: float = 5.0) -> DeliveryCounts:
+        """Writes a last tally, ends the thread and flushes the sender, which stays open."""
+        self._queue.close(timeout_s)
+        self._tell()
+        return self._sender.flush(timeout_s)
+
+    def _count(self, slice_name: str) -> None:
+        if self._tally is not None:
+            self._queue.start()
+        with self._lock:
+            self._slices[slice_name] += 1
+
+    def _tell_when_due(self) -> None:
+        if self._tally is None:
+            return
+        now = self._clock()
+        if self._next_tally is None:
+            self._next_tally = now + self._tally.every_ms
+        elif now >= self._next_tally:
+            self._next_tally = now + self._tally.every_ms
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            counts = self._slices.copy()
+        if self._tally is None or counts == self._told:
+            return
+        self._told = counts
+        record: r.TallyRecord = {
+            "event_time": self._clock(),
+            "source": self._tally.source,
+            "counts": [{"slice": name, "count": count} for name, count in sorted(counts.items())],
+        }
+        value = self._codec.encode(r.TALLY, record)
+        self._sender.send(OutgoingEvent(self._tally.topic, self._tally.source.encode(), value, r.TALLY))
+
+
+def _key(request_id: str) -> bytes:
+    return request_id.encode()

@@ -1,0 +1,35 @@
+"""What a stage hands in to be written to the log, and to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from producers.delivery_ledger import DeliveryCounts
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingEvent:
+    """Bytes on their way to a topic; `record` is the Avro record's name, `partition` None means by key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    record: str
+    partition: int | None = None
+
+
+class EventSender(Protocol):
+    """Where events are handed in. Implementations are thread-safe, and balance their counts."""
+
+    def send(self, event: OutgoingEvent) -> None:
+        """Takes the event; returns at once and raises nothing that has to do with delivery."""
+
+    def reject(self, record: str) -> None:
+        """Counts an event of type `record` that could not be made into bytes: handed in, and dropped."""
+
+    def counts(self) -> DeliveryCounts:
+        """The fates so far."""
+
+    def flush(self, timeout_s: float) -> DeliveryCounts:
+        """Waits at most `timeout_s` for open deliveries; `in_flight == 0` means all have their fate."""

@@ -1,0 +1,210 @@
+"""An existing log as events: in event-time order, with its own times and propensities, once.
+
+Request ids and bytes depend on the row alone, so a second replay of a file adds duplicates, not data.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from event_schemas import records as r
+from event_schemas.codec import Codec
+from event_schemas.errors import TrimtabError
+from event_schemas.experiment import Experiment
+from producers.column_mapping import ColumnMapping
+from producers.delivery_ledger import DeliveryCounts
+from producers.heartbeats import send_heartbeats
+from producers.log_rows import LogRow
+from producers.outgoing_event import EventSender, OutgoingEvent
+from producers.replay_pacing import Pacer
+from producers.row_events import BadRow, RowEvents, RowTranslator, row_as_json
+
+CHUNK_ROWS = 200
+MAX_IN_FLIGHT = 20_000
+FLUSH_SECONDS = 30.0
+
+
+class ReplayIncomplete(TrimtabError):
+    """Some events were not acknowledged, so the log must not be closed by heartbeats."""
+
+
+@dataclass(frozen=True)
+class ReplayPlan:
+    """What a replay turns into what, and where it goes.
+
+    `file` names the log in request ids and dead letters; `partitions` is the number of partitions of
+    `events_topic`, each of which ends with a heartbeat.
+    """
+
+    mapping: ColumnMapping
+    experiment: Experiment
+    codec: Codec
+    file: str
+    events_topic: str
+    dead_letters_topic: str
+    partitions: int
+
+
+@dataclass
+class ReplaySummary:
+    """What a replay did: `decisions` + `bad_rows` = `rows`; `events` counts records handed in, by type."""
+
+    rows: int = 0
+    decisions: int = 0
+    bad_rows: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+    first_event_time: int | None = None
+    last_event_time: int | None = None
+    delivery: DeliveryCounts = field(default_factory=DeliveryCounts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as plain values."""
+        return {
+            "decisions": self.decisions,
+            "rows": self.rows,
+            "bad_rows": self.bad_rows,
+            "events": dict(sorted(self.events.items())),
+            "bytes": self.bytes,
+            "first_event_time": self.first_event_time,
+            "last_event_time": self.last_event_time,
+            "handed_in": self.delivery.handed_in,
+            "acknowledged": self.delivery.acknowledged,
+            "spooled": self.delivery.spooled,
+            "dropped": self.delivery.dropped,
+        }
+
+
+def replay_rows(
+    rows: Iterable[LogRow],
+    plan: ReplayPlan,
+    sender: EventSender,
+    *,
+    pacer: Pacer | None = None,
+    progress: Callable[[ReplaySummary], None] | None = None,
+) -> ReplaySummary:
+    """Writes every row's events and closes the log; `rows` come in event-time order, as `read_rows` gives them.
+
+    1. each row's Request, Action and Propensity, and between them the engagements that are due; a bad row becomes a
+       dead letter; 2. the engagements left; 3. once everything is acknowledged, a heartbeat past the last window into
+    every partition. Raises MappingError before anything is sent, and ReplayIncomplete instead of step 3.
+    """
+    plan.mapping.check_against(plan.experiment)
+    translator = RowTranslator(plan.mapping, plan.experiment, plan.file)
+    run = _Run(plan, sender, sender.counts())
+    for row in rows:
+        outcome = translator.translate(row)
+        if isinstance(outcome, BadRow):
+            run.dead_letter(row, outcome)
+        else:
+            run.decision(outcome)
+        if run.summary.rows % CHUNK_ROWS == 0:
+            run.let_catch_up(pacer)
+            if progress is not None:
+                progress(run.summary)
+    run.finish()
+    if progress is not None:
+        progress(run.summary)
+    return run.summary
+
+
+class _Run:
+    """The state of one replay: the engagements still to come, and the summary so far."""
+
+    def __init__(self, plan: ReplayPlan, sender: EventSender, before: DeliveryCounts) -> None:
+        self._plan = plan
+        self._sender = sender
+        self._before = before
+        self._due: list[tuple[int, int, r.EngagementRecord]] = []
+        self._queued = 0
+        self.summary = ReplaySummary()
+
+    def decision(self, events: RowEvents) -> None:
+        """Sends what is due before the decision, the decision, and queues its engagements."""
+        event_time = events.request["event_time"]
+        self._send_engagements(event_time)
+        key = events.request["request_id"].encode()
+        self._send(key, r.REQUEST, events.request)
+        self._send(key, r.ACTION, events.action)
+        self._send(key, r.PROPENSITY, events.propensity)
+        for engagement in events.engagements:
+            self._queued += 1
+            heapq.heappush(self._due, (engagement["event_time"], self._queued, engagement))
+        self.summary.rows += 1
+        self.summary.decisions += 1
+        self._saw(event_time)
+
+    def dead_letter(self, row: LogRow, bad: BadRow) -> None:
+        """Sends a bad row to the dead letters: the file as topic, the row's number as offset, JSON as value."""
+        key = None if bad.request_id is None else bad.request_id.encode()
+        record: r.DeadLetterRecord = {
+            "reason": "malformed",
+            "detail": bad.detail,
+            "topic": self._plan.file,
+            "partition": 0,
+            "offset": row.number,
+            "key": key,
+            "value": row_as_json(row),
+            "event_time": bad.event_time,
+            "request_id": bad.request_id,
+        }
+        self._send(key, r.DEAD_LETTER, record, self._plan.dead_letters_topic)
+        self.summary.rows += 1
+        self.summary.bad_rows += 1
+
+    def let_catch_up(self, pacer: Pacer | None) -> None:
+        """Waits for the client's queue, and for the readers as the pacer says."""
+        if self._sender.counts().in_flight > MAX_IN_FLIGHT:
+            self._sender.flush(FLUSH_SECONDS)
+        if pacer is not None:
+            pacer.wait(self.summary.bytes, sum(self.summary.events.values()))
+
+    def finish(self) -> None:
+        """Sends the engagements left, waits for all acknowledgements and closes the windows."""
+        self._send_engagements(None)
+        self._acknowledged()
+        if self.summary.last_event_time is not None:
+            closing = self.summary.last_event_time + self._plan.experiment.window_ms + 1
+            send_heartbeats(self._sender, self._plan.codec, self._plan.events_topic, self._plan.partitions, closing)
+            self.summary.events[r.HEARTBEAT] += self._plan.partitions
+            self._acknowledged()
+
+    def _acknowledged(self) -> None:
+        after = self._sender.flush(FLUSH_SECONDS)
+        self.summary.delivery = _difference(after, self._before)
+        open_events = self.summary.delivery.handed_in - self.summary.delivery.acknowledged
+        if open_events:
+            raise ReplayIncomplete(
+                f"{open_events} of {self.summary.delivery.handed_in} events were not acknowledged by the broker",
+                mend="check the broker and replay the same file again: what arrived already counts as duplicate",
+            )
+
+    def _send_engagements(self, until: int | None) -> None:
+        while self._due and (until is None or self._due[0][0] <= until):
+            event_time, _, engagement = heapq.heappop(self._due)
+            self._send(engagement["request_id"].encode(), r.ENGAGEMENT, engagement)
+            self._saw(event_time)
+
+    def _send(self, key: bytes | None, name: str, record: Any, topic: str | None = None) -> None:
+        value = self._plan.codec.encode(name, record)
+        self._sender.send(OutgoingEvent(topic or self._plan.events_topic, key, value, name))
+        self.summary.events[name] += 1
+        self.summary.bytes += len(value)
+
+    def _saw(self, event_time: int) -> None:
+        first, last = self.summary.first_event_time, self.summary.last_event_time
+        self.summary.first_event_time = event_time if first is None else min(first, event_time)
+        self.summary.last_event_time = event_time if last is None else max(last, event_time)
+
+
+def _difference(after: DeliveryCounts, before: DeliveryCounts) -> DeliveryCounts:
+    return DeliveryCounts(
+        after.handed_in - before.handed_in,
+        after.acknowledged - before.acknowledged,
+        after.spooled - before.spooled,
+        after.dropped - before.dropped,
+    )

@@ -1,0 +1,116 @@
+"""The spool keeps events across failures, restarts and torn writes, and never grows past its bound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from producers.delivery_spool import DeliverySpool, SpoolError
+from producers.outgoing_event import OutgoingEvent
+
+
+def events(count: int, start: int = 0) -> list[OutgoingEvent]:
+    return [OutgoingEvent("events", f"k{n}".encode(), f"value {n}".encode(), "Request") for n in range(start, count)]
+
+
+def fill(spool: DeliverySpool, batch: list[OutgoingEvent]) -> None:
+    for event in batch:
+        assert spool.append(event)
+
+
+def test_events_come_back_in_order_and_as_they_were(tmp_path: Path) -> None:
+    spool = DeliverySpool(tmp_path)
+    odd = OutgoingEvent("events", None, b"\x00\xff" * 40, "Heartbeat", 3)
+    fill(spool, [*events(2), odd, OutgoingEvent("tallies", b"", b"", "Tally")])
+    assert spool.waiting == 4
+    assert spool.checkout(10) == [*events(2), odd, OutgoingEvent("tallies", b"", b"", "Tally")]
+    spool.finish(4, [])
+    assert spool.waiting == 0
+    assert spool.checkout(10) == []
+
+
+def test_batches_follow_each_other_and_later_events_come_last(tmp_path: Path) -> None:
+    spool = DeliverySpool(tmp_path)
+    fill(spool, events(5))
+    assert spool.checkout(2) == events(2)
+    fill(spool, events(6, start=5))
+    spool.finish(2, [])
+    assert spool.checkout(10) == events(5, start=2)
+    spool.finish(3, [])
+    assert spool.checkout(10) == events(6, start=5)
+    spool.finish(1, [])
+    assert (spool.waiting, sum(path.stat().st_size for path in tmp_path.iterdir())) == (0, 0)
+
+
+def test_undelivered_events_stay_first_in_line(tmp_path: Path) -> None:
+    spool = DeliverySpool(tmp_path)
+    fill(spool, events(5))
+    batch = spool.checkout(3)
+    spool.finish(2, [batch[1]])
+    assert spool.waiting == 3
+    assert spool.checkout(10) == [events(5)[1], *events(5, start=3)]
+
+
+def test_the_next_process_finds_what_waits(tmp_path: Path) -> None:
+    first = DeliverySpool(tmp_path)
+    fill(first, events(3))
+    first.checkout(2)  # under way when the process ends: sent again rather than lost
+    fill(first, events(4, start=3))
+    first.close()
+    second = DeliverySpool(tmp_path)
+    assert second.waiting == 4
+    assert second.checkout(10) == events(3)
+    second.finish(3, [])
+    assert second.checkout(10) == events(4, start=3)
+
+
+@pytest.mark.parametrize("cut", [1, 9, 30])
+def test_a_torn_entry_ends_the_file(tmp_path: Path, cut: int) -> None:
+    first = DeliverySpool(tmp_path)
+    fill(first, events(3))
+    first.close()
+    file = tmp_path / "incoming.spool"
+    file.write_bytes(file.read_bytes()[:-cut])
+    second = DeliverySpool(tmp_path)
+    assert second.waiting == 2
+    fill(second, events(4, start=3))
+    assert second.checkout(10) == [*events(2), *events(4, start=3)]
+
+
+def test_a_file_that_is_all_torn_does_not_stop_the_next_events(tmp_path: Path) -> None:
+    (tmp_path / "outgoing.spool").write_bytes(b"\x00\x00")
+    spool = DeliverySpool(tmp_path)
+    fill(spool, events(1))
+    assert spool.checkout(10) == events(1)
+
+
+def test_beyond_the_bound_nothing_is_taken(tmp_path: Path) -> None:
+    spool = DeliverySpool(tmp_path, max_bytes=1_000)
+    taken = sum(spool.append(event) for event in events(100))
+    assert 0 < taken < 100
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.spool")) <= 1_000
+    spool.checkout(100)
+    spool.finish(taken, [])
+    assert spool.append(events(1)[0]), "room again once the spool is empty"
+
+
+def test_after_close_nothing_is_taken(tmp_path: Path) -> None:
+    spool = DeliverySpool(tmp_path)
+    spool.close()
+    spool.close()
+    assert not spool.append(events(1)[0])
+
+
+def test_a_directory_belongs_to_one_spool(tmp_path: Path) -> None:
+    first = DeliverySpool(tmp_path)
+    with pytest.raises(SpoolError, match="belongs to another process"):
+        DeliverySpool(tmp_path)
+    first.close()
+    DeliverySpool(tmp_path).close()
+
+
+def test_a_place_that_is_no_directory_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpoolError, match="cannot be written"):
+        DeliverySpool(tmp_path / "file" / "spool")

@@ -1,0 +1,93 @@
+"""Records become bytes on the queue's own thread; what cannot is counted."""
+
+from __future__ import annotations
+
+import threading
+
+from event_schemas.codec import Codec
+from event_schemas.registry import Registry
+from producers.encoding_queue import EncodingQueue, UnencodedEvent
+from producers.memory_log import MemoryLog
+from producers.outgoing_event import OutgoingEvent
+
+CODEC = Codec(Registry.bundled())
+
+
+def heartbeat(event_time: object) -> UnencodedEvent:
+    return UnencodedEvent("events", b"k", "Heartbeat", {"event_time": event_time})
+
+
+class GatedLog(MemoryLog):
+    """A log that takes nothing until its gate opens: a sender that got stuck."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.reached = threading.Event()
+
+    def send(self, event: OutgoingEvent) -> None:
+        self.reached.set()
+        self.gate.wait(10)
+        super().send(event)
+
+
+def test_events_arrive_encoded_and_in_order() -> None:
+    log = MemoryLog()
+    queue = EncodingQueue(CODEC, log)
+    for event_time in range(50):
+        assert queue.submit(heartbeat(event_time))
+    assert queue.drain(5)
+    found = [CODEC.decode(record.value).record["event_time"] for record in log.records("events")]
+    assert found == list(range(50))
+    assert queue.close()
+
+
+def test_a_record_its_schema_refuses_is_dropped_and_counted() -> None:
+    log = MemoryLog()
+    queue = EncodingQueue(CODEC, log)
+    queue.submit(heartbeat("not a time"))
+    queue.submit(heartbeat(7))
+    assert queue.close()
+    counts = log.counts()
+    assert (counts.handed_in, counts.acknowledged, counts.dropped) == (2, 1, 1)
+
+
+def test_a_full_queue_drops_and_never_waits() -> None:
+    log = GatedLog()
+    queue = EncodingQueue(CODEC, log, max_queued=3)
+    queue.submit(heartbeat(0))
+    assert log.reached.wait(5)
+    assert queue.submit(heartbeat(1), heartbeat(2))
+    assert not queue.submit(heartbeat(3), heartbeat(4)), "both or none: there is room for one only"
+    assert queue.submit(heartbeat(5))
+    assert not queue.drain(0.05)
+    log.gate.set()
+    assert queue.close()
+    counts = log.counts()
+    assert (counts.handed_in, counts.acknowledged, counts.dropped) == (6, 4, 2)
+
+
+def test_closing_hands_over_what_is_queued_and_takes_no_more() -> None:
+    log = MemoryLog()
+    queue = EncodingQueue(CODEC, log)
+    queue.submit(*[heartbeat(number) for number in range(100)])
+    assert queue.close()
+    assert len(log.records("events")) == 100
+    assert not queue.submit(heartbeat(0))
+    assert log.counts().dropped == 1
+
+
+def test_nothing_runs_before_it_is_needed() -> None:
+    before = threading.active_count()
+    queue = EncodingQueue(CODEC, MemoryLog())
+    assert threading.active_count() == before
+    assert queue.close()
+
+
+def test_idle_work_is_done_without_events() -> None:
+    called = threading.Event()
+    queue = EncodingQueue(CODEC, MemoryLog(), on_idle=called.set)
+    queue.start()
+    queue.start()
+    assert called.wait(5)
+    assert queue.close()
