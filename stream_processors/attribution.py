@@ -1,0 +1,65 @@
+"""The rule of the join: which engagement counts for which objective, and how long a decision waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from event_schemas.experiment import Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveRule:
+    """One objective: the kinds that count, for how long after the request (ms), and the largest reward."""
+
+    name: str
+    kinds: frozenset[str]
+    clip: float
+    attribution_ms: int
+
+    def counts(self, kind: str, delay_ms: int) -> bool:
+        """Whether an engagement of `kind`, `delay_ms` after the request, counts: 0 ≤ delay ≤ attribution."""
+        return 0 <= delay_ms <= self.attribution_ms and kind in self.kinds
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRule:
+    """All of an experiment that the join depends on.
+
+    `window_ms` = longest attribution + allowed lateness: a decision closes when the watermark reaches its request
+    time plus this, and an event is late when it reaches the event's own time plus this.
+    """
+
+    objectives: tuple[ObjectiveRule, ...]
+    window_ms: int
+    max_future_skew_ms: int
+    max_pending: int
+    arms: int
+    action_space: str
+
+    @classmethod
+    def from_experiment(cls, experiment: Experiment) -> JoinRule:
+        """The rule an experiment file declares."""
+        return cls(
+            objectives=tuple(
+                ObjectiveRule(o.name, frozenset(o.kinds), o.clip, o.attribution) for o in experiment.objectives
+            ),
+            window_ms=experiment.window_ms,
+            max_future_skew_ms=experiment.join.max_future_skew,
+            max_pending=experiment.join.max_pending_per_partition,
+            arms=experiment.action_space.arms,
+            action_space=experiment.action_space.digest,
+        )
+
+    def counts(self, kind: str, delay_ms: int) -> bool:
+        """Whether an engagement of `kind`, `delay_ms` after the request, counts for any objective."""
+        return any(objective.counts(kind, delay_ms) for objective in self.objectives)
+
+    def totals(self, engagements: Iterable[tuple[str, int, float]]) -> tuple[float, ...]:
+        """Sum of values per objective over (kind, delay ms, value) of distinct engagements, in the order given."""
+        totals = [0.0] * len(self.objectives)
+        for kind, delay_ms, value in engagements:
+            for index, objective in enumerate(self.objectives):
+                if objective.counts(kind, delay_ms):
+                    totals[index] += value
+        return tuple(totals)

@@ -1,0 +1,201 @@
+"""Faust's aiokafka transport, handing over many records of one partition as one message.
+
+Faust makes four tasks for each message, which bounds it to a few thousand messages a second. Here a message is a
+`RecordChunk`: up to `CHUNK_RECORDS` records of one partition in offset order. Faust does what it is good at: group
+membership, rebalancing, fetching, flow control and the rhythm of commits.
+
+What is committed does not follow from Faust's acknowledgements (after an offset gap those count a message as
+processed that is not); the `PartitionOwner` says it, and also where reading starts. The topic is read with
+`acks=False`.
+
+This module was written against certain methods of Faust and aiokafka; its test holds digests of their source, and fails
+when a release changes one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, cast
+
+from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust import Schema
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP, AppT, ConsumerMessage, Message
+
+from event_schemas.log_record import LogRecord
+from stream_processors.commit_position import CommitPosition
+from stream_processors.record_chunk import PartitionOwner, RecordChunk, StartingPoint
+
+CHUNK_RECORDS = 500
+# librdkafka copies the metadata of several partitions without its end; a final NUL keeps its readers from running on.
+METADATA_END = "\0"
+
+Offsets = Mapping[TP, OffsetAndMetadata]
+
+
+class PassThroughSchema(Schema[Any, Any]):
+    """Leaves keys and chunks as they are."""
+
+    def loads_key(self, app: AppT, message: Message, **_: Any) -> Any:
+        del app
+        return message.key
+
+    def loads_value(self, app: AppT, message: Message, **_: Any) -> Any:
+        del app
+        return message.value
+
+
+class BatchConsumerThread(AIOKafkaConsumerThread):
+    """The thread that owns the aiokafka consumer; commits carry metadata."""
+
+    async def on_thread_stop(self) -> None:
+        """Stop the consumer, also while the broker is away.
+
+        aiokafka's fetcher then passes on the cancellation of its own requests before the client is closed; left alone,
+        it would end this thread without a word and make the worker wait a minute for it.
+        """
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            await self._ensure_consumer()._client.close()
+
+    async def starting_points(self, partitions: Sequence[TP]) -> dict[TP, StartingPoint]:
+        """What the group committed and the log holds, for each partition."""
+        points: dict[TP, StartingPoint] = await self.call_thread(self._starting_points, partitions)
+        return points
+
+    async def _starting_points(self, partitions: Sequence[TP]) -> dict[TP, StartingPoint]:
+        consumer = self._ensure_consumer()
+        keys = {tp: TopicPartition(tp.topic, tp.partition) for tp in partitions}
+        committed = await consumer._coordinator.fetch_committed_offsets(list(keys.values()))
+        starts = await consumer.beginning_offsets(list(keys.values()))
+        ends = await consumer.end_offsets(list(keys.values()))
+        return {tp: StartingPoint(_position(committed.get(key)), starts[key], ends[key]) for tp, key in keys.items()}
+
+    async def seek_all(self, offsets: Mapping[TP, int]) -> None:
+        """Read on from these offsets; what was fetched before is forgotten. Lost partitions are left out."""
+        await self.call_thread(self._seek_all, offsets)
+
+    async def _seek_all(self, offsets: Mapping[TP, int]) -> None:
+        consumer = self._ensure_consumer()
+        for tp, offset in offsets.items():
+            key = TopicPartition(tp.topic, tp.partition)
+            if key in consumer.assignment():
+                consumer.seek(key, offset)
+
+    async def commit_positions(self, offsets: Offsets) -> bool:
+        """Commit offsets with their metadata; False when a rebalance came in between."""
+        done: bool = await self.call_thread(self._commit_positions, offsets)
+        return done
+
+    async def _commit_positions(self, offsets: Offsets) -> bool:
+        consumer = self._ensure_consumer()
+        try:
+            await consumer.commit({TopicPartition(tp.topic, tp.partition): entry for tp, entry in offsets.items()})
+        except (CommitFailedError, IllegalStateError):
+            return False
+        return True
+
+
+class BatchConsumer(Consumer):
+    """Faust's consumer with three changes: messages are chunks, and reading and committing ask the owner."""
+
+    _thread: BatchConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._owner = cast(BatchTransport, self.transport).owner
+        self._epoch = 0
+        self._reached: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Start reading where the owner says; Faust calls this after each assignment, before records flow."""
+        assigned = sorted(self.assignment())
+        points = await self._thread.starting_points(assigned)
+        self._epoch += 1
+        starts = self._owner.resume(self._epoch, {tp.partition: points[tp] for tp in assigned})
+        self._reached = {tp: starts[tp.partition] for tp in assigned}
+        await self._thread.seek_all(self._reached)
+        return dict(self._reached)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Fetch once and hand over what came, in chunks, the partitions taking turns.
+
+        What cannot be handed over (the flow was stopped, the group rebalanced, reading was restarted meanwhile) is
+        read again.
+        """
+        epoch = self._epoch
+        records, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if records is None or self.should_stop:
+            return
+        refused: set[TP] = set()
+        for tp, part in _in_turns(records):
+            current = epoch == self._epoch and generation == self.app.consumer_generation_id
+            wanted = active is None or tp in active or tp in self._buffered_partitions
+            if tp in refused or not (current and wanted and self.flow_active):
+                refused.add(tp)
+                continue
+            yield tp, self._chunk_message(tp, part)
+        if refused:
+            await self._read_again(refused)
+
+    def _chunk_message(self, tp: TP, part: Sequence[Any]) -> ConsumerMessage:
+        chunk = RecordChunk(self._epoch, tp.partition, self._reached[tp], tuple(_log_record(entry) for entry in part))
+        self._reached[tp] = chunk.end
+        message = self._to_message(tp, part[-1])
+        message.key, message.value = None, cast(Any, chunk)
+        return message
+
+    async def _read_again(self, partitions: set[TP]) -> None:
+        await self._thread.seek_all({tp: self._reached[tp] for tp in partitions if tp in self._reached})
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit what the owner says; Faust calls this at every commit interval and when it stops.
+
+        The arguments choose among Faust's own acknowledgements, which are not used.
+        """
+        del topics, start_new_transaction
+        assigned = {tp.partition: tp for tp in self.assignment()}
+        positions = {p: at for p, at in self._owner.committable().items() if p in assigned}
+        if not positions:
+            return False
+        offsets = {
+            assigned[p]: OffsetAndMetadata(at.rebuild_from, at.encode() + METADATA_END) for p, at in positions.items()
+        }
+        done = await self._thread.commit_positions(offsets)
+        if done:
+            self._owner.committed(positions)
+        return done
+
+
+class BatchTransport(Transport):
+    """The transport to return from `App._new_transport`."""
+
+    Consumer: ClassVar[type[BatchConsumer]] = BatchConsumer
+
+    def __init__(self, url: list[Any], app: AppT, owner: PartitionOwner) -> None:
+        super().__init__(url, app)
+        self.owner = owner
+
+
+def _position(entry: OffsetAndMetadata | None) -> CommitPosition | None:
+    return None if entry is None else CommitPosition.parse(entry.offset, entry.metadata.rstrip(METADATA_END))
+
+
+def _log_record(entry: Any) -> LogRecord:
+    return LogRecord(entry.topic, entry.partition, entry.offset, entry.timestamp, entry.key, entry.value)
+
+
+def _in_turns(records: Mapping[TP, Sequence[Any]]) -> Iterator[tuple[TP, Sequence[Any]]]:
+    """Slices of at most CHUNK_RECORDS, one of each partition after the other, in offset order within a partition."""
+    longest = max((len(fetched) for fetched in records.values()), default=0)
+    for start in range(0, longest, CHUNK_RECORDS):
+        for tp, fetched in records.items():
+            if part := fetched[start : start + CHUNK_RECORDS]:
+                yield tp, part

@@ -1,0 +1,64 @@
+"""Where a partition's join stands, as it is committed to the consumer group: an offset and a short text.
+
+The committed offset is `rebuild_from`; the text carries the rest. Brokers accept up to 4,096 bytes of it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from event_schemas.errors import TrimtabError
+
+VERSION = "1"
+PATTERN = re.compile(
+    r"v=(?P<v>\d+);S=(?P<S>\d+);R=(?P<R>\d+);wm=(?P<wm>-?\d+|none);floor=(?P<floor>\d+);window=(?P<window>\d+)"
+)
+
+
+class CommitUnreadable(TrimtabError):
+    """A committed position was not written by this join, or by one with another window."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPosition:
+    """Offsets of one partition of the events log, `rebuild_from` ≤ `open_from` ≤ `settled`.
+
+    Everything before `settled` (S) has had its effect and needs no second one. `open_from` (R) is the first offset of
+    a decision still open at S, or S. `rebuild_from` (the committed offset) is the first offset of any decision still
+    remembered at S: reading on from there, silently, recreates the state at S. `watermark` (ms, None before the first
+    event) held before the record at `rebuild_from`. Decisions that began before `floor` and are not closed by
+    the watermark were closed early by the cap. `window_ms` is the window all this was computed with.
+    """
+
+    settled: int
+    open_from: int
+    rebuild_from: int
+    watermark: int | None
+    floor: int
+    window_ms: int
+
+    def encode(self) -> str:
+        """The text committed beside the offset `rebuild_from`: `v=1;S=…;R=…;wm=…;floor=…;window=…`."""
+        watermark = "none" if self.watermark is None else self.watermark
+        return (
+            f"v={VERSION};S={self.settled};R={self.open_from};wm={watermark};floor={self.floor};window={self.window_ms}"
+        )
+
+    @classmethod
+    def parse(cls, offset: int, metadata: str) -> CommitPosition:
+        """The position behind a committed offset and its text; raises CommitUnreadable."""
+        found = PATTERN.fullmatch(metadata)
+        if found is None or found["v"] != VERSION:
+            raise CommitUnreadable(
+                f"commit at offset {offset} carries {metadata!r}, not the text of this join (v={VERSION};S=…)",
+                mend="use a consumer group of its own for the join, or reset the group to where reading may start anew",
+            )
+        return cls(
+            settled=int(found["S"]),
+            open_from=int(found["R"]),
+            rebuild_from=offset,
+            watermark=None if found["wm"] == "none" else int(found["wm"]),
+            floor=int(found["floor"]),
+            window_ms=int(found["window"]),
+        )

@@ -1,0 +1,60 @@
+"""Dead letters for people: listed, filtered and shown with what they wrap."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import structlog
+
+from event_schemas.codec import Codec
+from event_schemas.errors import SchemaError
+from event_schemas.log_record import LogRecord
+from event_schemas.records import DEAD_LETTER, DeadLetterRecord
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDeadLetter:
+    """One dead letter at its place in the dead-letters topic."""
+
+    partition: int
+    offset: int
+    append_time: int
+    letter: DeadLetterRecord
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; bytes are shown as hexadecimal digits."""
+        plain = {name: field.hex() if isinstance(field, bytes) else field for name, field in self.letter.items()}
+        place = {"partition": self.partition, "offset": self.offset, "append_time": self.append_time}
+        return {"at": place, **plain}
+
+
+def read_dead_letters(records: Iterable[LogRecord], codec: Codec) -> Iterator[StoredDeadLetter]:
+    """The dead letters among these records of the topic; what is none is logged and passed over."""
+    for record in records:
+        try:
+            decoded = codec.decode(record.value)
+        except SchemaError as fault:
+            log.warning("no dead letter", partition=record.partition, offset=record.offset, fault=fault.what)
+            continue
+        if decoded.name == DEAD_LETTER:
+            letter = cast(DeadLetterRecord, decoded.record)
+            yield StoredDeadLetter(record.partition, record.offset, record.append_time, letter)
+
+
+def count_reasons(letters: Iterable[StoredDeadLetter]) -> dict[str, int]:
+    """How many there are of each reason, the most frequent first."""
+    return dict(Counter(stored.letter["reason"] for stored in letters).most_common())
+
+
+def original_record(stored: StoredDeadLetter, codec: Codec) -> dict[str, Any] | None:
+    """The event that a dead letter wraps, decoded; None when it cannot be (that may be why it is here)."""
+    try:
+        decoded = codec.decode(stored.letter["value"])
+    except SchemaError:
+        return None
+    return {"record": decoded.name, "version": decoded.version, **decoded.record}

@@ -1,0 +1,52 @@
+"""What validation makes of a log record: an event the join can hold, or a fault."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from event_schemas.codec import HEADER
+from event_schemas.log_record import LogRecord
+
+
+class EngagementFields(NamedTuple):
+    """What the join needs to know of an engagement."""
+
+    engagement_id: str
+    kind: str
+    value: float
+
+
+class InputEvent(NamedTuple):
+    """A valid record of the events topic; `request_id` is empty for a Heartbeat.
+
+    `resolved` is the datum in the newest schema when the writer used an older one, else None.
+    """
+
+    record: LogRecord
+    name: str
+    request_id: str
+    event_time: int
+    engagement: EngagementFields | None = None
+    resolved: bytes | None = None
+
+    @property
+    def offset(self) -> int:
+        """Its place in the log."""
+        return self.record.offset
+
+    @property
+    def datum(self) -> bytes:
+        """Its Avro bytes under the newest schema, ready to be nested in an Example."""
+        if self.resolved is not None:
+            return self.resolved
+        value = self.record.value
+        return b"" if value is None else value[HEADER.size :]
+
+
+class MalformedEvent(NamedTuple):
+    """A record that cannot be an event: why, and as much of it as could be read."""
+
+    record: LogRecord
+    detail: str
+    request_id: str | None = None
+    event_time: int | None = None

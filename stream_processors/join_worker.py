@@ -1,0 +1,197 @@
+"""The join worker: Faust brings chunks of events, the pure join turns them into examples, Kafka confirms, the group
+commits.
+
+The commit protocol, by the numbers of docs/guarantees.md:
+
+0. take over: rebuild each assigned partition's state silently from its last commit (`OwnedPartitions.resume`);
+1. read: accept a chunk of one partition (`OwnedPartitions.accept`);
+2. join: examples, dead letters and the position after the chunk, in memory (`OwnedPartitions.process`);
+3. write: hand the outputs to the idempotent producer (`ExampleWriter.write`);
+4. confirm: the broker has them all (`ExampleWriter.serve`);
+5. commit: the newest position before which everything is confirmed (`BatchConsumer.force_commit`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from faust.types import TP, StreamT
+
+from event_schemas.codec import Codec
+from event_schemas.errors import ComponentUnreachable, TrimtabError
+from monitoring.metrics import JoinMetrics
+from producers.topic_admin import TopicError, partitions_of
+from stream_processors.attribution import JoinRule
+from stream_processors.example_writer import ExampleWriter
+from stream_processors.faust_app import JoinApp
+from stream_processors.idle_heartbeat import IdleHeartbeat
+from stream_processors.owned_partitions import LogTruncated, OwnedPartition, OwnedPartitions
+from stream_processors.partition_join import StepResult
+from stream_processors.record_chunk import RecordChunk
+from stream_processors.worker_settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+SERVE_SECONDS = 0.05
+TEND_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class JoinWorkerParts:
+    """What a worker is made of besides its settings."""
+
+    rule: JoinRule
+    codec: Codec
+    metrics: JoinMetrics
+    clock: Callable[[], int]
+    """Milliseconds since the epoch, for heartbeats."""
+
+
+class JoinWorker:
+    """One process's share of the join. Build and run it inside one event loop."""
+
+    def __init__(self, settings: WorkerSettings, parts: JoinWorkerParts) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._owned = OwnedPartitions(parts.rule, parts.codec)
+        self._writer = ExampleWriter(settings, parts.codec)
+        self._heartbeats = IdleHeartbeat(settings.producer_delay_ms)
+        self._joining = asyncio.Lock()
+        self._stopping = False
+        self._shown: set[int] = set()
+        self._app = JoinApp(settings, self._owned)
+        self._app.agent(self._app.events(settings), name="join")(self._join)
+        self._app.task(self._tend)
+        self._app.on_partitions_revoked.connect(self._settle)
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then finish what is under way and commit; raises what ended it otherwise."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        running = asyncio.create_task(self._app.start())
+        asked, ended = asyncio.create_task(stop.wait()), asyncio.create_task(self._app.wait_until_stopped())
+        try:
+            await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+            await self._finish()
+        finally:
+            for task in (running, asked, ended):
+                task.cancel()
+            await asyncio.gather(running, asked, ended, return_exceptions=True)
+            self._writer.close()
+        if self._app.crash_reason is not None:
+            raise _fault(self._app.crash_reason)
+
+    async def _finish(self) -> None:
+        self._stopping = True
+        if not self._app.crashed:
+            async with self._joining:
+                confirmed = await self._writer.drain(self._settings.drain_seconds)
+            log.info("stopping", everything_confirmed=confirmed)
+        await self._app.stop()
+
+    async def _join(self, chunks: StreamT[RecordChunk]) -> None:
+        """The agent. An exception that left it would only lose the chunk; it ends the worker instead."""
+        async for chunk in chunks:
+            try:
+                async with self._joining:
+                    await self._join_chunk(chunk)
+            except Exception as fault:
+                self._stopping = True
+                await self._app.crash(fault)
+
+    async def _join_chunk(self, chunk: RecordChunk) -> None:
+        records = () if self._stopping else self._owned.accept(chunk)
+        if not records:
+            return
+        result, confirmed = self._owned.process(chunk.partition, records)
+        self._count(result)
+        for emission in result.emissions:
+            if self._writer.full:
+                await self._writer.wait_for_room()
+            self._writer.write(chunk.partition, emission, confirmed)
+        self._writer.serve()
+
+    async def _settle(self, *_: object, **__: object) -> None:
+        """Before partitions go: finish the chunk under way, let it be confirmed, commit."""
+        async with self._joining:
+            if self._owned.partitions and await self._writer.drain(self._settings.drain_seconds / 3):
+                await self._app.consumer.commit()
+
+    async def _tend(self) -> None:
+        """Serve delivery reports often, gauges and heartbeats every second."""
+        loop = asyncio.get_running_loop()
+        next_round = loop.time()
+        while not self._app.should_stop:
+            self._writer.serve()
+            if self._writer.failure is not None and not self._stopping:
+                raise self._writer.failure
+            if loop.time() >= next_round:
+                next_round = loop.time() + TEND_SECONDS
+                self._look_at_partitions()
+            await asyncio.sleep(SERVE_SECONDS)
+
+    def _look_at_partitions(self) -> None:
+        """Gauges and heartbeats of the partitions owned now; gauges of others are withdrawn."""
+        now, owned = self._parts.clock(), self._owned.partitions
+        self._heartbeats.keep(owned)
+        assigned = self._app.consumer.assignment()
+        for partition, state in owned.items():
+            tp = TP(self._settings.events, partition)
+            log_end = self._app.consumer.highwater(tp) if tp in assigned else None
+            self._show(partition, state, log_end)
+            if log_end is None:
+                continue
+            event_time = self._heartbeats.due(partition, state.reached, log_end, now)
+            if self._settings.live and event_time is not None and not self._stopping:
+                self._writer.write_heartbeat(partition, event_time)
+        for partition in self._shown - owned.keys():
+            self._parts.metrics.pending.remove(str(partition))
+            self._parts.metrics.watermark.remove(str(partition))
+            self._parts.metrics.processed_lag.remove(str(partition))
+        self._shown = set(owned)
+
+    def _show(self, partition: int, state: OwnedPartition, log_end: int | None) -> None:
+        metrics, label = self._parts.metrics, str(partition)
+        metrics.pending.labels(label).set(state.join.pending)
+        metrics.watermark.labels(label).set((state.join.watermark or 0) / 1000)
+        metrics.processed_lag.labels(label).set(max(0, (log_end or state.reached) - state.reached))
+
+    def _count(self, result: StepResult) -> None:
+        self._parts.metrics.examples.inc(result.examples)
+        for fate, events in result.fates.items():
+            self._parts.metrics.events.labels(fate.value).inc(events)
+
+
+def run_join_worker(settings: WorkerSettings, parts: JoinWorkerParts) -> None:
+    """Check the topics, then work until a signal; raises TrimtabError when something else ends it."""
+    events = partitions_of(settings.client_config, settings.events)
+    for output in (settings.examples, settings.dead_letters):
+        if (partitions := partitions_of(settings.client_config, output)) < events:
+            raise TopicError(
+                f"{output} has {partitions} partitions, {settings.events} has {events}",
+                mend=f"add partitions to {output}: outputs keep the partition of their events",
+            )
+    asyncio.run(_run(settings, parts))
+
+
+async def _run(settings: WorkerSettings, parts: JoinWorkerParts) -> None:
+    await JoinWorker(settings, parts).run()
+
+
+def _fault(reason: BaseException) -> BaseException:
+    """What ended the worker, as something a person can mend where it is known."""
+    if isinstance(reason, (OffsetOutOfRangeError, NoOffsetForPartitionError)):
+        return LogTruncated(
+            f"the log no longer holds the next record to read: {reason}",
+            mend="raise the topic's retention; docs/guarantees.md says how to start anew and what that costs",
+        )
+    if isinstance(reason, KafkaError) and not isinstance(reason, TrimtabError):
+        return ComponentUnreachable(f"the consumer cannot go on: {reason!r}", mend="see to the broker, then restart")
+    return reason

@@ -1,0 +1,155 @@
+"""Reads stretches of a topic by offset, outside any consumer group."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import stamina
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from event_schemas.errors import ComponentUnreachable, TrimtabError
+from event_schemas.log_record import LogRecord
+from producers.topic_admin import partitions_of
+from stream_processors.commit_position import CommitPosition
+
+ANSWER_SECONDS = 10.0
+# A turn ends with so many messages or after so long, whichever comes first.
+BATCH = 5_000
+TURN_SECONDS = 0.1
+PASSING = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+    }
+)
+
+
+class LogUnreadable(TrimtabError):
+    """A stretch of a topic cannot be read as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRange:
+    """Offsets of one partition that the log holds: `start` ≤ offset < `end`."""
+
+    start: int
+    end: int
+
+
+class LogReader:
+    """One topic, read by offset. `client_config` holds connection settings in librdkafka's names.
+
+    Raises ComponentUnreachable when no broker answers, TopicError when the topic does not exist.
+    """
+
+    def __init__(self, client_config: Mapping[str, str], topic: str) -> None:
+        self._config = dict(client_config)
+        self.topic = topic
+        self.partitions = partitions_of(client_config, topic)
+
+    def ranges(self) -> dict[int, LogRange]:
+        """What each partition holds now."""
+        with self._consumer() as consumer:
+            found = {}
+            for partition in range(self.partitions):
+                start, end = consumer.get_watermark_offsets(
+                    TopicPartition(self.topic, partition), timeout=ANSWER_SECONDS
+                )
+                found[partition] = LogRange(start, end)
+            return found
+
+    def read(self, ranges: Mapping[int, LogRange]) -> Iterator[LogRecord]:
+        """The records of these ranges, in offset order within a partition; raises LogUnreadable.
+
+        A range ends early where the log does. Transaction markers and compacted records leave gaps, which are skipped.
+        """
+        wanted = {partition: span for partition, span in ranges.items() if span.start < span.end}
+        with self._consumer() as consumer:
+            consumer.assign([TopicPartition(self.topic, p, span.start) for p, span in wanted.items()])
+            heard = time.monotonic()
+            while wanted:
+                for message in consumer.consume(BATCH, timeout=TURN_SECONDS):
+                    heard = time.monotonic()
+                    record = self._record(message, wanted)
+                    if record is not None:
+                        yield record
+                if wanted and time.monotonic() - heard > ANSWER_SECONDS:
+                    raise self._silence(wanted)
+
+    def read_all(self) -> Iterator[LogRecord]:
+        """Every record the topic holds now."""
+        return self.read(self.ranges())
+
+    def committed(self, group: str) -> dict[int, CommitPosition]:
+        """The positions that a join's consumer group committed; partitions without one are left out."""
+        with self._consumer(group) as consumer:
+            asked = [TopicPartition(self.topic, partition) for partition in range(self.partitions)]
+            for attempt in stamina.retry_context(on=_passing, attempts=None, timeout=ANSWER_SECONDS, wait_max=1.0):
+                with attempt:
+                    answers = consumer.committed(asked, timeout=ANSWER_SECONDS)
+        return {
+            answer.partition: CommitPosition.parse(answer.offset, answer.metadata or "")
+            for answer in answers
+            if answer.offset != OFFSET_INVALID
+        }
+
+    def _record(self, message: Message, wanted: dict[int, LogRange]) -> LogRecord | None:
+        fault, partition, offset = message.error(), message.partition(), message.offset()
+        if fault is not None:
+            if fault.code() == KafkaError._PARTITION_EOF:
+                wanted.pop(partition or 0, None)
+                return None
+            raise LogUnreadable(
+                f"{self.topic}[{partition}] cannot be read: {fault.str()}", mend="ask for offsets the log still holds"
+            )
+        if partition is None or offset is None or partition not in wanted:
+            return None
+        end = wanted[partition].end
+        if offset >= end - 1:
+            del wanted[partition]
+        if offset >= end:
+            return None
+        append_time = message.timestamp()[1]
+        return LogRecord(self.topic, partition, offset, append_time, _bytes(message.key()), _bytes(message.value()))
+
+    def _silence(self, wanted: Mapping[int, LogRange]) -> ComponentUnreachable:
+        return ComponentUnreachable(
+            f"{self.topic}{sorted(wanted)} sent nothing for {ANSWER_SECONDS:.0f} s",
+            mend=f"see whether the broker at {self._config['bootstrap.servers']} is well",
+        )
+
+    @contextmanager
+    def _consumer(self, group: str = "trimtab-log-reader") -> Iterator[Consumer]:
+        consumer = Consumer(
+            {
+                **self._config,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "enable.partition.eof": True,
+            },
+            logger=logging.getLogger("trimtab.stream_processors"),
+        )
+        try:
+            yield consumer
+        except KafkaException as fault:
+            raise ComponentUnreachable(
+                f"{self.topic} cannot be read: {fault.args[0].str()}",
+                mend=f"see whether the broker at {self._config['bootstrap.servers']} is well",
+            ) from fault
+        finally:
+            consumer.close()
+
+
+def _passing(fault: Exception) -> bool:
+    """Whether a group's coordinator is just moving or loading."""
+    return isinstance(fault, KafkaException) and fault.args[0].code() in PASSING
+
+
+def _bytes(field: bytes | str | None) -> bytes | None:
+    return field.encode() if isinstance(field, str) else field

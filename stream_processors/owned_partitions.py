@@ -1,0 +1,154 @@
+"""The state of the partitions that this worker owns: what to read, what is confirmed, what may be committed.
+
+Pure bookkeeping around `PartitionJoin`, free of Faust and Kafka. The numbers are those of the commit protocol in
+docs/guarantees.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from event_schemas.codec import Codec
+from event_schemas.errors import TrimtabError
+from event_schemas.log_record import LogRecord
+from stream_processors.attribution import JoinRule
+from stream_processors.commit_position import CommitPosition
+from stream_processors.partition_join import PartitionJoin, StepResult
+from stream_processors.record_chunk import RecordChunk, StartingPoint
+
+log = structlog.get_logger(__name__)
+
+
+class LogTruncated(TrimtabError):
+    """The log no longer holds records that the join has yet to read."""
+
+
+class RecordsMissed(TrimtabError):
+    """Records between two chunks never arrived; going on would lose them."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One joined chunk: the position after it, and how many of its output records are not yet confirmed."""
+
+    position: CommitPosition
+    unconfirmed: int
+
+    def confirm(self) -> None:
+        """Step 4: the broker has one more of them."""
+        self.unconfirmed -= 1
+
+
+@dataclass(slots=True)
+class OwnedPartition:
+    """One partition's join, its steps in order, and how far it is confirmed and committed."""
+
+    join: PartitionJoin
+    epoch: int
+    reached: int
+    """The next offset to process."""
+    committed: CommitPosition | None
+    confirmed: CommitPosition | None
+    steps: deque[Step] = field(default_factory=deque)
+
+    def news(self) -> CommitPosition | None:
+        """The newest position before which everything is confirmed, if it is further than the committed one."""
+        while self.steps and self.steps[0].unconfirmed == 0:
+            self.confirmed = self.steps.popleft().position
+        if self.confirmed is None or (self.committed and self.confirmed.settled <= self.committed.settled):
+            return None
+        return self.confirmed
+
+
+class OwnedPartitions:
+    """A `PartitionOwner`: one `PartitionJoin` for each assigned partition.
+
+    State of a partition that stays assigned is kept, unless another worker committed further in between; everything
+    else is rebuilt from the log.
+    """
+
+    def __init__(self, rule: JoinRule, codec: Codec) -> None:
+        self._rule = rule
+        self._codec = codec
+        self._partitions: dict[int, OwnedPartition] = {}
+
+    @property
+    def partitions(self) -> Mapping[int, OwnedPartition]:
+        """The partitions owned now."""
+        return self._partitions
+
+    def resume(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> dict[int, int]:
+        """Step 0: take over exactly these partitions; returns where to read on. Raises LogTruncated."""
+        taken = {p: self._take(epoch, p, point) for p, point in assigned.items()}
+        self._partitions = {p: owned for p, (owned, _) in taken.items()}
+        return {p: start for p, (_, start) in taken.items()}
+
+    def _take(self, epoch: int, partition: int, point: StartingPoint) -> tuple[OwnedPartition, int]:
+        kept = self._partitions.get(partition)
+        committed = point.committed
+        if kept is not None and (committed is None or committed.settled <= kept.reached):
+            kept.epoch, kept.committed = epoch, committed
+            return kept, kept.reached
+        start = point.log_start if committed is None else committed.rebuild_from
+        _check_log(partition, point, start)
+        settled = None if committed is None else committed.settled
+        log.info("partition taken", partition=partition, read_from=start, settled=settled, log_end=point.log_end)
+        join = PartitionJoin(self._rule, self._codec, partition, committed)
+        return OwnedPartition(join, epoch, start, committed, committed), start
+
+    def accept(self, chunk: RecordChunk) -> tuple[LogRecord, ...]:
+        """Step 1: the records of a chunk that are to be processed now; none when the chunk is void.
+
+        Raises RecordsMissed when the chunk does not follow what was processed before.
+        """
+        owned = self._partitions.get(chunk.partition)
+        if owned is None or chunk.epoch != owned.epoch:
+            return ()
+        if chunk.follows > owned.reached:
+            raise RecordsMissed(
+                f"partition {chunk.partition}: records {owned.reached} to {chunk.follows - 1} never arrived",
+                mend="restart the worker: it goes on from the last commit",
+            )
+        if chunk.records[0].offset >= owned.reached:
+            return chunk.records
+        return tuple(record for record in chunk.records if record.offset >= owned.reached)
+
+    def process(self, partition: int, records: tuple[LogRecord, ...]) -> tuple[StepResult, Callable[[], None]]:
+        """Step 2: join the records; returns what to write, and what to call as each of it is confirmed."""
+        owned = self._partitions[partition]
+        result = owned.join.process(records)
+        owned.reached = records[-1].offset + 1
+        position = owned.join.position()
+        assert position is not None, "a join that processed records has a position"
+        step = Step(position, len(result.emissions))
+        owned.steps.append(step)
+        return result, step.confirm
+
+    def committable(self) -> dict[int, CommitPosition]:
+        """Step 5: the newest confirmed position of each partition, where it is further than the committed one."""
+        positions = {p: owned.news() for p, owned in self._partitions.items()}
+        return {p: position for p, position in positions.items() if position is not None}
+
+    def committed(self, positions: Mapping[int, CommitPosition]) -> None:
+        """The group has stored these positions."""
+        for partition, position in positions.items():
+            if partition in self._partitions:
+                self._partitions[partition].committed = position
+
+
+def _check_log(partition: int, point: StartingPoint, start: int) -> None:
+    if start < point.log_start:
+        raise LogTruncated(
+            f"partition {partition}: the log starts at offset {point.log_start}, the join must read from {start}",
+            mend="raise the topic's retention; docs/guarantees.md says how to start anew and what that costs",
+        )
+    settled = 0 if point.committed is None else point.committed.settled
+    if settled > point.log_end:
+        raise LogTruncated(
+            f"partition {partition}: the log ends at offset {point.log_end}, the join had read to {settled}",
+            mend="was the topic created anew? Then use a new topic prefix, or delete the consumer group",
+        )

@@ -1,0 +1,258 @@
+"""The join of one partition: log records in; examples, dead letters and a position to commit out.
+
+Everything here is a function of the log alone: no clock, no randomness, no network, and no effect of how the log is
+cut into chunks. The rule, for each event in offset order:
+
+1. *malformed*: not a valid record of the events topic, or its key is not its request_id. It has no further effect.
+2. *future*: event_time > append_time + skew. It has no further effect either.
+3. A Heartbeat is *joined*: it only moves the watermark.
+4. *late*: event_time + window ≤ watermark, whatever state its decision is in. (With the decision still open such an
+   event happened before the request, so no reward is lost.) It does not move the watermark, being older.
+5. Otherwise it is held by its decision, unless that closed (*orphan*), has the same engagement_id or the same bytes
+   (*duplicate*), or another record of that type (*conflict*).
+6. Then the watermark moves to the event's time if that is larger, and decisions end: one with a request when the
+   watermark reaches request time + window; without a request its events become *orphan* one by one, at their own
+   event_time + window.
+7. Then the open decisions with the lowest first offsets close early until `max_pending` are left.
+
+A decision that closes with Request, Action and Propensity gives one Example; all its parts are *joined*, and so are
+the engagements that count for an objective. Without Action or Propensity they are *incomplete*. An engagement that
+counts for no objective, by its delay or its kind, is *outside* in both cases. Closed early without a request, the
+events are *orphan*.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from event_schemas import records as r
+from event_schemas.codec import Codec
+from event_schemas.log_record import LogRecord
+from stream_processors.attribution import JoinRule
+from stream_processors.chunk_validation import ChunkValidator
+from stream_processors.commit_position import CommitPosition, CommitUnreadable
+from stream_processors.dead_letter_writing import dead_letter
+from stream_processors.example_splicing import ExampleSplicer
+from stream_processors.fates import SILENT, Fate
+from stream_processors.input_event import InputEvent, MalformedEvent
+from stream_processors.pending_decisions import Decision, PendingDecisions
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """One record to write, to the partition its source came from.
+
+    `value` is framed. `reason` is None for an example. `source_offset` is the request's of an example, the event's of
+    a dead letter.
+    """
+
+    kind: Literal["example", "dead_letter"]
+    key: bytes | None
+    value: bytes
+    request_id: str | None
+    source_offset: int
+    reason: Fate | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a run of records brought: emissions in a deterministic order, and the fates that became certain."""
+
+    emissions: tuple[Emission, ...]
+    fates: Mapping[Fate, int]
+    examples: int
+
+
+@dataclass(slots=True)
+class _Step:
+    """The result under construction; `silent` while the state is being rebuilt."""
+
+    silent: bool
+    emissions: list[Emission] = field(default_factory=list)
+    fates: Counter[Fate] = field(default_factory=Counter)
+    examples: int = 0
+
+    def result(self) -> StepResult:
+        return StepResult(tuple(self.emissions), self.fates, self.examples)
+
+
+class PartitionJoin:
+    """Joins the events of one partition; a new one takes up where `resume` was committed.
+
+    With `resume`, reading starts at `resume.rebuild_from`; records before `resume.settled` rebuild the state and bring
+    nothing out. Without it, reading starts at the first record of the log. Records seen before are skipped.
+    Raises CommitUnreadable when `resume` was computed with another window.
+    """
+
+    def __init__(self, rule: JoinRule, codec: Codec, partition: int, resume: CommitPosition | None = None) -> None:
+        if resume is not None and resume.window_ms != rule.window_ms:
+            raise CommitUnreadable(
+                f"partition {partition} was joined up to offset {resume.settled} with a window of "
+                f"{resume.window_ms} ms, not {rule.window_ms} ms",
+                mend="set attribution and allowed_lateness back, or give the changed experiment its own topic prefix",
+            )
+        self._rule = rule
+        self._codec = codec
+        self._partition = partition
+        self._validator = ChunkValidator(codec, rule)
+        self._splicer = ExampleSplicer(codec)
+        self._pending = PendingDecisions(rule.window_ms)
+        self._watermark = resume.watermark if resume else None
+        self._next = resume.rebuild_from if resume else None
+        self._rebuilding = resume
+        self._finish_rebuild()
+
+    @property
+    def pending(self) -> int:
+        """Number of open decisions."""
+        return self._pending.open_count
+
+    @property
+    def watermark(self) -> int | None:
+        """Largest event time seen (ms); None before the first."""
+        return self._watermark
+
+    def process(self, records: Sequence[LogRecord]) -> StepResult:
+        """Joins records of this partition, given in offset order, and says what they brought."""
+        step = _Step(silent=self._rebuilding is not None)
+        fresh = [record for record in records if self._next is None or record.offset >= self._next]
+        if self._rebuilding is not None:
+            settled = self._rebuilding.settled
+            self._join([record for record in fresh if record.offset < settled], step)
+            fresh = [record for record in fresh if record.offset >= settled]
+            if fresh or self._next == settled:
+                self._next = settled
+                self._finish_rebuild()
+                step.silent = False
+        self._join(fresh, step)
+        return step.result()
+
+    def position(self) -> CommitPosition | None:
+        """Where this join stands; None before the first record of a log. While rebuilding: `resume`, unchanged.
+
+        To be committed once every emission up to here is confirmed.
+        """
+        if self._rebuilding is not None:
+            return self._rebuilding
+        if self._next is None:
+            return None
+        first_open, oldest = self._pending.first_open(), self._pending.first_remembered()
+        return CommitPosition(
+            settled=self._next,
+            open_from=first_open.first_offset if first_open else self._next,
+            rebuild_from=oldest.first_offset if oldest else self._next,
+            watermark=oldest.watermark if oldest else self._watermark,
+            floor=self._pending.floor,
+            window_ms=self._rule.window_ms,
+        )
+
+    def _finish_rebuild(self) -> None:
+        """Once all before S is read again: closes what the cap had closed before S; from here on results count."""
+        resume = self._rebuilding
+        if resume is not None and self._next == resume.settled:
+            self._pending.close_before(resume.floor)
+            self._rebuilding = None
+
+    def _join(self, records: Sequence[LogRecord], step: _Step) -> None:
+        if not records:
+            return
+        for event in self._validator.judge(records):
+            if isinstance(event, InputEvent):
+                self._take(event, step)
+            else:
+                self._settle(event, Fate.MALFORMED, event.detail, step)
+        self._next = records[-1].offset + 1
+
+    def _take(self, event: InputEvent, step: _Step) -> None:
+        time, watermark, window = event.event_time, self._watermark, self._rule.window_ms
+        ahead = time - event.record.append_time
+        if ahead > self._rule.max_future_skew_ms:
+            detail = f"event_time {time} is {ahead} ms ahead of its append time"
+            self._settle(event, Fate.FUTURE, detail, step)
+            return
+        if event.name == r.HEARTBEAT:
+            self._settle(event, Fate.JOINED, "", step)
+        elif watermark is not None and time + window <= watermark:
+            detail = f"event_time {time} is {watermark - time} ms behind the watermark, past the window of {window} ms"
+            self._settle(event, Fate.LATE, detail, step)
+        elif rejected := self._pending.hold(event, watermark):
+            self._settle(event, rejected.fate, rejected.detail, step)
+        if watermark is None or time > watermark:
+            self._watermark = time
+            self._end_decisions(time, step)
+        if not step.silent:
+            for decision in self._pending.close_beyond(self._rule.max_pending):
+                self._close(decision, True, step)
+
+    def _end_decisions(self, watermark: int, step: _Step) -> None:
+        for decision, expired in self._pending.advance(watermark):
+            if expired is None:
+                self._close(decision, False, step)
+            else:
+                detail = f"no request came until the window of {self._rule.window_ms} ms had passed"
+                self._settle(expired, Fate.ORPHAN, detail, step)
+
+    def _close(self, decision: Decision, early: bool, step: _Step) -> None:
+        if step.silent:
+            return
+        request, how = decision.request, "was closed early, at the cap on open decisions," if early else "closed"
+        if request is None:
+            for event in decision.events():
+                self._settle(event, Fate.ORPHAN, f"decision {how} before a request came", step)
+            return
+        if decision.complete:
+            self._emit_example(decision, request, early, step)
+        missing = " and ".join(name for name in (r.ACTION, r.PROPENSITY) if name not in decision.parts)
+        for event in decision.events():
+            engagement = event.engagement
+            if engagement and not self._rule.counts(engagement.kind, event.event_time - request.event_time):
+                self._settle(event, Fate.OUTSIDE, "", step)
+            elif missing:
+                self._settle(event, Fate.INCOMPLETE, f"decision {how} without {missing}", step)
+            else:
+                self._settle(event, Fate.JOINED, "", step)
+
+    def _emit_example(self, decision: Decision, request: InputEvent, early: bool, step: _Step) -> None:
+        datums = {name: part.datum for name, part in decision.parts.items()}
+        value = self._splicer.splice(datums, self._outcome(decision, request, early))
+        step.emissions.append(Emission("example", request.record.key, value, request.request_id, request.offset, None))
+        step.examples += 1
+
+    def _outcome(self, decision: Decision, request: InputEvent, early: bool) -> r.OutcomeRecord:
+        start, watermark = request.event_time, self._watermark
+        assert watermark is not None
+        ended = watermark if early else start + self._rule.window_ms
+        totals = self._rule.totals(
+            (fields.kind, event.event_time - start, fields.value)
+            for event in decision.engagements.values()
+            if (fields := event.engagement)
+        )
+        return {
+            "objectives": [
+                {
+                    "objective": objective.name,
+                    "count": total,
+                    "reward": min(total, objective.clip),
+                    "observed": ended - start >= objective.attribution_ms,
+                }
+                for objective, total in zip(self._rule.objectives, totals, strict=True)
+            ],
+            "closed_early": early,
+            "window_closed_at": ended,
+            "partition": self._partition,
+            "offset": request.offset,
+        }
+
+    def _settle(self, event: InputEvent | MalformedEvent, fate: Fate, detail: str, step: _Step) -> None:
+        if step.silent:
+            return
+        step.fates[fate] += 1
+        if fate in SILENT:
+            return
+        record = event.record
+        request_id = event.request_id or None
+        value = dead_letter(self._codec, record, fate, detail, (request_id, event.event_time))
+        step.emissions.append(Emission("dead_letter", record.key, value, request_id, record.offset, fate))

@@ -1,0 +1,62 @@
+"""What passes between the transport and the join: chunks of records, and who owns the partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from event_schemas.log_record import LogRecord
+from stream_processors.commit_position import CommitPosition
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChunk:
+    """Records of one partition in offset order, at least one.
+
+    `follows` is the offset that reading had reached before this chunk: the end of the previous chunk, or where
+    reading started. Offsets between `follows` and the first record do not exist in the log. `epoch` counts the times
+    reading was (re)started; a chunk of an older epoch is void.
+    """
+
+    epoch: int
+    partition: int
+    follows: int
+    records: tuple[LogRecord, ...]
+
+    @property
+    def end(self) -> int:
+        """The offset after the last record."""
+        return self.records[-1].offset + 1
+
+
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """What the group and the log say about one newly assigned partition.
+
+    `committed` is None when the group never committed there; `log_start` and `log_end` are the first offset the log
+    still holds and the one after its last record.
+    """
+
+    committed: CommitPosition | None
+    log_start: int
+    log_end: int
+
+
+class PartitionOwner(Protocol):
+    """Holds the state of the partitions that this process was assigned. All calls come from the event loop."""
+
+    def resume(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> Mapping[int, int]:
+        """Take over exactly these partitions, drop all others; returns the offset to read from for each.
+
+        Raises LogTruncated when the log no longer holds what is needed.
+        """
+        ...
+
+    def committable(self) -> Mapping[int, CommitPosition]:
+        """Positions to commit: everything before them is confirmed, and they differ from what was committed last."""
+        ...
+
+    def committed(self, positions: Mapping[int, CommitPosition]) -> None:
+        """The group has stored these positions."""
+        ...

@@ -1,0 +1,55 @@
+"""A loopback port that leads somewhere only while it is open: a broker address that can be down."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+
+from tests.components.free_port import free_port
+
+
+class TcpForwarder:
+    """Refuses connections until `open(target)`, then passes bytes both ways until `close`."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._listener: socket.socket | None = None
+        self._connections: list[socket.socket] = []
+
+    @property
+    def address(self) -> str:
+        """`host:port` for clients."""
+        return f"127.0.0.1:{self.port}"
+
+    def open(self, target: str) -> None:
+        """Starts to accept connections for `target` (`host:port`)."""
+        host, port = target.rsplit(":", 1)
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, args=(self._listener, (host, int(port))), daemon=True).start()
+
+    def close(self) -> None:
+        """Ends the listener and every connection."""
+        for connection in [*self._connections, *([self._listener] if self._listener else [])]:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+        self._connections.clear()
+        self._listener = None
+
+    def _accept(self, listener: socket.socket, target: tuple[str, int]) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(target)
+                self._connections += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=_pass, args=(source, sink), daemon=True).start()
+
+
+def _pass(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while block := source.recv(65_536):
+            sink.sendall(block)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)

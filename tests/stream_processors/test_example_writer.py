@@ -1,0 +1,152 @@
+"""The writer confirms what the broker stored, turns refusals into dead letters and ends on anything else."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but re-exported without __all__
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    ResourceType,
+)
+
+from event_schemas.codec import Codec
+from event_schemas.registry import Registry
+from stream_processors.example_writer import DeliveryFailed, ExampleWriter
+from stream_processors.log_reader import LogReader
+from stream_processors.partition_join import Emission
+from stream_processors.worker_settings import WorkerSettings
+from tests.components.free_port import free_port
+from tests.components.kafka_broker import KafkaBroker
+from tests.conftest import TopicFactory
+
+CODEC = Codec(Registry.bundled())
+
+
+def _settings(bootstrap: str, prefix: str, **changes: float) -> WorkerSettings:
+    paces = {"records_in_flight": 50, "delivery_seconds": 20.0, **changes}
+    return WorkerSettings(
+        client_config={"bootstrap.servers": bootstrap},
+        events=f"{prefix}events",
+        examples=f"{prefix}examples",
+        dead_letters=f"{prefix}dead-letters",
+        group=f"{prefix}join",
+        live=False,
+        producer_delay_ms=0,
+        records_in_flight=int(paces["records_in_flight"]),
+        delivery_seconds=paces["delivery_seconds"],
+    )
+
+
+def _example(request_id: str, value: bytes, offset: int = 0) -> Emission:
+    return Emission("example", request_id.encode(), value, request_id, offset, None)
+
+
+def test_every_record_lands_in_its_partition_and_is_confirmed_once(kafka: KafkaBroker, topics: TopicFactory) -> None:
+    settings = _settings(kafka.bootstrap, topics(3))
+    confirmed: list[int] = []
+
+    async def write() -> bool:
+        writer = ExampleWriter(settings, CODEC)
+        for number in range(300):
+            if writer.full:
+                await writer.wait_for_room()
+            writer.write(number % 3, _example(f"r{number}", b"x" * 100), partial(confirmed.append, number))
+        drained = await writer.drain(20)
+        writer.close()
+        return drained
+
+    assert asyncio.run(write())
+    assert sorted(confirmed) == list(range(300))
+    written = list(LogReader(settings.client_config, settings.examples).read_all())
+    assert sorted(record.key or b"" for record in written) == sorted(f"r{n}".encode() for n in range(300))
+    assert all(int((record.key or b"")[1:]) % 3 == record.partition for record in written)
+
+
+def test_a_refused_example_becomes_a_dead_letter_and_is_confirmed(kafka: KafkaBroker, topics: TopicFactory) -> None:
+    settings = _settings(kafka.bootstrap, topics(1))
+    _limit_messages(kafka, settings.examples, 1_000)
+    confirmed: list[str] = []
+
+    async def write() -> None:
+        writer = ExampleWriter(settings, CODEC)
+        writer.write(0, _example("small", b"s" * 100, 3), lambda: confirmed.append("small"))
+        assert await writer.drain(20)
+        writer.write(0, _example("large", b"l" * 5_000, 4), lambda: confirmed.append("large"))
+        assert await writer.drain(20), writer.failure
+        writer.close()
+
+    asyncio.run(write())
+    assert confirmed == ["small", "large"]
+    (letter,) = LogReader(settings.client_config, settings.dead_letters).read_all()
+    content = CODEC.decode(letter.value).record
+    assert content["reason"] == "too_large"
+    assert (content["request_id"], content["partition"], content["offset"]) == ("large", 0, 4)
+    assert content["value"] is None
+    assert "5000 bytes (SHA-256 " in content["detail"]
+
+
+def test_what_is_too_large_for_the_client_becomes_a_dead_letter_too(kafka: KafkaBroker, topics: TopicFactory) -> None:
+    settings = _settings(kafka.bootstrap, topics(1))
+
+    async def write() -> None:
+        writer = ExampleWriter(settings, CODEC)
+        writer.write(0, _example("huge", bytes(9 * 1_048_576)), lambda: None)
+        assert await writer.drain(20)
+        writer.close()
+
+    asyncio.run(write())
+    (letter,) = LogReader(settings.client_config, settings.dead_letters).read_all()
+    assert CODEC.decode(letter.value).record["request_id"] == "huge"
+
+
+def test_a_heartbeat_goes_to_the_events_with_a_null_key(kafka: KafkaBroker, topics: TopicFactory) -> None:
+    settings = _settings(kafka.bootstrap, topics(2))
+
+    async def write() -> None:
+        writer = ExampleWriter(settings, CODEC)
+        writer.write_heartbeat(1, 1_700_000_000_000)
+        assert await writer.drain(20)
+        writer.close()
+
+    asyncio.run(write())
+    (heartbeat,) = LogReader(settings.client_config, settings.events).read_all()
+    assert (heartbeat.partition, heartbeat.key) == (1, None)
+    assert CODEC.decode(heartbeat.value).record == {"event_time": 1_700_000_000_000}
+
+
+def test_a_failure_that_trying_again_may_mend_is_final_here() -> None:
+    settings = _settings(f"127.0.0.1:{free_port()}", "nowhere.", records_in_flight=1, delivery_seconds=0.5)
+    confirmed: list[str] = []
+
+    async def write() -> DeliveryFailed:
+        writer = ExampleWriter(settings, CODEC)
+        writer.write(0, _example("r1", b"x"), lambda: confirmed.append("r1"))
+        with pytest.raises(DeliveryFailed) as caught:
+            await asyncio.wait_for(writer.wait_for_room(), 20)
+        assert not await writer.drain(1)
+        writer.close()
+        return caught.value
+
+    failure = asyncio.run(write())
+    assert confirmed == []
+    assert "nowhere.examples[0]" in failure.what
+    assert "last commit" in failure.mend
+
+
+def _limit_messages(kafka: KafkaBroker, topic: str, size: int) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    entry = ConfigEntry(
+        "max.message.bytes",
+        str(size),
+        source=ConfigSource.DYNAMIC_TOPIC_CONFIG,
+        incremental_operation=AlterConfigOpType.SET,
+    )
+    change = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    for answer in admin.incremental_alter_configs([change]).values():
+        answer.result()

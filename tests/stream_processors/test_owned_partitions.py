@@ -1,0 +1,137 @@
+"""The bookkeeping of the commit protocol: what is read, confirmed, committed, kept and dropped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from event_schemas.codec import Codec
+from event_schemas.experiment import load_experiment
+from event_schemas.log_record import LogRecord
+from event_schemas.registry import Registry
+from stream_processors.attribution import JoinRule
+from stream_processors.commit_position import CommitPosition
+from stream_processors.owned_partitions import LogTruncated, OwnedPartitions, RecordsMissed
+from stream_processors.record_chunk import RecordChunk, StartingPoint
+from tests.components.homefeed_log import START, HomefeedLog
+
+CODEC = Codec(Registry.bundled())
+FRESH = StartingPoint(None, 0, 100)
+
+
+class Desk:
+    """One partition's owner, its log, and shorthands."""
+
+    def __init__(self, experiment_file: Path) -> None:
+        experiment = load_experiment(experiment_file)
+        log = HomefeedLog(experiment, CODEC, 40)
+        events = [event for number in range(10) for event in log.bare_decision(f"r{number}", START + number)]
+        values = [(event.key, event.value) for event in events] + [(None, log.heartbeat())]
+        self.log = [LogRecord("events", 0, n, log.end, key, value) for n, (key, value) in enumerate(values)]
+        self.rule = JoinRule.from_experiment(experiment)
+        self.owned = OwnedPartitions(self.rule, CODEC)
+
+    def chunk(self, epoch: int, start: int, end: int, follows: int | None = None) -> RecordChunk:
+        return RecordChunk(epoch, 0, start if follows is None else follows, tuple(self.log[start:end]))
+
+
+@pytest.fixture
+def desk(experiment_file: Path) -> Desk:
+    return Desk(experiment_file)
+
+
+def test_without_a_commit_reading_starts_at_the_first_record(desk: Desk) -> None:
+    assert desk.owned.resume(1, {0: FRESH, 3: StartingPoint(None, 17, 99)}) == {0: 0, 3: 17}
+    assert desk.owned.committable() == {}
+
+
+def test_a_position_is_committed_once_all_outputs_up_to_it_are_confirmed(desk: Desk) -> None:
+    desk.owned.resume(1, {0: FRESH})
+    for start in (0, 10, 20):
+        result, _ = desk.owned.process(0, desk.owned.accept(desk.chunk(1, start, start + 10)))
+        assert result.emissions == ()
+    assert desk.owned.committable()[0].settled == 30, "nothing to confirm"
+
+    result, confirm = desk.owned.process(0, desk.owned.accept(desk.chunk(1, 30, 31)))
+    assert result.examples == len(result.emissions) == 10
+    for _ in range(9):
+        confirm()
+    assert desk.owned.committable()[0].settled == 30, "one is on its way"
+    confirm()
+    position = desk.owned.committable()[0]
+    assert (position.settled, position.open_from, position.rebuild_from) == (31, 31, 31)
+    desk.owned.committed({0: position})
+    assert desk.owned.committable() == {}, "no news"
+
+
+def test_a_confirmed_step_waits_for_the_one_before_it(desk: Desk) -> None:
+    desk.owned.resume(1, {0: FRESH})
+    desk.owned.process(0, desk.owned.accept(desk.chunk(1, 0, 30)))
+    desk.owned.committable()
+    _, confirm_first = desk.owned.process(0, desk.owned.accept(desk.chunk(1, 30, 31)))
+    garbage = LogRecord("events", 0, 31, START, b"x", b"x")
+    _, confirm_second = desk.owned.process(0, (garbage,))
+    confirm_second()
+    assert desk.owned.committable()[0].settled == 30
+    for _ in range(10):
+        confirm_first()
+    assert desk.owned.committable()[0].settled == 32
+
+
+def test_a_restart_rebuilds_silently_from_the_commit(desk: Desk) -> None:
+    desk.owned.resume(1, {0: FRESH})
+    desk.owned.process(0, desk.owned.accept(desk.chunk(1, 0, 20)))
+    position = desk.owned.committable()[0]
+    assert position.rebuild_from == 0 < position.settled == 20
+
+    restarted = OwnedPartitions(desk.rule, CODEC)
+    assert restarted.resume(1, {0: StartingPoint(position, 0, 31)}) == {0: 0}
+    result, _ = restarted.process(0, restarted.accept(desk.chunk(1, 0, 15)))
+    assert (result.emissions, dict(result.fates)) == ((), {})
+    assert restarted.committable() == {}, "the rebuild is no news"
+    result, _ = restarted.process(0, restarted.accept(desk.chunk(1, 15, 31)))
+    assert result.examples == 10
+
+
+def test_state_of_a_partition_that_stays_is_kept(desk: Desk) -> None:
+    desk.owned.resume(1, {0: FRESH, 1: FRESH})
+    desk.owned.process(0, desk.owned.accept(desk.chunk(1, 0, 25)))
+    before = desk.owned.partitions[0].join
+    assert desk.owned.resume(2, {0: FRESH}) == {0: 25}
+    assert desk.owned.partitions[0].join is before
+    assert list(desk.owned.partitions) == [0], "the other one is dropped"
+
+
+def test_what_another_worker_committed_further_is_rebuilt(desk: Desk) -> None:
+    desk.owned.resume(1, {0: FRESH})
+    desk.owned.process(0, desk.owned.accept(desk.chunk(1, 0, 10)))
+    before = desk.owned.partitions[0].join
+    further = CommitPosition(20, 0, 0, None, 0, desk.rule.window_ms)
+    assert desk.owned.resume(2, {0: StartingPoint(further, 0, 31)}) == {0: 0}
+    assert desk.owned.partitions[0].join is not before
+
+
+def test_void_and_repeated_records_are_passed_over(desk: Desk) -> None:
+    desk.owned.resume(4, {0: FRESH})
+    assert desk.owned.accept(desk.chunk(3, 0, 10)) == (), "from before a rebalance"
+    desk.owned.process(0, desk.owned.accept(desk.chunk(4, 0, 10)))
+    again = desk.owned.accept(desk.chunk(4, 5, 15))
+    assert [record.offset for record in again] == list(range(10, 15))
+    assert desk.owned.accept(RecordChunk(4, 9, 0, tuple(desk.log[:1]))) == (), "not ours"
+
+
+def test_a_gap_in_the_log_is_fine_but_not_one_between_chunks(desk: Desk) -> None:
+    desk.owned.resume(1, {0: FRESH})
+    desk.owned.process(0, desk.owned.accept(desk.chunk(1, 0, 10)))
+    assert len(desk.owned.accept(desk.chunk(1, 14, 16, follows=10))) == 2
+    with pytest.raises(RecordsMissed, match="records 10 to 13 never arrived"):
+        desk.owned.accept(desk.chunk(1, 14, 16))
+
+
+def test_a_log_that_lost_its_start_or_its_end_stops_the_worker(desk: Desk) -> None:
+    position = CommitPosition(50, 45, 40, 1, 0, desk.rule.window_ms)
+    with pytest.raises(LogTruncated, match="starts at offset 41, the join must read from 40"):
+        desk.owned.resume(1, {0: StartingPoint(position, 41, 60)})
+    with pytest.raises(LogTruncated, match="ends at offset 49, the join had read to 50"):
+        desk.owned.resume(1, {0: StartingPoint(position, 0, 49)})

@@ -1,0 +1,108 @@
+"""Reconciliation: silent when all is well, and each kind of difference counted and named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from event_schemas import records as r
+from event_schemas.log_record import LogRecord
+from stream_processors.partition_join import Emission, PartitionJoin
+from stream_processors.reconciliation import ReconcileReport, compare
+from stream_processors.reference_join import reference_join
+from tests.stream_processors.event_log import CODEC, EventLog, small_rule
+
+
+def events() -> list[LogRecord]:
+    log = EventLog()
+    log.decision("a", 100)
+    log.decision("b", 110)
+    log.engagement("b", 111)
+    log.request("c", 120)
+    log.append(b"d", b"junk", 120)
+    log.heartbeat(1000)
+    log.request("open", 1000)
+    return log.records
+
+
+def outputs() -> tuple[list[LogRecord], list[LogRecord]]:
+    emissions = PartitionJoin(small_rule(), CODEC, 0).process(events()).emissions
+    return records("example", emissions), records("dead_letter", emissions)
+
+
+def records(kind: str, emissions: tuple[Emission, ...]) -> list[LogRecord]:
+    chosen = [emission for emission in emissions if emission.kind == kind]
+    return [LogRecord(kind, 0, offset, 0, e.key, e.value) for offset, e in enumerate(chosen)]
+
+
+def report(examples: list[LogRecord], letters: list[LogRecord]) -> ReconcileReport:
+    return compare(reference_join(small_rule(), CODEC, events()), CODEC, examples, letters)
+
+
+def test_what_the_join_wrote_is_what_the_log_demands() -> None:
+    found = report(*outputs())
+    assert found.ok
+    assert (found.inputs, found.pending, found.differences) == (11, 1, ())
+    assert (found.examples_expected, found.examples_found, found.dead_letters_expected) == (2, 2, 2)
+    assert found.fates["joined"] == 8
+    assert sum(found.fates.values()) + found.pending == found.inputs
+    assert tuple(found.fates) == r.FATES
+    assert json.loads(json.dumps(found.as_dict()))["ok"] is True
+
+
+def test_second_copies_are_counted_and_no_difference() -> None:
+    examples, letters = outputs()
+    found = report(examples + examples[:1], letters + letters)
+    assert found.ok
+    assert (found.duplicated, found.dead_letters_repeated) == (1, 2)
+
+
+def other_reward(record: LogRecord) -> LogRecord:
+    content = CODEC.decode(record.value).record
+    content["outcome"]["objectives"][0]["reward"] += 1
+    return replace(record, value=CODEC.encode(r.EXAMPLE, content))
+
+
+def other_reason(record: LogRecord) -> LogRecord:
+    return replace(record, value=CODEC.encode(r.DEAD_LETTER, CODEC.decode(record.value).record | {"reason": "late"}))
+
+
+def other_place(record: LogRecord) -> LogRecord:
+    return replace(record, value=CODEC.encode(r.DEAD_LETTER, CODEC.decode(record.value).record | {"offset": 0}))
+
+
+Change = Callable[[list[LogRecord], list[LogRecord]], tuple[list[LogRecord], list[LogRecord]]]
+
+
+@pytest.mark.parametrize(
+    ("change", "count", "named"),
+    [
+        (lambda e, d: (e[1:], d), "lost", "example a is missing"),
+        (lambda e, d: ([other_reward(e[0]), e[1]], d), "differing", "example a differs"),
+        (lambda e, d: (e, d[:1]), "dead_letters_missing", "dead letter of (0, 7) is missing"),
+        (lambda e, d: (e, [other_reason(d[0]), d[1]]), "dead_letters_differing", "differs"),
+        (lambda e, d: (e, [*d, other_place(d[0])]), "dead_letters_extra", "dead letter of (0, 0) is not expected"),
+    ],
+)
+def test_each_difference_is_counted_and_named(change: Change, count: str, named: str) -> None:
+    found = report(*change(*outputs()))
+    assert not found.ok
+    assert getattr(found, count) == 1
+    assert named in found.differences[0]
+
+
+def test_an_example_without_a_complete_decision_is_unexpected() -> None:
+    examples, letters = outputs()
+    content = CODEC.decode(examples[0].value).record
+    content["request"]["request_id"] = "ghost"
+    found = report([*examples, replace(examples[0], value=CODEC.encode(r.EXAMPLE, content))], letters)
+    assert (found.ok, found.unexpected) == (False, 1)
+
+
+def test_dead_letters_of_other_sources_are_left_aside() -> None:
+    examples, letters = outputs()
+    foreign = CODEC.decode(letters[0].value).record | {"topic": "replay:file.csv"}
+    assert report(examples, [*letters, replace(letters[0], value=CODEC.encode(r.DEAD_LETTER, foreign))]).ok

@@ -1,0 +1,93 @@
+"""`trimtab dead-letters`: events that could not become part of an example, and why."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from event_schemas.errors import SettingError
+from event_schemas.topics import DEAD_LETTERS
+from trimtab.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from stream_processors.dead_letter_store import StoredDeadLetter
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
+
+
+def list_letters(
+    reason: Annotated[str | None, typer.Option(help="Only this reason, such as `late` or `malformed`.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Print at most so many.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters with their place (PARTITION:OFFSET), reason and detail.
+
+    Example: trimtab dead-letters list --reason malformed
+    """
+    from stream_processors.dead_letter_store import count_reasons
+
+    letters = [stored for stored in _read(load_settings()) if reason is None or stored.letter["reason"] == reason]
+    for stored in letters[:limit]:
+        typer.echo(json.dumps(stored.as_dict()) if as_json else _line(stored))
+    if not as_json:
+        counts = ", ".join(f"{name} {count}" for name, count in count_reasons(letters).items())
+        typer.echo(f"{len(letters)} dead letters{': ' if counts else ''}{counts}")
+
+
+def show(
+    place: Annotated[str, typer.Argument(help="PARTITION:OFFSET, as `list` prints it.")], as_json: AsJson = False
+) -> None:
+    """Show one dead letter and the event it wraps, decoded where that is possible.
+
+    Example: trimtab dead-letters show 2:17
+    """
+    from stream_processors.dead_letter_store import original_record
+
+    settings = load_settings()
+    stored = _at(settings, place)
+    content = {**stored.as_dict(), "original": original_record(stored, settings.codec())}
+    typer.echo(json.dumps(content, indent=None if as_json else 2, default=lambda field: field.hex()))
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `trimtab dead-letters`."""
+    group = typer.Typer(name="dead-letters", help="Events that could not be joined, and why.", no_args_is_help=True)
+    group.command("list")(list_letters)
+    group.command("show")(show)
+    app.add_typer(group)
+
+
+def _read(settings: Settings) -> list[StoredDeadLetter]:
+    from stream_processors.dead_letter_store import read_dead_letters
+    from stream_processors.log_reader import LogReader
+
+    reader = LogReader(settings.kafka_client_config(), settings.topic(DEAD_LETTERS))
+    return list(read_dead_letters(reader.read_all(), settings.codec()))
+
+
+def _at(settings: Settings, place: str) -> StoredDeadLetter:
+    from stream_processors.dead_letter_store import read_dead_letters
+    from stream_processors.log_reader import LogRange, LogReader
+
+    partition, colon, offset = place.partition(":")
+    if not (colon and partition.isdecimal() and offset.isdecimal()):
+        raise SettingError(f"{place!r} is not a place", mend="write PARTITION:OFFSET, such as 2:17")
+    reader = LogReader(settings.kafka_client_config(), settings.topic(DEAD_LETTERS))
+    span = reader.ranges().get(int(partition))
+    if span is None or not span.start <= int(offset) < span.end:
+        held = "none" if span is None else f"{span.start} to {span.end - 1}"
+        raise SettingError(
+            f"{reader.topic} holds nothing at {place} (offsets held: {held})", mend="see `trimtab dead-letters list`"
+        )
+    records = reader.read({int(partition): LogRange(int(offset), int(offset) + 1)})
+    letters = list(read_dead_letters(records, settings.codec()))
+    if not letters:
+        raise SettingError(f"{reader.topic} has no dead letter at {place}", mend="see `trimtab dead-letters list`")
+    return letters[0]
+
+
+def _line(stored: StoredDeadLetter) -> str:
+    letter = stored.letter
+    return f"{stored.partition}:{stored.offset}\t{letter['reason']}\t{letter['request_id'] or '-'}\t{letter['detail']}"

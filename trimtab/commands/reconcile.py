@@ -1,0 +1,136 @@
+"""`trimtab reconcile`: is what the join wrote what the log demands?"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from event_schemas.errors import SettingError
+from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
+from trimtab.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from stream_processors.reconcile_run import ReconcileOutcome, ReconcileTopics
+    from stream_processors.reconciliation import ReconcileReport
+
+
+def reconcile(
+    start: Annotated[
+        str | None, typer.Option("--from", help="Judge from OFFSET, or from PARTITION=OFFSET,…; default: all there is.")
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", help="Judge up to OFFSET (exclusive), or PARTITION=OFFSET,…; default: the end."),
+    ] = None,
+    processed: Annotated[
+        bool, typer.Option("--processed", help="Judge only what the join has committed as processed.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+) -> None:
+    """Join the events again by a slow, independent reference and compare fates, examples, rewards and dead letters.
+
+    Exit code 1 on any difference. Second copies (after a crash) are counted, and are none: readers keep the first.
+
+    Example: trimtab reconcile --processed --json
+    """
+    from stream_processors.attribution import JoinRule
+    from stream_processors.reconcile_run import reconcile as run
+
+    settings = load_settings()
+    if processed and end is not None:
+        raise SettingError("--processed and --to exclude each other", mend="leave one of them out")
+    topics = _topics(settings)
+    partitions = topics.events.partitions
+    rule = JoinRule.from_experiment(settings.load_experiment())
+    if processed:
+        committed = topics.events.committed(topics.group)
+        limits = {p: committed[p].settled if p in committed else 0 for p in range(partitions)}
+    else:
+        limits = parse_offsets("--to", end, partitions)
+    outcome = run(topics, rule, settings.codec(), parse_offsets("--from", start, partitions), limits)
+    if as_json:
+        typer.echo(json.dumps(outcome.as_dict()))
+    else:
+        _print(outcome)
+    if not outcome.report.ok:
+        raise typer.Exit(1)
+
+
+def parse_offsets(option: str, text: str | None, partitions: int) -> dict[int, int]:
+    """`7` (every partition) or `0=7,3=12`; empty when nothing is given. Raises SettingError."""
+    if text is None:
+        return {}
+    try:
+        if text.isdecimal():
+            return dict.fromkeys(range(partitions), int(text))
+        pairs = [part.split("=") for part in text.split(",")]
+        offsets = {int(partition): int(offset) for partition, offset in pairs}
+    except ValueError as fault:
+        raise SettingError(
+            f"{option} {text!r} is not understood", mend="write an offset, or PARTITION=OFFSET,PARTITION=OFFSET"
+        ) from fault
+    unknown = [partition for partition in offsets if not 0 <= partition < partitions]
+    if unknown:
+        raise SettingError(
+            f"{option}: there is no partition {unknown[0]}", mend=f"partitions are 0 to {partitions - 1}"
+        )
+    return offsets
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `trimtab reconcile`."""
+    app.command("reconcile")(reconcile)
+
+
+def _topics(settings: Settings) -> ReconcileTopics:
+    from stream_processors.log_reader import LogReader
+    from stream_processors.reconcile_run import ReconcileTopics
+
+    client = settings.kafka_client_config()
+    return ReconcileTopics(
+        events=LogReader(client, settings.topic(EVENTS)),
+        examples=LogReader(client, settings.topic(EXAMPLES)),
+        dead_letters=LogReader(client, settings.topic(DEAD_LETTERS)),
+        group=f"{settings.topic_prefix}join",
+    )
+
+
+def _print(outcome: ReconcileOutcome) -> None:
+    report, console = outcome.report, Console()
+    fates = Table("fate", "events", title=f"{report.inputs} events")
+    for fate, events in {**report.fates, "pending": report.pending}.items():
+        if events:
+            fates.add_row(fate, str(events))
+    console.print(fates)
+    checks = Table("", "expected", "lost", "extra", "differing", "second copies")
+    for name, counts in _checks(report).items():
+        checks.add_row(name, *(str(count) for count in counts))
+    console.print(checks)
+    for difference in report.differences:
+        console.print(f"  {difference}")
+    if outcome.unprocessed:
+        console.print(f"{outcome.unprocessed} events lie after the join's last commit: is `trimtab join` running?")
+    console.print("ok: the join wrote what the log demands" if report.ok else "NOT ok: see the differences above")
+
+
+def _checks(report: ReconcileReport) -> dict[str, tuple[int, ...]]:
+    return {
+        "examples": (
+            report.examples_expected,
+            report.lost,
+            report.unexpected,
+            report.differing,
+            report.duplicated,
+        ),
+        "dead letters": (
+            report.dead_letters_expected,
+            report.dead_letters_missing,
+            report.dead_letters_extra,
+            report.dead_letters_differing,
+            report.dead_letters_repeated,
+        ),
+    }
