@@ -1,0 +1,67 @@
+"""Distances between two histograms over the same bins, and between two samples.
+
+PSI and KS stand beside the sequential test because people know them. Neither is a calibrated test
+on a stream: a window of correlated values looks drifted to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from drift_detection.quantile_sketch import SketchError
+
+SMOOTHING = 0.5
+"""Pseudo-count per bin (Jeffreys), so that an empty bin costs a finite amount."""
+
+
+def population_stability_index(reference: Sequence[int], live: Sequence[int], smoothing: float = SMOOTHING) -> float:
+    """PSI = sum_b (p_b - q_b) ln(p_b / q_b), the symmetrised Kullback-Leibler divergence, >= 0.
+
+    Convention: below 0.1 stable, above 0.25 shifted. p and q are smoothed shares per bin.
+    """
+    p, q = _shares(reference, smoothing), _shares(live, smoothing)
+    _require_same_bins(p, q)
+    return float(np.sum((p - q) * np.log(p / q)))
+
+
+def psi_noise(bins: int, reference_total: int, live_total: int) -> float:
+    """Expected PSI of two samples of one distribution: (bins - 1) (1/n + 1/m)."""
+    if min(reference_total, live_total) == 0:
+        return float("inf")
+    return (bins - 1) * (1.0 / reference_total + 1.0 / live_total)
+
+
+def ks_of_counts(reference: Sequence[int], live: Sequence[int]) -> float:
+    """Kolmogorov-Smirnov statistic at the bin edges: a lower bound of the exact one, in [0, 1]."""
+    p, q = _shares(reference, 0.0), _shares(live, 0.0)
+    _require_same_bins(p, q)
+    return float(np.abs(np.cumsum(p - q)).max())
+
+
+def ks_of_samples(reference: npt.ArrayLike, live: npt.ArrayLike) -> float:
+    """Exact two-sample Kolmogorov-Smirnov statistic sup |F - G|, in [0, 1]; both non-empty."""
+    a, b = (np.sort(np.asarray(sample, dtype=np.float64).ravel()) for sample in (reference, live))
+    if min(a.size, b.size) == 0:
+        raise SketchError("a sample is empty", mend="compare only samples with at least one value")
+    grid = np.concatenate([a, b])
+    below = np.searchsorted(a, grid, side="right") / a.size - np.searchsorted(b, grid, side="right") / b.size
+    return float(np.abs(below).max())
+
+
+def _shares(counts: Sequence[int], smoothing: float) -> npt.NDArray[np.float64]:
+    smoothed = np.asarray(counts, dtype=np.float64) + smoothing
+    total = float(smoothed.sum())
+    if total <= 0:
+        raise SketchError("a histogram is empty", mend="compare only histograms with at least one value")
+    return smoothed / total
+
+
+def _require_same_bins(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> None:
+    if p.shape != q.shape:
+        raise SketchError(
+            f"histograms of {p.size} and {q.size} bins cannot be compared",
+            mend="count live values in the bins of the reference",
+        )

@@ -1,0 +1,126 @@
+"""The drift check at pick-up: live heads against the reference sketches of a checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from drift_detection.distribution_distance import ks_of_counts, population_stability_index
+from drift_detection.quantile_sketch import QuantileSketch, SketchError, Values
+
+DriftStatus = Literal["ok", "drift", "insufficient_data"]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftLimits:
+    """When a head counts as drifted.
+
+    max_psi               PSI above this alarms (0.25 by convention)
+    min_samples           finite live values below which no verdict is possible
+    max_non_finite_share  share of NaN or infinite live values above which the head alarms
+
+    Raises SketchError when a limit is out of its range: a NaN would silence every alarm.
+    """
+
+    max_psi: float = 0.25
+    min_samples: int = 500
+    max_non_finite_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.max_psi >= 0 and self.min_samples >= 1 and 0 <= self.max_non_finite_share <= 1):
+            raise SketchError(
+                f"drift limits: max_psi {self.max_psi}, min_samples {self.min_samples}, "
+                f"max_non_finite_share {self.max_non_finite_share}",
+                mend="use a PSI from 0, at least one sample and a share in [0, 1]",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class HeadDrift:
+    """One head: psi and ks are NaN where they cannot be computed; `reason` explains anything but ok."""
+
+    head: str
+    psi: float
+    ks: float
+    samples: int
+    alarm: bool
+    sufficient: bool = True
+    reason: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "head": self.head,
+            "psi": self.psi if math.isfinite(self.psi) else None,
+            "ks": self.ks if math.isfinite(self.ks) else None,
+            "samples": self.samples,
+            "alarm": self.alarm,
+            "sufficient": self.sufficient,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DriftVerdict:
+    """ "drift" when any head alarms, else "insufficient_data" when any head has too few values, else
+    "ok"; without a reference head there is nothing to have drifted from, and the verdict is "ok"."""
+
+    status: DriftStatus
+    heads: tuple[HeadDrift, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        return tuple(head.reason for head in self.heads if head.reason is not None)
+
+    @property
+    def alarmed(self) -> tuple[str, ...]:
+        """Names of the heads that drifted."""
+        return tuple(head.head for head in self.heads if head.alarm)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "heads": [head.as_dict() for head in self.heads],
+            "reasons": list(self.reasons),
+        }
+
+
+def check_heads(
+    reference: Mapping[str, QuantileSketch],
+    live: Mapping[str, Values],
+    limits: DriftLimits,
+) -> DriftVerdict:
+    """Judge every reference head by its live values; heads without a reference are not judged.
+
+    A head that is missing from `live` is drift: a ranker that lost a head is not the ranker the
+    policy was learnt on. A head that is there with too few values is insufficient data.
+    """
+    heads = tuple(_check_head(name, sketch, live.get(name), limits) for name, sketch in sorted(reference.items()))
+    if any(head.alarm for head in heads):
+        return DriftVerdict("drift", heads)
+    if not all(head.sufficient for head in heads):
+        return DriftVerdict("insufficient_data", heads)
+    return DriftVerdict("ok", heads)
+
+
+def _check_head(name: str, sketch: QuantileSketch, values: Values | None, limits: DriftLimits) -> HeadDrift:
+    if values is None:
+        return _undecided(name, 0, True, f"head {name!r} is missing from the live predictions")
+    live = sketch.emptied().updated(values)
+    if live.non_finite > limits.max_non_finite_share * live.seen:
+        reason = f"head {name!r}: {live.non_finite} of {live.seen} live values are not finite"
+        return _undecided(name, live.total, True, reason)
+    if sketch.total == 0 or live.total < limits.min_samples:
+        lack = f"{live.total} live values, {limits.min_samples} needed"
+        lack = "the reference sketch is empty" if sketch.total == 0 else lack
+        return _undecided(name, live.total, False, f"head {name!r}: {lack}")
+    psi = population_stability_index(sketch.counts, live.counts)
+    alarm = psi > limits.max_psi
+    verdict = f"head {name!r}: PSI {psi:.3f} above {limits.max_psi:g}" if alarm else None
+    ks = ks_of_counts(sketch.counts, live.counts)
+    return HeadDrift(name, psi, ks, live.total, alarm, True, verdict)
+
+
+def _undecided(name: str, samples: int, alarm: bool, reason: str) -> HeadDrift:
+    return HeadDrift(name, math.nan, math.nan, samples, alarm, alarm, reason)

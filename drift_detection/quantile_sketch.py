@@ -1,0 +1,183 @@
+"""A distribution as counts between the quantiles of a reference sample.
+
+Small enough for a checkpoint manifest (some ten numbers per head), mergeable across partitions and
+hours, and comparable: two sketches over the same edges are two histograms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import index
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from event_schemas.errors import TrimtabError
+
+Values = Iterable[float] | npt.NDArray[np.floating[Any]]
+
+DEFAULT_BINS = 10
+ATOM_WIDTH = 1e-9
+"""Half-width, relative to the value (at least this absolute), of the bin around a repeated value."""
+
+
+class SketchError(TrimtabError):
+    """A sketch is malformed, or two sketches do not share their edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuantileSketch:
+    """Counts of values by bin; bin i holds edges[i-1] < v <= edges[i], the outer bins are open.
+
+    edges       strictly increasing, finite
+    counts      len(edges) + 1 counts of finite values
+    non_finite  NaN and infinite values seen: counted here and in no bin
+    lowest, highest   extremes of the finite values seen, None before the first
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    non_finite: int = 0
+    lowest: float | None = None
+    highest: float | None = None
+
+    def __post_init__(self) -> None:
+        sound = all(math.isfinite(edge) for edge in self.edges)
+        sound = sound and all(a < b for a, b in zip(self.edges, self.edges[1:], strict=False))
+        if not self.edges or not sound:
+            raise SketchError(
+                f"sketch edges {list(self.edges)[:4]}… are not strictly increasing finite numbers",
+                mend="build sketches with QuantileSketch.from_sample",
+            )
+        if not all(math.isfinite(end) for end in (self.lowest, self.highest) if end is not None):
+            raise SketchError(
+                f"sketch extremes {self.lowest} and {self.highest} are not finite",
+                mend="build sketches with QuantileSketch.from_sample",
+            )
+        if len(self.counts) != len(self.edges) + 1 or min(self.counts) < 0 or self.non_finite < 0:
+            raise SketchError(
+                f"sketch has {len(self.counts)} counts for {len(self.edges)} edges, or a negative count",
+                mend="build sketches with QuantileSketch.from_sample",
+            )
+
+    @property
+    def total(self) -> int:
+        """Finite values counted."""
+        return sum(self.counts)
+
+    @property
+    def seen(self) -> int:
+        """All values, finite or not."""
+        return self.total + self.non_finite
+
+    @classmethod
+    def from_sample(cls, values: Values, bins: int = DEFAULT_BINS) -> QuantileSketch:
+        """Edges at the sample's quantiles (`bins` of nearly equal mass), counts of the sample.
+
+        A value that fills several quantiles gets a bin of its own, so that a constant head notices
+        any change. Raises SketchError without a finite value or with fewer than two bins.
+        """
+        sample = _as_array(values)
+        finite = sample[np.isfinite(sample)]
+        if finite.size == 0 or bins < 2:
+            raise SketchError(
+                f"cannot build a sketch of {finite.size} finite values in {bins} bins",
+                mend="give at least one finite value and two bins",
+            )
+        quantiles = np.quantile(finite, np.arange(1, bins) / bins, method="inverted_cdf")
+        edges = _edges_with_atoms(quantiles)
+        return cls(edges=edges, counts=(0,) * (len(edges) + 1)).updated(sample)
+
+    def updated(self, values: Values) -> QuantileSketch:
+        """This sketch with `values` counted as well; the edges stay."""
+        sample = _as_array(values)
+        finite = sample[np.isfinite(sample)]
+        if sample.size == 0:
+            return self
+        added = np.bincount(self.bins_of(finite), minlength=len(self.counts))
+        return replace(
+            self,
+            counts=tuple(int(old + new) for old, new in zip(self.counts, added, strict=True)),
+            non_finite=self.non_finite + int(sample.size - finite.size),
+            lowest=_extreme(min, self.lowest, float(finite.min()) if finite.size else None),
+            highest=_extreme(max, self.highest, float(finite.max()) if finite.size else None),
+        )
+
+    def merged(self, other: QuantileSketch) -> QuantileSketch:
+        """Both sketches' values; raises SketchError when the edges differ."""
+        if self.edges != other.edges:
+            raise SketchError("sketches with different edges cannot be merged", mend="start both from one reference")
+        return replace(
+            self,
+            counts=tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
+            non_finite=self.non_finite + other.non_finite,
+            lowest=_extreme(min, self.lowest, other.lowest),
+            highest=_extreme(max, self.highest, other.highest),
+        )
+
+    def emptied(self) -> QuantileSketch:
+        """The same edges without any value: where a live stream starts to count."""
+        return QuantileSketch(edges=self.edges, counts=(0,) * len(self.counts))
+
+    def bins_of(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """int[n]: the bin of each finite value."""
+        return np.searchsorted(np.asarray(self.edges), values, side="left").astype(np.int64)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "edges": list(self.edges),
+            "counts": list(self.counts),
+            "total": self.total,
+            "non_finite": self.non_finite,
+            "lowest": self.lowest,
+            "highest": self.highest,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> QuantileSketch:
+        """The sketch behind `as_dict`; raises SketchError when fields are missing or contradict."""
+        try:
+            sketch = cls(
+                edges=tuple(float(edge) for edge in data["edges"]),
+                counts=tuple(index(count) for count in data["counts"]),
+                non_finite=index(data["non_finite"]),
+                lowest=None if data["lowest"] is None else float(data["lowest"]),
+                highest=None if data["highest"] is None else float(data["highest"]),
+            )
+            total = index(data["total"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise SketchError(
+                f"not a sketch: {error!r}", mend="take the sketch from a checkpoint manifest as it is"
+            ) from error
+        if total != sketch.total:
+            raise SketchError(
+                f"sketch counts sum to {sketch.total}, its total says {total}",
+                mend="take the sketch from a checkpoint manifest as it is",
+            )
+        return sketch
+
+
+def _as_array(values: Values) -> npt.NDArray[np.float64]:
+    ready = values if isinstance(values, np.ndarray | Sequence) else list(values)
+    return np.asarray(ready, dtype=np.float64).ravel()
+
+
+def _edges_with_atoms(quantiles: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    distinct, repeats = np.unique(quantiles, return_counts=True)
+    edges: list[float] = []
+    for value, times in zip(distinct.tolist(), repeats.tolist(), strict=True):
+        if times > 1:
+            width = ATOM_WIDTH * max(1.0, abs(value))
+            edges += [value - width, value + width]
+        else:
+            edges.append(value)
+    return tuple(sorted(set(edges)))
+
+
+def _extreme(choose: Any, *candidates: float | None) -> float | None:
+    present = [value for value in candidates if value is not None]
+    return choose(present) if present else None

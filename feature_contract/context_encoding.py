@@ -1,0 +1,65 @@
+"""Context features: categories to hashed ids, numbers to floats."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from event_schemas.records import RequestRecord
+from feature_contract.missing_features import MissingFeatures
+from feature_contract.stable_buckets import MISSING_BUCKET, bucket
+
+Context = Mapping[str, str]
+SHOWN = 40
+"""How much of a broken value an error quotes."""
+
+
+def context_of(request: RequestRecord) -> Context:
+    """The request's context as name -> value; of a name given twice the last one counts."""
+    return {feature["name"]: feature["value"] for feature in request["context"]}
+
+
+def category_ids(contexts: Sequence[Context], names: Sequence[tuple[str, bool]], buckets: int) -> NDArray[np.int64]:
+    """int64[n, C] bucket ids; `names` are (name, required). Raises MissingFeatures."""
+    ids = [[_category_id(context, name, required, buckets) for name, required in names] for context in contexts]
+    return np.asarray(ids, dtype=np.int64).reshape(len(contexts), len(names))
+
+
+def _category_id(context: Context, name: str, required: bool, buckets: int) -> int:
+    value = context.get(name)
+    if value is None or value == "":
+        if required:
+            raise MissingFeatures(f"context.{name}", "is absent")
+        return MISSING_BUCKET
+    return bucket(name, value, buckets)
+
+
+def numbers(contexts: Sequence[Context], names: Sequence[tuple[str, bool]]) -> NDArray[np.float32]:
+    """float32[n, M]; `names` are (name, required). Raises MissingFeatures.
+
+    An optional number takes two columns, its value (0 when absent) and 1/0 for present/absent: a plain zero
+    could not be told from a measured one.
+    """
+    width = sum(1 if required else 2 for _, required in names)
+    rows = [[column for name, req in names for column in _number(context, name, req)] for context in contexts]
+    return np.asarray(rows, dtype=np.float32).reshape(len(contexts), width)
+
+
+def _number(context: Context, name: str, required: bool) -> tuple[float, ...]:
+    text = context.get(name)
+    if text is None or text == "":
+        if required:
+            raise MissingFeatures(f"context.{name}", "is absent")
+        return (0.0, 0.0)
+    try:
+        value = float(text)
+    except ValueError:
+        raise MissingFeatures(f"context.{name}", f"is {_shown(text)}, not a number") from None
+    if not math.isfinite(value) or abs(value) > float(np.finfo(np.float32).max):
+        raise MissingFeatures(f"context.{name}", f"is {_shown(text)}, not a finite number")
+    return (value,) if required else (value, 1.0)
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= SHOWN else f"{text[:SHOWN]!r}…"

@@ -1,0 +1,128 @@
+"""What a policy network needs to know of a request, as one digest and one function."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from event_schemas.experiment import Experiment
+from event_schemas.records import RequestRecord
+from feature_contract.context_encoding import category_ids, context_of, numbers
+from feature_contract.float_rows import float32_rows
+from feature_contract.history_encoding import history_arrays
+from feature_contract.missing_features import MissingFeatures
+from feature_contract.model_input import CONTEXT_IDS, CONTEXT_NUMBERS, USER_EMBEDDING, Array, ModelInput
+
+ENCODING_VERSION = 1
+"""Part of the digest: raise it whenever the same request would give other arrays."""
+
+
+@dataclass(frozen=True)
+class ContextFeature:
+    """One named context value."""
+
+    name: str
+    kind: Literal["category", "number"]
+    required: bool
+
+
+@dataclass(frozen=True)
+class FeatureContract:
+    """The features of an experiment and their encoding; equal digests mean equal arrays."""
+
+    user_embedding_dim: int
+    history_length: int
+    item_embedding_dim: int
+    context: tuple[ContextFeature, ...]
+    hash_buckets: int
+
+    @classmethod
+    def from_experiment(cls, experiment: Experiment) -> Self:
+        """The contract that the experiment file's `[features]` section declares."""
+        spec = experiment.features
+        return cls(
+            user_embedding_dim=spec.user_embedding_dim,
+            history_length=spec.history_length,
+            item_embedding_dim=spec.item_embedding_dim,
+            context=tuple(ContextFeature(c.name, c.kind, c.required) for c in spec.context),
+            hash_buckets=spec.hash_buckets,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The contract as JSON values; a checkpoint's manifest carries it as `feature_spec`."""
+        return {
+            "encoding": ENCODING_VERSION,
+            "user_embedding_dim": self.user_embedding_dim,
+            "history_length": self.history_length,
+            "item_embedding_dim": self.item_embedding_dim,
+            "context": [{"name": c.name, "kind": c.kind, "required": c.required} for c in self.context],
+            "hash_buckets": self.hash_buckets,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the canonical JSON of `as_dict()`."""
+        canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return sha256(canonical.encode()).hexdigest()
+
+    @cached_property
+    def categories(self) -> tuple[tuple[str, bool], ...]:
+        """(name, required) of the categorical context features, in file order."""
+        return tuple((c.name, c.required) for c in self.context if c.kind == "category")
+
+    @cached_property
+    def numbers(self) -> tuple[tuple[str, bool], ...]:
+        """(name, required) of the numeric context features, in file order."""
+        return tuple((c.name, c.required) for c in self.context if c.kind == "number")
+
+    @property
+    def number_columns(self) -> int:
+        """M, the width of `context_numbers`: an optional number also takes a present/absent column."""
+        return sum(1 if required else 2 for _, required in self.numbers)
+
+    def encode(self, requests: Sequence[RequestRecord]) -> ModelInput:
+        """The arrays of `requests`, one row each, in order.
+
+        Raises MissingFeatures when any of them lacks a required feature; `encodable` tells which.
+        """
+        arrays: dict[str, Array] = {}
+        if self.user_embedding_dim:
+            arrays[USER_EMBEDDING] = _user_embeddings(requests, self.user_embedding_dim)
+        if self.context:
+            contexts = [context_of(request) for request in requests]
+            if self.categories:
+                arrays[CONTEXT_IDS] = category_ids(contexts, self.categories, self.hash_buckets)
+            if self.numbers:
+                arrays[CONTEXT_NUMBERS] = numbers(contexts, self.numbers)
+        if self.history_length:
+            arrays |= history_arrays(requests, self.history_length, self.item_embedding_dim, self.hash_buckets)
+        return ModelInput(arrays, len(requests))
+
+    def encodable(self, requests: Sequence[RequestRecord]) -> NDArray[np.bool_]:
+        """bool[n]: which requests carry every required feature; fast when all do."""
+        try:
+            self.encode(requests)
+        except MissingFeatures:
+            if len(requests) == 1:
+                return np.zeros(1, dtype=bool)
+            middle = len(requests) // 2
+            return np.concatenate([self.encodable(requests[:middle]), self.encodable(requests[middle:])])
+        return np.ones(len(requests), dtype=bool)
+
+
+def _user_embeddings(requests: Sequence[Mapping[str, Any]], dim: int) -> NDArray[np.float32]:
+    """float32[n, U]."""
+    for request in requests:
+        if len(request["user_embedding"]) != dim:
+            found = len(request["user_embedding"])
+            raise MissingFeatures(USER_EMBEDDING, f"has {found} values instead of {dim}" if found else "is absent")
+    rows = [request["user_embedding"] for request in requests]
+    embeddings = float32_rows(rows, dim, USER_EMBEDDING)
+    if not np.isfinite(embeddings).all():
+        raise MissingFeatures(USER_EMBEDDING, "holds a non-finite value")
+    return embeddings

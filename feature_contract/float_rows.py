@@ -1,0 +1,21 @@
+"""Vectors of a request as float32, the precision in which they are logged and learnt from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_contract.missing_features import MissingFeatures
+
+
+def float32_rows(rows: Sequence[Any], width: int, feature: str) -> NDArray[np.float32]:
+    """float32[n, width]; a value beyond float32 becomes infinite, as it would in the log.
+
+    Raises MissingFeatures naming `feature` when an entry is not a number.
+    """
+    try:
+        with np.errstate(over="ignore"):
+            return np.asarray(rows, dtype=np.float32).reshape(len(rows), width)
+    except (TypeError, ValueError):
+        raise MissingFeatures(feature, "holds something that is not a number") from None

@@ -1,0 +1,86 @@
+"""Estimators that add a reward model q.
+
+Symbols: q_i = q(x_i, a_i) of the logged arm, qbar_i = sum_a pi(a|x_i) q(x_i, a), w_i and r_i as in
+`inverse_propensity`. Intervals of DR and SN-DR assume that q was fitted on other rows than these.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from off_policy.estimates import Estimate, build_estimate
+from off_policy.importance_weights import evidence_of
+from off_policy.intervals import EvidenceRequirements
+from off_policy.inverse_propensity import (
+    biased_outcome,
+    default_threshold,
+    mean_and_error,
+    unbiased_outcome,
+)
+from off_policy.numeric_arrays import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelledSample:
+    """Rows of one objective: weights w[n], rewards r[n], q of the logged arm [n], qbar [n]."""
+
+    weights: FloatArray
+    rewards: FloatArray
+    q_logged: FloatArray
+    q_policy: FloatArray
+
+    @property
+    def residual(self) -> FloatArray:
+        return self.rewards - self.q_logged
+
+
+def direct_method(sample: ModelledSample) -> Estimate:
+    """DM: V = mean(qbar), as biased as the model: shown, never gated on."""
+    return _biased("dm", sample, sample.q_policy)
+
+
+def doubly_robust(sample: ModelledSample, requirements: EvidenceRequirements) -> Estimate:
+    """DR: V = mean(qbar + w (r - q)), unbiased with known propensities (Dudik et al. 2011)."""
+    evidence = evidence_of(sample.weights, sample.rewards)
+    point = mean_and_error(sample.q_policy + sample.weights * sample.residual)
+    return build_estimate("dr", point, evidence, unbiased_outcome(point, evidence, requirements))
+
+
+def self_normalised_dr(sample: ModelledSample, requirements: EvidenceRequirements) -> Estimate:
+    """SN-DR: V = mean(qbar) + sum w (r - q) / sum w; SE from the influence
+    qbar - mean(qbar) + w (r - q - C) / mean(w), with C the normalised correction."""
+    evidence = evidence_of(sample.weights, sample.rewards)
+    total = float(sample.weights.sum())
+    if total <= 0:
+        point = (math.nan, math.nan)
+    else:
+        correction = float((sample.weights * sample.residual).sum()) / total
+        value = float(sample.q_policy.mean()) + correction
+        scale = total / evidence.n
+        influence = sample.q_policy + sample.weights * (sample.residual - correction) / scale
+        point = (value, mean_and_error(influence)[1])
+    return build_estimate("sndr", point, evidence, unbiased_outcome(point, evidence, requirements))
+
+
+def switch_dr(sample: ModelledSample, threshold: float | None = None) -> Estimate:
+    """SWITCH-DR: the correction only where w <= lambda (Wang et al. 2017); lambda defaults to sqrt(n)."""
+    limit = default_threshold(len(sample.weights)) if threshold is None else threshold
+    kept = np.where(sample.weights <= limit, sample.weights, 0.0)
+    return _biased("switch_dr", sample, sample.q_policy + kept * sample.residual)
+
+
+def dr_optimistic_shrinkage(sample: ModelledSample, shrinkage: float | None = None) -> Estimate:
+    """DRos: weights lambda w / (w^2 + lambda) (Su et al. 2020); lambda defaults to n, which leaves
+    weights well below sqrt(n) as they are."""
+    w = sample.weights
+    lam = default_threshold(len(w)) ** 2 if shrinkage is None else shrinkage
+    shrunk = lam * w / (np.square(w) + lam)
+    return _biased("dros", sample, sample.q_policy + shrunk * sample.residual)
+
+
+def _biased(name: str, sample: ModelledSample, terms: FloatArray) -> Estimate:
+    evidence = evidence_of(sample.weights, sample.rewards)
+    return build_estimate(name, mean_and_error(terms), evidence, biased_outcome(name))

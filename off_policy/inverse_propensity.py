@@ -1,0 +1,120 @@
+"""Estimators that use logged propensities and rewards only.
+
+Symbols as in the literature: w_i = pi(a_i|x_i) / mu(a_i|x_i), r_i the reward, n rows, V the value.
+All take weights float[n] >= 0 and rewards float[n] of the rows in which the objective was observed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from off_policy.estimates import Estimate, Interval, Refusal, RefusalCode, build_estimate
+from off_policy.importance_weights import Evidence, evidence_of
+from off_policy.intervals import (
+    EvidenceRequirements,
+    exact_binomial_interval,
+    infinite_error,
+    lacking_evidence,
+    student_interval,
+    wilson_interval,
+)
+from off_policy.numeric_arrays import FloatArray
+
+
+def ips(weights: FloatArray, rewards: FloatArray, requirements: EvidenceRequirements) -> Estimate:
+    """Inverse propensity score: V = mean(w r), unbiased; SE = sd(w r) / sqrt(n)."""
+    evidence = evidence_of(weights, rewards)
+    point = mean_and_error(weights * rewards)
+    return build_estimate("ips", point, evidence, unbiased_outcome(point, evidence, requirements))
+
+
+def snips(weights: FloatArray, rewards: FloatArray, requirements: EvidenceRequirements) -> Estimate:
+    """Self-normalised IPS: V = sum(w r) / sum(w), SE^2 = sum w^2 (r - V)^2 / (sum w)^2 (delta method)."""
+    evidence = evidence_of(weights, rewards)
+    point = self_normalised_mean(weights, rewards)
+    return build_estimate("snips", point, evidence, unbiased_outcome(point, evidence, requirements))
+
+
+def clipped_ips(weights: FloatArray, rewards: FloatArray, threshold: float | None = None) -> Estimate:
+    """V = mean(min(w, lambda) r), biased: shown, never gated on.
+
+    lambda defaults to sqrt(n), the truncation of Ionides (2008, eq. 9).
+    """
+    limit = default_threshold(len(weights)) if threshold is None else threshold
+    point = mean_and_error(np.minimum(weights, limit) * rewards)
+    return build_estimate("clipped_ips", point, evidence_of(weights, rewards), biased_outcome("clipped_ips"))
+
+
+def reward_at_hit(
+    weights: FloatArray, rewards: FloatArray, deterministic: bool, requirements: EvidenceRequirements
+) -> Estimate:
+    """V_hit = mean reward of the rows where the logged arm is the policy's arm (PRL-PUTS; the replay
+    method of Li et al. 2011).
+
+    Defined for deterministic policies, and for any policy whose positive weights are all equal. With
+    one propensity for all hits it equals SNIPS, and hits are a binomial sample: Wilson's interval,
+    or Clopper and Pearson's (stated, but not to decide on) below the evidence minimum.
+    """
+    evidence = evidence_of(weights, rewards)
+    hits = weights > 0
+    even = evidence.matched_rows > 0 and bool(np.allclose(weights[hits], weights[hits][0], rtol=1e-9))
+    if evidence.matched_rows == 0 or not (deterministic or even):
+        lacking = lacking_evidence(evidence, requirements) if evidence.matched_rows == 0 else None
+        undefined = Refusal(RefusalCode.UNDEFINED, "a stochastic policy has no single arm to hit: use SNIPS")
+        point = (math.nan, math.nan)
+        return build_estimate("reward_at_hit", point, evidence, (None, lacking or undefined))
+    point = self_normalised_mean(hits.astype(np.float64), rewards)
+    outcome = _hit_outcome(rewards[hits], even, evidence, requirements)
+    return build_estimate("reward_at_hit", point, evidence, outcome)
+
+
+def _hit_outcome(
+    rewards: FloatArray, even: bool, evidence: Evidence, requirements: EvidenceRequirements
+) -> tuple[Interval | None, Refusal | None]:
+    if not even:
+        reason = "the hits' propensities differ, so their plain mean is biased: use SNIPS"
+        return None, Refusal(RefusalCode.UNEVEN_PROPENSITIES, reason)
+    if not np.isin(rewards, (0.0, 1.0)).all():
+        return None, Refusal(RefusalCode.NOT_BINARY, "the reward is not binary: use SNIPS")
+    lacking = lacking_evidence(evidence, requirements)
+    method = wilson_interval if lacking is None else exact_binomial_interval
+    return method(evidence.positives, evidence.matched_rows, requirements.level), lacking
+
+
+def default_threshold(rows: int) -> float:
+    """Where weights start to count as extreme: sqrt(n)."""
+    return math.sqrt(rows)
+
+
+def mean_and_error(terms: FloatArray) -> tuple[float, float]:
+    """(mean, standard error of the mean) of terms[n]; NaN below one and two rows."""
+    n = len(terms)
+    mean = float(terms.mean()) if n else math.nan
+    error = float(terms.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    return mean, error
+
+
+def self_normalised_mean(weights: FloatArray, values: FloatArray) -> tuple[float, float]:
+    """(sum w v / sum w, delta-method standard error); NaN without any weight."""
+    total = float(weights.sum())
+    if total <= 0:
+        return math.nan, math.nan
+    value = float((weights * values).sum()) / total
+    return value, math.sqrt(float(np.square(weights * (values - value) / total).sum()))
+
+
+def unbiased_outcome(
+    point: tuple[float, float], evidence: Evidence, requirements: EvidenceRequirements
+) -> tuple[Interval | None, Refusal | None]:
+    """Student's interval, or the refusal for lack of evidence or of a finite standard error."""
+    lacking = lacking_evidence(evidence, requirements) or infinite_error(point[1])
+    if lacking is not None:
+        return None, lacking
+    return student_interval(point[0], point[1], evidence.ess, requirements.level), None
+
+
+def biased_outcome(estimator: str) -> tuple[None, Refusal]:
+    """No interval: a standard error does not see a bias."""
+    return None, Refusal(RefusalCode.BIASED_ESTIMATOR, f"{estimator} is biased: shown, never gated on")

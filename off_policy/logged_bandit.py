@@ -1,0 +1,118 @@
+"""The explored log as arrays, checked once so that every estimator may trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from event_schemas.errors import TrimtabError
+from off_policy.numeric_arrays import BoolArray, FloatArray, IntArray
+
+LEAST_PROPENSITY = 1e-100
+"""Below it a weight's square overflows; no logger that works writes such a probability."""
+
+
+class EvaluationError(TrimtabError):
+    """The arrays handed to the evaluation contradict each other or leave their ranges."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedBandit:
+    """EXPLORE decisions and their outcomes; row i is one decision.
+
+    action      int[n]      the arm that was applied, >= 0
+    propensity  float[n]    P(action | slice, request), in [1e-100, 1]
+    reward      float[n, O] clipped rewards; may be anything where not observed
+    observed    bool[n, O]  False where an objective's engagement feed was dead: such a row is left
+                            out of that objective, never counted as zero
+    objectives  names of the O objectives
+    cohort      one cohort name (or None) per row, or None when the log knows no cohorts
+
+    Raises EvaluationError when a shape, range or type is wrong.
+    """
+
+    action: IntArray
+    propensity: FloatArray
+    reward: FloatArray
+    observed: BoolArray
+    objectives: tuple[str, ...]
+    cohort: tuple[str | None, ...] | npt.NDArray[np.object_] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "action", whole_numbers(self.action, "log.action"))
+        object.__setattr__(self, "propensity", np.asarray(self.propensity, dtype=np.float64))
+        object.__setattr__(self, "reward", np.asarray(self.reward, dtype=np.float64))
+        object.__setattr__(self, "observed", np.asarray(self.observed, dtype=np.bool_))
+        object.__setattr__(self, "objectives", tuple(self.objectives))
+        self._check_shapes()
+        self._check_ranges()
+
+    @property
+    def rows(self) -> int:
+        return len(self.action)
+
+    @property
+    def cohort_names(self) -> tuple[str, ...]:
+        """Cohorts that occur, sorted; rows without a cohort belong to none."""
+        if self.cohort is None:
+            return ()
+        return tuple(sorted({str(name) for name in self.cohort if name is not None}))
+
+    def cohort_rows(self, name: str) -> BoolArray:
+        """bool[n]: rows of the cohort `name`."""
+        if self.cohort is None:
+            return np.zeros(self.rows, dtype=np.bool_)
+        return np.fromiter((member == name for member in self.cohort), dtype=np.bool_, count=self.rows)
+
+    def _check_shapes(self) -> None:
+        n, width = len(self.action), len(self.objectives)
+        expected: dict[str, tuple[int, ...]] = {"action": (n,), "propensity": (n,)}
+        expected |= {"reward": (n, width), "observed": (n, width)}
+        for name, shape in expected.items():
+            require_shape(f"log.{name}", np.asarray(getattr(self, name)), shape)
+        if width == 0 or len(set(self.objectives)) != width:
+            raise EvaluationError(
+                f"log.objectives are {self.objectives!r}", mend="name each objective once, and at least one"
+            )
+        if self.cohort is not None and len(self.cohort) != n:
+            raise EvaluationError(
+                f"log.cohort has {len(self.cohort)} entries for {n} rows", mend="give one cohort per row"
+            )
+
+    def _check_ranges(self) -> None:
+        self._require("action", self.action >= 0, "a negative arm", "use arm indices from 0")
+        sound = np.isfinite(self.propensity) & (self.propensity > 0) & (self.propensity <= 1)
+        mend = "log P(arm | slice, request) of the arm that was applied; drop rows that lack it"
+        self._require("propensity", sound, "a propensity outside (0, 1]", mend)
+        squarable = self.propensity >= LEAST_PROPENSITY
+        self._require("propensity", squarable, f"a propensity below {LEAST_PROPENSITY:g}", mend)
+        finite: BoolArray = np.isfinite(self.reward) | ~self.observed
+        complete = np.all(finite, axis=1)
+        self._require("reward", complete, "a reward that is not finite", "mask it with observed = False")
+
+    def _require(self, field: str, sound: BoolArray, trouble: str, mend: str) -> None:
+        unsound = np.flatnonzero(~sound)
+        if unsound.size:
+            first = int(unsound[0])
+            value = getattr(self, field)[first].tolist()
+            raise EvaluationError(f"log.{field}: {trouble} in row {first}: {value!r}", mend=mend)
+
+
+def require_shape(name: str, array: npt.NDArray[np.generic], shape: Sequence[int]) -> None:
+    """Raise EvaluationError unless `array` has exactly `shape`."""
+    if array.shape != tuple(shape):
+        raise EvaluationError(
+            f"{name} has shape {array.shape}, expected {tuple(shape)}",
+            mend="build all arrays of one evaluation from the same rows, arms and objectives",
+        )
+
+
+def whole_numbers(values: npt.ArrayLike, name: str) -> IntArray:
+    """`values` as int64; raises EvaluationError for anything but integers, which would be cut off in silence."""
+    array = np.asarray(values)
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        raise EvaluationError(f"{name} has type {array.dtype}", mend="give arm indices as integers")
+    return array.astype(np.int64)

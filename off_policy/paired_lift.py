@@ -1,0 +1,220 @@
+"""Lift of a policy over a baseline on the same rows, with the covariance of the two.
+
+Both values come from one log, so their errors are correlated: strongly where the policies agree
+(pairing then pays), not at all where their hits are disjoint, as against production.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from off_policy.doubly_robust import ModelledSample
+from off_policy.estimates import (
+    Interval,
+    Refusal,
+    from_json_number,
+    interval_as_dict,
+    interval_from_dict,
+    json_number,
+    refusal_as_dict,
+    refusal_from_dict,
+)
+from off_policy.importance_weights import Evidence, evidence_of
+from off_policy.intervals import EvidenceRequirements, infinite_error, lacking_evidence, student_interval
+from off_policy.numeric_arrays import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class PairedLift:
+    """V(policy) - V(baseline), absolute and relative to the baseline's value.
+
+    Values and errors are NaN where undefined; the relative ones also where the baseline's value is
+    not positive. Intervals are None where `refusal` says so.
+    """
+
+    estimator: str
+    value: float
+    standard_error: float
+    interval: Interval | None
+    relative: float
+    relative_standard_error: float
+    relative_interval: Interval | None
+    refusal: Refusal | None
+    baseline_value: float
+    matched_rows: int
+    baseline_matched_rows: int
+    positives: int
+    baseline_positives: int
+
+    @property
+    def gateable(self) -> bool:
+        """Whether a decision may rest on the intervals."""
+        return self.relative_interval is not None and self.refusal is None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "estimator": self.estimator,
+            "value": json_number(self.value),
+            "standard_error": json_number(self.standard_error),
+            "interval": interval_as_dict(self.interval),
+            "relative": json_number(self.relative),
+            "relative_standard_error": json_number(self.relative_standard_error),
+            "relative_interval": interval_as_dict(self.relative_interval),
+            "refusal": refusal_as_dict(self.refusal),
+            "gateable": self.gateable,
+            "baseline_value": json_number(self.baseline_value),
+            "matched_rows": self.matched_rows,
+            "baseline_matched_rows": self.baseline_matched_rows,
+            "positives": self.positives,
+            "baseline_positives": self.baseline_positives,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PairedLift:
+        return cls(
+            estimator=data["estimator"],
+            value=from_json_number(data["value"]),
+            standard_error=from_json_number(data["standard_error"]),
+            interval=interval_from_dict(data["interval"]),
+            relative=from_json_number(data["relative"]),
+            relative_standard_error=from_json_number(data["relative_standard_error"]),
+            relative_interval=interval_from_dict(data["relative_interval"]),
+            refusal=refusal_from_dict(data["refusal"]),
+            baseline_value=from_json_number(data["baseline_value"]),
+            matched_rows=data["matched_rows"],
+            baseline_matched_rows=data["baseline_matched_rows"],
+            positives=data["positives"],
+            baseline_positives=data["baseline_positives"],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValueTerms:
+    """A value estimate and its influence terms psi[n]: SE = sqrt(sum psi^2)."""
+
+    value: float
+    influence: FloatArray
+
+
+def snips_terms(weights: FloatArray, rewards: FloatArray) -> ValueTerms:
+    """SNIPS as value and influence: psi_i = w_i (r_i - V) / sum w."""
+    total = float(weights.sum())
+    if total <= 0:
+        return ValueTerms(math.nan, np.full(len(weights), math.nan))
+    value = float((weights * rewards).sum()) / total
+    return ValueTerms(value, weights * (rewards - value) / total)
+
+
+def dr_terms(sample: ModelledSample) -> ValueTerms:
+    """DR as value and influence: psi_i = (qbar_i + w_i (r_i - q_i) - V) / sqrt(n (n - 1))."""
+    n = len(sample.weights)
+    if n < 2:
+        return ValueTerms(math.nan, np.full(n, math.nan))
+    terms = sample.q_policy + sample.weights * sample.residual
+    value = float(terms.mean())
+    return ValueTerms(value, (terms - value) / math.sqrt(n * (n - 1)))
+
+
+def paired_snips_lift(
+    weights: FloatArray, baseline_weights: FloatArray, rewards: FloatArray, requirements: EvidenceRequirements
+) -> PairedLift:
+    """SNIPS_A - SNIPS_B by the delta method with the covariance of (w_A r, w_A, w_B r, w_B)."""
+    terms = snips_terms(weights, rewards), snips_terms(baseline_weights, rewards)
+    return _lift("snips", terms, (weights, baseline_weights), rewards, requirements)
+
+
+def paired_dr_lift(sample: ModelledSample, baseline: ModelledSample, requirements: EvidenceRequirements) -> PairedLift:
+    """DR_A - DR_B: the mean of per-row differences, q as control variate of both."""
+    terms = dr_terms(sample), dr_terms(baseline)
+    return _lift("dr", terms, (sample.weights, baseline.weights), sample.rewards, requirements)
+
+
+def no_lift(lift: PairedLift, level: float) -> PairedLift:
+    """The lift of a policy over itself: exactly zero, whatever the evidence."""
+    nought = Interval(0.0, 0.0, level, "identical policies")
+    return replace(
+        lift,
+        value=0.0,
+        standard_error=0.0,
+        interval=nought,
+        relative=0.0,
+        relative_standard_error=0.0,
+        relative_interval=nought,
+        refusal=None,
+    )
+
+
+def _lift(
+    estimator: str,
+    terms: tuple[ValueTerms, ValueTerms],
+    weights: tuple[FloatArray, FloatArray],
+    rewards: FloatArray,
+    requirements: EvidenceRequirements,
+) -> PairedLift:
+    ours, base = terms
+    value, relative = ours.value - base.value, math.nan
+    error = _root_sum_of_squares(ours.influence - base.influence)
+    relative_error = math.nan
+    if base.value > 0:
+        ratio = ours.value / base.value
+        relative = ratio - 1.0
+        relative_error = _root_sum_of_squares((ours.influence - ratio * base.influence) / base.value)
+    sides = evidence_of(weights[0], rewards), evidence_of(weights[1], rewards)
+    refusal, ess = _evidence_of_difference(sides, weights, rewards, requirements)
+    refusal = refusal or infinite_error(error)
+    interval = relative_interval = None
+    if refusal is None:
+        interval = student_interval(value, error, ess, requirements.level)
+        if math.isfinite(relative_error):
+            relative_interval = student_interval(relative, relative_error, ess, requirements.level)
+    return PairedLift(
+        estimator=estimator,
+        value=value,
+        standard_error=error,
+        interval=interval,
+        relative=relative,
+        relative_standard_error=relative_error,
+        relative_interval=relative_interval,
+        refusal=refusal,
+        baseline_value=base.value,
+        matched_rows=sides[0].matched_rows,
+        baseline_matched_rows=sides[1].matched_rows,
+        positives=sides[0].positives,
+        baseline_positives=sides[1].positives,
+    )
+
+
+def _evidence_of_difference(
+    sides: tuple[Evidence, Evidence],
+    weights: tuple[FloatArray, FloatArray],
+    rewards: FloatArray,
+    requirements: EvidenceRequirements,
+) -> tuple[Refusal | None, float]:
+    """(refusal, degrees of freedom + 1).
+
+    Each policy must bring the required evidence by itself; and so must, in positives, the rows in
+    which the two differ, for only they carry the difference.
+    """
+    for side, name in zip(sides, ("the policy", "the baseline"), strict=True):
+        lacking = lacking_evidence(side, requirements)
+        if lacking is not None:
+            return replace(lacking, reason=f"{name}: {lacking.reason}"), 0.0
+    gap = weights[0] - weights[1]
+    only_positives = replace(requirements, min_matched_rows=2)
+    ess = math.inf
+    for part, name in ((np.maximum(gap, 0.0), "favours"), (np.maximum(-gap, 0.0), "avoids")):
+        evidence = evidence_of(part, rewards)
+        lacking = lacking_evidence(evidence, only_positives)
+        if lacking is not None:
+            return replace(lacking, reason=f"rows that the policy {name}: {lacking.reason}"), 0.0
+        ess = min(ess, evidence.ess)
+    return None, ess
+
+
+def _root_sum_of_squares(terms: FloatArray) -> float:
+    return math.sqrt(float(np.square(terms).sum()))

@@ -1,0 +1,198 @@
+"""A family of policies x objectives x cohorts, evaluated on one explored log in one go.
+
+The work per policy (weights, model expectations) is done once on whole arrays; scopes and
+objectives only select rows of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from off_policy.doubly_robust import (
+    ModelledSample,
+    direct_method,
+    doubly_robust,
+    dr_optimistic_shrinkage,
+    self_normalised_dr,
+    switch_dr,
+)
+from off_policy.estimates import Estimate
+from off_policy.evaluation_report import EvaluationReport, PolicyObjective, PolicyReport
+from off_policy.importance_weights import importance_weights
+from off_policy.intervals import EvidenceRequirements
+from off_policy.inverse_propensity import clipped_ips, ips, reward_at_hit, snips
+from off_policy.logged_bandit import EvaluationError, LoggedBandit, require_shape
+from off_policy.numeric_arrays import BoolArray, FloatArray, IntArray
+from off_policy.paired_lift import no_lift, paired_dr_lift, paired_snips_lift
+from off_policy.target_policies import TargetPolicy
+
+
+def evaluate_policies(
+    log: LoggedBandit,
+    policies: Sequence[TargetPolicy],
+    baseline: TargetPolicy,
+    q: FloatArray | None,
+    requirements: EvidenceRequirements,
+) -> EvaluationReport:
+    """Every policy on every objective, over all rows and inside each cohort, with its paired lift over `baseline`
+    (production, or the logged policy).
+
+    q float[n, arms, O] are predictions of a model fitted on *other* rows; without it there are no DM and DR estimates.
+    Raises EvaluationError when shapes or arms do not fit the log.
+    """
+    if q is not None:
+        _check_predictions(log, q)
+    prepared_baseline = _prepare(log, baseline, q)
+    slices = _slices(log, prepared_baseline, q)
+    return EvaluationReport(
+        objectives=log.objectives,
+        rows=log.rows,
+        requirements=requirements,
+        baseline=_report(prepared_baseline, baseline, slices, requirements),
+        policies=tuple(_report(_prepare(log, policy, q), baseline, slices, requirements) for policy in policies),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PreparedPolicy:
+    """A policy on the whole log: weights float[n] and, with a model, its expectations float[O, n]."""
+
+    policy: TargetPolicy
+    weights: FloatArray
+    q_policy: FloatArray | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Slice:
+    """The rows of one objective inside one scope, with all that does not depend on the policy."""
+
+    cohort: str | None
+    name: str
+    objective: int
+    rows: IntArray
+    rewards: FloatArray
+    q_logged: FloatArray | None
+    baseline_weights: FloatArray
+    baseline_sample: ModelledSample | None
+
+
+def _slices(log: LoggedBandit, baseline: _PreparedPolicy, q: FloatArray | None) -> list[_Slice]:
+    scopes: dict[str | None, BoolArray] = {None: np.ones(log.rows, dtype=np.bool_)}
+    for name in log.cohort_names:
+        scopes[name] = log.cohort_rows(name)
+    q_logged = None if q is None else q[np.arange(log.rows), log.action].astype(np.float64)
+    return [
+        _slice(log, baseline, q_logged, (cohort, np.flatnonzero(scope & log.observed[:, index])), index)
+        for cohort, scope in scopes.items()
+        for index in range(len(log.objectives))
+    ]
+
+
+def _slice(
+    log: LoggedBandit,
+    baseline: _PreparedPolicy,
+    q_logged: FloatArray | None,
+    scope: tuple[str | None, IntArray],
+    objective: int,
+) -> _Slice:
+    cohort, rows = scope
+    part = _Slice(
+        cohort=cohort,
+        name=log.objectives[objective],
+        objective=objective,
+        rows=rows,
+        rewards=log.reward[:, objective][rows],
+        q_logged=None if q_logged is None else q_logged[:, objective][rows],
+        baseline_weights=baseline.weights[rows],
+        baseline_sample=None,
+    )
+    return replace(part, baseline_sample=_modelled(baseline, part))
+
+
+def _prepare(log: LoggedBandit, policy: TargetPolicy, q: FloatArray | None) -> _PreparedPolicy:
+    weights = importance_weights(log, policy)
+    return _PreparedPolicy(policy, weights, None if q is None else np.ascontiguousarray(policy.expected(q).T))
+
+
+def _report(
+    prepared: _PreparedPolicy,
+    baseline: TargetPolicy,
+    slices: Sequence[_Slice],
+    requirements: EvidenceRequirements,
+) -> PolicyReport:
+    policy = prepared.policy
+    level = requirements.level if policy.same_as(baseline) else None
+    scopes: dict[str | None, dict[str, PolicyObjective]] = {}
+    for part in slices:
+        result = _evaluate(prepared, part, requirements)
+        scopes.setdefault(part.cohort, {})[part.name] = result if level is None else _without_lift(result, level)
+    return PolicyReport(
+        name=policy.name,
+        alpha=policy.alpha,
+        agreement=policy.agreement(baseline),
+        most_common_share=policy.most_common_share(),
+        objectives=scopes[None],
+        cohorts={cohort: results for cohort, results in scopes.items() if cohort is not None},
+    )
+
+
+def _evaluate(prepared: _PreparedPolicy, part: _Slice, requirements: EvidenceRequirements) -> PolicyObjective:
+    weights, rewards = prepared.weights[part.rows], part.rewards
+    estimates = [
+        ips(weights, rewards, requirements),
+        snips(weights, rewards, requirements),
+        clipped_ips(weights, rewards),
+        reward_at_hit(weights, rewards, prepared.policy.deterministic, requirements),
+    ]
+    dr_lift = None
+    sample = _modelled(prepared, part)
+    if sample is not None and part.baseline_sample is not None:
+        estimates += _model_estimates(sample, requirements)
+        dr_lift = paired_dr_lift(sample, part.baseline_sample, requirements)
+    return PolicyObjective(
+        estimates={estimate.estimator: estimate for estimate in estimates},
+        lift=paired_snips_lift(weights, part.baseline_weights, rewards, requirements),
+        dr_lift=dr_lift,
+    )
+
+
+def _without_lift(result: PolicyObjective, level: float) -> PolicyObjective:
+    dr_lift = None if result.dr_lift is None else no_lift(result.dr_lift, level)
+    return replace(result, lift=no_lift(result.lift, level), dr_lift=dr_lift)
+
+
+def _modelled(prepared: _PreparedPolicy, part: _Slice) -> ModelledSample | None:
+    if part.q_logged is None or prepared.q_policy is None:
+        return None
+    return ModelledSample(
+        weights=prepared.weights[part.rows],
+        rewards=part.rewards,
+        q_logged=part.q_logged,
+        q_policy=prepared.q_policy[part.objective][part.rows],
+    )
+
+
+def _model_estimates(sample: ModelledSample, requirements: EvidenceRequirements) -> list[Estimate]:
+    return [
+        direct_method(sample),
+        doubly_robust(sample, requirements),
+        self_normalised_dr(sample, requirements),
+        switch_dr(sample),
+        dr_optimistic_shrinkage(sample),
+    ]
+
+
+def _check_predictions(log: LoggedBandit, q: FloatArray) -> None:
+    if q.ndim != 3:
+        raise EvaluationError(f"q has {q.ndim} axes", mend="give q as float[rows, arms, objectives]")
+    require_shape("q", q, (log.rows, q.shape[1], len(log.objectives)))
+    if log.rows and int(log.action.max()) >= q.shape[1]:
+        raise EvaluationError(
+            f"the log holds arm {int(log.action.max())}, q knows {q.shape[1]} arms",
+            mend="score every arm of the log's action space",
+        )
+    if not np.isfinite(q).all():
+        raise EvaluationError("q holds values that are not finite", mend="retrain or drop the model")

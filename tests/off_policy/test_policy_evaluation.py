@@ -1,0 +1,163 @@
+"""A family of policies on one log: against the truth, by cohort, with masks, refusing what does not fit."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from off_policy.estimates import RefusalCode
+from off_policy.intervals import EvidenceRequirements
+from off_policy.logged_bandit import EvaluationError, LoggedBandit
+from off_policy.policy_evaluation import evaluate_policies
+from off_policy.target_policies import TargetPolicy, alpha_policies, constant_policy, uniform_policy
+from tests.off_policy.bandit_worlds import ARMS, CONTEXTS, PRODUCTION, lively_world
+
+REQUIREMENTS = EvidenceRequirements(min_matched_rows=100, min_positives=30)
+ALL = {"ips", "snips", "clipped_ips", "reward_at_hit", "dm", "dr", "sndr", "switch_dr", "dros"}
+
+
+def test_values_and_lifts_lie_near_the_truth() -> None:
+    world = lively_world()
+    log, context = world.draw(30_000, np.random.default_rng(1))
+    q = world.model(context, error=0.3)
+    policies = alpha_policies(q, 0, [0.0, 0.5, 1.0])
+    report = evaluate_policies(log, policies, constant_policy("production", PRODUCTION, log.rows), q, REQUIREMENTS)
+    best = world.click[:, :, 0].argmax(axis=1)
+    truth = world.value_of_arms(best, 0)
+    production = world.value_of_arms(np.full(CONTEXTS, PRODUCTION), 0)
+    result = report.policies[2].objectives["objective0"]
+    assert set(result.estimates) == ALL
+    for name in ("ips", "snips", "dr", "sndr"):
+        estimate = result.estimates[name]
+        assert estimate.gateable
+        assert abs(estimate.value - truth) < 4 * estimate.standard_error
+    for lift in (result.lift, result.dr_lift):
+        assert lift is not None
+        assert abs(lift.value - (truth - production)) < 4 * lift.standard_error
+    assert report.baseline.objectives["objective0"].lift.interval is not None
+    assert report.baseline.objectives["objective0"].lift.value == 0.0
+    assert report.baseline.agreement == 1.0
+
+
+def test_the_uniform_policy_on_a_uniform_log_is_the_mean_reward() -> None:
+    rng = np.random.default_rng(2)
+    rewards = (rng.random((5000, 1)) < 0.1).astype(float)
+    log = LoggedBandit(
+        rng.integers(7, size=5000), np.full(5000, 1 / 7), rewards, np.ones((5000, 1), dtype=bool), ("click",)
+    )
+    uniform = uniform_policy("uniform", 5000, 7)
+    estimates = evaluate_policies(log, [uniform], uniform, None, REQUIREMENTS).policies[0].objectives["click"].estimates
+    for name in ("ips", "snips", "clipped_ips", "reward_at_hit"):
+        assert estimates[name].value == pytest.approx(rewards.mean(), abs=1e-15)
+    assert estimates["ips"].ess == pytest.approx(5000)
+    assert "dr" not in estimates
+
+
+def test_deterministic_and_one_hot_policies_agree() -> None:
+    world = lively_world()
+    log, context = world.draw(3000, np.random.default_rng(3))
+    q = world.model(context)
+    best = world.best(1, context)
+    assert best.arms is not None
+    twin = TargetPolicy("twin", probabilities=np.eye(ARMS)[best.arms])
+    baseline = constant_policy("production", PRODUCTION, log.rows)
+    one, other = evaluate_policies(log, [best, twin], baseline, q, REQUIREMENTS).policies
+    for name in ("ips", "snips", "dm", "dr"):
+        a, b = (report.objectives["objective1"].estimates[name] for report in (one, other))
+        assert a.value == pytest.approx(b.value, rel=1e-12)
+
+
+def test_cohorts_are_evaluated_on_their_rows_only() -> None:
+    world = lively_world(objectives=1)
+    log, context = world.draw(4000, np.random.default_rng(4))
+    names = np.array(["CORE", "REST", "REST", None], dtype=object)[context]
+    with_cohorts = LoggedBandit(log.action, log.propensity, log.reward, log.observed, log.objectives, names)
+    q = world.model(context)
+    best, baseline = world.best(0, context), constant_policy("production", PRODUCTION, log.rows)
+    report = evaluate_policies(with_cohorts, [best], baseline, q, REQUIREMENTS)
+    assert set(report.policies[0].cohorts) == {"CORE", "REST"}
+    core = report.policies[0].cohorts["CORE"]["objective0"].estimates["snips"]
+    rows = context == 0
+    assert core.n == rows.sum()
+    hits = rows & (log.action == world.click[0, :, 0].argmax())
+    assert core.value == pytest.approx(log.reward[hits, 0].mean())
+
+
+def test_unobserved_rows_are_left_out_and_never_zero() -> None:
+    world = lively_world()
+    log, context = world.draw(4000, np.random.default_rng(5))
+    observed = np.ones((4000, 2), dtype=bool)
+    observed[:2000, 1] = False
+    reward = log.reward.copy()
+    reward[:2000, 1] = np.nan
+    masked = LoggedBandit(log.action, log.propensity, reward, observed, log.objectives)
+    tail = LoggedBandit(log.action[2000:], log.propensity[2000:], log.reward[2000:], observed[2000:], log.objectives)
+    q = world.model(context)
+
+    def value(part: LoggedBandit, start: int, objective: str) -> float:
+        policy = world.best(0, context[start:])
+        baseline = constant_policy("production", PRODUCTION, part.rows)
+        report = evaluate_policies(part, [policy], baseline, q[start:], REQUIREMENTS)
+        return report.policies[0].objectives[objective].estimates["dr"].value
+
+    assert value(masked, 0, "objective1") == pytest.approx(value(tail, 2000, "objective1"), rel=1e-12)
+    assert value(masked, 0, "objective0") == pytest.approx(value(log, 0, "objective0"), rel=1e-12)
+
+
+def test_an_empty_log_gives_a_report_without_answers() -> None:
+    log = LoggedBandit(np.empty(0, dtype=int), np.empty(0), np.empty((0, 1)), np.empty((0, 1), dtype=bool), ("click",))
+    nobody = constant_policy("production", 0, 0)
+    report = evaluate_policies(log, [nobody], nobody, np.empty((0, 3, 1)), REQUIREMENTS)
+    assert report.rows == 0
+    assert not any(e.gateable for e in report.policies[0].objectives["click"].estimates.values())
+    assert report.as_dict()["policies"][0]["objectives"]["click"]["estimates"]["dm"]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("q", "part"),
+    [
+        (np.zeros((9, ARMS, 2)), "q has shape"),
+        (np.zeros((10, ARMS, 1)), "q has shape"),
+        (np.zeros((10, ARMS)), "axes"),
+        (np.zeros((10, 1, 2)), "knows 1 arms"),
+        (np.full((10, ARMS, 2), np.nan), "not finite"),
+    ],
+)
+def test_predictions_that_do_not_fit_are_refused(q: np.ndarray, part: str) -> None:
+    log, _ = lively_world().draw(10, np.random.default_rng(6))
+    baseline = constant_policy("production", PRODUCTION, 10)
+    with pytest.raises(EvaluationError, match=part):
+        evaluate_policies(log, [baseline], baseline, q, REQUIREMENTS)
+
+
+def test_a_policy_of_other_rows_is_refused() -> None:
+    log, _ = lively_world().draw(10, np.random.default_rng(6))
+    with pytest.raises(EvaluationError, match="rows"):
+        evaluate_policies(log, [], constant_policy("production", PRODUCTION, 9), None, REQUIREMENTS)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_rewards_too_large_to_square_give_no_interval_and_no_broken_json() -> None:
+    rows = 400
+    rewards = np.where(np.arange(rows)[:, None] % 3 == 0, 1e200, 0.0)
+    log = LoggedBandit(np.arange(rows) % 2, np.full(rows, 0.5), rewards, np.ones((rows, 1), dtype=bool), ("spend",))
+    policy, baseline = constant_policy("one", 1, rows), constant_policy("zero", 0, rows)
+    report = evaluate_policies(log, [policy], baseline, None, REQUIREMENTS)
+    result = report.policies[0].objectives["spend"]
+    for refusal in (result.estimates["ips"].refusal, result.estimates["snips"].refusal, result.lift.refusal):
+        assert refusal is not None
+        assert refusal.code is RefusalCode.UNDEFINED
+    assert not result.lift.gateable
+    json.dumps(report.as_dict(), allow_nan=False)
+
+
+def test_an_empty_log_gives_nothing_to_decide_on() -> None:
+    nothing = np.zeros((0, 1))
+    log = LoggedBandit(np.zeros(0, dtype=int), np.zeros(0), nothing, nothing.astype(bool), ("click",))
+    report = evaluate_policies(
+        log, [constant_policy("a", 0, 0)], constant_policy("production", 1, 0), None, REQUIREMENTS
+    )
+    assert not report.policies[0].objectives["click"].lift.gateable
+    json.dumps(report.as_dict(), allow_nan=False)

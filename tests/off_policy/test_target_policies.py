@@ -1,0 +1,135 @@
+"""Policies: weights against the log, expectations under a model, families over alpha."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from off_policy.logged_bandit import EvaluationError
+from off_policy.target_policies import (
+    TargetPolicy,
+    alpha_policies,
+    by_position,
+    constant_policy,
+    preference_policy,
+    uniform_policy,
+)
+
+ACTION = np.array([0, 1, 2, 1])
+DETERMINISTIC = TargetPolicy("d", arms=np.array([0, 2, 2, 1]))
+STOCHASTIC = TargetPolicy("s", probabilities=np.array([[0.2, 0.3, 0.5], [1, 0, 0], [0, 0, 1], [0.1, 0.8, 0.1]]))
+
+
+def test_probability_of_the_logged_arm() -> None:
+    assert DETERMINISTIC.probability_of(ACTION).tolist() == [1, 0, 1, 1]
+    assert STOCHASTIC.probability_of(ACTION).tolist() == [0.2, 0, 1, 0.8]
+
+
+def test_expectation_agrees_between_both_forms() -> None:
+    q = np.random.default_rng(0).random((4, 3, 2))
+    arms = np.array([0, 2, 2, 1])
+    twin = TargetPolicy("one-hot", probabilities=np.eye(3)[arms])
+    np.testing.assert_allclose(TargetPolicy("d", arms=arms).expected(q), twin.expected(q))
+    np.testing.assert_allclose(STOCHASTIC.expected(q)[0], 0.2 * q[0, 0] + 0.3 * q[0, 1] + 0.5 * q[0, 2], rtol=1e-12)
+
+
+def test_agreement_and_identity() -> None:
+    twin = TargetPolicy("one-hot", probabilities=np.eye(3)[[0, 2, 2, 1]])
+    assert DETERMINISTIC.agreement(DETERMINISTIC) == 1.0
+    assert DETERMINISTIC.agreement(STOCHASTIC) == pytest.approx((0.2 + 0 + 1 + 0.8) / 4)
+    assert STOCHASTIC.agreement(DETERMINISTIC) == DETERMINISTIC.agreement(STOCHASTIC)
+    assert STOCHASTIC.agreement(STOCHASTIC) == pytest.approx(1.0)
+    assert DETERMINISTIC.same_as(twin)
+    assert twin.same_as(DETERMINISTIC)
+    assert STOCHASTIC.same_as(STOCHASTIC)
+    assert not DETERMINISTIC.same_as(STOCHASTIC)
+    assert not DETERMINISTIC.same_as(constant_policy("c", 0, 4))
+
+
+def test_most_common_share() -> None:
+    assert constant_policy("c", 1, 4).most_common_share() == 1.0
+    assert DETERMINISTIC.most_common_share() == 0.5
+    assert uniform_policy("u", 4, 5).most_common_share() == pytest.approx(0.2)
+
+
+def test_policies_by_position() -> None:
+    table = np.array([[0.9, 0.5], [0.1, 0.5]])
+    policy = by_position("bts", table, np.array([1, 0]))
+    assert policy.probability_of(np.array([0, 1])).tolist() == [0.5, 0.1]
+    with pytest.raises(EvaluationError, match="positions 0 to 1"):
+        by_position("bts", table, np.array([1, 2]))
+
+
+def test_alpha_multiplies_the_declared_objective() -> None:
+    q = np.array([[[1.0, 0.0], [0.0, 1.0], [0.6, 0.6]]])
+    arms = [int(policy.arms[0]) for policy in alpha_policies(q, 1, [0.0, 0.5, 1.0]) if policy.arms is not None]
+    assert arms == [0, 2, 1]
+    mirrored = alpha_policies(q, 0, [0.0, 1.0])
+    assert [policy.arms[0] for policy in mirrored if policy.arms is not None] == [1, 0]
+    assert [policy.alpha for policy in mirrored] == [0.0, 1.0]
+
+
+def test_one_objective_needs_no_alpha() -> None:
+    q = np.array([[[0.1], [0.3]]])
+    assert all(policy.arms is not None and policy.arms[0] == 1 for policy in alpha_policies(q, 0, [0.0, 1.0]))
+
+
+def test_only_eligible_arms_are_played() -> None:
+    q = np.array([[[0.1], [0.3], [0.2]]])
+    policy = preference_policy("p", q, [1.0], eligible=np.array([[True, False, True]]))
+    assert policy.arms is not None
+    assert policy.arms.tolist() == [2]
+    with pytest.raises(EvaluationError, match="row 0 has no eligible arm"):
+        preference_policy("p", q, [1.0], eligible=np.zeros((1, 3), dtype=bool))
+
+
+def test_misuse_is_refused() -> None:
+    q = np.zeros((1, 2, 3))
+    with pytest.raises(EvaluationError, match="needs arms or probabilities"):
+        TargetPolicy("none")
+    with pytest.raises(EvaluationError, match="needs arms or probabilities"):
+        TargetPolicy("both", probabilities=np.eye(2), arms=np.array([0, 1]))
+    with pytest.raises(EvaluationError, match="sum to"):
+        TargetPolicy("short", probabilities=np.array([[0.5, 0.4]]))
+    with pytest.raises(EvaluationError, match="negative"):
+        TargetPolicy("negative", probabilities=np.array([[1.5, -0.5]]))
+    with pytest.raises(EvaluationError, match="axes"):
+        TargetPolicy("flat", probabilities=np.array([0.5, 0.5]))
+    with pytest.raises(EvaluationError, match="does not fit 3 objectives"):
+        alpha_policies(q, 0, [0.5])
+    with pytest.raises(EvaluationError, match="outside"):
+        alpha_policies(q[:, :, :2], 0, [1.5])
+    with pytest.raises(EvaluationError, match="arm 5"):
+        STOCHASTIC.probability_of(np.array([0, 1, 5, 0]))
+    with pytest.raises(EvaluationError, match="plays arm 2"):
+        DETERMINISTIC.expected(np.zeros((4, 2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("arms", "part"),
+    [
+        (np.array([0, -1]), "plays arm -1"),
+        (np.array([0.0, 0.7]), "type float64"),
+        (np.array([[0], [1]]), "shape (2, 1)"),
+    ],
+)
+def test_arms_that_would_be_read_as_others_are_refused(arms: np.ndarray[Any, Any], part: str) -> None:
+    with pytest.raises(EvaluationError) as caught:
+        TargetPolicy("odd", arms=arms)
+    assert part in caught.value.what
+
+
+def test_without_a_row_no_two_policies_are_the_same() -> None:
+    """Their lift would be exactly zero, and could decide, on no evidence at all."""
+    assert not constant_policy("a", 0, 0).same_as(constant_policy("b", 0, 0))
+    assert not uniform_policy("a", 0, 3).same_as(uniform_policy("b", 0, 3))
+
+
+@pytest.mark.parametrize(("q", "weight"), [(np.nan, 1.0), (0.5, np.nan), (np.inf, 1.0)])
+def test_a_score_that_is_not_finite_chooses_nothing(q: float, weight: float) -> None:
+    predictions = np.full((2, 3, 1), 0.5)
+    predictions[1, 2, 0] = q
+    with pytest.raises(EvaluationError, match="score of row"):
+        preference_policy("p", predictions, [weight])
