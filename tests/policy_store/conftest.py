@@ -1,0 +1,39 @@
+"""Both implementations of the policy store, for the suites that must hold on each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from policy_store.memory_store import MemoryStore
+from policy_store.redis_store import RedisStore
+from tests.policy_store.store_samples import NOW, StoreBench, fresh_experiment
+
+
+@pytest.fixture
+def memory_bench() -> StoreBench:
+    now = [NOW]
+
+    def let_pass(milliseconds: int) -> None:
+        now[0] += milliseconds
+
+    store = MemoryStore(fresh_experiment(), clock=lambda: now[0])
+    return StoreBench(store, store, let_pass)
+
+
+@pytest.fixture
+def redis_bench(redis_url: str) -> Iterator[StoreBench]:
+    name = fresh_experiment()
+    store, second = RedisStore(redis_url, name), RedisStore(redis_url, name)
+    yield StoreBench(store, second, lambda milliseconds: time.sleep(milliseconds / 1000))
+    store.close()
+    second.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def bench(request: pytest.FixtureRequest) -> StoreBench:
+    made = request.getfixturevalue(f"{request.param}_bench")
+    assert isinstance(made, StoreBench)
+    return made

@@ -1,0 +1,81 @@
+"""Keys, manifests and decisions that the tests of the policy store share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from policy_store.checkpoint_record import CheckpointManifest, SignedCheckpoint, describe_blobs, sign_checkpoint
+from policy_store.governance import Decider
+from policy_store.signing import Role, SigningKey, TrustedKeys
+from policy_store.store import PolicyStore
+from policy_store.verification import Approval, TrustRule
+
+LEARNER = SigningKey.generate(Role.LEARNER, "main")
+PEOPLE = SigningKey.generate(Role.GOVERNANCE, "board")
+STRANGER = SigningKey.generate(Role.GOVERNANCE, "stranger")
+TRUSTED_TEXT = f"{LEARNER.public_text()},{PEOPLE.public_text()}"
+TRUSTED = TrustedKeys.parse(TRUSTED_TEXT)
+SPACE = "ab" * 32
+NOW = 1_700_000_000_000
+TTL_MS = 3_600_000
+BLOBS = {"policy.onnx": b"\x08\x07graph", "weights.safetensors": bytes(range(256)), "evaluation.json": b"{}"}
+
+_names = itertools.count()
+
+
+def fresh_experiment() -> str:
+    """An experiment name no other test uses."""
+    return f"homefeed-{next(_names)}"
+
+
+def manifest(experiment: str, version: str = "v1", **changes: object) -> CheckpointManifest:
+    """A complete manifest for BLOBS."""
+    content: dict[str, object] = {
+        "version": version,
+        "experiment": experiment,
+        "created_at": NOW,
+        "algorithm": "q_network",
+        "action_space": SPACE,
+        "arms": 50,
+        "objectives": ["repin", "save"],
+        "feature_contract": "cd" * 32,
+        "evaluation": {"verdict": "pass"},
+        "blobs": {name: entry.model_dump() for name, entry in describe_blobs(BLOBS).items()},
+    }
+    return CheckpointManifest.model_validate(content | changes)
+
+
+def checkpoint(experiment: str, version: str = "v1", key: SigningKey = LEARNER) -> SignedCheckpoint:
+    """A signed checkpoint with BLOBS."""
+    return sign_checkpoint(manifest(experiment, version), BLOBS, key)
+
+
+def rule(experiment: str, approval: Approval = Approval.MANUAL) -> TrustRule:
+    """What a serving node of the experiment accepts."""
+    return TrustRule(TRUSTED, experiment, SPACE, approval)
+
+
+def people(now_ms: int = NOW, reason: str = "looks good") -> Decider:
+    """A decision by people."""
+    return Decider(by="ada", reason=reason, now_ms=now_ms, key=PEOPLE)
+
+
+def learner(now_ms: int = NOW) -> Decider:
+    """A decision by the learner."""
+    return Decider(by="learner main", reason="gate passed", now_ms=now_ms, key=LEARNER)
+
+
+@dataclass(frozen=True)
+class StoreBench:
+    """A store, a second client of the same contents, and a way to let time pass."""
+
+    store: PolicyStore
+    second: PolicyStore
+    let_pass: Callable[[int], None]
+
+    @property
+    def experiment(self) -> str:
+        """The experiment of both."""
+        return self.store.experiment

@@ -1,0 +1,77 @@
+"""What the commands around the policy store share: the store and the rule from the settings, who decides, and when."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from event_schemas.experiment import Experiment
+from policy_store.governance import Decider, Statement
+from policy_store.preference_record import PreferenceTarget, initial_target
+from policy_store.signing import SigningKey, TrustedKeys
+from policy_store.store import wall_clock_ms
+from policy_store.verification import Approval, TrustRule
+from trimtab.settings import Settings
+
+if TYPE_CHECKING:
+    from policy_store.redis_store import RedisStore
+
+
+def person() -> str:
+    """The name of whoever runs the command, unless told otherwise; empty where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""
+
+
+By = Annotated[str, typer.Option("--by", default_factory=person, help="Who decides; default: the system's user.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def open_store(settings: Settings, experiment: Experiment) -> RedisStore:
+    """The experiment's store at TRIMTAB_REDIS_URL; connects on first use."""
+    from policy_store.redis_store import RedisStore
+
+    return RedisStore(settings.redis_url, experiment.name)
+
+
+def trust_rule(settings: Settings, experiment: Experiment) -> TrustRule:
+    """What this installation accepts. Raises RecordMalformed for unusable TRIMTAB_TRUSTED_KEYS."""
+    return TrustRule(
+        trusted=TrustedKeys.parse(settings.trusted_keys_text()),
+        experiment=experiment.name,
+        action_space=experiment.action_space.digest,
+        approval=Approval(experiment.gate.approval),
+    )
+
+
+def statement(by: str, reason: str) -> Statement:
+    """Said now. Raises RecordMalformed without a name."""
+    return Statement(by=by, reason=reason, now_ms=wall_clock_ms())
+
+
+def decider(settings: Settings, rule: TrustRule, slot: str, said: Statement) -> Decider:
+    """The statement with TRIMTAB_SIGNING_KEY, when readers would accept that key for the slot.
+
+    Raises SettingError, RecordMalformed, RoleForbidden or SignatureInvalid.
+    """
+    key = SigningKey.parse(settings.signing_key_text())
+    rule.require_signer(slot, key)
+    return Decider(by=said.by, reason=said.reason, now_ms=said.now_ms, key=key)
+
+
+def preference_before_people(experiment: Experiment) -> PreferenceTarget | None:
+    """The target that holds while the store has no preference; None where nobody has weighed several objectives."""
+    return initial_target(
+        experiment.objective_names, experiment.preference.alpha_objective, experiment.preference.alpha
+    )
+
+
+def echo_json(content: Any) -> None:
+    """Print JSON on stdout."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
