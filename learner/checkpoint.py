@@ -1,0 +1,110 @@
+"""A checkpoint: manifest, weights, graph and evaluation, complete or not there.
+
+On disk each version is a directory that appears by one rename; what goes to the policy store are its manifest and
+the three blobs the manifest names by hash. The optimiser's state stays here: only a warm start needs it.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from learner.durable_files import publish, sync_directory, write_durably
+from learner.learner_errors import CheckpointBroken
+from policy_store.checkpoint_record import (
+    EVALUATION_BLOB,
+    POLICY_BLOB,
+    WEIGHTS_BLOB,
+    CheckpointManifest,
+    check_blobs,
+)
+from policy_store.store_errors import RecordMalformed, SignatureInvalid
+
+MANIFEST_FILE = "manifest.json"
+OPTIMISER_FILE = "optimiser.safetensors"
+BLOBS = (POLICY_BLOB, WEIGHTS_BLOB, EVALUATION_BLOB)
+KEPT_VERSIONS = 10
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """`blobs` hold policy.onnx, weights.safetensors and evaluation.json, as the manifest's hashes say."""
+
+    manifest: CheckpointManifest
+    blobs: Mapping[str, bytes]
+    optimiser: bytes
+
+    @property
+    def version(self) -> str:
+        """Its name, for ever."""
+        return self.manifest.version
+
+
+def version_id(now_ms: int, blobs: Mapping[str, bytes]) -> str:
+    """UTC time and the first digits of the content's hash: sorts by age, and never names two contents."""
+    digest = sha256(b"".join(sha256(blobs[name]).digest() for name in sorted(blobs))).hexdigest()
+    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}Z-{digest[:8]}"
+
+
+class CheckpointShelf:
+    """The checkpoints of one learner on disk; the newest KEPT_VERSIONS are kept."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Write a version durably: its directory appears, complete, by one rename; older ones are cleared away."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        final = self._directory / checkpoint.version
+        beside = self._directory / f".{checkpoint.version}.tmp"
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        files = {
+            **checkpoint.blobs,
+            OPTIMISER_FILE: checkpoint.optimiser,
+            MANIFEST_FILE: checkpoint.manifest.canonical(),
+        }
+        for name, content in files.items():
+            write_durably(beside / name, content)
+        publish(beside, final)
+        self._clear()
+        return final
+
+    def versions(self) -> list[str]:
+        """Complete versions, oldest first."""
+        if not self._directory.exists():
+            return []
+        return sorted(path.parent.name for path in self._directory.glob(f"[!.]*/{MANIFEST_FILE}"))
+
+    def manifest(self, version: str) -> CheckpointManifest:
+        """The manifest alone; raises CheckpointBroken."""
+        try:
+            return CheckpointManifest.parse((self._directory / version / MANIFEST_FILE).read_bytes())
+        except (OSError, RecordMalformed) as fault:
+            raise _broken(version, fault) from fault
+
+    def load(self, version: str) -> Checkpoint:
+        """A version with its hashes checked; raises CheckpointBroken."""
+        manifest = self.manifest(version)
+        folder = self._directory / version
+        try:
+            blobs = {name: (folder / name).read_bytes() for name in BLOBS}
+            check_blobs(manifest, blobs)
+            return Checkpoint(manifest, blobs, (folder / OPTIMISER_FILE).read_bytes())
+        except (OSError, SignatureInvalid) as fault:
+            raise _broken(version, fault) from fault
+
+    def _clear(self) -> None:
+        for version in self.versions()[:-KEPT_VERSIONS]:
+            shutil.rmtree(self._directory / version, ignore_errors=True)
+        sync_directory(self._directory)
+
+
+def _broken(version: str, fault: Exception) -> CheckpointBroken:
+    return CheckpointBroken(
+        f"checkpoint {version} on this machine: {fault}",
+        mend="delete its directory under checkpoints; the next run starts from the one before, or cold",
+    )

@@ -1,0 +1,124 @@
+"""Framed Example records to columns; the bad ones come back beside the good ones, never as an exception."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from event_schemas.action_space import ActionSpace
+from event_schemas.codec import Codec, unframe
+from event_schemas.columnar import ColumnarFailure, read_datums
+from event_schemas.errors import SchemaError
+from event_schemas.log_record import LogRecord
+from event_schemas.records import EXAMPLE
+
+REQUEST_ID = "request_request_id"
+KEY = "record_key"
+
+
+@dataclass(frozen=True, slots=True)
+class BadExample:
+    """A record that is no usable example, and why."""
+
+    record: LogRecord
+    detail: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class DecodedChunk:
+    """`frame`: one row per good record, in the order given (no columns when there is none); `bad`: the others."""
+
+    frame: pl.DataFrame
+    bad: tuple[BadExample, ...]
+
+
+class ExampleDecoder:
+    """Decodes chunks columnar, and record by record where that fails or another schema version is met."""
+
+    def __init__(self, codec: Codec, space: ActionSpace) -> None:
+        self._codec = codec
+        self._space = space
+        self._entry = codec.registry.newest(EXAMPLE)
+
+    def decode(self, records: Sequence[LogRecord]) -> DecodedChunk:
+        """Every record ends up in exactly one of `frame` and `bad`."""
+        fast = self._columnar(records)
+        if fast is None:
+            records, frame, bad = self._one_by_one(records)
+        else:
+            frame, bad = fast, ()
+        if frame.height == 0:
+            return DecodedChunk(frame, bad)
+        faults = _faults(frame.with_columns(_keys(records)), self._space)
+        unsound = [
+            BadExample(record, fault, request_id)
+            for record, fault, request_id in zip(records, faults, frame[REQUEST_ID].to_list(), strict=True)
+            if fault
+        ]
+        good = pl.Series([not fault for fault in faults], dtype=pl.Boolean)
+        return DecodedChunk(_portable(frame.filter(good)), (*bad, *unsound))
+
+    def _columnar(self, records: Sequence[LogRecord]) -> pl.DataFrame | None:
+        """The rows when every record is of the newest schema, decodes, and carries its own key; else None.
+
+        The key check catches datums that borrow bytes from a neighbour.
+        """
+        try:
+            parts = [unframe(record.value) for record in records]
+            if any(schema_id != self._entry.schema_id for schema_id, _ in parts):
+                return None
+            frame = read_datums(self._entry, [datum for _, datum in parts])
+        except (SchemaError, ColumnarFailure):
+            return None
+        borrowed = frame.height > 0 and not frame[REQUEST_ID].equals(_keys(records))
+        return None if borrowed else frame
+
+    def _one_by_one(
+        self, records: Sequence[LogRecord]
+    ) -> tuple[Sequence[LogRecord], pl.DataFrame, tuple[BadExample, ...]]:
+        good: list[LogRecord] = []
+        datums: list[bytes] = []
+        bad: list[BadExample] = []
+        for record in records:
+            try:
+                datums.append(self._newest_datum(record))
+                good.append(record)
+            except SchemaError as fault:
+                bad.append(BadExample(record, fault.what))
+        return good, read_datums(self._entry, datums), tuple(bad)
+
+    def _newest_datum(self, record: LogRecord) -> bytes:
+        """The record's datum under the newest schema; raises SchemaError for anything but an Example."""
+        decoded = self._codec.decode(record.value)
+        if decoded.name != EXAMPLE:
+            raise SchemaError(f"is a {decoded.name}, not an Example", mend="write only Examples to this topic")
+        return self._codec.encode_datum(EXAMPLE, decoded.record)
+
+
+def _faults(frame: pl.DataFrame, space: ActionSpace) -> list[str]:
+    """Per row what makes it unusable for every purpose, else an empty text."""
+    propensity, arm = pl.col("propensity_propensity"), pl.col("action_arm")
+    unknown_arm = (arm < 0) | ((pl.col("action_action_space") == space.digest) & (arm >= space.arms))
+    fault = (
+        pl.when(pl.col(REQUEST_ID) == "")
+        .then(pl.lit("request_id is empty"))
+        .when(pl.col(REQUEST_ID).ne_missing(pl.col(KEY)))
+        .then(pl.lit("request_id is not the record's key"))
+        .when((propensity > 0).and_(propensity <= 1).not_().fill_null(True))
+        .then(pl.format("propensity {} is not in (0, 1]", propensity))
+        .when(unknown_arm)
+        .then(pl.format("arm {} is not in the action space", arm))
+        .otherwise(pl.lit(""))
+    )
+    return frame.select(fault.alias("fault"))["fault"].to_list()
+
+
+def _keys(records: Sequence[LogRecord]) -> pl.Series:
+    keys = [None if record.key is None else record.key.decode("utf-8", "replace") for record in records]
+    return pl.Series(KEY, keys, dtype=pl.String)
+
+
+def _portable(frame: pl.DataFrame) -> pl.DataFrame:
+    """With text instead of categories, whose codes mean nothing in another file."""
+    return frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))

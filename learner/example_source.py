@@ -1,0 +1,178 @@
+"""Where examples come from: a Kafka topic, or a log in memory."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from event_schemas.errors import ComponentUnreachable
+from event_schemas.log_record import LogRecord
+from learner.learner_errors import ExamplesLost
+
+METADATA_TIMEOUT_S = 15.0
+GROUP = "trimtab-learner-reads-by-assignment"
+log = structlog.get_logger(__name__)
+
+
+class ExampleSource(Protocol):
+    """A partitioned log, read by explicit offsets.
+
+    `start` comes first, and again whenever the position or the partitions may have changed; then `poll` as often as
+    wanted; `close` at last. Nothing is committed here: the offsets belong to whoever stores the records.
+    """
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        """Read each partition from its offset on; partitions without one from the beginning of the log.
+
+        Raises ExamplesLost when the log does not hold such an offset, ComponentUnreachable when it does not answer.
+        """
+
+    def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
+        """The next records, offsets ascending inside a partition; empty when none came within `timeout_s`."""
+
+    def positions(self) -> Mapping[int, int]:
+        """Per partition the offset that `poll` gives next."""
+
+    def ends(self) -> Mapping[int, int]:
+        """Per partition the offset that the next record written will get, as of now."""
+
+    def close(self) -> None:
+        """Release the connection."""
+
+
+class MemoryExampleSource:
+    """An `ExampleSource` over records in memory; `extend` adds more while it is read."""
+
+    def __init__(self, records: Sequence[LogRecord]) -> None:
+        self._records = list(records)
+        self._next: dict[int, int] = {}
+
+    def extend(self, records: Sequence[LogRecord]) -> None:
+        """Append to the log."""
+        self._records.extend(records)
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        """Read from `offsets`."""
+        ends = self.ends()
+        for partition, offset in offsets.items():
+            _require_held(partition, offset, (0, ends.get(partition, 0)))
+        self._next = {partition: offsets.get(partition, 0) for partition in ends}
+
+    def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:  # noqa: ARG002  a log in memory never waits
+        """The next records in the order given."""
+        ready = [r for r in self._records if r.offset >= self._next.get(r.partition, 0)][:max_records]
+        for record in ready:
+            self._next[record.partition] = record.offset + 1
+        return ready
+
+    def positions(self) -> Mapping[int, int]:
+        """Where `poll` goes on."""
+        return dict(self._next)
+
+    def ends(self) -> Mapping[int, int]:
+        """One past the largest offset of each partition."""
+        return {r.partition: r.offset + 1 for r in sorted(self._records, key=lambda r: r.offset)}
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class KafkaExampleSource:
+    """An `ExampleSource` over a Kafka topic, by `assign()`: no consumer group decides what this learner reads."""
+
+    def __init__(
+        self, client_config: Mapping[str, str], topic: str, metadata_timeout_s: float = METADATA_TIMEOUT_S
+    ) -> None:
+        self._topic = topic
+        self._timeout_s = metadata_timeout_s
+        self._next: dict[int, int] = {}
+        self._consumer = Consumer(
+            {
+                **client_config,
+                "group.id": GROUP,
+                "enable.auto.commit": False,
+                # Never skip silently: an offset the log has lost is an error.
+                "auto.offset.reset": "error",
+            }
+        )
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        """Assign every partition of the topic."""
+        held = self._held()
+        self._next = {partition: offsets.get(partition, low) for partition, (low, _) in held.items()}
+        for partition, offset in self._next.items():
+            _require_held(partition, offset, held[partition])
+        self._consumer.assign([TopicPartition(self._topic, p, offset) for p, offset in self._next.items()])
+
+    def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
+        """One consume call; raises ExamplesLost when retention passed the position meanwhile."""
+        records = []
+        for message in self._consumer.consume(max_records, timeout_s):
+            fault = message.error()
+            if fault is not None:
+                _raise_unless_transient(fault)
+                continue
+            partition, offset = message.partition(), message.offset()
+            assert partition is not None and offset is not None
+            key, value = message.key(), message.value()
+            self._next[partition] = offset + 1
+            records.append(
+                LogRecord(self._topic, partition, offset, message.timestamp()[1], _bytes(key), _bytes(value))
+            )
+        return records
+
+    def positions(self) -> Mapping[int, int]:
+        """Where `poll` goes on."""
+        return dict(self._next)
+
+    def ends(self) -> Mapping[int, int]:
+        """The high watermarks."""
+        return {partition: end for partition, (_, end) in self._held().items()}
+
+    def close(self) -> None:
+        """Close the consumer."""
+        self._consumer.close()
+
+    def _held(self) -> dict[int, tuple[int, int]]:
+        """Per partition the first offset held and the next one to be written; empty while the topic does not exist."""
+        try:
+            topics = self._consumer.list_topics(self._topic, timeout=self._timeout_s).topics
+            partitions = sorted(topics[self._topic].partitions)
+            return {p: self._watermarks(p) for p in partitions}
+        except KafkaException as fault:
+            raise ComponentUnreachable(
+                f"Kafka does not answer for topic {self._topic!r}: {fault}",
+                mend="check TRIMTAB_KAFKA_BOOTSTRAP and that the broker runs",
+            ) from fault
+
+    def _watermarks(self, partition: int) -> tuple[int, int]:
+        low, high = self._consumer.get_watermark_offsets(
+            TopicPartition(self._topic, partition), timeout=self._timeout_s
+        )
+        return max(low, 0), max(high, 0)
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _require_held(partition: int, offset: int, held: tuple[int, int]) -> None:
+    low, high = held
+    if low <= offset <= high:
+        return
+    raise ExamplesLost(
+        f"examples partition {partition}: the next offset is {offset}, the log holds {low} to {high}",
+        mend="the topic lost records or was made anew: move `examples` out of the data directory and ingest anew",
+    )
+
+
+def _raise_unless_transient(fault: KafkaError) -> None:
+    if fault.code() == KafkaError._AUTO_OFFSET_RESET:
+        raise ExamplesLost(
+            f"examples: the log lost the offset to continue from: {fault.str()}",
+            mend="raise the topic's retention; move `examples` out of the data directory and ingest from the start",
+        )
+    if fault.fatal():
+        raise ComponentUnreachable(f"Kafka consumer failed: {fault.str()}", mend="check the broker and start again")
+    log.warning("examples consumer", fault=fault.str())

@@ -1,0 +1,168 @@
+"""The gate: may this checkpoint serve? Pure: evidence in, verdict and its reasons out.
+
+The offline screen of the design. `pass`: on every objective the lift's lower bound is above −margin and no upper
+bound below zero, with enough matched rows and positives, a sound log and no drift. `refuse`: an upper bound below zero,
+that is, harm is shown. `inconclusive`: anything else; such a checkpoint may shadow and do no more.
+
+Errors are bought from one budget. A wrong pass needs the bound of an objective that is truly worse than −margin to
+fail, so objectives share one level (intersection-union test); looks do not, so look k gets the share 6/(π² k²), which
+sums to one however long the system runs.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from event_schemas.experiment_sections import GateSpec
+from off_policy.paired_lift import PairedLift
+
+UNSOUND_P_VALUE = 1e-4
+"""Below this the log contradicts its propensities; daily looks raise it falsely once in 27 years."""
+
+
+class Verdict(StrEnum):
+    """What may happen to a checkpoint."""
+
+    PASS = "pass"
+    INCONCLUSIVE = "inconclusive"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A code for machines, a sentence for people."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class GateEvidence:
+    """What the gate judges by.
+
+    lifts            objective -> lift of the judged policy over the baseline, at `look_level(...)`
+    cohort_lifts     the same inside each cohort
+    log_p_value      of the sample-ratio test; None when it could not be made
+    head_shift       ranker head -> PSI between the training span and the hold-out
+    preference_declared   False while nobody has weighed the objectives
+    """
+
+    lifts: Mapping[str, PairedLift]
+    cohort_lifts: Mapping[str, Mapping[str, PairedLift]] = field(default_factory=dict)
+    log_p_value: float | None = None
+    head_shift: Mapping[str, float] = field(default_factory=dict)
+    preference_declared: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """The verdict and why, most important reason first."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the evaluation's report and the checkpoint's manifest."""
+        return {"verdict": self.verdict.value, "reasons": [asdict(reason) for reason in self.reasons]}
+
+
+def look_level(error_budget: float, look: int) -> float:
+    """Coverage of the two-sided intervals at look `look` (from 1), whose one-sided error is the look's share."""
+    share = error_budget * 6.0 / (math.pi**2 * look**2)
+    return 1.0 - 2.0 * min(share, 0.25)
+
+
+def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
+    """The verdict on one checkpoint under the preference in force."""
+    harm = [reason for name, lift in evidence.lifts.items() for reason in _harm(name, lift)]
+    if harm:
+        return GateVerdict(Verdict.REFUSE, tuple(harm))
+    doubts = [
+        *(reason for name, lift in evidence.lifts.items() for reason in _doubt(name, lift, spec)),
+        *_cohort_doubts(evidence),
+        *_log_doubts(evidence),
+        *_drift_doubts(evidence, spec.max_drift),
+        *_preference_doubts(evidence),
+    ]
+    if doubts:
+        return GateVerdict(Verdict.INCONCLUSIVE, tuple(doubts))
+    bounds = ", ".join(f"{name} {_bounds(lift)}" for name, lift in evidence.lifts.items())
+    sentence = f"every lift over the baseline lies above -{spec.margin:.1%}: {bounds}"
+    return GateVerdict(Verdict.PASS, (Reason("harmless", sentence),))
+
+
+def _harm(name: str, lift: PairedLift) -> list[Reason]:
+    interval = lift.relative_interval
+    if not lift.gateable or interval is None or interval.upper >= 0.0:
+        return []
+    return [Reason("harm", f"{name}: the lift over the baseline is {_bounds(lift)}, below zero")]
+
+
+def _doubt(name: str, lift: PairedLift, spec: GateSpec) -> list[Reason]:
+    interval, missing = lift.relative_interval, _missing_evidence(lift, spec)
+    if missing is not None or interval is None:
+        return [Reason("insufficient_evidence", f"{name}: {missing or 'the lift is undefined'}")]
+    if interval.lower <= -spec.margin:
+        sentence = f"the lift over the baseline is {_bounds(lift)}; its lower bound must exceed -{spec.margin:.1%}"
+        return [Reason("not_shown_harmless", f"{name}: {sentence}")]
+    return []
+
+
+def _missing_evidence(lift: PairedLift, spec: GateSpec) -> str | None:
+    """Why the lift's interval must not decide, None when it may.
+
+    The minimum holds for a policy that equals the baseline as well: its lift is zero by definition, on an empty log
+    too, and whether that log is any good would remain unseen.
+    """
+    if lift.refusal is not None:
+        return lift.refusal.reason
+    if not lift.gateable:
+        return "the baseline has no positive value to compare with"
+    if min(lift.matched_rows, lift.baseline_matched_rows) < spec.min_matched_rows:
+        return f"fewer than {spec.min_matched_rows} matched rows ({lift.matched_rows})"
+    if min(lift.positives, lift.baseline_positives) < spec.min_positives:
+        return f"fewer than {spec.min_positives} positives ({lift.positives})"
+    return None
+
+
+def _cohort_doubts(evidence: GateEvidence) -> list[Reason]:
+    return [
+        Reason("cohort_harm", f"cohort {cohort}, {reason.sentence}")
+        for cohort, lifts in evidence.cohort_lifts.items()
+        for name, lift in lifts.items()
+        for reason in _harm(name, lift)
+    ]
+
+
+def _log_doubts(evidence: GateEvidence) -> list[Reason]:
+    p_value = evidence.log_p_value
+    if p_value is None or p_value >= UNSOUND_P_VALUE:
+        return []
+    return [
+        Reason(
+            "unsound_log",
+            f"the logged arms contradict their propensities (p = {p_value:.1e}): no estimate can be trusted",
+        )
+    ]
+
+
+def _drift_doubts(evidence: GateEvidence, max_drift: float) -> list[Reason]:
+    return [
+        Reason("drift", f"ranker head {head}: PSI {shift:.2f} between training and hold-out, more than {max_drift:g}")
+        for head, shift in evidence.head_shift.items()
+        if shift > max_drift
+    ]
+
+
+def _preference_doubts(evidence: GateEvidence) -> list[Reason]:
+    if evidence.preference_declared:
+        return []
+    return [Reason("no_preference", "nobody has weighed the objectives: approve one with `trimtab alpha propose`")]
+
+
+def _bounds(lift: PairedLift) -> str:
+    interval = lift.relative_interval
+    assert interval is not None
+    return f"{lift.relative:+.1%} [{interval.lower:+.1%}, {interval.upper:+.1%}]"

@@ -1,0 +1,152 @@
+"""One run of the learner, from stored examples to a published verdict."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract
+from learner.algorithm import make_algorithm
+from learner.checkpoint import Checkpoint, CheckpointShelf
+from learner.checkpoint_building import FinishedRun, build_checkpoint
+from learner.evaluation import Candidate, evaluate_window
+from learner.gate import GateVerdict, judge
+from learner.learning_rows import COLUMNS
+from learner.preference_in_force import PreferenceInForce
+from learner.publishing import Published, Publisher
+from learner.segment_store import read_segments
+from learner.slice_tallies import SliceTallies
+from learner.training import OnProgress
+from learner.training_window import LearningWindow, build_window, require_disjoint
+from learner.warm_start import Start, next_look, start_from
+from monitoring.metrics import LearnerMetrics
+
+EXAMPLES_FOLDER = "examples"
+CHECKPOINTS_FOLDER = "checkpoints"
+
+
+@dataclass(frozen=True, slots=True)
+class RunObserver:
+    """Who wants to know how a run goes: `stage` at each step with a word on it, `training` after each epoch."""
+
+    stage: Callable[[str, str], None] = lambda stage, detail: None  # noqa: ARG005  the silent observer
+    training: OnProgress = lambda _: None
+
+
+@dataclass(frozen=True, eq=False)
+class RunReport:
+    """What came of a run."""
+
+    checkpoint: Checkpoint
+    verdict: GateVerdict
+    published: Published | None
+    seconds_training: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        manifest = self.checkpoint.manifest
+        return {
+            "version": manifest.version,
+            "parent": manifest.parent,
+            "verdict": self.verdict.verdict.value,
+            "reasons": [reason.sentence for reason in self.verdict.reasons],
+            "reason_codes": [reason.code for reason in self.verdict.reasons],
+            "channel": None if self.published is None else self.published.channel,
+            "revision": None if self.published is None else self.published.revision,
+            "window": manifest.window,
+            "lifts": manifest.evaluation["lifts"],
+            "proposal": manifest.evaluation["proposal"],
+            "seconds_training": self.seconds_training,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """The stage, wired; `directory` holds segments and checkpoints, and without a `publisher` nothing leaves it."""
+
+    experiment: Experiment
+    directory: Path
+    clock: Callable[[], int]
+    publisher: Publisher | None = None
+    metrics: LearnerMetrics | None = None
+    observer: RunObserver = field(default_factory=RunObserver)
+    tallies: Callable[[], SliceTallies] = lambda: SliceTallies({})
+
+    def run(self, preference: PreferenceInForce, *, warm: bool = True) -> RunReport:
+        """Window → train → export → evaluate → judge → keep → publish.
+
+        Raises NothingToLearn, LineageOverlap, ExportMismatch, CheckpointBroken and what publishing raises; whatever
+        was published before stays as it is then.
+        """
+        window = self._window()
+        start = self._start(window, warm)
+        self.observer.stage("train", f"{window.training.count} examples, {start.why}")
+        training = start.algorithm.fit(window.training, self.observer.training)
+        self.observer.stage("export", "ONNX graph, verified against the network")
+        graph = start.algorithm.export(window.training.inputs)
+        self.observer.stage("evaluate", f"{window.holdout.count} held-out examples")
+        q = start.algorithm.score(window.holdout.inputs).astype(np.float64)
+        candidate = Candidate(q, preference, next_look(self.shelf))
+        evaluation = evaluate_window(window, candidate, self.experiment, self.tallies())
+        verdict = judge(evaluation.evidence, self.experiment.gate)
+        self.observer.stage("gate", f"{verdict.verdict.value}: {verdict.reasons[0].sentence}")
+        finished = FinishedRun(window, start, training, graph, evaluation, verdict)
+        checkpoint = build_checkpoint(finished, self.experiment, self.contract, self.clock())
+        self.shelf.save(checkpoint)
+        published = None if self.publisher is None else self.publisher.publish(checkpoint, verdict)
+        self._count(finished)
+        return RunReport(checkpoint, verdict, published, training.seconds)
+
+    @property
+    def contract(self) -> FeatureContract:
+        """The features of the experiment."""
+        return FeatureContract.from_experiment(self.experiment)
+
+    @property
+    def shelf(self) -> CheckpointShelf:
+        """The checkpoints of this machine."""
+        return CheckpointShelf(self.directory / CHECKPOINTS_FOLDER)
+
+    @property
+    def examples_directory(self) -> Path:
+        """The segments of this machine."""
+        return self.directory / EXAMPLES_FOLDER
+
+    def _window(self) -> LearningWindow:
+        self.observer.stage("window", "reading the segments")
+        frame = stored_examples(self.examples_directory)
+        return build_window(frame, self.experiment, self.contract)
+
+    def _start(self, window: LearningWindow, warm: bool) -> Start:
+        make = partial(make_algorithm, self.experiment, self.contract)
+        if not warm:
+            start = Start(make(), None, (), "cold: asked for")
+        else:
+            start = start_from(make, self.shelf, window.bounds, (self.experiment, self.contract))
+        require_disjoint(window.bounds, start.lineage)
+        return start
+
+    def _count(self, run: FinishedRun) -> None:
+        if self.metrics is None:
+            return
+        self.metrics.window_examples.labels(split="train").set(run.window.training.count)
+        self.metrics.window_examples.labels(split="holdout").set(run.window.holdout.count)
+        self.metrics.gate.labels(verdict=run.verdict.verdict.value, reason=run.verdict.reasons[0].code).inc()
+        if run.evaluation.soundness.p_value is not None:
+            self.metrics.propensity_pvalue.set(run.evaluation.soundness.p_value)
+        self.metrics.last_success.set(self.clock() / 1000)
+
+
+def learner_directory(data_dir: Path, experiment: Experiment) -> Path:
+    """Where the learner of one experiment keeps its segments and checkpoints on this machine."""
+    return data_dir / "learner" / experiment.name
+
+
+def stored_examples(directory: Path) -> pl.DataFrame:
+    """What the learner reads of the segments; an empty frame when there are none."""
+    return read_segments(directory, list(COLUMNS))

@@ -1,0 +1,139 @@
+"""Any policy on stored examples, outside a run: learned, uniform, production, or a table from a file."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract, ModelInput
+from learner.candidate_policies import (
+    PRODUCTION,
+    UNIFORM,
+    alpha_family,
+    baseline_policy,
+    preferred_policy,
+    uniform_over,
+)
+from learner.checkpoint import Checkpoint, CheckpointShelf
+from learner.evaluation import requirements_of
+from learner.learner_errors import NothingToLearn
+from learner.learning_rows import LearningRows
+from learner.onnx_export import OUTPUT, graph_session
+from learner.preference_in_force import PreferenceInForce
+from learner.table_policy import TableLayout, read_table, table_policy
+from learner.training_window import rows_since, window_bounds
+from off_policy.evaluation_report import EvaluationReport
+from off_policy.policy_evaluation import evaluate_policies
+from off_policy.target_policies import TargetPolicy, constant_policy
+
+LEARNED = "learned"
+EVERY_ROW = -(2**62)
+SCORING_ROWS = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked: `policy` is learned, uniform, production or a Parquet file; `every_row` takes all stored rows."""
+
+    policy: str
+    every_row: bool = False
+    level: float = 0.95
+    layout: TableLayout = field(default_factory=TableLayout)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The estimates, over rows between two event times (epoch ms); `checkpoint` is the one whose values were used."""
+
+    report: EvaluationReport
+    first: int
+    last: int
+    checkpoint: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        span = {"rows": self.report.rows, "first_event_time": self.first, "last_event_time": self.last}
+        frontier = [
+            {"alpha": point.alpha, "on_front": point.on_front, "proposable": point.proposable}
+            for point in self.report.frontier("snips")
+        ]
+        return span | {"checkpoint": self.checkpoint, "report": self.report.as_dict(), "frontier": frontier}
+
+
+def compare(question: Question, frame: pl.DataFrame, shelf: CheckpointShelf, experiment: Experiment) -> Answer:
+    """Evaluate one policy against the baseline: production for a grid, the logged policy for a catalogue.
+
+    A checkpoint's values serve as the model of DM and DR only over rows it was not trained on. Raises NothingToLearn
+    when there are no such rows or no checkpoint to ask about, TablePolicyError for an unusable file.
+    """
+    contract = FeatureContract.from_experiment(experiment)
+    checkpoint = newest_checkpoint(shelf, experiment, contract)
+    if question.policy == LEARNED and (checkpoint is None or question.every_row):
+        raise NothingToLearn(
+            "there is no checkpoint of this experiment here" if checkpoint is None else "it was trained on some rows",
+            mend="run `trimtab learn` first" if checkpoint is None else "leave out --all: only later rows can judge it",
+        )
+    rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract)
+    trusted = None if question.every_row else checkpoint
+    q = None if trusted is None else graph_values(trusted, rows.inputs)
+    report = evaluate_policies(
+        rows.logged_bandit(experiment.objective_names),
+        _policies(question, rows, q, experiment),
+        baseline_policy(rows, experiment),
+        q,
+        requirements_of(experiment, question.level),
+    )
+    times = rows.event_times
+    return Answer(report, int(times[0]), int(times[-1]), None if trusted is None else trusted.version)
+
+
+def newest_checkpoint(shelf: CheckpointShelf, experiment: Experiment, contract: FeatureContract) -> Checkpoint | None:
+    """The newest one on this machine that this experiment's requests can be scored with."""
+    wanted = (experiment.name, experiment.action_space.digest, contract.digest, list(experiment.objective_names))
+    for version in reversed(shelf.versions()):
+        found = shelf.manifest(version)
+        if (found.experiment, found.action_space, found.feature_contract, found.objectives) == wanted:
+            return shelf.load(version)
+    return None
+
+
+def graph_values(checkpoint: Checkpoint, inputs: ModelInput) -> NDArray[np.float64]:
+    """float64[n, arms, objectives] by the exported graph: what serving nodes compute."""
+    session = graph_session(checkpoint.blobs["policy.onnx"])
+    parts = [
+        session.run([OUTPUT], inputs.take(slice(start, start + SCORING_ROWS)).feeds())[0]
+        for start in range(0, inputs.rows, SCORING_ROWS)
+    ]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _since(question: Question, frame: pl.DataFrame, checkpoint: Checkpoint | None, experiment: Experiment) -> int:
+    """The first event time to evaluate on: behind everything the checkpoint was trained on."""
+    if question.every_row or frame.height == 0:
+        return EVERY_ROW
+    if checkpoint is not None:
+        return int(checkpoint.manifest.window["holdout_from"])
+    newest = frame["request_event_time"].max()
+    assert isinstance(newest, int)
+    return window_bounds(newest, experiment).holdout_from
+
+
+def _policies(
+    question: Question, rows: LearningRows, q: NDArray[np.float64] | None, experiment: Experiment
+) -> list[TargetPolicy]:
+    space = experiment.action_space
+    if question.policy == LEARNED:
+        assert q is not None
+        eligible, cohorts = rows.eligible(space.arms), rows.frame["request_cohort"].to_list()
+        preferred = preferred_policy(q, PreferenceInForce.of_experiment(experiment), cohorts, eligible)
+        return [preferred, *alpha_family(q, experiment, eligible)]
+    if question.policy == UNIFORM:
+        return [uniform_over(rows, experiment)]
+    if question.policy == PRODUCTION:
+        return [constant_policy(PRODUCTION, space.production_arm, rows.count)]
+    path = Path(question.policy)
+    return [table_policy(path.stem, read_table(path, question.layout, space), rows, question.layout)]

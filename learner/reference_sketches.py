@@ -1,0 +1,64 @@
+"""What the world looked like to a checkpoint: sketches that serving nodes compare their live traffic with.
+
+Ranker heads: one value per request, the head's mean over the request's candidates. Q heads: the values of all arms of
+each request. Both over the newest rows of the window.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from drift_detection.distribution_distance import population_stability_index
+from drift_detection.quantile_sketch import QuantileSketch
+
+REFERENCE_ROWS = 5_000
+SMALLEST_SAMPLE = 200
+"""Below this many requests on either side PSI is mostly noise and no shift is judged."""
+
+
+def ranker_head_values(frame: pl.DataFrame) -> dict[str, list[float]]:
+    """Head name to the means logged for it, in row order; empty when no ranking was logged."""
+    if frame.height == 0 or frame["ranking"].dtype == pl.Null:
+        return {}
+    heads = frame.select(pl.col("ranking").struct.field("heads")).explode("heads").drop_nulls("heads")
+    if heads.height == 0:
+        return {}
+    grouped = heads.unnest("heads").group_by("head", maintain_order=True).agg(pl.col("mean"))
+    return {str(name): list(values) for name, values in grouped.iter_rows()}
+
+
+def ranker_head_sketches(frame: pl.DataFrame) -> dict[str, QuantileSketch]:
+    """A sketch per ranker head over the newest rows (`frame` in event-time order)."""
+    return {name: QuantileSketch.from_sample(values) for name, values in _finite(frame.tail(REFERENCE_ROWS)).items()}
+
+
+def q_head_sketches(q: NDArray[np.float32], objectives: Sequence[str]) -> dict[str, QuantileSketch]:
+    """A sketch per objective over every arm of every request: q float32[n, arms, objectives]; empty without rows."""
+    if len(q) == 0:
+        return {}
+    return {name: QuantileSketch.from_sample(q[:, :, column].ravel()) for column, name in enumerate(objectives)}
+
+
+def head_shift(earlier: pl.DataFrame, later: pl.DataFrame) -> dict[str, float]:
+    """Population stability index of each ranker head between two spans; heads with too few values are left out."""
+    before, after = _finite(earlier), _finite(later)
+    shifts = {}
+    for name in sorted(before.keys() & after.keys()):
+        if min(len(before[name]), len(after[name])) >= SMALLEST_SAMPLE:
+            reference = QuantileSketch.from_sample(before[name])
+            live = reference.emptied().updated(after[name])
+            shifts[name] = population_stability_index(reference.counts, live.counts)
+    return shifts
+
+
+def sketches_as_dict(sketches: Mapping[str, QuantileSketch]) -> dict[str, Any]:
+    """For a checkpoint's manifest."""
+    return {name: sketch.as_dict() for name, sketch in sketches.items()}
+
+
+def _finite(frame: pl.DataFrame) -> dict[str, list[float]]:
+    values = {name: [v for v in means if np.isfinite(v)] for name, means in ranker_head_values(frame).items()}
+    return {name: means for name, means in values.items() if means}

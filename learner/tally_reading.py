@@ -1,0 +1,43 @@
+"""The producers' tallies, from their topic."""
+
+from collections.abc import Mapping, Sequence
+
+from event_schemas.codec import Codec
+from event_schemas.errors import MalformedRecord, UnknownSchema
+from event_schemas.log_record import LogRecord
+from event_schemas.records import TALLY
+from learner.example_source import ExampleSource
+from learner.slice_tallies import SliceTallies
+
+POLL_RECORDS = 10_000
+POLL_S = 0.2
+
+
+def read_tallies(source: ExampleSource, codec: Codec) -> SliceTallies:
+    """Sum the newest tally of each source, from the start of the topic to its end now.
+
+    A tally is cumulative, so the newest of a source says it all; one that cannot be read is passed over, the source's
+    next one mends it. Raises ComponentUnreachable.
+    """
+    source.start({})
+    ends = source.ends()
+    newest: dict[str, Mapping[str, int]] = {}
+    while any(position < ends.get(partition, 0) for partition, position in source.positions().items()):
+        newest |= _by_source(source.poll(POLL_RECORDS, POLL_S), codec)
+    totals: dict[str, int] = {}
+    for counts in newest.values():
+        for name, count in counts.items():
+            totals[name] = totals.get(name, 0) + count
+    return SliceTallies(totals)
+
+
+def _by_source(records: Sequence[LogRecord], codec: Codec) -> dict[str, Mapping[str, int]]:
+    found: dict[str, Mapping[str, int]] = {}
+    for record in records:
+        try:
+            decoded = codec.decode(record.value)
+        except (MalformedRecord, UnknownSchema):
+            continue
+        if decoded.name == TALLY:
+            found[decoded.record["source"]] = {row["slice"]: row["count"] for row in decoded.record["counts"]}
+    return found

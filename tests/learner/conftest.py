@@ -1,0 +1,64 @@
+"""The learner's small world as fixtures (see tests/learner_samples.py)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from event_schemas.codec import Codec
+from event_schemas.experiment import Experiment
+from event_schemas.registry import Registry
+from learner.learner_run import Learner
+from learner.preference_in_force import PreferenceInForce
+from tests.learner_samples import NOW, Trained, World, experiment_document, ingested
+
+
+@pytest.fixture(scope="session", autouse=True)
+def single_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def codec() -> Codec:
+    return Codec(Registry.bundled())
+
+
+@pytest.fixture(scope="session")
+def make_experiment() -> Callable[..., Experiment]:
+    return lambda **sections: Experiment.model_validate(experiment_document(**sections))
+
+
+@pytest.fixture(scope="session")
+def experiment(make_experiment: Callable[..., Experiment]) -> Experiment:
+    return make_experiment()
+
+
+@pytest.fixture
+def world(experiment: Experiment, codec: Codec) -> World:
+    return World(experiment, codec)
+
+
+@pytest.fixture
+def ingest() -> Callable[[World, Sequence[dict[str, Any]], Path], None]:
+    return ingested
+
+
+@pytest.fixture(scope="session")
+def trained(
+    single_thread: None, experiment: Experiment, codec: Codec, tmp_path_factory: pytest.TempPathFactory
+) -> Trained:
+    directory = tmp_path_factory.mktemp("learner")
+    world = World(experiment, codec)
+    ingested(world, world.examples(6000), directory)
+    learner = Learner(experiment, directory, lambda: NOW)
+    return Trained(learner, learner.run(PreferenceInForce.of_experiment(experiment)))
+
+
+@pytest.fixture
+def make_world(codec: Codec) -> Callable[..., World]:
+    return lambda experiment, **options: World(experiment, codec, **options)

@@ -1,0 +1,84 @@
+"""Good records to columns, bad ones beside them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from event_schemas.codec import Codec
+from event_schemas.experiment import Experiment
+from event_schemas.records import EXAMPLE, HEARTBEAT
+from learner.example_decoder import REQUEST_ID, ExampleDecoder
+
+
+@pytest.fixture
+def decoder(codec: Codec, experiment: Experiment) -> ExampleDecoder:
+    return ExampleDecoder(codec, experiment.action_space)
+
+
+def test_a_clean_chunk_keeps_order_and_values(decoder: ExampleDecoder, world: Any) -> None:
+    examples = world.examples(20)
+    chunk = decoder.decode(world.log(examples))
+    assert chunk.bad == ()
+    assert chunk.frame[REQUEST_ID].to_list() == [e["request"]["request_id"] for e in examples]
+    assert chunk.frame["action_arm"].to_list() == [e["action"]["arm"] for e in examples]
+    assert set(chunk.frame["action_slice"]) == {"EXPLORE"}
+    assert chunk.frame["request_history"].to_list()[1][0]["action_type"] == "click"
+
+
+def test_malformed_records_do_not_cost_their_neighbours(decoder: ExampleDecoder, world: Any, codec: Codec) -> None:
+    log = world.log(world.examples(6))
+    log[1] = replace(log[1], value=log[1].value[:-3])
+    log[3] = replace(log[3], value=None)
+    log[4] = replace(log[4], value=codec.encode(HEARTBEAT, {"event_time": 1}))
+    log[5] = replace(log[5], value=b"\0\0\0\x03\xe7junk")
+    chunk = decoder.decode(log)
+    assert chunk.frame[REQUEST_ID].to_list() == ["r000000", "r000002"]
+    assert [bad.record.offset for bad in chunk.bad] == [log[i].offset for i in (1, 3, 4, 5)]
+    assert "Heartbeat" in chunk.bad[2].detail
+    assert "999" in chunk.bad[3].detail
+
+
+def test_only_bad_records_give_no_columns(decoder: ExampleDecoder, world: Any) -> None:
+    [record] = world.log(world.examples(1))
+    chunk = decoder.decode([replace(record, value=b"x")])
+    assert chunk.frame.height == 0
+    assert len(chunk.bad) == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "detail"),
+    [
+        ("propensity", "propensity", 0.0, "propensity 0.0"),
+        ("propensity", "propensity", 1.5, "propensity 1.5"),
+        ("propensity", "propensity", float("nan"), "propensity NaN"),
+        ("action", "arm", -1, "arm -1"),
+        ("action", "arm", 10, "arm 10"),
+        ("request", "request_id", "", "request_id"),
+    ],
+)
+def test_values_no_one_may_learn_from(
+    decoder: ExampleDecoder, world: Any, part: str, field: str, value: object, detail: str
+) -> None:
+    examples = world.examples(3)
+    examples[1][part][field] = value
+    chunk = decoder.decode(world.log(examples))
+    assert chunk.frame.height == 2
+    assert detail in chunk.bad[0].detail
+
+
+def test_arms_of_another_action_space_are_not_ours_to_judge(decoder: ExampleDecoder, world: Any) -> None:
+    [example] = world.examples(1)
+    example["action"] |= {"arm": 4000, "action_space": "another"}
+    assert decoder.decode(world.log([example])).bad == ()
+
+
+def test_a_key_that_is_not_the_request_falls_back_and_still_reads(
+    decoder: ExampleDecoder, world: Any, codec: Codec, make_world: Callable[..., Any]
+) -> None:
+    log = world.log(world.examples(2))
+    chunk = decoder.decode([replace(log[0], key=b"someone else"), log[1]])
+    assert [bad.detail for bad in chunk.bad] == ["request_id is not the record's key"]
+    assert chunk.frame.height == 1
+    assert codec.decode(log[0].value).name == EXAMPLE

@@ -1,0 +1,117 @@
+"""From a log to the store, with dead letters on the way."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from event_schemas.codec import Codec
+from event_schemas.errors import ComponentUnreachable
+from event_schemas.experiment import Experiment
+from event_schemas.log_record import LogRecord
+from learner.example_decoder import ExampleDecoder
+from learner.example_source import MemoryExampleSource
+from learner.ingest import LARGEST_VALUE, DeadLetters, Ingest, IngestCounts
+from learner.segment_store import SegmentStore
+from monitoring.metrics import LearnerMetrics
+from producers.delivery_ledger import DeliveryCounts
+from producers.memory_log import MemoryLog
+
+Build = Callable[..., Ingest]
+
+
+@pytest.fixture
+def letters() -> MemoryLog:
+    return MemoryLog(partitions=1)
+
+
+@pytest.fixture
+def build(codec: Codec, experiment: Experiment, tmp_path: Path, letters: MemoryLog) -> Build:
+    def build(records: list[LogRecord], **changes: Any) -> Ingest:
+        store = SegmentStore(tmp_path, "t.examples", 10**15)
+        decoder = ExampleDecoder(codec, experiment.action_space)
+        dead_letters = DeadLetters(codec, changes.pop("sender", letters), "dl")
+        return Ingest(MemoryExampleSource(records), decoder, store, dead_letters, **changes)
+
+    return build
+
+
+def run(ingest: Ingest) -> IngestCounts:
+    ingest.start()
+    for _ in ingest.to_end():
+        pass
+    ingest.store.close()
+    return ingest.counts
+
+
+def test_everything_is_taken_in_once(build: Build, world: Any) -> None:
+    log = world.log(world.examples(50))
+    assert run(build(log)) == IngestCounts(stored=50)
+    assert run(build(log)) == IngestCounts()
+
+
+def test_it_goes_on_where_it_stopped_and_second_copies_are_dropped(build: Build, world: Any) -> None:
+    examples = world.examples(30)
+    assert run(build(world.log(examples[:20]))).stored == 20
+    again = world.log([*examples[:20], *examples[10:]])
+    assert run(build(again)) == IngestCounts(stored=10, duplicate=10)
+
+
+def test_bad_records_become_dead_letters(build: Build, world: Any, codec: Codec, letters: MemoryLog) -> None:
+    log = world.log(world.examples(4))
+    log[2] = replace(log[2], value=b"broken")
+    huge = b"\0" * (LARGEST_VALUE + 1)
+    log[3] = replace(log[3], value=huge)
+    assert run(build(log)) == IngestCounts(stored=2, malformed=2)
+    first, second = (codec.decode(record.value).record for record in letters.records("dl"))
+    assert (first["reason"], first["topic"], first["partition"], first["value"]) == (
+        "malformed",
+        "t.examples",
+        log[2].partition,
+        b"broken",
+    )
+    assert second["value"] is None
+    assert "SHA-256" in second["detail"]
+    assert letters.records("dl")[0].key == log[2].key
+
+
+class DroppingLog(MemoryLog):
+    """Loses everything it is sent."""
+
+    def flush(self, timeout_s: float = 0.0) -> DeliveryCounts:
+        return replace(self.counts(), dropped=self.counts().handed_in)
+
+
+def test_nothing_is_committed_while_a_dead_letter_is_not_delivered(build: Build, world: Any) -> None:
+    log = world.log(world.examples(4))
+    log[0] = replace(log[0], value=b"broken")
+    ingest = build(log, sender=DroppingLog())
+    with pytest.raises(ComponentUnreachable, match="dead letters"):
+        run(ingest)
+    assert ingest.store.rows == 0
+    assert dict(ingest.store.next_offsets) == {}
+
+
+class SilentSource(MemoryExampleSource):
+    """Says that it holds more, and gives nothing."""
+
+    def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
+        return []
+
+
+def test_a_log_that_stops_answering_is_an_error(build: Build, world: Any) -> None:
+    ingest = build([])
+    ingest.source = SilentSource(world.log(world.examples(1)))
+    ingest.start()
+    ticks = iter(range(1000))
+    with pytest.raises(ComponentUnreachable, match="no example came"):
+        list(ingest.to_end(timeout_s=5, clock=lambda: float(next(ticks))))
+
+
+def test_fates_are_exported(build: Build, world: Any) -> None:
+    registry = CollectorRegistry()
+    run(build(world.log(world.examples(7)), metrics=LearnerMetrics(registry)))
+    assert registry.get_sample_value("trimtab_learner_ingested_total", {"fate": "stored"}) == 7

@@ -1,0 +1,118 @@
+"""A whole run: window, training, evaluation, verdict, publication."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from event_schemas.experiment import Experiment
+from learner.gate import Verdict
+from learner.learner_errors import NothingToLearn
+from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver, learner_directory, stored_examples
+from learner.preference_in_force import PreferenceInForce
+from learner.publishing import Publisher
+from learner.training import TrainingProgress
+from monitoring.metrics import LearnerMetrics
+from policy_store.memory_store import MemoryStore
+from policy_store.signing import Role, SigningKey
+
+NOW = 1_800_000_000_000
+
+
+def test_a_policy_that_is_better_passes(trained: Any) -> None:
+    report = trained.report
+    assert report.verdict.verdict is Verdict.PASS
+    assert all(lift["relative"] > 0.1 for lift in report.as_dict()["lifts"].values())
+    assert report.published is None
+
+
+def test_the_same_examples_give_the_same_network(trained: Any, tmp_path: Path, experiment: Experiment) -> None:
+    learner = trained.copied_to(tmp_path)
+    again = learner.run(PreferenceInForce.of_experiment(experiment), warm=False)
+    blobs, first = again.checkpoint.blobs, trained.report.checkpoint.blobs
+    assert blobs["weights.safetensors"] == first["weights.safetensors"]
+    assert again.checkpoint.manifest.window["start"] == "cold: asked for"
+
+
+def test_a_second_run_continues_the_first_and_counts_its_look(
+    trained: Any, tmp_path: Path, experiment: Experiment
+) -> None:
+    stages: list[str] = []
+    epochs: list[TrainingProgress] = []
+    registry = CollectorRegistry()
+    learner = replace(
+        trained.copied_to(tmp_path),
+        clock=lambda: NOW + 1000,
+        publisher=Publisher(
+            MemoryStore("small"), SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW + 1000
+        ),
+        metrics=LearnerMetrics(registry),
+        observer=RunObserver(lambda stage, _: stages.append(stage), epochs.append),
+    )
+    report = learner.run(PreferenceInForce.of_experiment(experiment))
+    content = report.as_dict()
+    assert content["parent"] == trained.report.checkpoint.version
+    assert [entry["version"] for entry in content["window"]["lineage"]] == [trained.report.checkpoint.version]
+    assert report.checkpoint.manifest.evaluation["look"] == 2
+    assert content["channel"] == "stable"
+    assert stages == ["window", "train", "export", "evaluate", "gate"]
+    assert len(epochs) == experiment.learner.epochs
+    assert registry.get_sample_value("trimtab_learner_gate_total", {"verdict": "pass", "reason": "harmless"}) == 1
+    assert registry.get_sample_value("trimtab_learner_last_success_timestamp_seconds") == (NOW + 1000) / 1000
+    held_out = registry.get_sample_value("trimtab_learner_window_examples", {"split": "holdout"})
+    assert held_out == content["window"]["holdout_examples"]
+    p_value = registry.get_sample_value("trimtab_propensity_check_pvalue")
+    assert p_value is not None
+    assert 0 < p_value <= 1
+
+
+def test_rare_rewards_end_inconclusive_in_the_shadow(
+    make_experiment: Callable[..., Any], make_world: Any, tmp_path: Path, ingest: Callable[..., None]
+) -> None:
+    experiment = make_experiment(
+        weights=[],
+        catalogue={
+            "production": "b",
+            "features": ["size"],
+            "arms": [{"name": str(i), "features": [i]} for i in range(20)] + [{"name": "b", "features": [3]}],
+        },
+        objectives=[{"name": "click", "kinds": ["click"], "attribution": "5m"}],
+        preference={},
+        gate={"min_matched_rows": 100, "min_positives": 30, "approval": "auto"},
+    )
+    world = make_world(experiment, truth=lambda users, features: np.full((len(users), 1), 0.004))
+    ingest(world, world.examples(4000), tmp_path)
+    publisher = Publisher(MemoryStore("small"), SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    report = Learner(experiment, tmp_path, lambda: NOW, publisher).run(PreferenceInForce.of_experiment(experiment))
+    assert report.verdict.verdict is Verdict.INCONCLUSIVE
+    assert report.as_dict()["reason_codes"] == ["insufficient_evidence"]
+    assert report.as_dict()["channel"] == "shadow"
+    assert report.checkpoint.manifest.evaluation["baseline"] == "logged"
+
+
+def test_a_harmful_policy_is_refused_and_reaches_no_channel(
+    trained: Any, tmp_path: Path, experiment: Experiment, make_world: Any, ingest: Callable[..., None]
+) -> None:
+    """The world turned round between training and hold-out: what was learnt is now harmful."""
+    world = make_world(experiment)
+    examples = world.examples(6000)
+    for example in examples[3840:]:
+        for objective in example["outcome"]["objectives"]:
+            objective["reward"] = 1.0 - objective["reward"]
+    ingest(world, examples, tmp_path)
+    publisher = Publisher(MemoryStore("small"), SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    report = Learner(experiment, tmp_path, lambda: NOW, publisher).run(PreferenceInForce.of_experiment(experiment))
+    assert report.verdict.verdict is Verdict.REFUSE
+    assert report.as_dict()["channel"] is None
+    assert publisher.store.channel("shadow") is None
+
+
+def test_nothing_stored_is_nothing_to_learn(experiment: Experiment, tmp_path: Path) -> None:
+    with pytest.raises(NothingToLearn):
+        Learner(experiment, tmp_path, lambda: NOW).run(PreferenceInForce.of_experiment(experiment))
+    assert stored_examples(tmp_path / EXAMPLES_FOLDER).height == 0
+    assert learner_directory(tmp_path, experiment) == tmp_path / "learner" / "small"

@@ -1,0 +1,93 @@
+"""Any policy on the stored rows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from event_schemas.experiment import Experiment
+from learner.checkpoint import CheckpointShelf
+from learner.learner_errors import NothingToLearn
+from learner.learner_run import stored_examples
+from learner.policy_comparison import Answer, Question, compare, newest_checkpoint
+from learner.table_policy import TableLayout
+
+
+@pytest.fixture
+def frame(trained: Any) -> pl.DataFrame:
+    return stored_examples(trained.learner.examples_directory)
+
+
+def ask(question: Question, frame: pl.DataFrame, trained: Any) -> Answer:
+    return compare(question, frame, trained.learner.shelf, trained.learner.experiment)
+
+
+def test_the_learned_policy_is_judged_on_rows_it_has_not_seen(frame: pl.DataFrame, trained: Any) -> None:
+    answer = ask(Question("learned"), frame, trained)
+    assert answer.first >= trained.report.checkpoint.manifest.window["holdout_from"]
+    assert answer.checkpoint == trained.report.checkpoint.version
+    assert [policy.name for policy in answer.report.policies][:2] == ["preference", "alpha=0"]
+    assert "dr" in answer.report.policies[0].objectives["repin"].estimates
+    assert [point["alpha"] for point in json.loads(json.dumps(answer.as_dict()))["frontier"]][-1] == 1.0
+
+
+def test_the_learned_policy_is_not_judged_on_its_own_training(frame: pl.DataFrame, trained: Any) -> None:
+    with pytest.raises(NothingToLearn, match="trained on some rows"):
+        ask(Question("learned", every_row=True), frame, trained)
+
+
+def test_production_against_itself(frame: pl.DataFrame, trained: Any) -> None:
+    [policy] = ask(Question("production"), frame, trained).report.policies
+    assert policy.objectives["p2p"].lift.value == 0.0
+    assert policy.agreement == 1.0
+
+
+def test_the_log_mean_of_a_uniform_log_is_exact(make_experiment: Any, make_world: Any, tmp_path: Path) -> None:
+    experiment = make_experiment(
+        weights=[],
+        catalogue={
+            "production": "b",
+            "features": ["f"],
+            "arms": [{"name": name, "features": [i]} for i, name in enumerate("abcd")],
+        },
+    )
+    world = make_world(experiment, truth=lambda users, features: np.full((len(users), 2), 0.3))
+    frame = world.frame(world.examples(500))
+    shelf = CheckpointShelf(tmp_path)
+    answer = compare(Question("uniform", every_row=True), frame, shelf, experiment)
+    mean = world.rows(world.examples(500)).mean_rewards()[0]
+    estimates = answer.report.policies[0].objectives["repin"].estimates
+    assert estimates["ips"].value == pytest.approx(mean, rel=1e-14)
+    assert estimates["snips"].value == pytest.approx(mean, rel=1e-14)
+    assert answer.report.baseline.name == "logged"
+    assert "dr" not in estimates
+
+
+def test_a_policy_from_a_file(frame: pl.DataFrame, trained: Any, experiment: Experiment, tmp_path: Path) -> None:
+    file = tmp_path / "best.parquet"
+    pl.DataFrame({"name": [experiment.action_space.arm_names[8]], "p": [1.0]}).write_parquet(file)
+    layout = TableLayout(arm_column="name", probability_column="p")
+    [policy] = ask(Question(str(file), every_row=True, layout=layout), frame, trained).report.policies
+    assert policy.name == "best"
+    assert policy.objectives["repin"].lift.relative > 0.1
+
+
+def test_without_a_checkpoint(frame: pl.DataFrame, experiment: Experiment, tmp_path: Path) -> None:
+    shelf = CheckpointShelf(tmp_path)
+    with pytest.raises(NothingToLearn, match="no checkpoint"):
+        compare(Question("learned"), frame, shelf, experiment)
+    answer = compare(Question("uniform"), frame, shelf, experiment)
+    assert answer.checkpoint is None
+    assert 2000 < answer.report.rows < 2300  # the newest six of some seventeen hours
+    with pytest.raises(NothingToLearn, match="no example"):
+        compare(Question("uniform"), pl.DataFrame(), shelf, experiment)
+
+
+def test_a_checkpoint_of_other_features_is_not_used(trained: Any, make_experiment: Any) -> None:
+    from feature_contract import FeatureContract
+
+    other = make_experiment(features={"user_embedding_dim": 4})
+    assert newest_checkpoint(trained.learner.shelf, other, FeatureContract.from_experiment(other)) is None

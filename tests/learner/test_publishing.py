@@ -1,0 +1,96 @@
+"""How far a verdict carries a checkpoint."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from event_schemas.experiment import Experiment
+from learner.gate import GateVerdict, Reason, Verdict
+from learner.publishing import Publisher, channel_for
+from policy_store.channel_record import Channel
+from policy_store.memory_store import MemoryStore
+from policy_store.signing import Role, SigningKey, TrustedKeys
+from policy_store.store_errors import LeaseHeld
+from policy_store.verification import Approval, TrustRule, read_channel_verified
+
+NOW = 1_800_000_000_000
+
+
+def verdict(of: Verdict) -> GateVerdict:
+    return GateVerdict(of, (Reason("code", "a sentence " * 100),))
+
+
+@pytest.fixture
+def publisher(experiment: Experiment) -> Publisher:
+    key = SigningKey.generate(Role.LEARNER, "main")
+    return Publisher(MemoryStore(experiment.name, clock=lambda: NOW), key, experiment, lambda: NOW)
+
+
+def rule(publisher: Publisher) -> TrustRule:
+    experiment = publisher.experiment
+    trusted, approval = TrustedKeys.of(publisher.key), Approval(experiment.gate.approval)
+    return TrustRule(trusted, experiment.name, experiment.action_space.digest, approval)
+
+
+def test_a_pass_reaches_stable_and_verifies(publisher: Publisher, trained: Any) -> None:
+    checkpoint = trained.report.checkpoint
+    published = publisher.publish(checkpoint, verdict(Verdict.PASS))
+    assert (published.version, published.channel) == (checkpoint.version, "stable")
+    found = read_channel_verified(publisher.store, Channel.STABLE, rule(publisher), now_ms=NOW + 1)
+    assert found is not None
+    assert found.manifest == checkpoint.manifest
+    assert found.channel.reason.startswith("pass: a sentence")
+
+
+def test_inconclusive_reaches_shadow_and_refused_no_channel(publisher: Publisher, trained: Any) -> None:
+    shadow = publisher.publish(trained.report.checkpoint, verdict(Verdict.INCONCLUSIVE))
+    assert shadow.channel == "shadow"
+    checkpoint = trained.report.checkpoint
+    later = replace(checkpoint, manifest=checkpoint.manifest.model_copy(update={"version": "later"}))
+    refused = publisher.publish(later, verdict(Verdict.REFUSE))
+    assert (refused.channel, refused.revision) == (None, None)
+    assert {manifest.version for manifest in publisher.store.list_checkpoints()} == {checkpoint.version, "later"}
+    assert publisher.store.channel("stable") is None
+
+
+@pytest.mark.parametrize(
+    ("of", "approval", "channel"),
+    [
+        (Verdict.PASS, "auto", Channel.STABLE),
+        (Verdict.PASS, "manual", Channel.SHADOW),
+        (Verdict.INCONCLUSIVE, "auto", Channel.SHADOW),
+        (Verdict.REFUSE, "auto", None),
+    ],
+)
+def test_the_channel_follows_from_verdict_and_approval(of: Verdict, approval: str, channel: Channel | None) -> None:
+    assert channel_for(of, approval) is channel
+
+
+def test_readers_accept_what_the_learner_signs_under_manual_approval(
+    make_experiment: Callable[..., Experiment], trained: Any
+) -> None:
+    experiment = make_experiment(gate={"approval": "manual"})
+    publisher = Publisher(MemoryStore("small"), SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    assert read_channel_verified(publisher.store, Channel.SHADOW, rule(publisher), now_ms=NOW + 1) is not None
+
+
+def test_another_learner_at_work_is_an_error_and_the_lease_is_given_back(publisher: Publisher, trained: Any) -> None:
+    lease = publisher.store.acquire_lease("another", 60)
+    with pytest.raises(LeaseHeld):
+        publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    publisher.store.release_lease(lease)
+    publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    publisher.store.release_lease(publisher.store.acquire_lease("another", 60))
+
+
+def test_channels_in_use_are_kept_alive(publisher: Publisher, trained: Any) -> None:
+    assert publisher.keep_alive() == []
+    publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    later = replace(publisher, clock=lambda: NOW + 3_600_000)
+    assert later.keep_alive() == ["stable"]
+    found = read_channel_verified(later.store, Channel.STABLE, rule(later), now_ms=NOW + 1)
+    assert found is not None
+    assert found.expires_at == NOW + 3_600_000 + later.experiment.serving.checkpoint_ttl

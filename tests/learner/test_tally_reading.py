@@ -1,0 +1,31 @@
+"""The newest tally of each source counts; the sum of all sources is what comes out."""
+
+from event_schemas.codec import Codec
+from event_schemas.log_record import LogRecord
+from event_schemas.registry import Registry
+from learner.example_source import MemoryExampleSource
+from learner.tally_reading import read_tallies
+
+CODEC = Codec(Registry.bundled())
+
+
+def tally(offset: int, source: str, **counts: int) -> LogRecord:
+    rows = [{"slice": name, "count": count} for name, count in counts.items()]
+    value = CODEC.encode("Tally", {"event_time": offset, "source": source, "counts": rows})
+    return LogRecord("t.tallies", 0, offset, 0, source.encode(), value)
+
+
+def test_tallies_are_cumulative_per_source() -> None:
+    source = MemoryExampleSource(
+        [
+            tally(0, "node-1", EXPLORE=1, POLICY=10),
+            tally(1, "node-2", POLICY=5),
+            tally(2, "node-1", EXPLORE=3, POLICY=40),
+            LogRecord("t.tallies", 0, 3, 0, b"node-3", b"not a tally"),
+        ]
+    )
+    assert read_tallies(source, CODEC).counts == {"EXPLORE": 3, "POLICY": 45}
+
+
+def test_an_empty_topic_has_none() -> None:
+    assert read_tallies(MemoryExampleSource([]), CODEC).decisions == 0

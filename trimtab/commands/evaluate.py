@@ -1,0 +1,151 @@
+"""`trimtab evaluate`: what a policy would have earned, from the explored examples stored on this machine."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from event_schemas.errors import SettingError
+from trimtab.settings import load_settings
+
+if TYPE_CHECKING:
+    from learner.policy_comparison import Answer
+    from learner.table_policy import TableLayout
+    from off_policy.estimates import Estimate, Interval
+    from off_policy.evaluation_report import PolicyReport
+
+LAYOUT_FIELDS = {
+    "arm": "arm_column",
+    "probability": "probability_column",
+    "position": "position_column",
+    "feature": "position_feature",
+    "base": "position_base",
+}
+
+
+def evaluate(
+    policy: Annotated[
+        str, typer.Option(help="learned, uniform, production, or a Parquet file with probabilities by arm.")
+    ] = "learned",
+    every_row: Annotated[bool, typer.Option("--all", help="All stored rows, not only the held-out ones.")] = False,
+    level: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Coverage of the intervals.")] = 0.95,
+    table: Annotated[
+        str,
+        typer.Option(help="File: how to read it, as NAME=VALUE,…; NAME: arm, probability, position, feature, base."),
+    ] = "",
+    where: Annotated[list[str] | None, typer.Option(help="File: only rows with column=value; repeatable.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
+) -> None:
+    """Estimate a policy's value and its lift over the baseline, with intervals where they are valid.
+
+    The baseline is production for a weight grid, the policy that explored for a catalogue. A policy from a file has
+    columns with the arm's name (arm, default item_id) and its probability; when it depends on a position, `position`
+    names the column that counts it from 0, `feature` the context feature that logs it (default position), and `base`
+    what that feature says for position 0 (default 1).
+
+    Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
+    """
+    from learner.checkpoint import CheckpointShelf
+    from learner.learner_run import CHECKPOINTS_FOLDER, EXAMPLES_FOLDER, learner_directory, stored_examples
+    from learner.policy_comparison import Question, compare
+
+    settings = load_settings()
+    experiment = settings.load_experiment()
+    directory = learner_directory(settings.data_dir, experiment)
+    layout = _layout(_pairs("--table", table.split(",") if table else []), _pairs("--where", where or []))
+    answer = compare(
+        Question(policy, every_row, level, layout),
+        stored_examples(directory / EXAMPLES_FOLDER),
+        CheckpointShelf(directory / CHECKPOINTS_FOLDER),
+        experiment,
+    )
+    if as_json:
+        typer.echo(json.dumps({"policy": policy, **answer.as_dict()}))
+    else:
+        _show(answer)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `trimtab evaluate`."""
+    app.command("evaluate")(evaluate)
+
+
+def _layout(table: Mapping[str, str], where: Mapping[str, str]) -> TableLayout:
+    from learner.table_policy import TableLayout
+
+    unknown = sorted(set(table) - set(LAYOUT_FIELDS))
+    if unknown or not table.get("base", "1").lstrip("-").isdigit():
+        raise SettingError(
+            f"--table {dict(table)} is not understood", mend=f"give {', '.join(LAYOUT_FIELDS)}; base is a whole number"
+        )
+    fields: dict[str, Any] = {LAYOUT_FIELDS[name]: value for name, value in table.items() if name != "base"}
+    return TableLayout(**fields, position_base=int(table.get("base", "1")), where=where)
+
+
+def _pairs(option: str, texts: list[str]) -> Mapping[str, str]:
+    pairs = {}
+    for text in texts:
+        column, equals, value = text.partition("=")
+        if not equals or not column:
+            raise SettingError(f"{option} {text!r} is not name=value", mend="write, for example, --where campaign=all")
+        pairs[column] = value
+    return pairs
+
+
+def _show(answer: Answer) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    report = answer.report
+    console.print(f"{report.rows} explored decisions, {_day(answer.first)} to {_day(answer.last)}")
+    for policy in (report.baseline, *report.policies):
+        table = Table(title=f"{policy.name}   (agrees with the baseline in {policy.agreement:.1%} of requests)")
+        for heading in ("objective", "estimator", "value", "interval", "matched", "positives", "ESS"):
+            table.add_column(heading)
+        for objective, result in policy.objectives.items():
+            for estimate in result.estimates.values():
+                table.add_row(objective, *_cells(estimate))
+        console.print(table)
+        if policy is not report.baseline:
+            _show_lifts(console.print, policy)
+
+
+def _cells(estimate: Estimate) -> tuple[str, ...]:
+    refused = "" if estimate.refusal is None else estimate.refusal.code.value
+    return (
+        estimate.estimator,
+        _number(estimate.value),
+        _interval(estimate.interval) if estimate.gateable else refused,
+        str(estimate.matched_rows),
+        str(estimate.positives),
+        _number(estimate.ess),
+    )
+
+
+def _show_lifts(write: object, policy: PolicyReport) -> None:
+    assert callable(write)
+    for objective, result in policy.objectives.items():
+        lift = result.dr_lift or result.lift
+        if lift.gateable and lift.relative_interval is not None:
+            verdict = f"{lift.relative:+.1%} {_interval(lift.relative_interval, '+.1%')}"
+        else:
+            verdict = lift.refusal.reason if lift.refusal is not None else "undefined"
+        write(f"  lift of {objective}: {verdict}")
+
+
+def _interval(interval: Interval | None, form: str = ".5g") -> str:
+    return "" if interval is None else f"[{interval.lower:{form}}, {interval.upper:{form}}]"
+
+
+def _day(epoch_ms: int) -> str:
+    return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M}"
+
+
+def _number(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.6g}"

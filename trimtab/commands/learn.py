@@ -1,0 +1,204 @@
+"""`trimtab learn`: examples in, a judged checkpoint out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from event_schemas.codec import Codec
+from event_schemas.duration import parse_duration
+from event_schemas.experiment import Experiment
+from event_schemas.topics import DEAD_LETTERS, EXAMPLES, TALLIES
+from trimtab.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from learner.learner_run import RunObserver, RunReport
+    from learner.learner_service import LearnerService
+    from learner.preference_in_force import PreferenceInForce
+    from learner.publishing import Publisher
+    from learner.slice_tallies import SliceTallies
+    from policy_store.store import PolicyStore
+
+WAIT_S = 900.0
+"""How long `--wait-examples` waits."""
+FRESH_SHARE = 4
+"""What the channels point to is prolonged this often within its life."""
+
+
+def learn(
+    once: Annotated[bool, typer.Option("--once", help="One run over what the log holds now, then end.")] = False,
+    wait_examples: Annotated[int, typer.Option(min=0, help="Before the first run, wait for this many examples.")] = 0,
+    every: Annotated[str, typer.Option(help="Time between runs.")] = "1h",
+    no_publish: Annotated[bool, typer.Option("--no-publish", help="Keep the checkpoint on this machine.")] = False,
+    metrics_port: Annotated[int, typer.Option(min=0, help="Serve Prometheus metrics here; 0 = not.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each run's report as one line of JSON.")] = False,
+) -> None:
+    """Ingest examples, train, evaluate on held-out days, judge, and publish as far as the verdict allows.
+
+    A run continues the newest checkpoint of this machine where it may. Training takes one core unless OMP_NUM_THREADS
+    says more.
+
+    Example: trimtab learn --once --wait-examples 8000
+    """
+    import torch
+
+    from trimtab.process_log import log_to_stderr
+
+    log_to_stderr()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
+    settings = load_settings()
+    stop = threading.Event()
+    with ExitStack() as stack:
+        show = stack.enter_context(_progress(quiet=as_json))
+        service = stack.enter_context(
+            _service(settings, show, metrics_port, every_ms=parse_duration(every), publish=not no_publish)
+        )
+        if wait_examples:
+            service.wait_for(wait_examples, WAIT_S, stop)
+        if once:
+            service.catch_up()
+            _print(service.once(), as_json)
+            return
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        for report in service.forever(stop):
+            _print(report, as_json)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `trimtab learn`."""
+    app.command("learn")(learn)
+
+
+@contextmanager
+def _service(
+    settings: Settings, observer: RunObserver, metrics_port: int, *, every_ms: int, publish: bool
+) -> Iterator[LearnerService]:
+    """The learner, wired to Kafka, the data directory and the policy store."""
+    from prometheus_client import CollectorRegistry
+
+    from learner.example_decoder import ExampleDecoder
+    from learner.example_source import KafkaExampleSource
+    from learner.ingest import DeadLetters, Ingest
+    from learner.learner_run import EXAMPLES_FOLDER, Learner, learner_directory
+    from learner.learner_service import LearnerService, Schedule
+    from learner.segment_store import SegmentStore
+    from monitoring.exposition import serve_metrics
+    from monitoring.metrics import LearnerMetrics
+    from policy_store.store import wall_clock_ms
+    from producers.delivery import KafkaDelivery
+
+    experiment, codec = settings.load_experiment(), settings.codec()
+    registry = CollectorRegistry()
+    metrics = LearnerMetrics(registry)
+    directory = learner_directory(settings.data_dir, experiment)
+    publisher = _publisher(settings, experiment) if publish else None
+    with ExitStack() as stack:
+        if metrics_port:
+            serve_metrics(metrics_port, registry)
+        store = stack.enter_context(
+            SegmentStore(directory / EXAMPLES_FOLDER, settings.topic(EXAMPLES), experiment.learner.retention)
+        )
+        source = KafkaExampleSource(settings.kafka_client_config(), settings.topic(EXAMPLES))
+        stack.callback(source.close)
+        delivery = stack.enter_context(KafkaDelivery(settings.kafka_client_config()))
+        letters = DeadLetters(codec, delivery, settings.topic(DEAD_LETTERS))
+        ingest = Ingest(source, ExampleDecoder(codec, experiment.action_space), store, letters, metrics)
+        fresh_s = experiment.serving.checkpoint_ttl / 1000 / FRESH_SHARE
+        yield LearnerService(
+            ingest,
+            Learner(
+                experiment, directory, wall_clock_ms, publisher, metrics, observer, partial(_tallies, settings, codec)
+            ),
+            lambda: _preference(settings, experiment, None if publisher is None else publisher.store),
+            Schedule(every_s=every_ms / 1000, fresh_s=fresh_s),
+        )
+
+
+def _tallies(settings: Settings, codec: Codec) -> SliceTallies:
+    """What the producers counted so far."""
+    from learner.example_source import KafkaExampleSource
+    from learner.tally_reading import read_tallies
+
+    with closing(KafkaExampleSource(settings.kafka_client_config(), settings.topic(TALLIES))) as source:
+        return read_tallies(source, codec)
+
+
+def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
+    """Raises SettingError without a signing key; the store is connected to on first use."""
+    from learner.publishing import Publisher
+    from policy_store.signing import SigningKey
+    from policy_store.store import wall_clock_ms
+    from trimtab.store_access import open_store
+
+    key = SigningKey.parse(settings.signing_key_text())
+    return Publisher(open_store(settings, experiment), key, experiment, wall_clock_ms)
+
+
+def _preference(settings: Settings, experiment: Experiment, store: PolicyStore | None) -> PreferenceInForce:
+    """What people approved, verified; the experiment file's start where nobody has, or nothing is published."""
+    from learner.preference_in_force import PreferenceInForce
+    from policy_store.verification import read_preference_verified
+    from trimtab.store_access import trust_rule
+
+    record = None if store is None else read_preference_verified(store, trust_rule(settings, experiment))
+    return (
+        PreferenceInForce.of_experiment(experiment)
+        if record is None
+        else PreferenceInForce.of_record(record, experiment)
+    )
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[RunObserver]:
+    """Live lines on stderr: the stage at work, and a bar over the epochs."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from learner.learner_run import RunObserver
+    from learner.training import TrainingProgress
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def stage(name: str, detail: str) -> None:
+            progress.update(task, description=f"{name}: {detail}"[:100], total=None, completed=0)
+
+        def training(at: TrainingProgress) -> None:
+            progress.update(task, description=f"train: loss {at.loss:.4f}", total=at.epochs, completed=at.epoch)
+
+        yield RunObserver(stage, training)
+
+
+def _print(report: RunReport, as_json: bool) -> None:
+    content: dict[str, Any] = report.as_dict()
+    if as_json:
+        typer.echo(json.dumps(content))
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(f"checkpoint {content['version']}   {content['window']['start']}")
+    console.print(
+        f"trained on {content['window']['examples']} explored examples, held out "
+        f"{content['window']['holdout_examples']}, {content['seconds_training']:.1f} s"
+    )
+    console.print(f"verdict    [bold]{content['verdict']}[/bold]: {', '.join(content['reason_codes'])}")
+    for reason in content["reasons"]:
+        console.print(f"           {reason}")
+    console.print(f"channel    {content['channel'] or 'none'}")
