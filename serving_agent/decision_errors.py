@@ -1,0 +1,23 @@
+"""What can be wrong with a request for a decision, or with its confirmation.
+
+TrimtabError
+└── InvalidDecision           the caller's own input is wrong; nothing was drawn or logged
+    ├── InvalidRequest        a field of the decision request
+    └── InvalidConfirmation   a field of the confirmation (heads)
+
+Trouble with a policy, Redis or Kafka is never an error here: the decision is FALLBACK with its reason.
+"""
+
+from event_schemas.errors import TrimtabError
+
+
+class InvalidDecision(TrimtabError):
+    """The caller's input is wrong; nothing was drawn or logged."""
+
+
+class InvalidRequest(InvalidDecision):
+    """A field of a decision request is unusable."""
+
+
+class InvalidConfirmation(InvalidDecision):
+    """A field of a confirmation is unusable."""

@@ -1,0 +1,167 @@
+"""One serving node, wired: agent, loggers, refresher, kill switch. The sidecar and in-process users share it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from event_schemas.codec import Codec
+from event_schemas.experiment import Experiment
+from event_schemas.topics import DEFAULT_PREFIX, EVENTS, TALLIES, topic_name
+from feature_contract import FeatureContract
+from monitoring.metrics import DriftMetrics, ServingMetrics
+from policy_store.signing import TrustedKeys
+from policy_store.store import PolicyStore
+from policy_store.verification import Approval, TrustRule
+from producers.decision_logger import DecisionLogger, TallyPlan
+from producers.engagement_logger import EngagementLogger
+from producers.outgoing_event import EventSender
+from producers.system_clock import system_millis
+from serving_agent.decision import Decision
+from serving_agent.decision_request import DecisionRequest
+from serving_agent.drift_check import DriftCheck
+from serving_agent.kill_switch import KillSwitch
+from serving_agent.node_report import NodeReport
+from serving_agent.pickup import CheckpointPickup
+from serving_agent.policy_agent import AgentOptions, PolicyAgent
+from serving_agent.recent_traffic import HEAD_VALUES, RecentTraffic
+from serving_agent.refresher import RefresherOptions, SnapshotRefresher
+from serving_agent.snapshot import ServingSnapshot
+from serving_agent.snapshot_disk import SnapshotDisk
+
+
+@dataclass(frozen=True, slots=True)
+class ServingNodeConfig:
+    """What one node is.
+
+    data_dir        where the last good snapshot is kept; None keeps none
+    kill_file       while this file exists the node serves production weights and explores nothing
+    killed          start killed, whatever file and store say, until the process ends
+    log_on_decide   see AgentOptions
+    clock           epoch ms; dates requests, heartbeats and expiry
+    """
+
+    experiment: Experiment
+    trusted: TrustedKeys
+    node_id: str = "node"
+    topic_prefix: str = DEFAULT_PREFIX
+    data_dir: Path | None = None
+    kill_file: Path | None = None
+    killed: bool = False
+    log_on_decide: bool = False
+    clock: Callable[[], int] = system_millis
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConnections:
+    """What a node talks to; its owner opens and closes them."""
+
+    store: PolicyStore
+    sender: EventSender
+    codec: Codec
+
+
+class ServingNode:
+    """A node that decides from the moment it is built (production weights) and with policies once started."""
+
+    def __init__(
+        self, config: ServingNodeConfig, connections: NodeConnections, registry: CollectorRegistry | None = None
+    ) -> None:
+        """Metrics go to `registry`, or nowhere; two nodes of one process need two registries."""
+        self.config = config
+        self._kill_switch = KillSwitch(config.kill_file, initially=config.killed)
+        self._metrics = None if registry is None else ServingMetrics(registry)
+        self.decisions = _decision_logger(config, connections)
+        events = topic_name(config.topic_prefix, EVENTS)
+        self.engagements = EngagementLogger(connections.codec, connections.sender, events)
+        recent = RecentTraffic(max(HEAD_VALUES, config.experiment.serving.min_drift_samples))
+        drift = DriftCheck(config.experiment, recent, None if registry is None else DriftMetrics(registry))
+        self.refresher = SnapshotRefresher(
+            config.experiment,
+            connections.store,
+            _trust_rule(config),
+            CheckpointPickup(config.experiment, drift),
+            recent,
+            self._refresher_options(),
+        )
+        self.agent = PolicyAgent(
+            config.experiment, self.decisions, self.refresher.holder, recent, self._agent_options()
+        )
+        self.started = False
+
+    @property
+    def snapshot(self) -> ServingSnapshot:
+        """The snapshot in force."""
+        return self.refresher.holder.current
+
+    def start(self) -> None:
+        """Fetch the first snapshot (a dead store costs at most a few seconds) and follow the store from then on."""
+        self._kill_switch.start()
+        self.refresher.start()
+        self.started = True
+
+    def decide(self, request: DecisionRequest) -> Decision:
+        """See PolicyAgent.decide."""
+        return self.agent.decide(request)
+
+    def report(self) -> NodeReport:
+        """What the node would say of itself now."""
+        return self.refresher.report()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Stop following, flush what is logged for at most about `timeout_s`; the connections stay open."""
+        self.refresher.close()
+        self._kill_switch.close()
+        self.agent.close()
+        self.decisions.close(timeout_s / 2)
+        self.engagements.close(timeout_s / 2)
+
+    def _agent_options(self) -> AgentOptions:
+        return AgentOptions(
+            log_on_decide=self.config.log_on_decide,
+            killed=lambda: self._kill_switch.pulled,
+            clock=self.config.clock,
+            metrics=self._metrics,
+        )
+
+    def _refresher_options(self) -> RefresherOptions:
+        folder = self.config.data_dir
+        return RefresherOptions(
+            node_id=self.config.node_id,
+            disk=None if folder is None else SnapshotDisk(folder),
+            metrics=self._metrics,
+            clock=self.config.clock,
+            decisions=self.decisions.decisions_by_slice,
+            kill_file=lambda: self._kill_switch.pulled,
+        )
+
+
+def build_node(
+    config: ServingNodeConfig, connections: NodeConnections, registry: CollectorRegistry | None = None
+) -> ServingNode:
+    """A node ready to `start()`."""
+    return ServingNode(config, connections, registry)
+
+
+def _decision_logger(config: ServingNodeConfig, connections: NodeConnections) -> DecisionLogger:
+    tallies = topic_name(config.topic_prefix, TALLIES)
+    return DecisionLogger(
+        connections.codec,
+        connections.sender,
+        topic_name(config.topic_prefix, EVENTS),
+        # Its counts start at zero with the process, so each run of a node is a source of its own.
+        tally=TallyPlan(tallies, f"{config.node_id}.{config.clock()}"),
+        clock=config.clock,
+    )
+
+
+def _trust_rule(config: ServingNodeConfig) -> TrustRule:
+    experiment = config.experiment
+    return TrustRule(
+        trusted=config.trusted,
+        experiment=experiment.name,
+        action_space=experiment.action_space.digest,
+        approval=Approval(experiment.gate.approval),
+        feature_contract=FeatureContract.from_experiment(experiment).digest,
+    )

@@ -1,0 +1,255 @@
+"""The background thread that keeps a node's snapshot fresh; nothing of it is on the request path.
+
+It polls the store every `serving.poll` and at once when the updates stream says that something changed (notifications
+get lost, so both). While Redis is dead the last good snapshot serves on; at a start without Redis it comes from disk.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+
+from event_schemas.errors import ComponentUnreachable, TrimtabError
+from event_schemas.experiment import Experiment
+from monitoring.metrics import ServingMetrics
+from policy_store.channel_record import Channel
+from policy_store.store import MAX_BLOCK_MS, PolicyStore, wall_clock_ms
+from policy_store.verification import TrustRule
+from serving_agent.channel_watch import ChannelWatch
+from serving_agent.fallback_reason import FallbackReason
+from serving_agent.node_report import NodeReport, SnapshotMetrics, channel_state, refusal_detail
+from serving_agent.pickup import CheckpointPickup, PickupResult
+from serving_agent.preference_watch import PreferenceWatch
+from serving_agent.recent_traffic import RecentTraffic
+from serving_agent.snapshot import ServingSnapshot, SnapshotHolder
+from serving_agent.snapshot_disk import SavedSnapshot, SnapshotDisk
+
+HEARTBEATS_BEFORE_DEAD = 3
+RETRY_SECONDS = 1.0
+AUDIT_ACTION = "refuse checkpoint"
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RefresherOptions:
+    """Who the node is and what the refresher takes from its surroundings; `clock` gives epoch ms."""
+
+    node_id: str = "node"
+    disk: SnapshotDisk | None = None
+    metrics: ServingMetrics | None = None
+    clock: Callable[[], int] = wall_clock_ms
+    decisions: Callable[[], dict[str, int]] = field(default=dict)
+    kill_file: Callable[[], bool] = field(default=lambda: False)
+
+
+class SnapshotRefresher:
+    """Owns the snapshot: reads the store, judges what is new, swaps, saves, reports."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        store: PolicyStore,
+        rule: TrustRule,
+        pickup: CheckpointPickup,
+        recent: RecentTraffic,
+        options: RefresherOptions,
+    ) -> None:
+        self._serving = experiment.serving
+        self._store = store
+        self._options = options
+        self._preference = PreferenceWatch(experiment, rule)
+        evidence = experiment.serving.min_drift_samples
+        self._watches = {channel: ChannelWatch(channel, rule, pickup, recent, evidence) for channel in Channel}
+        self.holder = SnapshotHolder(ServingSnapshot(self._preference.preference))
+        self.store_state = "not asked yet"
+        self._disk_state = "ok"
+        self._shown = SnapshotMetrics(options.metrics)
+        self._started_at = options.clock()
+        self._beaten_at = 0
+        self._last_update = "0"
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Take the last good snapshot from disk, then what the store says now, then follow the store.
+
+        Without an answer from the store the one from disk serves. The disk comes first in any case: it knows the
+        highest revisions this node has seen, and a store restored from old data must not pass for news.
+        """
+        self._restore()
+        self.poll()
+        self._thread = threading.Thread(target=self._follow, name="trimtab-refresher", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop following; the snapshot in force stays."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10.0)
+
+    def poll(self) -> bool:
+        """One look at the whole store; False when it did not answer, and then what was accepted serves on."""
+        looks: list[Callable[[], bool]] = [self._look_at_decisions]
+        looks += [partial(self._look_at, watch) for watch in self._watches.values()]
+        changed, reached, state = False, True, "ok"
+        for look in looks:
+            try:
+                changed = look() or changed
+            except ComponentUnreachable as fault:
+                reached, state = False, str(fault)
+                break
+            except Exception as fault:  # one record that nobody thought of must not stop the others, nor the thread
+                state = str(fault) or repr(fault)
+        self._swap()
+        self._store_is(state)
+        if changed:
+            self._save()
+        if reached:
+            self._beat(at_once=changed)
+        return state == "ok"
+
+    def _look_at_decisions(self) -> bool:
+        changed = self._preference.poll(self._store)
+        # A kill must not wait for a checkpoint to be fetched and judged.
+        self._swap()
+        return changed
+
+    def _look_at(self, watch: ChannelWatch) -> bool:
+        changed = watch.poll(self._store, self._options.clock())
+        if changed:
+            self._announce(watch)
+        return changed
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._await_update()
+                if not self._stop.is_set():
+                    self.poll()
+            except Exception:  # even a log that cannot be written (closed stderr) must not end this: a kill comes by it
+                self._stop.wait(RETRY_SECONDS)
+
+    def _await_update(self) -> None:
+        """Return at the next notification, at the latest when the next poll is due."""
+        due = time.monotonic() + self._serving.poll / 1_000.0
+        while not self._stop.is_set() and time.monotonic() < due:
+            left_ms = max(int((due - time.monotonic()) * 1_000), 1)
+            try:
+                updates = self._store.updates_since(self._last_update, min(left_ms, MAX_BLOCK_MS))
+            except Exception as fault:  # whatever it is, the poll goes on without notifications
+                self._store_is(str(fault) or repr(fault))
+                self._stop.wait(min(RETRY_SECONDS, left_ms / 1_000.0))
+                continue
+            if updates:
+                self._last_update = updates[-1].update_id
+                return
+
+    def _swap(self) -> None:
+        """Step 5: put what was accepted in force, in one binding."""
+        stable, canary = self._watches[Channel.STABLE], self._watches[Channel.CANARY]
+        # A decision about stable ends the canary that came before it, promoted or not, waiting or in service.
+        superseded = canary.revision < stable.revision
+        judged = (stable,) if (canary.highest or 0) < stable.revision else (stable, canary)
+        snapshot = ServingSnapshot(
+            preference=self._preference.preference,
+            stable=stable.policy,
+            canary=None if superseded else canary.policy,
+            shadow=self._watches[Channel.SHADOW].policy,
+            killed=self._preference.killed,
+            withheld=self._withheld(*judged),
+        )
+        self.holder.swap(snapshot)
+        self._shown.show(snapshot, self._options.clock())
+
+    def _withheld(self, *serving: ChannelWatch) -> FallbackReason | None:
+        if any(w.verdict is not None and w.verdict.result is PickupResult.LIVE_DRIFT for w in serving):
+            return FallbackReason.DRIFT
+        if self._serving.on_stale == "fallback" and any(watch.stale for watch in serving):
+            return FallbackReason.STALE
+        return None
+
+    def _announce(self, watch: ChannelWatch) -> None:
+        """Tell metrics, log and audit how a pick-up ended; a store that cannot be written to changes nothing."""
+        self._shown.count_pickup(watch)
+        log.info("pick-up", node=self._options.node_id, channel=watch.channel.value, **channel_state(watch))
+        detail = refusal_detail(self._options.node_id, watch)
+        if detail is None:
+            return
+        try:
+            self._store.append_audit(f"node {self._options.node_id}", AUDIT_ACTION, detail)
+        except TrimtabError as fault:
+            log.warning("audit not written", what=fault.what, mend=fault.mend)
+
+    def _save(self) -> None:
+        if self._options.disk is None:
+            return
+        saved = {w.channel.value: w.saved for w in self._watches.values() if w.saved is not None}
+        revisions = {w.slot: w.highest for w in self._watches.values() if w.highest is not None}
+        watch = self._preference
+        snapshot = SavedSnapshot(saved, watch.saved_preference, watch.saved_control, {**revisions, **watch.revisions})
+        try:
+            self._options.disk.save(snapshot)
+            self._disk_state = "ok"
+        except OSError as fault:
+            self._disk_state = str(fault)
+            log.warning("snapshot not saved", what=str(fault))
+
+    def _restore(self) -> None:
+        """The last good snapshot, verified again; what does not verify is left out."""
+        try:
+            saved = None if self._options.disk is None else self._options.disk.load()
+        except TrimtabError as fault:
+            self._not_restored(fault)
+            return
+        if saved is None:
+            return
+        try:
+            self._preference.restore(saved)
+        except TrimtabError as fault:
+            self._not_restored(fault)
+        for watch in self._watches.values():
+            try:
+                watch.restore(saved)
+            except TrimtabError as fault:
+                self._not_restored(fault)
+        self._swap()
+
+    def _not_restored(self, fault: TrimtabError) -> None:
+        self._disk_state = str(fault)
+        log.warning("snapshot on disk not used", what=fault.what, mend=fault.mend)
+
+    def _store_is(self, state: str) -> None:
+        # Told when it changes between well and ill, not for every wording of the same illness.
+        before, self.store_state = self.store_state, state
+        if (state == "ok") != (before == "ok"):
+            log.info("policy store", node=self._options.node_id, state=state)
+
+    def report(self) -> NodeReport:
+        """What this node would say of itself now."""
+        return NodeReport(
+            node_id=self._options.node_id,
+            at=self._options.clock(),
+            started_at=self._started_at,
+            snapshot=self.holder.current,
+            channels={watch.channel.value: channel_state(watch) for watch in self._watches.values()},
+            decisions=self._options.decisions(),
+            store=self.store_state,
+            disk=self._disk_state,
+            preference_fault=self._preference.fault,
+            kill_file=self._options.kill_file(),
+        )
+
+    def _beat(self, at_once: bool) -> None:
+        now = self._options.clock()
+        # A clock that was set back must not silence the node until it has caught up.
+        if not at_once and 0 <= now - self._beaten_at < self._serving.heartbeat:
+            return
+        self._beaten_at = now
+        seconds = HEARTBEATS_BEFORE_DEAD * self._serving.heartbeat / 1_000.0
+        try:
+            self._store.heartbeat(self._options.node_id, self.report().as_dict(), max(seconds, 1.0))
+        except TrimtabError as fault:
+            log.warning("heartbeat not written", what=fault.what, mend=fault.mend)

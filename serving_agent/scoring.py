@@ -1,0 +1,105 @@
+"""The policy network behind ONNX Runtime: arrays in, one value per arm and objective out.
+
+PRL-PUTS, inference: a* = argmax_a Σ_o λ_o Q_o(s, a), for two objectives λ = (α, 1 − α).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from event_schemas.errors import TrimtabError
+
+Scores = NDArray[np.float32]
+QUIET = 4
+"""ONNX Runtime's severity "fatal": its faults come back as exceptions and need not be printed as well."""
+
+
+class InferenceFailed(TrimtabError):
+    """The network cannot be loaded, cannot take its inputs, or answers with something unusable."""
+
+
+class PolicyNetwork:
+    """One loaded `policy.onnx`; safe to score from several threads.
+
+    One intra-op thread without spinning: a serving node has other work for its cores.
+    """
+
+    def __init__(self, graph: bytes, *, arms: int, objectives: int) -> None:
+        """Raises InferenceFailed when `graph` is not a readable ONNX graph with an output `q`."""
+        try:
+            self._session = onnxruntime.InferenceSession(graph, _options(), providers=["CPUExecutionProvider"])
+        except Exception as fault:  # ONNX Runtime raises its own family of types, none of them public
+            raise InferenceFailed(
+                f"policy.onnx cannot be loaded: {fault}", mend="export the checkpoint again"
+            ) from fault
+        self.inputs = tuple(node.name for node in self._session.get_inputs())
+        outputs = [node.name for node in self._session.get_outputs()]
+        if "q" not in outputs:
+            raise InferenceFailed(f"policy.onnx has outputs {outputs}, none is 'q'", mend="export the checkpoint again")
+        self.shape = (arms, objectives)
+
+    def score(self, feeds: Mapping[str, NDArray[Any]], flag: Any = None) -> Scores:
+        """q, float32[n, arms, objectives], each in [0, 1]; raises InferenceFailed.
+
+        `feeds` may hold more arrays than the graph reads. Setting `flag.terminate` makes a running call stop.
+        """
+        missing = [name for name in self.inputs if name not in feeds]
+        if missing:
+            raise InferenceFailed(f"policy.onnx wants inputs {missing}", mend="train with this experiment's [features]")
+        try:
+            (q,) = self._session.run(["q"], {name: feeds[name] for name in self.inputs}, flag)
+        except Exception as fault:  # as above
+            raise InferenceFailed(
+                f"policy.onnx cannot be run: {fault}", mend="see the first line of the fault"
+            ) from fault
+        rows = len(feeds[self.inputs[0]]) if self.inputs else None
+        return self._checked(q, rows)
+
+    def _checked(self, q: Any, rows: int | None) -> Scores:
+        """`rows`: how many requests were asked about; None for a graph that reads nothing of them."""
+        if not isinstance(q, np.ndarray) or q.dtype.kind != "f":
+            raise InferenceFailed("q is not an array of floating-point numbers", mend="export the checkpoint again")
+        if q.ndim != 3 or q.shape[1:] != self.shape or q.shape[0] != (q.shape[0] if rows is None else rows):
+            raise InferenceFailed(
+                f"q has shape {q.shape}, not ({rows or 'n'}, {self.shape[0]} arms, {self.shape[1]} objectives)",
+                mend="export the checkpoint for this experiment's action space and objectives",
+            )
+        # Written so that a NaN fails it too.
+        if not bool(((q >= 0.0) & (q <= 1.0)).all()):
+            raise InferenceFailed("q holds values outside [0, 1] or not finite", mend="train again; the loss diverged")
+        return q.astype(np.float32, copy=False)
+
+
+def run_flag() -> Any:
+    """Options of one run; setting `terminate` on them makes the run stop between two of its steps."""
+    flag = onnxruntime.RunOptions()
+    flag.log_severity_level = QUIET
+    return flag
+
+
+def best_arm(q: Scores, objective_weights: NDArray[np.float64], eligible: tuple[int, ...]) -> int:
+    """argmax over the eligible arms (empty: all) of Σ_o weights_o q[arm, o]; ties go to the lowest arm.
+
+    Multiplied and added in float64, objective by objective, exactly as off_policy.target_policies does: a matrix
+    product rounds otherwise, and a near tie would be evaluated with one arm and served with another.
+    """
+    utility = np.zeros(len(q))
+    for objective, weight in enumerate(objective_weights):
+        utility += weight * q[:, objective].astype(np.float64)
+    if not eligible:
+        return int(np.argmax(utility))
+    allowed = np.asarray(sorted(eligible))
+    return int(allowed[np.argmax(utility[allowed])])
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = QUIET
+    return options

@@ -1,0 +1,200 @@
+"""One channel: what is accepted, refused, kept, waited for and restored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from policy_store.channel_record import Channel
+from policy_store.governance import keep_fresh
+from policy_store.memory_store import MemoryStore
+from policy_store.store_errors import ContractMismatch, RecordMalformed
+from policy_store.verification import TrustRule
+from serving_agent.channel_watch import ChannelWatch
+from serving_agent.drift_check import DriftCheck
+from serving_agent.pickup import CheckpointPickup, PickupResult
+from serving_agent.recent_traffic import RecentTraffic
+from serving_agent.snapshot_disk import SavedSnapshot
+from tests.serving_samples import DAY_MS, NOW, TRUSTED, StoreDesk, preferring, serving_experiment, sketch_of
+
+EXPERIMENT = serving_experiment()
+GRAPH = preferring(EXPERIMENT, repin=2)
+RULE = TrustRule(TRUSTED, EXPERIMENT.name, EXPERIMENT.action_space.digest)
+STEADY = {"ranker_heads": {"repin": sketch_of(np.full(500, 0.2))}}
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.desk = StoreDesk(EXPERIMENT)
+        self.recent = RecentTraffic(capacity=100)
+        self.watch = self.fresh_watch()
+
+    def fresh_watch(self) -> ChannelWatch:
+        pickup = CheckpointPickup(EXPERIMENT, DriftCheck(EXPERIMENT, self.recent))
+        return ChannelWatch(Channel.STABLE, RULE, pickup, self.recent, new_evidence=50)
+
+    def poll(self, now: int = NOW) -> bool:
+        return self.watch.poll(self.desk.store, now)
+
+    def traffic(self, mean: float, count: int = 100) -> None:
+        for _ in range(count):
+            self.recent.note_heads([{"head": "repin", "count": 9, "mean": mean, "p10": 0, "p50": 0, "p90": 1}])
+            self.recent.note_request({"request_id": "r", "user_embedding": []})  # type: ignore[typeddict-item]
+
+    @property
+    def result(self) -> PickupResult | None:
+        return None if self.watch.verdict is None else self.watch.verdict.result
+
+    @property
+    def version(self) -> str | None:
+        return None if self.watch.policy is None else self.watch.policy.version
+
+
+@pytest.fixture
+def bench() -> Bench:
+    made = Bench()
+    assert not made.poll()
+    made.desk.publish("v1", GRAPH, reference=STEADY)
+    made.desk.point(Channel.STABLE, "v1")
+    return made
+
+
+def test_accepts_once(bench: Bench) -> None:
+    assert bench.poll()
+    assert (bench.version, bench.result, bench.watch.revision) == ("v1", PickupResult.ACCEPTED, NOW)
+    assert not bench.poll()
+
+
+def test_a_refused_checkpoint_leaves_the_old_one(bench: Bench) -> None:
+    bench.poll()
+    bench.desk.publish("v2", b"no graph")
+    bench.desk.point(Channel.STABLE, "v2")
+    assert bench.poll()
+    assert (bench.version, bench.result) == ("v1", PickupResult.CONTRACT)
+    assert not bench.poll(), "a refusal is told once"
+
+
+def test_a_checkpoint_for_another_action_space_is_refused(bench: Bench) -> None:
+    bench.poll()
+    bench.desk.publish("v2", GRAPH, action_space="0" * 64)
+    bench.desk.point(Channel.STABLE, "v2")
+    assert bench.poll()
+    assert (bench.version, bench.result) == ("v1", PickupResult.UNVERIFIED)
+    assert bench.watch.verdict is not None
+    assert "action space" in bench.watch.verdict.notes[0]
+
+
+def test_an_expired_record_is_not_accepted_but_serves_on(bench: Bench) -> None:
+    assert bench.poll(NOW + 2 * DAY_MS)
+    assert (bench.version, bench.result) == (None, PickupResult.EXPIRED)
+    assert bench.poll()
+    assert bench.version == "v1"
+    assert bench.poll(NOW + 2 * DAY_MS)
+    assert (bench.version, bench.watch.stale) == ("v1", True)
+    assert not bench.poll(NOW + 2 * DAY_MS)
+    bench.desk.now = NOW + 2 * DAY_MS
+    keep_fresh(bench.desk.store, Channel.STABLE, bench.desk.decider(), ttl_ms=DAY_MS)
+    assert bench.poll(NOW + 2 * DAY_MS)
+    assert (bench.version, bench.watch.stale) == ("v1", False)
+
+
+def test_rolling_back_is_a_newer_record(bench: Bench) -> None:
+    bench.poll()
+    bench.desk.publish("v2", GRAPH)
+    for version in ("v2", "v1"):
+        bench.desk.point(Channel.STABLE, version)
+        bench.poll()
+        assert bench.version == version
+
+
+def test_a_store_restored_from_old_data_is_refused(bench: Bench) -> None:
+    old = bench.desk.store.channel("stable")
+    bench.desk.publish("v2", GRAPH)
+    bench.desk.point(Channel.STABLE, "v2")
+    bench.poll()
+    assert old is not None
+    restored = StoreDesk(EXPERIMENT, MemoryStore(EXPERIMENT.name))
+    restored.publish("v1", GRAPH, reference=STEADY)
+    restored.store.publish_channel(old, parent_revision=None)
+    assert bench.watch.poll(restored.store, NOW)
+    assert (bench.version, bench.result) == ("v2", PickupResult.UNVERIFIED)
+    assert bench.watch.poll(MemoryStore(EXPERIMENT.name), NOW)
+    assert bench.version == "v2"
+
+
+def test_drift_is_looked_at_again_with_new_traffic(bench: Bench) -> None:
+    bench.traffic(0.9)
+    assert bench.poll()
+    assert (bench.version, bench.result) == (None, PickupResult.LIVE_DRIFT)
+    assert not bench.poll()
+    bench.traffic(0.2, count=49)
+    assert not bench.poll(), "49 requests are not yet new evidence"
+    bench.traffic(0.2, count=51)
+    assert bench.poll()
+    assert (bench.version, bench.result) == ("v1", PickupResult.ACCEPTED)
+    assert not bench.poll()
+
+
+def test_starts_from_disk_past_expiry(bench: Bench) -> None:
+    bench.poll()
+    assert bench.watch.saved is not None
+    saved = SavedSnapshot({"stable": bench.watch.saved}, revisions={"channel:stable": NOW + 7})
+    watch = bench.fresh_watch()
+    watch.restore(saved)
+    assert watch.policy is not None
+    assert (watch.policy.version, watch.highest) == ("v1", NOW + 7)
+
+
+def test_a_disk_of_another_experiment_is_refused(bench: Bench) -> None:
+    bench.poll()
+    assert bench.watch.saved is not None
+    other = TrustRule(TRUSTED, EXPERIMENT.name, "0" * 64)
+    pickup = CheckpointPickup(EXPERIMENT, DriftCheck(EXPERIMENT, bench.recent))
+    watch = ChannelWatch(Channel.STABLE, other, pickup, bench.recent, 50)
+    with pytest.raises(ContractMismatch):
+        watch.restore(SavedSnapshot({"stable": bench.watch.saved}))
+    assert watch.policy is None
+
+
+def test_a_record_that_stays_expired_is_told_once(bench: Bench) -> None:
+    """What is told lands in an audit that is kept for ever."""
+    told = [bench.poll(NOW + 2 * DAY_MS + index * 5_000) for index in range(5)]
+    assert told == [True, False, False, False, False]
+    assert bench.result is PickupResult.EXPIRED
+
+
+def test_drift_that_goes_on_is_told_once(bench: Bench) -> None:
+    told = []
+    for index in range(5):
+        bench.traffic(0.9 + index / 1_000)
+        told.append(bench.poll())
+    assert told == [True, False, False, False, False]
+    assert bench.result is PickupResult.LIVE_DRIFT
+    bench.traffic(0.2)
+    assert bench.poll()
+    assert bench.version == "v1"
+
+
+def test_what_waits_for_traffic_is_not_accepted_past_its_expiry(bench: Bench) -> None:
+    bench.traffic(0.9)
+    bench.poll()
+    bench.traffic(0.2)
+    assert bench.poll(NOW + 2 * DAY_MS)
+    assert (bench.version, bench.result) == (None, PickupResult.EXPIRED)
+    bench.desk.now = NOW + 2 * DAY_MS
+    keep_fresh(bench.desk.store, Channel.STABLE, bench.desk.decider(), ttl_ms=DAY_MS)
+    assert bench.poll(NOW + 2 * DAY_MS)
+    assert bench.version == "v1"
+
+
+def test_a_malformed_record_is_a_verdict(bench: Bench) -> None:
+    bench.poll()
+
+    class Torn(MemoryStore):
+        def channel(self, name: str) -> Any:
+            raise RecordMalformed("channel:stable lacks its signature", mend="publish a new record")
+
+    assert bench.watch.poll(Torn(EXPERIMENT.name), NOW)
+    assert (bench.version, bench.result) == ("v1", PickupResult.UNVERIFIED)

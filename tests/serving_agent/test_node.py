@@ -1,0 +1,142 @@
+"""A whole node on a memory store and a memory log, and on a real Redis that dies under it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from event_schemas.slices import Slice
+from policy_store.channel_record import Channel
+from policy_store.redis_store import RedisStore
+from producers.memory_log import MemoryLog
+from serving_agent.decision_request import DecisionRequest
+from serving_agent.fallback_reason import FallbackReason
+from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
+from tests.components.redis_server import RedisServer
+from tests.serving_samples import (
+    TRUSTED,
+    StoreDesk,
+    codec,
+    embedded,
+    logged,
+    preferring,
+    serving_experiment,
+)
+
+EXPERIMENT = serving_experiment(experiment={"exploration_rate": 0.0, "control_rate": 0.0, "log_rate": 1.0})
+REQUEST = DecisionRequest(user_embedding=embedded(0.0))
+
+
+def wall_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def wait_for_slice(node: ServingNode, wanted: Slice, seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while node.decide(REQUEST).slice is not wanted:
+        assert time.monotonic() < deadline, f"no {wanted} decision: {node.report().as_dict()}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_decides_before_it_is_started_and_serves_policies_after(tmp_path: Path) -> None:
+    desk = StoreDesk(EXPERIMENT, now=wall_clock())
+    desk.publish("v1", preferring(EXPERIMENT, repin=2))
+    desk.point(Channel.STABLE, "v1")
+    log, registry = MemoryLog(), CollectorRegistry()
+    config = ServingNodeConfig(EXPERIMENT, TRUSTED, node_id="n1", data_dir=tmp_path)
+    node = build_node(config, NodeConnections(desk.store, log, codec()), registry)
+    assert node.decide(REQUEST).fallback_reason is FallbackReason.NO_POLICY
+    node.start()
+    try:
+        decision = node.decide(REQUEST)
+        assert (decision.slice, decision.arm, decision.policy_version) == (Slice.POLICY, 2, "v1")
+        decision.applied()
+        node.engagements.log(decision.request_id, "repin", event_time=wall_clock())
+    finally:
+        node.close()
+    assert [record["slice"] for record in logged(log, "Action")] == ["POLICY"]
+    assert [record["kind"] for record in logged(log, "Engagement")] == ["repin"]
+    [tally] = logged(log, "Tally", "trimtab.tallies")
+    # Counts start at zero with each run of a node, which is therefore a source of its own.
+    assert tally["source"].startswith("n1.1")
+    assert tally["counts"] == [{"slice": "POLICY", "count": 1}]
+    assert node.snapshot.versions() == {"stable": "v1"}
+
+
+def test_the_kill_file_stops_a_node_within_a_second(tmp_path: Path) -> None:
+    desk = StoreDesk(EXPERIMENT, now=wall_clock())
+    desk.publish("v1", preferring(EXPERIMENT, repin=2))
+    desk.point(Channel.STABLE, "v1")
+    config = ServingNodeConfig(EXPERIMENT, TRUSTED, kill_file=tmp_path / "kill")
+    node = build_node(config, NodeConnections(desk.store, MemoryLog(), codec()))
+    node.start()
+    try:
+        assert node.decide(REQUEST).slice is Slice.POLICY
+        (tmp_path / "kill").touch()
+        wait_for_slice(node, Slice.FALLBACK, seconds=1.0)
+        assert node.decide(REQUEST).fallback_reason is FallbackReason.KILLED
+        assert node.report().as_dict()["killed"]
+        (tmp_path / "kill").unlink()
+        wait_for_slice(node, Slice.POLICY, seconds=1.0)
+    finally:
+        node.close()
+
+
+def test_requests_are_answered_while_redis_is_killed_and_comes_back(tmp_path: Path, redis_server: RedisServer) -> None:
+    store = RedisStore(redis_server.url, EXPERIMENT.name)
+    desk = StoreDesk(EXPERIMENT, store, now=wall_clock())
+    desk.publish("v1", preferring(EXPERIMENT, repin=2))
+    desk.point(Channel.STABLE, "v1")
+    log = MemoryLog()
+    config = ServingNodeConfig(EXPERIMENT, TRUSTED, node_id="n1", data_dir=tmp_path / "node")
+    node = build_node(config, NodeConnections(store, log, codec()))
+    node.start()
+    slowest, stop, outcomes = [0.0], threading.Event(), set()
+
+    def rank() -> None:
+        while not stop.is_set():
+            began = time.perf_counter()
+            outcomes.add(node.decide(REQUEST).policy_version)
+            slowest[0] = max(slowest[0], time.perf_counter() - began)
+
+    ranker = threading.Thread(target=rank)
+    ranker.start()
+    try:
+        redis_server.stop()
+        time.sleep(3.0)
+        assert "does not answer" in node.report().store
+        # A node that starts now finds the last good snapshot on its disk.
+        second = build_node(config, NodeConnections(store, MemoryLog(), codec()))
+        second.start()
+        assert second.snapshot.versions() == {"stable": "v1"}
+        second.close()
+        redis_server.start()
+        desk.now = wall_clock()
+        desk.publish("v1", preferring(EXPERIMENT, repin=2))
+        desk.publish("v2", preferring(EXPERIMENT, repin=3))
+        desk.point(Channel.STABLE, "v2")
+        deadline = time.monotonic() + 15.0
+        while node.snapshot.versions() != {"stable": "v2"} and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        stop.set()
+        ranker.join()
+        node.close()
+        store.close()
+    assert node.snapshot.versions() == {"stable": "v2"}
+    assert outcomes == {"v1", "v2"}
+    # No request waited for Redis, whose time-outs are 0.5 s and 1.2 s.
+    assert slowest[0] < 0.5

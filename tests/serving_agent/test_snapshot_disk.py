@@ -1,0 +1,54 @@
+"""The file of the last good snapshot: exact, replaced in one step, honest about damage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from policy_store.checkpoint_record import SignedCheckpoint
+from policy_store.governed_record import SignedRecord
+from serving_agent.snapshot_disk import FILE_NAME, SavedChannel, SavedSnapshot, SnapshotDisk, SnapshotUnreadable
+
+SNAPSHOT = SavedSnapshot(
+    channels={
+        "stable": SavedChannel(
+            SignedRecord(b'{"a":1}', b"\x00\xff", "governance/x"),
+            SignedCheckpoint(b"{}", b"\x01", "learner/y", {"policy.onnx": bytes(range(256))}),
+        )
+    },
+    preference=SignedRecord(b"{}", b"\x02", "governance/x"),
+    revisions={"channel:stable": 5, "control": 7},
+)
+
+
+def test_reads_back_what_was_saved(tmp_path: Path) -> None:
+    disk = SnapshotDisk(tmp_path / "node")
+    assert disk.load() is None
+    disk.save(SNAPSHOT)
+    assert SnapshotDisk(tmp_path / "node").load() == SNAPSHOT
+
+
+def test_a_save_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    disk = SnapshotDisk(tmp_path)
+    disk.save(SNAPSHOT)
+    (tmp_path / FILE_NAME).with_suffix(".draft").mkdir()
+    with pytest.raises(OSError):
+        disk.save(SavedSnapshot())
+    assert disk.load() == SNAPSHOT
+
+
+EMPTY = '"format": 1, "channels": {}, "preference": null, "control": null'
+DAMAGED = (
+    *("", "{", "[]", "{}", '{"format": 2}', '{"format": 1, "channels": []}', "[" * 100_000),
+    f'{{{EMPTY}, "revisions": {{"control": Infinity}}}}',
+    f'{{{EMPTY}, "revisions": []}}',
+    '{"format": 1, "channels": {}, "preference": {"record": "", "signature": "", "key_id": 5}, "control": null}',
+)
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_damage_is_reported(tmp_path: Path, content: str) -> None:
+    (tmp_path / FILE_NAME).write_text(content)
+    with pytest.raises(SnapshotUnreadable, match="cannot be read"):
+        SnapshotDisk(tmp_path).load()

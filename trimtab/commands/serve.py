@@ -1,0 +1,137 @@
+"""`trimtab serve`: the HTTP sidecar."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from event_schemas.errors import SettingError
+from trimtab.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from serving_agent.node import ServingNode
+
+CLOSE_SECONDS = 3
+"""How long an end waits for requests under way, for the node and for Kafka, each; what is left goes to the spool."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add `serve` to the command line."""
+    app.command("serve")(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
+    node_id: Annotated[str, typer.Option(help="Name of this node; host name and port unless given.")] = "",
+    kill_file: Annotated[
+        Path | None, typer.Option(help="While this file exists: production weights; <data dir>/kill unless given.")
+    ] = None,
+    killed: Annotated[
+        bool, typer.Option("--killed", envvar="TRIMTAB_KILLED", help="Serve production weights until restarted.")
+    ] = False,
+    max_unconfirmed: Annotated[int, typer.Option(min=1, help="Decisions remembered for confirmation.")] = 20_000,
+) -> None:
+    """Serve decisions over HTTP; keeps answering while Redis or Kafka is down.
+
+    Example: trimtab serve --host 0.0.0.0 --port 8080 --node-id ranker-7
+    """
+    from prometheus_client import CollectorRegistry
+
+    from serving_agent.sidecar import create_app
+    from serving_agent.unconfirmed_decisions import UnconfirmedDecisions
+    from trimtab.process_log import log_to_stderr
+
+    log_to_stderr()
+    settings, registry = load_settings(), CollectorRegistry()
+    with _listening(host, port) as listener:
+        name = require_node_id(node_id or f"{socket.gethostname()}-{listener.getsockname()[1]}")
+        with _running_node(settings, name, (kill_file, killed), registry) as node:
+            app = create_app(node, registry, UnconfirmedDecisions(max_unconfirmed))
+            bound = "{}:{}".format(*listener.getsockname()[:2])
+            sys.stderr.write(f"node {name} of {node.config.experiment.name} serves on http://{bound}\n")
+            _run_until_told(app, listener)
+
+
+def require_node_id(name: str) -> str:
+    """The name, which is also that of a folder and of a Redis key; raises SettingError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name):
+        raise SettingError(
+            f"node id {name!r} is not usable", mend="use letters, digits, '.', '_' and '-', at most 128 of them"
+        )
+    return name
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        listener = socket.create_server((host, port), backlog=2048)
+    except (OSError, OverflowError) as fault:
+        raise SettingError(f"{host}:{port} cannot be opened: {fault}", mend="choose a free --port") from fault
+    with listener:
+        # asyncio only sets this on sockets made with an explicit protocol number; without it every answer takes 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield listener
+
+
+@contextmanager
+def _running_node(
+    settings: Settings, name: str, kill: tuple[Path | None, bool], registry: CollectorRegistry
+) -> Iterator[ServingNode]:
+    """A started node on the configured Kafka and Redis; flushed and closed on the way out."""
+    from monitoring.metrics import ProducerMetrics
+    from policy_store.redis_store import RedisStore
+    from policy_store.signing import TrustedKeys
+    from producers.delivery import KafkaDelivery
+    from producers.delivery_spool import DeliverySpool
+    from serving_agent.node import NodeConnections, ServingNodeConfig, build_node
+
+    experiment = settings.load_experiment()
+    folder = settings.data_dir / "serving" / experiment.name / name
+    kill_file, killed = kill
+    config = ServingNodeConfig(
+        experiment=experiment,
+        trusted=TrustedKeys.parse(settings.trusted_keys_text()),
+        node_id=name,
+        topic_prefix=settings.topic_prefix,
+        data_dir=folder,
+        kill_file=kill_file if kill_file is not None else settings.data_dir / "kill",
+        killed=killed,
+    )
+    store = RedisStore(settings.redis_url, experiment.name)
+    spool = DeliverySpool(folder / "spool")
+    delivery = KafkaDelivery(settings.kafka_client_config(), metrics=ProducerMetrics(registry), spool=spool)
+    node = build_node(config, NodeConnections(store, delivery, settings.codec()), registry)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.close(CLOSE_SECONDS)
+        delivery.close(CLOSE_SECONDS)
+        store.close()
+
+
+def _run_until_told(app: object, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are answered first."""
+    import uvicorn
+
+    # uvicorn raises the signal again after its own shutdown; the default action would skip closing the node.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
