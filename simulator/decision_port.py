@@ -1,0 +1,41 @@
+"""Where the simulator gets its weights from: a PolicyAgent in this process, or a sidecar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from serving_agent.decision_request import DecisionRequest
+
+HeadSummaries = Mapping[str, Mapping[str, float]]
+
+
+class PortDecision(Protocol):
+    """A decision as its caller sees it; `serving_agent.decision.Decision` is one."""
+
+    @property
+    def request_id(self) -> str:
+        """Identifier of the decision."""
+        ...
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Weights to rank with, by name."""
+        ...
+
+    @property
+    def slice(self) -> str:
+        """Slice the request was drawn into."""
+        ...
+
+    def applied(self, heads: HeadSummaries | None = None, served: Sequence[str] = (), ranker_version: str = "") -> bool:
+        """Confirms that the weights were used."""
+        ...
+
+
+class DecisionPort(Protocol):
+    """Something that decides; `serving_agent.policy_agent.PolicyAgent` is one."""
+
+    def decide(self, request: DecisionRequest) -> PortDecision:
+        """The weights for one request."""
+        ...

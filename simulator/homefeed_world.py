@@ -1,0 +1,78 @@
+"""Builds the world and the traffic of a run from an experiment and a seed."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from event_schemas.errors import ExperimentError
+from event_schemas.experiment import Experiment
+from simulator.homefeed import OBJECTIVES, TUNED_HEADS, Homefeed
+from simulator.live_run import LiveWorld
+from simulator.traffic import TrafficPlan, plan_traffic
+from simulator.user_population import COHORTS, draw_population
+from simulator.user_responses import ResponseQueue
+from simulator.visible_features import VisibleFeatures
+
+USERS = 3_000
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Which requests come, how many, from when to when (epoch ms); a seed's requests have ids of their own."""
+
+    seed: int
+    requests: int
+    start_ms: int
+    end_ms: int
+    users: int = USERS
+
+
+def build_world(experiment: Experiment, plan: RunPlan) -> tuple[LiveWorld, TrafficPlan]:
+    """The world, fixed by the experiment's salt, and the requests, fixed by the plan.
+
+    A plan moved in time by whole days is the same but for its dates.
+
+    Raises ExperimentError when the experiment does not tune and count what the homefeed has.
+    """
+    _check_fits(experiment)
+    world_seed = zlib.crc32(experiment.experiment.salt.encode())
+    population = draw_population(world_seed, plan.users)
+    attribution = [objective.attribution for objective in experiment.objectives]
+    world = LiveWorld(
+        feed=Homefeed(world_seed, population, experiment.action_space.weights),
+        features=VisibleFeatures(world_seed, population),
+        responses=ResponseQueue(world_seed, attribution),
+    )
+    traffic = plan_traffic(plan.seed, population, plan.requests, start_ms=plan.start_ms, end_ms=plan.end_ms)
+    return world, traffic
+
+
+def with_exploration_rate(experiment: Experiment, rate: float | None) -> Experiment:
+    """The experiment as one process runs it that explores at `rate`; unchanged when None."""
+    if rate is None:
+        return experiment
+    return experiment.model_copy(
+        update={"experiment": experiment.experiment.model_copy(update={"exploration_rate": rate})}
+    )
+
+
+def _check_fits(experiment: Experiment) -> None:
+    cohorts = tuple(cohort.name for cohort in experiment.cohorts)
+    found = {
+        "weights": tuple(weight.name for weight in experiment.weights),
+        "objectives": experiment.objective_names,
+        "cohorts": cohorts,
+    }
+    wanted = {"weights": TUNED_HEADS, "objectives": OBJECTIVES, "cohorts": COHORTS}
+    for table, names in wanted.items():
+        if found[table] != names:
+            raise ExperimentError(
+                f"experiment {experiment.name!r} has [[{table}]] {list(found[table])}, the homefeed {list(names)}",
+                mend="simulate with simulator/experiments/homefeed.toml",
+            )
+    if experiment.join.clock != "replay":
+        raise ExperimentError(
+            f"experiment {experiment.name!r} has join.clock = 'live', and simulated days are not lived",
+            mend="set join.clock = 'replay'",
+        )

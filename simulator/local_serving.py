@@ -1,0 +1,77 @@
+"""A serving process without a policy: it explores, and serves production where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from event_schemas.codec import Codec
+from event_schemas.experiment import Experiment
+from producers.decision_logger import DecisionLogger
+from producers.delivery_ledger import DeliveryCounts
+from producers.engagement_logger import EngagementLogger
+from producers.outgoing_event import EventSender, OutgoingEvent
+from serving_agent.objective_preference import ObjectivePreference
+from serving_agent.policy_agent import PolicyAgent
+from serving_agent.snapshot import ServingSnapshot, SnapshotHolder
+
+FLUSH_SECONDS = 30.0
+
+
+class MeasuredSender:
+    """Passes events on and counts them and their bytes, for pacing."""
+
+    def __init__(self, sender: EventSender) -> None:
+        self._sender = sender
+        self.events = 0
+        self.bytes = 0
+
+    def send(self, event: OutgoingEvent) -> None:
+        """See EventSender."""
+        self.events += 1
+        self.bytes += len(event.key or b"") + len(event.value)
+        self._sender.send(event)
+
+    def reject(self, record: str) -> None:
+        """See EventSender."""
+        self._sender.reject(record)
+
+    def counts(self) -> DeliveryCounts:
+        """See EventSender."""
+        return self._sender.counts()
+
+    def flush(self, timeout_s: float) -> DeliveryCounts:
+        """See EventSender."""
+        return self._sender.flush(timeout_s)
+
+
+@dataclass(frozen=True)
+class LocalServing:
+    """An agent and the loggers that share its sender."""
+
+    agent: PolicyAgent
+    decisions: DecisionLogger
+    engagements: EngagementLogger
+    sender: MeasuredSender
+
+    def flush(self) -> DeliveryCounts:
+        """Waits until both loggers' events have their fate."""
+        self.decisions.flush(FLUSH_SECONDS)
+        return self.engagements.flush(FLUSH_SECONDS)
+
+    def close(self) -> DeliveryCounts:
+        """Ends the agent and the loggers; the sender stays open."""
+        self.agent.close()
+        self.decisions.close(FLUSH_SECONDS)
+        return self.engagements.close(FLUSH_SECONDS)
+
+
+def local_serving(
+    experiment: Experiment, codec: Codec, sender: EventSender, topic: str, clock: Callable[[], int]
+) -> LocalServing:
+    """A serving process that writes into the events topic `topic` through `sender`."""
+    measured = MeasuredSender(sender)
+    decisions = DecisionLogger(codec, measured, topic, clock=clock)
+    nothing = ServingSnapshot(ObjectivePreference.of_experiment(experiment))
+    agent = PolicyAgent(experiment, decisions, SnapshotHolder(nothing))
+    return LocalServing(agent, decisions, EngagementLogger(codec, measured, topic), measured)

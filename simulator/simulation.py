@@ -1,0 +1,117 @@
+"""One simulation from plan to closed log: the world runs, everything is delivered, heartbeats close the windows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from event_schemas.codec import Codec
+from event_schemas.errors import TrimtabError
+from event_schemas.experiment import Experiment
+from producers.delivery_ledger import DeliveryCounts
+from producers.heartbeats import send_heartbeats
+from producers.outgoing_event import EventSender
+from producers.replay_pacing import Pacer
+from simulator.decision_port import DecisionPort
+from simulator.homefeed_world import RunPlan, build_world
+from simulator.live_run import LiveRun, LiveRunReport
+from simulator.local_serving import FLUSH_SECONDS, LocalServing, local_serving
+from simulator.sidecar_port import SidecarPort
+
+
+class SimulationIncomplete(TrimtabError):
+    """Some events were not acknowledged, so the log must not be closed."""
+
+
+@dataclass(frozen=True)
+class EventOutlet:
+    """Where events go: an acknowledging sender, the events topic and its number of partitions."""
+
+    codec: Codec
+    sender: EventSender
+    topic: str
+    partitions: int
+    pacer: Pacer | None = None
+
+
+@dataclass(frozen=True)
+class SimulationReport:
+    """What happened; `sidecar_events` counts the sidecars' acknowledged events of this run by record."""
+
+    live: LiveRunReport
+    exploration_rate: float
+    closed_at: int
+    delivery: DeliveryCounts
+    sidecar_events: dict[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        return {
+            **self.live.as_dict(),
+            "exploration_rate": self.exploration_rate,
+            "closed_at": self.closed_at,
+            "handed_in": self.delivery.handed_in,
+            "spooled": self.delivery.spooled,
+            "dropped": self.delivery.dropped,
+            "sidecar_events": self.sidecar_events,
+        }
+
+
+def run_simulation(
+    experiment: Experiment,
+    plan: RunPlan,
+    outlet: EventOutlet,
+    sidecars: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
+) -> SimulationReport:
+    """Runs the plan through `sidecars` (URLs; none: an agent in this process) and closes the log.
+
+    `progress` is told the number of decisions so far. Raises SimulationIncomplete when the outlet did not get every
+    event acknowledged; then no heartbeat is written.
+    """
+    world, traffic = build_world(experiment, plan)
+    serving = local_serving(experiment, outlet.codec, outlet.sender, outlet.topic, lambda: plan.end_ms)
+    remote = [SidecarPort(url) for url in sidecars]
+    before = [port.events() for port in remote]
+    ports: Sequence[DecisionPort] = remote or [serving.agent]
+
+    def settle(decided: int) -> None:
+        _settle(serving, outlet.pacer)
+        if progress is not None:
+            progress(decided)
+
+    live = LiveRun(experiment, world, ports, serving.engagements, settle).run(traffic)
+    delivered = _delivered_by(remote, before)
+    _expect_complete(serving.close())
+    closed_at = live.last_event_time + experiment.window_ms + 1
+    send_heartbeats(outlet.sender, outlet.codec, outlet.topic, outlet.partitions, closed_at)
+    delivery = outlet.sender.flush(FLUSH_SECONDS)
+    _expect_complete(delivery)
+    return SimulationReport(live, experiment.experiment.exploration_rate, closed_at, delivery, delivered)
+
+
+def _settle(serving: LocalServing, pacer: Pacer | None) -> None:
+    serving.flush()
+    if pacer is not None:
+        pacer.wait(serving.sender.bytes, serving.sender.events)
+
+
+def _delivered_by(sidecars: Sequence[SidecarPort], before: Sequence[Counter[tuple[str, str]]]) -> dict[str, int]:
+    """Waits until the sidecars' events are delivered; their acknowledged events of this run by record."""
+    total: Counter[str] = Counter()
+    for port, earlier in zip(sidecars, before, strict=True):
+        for (record, fate), count in port.settled_events().items():
+            if fate == "acknowledged":
+                total[record] += count - earlier[record, fate]
+        port.close()
+    return dict(total)
+
+
+def _expect_complete(delivery: DeliveryCounts) -> None:
+    if delivery.acknowledged != delivery.handed_in:
+        raise SimulationIncomplete(
+            f"{delivery.handed_in - delivery.acknowledged} of {delivery.handed_in} events were not acknowledged",
+            mend="check the broker; the same --seed and --ending send the same events again",
+        )

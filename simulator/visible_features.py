@@ -1,0 +1,68 @@
+"""What a serving node sees of a homefeed request: embedding, context, history; never the affinities themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from event_schemas.records import HistoryItemRecord
+from serving_agent.decision_request import DecisionRequest
+from simulator.homefeed import DEVICES
+from simulator.traffic import DAY_MS, NUMBERS_PER_SEED, TrafficPlan
+from simulator.user_population import COHORTS, UserPopulation
+
+HISTORY_LENGTH = 5
+ITEM_EMBEDDING_DIM = 4
+ACTION_TYPES = ("repin", "p2p", "closeup")
+CLOSEUP_PULL = 0.1
+HISTORY_STREAM = 12
+HISTORY_GAP_HOURS = 8.0
+# What an item of each kind looks like to the item tower: inspiring, for sale, merely eye-catching.
+ITEM_LOOKS = np.array([[1.0, 0.0, 0.3, -0.2], [-0.2, 1.0, -0.3, 0.2], [-0.4, -0.4, 0.6, 0.6]])
+
+
+def request_id_of(number: int) -> str:
+    """The id of the request with this number."""
+    return "homefeed-{}-{:06d}".format(*divmod(number, NUMBERS_PER_SEED))
+
+
+class VisibleFeatures:
+    """Builds decision requests; the same world and plan give the same request."""
+
+    def __init__(self, seed: int, population: UserPopulation) -> None:
+        self._seed = seed
+        self._people = population
+        likes = np.stack([population.save, population.p2p, np.full(population.size, CLOSEUP_PULL)], axis=1)
+        self._cumulative = np.cumsum(likes / likes.sum(axis=1, keepdims=True), axis=1)
+
+    def request(self, plan: TrafficPlan, index: int) -> DecisionRequest:
+        """The decision request number `index` of the plan."""
+        user, time = int(plan.user[index]), int(plan.time[index])
+        return DecisionRequest(
+            request_id=request_id_of(int(plan.number[index])),
+            user_id=f"user-{user}",
+            session_id=f"session-{plan.number[index] // NUMBERS_PER_SEED}-{plan.session[index]}",
+            cohort=COHORTS[self._people.cohort[user]],
+            user_embedding=self._people.embedding[user].tolist(),
+            context={"device": DEVICES[plan.device[index]], "hour": round(time % DAY_MS / DAY_MS, 3)},
+            history=self._history(int(plan.number[index]), user, time),
+            event_time=time,
+        )
+
+    def _history(self, number: int, user: int, time: int) -> list[HistoryItemRecord]:
+        """0 to 5 past actions of the user, oldest first: what they did follows their taste."""
+        random = np.random.Generator(np.random.Philox(key=self._seed, counter=[0, 0, number, HISTORY_STREAM]))
+        count = int(random.integers(0, HISTORY_LENGTH + 1))
+        kinds = np.searchsorted(self._cumulative[user], random.random(count))
+        kinds = np.minimum(kinds, len(ACTION_TYPES) - 1)
+        ages = np.cumsum(random.exponential(HISTORY_GAP_HOURS, count))[::-1] * (DAY_MS / 24)
+        looks: NDArray[np.float64] = ITEM_LOOKS[kinds] + random.normal(0.0, 0.3, (count, ITEM_EMBEDDING_DIM))
+        return [
+            {
+                "item_id": f"pin-{number % 99_991}-{position}",
+                "action_type": ACTION_TYPES[kinds[position]],
+                "event_time": time - 60_000 - int(ages[position]),
+                "embedding": looks[position].tolist(),
+            }
+            for position in range(count)
+        ]

@@ -1,0 +1,71 @@
+"""Real components for every suite: one Kafka broker and one Redis for the session, fresh topics for each test."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from producers.topic_admin import create_topics
+from tests.components.experiment_sample import HOMEFEED
+from tests.components.join_bench import JoinBench
+from tests.components.kafka_broker import ComponentMissing, KafkaBroker
+from tests.components.redis_server import RedisServer
+
+TopicFactory = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A running broker; without Java or the jars the test fails and names the mend."""
+    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    try:
+        broker.start()
+    except ComponentMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a running redis-server; without one the test fails and names the mend."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    try:
+        server.start()
+    except ComponentMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def topics(kafka: KafkaBroker) -> TopicFactory:
+    """Creates the four topics with so many partitions under a prefix of their own; returns the prefix."""
+    numbers = itertools.count(1)
+
+    def create(partitions: int = 4) -> str:
+        prefix = f"test{next(numbers)}."
+        create_topics({"bootstrap.servers": kafka.bootstrap}, prefix, partitions, 1)
+        return prefix
+
+    return create
+
+
+@pytest.fixture
+def experiment_file(tmp_path: Path) -> Path:
+    """A valid experiment file: two objectives, the weight grid, `clock = "replay"`."""
+    path = tmp_path / "trimtab.toml"
+    path.write_text(HOMEFEED, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def join_bench(kafka: KafkaBroker, topics: TopicFactory, experiment_file: Path, tmp_path: Path) -> Iterator[JoinBench]:
+    """Fresh topics and the means to run join workers on them; what still runs at the end is killed."""
+    bench = JoinBench(kafka.bootstrap, topics(), experiment_file, tmp_path)
+    yield bench
+    bench.stop_workers(signal.SIGKILL)

@@ -1,0 +1,79 @@
+"""A run through the real agent and loggers into a log in memory."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from event_schemas.codec import Codec
+from event_schemas.experiment import load_experiment
+from event_schemas.registry import Registry
+from producers.memory_log import MemoryLog
+from simulator.homefeed import HEADS
+from simulator.homefeed_world import RunPlan, build_world, with_exploration_rate
+from simulator.live_run import STRIDE_MS, LiveRun, LiveRunReport, summarise_heads
+from simulator.local_serving import local_serving
+from simulator.traffic import DAY_MS
+
+START = 1_700_000_000_000
+EXPERIMENT = with_exploration_rate(
+    load_experiment(Path(str(files("simulator") / "experiments" / "homefeed.toml"))), 0.9
+)
+CODEC = Codec(Registry.bundled())
+
+
+@pytest.fixture(scope="module")
+def lived() -> tuple[LiveRunReport, list[tuple[str, dict[str, object]]]]:
+    """A report, and the log's records by name in the order they were written (one partition)."""
+    log = MemoryLog(partitions=1)
+    world, traffic = build_world(EXPERIMENT, RunPlan(7, 400, START, START + DAY_MS, users=200))
+    serving = local_serving(EXPERIMENT, CODEC, log, "trimtab.events", lambda: START)
+    report = LiveRun(EXPERIMENT, world, [serving.agent], serving.engagements, lambda _: serving.flush() and None).run(
+        traffic
+    )
+    serving.close()
+    decoded = [CODEC.decode(record.value) for record in log.records("trimtab.events")]
+    return report, [(each.name, dict(each.record)) for each in decoded]
+
+
+def test_every_decision_is_logged_whole(
+    lived: tuple[LiveRunReport, list[tuple[str, dict[str, object]]]],
+) -> None:
+    report, records = lived
+    ids = {
+        name: [record["request_id"] for kind, record in records if kind == name]
+        for name in ("Request", "Action", "Propensity", "Ranking")
+    }
+    assert all(len(found) == len(set(found)) == report.decisions == 400 for found in ids.values())
+    engagements = [record for kind, record in records if kind == "Engagement"]
+    assert len(engagements) == report.engagements > 100
+    assert {record["request_id"] for record in engagements} <= set(ids["Request"])
+
+
+def test_event_time_runs_back_by_no_more_than_two_strides(
+    lived: tuple[LiveRunReport, list[tuple[str, dict[str, object]]]],
+) -> None:
+    times = np.array([record["event_time"] for _, record in lived[1]], dtype=np.int64)
+    assert (np.maximum.accumulate(times) - times).max() <= 2 * STRIDE_MS
+    assert times.max() == lived[0].last_event_time
+
+
+def test_the_report_tells_slices_weights_and_truth(
+    lived: tuple[LiveRunReport, list[tuple[str, dict[str, object]]]],
+) -> None:
+    report = lived[0]
+    assert sum(report.slices.values()) == 400 and report.slices["EXPLORE"] > 320
+    assert report.mean_weights["FALLBACK"] == pytest.approx({"repin": 91.6, "p2p": 9.1})
+    assert report.as_dict()["true_lift"] == report.true_lift()
+    assert set(report.true_value) == {"repin", "p2p"}
+
+
+def test_head_summaries_are_ordered_quantiles() -> None:
+    heads = np.random.default_rng(0).random((3, 40, 3)).astype(np.float32)
+    for row, summary in enumerate(summarise_heads(heads)):
+        assert set(summary) == set(HEADS)
+        for column, head in enumerate(HEADS):
+            told = summary[head]
+            assert told["p10"] <= told["p50"] <= told["p90"] and told["count"] == 40
+            assert told["mean"] == pytest.approx(heads[row, :, column].mean())

@@ -1,0 +1,56 @@
+"""`trimtab dead-letters` on a real topic."""
+
+from __future__ import annotations
+
+import json
+
+from confluent_kafka import Producer
+
+from event_schemas.codec import Codec
+from event_schemas.registry import Registry
+from tests.components.join_bench import JoinBench
+from tests.record_samples import DEAD_LETTER, ENGAGEMENT
+
+CODEC = Codec(Registry.bundled())
+
+
+def _fill(bench: JoinBench) -> None:
+    wrapped = CODEC.encode("Engagement", ENGAGEMENT)
+    letters = [
+        {**DEAD_LETTER, "reason": "late", "detail": "too late", "request_id": "r9", "value": wrapped},
+        {**DEAD_LETTER, "detail": "3 bytes unread"},
+        {**DEAD_LETTER, "detail": "again"},
+    ]
+    producer = Producer({**bench.client_config, "enable.idempotence": True})
+    for letter in letters:
+        producer.produce(f"{bench.prefix}dead-letters", CODEC.encode("DeadLetter", letter), partition=2)
+    assert producer.flush(20) == 0
+
+
+def test_list_and_show(join_bench: JoinBench) -> None:
+    assert join_bench.run("dead-letters", "list").stdout == "0 dead letters\n"
+    _fill(join_bench)
+    lines = join_bench.run("dead-letters", "list").stdout.splitlines()
+    assert lines == [
+        "2:0\tlate\tr9\ttoo late",
+        "2:1\tmalformed\t-\t3 bytes unread",
+        "2:2\tmalformed\t-\tagain",
+        "3 dead letters: malformed 2, late 1",
+    ]
+    some = join_bench.run("dead-letters", "list", "--reason", "malformed", "--limit", "1", "--json").stdout
+    assert [json.loads(line)["detail"] for line in some.splitlines()] == ["3 bytes unread"]
+
+    shown = json.loads(join_bench.run("dead-letters", "show", "2:0").stdout)
+    assert shown["reason"] == "late"
+    assert shown["original"]["record"] == "Engagement"
+    assert shown["original"]["engagement_id"] == ENGAGEMENT["engagement_id"]
+    assert json.loads(join_bench.run("dead-letters", "show", "2:1").stdout)["original"] is None
+
+
+def test_places_that_hold_nothing_are_named(join_bench: JoinBench) -> None:
+    _fill(join_bench)
+    for place, message in (("2:3", "offsets held: 0 to 2"), ("9:0", "offsets held: none"), ("x", "is not a place")):
+        done = join_bench.run("dead-letters", "show", place)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert "mend: " in done.stderr

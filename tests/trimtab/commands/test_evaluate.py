@@ -1,0 +1,113 @@
+"""`trimtab evaluate` on stored segments."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from event_schemas.codec import Codec
+from event_schemas.errors import SettingError
+from event_schemas.experiment import load_experiment
+from event_schemas.registry import Registry
+from learner.table_policy import TablePolicyError
+from tests.learner_samples import World, ingested
+from trimtab.commands import evaluate
+
+EXPERIMENT = """
+[experiment]
+name = "small"
+salt = "s"
+[catalogue]
+production = "b"
+features = ["size", "price"]
+[[catalogue.arms]]
+name = "a"
+features = [0.0, 1.0]
+[[catalogue.arms]]
+name = "b"
+features = [1.0, 0.0]
+[[objectives]]
+name = "repin"
+kinds = ["repin"]
+attribution = "5m"
+[features]
+user_embedding_dim = 4
+[learner]
+train_window = "4h"
+holdout_window = "1h"
+"""
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    evaluate.register(app)
+    return app
+
+
+@pytest.fixture
+def mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> float:
+    """The mean reward of the 300 examples stored; every third one was shown at the first position, counted from 1."""
+    file = tmp_path / "trimtab.toml"
+    file.write_text(EXPERIMENT)
+    monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(file))
+    monkeypatch.setenv("TRIMTAB_DATA_DIR", str(tmp_path / "var"))
+    world = World(
+        load_experiment(file), Codec(Registry.bundled()), truth=lambda users, features: features[:, :1] * 0.5 + 0.2
+    )
+    examples = world.examples(300)
+    for number, example in enumerate(examples):
+        example["request"]["context"].append({"name": "position", "value": str(1 + number % 3)})
+    ingested(world, examples, tmp_path / "var/learner/small")
+    return float(world.rows(examples).mean_rewards()[0])
+
+
+def run(app: typer.Typer, *options: str) -> str:
+    outcome = CliRunner().invoke(app, ["evaluate", *options], catch_exceptions=False)
+    assert outcome.exit_code == 0
+    return outcome.stdout
+
+
+def test_uniform_on_a_uniform_log_is_the_mean(app: typer.Typer, mean: float) -> None:
+    answer = json.loads(run(app, "--policy", "uniform", "--all", "--json"))
+    [policy] = answer["report"]["policies"]
+    assert answer["rows"] == 300
+    assert policy["objectives"]["repin"]["estimates"]["snips"]["value"] == pytest.approx(mean, rel=1e-12)
+    assert policy["objectives"]["repin"]["estimates"]["ips"]["value"] == pytest.approx(mean, rel=1e-12)
+
+
+def test_a_table_by_position_with_its_mapping_stated(app: typer.Typer, mean: float, tmp_path: Path) -> None:
+    table = {
+        "set": ["x"] * 6 + ["y"],
+        "item": ["a", "b"] * 3 + ["a"],
+        "slot": [0, 0, 1, 1, 2, 2, 0],
+        "p": [0.5] * 6 + [1.0],
+    }
+    file = tmp_path / "table.parquet"
+    pl.DataFrame(table).write_parquet(file)
+    layout = "arm=item,probability=p,position=slot,feature=position,base=1"
+    options = ("--policy", str(file), "--table", layout, "--where", "set=x", "--all")
+    answer = json.loads(run(app, *options, "--json"))
+    assert answer["report"]["policies"][0]["objectives"]["repin"]["estimates"]["ips"]["value"] == pytest.approx(mean)
+    with pytest.raises(TablePolicyError, match="position"):
+        run(app, *(option.replace("base=1", "base=0") for option in options))
+
+
+def test_the_table_for_people(app: typer.Typer, mean: float) -> None:
+    shown = run(app, "--policy", "production", "--all")
+    assert "300 explored decisions" in shown
+    assert "snips" in shown
+    assert "lift of repin" in shown
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--table", "colour=red"), ("--table", "base=one"), ("--table", "arm"), ("--where", "all"), ("--where", "=all")],
+)
+def test_options_that_are_not_understood(app: typer.Typer, mean: float, options: tuple[str, ...]) -> None:
+    with pytest.raises(SettingError, match=options[0]):
+        run(app, "--policy", "x.parquet", *options)

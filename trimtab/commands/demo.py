@@ -1,0 +1,48 @@
+"""`trimtab demo`: the whole loop on a real log, and in a simulated homefeed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from trimtab.settings import load_settings
+
+
+def demo(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON at the end.")] = False,
+) -> None:
+    """Run the whole loop end to end on this machine: no Kafka, Redis, Java or Docker needed.
+
+    Act 1 replays a real bandit log, act 2 a simulated homefeed with two objectives. Everything lands below
+    <data dir>/demo, which is emptied first: summary.json, report.html, and each process' log. Ctrl-C stops all of it.
+
+    Example: trimtab demo
+    """
+    from rich.console import Console
+
+    from trimtab.demo.demo_run import REPORT, run_demo
+    from trimtab.demo.demo_summary import result_table, summary_of, traffic_table
+
+    # A polite kill unwinds like Ctrl-C does, so that every child is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    directory, console = load_settings().data_dir / "demo", Console(stderr=as_json)
+    result = run_demo(directory, console, datetime.now(UTC))
+    if as_json:
+        typer.echo(json.dumps(summary_of(result)))
+        return
+    console.print()
+    console.print(result_table(result))
+    for outcome in result.outcomes:
+        if outcome.traffic:
+            console.print(traffic_table(outcome))
+    console.print(f"{result.wall_seconds:.0f} s; see {directory / REPORT}")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `trimtab demo`."""
+    app.command("demo")(demo)

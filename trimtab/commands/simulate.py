@@ -1,0 +1,146 @@
+"""`trimtab simulate`: traffic of the synthetic homefeed through real serving and real producers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from event_schemas.errors import SettingError
+from event_schemas.topics import EVENTS
+from trimtab.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from producers.replay_pacing import Pacer
+    from simulator.homefeed_world import RunPlan
+
+DAY_MS = 86_400_000
+PACE_BYTES = 2 * 1_048_576
+
+
+@dataclass(frozen=True)
+class Route:
+    """Who decides: sidecar URLs, or none for an agent in this process, and the rate it explores at."""
+
+    sidecars: tuple[str, ...]
+    exploration_rate: float | None
+
+
+def simulate(
+    days: Annotated[float, typer.Option(min=0.01, help="Simulated days.")] = 21.0,
+    requests: Annotated[int, typer.Option(min=1, max=1_000_000, help="Requests in all.")] = 30_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the requests; each has request ids of its own.")] = 1,
+    ending: Annotated[str | None, typer.Option(help="When the last day ends, ISO 8601; now unless given.")] = None,
+    via: Annotated[list[str] | None, typer.Option(help="Sidecar to ask instead; repeat for several.")] = None,
+    exploration_rate: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Explore at this rate instead of the experiment's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Send simulated homefeed traffic through serving, then close the log with heartbeats.
+
+    The pace is that of the join, which must be running. Without --via an agent in this process decides: it explores,
+    and serves production otherwise. The report tells what the served weights are truly worth, which only a simulation
+    can know.
+
+    Example: trimtab simulate --days 21 --requests 30000 --exploration-rate 0.95
+    """
+    from simulator.homefeed_world import RunPlan
+
+    if via and exploration_rate is not None:
+        raise SettingError("--exploration-rate is for the agent in this process", mend="leave it out with --via")
+    end_ms = time.time_ns() // 1_000_000 if ending is None else _instant(ending)
+    plan = RunPlan(seed, requests, end_ms - round(days * DAY_MS), end_ms)
+    report = _run(load_settings(), plan, Route(tuple(via or ()), exploration_rate))
+    typer.echo(json.dumps(report) if as_json else _as_text(report))
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `trimtab simulate`."""
+    app.command("simulate")(simulate)
+
+
+def _run(settings: Settings, plan: RunPlan, route: Route) -> dict[str, Any]:
+    from prometheus_client import CollectorRegistry
+
+    from monitoring.metrics import ProducerMetrics
+    from producers.delivery import KafkaDelivery
+    from producers.topic_admin import partitions_of
+    from simulator.homefeed_world import with_exploration_rate
+    from simulator.simulation import EventOutlet, run_simulation
+
+    experiment = with_exploration_rate(settings.load_experiment(), route.exploration_rate)
+    client, topic, registry = settings.kafka_client_config(), settings.topic(EVENTS), CollectorRegistry()
+    partitions = partitions_of(client, topic)
+    with (
+        KafkaDelivery(client, metrics=ProducerMetrics(registry)) as sender,
+        _pacer(settings, partitions) as pacer,
+        _progress(plan.requests) as progress,
+    ):
+        outlet = EventOutlet(settings.codec(), sender, topic, partitions, pacer)
+        report = run_simulation(experiment, plan, outlet, route.sidecars, progress)
+    acknowledged = Counter(report.sidecar_events) + _acknowledged(registry)
+    return {**report.as_dict(), "acknowledged": dict(acknowledged)}
+
+
+def _acknowledged(registry: CollectorRegistry) -> Counter[str]:
+    """Acknowledged events of this process by record."""
+    samples = [sample for family in registry.collect() for sample in family.samples]
+    return Counter(
+        {
+            sample.labels["record"]: int(sample.value)
+            for sample in samples
+            if sample.name == "trimtab_producer_events_total" and sample.labels["fate"] == "acknowledged"
+        }
+    )
+
+
+@contextmanager
+def _pacer(settings: Settings, partitions: int) -> Iterator[Pacer]:
+    from producers.replay_pacing import KafkaReaderLag, LagPacer
+
+    group = f"{settings.topic_prefix}join"
+    with closing(KafkaReaderLag(settings.kafka_client_config(), group, settings.topic(EVENTS), partitions)) as lag:
+        yield LagPacer(lag, PACE_BYTES)
+
+
+@contextmanager
+def _progress(requests: int) -> Iterator[Callable[[int], None]]:
+    """A live bar on stderr; nothing where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    bar = Progress(TextColumn("simulate"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
+    with bar if console.is_terminal else nullcontext():
+        task = bar.add_task("simulate", total=requests)
+        yield lambda decided: bar.update(task, completed=decided)
+
+
+def _instant(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as fault:
+        raise SettingError(
+            f"--ending {text!r} is not a time", mend="write ISO 8601, such as 2024-05-01T12:00Z"
+        ) from fault
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _as_text(report: dict[str, Any]) -> str:
+    slices = ", ".join(f"{count} {name}" for name, count in sorted(report["slices"].items()))
+    lifts = ", ".join(f"{name} {lift:+.1%}" for name, lift in report["true_lift"].items())
+    return (
+        f"{report['decisions']} decisions ({slices}) and {report['engagements']} engagements,"
+        f" exploring {report['exploration_rate']:.4g} of the requests\n"
+        f"true lift over production of what was served: {lifts}"
+    )

@@ -1,0 +1,146 @@
+"""What both acts do alike: start joins, wait for them, reconcile, and ask nodes and store what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from event_schemas.topics import EVENTS, topic_name
+from policy_store.checkpoint_record import EVALUATION_BLOB, SignedCheckpoint
+from policy_store.redis_store import RedisStore
+from producers.replay_pacing import KafkaReaderLag
+from producers.topic_admin import touch_topics
+from trimtab.demo.act_outcome import Funnel, NodeOutcome
+from trimtab.demo.joined_examples import JoinedExamples
+from trimtab.demo.live_screen import LiveScreen, Step
+from trimtab.demo.process_supervisor import Job, JobResult, ProcessSupervisor, Tick
+from trimtab.demo.serving_nodes import ServingNode, await_nodes
+from trimtab.demo.topic_counts import PARTITIONS, TopicCounts
+from trimtab.demo.workspace import DemoExperiment
+
+CATCH_UP_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class ActStage:
+    """One act's processes, screen and experiments."""
+
+    supervisor: ProcessSupervisor
+    screen: LiveScreen
+    counts: TopicCounts
+    experiments: Sequence[DemoExperiment]
+
+    def ticking(self, step: Step) -> Tick:
+        """A tick that shows how much the topics hold."""
+        return lambda: step.tell(self.counts.sentence())
+
+    def quiet(self) -> None:
+        """A tick that shows nothing."""
+
+    def start_joins(self) -> None:
+        """Makes the topics appear and starts one join worker per experiment."""
+        for experiment in self.experiments:
+            touch_topics(client_config(experiment), experiment.topic_prefix)
+        self.supervisor.start(*(experiment.job("join") for experiment in self.experiments))
+
+    def run(self, name: str, jobs: Sequence[Job]) -> list[JobResult]:
+        """Jobs side by side as one step on the screen."""
+        with self.screen.step(name) as step:
+            return self.supervisor.run(jobs, self.ticking(step))
+
+    def await_joins(self) -> None:
+        """Waits until the joins have processed and committed everything in the log."""
+        with self.screen.step("the join catches up") as step:
+            for experiment in self.experiments:
+                topic = topic_name(experiment.topic_prefix, EVENTS)
+                group = f"{experiment.topic_prefix}join"
+                with closing(KafkaReaderLag(client_config(experiment), group, topic, PARTITIONS)) as lag:
+                    self.supervisor.wait_until(
+                        lambda lag=lag: lag.unread() == 0,  # type: ignore[misc]  # bound at once, called at once
+                        f"the join of {experiment.name} caught up",
+                        CATCH_UP_SECONDS,
+                        self.ticking(step),
+                    )
+            step.tell(self.counts.sentence())
+
+    def await_pickup(self, nodes: list[ServingNode], channel: str, versions: dict[str, str]) -> None:
+        """Waits until each node has accepted its experiment's checkpoint from `channel`."""
+        with self.screen.step(f"{len(nodes)} serving nodes pick up the checkpoint from `{channel}`") as step:
+            await_nodes(
+                self.supervisor,
+                nodes,
+                lambda node: node.channel(channel).get("version") == versions[node.experiment.name],
+                f"every node picked up its checkpoint from {channel}",
+                self.quiet,
+            )
+            step.tell("verified, contract and drift checked")
+
+    def reconcile(self) -> list[dict[str, Any]]:
+        """The independent reference's reports; a difference shows in them, it does not end the demo."""
+        jobs = [
+            Job(job.name, job.arguments, job.environment, accept=(0, 1))
+            for job in (experiment.job("reconcile", "--json") for experiment in self.experiments)
+        ]
+        with self.screen.step("reconcile against the slow reference join") as step:
+            reports = [result.json() for result in self.supervisor.run(jobs, self.quiet)]
+            lost, twice = sum(r["lost"] for r in reports), sum(r["duplicated"] for r in reports)
+            step.tell(f"{lost} lost, {twice} duplicated")
+        return reports
+
+    def stop(self, nodes: Sequence[ServingNode]) -> None:
+        """Stops nodes and joins."""
+        names = [*(node.process for node in nodes), *(f"{each.name}-join" for each in self.experiments)]
+        self.supervisor.stop(*names)
+
+
+def client_config(experiment: DemoExperiment) -> dict[str, str]:
+    """Kafka client settings of this process."""
+    return {"bootstrap.servers": experiment.runtime.kafka_bootstrap, "log_level": "2"}
+
+
+def funnel_of(decisions: int, reconciled: dict[str, Any], joined: JoinedExamples) -> Funnel:
+    """The funnel of one experiment; `decisions` as the producers had them acknowledged."""
+    return Funnel(
+        decisions=decisions,
+        examples=joined.count,
+        lost=reconciled["lost"],
+        duplicated=reconciled["duplicated"],
+        pending=reconciled["pending"],
+        events=reconciled["inputs"],
+        fates=reconciled["fates"],
+        rewarded=joined.rewarded(),
+        slices=joined.by_slice(),
+        reconciled=reconciled["ok"],
+    )
+
+
+def node_outcome(node: ServingNode, channel: str, decisions: int) -> NodeOutcome:
+    """What a node says of itself at the end."""
+    state = node.channel(channel)
+    return NodeOutcome(
+        node=f"{node.experiment.name}/node-{node.number}",
+        channel=channel,
+        version=str(state.get("version")),
+        result=str(state.get("result")),
+        notes=tuple(state.get("notes", ())),
+        decisions=decisions,
+        drift=node.drift(),
+    )
+
+
+def published_checkpoint(experiment: DemoExperiment, version: str) -> SignedCheckpoint:
+    """A checkpoint as the store holds it."""
+    store = RedisStore(experiment.runtime.redis_url, experiment.name)
+    try:
+        return store.get_checkpoint(version)
+    finally:
+        store.close()
+
+
+def published_evaluation(checkpoint: SignedCheckpoint) -> dict[str, Any]:
+    """The checkpoint's evaluation."""
+    content: dict[str, Any] = json.loads(checkpoint.blobs[EVALUATION_BLOB])
+    return content

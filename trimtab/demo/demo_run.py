@@ -1,0 +1,57 @@
+"""The whole demo on one screen: runtime up, two acts, report, everything down."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from trimtab.demo import homefeed_act, open_bandit_act
+from trimtab.demo.act_stage import ActStage
+from trimtab.demo.demo_summary import DemoResult, summary_of
+from trimtab.demo.live_screen import LiveScreen
+from trimtab.demo.process_supervisor import ProcessSupervisor
+from trimtab.demo.report_page import render_report
+from trimtab.demo.topic_counts import TopicCounts
+from trimtab.demo.workspace import HOMEFEED, DemoExperiment, Workspace
+from trimtab.embedded_runtime import EmbeddedRuntime, embedded_runtime
+
+SUMMARY, REPORT = "summary.json", "report.html"
+
+
+def run_demo(directory: Path, console: Console, now: datetime) -> DemoResult:
+    """Plays both acts below `directory`, which is emptied first, and writes summary.json and report.html there.
+
+    Raises DemoFailed or another TrimtabError; whatever happens, no process is left behind.
+    """
+    began = time.monotonic()
+    workspace, screen = Workspace(directory.resolve()), LiveScreen(console)
+    workspace.prepare()
+    with embedded_runtime(workspace.directory / "runtime") as runtime, ProcessSupervisor(workspace.logs) as supervisor:
+        console.print(f"embedded broker {runtime.kafka_bootstrap}, redis {runtime.redis_url}; logs in {workspace.logs}")
+        campaigns = [DemoExperiment(workspace, runtime, file) for file in open_bandit_act.experiment_files()]
+        screen.begin_act("Act 1", "a real log: the Open Bandit Dataset, three campaigns, one experiment each")
+        with _stage(supervisor, screen, runtime, campaigns) as stage:
+            outcomes = open_bandit_act.play(stage)
+        homefeed = [DemoExperiment(workspace, runtime, HOMEFEED)]
+        screen.begin_act("Act 2", "two objectives, live: a simulated homefeed whose truth is known")
+        with _stage(supervisor, screen, runtime, homefeed) as stage:
+            outcomes.append(homefeed_act.play(stage, now))
+    result = DemoResult(outcomes, screen.durations, time.monotonic() - began, supervisor.peak_bytes)
+    (workspace.directory / SUMMARY).write_text(json.dumps(summary_of(result), indent=2) + "\n", encoding="utf-8")
+    (workspace.directory / REPORT).write_text(render_report(result, now), encoding="utf-8")
+    return result
+
+
+@contextmanager
+def _stage(
+    supervisor: ProcessSupervisor, screen: LiveScreen, runtime: EmbeddedRuntime, experiments: Sequence[DemoExperiment]
+) -> Iterator[ActStage]:
+    prefixes = [experiment.topic_prefix for experiment in experiments]
+    with TopicCounts(runtime.kafka_bootstrap, prefixes) as counts:
+        yield ActStage(supervisor, screen, counts, experiments)

@@ -1,0 +1,97 @@
+"""summary.json and the table at the end: the demo in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from trimtab.demo.act_outcome import ExperimentOutcome
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """All outcomes, and what the run took: seconds by step, and the peak of resident memory over all processes."""
+
+    outcomes: Sequence[ExperimentOutcome]
+    durations: Sequence[tuple[str, str, float]]
+    wall_seconds: float
+    peak_bytes: int
+
+
+def summary_of(result: DemoResult) -> dict[str, Any]:
+    """Totals at the top where they add up; by experiment where they differ."""
+    outcomes = result.outcomes
+
+    def total(count: Callable[[ExperimentOutcome], int]) -> int:
+        return sum(count(outcome) for outcome in outcomes)
+
+    def each(value: Callable[[ExperimentOutcome], Any]) -> dict[str, Any]:
+        return {outcome.experiment: value(outcome) for outcome in outcomes}
+
+    return {
+        "decisions": total(lambda o: o.funnel.decisions),
+        "examples": total(lambda o: o.funnel.examples),
+        "lost": total(lambda o: o.funnel.lost),
+        "duplicated": total(lambda o: o.funnel.duplicated),
+        "reconciled": all(outcome.funnel.reconciled for outcome in outcomes),
+        "checkpoint": each(lambda o: o.learned.version),
+        "channel": each(lambda o: o.learned.channel),
+        "verdict": each(lambda o: o.learned.verdict_sentence),
+        "nodes": each(lambda o: [node.as_dict() for node in o.nodes]),
+        "estimates": each(lambda o: o.estimates()),
+        "experiments": each(_experiment),
+        "wall_seconds": round(result.wall_seconds, 1),
+        "peak_memory_mib": round(result.peak_bytes / 2**20),
+        "steps": [{"act": act, "step": step, "seconds": round(s, 1)} for act, step, s in result.durations],
+    }
+
+
+def result_table(result: DemoResult) -> Table:
+    """One row per experiment."""
+    table = Table(title="what the loop did", title_justify="left")
+    for heading in ("experiment", "decisions", "examples", "lost", "dupl.", "verdict", "channel", "nodes"):
+        table.add_column(heading, justify="right" if heading in ("decisions", "examples", "lost", "dupl.") else "left")
+    for outcome in result.outcomes:
+        funnel = outcome.funnel
+        accepted = sum(node.result == "accepted" for node in outcome.nodes)
+        table.add_row(
+            outcome.experiment,
+            *(f"{count:,}" for count in (funnel.decisions, funnel.examples, funnel.lost, funnel.duplicated)),
+            outcome.learned.verdict_sentence,
+            outcome.learned.channel or "none",
+            f"{accepted} of {len(outcome.nodes)} accepted",
+        )
+    return table
+
+
+def traffic_table(outcome: ExperimentOutcome) -> Table:
+    """What was served before and after α moved, and what it is truly worth."""
+    table = Table(title="what people turned: α, and what was served", title_justify="left")
+    for heading in ("α", "POLICY decisions", "mean weights served", "true lift over production"):
+        table.add_column(heading)
+    for traffic in outcome.traffic:
+        table.add_row(
+            f"{traffic.alpha:g}",
+            str(traffic.policy_decisions),
+            ", ".join(f"{name} {value:.1f}" for name, value in traffic.mean_weights.items()),
+            ", ".join(f"{name} {value:+.1%}" for name, value in traffic.true_lift.items()),
+        )
+    return table
+
+
+def _experiment(outcome: ExperimentOutcome) -> Mapping[str, Any]:
+    return {
+        "act": outcome.act,
+        "title": outcome.title,
+        **outcome.funnel.as_dict(),
+        "reasons": list(outcome.learned.reasons),
+        "reason_codes": list(outcome.learned.reason_codes),
+        "seconds_training": outcome.learned.seconds_training,
+        "exploration_rate": outcome.exploration_rate,
+        "shadow_arms": dict(outcome.shadowed),
+        "head_shift": dict(outcome.head_shift),
+        "traffic": [dict(traffic.__dict__) for traffic in outcome.traffic],
+    }

@@ -1,0 +1,170 @@
+"""Act 2: two objectives, live. The simulated homefeed explores, learns, passes the gate, and people turn α."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from drift_detection.head_drift import DriftLimits, check_heads
+from drift_detection.quantile_sketch import QuantileSketch
+from event_schemas.slices import Slice
+from off_policy.evaluation_report import EvaluationReport
+from trimtab.demo.act_outcome import (
+    DriftView,
+    EvaluationView,
+    ExperimentOutcome,
+    LearnOutcome,
+    ServedTraffic,
+)
+from trimtab.demo.act_stage import (
+    ActStage,
+    funnel_of,
+    node_outcome,
+    published_checkpoint,
+    published_evaluation,
+)
+from trimtab.demo.joined_examples import JoinedExamples, read_examples
+from trimtab.demo.process_supervisor import DemoFailed
+from trimtab.demo.serving_nodes import ServingNode, await_nodes, start_nodes
+from trimtab.demo.workspace import GOVERNANCE, DemoExperiment
+
+STABLE = "stable"
+PILOT_REQUESTS, PILOT_DAYS, PILOT_EXPLORATION = 30_000, 21, 0.95
+SERVED_REQUESTS, SERVED_DAYS = 1_000, 0.5
+ALPHA_BEFORE, ALPHA_AFTER = 0.1, 0.3
+
+
+@dataclass(frozen=True)
+class _Calendar:
+    """When the simulated days end: the pilot two days ago at midnight UTC, then half a day at each α."""
+
+    today: datetime
+
+    def pilot(self) -> str:
+        """End of the pilot."""
+        return (self.today - timedelta(days=2)).isoformat()
+
+    def served(self, phase: int) -> str:
+        """End of served traffic 0 or 1."""
+        return (self.today - timedelta(days=1 - phase)).isoformat()
+
+
+def play(stage: ActStage, now: datetime) -> ExperimentOutcome:
+    """Explore → join → learn → gate → swap → serve at α = 0.1 → approve α = 0.3 → serve → reconcile."""
+    [experiment] = stage.experiments
+    calendar = _Calendar(now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
+    pilot, learner = _explore(stage, experiment, calendar)
+    learned, nodes = _learn_and_swap(stage, experiment, learner)
+    reports = [_serve(stage, experiment, nodes, ALPHA_BEFORE, calendar.served(0))]
+    _turn_alpha(stage, experiment, nodes)
+    reports.append(_serve(stage, experiment, nodes, ALPHA_AFTER, calendar.served(1)))
+    stage.await_joins()
+    [reconciled] = stage.reconcile()
+    joined = read_examples(experiment)
+    decisions = sum(report["acknowledged"]["Propensity"] for report in (pilot, *reports))
+    evaluation = published_evaluation(published_checkpoint(experiment, learned.version))
+    outcome = ExperimentOutcome(
+        act=2,
+        experiment=experiment.name,
+        title="Simulated homefeed, two objectives",
+        funnel=funnel_of(decisions, reconciled, joined),
+        learned=learned,
+        nodes=[node_outcome(node, STABLE, node.acknowledged()["Propensity"]) for node in nodes],
+        evaluations=[
+            EvaluationView("preference α = 0.1", EvaluationReport.from_dict(evaluation["judgement"]), ("preference",))
+        ],
+        selection=EvaluationReport.from_dict(evaluation["selection"]),
+        drift=_live_drift(experiment, learned, joined),
+        head_shift=evaluation["head_shift"],
+        traffic=[
+            ServedTraffic.of(alpha, report) for alpha, report in zip((ALPHA_BEFORE, ALPHA_AFTER), reports, strict=True)
+        ],
+        exploration_rate=pilot["exploration_rate"],
+    )
+    stage.stop(nodes)
+    return outcome
+
+
+def _explore(stage: ActStage, experiment: DemoExperiment, calendar: _Calendar) -> tuple[dict[str, Any], str]:
+    """The pilot's report, and the name of the learner, which ingests meanwhile and runs once it has everything."""
+    stage.start_joins()
+    learn = experiment.job("learn", "--once", "--wait-examples", str(PILOT_REQUESTS), "--json")
+    stage.supervisor.start(learn)
+    pilot = experiment.job(
+        "simulate",
+        *("--requests", str(PILOT_REQUESTS), "--days", str(PILOT_DAYS), "--seed", "1", "--ending", calendar.pilot()),
+        *("--exploration-rate", str(PILOT_EXPLORATION), "--json"),
+    )
+    spoken = f"{PILOT_DAYS} simulated days of traffic, exploring {PILOT_EXPLORATION:.0%} of it (a real surface: 1.25 %)"
+    report = stage.run(spoken, [pilot])[0].json()
+    return report, learn.name
+
+
+def _learn_and_swap(
+    stage: ActStage, experiment: DemoExperiment, learner: str
+) -> tuple[LearnOutcome, list[ServingNode]]:
+    """Nodes serve production while the learner trains, and swap when its checkpoint is published."""
+    nodes = start_nodes(stage.supervisor, experiment)
+    with stage.screen.step("train on 14 days, judge on the next 7; two nodes start meanwhile") as step:
+        learned = LearnOutcome.of(stage.supervisor.finish([learner], stage.ticking(step))[0].json())
+        step.tell(f"{learned.version}: {learned.verdict_sentence}")
+    if learned.channel != STABLE:
+        raise DemoFailed(
+            f"the gate said {learned.verdict_sentence} to the homefeed's checkpoint: {'; '.join(learned.reasons)}",
+            mend="its true lift is known to be large: see the learner's log",
+        )
+    stage.await_pickup(nodes, STABLE, {experiment.name: learned.version})
+    return learned, nodes
+
+
+def _serve(
+    stage: ActStage, experiment: DemoExperiment, nodes: list[ServingNode], alpha: float, ending: str
+) -> dict[str, Any]:
+    via = [argument for node in nodes for argument in ("--via", node.url)]
+    seed = str(round(100 * alpha))
+    job = experiment.job(
+        "simulate",
+        *("--requests", str(SERVED_REQUESTS), "--days", str(SERVED_DAYS), "--seed", seed, "--ending", ending),
+        *via,
+        "--json",
+        label=f"simulate-alpha-{alpha}",
+    )
+    with stage.screen.step(f"traffic through the nodes at α = {alpha}") as step:
+        report = stage.supervisor.run([job], stage.ticking(step))[0].json()
+        weights = report["mean_weights"].get("POLICY", {})
+        step.tell("mean served weights: " + ", ".join(f"{name} {value:.1f}" for name, value in weights.items()))
+    return report
+
+
+def _turn_alpha(stage: ActStage, experiment: DemoExperiment, nodes: list[ServingNode]) -> None:
+    """One person proposes, another approves with the governance key, and the nodes follow."""
+    with stage.screen.step(f"`trimtab alpha`: one person proposes {ALPHA_AFTER}, another approves it") as step:
+        propose = experiment.job(
+            *("alpha", "propose", str(ALPHA_AFTER), "--by", "ada", "--reason", "more shopping", "--json"),
+            label="alpha-propose",
+        )
+        proposal = stage.supervisor.run([propose], stage.quiet)[0].json()
+        approve = experiment.job(
+            *("alpha", "approve", proposal["proposal_id"], "--by", "grace", "--reason", "agreed", "--json"),
+            label="alpha-approve",
+            signs_as=GOVERNANCE,
+        )
+        revision = stage.supervisor.run([approve], stage.quiet)[0].json()["revision"]
+        await_nodes(
+            stage.supervisor,
+            nodes,
+            lambda node: node.health().get("config_revision") == revision,
+            f"both nodes follow revision {revision}",
+            stage.quiet,
+        )
+        step.tell(f"revision {revision} in force on both nodes")
+
+
+def _live_drift(experiment: DemoExperiment, learned: LearnOutcome, joined: JoinedExamples) -> DriftView:
+    """The ranker's heads in the nodes' POLICY traffic against the checkpoint's reference."""
+    manifest = published_checkpoint(experiment, learned.version).parsed()
+    reference = {head: QuantileSketch.from_dict(sketch) for head, sketch in manifest.reference["ranker_heads"].items()}
+    live = joined.heads_of_slice(Slice.POLICY.value)
+    limits = DriftLimits(experiment.spec.gate.max_drift, experiment.spec.serving.min_drift_samples)
+    return DriftView(check_heads(reference, live, limits), reference, live)

@@ -1,0 +1,51 @@
+"""What a person sees while the demo runs: one line per step, the current one alive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+
+@dataclass
+class Step:
+    """The step under way; `tell` changes what stands behind its name."""
+
+    progress: Progress
+    task: TaskID
+    detail: str = ""
+
+    def tell(self, detail: str) -> None:
+        """Shows `detail` behind the step's name."""
+        self.detail = detail
+        self.progress.update(self.task, detail=detail)
+
+
+@dataclass
+class LiveScreen:
+    """Steps on a console; `durations` keeps (act, step, seconds) of the finished ones, in order."""
+
+    console: Console
+    durations: list[tuple[str, str, float]] = field(default_factory=list)
+    act: str = ""
+
+    def begin_act(self, act: str, sentence: str) -> None:
+        """Prints an act's heading."""
+        self.act = act
+        self.console.print(f"\n[bold]{act}[/bold]  {sentence}")
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """A step with a spinner; at its end one line with its time and last detail stays."""
+        began = time.monotonic()
+        columns = (SpinnerColumn(), TextColumn(name), TextColumn("[dim]{task.fields[detail]}"), TimeElapsedColumn())
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            step = Step(progress, progress.add_task(name, total=None, detail=""))
+            yield step
+        seconds = time.monotonic() - began
+        self.durations.append((self.act, name, seconds))
+        self.console.print(f"  [green]✓[/green] {name}  [dim]{step.detail}[/dim]  {seconds:.1f} s", highlight=False)

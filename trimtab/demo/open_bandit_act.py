@@ -1,0 +1,179 @@
+"""Act 1: a real log. Three campaigns of the Open Bandit Dataset, one experiment each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from event_schemas.experiment import Experiment
+from off_policy.evaluation_report import EvaluationReport
+from serving_agent.decision_request import DecisionRequest
+from simulator.sidecar_port import SidecarPort
+from trimtab.demo.act_outcome import EvaluationView, ExperimentOutcome, LearnOutcome
+from trimtab.demo.act_stage import ActStage, funnel_of, node_outcome
+from trimtab.demo.joined_examples import read_examples
+from trimtab.demo.process_supervisor import DemoFailed, Job
+from trimtab.demo.serving_nodes import ServingNode, start_nodes
+from trimtab.demo.workspace import OPEN_BANDIT, DemoExperiment
+
+CAMPAIGNS = ("all", "men", "women")
+SHADOW = "shadow"
+# Two cores, and a learner takes a gigabyte while it runs.
+CAMPAIGNS_AT_ONCE = 2
+HELD_OUT_REQUESTS = 200
+HELD_OUT_DAYS = 2
+DAY_MS = 86_400_000
+# Held-out requests are served "two weeks later", when the replayed log has long been closed.
+LATER_MS = 14 * DAY_MS
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """Totals of one campaign's replay."""
+
+    decisions: int
+    last_event_time: int
+
+
+def play(stage: ActStage) -> list[ExperimentOutcome]:
+    """Replay → join → learn → evaluate → serve from shadow → close → reconcile; one outcome per campaign."""
+    stage.start_joins()
+    replayed = _replay(stage)
+    nodes = {experiment.name: start_nodes(stage.supervisor, experiment) for experiment in stage.experiments}
+    every_node = [node for group in nodes.values() for node in group]
+    learned, views = _learn_and_evaluate(stage)
+    versions = {name: outcome.version for name, outcome in learned.items()}
+    stage.await_pickup(every_node, SHADOW, versions)
+    served = _serve_held_out(stage, nodes)
+    _close(stage, replayed)
+    stage.await_joins()
+    reports = stage.reconcile()
+    outcomes = []
+    for experiment, report in zip(stage.experiments, reports, strict=True):
+        name = experiment.name
+        joined = read_examples(experiment)
+        arm_names = experiment.spec.action_space.arm_names
+        outcomes.append(
+            ExperimentOutcome(
+                act=1,
+                experiment=name,
+                title=f"Open Bandit, campaign {name.rpartition('-')[2]}",
+                funnel=funnel_of(replayed[name].decisions + sum(served[name]), report, joined),
+                learned=learned[name],
+                nodes=[node_outcome(n, SHADOW, count) for n, count in zip(nodes[name], served[name], strict=True)],
+                evaluations=views[name],
+                shadowed={f"item {arm_names[arm]}": count for arm, count in joined.shadowed().most_common(5)},
+            )
+        )
+    stage.stop(every_node)
+    return outcomes
+
+
+def _replay(stage: ActStage) -> dict[str, _Replayed]:
+    """All campaigns side by side; by experiment what was replayed."""
+    replays = [_replay_job(experiment) for experiment in stage.experiments]
+    results = stage.run("replay the real log, paced by the join", replays)
+    replayed = {}
+    for experiment, result in zip(stage.experiments, results, strict=True):
+        report = result.json()
+        if report["acknowledged"] != report["handed_in"]:
+            raise DemoFailed(f"{result.name}: {report} leaves events unacknowledged", mend="report this")
+        replayed[experiment.name] = _Replayed(report["decisions"], report["last_event_time"])
+    return replayed
+
+
+def _learn_and_evaluate(stage: ActStage) -> tuple[dict[str, LearnOutcome], dict[str, list[EvaluationView]]]:
+    """Per campaign: learn, then evaluate the learned policy and the BTS log's, on the held-out rows."""
+    chains = [
+        (
+            experiment.job("learn", "--once", "--wait-examples", str(_rows(experiment)), "--json"),
+            experiment.job("evaluate", "--json", label="evaluate-learned"),
+            _bts_job(experiment),
+        )
+        for experiment in stage.experiments
+    ]
+    learned, views = {}, {}
+    with stage.screen.step("train on the earlier days, judge and evaluate on the held-out ones") as step:
+        results = stage.supervisor.run_chains(chains, CAMPAIGNS_AT_ONCE, stage.ticking(step))
+        for experiment, (run, *evaluations) in zip(stage.experiments, results, strict=True):
+            own, bts = (EvaluationReport.from_dict(result.json()["report"]) for result in evaluations)
+            learned[experiment.name] = LearnOutcome.of(run.json())
+            views[experiment.name] = [
+                EvaluationView("learned policy", own, ("preference",)),
+                EvaluationView("policy of the BTS log", bts, ("bts_policy",)),
+            ]
+        step.tell("; ".join(dict.fromkeys(outcome.verdict_sentence for outcome in learned.values())))
+    return learned, views
+
+
+def _serve_held_out(stage: ActStage, nodes: dict[str, list[ServingNode]]) -> dict[str, list[int]]:
+    """Held-out requests to the nodes in turn; per campaign, the decisions each node had acknowledged."""
+    with stage.screen.step("nodes serve held-out requests and log what the shadow would do") as step:
+        served = {}
+        for experiment in stage.experiments:
+            ports = [SidecarPort(node.url) for node in nodes[experiment.name]]
+            for number, request in enumerate(held_out_requests(experiment)):
+                ports[number % len(ports)].decide(request).applied()
+                if number % 50 == 0:
+                    stage.supervisor.check()
+                    step.tell(f"{experiment.name}: {number} requests")
+            for port in ports:
+                port.close()
+            served[experiment.name] = [node.acknowledged()["Propensity"] for node in nodes[experiment.name]]
+        step.tell(f"{sum(map(sum, served.values())):,} decisions")
+    return served
+
+
+def held_out_requests(experiment: DemoExperiment) -> list[DecisionRequest]:
+    """Every n-th request of the log's last two days, two weeks later and under new ids."""
+    rows = pl.read_parquet(_log_file(experiment)).sort("timestamp", "row_index")
+    times = rows["timestamp"].dt.epoch("ms")
+    rows = rows.with_columns(time=times).filter(pl.col("time") > int(str(times.max())) - HELD_OUT_DAYS * DAY_MS)
+    rows = rows.gather_every(max(1, rows.height // HELD_OUT_REQUESTS)).head(HELD_OUT_REQUESTS)
+    return [_as_request(row, experiment.spec) for row in rows.iter_rows(named=True)]
+
+
+def _as_request(row: dict[str, Any], spec: Experiment) -> DecisionRequest:
+    return DecisionRequest(
+        request_id=f"{spec.name}-held-out-{row['row_index']}",
+        context={feature.name: str(row[feature.name]) for feature in spec.features.context},
+        event_time=row["time"] + LATER_MS,
+    )
+
+
+def _close(stage: ActStage, replayed: dict[str, _Replayed]) -> None:
+    """Heartbeats beyond the window of the last request that was served."""
+    jobs = []
+    for experiment in stage.experiments:
+        last = replayed[experiment.name].last_event_time + LATER_MS + experiment.spec.window_ms + 1
+        moment = datetime.fromtimestamp(last / 1000, UTC).isoformat()
+        jobs.append(experiment.job("replay", "--heartbeat-at", moment, "--json", label="heartbeats"))
+    stage.run("close the log by heartbeats", jobs)
+
+
+def experiment_files() -> list[Path]:
+    """The experiment files, in the order of CAMPAIGNS."""
+    return [OPEN_BANDIT / "experiments" / f"{campaign}.toml" for campaign in CAMPAIGNS]
+
+
+def _replay_job(experiment: DemoExperiment) -> Job:
+    arguments = (str(_log_file(experiment)), "--mapping", str(OPEN_BANDIT / "mapping.toml"), "--json")
+    return experiment.job("replay", *arguments)
+
+
+def _bts_job(experiment: DemoExperiment) -> Job:
+    table = ("--policy", str(OPEN_BANDIT / "bts_policy.parquet"), "--table", "position=position,base=1")
+    arguments = (*table, "--where", f"campaign={experiment.file.stem}", "--json")
+    return experiment.job("evaluate", *arguments, label="evaluate-bts")
+
+
+def _log_file(experiment: DemoExperiment) -> Path:
+    return OPEN_BANDIT / f"random_{experiment.file.stem}.parquet"
+
+
+def _rows(experiment: DemoExperiment) -> int:
+    return int(pl.scan_parquet(_log_file(experiment)).select(pl.len()).collect().item())

@@ -1,0 +1,199 @@
+"""The demo's child processes: `trimtab` commands started, awaited and stopped as one group."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from event_schemas.errors import TrimtabError
+from trimtab.child_process import spawn, stop, tail
+
+TICK_SECONDS = 0.1
+Tick = Callable[[], None]
+
+
+class DemoFailed(TrimtabError):
+    """A command of the demo failed, or did not do in time what the next one needs."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A `trimtab` command: its name in logs, its arguments, its environment, and the exit statuses that are fine."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    accept: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a job ended; `output` is what it wrote on stdout."""
+
+    name: str
+    status: int
+    output: str
+
+    def json(self) -> dict[str, Any]:
+        """The one JSON object the command printed; raises DemoFailed."""
+        try:
+            parsed = json.loads(self.output)
+        except ValueError as fault:
+            raise DemoFailed(f"{self.name} printed no JSON: {self.output[:200]!r}", mend="report this") from fault
+        if not isinstance(parsed, dict):
+            raise DemoFailed(f"{self.name} printed {type(parsed).__name__}, not an object", mend="report this")
+        return parsed
+
+
+class ProcessSupervisor:
+    """Owns every child process; leaving the context stops them all, the youngest first.
+
+    Children see this process' environment without its `TRIMTAB_*` variables, and their job's. Call it from the main
+    thread: children are bound to the life of the thread that starts them.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        logs.mkdir(parents=True, exist_ok=True)
+        self._logs = logs
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._jobs: dict[str, Job] = {}
+        self._inherited = inherited_environment(os.environ, logs.parent / "bytecode")
+        self.peak_bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop_all()
+
+    def start(self, *jobs: Job) -> None:
+        """Starts jobs; each runs until it ends by itself or is stopped."""
+        for job in jobs:
+            self._output(job.name).unlink(missing_ok=True)
+            command = [sys.executable, "-m", "trimtab", *job.arguments]
+            environment = {**self._inherited, **job.environment}
+            self._jobs[job.name] = job
+            self._children[job.name] = spawn(
+                command, log=self._log(job.name), output=self._output(job.name), env=environment
+            )
+
+    def finish(self, names: Sequence[str], tick: Tick) -> list[JobResult]:
+        """Waits for started jobs to end, calling `tick` meanwhile; results in the order of `names`.
+
+        Raises DemoFailed when one of them, or any other child, ends with a status that is not fine.
+        """
+        while any(self._children[name].poll() is None for name in names):
+            self.check(may_end=names)
+            self._rest(tick)
+        self.check(may_end=names)
+        return [self._result(name) for name in names]
+
+    def run(self, jobs: Sequence[Job], tick: Tick) -> list[JobResult]:
+        """Runs jobs side by side to their ends; see finish."""
+        self.start(*jobs)
+        return self.finish([job.name for job in jobs], tick)
+
+    def run_chains(self, chains: Sequence[Sequence[Job]], at_once: int, tick: Tick) -> list[list[JobResult]]:
+        """Runs each chain's jobs one after the other, at most `at_once` chains side by side; results by chain."""
+        results: list[list[JobResult]] = [[] for _ in chains]
+        waiting, running = list(range(len(chains))), dict[int, str]()
+
+        def advance(chain: int) -> None:
+            running.pop(chain, None)
+            if len(results[chain]) < len(chains[chain]):
+                job = chains[chain][len(results[chain])]
+                self.start(job)
+                running[chain] = job.name
+
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                advance(waiting.pop(0))
+            for chain, name in list(running.items()):
+                if self._children[name].poll() is not None:
+                    self.check(may_end=[name])
+                    results[chain].append(self._result(name))
+                    advance(chain)
+            self.check(may_end=list(running.values()))
+            self._rest(tick)
+        return results
+
+    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float, tick: Tick) -> None:
+        """Waits until `ready()`; raises DemoFailed naming `what` after `seconds`, or when a child dies."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"{what}: not within {seconds:g} s", mend=f"see the logs in {self._logs}")
+            self._rest(tick)
+
+    def check(self, may_end: Sequence[str] = ()) -> None:
+        """Raises DemoFailed when a child ended that should not have, or ended badly."""
+        for name, process in self._children.items():
+            status = process.poll()
+            if status is not None and (name not in may_end or status not in self._jobs[name].accept):
+                raise self._failure(name, status)
+
+    def stop(self, *names: str) -> None:
+        """Stops the named children together, and forgets them."""
+        chosen = [self._children.pop(name) for name in names]
+        for process in chosen:
+            process.terminate()
+        for process in chosen:
+            stop(process)
+
+    def stop_all(self) -> None:
+        """Stops every child; safe to repeat."""
+        self.stop(*reversed(self._children))
+
+    def _rest(self, tick: Tick) -> None:
+        tick()
+        alive = [child.pid for child in self._children.values() if child.poll() is None]
+        self.peak_bytes = max(self.peak_bytes, sum(_resident(pid) for pid in [os.getpid(), *alive]))
+        time.sleep(TICK_SECONDS)
+
+    def _result(self, name: str) -> JobResult:
+        process = self._children.pop(name)
+        return JobResult(name, process.returncode, self._output(name).read_text(encoding="utf-8"))
+
+    def _failure(self, name: str, status: int) -> DemoFailed:
+        log = self._log(name)
+        lines = tail(log).splitlines()
+        said = next((line for line in reversed(lines) if line.startswith("error:")), lines[-1] if lines else "nothing")
+        return DemoFailed(f"{name} ended with exit status {status}, saying: {said}", mend=f"see {log}")
+
+    def _log(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+    def _output(self, name: str) -> Path:
+        return self._logs / f"{name}.out"
+
+
+def inherited_environment(environment: Mapping[str, str], bytecode: Path) -> dict[str, str]:
+    """What children see of the parent's environment: all but its `TRIMTAB_*` variables.
+
+    Where Python was told to write no bytecode, children share it in a folder of their own: forty processes would else
+    compile the same libraries forty times.
+    """
+    kept = {name: value for name, value in environment.items() if not name.startswith("TRIMTAB_")}
+    if kept.pop("PYTHONDONTWRITEBYTECODE", ""):
+        kept["PYTHONPYCACHEPREFIX"] = str(bytecode)
+    return kept
+
+
+def _resident(pid: int) -> int:
+    """Resident memory in bytes; 0 where /proc does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0

@@ -1,0 +1,100 @@
+"""Where the demo keeps its things, and the environment each experiment's processes run in."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from event_schemas.experiment import Experiment, load_experiment
+from policy_store.signing import Role, SigningKey, write_key_pair
+from trimtab.demo.process_supervisor import DemoFailed, Job
+from trimtab.embedded_runtime import EmbeddedRuntime
+
+LEARNER, GOVERNANCE = "learner", "governance"
+REPOSITORY = Path(__file__).resolve().parents[2]
+OPEN_BANDIT = REPOSITORY / "datasets" / "open_bandit"
+HOMEFEED = REPOSITORY / "simulator" / "experiments" / "homefeed.toml"
+MARKER = ".trimtab-demo"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The demo's directory: made anew by `prepare`, keys in `keys/`, logs in `logs/`, data by experiment."""
+
+    directory: Path
+
+    @property
+    def logs(self) -> Path:
+        """What the processes wrote."""
+        return self.directory / "logs"
+
+    def prepare(self) -> None:
+        """Empties the directory and makes the keys; raises DemoFailed when it holds something else."""
+        if self.directory.exists():
+            if any(self.directory.iterdir()) and not (self.directory / MARKER).exists():
+                raise DemoFailed(f"{self.directory} is not empty and not from a demo", mend="set TRIMTAB_DATA_DIR")
+            shutil.rmtree(self.directory)
+        keys = self.directory / "keys"
+        keys.mkdir(parents=True)
+        (self.directory / MARKER).touch()
+        made = [SigningKey.generate(role, "demo") for role in (Role.LEARNER, Role.GOVERNANCE)]
+        for key in made:
+            write_key_pair(key, keys / f"{key.role.value}.key")
+        (keys / "trusted").write_text("\n".join(key.public_text() for key in made), encoding="utf-8")
+
+    def signing_key(self, role: str) -> str:
+        """The setting that names a role's key."""
+        return f"@{self.directory / 'keys' / f'{role}.key'}"
+
+    def trusted_keys(self) -> str:
+        """The setting that names the public keys."""
+        return f"@{self.directory / 'keys' / 'trusted'}"
+
+
+@dataclass(frozen=True)
+class DemoExperiment:
+    """One experiment of the demo, with its own topics, data and processes."""
+
+    workspace: Workspace
+    runtime: EmbeddedRuntime
+    file: Path
+
+    @cached_property
+    def spec(self) -> Experiment:
+        """The experiment file; raises ExperimentError."""
+        return load_experiment(self.file)
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.spec.name
+
+    @property
+    def topic_prefix(self) -> str:
+        """Prefix of its topics."""
+        return f"trimtab.{self.name}."
+
+    @property
+    def data_dir(self) -> Path:
+        """Where its processes keep their data."""
+        return self.workspace.directory / self.name
+
+    def environment(self, signs_as: str = LEARNER) -> dict[str, str]:
+        """The variables of its processes."""
+        return {
+            **self.runtime.environment(),
+            "TRIMTAB_TOPIC_PREFIX": self.topic_prefix,
+            "TRIMTAB_EXPERIMENT": str(self.file),
+            "TRIMTAB_DATA_DIR": str(self.data_dir),
+            "TRIMTAB_SIGNING_KEY": self.workspace.signing_key(signs_as),
+            "TRIMTAB_TRUSTED_KEYS": self.workspace.trusted_keys(),
+            # Several times as much fits into the embedded broker's 5 MiB per partition.
+            "TRIMTAB_KAFKA_COMPRESSION": "gzip",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def job(self, verb: str, *arguments: str, label: str = "", signs_as: str = LEARNER) -> Job:
+        """A command of this experiment, `<experiment>-<label or verb>` in the logs."""
+        return Job(f"{self.name}-{label or verb}", [verb, *arguments], self.environment(signs_as))
