@@ -1,7 +1,8 @@
 # Two commands matter to a newcomer: `make demo` and `make test`. `make help` lists the rest.
 # The installer's CPU-only choice passes through: `make demo TORCH_BACKEND=cpu`.
 
-PYTHON ?= $(firstword $(foreach v,python3.12 python3.11 python3,$(shell command -v $(v) 2>/dev/null)))
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 TORCH_BACKEND ?=
 UV := $(VENV)/bin/uv
@@ -25,9 +26,8 @@ help:  ## Show this list
 install: $(VENV)/.installed  ## Create the virtual environment from the lock file
 
 $(VENV)/.installed: $(LOCK) pyproject.toml
-	@test -n "$(PYTHON)" || { echo "error: no Python found; mend: install Python 3.11 or 3.12"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
-	  { echo "error: $(PYTHON) is not Python 3.11 or 3.12; mend: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || \
+	  { echo "error: no Python 3.11 or 3.12 found; mend: install one, or make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/installer.lock
 	$(if $(TORCH_BACKEND),$(INSTALL_WITH_BACKEND),$(UV) pip install --python $(RUN) --require-hashes --requirement $(LOCK))

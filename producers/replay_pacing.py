@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+import stamina
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
+from producers.group_coordinator import coordinator_is_moving
 
 MEBIBYTE = 1_048_576
 PROCESSED = re.compile(r"(?:^|;)S=(\d+)(?:;|$)")
@@ -95,7 +97,11 @@ class KafkaReaderLag:
     def unread(self) -> int:
         """See ReaderLag; raises ComponentUnreachable when the broker does not answer in `answer_s`."""
         try:
-            committed = self._consumer.committed(self._partitions, timeout=self._answer_s)
+            for attempt in stamina.retry_context(
+                on=coordinator_is_moving, attempts=None, timeout=self._answer_s, wait_max=1.0
+            ):
+                with attempt:
+                    committed = self._consumer.committed(self._partitions, timeout=self._answer_s)
             return max((self._behind(position) for position in committed), default=0)
         except KafkaException as fault:
             raise ComponentUnreachable(

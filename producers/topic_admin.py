@@ -20,7 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.topics import TOPICS, Topic, topic_name
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 BROKER_DEFAULT = -1
 Answer = TypeVar("Answer")
 

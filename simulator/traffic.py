@@ -48,7 +48,8 @@ class TrafficPlan:
 def plan_traffic(seed: int, population: UserPopulation, requests: int, *, start_ms: int, end_ms: int) -> TrafficPlan:
     """`requests` requests between `start_ms` and `end_ms` (epoch ms, start < end).
 
-    Traffic grows over the days, to three times its first rate, and is busiest in the evening. Sessions have a geometric number of requests (mean 2.5) about 90 s apart; users come in proportion to their visits.
+    Traffic grows over the days, to three times its first rate, and is busiest in the evening. Sessions have a
+    geometric number of requests (mean 2.5) about 90 s apart; users come in proportion to their visits.
     """
     if not 1 <= requests <= NUMBERS_PER_SEED or start_ms >= end_ms:
         raise ValueError(f"{requests} requests between {start_ms} and {end_ms} cannot be planned")

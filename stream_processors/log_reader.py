@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.log_record import LogRecord
+from producers.group_coordinator import coordinator_is_moving
 from producers.topic_admin import partitions_of
 from stream_processors.commit_position import CommitPosition
 
@@ -20,13 +21,6 @@ ANSWER_SECONDS = 10.0
 # A turn ends with so many messages or after so long, whichever comes first.
 BATCH = 5_000
 TURN_SECONDS = 0.1
-PASSING = frozenset(
-    {
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-    }
-)
 
 
 class LogUnreadable(TrimtabError):
@@ -89,7 +83,9 @@ class LogReader:
         """The positions that a join's consumer group committed; partitions without one are left out."""
         with self._consumer(group) as consumer:
             asked = [TopicPartition(self.topic, partition) for partition in range(self.partitions)]
-            for attempt in stamina.retry_context(on=_passing, attempts=None, timeout=ANSWER_SECONDS, wait_max=1.0):
+            for attempt in stamina.retry_context(
+                on=coordinator_is_moving, attempts=None, timeout=ANSWER_SECONDS, wait_max=1.0
+            ):
                 with attempt:
                     answers = consumer.committed(asked, timeout=ANSWER_SECONDS)
         return {
@@ -144,11 +140,6 @@ class LogReader:
             ) from fault
         finally:
             consumer.close()
-
-
-def _passing(fault: Exception) -> bool:
-    """Whether a group's coordinator is just moving or loading."""
-    return isinstance(fault, KafkaException) and fault.args[0].code() in PASSING
 
 
 def _bytes(field: bytes | str | None) -> bytes | None:

@@ -26,7 +26,7 @@ def demo(
     from rich.console import Console
 
     from trimtab.demo.demo_run import REPORT, run_demo
-    from trimtab.demo.demo_summary import result_table, summary_of, traffic_table
+    from trimtab.demo.demo_summary import result_table, summary_of, traffic_table, verdict_lines
 
     # A polite kill unwinds like Ctrl-C does, so that every child is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -37,6 +37,9 @@ def demo(
         return
     console.print()
     console.print(result_table(result))
+    for line in verdict_lines(result):
+        console.print(f"  {line}", highlight=False)
+    console.print()
     for outcome in result.outcomes:
         if outcome.traffic:
             console.print(traffic_table(outcome))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 from trimtab.demo.act_outcome import ExperimentOutcome
@@ -50,27 +51,33 @@ def summary_of(result: DemoResult) -> dict[str, Any]:
 
 
 def result_table(result: DemoResult) -> Table:
-    """One row per experiment."""
-    table = Table(title="what the loop did", title_justify="left")
-    for heading in ("experiment", "decisions", "examples", "lost", "dupl.", "verdict", "channel", "nodes"):
-        table.add_column(heading, justify="right" if heading in ("decisions", "examples", "lost", "dupl.") else "left")
+    """One row per experiment; fits 80 columns."""
+    table = Table(title="what the loop did", title_justify="left", box=SIMPLE, show_edge=False)
+    table.add_column("experiment", no_wrap=True)
+    for heading in ("decisions", "examples", "lost", "twice"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("verdict", "channel"):
+        table.add_column(heading, no_wrap=True)
     for outcome in result.outcomes:
         funnel = outcome.funnel
-        accepted = sum(node.result == "accepted" for node in outcome.nodes)
-        table.add_row(
-            outcome.experiment,
-            *(f"{count:,}" for count in (funnel.decisions, funnel.examples, funnel.lost, funnel.duplicated)),
-            outcome.learned.verdict_sentence,
-            outcome.learned.channel or "none",
-            f"{accepted} of {len(outcome.nodes)} accepted",
-        )
+        counts = (funnel.decisions, funnel.examples, funnel.lost, funnel.duplicated)
+        channel = outcome.learned.channel or "none"
+        table.add_row(outcome.experiment, *(f"{count:,}" for count in counts), outcome.learned.verdict, channel)
     return table
+
+
+def verdict_lines(result: DemoResult) -> list[str]:
+    """Why each verdict is what it is."""
+    return [
+        f"{outcome.experiment}: {outcome.learned.verdict_sentence}: {'; '.join(outcome.learned.reasons)}"
+        for outcome in result.outcomes
+    ]
 
 
 def traffic_table(outcome: ExperimentOutcome) -> Table:
     """What was served before and after α moved, and what it is truly worth."""
-    table = Table(title="what people turned: α, and what was served", title_justify="left")
-    for heading in ("α", "POLICY decisions", "mean weights served", "true lift over production"):
+    table = Table(title="people turned α, and what was served moved", title_justify="left", box=SIMPLE)
+    for heading in ("α", "decisions", "mean weights served", "true lift over production"):
         table.add_column(heading)
     for traffic in outcome.traffic:
         table.add_row(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -36,16 +36,17 @@ class LiveScreen:
     def begin_act(self, act: str, sentence: str) -> None:
         """Prints an act's heading."""
         self.act = act
-        self.console.print(f"\n[bold]{act}[/bold]  {sentence}")
+        self.console.print(f"\n[bold]{act}[/bold]  {sentence}", highlight=False)
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """A step with a spinner; at its end one line with its time and last detail stays."""
+        """A step with a spinner on a terminal; at its end one line with its time and last detail stays."""
         began = time.monotonic()
         columns = (SpinnerColumn(), TextColumn(name), TextColumn("[dim]{task.fields[detail]}"), TimeElapsedColumn())
-        with Progress(*columns, console=self.console, transient=True) as progress:
-            step = Step(progress, progress.add_task(name, total=None, detail=""))
+        progress = Progress(*columns, console=self.console, transient=True)
+        step = Step(progress, progress.add_task(name, total=None, detail=""))
+        with progress if self.console.is_terminal else nullcontext():
             yield step
         seconds = time.monotonic() - began
         self.durations.append((self.act, name, seconds))
-        self.console.print(f"  [green]✓[/green] {name}  [dim]{step.detail}[/dim]  {seconds:.1f} s", highlight=False)
+        self.console.print(f"  [green]✓[/green] {seconds:5.1f} s  {name}  [dim]{step.detail}[/dim]", highlight=False)

@@ -17,6 +17,7 @@ from event_schemas.errors import TrimtabError
 from trimtab.child_process import spawn, stop, tail
 
 TICK_SECONDS = 0.1
+MEASURE_SECONDS = 1.0
 Tick = Callable[[], None]
 
 
@@ -67,6 +68,7 @@ class ProcessSupervisor:
         self._jobs: dict[str, Job] = {}
         self._inherited = inherited_environment(os.environ, logs.parent / "bytecode")
         self.peak_bytes = 0
+        self._measured_at = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -157,8 +159,10 @@ class ProcessSupervisor:
 
     def _rest(self, tick: Tick) -> None:
         tick()
-        alive = [child.pid for child in self._children.values() if child.poll() is None]
-        self.peak_bytes = max(self.peak_bytes, sum(_resident(pid) for pid in [os.getpid(), *alive]))
+        if time.monotonic() > self._measured_at + MEASURE_SECONDS:
+            self._measured_at = time.monotonic()
+            alive = [child.pid for child in self._children.values() if child.poll() is None]
+            self.peak_bytes = max(self.peak_bytes, sum(_resident(pid) for pid in [os.getpid(), *alive]))
         time.sleep(TICK_SECONDS)
 
     def _result(self, name: str) -> JobResult:
@@ -191,9 +195,9 @@ def inherited_environment(environment: Mapping[str, str], bytecode: Path) -> dic
 
 
 def _resident(pid: int) -> int:
-    """Resident memory in bytes; 0 where /proc does not tell."""
+    """Memory in bytes, pages shared with others counted in proportion; 0 where /proc does not tell."""
     try:
-        fields = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     except (OSError, IndexError, ValueError):
         return 0
