@@ -11,6 +11,7 @@ from event_schemas.columnar import ColumnarFailure, read_datums
 from event_schemas.errors import SchemaError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import EXAMPLE
+from off_policy.logged_bandit import LEAST_PROPENSITY
 
 REQUEST_ID = "request_request_id"
 KEY = "record_key"
@@ -99,7 +100,9 @@ class ExampleDecoder:
 def _faults(frame: pl.DataFrame, space: ActionSpace) -> list[str]:
     """Per row what makes it unusable for every purpose, else an empty text."""
     propensity, arm = pl.col("propensity_propensity"), pl.col("action_arm")
-    unknown_arm = (arm < 0) | ((pl.col("action_action_space") == space.digest) & (arm >= space.arms))
+    listed = pl.concat_list("action_eligible", "action_arm")
+    outside = (listed.list.max() >= space.arms) & (pl.col("action_action_space") == space.digest)
+    unknown_arm = (listed.list.min() < 0) | outside
     fault = (
         pl.when(pl.col(REQUEST_ID) == "")
         .then(pl.lit("request_id is empty"))
@@ -107,8 +110,10 @@ def _faults(frame: pl.DataFrame, space: ActionSpace) -> list[str]:
         .then(pl.lit("request_id is not the record's key"))
         .when((propensity > 0).and_(propensity <= 1).not_().fill_null(True))
         .then(pl.format("propensity {} is not in (0, 1]", propensity))
+        .when(propensity < LEAST_PROPENSITY)
+        .then(pl.format("propensity {} is too small to weigh by", propensity))
         .when(unknown_arm)
-        .then(pl.format("arm {} is not in the action space", arm))
+        .then(pl.format("arm {} or an eligible one is not in the action space", arm))
         .otherwise(pl.lit(""))
     )
     return frame.select(fault.alias("fault"))["fault"].to_list()

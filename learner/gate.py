@@ -80,6 +80,7 @@ def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
     if harm:
         return GateVerdict(Verdict.REFUSE, tuple(harm))
     doubts = [
+        *_no_objective(evidence),
         *(reason for name, lift in evidence.lifts.items() for reason in _doubt(name, lift, spec)),
         *_cohort_doubts(evidence),
         *_log_doubts(evidence),
@@ -93,9 +94,13 @@ def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
     return GateVerdict(Verdict.PASS, (Reason("harmless", sentence),))
 
 
+def _no_objective(evidence: GateEvidence) -> list[Reason]:
+    return [] if evidence.lifts else [Reason("insufficient_evidence", "no objective was judged")]
+
+
 def _harm(name: str, lift: PairedLift) -> list[Reason]:
     interval = lift.relative_interval
-    if not lift.gateable or interval is None or interval.upper >= 0.0:
+    if not lift.gateable or interval is None or not interval.upper < 0.0:
         return []
     return [Reason("harm", f"{name}: the lift over the baseline is {_bounds(lift)}, below zero")]
 
@@ -104,7 +109,7 @@ def _doubt(name: str, lift: PairedLift, spec: GateSpec) -> list[Reason]:
     interval, missing = lift.relative_interval, _missing_evidence(lift, spec)
     if missing is not None or interval is None:
         return [Reason("insufficient_evidence", f"{name}: {missing or 'the lift is undefined'}")]
-    if interval.lower <= -spec.margin:
+    if not interval.lower > -spec.margin:
         sentence = f"the lift over the baseline is {_bounds(lift)}; its lower bound must exceed -{spec.margin:.1%}"
         return [Reason("not_shown_harmless", f"{name}: {sentence}")]
     return []
@@ -120,6 +125,8 @@ def _missing_evidence(lift: PairedLift, spec: GateSpec) -> str | None:
         return lift.refusal.reason
     if not lift.gateable:
         return "the baseline has no positive value to compare with"
+    if lift.relative_interval is not None and math.isnan(lift.relative_interval.lower + lift.relative_interval.upper):
+        return "the lift's interval is not a number"
     if min(lift.matched_rows, lift.baseline_matched_rows) < spec.min_matched_rows:
         return f"fewer than {spec.min_matched_rows} matched rows ({lift.matched_rows})"
     if min(lift.positives, lift.baseline_positives) < spec.min_positives:
@@ -152,7 +159,7 @@ def _drift_doubts(evidence: GateEvidence, max_drift: float) -> list[Reason]:
     return [
         Reason("drift", f"ranker head {head}: PSI {shift:.2f} between training and hold-out, more than {max_drift:g}")
         for head, shift in evidence.head_shift.items()
-        if shift > max_drift
+        if not shift <= max_drift
     ]
 
 

@@ -12,7 +12,7 @@ from learner.ingest import Ingest, IngestCounts
 from learner.learner_errors import NothingToLearn
 from learner.learner_run import Learner, RunReport
 from learner.preference_in_force import PreferenceInForce
-from policy_store.store_errors import LeaseHeld
+from policy_store.store_errors import LeaseLost, RevisionConflict
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,7 @@ class LearnerService:
                     yield self.once()
                 except NothingToLearn as fault:
                     log.info("not enough to learn from yet", what=fault.what)
-                except (ComponentUnreachable, LeaseHeld) as fault:
+                except (ComponentUnreachable, LeaseLost, RevisionConflict) as fault:
                     log.warning("run not published", fault=str(fault))
                 learnt_rows, next_run = self.ingest.store.rows, self.clock() + self.schedule.every_s
             if self.clock() >= next_fresh:

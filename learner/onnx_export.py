@@ -8,6 +8,8 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnxruntime
@@ -24,6 +26,7 @@ TOLERANCE = 1e-5
 """Largest difference in q between network and graph, or alone and in a batch: float32 rounding over a few layers."""
 VERIFIED_ROWS = 256
 TRACED_ROWS = 3
+OPSET = 18
 
 
 def export_graph(network: QNetwork, sample: ModelInput) -> bytes:
@@ -33,19 +36,20 @@ def export_graph(network: QNetwork, sample: ModelInput) -> bytes:
     """
     # Traced on repeated rows: torch would bake in a batch of one.
     traced = input_tensors(sample.take(np.arange(TRACED_ROWS) % sample.rows))
-    batch = torch.export.Dim("batch", min=1, max=2**20)
-    with _quiet_exporter():
-        program = torch.onnx.export(
+    with _quiet_exporter(), TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        # The tracing exporter: the other one loads torch's compiler, ten seconds of a core in every process.
+        torch.onnx.export(
             network,
-            kwargs={"inputs": traced},
-            dynamo=True,
-            dynamic_shapes={"inputs": {name: {0: batch} for name in traced}},
+            (traced, {}),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
             input_names=list(traced),
             output_names=[OUTPUT],
-            verbose=False,
+            dynamic_axes={name: {0: "batch"} for name in (*traced, OUTPUT)},
         )
-    assert program is not None
-    graph: bytes = program.model_proto.SerializeToString()
+        graph = path.read_bytes()
     verify_graph(graph, network, sample.take(slice(0, VERIFIED_ROWS)))
     return graph
 

@@ -11,6 +11,7 @@ Dying after 2 leaves a checkpoint nobody points to; dying after 3 leaves a lease
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from learner.checkpoint import Checkpoint
 from learner.gate import GateVerdict, Verdict
@@ -65,8 +66,12 @@ class Publisher:
             self.store.release_lease(lease)
 
     def keep_alive(self) -> list[str]:
-        """Prolong what the channels point to, without deciding anew; returns the channels that hold something."""
-        kept = []
+        """Prolong what the channels point to, without deciding anew; returns the channels that hold something.
+
+        Trouble with one channel is raised only after the others were prolonged.
+        """
+        kept: list[str] = []
+        faults: list[TrimtabError] = []
         said = Decider(by=OWNER, reason="the learner runs", now_ms=self.clock(), key=self.key)
         for channel in Channel:
             try:
@@ -74,6 +79,10 @@ class Publisher:
                 kept.append(channel.value)
             except UnknownCheckpoint:
                 continue
+            except TrimtabError as fault:
+                faults.append(fault)
+        if faults:
+            raise faults[0]
         return kept
 
     def _decider(self, verdict: GateVerdict) -> Decider:

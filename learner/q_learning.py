@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract, ModelInput
+from learner.adam_optimiser import AdamOptimiser
 from learner.learner_errors import CheckpointBroken
 from learner.learning_rows import LearningRows
 from learner.onnx_export import export_graph
@@ -29,21 +30,14 @@ class QLearning:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._spec.seed)
             self._network = QNetwork(shape, arm_inputs(experiment.action_space))
-        self._optimiser = torch.optim.AdamW(
-            self._network.parameters(), lr=self._spec.learning_rate, weight_decay=self._spec.weight_decay
-        )
+        self._optimiser = AdamOptimiser.of(self._network, self._spec.learning_rate, self._spec.weight_decay)
         self._fresh = True
 
     def restore(self, weights: Mapping[str, NDArray[Any]], optimiser: Mapping[str, NDArray[Any]]) -> None:
         """Raises CheckpointBroken when a name or shape differs from this experiment's network."""
         try:
             self._network.load_state_dict({name: _tensor(array) for name, array in weights.items()})
-            for name, parameter in self._network.named_parameters():
-                state = self._optimiser.state[parameter]
-                for key in ("step", "exp_avg", "exp_avg_sq"):
-                    state[key] = _tensor(optimiser[f"{key}.{name}"])
-                if state["exp_avg"].shape != parameter.shape:
-                    raise ValueError(f"optimiser state of {name} has shape {tuple(state['exp_avg'].shape)}")
+            self._optimiser.restore({name: _tensor(array) for name, array in optimiser.items()})
         except (RuntimeError, KeyError, ValueError) as fault:
             raise CheckpointBroken(
                 f"the checkpoint's tensors do not fit this experiment's network: {fault}",
@@ -73,11 +67,7 @@ class QLearning:
 
     def optimiser(self) -> dict[str, NDArray[Any]]:
         """Adam's step count and moments, named `<moment>.<parameter>`."""
-        return {
-            f"{key}.{name}": value.detach().numpy().copy()
-            for name, parameter in self._network.named_parameters()
-            for key, value in self._optimiser.state[parameter].items()
-        }
+        return {name: tensor.numpy().copy() for name, tensor in self._optimiser.state().items()}
 
     def export(self, sample: ModelInput) -> bytes:
         """The all-arms forward pass as ONNX, verified against the network."""

@@ -99,11 +99,13 @@ class SegmentStore:
         if counts.stored:
             newest = max(int(_extreme(fresh, "max")), manifest.newest_closed or 0)
             manifest = replace(self._merge_small(manifest, fresh), newest_closed=newest)
-        manifest = manifest.retired(self._horizon(manifest))
+        held, manifest = manifest, manifest.retired(self._horizon(manifest))
         manifest.save(self._directory)  # step 3: the commit
         self._manifest = manifest
         self._after_step(3)
         self._keys.update(fresh[KEY].to_list() if counts.stored else ())
+        if manifest.segments != held.segments:  # retired keys are older than any row that is still taken in
+            self._keys = self._read_keys()
         self._sweep()
         self._after_step(4)
         return counts
@@ -130,7 +132,7 @@ class SegmentStore:
         small = [segment for segment in manifest.segments if segment.rows < SMALL_SEGMENT_ROWS]
         merged = small if len(small) >= MERGE_AT else []
         parts = [pl.read_parquet(self._path(segment)) for segment in merged]
-        segment = self._write_segment(pl.concat([*parts, fresh]) if parts else fresh, manifest.sequence)
+        segment = self._write_segment(_stacked([*parts, fresh]), manifest.sequence)
         kept = tuple(old for old in manifest.segments if old not in merged)
         return replace(manifest, segments=(*kept, segment), sequence=manifest.sequence + 1)
 
@@ -185,12 +187,17 @@ def read_segments(directory: Path, columns: list[str] | None = None) -> pl.DataF
             return pl.DataFrame()
         with suppress(FileNotFoundError):
             paths = [directory / segment.name for segment in manifest.segments]
-            return pl.concat([pl.read_parquet(path, columns=columns) for path in paths])
+            return _stacked([pl.read_parquet(path, columns=columns) for path in paths])
         time.sleep(0.05 * (attempt + 1))
     raise StoreMismatch(
         f"{directory}: segments named in the manifest are missing",
         mend="restore the directory from a backup, or move it away and ingest anew from the topic",
     )
+
+
+def _stacked(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """The parts' rows in order; a field that an older schema version lacked is null in its rows."""
+    return pl.concat(parts, how="diagonal_relaxed")
 
 
 def _exclusive(directory: Path) -> IO[bytes]:

@@ -53,7 +53,7 @@ def read_table(path: Path, layout: TableLayout, space: ActionSpace) -> NDArray[n
     table = np.zeros((space.arms, int(positions.max()) + 1))
     if len({*zip(arms.tolist(), positions.tolist(), strict=True)}) != len(arms):
         raise TablePolicyError(f"{path}: an arm and position occur twice", mend="select one policy's rows with --where")
-    table[arms, positions] = frame[layout.probability_column].cast(pl.Float64).to_numpy()
+    table[arms, positions] = _column(frame, layout.probability_column, pl.Float64, path).to_numpy()
     sums = table.sum(axis=0)
     if not np.all(np.abs(sums - 1.0) <= ROW_SUM_TOLERANCE) or bool((table < 0).any()):
         raise TablePolicyError(
@@ -101,15 +101,20 @@ def _selected(path: Path, layout: TableLayout) -> pl.DataFrame:
 def _positions(frame: pl.DataFrame, layout: TableLayout, path: Path) -> NDArray[np.int64]:
     if not layout.position_column:
         return np.zeros(frame.height, dtype=np.int64)
-    positions = frame[layout.position_column].cast(pl.Int64).to_numpy()
+    positions = _column(frame, layout.position_column, pl.Int64, path).to_numpy()
     if positions.min() < 0:
         raise TablePolicyError(f"{path}: position {positions.min()} is negative", mend="count positions from 0")
+    if positions.max() >= frame.height:
+        raise TablePolicyError(
+            f"{path}: position {positions.max()} in a file of {frame.height} rows",
+            mend="give a distribution over the arms for every position from 0 on",
+        )
     return positions
 
 
 def _arms(frame: pl.DataFrame, layout: TableLayout, space: ActionSpace, path: Path) -> NDArray[np.int64]:
     index = {name: arm for arm, name in enumerate(space.arm_names)}
-    names = frame[layout.arm_column].cast(pl.String).to_list()
+    names = _column(frame, layout.arm_column, pl.String, path).to_list()
     unknown = sorted({name for name in names if name not in index})
     if unknown:
         raise TablePolicyError(
@@ -119,8 +124,19 @@ def _arms(frame: pl.DataFrame, layout: TableLayout, space: ActionSpace, path: Pa
     return np.array([index[name] for name in names], dtype=np.int64)
 
 
+def _column(frame: pl.DataFrame, name: str, kind: type[pl.DataType], path: Path) -> pl.Series:
+    """The column as `kind`; raises TablePolicyError for an empty cell or one that is nothing of the kind."""
+    try:
+        column = frame[name].cast(kind)
+    except pl.exceptions.PolarsError as fault:
+        raise TablePolicyError(f"{path}: column {name!r}: {fault}", mend="mend the file's values") from fault
+    if column.null_count():
+        raise TablePolicyError(f"{path}: column {name!r} has {column.null_count()} empty cells", mend="fill them")
+    return column
+
+
 def _unplaced(layout: TableLayout, problem: str) -> TablePolicyError:
     return TablePolicyError(
         f"context feature {layout.position_feature!r} {problem}",
-        mend="state how positions are logged with --position-feature and --position-base",
+        mend="state how positions are logged with --table feature=NAME,base=NUMBER",
     )

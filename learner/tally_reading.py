@@ -1,9 +1,10 @@
 """The producers' tallies, from their topic."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from event_schemas.codec import Codec
-from event_schemas.errors import MalformedRecord, UnknownSchema
+from event_schemas.errors import ComponentUnreachable, MalformedRecord, UnknownSchema
 from event_schemas.log_record import LogRecord
 from event_schemas.records import TALLY
 from learner.example_source import ExampleSource
@@ -11,19 +12,29 @@ from learner.slice_tallies import SliceTallies
 
 POLL_RECORDS = 10_000
 POLL_S = 0.2
+SILENCE_S = 30.0
 
 
-def read_tallies(source: ExampleSource, codec: Codec) -> SliceTallies:
+def read_tallies(source: ExampleSource, codec: Codec, clock: Callable[[], float] = time.monotonic) -> SliceTallies:
     """Sum the newest tally of each source, from the start of the topic to its end now.
 
     A tally is cumulative, so the newest of a source says it all; one that cannot be read is passed over, the source's
-    next one mends it. Raises ComponentUnreachable.
+    next one mends it. Raises ComponentUnreachable, also when nothing comes for 30 s although the log holds more.
     """
     source.start({})
     ends = source.ends()
     newest: dict[str, Mapping[str, int]] = {}
+    last_progress = clock()
     while any(position < ends.get(partition, 0) for partition, position in source.positions().items()):
-        newest |= _by_source(source.poll(POLL_RECORDS, POLL_S), codec)
+        records = source.poll(POLL_RECORDS, POLL_S)
+        newest |= _by_source(records, codec)
+        if records:
+            last_progress = clock()
+        elif clock() - last_progress > SILENCE_S:
+            raise ComponentUnreachable(
+                f"no tally came for {SILENCE_S:g} s although the log holds more",
+                mend="check the broker; the next run reads them again",
+            )
     totals: dict[str, int] = {}
     for counts in newest.values():
         for name, count in counts.items():

@@ -17,7 +17,7 @@ HEADER_LENGTH_BYTES = 8
 def write_tensors(tensors: Mapping[str, NDArray[Any]]) -> bytes:
     """The arrays as bytes; raises CheckpointBroken when one holds NaN or infinity."""
     _require_finite(tensors)
-    return save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+    return save({name: np.asarray(array, order="C") for name, array in tensors.items()})
 
 
 def read_tensors(content: bytes, what: str) -> dict[str, NDArray[Any]]:

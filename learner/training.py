@@ -10,6 +10,7 @@ from torch import Tensor
 
 from event_schemas.experiment_sections import LearnerSpec
 from feature_contract import ModelInput
+from learner.adam_optimiser import AdamOptimiser
 from learner.learning_rows import LearningRows
 from learner.q_network import QNetwork, masked_squared_error
 
@@ -70,7 +71,7 @@ def input_tensors(inputs: ModelInput) -> dict[str, Tensor]:
 
 def train(
     network: QNetwork,
-    optimiser: torch.optim.Optimizer,
+    optimiser: AdamOptimiser,
     rows: LearningRows,
     spec: LearnerSpec,
     on_progress: OnProgress = lambda _: None,
@@ -106,9 +107,11 @@ def recompute_batch_norm(network: QNetwork, data: TrainingTensors, batch_size: i
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
+    # In any order but the log's: a batch that is one stretch of time knows only that stretch's spread.
+    order = torch.randperm(len(data.arms), generator=torch.Generator().manual_seed(0))
     network.train()
     with torch.no_grad():
-        for index in batches_of(torch.arange(len(data.arms)), batch_size):
+        for index in batches_of(order, batch_size):
             part = data.batch(index)
             network.logged(part.inputs, part.arms)
     for norm, momentum in zip(norms, momenta, strict=True):
@@ -117,15 +120,19 @@ def recompute_batch_norm(network: QNetwork, data: TrainingTensors, batch_size: i
 
 
 def batches_of(order: Tensor, size: int) -> list[Tensor]:
-    """`order` cut into batches; a last one too small to normalise over is left out."""
-    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    """`order` cut into the fewest batches of at most `size` rows, as even as can be.
+
+    Even, because a rest of a few rows would weigh as much as a whole batch in every average over batches. One too small
+    to normalise over is left out.
+    """
+    batches = torch.tensor_split(order, max(1, -(-len(order) // size)))
     return [batch for batch in batches if len(batch) >= SMALLEST_BATCH]
 
 
-def _step(network: QNetwork, optimiser: torch.optim.Optimizer, batch: TrainingTensors) -> float:
+def _step(network: QNetwork, optimiser: AdamOptimiser, batch: TrainingTensors) -> float:
     values = network.logged(batch.inputs, batch.arms)
     loss = masked_squared_error(values, batch.rewards, batch.observed)
-    optimiser.zero_grad(set_to_none=True)
+    optimiser.clear()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return float(loss.detach())

@@ -38,15 +38,24 @@ class WindowBounds:
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """A checkpoint that a warm start goes back to, and the end of what it was trained on (exclusive)."""
+    """A checkpoint that a warm start goes back to, and the end of what it was trained on (exclusive).
+
+    `embargo_ms` is the one of its own run: how far behind its request an outcome could lie then.
+    """
 
     version: str
     train_to: int
+    embargo_ms: int
+
+    @property
+    def outcomes_to(self) -> int:
+        """No outcome it was trained on lies at or behind this."""
+        return self.train_to + self.embargo_ms
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """From a checkpoint's manifest."""
-        return cls(str(content["version"]), int(content["train_to"]))
+        return cls(str(content["version"]), int(content["train_to"]), int(content["embargo_ms"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +79,11 @@ def window_bounds(now: int, experiment: Experiment) -> WindowBounds:
 
 def require_disjoint(bounds: WindowBounds, lineage: Sequence[Ancestor]) -> None:
     """Raise LineageOverlap when an outcome that this run or an ancestor was trained on may lie in the hold-out."""
-    for ancestor in (Ancestor("this run", bounds.train_to), *lineage):
-        if ancestor.train_to + bounds.embargo_ms > bounds.holdout_from:
+    for ancestor in (Ancestor("this run", bounds.train_to, bounds.embargo_ms), *lineage):
+        if ancestor.outcomes_to > bounds.holdout_from:
             raise LineageOverlap(
                 f"{ancestor.version} was trained on requests up to {ancestor.train_to}, whose outcomes reach "
-                f"{ancestor.train_to + bounds.embargo_ms}, into the hold-out from {bounds.holdout_from} on",
+                f"{ancestor.outcomes_to}, into the hold-out from {bounds.holdout_from} on",
                 mend="start cold, or shorten the hold-out window",
             )
 

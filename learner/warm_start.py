@@ -68,7 +68,7 @@ def lineage_of(manifest: CheckpointManifest) -> tuple[Ancestor, ...]:
     try:
         window = manifest.window
         return (
-            Ancestor(manifest.version, int(window["train_to"])),
+            Ancestor(manifest.version, int(window["train_to"]), int(window["embargo_ms"])),
             *(Ancestor.from_dict(entry) for entry in window["lineage"]),
         )
     except (KeyError, TypeError, ValueError) as fault:

@@ -7,12 +7,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from event_schemas import records as r
 from event_schemas.codec import Codec
+from event_schemas.errors import SchemaError
+from producers.careful_log import tell
 from producers.delivery_ledger import DeliveryCounts
 from producers.encoding_queue import EncodingQueue, UnencodedEvent
 from producers.outgoing_event import EventSender, OutgoingEvent
 from producers.system_clock import system_millis
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +123,14 @@ class DecisionLogger:
         record: r.TallyRecord = {
             "event_time": self._clock(),
             "source": self._tally.source,
-            "counts": [{"slice": name, "count": count} for name, count in sorted(counts.items())],
+            "counts": [{"slice": name, "count": count} for name, count in sorted(counts.items(), key=str)],
         }
-        value = self._codec.encode(r.TALLY, record)
+        try:
+            value = self._codec.encode(r.TALLY, record)
+        except SchemaError as refused:
+            tell(log.error, "tally dropped", what=refused.what)
+            self._sender.reject(r.TALLY)
+            return
         self._sender.send(OutgoingEvent(self._tally.topic, self._tally.source.encode(), value, r.TALLY))
 
 

@@ -15,6 +15,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from monitoring.metrics import ProducerMetrics
+from producers.careful_log import tell
 from producers.delivery_ledger import DeliveryCounts, DeliveryLedger
 from producers.delivery_spool import DeliverySpool
 from producers.outgoing_event import EventSender, OutgoingEvent
@@ -29,6 +30,8 @@ ANY_PARTITION = -1
 RESEND_BATCH = 500
 RETRY_SECONDS = 2.0
 DISK_RETRY_SECONDS = 1.0
+# A full queue has a hundred thousand reports to serve, each with a write to the spool: seconds on a slow disk.
+PURGE_ROUNDS = 30
 # No retry mends these: the broker looked at the event itself and refused it.
 PERMANENT = frozenset(
     {
@@ -118,9 +121,15 @@ class KafkaDelivery:
             self._producer.flush(timeout_s)
             _purge(self._producer)
             if self._spool is not None:
-                self._end_round(self._spool)
-                self._spool.close()
+                self._close_spool(self._spool)
         return self.counts()
+
+    def _close_spool(self, spool: DeliverySpool) -> None:
+        try:
+            self._end_round(spool)
+        except OSError as fault:  # what was resent stays on disk and will be sent once more
+            tell(log.error, "spool cannot be brought up to date", fault=str(fault))
+        spool.close()
 
     def _connect(self) -> Producer:
         return Producer(self._config, logger=logging.getLogger("trimtab.producers"))
@@ -147,8 +156,8 @@ class KafkaDelivery:
         if fault.fatal():
             self._broken.set()
         if fault.code() in PERMANENT:
-            log.error("event dropped", record=event.record, topic=event.topic, fault=fault.str())
             self._ledger.settle(event.record, "dropped")
+            tell(log.error, "event dropped", record=event.record, topic=event.topic, fault=fault.str())
         else:
             self._settle_undelivered(event)
 
@@ -175,7 +184,7 @@ class KafkaDelivery:
         try:
             self._resend_from(spool)
         except OSError as fault:
-            log.error("spool cannot be read", fault=str(fault))
+            tell(log.error, "spool cannot be read", fault=str(fault))
             self._closing.wait(DISK_RETRY_SECONDS)
 
     def _resend_from(self, spool: DeliverySpool) -> None:
@@ -200,7 +209,7 @@ class KafkaDelivery:
         if fault is None:
             self._ledger.resent(event.record)
         elif fault.code() in PERMANENT:
-            log.error("spooled event refused", record=event.record, topic=event.topic, fault=fault.str())
+            tell(log.error, "spooled event refused", record=event.record, topic=event.topic, fault=fault.str())
             fault = None
         elif fault.fatal():
             self._broken.set()
@@ -210,4 +219,6 @@ class KafkaDelivery:
 def _purge(producer: Producer) -> None:
     """Gives up on what the client still holds, and serves the delivery reports that say so."""
     producer.purge()
-    producer.flush(1.0)
+    for _ in range(PURGE_ROUNDS):
+        if not producer.flush(1.0):
+            return

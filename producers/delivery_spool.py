@@ -20,6 +20,7 @@ from pathlib import Path
 import structlog
 
 from event_schemas.errors import TrimtabError
+from producers.careful_log import tell
 from producers.outgoing_event import OutgoingEvent
 
 ENTRY = struct.Struct(">II")
@@ -70,7 +71,7 @@ class DeliverySpool:
                     os.ftruncate(self._writer, os.fstat(self._writer).st_size - written)
                     return False
             except OSError as refused:
-                log.error("spool cannot be written", path=str(self._incoming), fault=str(refused))
+                tell(log.error, "spool cannot be written", path=str(self._incoming), fault=str(refused))
                 return False
             self._bytes += len(entry)
             self._waiting += 1
@@ -88,6 +89,8 @@ class DeliverySpool:
                 self._checked_out = end
                 if len(batch) == limit:
                     break
+            if not batch and self._outgoing.stat().st_size > 0:
+                self._give_up_outgoing()
             return batch
 
     def finish(self, delivered: int, undelivered: Sequence[OutgoingEvent]) -> None:
@@ -115,10 +118,25 @@ class DeliverySpool:
                 os.close(self._lock_file)
                 self._writer = -1
 
+    def _give_up_outgoing(self) -> None:
+        """Nothing can be read any more behind a damaged entry; left in place it would keep all later events waiting."""
+        size, before = self._outgoing.stat().st_size, self._waiting
+        self._outgoing.unlink()
+        self._read_at = 0
+        self._bytes -= size
+        self._waiting = sum(1 for _ in _entries(self._incoming, 0))
+        tell(log.error, "spool was damaged", path=str(self._outgoing), events_lost=before - self._waiting)
+
     def _rotate(self) -> None:
-        os.close(self._writer)
+        """Turns the incoming file into the outgoing one; a disk that refuses (OSError) leaves both as they are."""
         self._incoming.rename(self._outgoing)
-        self._writer = os.open(self._incoming, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            fresh = os.open(self._incoming, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except OSError:
+            self._outgoing.rename(self._incoming)
+            raise
+        os.close(self._writer)
+        self._writer = fresh
         self._read_at = 0
 
     def _rewrite(self, undelivered: Sequence[OutgoingEvent]) -> None:
@@ -185,8 +203,11 @@ def _entries(path: Path, start: int) -> Iterator[tuple[OutgoingEvent, int]]:
         return
     with path.open("rb") as source:
         source.seek(start)
+        size = os.fstat(source.fileno()).st_size
         while len(head := source.read(ENTRY.size)) == ENTRY.size:
             length, checksum = ENTRY.unpack(head)
+            if length > size:
+                return
             payload = source.read(length)
             if len(payload) != length or zlib.crc32(payload) != checksum:
                 return
@@ -199,6 +220,6 @@ def _cut_torn_tail(path: Path) -> int:
         return 0
     end = max((after for _, after in _entries(path, 0)), default=0)
     if end < (size := path.stat().st_size):
-        log.warning("spool ends in a torn entry", path=str(path), bytes=size - end)
+        tell(log.warning, "spool ends in a torn entry", path=str(path), bytes=size - end)
         os.truncate(path, end)
     return end

@@ -12,6 +12,7 @@ import structlog
 
 from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
+from producers.careful_log import tell
 from producers.outgoing_event import EventSender, OutgoingEvent
 
 IDLE_SECONDS = 0.1
@@ -106,19 +107,27 @@ class EncodingQueue:
                 done = self._closed and not batch
             for event in batch:
                 self._hand_over(event)
-            if self._on_idle is not None:
-                self._on_idle()
+            self._idle()
             with self._changed:
                 self._encoding = False
                 self._changed.notify_all()
             if done:
                 return
 
+    def _idle(self) -> None:
+        try:
+            if self._on_idle is not None:
+                self._on_idle()
+        except Exception as fault:  # whatever it is, the events that come after it must still be encoded
+            tell(log.error, "idle work failed", fault=repr(fault))
+
     def _hand_over(self, event: UnencodedEvent) -> None:
         try:
             value = self._codec.encode(event.name, event.record)
-        except TrimtabError as refused:
-            log.error("event dropped", record=event.name, what=refused.what, mend=refused.mend)
+        except Exception as refused:  # a caller's object may raise anything while it is read
             self._sender.reject(event.name)
+            told = refused if isinstance(refused, TrimtabError) else None
+            what, mend = (told.what, told.mend) if told else (repr(refused), "hand in a plain record")
+            tell(log.error, "event dropped", record=event.name, what=what, mend=mend)
             return
         self._sender.send(OutgoingEvent(event.topic, event.key, value, event.name))

@@ -25,6 +25,8 @@ MILLISECOND = timedelta(milliseconds=1)
 MILLIS_PER_UNIT = {"s": 1_000.0, "ms": 1.0, "us": 0.001}
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 CHUNK_ROWS = 2_000
+# About the year 287,000: what event time plus any window fits into 64 bits, and microseconds still count exactly.
+LAST_MILLIS = 9_007_199_254_740_992
 MEND_FILE = "give a readable Parquet, CSV or JSON-lines file"
 
 
@@ -80,22 +82,26 @@ def epoch_millis(value: Any, unit: str) -> int | None:
     """Milliseconds since the epoch of a time as logs hold it, rounded down; None when it is not one.
 
     Reads datetimes and ISO 8601 texts (UTC unless they say otherwise), and numbers, or texts that are
-    numbers, in `unit` ("s", "ms" or "us").
+    numbers, in `unit` ("s", "ms" or "us"). Numbers beyond ±`LAST_MILLIS` are no times.
     """
     if isinstance(value, str):
-        if NUMBER.fullmatch(value):
-            value = float(value) if "." in value else int(value)
-        else:
-            try:
-                value = datetime.fromisoformat(value)
-            except ValueError:
-                return None
+        try:
+            value = _number_or_instant(value)
+        except ValueError:
+            return None
     if isinstance(value, datetime):
         aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
         return (aware - EPOCH) // MILLISECOND
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return math.floor(value * MILLIS_PER_UNIT[unit])
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LAST_MILLIS:
+        millis = math.floor(value * MILLIS_PER_UNIT[unit])
+        return millis if abs(millis) <= LAST_MILLIS else None
     return None
+
+
+def _number_or_instant(text: str) -> int | float | datetime:
+    if NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
+    return datetime.fromisoformat(text)
 
 
 def _parquet_rows(file: Path, mapping: ColumnMapping, limit: int | None) -> LogRows:
@@ -165,7 +171,7 @@ def _json_lines(file: Path) -> tuple[Sequence[str], list[Line]]:
         for text in filter(str.strip, source):
             try:
                 values = json.loads(text)
-            except ValueError as fault:
+            except (ValueError, RecursionError) as fault:
                 lines.append(({"line": text.rstrip("\n")}, f"line is not JSON: {fault}"))
                 continue
             if isinstance(values, dict):

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from event_schemas import records as r
 from event_schemas.codec import Codec
-from event_schemas.errors import TrimtabError
+from event_schemas.errors import MalformedRecord, TrimtabError
 from event_schemas.experiment import Experiment
 from producers.column_mapping import ColumnMapping
 from producers.delivery_ledger import DeliveryCounts
@@ -21,11 +23,17 @@ from producers.heartbeats import send_heartbeats
 from producers.log_rows import LogRow
 from producers.outgoing_event import EventSender, OutgoingEvent
 from producers.replay_pacing import Pacer
-from producers.row_events import BadRow, RowEvents, RowTranslator, row_as_json
+from producers.row_events import BadRow, RowEvents, RowTranslator
+from producers.row_letter import row_letter
+from producers.system_clock import system_millis
 
 CHUNK_ROWS = 200
 MAX_IN_FLIGHT = 20_000
 FLUSH_SECONDS = 30.0
+LARGEST_EVENT = 500_000
+"""Bytes of an event: with its key (the request_id, which is part of it) it fits the million that clients send."""
+
+log = structlog.get_logger(__name__)
 
 
 class ReplayIncomplete(TrimtabError):
@@ -86,22 +94,25 @@ def replay_rows(
     *,
     pacer: Pacer | None = None,
     progress: Callable[[ReplaySummary], None] | None = None,
+    clock: Callable[[], int] = system_millis,
 ) -> ReplaySummary:
     """Writes every row's events and closes the log; `rows` come in event-time order, as `read_rows` gives them.
 
     1. each row's Request, Action and Propensity, and between them the engagements that are due; a bad row becomes a
        dead letter; 2. the engagements left; 3. once everything is acknowledged, a heartbeat past the last window into
-    every partition. Raises MappingError before anything is sent, and ReplayIncomplete instead of step 3.
+    every partition. Event times ahead of the clock (the join refuses them) do not move that heartbeat, and it is never
+    ahead itself: windows that end in the future stay open. Raises MappingError before anything is sent, and
+    ReplayIncomplete instead of step 3.
     """
     plan.mapping.check_against(plan.experiment)
     translator = RowTranslator(plan.mapping, plan.experiment, plan.file)
-    run = _Run(plan, sender, sender.counts())
+    run = _Run(plan, sender, clock() + plan.experiment.join.max_future_skew)
     for row in rows:
         outcome = translator.translate(row)
         if isinstance(outcome, BadRow):
             run.dead_letter(row, outcome)
         else:
-            run.decision(outcome)
+            run.decision(row, outcome)
         if run.summary.rows % CHUNK_ROWS == 0:
             run.let_catch_up(pacer)
             if progress is not None:
@@ -115,44 +126,44 @@ def replay_rows(
 class _Run:
     """The state of one replay: the engagements still to come, and the summary so far."""
 
-    def __init__(self, plan: ReplayPlan, sender: EventSender, before: DeliveryCounts) -> None:
+    def __init__(self, plan: ReplayPlan, sender: EventSender, latest: int) -> None:
         self._plan = plan
         self._sender = sender
-        self._before = before
-        self._due: list[tuple[int, int, r.EngagementRecord]] = []
+        self._before = sender.counts()
+        self._latest = latest
+        self._ends: int | None = None
+        self._due: list[tuple[int, int, bytes, bytes]] = []
         self._queued = 0
         self.summary = ReplaySummary()
 
-    def decision(self, events: RowEvents) -> None:
-        """Sends what is due before the decision, the decision, and queues its engagements."""
-        event_time = events.request["event_time"]
+    def decision(self, row: LogRow, events: RowEvents) -> None:
+        """Sends what is due before the decision, the decision, and queues its engagements.
+
+        A row with an event that no topic could hold is a bad row, and none of it is sent.
+        """
+        request_id, event_time = events.request["request_id"], events.request["event_time"]
+        try:
+            parts = [self._encode(name, record) for name, record in _parts(events)]
+            engagements = [self._encode(r.ENGAGEMENT, engagement) for engagement in events.engagements]
+        except TrimtabError as refused:
+            self.dead_letter(row, BadRow(f"row {row.number} of {self._plan.file}: {refused}", request_id, event_time))
+            return
         self._send_engagements(event_time)
-        key = events.request["request_id"].encode()
-        self._send(key, r.REQUEST, events.request)
-        self._send(key, r.ACTION, events.action)
-        self._send(key, r.PROPENSITY, events.propensity)
-        for engagement in events.engagements:
+        key = request_id.encode()
+        for (name, _), value in zip(_parts(events), parts, strict=True):
+            self._send(key, name, value)
+        for engagement, value in zip(events.engagements, engagements, strict=True):
             self._queued += 1
-            heapq.heappush(self._due, (engagement["event_time"], self._queued, engagement))
+            heapq.heappush(self._due, (engagement["event_time"], self._queued, key, value))
         self.summary.rows += 1
         self.summary.decisions += 1
         self._saw(event_time)
 
     def dead_letter(self, row: LogRow, bad: BadRow) -> None:
         """Sends a bad row to the dead letters: the file as topic, the row's number as offset, JSON as value."""
-        key = None if bad.request_id is None else bad.request_id.encode()
-        record: r.DeadLetterRecord = {
-            "reason": "malformed",
-            "detail": bad.detail,
-            "topic": self._plan.file,
-            "partition": 0,
-            "offset": row.number,
-            "key": key,
-            "value": row_as_json(row),
-            "event_time": bad.event_time,
-            "request_id": bad.request_id,
-        }
-        self._send(key, r.DEAD_LETTER, record, self._plan.dead_letters_topic)
+        letter = row_letter(row, bad, self._plan.file)
+        value = self._plan.codec.encode(r.DEAD_LETTER, letter)
+        self._send(letter["key"], r.DEAD_LETTER, value, self._plan.dead_letters_topic)
         self.summary.rows += 1
         self.summary.bad_rows += 1
 
@@ -167,8 +178,11 @@ class _Run:
         """Sends the engagements left, waits for all acknowledgements and closes the windows."""
         self._send_engagements(None)
         self._acknowledged()
-        if self.summary.last_event_time is not None:
-            closing = self.summary.last_event_time + self._plan.experiment.window_ms + 1
+        if self._ends is not None:
+            closing = self._ends + self._plan.experiment.window_ms + 1
+            if closing > self._latest:
+                log.warning("the last windows end in the future and stay open", mend="replay --heartbeat-at later")
+                closing = self._latest
             send_heartbeats(self._sender, self._plan.codec, self._plan.events_topic, self._plan.partitions, closing)
             self.summary.events[r.HEARTBEAT] += self._plan.partitions
             self._acknowledged()
@@ -185,20 +199,34 @@ class _Run:
 
     def _send_engagements(self, until: int | None) -> None:
         while self._due and (until is None or self._due[0][0] <= until):
-            event_time, _, engagement = heapq.heappop(self._due)
-            self._send(engagement["request_id"].encode(), r.ENGAGEMENT, engagement)
+            event_time, _, key, value = heapq.heappop(self._due)
+            self._send(key, r.ENGAGEMENT, value)
             self._saw(event_time)
 
-    def _send(self, key: bytes | None, name: str, record: Any, topic: str | None = None) -> None:
+    def _encode(self, name: str, record: Mapping[str, Any]) -> bytes:
+        """The event's bytes; raises MalformedRecord, also for one larger than the events topic takes."""
         value = self._plan.codec.encode(name, record)
+        if len(value) > LARGEST_EVENT:
+            raise MalformedRecord(
+                f"{name} has {len(value)} bytes, more than {LARGEST_EVENT}", mend="shorten what the columns hold"
+            )
+        return value
+
+    def _send(self, key: bytes | None, name: str, value: bytes, topic: str | None = None) -> None:
         self._sender.send(OutgoingEvent(topic or self._plan.events_topic, key, value, name))
         self.summary.events[name] += 1
         self.summary.bytes += len(value)
 
     def _saw(self, event_time: int) -> None:
+        if event_time <= self._latest:
+            self._ends = event_time if self._ends is None else max(self._ends, event_time)
         first, last = self.summary.first_event_time, self.summary.last_event_time
         self.summary.first_event_time = event_time if first is None else min(first, event_time)
         self.summary.last_event_time = event_time if last is None else max(last, event_time)
+
+
+def _parts(events: RowEvents) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    return (r.REQUEST, events.request), (r.ACTION, events.action), (r.PROPENSITY, events.propensity)
 
 
 def _difference(after: DeliveryCounts, before: DeliveryCounts) -> DeliveryCounts:

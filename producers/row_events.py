@@ -201,8 +201,8 @@ def synthetic_delay_ms(delay: SyntheticDelay, request_id: str, kind: str) -> int
 
 
 def row_as_json(row: LogRow) -> bytes:
-    """The row as UTF-8 JSON, for its dead letter."""
-    return json.dumps(dict(row.values), default=str, ensure_ascii=False).encode()
+    """The row as UTF-8 JSON, for its dead letter; lone surrogates are escaped."""
+    return json.dumps(dict(row.values), default=str, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def _fault(what: str, mend: str) -> ValueError:
@@ -234,7 +234,7 @@ def _number(column: str, value: Any) -> float:
         raise _fault(f"{column} is missing", "fill it with a number")
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _fault(f"{column} = {value!r} is not a number", "fill it with a number") from None
     if not math.isfinite(number):
         raise _fault(f"{column} = {value!r} is not finite", "fill it with a finite number")

@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     ResourceType,
 )
 
-from event_schemas.errors import ComponentUnreachable, TrimtabError
+from event_schemas.errors import ComponentUnreachable, SettingError, TrimtabError
 from event_schemas.topics import TOPICS, Topic, topic_name
 
 ANSWER_SECONDS = 5.0
@@ -80,7 +80,13 @@ def touch_topics(client_config: Mapping[str, str], prefix: str) -> None:
 
 
 def _admin(client_config: Mapping[str, str]) -> AdminClient:
-    return AdminClient(dict(client_config), logger=logging.getLogger("trimtab.producers"))
+    try:
+        return AdminClient(dict(client_config), logger=logging.getLogger("trimtab.producers"))
+    except KafkaException as refused:
+        raise SettingError(
+            f"the Kafka client refuses its settings: {refused.args[0].str()}",
+            mend="mend TRIMTAB_KAFKA_BOOTSTRAP or the other TRIMTAB_KAFKA_* variables",
+        ) from refused
 
 
 def _reach(ask: Callable[[], Answer]) -> Answer:

@@ -12,12 +12,17 @@ from stream_processors.fates import Fate
 LARGEST_VALUE = 512 * 1024
 """Larger values are left out of the dead letter, which then names their SHA-256."""
 
+LONGEST_DETAIL = 2_000
+"""Longer details are cut: one that spells out a large key could make a letter that no topic takes."""
+
 
 def dead_letter(
     codec: Codec, record: LogRecord, reason: Fate, detail: str, known: tuple[str | None, int | None]
 ) -> bytes:
     """The framed DeadLetter of a log record; `known` is its request_id and event time as far as they could be read."""
     value = record.value
+    if len(detail) > LONGEST_DETAIL:
+        detail = f"{detail[:LONGEST_DETAIL]}…"
     if value is not None and len(value) > LARGEST_VALUE:
         detail = f"{detail}; value of {len(value)} bytes left out, SHA-256 {hashlib.sha256(value).hexdigest()}"
         value = None

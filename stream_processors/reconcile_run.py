@@ -8,7 +8,7 @@ from typing import Any
 
 from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
-from event_schemas.records import PENDING
+from event_schemas.records import DEAD_LETTER, EXAMPLE, PENDING, Record
 from stream_processors.attribution import JoinRule
 from stream_processors.log_reader import LogRange, LogReader, LogUnreadable
 from stream_processors.reconciliation import ReconcileReport, compare
@@ -48,7 +48,7 @@ def reconcile(
 
     The reference reads from the start of the log in any case, so that decisions which began before `start` are known:
     the judgement is exact when `start` lies a window after the log's start, or is the first record ever written.
-    Raises LogUnreadable when the log no longer holds `start`.
+    Raises LogUnreadable when the log no longer holds `start`, or an output topic holds records of another type.
     """
     held = topics.events.ranges()
     judged = {partition: _judged(topics.events.topic, partition, held[partition], start, end) for partition in held}
@@ -86,14 +86,24 @@ class _Scope:
 
     def examples(self, records: Iterable[LogRecord]) -> Iterator[LogRecord]:
         for record in records:
-            if self._settled(*self._source(record.value)):
+            outcome = self._expect(EXAMPLE, record)["outcome"]
+            if self._settled(outcome["partition"], outcome["offset"]):
                 yield record
 
     def dead_letters(self, records: Iterable[LogRecord]) -> Iterator[LogRecord]:
         for record in records:
-            letter = self.codec.decode(record.value).record
+            letter = self._expect(DEAD_LETTER, record)
             if self._settled(letter["partition"], letter["offset"]):
                 yield record
+
+    def _expect(self, name: str, record: LogRecord) -> Record:
+        decoded = self.codec.decode(record.value)
+        if decoded.name != name:
+            raise LogUnreadable(
+                f"{record.topic}[{record.partition}] holds {decoded.name} at offset {record.offset}, not {name}",
+                mend="see who writes to that topic, and keep it to the join and its own dead letters",
+            )
+        return decoded.record
 
     def _source(self, example: bytes | None) -> tuple[int, int]:
         """Partition and offset of the example's request."""

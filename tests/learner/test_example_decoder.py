@@ -55,6 +55,9 @@ def test_only_bad_records_give_no_columns(decoder: ExampleDecoder, world: Any) -
         ("propensity", "propensity", float("nan"), "propensity NaN"),
         ("action", "arm", -1, "arm -1"),
         ("action", "arm", 10, "arm 10"),
+        ("action", "eligible", [0, 10], "eligible"),
+        ("action", "eligible", [-1], "eligible"),
+        ("propensity", "propensity", 5e-324, "too small"),
         ("request", "request_id", "", "request_id"),
     ],
 )

@@ -87,11 +87,22 @@ def test_an_interval_that_came_with_a_refusal_decides_nothing() -> None:
     assert codes(GateEvidence({"o": doubtful}))[0] is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("bounds", [(math.nan, math.nan), (math.nan, 0.2), (0.1, math.nan), (-math.inf, math.inf)])
+def test_bounds_that_are_no_numbers_neither_pass_nor_refuse(bounds: tuple[float, float]) -> None:
+    assert codes(GateEvidence({"o": lift(*bounds)}))[0] is Verdict.INCONCLUSIVE
+
+
+def test_nothing_judged_is_nothing_passed() -> None:
+    assert codes(GateEvidence({})) == (Verdict.INCONCLUSIVE, ["insufficient_evidence"])
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
         ({"log_p_value": UNSOUND_P_VALUE / 2}, "unsound_log"),
         ({"head_shift": {"repin": 0.26}}, "drift"),
+        ({"head_shift": {"repin": math.nan}}, "drift"),
+        ({"log_p_value": math.nan}, "unsound_log"),
         ({"preference_declared": False}, "no_preference"),
         ({"cohort_lifts": {"CORE": {"o": lift(-0.3, -0.1)}}}, "cohort_harm"),
     ],

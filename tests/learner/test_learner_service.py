@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from event_schemas.codec import Codec
+from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from learner.example_decoder import ExampleDecoder
 from learner.example_source import MemoryExampleSource
@@ -21,6 +22,7 @@ from learner.publishing import Publisher
 from learner.segment_store import SegmentStore
 from policy_store.memory_store import MemoryStore
 from policy_store.signing import Role, SigningKey
+from policy_store.store_errors import LeaseHeld, LeaseLost, RevisionConflict, StoreUnreachable
 from producers.memory_log import MemoryLog
 
 NOW = 1_800_000_000_000
@@ -97,18 +99,28 @@ def test_a_schedule_of_runs_goes_on_when_a_run_cannot_be_made(
 
 
 class DownStore(MemoryStore):
-    """Answers no request for the lease."""
+    """Answers every request for the lease with `fault`."""
+
+    fault: TrimtabError = StoreUnreachable("Redis does not answer", mend="start it")
 
     def acquire_lease(self, owner: str, ttl_s: float) -> Any:
-        from policy_store.store_errors import StoreUnreachable
-
-        raise StoreUnreachable("Redis does not answer", mend="start it")
+        raise self.fault
 
     def channel(self, name: str) -> Any:
         return self.acquire_lease("", 0)
 
 
-def test_a_store_that_is_down_does_not_stop_the_ingest(
+@pytest.mark.parametrize(
+    "fault",
+    [
+        DownStore.fault,
+        LeaseHeld("another learner", mend="wait"),
+        LeaseLost("expired", mend="wait"),
+        RevisionConflict("a person promoted meanwhile", mend="read again"),
+    ],
+)
+def test_a_store_that_does_not_take_the_run_does_not_stop_the_ingest(
+    fault: TrimtabError,
     build: Callable[..., LearnerService],
     source: MemoryExampleSource,
     world: Any,
@@ -117,7 +129,9 @@ def test_a_store_that_is_down_does_not_stop_the_ingest(
     tmp_path: Path,
 ) -> None:
     learner = trained.copied_to(tmp_path)
-    publisher = Publisher(DownStore("small"), SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    store = DownStore("small")
+    store.fault = fault
+    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
     service = build(replace(learner, publisher=publisher), every_s=1e6, fresh_s=2.0)
     stop = threading.Event()
 

@@ -10,9 +10,10 @@ from event_schemas.experiment import Experiment
 from learner.gate import GateVerdict, Reason, Verdict
 from learner.publishing import Publisher, channel_for
 from policy_store.channel_record import Channel
+from policy_store.governed_record import SignedRecord
 from policy_store.memory_store import MemoryStore
 from policy_store.signing import Role, SigningKey, TrustedKeys
-from policy_store.store_errors import LeaseHeld
+from policy_store.store_errors import LeaseHeld, RevisionConflict
 from policy_store.verification import Approval, TrustRule, read_channel_verified
 
 NOW = 1_800_000_000_000
@@ -94,3 +95,21 @@ def test_channels_in_use_are_kept_alive(publisher: Publisher, trained: Any) -> N
     found = read_channel_verified(later.store, Channel.STABLE, rule(later), now_ms=NOW + 1)
     assert found is not None
     assert found.expires_at == NOW + 3_600_000 + later.experiment.serving.checkpoint_ttl
+
+
+class ContestedStore(MemoryStore):
+    """Somebody else writes to `stable` at every moment."""
+
+    def channel(self, name: str) -> SignedRecord | None:
+        if name == "stable":
+            raise RevisionConflict("stable: another record came first", mend="read it again")
+        return super().channel(name)
+
+
+def test_trouble_with_one_channel_does_not_let_another_expire(experiment: Experiment, trained: Any) -> None:
+    key = SigningKey.generate(Role.LEARNER, "main")
+    publisher = Publisher(ContestedStore(experiment.name, clock=lambda: NOW), key, experiment, lambda: NOW)
+    publisher.publish(trained.report.checkpoint, verdict(Verdict.INCONCLUSIVE))
+    with pytest.raises(RevisionConflict):
+        replace(publisher, clock=lambda: NOW + 1000).keep_alive()
+    assert publisher.store.freshness("shadow") is not None

@@ -91,6 +91,26 @@ def test_reading_without_its_segment_is_an_error(tmp_path: Path) -> None:
         read_segments(tmp_path)
 
 
+def test_keys_are_forgotten_with_their_segments(tmp_path: Path) -> None:
+    with open_store(tmp_path, retention=10) as store:
+        store.append(rows(0, 5), {0: 5})
+        store.append(rows(100, 5), {0: 10})
+        assert store._keys == {f"r{i}" for i in range(100, 105)}
+        assert store.append(rows(0, 1), {0: 11}) == AppendCounts(expired=1)
+
+
+def test_segments_of_an_older_schema_are_read_and_merged(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        for at in range(MERGE_AT + 1):
+            store.append(rows(at, 1), {0: at + 1})
+        newer = rows(MERGE_AT + 1, 1).with_columns(added=pl.lit("new"))
+        store.append(newer, {0: MERGE_AT + 2})
+        assert store.frame()["added"].to_list() == [None] * (MERGE_AT + 1) + ["new"]
+        for at in range(MERGE_AT + 2, 2 * MERGE_AT + 4):
+            store.append(rows(at, 1), {0: at + 1})
+        assert store.rows == store.frame().height == 2 * MERGE_AT + 4
+
+
 CRASHING = """
 import os, signal, sys
 from pathlib import Path

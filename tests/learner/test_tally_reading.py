@@ -1,6 +1,11 @@
 """The newest tally of each source counts; the sum of all sources is what comes out."""
 
+from itertools import count
+
+import pytest
+
 from event_schemas.codec import Codec
+from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
 from learner.example_source import MemoryExampleSource
@@ -29,3 +34,16 @@ def test_tallies_are_cumulative_per_source() -> None:
 
 def test_an_empty_topic_has_none() -> None:
     assert read_tallies(MemoryExampleSource([]), CODEC).decisions == 0
+
+
+class SilentSource(MemoryExampleSource):
+    """A log whose broker went away after it had said how much there is."""
+
+    def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
+        return []
+
+
+def test_a_broker_that_falls_silent_ends_the_reading() -> None:
+    seconds = count(0.0, 10.0)
+    with pytest.raises(ComponentUnreachable, match="no tally came"):
+        read_tallies(SilentSource([tally(0, "node-1", EXPLORE=1)]), CODEC, lambda: next(seconds))

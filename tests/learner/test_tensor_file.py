@@ -15,6 +15,7 @@ def test_round_trip() -> None:
     assert set(back) == {"a", "n"}
     np.testing.assert_array_equal(back["a"], tensors["a"])
     assert back["n"] == 7
+    assert back["n"].shape == ()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -7,6 +7,7 @@ import torch
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
+from learner.adam_optimiser import AdamOptimiser
 from learner.q_network import NetworkShape, QNetwork, arm_inputs
 from learner.training import TrainingProgress, TrainingReport, TrainingTensors, batches_of, recompute_batch_norm, train
 
@@ -15,7 +16,7 @@ def fit(experiment: Experiment, rows: Any) -> tuple[QNetwork, TrainingReport, li
     torch.manual_seed(1)
     contract = FeatureContract.from_experiment(experiment)
     network = QNetwork(NetworkShape.of(experiment, contract), arm_inputs(experiment.action_space))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=experiment.learner.learning_rate)
+    optimiser = AdamOptimiser.of(network, experiment.learner.learning_rate, 0.0)
     seen: list[TrainingProgress] = []
     return network, train(network, optimiser, rows, experiment.learner, seen.append), seen
 
@@ -49,6 +50,19 @@ def test_batch_norm_statistics_are_those_of_the_final_weights(experiment: Experi
     torch.testing.assert_close(norm.running_mean, before)
 
 
-def test_batches_cover_the_rows_and_none_is_too_small() -> None:
-    assert [len(batch) for batch in batches_of(torch.arange(9), 4)] == [4, 4]
-    assert [len(batch) for batch in batches_of(torch.arange(10), 4)] == [4, 4, 2]
+def test_a_few_rows_over_do_not_distort_the_statistics(experiment: Experiment, world: Any) -> None:
+    rows = world.rows(world.examples(130))
+    network = fit(experiment, rows)[0]
+    data = TrainingTensors.of(rows)
+    recompute_batch_norm(network, data, 130)
+    norm = network.backbone[0][0]  # type: ignore[index]
+    mean, variance = norm.running_mean.clone(), norm.running_var.clone()
+    recompute_batch_norm(network, data, 128)
+    torch.testing.assert_close(norm.running_mean, mean, atol=0.02, rtol=0.0)
+    torch.testing.assert_close(norm.running_var, variance, atol=0.02, rtol=0.1)
+
+
+def test_batches_cover_the_rows_evenly_and_none_is_too_small() -> None:
+    assert [len(batch) for batch in batches_of(torch.arange(9), 4)] == [3, 3, 3]
+    assert [len(batch) for batch in batches_of(torch.arange(10), 4)] == [4, 3, 3]
+    assert [len(batch) for batch in batches_of(torch.arange(3), 2)] == [2]

@@ -103,9 +103,16 @@ def test_a_lineage_is_accepted_exactly_when_every_outcome_ends_before_the_holdou
     ends: list[int], holdout_from: int, embargo: int
 ) -> None:
     bounds = WindowBounds(0, holdout_from - embargo, holdout_from, holdout_from + 10, embargo)
-    lineage = [Ancestor(f"v{i}", end) for i, end in enumerate(ends)]
+    lineage = [Ancestor(f"v{i}", end, embargo) for i, end in enumerate(ends)]
     if all(end + embargo <= holdout_from for end in ends):
         require_disjoint(bounds, lineage)
     else:
         with pytest.raises(LineageOverlap, match="v"):
             require_disjoint(bounds, lineage)
+
+
+def test_an_ancestor_that_waited_longer_for_outcomes_is_judged_by_its_own_embargo() -> None:
+    bounds = WindowBounds(0, 90, 100, 110, 10)
+    require_disjoint(bounds, [Ancestor("v0", 50, 50)])
+    with pytest.raises(LineageOverlap, match=r"v0 .* reach 101"):
+        require_disjoint(bounds, [Ancestor("v0", 50, 51)])

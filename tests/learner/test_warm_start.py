@@ -45,9 +45,10 @@ def test_the_newest_checkpoint_is_continued(
 def test_a_parent_trained_inside_the_holdout_is_not_continued(
     shelf: CheckpointShelf, experiment: Experiment, trained: Any
 ) -> None:
-    train_to = trained.report.checkpoint.manifest.window["train_to"]
-    assert start(shelf, experiment, holdout_from=train_to + 10).parent is not None
-    found = start(shelf, experiment, holdout_from=train_to + 9)
+    window = trained.report.checkpoint.manifest.window
+    outcomes_to = window["train_to"] + window["embargo_ms"]
+    assert start(shelf, experiment, holdout_from=outcomes_to).parent is not None
+    found = start(shelf, experiment, holdout_from=outcomes_to - 1)
     assert found.parent is None
     assert found.lineage == ()
     assert "into the hold-out" in found.why
@@ -57,7 +58,7 @@ def test_a_grandparent_trained_inside_the_holdout_is_not_forgotten(
     shelf: CheckpointShelf, experiment: Experiment, trained: Any
 ) -> None:
     checkpoint = trained.report.checkpoint
-    window = checkpoint.manifest.window | {"lineage": [{"version": "grandparent", "train_to": 2**61}]}
+    window = checkpoint.manifest.window | {"lineage": [{"version": "grandparent", "train_to": 2**61, "embargo_ms": 0}]}
     update = {"window": window, "version": checkpoint.version + "x"}
     shelf.save(replace(checkpoint, manifest=checkpoint.manifest.model_copy(update=update)))
     assert start(shelf, experiment).parent == checkpoint.version
@@ -98,8 +99,9 @@ def test_the_first_run_is_cold_and_the_first_look(experiment: Experiment, tmp_pa
 
 def test_a_lineage_is_the_checkpoint_and_its_ancestors(trained: Any) -> None:
     manifest = trained.report.checkpoint.manifest
-    window = manifest.window | {"lineage": [{"version": "old", "train_to": 5}]}
+    window = manifest.window | {"lineage": [{"version": "old", "train_to": 5, "embargo_ms": 2}]}
     lineage = lineage_of(manifest.model_copy(update={"window": window}))
-    assert lineage == (Ancestor(manifest.version, manifest.window["train_to"]), Ancestor("old", 5))
+    own = Ancestor(manifest.version, manifest.window["train_to"], manifest.window["embargo_ms"])
+    assert lineage == (own, Ancestor("old", 5, 2))
     with pytest.raises(CheckpointBroken, match="lineage"):
         lineage_of(manifest.model_copy(update={"window": {}}))

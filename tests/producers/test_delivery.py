@@ -206,3 +206,34 @@ def test_a_dead_client_is_replaced_and_its_events_are_sent(broker: str, tmp_path
         counts = delivery.counts()
         assert delivery.clients == 2
     assert (counts.spooled, counts.acknowledged, counts.resent) == (5, 2, 5)
+
+
+class FullDiskSpool(DeliverySpool):
+    """A spool that can be read and no longer brought up to date."""
+
+    def finish(self, delivered: int, undelivered: Sequence[OutgoingEvent]) -> None:
+        raise OSError("No space left on device")
+
+
+def test_a_full_disk_at_the_end_does_not_reach_the_caller(nowhere: dict[str, ClientSetting], tmp_path: Path) -> None:
+    spool = FullDiskSpool(tmp_path)
+    for event in events(3):
+        spool.append(event)
+    delivery = KafkaDelivery({**nowhere, "delivery.timeout.ms": 60_000}, spool=spool)
+    wait_for(lambda: len(delivery._producer) == 3)
+    assert delivery.close(timeout_s=0.1).in_flight == 0
+    assert DeliverySpool(tmp_path).waiting == 3
+
+
+class SlowSpool(DeliverySpool):
+    """A spool on a slow disk."""
+
+    def append(self, event: OutgoingEvent) -> bool:
+        time.sleep(0.01)
+        return super().append(event)
+
+
+def test_every_event_has_its_fate_after_close_on_a_slow_disk(nowhere: dict[str, ClientSetting], tmp_path: Path) -> None:
+    delivery = KafkaDelivery({**nowhere, "delivery.timeout.ms": 60_000}, spool=SlowSpool(tmp_path))
+    hand_in(delivery, 250)
+    assert delivery.close(timeout_s=0.1) == DeliveryCounts(handed_in=250, spooled=250)

@@ -114,3 +114,34 @@ def test_a_place_that_is_no_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolError, match="cannot be written"):
         DeliverySpool(tmp_path / "file" / "spool")
+
+
+def test_a_rotation_that_fails_leaves_the_writer_where_it_was(tmp_path: Path) -> None:
+    """A closed descriptor's number soon belongs to another file, which must not receive events."""
+    spool = DeliverySpool(tmp_path)
+    fill(spool, events(2))
+    (tmp_path / "incoming.spool").rename(tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError):
+        spool.checkout(10)
+    with (tmp_path / "someone else's").open("wb") as other:
+        fill(spool, events(3, start=2))
+        assert other.tell() == 0
+    assert (tmp_path / "someone else's").stat().st_size == 0
+    (tmp_path / "elsewhere").rename(tmp_path / "incoming.spool")
+    assert spool.checkout(10) == events(3)
+
+
+def test_damage_while_resending_costs_the_damaged_file_and_no_more(tmp_path: Path) -> None:
+    spool = DeliverySpool(tmp_path)
+    fill(spool, events(4))
+    assert len(spool.checkout(1)) == 1
+    spool.finish(1, [])
+    fill(spool, events(6, start=4))
+    content = bytearray((tmp_path / "outgoing.spool").read_bytes())
+    content[len(content) // 4 : len(content) // 4 + 40] = b"\xff" * 40
+    (tmp_path / "outgoing.spool").write_bytes(content)
+    assert spool.checkout(10) == []
+    assert spool.waiting == 2
+    assert spool.checkout(10) == events(6, start=4)
+    spool.finish(2, [])
+    assert spool.waiting == 0

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from typing import NoReturn
+
+import pytest
 
 from event_schemas.codec import Codec
 from event_schemas.registry import Registry
@@ -91,3 +94,35 @@ def test_idle_work_is_done_without_events() -> None:
     queue.start()
     assert called.wait(5)
     assert queue.close()
+
+
+class UnreadableEntry(dict[str, object]):
+    """A caller's object that cannot be copied."""
+
+    def keys(self) -> NoReturn:
+        raise RuntimeError("no keys today")
+
+
+class ClosedStream:
+    """A logger whose stream is gone."""
+
+    def error(self, *_: object, **__: object) -> NoReturn:
+        raise ValueError("I/O operation on closed file")
+
+
+def test_no_hostile_record_closed_stream_or_failing_idle_work_ends_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.encoding_queue.log", ClosedStream())
+    log, idled = MemoryLog(), threading.Event()
+
+    def idle() -> NoReturn:
+        idled.set()
+        raise RuntimeError("clock broken")
+
+    queue = EncodingQueue(CODEC, log, on_idle=idle)
+    queue.submit(heartbeat("not a time"), UnencodedEvent("events", b"k", "Heartbeat", UnreadableEntry()))
+    assert queue.drain(5)
+    assert idled.wait(5)
+    queue.submit(heartbeat(7))
+    assert queue.close()
+    counts = log.counts()
+    assert (counts.handed_in, counts.acknowledged, counts.dropped) == (3, 1, 2)

@@ -161,3 +161,41 @@ def test_it_paces_and_reports_as_it_goes(tmp_path: Path) -> None:
     assert seen == [200, 400, 450]
     assert [events for _, events in pacer.asked] == [600, 1_200]
     assert pacer.asked[-1][0] < summary.bytes
+
+
+def test_rows_that_no_event_can_hold_are_bad_rows_and_the_rest_arrives(tmp_path: Path) -> None:
+    hostile = [
+        row(surface="\ud800"),
+        row(user="x" * 600_000),
+        row(p=10**400),
+        row(when=10**30),
+        row(when="9" * 5_000),
+        row(p=float("nan")),
+        row(clicked_at=10**25, clicks=1),
+        row(),
+    ]
+    rows, plan = prepare(tmp_path, hostile)
+    log = MemoryLog(partitions=2)
+    summary = replay_rows(rows, plan, log)
+    assert (summary.rows, summary.decisions, summary.bad_rows) == (8, 1, 7)
+    letters = [CODEC.decode(record.value).record for record in log.records("dead-letters")]
+    assert sorted(letter["offset"] for letter in letters) == [0, 1, 2, 3, 4, 5, 6]
+    assert {record["request_id"] for name, record in sent(log) if name != "Heartbeat"} == {"log-7"}
+
+
+def test_a_time_in_the_future_does_not_keep_the_windows_open(tmp_path: Path) -> None:
+    century = 100 * 365 * 86_400_000
+    rows, plan = prepare(tmp_path, [row(), row(when=START + century)])
+    log = MemoryLog(partitions=2)
+    summary = replay_rows(rows, plan, log, clock=lambda: START + WINDOW_MS * 10)
+    assert summary.last_event_time == START + century
+    closing = [record["event_time"] for name, record in sent(log) if name == "Heartbeat"]
+    assert closing == [START + WINDOW_MS + 1] * 2
+
+
+def test_windows_that_end_in_the_future_stay_open(tmp_path: Path) -> None:
+    rows, plan = prepare(tmp_path, [row()])
+    log = MemoryLog(partitions=2)
+    replay_rows(rows, plan, log, clock=lambda: START + 1_000)
+    latest = START + 1_000 + plan.experiment.join.max_future_skew
+    assert [record["event_time"] for name, record in sent(log) if name == "Heartbeat"] == [latest] * 2

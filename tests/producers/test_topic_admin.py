@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     ResourceType,
 )
 
-from event_schemas.errors import ComponentUnreachable
+from event_schemas.errors import ComponentUnreachable, SettingError
 from event_schemas.topics import TOPICS, topic_name
 from producers.topic_admin import TopicError, create_topics, partitions_of, touch_topics
 from tests.components.embedded_log import embedded_broker, read_all
@@ -111,3 +111,9 @@ def test_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ComponentUnreachable, match="Kafka does not answer") as caught:
         partitions_of({"bootstrap.servers": f"127.0.0.1:{free_port()}"}, "events")
     assert "TRIMTAB_KAFKA_BOOTSTRAP" in caught.value.mend
+
+
+def test_settings_that_the_client_refuses_are_named() -> None:
+    with pytest.raises(SettingError, match=r"security\.protocol") as caught:
+        partitions_of({"bootstrap.servers": "127.0.0.1:1", "security.protocol": "FOO"}, "events")
+    assert "TRIMTAB_KAFKA_" in caught.value.mend

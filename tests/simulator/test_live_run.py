@@ -1,8 +1,5 @@
 """A run through the real agent and loggers into a log in memory."""
 
-from importlib.resources import files
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,14 +10,17 @@ from producers.memory_log import MemoryLog
 from simulator.homefeed import HEADS
 from simulator.homefeed_world import RunPlan, build_world, with_exploration_rate
 from simulator.live_run import STRIDE_MS, LiveRun, LiveRunReport, summarise_heads
-from simulator.local_serving import local_serving
+from simulator.local_serving import LocalServing, local_serving
 from simulator.traffic import DAY_MS
+from tests.simulator_samples import HOMEFEED
 
 START = 1_700_000_000_000
-EXPERIMENT = with_exploration_rate(
-    load_experiment(Path(str(files("simulator") / "experiments" / "homefeed.toml"))), 0.9
-)
+EXPERIMENT = with_exploration_rate(load_experiment(HOMEFEED), 0.9)
 CODEC = Codec(Registry.bundled())
+
+
+def settle(serving: LocalServing) -> None:
+    serving.flush()
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,8 @@ def lived() -> tuple[LiveRunReport, list[tuple[str, dict[str, object]]]]:
     log = MemoryLog(partitions=1)
     world, traffic = build_world(EXPERIMENT, RunPlan(7, 400, START, START + DAY_MS, users=200))
     serving = local_serving(EXPERIMENT, CODEC, log, "trimtab.events", lambda: START)
-    report = LiveRun(EXPERIMENT, world, [serving.agent], serving.engagements, lambda _: serving.flush() and None).run(
-        traffic
-    )
+    run = LiveRun(EXPERIMENT, world, [serving.agent], serving.engagements, lambda _: settle(serving))
+    report = run.run(traffic)
     serving.close()
     decoded = [CODEC.decode(record.value) for record in log.records("trimtab.events")]
     return report, [(each.name, dict(each.record)) for each in decoded]

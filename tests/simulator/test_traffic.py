@@ -10,13 +10,13 @@ START = 1_700_000_000_000
 PEOPLE = draw_population(1, 300)
 
 
-def test_requests_are_in_order_and_inside_the_days() -> None:
+def test_requests_are_in_order_inside_the_days_and_grow() -> None:
     plan = plan_traffic(1, PEOPLE, 5000, start_ms=START, end_ms=START + 3 * DAY_MS)
     assert len(plan) == 5000
     assert (np.diff(plan.time) >= 0).all()
     assert plan.time[0] >= START and plan.time[-1] < START + 3 * DAY_MS
     days = np.bincount((plan.time - START) // DAY_MS)
-    assert len(days) == 3 and days.min() > 1300
+    assert len(days) == 3 and list(days) == sorted(days) and days.min() > 900
 
 
 def test_a_session_is_one_user_on_one_device_within_minutes() -> None:

@@ -1,25 +1,22 @@
 """A request shows what a serving node may know, and fits the experiment's feature contract."""
 
-from importlib.resources import files
-from pathlib import Path
-
 from event_schemas.experiment import load_experiment
 from feature_contract.contract import FeatureContract
 from simulator.traffic import DAY_MS, plan_traffic
 from simulator.user_population import draw_population
 from simulator.visible_features import HISTORY_LENGTH, VisibleFeatures
+from tests.simulator_samples import HOMEFEED
 
 START = 1_700_000_000_000
 PEOPLE = draw_population(7, 100)
 PLAN = plan_traffic(7, PEOPLE, 60, start_ms=START, end_ms=START + DAY_MS)
-EXPERIMENT = Path(str(files("simulator") / "experiments" / "homefeed.toml"))
 
 
 def test_requests_are_what_the_feature_contract_takes() -> None:
     features = VisibleFeatures(7, PEOPLE)
     requests = [features.request(PLAN, index) for index in range(len(PLAN))]
     records = [each.as_record(str(each.request_id), int(each.event_time or 0)) for each in requests]
-    encoded = FeatureContract.from_experiment(load_experiment(EXPERIMENT)).encode(records)
+    encoded = FeatureContract.from_experiment(load_experiment(HOMEFEED)).encode(records)
     shapes = {name: array.shape for name, array in encoded.feeds().items()}
     assert shapes["user_embedding"] == (60, 8)
     assert shapes["history_items"] == (60, HISTORY_LENGTH, 4)

@@ -43,3 +43,10 @@ def test_a_value_beyond_512_kib_becomes_its_hash() -> None:
     assert letter["value"] is None
     assert hashlib.sha256(value).hexdigest() in letter["detail"]
     assert letter_of(value[1:])["value"] == value[1:]
+
+
+def test_a_detail_that_spells_out_a_large_key_is_cut() -> None:
+    """A key of a megabyte of zeros is four megabytes in words: no topic would take the letter, on any attempt."""
+    record = LogRecord("t", 0, 0, 0, b"\0" * 1_000_000, b"small")
+    letter = dead_letter(CODEC, record, Fate.MALFORMED, f"key = {record.key!r} is not the request_id", (None, None))
+    assert len(letter) < 1_010_000

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from event_schemas.codec import Codec
@@ -17,6 +17,7 @@ from stream_processors.log_reader import LogRange, LogUnreadable
 from stream_processors.reconcile_run import ReconcileOutcome, ReconcileTopics, reconcile
 from tests.components.homefeed_log import HomefeedLog
 from tests.components.join_bench import JoinBench
+from tests.record_samples import DEAD_LETTER, ENGAGEMENT
 
 CODEC = Codec(Registry.bundled())
 
@@ -43,6 +44,29 @@ class Auditor:
             reader("events"), reader("examples"), reader("dead-letters"), f"{self.bench.prefix}join"
         )
         return reconcile(topics, self.rule, CODEC, start, end)
+
+
+def test_letters_of_a_replay_are_left_aside_and_a_key_of_a_megabyte_is_one_dead_letter(join_bench: JoinBench) -> None:
+    producer = Producer(join_bench.client_config)
+    letter = {**DEAD_LETTER, "topic": "shop-log", "partition": 0, "offset": 3}
+    producer.produce(f"{join_bench.prefix}dead-letters", CODEC.encode("DeadLetter", letter), partition=0)
+    producer.produce(f"{join_bench.prefix}events", CODEC.encode("Engagement", ENGAGEMENT), b"\0" * 990_000)
+    assert producer.flush(20) == 0
+    report = Auditor(join_bench).judge({}).report
+    assert report.ok, report.differences
+    letters = [letter for letter in join_bench.decoded("dead-letters") if letter["key"] == b"\0" * 990_000]
+    assert [letter["reason"] for letter in letters] == ["malformed"]
+
+
+def test_a_stranger_in_an_output_topic_is_named(join_bench: JoinBench) -> None:
+    producer = Producer(join_bench.client_config)
+    producer.produce(f"{join_bench.prefix}examples", CODEC.encode("Engagement", ENGAGEMENT), partition=1)
+    assert producer.flush(20) == 0
+    reader = join_bench.reader
+    topics = ReconcileTopics(reader("events"), reader("examples"), reader("dead-letters"), "nobody")
+    rule = JoinRule.from_experiment(load_experiment(join_bench.experiment_file))
+    with pytest.raises(LogUnreadable, match=r"examples\[1\] holds Engagement at offset 0"):
+        reconcile(topics, rule, CODEC, {}, None)
 
 
 def test_ranges_of_a_joined_log(join_bench: JoinBench) -> None:

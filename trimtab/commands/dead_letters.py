@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,12 +29,11 @@ def list_letters(
     """
     from stream_processors.dead_letter_store import count_reasons
 
-    letters = [stored for stored in _read(load_settings()) if reason is None or stored.letter["reason"] == reason]
-    for stored in letters[:limit]:
-        typer.echo(json.dumps(stored.as_dict()) if as_json else _line(stored))
+    letters = (stored for stored in _read(load_settings()) if reason is None or stored.letter["reason"] == reason)
+    counts = count_reasons(_printed(letters, limit, as_json))
     if not as_json:
-        counts = ", ".join(f"{name} {count}" for name, count in count_reasons(letters).items())
-        typer.echo(f"{len(letters)} dead letters{': ' if counts else ''}{counts}")
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        typer.echo(f"{sum(counts.values())} dead letters{': ' if listed else ''}{listed}")
 
 
 def show(
@@ -59,12 +59,20 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group)
 
 
-def _read(settings: Settings) -> list[StoredDeadLetter]:
+def _printed(letters: Iterable[StoredDeadLetter], limit: int, as_json: bool) -> Iterator[StoredDeadLetter]:
+    """Passes the letters on, one at a time (there may be many, and large ones), and prints the first `limit`."""
+    for number, stored in enumerate(letters):
+        if number < limit:
+            typer.echo(json.dumps(stored.as_dict()) if as_json else _line(stored))
+        yield stored
+
+
+def _read(settings: Settings) -> Iterator[StoredDeadLetter]:
     from stream_processors.dead_letter_store import read_dead_letters
     from stream_processors.log_reader import LogReader
 
     reader = LogReader(settings.kafka_client_config(), settings.topic(DEAD_LETTERS))
-    return list(read_dead_letters(reader.read_all(), settings.codec()))
+    return read_dead_letters(reader.read_all(), settings.codec())
 
 
 def _at(settings: Settings, place: str) -> StoredDeadLetter:

@@ -28,10 +28,15 @@ def demo(
     from trimtab.demo.demo_run import REPORT, run_demo
     from trimtab.demo.demo_summary import result_table, summary_of, traffic_table, verdict_lines
 
-    # A polite kill unwinds like Ctrl-C does, so that every child is stopped.
+    # A polite kill unwinds like Ctrl-C does, so that every child is stopped; shells ignore Ctrl-C in the background.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     directory, console = load_settings().data_dir / "demo", Console(stderr=as_json)
-    result = run_demo(directory, console, datetime.now(UTC))
+    try:
+        result = run_demo(directory, console, datetime.now(UTC))
+    except KeyboardInterrupt:
+        console.print("stopped; nothing is left running")
+        raise
     if as_json:
         typer.echo(json.dumps(summary_of(result)))
         return

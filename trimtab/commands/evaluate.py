@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +27,8 @@ LAYOUT_FIELDS = {
     "feature": "position_feature",
     "base": "position_base",
 }
+
+EXAMPLES = {"--table": "position=position,base=1", "--where": "campaign=all"}
 
 
 def evaluate(
@@ -79,12 +82,13 @@ def _layout(table: Mapping[str, str], where: Mapping[str, str]) -> TableLayout:
     from learner.table_policy import TableLayout
 
     unknown = sorted(set(table) - set(LAYOUT_FIELDS))
-    if unknown or not table.get("base", "1").lstrip("-").isdigit():
+    base = table.get("base", "1")
+    if unknown or not re.fullmatch(r"-?[0-9]{1,9}", base):
         raise SettingError(
             f"--table {dict(table)} is not understood", mend=f"give {', '.join(LAYOUT_FIELDS)}; base is a whole number"
         )
     fields: dict[str, Any] = {LAYOUT_FIELDS[name]: value for name, value in table.items() if name != "base"}
-    return TableLayout(**fields, position_base=int(table.get("base", "1")), where=where)
+    return TableLayout(**fields, position_base=int(base), where=where)
 
 
 def _pairs(option: str, texts: list[str]) -> Mapping[str, str]:
@@ -92,7 +96,9 @@ def _pairs(option: str, texts: list[str]) -> Mapping[str, str]:
     for text in texts:
         column, equals, value = text.partition("=")
         if not equals or not column:
-            raise SettingError(f"{option} {text!r} is not name=value", mend="write, for example, --where campaign=all")
+            raise SettingError(
+                f"{option} {text!r} is not name=value", mend=f"write, for example, {option} {EXAMPLES[option]}"
+            )
         pairs[column] = value
     return pairs
 

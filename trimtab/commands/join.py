@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,8 @@ def join(
     Example: trimtab join --metrics-port 9101
     """
     signal.signal(signal.SIGTERM, _leave)
+    # polars panics on some malformed events, which is expected; a backtrace for each of them would only cost time.
+    os.environ["RUST_BACKTRACE"] = "0"
     from prometheus_client import CollectorRegistry
 
     from monitoring.exposition import serve_metrics

@@ -54,7 +54,7 @@ def result_table(result: DemoResult) -> Table:
     """One row per experiment; fits 80 columns."""
     table = Table(title="what the loop did", title_justify="left", box=SIMPLE, show_edge=False)
     table.add_column("experiment", no_wrap=True)
-    for heading in ("decisions", "examples", "lost", "twice"):
+    for heading in ("decisions", "examples", "lost", "dup."):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("verdict", "channel"):
         table.add_column(heading, no_wrap=True)

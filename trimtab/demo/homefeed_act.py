@@ -36,24 +36,29 @@ ALPHA_BEFORE, ALPHA_AFTER = 0.1, 0.3
 
 
 @dataclass(frozen=True)
-class _Calendar:
+class Calendar:
     """When the simulated days end: the pilot two days ago at midnight UTC, then half a day at each α."""
 
     today: datetime
 
+    @classmethod
+    def before(cls, now: datetime) -> Calendar:
+        """The last phase ends at the midnight before `now`."""
+        return cls(now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
+
     def pilot(self) -> str:
-        """End of the pilot."""
+        """End of the pilot, ISO 8601."""
         return (self.today - timedelta(days=2)).isoformat()
 
     def served(self, phase: int) -> str:
-        """End of served traffic 0 or 1."""
+        """End of served traffic 0 or 1, ISO 8601."""
         return (self.today - timedelta(days=1 - phase)).isoformat()
 
 
 def play(stage: ActStage, now: datetime) -> ExperimentOutcome:
     """Explore → join → learn → gate → swap → serve at α = 0.1 → approve α = 0.3 → serve → reconcile."""
     [experiment] = stage.experiments
-    calendar = _Calendar(now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
+    calendar = Calendar.before(now)
     pilot, learner = _explore(stage, experiment, calendar)
     learned, nodes = _learn_and_swap(stage, experiment, learner)
     reports = [_serve(stage, experiment, nodes, ALPHA_BEFORE, calendar.served(0))]
@@ -86,7 +91,7 @@ def play(stage: ActStage, now: datetime) -> ExperimentOutcome:
     return outcome
 
 
-def _explore(stage: ActStage, experiment: DemoExperiment, calendar: _Calendar) -> tuple[dict[str, Any], str]:
+def _explore(stage: ActStage, experiment: DemoExperiment, calendar: Calendar) -> tuple[dict[str, Any], str]:
     """The pilot's report, and the name of the learner, which ingests meanwhile and runs once it has everything."""
     stage.start_joins()
     learn = experiment.job("learn", "--once", "--wait-examples", str(PILOT_REQUESTS), "--json")

@@ -36,6 +36,8 @@ class JoinedExamples:
 
     def rewarded(self) -> dict[str, int]:
         """By objective, the examples whose reward is above zero."""
+        if self.frame.height == 0:
+            return {}
         outcomes = self.frame.select("outcome_objectives").explode("outcome_objectives").unnest("outcome_objectives")
         counted = outcomes.filter(pl.col("reward") > 0).group_by("objective").len()
         return {name: int(count) for name, count in sorted(counted.iter_rows())}

@@ -122,7 +122,7 @@ class ProcessSupervisor:
                 advance(waiting.pop(0))
             for chain, name in list(running.items()):
                 if self._children[name].poll() is not None:
-                    self.check(may_end=[name])
+                    self.check(may_end=list(running.values()))
                     results[chain].append(self._result(name))
                     advance(chain)
             self.check(may_end=list(running.values()))

@@ -106,7 +106,15 @@ def test_the_table_for_people(app: typer.Typer, mean: float) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [("--table", "colour=red"), ("--table", "base=one"), ("--table", "arm"), ("--where", "all"), ("--where", "=all")],
+    [
+        ("--table", "colour=red"),
+        ("--table", "base=one"),
+        ("--table", "base=--5"),
+        ("--table", "base=²"),
+        ("--table", "arm"),
+        ("--where", "all"),
+        ("--where", "=all"),
+    ],
 )
 def test_options_that_are_not_understood(app: typer.Typer, mean: float, options: tuple[str, ...]) -> None:
     with pytest.raises(SettingError, match=options[0]):

@@ -1,0 +1,71 @@
+"""Adam with decoupled weight decay (Loshchilov and Hutter, 2019), its state as named tensors.
+
+The arithmetic is torch's own functional form. torch's optimiser classes load its compiler when they are made, which
+costs a learner that compiles nothing seconds of every start.
+"""
+
+from collections.abc import Mapping
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adamw import adamw
+
+STEP, MEAN, SQUARE = "step", "exp_avg", "exp_avg_sq"
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+
+class AdamOptimiser:
+    """Steps `parameters` (by name) in place along their gradients; starts without momentum."""
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], learning_rate: float, weight_decay: float) -> None:
+        self._parameters = dict(parameters)
+        self._learning_rate = learning_rate
+        self._weight_decay = weight_decay
+        self._moments = {
+            **{f"{STEP}.{name}": torch.zeros(()) for name in self._parameters},
+            **{f"{MEAN}.{name}": torch.zeros_like(value.data) for name, value in self._parameters.items()},
+            **{f"{SQUARE}.{name}": torch.zeros_like(value.data) for name, value in self._parameters.items()},
+        }
+
+    @classmethod
+    def of(cls, network: nn.Module, learning_rate: float, weight_decay: float) -> Self:
+        """Over all parameters of `network`."""
+        return cls(dict(network.named_parameters()), learning_rate, weight_decay)
+
+    def clear(self) -> None:
+        """Forget the gradients."""
+        for parameter in self._parameters.values():
+            parameter.grad = None
+
+    def step(self) -> None:
+        """One step for every parameter that has a gradient."""
+        moved = {name: value for name, value in self._parameters.items() if value.grad is not None}
+        with torch.no_grad():
+            adamw(
+                list(moved.values()),
+                [value.grad for value in moved.values() if value.grad is not None],
+                [self._moments[f"{MEAN}.{name}"] for name in moved],
+                [self._moments[f"{SQUARE}.{name}"] for name in moved],
+                [],
+                [self._moments[f"{STEP}.{name}"] for name in moved],
+                amsgrad=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                lr=self._learning_rate,
+                weight_decay=self._weight_decay,
+                eps=EPSILON,
+                maximize=False,
+            )
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Step counts and moments, named `<moment>.<parameter>`."""
+        return dict(self._moments)
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from `state()` of an earlier run; raises KeyError or ValueError when it is of other parameters."""
+        for name, present in self._moments.items():
+            if state[name].shape != present.shape:
+                raise ValueError(f"optimiser state {name} has shape {tuple(state[name].shape)}")
+        self._moments = {name: state[name].to(present.dtype).clone() for name, present in self._moments.items()}

@@ -1,0 +1,50 @@
+"""The world fits the experiment or refuses it, and moves in time by whole days."""
+
+import numpy as np
+import pytest
+
+from event_schemas.errors import ExperimentError
+from event_schemas.experiment import load_experiment
+from simulator.homefeed_world import RunPlan, build_world, with_exploration_rate
+from simulator.traffic import DAY_MS
+from tests.simulator_samples import HOMEFEED
+
+START = 1_700_006_400_000
+EXPERIMENT = load_experiment(HOMEFEED)
+
+
+def test_a_plan_moved_by_days_is_the_same_but_for_its_dates() -> None:
+    (_, first), (_, moved) = (
+        build_world(EXPERIMENT, RunPlan(1, 200, START + shift, START + shift + DAY_MS, users=50))
+        for shift in (0, 400 * DAY_MS)
+    )
+    assert np.array_equal(first.number, moved.number) and np.array_equal(first.user, moved.user)
+    assert set(moved.time - first.time) == {400 * DAY_MS}
+
+
+def test_seeds_share_the_users_and_no_request() -> None:
+    (world, first), (other_world, second) = (
+        build_world(EXPERIMENT, RunPlan(seed, 50, START, START + DAY_MS, users=50)) for seed in (1, 2)
+    )
+    assert np.array_equal(world.feed.population.embedding, other_world.feed.population.embedding)
+    assert not set(first.number) & set(second.number)
+
+
+def test_the_exploration_rate_of_one_process() -> None:
+    assert with_exploration_rate(EXPERIMENT, None) is EXPERIMENT
+    changed = with_exploration_rate(EXPERIMENT, 0.95)
+    assert changed.experiment.exploration_rate == 0.95
+    assert changed.action_space.digest == EXPERIMENT.action_space.digest
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"objectives": EXPERIMENT.objectives[:1]}, r"\[\[objectives\]\] \['repin'\]"),
+        ({"cohorts": ()}, r"\[\[cohorts\]\] \[\]"),
+        ({"join": EXPERIMENT.join.model_copy(update={"clock": "live"})}, "clock = 'live'"),
+    ],
+)
+def test_an_experiment_that_does_not_fit_is_refused(change: dict[str, object], said: str) -> None:
+    with pytest.raises(ExperimentError, match=said):
+        build_world(EXPERIMENT.model_copy(update=change), RunPlan(1, 10, START, START + DAY_MS))

@@ -1,0 +1,37 @@
+"""The serving process without a policy, on a log in memory."""
+
+from event_schemas.codec import Codec
+from event_schemas.experiment import load_experiment
+from event_schemas.registry import Registry
+from event_schemas.slices import Slice
+from producers.memory_log import MemoryLog
+from serving_agent.decision_request import DecisionRequest
+from simulator.homefeed_world import with_exploration_rate
+from simulator.local_serving import local_serving
+from tests.simulator_samples import HOMEFEED
+
+NOW = 1_700_000_000_000
+TOPIC = "trimtab.events"
+
+
+def test_decisions_and_engagements_go_through_one_measured_sender() -> None:
+    log = MemoryLog()
+    experiment = with_exploration_rate(load_experiment(HOMEFEED), 0.0)
+    serving = local_serving(experiment, Codec(Registry.bundled()), log, TOPIC, lambda: NOW)
+    decision = serving.agent.decide(DecisionRequest(request_id="r-1", event_time=NOW))
+    assert decision.slice in (Slice.FALLBACK, Slice.CONTROL)
+    assert dict(decision.weights) == {"repin": 91.6, "p2p": 9.1}
+    decision.applied()
+    serving.engagements.log("r-1", "repin", event_time=NOW + 1)
+    counts = serving.flush()
+    assert counts.acknowledged == counts.handed_in == serving.sender.events == 4
+    assert serving.sender.bytes == sum(len(r.key or b"") + len(r.value or b"") for r in log.records(TOPIC))
+    assert serving.close().in_flight == 0
+
+
+def test_an_event_without_bytes_is_counted_as_dropped() -> None:
+    log = MemoryLog()
+    serving = local_serving(load_experiment(HOMEFEED), Codec(Registry.bundled()), log, TOPIC, lambda: NOW)
+    serving.sender.reject("Request")
+    assert serving.sender.counts().dropped == 1 and serving.sender.flush(0.1).in_flight == 0
+    serving.close()

@@ -1,0 +1,68 @@
+"""A whole simulation: everything joins, and rewards are as often as the truth says."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from event_schemas.codec import Codec
+from event_schemas.experiment import load_experiment
+from event_schemas.records import FATES, HEARTBEAT
+from event_schemas.registry import Registry
+from producers.delivery_ledger import DeliveryCounts
+from producers.memory_log import MemoryLog
+from simulator.homefeed_world import RunPlan, with_exploration_rate
+from simulator.simulation import EventOutlet, SimulationIncomplete, run_simulation
+from simulator.traffic import DAY_MS
+from stream_processors.attribution import JoinRule
+from stream_processors.reference_join import reference_join
+from tests.simulator_samples import HOMEFEED
+
+START = 1_700_006_400_000
+TOPIC = "trimtab.events"
+CODEC = Codec(Registry.bundled())
+PRODUCTION_ONLY = with_exploration_rate(load_experiment(HOMEFEED), 0.0)
+
+
+def test_every_decision_becomes_an_example_and_rewards_follow_the_truth() -> None:
+    log, told = MemoryLog(), list[int]()
+    outlet = EventOutlet(CODEC, log, TOPIC, log.partitions)
+    plan = RunPlan(3, 1500, START, START + 2 * DAY_MS, users=300)
+    report = run_simulation(PRODUCTION_ONLY, plan, outlet, progress=told.append)
+    joined = reference_join(JoinRule.from_experiment(PRODUCTION_ONLY), CODEC, log.records(TOPIC))
+
+    assert told[-1] == len(joined.examples) == 1500 and told == sorted(told)
+    fates = Counter(str(fate) for fate in joined.fates.values())
+    assert set(fates) <= {"joined", "duplicate", "outside"} <= {*FATES}
+    outcomes = [CODEC.decode(value).record["outcome"]["objectives"] for value in joined.examples.values()]
+    rewards = np.array([[objective["reward"] for objective in row] for row in outcomes])
+    truth = np.array([report.live.true_production_value[name] for name in ("repin", "p2p")])
+    error = np.sqrt(truth * (1 - truth) / len(rewards))
+    assert (np.abs(rewards.mean(axis=0) - truth) < 4 * error).all()
+    assert report.live.true_lift() == pytest.approx({"repin": 0.0, "p2p": 0.0})
+
+
+def test_heartbeats_close_every_partition_at_the_end() -> None:
+    log = MemoryLog()
+    plan = RunPlan(3, 20, START, START + DAY_MS, users=20)
+    report = run_simulation(PRODUCTION_ONLY, plan, EventOutlet(CODEC, log, TOPIC, log.partitions))
+    last = [CODEC.decode(log.partition_records(TOPIC, p)[-1].value) for p in range(log.partitions)]
+    assert all(each.name == HEARTBEAT and each.record["event_time"] == report.closed_at for each in last)
+    assert report.closed_at == report.live.last_event_time + PRODUCTION_ONLY.window_ms + 1
+    assert report.as_dict()["handed_in"] == report.delivery.acknowledged
+
+
+class LosingLog(MemoryLog):
+    """A log whose last acknowledgement never comes."""
+
+    def counts(self) -> DeliveryCounts:
+        told = super().counts()
+        return DeliveryCounts(told.handed_in, max(told.acknowledged - 1, 0))
+
+
+def test_a_log_that_is_not_whole_is_not_closed() -> None:
+    log = LosingLog()
+    plan = RunPlan(3, 5, START, START + DAY_MS, users=20)
+    with pytest.raises(SimulationIncomplete, match=r"1 of \d+ events were not acknowledged"):
+        run_simulation(PRODUCTION_ONLY, plan, EventOutlet(CODEC, log, TOPIC, log.partitions))
+    assert HEARTBEAT not in {CODEC.decode(record.value).name for record in log.records(TOPIC)}

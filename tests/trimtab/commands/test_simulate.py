@@ -1,0 +1,66 @@
+"""`trimtab simulate` against the embedded broker, with a small join's commits in place of a worker."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from event_schemas.errors import SettingError
+from event_schemas.topics import EVENTS, topic_name
+from producers.topic_admin import touch_topics
+from stream_processors.log_reader import LogReader
+from tests.simulator_samples import HOMEFEED
+from trimtab.commands import simulate
+from trimtab.embedded_runtime import embedded_runtime
+
+PREFIX = "trimtab.test."
+
+
+def app() -> typer.Typer:
+    built = typer.Typer()
+    simulate.register(built)
+    return built
+
+
+def test_a_simulation_lands_in_the_log_and_reports_what_was_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with embedded_runtime(tmp_path / "runtime") as runtime:
+        for name, value in {**runtime.environment(), "TRIMTAB_TOPIC_PREFIX": PREFIX}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(HOMEFEED))
+        client = {"bootstrap.servers": runtime.kafka_bootstrap}
+        touch_topics(client, PREFIX)
+        arguments = ["--requests", "60", "--days", "1", "--ending", "2024-05-01T00:00Z", "--exploration-rate", "1"]
+        result = CliRunner().invoke(app(), [*arguments, "--json"], catch_exceptions=False)
+        report = json.loads(result.stdout)
+        records = list(LogReader(client, topic_name(PREFIX, EVENTS)).read_all())
+    assert report["decisions"] == 60 and report["slices"] == {"EXPLORE": 60} and report["exploration_rate"] == 1.0
+    acknowledged = report["acknowledged"]
+    assert [acknowledged[name] for name in ("Request", "Action", "Propensity", "Ranking")] == [60] * 4
+    assert acknowledged["Heartbeat"] == 4 and acknowledged["Engagement"] == report["engagements"]
+    assert sum(acknowledged.values()) == report["handed_in"] == len(records)
+    assert set(report["true_lift"]) == {"repin", "p2p"}
+
+
+def test_the_report_for_people_names_slices_and_truth() -> None:
+    text = simulate._as_text(
+        {
+            "decisions": 3,
+            "slices": {"EXPLORE": 2, "POLICY": 1},
+            "engagements": 4,
+            "exploration_rate": 0.5,
+            "true_lift": {"repin": 0.25},
+        }
+    )
+    assert "3 decisions (2 EXPLORE, 1 POLICY) and 4 engagements" in text and "repin +25.0%" in text
+
+
+def test_options_that_exclude_each_other_or_make_no_sense_are_named() -> None:
+    runner = CliRunner()
+    both = runner.invoke(app(), ["--via", "http://127.0.0.1:1", "--exploration-rate", "0.5"])
+    assert isinstance(both.exception, SettingError) and "--exploration-rate" in both.exception.what
+    when = runner.invoke(app(), ["--ending", "tomorrow"])
+    assert isinstance(when.exception, SettingError) and "tomorrow" in when.exception.what

@@ -1,0 +1,35 @@
+"""Act 1's inputs: the campaigns' files, and held-out requests under new ids, two weeks later."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from feature_contract import FeatureContract
+from trimtab.demo.open_bandit_act import CAMPAIGNS, HELD_OUT_REQUESTS, LATER_MS, experiment_files, held_out_requests
+from trimtab.demo.workspace import OPEN_BANDIT, DemoExperiment, Workspace
+from trimtab.embedded_runtime import EmbeddedRuntime
+
+RUNTIME = EmbeddedRuntime("127.0.0.1:9", "redis://127.0.0.1:8/0")
+
+
+def campaign(name: str, directory: Path) -> DemoExperiment:
+    files = dict(zip(CAMPAIGNS, experiment_files(), strict=True))
+    return DemoExperiment(Workspace(directory), RUNTIME, files[name])
+
+
+@pytest.mark.parametrize("name", CAMPAIGNS)
+def test_held_out_requests_lie_after_the_log_and_carry_its_features(name: str, tmp_path: Path) -> None:
+    experiment = campaign(name, tmp_path)
+    requests = held_out_requests(experiment)
+    assert len({request.request_id for request in requests}) == len(requests) == HELD_OUT_REQUESTS
+    log = pl.read_parquet(OPEN_BANDIT / f"random_{name}.parquet")["timestamp"].dt.epoch("ms")
+    newest = int(str(log.max()))
+    times = [int(request.event_time or 0) for request in requests]
+    assert times == sorted(times) and min(times) > newest and max(times) <= newest + LATER_MS
+    records = [request.as_record(str(request.request_id), 0) for request in requests]
+    assert FeatureContract.from_experiment(experiment.spec).encodable(records).all()
+
+
+def test_every_choice_of_the_shadow_is_logged(tmp_path: Path) -> None:
+    assert all(campaign(name, tmp_path).spec.experiment.log_rate == 1.0 for name in CAMPAIGNS)
