@@ -25,19 +25,21 @@ from trimtab.demo.act_stage import (
     published_evaluation,
 )
 from trimtab.demo.joined_examples import JoinedExamples, read_examples
-from trimtab.demo.process_supervisor import DemoFailed
+from trimtab.demo.process_supervisor import DemoFailed, Job
 from trimtab.demo.serving_nodes import ServingNode, await_nodes, start_nodes
 from trimtab.demo.workspace import GOVERNANCE, DemoExperiment
 
 STABLE = "stable"
 PILOT_REQUESTS, PILOT_DAYS, PILOT_EXPLORATION = 30_000, 21, 0.95
 SERVED_REQUESTS, SERVED_DAYS = 1_000, 0.5
+# Live predictions for the drift check at pick-up: enough that the noise of its statistic stays far below the limit.
+WARM_REQUESTS = 600
 ALPHA_BEFORE, ALPHA_AFTER = 0.1, 0.3
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """When the simulated days end: the pilot two days ago at midnight UTC, then half a day at each α."""
+    """When simulated days end: warming up, then the pilot (two days ago at midnight UTC), then half a day at each α."""
 
     today: datetime
 
@@ -45,6 +47,10 @@ class Calendar:
     def before(cls, now: datetime) -> Calendar:
         """The last phase ends at the midnight before `now`."""
         return cls(now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
+
+    def warm_up(self) -> str:
+        """End of the nodes' first traffic, before the pilot begins, ISO 8601."""
+        return (self.today - timedelta(days=2 + PILOT_DAYS, hours=1)).isoformat()
 
     def pilot(self) -> str:
         """End of the pilot, ISO 8601."""
@@ -56,18 +62,20 @@ class Calendar:
 
 
 def play(stage: ActStage, now: datetime) -> ExperimentOutcome:
-    """Explore → join → learn → gate → swap → serve at α = 0.1 → approve α = 0.3 → serve → reconcile."""
+    """Warm up → explore → join → learn → gate → swap → serve at α = 0.1 → approve α = 0.3 → serve → reconcile."""
     [experiment] = stage.experiments
     calendar = Calendar.before(now)
-    pilot, learner = _explore(stage, experiment, calendar)
-    learned, nodes = _learn_and_swap(stage, experiment, learner)
+    stage.start_joins()
+    nodes, warm = _warm_up(stage, experiment, calendar)
+    pilot, learner = _explore(stage, experiment, calendar, warm["acknowledged"]["Propensity"])
+    learned = _learn_and_swap(stage, experiment, learner, nodes)
     reports = [_serve(stage, experiment, nodes, ALPHA_BEFORE, calendar.served(0))]
     _turn_alpha(stage, experiment, nodes)
     reports.append(_serve(stage, experiment, nodes, ALPHA_AFTER, calendar.served(1)))
     stage.await_joins()
     [reconciled] = stage.reconcile()
     joined = read_examples(experiment)
-    decisions = sum(report["acknowledged"]["Propensity"] for report in (pilot, *reports))
+    decisions = sum(report["acknowledged"]["Propensity"] for report in (warm, pilot, *reports))
     evaluation = published_evaluation(published_checkpoint(experiment, learned.version))
     outcome = ExperimentOutcome(
         act=2,
@@ -91,10 +99,21 @@ def play(stage: ActStage, now: datetime) -> ExperimentOutcome:
     return outcome
 
 
-def _explore(stage: ActStage, experiment: DemoExperiment, calendar: Calendar) -> tuple[dict[str, Any], str]:
+def _warm_up(
+    stage: ActStage, experiment: DemoExperiment, calendar: Calendar
+) -> tuple[list[ServingNode], dict[str, Any]]:
+    """Two nodes serve production for a while, so that the pick-up's drift check has live predictions to look at."""
+    nodes = start_nodes(stage.supervisor, experiment)
+    await_nodes(stage.supervisor, nodes, ServingNode.ready, "both nodes answer", stage.quiet)
+    job = _traffic_job(experiment, nodes, WARM_REQUESTS, ("--seed", "2", "--ending", calendar.warm_up()))
+    return nodes, stage.run("two nodes serve production weights: there is no policy yet", [job])[0].json()
+
+
+def _explore(
+    stage: ActStage, experiment: DemoExperiment, calendar: Calendar, warmed: int
+) -> tuple[dict[str, Any], str]:
     """The pilot's report, and the name of the learner, which ingests meanwhile and runs once it has everything."""
-    stage.start_joins()
-    learn = experiment.job("learn", "--once", "--wait-examples", str(PILOT_REQUESTS), "--json")
+    learn = experiment.job("learn", "--once", "--wait-examples", str(PILOT_REQUESTS + warmed), "--json")
     stage.supervisor.start(learn)
     pilot = experiment.job(
         "simulate",
@@ -107,11 +126,10 @@ def _explore(stage: ActStage, experiment: DemoExperiment, calendar: Calendar) ->
 
 
 def _learn_and_swap(
-    stage: ActStage, experiment: DemoExperiment, learner: str
-) -> tuple[LearnOutcome, list[ServingNode]]:
+    stage: ActStage, experiment: DemoExperiment, learner: str, nodes: list[ServingNode]
+) -> LearnOutcome:
     """Nodes serve production while the learner trains, and swap when its checkpoint is published."""
-    nodes = start_nodes(stage.supervisor, experiment)
-    with stage.screen.step("train on 14 days, judge on the next 7; two nodes start meanwhile") as step:
+    with stage.screen.step("train on 14 days, judge on the next 7") as step:
         learned = LearnOutcome.of(stage.supervisor.finish([learner], stage.ticking(step))[0].json())
         step.tell(f"{learned.version}: {learned.verdict_sentence}")
     if learned.channel != STABLE:
@@ -120,26 +138,26 @@ def _learn_and_swap(
             mend="its true lift is known to be large: see the learner's log",
         )
     stage.await_pickup(nodes, STABLE, {experiment.name: learned.version})
-    return learned, nodes
+    return learned
 
 
 def _serve(
     stage: ActStage, experiment: DemoExperiment, nodes: list[ServingNode], alpha: float, ending: str
 ) -> dict[str, Any]:
-    via = [argument for node in nodes for argument in ("--via", node.url)]
-    seed = str(round(100 * alpha))
-    job = experiment.job(
-        "simulate",
-        *("--requests", str(SERVED_REQUESTS), "--days", str(SERVED_DAYS), "--seed", seed, "--ending", ending),
-        *via,
-        "--json",
-        label=f"simulate-alpha-{alpha}",
-    )
+    chosen = ("--seed", str(round(100 * alpha)), "--ending", ending)
+    job = _traffic_job(experiment, nodes, SERVED_REQUESTS, chosen)
     with stage.screen.step(f"traffic through the nodes at α = {alpha}") as step:
         report = stage.supervisor.run([job], stage.ticking(step))[0].json()
         weights = report["mean_weights"].get("POLICY", {})
         step.tell("mean served weights: " + ", ".join(f"{name} {value:.1f}" for name, value in weights.items()))
     return report
+
+
+def _traffic_job(experiment: DemoExperiment, nodes: list[ServingNode], requests: int, chosen: tuple[str, ...]) -> Job:
+    """Half a day of traffic through the nodes, in turn."""
+    via = [argument for node in nodes for argument in ("--via", node.url)]
+    amount = ("--requests", str(requests), "--days", str(SERVED_DAYS))
+    return experiment.job("simulate", *amount, *chosen, *via, "--json", label=f"simulate-{chosen[1]}")
 
 
 def _turn_alpha(stage: ActStage, experiment: DemoExperiment, nodes: list[ServingNode]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from trimtab.demo.act_outcome import EvaluationView, ExperimentOutcome, LearnOut
 from trimtab.demo.act_stage import ActStage, funnel_of, node_outcome
 from trimtab.demo.joined_examples import read_examples
 from trimtab.demo.process_supervisor import DemoFailed, Job
-from trimtab.demo.serving_nodes import ServingNode, start_nodes
+from trimtab.demo.serving_nodes import ServingNode, await_nodes, start_nodes
 from trimtab.demo.workspace import OPEN_BANDIT, DemoExperiment
 
 CAMPAIGNS = ("all", "men", "women")
@@ -26,6 +27,7 @@ SHADOW = "shadow"
 CAMPAIGNS_AT_ONCE = 2
 HELD_OUT_REQUESTS = 200
 HELD_OUT_DAYS = 2
+WARM_REQUESTS = 240
 DAY_MS = 86_400_000
 # Held-out requests are served "two weeks later", when the replayed log has long been closed.
 LATER_MS = 14 * DAY_MS
@@ -42,13 +44,15 @@ class _Replayed:
 def play(stage: ActStage) -> list[ExperimentOutcome]:
     """Replay → join → learn → evaluate → serve from shadow → close → reconcile; one outcome per campaign."""
     stage.start_joins()
-    replayed = _replay(stage)
     nodes = {experiment.name: start_nodes(stage.supervisor, experiment) for experiment in stage.experiments}
     every_node = [node for group in nodes.values() for node in group]
-    learned, views = _learn_and_evaluate(stage)
+    await_nodes(stage.supervisor, every_node, ServingNode.ready, "every node answers", stage.quiet)
+    warmed = _serve(stage, nodes, first_requests, "nodes serve production the day before the log begins")
+    replayed = _replay(stage)
+    learned, views = _learn_and_evaluate(stage, {name: sum(counts) for name, counts in warmed.items()})
     versions = {name: outcome.version for name, outcome in learned.items()}
     stage.await_pickup(every_node, SHADOW, versions)
-    served = _serve_held_out(stage, nodes)
+    served = _serve(stage, nodes, held_out_requests, "nodes serve held-out requests and log what the shadow would do")
     _close(stage, replayed)
     stage.await_joins()
     reports = stage.reconcile()
@@ -86,11 +90,15 @@ def _replay(stage: ActStage) -> dict[str, _Replayed]:
     return replayed
 
 
-def _learn_and_evaluate(stage: ActStage) -> tuple[dict[str, LearnOutcome], dict[str, list[EvaluationView]]]:
+def _learn_and_evaluate(
+    stage: ActStage, warmed: dict[str, int]
+) -> tuple[dict[str, LearnOutcome], dict[str, list[EvaluationView]]]:
     """Per campaign: learn, then evaluate the learned policy and the BTS log's, on the held-out rows."""
     chains = [
         (
-            experiment.job("learn", "--once", "--wait-examples", str(_rows(experiment)), "--json"),
+            experiment.job(
+                "learn", "--once", "--wait-examples", str(_rows(experiment) + warmed[experiment.name]), "--json"
+            ),
             experiment.job("evaluate", "--json", label="evaluate-learned"),
             _bts_job(experiment),
         )
@@ -110,13 +118,18 @@ def _learn_and_evaluate(stage: ActStage) -> tuple[dict[str, LearnOutcome], dict[
     return learned, views
 
 
-def _serve_held_out(stage: ActStage, nodes: dict[str, list[ServingNode]]) -> dict[str, list[int]]:
-    """Held-out requests to the nodes in turn; per campaign, the decisions each node had acknowledged."""
-    with stage.screen.step("nodes serve held-out requests and log what the shadow would do") as step:
+def _serve(
+    stage: ActStage,
+    nodes: dict[str, list[ServingNode]],
+    requests_of: Callable[[DemoExperiment], list[DecisionRequest]],
+    spoken: str,
+) -> dict[str, list[int]]:
+    """Requests to the nodes in turn; per campaign, the decisions each node has had acknowledged by now."""
+    with stage.screen.step(spoken) as step:
         served = {}
         for experiment in stage.experiments:
             ports = [SidecarPort(node.url) for node in nodes[experiment.name]]
-            for number, request in enumerate(held_out_requests(experiment)):
+            for number, request in enumerate(requests_of(experiment)):
                 ports[number % len(ports)].decide(request).applied()
                 if number % 50 == 0:
                     stage.supervisor.check()
@@ -124,24 +137,35 @@ def _serve_held_out(stage: ActStage, nodes: dict[str, list[ServingNode]]) -> dic
             for port in ports:
                 port.close()
             served[experiment.name] = [node.acknowledged()["Propensity"] for node in nodes[experiment.name]]
-        step.tell(f"{sum(map(sum, served.values())):,} decisions")
+        step.tell(f"{sum(map(sum, served.values())):,} decisions so far")
     return served
+
+
+def first_requests(experiment: DemoExperiment) -> list[DecisionRequest]:
+    """The log's first requests, a day before it and under new ids: live traffic for the pick-up's drift check."""
+    rows = _log(experiment).head(WARM_REQUESTS)
+    return [_as_request(row, experiment.spec, "warm-up", -DAY_MS) for row in rows.iter_rows(named=True)]
 
 
 def held_out_requests(experiment: DemoExperiment) -> list[DecisionRequest]:
     """Every n-th request of the log's last two days, two weeks later and under new ids."""
-    rows = pl.read_parquet(_log_file(experiment)).sort("timestamp", "row_index")
-    times = rows["timestamp"].dt.epoch("ms")
-    rows = rows.with_columns(time=times).filter(pl.col("time") > int(str(times.max())) - HELD_OUT_DAYS * DAY_MS)
+    rows = _log(experiment)
+    rows = rows.filter(pl.col("time") > int(str(rows["time"].max())) - HELD_OUT_DAYS * DAY_MS)
     rows = rows.gather_every(max(1, rows.height // HELD_OUT_REQUESTS)).head(HELD_OUT_REQUESTS)
-    return [_as_request(row, experiment.spec) for row in rows.iter_rows(named=True)]
+    return [_as_request(row, experiment.spec, "held-out", LATER_MS) for row in rows.iter_rows(named=True)]
 
 
-def _as_request(row: dict[str, Any], spec: Experiment) -> DecisionRequest:
+def _log(experiment: DemoExperiment) -> pl.DataFrame:
+    """The campaign's log by time, with `time` in ms."""
+    rows = pl.read_parquet(_log_file(experiment)).sort("timestamp", "row_index")
+    return rows.with_columns(time=rows["timestamp"].dt.epoch("ms"))
+
+
+def _as_request(row: dict[str, Any], spec: Experiment, purpose: str, shift_ms: int) -> DecisionRequest:
     return DecisionRequest(
-        request_id=f"{spec.name}-held-out-{row['row_index']}",
+        request_id=f"{spec.name}-{purpose}-{row['row_index']}",
         context={feature.name: str(row[feature.name]) for feature in spec.features.context},
-        event_time=row["time"] + LATER_MS,
+        event_time=row["time"] + shift_ms,
     )
 
 

@@ -31,7 +31,12 @@ class Workspace:
         return self.directory / "logs"
 
     def prepare(self) -> None:
-        """Empties the directory and makes the keys; raises DemoFailed when it holds something else."""
+        """Empties the directory and makes the keys.
+
+        Raises DemoFailed when the directory holds something else, or the data set is not there.
+        """
+        if not OPEN_BANDIT.is_dir():
+            raise DemoFailed(f"{OPEN_BANDIT} does not exist", mend="run the demo from a checkout of the repository")
         if self.directory.exists():
             if any(self.directory.iterdir()) and not (self.directory / MARKER).exists():
                 raise DemoFailed(f"{self.directory} is not empty and not from a demo", mend="set TRIMTAB_DATA_DIR")

@@ -31,7 +31,7 @@ def test_the_end_is_a_table_or_the_summary(
         return sample_result()
 
     monkeypatch.setattr(demo_run, "run_demo", finished)
-    monkeypatch.setattr(demo.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setenv("TRIMTAB_DATA_DIR", str(tmp_path))
     result = CliRunner().invoke(app(), arguments, catch_exceptions=False)
     assert asked == [tmp_path / "demo"] and result.exit_code == 0
