@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from event_schemas.experiment import Experiment
+from event_schemas.slices import Slice, draw_sampling
 from serving_agent.decision_request import DecisionRequest
 
 HeadSummaries = Mapping[str, Mapping[str, float]]
+
+
+IsLogged = Callable[[str, str], bool]
+"""Whether the decision with this request id and slice is in the log."""
+
+
+def logged_by(experiment: Experiment) -> IsLogged:
+    """What the experiment's sampling says; the same on every node, for it is a hash of the id."""
+    rates = experiment.experiment
+
+    def is_logged(request_id: str, slice_name: str) -> bool:
+        return draw_sampling(rates.salt, request_id, Slice(slice_name), rates.log_rate).logged
+
+    return is_logged
 
 
 class PortDecision(Protocol):

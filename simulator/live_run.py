@@ -1,8 +1,8 @@
 """Drives serving through simulated days: decide, rank, confirm, and engage, in the order of event time.
 
 The clock is the plan's. Decisions and engagements are handed to the producers in time order, except that an engagement
-with a decision of the same stride (an hour) comes after the stride; then `settle` is called, which flushes and may
-wait for the readers. So no event overtakes another by more than two hours of event time.
+with a decision of the same stride (an hour) comes after the stride's decisions. Then `settle` is called, which flushes
+and may wait for the readers. So no event overtakes another by more than an hour of event time.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
-from event_schemas.slices import Slice, draw_sampling
-from simulator.decision_port import DecisionPort, PortDecision
+from event_schemas.slices import Slice
+from simulator.decision_port import DecisionPort, logged_by
 from simulator.homefeed import HEADS, OBJECTIVES, SERVED, TUNED_HEADS, Homefeed
 from simulator.traffic import NUMBERS_PER_SEED, TrafficPlan
 from simulator.user_responses import Response, ResponseQueue, ShownSlate
@@ -83,7 +83,7 @@ class LiveRun:
         settle: Callable[[int], None],
     ) -> None:
         """`settle(decided so far)` is called after each stride."""
-        self._rates = experiment.experiment
+        self._is_logged = logged_by(experiment)
         self._world = world
         self._ports = ports
         self._sink = sink
@@ -101,6 +101,8 @@ class LiveRun:
             stop = min(int(np.searchsorted(plan.time, horizon)), start + LARGEST_STRIDE, len(plan))
             self._stride(plan.part(start, max(stop, start + 1)))
             start = max(stop, start + 1)
+            for response in self._world.responses.due(int(plan.time[min(start, len(plan) - 1)])):
+                self._engage(response)
             self._settle(start)
         for response in self._world.responses.rest():
             self._engage(response)
@@ -108,7 +110,7 @@ class LiveRun:
         return self._report(plan)
 
     def _stride(self, part: TrafficPlan) -> None:
-        """Decides a stride of requests, then draws what users do with them: seen from the next stride on."""
+        """Decides a stride of requests, then draws what users do with them."""
         feed = self._world.feed
         candidates = feed.candidates(part.number)
         summaries = summarise_heads(candidates.heads)
@@ -123,18 +125,14 @@ class LiveRun:
             chosen[index] = feed.served(candidates.heads[index], weights)
             slate = _slate(part, index, decision.request_id, chosen[index])
             decision.applied(summaries[index], slate.items, RANKER_VERSION)
-            if self._is_logged(decision):
+            # An engagement with a decision that is not in the log is left out, as a bridge would leave it out.
+            if self._is_logged(decision.request_id, str(decision.slice)):
                 slates[index] = slate
             self._slices.append(str(decision.slice))
             self._weights.append(tuple(weights.tolist()))
         self._last_event = max(self._last_event, int(part.time[-1]))
         chance = feed.engagement_probability(part, candidates.appeal, chosen)
         self._world.responses.respond(list(slates.values()), chance[list(slates)])
-
-    def _is_logged(self, decision: PortDecision) -> bool:
-        """Engagements with a decision that is not in the log are left out, as a bridge would leave them out."""
-        drawn = Slice(str(decision.slice))
-        return draw_sampling(self._rates.salt, decision.request_id, drawn, self._rates.log_rate).logged
 
     def _engage(self, response: Response) -> None:
         self._sink.log(response.request_id, response.kind, event_time=response.time, item_id=response.item_id)

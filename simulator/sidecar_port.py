@@ -14,12 +14,15 @@ from urllib.parse import urlsplit
 from prometheus_client.parser import text_string_to_metric_families
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
+from event_schemas.records import PROPENSITY
 from serving_agent.decision_request import DecisionRequest
-from simulator.decision_port import HeadSummaries
+from simulator.decision_port import HeadSummaries, IsLogged
 
 TIMEOUT_S = 10.0
 SETTLE_SECONDS = 0.3
 SETTLE_ATTEMPTS = 100
+LOGGED_SECONDS = 0.01
+LOGGED_ATTEMPTS = 3_000
 
 
 class SidecarRefused(TrimtabError):
@@ -42,17 +45,23 @@ class SidecarDecision:
         """Confirms over HTTP; raises SidecarRefused or ComponentUnreachable."""
         body = {"heads": heads, "served": list(served), "ranker_version": ranker_version}
         self.port.post(f"/v1/decisions/{self.request_id}/applied", body)
+        self.port.note_confirmed(self)
         return True
 
 
 class SidecarPort:
-    """One sidecar, spoken to from one thread. `url` is its base, such as `http://127.0.0.1:8080`."""
+    """One sidecar, spoken to from one thread. `url` is its base, such as `http://127.0.0.1:8080`.
 
-    def __init__(self, url: str) -> None:
+    `is_logged` tells which of its decisions the sidecar logs: all, unless it samples.
+    """
+
+    def __init__(self, url: str, is_logged: IsLogged = lambda request_id, slice_name: True) -> None:  # noqa: ARG005
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
             raise SidecarRefused(f"{url!r} is not a sidecar's address", mend="give http://host:port")
         self.url = url
+        self._is_logged = is_logged
+        self._logged = 0
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=TIMEOUT_S)
 
     def decide(self, request: DecisionRequest) -> SidecarDecision:
@@ -78,6 +87,21 @@ class SidecarPort:
                     counts[sample.labels["record"], sample.labels["fate"]] += int(sample.value)
         return counts
 
+    def note_confirmed(self, decision: SidecarDecision) -> None:
+        """Counts a confirmed decision, when the sidecar logs it."""
+        self._logged += self._is_logged(decision.request_id, decision.slice)
+
+    def await_logged(self, earlier: int, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Waits until every decision confirmed through this port is in the log.
+
+        `earlier` are the Propensity records the sidecar had had acknowledged before. Raises SidecarRefused after 30 s.
+        """
+        for _ in range(LOGGED_ATTEMPTS):
+            if self.events()[PROPENSITY, "acknowledged"] - earlier >= self._logged:
+                return
+            sleep(LOGGED_SECONDS)
+        raise self._undelivered()
+
     def settled_events(self, sleep: Callable[[float], None] = time.sleep) -> Counter[tuple[str, str]]:
         """`events` once they stand still with nothing on its way; raises SidecarRefused after 30 s."""
         before = self.events()
@@ -87,13 +111,16 @@ class SidecarPort:
             if now == before and _in_flight(now) == 0:
                 return now
             before = now
-        raise SidecarRefused(f"sidecar {self.url} does not get its events delivered", mend="check its Kafka settings")
+        raise self._undelivered()
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The JSON answer to a POST ({} for an empty one); raises SidecarRefused or ComponentUnreachable."""
         text = self._exchange("POST", path, json.dumps(body))
         answer: dict[str, Any] = json.loads(text) if text else {}
         return answer
+
+    def _undelivered(self) -> SidecarRefused:
+        return SidecarRefused(f"sidecar {self.url} does not get its events delivered", mend="check its Kafka settings")
 
     def _exchange(self, method: str, path: str, body: str | None) -> bytes:
         try:

@@ -10,11 +10,12 @@ from typing import Any
 from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
+from event_schemas.records import PROPENSITY
 from producers.delivery_ledger import DeliveryCounts
 from producers.heartbeats import send_heartbeats
 from producers.outgoing_event import EventSender
 from producers.replay_pacing import Pacer
-from simulator.decision_port import DecisionPort
+from simulator.decision_port import DecisionPort, logged_by
 from simulator.homefeed_world import RunPlan, build_world
 from simulator.live_run import LiveRun, LiveRunReport
 from simulator.local_serving import FLUSH_SECONDS, LocalServing, local_serving
@@ -73,11 +74,13 @@ def run_simulation(
     """
     world, traffic = build_world(experiment, plan)
     serving = local_serving(experiment, outlet.codec, outlet.sender, outlet.topic, lambda: plan.end_ms)
-    remote = [SidecarPort(url) for url in sidecars]
+    remote = [SidecarPort(url, logged_by(experiment)) for url in sidecars]
     before = [port.events() for port in remote]
     ports: Sequence[DecisionPort] = remote or [serving.agent]
 
     def settle(decided: int) -> None:
+        for port, earlier in zip(remote, before, strict=True):
+            port.await_logged(earlier[PROPENSITY, "acknowledged"])
         _settle(serving, outlet.pacer)
         if progress is not None:
             progress(decided)

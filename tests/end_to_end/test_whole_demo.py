@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from trimtab.demo import homefeed_act, open_bandit_act
+
 CAMPAIGNS = ("open-bandit-all", "open-bandit-men", "open-bandit-women")
 
 
@@ -37,7 +39,9 @@ def summary(demo_directory: Path) -> dict[str, Any]:
 @pytest.mark.timeout(960)
 def test_nothing_is_lost_or_doubled_and_every_decision_is_an_example(summary: dict[str, Any]) -> None:
     assert summary["lost"] == 0 and summary["duplicated"] == 0 and summary["reconciled"] is True
-    assert summary["decisions"] == summary["examples"] == 3 * 10_200 + 32_000
+    replayed = 3 * (open_bandit_act.WARM_REQUESTS + 10_000 + open_bandit_act.HELD_OUT_REQUESTS)
+    simulated = homefeed_act.WARM_REQUESTS + homefeed_act.PILOT_REQUESTS + 2 * homefeed_act.SERVED_REQUESTS
+    assert summary["decisions"] == summary["examples"] == replayed + simulated
     for experiment in summary["experiments"].values():
         assert experiment["pending"] == 0 and experiment["fates"]["malformed"] == 0
 

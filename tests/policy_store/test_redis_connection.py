@@ -17,7 +17,7 @@ from policy_store.store_errors import StoreRefused, StoreUnreachable
 from tests.components.free_port import free_port
 from tests.policy_store.store_samples import checkpoint
 
-LIMIT_S = 2.0
+LIMIT_S = 10.0
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """Both ways to a decision fit the simulator's port."""
 
+from event_schemas.experiment import load_experiment
+from event_schemas.slices import Slice, draw_sampling
 from serving_agent.decision import Decision
 from serving_agent.policy_agent import PolicyAgent
-from simulator.decision_port import DecisionPort, PortDecision
+from simulator.decision_port import DecisionPort, PortDecision, logged_by
 from simulator.sidecar_port import SidecarDecision, SidecarPort
+from tests.simulator_samples import HOMEFEED
 
 
 def accept_ports(agent: PolicyAgent, sidecar: SidecarPort) -> tuple[DecisionPort, DecisionPort]:
@@ -22,3 +25,16 @@ def test_both_answers_offer_what_the_port_names() -> None:
     assert wanted <= set(dir(Decision))
     assert wanted <= {*dir(SidecarDecision), *SidecarDecision.__dataclass_fields__}
     assert hasattr(PolicyAgent, "decide") and hasattr(SidecarPort, "decide")
+
+
+def test_what_is_logged_follows_the_experiment_s_sampling() -> None:
+    experiment = load_experiment(HOMEFEED)
+    thin = experiment.model_copy(update={"experiment": experiment.experiment.model_copy(update={"log_rate": 0.5})})
+    is_logged, salt = logged_by(thin), thin.experiment.salt
+    ids = [f"r-{number}" for number in range(50)]
+    drawn = [is_logged(each, "POLICY") for each in ids]
+    assert drawn == [draw_sampling(salt, each, Slice.POLICY, 0.5).logged for each in ids]
+    assert any(drawn) and not all(drawn)
+    assert all(is_logged(each, "EXPLORE") for each in ids) and all(
+        logged_by(experiment)(each, "POLICY") for each in ids
+    )

@@ -78,6 +78,30 @@ def test_events_count_as_settled_once_they_stand_still_with_nothing_on_its_way()
     assert settled["Request", "acknowledged"] == 7 and len(calls) == 5
 
 
+def test_waiting_for_the_log_counts_what_was_confirmed_and_sampled() -> None:
+    propensities = METRICS.replace("Request", "Propensity")
+    answers: Answers = {
+        "/v1/decisions": (200, json.dumps(ANSWER)),
+        "/v1/decisions/r-1/applied": (200, "{}"),
+        "/metrics": (200, propensities % 5),
+    }
+    with scripted_sidecar(answers) as (url, _):
+        port = SidecarPort(url, lambda request_id, slice_name: (request_id, slice_name) == ("r-1", "CONTROL"))
+        port.decide(DecisionRequest(request_id="r-1")).applied()
+        port.await_logged(4)
+        slept = list[float]()
+
+        def arrive(seconds: float) -> None:
+            slept.append(seconds)
+            answers["/metrics"] = (200, propensities % 6)
+
+        port.await_logged(5, arrive)
+        assert len(slept) == 1
+        with pytest.raises(SidecarRefused, match="does not get its events delivered"):
+            port.await_logged(6, lambda _: None)
+        port.close()
+
+
 def test_events_that_never_settle_are_an_error() -> None:
     with scripted_sidecar({"/metrics": (200, METRICS % 5)}) as (url, _):
         port = SidecarPort(url)

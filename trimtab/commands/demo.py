@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from trimtab.settings import load_settings
+
+SIGNALLED = 128
+"""Exit status of a process that a signal ended: this and the signal's number."""
 
 
 def demo(
@@ -27,16 +28,16 @@ def demo(
 
     from trimtab.demo.demo_run import REPORT, run_demo
     from trimtab.demo.demo_summary import result_table, summary_of, traffic_table, verdict_lines
+    from trimtab.demo.stop_request import StopRequest
 
-    # A polite kill unwinds like Ctrl-C does, so that every child is stopped; shells ignore Ctrl-C in the background.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    stop = StopRequest()
+    stop.listen()
     directory, console = load_settings().data_dir / "demo", Console(stderr=as_json)
     try:
-        result = run_demo(directory, console, datetime.now(UTC))
+        result = run_demo(directory, console, datetime.now(UTC), stop)
     except KeyboardInterrupt:
         console.print("stopped; nothing is left running")
-        raise
+        raise typer.Exit(SIGNALLED + (stop.signal or 0)) from None
     if as_json:
         typer.echo(json.dumps(summary_of(result)))
         return

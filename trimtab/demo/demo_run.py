@@ -17,6 +17,7 @@ from trimtab.demo.demo_summary import DemoResult, summary_of
 from trimtab.demo.live_screen import LiveScreen
 from trimtab.demo.process_supervisor import ProcessSupervisor
 from trimtab.demo.report_page import render_report
+from trimtab.demo.stop_request import StopRequest
 from trimtab.demo.topic_counts import TopicCounts
 from trimtab.demo.workspace import HOMEFEED, DemoExperiment, Workspace
 from trimtab.embedded_runtime import EmbeddedRuntime, embedded_runtime
@@ -24,7 +25,7 @@ from trimtab.embedded_runtime import EmbeddedRuntime, embedded_runtime
 SUMMARY, REPORT = "summary.json", "report.html"
 
 
-def run_demo(directory: Path, console: Console, now: datetime) -> DemoResult:
+def run_demo(directory: Path, console: Console, now: datetime, stop: StopRequest) -> DemoResult:
     """Plays both acts below `directory`, which is emptied first, and writes summary.json and report.html there.
 
     Raises DemoFailed or another TrimtabError; whatever happens, no process is left behind.
@@ -32,7 +33,10 @@ def run_demo(directory: Path, console: Console, now: datetime) -> DemoResult:
     began = time.monotonic()
     workspace, screen = Workspace(directory.resolve()), LiveScreen(console)
     workspace.prepare()
-    with embedded_runtime(workspace.directory / "runtime") as runtime, ProcessSupervisor(workspace.logs) as supervisor:
+    with (
+        embedded_runtime(workspace.directory / "runtime") as runtime,
+        ProcessSupervisor(workspace.logs, stop.check) as supervisor,
+    ):
         console.print(f"embedded broker {runtime.kafka_bootstrap}, redis {runtime.redis_url}; logs in {workspace.logs}")
         campaigns = [DemoExperiment(workspace, runtime, file) for file in open_bandit_act.experiment_files()]
         screen.begin_act("Act 1", "a real log: the Open Bandit Dataset, three campaigns, one experiment each")

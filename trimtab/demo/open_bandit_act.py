@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -31,6 +30,7 @@ WARM_REQUESTS = 240
 DAY_MS = 86_400_000
 # Held-out requests are served "two weeks later", when the replayed log has long been closed.
 LATER_MS = 14 * DAY_MS
+APART_MS = 1_000
 
 
 @dataclass(frozen=True)
@@ -144,15 +144,16 @@ def _serve(
 def first_requests(experiment: DemoExperiment) -> list[DecisionRequest]:
     """The log's first requests, a day before it and under new ids: live traffic for the pick-up's drift check."""
     rows = _log(experiment).head(WARM_REQUESTS)
-    return [_as_request(row, experiment.spec, "warm-up", -DAY_MS) for row in rows.iter_rows(named=True)]
+    return _as_requests(rows, experiment.spec, "warm-up", int(rows["time"][0]) - DAY_MS)
 
 
 def held_out_requests(experiment: DemoExperiment) -> list[DecisionRequest]:
     """Every n-th request of the log's last two days, two weeks later and under new ids."""
     rows = _log(experiment)
-    rows = rows.filter(pl.col("time") > int(str(rows["time"].max())) - HELD_OUT_DAYS * DAY_MS)
+    newest = int(rows["time"][-1])
+    rows = rows.filter(pl.col("time") > newest - HELD_OUT_DAYS * DAY_MS)
     rows = rows.gather_every(max(1, rows.height // HELD_OUT_REQUESTS)).head(HELD_OUT_REQUESTS)
-    return [_as_request(row, experiment.spec, "held-out", LATER_MS) for row in rows.iter_rows(named=True)]
+    return _as_requests(rows, experiment.spec, "held-out", newest + LATER_MS - rows.height * APART_MS)
 
 
 def _log(experiment: DemoExperiment) -> pl.DataFrame:
@@ -161,12 +162,16 @@ def _log(experiment: DemoExperiment) -> pl.DataFrame:
     return rows.with_columns(time=rows["timestamp"].dt.epoch("ms"))
 
 
-def _as_request(row: dict[str, Any], spec: Experiment, purpose: str, shift_ms: int) -> DecisionRequest:
-    return DecisionRequest(
-        request_id=f"{spec.name}-{purpose}-{row['row_index']}",
-        context={feature.name: str(row[feature.name]) for feature in spec.features.context},
-        event_time=row["time"] + shift_ms,
-    )
+def _as_requests(rows: pl.DataFrame, spec: Experiment, purpose: str, start_ms: int) -> list[DecisionRequest]:
+    """From `start_ms` on, one a second: all within the join's window, whichever node is slower to log."""
+    return [
+        DecisionRequest(
+            request_id=f"{spec.name}-{purpose}-{row['row_index']}",
+            context={feature.name: str(row[feature.name]) for feature in spec.features.context},
+            event_time=start_ms + number * APART_MS,
+        )
+        for number, row in enumerate(rows.iter_rows(named=True))
+    ]
 
 
 def _close(stage: ActStage, replayed: dict[str, _Replayed]) -> None:

@@ -61,9 +61,11 @@ class ProcessSupervisor:
     thread: children are bound to the life of the thread that starts them.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, interrupted: Tick) -> None:
+        """`interrupted` raises when the demo was told to stop; it is called wherever the supervisor waits."""
         logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
+        self._interrupted = interrupted
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._jobs: dict[str, Job] = {}
         self._inherited = inherited_environment(os.environ, logs.parent / "bytecode")
@@ -139,7 +141,8 @@ class ProcessSupervisor:
             self._rest(tick)
 
     def check(self, may_end: Sequence[str] = ()) -> None:
-        """Raises DemoFailed when a child ended that should not have, or ended badly."""
+        """Raises DemoFailed when a child ended that should not have, or ended badly; what `interrupted` raises."""
+        self._interrupted()
         for name, process in self._children.items():
             status = process.poll()
             if status is not None and (name not in may_end or status not in self._jobs[name].accept):

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from tests.demo_samples import sample_result
 from trimtab.commands import demo
 from trimtab.demo import demo_run
+from trimtab.demo.stop_request import StopRequest
 
 
 def app() -> typer.Typer:
@@ -25,8 +26,8 @@ def test_the_end_is_a_table_or_the_summary(
 ) -> None:
     asked = list[Path]()
 
-    def finished(directory: Path, console: object, now: datetime) -> object:
-        assert console is not None and now.tzinfo is UTC
+    def finished(directory: Path, console: object, now: datetime, stop: StopRequest) -> object:
+        assert console is not None and now.tzinfo is UTC and stop.signal is None
         asked.append(directory)
         return sample_result()
 

@@ -4,7 +4,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 from event_schemas.experiment import load_experiment
-from trimtab.demo.homefeed_act import SERVED_DAYS, Calendar
+from trimtab.demo.homefeed_act import PILOT_DAYS, SERVED_DAYS, Calendar
 from trimtab.demo.workspace import HOMEFEED
 
 NOW = datetime(2024, 5, 3, 0, 0, 1, tzinfo=UTC)
@@ -21,6 +21,7 @@ def test_each_phase_begins_after_the_log_was_closed_behind_the_one_before() -> N
     experiment = load_experiment(HOMEFEED)
     calendar = Calendar.before(NOW)
     ends = [datetime.fromisoformat(text) for text in (calendar.pilot(), calendar.served(0), calendar.served(1))]
+    assert datetime.fromisoformat(calendar.warm_up()) < ends[0] - timedelta(days=PILOT_DAYS)
     # The last engagement comes within hours of the last request, heartbeats a window after that.
     closing = timedelta(milliseconds=experiment.window_ms) + timedelta(hours=3)
     for earlier, later in itertools.pairwise(ends):

@@ -28,7 +28,7 @@ BROKER = Job("broker", ["broker"], {})
 
 def test_jobs_side_by_side_give_their_output_in_order(tmp_path: Path) -> None:
     ticks = list[int]()
-    with ProcessSupervisor(tmp_path) as supervisor:
+    with ProcessSupervisor(tmp_path, nothing) as supervisor:
         results = supervisor.run([keygen("one"), keygen("two")], lambda: ticks.append(1))
     assert [result.json()["key_id"] for result in results] == ["learner/one", "learner/two"]
     assert ticks and supervisor.peak_bytes > 0
@@ -42,7 +42,7 @@ def test_chains_run_in_order_and_only_so_many_at_once(tmp_path: Path) -> None:
         seen.append({file.stem for file in tmp_path.glob("*.out")})
 
     chains = [[keygen("a"), keygen("b")], [keygen("c")], [keygen("d")]]
-    with ProcessSupervisor(tmp_path) as supervisor:
+    with ProcessSupervisor(tmp_path, nothing) as supervisor:
         results = supervisor.run_chains(chains, 2, watch)
     assert [[each.json()["key_id"] for each in chain] for chain in results] == [
         ["learner/a", "learner/b"],
@@ -55,7 +55,7 @@ def test_chains_run_in_order_and_only_so_many_at_once(tmp_path: Path) -> None:
 
 def test_a_job_that_fails_is_named_with_its_last_words(tmp_path: Path) -> None:
     with (
-        ProcessSupervisor(tmp_path) as supervisor,
+        ProcessSupervisor(tmp_path, nothing) as supervisor,
         pytest.raises(DemoFailed, match="broken ended with exit status 2") as raised,
     ):
         supervisor.run([BROKEN], nothing)
@@ -63,25 +63,28 @@ def test_a_job_that_fails_is_named_with_its_last_words(tmp_path: Path) -> None:
 
 
 def test_a_status_that_is_accepted_is_no_failure(tmp_path: Path) -> None:
-    with ProcessSupervisor(tmp_path) as supervisor:
+    with ProcessSupervisor(tmp_path, nothing) as supervisor:
         job = Job(BROKEN.name, BROKEN.arguments, {}, accept=(0, 2))
         assert supervisor.run([job], nothing)[0].status == 2
 
 
 def test_a_background_child_that_dies_ends_the_wait(tmp_path: Path) -> None:
-    with ProcessSupervisor(tmp_path) as supervisor:
+    with ProcessSupervisor(tmp_path, nothing) as supervisor:
         supervisor.start(BROKEN)
         with pytest.raises(DemoFailed, match="broken ended"):
             supervisor.wait_until(lambda: False, "nothing", 30, nothing)
 
 
 def test_waiting_too_long_says_for_what(tmp_path: Path) -> None:
-    with ProcessSupervisor(tmp_path) as supervisor, pytest.raises(DemoFailed, match=r"the tide: not within 0\.2 s"):
+    with (
+        ProcessSupervisor(tmp_path, nothing) as supervisor,
+        pytest.raises(DemoFailed, match=r"the tide: not within 0\.2 s"),
+    ):
         supervisor.wait_until(lambda: False, "the tide", 0.2, nothing)
 
 
 def test_leaving_stops_what_runs(tmp_path: Path) -> None:
-    with ProcessSupervisor(tmp_path) as supervisor:
+    with ProcessSupervisor(tmp_path, nothing) as supervisor:
         supervisor.start(BROKER)
         started = time.monotonic()
         supervisor.wait_until(lambda: "export" in (tmp_path / "broker.out").read_text(), "broker", 30, nothing)
@@ -101,3 +104,12 @@ def test_children_inherit_no_setting_and_share_bytecode_where_none_may_be_writte
     assert seen == {"PATH": "/bin"}
     seen = inherited_environment({"PYTHONDONTWRITEBYTECODE": "1"}, tmp_path)
     assert seen == {"PYTHONPYCACHEPREFIX": str(tmp_path)}
+
+
+def test_a_stop_request_ends_the_wait_and_the_children(tmp_path: Path) -> None:
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), ProcessSupervisor(tmp_path, stopped) as supervisor:
+        supervisor.run([BROKER], nothing)
+    supervisor.stop_all()

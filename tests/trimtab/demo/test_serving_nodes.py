@@ -52,7 +52,7 @@ def test_waiting_for_nodes_ends_when_all_hold_or_says_what_did_not_happen(
         asked.append(node.port)
         return len(asked) > 2
 
-    with ProcessSupervisor(tmp_path / "logs") as supervisor:
+    with ProcessSupervisor(tmp_path / "logs", lambda: None) as supervisor:
         await_nodes(supervisor, nodes, third_time, "never", lambda: None)
         monkeypatch.setattr(serving_nodes, "START_SECONDS", 0.1)
         with pytest.raises(DemoFailed, match="pick-up of v2: not within"):
