@@ -15,7 +15,7 @@ from off_policy.svg_rendering import ACCENT, CHART_WIDTH, INK, MUTED, NEUTRAL, P
 if TYPE_CHECKING:
     import altair as alt
 
-MAX_LABELS = 5
+MAX_LABELS = 3
 OFFERED, ON_FRONT, DOMINATED = "may be proposed", "on the front", "dominated"
 
 
