@@ -9,19 +9,12 @@ from typing import Any
 
 from policy_store.audit import AuditEntry, AuditEvent, chain
 from policy_store.canonical_json import canonical_json, parse_object
-from policy_store.channel_record import (
-    ChannelRecord,
-    FreshnessRecord,
-    channel_named,
-    channel_slot,
-    freshness_slot,
-)
 from policy_store.checkpoint_record import CheckpointManifest, SignedCheckpoint
-from policy_store.control_record import CONTROL_SLOT, ControlRecord
 from policy_store.governed_record import SignedRecord
 from policy_store.key_names import KeyNames
 from policy_store.preference_proposal import PreferenceProposal, ProposalStatus
-from policy_store.preference_record import PREFERENCE_SLOT, PreferenceRecord
+from policy_store.preference_record import PreferenceRecord
+from policy_store.record_slots import RecordSlots
 from policy_store.store import (
     HISTORY_LIMIT,
     MAX_BLOCK_MS,
@@ -62,7 +55,7 @@ class _Contents:
     update_count: int = 0
 
 
-class MemoryStore:
+class MemoryStore(RecordSlots):
     """PolicyStore in memory; `clock` decides when leases and heartbeats expire."""
 
     def __init__(self, experiment: str, *, clock: Clock = wall_clock_ms) -> None:
@@ -102,37 +95,6 @@ class MemoryStore:
         with self._changed:
             manifests = [checkpoint.parsed() for checkpoint in self._contents.checkpoints.values()]
         return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.version))
-
-    def channel(self, name: str) -> SignedRecord | None:
-        """See PolicyStore."""
-        return self._current(channel_slot(channel_named(name)))
-
-    def freshness(self, name: str) -> SignedRecord | None:
-        """See PolicyStore."""
-        return self._current(freshness_slot(channel_named(name)))
-
-    def preference(self) -> SignedRecord | None:
-        """See PolicyStore."""
-        return self._current(PREFERENCE_SLOT)
-
-    def control(self) -> SignedRecord | None:
-        """See PolicyStore."""
-        return self._current(CONTROL_SLOT)
-
-    def publish_channel(
-        self, record: SignedRecord, *, parent_revision: int | None, fencing_token: int | None = None
-    ) -> None:
-        """See PolicyStore."""
-        expected = (ChannelRecord, FreshnessRecord)
-        self._publish(record_change(self._experiment, expected, record, parent_revision, fencing_token))
-
-    def publish_preference(self, record: SignedRecord, *, parent_revision: int | None) -> None:
-        """See PolicyStore."""
-        self._publish(record_change(self._experiment, (PreferenceRecord,), record, parent_revision))
-
-    def publish_control(self, record: SignedRecord, *, parent_revision: int | None) -> None:
-        """See PolicyStore."""
-        self._publish(record_change(self._experiment, (ControlRecord,), record, parent_revision))
 
     def propose(self, proposal: PreferenceProposal) -> None:
         """See PolicyStore."""

@@ -9,19 +9,12 @@ from typing import Any, cast
 from policy_store import redis_scripts
 from policy_store.audit import AuditEntry, AuditEvent, chain
 from policy_store.canonical_json import canonical_json, parse_object
-from policy_store.channel_record import (
-    ChannelRecord,
-    FreshnessRecord,
-    channel_named,
-    channel_slot,
-    freshness_slot,
-)
 from policy_store.checkpoint_record import RESERVED_FIELDS, CheckpointManifest, SignedCheckpoint
-from policy_store.control_record import CONTROL_SLOT, ControlRecord
 from policy_store.governed_record import SignedRecord, decode_signature, encode_signature
 from policy_store.key_names import KeyNames
 from policy_store.preference_proposal import PreferenceProposal, ProposalStatus
-from policy_store.preference_record import PREFERENCE_SLOT, PreferenceRecord
+from policy_store.preference_record import PreferenceRecord
+from policy_store.record_slots import RecordSlots
 from policy_store.redis_connection import RedisConnection
 from policy_store.store import MAX_BLOCK_MS, UPDATES_LIMIT, Clock, Lease, NodeStatus, StoreUpdate, wall_clock_ms
 from policy_store.store_change import (
@@ -46,7 +39,7 @@ _UPLOAD_TTL_MS = 600_000
 _NODE_FORGOTTEN_MS = 86_400_000
 
 
-class RedisStore:
+class RedisStore(RecordSlots):
     """PolicyStore in Redis 6.2 or later. `clock` dates audit entries; leases and heartbeats expire by Redis' clock."""
 
     def __init__(self, url: str, experiment: str, *, clock: Clock = wall_clock_ms) -> None:
@@ -115,37 +108,6 @@ class RedisStore:
                     pipeline.hget(self._keys.checkpoint(version.decode()), "manifest")
                 manifests = pipeline.execute()
         return [CheckpointManifest.parse(payload) for payload in manifests if payload is not None]
-
-    def channel(self, name: str) -> SignedRecord | None:
-        """See PolicyStore."""
-        return self._record(channel_slot(channel_named(name)))
-
-    def freshness(self, name: str) -> SignedRecord | None:
-        """See PolicyStore."""
-        return self._record(freshness_slot(channel_named(name)))
-
-    def preference(self) -> SignedRecord | None:
-        """See PolicyStore."""
-        return self._record(PREFERENCE_SLOT)
-
-    def control(self) -> SignedRecord | None:
-        """See PolicyStore."""
-        return self._record(CONTROL_SLOT)
-
-    def publish_channel(
-        self, record: SignedRecord, *, parent_revision: int | None, fencing_token: int | None = None
-    ) -> None:
-        """See PolicyStore."""
-        expected = (ChannelRecord, FreshnessRecord)
-        self._publish(record_change(self.experiment, expected, record, parent_revision, fencing_token))
-
-    def publish_preference(self, record: SignedRecord, *, parent_revision: int | None) -> None:
-        """See PolicyStore."""
-        self._publish(record_change(self.experiment, (PreferenceRecord,), record, parent_revision))
-
-    def publish_control(self, record: SignedRecord, *, parent_revision: int | None) -> None:
-        """See PolicyStore."""
-        self._publish(record_change(self.experiment, (ControlRecord,), record, parent_revision))
 
     def propose(self, proposal: PreferenceProposal) -> None:
         """See PolicyStore."""
@@ -244,7 +206,7 @@ class RedisStore:
         """See PolicyStore."""
         self._run(redis_scripts.RELEASE_LEASE, [self._keys.lease], [lease.token])
 
-    def _record(self, slot: str) -> SignedRecord | None:
+    def _current(self, slot: str) -> SignedRecord | None:
         with self._redis.answering(f"reading {slot}"):
             fields = _fields(self._redis.quick.hgetall(self._keys.slot(slot)))
         return (
