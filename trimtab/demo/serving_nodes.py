@@ -19,7 +19,6 @@ from trimtab.demo.workspace import DemoExperiment
 from trimtab.embedded_runtime import free_port
 
 START_SECONDS = 60.0
-PICKUP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
