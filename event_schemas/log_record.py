@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
+class LogRecord(NamedTuple):
     """One record at its place in a log.
 
     `append_time` is the broker's LogAppendTime in milliseconds since the epoch; `key` and `value` are the raw bytes.
+    A tuple and not a dataclass: one is made for every record that is read.
     """
 
     topic: str

@@ -55,6 +55,12 @@ class JoinRule:
         """Whether an engagement of `kind`, `delay_ms` after the request, counts for any objective."""
         return any(objective.counts(kind, delay_ms) for objective in self.objectives)
 
+    def counting_by_kind(self) -> dict[str, tuple[tuple[int, int], ...]]:
+        """For each kind that counts anywhere: the place of every objective it counts for, and its attribution (ms)."""
+        kinds = {kind for objective in self.objectives for kind in objective.kinds}
+        numbered = list(enumerate(self.objectives))
+        return {kind: tuple((i, o.attribution_ms) for i, o in numbered if kind in o.kinds) for kind in kinds}
+
     def totals(self, engagements: Iterable[tuple[str, int, float]]) -> tuple[float, ...]:
         """Sum of values per objective over (kind, delay ms, value) of distinct engagements, in the order given."""
         totals = [0.0] * len(self.objectives)

@@ -11,14 +11,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from event_schemas import records as r
-from event_schemas.codec import HEADER, MAGIC, Codec
+from event_schemas.codec import HEADER, Codec, frame
 from event_schemas.columnar import ColumnarFailure
 from event_schemas.errors import SchemaError
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import SchemaEntry, without_logical_types
 from stream_processors.attribution import JoinRule
 from stream_processors.canonical_edges import CanonicalEdges
-from stream_processors.event_columns import EventColumns, EventRow
+from stream_processors.event_columns import EventColumns
 from stream_processors.event_limits import EVENT_RECORDS, fault_of
 from stream_processors.input_event import EngagementFields, InputEvent, MalformedEvent
 
@@ -36,20 +36,22 @@ class ChunkValidator:
         self._rule = rule
         newest = [codec.registry.newest(name) for name in sorted(EVENT_RECORDS)]
         self._newest: dict[int, SchemaEntry] = {entry.schema_id: entry for entry in newest}
+        self._schema_ids = {frame(entry.schema_id, b""): entry.schema_id for entry in newest}
         self._columns = {entry.schema_id: EventColumns(entry, rule) for entry in newest}
         self._edges = {entry.schema_id: CanonicalEdges(without_logical_types(entry.schema)) for entry in newest}
 
     def judge(self, records: Sequence[LogRecord]) -> list[Judged]:
         """One event or fault per record, in order."""
-        groups: defaultdict[int | None, list[int]] = defaultdict(list)
+        groups: defaultdict[bytes | None, list[int]] = defaultdict(list)
         for index, record in enumerate(records):
-            groups[_schema_id(record.value)].append(index)
+            groups[None if record.value is None else record.value[: HEADER.size]].append(index)
         judged: dict[int, Judged] = {}
-        for schema_id, indices in groups.items():
-            if schema_id in self._columns:
-                self._judge_group(schema_id, indices, records, judged)
-            else:
+        for framing, indices in groups.items():
+            schema_id = self._schema_ids.get(framing)
+            if schema_id is None:
                 judged.update((index, self.judge_one(records[index])) for index in indices)
+            else:
+                self._judge_group(schema_id, indices, records, judged)
         return [judged[index] for index in range(len(records))]
 
     def judge_one(self, record: LogRecord) -> Judged:
@@ -79,30 +81,16 @@ class ChunkValidator:
         if len(indices) <= ONE_BY_ONE:
             judged.update((index, self.judge_one(records[index])) for index in indices)
             return
+        group = [records[index] for index in indices]
         try:
-            rows = self._columns[schema_id].read([(records[i].value or b"")[HEADER.size :] for i in indices])
+            events = self._columns[schema_id].read(group)
         except ColumnarFailure:
             middle = len(indices) // 2
             self._judge_group(schema_id, indices[:middle], records, judged)
             self._judge_group(schema_id, indices[middle:], records, judged)
             return
-        name = self._newest[schema_id].name
-        for index, row in zip(indices, rows, strict=True):
-            record = records[index]
-            if row is None or not _key_fits(record.key, row):
-                judged[index] = self.judge_one(record)
-            else:
-                judged[index] = InputEvent(record, name, row.request_id, row.event_time, row.engagement)
-
-
-def _schema_id(value: bytes | None) -> int | None:
-    if value is None or len(value) < HEADER.size or value[0] != MAGIC:
-        return None
-    return int.from_bytes(value[1 : HEADER.size], "big")
-
-
-def _key_fits(key: bytes | None, row: EventRow) -> bool:
-    return key == row.request_id.encode() if row.request_id else key is None
+        for index, event in zip(indices, events, strict=True):
+            judged[index] = event or self.judge_one(records[index])
 
 
 def _key_fault(key: bytes | None, request_id: str | None) -> str | None:

@@ -1,154 +1,168 @@
-"""Many events at once: the datums of one record type read as columns, 12 to 30 times faster than one by one.
+"""Many events at once: the records of one type read as columns, 12 to 30 times faster than one by one.
 
 Reading a block is not validating it, so three guards make it so:
 
-1. Behind every datum stands a marker, eight bytes the writer of the datum cannot foresee, read as a column of its own.
-   Where it comes out unchanged, the datum ended exactly where its record's value does.
+1. Behind every value stands a marker, eight bytes that no writer can foresee, read as a column of its own. There are as
+   many markers as rows, so where each row ends in one, each ends exactly where its record's value does.
 2. Whole numbers are read as 64-bit ones and an enum as its index (the bytes are the same), so that nothing wraps.
 3. A row with any doubtful value is handed back as None, to be judged one by one (`event_limits`, `canonical_edges`).
+
+The five bytes of Confluent framing are read as two columns nobody looks at: all values of a group begin with the same.
 """
 
 from __future__ import annotations
 
-import zlib
+import secrets
+import struct
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from event_schemas import records as r
+from event_schemas.codec import HEADER
 from event_schemas.columnar import BlockReader, ColumnarFailure
+from event_schemas.log_record import LogRecord
 from event_schemas.registry import SchemaEntry, without_logical_types
 from stream_processors.attribution import JoinRule
+from stream_processors.block_walk import BlockWalk, Mask, walked_fields
 from stream_processors.canonical_edges import CanonicalEdges
 from stream_processors.event_limits import HEAD_VALUES, PROBABILITIES
-from stream_processors.input_event import EngagementFields
+from stream_processors.input_event import EngagementFields, InputEvent
 
 MARKER = "trimtab_marker"
-Mask = NDArray[np.bool_]
-
-
-class EventRow(NamedTuple):
-    """What the join needs of one row; `request_id` is empty for a Heartbeat."""
-
-    request_id: str
-    event_time: int
-    engagement: EngagementFields | None
+SURE = "trimtab_sure"
+NESTED = {r.REQUEST: "history", r.RANKING: "heads"}
+"""Columns of nested records that hold numbers."""
+NESTED_FINITE = "trimtab_nested_finite"
+"""Whether all nested numbers of a block are finite: cheaper than row by row, which is asked only where they are not."""
+FRAMING = ({"name": "trimtab_magic", "type": "boolean"}, {"name": "trimtab_schema_id", "type": "float"})
+OUTPUTS = {name: ("request_id", "event_time") for name in (r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING)} | {
+    r.HEARTBEAT: ("event_time",),
+    r.ENGAGEMENT: ("request_id", "event_time", "engagement_id", "kind", "value"),
+}
 
 
 class EventColumns:
-    """Reads the datums of one record type and says which rows are beyond doubt."""
+    """Reads the records of one type and says which are beyond doubt."""
 
     def __init__(self, entry: SchemaEntry, rule: JoinRule) -> None:
         schema = _widened(without_logical_types(entry.schema))
         self._name = entry.name
-        self._rule = rule
-        self._enums = {
-            field["name"]: len(field["type"]["symbols"]) for field in entry.schema["fields"] if _is_enum(field)
-        }
+        # The last byte gives the exponent of an ordinary number: a marker that is not a number would equal nothing.
+        self._marker = secrets.token_bytes(7) + b"\x40"
+        marked = [*FRAMING, *schema["fields"], {"name": MARKER, "type": "double"}]
+        self._reader = BlockReader(entry.name, {"type": "record", "name": "Marked", "fields": marked})
         self._edges = CanonicalEdges(schema)
         self._edge_fields = [*self._edges.head_fields, *self._edges.tail_fields]
-        marked = [*schema["fields"], {"name": MARKER, "type": "double"}]
-        self._reader = BlockReader(entry.name, {"type": "record", "name": "Marked", "fields": marked})
+        self._walked = walked_fields(schema["fields"], self._edge_fields)
+        self._nested = NESTED.get(entry.name)
+        enums = {field["name"]: len(field["type"]["symbols"]) for field in entry.schema["fields"] if _is_enum(field)}
+        within = [pl.col(name).is_between(0, symbols - 1) for name, symbols in enums.items()]
+        self._looked_at = [
+            pl.col(MARKER) == struct.unpack("<d", self._marker)[0],
+            *(pl.col(name) for name in OUTPUTS[entry.name]),
+            pl.all_horizontal(*within, *_beyond_doubt(entry.name, rule)).fill_null(False).alias(SURE),
+            *(expression for field in self._walked for expression in field.expressions()),
+        ]
+        if self._nested is not None:
+            all_finite = _nested_sum(entry.name, pl.col(self._nested).explode()).is_finite().all()
+            self._looked_at.append(all_finite.alias(NESTED_FINITE))
 
-    def read(self, datums: Sequence[bytes]) -> list[EventRow | None]:
-        """One row per datum, None where it is doubtful; raises ColumnarFailure when the block does not decode."""
-        seed = zlib.crc32(b"".join(datums))
-        markers = np.arange(len(datums), dtype="<f8") + (seed + 0.25)
-        raw = markers.tobytes()
-        marked = [part for i, datum in enumerate(datums) for part in (datum, raw[8 * i : 8 * i + 8])]
-        frame = self._reader.read(b"".join(marked), len(datums))
-        if not np.array_equal(frame[MARKER].to_numpy(), markers):
+    def read(self, records: Sequence[LogRecord]) -> list[InputEvent | None]:
+        """One event per record, None where it is doubtful; raises ColumnarFailure when the block does not decode.
+
+        All values must begin with the framing of this type's newest schema.
+        """
+        values = [record.value or b"" for record in records]
+        block = self._marker.join((*values, b""))
+        frame = self._reader.read(block, len(values))
+        seen = frame.select_seq(self._looked_at)
+        if not seen[MARKER].all():
             raise ColumnarFailure(
-                f"{len(datums)} {self._name} datums do not end where they should", mend="decode one by one"
+                f"{len(values)} {self._name} datums do not end where they should", mend="decode one by one"
             )
-        sure = _beyond_doubt(self._name, frame, self._rule)
-        for name, symbols in self._enums.items():
-            sure &= _within(frame[name].to_numpy(), 0, symbols - 1)
-        if self._edge_fields:
-            fields = self._edge_fields
-            edges = zip(*(frame[name].to_list() for name in fields), strict=True)
-            sure &= [
-                self._edges.fit(datum, dict(zip(fields, edge, strict=True)))
-                for datum, edge in zip(datums, edges, strict=True)
-            ]
-        return self._rows(frame, sure)
+        sure: Mask = seen[SURE].to_numpy() & self._keyed(seen, [record.key for record in records])
+        if self._nested is not None and not seen[NESTED_FINITE].all():
+            finite = pl.col(self._nested).list.eval(_nested_sum(self._name, pl.element()).is_finite()).list.all()
+            sure &= frame.select_seq(finite).to_series().to_numpy()
+        if self._walked:
+            sure &= self._canonical(block, values, frame, seen)
+        return self._events(records, seen, sure)
 
-    def _rows(self, frame: pl.DataFrame, sure: Mask) -> list[EventRow | None]:
-        times = frame["event_time"].to_list()
+    def _keyed(self, seen: pl.DataFrame, keys: Sequence[bytes | None]) -> Mask:
+        """Rows whose key is their request_id."""
         if self._name == r.HEARTBEAT:
-            return [EventRow("", time, None) for time in times]
-        ids = frame["request_id"].to_list()
-        engagements: Sequence[EngagementFields | None] = [None] * len(ids)
+            return np.array([key is None for key in keys])
+        ids = seen["request_id"].to_list()
+        return np.array([key == request_id.encode() for key, request_id in zip(keys, ids, strict=True)])
+
+    def _canonical(self, block: bytes, values: Sequence[bytes], frame: pl.DataFrame, seen: pl.DataFrame) -> Mask:
+        """Rows whose edges are canonical: in columns where possible, spelled anew where not."""
+        sizes = np.fromiter(map(len, values), np.int64, len(values)) + len(self._marker)
+        walk = BlockWalk(block, np.cumsum(sizes) - sizes + HEADER.size)
+        for field in self._walked:
+            field.walk(walk, seen)
+        doubtful = np.flatnonzero(~walk.sure)
+        if doubtful.size:
+            rows = frame[doubtful.tolist()].select(self._edge_fields).iter_rows(named=True)
+            for place, row in zip(doubtful.tolist(), rows, strict=True):
+                walk.sure[place] = self._edges.fit(values[place][HEADER.size :], row)
+        return walk.sure
+
+    def _events(self, records: Sequence[LogRecord], seen: pl.DataFrame, sure: Mask) -> list[InputEvent | None]:
+        times = seen["event_time"].to_list()
+        ids = repeat("") if self._name == r.HEARTBEAT else seen["request_id"].to_list()
+        engagements: Any = repeat(None)
         if self._name == r.ENGAGEMENT:
-            columns = (frame[name].to_list() for name in ("engagement_id", "kind", "value"))
-            engagements = list(map(EngagementFields, *columns))
-        rows = map(EventRow, ids, times, engagements)
-        return [row if certain and row.request_id else None for row, certain in zip(rows, sure.tolist(), strict=True)]
+            engagements = map(EngagementFields, *(seen[name].to_list() for name in ("engagement_id", "kind", "value")))
+        events: list[InputEvent | None] = list(map(InputEvent, records, repeat(self._name), ids, times, engagements))
+        for place in np.flatnonzero(~sure).tolist():
+            events[place] = None
+        return events
 
 
-def _beyond_doubt(name: str, frame: pl.DataFrame, rule: JoinRule) -> Mask:
-    """Rows without any fault `event_limits.fault_of` would find, an empty request_id aside."""
-    sure = np.ones(frame.height, dtype=np.bool_)
+def _beyond_doubt(name: str, rule: JoinRule) -> list[pl.Expr]:
+    """Conditions under which a row has no fault that `event_limits.fault_of` would find."""
+    column, top = pl.col, rule.arms - 1
+    keyed = column("request_id").str.len_bytes() > 0
     match name:
         case r.REQUEST:
-            sure &= _lists_within(frame["user_embedding"])
-            sure &= _nested_finite(frame["history"], ("embedding",))
+            return [keyed, _finite_lists("user_embedding")]
         case r.ACTION:
-            top = rule.arms - 1
-            sure &= np.array([space == rule.action_space for space in frame["action_space"].to_list()])
-            sure &= _within(frame["arm"].to_numpy(), 0, top)
-            sure &= np.array([arm is None or 0 <= arm <= top for arm in frame["shadow_arm"].to_list()])
-            sure &= _lists_within(frame["eligible"], 0, top)
-            sure &= _lists_within(frame["weights"])
+            in_space = column("action_space") == rule.action_space
+            arms = [column("arm").is_between(0, top), column("shadow_arm").fill_null(0).is_between(0, top)]
+            return [keyed, in_space, *arms, *_lists_within("eligible", 0, top), _finite_lists("weights")]
         case r.PROPENSITY:
-            for field in PROBABILITIES:
-                values = frame[field].to_numpy()
-                sure &= (values > 0) & (values <= 1)
-            sure &= _lists_within(frame["probabilities"], 0, 1)
+            probabilities = [column(field).is_between(0, 1) & (column(field) != 0) for field in PROBABILITIES]
+            return [keyed, *probabilities, *_lists_within("probabilities", 0, 1)]
         case r.RANKING:
-            sure &= _nested_finite(frame["heads"], HEAD_VALUES)
+            return [keyed]
         case r.ENGAGEMENT:
-            sure &= np.array([bool(identifier) for identifier in frame["engagement_id"].to_list()])
-            sure &= np.isfinite(frame["value"].to_numpy())
-    return sure
+            return [keyed, column("engagement_id").str.len_bytes() > 0, column("value").is_finite()]
+        case _:
+            return [pl.lit(True)]
 
 
-def _lists_within(lists: pl.Series, low: float = -np.inf, high: float = np.inf) -> Mask:
-    """Per row: whether every number of its list is finite and in [low, high]."""
-    owner, values = _flat(lists)
-    return _all_good(len(lists), owner, _within(values.to_numpy(), low, high))
+def _nested_sum(name: str, item: pl.Expr) -> pl.Expr:
+    """A sum of all numbers in one nested record, finite only if they are."""
+    fields = item.struct
+    if name == r.REQUEST:
+        return fields.field("embedding").list.sum()
+    return pl.sum_horizontal(fields.field(value) for value in HEAD_VALUES)
 
 
-def _nested_finite(records: pl.Series, fields: Sequence[str]) -> Mask:
-    """Per row: whether `fields` (numbers, or lists of numbers) of all its records are finite."""
-    owner, items = _flat(records)
-    sure = np.ones(len(records), dtype=np.bool_)
-    for field in fields if len(items) else ():
-        column = items.struct.field(field)
-        finite = _lists_within(column) if column.dtype == pl.List else np.isfinite(column.to_numpy())
-        sure &= _all_good(len(records), owner, finite)
-    return sure
+def _finite_lists(name: str) -> pl.Expr:
+    """All numbers of the list are finite; one whose sum overflows is not sure either."""
+    return pl.col(name).list.sum().is_finite()
 
 
-def _flat(lists: pl.Series) -> tuple[NDArray[np.int64], pl.Series]:
-    """All elements of a column of lists, and for each the row it belongs to."""
-    lengths = lists.list.len().to_numpy()
-    owner = np.repeat(np.arange(len(lists)), lengths)
-    return owner, (lists if lengths.all() else lists.filter(pl.Series(lengths > 0))).explode()
-
-
-def _within(numbers: NDArray[Any], low: float, high: float) -> Mask:
-    within: Mask = np.isfinite(numbers) & (numbers >= low) & (numbers <= high)
-    return within
-
-
-def _all_good(rows: int, owner: NDArray[np.int64], good: Mask) -> Mask:
-    sure = np.ones(rows, dtype=np.bool_)
-    sure[owner[~good]] = False
-    return sure
+def _lists_within(name: str, low: float, high: float) -> list[pl.Expr]:
+    """All numbers of the list are in [low, high], an empty list too."""
+    lists = pl.col(name).list
+    return [(lists.min() >= low).fill_null(True), (lists.max() <= high).fill_null(True), ~lists.sum().is_nan()]
 
 
 def _is_enum(field: Mapping[str, Any]) -> bool:

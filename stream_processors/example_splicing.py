@@ -1,22 +1,19 @@
 """Examples from the bytes of their parts.
 
 An Avro record nested in a record is just its bytes, so an Example is
-`request ‖ action ‖ propensity ‖ ranking ‖ outcome`, and only the outcome needs encoding. Only validated datums may
-be spliced.
+`request ‖ action ‖ propensity ‖ ranking ‖ outcome`, and only the outcome needs encoding (`outcome_encoding`). Only
+validated datums may be spliced.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any
-
-from fastavro import parse_schema, schemaless_writer
 
 from event_schemas import records as r
 from event_schemas.codec import Codec, frame
 from event_schemas.errors import SchemaError
-from event_schemas.registry import Registry, without_logical_types
+from event_schemas.registry import Registry
 
 NO_RANKING = b"\x00"
 HAS_RANKING = b"\x02"
@@ -29,25 +26,20 @@ class ExampleSplicer:
     def __init__(self, codec: Codec) -> None:
         entry = codec.registry.newest(r.EXAMPLE)
         _check_layout(codec.registry, entry.schema)
-        self._schema_id = entry.schema_id
-        self._outcome = parse_schema(without_logical_types(entry.schema["fields"][-1]["type"]))
+        self._framing = frame(entry.schema_id, b"")
 
-    def splice(self, parts: Mapping[str, bytes], outcome: r.OutcomeRecord) -> bytes:
-        """The framed Example of the datums in `parts` (by record name; Ranking may be absent) and its outcome."""
-        sink = io.BytesIO()
-        schemaless_writer(sink, self._outcome, outcome)
+    def splice(self, parts: Mapping[str, bytes], outcome: bytes) -> bytes:
+        """The framed Example of the datums in `parts` (by record name; Ranking may be absent) and its outcome's."""
         ranking = parts.get(r.RANKING)
-        return frame(
-            self._schema_id,
-            b"".join(
-                (
-                    parts[r.REQUEST],
-                    parts[r.ACTION],
-                    parts[r.PROPENSITY],
-                    NO_RANKING if ranking is None else HAS_RANKING + ranking,
-                    sink.getvalue(),
-                )
-            ),
+        return b"".join(
+            (
+                self._framing,
+                parts[r.REQUEST],
+                parts[r.ACTION],
+                parts[r.PROPENSITY],
+                NO_RANKING if ranking is None else HAS_RANKING + ranking,
+                outcome,
+            )
         )
 
 

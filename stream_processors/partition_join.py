@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from event_schemas import records as r
 from event_schemas.codec import Codec
@@ -38,11 +38,14 @@ from stream_processors.dead_letter_writing import dead_letter
 from stream_processors.example_splicing import ExampleSplicer
 from stream_processors.fates import SILENT, Fate
 from stream_processors.input_event import InputEvent, MalformedEvent
-from stream_processors.pending_decisions import Decision, PendingDecisions
+from stream_processors.outcome_encoding import OutcomeEncoder
+from stream_processors.pending_decisions import Complete, Expired, PendingDecisions, Rejected, Unfinished
+
+HEARD = Rejected(Fate.JOINED, "")
+"""A heartbeat is not held: it only moves the watermark."""
 
 
-@dataclass(frozen=True, slots=True)
-class Emission:
+class Emission(NamedTuple):
     """One record to write, to the partition its source came from.
 
     `value` is framed. `reason` is None for an example. `source_offset` is the request's of an example, the event's of
@@ -52,9 +55,16 @@ class Emission:
     kind: Literal["example", "dead_letter"]
     key: bytes | None
     value: bytes
-    request_id: str | None
     source_offset: int
     reason: Fate | None
+
+    @property
+    def request_id(self) -> str | None:
+        """What the key says; None when it is no text."""
+        try:
+            return None if self.key is None else self.key.decode()
+        except UnicodeDecodeError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +109,8 @@ class PartitionJoin:
         self._partition = partition
         self._validator = ChunkValidator(codec, rule)
         self._splicer = ExampleSplicer(codec)
-        self._pending = PendingDecisions(rule.window_ms)
+        self._outcomes = OutcomeEncoder(rule, codec, partition)
+        self._pending = PendingDecisions(rule)
         self._watermark = resume.watermark if resume else None
         self._next = resume.rebuild_from if resume else None
         self._rebuilding = resume
@@ -142,8 +153,8 @@ class PartitionJoin:
         first_open, oldest = self._pending.first_open(), self._pending.first_remembered()
         return CommitPosition(
             settled=self._next,
-            open_from=first_open.first_offset if first_open else self._next,
-            rebuild_from=oldest.first_offset if oldest else self._next,
+            open_from=first_open.offset if first_open else self._next,
+            rebuild_from=oldest.offset if oldest else self._next,
             watermark=oldest.watermark if oldest else self._watermark,
             floor=self._pending.floor,
             window_ms=self._rule.window_ms,
@@ -159,92 +170,75 @@ class PartitionJoin:
     def _join(self, records: Sequence[LogRecord], step: _Step) -> None:
         if not records:
             return
+        pending, cap = self._pending, self._rule.max_pending
         for event in self._validator.judge(records):
-            if isinstance(event, InputEvent):
-                self._take(event, step)
-            else:
+            if isinstance(event, MalformedEvent):
                 self._settle(event, Fate.MALFORMED, event.detail, step)
+                continue
+            if rejected := self._take(event):
+                self._settle(event, rejected.fate, rejected.detail, step)
+                if rejected.fate is Fate.FUTURE:
+                    continue
+            time = event.event_time
+            if self._watermark is None or time > self._watermark:
+                self._watermark = time
+                if time >= pending.next_due:
+                    self._end_decisions(time, step)
+            if pending.open_count > cap and not step.silent:
+                for ended in pending.close_beyond(cap):
+                    self._close(ended, True, step)
         self._next = records[-1].offset + 1
 
-    def _take(self, event: InputEvent, step: _Step) -> None:
-        time, watermark, window = event.event_time, self._watermark, self._rule.window_ms
+    def _take(self, event: InputEvent) -> Rejected | None:
+        """Holds a valid event, or says what else becomes of it at once."""
+        time, watermark = event.event_time, self._watermark
         ahead = time - event.record.append_time
         if ahead > self._rule.max_future_skew_ms:
-            detail = f"event_time {time} is {ahead} ms ahead of its append time"
-            self._settle(event, Fate.FUTURE, detail, step)
-            return
+            return Rejected(Fate.FUTURE, f"event_time {time} is {ahead} ms ahead of its append time")
         if event.name == r.HEARTBEAT:
-            self._settle(event, Fate.JOINED, "", step)
-        elif watermark is not None and time + window <= watermark:
-            detail = f"event_time {time} is {watermark - time} ms behind the watermark, past the window of {window} ms"
-            self._settle(event, Fate.LATE, detail, step)
-        elif rejected := self._pending.hold(event, watermark):
-            self._settle(event, rejected.fate, rejected.detail, step)
-        if watermark is None or time > watermark:
-            self._watermark = time
-            self._end_decisions(time, step)
-        if not step.silent:
-            for decision in self._pending.close_beyond(self._rule.max_pending):
-                self._close(decision, True, step)
+            return HEARD
+        if watermark is not None and time + self._rule.window_ms <= watermark:
+            window = self._rule.window_ms
+            behind = f"event_time {time} is {watermark - time} ms behind the watermark"
+            return Rejected(Fate.LATE, f"{behind}, past the window of {window} ms")
+        return self._pending.hold(event, watermark)
 
     def _end_decisions(self, watermark: int, step: _Step) -> None:
-        for decision, expired in self._pending.advance(watermark):
-            if expired is None:
-                self._close(decision, False, step)
-            else:
+        for ended in self._pending.advance(watermark):
+            if isinstance(ended, Expired):
                 detail = f"no request came until the window of {self._rule.window_ms} ms had passed"
-                self._settle(expired, Fate.ORPHAN, detail, step)
+                self._settle(ended.event, Fate.ORPHAN, detail, step)
+            else:
+                self._close(ended, False, step)
 
-    def _close(self, decision: Decision, early: bool, step: _Step) -> None:
+    def _close(self, ended: Complete | Unfinished, early: bool, step: _Step) -> None:
         if step.silent:
             return
-        request, how = decision.request, "was closed early, at the cap on open decisions," if early else "closed"
-        if request is None:
-            for event in decision.events():
-                self._settle(event, Fate.ORPHAN, f"decision {how} before a request came", step)
+        if isinstance(ended, Unfinished):
+            self._settle_unfinished(ended, early, step)
             return
-        if decision.complete:
-            self._emit_example(decision, request, early, step)
-        missing = " and ".join(name for name in (r.ACTION, r.PROPENSITY) if name not in decision.parts)
-        for event in decision.events():
-            engagement = event.engagement
-            if engagement and not self._rule.counts(engagement.kind, event.event_time - request.event_time):
-                self._settle(event, Fate.OUTSIDE, "", step)
-            elif missing:
-                self._settle(event, Fate.INCOMPLETE, f"decision {how} without {missing}", step)
-            else:
-                self._settle(event, Fate.JOINED, "", step)
-
-    def _emit_example(self, decision: Decision, request: InputEvent, early: bool, step: _Step) -> None:
-        datums = {name: part.datum for name, part in decision.parts.items()}
-        value = self._splicer.splice(datums, self._outcome(decision, request, early))
-        step.emissions.append(Emission("example", request.record.key, value, request.request_id, request.offset, None))
-        step.examples += 1
-
-    def _outcome(self, decision: Decision, request: InputEvent, early: bool) -> r.OutcomeRecord:
-        start, watermark = request.event_time, self._watermark
+        watermark = self._watermark
         assert watermark is not None
-        ended = watermark if early else start + self._rule.window_ms
-        totals = self._rule.totals(
-            (fields.kind, event.event_time - start, fields.value)
-            for event in decision.engagements.values()
-            if (fields := event.engagement)
-        )
-        return {
-            "objectives": [
-                {
-                    "objective": objective.name,
-                    "count": total,
-                    "reward": min(total, objective.clip),
-                    "observed": ended - start >= objective.attribution_ms,
-                }
-                for objective, total in zip(self._rule.objectives, totals, strict=True)
-            ],
-            "closed_early": early,
-            "window_closed_at": ended,
-            "partition": self._partition,
-            "offset": request.offset,
-        }
+        closed_at = watermark if early else ended.request_time + self._rule.window_ms
+        request = (ended.request_offset, ended.request_time)
+        outcome = self._outcomes.encode(request, ended.totals, closed_at, early)
+        value = self._splicer.splice(ended.parts, outcome)
+        step.emissions.append(Emission("example", ended.key, value, ended.request_offset, None))
+        step.examples += 1
+        step.fates[Fate.JOINED] += ended.joined
+        if ended.outside:
+            step.fates[Fate.OUTSIDE] += ended.outside
+
+    def _settle_unfinished(self, ended: Unfinished, early: bool, step: _Step) -> None:
+        request, how = ended.request, "was closed early, at the cap on open decisions," if early else "closed"
+        for event in ended.events:
+            engagement = event.engagement
+            if request is None:
+                self._settle(event, Fate.ORPHAN, f"decision {how} before a request came", step)
+            elif engagement and not self._rule.counts(engagement.kind, event.event_time - request.event_time):
+                self._settle(event, Fate.OUTSIDE, "", step)
+            else:
+                self._settle(event, Fate.INCOMPLETE, f"decision {how} without {' and '.join(ended.missing)}", step)
 
     def _settle(self, event: InputEvent | MalformedEvent, fate: Fate, detail: str, step: _Step) -> None:
         if step.silent:
@@ -255,4 +249,4 @@ class PartitionJoin:
         record = event.record
         request_id = event.request_id or None
         value = dead_letter(self._codec, record, fate, detail, (request_id, event.event_time))
-        step.emissions.append(Emission("dead_letter", record.key, value, request_id, record.offset, fate))
+        step.emissions.append(Emission("dead_letter", record.key, value, record.offset, fate))

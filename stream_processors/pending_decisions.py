@@ -12,55 +12,28 @@ While remembered a decision is first *open* and then closed:
 - without one, its events expire one by one, each at its own event time + window, and the decision is forgotten with
   the last of them;
 - the cap closes the one with the lowest first offset early.
+
+Once request, action and propensity are there nothing of the decision can become a dead letter any more, so engagements
+are then tallied on arrival and only their ids are kept. Before that they are held whole.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
 from event_schemas import records as r
+from event_schemas.codec import HEADER
+from stream_processors.attribution import JoinRule
+from stream_processors.decision_table import NO_WATERMARK, PARTS, DecisionTable, RowState
+from stream_processors.due_calendar import FAR, DueCalendar
 from stream_processors.fates import Fate
 from stream_processors.input_event import InputEvent
 
-
-class Decision:
-    """The events held for one request_id, by record name and by engagement_id, in offset order."""
-
-    __slots__ = ("closed", "engagements", "first_offset", "forgetting", "newest", "parts", "request_id", "watermark")
-
-    def __init__(self, event: InputEvent, watermark: int | None) -> None:
-        self.request_id = event.request_id
-        self.first_offset = event.offset
-        self.watermark = watermark
-        """The partition's watermark before the first event."""
-        self.newest = event.event_time
-        """Largest event time of all its events, held or not."""
-        self.parts: dict[str, InputEvent] = {}
-        self.engagements: dict[str, InputEvent] = {}
-        self.closed = False
-        self.forgetting = False
-
-    @property
-    def request(self) -> InputEvent | None:
-        """Its request, once that came."""
-        return self.parts.get(r.REQUEST)
-
-    @property
-    def complete(self) -> bool:
-        """Whether it makes an example: request, action and propensity are there; a ranking is optional."""
-        return all(name in self.parts for name in (r.REQUEST, r.ACTION, r.PROPENSITY))
-
-    def events(self) -> list[InputEvent]:
-        """All events held, by offset."""
-        return sorted([*self.parts.values(), *self.engagements.values()], key=lambda event: event.offset)
-
-    def release(self) -> None:
-        """Lets go of the events held."""
-        self.parts, self.engagements = {}, {}
+FEW_IDS = 8
+"""Up to so many engagement_ids are a tuple, which is small; more are a set, which is fast."""
 
 
 class Due(IntEnum):
@@ -71,6 +44,17 @@ class Due(IntEnum):
     FORGET = 2
 
 
+class Coming(NamedTuple):
+    """What comes at watermark `at`; what is no longer true of the row by then has no effect."""
+
+    at: int
+    offset: int
+    due: Due
+    row: int
+    event: InputEvent | None
+    """The one that expires."""
+
+
 class Rejected(NamedTuple):
     """An event that is not held: its fate, and why."""
 
@@ -78,23 +62,60 @@ class Rejected(NamedTuple):
     detail: str
 
 
-class Ended(NamedTuple):
-    """A decision that closed, or (with `expired`) one event of a decision without request."""
+class Complete(NamedTuple):
+    """A decision that closed with request, action and propensity; `parts` are datums of the newest schemas by name.
 
-    decision: Decision
-    expired: InputEvent | None
+    `totals` are the sums of engagement values by objective; of its events `joined` count for one or are parts, and
+    `outside` count for none.
+    """
+
+    key: bytes
+    request_offset: int
+    request_time: int
+    parts: dict[str, bytes]
+    totals: Sequence[float]
+    joined: int
+    outside: int
+
+
+class Unfinished(NamedTuple):
+    """A decision that closed without request, action or propensity: its request, if that came, and all its events."""
+
+    request: InputEvent | None
+    missing: tuple[str, ...]
+    events: tuple[InputEvent, ...]
+
+
+class Expired(NamedTuple):
+    """An event whose own window passed without a request."""
+
+    event: InputEvent
+
+
+Ended = Complete | Unfinished | Expired
+NEEDED = (r.REQUEST, r.ACTION, r.PROPENSITY)
+
+
+class FirstOffset(NamedTuple):
+    """Where a decision began, and the watermark before that."""
+
+    offset: int
+    watermark: int | None
 
 
 class PendingDecisions:
-    """Holds events until the watermark ends their decision. Every method takes amortised logarithmic time."""
+    """Holds events until the watermark ends their decision. Every method takes amortised constant time."""
 
-    def __init__(self, window_ms: int, floor: int = 0) -> None:
-        self._window = window_ms
-        self._by_id: dict[str, Decision] = {}
-        self._remembered: deque[Decision] = deque()
-        self._open: deque[Decision] = deque()
-        self._due: list[tuple[int, int, Due, Decision, InputEvent | None]] = []
+    def __init__(self, rule: JoinRule, floor: int = 0) -> None:
+        self._window = rule.window_ms
+        self._counting = rule.counting_by_kind()
+        self._no_totals = (0.0,) * len(rule.objectives)
+        self._table = DecisionTable()
+        self._calendar = DueCalendar(rule.window_ms)
+        self._near: list[Coming] = []
         self.open_count = 0
+        self.next_due = FAR
+        """Nothing ends before the watermark reaches this."""
         self.floor = floor
         """Decisions that began before this offset and whose window has not ended were closed early."""
 
@@ -103,122 +124,225 @@ class PendingDecisions:
 
         `watermark` is the one the event was judged against.
         """
-        decision = self._by_id.get(event.request_id)
-        if decision is None:
-            decision = self._begin(event, watermark)
-        elif event.event_time > decision.newest:
-            decision.newest = event.event_time
-        if decision.closed:
+        table, key = self._table, event.record.key
+        assert key is not None
+        row = table.by_key.get(key)
+        if row is None:
+            row = table.begin(key, event, watermark)
+            self.open_count += 1
+        elif event.event_time > table.newest[row]:
+            table.newest[row] = event.event_time
+        if table.states[row] != RowState.OPEN:
             return Rejected(Fate.ORPHAN, f"decision {event.request_id!r} had closed already")
-        return self._hold_engagement(decision, event) if event.engagement else self._hold_part(decision, event)
+        return self._hold_part(row, event) if event.engagement is None else self._hold_engagement(row, event)
 
     def advance(self, watermark: int) -> Iterator[Ended]:
         """Yields what ends now that the partition's watermark is `watermark`, in order of time and offset."""
-        while self._due and self._due[0][0] <= watermark:
-            _, _, due, decision, event = heapq.heappop(self._due)
-            if due is Due.FORGET:
-                decision.forgetting = False
-                self._forget_or_wait(decision, watermark)
-            elif decision.closed:
-                continue
+        near = self._near
+        for row in self._calendar.open_until(watermark):
+            self._bring_near(row)
+        while near and near[0].at <= watermark:
+            at, offset, due, row, event = heapq.heappop(near)
+            if event is not None:
+                if not self._expires(row, event):
+                    continue
+                yield Expired(event)
             elif due is Due.CLOSE:
-                self._close(decision)
-                yield Ended(decision, None)
-                decision.release()
-                self._forget_or_wait(decision, watermark)
-            elif event is not None and decision.request is None:
-                self._drop(decision, event)
-                yield Ended(decision, event)
-                self._forget_or_wait(decision, watermark)
+                if not self._closes(row, at, offset):
+                    continue
+                yield self._close(row)
+            self._forget_or_wait(row, watermark)
+        self.next_due = min(near[0].at if near else FAR, self._calendar.next_opening)
 
-    def close_beyond(self, cap: int) -> Iterator[Decision]:
+    def close_beyond(self, cap: int) -> Iterator[Ended]:
         """Closes the open decisions with the lowest first offsets until no more than `cap` are open."""
         while self.open_count > cap:
-            decision = self._close_first()
-            yield decision
-            decision.release()
+            yield self._close_first()
 
     def close_before(self, floor: int) -> None:
         """Closes every open decision that began before `floor`: they were closed early before a restart."""
-        while (first := self.first_open()) is not None and first.first_offset < floor:
-            self._close_first().release()
+        while (first := self.first_open()) is not None and first.offset < floor:
+            self._close_first()
         self.floor = max(self.floor, floor)
 
-    def first_open(self) -> Decision | None:
-        """The open decision with the lowest first offset."""
-        while self._open and self._open[0].closed:
-            self._open.popleft()
-        return self._open[0] if self._open else None
+    def first_open(self) -> FirstOffset | None:
+        """The beginning of the open decision that began first."""
+        return self._first(self._table.first_open())
 
-    def first_remembered(self) -> Decision | None:
-        """The remembered decision with the lowest first offset."""
-        while self._remembered and self._by_id.get(self._remembered[0].request_id) is not self._remembered[0]:
-            self._remembered.popleft()
-        return self._remembered[0] if self._remembered else None
+    def first_remembered(self) -> FirstOffset | None:
+        """The beginning of the remembered decision that began first."""
+        return self._first(self._table.first_remembered())
 
-    def _begin(self, event: InputEvent, watermark: int | None) -> Decision:
-        decision = self._by_id[event.request_id] = Decision(event, watermark)
-        self._remembered.append(decision)
-        self._open.append(decision)
-        self.open_count += 1
-        return decision
+    def _first(self, row: int | None) -> FirstOffset | None:
+        if row is None:
+            return None
+        watermark = self._table.watermarks[row]
+        return FirstOffset(self._table.first_offsets[row], None if watermark == NO_WATERMARK else watermark)
 
-    def _hold_engagement(self, decision: Decision, event: InputEvent) -> Rejected | None:
-        assert event.engagement is not None
-        first = decision.engagements.setdefault(event.engagement.engagement_id, event)
-        if first is not event:
-            return Rejected(Fate.DUPLICATE, "")
-        self._await_expiry(decision, event)
-        return None
-
-    def _hold_part(self, decision: Decision, event: InputEvent) -> Rejected | None:
-        first = decision.parts.setdefault(event.name, event)
-        if first is not event:
-            if first.record.value == event.record.value:
+    def _hold_part(self, row: int, event: InputEvent) -> Rejected | None:
+        table, (record, name, _, time, _, resolved) = self._table, event
+        column = table.parts[name]
+        first = column.values[row]
+        if first is not None:
+            if first == record.value:
                 return Rejected(Fate.DUPLICATE, "")
-            return Rejected(Fate.CONFLICT, f"another {event.name} of it came first, at offset {first.offset}")
-        if event.name == r.REQUEST:
-            self._push(event.event_time, decision.first_offset, Due.CLOSE, decision, None)
-        else:
-            self._await_expiry(decision, event)
+            return Rejected(Fate.CONFLICT, f"another {name} of it came first, at offset {column.offsets[row]}")
+        column.values[row], column.offsets[row], column.times[row] = record.value, record.offset, time
+        if resolved is not None:
+            table.resolved[row, name] = resolved
+        if name == r.REQUEST:
+            self._await(Coming(time + self._window, table.first_offsets[row], Due.CLOSE, row, None))
+        elif table.parts[r.REQUEST].values[row] is None:
+            self._await(Coming(time + self._window, record.offset, Due.EXPIRE, row, event))
+        if row in table.early and self._complete(row):
+            for engagement in table.early.pop(row).values():
+                self._tally(row, engagement)
         return None
 
-    def _await_expiry(self, decision: Decision, event: InputEvent) -> None:
-        if decision.request is None:
-            self._push(event.event_time, event.offset, Due.EXPIRE, decision, event)
+    def _hold_engagement(self, row: int, event: InputEvent) -> Rejected | None:
+        table = self._table
+        assert event.engagement is not None
+        if self._complete(row):
+            return None if self._tally(row, event) else Rejected(Fate.DUPLICATE, "")
+        early = table.early.setdefault(row, {})
+        if early.setdefault(event.engagement.engagement_id, event) is not event:
+            return Rejected(Fate.DUPLICATE, "")
+        if table.parts[r.REQUEST].values[row] is None:
+            self._await(Coming(event.event_time + self._window, event.record.offset, Due.EXPIRE, row, event))
+        return None
 
-    def _push(self, time: int, offset: int, due: Due, decision: Decision, event: InputEvent | None) -> None:
-        heapq.heappush(self._due, (time + self._window, offset, due, decision, event))
+    def _complete(self, row: int) -> bool:
+        """Whether it makes an example: request, action and propensity are there; a ranking is optional."""
+        parts = self._table.parts
+        return (
+            parts[r.PROPENSITY].values[row] is not None
+            and parts[r.ACTION].values[row] is not None
+            and parts[r.REQUEST].values[row] is not None
+        )
 
-    def _drop(self, decision: Decision, event: InputEvent) -> None:
-        if event.engagement:
-            del decision.engagements[event.engagement.engagement_id]
+    def _tally(self, row: int, event: InputEvent) -> bool:
+        """Count an engagement of a complete decision; False when its id was tallied before."""
+        table, fields = self._table, event.engagement
+        assert fields is not None
+        seen = table.seen[row]
+        if fields.engagement_id in seen:
+            return False
+        if isinstance(seen, set):
+            seen.add(fields.engagement_id)
         else:
-            del decision.parts[event.name]
+            table.seen[row] = (*seen, fields.engagement_id) if len(seen) < FEW_IDS else {*seen, fields.engagement_id}
+        delay = event.event_time - table.parts[r.REQUEST].times[row]
+        counted = False
+        for objective, attribution in self._counting.get(fields.kind, ()):
+            if 0 <= delay <= attribution:
+                counted = True
+                totals = table.totals[row]
+                if totals is None:
+                    totals = table.totals[row] = list(self._no_totals)
+                totals[objective] += fields.value
+        if not counted:
+            table.outside[row] += 1
+        return True
 
-    def _close_first(self) -> Decision:
-        decision = self.first_open()
-        assert decision is not None
-        self.floor = max(self.floor, decision.first_offset + 1)
-        self._close(decision)
-        self._wait_to_forget(decision)
-        return decision
+    def _await(self, coming: Coming) -> None:
+        """Have the row looked at in time."""
+        if not self._calendar.enter(coming.at, coming.row):
+            heapq.heappush(self._near, coming)
+        if coming.at < self.next_due:
+            self.next_due = coming.at
 
-    def _close(self, decision: Decision) -> None:
-        decision.closed = True
-        self.open_count -= 1
-
-    def _forget_or_wait(self, decision: Decision, watermark: int) -> None:
-        if not decision.closed and (decision.parts or decision.engagements):
+    def _bring_near(self, row: int) -> None:
+        """What will come of a row that the calendar gave out."""
+        table, near, window = self._table, self._near, self._window
+        state, offset = table.states[row], table.first_offsets[row]
+        if state == RowState.FREE:
             return
-        if decision.newest + self._window > watermark:
-            self._wait_to_forget(decision)
-        elif self._by_id.get(decision.request_id) is decision:
-            del self._by_id[decision.request_id]
-            if not decision.closed:
-                self._close(decision)
+        request = table.parts[r.REQUEST]
+        if state == RowState.OPEN and request.values[row] is not None:
+            heapq.heappush(near, Coming(request.times[row] + window, offset, Due.CLOSE, row, None))
+            return
+        for event in table.held(row) if state == RowState.OPEN else ():
+            at = event.event_time + window
+            if self._calendar.is_open(at):
+                heapq.heappush(near, Coming(at, event.record.offset, Due.EXPIRE, row, event))
+        heapq.heappush(near, Coming(table.newest[row] + window, offset, Due.FORGET, row, None))
 
-    def _wait_to_forget(self, decision: Decision) -> None:
-        if not decision.forgetting:
-            decision.forgetting = True
-            self._push(decision.newest, decision.first_offset, Due.FORGET, decision, None)
+    def _closes(self, row: int, at: int, offset: int) -> bool:
+        """Whether this is still the time at which the open decision in `row` closes."""
+        table = self._table
+        request = table.parts[r.REQUEST]
+        return (
+            table.states[row] == RowState.OPEN
+            and table.first_offsets[row] == offset
+            and request.values[row] is not None
+            and request.times[row] + self._window == at
+        )
+
+    def _expires(self, row: int, event: InputEvent) -> bool:
+        """Takes the event out of its row; False when it is not there any more or its request has come."""
+        table = self._table
+        if table.states[row] != RowState.OPEN or table.parts[r.REQUEST].values[row] is not None:
+            return False
+        if event.engagement is not None:
+            early = table.early.get(row, {})
+            held = early.get(event.engagement.engagement_id)
+            if held is None or held.record.offset != event.record.offset:
+                return False
+            del early[event.engagement.engagement_id]
+            return True
+        column = table.parts[event.name]
+        if column.values[row] is None or column.offsets[row] != event.record.offset:
+            return False
+        table.drop_part(row, event.name)
+        return True
+
+    def _close(self, row: int) -> Complete | Unfinished:
+        """Ends an open decision and lets go of what it held."""
+        table = self._table
+        ended = self._completed(row) if self._complete(row) else self._unfinished(row)
+        table.states[row] = RowState.CLOSED
+        self.open_count -= 1
+        table.release(row)
+        return ended
+
+    def _completed(self, row: int) -> Complete:
+        table = self._table
+        values = ((name, table.parts[name].values[row]) for name in PARTS)
+        parts = {name: value[HEADER.size :] for name, value in values if value is not None}
+        for name in parts if table.resolved else ():
+            parts[name] = table.resolved.get((row, name), parts[name])
+        request, outside = table.parts[r.REQUEST], table.outside[row]
+        joined = len(parts) + len(table.seen[row]) - outside
+        totals = table.totals[row] or self._no_totals
+        return Complete(table.keys[row], request.offsets[row], request.times[row], parts, totals, joined, outside)
+
+    def _unfinished(self, row: int) -> Unfinished:
+        table = self._table
+        missing = tuple(name for name in NEEDED if table.parts[name].values[row] is None)
+        return Unfinished(table.part(row, r.REQUEST), missing, tuple(table.held(row)))
+
+    def _close_first(self) -> Complete | Unfinished:
+        table, row = self._table, self._table.first_open()
+        assert row is not None
+        self.floor = max(self.floor, table.first_offsets[row] + 1)
+        ended = self._close(row)
+        self._await(Coming(table.newest[row] + self._window, table.first_offsets[row], Due.FORGET, row, None))
+        return ended
+
+    def _forget_or_wait(self, row: int, watermark: int) -> None:
+        table = self._table
+        state = table.states[row]
+        if state == RowState.FREE or (state == RowState.OPEN and self._holds_anything(row)):
+            return
+        passed = table.newest[row] + self._window
+        if passed > watermark:
+            self._await(Coming(passed, table.first_offsets[row], Due.FORGET, row, None))
+            return
+        if state == RowState.OPEN:
+            self.open_count -= 1
+        table.release(row)
+        table.forget(row)
+
+    def _holds_anything(self, row: int) -> bool:
+        table = self._table
+        return bool(table.early.get(row)) or any(table.parts[name].values[row] is not None for name in PARTS)

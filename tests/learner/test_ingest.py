@@ -62,9 +62,9 @@ def test_it_goes_on_where_it_stopped_and_second_copies_are_dropped(build: Build,
 
 def test_bad_records_become_dead_letters(build: Build, world: Any, codec: Codec, letters: MemoryLog) -> None:
     log = world.log(world.examples(4))
-    log[2] = replace(log[2], value=b"broken")
+    log[2] = log[2]._replace(value=b"broken")
     huge = b"\0" * (LARGEST_VALUE + 1)
-    log[3] = replace(log[3], value=huge)
+    log[3] = log[3]._replace(value=huge)
     assert run(build(log)) == IngestCounts(stored=2, malformed=2)
     first, second = (codec.decode(record.value).record for record in letters.records("dl"))
     assert (first["reason"], first["topic"], first["partition"], first["value"]) == (
@@ -87,7 +87,7 @@ class DroppingLog(MemoryLog):
 
 def test_nothing_is_committed_while_a_dead_letter_is_not_delivered(build: Build, world: Any) -> None:
     log = world.log(world.examples(4))
-    log[0] = replace(log[0], value=b"broken")
+    log[0] = log[0]._replace(value=b"broken")
     ingest = build(log, sender=DroppingLog())
     with pytest.raises(ComponentUnreachable, match="dead letters"):
         run(ingest)

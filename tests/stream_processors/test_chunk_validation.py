@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -51,7 +50,7 @@ def test_columns_and_one_by_one_agree_on_corrupted_datums(damage: list[tuple[int
     for index, at, byte, cut in damage:
         value = log[index].value or b""
         at = min(at, len(value) - 1)
-        log[index] = replace(log[index], value=value[:at] if cut else value[:at] + bytes([byte]) + value[at + 1 :])
+        log[index] = log[index]._replace(value=value[:at] if cut else value[:at] + bytes([byte]) + value[at + 1 :])
     assert VALIDATOR.judge(log) == [VALIDATOR.judge_one(record) for record in log]
 
 
@@ -87,13 +86,13 @@ def test_undecodable_values_say_why(value: bytes | None, detail: str) -> None:
 
 
 def test_a_key_that_is_not_the_request_id_is_named() -> None:
-    verdict = malformed(replace(EventLog().request("a", 5), key=b"b"))
+    verdict = malformed(EventLog().request("a", 5)._replace(key=b"b"))
     assert verdict.detail == "key = b'b' is not the request_id 'a'"
     assert (verdict.request_id, verdict.event_time) == ("a", 5)
 
 
 def test_a_heartbeat_with_a_key_is_malformed() -> None:
-    assert "Heartbeat has none" in malformed(replace(EventLog().heartbeat(5), key=b"a")).detail
+    assert "Heartbeat has none" in malformed(EventLog().heartbeat(5)._replace(key=b"a")).detail
 
 
 def test_a_record_of_another_topic_is_malformed() -> None:
@@ -104,7 +103,7 @@ def test_a_record_of_another_topic_is_malformed() -> None:
 def test_a_stray_union_index_is_malformed_though_it_decodes() -> None:
     record = EventLog().engagement("a", 5, item_id="pin")
     value = (record.value or b"").replace(b"\x02\x06pin", b"\x01\x06pin")
-    assert "not spelled canonically" in malformed(replace(record, value=value)).detail
+    assert "not spelled canonically" in malformed(record._replace(value=value)).detail
 
 
 def test_an_older_schema_version_is_resolved_to_the_newest() -> None:

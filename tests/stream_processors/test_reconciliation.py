@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -63,15 +62,15 @@ def test_second_copies_are_counted_and_no_difference() -> None:
 def other_reward(record: LogRecord) -> LogRecord:
     content = CODEC.decode(record.value).record
     content["outcome"]["objectives"][0]["reward"] += 1
-    return replace(record, value=CODEC.encode(r.EXAMPLE, content))
+    return record._replace(value=CODEC.encode(r.EXAMPLE, content))
 
 
 def other_reason(record: LogRecord) -> LogRecord:
-    return replace(record, value=CODEC.encode(r.DEAD_LETTER, CODEC.decode(record.value).record | {"reason": "late"}))
+    return record._replace(value=CODEC.encode(r.DEAD_LETTER, CODEC.decode(record.value).record | {"reason": "late"}))
 
 
 def other_place(record: LogRecord) -> LogRecord:
-    return replace(record, value=CODEC.encode(r.DEAD_LETTER, CODEC.decode(record.value).record | {"offset": 0}))
+    return record._replace(value=CODEC.encode(r.DEAD_LETTER, CODEC.decode(record.value).record | {"offset": 0}))
 
 
 Change = Callable[[list[LogRecord], list[LogRecord]], tuple[list[LogRecord], list[LogRecord]]]
@@ -98,11 +97,11 @@ def test_an_example_without_a_complete_decision_is_unexpected() -> None:
     examples, letters = outputs()
     content = CODEC.decode(examples[0].value).record
     content["request"]["request_id"] = "ghost"
-    found = report([*examples, replace(examples[0], value=CODEC.encode(r.EXAMPLE, content))], letters)
+    found = report([*examples, examples[0]._replace(value=CODEC.encode(r.EXAMPLE, content))], letters)
     assert (found.ok, found.unexpected) == (False, 1)
 
 
 def test_dead_letters_of_other_sources_are_left_aside() -> None:
     examples, letters = outputs()
     foreign = CODEC.decode(letters[0].value).record | {"topic": "replay:file.csv"}
-    assert report(examples, [*letters, replace(letters[0], value=CODEC.encode(r.DEAD_LETTER, foreign))]).ok
+    assert report(examples, [*letters, letters[0]._replace(value=CODEC.encode(r.DEAD_LETTER, foreign))]).ok

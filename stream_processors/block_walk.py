@@ -1,0 +1,127 @@
+"""Numbers in an Avro block compared with their canonical spelling, the same field of all rows at once.
+
+A decoder accepts spellings that no writer uses: numbers with superfluous bytes, union and enum indices out of range.
+`CanonicalEdges` finds them by spelling one row anew; this module finds, in columns, the rows that have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+
+WORD = 8
+FIXED = {"float": 4, "double": 8, "boolean": 1}
+
+
+class BlockWalk:
+    """Stands at one position in each row of a block and moves on number by number.
+
+    `block` must go on for `WORD` bytes behind every row. `sure` tells the rows in which every number met so far was
+    spelled canonically, so that the position is certain; where it is False nothing is known.
+    """
+
+    def __init__(self, block: bytes, starts: Integers) -> None:
+        raw = np.frombuffer(block, np.uint8)
+        self._words = np.ndarray((len(raw) - WORD + 1,), "<u8", raw.data, strides=(1,))
+        self._at = starts.copy()
+        self.sure: Mask = np.ones(len(starts), np.bool_)
+
+    def number(self, values: Integers, present: Mask | None = None) -> None:
+        """A zig-zag number of these values; rows that are not `present` have none and stay where they are."""
+        spelled, length = _spelling(values)
+        unused = (8 * (WORD - length)).astype(np.uint64)
+        found = self._words[np.minimum(self._at, len(self._words) - 1)] << unused
+        right = (found == spelled << unused) & (length > 0)
+        self.sure &= right if present is None else right | ~present
+        self.skip(length if present is None else np.where(present, length, 0))
+
+    def skip(self, size: Integers | int) -> None:
+        """So many bytes, whatever they are."""
+        self._at += size
+
+
+class WalkedField:
+    """One field of a walk: a scalar, a nullable scalar, or an array of numbers."""
+
+    def __init__(self, field: Mapping[str, Any]) -> None:
+        kind = _plain(field["type"])
+        self._name: str = field["name"]
+        self._null: int | None = kind.index("null") if isinstance(kind, list) else None
+        kind = kind if self._null is None else _plain(kind[1 - self._null])
+        self._items: str | None = kind["items"] if isinstance(kind, Mapping) else None
+        self._kind: str = "array" if isinstance(kind, Mapping) else kind
+
+    def expressions(self) -> list[pl.Expr]:
+        """What of the column the walk looks at: sizes or values, and which rows have one."""
+        column = pl.col(self._name)
+        found = [] if self._null is None else [column.is_not_null().alias(f"{self._name}.present")]
+        if self._kind in FIXED:
+            return found
+        sizes = {"array": column.list.len(), "string": column.str.len_bytes()}
+        number = sizes.get(self._kind, column).fill_null(0).cast(pl.Int64)
+        return [*found, number.alias(f"{self._name}.number")]
+
+    def walk(self, walk: BlockWalk, columns: pl.DataFrame) -> None:
+        """Moves `walk` past this field; `columns` holds what `expressions` asked for."""
+        present: Mask | None = None
+        if self._null is not None:
+            present = columns[f"{self._name}.present"].to_numpy()
+            walk.number(np.where(present, 1 - self._null, self._null).astype(np.int64))
+            if not present.any():
+                return
+        if self._kind in FIXED:
+            walk.skip(FIXED[self._kind] if present is None else np.where(present, FIXED[self._kind], 0))
+            return
+        numbers = columns[f"{self._name}.number"].to_numpy()
+        walk.number(numbers, present)
+        if self._kind == "string":
+            walk.skip(numbers)
+        elif self._items is not None:
+            _walk_items(walk, self._items, numbers)
+
+
+def walked_fields(fields: Sequence[Mapping[str, Any]], checked: Sequence[str]) -> list[WalkedField]:
+    """The fields to walk so that all of `checked` are passed; empty when there is nothing to check."""
+    last = max((place for place, field in enumerate(fields) if field["name"] in checked), default=-1)
+    return [WalkedField(field) for field in fields[: last + 1]]
+
+
+def _walk_items(walk: BlockWalk, kind: str, counts: Integers) -> None:
+    """Past the items of an array and the 0 behind them; where items have no fixed size nothing is sure any more."""
+    filled = counts > 0
+    if not filled.any():
+        return
+    if kind not in FIXED:
+        walk.sure &= ~filled
+        return
+    walk.skip(counts * FIXED[kind])
+    walk.number(np.zeros_like(counts), filled)
+
+
+def _plain(kind: Any) -> Any:
+    return kind["type"] if isinstance(kind, Mapping) and "items" not in kind else kind
+
+
+def _spelling(values: Integers) -> tuple[NDArray[np.uint64], Integers]:
+    """The bytes of each number as a little-endian word, and how many they are: 0 where a word is too short."""
+    zigzag = ((values << 1) ^ (values >> 63)).view(np.uint64)
+    spelled = zigzag & np.uint64(0x7F)
+    length = np.ones(len(values), np.int64)
+    rest = zigzag >> np.uint64(7)
+    for place in range(1, WORD):
+        more = rest > 0
+        if not more.any():
+            break
+        spelled |= np.where(more, np.uint64(0x80) << np.uint64(8 * (place - 1)), np.uint64(0))
+        spelled |= (rest & np.uint64(0x7F)) << np.uint64(8 * place)
+        length += more
+        rest >>= np.uint64(7)
+    length[rest > 0] = 0
+    return spelled, length

@@ -1,0 +1,157 @@
+"""The decisions of one partition as a table: one row each, columns of plain numbers and bytes.
+
+Half a million decisions wait in a partition at a time. As objects, with an integer object for every offset and time, they
+would take more memory than the events themselves and be visited by every full garbage collection; as columns they cost
+a fixed number of bytes each and are not visited at all.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from enum import IntEnum
+
+from event_schemas import records as r
+from event_schemas.log_record import LogRecord
+from stream_processors.input_event import InputEvent
+
+PARTS = (r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING)
+NO_WATERMARK = -(2**63)
+
+
+class RowState(IntEnum):
+    """What a row holds."""
+
+    FREE = 0
+    OPEN = 1
+    CLOSED = 2
+    """Closed, and remembered for what comes after."""
+
+
+class PartColumn:
+    """One part of every decision: its value as it came, where it stood in the log and when it happened."""
+
+    __slots__ = ("offsets", "times", "values")
+
+    def __init__(self) -> None:
+        self.values: list[bytes | None] = []
+        self.offsets = array("q")
+        self.times = array("q")
+
+    def add_row(self) -> None:
+        """A row without this part."""
+        self.values.append(None)
+        self.offsets.append(0)
+        self.times.append(0)
+
+
+class DecisionTable:
+    """Rows of decisions by request_id; columns are read and written by whoever keeps the rule.
+
+    A row's number stays with its decision until it is forgotten and every decision that began before it is, too.
+    """
+
+    def __init__(self) -> None:
+        self.by_key: dict[bytes, int] = {}
+        """Row by request_id (UTF-8), of all remembered decisions."""
+        self.keys: list[bytes] = []
+        self.states = bytearray()
+        self.first_offsets = array("q")
+        self.watermarks = array("q")
+        """The partition's watermark before the first event, or NO_WATERMARK."""
+        self.newest = array("q")
+        """Largest event time of all events, held or not (ms)."""
+        self.parts = {name: PartColumn() for name in PARTS}
+        self.seen: list[tuple[str, ...] | set[str]] = []
+        """engagement_ids that were tallied."""
+        self.totals: list[list[float] | None] = []
+        """Sums by objective of what was tallied; None before the first."""
+        self.outside = array("q")
+        """How many of the tallied count for no objective."""
+        self.early: dict[int, dict[str, InputEvent]] = {}
+        """Engagements by id, of rows that cannot tally yet because a part is missing."""
+        self.resolved: dict[tuple[int, str], bytes] = {}
+        """Datums in the newest schema of parts that were written with an older one."""
+        self.topic, self.partition = "", 0
+        self._order: deque[int] = deque()
+        self._open: deque[int] = deque()
+        self._free: list[int] = []
+
+    def begin(self, key: bytes, event: InputEvent, watermark: int | None) -> int:
+        """A new open row for the decision of this first event."""
+        row = self._free.pop() if self._free else self._add_row()
+        self.by_key[key] = row
+        self.keys[row] = key
+        self.states[row] = RowState.OPEN
+        self.first_offsets[row] = event.record.offset
+        self.watermarks[row] = NO_WATERMARK if watermark is None else watermark
+        self.newest[row] = event.event_time
+        self.topic, self.partition = event.record.topic, event.record.partition
+        self._order.append(row)
+        self._open.append(row)
+        return row
+
+    def held(self, row: int) -> list[InputEvent]:
+        """The events of a row that were not tallied, by offset; their append time is not kept and reads 0."""
+        parts = [part for name in PARTS if (part := self.part(row, name)) is not None]
+        return sorted([*parts, *self.early.get(row, {}).values()], key=lambda event: event.record.offset)
+
+    def part(self, row: int, name: str) -> InputEvent | None:
+        """One part of a row as an event; None when it is missing."""
+        column = self.parts[name]
+        value = column.values[row]
+        if value is None:
+            return None
+        key = self.keys[row]
+        record = LogRecord(self.topic, self.partition, column.offsets[row], 0, key, value)
+        return InputEvent(record, name, key.decode(), column.times[row], None, self.resolved.get((row, name)))
+
+    def drop_part(self, row: int, name: str) -> None:
+        """Lets go of one part."""
+        self.parts[name].values[row] = None
+        if self.resolved:
+            self.resolved.pop((row, name), None)
+
+    def release(self, row: int) -> None:
+        """Lets go of all that a row holds; key, times and state stay."""
+        for name, column in self.parts.items():
+            if column.values[row] is not None:
+                self.drop_part(row, name)
+        self.seen[row], self.totals[row], self.outside[row] = (), None, 0
+        if self.early:
+            self.early.pop(row, None)
+
+    def forget(self, row: int) -> None:
+        """Ends a released row; its number is used again once all rows before it are forgotten."""
+        key = self.keys[row]
+        if self.by_key.get(key) == row:
+            del self.by_key[key]
+        self.states[row] = RowState.FREE
+        self.keys[row] = b""
+        order, open_rows, states = self._order, self._open, self.states
+        while order and states[order[0]] == RowState.FREE:
+            oldest = order.popleft()
+            if open_rows and open_rows[0] == oldest:
+                open_rows.popleft()
+            self._free.append(oldest)
+
+    def first_open(self) -> int | None:
+        """The open row with the lowest first offset."""
+        while self._open and self.states[self._open[0]] != RowState.OPEN:
+            self._open.popleft()
+        return self._open[0] if self._open else None
+
+    def first_remembered(self) -> int | None:
+        """The remembered row with the lowest first offset."""
+        return self._order[0] if self._order else None
+
+    def _add_row(self) -> int:
+        self.keys.append(b"")
+        self.states.append(RowState.FREE)
+        for column in (self.first_offsets, self.watermarks, self.newest, self.outside):
+            column.append(0)
+        for part in self.parts.values():
+            part.add_row()
+        self.seen.append(())
+        self.totals.append(None)
+        return len(self.keys) - 1
