@@ -18,7 +18,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
@@ -26,9 +27,11 @@ from faust.types import TP, AppT, ConsumerMessage, Message
 
 from event_schemas.log_record import LogRecord
 from stream_processors.commit_position import CommitPosition
+from stream_processors.fetched_batches import take_fetched
 from stream_processors.record_chunk import PartitionOwner, RecordChunk, StartingPoint
 
-CHUNK_RECORDS = 500
+CHUNK_RECORDS = 2_000
+LOG_APPEND_TIME = 1
 # librdkafka copies the metadata of several partitions without its end; a final NUL keeps its readers from running on.
 METADATA_END = "\0"
 
@@ -60,6 +63,34 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
             await super().on_thread_stop()
         except asyncio.CancelledError:
             await self._ensure_consumer()._client.close()
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Any:
+        """What was fetched for these partitions, as log records; waits up to `timeout` seconds for some."""
+        del max_records
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError
+        with fetcher._subscriptions.fetch_context():
+            if fetcher._subscriptions.reassignment_in_progress:
+                await fetcher._subscriptions.wait_for_assignment()
+            found = take_fetched(fetcher, active_partitions)
+            if found or not timeout:
+                return found
+            waiter = fetcher._create_fetch_waiter()
+            await asyncio.wait([waiter], timeout=timeout)
+            if not waiter.done():
+                waiter.cancel()
+                return {}
+            waiter.result()
+            return {} if fetcher._subscriptions.reassignment_in_progress else take_fetched(fetcher, active_partitions)
 
     async def starting_points(self, partitions: Sequence[TP]) -> dict[TP, StartingPoint]:
         """What the group committed and the log holds, for each partition."""
@@ -145,12 +176,23 @@ class BatchConsumer(Consumer):
         if refused:
             await self._read_again(refused)
 
-    def _chunk_message(self, tp: TP, part: Sequence[Any]) -> ConsumerMessage:
-        chunk = RecordChunk(self._epoch, tp.partition, self._reached[tp], tuple(_log_record(entry) for entry in part))
+    def _chunk_message(self, tp: TP, part: Sequence[LogRecord]) -> ConsumerMessage:
+        chunk = RecordChunk(self._epoch, tp.partition, self._reached[tp], part)
         self._reached[tp] = chunk.end
-        message = self._to_message(tp, part[-1])
-        message.key, message.value = None, cast(Any, chunk)
-        return message
+        last = part[-1]
+        return ConsumerMessage(
+            topic=last.topic,
+            partition=last.partition,
+            offset=last.offset,
+            timestamp=last.append_time / 1000.0,
+            timestamp_type=LOG_APPEND_TIME,
+            headers=[],
+            key=None,
+            value=cast(Any, chunk),
+            checksum=None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
 
     async def _read_again(self, partitions: set[TP]) -> None:
         await self._thread.seek_all({tp: self._reached[tp] for tp in partitions if tp in self._reached})
@@ -188,11 +230,7 @@ def _position(entry: OffsetAndMetadata | None) -> CommitPosition | None:
     return None if entry is None else CommitPosition.parse(entry.offset, entry.metadata.rstrip(METADATA_END))
 
 
-def _log_record(entry: Any) -> LogRecord:
-    return LogRecord(entry.topic, entry.partition, entry.offset, entry.timestamp, entry.key, entry.value)
-
-
-def _in_turns(records: Mapping[TP, Sequence[Any]]) -> Iterator[tuple[TP, Sequence[Any]]]:
+def _in_turns(records: Mapping[TP, Sequence[LogRecord]]) -> Iterator[tuple[TP, Sequence[LogRecord]]]:
     """Slices of at most CHUNK_RECORDS, one of each partition after the other, in offset order within a partition."""
     longest = max((len(fetched) for fetched in records.values()), default=0)
     for start in range(0, longest, CHUNK_RECORDS):

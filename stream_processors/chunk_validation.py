@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from event_schemas import records as r
 from event_schemas.codec import HEADER, Codec, frame
@@ -45,14 +46,14 @@ class ChunkValidator:
         groups: defaultdict[bytes | None, list[int]] = defaultdict(list)
         for index, record in enumerate(records):
             groups[None if record.value is None else record.value[: HEADER.size]].append(index)
-        judged: dict[int, Judged] = {}
+        judged: list[Any] = [None] * len(records)
         for framing, indices in groups.items():
             schema_id = self._schema_ids.get(framing)
             if schema_id is None:
-                judged.update((index, self.judge_one(records[index])) for index in indices)
+                self._judge_each(indices, records, judged)
             else:
                 self._judge_group(schema_id, indices, records, judged)
-        return [judged[index] for index in range(len(records))]
+        return judged
 
     def judge_one(self, record: LogRecord) -> Judged:
         """The event or fault in one record, by decoding it alone."""
@@ -75,11 +76,15 @@ class ChunkValidator:
         resolved = None if edges is not None else self._codec.encode_datum(name, content)
         return InputEvent(record, name, request_id or "", content["event_time"], engagement, resolved)
 
+    def _judge_each(self, indices: list[int], records: Sequence[LogRecord], judged: list[Judged]) -> None:
+        for index in indices:
+            judged[index] = self.judge_one(records[index])
+
     def _judge_group(
-        self, schema_id: int, indices: list[int], records: Sequence[LogRecord], judged: dict[int, Judged]
+        self, schema_id: int, indices: list[int], records: Sequence[LogRecord], judged: list[Judged]
     ) -> None:
         if len(indices) <= ONE_BY_ONE:
-            judged.update((index, self.judge_one(records[index])) for index in indices)
+            self._judge_each(indices, records, judged)
             return
         group = [records[index] for index in indices]
         try:

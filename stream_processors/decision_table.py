@@ -9,23 +9,22 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from enum import IntEnum
 
 from event_schemas import records as r
 from event_schemas.log_record import LogRecord
 from stream_processors.input_event import InputEvent
 
 PARTS = (r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING)
+NEEDED = frozenset({r.REQUEST, r.ACTION, r.PROPENSITY})
+"""Without these there is no example."""
 NO_WATERMARK = -(2**63)
 
 
-class RowState(IntEnum):
-    """What a row holds."""
+FREE, OPEN, COMPLETE, CLOSED = range(4)
+"""States of a row: unused; open; open with request, action and propensity; closed, and remembered for what comes after.
 
-    FREE = 0
-    OPEN = 1
-    CLOSED = 2
-    """Closed, and remembered for what comes after."""
+Plain numbers: they are compared for every event.
+"""
 
 
 class PartColumn:
@@ -59,9 +58,12 @@ class DecisionTable:
         self.first_offsets = array("q")
         self.watermarks = array("q")
         """The partition's watermark before the first event, or NO_WATERMARK."""
+        self.missing = bytearray()
+        """How many of request, action and propensity have not come."""
         self.newest = array("q")
         """Largest event time of all events, held or not (ms)."""
         self.parts = {name: PartColumn() for name in PARTS}
+        self._values = [column.values for column in self.parts.values()]
         self.seen: list[tuple[str, ...] | set[str]] = []
         """engagement_ids that were tallied."""
         self.totals: list[list[float] | None] = []
@@ -82,7 +84,7 @@ class DecisionTable:
         row = self._free.pop() if self._free else self._add_row()
         self.by_key[key] = row
         self.keys[row] = key
-        self.states[row] = RowState.OPEN
+        self.states[row], self.missing[row] = OPEN, len(NEEDED)
         self.first_offsets[row] = event.record.offset
         self.watermarks[row] = NO_WATERMARK if watermark is None else watermark
         self.newest[row] = event.event_time
@@ -109,35 +111,43 @@ class DecisionTable:
     def drop_part(self, row: int, name: str) -> None:
         """Lets go of one part."""
         self.parts[name].values[row] = None
+        self.missing[row] += name in NEEDED
         if self.resolved:
             self.resolved.pop((row, name), None)
 
     def release(self, row: int) -> None:
         """Lets go of all that a row holds; key, times and state stay."""
-        for name, column in self.parts.items():
-            if column.values[row] is not None:
-                self.drop_part(row, name)
-        self.seen[row], self.totals[row], self.outside[row] = (), None, 0
+        for values in self._values:
+            values[row] = None
+        if self.resolved:
+            for name in PARTS:
+                self.resolved.pop((row, name), None)
         if self.early:
             self.early.pop(row, None)
+        if self.seen[row]:
+            self.seen[row], self.totals[row], self.outside[row] = (), None, 0
 
     def forget(self, row: int) -> None:
         """Ends a released row; its number is used again once all rows before it are forgotten."""
         key = self.keys[row]
         if self.by_key.get(key) == row:
             del self.by_key[key]
-        self.states[row] = RowState.FREE
+        self.states[row] = FREE
         self.keys[row] = b""
         order, open_rows, states = self._order, self._open, self.states
-        while order and states[order[0]] == RowState.FREE:
+        while order and states[order[0]] == FREE:
             oldest = order.popleft()
             if open_rows and open_rows[0] == oldest:
                 open_rows.popleft()
             self._free.append(oldest)
 
+    def is_open(self, row: int) -> bool:
+        """Whether the decision has not closed."""
+        return self.states[row] in (OPEN, COMPLETE)
+
     def first_open(self) -> int | None:
         """The open row with the lowest first offset."""
-        while self._open and self.states[self._open[0]] != RowState.OPEN:
+        while self._open and not self.is_open(self._open[0]):
             self._open.popleft()
         return self._open[0] if self._open else None
 
@@ -147,7 +157,8 @@ class DecisionTable:
 
     def _add_row(self) -> int:
         self.keys.append(b"")
-        self.states.append(RowState.FREE)
+        self.states.append(FREE)
+        self.missing.append(0)
         for column in (self.first_offsets, self.watermarks, self.newest, self.outside):
             column.append(0)
         for part in self.parts.values():

@@ -21,34 +21,33 @@ class DueCalendar:
         self._grain = max(1, window_ms // BUCKETS_PER_WINDOW)
         self._waiting: dict[int, list[int]] = {}
         self._starts: list[int] = []
-        self._opened: int | None = None
-
-    @property
-    def next_opening(self) -> int:
+        self._opened = -FAR
+        self.next_opening = FAR
         """The event time from which `open_until` has something; FAR while nothing waits."""
-        return self._starts[0] * self._grain if self._starts else FAR
 
     def is_open(self, time: int) -> bool:
         """Whether the bucket of `time` has been opened."""
-        return self._opened is not None and time // self._grain <= self._opened
+        return time // self._grain <= self._opened
 
     def enter(self, time: int, number: int) -> bool:
         """Enter a number; False when the bucket of `time` is open already: it is then the caller's to look after."""
-        if self.is_open(time):
-            return False
         bucket = time // self._grain
+        if bucket <= self._opened:
+            return False
         entries = self._waiting.get(bucket)
         if entries is None:
-            entries = self._waiting[bucket] = []
+            self._waiting[bucket] = [number]
             heapq.heappush(self._starts, bucket)
-        entries.append(number)
+            self.next_opening = self._starts[0] * self._grain
+        else:
+            entries.append(number)
         return True
 
     def open_until(self, watermark: int) -> list[int]:
         """Opens every bucket that begins at or before `watermark` and takes out the numbers in them, each once."""
-        bucket = watermark // self._grain
-        self._opened = bucket if self._opened is None else max(self._opened, bucket)
+        self._opened = max(self._opened, watermark // self._grain)
         found: dict[int, None] = {}
         while self._starts and self._starts[0] <= self._opened:
             found.update(dict.fromkeys(self._waiting.pop(heapq.heappop(self._starts))))
+        self.next_opening = self._starts[0] * self._grain if self._starts else FAR
         return list(found)

@@ -7,7 +7,7 @@ validated datums may be spliced.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from event_schemas import records as r
@@ -28,19 +28,12 @@ class ExampleSplicer:
         _check_layout(codec.registry, entry.schema)
         self._framing = frame(entry.schema_id, b"")
 
-    def splice(self, parts: Mapping[str, bytes], outcome: bytes) -> bytes:
-        """The framed Example of the datums in `parts` (by record name; Ranking may be absent) and its outcome's."""
-        ranking = parts.get(r.RANKING)
-        return b"".join(
-            (
-                self._framing,
-                parts[r.REQUEST],
-                parts[r.ACTION],
-                parts[r.PROPENSITY],
-                NO_RANKING if ranking is None else HAS_RANKING + ranking,
-                outcome,
-            )
-        )
+    def splice(self, parts: Sequence[bytes | None], outcome: bytes) -> bytes:
+        """The framed Example of its parts' datums, in the order of `PARTS`, and its outcome's; only Ranking may be None."""
+        request, action, propensity, ranking = parts
+        assert request is not None and action is not None and propensity is not None
+        nullable = NO_RANKING if ranking is None else HAS_RANKING + ranking
+        return b"".join((self._framing, request, action, propensity, nullable, outcome))
 
 
 def _check_layout(registry: Registry, example: Mapping[str, Any]) -> None:

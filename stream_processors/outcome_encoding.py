@@ -43,7 +43,8 @@ class OutcomeEncoder:
         attribution had not passed by then is not observed.
         """
         offset, start = request
-        observed = tuple(ended - start >= objective.attribution_ms for objective in self._objectives)
+        passed = ended - start
+        observed = tuple([passed >= objective.attribution_ms for objective in self._objectives])
         tail = {
             "closed_early": closed_early,
             "window_closed_at": ended,

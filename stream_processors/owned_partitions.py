@@ -7,7 +7,7 @@ docs/guarantees.md.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -100,7 +100,7 @@ class OwnedPartitions:
         join = PartitionJoin(self._rule, self._codec, partition, committed)
         return OwnedPartition(join, epoch, start, committed, committed), start
 
-    def accept(self, chunk: RecordChunk) -> tuple[LogRecord, ...]:
+    def accept(self, chunk: RecordChunk) -> Sequence[LogRecord]:
         """Step 1: the records of a chunk that are to be processed now; none when the chunk is void.
 
         Raises RecordsMissed when the chunk does not follow what was processed before.
@@ -117,7 +117,7 @@ class OwnedPartitions:
             return chunk.records
         return tuple(record for record in chunk.records if record.offset >= owned.reached)
 
-    def process(self, partition: int, records: tuple[LogRecord, ...]) -> tuple[StepResult, Callable[[], None]]:
+    def process(self, partition: int, records: Sequence[LogRecord]) -> tuple[StepResult, Callable[[], None]]:
         """Step 2: join the records; returns what to write, and what to call as each of it is confirmed."""
         owned = self._partitions[partition]
         result = owned.join.process(records)

@@ -39,10 +39,7 @@ from stream_processors.example_splicing import ExampleSplicer
 from stream_processors.fates import SILENT, Fate
 from stream_processors.input_event import InputEvent, MalformedEvent
 from stream_processors.outcome_encoding import OutcomeEncoder
-from stream_processors.pending_decisions import Complete, Expired, PendingDecisions, Rejected, Unfinished
-
-HEARD = Rejected(Fate.JOINED, "")
-"""A heartbeat is not held: it only moves the watermark."""
+from stream_processors.pending_decisions import Complete, Expired, PendingDecisions, Unfinished
 
 
 class Emission(NamedTuple):
@@ -170,17 +167,24 @@ class PartitionJoin:
     def _join(self, records: Sequence[LogRecord], step: _Step) -> None:
         if not records:
             return
-        pending, cap = self._pending, self._rule.max_pending
+        pending, cap, skew, window = self._pending, self._rule.max_pending, self._rule.max_future_skew_ms, self._rule.window_ms
         for event in self._validator.judge(records):
             if isinstance(event, MalformedEvent):
                 self._settle(event, Fate.MALFORMED, event.detail, step)
                 continue
-            if rejected := self._take(event):
+            time, watermark = event.event_time, self._watermark
+            if time > event.record.append_time + skew:
+                ahead = time - event.record.append_time
+                self._settle(event, Fate.FUTURE, f"event_time {time} is {ahead} ms ahead of its append time", step)
+                continue
+            if event.name == r.HEARTBEAT:
+                self._settle(event, Fate.JOINED, "", step)
+            elif watermark is not None and time + window <= watermark:
+                behind = f"event_time {time} is {watermark - time} ms behind the watermark"
+                self._settle(event, Fate.LATE, f"{behind}, past the window of {window} ms", step)
+            elif rejected := pending.hold(event, watermark):
                 self._settle(event, rejected.fate, rejected.detail, step)
-                if rejected.fate is Fate.FUTURE:
-                    continue
-            time = event.event_time
-            if self._watermark is None or time > self._watermark:
+            if watermark is None or time > watermark:
                 self._watermark = time
                 if time >= pending.next_due:
                     self._end_decisions(time, step)
@@ -188,20 +192,6 @@ class PartitionJoin:
                 for ended in pending.close_beyond(cap):
                     self._close(ended, True, step)
         self._next = records[-1].offset + 1
-
-    def _take(self, event: InputEvent) -> Rejected | None:
-        """Holds a valid event, or says what else becomes of it at once."""
-        time, watermark = event.event_time, self._watermark
-        ahead = time - event.record.append_time
-        if ahead > self._rule.max_future_skew_ms:
-            return Rejected(Fate.FUTURE, f"event_time {time} is {ahead} ms ahead of its append time")
-        if event.name == r.HEARTBEAT:
-            return HEARD
-        if watermark is not None and time + self._rule.window_ms <= watermark:
-            window = self._rule.window_ms
-            behind = f"event_time {time} is {watermark - time} ms behind the watermark"
-            return Rejected(Fate.LATE, f"{behind}, past the window of {window} ms")
-        return self._pending.hold(event, watermark)
 
     def _end_decisions(self, watermark: int, step: _Step) -> None:
         for ended in self._pending.advance(watermark):

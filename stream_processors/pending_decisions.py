@@ -27,10 +27,19 @@ from typing import NamedTuple
 from event_schemas import records as r
 from event_schemas.codec import HEADER
 from stream_processors.attribution import JoinRule
-from stream_processors.decision_table import NO_WATERMARK, PARTS, DecisionTable, RowState
+from stream_processors.decision_table import (
+    CLOSED,
+    COMPLETE,
+    FREE,
+    NEEDED,
+    NO_WATERMARK,
+    OPEN,
+    PARTS,
+    DecisionTable,
+)
 from stream_processors.due_calendar import FAR, DueCalendar
 from stream_processors.fates import Fate
-from stream_processors.input_event import InputEvent
+from stream_processors.input_event import EngagementFields, InputEvent
 
 FEW_IDS = 8
 """Up to so many engagement_ids are a tuple, which is small; more are a set, which is fast."""
@@ -63,7 +72,8 @@ class Rejected(NamedTuple):
 
 
 class Complete(NamedTuple):
-    """A decision that closed with request, action and propensity; `parts` are datums of the newest schemas by name.
+    """A decision that closed with request, action and propensity; `parts` are the datums of `PARTS`, in the
+    newest schemas; only that of the Ranking may be None.
 
     `totals` are the sums of engagement values by objective; of its events `joined` count for one or are parts, and
     `outside` count for none.
@@ -72,7 +82,7 @@ class Complete(NamedTuple):
     key: bytes
     request_offset: int
     request_time: int
-    parts: dict[str, bytes]
+    parts: Sequence[bytes | None]
     totals: Sequence[float]
     joined: int
     outside: int
@@ -93,7 +103,8 @@ class Expired(NamedTuple):
 
 
 Ended = Complete | Unfinished | Expired
-NEEDED = (r.REQUEST, r.ACTION, r.PROPENSITY)
+DUPLICATE = Rejected(Fate.DUPLICATE, "")
+NOTHING: dict[str, InputEvent] = {}
 
 
 class FirstOffset(NamedTuple):
@@ -111,6 +122,7 @@ class PendingDecisions:
         self._counting = rule.counting_by_kind()
         self._no_totals = (0.0,) * len(rule.objectives)
         self._table = DecisionTable()
+        self._requests = self._table.parts[r.REQUEST]
         self._calendar = DueCalendar(rule.window_ms)
         self._near: list[Coming] = []
         self.open_count = 0
@@ -124,23 +136,45 @@ class PendingDecisions:
 
         `watermark` is the one the event was judged against.
         """
-        table, key = self._table, event.record.key
-        assert key is not None
-        row = table.by_key.get(key)
+        table, (record, name, _, time, engagement, resolved) = self._table, event
+        assert record.key is not None
+        row = table.by_key.get(record.key)
         if row is None:
-            row = table.begin(key, event, watermark)
+            row = table.begin(record.key, event, watermark)
             self.open_count += 1
-        elif event.event_time > table.newest[row]:
-            table.newest[row] = event.event_time
-        if table.states[row] != RowState.OPEN:
+        elif time > table.newest[row]:
+            table.newest[row] = time
+        state = table.states[row]
+        if state == CLOSED:
             return Rejected(Fate.ORPHAN, f"decision {event.request_id!r} had closed already")
-        return self._hold_part(row, event) if event.engagement is None else self._hold_engagement(row, event)
+        if engagement is not None:
+            if state == COMPLETE:
+                return None if self._tally(row, time, engagement) else DUPLICATE
+            return self._hold_early(row, engagement, event)
+        column = table.parts[name]
+        if column.values[row] is not None:
+            if column.values[row] == record.value:
+                return DUPLICATE
+            return Rejected(Fate.CONFLICT, f"another {name} of it came first, at offset {column.offsets[row]}")
+        column.values[row], column.offsets[row], column.times[row] = record.value, record.offset, time
+        if resolved is not None:
+            table.resolved[row, name] = resolved
+        if name == r.REQUEST:
+            self._await(time + self._window, table.first_offsets[row], Due.CLOSE, row)
+        elif self._requests.values[row] is None:
+            self._await(time + self._window, record.offset, Due.EXPIRE, row, event)
+        if name in NEEDED:
+            table.missing[row] -= 1
+            if not table.missing[row]:
+                self._complete(row)
+        return None
 
     def advance(self, watermark: int) -> Iterator[Ended]:
         """Yields what ends now that the partition's watermark is `watermark`, in order of time and offset."""
-        near = self._near
-        for row in self._calendar.open_until(watermark):
-            self._bring_near(row)
+        near, calendar = self._near, self._calendar
+        if watermark >= calendar.next_opening:
+            for row in calendar.open_until(watermark):
+                self._bring_near(row)
         while near and near[0].at <= watermark:
             at, offset, due, row, event = heapq.heappop(near)
             if event is not None:
@@ -152,7 +186,7 @@ class PendingDecisions:
                     continue
                 yield self._close(row)
             self._forget_or_wait(row, watermark)
-        self.next_due = min(near[0].at if near else FAR, self._calendar.next_opening)
+        self.next_due = min(near[0].at if near else FAR, calendar.next_opening)
 
     def close_beyond(self, cap: int) -> Iterator[Ended]:
         """Closes the open decisions with the lowest first offsets until no more than `cap` are open."""
@@ -179,89 +213,61 @@ class PendingDecisions:
         watermark = self._table.watermarks[row]
         return FirstOffset(self._table.first_offsets[row], None if watermark == NO_WATERMARK else watermark)
 
-    def _hold_part(self, row: int, event: InputEvent) -> Rejected | None:
-        table, (record, name, _, time, _, resolved) = self._table, event
-        column = table.parts[name]
-        first = column.values[row]
-        if first is not None:
-            if first == record.value:
-                return Rejected(Fate.DUPLICATE, "")
-            return Rejected(Fate.CONFLICT, f"another {name} of it came first, at offset {column.offsets[row]}")
-        column.values[row], column.offsets[row], column.times[row] = record.value, record.offset, time
-        if resolved is not None:
-            table.resolved[row, name] = resolved
-        if name == r.REQUEST:
-            self._await(Coming(time + self._window, table.first_offsets[row], Due.CLOSE, row, None))
-        elif table.parts[r.REQUEST].values[row] is None:
-            self._await(Coming(time + self._window, record.offset, Due.EXPIRE, row, event))
-        if row in table.early and self._complete(row):
-            for engagement in table.early.pop(row).values():
-                self._tally(row, engagement)
+    def _hold_early(self, row: int, engagement: EngagementFields, event: InputEvent) -> Rejected | None:
+        early = self._table.early.setdefault(row, {})
+        if early.setdefault(engagement.engagement_id, event) is not event:
+            return DUPLICATE
+        if self._requests.values[row] is None:
+            self._await(event.event_time + self._window, event.record.offset, Due.EXPIRE, row, event)
         return None
 
-    def _hold_engagement(self, row: int, event: InputEvent) -> Rejected | None:
-        table = self._table
-        assert event.engagement is not None
-        if self._complete(row):
-            return None if self._tally(row, event) else Rejected(Fate.DUPLICATE, "")
-        early = table.early.setdefault(row, {})
-        if early.setdefault(event.engagement.engagement_id, event) is not event:
-            return Rejected(Fate.DUPLICATE, "")
-        if table.parts[r.REQUEST].values[row] is None:
-            self._await(Coming(event.event_time + self._window, event.record.offset, Due.EXPIRE, row, event))
-        return None
+    def _complete(self, row: int) -> None:
+        """All that an example needs is there: what came early is tallied."""
+        self._table.states[row] = COMPLETE
+        for event in self._table.early.pop(row, NOTHING).values():
+            assert event.engagement is not None
+            self._tally(row, event.event_time, event.engagement)
 
-    def _complete(self, row: int) -> bool:
-        """Whether it makes an example: request, action and propensity are there; a ranking is optional."""
-        parts = self._table.parts
-        return (
-            parts[r.PROPENSITY].values[row] is not None
-            and parts[r.ACTION].values[row] is not None
-            and parts[r.REQUEST].values[row] is not None
-        )
-
-    def _tally(self, row: int, event: InputEvent) -> bool:
+    def _tally(self, row: int, time: int, engagement: EngagementFields) -> bool:
         """Count an engagement of a complete decision; False when its id was tallied before."""
-        table, fields = self._table, event.engagement
-        assert fields is not None
+        table, (engagement_id, kind, value) = self._table, engagement
         seen = table.seen[row]
-        if fields.engagement_id in seen:
+        if engagement_id in seen:
             return False
         if isinstance(seen, set):
-            seen.add(fields.engagement_id)
+            seen.add(engagement_id)
         else:
-            table.seen[row] = (*seen, fields.engagement_id) if len(seen) < FEW_IDS else {*seen, fields.engagement_id}
-        delay = event.event_time - table.parts[r.REQUEST].times[row]
+            table.seen[row] = (*seen, engagement_id) if len(seen) < FEW_IDS else {*seen, engagement_id}
+        delay = time - self._requests.times[row]
         counted = False
-        for objective, attribution in self._counting.get(fields.kind, ()):
+        for objective, attribution in self._counting.get(kind, ()):
             if 0 <= delay <= attribution:
                 counted = True
                 totals = table.totals[row]
                 if totals is None:
                     totals = table.totals[row] = list(self._no_totals)
-                totals[objective] += fields.value
+                totals[objective] += value
         if not counted:
             table.outside[row] += 1
         return True
 
-    def _await(self, coming: Coming) -> None:
-        """Have the row looked at in time."""
-        if not self._calendar.enter(coming.at, coming.row):
-            heapq.heappush(self._near, coming)
-        if coming.at < self.next_due:
-            self.next_due = coming.at
+    def _await(self, at: int, offset: int, due: Due, row: int, event: InputEvent | None = None) -> None:
+        """Have the row looked at when the watermark reaches `at`."""
+        if not self._calendar.enter(at, row):
+            heapq.heappush(self._near, Coming(at, offset, due, row, event))
+        if at < self.next_due:
+            self.next_due = at
 
     def _bring_near(self, row: int) -> None:
         """What will come of a row that the calendar gave out."""
         table, near, window = self._table, self._near, self._window
         state, offset = table.states[row], table.first_offsets[row]
-        if state == RowState.FREE:
+        if state == FREE:
             return
-        request = table.parts[r.REQUEST]
-        if state == RowState.OPEN and request.values[row] is not None:
-            heapq.heappush(near, Coming(request.times[row] + window, offset, Due.CLOSE, row, None))
+        if state != CLOSED and self._requests.values[row] is not None:
+            heapq.heappush(near, Coming(self._requests.times[row] + window, offset, Due.CLOSE, row, None))
             return
-        for event in table.held(row) if state == RowState.OPEN else ():
+        for event in table.held(row) if state == OPEN else ():
             at = event.event_time + window
             if self._calendar.is_open(at):
                 heapq.heappush(near, Coming(at, event.record.offset, Due.EXPIRE, row, event))
@@ -269,19 +275,18 @@ class PendingDecisions:
 
     def _closes(self, row: int, at: int, offset: int) -> bool:
         """Whether this is still the time at which the open decision in `row` closes."""
-        table = self._table
-        request = table.parts[r.REQUEST]
+        table, requests = self._table, self._requests
         return (
-            table.states[row] == RowState.OPEN
+            table.is_open(row)
             and table.first_offsets[row] == offset
-            and request.values[row] is not None
-            and request.times[row] + self._window == at
+            and requests.values[row] is not None
+            and requests.times[row] + self._window == at
         )
 
     def _expires(self, row: int, event: InputEvent) -> bool:
         """Takes the event out of its row; False when it is not there any more or its request has come."""
         table = self._table
-        if table.states[row] != RowState.OPEN or table.parts[r.REQUEST].values[row] is not None:
+        if table.states[row] != OPEN or self._requests.values[row] is not None:
             return False
         if event.engagement is not None:
             early = table.early.get(row, {})
@@ -299,26 +304,27 @@ class PendingDecisions:
     def _close(self, row: int) -> Complete | Unfinished:
         """Ends an open decision and lets go of what it held."""
         table = self._table
-        ended = self._completed(row) if self._complete(row) else self._unfinished(row)
-        table.states[row] = RowState.CLOSED
+        ended = self._completed(row) if table.states[row] == COMPLETE else self._unfinished(row)
+        table.states[row] = CLOSED
         self.open_count -= 1
         table.release(row)
         return ended
 
     def _completed(self, row: int) -> Complete:
-        table = self._table
-        values = ((name, table.parts[name].values[row]) for name in PARTS)
-        parts = {name: value[HEADER.size :] for name, value in values if value is not None}
-        for name in parts if table.resolved else ():
-            parts[name] = table.resolved.get((row, name), parts[name])
-        request, outside = table.parts[r.REQUEST], table.outside[row]
-        joined = len(parts) + len(table.seen[row]) - outside
+        table, requests = self._table, self._requests
+        parts = [
+            None if (value := column.values[row]) is None else value[HEADER.size :] for column in table.parts.values()
+        ]
+        for place, name in enumerate(PARTS) if table.resolved else ():
+            parts[place] = table.resolved.get((row, name), parts[place])
+        outside = table.outside[row]
+        joined = len(parts) - parts.count(None) + len(table.seen[row]) - outside
         totals = table.totals[row] or self._no_totals
-        return Complete(table.keys[row], request.offsets[row], request.times[row], parts, totals, joined, outside)
+        return Complete(table.keys[row], requests.offsets[row], requests.times[row], parts, totals, joined, outside)
 
     def _unfinished(self, row: int) -> Unfinished:
         table = self._table
-        missing = tuple(name for name in NEEDED if table.parts[name].values[row] is None)
+        missing = tuple(name for name in PARTS if name in NEEDED and table.parts[name].values[row] is None)
         return Unfinished(table.part(row, r.REQUEST), missing, tuple(table.held(row)))
 
     def _close_first(self) -> Complete | Unfinished:
@@ -326,23 +332,23 @@ class PendingDecisions:
         assert row is not None
         self.floor = max(self.floor, table.first_offsets[row] + 1)
         ended = self._close(row)
-        self._await(Coming(table.newest[row] + self._window, table.first_offsets[row], Due.FORGET, row, None))
+        self._await(table.newest[row] + self._window, table.first_offsets[row], Due.FORGET, row)
         return ended
 
     def _forget_or_wait(self, row: int, watermark: int) -> None:
         table = self._table
         state = table.states[row]
-        if state == RowState.FREE or (state == RowState.OPEN and self._holds_anything(row)):
+        if state == FREE or (state != CLOSED and self._holds_anything(row)):
             return
         passed = table.newest[row] + self._window
         if passed > watermark:
-            self._await(Coming(passed, table.first_offsets[row], Due.FORGET, row, None))
+            self._await(passed, table.first_offsets[row], Due.FORGET, row)
             return
-        if state == RowState.OPEN:
+        if state != CLOSED:
             self.open_count -= 1
-        table.release(row)
+            table.release(row)
         table.forget(row)
 
     def _holds_anything(self, row: int) -> bool:
-        table = self._table
-        return bool(table.early.get(row)) or any(table.parts[name].values[row] is not None for name in PARTS)
+        parts = self._table.parts.values()
+        return bool(self._table.early.get(row)) or any(column.values[row] is not None for column in parts)

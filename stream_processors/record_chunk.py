@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,7 +22,7 @@ class RecordChunk:
     epoch: int
     partition: int
     follows: int
-    records: tuple[LogRecord, ...]
+    records: Sequence[LogRecord]
 
     @property
     def end(self) -> int:
