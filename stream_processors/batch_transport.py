@@ -25,10 +25,10 @@ from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, AppT, ConsumerMessage, Message
 
-from event_schemas.log_record import LogRecord
 from stream_processors.commit_position import CommitPosition
 from stream_processors.fetched_batches import take_fetched
 from stream_processors.record_chunk import PartitionOwner, RecordChunk, StartingPoint
+from stream_processors.record_columns import RecordColumns
 
 CHUNK_RECORDS = 2_000
 LOG_APPEND_TIME = 1
@@ -166,7 +166,7 @@ class BatchConsumer(Consumer):
         if records is None or self.should_stop:
             return
         refused: set[TP] = set()
-        for tp, part in _in_turns(records):
+        for tp, part in _in_turns(cast(Mapping[TP, RecordColumns], records)):
             current = epoch == self._epoch and generation == self.app.consumer_generation_id
             wanted = active is None or tp in active or tp in self._buffered_partitions
             if tp in refused or not (current and wanted and self.flow_active):
@@ -176,15 +176,14 @@ class BatchConsumer(Consumer):
         if refused:
             await self._read_again(refused)
 
-    def _chunk_message(self, tp: TP, part: Sequence[LogRecord]) -> ConsumerMessage:
+    def _chunk_message(self, tp: TP, part: RecordColumns) -> ConsumerMessage:
         chunk = RecordChunk(self._epoch, tp.partition, self._reached[tp], part)
         self._reached[tp] = chunk.end
-        last = part[-1]
         return ConsumerMessage(
-            topic=last.topic,
-            partition=last.partition,
-            offset=last.offset,
-            timestamp=last.append_time / 1000.0,
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=part.offsets[-1],
+            timestamp=part.append_times[-1] / 1000.0,
             timestamp_type=LOG_APPEND_TIME,
             headers=[],
             key=None,
@@ -230,10 +229,10 @@ def _position(entry: OffsetAndMetadata | None) -> CommitPosition | None:
     return None if entry is None else CommitPosition.parse(entry.offset, entry.metadata.rstrip(METADATA_END))
 
 
-def _in_turns(records: Mapping[TP, Sequence[LogRecord]]) -> Iterator[tuple[TP, Sequence[LogRecord]]]:
+def _in_turns(fetched: Mapping[TP, RecordColumns]) -> Iterator[tuple[TP, RecordColumns]]:
     """Slices of at most CHUNK_RECORDS, one of each partition after the other, in offset order within a partition."""
-    longest = max((len(fetched) for fetched in records.values()), default=0)
+    longest = max(map(len, fetched.values()), default=0)
     for start in range(0, longest, CHUNK_RECORDS):
-        for tp, fetched in records.items():
-            if part := fetched[start : start + CHUNK_RECORDS]:
-                yield tp, part
+        for tp, records in fetched.items():
+            if start < len(records):
+                yield tp, records.part(start, start + CHUNK_RECORDS)

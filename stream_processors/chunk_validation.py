@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 from event_schemas import records as r
 from event_schemas.codec import HEADER, Codec, frame
@@ -19,14 +18,63 @@ from event_schemas.log_record import LogRecord
 from event_schemas.registry import SchemaEntry, without_logical_types
 from stream_processors.attribution import JoinRule
 from stream_processors.canonical_edges import CanonicalEdges
-from stream_processors.event_columns import EventColumns
+from stream_processors.event_columns import EventColumns, EventRows
 from stream_processors.event_limits import EVENT_RECORDS, fault_of
 from stream_processors.input_event import EngagementFields, InputEvent, MalformedEvent
+from stream_processors.record_columns import RecordColumns
 
 ONE_BY_ONE = 16
 """Groups up to this size are judged one by one: a columnar read has a fixed cost of about that many records."""
 
 Judged = InputEvent | MalformedEvent
+
+
+class JudgedChunk:
+    """A run of the log and the verdict on each record, in columns of one entry a record.
+
+    `names` has the record's type, None where it is malformed (`faults` then says why); `times` its event time (ms);
+    `engagements` the fields of an Engagement. `resolved` holds the datums of older schema versions in the newest.
+    """
+
+    __slots__ = ("chunk", "engagements", "faults", "names", "resolved", "times")
+
+    def __init__(self, chunk: RecordColumns) -> None:
+        self.chunk = chunk
+        self.names: list[str | None] = [None] * len(chunk)
+        self.times = [0] * len(chunk)
+        self.engagements: list[EngagementFields | None] = [None] * len(chunk)
+        self.resolved: dict[int, bytes] = {}
+        self.faults: dict[int, MalformedEvent] = {}
+
+    def fill(self, places: Sequence[int], name: str, rows: EventRows) -> None:
+        """The verdicts on records of one type."""
+        names, times, engagements = self.names, self.times, self.engagements
+        for place, time in zip(places, rows.times, strict=True):
+            names[place] = name
+            times[place] = time
+        if rows.engagements is not None:
+            for place, engagement in zip(places, rows.engagements, strict=True):
+                engagements[place] = engagement
+
+    def settle(self, place: int, verdict: Judged) -> None:
+        """The verdict on one record."""
+        if isinstance(verdict, MalformedEvent):
+            self.names[place] = None
+            self.faults[place] = verdict
+            return
+        self.names[place], self.times[place] = verdict.name, verdict.event_time
+        self.engagements[place] = verdict.engagement
+        if verdict.resolved is not None:
+            self.resolved[place] = verdict.resolved
+
+    def verdict(self, place: int) -> Judged:
+        """The verdict on one record as an object."""
+        name, record = self.names[place], self.chunk.record(place)
+        if name is None:
+            return self.faults[place]
+        request_id = "" if record.key is None else record.key.decode()
+        times, engagement = self.times[place], self.engagements[place]
+        return InputEvent(record, name, request_id, times, engagement, self.resolved.get(place))
 
 
 class ChunkValidator:
@@ -36,23 +84,22 @@ class ChunkValidator:
         self._codec = codec
         self._rule = rule
         newest = [codec.registry.newest(name) for name in sorted(EVENT_RECORDS)]
-        self._newest: dict[int, SchemaEntry] = {entry.schema_id: entry for entry in newest}
-        self._schema_ids = {frame(entry.schema_id, b""): entry.schema_id for entry in newest}
-        self._columns = {entry.schema_id: EventColumns(entry, rule) for entry in newest}
+        self._newest: dict[bytes | None, SchemaEntry] = {frame(entry.schema_id, b""): entry for entry in newest}
+        self._columns = {entry.name: EventColumns(entry, rule) for entry in newest}
         self._edges = {entry.schema_id: CanonicalEdges(without_logical_types(entry.schema)) for entry in newest}
 
-    def judge(self, records: Sequence[LogRecord]) -> list[Judged]:
-        """One event or fault per record, in order."""
+    def judge(self, chunk: RecordColumns) -> JudgedChunk:
+        """One verdict for each record, in order."""
         groups: defaultdict[bytes | None, list[int]] = defaultdict(list)
-        for index, record in enumerate(records):
-            groups[None if record.value is None else record.value[: HEADER.size]].append(index)
-        judged: list[Any] = [None] * len(records)
-        for framing, indices in groups.items():
-            schema_id = self._schema_ids.get(framing)
-            if schema_id is None:
-                self._judge_each(indices, records, judged)
+        for place, value in enumerate(chunk.values):
+            groups[None if value is None else value[: HEADER.size]].append(place)
+        judged = JudgedChunk(chunk)
+        for framing, places in groups.items():
+            entry = self._newest.get(framing)
+            if entry is None:
+                self._judge_each(places, judged)
             else:
-                self._judge_group(schema_id, indices, records, judged)
+                self._judge_group(entry, places, judged)
         return judged
 
     def judge_one(self, record: LogRecord) -> Judged:
@@ -72,30 +119,28 @@ class ChunkValidator:
             return MalformedEvent(record, detail, request_id, event_time)
         engagement = None
         if name == r.ENGAGEMENT:
-            engagement = EngagementFields(content["engagement_id"], content["kind"], content["value"])
+            engagement = (content["engagement_id"], content["kind"], content["value"])
         resolved = None if edges is not None else self._codec.encode_datum(name, content)
         return InputEvent(record, name, request_id or "", content["event_time"], engagement, resolved)
 
-    def _judge_each(self, indices: list[int], records: Sequence[LogRecord], judged: list[Judged]) -> None:
-        for index in indices:
-            judged[index] = self.judge_one(records[index])
+    def _judge_each(self, places: list[int], judged: JudgedChunk) -> None:
+        for place in places:
+            judged.settle(place, self.judge_one(judged.chunk.record(place)))
 
-    def _judge_group(
-        self, schema_id: int, indices: list[int], records: Sequence[LogRecord], judged: list[Judged]
-    ) -> None:
-        if len(indices) <= ONE_BY_ONE:
-            self._judge_each(indices, records, judged)
+    def _judge_group(self, entry: SchemaEntry, places: list[int], judged: JudgedChunk) -> None:
+        if len(places) <= ONE_BY_ONE:
+            self._judge_each(places, judged)
             return
-        group = [records[index] for index in indices]
+        values, keys = judged.chunk.values, judged.chunk.keys
         try:
-            events = self._columns[schema_id].read(group)
+            rows = self._columns[entry.name].read([values[at] or b"" for at in places], [keys[at] for at in places])
         except ColumnarFailure:
-            middle = len(indices) // 2
-            self._judge_group(schema_id, indices[:middle], records, judged)
-            self._judge_group(schema_id, indices[middle:], records, judged)
+            middle = len(places) // 2
+            self._judge_group(entry, places[:middle], judged)
+            self._judge_group(entry, places[middle:], judged)
             return
-        for index, event in zip(indices, events, strict=True):
-            judged[index] = event or self.judge_one(records[index])
+        judged.fill(places, entry.name, rows)
+        self._judge_each([places[row] for row in rows.doubtful], judged)
 
 
 def _key_fault(key: bytes | None, request_id: str | None) -> str | None:

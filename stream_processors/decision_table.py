@@ -50,7 +50,10 @@ class DecisionTable:
     A row's number stays with its decision until it is forgotten and every decision that began before it is, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, objectives: int, partition: int) -> None:
+        self.topic = ""
+        self._partition = partition
+        self._no_totals = (0.0,) * objectives
         self.by_key: dict[bytes, int] = {}
         """Row by request_id (UTF-8), of all remembered decisions."""
         self.keys: list[bytes] = []
@@ -58,6 +61,8 @@ class DecisionTable:
         self.first_offsets = array("q")
         self.watermarks = array("q")
         """The partition's watermark before the first event, or NO_WATERMARK."""
+        self.oldest = array("q")
+        """Smallest event time of all events, held or not (ms): nothing of the row is due until a window later."""
         self.missing = bytearray()
         """How many of request, action and propensity have not come."""
         self.newest = array("q")
@@ -66,29 +71,27 @@ class DecisionTable:
         self._values = [column.values for column in self.parts.values()]
         self.seen: list[tuple[str, ...] | set[str]] = []
         """engagement_ids that were tallied."""
-        self.totals: list[list[float] | None] = []
-        """Sums by objective of what was tallied; None before the first."""
+        self.totals: list[tuple[float, ...]] = []
+        """Sums by objective of what was tallied."""
         self.outside = array("q")
         """How many of the tallied count for no objective."""
         self.early: dict[int, dict[str, InputEvent]] = {}
         """Engagements by id, of rows that cannot tally yet because a part is missing."""
         self.resolved: dict[tuple[int, str], bytes] = {}
         """Datums in the newest schema of parts that were written with an older one."""
-        self.topic, self.partition = "", 0
         self._order: deque[int] = deque()
         self._open: deque[int] = deque()
         self._free: list[int] = []
 
-    def begin(self, key: bytes, event: InputEvent, watermark: int | None) -> int:
-        """A new open row for the decision of this first event."""
+    def begin(self, key: bytes, offset: int, time: int, watermark: int | None) -> int:
+        """A new open row for the decision whose first event has this offset and event time."""
         row = self._free.pop() if self._free else self._add_row()
         self.by_key[key] = row
         self.keys[row] = key
         self.states[row], self.missing[row] = OPEN, len(NEEDED)
-        self.first_offsets[row] = event.record.offset
+        self.first_offsets[row] = offset
         self.watermarks[row] = NO_WATERMARK if watermark is None else watermark
-        self.newest[row] = event.event_time
-        self.topic, self.partition = event.record.topic, event.record.partition
+        self.oldest[row] = self.newest[row] = time
         self._order.append(row)
         self._open.append(row)
         return row
@@ -105,7 +108,7 @@ class DecisionTable:
         if value is None:
             return None
         key = self.keys[row]
-        record = LogRecord(self.topic, self.partition, column.offsets[row], 0, key, value)
+        record = LogRecord(self.topic, self._partition, column.offsets[row], 0, key, value)
         return InputEvent(record, name, key.decode(), column.times[row], None, self.resolved.get((row, name)))
 
     def drop_part(self, row: int, name: str) -> None:
@@ -114,6 +117,13 @@ class DecisionTable:
         self.missing[row] += name in NEEDED
         if self.resolved:
             self.resolved.pop((row, name), None)
+
+    def holds_anything(self, row: int) -> bool:
+        """Whether a row has any part, or an engagement that is not tallied."""
+        for values in self._values:
+            if values[row] is not None:
+                return True
+        return bool(self.early.get(row))
 
     def release(self, row: int) -> None:
         """Lets go of all that a row holds; key, times and state stay."""
@@ -125,7 +135,7 @@ class DecisionTable:
         if self.early:
             self.early.pop(row, None)
         if self.seen[row]:
-            self.seen[row], self.totals[row], self.outside[row] = (), None, 0
+            self.seen[row], self.totals[row], self.outside[row] = (), self._no_totals, 0
 
     def forget(self, row: int) -> None:
         """Ends a released row; its number is used again once all rows before it are forgotten."""
@@ -159,10 +169,10 @@ class DecisionTable:
         self.keys.append(b"")
         self.states.append(FREE)
         self.missing.append(0)
-        for column in (self.first_offsets, self.watermarks, self.newest, self.outside):
+        for column in (self.first_offsets, self.watermarks, self.oldest, self.newest, self.outside):
             column.append(0)
         for part in self.parts.values():
             part.add_row()
         self.seen.append(())
-        self.totals.append(None)
+        self.totals.append(self._no_totals)
         return len(self.keys) - 1

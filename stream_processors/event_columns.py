@@ -5,7 +5,7 @@ Reading a block is not validating it, so three guards make it so:
 1. Behind every value stands a marker, eight bytes that no writer can foresee, read as a column of its own. There are as
    many markers as rows, so where each row ends in one, each ends exactly where its record's value does.
 2. Whole numbers are read as 64-bit ones and an enum as its index (the bytes are the same), so that nothing wraps.
-3. A row with any doubtful value is handed back as None, to be judged one by one (`event_limits`, `canonical_edges`).
+3. A row with any doubtful value is named as doubtful, to be judged one by one (`event_limits`, `canonical_edges`).
 
 The five bytes of Confluent framing are read as two columns nobody looks at: all values of a group begin with the same.
 """
@@ -15,8 +15,7 @@ from __future__ import annotations
 import secrets
 import struct
 from collections.abc import Mapping, Sequence
-from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -24,13 +23,12 @@ import polars as pl
 from event_schemas import records as r
 from event_schemas.codec import HEADER
 from event_schemas.columnar import BlockReader, ColumnarFailure
-from event_schemas.log_record import LogRecord
 from event_schemas.registry import SchemaEntry, without_logical_types
 from stream_processors.attribution import JoinRule
 from stream_processors.block_walk import BlockWalk, Mask, walked_fields
 from stream_processors.canonical_edges import CanonicalEdges
 from stream_processors.event_limits import HEAD_VALUES, PROBABILITIES
-from stream_processors.input_event import EngagementFields, InputEvent
+from stream_processors.input_event import EngagementFields
 
 MARKER = "trimtab_marker"
 SURE = "trimtab_sure"
@@ -43,6 +41,17 @@ OUTPUTS = {name: ("request_id", "event_time") for name in (r.REQUEST, r.ACTION, 
     r.HEARTBEAT: ("event_time",),
     r.ENGAGEMENT: ("request_id", "event_time", "engagement_id", "kind", "value"),
 }
+
+
+class EventRows(NamedTuple):
+    """What the join needs of many records of one type: a column of event times (ms), of Engagements their fields too.
+
+    The rows at the places in `doubtful` are to be judged one by one.
+    """
+
+    times: list[int]
+    engagements: list[EngagementFields] | None
+    doubtful: list[int]
 
 
 class EventColumns:
@@ -71,12 +80,11 @@ class EventColumns:
             all_finite = _nested_sum(entry.name, pl.col(self._nested).explode()).is_finite().all()
             self._looked_at.append(all_finite.alias(NESTED_FINITE))
 
-    def read(self, records: Sequence[LogRecord]) -> list[InputEvent | None]:
-        """One event per record, None where it is doubtful; raises ColumnarFailure when the block does not decode.
+    def read(self, values: Sequence[bytes], keys: Sequence[bytes | None]) -> EventRows:
+        """The rows of these records; raises ColumnarFailure when the block does not decode.
 
         All values must begin with the framing of this type's newest schema.
         """
-        values = [record.value or b"" for record in records]
         block = self._marker.join((*values, b""))
         frame = self._reader.read(block, len(values))
         seen = frame.select_seq(self._looked_at)
@@ -84,13 +92,16 @@ class EventColumns:
             raise ColumnarFailure(
                 f"{len(values)} {self._name} datums do not end where they should", mend="decode one by one"
             )
-        sure: Mask = seen[SURE].to_numpy() & self._keyed(seen, [record.key for record in records])
+        sure: Mask = seen[SURE].to_numpy() & self._keyed(seen, keys)
         if self._nested is not None and not seen[NESTED_FINITE].all():
             finite = pl.col(self._nested).list.eval(_nested_sum(self._name, pl.element()).is_finite()).list.all()
             sure &= frame.select_seq(finite).to_series().to_numpy()
         if self._walked:
             sure &= self._canonical(block, values, frame, seen)
-        return self._events(records, seen, sure)
+        engagements = None
+        if self._name == r.ENGAGEMENT:
+            engagements = list(zip(*(seen[name].to_list() for name in ("engagement_id", "kind", "value")), strict=True))
+        return EventRows(seen["event_time"].to_list(), engagements, np.flatnonzero(~sure).tolist())
 
     def _keyed(self, seen: pl.DataFrame, keys: Sequence[bytes | None]) -> Mask:
         """Rows whose key is their request_id."""
@@ -111,17 +122,6 @@ class EventColumns:
             for place, row in zip(doubtful.tolist(), rows, strict=True):
                 walk.sure[place] = self._edges.fit(values[place][HEADER.size :], row)
         return walk.sure
-
-    def _events(self, records: Sequence[LogRecord], seen: pl.DataFrame, sure: Mask) -> list[InputEvent | None]:
-        times = seen["event_time"].to_list()
-        ids = repeat("") if self._name == r.HEARTBEAT else seen["request_id"].to_list()
-        engagements: Any = repeat(None)
-        if self._name == r.ENGAGEMENT:
-            engagements = map(EngagementFields, *(seen[name].to_list() for name in ("engagement_id", "kind", "value")))
-        events: list[InputEvent | None] = list(map(InputEvent, records, repeat(self._name), ids, times, engagements))
-        for place in np.flatnonzero(~sure).tolist():
-            events[place] = None
-        return events
 
 
 def _beyond_doubt(name: str, rule: JoinRule) -> list[pl.Expr]:

@@ -1,4 +1,4 @@
-"""Log records straight from fetched record batches.
+"""Columns of records straight from fetched record batches.
 
 aiokafka makes an object of eleven fields of every record it hands out, which costs more than all else it does with it.
 Here the batches are unpacked in one go, into what the join reads. What
@@ -15,15 +15,15 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from event_schemas.log_record import LogRecord
+from stream_processors.record_columns import RecordColumns
 
 
-def take_fetched(fetcher: Fetcher, wanted: set[TP]) -> dict[TP, list[LogRecord]]:
+def take_fetched(fetcher: Fetcher, wanted: set[TP]) -> dict[TP, RecordColumns]:
     """All records fetched for these partitions; the fetcher goes on to fetch what follows.
 
     Raises what the broker answered instead of records, once everything that came before has been taken.
     """
-    found: dict[TP, list[LogRecord]] = {}
+    found: dict[TP, RecordColumns] = {}
     for tp, result in list(fetcher._records.items()):
         if tp not in wanted:
             if not fetcher._subscriptions.is_assigned(tp):
@@ -36,14 +36,14 @@ def take_fetched(fetcher: Fetcher, wanted: set[TP]) -> dict[TP, list[LogRecord]]
         fetcher._notify(fetcher._wait_consume_future)
         if failed:
             result.check_raise()
-        elif records := _take_all(tp, result):
+        elif len(records := _take_all(tp, result)):
             found[TP(*tp)] = records
     return found
 
 
-def _take_all(tp: TopicPartition, result: Any) -> list[LogRecord]:
+def _take_all(tp: TopicPartition, result: Any) -> RecordColumns:
     if not result.check_assignment(tp) or not result.has_more():
-        return []
+        return RecordColumns(*tp)
     fetched: PartitionRecords = result._partition_records
     records = unpack(tp, fetched)
     result._update_position()
@@ -51,23 +51,22 @@ def _take_all(tp: TopicPartition, result: Any) -> list[LogRecord]:
     return records
 
 
-def unpack(tp: TopicPartition, fetched: PartitionRecords) -> list[LogRecord]:
+def unpack(tp: TopicPartition, fetched: PartitionRecords) -> RecordColumns:
     """The records of all batches, from `fetched.next_fetch_offset` on, which moves behind them.
 
     Raises CorruptRecordException when a batch does not match its check sum.
     """
-    topic, partition = tp
-    batches, found = fetched._records, list[LogRecord]()
+    batches, found = fetched._records, RecordColumns(*tp)
     while batches.has_next():
         batch = batches.next_batch()
         if fetched._check_crcs and not batch.validate_crc():
             raise CorruptRecordException(f"Invalid CRC - {tp}")
         if not batch.is_control_batch:
             start = fetched.next_fetch_offset
-            found += [
-                LogRecord(topic, partition, record.offset, record.timestamp, record.key, record.value)
-                for record in batch
-                if record.offset >= start
-            ]
+            records = [record for record in batch if record.offset >= start]
+            found.offsets += [record.offset for record in records]
+            found.append_times += [record.timestamp for record in records]
+            found.keys += [record.key for record in records]
+            found.values += [record.value for record in records]
         fetched.next_fetch_offset = batch.next_offset
     return found

@@ -8,12 +8,8 @@ from event_schemas.codec import HEADER
 from event_schemas.log_record import LogRecord
 
 
-class EngagementFields(NamedTuple):
-    """What the join needs to know of an engagement."""
-
-    engagement_id: str
-    kind: str
-    value: float
+EngagementFields = tuple[str, str, float]
+"""What the join needs to know of an engagement: engagement_id, kind, value. A bare tuple: there are very many."""
 
 
 class InputEvent(NamedTuple):

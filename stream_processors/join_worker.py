@@ -107,8 +107,8 @@ class JoinWorker:
                 await self._app.crash(fault)
 
     async def _join_chunk(self, chunk: RecordChunk) -> None:
-        records = () if self._stopping else self._owned.accept(chunk)
-        if not records:
+        records = None if self._stopping else self._owned.accept(chunk)
+        if records is None:
             return
         result, confirmed = self._owned.process(chunk.partition, records)
         self._count(result)

@@ -7,7 +7,7 @@ sums and only the rest is encoded anew.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from event_schemas.codec import Codec
 from event_schemas.errors import SchemaError
 from event_schemas.registry import without_logical_types
 from stream_processors.attribution import JoinRule
+from stream_processors.complete_decisions import CompleteDecisions
 
 SUMS_KEPT = 4096
 OBJECTIVES = "objectives"
@@ -31,27 +32,41 @@ class OutcomeEncoder:
         if fields[0]["name"] != OBJECTIVES:
             raise SchemaError(f"Outcome begins with {fields[0]['name']}", mend=f"keep {OBJECTIVES} first in Outcome")
         self._objectives = rule.objectives
+        self._window = rule.window_ms
+        self._attributions = [objective.attribution_ms for objective in rule.objectives]
+        self._all_observed = (True,) * len(rule.objectives)
         self._partition = partition
         self._head = parse_schema({"type": "record", "name": "OutcomeHead", "fields": fields[:1]})
         self._tail = parse_schema({"type": "record", "name": "OutcomeTail", "fields": fields[1:]})
         self._head_of = lru_cache(SUMS_KEPT)(self._encode_head)
 
-    def encode(self, request: tuple[int, int], totals: Sequence[float], ended: int, closed_early: bool) -> bytes:
-        """The outcome of the decision whose request stands at (offset, event time in ms) `request`.
+    def encode(self, decisions: CompleteDecisions, closed_early_at: int | None) -> list[bytes]:
+        """The outcome of each decision; they closed at the end of their windows, or early at this event time (ms).
 
-        `totals` are sums of engagement values by objective; the window ended at `ended` (ms). An objective whose
-        attribution had not passed by then is not observed.
+        An objective whose attribution had not passed by then is not observed.
         """
-        offset, start = request
-        passed = ended - start
-        observed = tuple([passed >= objective.attribution_ms for objective in self._objectives])
-        tail = {
-            "closed_early": closed_early,
-            "window_closed_at": ended,
-            "partition": self._partition,
-            "offset": offset,
-        }
-        return self._head_of(tuple(totals), observed) + _datum(self._tail, tail)
+        early = closed_early_at is not None
+        times = decisions.request_times
+        ends = [time + self._window if closed_early_at is None else closed_early_at for time in times]
+        tails = self._tails(early, ends, decisions.request_offsets)
+        if not early:
+            heads = [self._head_of(totals, self._all_observed) for totals in decisions.totals]
+        else:
+            heads = [
+                self._head_of(totals, tuple(end - time >= attribution for attribution in self._attributions))
+                for totals, time, end in zip(decisions.totals, times, ends, strict=True)
+            ]
+        return [head + tail for head, tail in zip(heads, tails, strict=True)]
+
+    def _tails(self, early: bool, ends: list[int], offsets: list[int]) -> list[bytes]:
+        places = zip(ends, offsets, strict=True)
+        return [
+            _datum(
+                self._tail,
+                {"closed_early": early, "window_closed_at": end, "partition": self._partition, "offset": offset},
+            )
+            for end, offset in places
+        ]
 
     def _encode_head(self, totals: tuple[float, ...], observed: tuple[bool, ...]) -> bytes:
         outcomes = [

@@ -7,18 +7,18 @@ docs/guarantees.md.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
 from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
-from event_schemas.log_record import LogRecord
 from stream_processors.attribution import JoinRule
 from stream_processors.commit_position import CommitPosition
 from stream_processors.partition_join import PartitionJoin, StepResult
 from stream_processors.record_chunk import RecordChunk, StartingPoint
+from stream_processors.record_columns import RecordColumns
 
 log = structlog.get_logger(__name__)
 
@@ -100,28 +100,27 @@ class OwnedPartitions:
         join = PartitionJoin(self._rule, self._codec, partition, committed)
         return OwnedPartition(join, epoch, start, committed, committed), start
 
-    def accept(self, chunk: RecordChunk) -> Sequence[LogRecord]:
-        """Step 1: the records of a chunk that are to be processed now; none when the chunk is void.
+    def accept(self, chunk: RecordChunk) -> RecordColumns | None:
+        """Step 1: the records of a chunk that are to be processed now; None when the chunk is void.
 
         Raises RecordsMissed when the chunk does not follow what was processed before.
         """
         owned = self._partitions.get(chunk.partition)
         if owned is None or chunk.epoch != owned.epoch:
-            return ()
+            return None
         if chunk.follows > owned.reached:
             raise RecordsMissed(
                 f"partition {chunk.partition}: records {owned.reached} to {chunk.follows - 1} never arrived",
                 mend="restart the worker: it goes on from the last commit",
             )
-        if chunk.records[0].offset >= owned.reached:
-            return chunk.records
-        return tuple(record for record in chunk.records if record.offset >= owned.reached)
+        fresh = chunk.records.part(chunk.records.place_of(owned.reached), len(chunk.records))
+        return fresh if len(fresh) else None
 
-    def process(self, partition: int, records: Sequence[LogRecord]) -> tuple[StepResult, Callable[[], None]]:
+    def process(self, partition: int, records: RecordColumns) -> tuple[StepResult, Callable[[], None]]:
         """Step 2: join the records; returns what to write, and what to call as each of it is confirmed."""
         owned = self._partitions[partition]
         result = owned.join.process(records)
-        owned.reached = records[-1].offset + 1
+        owned.reached = records.end
         position = owned.join.position()
         assert position is not None, "a join that processed records has a position"
         step = Step(position, len(result.emissions))

@@ -23,6 +23,7 @@ events are *orphan*.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,14 +33,19 @@ from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from stream_processors.attribution import JoinRule
-from stream_processors.chunk_validation import ChunkValidator
+from stream_processors.chunk_validation import ChunkValidator, JudgedChunk
+from stream_processors.complete_decisions import CompleteDecisions
 from stream_processors.commit_position import CommitPosition, CommitUnreadable
 from stream_processors.dead_letter_writing import dead_letter
 from stream_processors.example_splicing import ExampleSplicer
 from stream_processors.fates import SILENT, Fate
 from stream_processors.input_event import InputEvent, MalformedEvent
 from stream_processors.outcome_encoding import OutcomeEncoder
-from stream_processors.pending_decisions import Complete, Expired, PendingDecisions, Unfinished
+from stream_processors.pending_decisions import OVERDUE, Expired, PendingDecisions, Rejected, Unfinished
+from stream_processors.record_columns import RecordColumns
+
+HEARD = Rejected(Fate.JOINED, "")
+"""A heartbeat is not held: it only moves the watermark."""
 
 
 class Emission(NamedTuple):
@@ -103,12 +109,11 @@ class PartitionJoin:
             )
         self._rule = rule
         self._codec = codec
-        self._partition = partition
         self._validator = ChunkValidator(codec, rule)
         self._splicer = ExampleSplicer(codec)
         self._outcomes = OutcomeEncoder(rule, codec, partition)
-        self._pending = PendingDecisions(rule)
-        self._watermark = resume.watermark if resume else None
+        self._pending = PendingDecisions(rule, partition)
+        self._pending.watermark = resume.watermark if resume else None
         self._next = resume.rebuild_from if resume else None
         self._rebuilding = resume
         self._finish_rebuild()
@@ -121,18 +126,19 @@ class PartitionJoin:
     @property
     def watermark(self) -> int | None:
         """Largest event time seen (ms); None before the first."""
-        return self._watermark
+        return self._pending.watermark
 
-    def process(self, records: Sequence[LogRecord]) -> StepResult:
+    def process(self, records: RecordColumns | Sequence[LogRecord]) -> StepResult:
         """Joins records of this partition, given in offset order, and says what they brought."""
+        records = records if isinstance(records, RecordColumns) else RecordColumns.of(records)
         step = _Step(silent=self._rebuilding is not None)
-        fresh = [record for record in records if self._next is None or record.offset >= self._next]
+        fresh = records.part(0 if self._next is None else records.place_of(self._next), len(records))
         if self._rebuilding is not None:
-            settled = self._rebuilding.settled
-            self._join([record for record in fresh if record.offset < settled], step)
-            fresh = [record for record in fresh if record.offset >= settled]
-            if fresh or self._next == settled:
-                self._next = settled
+            rest = fresh.place_of(self._rebuilding.settled)
+            self._join(fresh.part(0, rest), step)
+            fresh = fresh.part(rest, len(fresh))
+            if len(fresh) or self._next == self._rebuilding.settled:
+                self._next = self._rebuilding.settled
                 self._finish_rebuild()
                 step.silent = False
         self._join(fresh, step)
@@ -152,7 +158,7 @@ class PartitionJoin:
             settled=self._next,
             open_from=first_open.offset if first_open else self._next,
             rebuild_from=oldest.offset if oldest else self._next,
-            watermark=oldest.watermark if oldest else self._watermark,
+            watermark=oldest.watermark if oldest else self._pending.watermark,
             floor=self._pending.floor,
             window_ms=self._rule.window_ms,
         )
@@ -164,57 +170,91 @@ class PartitionJoin:
             self._pending.close_before(resume.floor)
             self._rebuilding = None
 
-    def _join(self, records: Sequence[LogRecord], step: _Step) -> None:
-        if not records:
+    def _join(self, chunk: RecordColumns, step: _Step) -> None:
+        """Steps 1 to 7 for each record. What the watermark ends is asked for only where something depends on it."""
+        if not len(chunk):
             return
-        pending, cap, skew, window = self._pending, self._rule.max_pending, self._rule.max_future_skew_ms, self._rule.window_ms
-        for event in self._validator.judge(records):
-            if isinstance(event, MalformedEvent):
-                self._settle(event, Fate.MALFORMED, event.detail, step)
+        pending, window, skew = self._pending, self._rule.window_ms, self._rule.max_future_skew_ms
+        pending.topic = chunk.topic
+        cap = sys.maxsize if step.silent else self._rule.max_pending
+        judged = self._validator.judge(chunk)
+        columns = (judged.names, judged.times, chunk.append_times)
+        for place, (name, time, append_time) in enumerate(zip(*columns, strict=True)):
+            watermark = pending.watermark
+            if name is None or time > append_time + skew:
+                self._refuse(judged, place, step)
                 continue
-            time, watermark = event.event_time, self._watermark
-            if time > event.record.append_time + skew:
-                ahead = time - event.record.append_time
-                self._settle(event, Fate.FUTURE, f"event_time {time} is {ahead} ms ahead of its append time", step)
+            if name != r.HEARTBEAT and watermark is not None and time + window <= watermark:
+                self._refuse(judged, place, step)
                 continue
-            if event.name == r.HEARTBEAT:
-                self._settle(event, Fate.JOINED, "", step)
-            elif watermark is not None and time + window <= watermark:
-                behind = f"event_time {time} is {watermark - time} ms behind the watermark"
-                self._settle(event, Fate.LATE, f"{behind}, past the window of {window} ms", step)
-            elif rejected := pending.hold(event, watermark):
-                self._settle(event, rejected.fate, rejected.detail, step)
+            rejected = HEARD if name == r.HEARTBEAT else self._hold(judged, place, name)
+            if rejected is OVERDUE:
+                self._end_decisions(step)
+                rejected = self._hold(judged, place, name)
+            if rejected is not None:
+                self._settle_rejected(judged, place, rejected, step)
             if watermark is None or time > watermark:
-                self._watermark = time
-                if time >= pending.next_due:
-                    self._end_decisions(time, step)
-            if pending.open_count > cap and not step.silent:
+                pending.watermark = time
+            if pending.open_count > cap:
+                self._end_decisions(step)
                 for ended in pending.close_beyond(cap):
                     self._close(ended, True, step)
-        self._next = records[-1].offset + 1
+        self._end_decisions(step)
+        self._next = chunk.end
 
-    def _end_decisions(self, watermark: int, step: _Step) -> None:
-        for ended in self._pending.advance(watermark):
+    def _hold(self, judged: JudgedChunk, place: int, name: str) -> Rejected | None:
+        """Gives a valid event to its decision."""
+        chunk, engagement = judged.chunk, judged.engagements[place]
+        key, value = chunk.keys[place], chunk.values[place]
+        assert key is not None and value is not None
+        if engagement is not None:
+            return self._pending.hold_engagement(engagement, key, value, chunk.offsets[place], judged.times[place])
+        rejected = self._pending.hold_part(name, key, value, chunk.offsets[place], judged.times[place])
+        if rejected is None and place in judged.resolved:
+            self._pending.resolve(key, name, judged.resolved[place])
+        return rejected
+
+    def _refuse(self, judged: JudgedChunk, place: int, step: _Step) -> None:
+        """Settles a malformed, future or late event; none of them moves the watermark."""
+        self._end_decisions(step)
+        event, time, watermark = judged.verdict(place), judged.times[place], self._pending.watermark
+        if isinstance(event, MalformedEvent):
+            self._settle(event, Fate.MALFORMED, event.detail, step)
+        elif (ahead := time - event.record.append_time) > self._rule.max_future_skew_ms:
+            self._settle(event, Fate.FUTURE, f"event_time {time} is {ahead} ms ahead of its append time", step)
+        else:
+            behind = f"event_time {time} is {(watermark or 0) - time} ms behind the watermark"
+            self._settle(event, Fate.LATE, f"{behind}, past the window of {self._rule.window_ms} ms", step)
+
+    def _settle_rejected(self, judged: JudgedChunk, place: int, rejected: Rejected, step: _Step) -> None:
+        if rejected.fate in SILENT:
+            if not step.silent:
+                step.fates[rejected.fate] += 1
+            return
+        self._end_decisions(step)
+        self._settle(judged.verdict(place), rejected.fate, rejected.detail, step)
+
+    def _end_decisions(self, step: _Step) -> None:
+        for ended in self._pending.advance():
             if isinstance(ended, Expired):
                 detail = f"no request came until the window of {self._rule.window_ms} ms had passed"
                 self._settle(ended.event, Fate.ORPHAN, detail, step)
             else:
                 self._close(ended, False, step)
 
-    def _close(self, ended: Complete | Unfinished, early: bool, step: _Step) -> None:
-        if step.silent:
+    def _close(self, ended: CompleteDecisions | Unfinished | Expired, early: bool, step: _Step) -> None:
+        if step.silent or isinstance(ended, Expired):
             return
         if isinstance(ended, Unfinished):
             self._settle_unfinished(ended, early, step)
             return
-        watermark = self._watermark
-        assert watermark is not None
-        closed_at = watermark if early else ended.request_time + self._rule.window_ms
-        request = (ended.request_offset, ended.request_time)
-        outcome = self._outcomes.encode(request, ended.totals, closed_at, early)
-        value = self._splicer.splice(ended.parts, outcome)
-        step.emissions.append(Emission("example", ended.key, value, ended.request_offset, None))
-        step.examples += 1
+        outcomes = self._outcomes.encode(ended, self._pending.watermark if early else None)
+        splice = self._splicer.splice
+        for key, offset, parts, outcome in zip(
+            ended.keys, ended.request_offsets, zip(*ended.parts, strict=True), outcomes, strict=True
+        ):
+            step.emissions.append(Emission("example", key, splice(parts, outcome), offset, None))
+        step.examples += len(ended.keys)
         step.fates[Fate.JOINED] += ended.joined
         if ended.outside:
             step.fates[Fate.OUTSIDE] += ended.outside
@@ -225,7 +265,7 @@ class PartitionJoin:
             engagement = event.engagement
             if request is None:
                 self._settle(event, Fate.ORPHAN, f"decision {how} before a request came", step)
-            elif engagement and not self._rule.counts(engagement.kind, event.event_time - request.event_time):
+            elif engagement and not self._rule.counts(engagement[1], event.event_time - request.event_time):
                 self._settle(event, Fate.OUTSIDE, "", step)
             else:
                 self._settle(event, Fate.INCOMPLETE, f"decision {how} without {' and '.join(ended.missing)}", step)

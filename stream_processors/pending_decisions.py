@@ -15,18 +15,22 @@ While remembered a decision is first *open* and then closed:
 
 Once request, action and propensity are there nothing of the decision can become a dead letter any more, so engagements
 are then tallied on arrival and only their ids are kept. Before that they are held whole.
+
+What the watermark ends may be asked for later than it moved (`advance`), many decisions at a time, as long as nothing
+depends on it: `hold` refuses an event whose decision may have ended meanwhile (`OVERDUE`).
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
 from event_schemas import records as r
-from event_schemas.codec import HEADER
+from event_schemas.log_record import LogRecord
 from stream_processors.attribution import JoinRule
+from stream_processors.complete_decisions import CompleteDecisions, read_complete
 from stream_processors.decision_table import (
     CLOSED,
     COMPLETE,
@@ -53,15 +57,9 @@ class Due(IntEnum):
     FORGET = 2
 
 
-class Coming(NamedTuple):
-    """What comes at watermark `at`; what is no longer true of the row by then has no effect."""
-
-    at: int
-    offset: int
-    due: Due
-    row: int
-    event: InputEvent | None
-    """The one that expires."""
+Coming = tuple[int, int, Due, int, InputEvent | None]
+"""What comes: at which watermark, of which offset, what, of which row; and the event that expires. What is no longer
+true of the row by then has no effect."""
 
 
 class Rejected(NamedTuple):
@@ -69,23 +67,6 @@ class Rejected(NamedTuple):
 
     fate: Fate
     detail: str
-
-
-class Complete(NamedTuple):
-    """A decision that closed with request, action and propensity; `parts` are the datums of `PARTS`, in the
-    newest schemas; only that of the Ranking may be None.
-
-    `totals` are the sums of engagement values by objective; of its events `joined` count for one or are parts, and
-    `outside` count for none.
-    """
-
-    key: bytes
-    request_offset: int
-    request_time: int
-    parts: Sequence[bytes | None]
-    totals: Sequence[float]
-    joined: int
-    outside: int
 
 
 class Unfinished(NamedTuple):
@@ -102,8 +83,10 @@ class Expired(NamedTuple):
     event: InputEvent
 
 
-Ended = Complete | Unfinished | Expired
+Ended = CompleteDecisions | Unfinished | Expired
 DUPLICATE = Rejected(Fate.DUPLICATE, "")
+OVERDUE = Rejected(Fate.ORPHAN, "advance first")
+"""Not a verdict: the watermark may have ended this decision; `advance`, then ask again."""
 NOTHING: dict[str, InputEvent] = {}
 
 
@@ -115,78 +98,114 @@ class FirstOffset(NamedTuple):
 
 
 class PendingDecisions:
-    """Holds events until the watermark ends their decision. Every method takes amortised constant time."""
+    """Holds events until the watermark ends their decision. Every method takes amortised constant time.
 
-    def __init__(self, rule: JoinRule, floor: int = 0) -> None:
+    """
+
+    def __init__(self, rule: JoinRule, partition: int) -> None:
         self._window = rule.window_ms
         self._counting = rule.counting_by_kind()
-        self._no_totals = (0.0,) * len(rule.objectives)
-        self._table = DecisionTable()
+        self._partition = partition
+        self._table = DecisionTable(len(rule.objectives), partition)
         self._requests = self._table.parts[r.REQUEST]
         self._calendar = DueCalendar(rule.window_ms)
         self._near: list[Coming] = []
+        self._next_due = FAR
+        self.watermark: int | None = None
+        """Largest event time seen (ms), None before the first; moved by whoever judges the events."""
         self.open_count = 0
-        self.next_due = FAR
-        """Nothing ends before the watermark reaches this."""
-        self.floor = floor
+        self.floor = 0
         """Decisions that began before this offset and whose window has not ended were closed early."""
 
-    def hold(self, event: InputEvent, watermark: int | None) -> Rejected | None:
-        """Adds an event that is neither late nor future; None when it is held.
+    @property
+    def topic(self) -> str:
+        """The topic that events came from, as it returns in those of decisions without example."""
+        return self._table.topic
 
-        `watermark` is the one the event was judged against.
-        """
-        table, (record, name, _, time, engagement, resolved) = self._table, event
-        assert record.key is not None
-        row = table.by_key.get(record.key)
+    @topic.setter
+    def topic(self, topic: str) -> None:
+        self._table.topic = topic
+
+    def hold_part(self, name: str, key: bytes, value: bytes, offset: int, time: int) -> Rejected | None:
+        """Adds a Request, Action, Propensity or Ranking that is neither late nor future; None when it is held."""
+        row = self._row(key, offset, time)
         if row is None:
-            row = table.begin(record.key, event, watermark)
-            self.open_count += 1
-        elif time > table.newest[row]:
-            table.newest[row] = time
-        state = table.states[row]
-        if state == CLOSED:
-            return Rejected(Fate.ORPHAN, f"decision {event.request_id!r} had closed already")
-        if engagement is not None:
-            if state == COMPLETE:
-                return None if self._tally(row, time, engagement) else DUPLICATE
-            return self._hold_early(row, engagement, event)
+            return OVERDUE
+        table = self._table
+        if table.states[row] == CLOSED:
+            return _after_close(key)
         column = table.parts[name]
-        if column.values[row] is not None:
-            if column.values[row] == record.value:
+        first = column.values[row]
+        if first is not None:
+            if first == value:
                 return DUPLICATE
             return Rejected(Fate.CONFLICT, f"another {name} of it came first, at offset {column.offsets[row]}")
-        column.values[row], column.offsets[row], column.times[row] = record.value, record.offset, time
-        if resolved is not None:
-            table.resolved[row, name] = resolved
+        column.values[row], column.offsets[row], column.times[row] = value, offset, time
         if name == r.REQUEST:
             self._await(time + self._window, table.first_offsets[row], Due.CLOSE, row)
         elif self._requests.values[row] is None:
-            self._await(time + self._window, record.offset, Due.EXPIRE, row, event)
+            self._await_expiry(row, offset, time, None)
         if name in NEEDED:
             table.missing[row] -= 1
             if not table.missing[row]:
                 self._complete(row)
         return None
 
-    def advance(self, watermark: int) -> Iterator[Ended]:
-        """Yields what ends now that the partition's watermark is `watermark`, in order of time and offset."""
+    def resolve(self, key: bytes, name: str, datum: bytes) -> None:
+        """Says how a part just held is written in the newest schema."""
+        self._table.resolved[self._table.by_key[key], name] = datum
+
+    def hold_engagement(
+        self, engagement: EngagementFields, key: bytes, value: bytes, offset: int, time: int
+    ) -> Rejected | None:
+        """Adds an Engagement that is neither late nor future; None when it is held."""
+        row = self._row(key, offset, time)
+        if row is None:
+            return OVERDUE
+        state = self._table.states[row]
+        if state == COMPLETE:
+            return None if self._tally(row, time, engagement) else DUPLICATE
+        if state == CLOSED:
+            return _after_close(key)
+        record = LogRecord(self._table.topic, self._partition, offset, 0, key, value)
+        event = InputEvent(record, r.ENGAGEMENT, key.decode(), time, engagement)
+        if self._table.early.setdefault(row, {}).setdefault(engagement[0], event) is not event:
+            return DUPLICATE
+        if self._requests.values[row] is None:
+            self._await_expiry(row, offset, time, event)
+        return None
+
+    def advance(self) -> Iterator[Ended]:
+        """Yields what has ended at the watermark, in order of time and offset."""
+        watermark = self.watermark
+        if watermark is None or watermark < self._next_due:
+            return
         near, calendar = self._near, self._calendar
-        if watermark >= calendar.next_opening:
-            for row in calendar.open_until(watermark):
-                self._bring_near(row)
-        while near and near[0].at <= watermark:
+        for row in calendar.open_until(watermark) if watermark >= calendar.next_opening else ():
+            self._bring_near(row)
+        complete: list[int] = []
+        while near and near[0][0] <= watermark:
             at, offset, due, row, event = heapq.heappop(near)
-            if event is not None:
-                if not self._expires(row, event):
-                    continue
-                yield Expired(event)
-            elif due is Due.CLOSE:
+            if due is Due.CLOSE:
                 if not self._closes(row, at, offset):
                     continue
-                yield self._close(row)
-            self._forget_or_wait(row, watermark)
-        self.next_due = min(near[0].at if near else FAR, calendar.next_opening)
+                if self._table.states[row] == COMPLETE:
+                    complete.append(row)
+                    self._table.states[row] = CLOSED
+                    continue
+            elif event is not None and not self._expires(row, event):
+                continue
+            if complete and due is not Due.FORGET:
+                yield self._close_complete(complete)
+                complete = []
+            if due is Due.CLOSE:
+                yield self._close_unfinished(row)
+            elif event is not None:
+                yield Expired(event)
+            self._forget_or_wait(row)
+        if complete:
+            yield self._close_complete(complete)
+        self._next_due = min(near[0][0] if near else FAR, calendar.next_opening)
 
     def close_beyond(self, cap: int) -> Iterator[Ended]:
         """Closes the open decisions with the lowest first offsets until no more than `cap` are open."""
@@ -213,13 +232,20 @@ class PendingDecisions:
         watermark = self._table.watermarks[row]
         return FirstOffset(self._table.first_offsets[row], None if watermark == NO_WATERMARK else watermark)
 
-    def _hold_early(self, row: int, engagement: EngagementFields, event: InputEvent) -> Rejected | None:
-        early = self._table.early.setdefault(row, {})
-        if early.setdefault(engagement.engagement_id, event) is not event:
-            return DUPLICATE
-        if self._requests.values[row] is None:
-            self._await(event.event_time + self._window, event.record.offset, Due.EXPIRE, row, event)
-        return None
+    def _row(self, key: bytes, offset: int, time: int) -> int | None:
+        """The row of an event, a new one if need be; None when the watermark may have ended it."""
+        table, watermark = self._table, self.watermark
+        row = table.by_key.get(key)
+        if row is None:
+            self.open_count += 1
+            return table.begin(key, offset, time, watermark)
+        if watermark is not None and table.oldest[row] + self._window <= watermark and self._next_due <= watermark:
+            return None
+        if time > table.newest[row]:
+            table.newest[row] = time
+        elif time < table.oldest[row]:
+            table.oldest[row] = time
+        return row
 
     def _complete(self, row: int) -> None:
         """All that an example needs is there: what came early is tallied."""
@@ -239,24 +265,31 @@ class PendingDecisions:
         else:
             table.seen[row] = (*seen, engagement_id) if len(seen) < FEW_IDS else {*seen, engagement_id}
         delay = time - self._requests.times[row]
-        counted = False
-        for objective, attribution in self._counting.get(kind, ()):
-            if 0 <= delay <= attribution:
-                counted = True
-                totals = table.totals[row]
-                if totals is None:
-                    totals = table.totals[row] = list(self._no_totals)
+        counting = [objective for objective, attribution in self._counting.get(kind, ()) if 0 <= delay <= attribution]
+        if counting:
+            totals = list(table.totals[row])
+            for objective in counting:
                 totals[objective] += value
-        if not counted:
+            table.totals[row] = tuple(totals)
+        else:
             table.outside[row] += 1
         return True
 
-    def _await(self, at: int, offset: int, due: Due, row: int, event: InputEvent | None = None) -> None:
+    def _await(self, at: int, offset: int, due: Due, row: int) -> None:
         """Have the row looked at when the watermark reaches `at`."""
         if not self._calendar.enter(at, row):
-            heapq.heappush(self._near, Coming(at, offset, due, row, event))
-        if at < self.next_due:
-            self.next_due = at
+            heapq.heappush(self._near, (at, offset, due, row, None))
+        if at < self._next_due:
+            self._next_due = at
+
+    def _await_expiry(self, row: int, offset: int, time: int, engagement: InputEvent | None) -> None:
+        """Have the event at this offset looked at a window after its time; without `engagement` it is a part."""
+        at = time + self._window
+        if not self._calendar.enter(at, row):
+            event = engagement or next(part for part in self._table.held(row) if part.record.offset == offset)
+            heapq.heappush(self._near, (at, offset, Due.EXPIRE, row, event))
+        if at < self._next_due:
+            self._next_due = at
 
     def _bring_near(self, row: int) -> None:
         """What will come of a row that the calendar gave out."""
@@ -265,13 +298,13 @@ class PendingDecisions:
         if state == FREE:
             return
         if state != CLOSED and self._requests.values[row] is not None:
-            heapq.heappush(near, Coming(self._requests.times[row] + window, offset, Due.CLOSE, row, None))
+            heapq.heappush(near, (self._requests.times[row] + window, offset, Due.CLOSE, row, None))
             return
         for event in table.held(row) if state == OPEN else ():
             at = event.event_time + window
             if self._calendar.is_open(at):
-                heapq.heappush(near, Coming(at, event.record.offset, Due.EXPIRE, row, event))
-        heapq.heappush(near, Coming(table.newest[row] + window, offset, Due.FORGET, row, None))
+                heapq.heappush(near, (at, event.record.offset, Due.EXPIRE, row, event))
+        heapq.heappush(near, (table.newest[row] + window, offset, Due.FORGET, row, None))
 
     def _closes(self, row: int, at: int, offset: int) -> bool:
         """Whether this is still the time at which the open decision in `row` closes."""
@@ -289,11 +322,11 @@ class PendingDecisions:
         if table.states[row] != OPEN or self._requests.values[row] is not None:
             return False
         if event.engagement is not None:
-            early = table.early.get(row, {})
-            held = early.get(event.engagement.engagement_id)
+            early = table.early.get(row, NOTHING)
+            held = early.get(event.engagement[0])
             if held is None or held.record.offset != event.record.offset:
                 return False
-            del early[event.engagement.engagement_id]
+            del early[event.engagement[0]]
             return True
         column = table.parts[event.name]
         if column.values[row] is None or column.offsets[row] != event.record.offset:
@@ -301,47 +334,43 @@ class PendingDecisions:
         table.drop_part(row, event.name)
         return True
 
-    def _close(self, row: int) -> Complete | Unfinished:
-        """Ends an open decision and lets go of what it held."""
+    def _close_complete(self, rows: list[int]) -> CompleteDecisions:
+        """What these rows, marked closed already, were; lets go of what they held."""
+        closed = read_complete(self._table, rows)
+        self.open_count -= len(rows)
+        for row in rows:
+            self._table.release(row)
+            self._forget_or_wait(row)
+        return closed
+
+    def _close_unfinished(self, row: int) -> Unfinished:
+        """Ends an open decision that makes no example."""
         table = self._table
-        ended = self._completed(row) if table.states[row] == COMPLETE else self._unfinished(row)
+        missing = tuple(name for name in PARTS if name in NEEDED and table.parts[name].values[row] is None)
+        ended = Unfinished(table.part(row, r.REQUEST), missing, tuple(table.held(row)))
         table.states[row] = CLOSED
         self.open_count -= 1
         table.release(row)
         return ended
 
-    def _completed(self, row: int) -> Complete:
-        table, requests = self._table, self._requests
-        parts = [
-            None if (value := column.values[row]) is None else value[HEADER.size :] for column in table.parts.values()
-        ]
-        for place, name in enumerate(PARTS) if table.resolved else ():
-            parts[place] = table.resolved.get((row, name), parts[place])
-        outside = table.outside[row]
-        joined = len(parts) - parts.count(None) + len(table.seen[row]) - outside
-        totals = table.totals[row] or self._no_totals
-        return Complete(table.keys[row], requests.offsets[row], requests.times[row], parts, totals, joined, outside)
-
-    def _unfinished(self, row: int) -> Unfinished:
-        table = self._table
-        missing = tuple(name for name in PARTS if name in NEEDED and table.parts[name].values[row] is None)
-        return Unfinished(table.part(row, r.REQUEST), missing, tuple(table.held(row)))
-
-    def _close_first(self) -> Complete | Unfinished:
+    def _close_first(self) -> CompleteDecisions | Unfinished:
         table, row = self._table, self._table.first_open()
         assert row is not None
         self.floor = max(self.floor, table.first_offsets[row] + 1)
-        ended = self._close(row)
-        self._await(table.newest[row] + self._window, table.first_offsets[row], Due.FORGET, row)
+        if table.states[row] == COMPLETE:
+            table.states[row] = CLOSED
+            return self._close_complete([row])
+        ended = self._close_unfinished(row)
+        self._forget_or_wait(row)
         return ended
 
-    def _forget_or_wait(self, row: int, watermark: int) -> None:
-        table = self._table
+    def _forget_or_wait(self, row: int) -> None:
+        table, watermark = self._table, self.watermark
         state = table.states[row]
-        if state == FREE or (state != CLOSED and self._holds_anything(row)):
+        if state == FREE or table.holds_anything(row):
             return
         passed = table.newest[row] + self._window
-        if passed > watermark:
+        if watermark is None or passed > watermark:
             self._await(passed, table.first_offsets[row], Due.FORGET, row)
             return
         if state != CLOSED:
@@ -349,6 +378,6 @@ class PendingDecisions:
             table.release(row)
         table.forget(row)
 
-    def _holds_anything(self, row: int) -> bool:
-        parts = self._table.parts.values()
-        return bool(self._table.early.get(row)) or any(column.values[row] is not None for column in parts)
+
+def _after_close(key: bytes) -> Rejected:
+    return Rejected(Fate.ORPHAN, f"decision {key.decode()!r} had closed already")

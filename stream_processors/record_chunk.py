@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from event_schemas.log_record import LogRecord
 from stream_processors.commit_position import CommitPosition
+from stream_processors.record_columns import RecordColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class RecordChunk:
     epoch: int
     partition: int
     follows: int
-    records: Sequence[LogRecord]
+    records: RecordColumns
 
     @property
     def end(self) -> int:
         """The offset after the last record."""
-        return self.records[-1].offset + 1
+        return self.records.end
 
 
 @dataclass(frozen=True, slots=True)
