@@ -1,8 +1,8 @@
 """The decisions of one partition as a table: one row each, columns of plain numbers and bytes.
 
-Half a million decisions wait in a partition at a time. As objects, with an integer object for every offset and time, they
-would take more memory than the events themselves and be visited by every full garbage collection; as columns they cost
-a fixed number of bytes each and are not visited at all.
+Half a million decisions may wait in a partition at a time. As objects, with an integer object for every offset and
+time, they would take more memory than their events and be visited by every full garbage collection; as columns they
+cost a fixed number of bytes each and are not visited at all.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What comes due at which event time, at eight bytes an entry.
 
-Windows have one length, so nearly all that is due lies far ahead and close together. Entries far ahead only stand in the
-bucket of their time, unsorted; a bucket is opened when the watermark enters it. Adding and opening take constant time
-however many entries wait.
+Windows have one length, so nearly all that is due lies far ahead and close together. Entries far ahead only stand in
+the bucket of their time, unsorted; a bucket is opened when the watermark enters it. Adding and opening take constant
+time however many entries wait.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ NESTED = {r.REQUEST: "history", r.RANKING: "heads"}
 NESTED_FINITE = "trimtab_nested_finite"
 """Whether all nested numbers of a block are finite: cheaper than row by row, which is asked only where they are not."""
 FRAMING = ({"name": "trimtab_magic", "type": "boolean"}, {"name": "trimtab_schema_id", "type": "float"})
-OUTPUTS = {name: ("request_id", "event_time") for name in (r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING)} | {
+OUTPUTS = dict.fromkeys((r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING), ("request_id", "event_time")) | {
     r.HEARTBEAT: ("event_time",),
     r.ENGAGEMENT: ("request_id", "event_time", "engagement_id", "kind", "value"),
 }

@@ -1,9 +1,9 @@
 """Columns of records straight from fetched record batches.
 
 aiokafka makes an object of eleven fields of every record it hands out, which costs more than all else it does with it.
-Here the batches are unpacked in one go, into what the join reads. What
-`Fetcher.fetched_records`, `FetchResult.getall` and `PartitionRecords._unpack_records` do besides is done here too:
-positions, check sums, errors, batches without records. The test of `batch_transport` holds their digests. Transactions are not looked at: the log is read uncommitted.
+Here the batches are unpacked in one go into what the join reads. Whatever else `Fetcher.fetched_records`,
+`FetchResult.getall` and `PartitionRecords._unpack_records` do is done here too: positions, check sums, errors, batches
+without records. The test of `batch_transport` holds their digests. The log is read uncommitted.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from event_schemas.codec import HEADER
 from event_schemas.log_record import LogRecord
 
-
 EngagementFields = tuple[str, str, float]
 """What the join needs to know of an engagement: engagement_id, kind, value. A bare tuple: there are very many."""
 

@@ -25,7 +25,7 @@ OBJECTIVES = "objectives"
 
 
 class OutcomeEncoder:
-    """Encodes Outcomes under the newest schema of Example; raises SchemaError when they do not begin with objectives."""
+    """Encodes Outcomes under the newest schema; raises SchemaError when they do not begin with objectives."""
 
     def __init__(self, rule: JoinRule, codec: Codec, partition: int) -> None:
         fields = without_logical_types(codec.registry.newest(r.EXAMPLE).schema["fields"][-1]["type"])["fields"]

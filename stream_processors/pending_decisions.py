@@ -98,9 +98,7 @@ class FirstOffset(NamedTuple):
 
 
 class PendingDecisions:
-    """Holds events until the watermark ends their decision. Every method takes amortised constant time.
-
-    """
+    """Holds events until the watermark ends their decision. Every method takes amortised constant time."""
 
     def __init__(self, rule: JoinRule, partition: int) -> None:
         self._window = rule.window_ms

@@ -52,8 +52,15 @@ class RecordColumns:
 
     def part(self, start: int, stop: int) -> RecordColumns:
         """The records at these places."""
-        columns = (self.offsets, self.append_times, self.keys, self.values)
-        return RecordColumns(self.topic, self.partition, *(column[start:stop] for column in columns))
+        places = slice(start, stop)
+        return RecordColumns(
+            self.topic,
+            self.partition,
+            self.offsets[places],
+            self.append_times[places],
+            self.keys[places],
+            self.values[places],
+        )
 
     def place_of(self, offset: int) -> int:
         """The place of the first record at or behind an offset; the length when there is none."""

@@ -13,10 +13,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka import Producer
 from faust.types import TP, StreamT
 
+from event_schemas.log_record import LogRecord
 from stream_processors.batch_transport import CHUNK_RECORDS, METADATA_END, _in_turns
 from stream_processors.commit_position import CommitPosition
 from stream_processors.faust_app import JoinApp
 from stream_processors.record_chunk import RecordChunk, StartingPoint
+from stream_processors.record_columns import RecordColumns
 from stream_processors.worker_settings import WorkerSettings
 from tests.components.kafka_broker import KafkaBroker
 from tests.conftest import TopicFactory
@@ -45,6 +47,12 @@ READ = {
     "faust.app.base:App._stop_consumer": "55854a5de12c3f52",
     "faust.app.base:App._new_transport": "42db531312dd776f",
     "aiokafka.consumer.fetcher:Fetcher.fetched_records": "be4348896b9b66af",
+    "aiokafka.consumer.fetcher:Fetcher._create_fetch_waiter": "61d840568746477e",
+    "aiokafka.consumer.fetcher:Fetcher._proc_fetch_request": "59bf948fff47eed5",
+    "aiokafka.consumer.fetcher:FetchResult.check_assignment": "b5340df67e3f330f",
+    "aiokafka.consumer.fetcher:FetchResult.getall": "3e717e30de5068d5",
+    "aiokafka.consumer.fetcher:FetchResult._update_position": "83fb1473bf10027b",
+    "aiokafka.consumer.fetcher:PartitionRecords._unpack_records": "b803e6d46480732c",
     "aiokafka.consumer.fetcher:Fetcher.seek_to": "f0ba6aba6c22ef83",
     "aiokafka.consumer.fetcher:Fetcher._update_fetch_positions": "d7774d8241dc6a7e",
     "aiokafka.consumer.group_coordinator:GroupCoordinator.fetch_committed_offsets": "6c049c7379165952",
@@ -64,11 +72,13 @@ def test_faust_and_aiokafka_are_the_ones_that_were_read(place: str, digest: str)
 
 def test_partitions_take_turns_and_keep_their_order() -> None:
     first, second = TP("events", 0), TP("events", 1)
-    fetched = {first: list(range(CHUNK_RECORDS * 2 + 1)), second: [7]}
+    fetched = {tp: RecordColumns(*tp) for tp in (first, second)}
+    for tp, count in ((first, CHUNK_RECORDS * 2 + 1), (second, 1)):
+        fetched[tp] = RecordColumns.of([LogRecord(*tp, offset, 0, None, None) for offset in range(count)])
     turns = list(_in_turns(fetched))
     assert [tp for tp, _ in turns] == [first, second, first, first]
     assert [len(part) for _, part in turns] == [CHUNK_RECORDS, 1, CHUNK_RECORDS, 1]
-    assert [offset for tp, part in turns if tp == first for offset in part] == fetched[first]
+    assert [offset for tp, part in turns if tp == first for offset in part.offsets] == fetched[first].offsets
 
 
 class RecordingOwner:
@@ -164,11 +174,11 @@ def test_reads_chunks_from_where_the_owner_says_and_commits_what_it_says(
     assert owner.points == {0: StartingPoint(None, 0, 1500), 1: StartingPoint(None, 0, 1500)}
     for partition, start in ((0, 0), (1, 400)):
         chunks = [chunk for chunk in reading.chunks if chunk.partition == partition]
-        offsets = [record.offset for chunk in chunks for record in chunk.records]
+        offsets = [offset for chunk in chunks for offset in chunk.records.offsets]
         assert offsets == list(range(start, 1500))
         assert [chunk.follows for chunk in chunks] == [start] + [chunk.end for chunk in chunks[:-1]]
         assert max(len(chunk.records) for chunk in chunks) <= CHUNK_RECORDS
-    first = reading.chunks[0].records[0]
+    first = reading.chunks[0].records.record(0)
     assert (first.topic, first.key) == (settings.events, b"key")
     assert first.value is not None and first.value.startswith(b"value ")
     assert first.append_time > 1_500_000_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -13,12 +14,18 @@ from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry, schema_entry
 from stream_processors import chunk_validation
-from stream_processors.chunk_validation import ChunkValidator
+from stream_processors.chunk_validation import ChunkValidator, Judged
 from stream_processors.input_event import InputEvent, MalformedEvent
+from stream_processors.record_columns import RecordColumns
 from tests.stream_processors.event_log import CODEC, EventLog, small_rule
 from tests.stream_processors.event_strategies import Move, histories, written
 
 VALIDATOR = ChunkValidator(CODEC, small_rule())
+
+
+def judge(records: Sequence[LogRecord], validator: ChunkValidator = VALIDATOR) -> list[Judged]:
+    judged = validator.judge(RecordColumns.of(records))
+    return [judged.verdict(place) for place in range(len(records))]
 
 
 def sound_log(decisions: int) -> list[LogRecord]:
@@ -33,7 +40,7 @@ def sound_log(decisions: int) -> list[LogRecord]:
 
 def test_a_sound_log_is_all_events_in_order() -> None:
     log = sound_log(40)
-    judged = VALIDATOR.judge(log)
+    judged = judge(log)
     assert all(isinstance(event, InputEvent) for event in judged)
     assert [event.record for event in judged] == log
     assert judged == [VALIDATOR.judge_one(record) for record in log]
@@ -51,7 +58,7 @@ def test_columns_and_one_by_one_agree_on_corrupted_datums(damage: list[tuple[int
         value = log[index].value or b""
         at = min(at, len(value) - 1)
         log[index] = log[index]._replace(value=value[:at] if cut else value[:at] + bytes([byte]) + value[at + 1 :])
-    assert VALIDATOR.judge(log) == [VALIDATOR.judge_one(record) for record in log]
+    assert judge(log) == [VALIDATOR.judge_one(record) for record in log]
 
 
 @given(histories)
@@ -60,11 +67,11 @@ def test_columns_and_one_by_one_agree_on_random_logs(history: list[Move]) -> Non
     log = written(history)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunk_validation, "ONE_BY_ONE", 1)
-        assert VALIDATOR.judge(log) == [VALIDATOR.judge_one(record) for record in log]
+        assert judge(log) == [VALIDATOR.judge_one(record) for record in log]
 
 
 def malformed(record: LogRecord) -> MalformedEvent:
-    (verdict,) = VALIDATOR.judge([record])
+    (verdict,) = judge([record])
     assert isinstance(verdict, MalformedEvent)
     return verdict
 
@@ -114,6 +121,6 @@ def test_an_older_schema_version_is_resolved_to_the_newest() -> None:
     old_codec = Codec(Registry([schema_entry(100, newest.subject, 0, older)]))
     content = CODEC.decode(EventLog().request("a", 5).value).record
     record = LogRecord("t", 0, 0, 5, b"a", old_codec.encode(r.REQUEST, content))
-    (event,) = ChunkValidator(codec, small_rule()).judge([record])
+    (event,) = judge([record], ChunkValidator(codec, small_rule()))
     assert isinstance(event, InputEvent)
     assert event.datum == CODEC.encode_datum(r.REQUEST, content | {"cohort": None})

@@ -8,31 +8,39 @@ from typing import Any
 
 import pytest
 
-from event_schemas.codec import HEADER
+from event_schemas.codec import HEADER, frame
 from event_schemas.columnar import ColumnarFailure
 from event_schemas.log_record import LogRecord
-from stream_processors.event_columns import EventColumns, EventRow
-from stream_processors.input_event import EngagementFields
+from stream_processors.event_columns import EventColumns, EventRows
 from tests.stream_processors.event_log import CODEC, EventLog, small_rule
 
 
-def read(name: str, records: Sequence[LogRecord]) -> list[EventRow | None]:
-    datums = [(record.value or b"")[HEADER.size :] for record in records]
-    return EventColumns(CODEC.registry.newest(name), small_rule()).read(datums)
+def read(name: str, values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> EventRows:
+    columns = EventColumns(CODEC.registry.newest(name), small_rule())
+    return columns.read([value or b"" for value in values], keys)
+
+
+def read_records(name: str, records: Sequence[LogRecord]) -> EventRows:
+    return read(name, [record.value for record in records], [record.key for record in records])
 
 
 def test_rows_come_in_order_with_their_fields() -> None:
     log = EventLog()
     log.engagement("a", 7, engagement_id="e1", item_id="pin", value=0.5)
     log.engagement("b", 8, engagement_id="e2", kind="säve")
-    assert read("Engagement", log.records) == [
-        EventRow("a", 7, EngagementFields("e1", "click", 0.5)),
-        EventRow("b", 8, EngagementFields("e2", "säve", 1.0)),
-    ]
+    engagements = [("e1", "click", 0.5), ("e2", "säve", 1.0)]
+    assert read_records("Engagement", log.records) == EventRows([7, 8], engagements, [])
 
 
-def test_a_heartbeat_has_no_request_id() -> None:
-    assert read("Heartbeat", [EventLog().heartbeat(9)]) == [EventRow("", 9, None)]
+def test_a_heartbeat_has_no_key() -> None:
+    beat = EventLog().heartbeat(9)
+    assert read("Heartbeat", [beat.value] * 2, [None, b"a"]) == EventRows([9, 9], None, [1])
+
+
+def test_a_key_that_is_not_the_request_id_is_doubtful() -> None:
+    log = EventLog()
+    values = [log.propensity(request_id, 1).value for request_id in "abc"]
+    assert read("Propensity", values, [b"a", b"c", None]).doubtful == [1, 2]
 
 
 HISTORY = [{"item_id": "i", "action_type": "save", "event_time": 0, "embedding": [1.0, math.nan]}]
@@ -60,8 +68,8 @@ def test_only_the_row_with_a_fault_is_doubtful(name: str, fields: dict[str, Any]
     log = EventLog()
     write = getattr(log, name)
     records = [write("a", 1), write("b", 2, **fields), write("c", 3)]
-    rows = read(name.capitalize(), records)
-    assert [row and row.request_id for row in rows] == ["a", None, "c"]
+    rows = read_records(name.capitalize(), records)
+    assert (rows.times, rows.doubtful) == ([1, 2, 3], [1])
 
 
 def test_empty_lists_and_long_ones_side_by_side() -> None:
@@ -70,11 +78,15 @@ def test_empty_lists_and_long_ones_side_by_side() -> None:
     log.request("a", 1, user_embedding=[], history=history, context=[])
     log.request("b", 2, user_embedding=[1.0] * 64, history=[])
     log.request("c", 3, history=history[:1])
-    assert all(read("Request", log.records))
+    assert read_records("Request", log.records).doubtful == []
 
 
 def test_an_empty_request_id_is_doubtful() -> None:
-    assert read("Request", [EventLog().request("", 1)]) == [None]
+    assert read_records("Request", [EventLog().request("", 1)]).doubtful == [0]
+
+
+def framed(datum: bytes, name: str) -> bytes:
+    return frame(CODEC.schema_id(name), datum)
 
 
 @pytest.mark.parametrize("change", [lambda value: value + b"\0", lambda value: value[:-1], lambda value: value * 2])
@@ -82,35 +94,52 @@ def test_an_empty_request_id_is_doubtful() -> None:
 def test_a_datum_that_does_not_end_where_its_value_does_fails_the_block(change: Any, place: int) -> None:
     log = EventLog()
     records = [log.propensity(request_id, 1) for request_id in "abc"]
-    datums = [(record.value or b"")[HEADER.size :] for record in records]
-    datums[place] = change(datums[place])
+    values = [record.value or b"" for record in records]
+    values[place] = change(values[place])
     with pytest.raises(ColumnarFailure):
-        EventColumns(CODEC.registry.newest("Propensity"), small_rule()).read(datums)
+        read("Propensity", values, [record.key for record in records])
 
 
-def test_two_datums_in_one_value_and_none_in_the_next_fail_the_block() -> None:
-    first, second = ((r.value or b"")[HEADER.size :] for r in (EventLog().heartbeat(5), EventLog().heartbeat(6)))
+def test_two_records_in_one_value_and_none_in_the_next_fail_the_block() -> None:
+    first, second = (EventLog().heartbeat(time).value or b"" for time in (5, 6))
     with pytest.raises(ColumnarFailure):
-        EventColumns(CODEC.registry.newest("Heartbeat"), small_rule()).read([first + second, b""])
+        read("Heartbeat", [first + second, b""], [None, None])
+
+
+def datum(record: LogRecord) -> bytes:
+    return (record.value or b"")[HEADER.size :]
 
 
 def test_an_arm_beyond_32_bits_does_not_wrap_into_the_action_space() -> None:
     log = EventLog()
-    good, other = ((record.value or b"")[HEADER.size :] for record in (log.action("a", 1), log.action("b", 1)))
+    good, other = datum(log.action("a", 1)), datum(log.action("b", 1))
     arm = good.index(b"\x04\x00", 3)
     huge = good[:arm] + b"\x84\x80\x80\x80\x20" + good[arm + 1 :]
     assert CODEC.decode_datum(CODEC.schema_id("Action"), huge)["arm"] == 2**32 + 2
-    rows = EventColumns(CODEC.registry.newest("Action"), small_rule()).read([huge, other])
-    assert [row and row.request_id for row in rows] == [None, "b"]
+    assert read("Action", [framed(huge, "Action"), framed(other, "Action")], [b"a", b"b"]).doubtful == [0]
 
 
 def test_a_union_index_out_of_range_is_doubtful() -> None:
-    value = (EventLog().engagement("a", 1, item_id="pin").value or b"")[HEADER.size :]
-    stray = value.replace(b"\x02\x06pin", b"\x04\x06pin")
-    assert EventColumns(CODEC.registry.newest("Engagement"), small_rule()).read([stray]) == [None]
+    good = datum(EventLog().engagement("a", 1, item_id="pin"))
+    stray = good.replace(b"\x02\x06pin", b"\x04\x06pin")
+    assert read("Engagement", [framed(stray, "Engagement")], [b"a"]).doubtful == [0]
 
 
 @pytest.mark.parametrize("index", [b"\x01", b"\x08", b"\x10"])
 def test_an_enum_index_out_of_range_is_doubtful(index: bytes) -> None:
-    value = (EventLog().action("a", 1).value or b"")[HEADER.size :]
-    assert EventColumns(CODEC.registry.newest("Action"), small_rule()).read([value[:3] + index + value[4:]]) == [None]
+    good = datum(EventLog().action("a", 1))
+    assert read("Action", [framed(good[:3] + index + good[4:], "Action")], [b"a"]).doubtful == [0]
+
+
+def test_an_over_long_number_behind_the_arrays_is_doubtful() -> None:
+    good = datum(EventLog().action("a", 1))
+    assert good.endswith(b"\x00\x02\x00\x00"), "policy_version, config_revision, two nulls"
+    long = good[:-3] + b"\x82\x00\x00\x00"
+    assert CODEC.decode_datum(CODEC.schema_id("Action"), long)["config_revision"] == 1
+    assert read("Action", [framed(long, "Action"), framed(good, "Action")], [b"a", b"a"]).doubtful == [0]
+
+
+def test_eligible_arms_are_checked_row_by_row_and_pass() -> None:
+    log = EventLog()
+    records = [log.action("a", 1, eligible=[0, 3]), log.action("b", 1), log.action("c", 1, eligible=[])]
+    assert read_records("Action", records).doubtful == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import pytest
 
@@ -10,16 +11,16 @@ from event_schemas import records as r
 from event_schemas.codec import HEADER, Codec
 from event_schemas.errors import SchemaError
 from event_schemas.registry import Registry, schema_entry
+from stream_processors.decision_table import PARTS
 from stream_processors.example_splicing import ExampleSplicer
 from tests.stream_processors.event_log import CODEC, EventLog
 
-OUTCOME: r.OutcomeRecord = {
-    "objectives": [{"objective": "click", "count": 2.0, "reward": 1.0, "observed": True}],
-    "closed_early": False,
-    "window_closed_at": 125,
-    "partition": 3,
-    "offset": 7,
-}
+OUTCOME_BYTES = (
+    b"\x02\x0aclick"  # one objective
+    + struct.pack("<dd", 2.0, 1.0)
+    + b"\x01\x00"  # observed; the end of the objectives
+    + b"\x00\xfa\x01\x06\x0e"  # not closed early, 125, 3, 7
+)
 
 
 @pytest.mark.parametrize("ranked", [True, False])
@@ -33,8 +34,15 @@ def test_splicing_equals_encoding(ranked: bool) -> None:
         decoded = CODEC.decode(record.value)
         datums[decoded.name] = (record.value or b"")[HEADER.size :]
         contents[decoded.name.lower()] = decoded.record
-    whole = {"ranking": None, **contents, "outcome": OUTCOME}
-    assert ExampleSplicer(CODEC).splice(datums, OUTCOME) == CODEC.encode(r.EXAMPLE, whole)
+    outcome = {
+        "objectives": [{"objective": "click", "count": 2.0, "reward": 1.0, "observed": True}],
+        "closed_early": False,
+        "window_closed_at": 125,
+        "partition": 3,
+        "offset": 7,
+    }
+    whole = CODEC.encode(r.EXAMPLE, {"ranking": None, **contents, "outcome": outcome})
+    assert ExampleSplicer(CODEC).splice([datums.get(name) for name in PARTS], OUTCOME_BYTES) == whole
 
 
 def registry_with(name: str, change: str) -> Registry:

@@ -44,7 +44,7 @@ def _settings(bootstrap: str, prefix: str, **changes: float) -> WorkerSettings:
 
 
 def _example(request_id: str, value: bytes, offset: int = 0) -> Emission:
-    return Emission("example", request_id.encode(), value, request_id, offset, None)
+    return Emission("example", request_id.encode(), value, offset, None)
 
 
 def test_every_record_lands_in_its_partition_and_is_confirmed_once(kafka: KafkaBroker, topics: TopicFactory) -> None:

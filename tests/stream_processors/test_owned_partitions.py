@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from event_schemas.registry import Registry
 from stream_processors.attribution import JoinRule
 from stream_processors.commit_position import CommitPosition
 from stream_processors.owned_partitions import LogTruncated, OwnedPartitions, RecordsMissed
+from stream_processors.partition_join import StepResult
 from stream_processors.record_chunk import RecordChunk, StartingPoint
+from stream_processors.record_columns import RecordColumns
 from tests.components.homefeed_log import START, HomefeedLog
 
 CODEC = Codec(Registry.bundled())
@@ -33,7 +36,16 @@ class Desk:
         self.owned = OwnedPartitions(self.rule, CODEC)
 
     def chunk(self, epoch: int, start: int, end: int, follows: int | None = None) -> RecordChunk:
-        return RecordChunk(epoch, 0, start if follows is None else follows, tuple(self.log[start:end]))
+        return RecordChunk(epoch, 0, start if follows is None else follows, RecordColumns.of(self.log[start:end]))
+
+    def process(
+        self, chunk: RecordChunk, owned: OwnedPartitions | None = None
+    ) -> tuple[StepResult, Callable[[], None]]:
+        """Steps 1 and 2 for a chunk that is not void."""
+        owned = owned or self.owned
+        records = owned.accept(chunk)
+        assert records is not None
+        return owned.process(0, records)
 
 
 @pytest.fixture
@@ -49,11 +61,11 @@ def test_without_a_commit_reading_starts_at_the_first_record(desk: Desk) -> None
 def test_a_position_is_committed_once_all_outputs_up_to_it_are_confirmed(desk: Desk) -> None:
     desk.owned.resume(1, {0: FRESH})
     for start in (0, 10, 20):
-        result, _ = desk.owned.process(0, desk.owned.accept(desk.chunk(1, start, start + 10)))
+        result, _ = desk.process(desk.chunk(1, start, start + 10))
         assert result.emissions == ()
     assert desk.owned.committable()[0].settled == 30, "nothing to confirm"
 
-    result, confirm = desk.owned.process(0, desk.owned.accept(desk.chunk(1, 30, 31)))
+    result, confirm = desk.process(desk.chunk(1, 30, 31))
     assert result.examples == len(result.emissions) == 10
     for _ in range(9):
         confirm()
@@ -67,11 +79,11 @@ def test_a_position_is_committed_once_all_outputs_up_to_it_are_confirmed(desk: D
 
 def test_a_confirmed_step_waits_for_the_one_before_it(desk: Desk) -> None:
     desk.owned.resume(1, {0: FRESH})
-    desk.owned.process(0, desk.owned.accept(desk.chunk(1, 0, 30)))
+    desk.process(desk.chunk(1, 0, 30))
     desk.owned.committable()
-    _, confirm_first = desk.owned.process(0, desk.owned.accept(desk.chunk(1, 30, 31)))
+    _, confirm_first = desk.process(desk.chunk(1, 30, 31))
     garbage = LogRecord("events", 0, 31, START, b"x", b"x")
-    _, confirm_second = desk.owned.process(0, (garbage,))
+    _, confirm_second = desk.owned.process(0, RecordColumns.of([garbage]))
     confirm_second()
     assert desk.owned.committable()[0].settled == 30
     for _ in range(10):
@@ -81,22 +93,22 @@ def test_a_confirmed_step_waits_for_the_one_before_it(desk: Desk) -> None:
 
 def test_a_restart_rebuilds_silently_from_the_commit(desk: Desk) -> None:
     desk.owned.resume(1, {0: FRESH})
-    desk.owned.process(0, desk.owned.accept(desk.chunk(1, 0, 20)))
+    desk.process(desk.chunk(1, 0, 20))
     position = desk.owned.committable()[0]
     assert position.rebuild_from == 0 < position.settled == 20
 
     restarted = OwnedPartitions(desk.rule, CODEC)
     assert restarted.resume(1, {0: StartingPoint(position, 0, 31)}) == {0: 0}
-    result, _ = restarted.process(0, restarted.accept(desk.chunk(1, 0, 15)))
+    result, _ = desk.process(desk.chunk(1, 0, 15), restarted)
     assert (result.emissions, dict(result.fates)) == ((), {})
     assert restarted.committable() == {}, "the rebuild is no news"
-    result, _ = restarted.process(0, restarted.accept(desk.chunk(1, 15, 31)))
+    result, _ = desk.process(desk.chunk(1, 15, 31), restarted)
     assert result.examples == 10
 
 
 def test_state_of_a_partition_that_stays_is_kept(desk: Desk) -> None:
     desk.owned.resume(1, {0: FRESH, 1: FRESH})
-    desk.owned.process(0, desk.owned.accept(desk.chunk(1, 0, 25)))
+    desk.process(desk.chunk(1, 0, 25))
     before = desk.owned.partitions[0].join
     assert desk.owned.resume(2, {0: FRESH}) == {0: 25}
     assert desk.owned.partitions[0].join is before
@@ -105,7 +117,7 @@ def test_state_of_a_partition_that_stays_is_kept(desk: Desk) -> None:
 
 def test_what_another_worker_committed_further_is_rebuilt(desk: Desk) -> None:
     desk.owned.resume(1, {0: FRESH})
-    desk.owned.process(0, desk.owned.accept(desk.chunk(1, 0, 10)))
+    desk.process(desk.chunk(1, 0, 10))
     before = desk.owned.partitions[0].join
     further = CommitPosition(20, 0, 0, None, 0, desk.rule.window_ms)
     assert desk.owned.resume(2, {0: StartingPoint(further, 0, 31)}) == {0: 0}
@@ -114,17 +126,19 @@ def test_what_another_worker_committed_further_is_rebuilt(desk: Desk) -> None:
 
 def test_void_and_repeated_records_are_passed_over(desk: Desk) -> None:
     desk.owned.resume(4, {0: FRESH})
-    assert desk.owned.accept(desk.chunk(3, 0, 10)) == (), "from before a rebalance"
-    desk.owned.process(0, desk.owned.accept(desk.chunk(4, 0, 10)))
+    assert desk.owned.accept(desk.chunk(3, 0, 10)) is None, "from before a rebalance"
+    desk.process(desk.chunk(4, 0, 10))
     again = desk.owned.accept(desk.chunk(4, 5, 15))
-    assert [record.offset for record in again] == list(range(10, 15))
-    assert desk.owned.accept(RecordChunk(4, 9, 0, tuple(desk.log[:1]))) == (), "not ours"
+    assert again is not None and again.offsets == list(range(10, 15))
+    assert desk.owned.accept(desk.chunk(4, 0, 10)) is None, "all seen before"
+    assert desk.owned.accept(RecordChunk(4, 9, 0, RecordColumns.of(desk.log[:1]))) is None, "not ours"
 
 
 def test_a_gap_in_the_log_is_fine_but_not_one_between_chunks(desk: Desk) -> None:
     desk.owned.resume(1, {0: FRESH})
-    desk.owned.process(0, desk.owned.accept(desk.chunk(1, 0, 10)))
-    assert len(desk.owned.accept(desk.chunk(1, 14, 16, follows=10))) == 2
+    desk.process(desk.chunk(1, 0, 10))
+    fresh = desk.owned.accept(desk.chunk(1, 14, 16, follows=10))
+    assert fresh is not None and fresh.offsets == [14, 15]
     with pytest.raises(RecordsMissed, match="records 10 to 13 never arrived"):
         desk.owned.accept(desk.chunk(1, 14, 16))
 

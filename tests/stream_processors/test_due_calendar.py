@@ -1,0 +1,42 @@
+"""The calendar: nothing comes out late, nothing is lost, and every number comes once an opening."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_processors.due_calendar import FAR, DueCalendar
+
+
+def test_a_number_comes_out_once_the_watermark_enters_its_bucket() -> None:
+    calendar = DueCalendar(window_ms=5120)
+    assert calendar.enter(1_000, 7)
+    assert calendar.enter(1_005, 7)
+    assert calendar.next_opening == 1_000
+    assert calendar.open_until(999) == []
+    assert calendar.open_until(1_000) == [7]
+    assert calendar.next_opening == FAR
+
+
+def test_an_open_bucket_takes_nothing_more() -> None:
+    calendar = DueCalendar(window_ms=5120)
+    calendar.open_until(1_000)
+    assert calendar.is_open(1_009)
+    assert not calendar.enter(1_009, 1)
+    assert calendar.enter(1_010, 1)
+
+
+@given(st.lists(st.tuples(st.integers(-2_000, 2_000), st.booleans()), max_size=60), st.integers(1, 3_000))
+def test_what_was_entered_is_out_when_its_time_has_come(moves: list[tuple[int, bool]], window_ms: int) -> None:
+    calendar, waiting, watermark = DueCalendar(window_ms), dict[int, int](), -3_000
+    for number, (time, opens) in enumerate(moves):
+        if opens:
+            watermark = max(watermark, time)
+            for found in calendar.open_until(watermark):
+                del waiting[found]
+            assert all(time > watermark for time in waiting.values())
+        elif calendar.enter(time, number):
+            waiting[number] = time
+        else:
+            assert calendar.is_open(time)
+        assert calendar.next_opening <= min(waiting.values(), default=FAR)
