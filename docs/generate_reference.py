@@ -156,7 +156,7 @@ def _metrics() -> Iterator[str]:
 def _commands() -> Iterator[str]:
     for path, command in _leaves(typer.main.get_command(build_app()), "trimtab"):
         yield f"\n## `{path}`\n\n{(command.help or '').strip()}\n"
-        options = [p for p in command.params if p.name != "help"]
+        options = [p for p in command.params if p.name != "help" and not getattr(p, "hidden", False)]
         if options:
             yield "| option | meaning |\n|---|---|"
         for parameter in options:
