@@ -53,7 +53,7 @@ def serve_metrics(
 
     try:
         server = _Server((host, port), Handler)
-    except OSError as fault:
+    except (OSError, OverflowError) as fault:
         raise SettingError(
             f"metrics port {host}:{port} cannot be opened: {fault}", mend="choose a free port"
         ) from fault
