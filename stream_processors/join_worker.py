@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.types import TP, StreamT
 
 from event_schemas.codec import Codec
@@ -198,7 +198,7 @@ async def _run(settings: WorkerSettings, parts: JoinWorkerParts) -> None:
 
 def _fault(reason: BaseException) -> BaseException:
     """What ended the worker, as something a person can mend where it is known."""
-    if isinstance(reason, (OffsetOutOfRangeError, NoOffsetForPartitionError)):
+    if isinstance(reason, OffsetOutOfRangeError):
         return LogTruncated(
             f"the log no longer holds the next record to read: {reason}",
             mend="raise the topic's retention; docs/guarantees.md says how to start anew and what that costs",
