@@ -144,14 +144,13 @@ class LetterReplay:
                 request_id = decision_of(stored.letter)
                 summary.nameless += request_id is None
                 wanted |= {request_id} if request_id is not None else set()
-        gathered = GatheredDecisions(sorted(wanted))
-        offsets: list[int] = []
-        if wanted:
-            for stored in self._letters(partition, span):
-                if self._ours(partition, stored) and decision_of(stored.letter) in wanted:
-                    gathered.add_letter(stored)
-                    offsets = [min([stored.letter["offset"], *offsets])]
-        return gathered, offsets[0] if offsets else None
+        gathered, first = GatheredDecisions(sorted(wanted)), None
+        for stored in self._letters(partition, span) if wanted else ():
+            if self._ours(partition, stored) and decision_of(stored.letter) in wanted:
+                gathered.add_letter(stored)
+                offset = stored.letter["offset"]
+                first = offset if first is None else min(first, offset)
+        return gathered, first
 
     def _letters(self, partition: int, span: LogRange) -> Iterator[StoredDeadLetter]:
         return read_dead_letters(self._read(self.topics.dead_letters, partition, span), self.codec)

@@ -133,6 +133,8 @@ def _print(summary: LetterReplaySummary) -> None:
     for reason, count in summary.remaining.most_common():
         table.add_row(f"  still {reason}", str(count))
     console.print(table)
+    if summary.open:
+        typer.echo("open decisions are the join's: run this again once `trimtab join` has committed past them")
     for left in summary.listed[:NAMED]:
         typer.echo(f"{left.partition}\t{left.reason}\t{left.request_id}\t{left.detail}")
     if (more := summary.remaining.total() - NAMED) > 0:
