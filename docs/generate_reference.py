@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import click
 import typer
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
@@ -155,22 +154,24 @@ def _metrics() -> Iterator[str]:
 
 
 def _commands() -> Iterator[str]:
-    root = typing.cast(click.Group, typer.main.get_command(build_app()))
-    for path, command in _leaves(root, "trimtab"):
+    for path, command in _leaves(typer.main.get_command(build_app()), "trimtab"):
         yield f"\n## `{path}`\n\n{(command.help or '').strip()}\n"
-        options = [p for p in command.params if p.name != "help"]
+        options = [p for p in command.params if p.name != "help" and not getattr(p, "hidden", False)]
         if options:
             yield "| option | meaning |\n|---|---|"
         for parameter in options:
-            spelled = "/".join(parameter.opts) if isinstance(parameter, click.Option) else str(parameter.name).upper()
+            option = parameter.param_type_name == "option"
+            spelled = "/".join(parameter.opts) if option else str(parameter.name).upper()
             yield _row(f"`{spelled}`", getattr(parameter, "help", "") or "")
 
 
-def _leaves(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    if not isinstance(command, click.Group):
+def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The commands that do something; typer's classes are its own and no longer click's, so they are told by shape."""
+    children = getattr(command, "commands", None)
+    if children is None:
         yield path, command
         return
-    for name, child in command.commands.items():
+    for name, child in children.items():
         yield from _leaves(child, f"{path} {name}")
 
 

@@ -1,22 +1,64 @@
-"""A process's `/metrics` page."""
+"""A process's HTTP port: its metrics, and what it says about its own health."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from types import MappingProxyType
+from urllib.parse import urlsplit
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from event_schemas.errors import SettingError
 
+Check = Callable[[], Sequence[str]]
+"""Says what is wrong, one line each; nothing when all is well. Called on the server's threads."""
 
-def serve_metrics(port: int, registry: CollectorRegistry, host: str = "127.0.0.1") -> Callable[[], None]:
-    """Serve the registry over HTTP on `host:port`; returns what stops it. Raises SettingError for a taken port."""
+SILENCE_SECONDS = 10.0
+"""A client that says nothing for so long is hung up on."""
+
+
+def serve_metrics(
+    port: int,
+    registry: CollectorRegistry,
+    host: str = "127.0.0.1",
+    checks: Mapping[str, Check] = MappingProxyType({}),
+) -> Callable[[], None]:
+    """Serve the registry at `/metrics` and each check at its path, such as `/healthz`; returns what stops it.
+
+    A check answers 200 `{"status": "ok"}`, or 503 `{"status": "unavailable", "reasons": […]}`. Requests are answered on
+    threads of their own. Raises SettingError for a taken port.
+    """
+    pages = {**{path: _checked(check) for path, check in checks.items()}, "/metrics": None, "/": None}
+
+    class Handler(_Handler):
+        timeout = SILENCE_SECONDS
+
+        def do_GET(self) -> None:
+            path = urlsplit(self.path).path
+            if path not in pages:
+                self.answer(HTTPStatus.NOT_FOUND, "text/plain", f"known: {', '.join(sorted(pages))}\n".encode())
+            elif (page := pages[path]) is not None:
+                status, text = page()
+                self.answer(status, "application/json", text)
+            else:
+                encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+                self.answer(HTTPStatus.OK, content_type, encode(registry))
+
     try:
-        server, thread = start_http_server(port, addr=host, registry=registry)
-    except OSError as fault:
+        server = _Server((host, port), Handler)
+    except (OSError, OverflowError) as fault:
         raise SettingError(
             f"metrics port {host}:{port} cannot be opened: {fault}", mend="choose a free port"
         ) from fault
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
 
     def stop() -> None:
         server.shutdown()
@@ -24,3 +66,36 @@ def serve_metrics(port: int, registry: CollectorRegistry, host: str = "127.0.0.1
         thread.join()
 
     return stop
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Probes come every few seconds; a line for each would hide the others."""
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
+        super().__init__(address, handler)
+
+
+def _checked(check: Check) -> Callable[[], tuple[HTTPStatus, bytes]]:
+    def page() -> tuple[HTTPStatus, bytes]:
+        reasons = list(check())
+        if not reasons:
+            return HTTPStatus.OK, b'{"status": "ok"}\n'
+        content = {"status": "unavailable", "reasons": reasons}
+        return HTTPStatus.SERVICE_UNAVAILABLE, json.dumps(content).encode() + b"\n"
+
+    return page

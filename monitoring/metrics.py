@@ -8,6 +8,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 DECISION_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
+WRITE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class ProducerMetrics:
@@ -43,6 +44,43 @@ class JoinMetrics:
             ["partition"],
             registry=registry,
         )
+        self.committed_lag = Gauge(
+            "trimtab_join_committed_lag",
+            "Records between the committed offset (where a restart begins to rebuild) and the end of the log, "
+            "by partition; about a window by design.",
+            ["partition"],
+            registry=registry,
+        )
+        self.rebuild_records = Gauge(
+            "trimtab_join_rebuild_records",
+            "Records still to be read silently before results count again, by partition; 0 in normal work.",
+            ["partition"],
+            registry=registry,
+        )
+        self.outstanding = Gauge(
+            "trimtab_join_outstanding_outputs",
+            "Examples, dead letters and heartbeats handed to Kafka and not yet confirmed.",
+            registry=registry,
+        )
+        self.write_seconds = Histogram(
+            "trimtab_join_write_seconds",
+            "From the join of a chunk to the first confirmation of its outputs.",
+            buckets=WRITE_BUCKETS,
+            registry=registry,
+        )
+
+
+class SupervisorMetrics:
+    """The supervisor of `trimtab join --workers N`, on its own port."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.running = Gauge("trimtab_join_workers_running", "Worker processes that run now.", registry=registry)
+        self.restarts = Counter(
+            "trimtab_join_worker_restarts_total",
+            "Starts of a worker after a failed one, by the worker's number.",
+            ["worker"],
+            registry=registry,
+        )
 
 
 class LearnerMetrics:
@@ -51,7 +89,7 @@ class LearnerMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.ingested = Counter(
             "trimtab_learner_ingested_total",
-            "Example records read, by fate (stored, duplicate, malformed).",
+            "Example records read, by fate (stored, duplicate, expired, malformed).",
             ["fate"],
             registry=registry,
         )

@@ -29,7 +29,7 @@ class ExampleSplicer:
         self._framing = frame(entry.schema_id, b"")
 
     def splice(self, parts: Sequence[bytes | None], outcome: bytes) -> bytes:
-        """The framed Example of these datums: the parts in the order of `PARTS` (a Ranking may be None), the outcome."""
+        """The framed Example of these datums: parts in the order of `PARTS` (a Ranking may be None) and outcome."""
         request, action, propensity, ranking = parts
         assert request is not None and action is not None and propensity is not None
         nullable = NO_RANKING if ranking is None else HAS_RANKING + ranking

@@ -10,7 +10,8 @@ from faust.app.base import BootStrategy
 from faust.auth import Credentials
 from faust.types import TopicT, TransportT
 
-from stream_processors.batch_transport import BatchTransport, PassThroughSchema
+from stream_processors.batch_transport import PassThroughSchema
+from stream_processors.patient_transport import PatientTransport
 from stream_processors.record_chunk import PartitionOwner
 from stream_processors.worker_settings import WorkerSettings
 
@@ -60,7 +61,7 @@ class JoinApp(faust.App):
         return self.topic(settings.events, schema=PassThroughSchema(), acks=False)
 
     def _new_transport(self) -> TransportT:
-        return BatchTransport(self.conf.broker_consumer, self, self._owner)
+        return PatientTransport(self.conf.broker_consumer, self, self._owner)
 
     def _create_directories(self) -> None:
         """Nothing is kept on disk: the log is the state store."""

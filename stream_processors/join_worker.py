@@ -16,10 +16,10 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.types import TP, StreamT
 
 from event_schemas.codec import Codec
@@ -27,13 +27,17 @@ from event_schemas.errors import ComponentUnreachable, TrimtabError
 from monitoring.metrics import JoinMetrics
 from producers.topic_admin import TopicError, partitions_of
 from stream_processors.attribution import JoinRule
+from stream_processors.dead_letter_log import DeadLetterLog
 from stream_processors.example_writer import ExampleWriter
 from stream_processors.faust_app import JoinApp
 from stream_processors.idle_heartbeat import IdleHeartbeat
-from stream_processors.owned_partitions import LogTruncated, OwnedPartition, OwnedPartitions
+from stream_processors.owned_partitions import LogTruncated, OwnedPartitions
+from stream_processors.partition_gauges import PartitionGauges, records_to_rebuild
 from stream_processors.partition_join import StepResult
 from stream_processors.record_chunk import RecordChunk
+from stream_processors.worker_health import WorkerHealth
 from stream_processors.worker_settings import WorkerSettings
+from stream_processors.write_watch import WriteWatch
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +55,8 @@ class JoinWorkerParts:
     clock: Callable[[], int]
     """Milliseconds since the epoch, for heartbeats."""
 
+    health: WorkerHealth = field(default_factory=WorkerHealth)
+
 
 class JoinWorker:
     """One process's share of the join. Build and run it inside one event loop."""
@@ -63,11 +69,15 @@ class JoinWorker:
         self._heartbeats = IdleHeartbeat(settings.producer_delay_ms)
         self._joining = asyncio.Lock()
         self._stopping = False
-        self._shown: set[int] = set()
+        self._gauges = PartitionGauges(parts.metrics)
+        self._writes = WriteWatch(parts.metrics.write_seconds)
+        self._letters = DeadLetterLog()
         self._app = JoinApp(settings, self._owned)
         self._app.agent(self._app.events(settings), name="join")(self._join)
         self._app.task(self._tend)
         self._app.on_partitions_revoked.connect(self._settle)
+        self._app.on_partitions_revoked.connect(parts.health.revoked)
+        self._app.on_partitions_assigned.connect(parts.health.assigned)
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT, then finish what is under way and commit; raises what ended it otherwise."""
@@ -75,21 +85,23 @@ class JoinWorker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        beating = asyncio.create_task(self._parts.health.beat())
         running = asyncio.create_task(self._app.start())
         asked, ended = asyncio.create_task(stop.wait()), asyncio.create_task(self._app.wait_until_stopped())
         try:
             await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
             await self._finish()
         finally:
-            for task in (running, asked, ended):
+            for task in (running, asked, ended, beating):
                 task.cancel()
-            await asyncio.gather(running, asked, ended, return_exceptions=True)
+            await asyncio.gather(running, asked, ended, beating, return_exceptions=True)
             self._writer.close()
         if self._app.crash_reason is not None:
             raise _fault(self._app.crash_reason)
 
     async def _finish(self) -> None:
         self._stopping = True
+        self._parts.health.stopping()
         if not self._app.crashed:
             async with self._joining:
                 confirmed = await self._writer.drain(self._settings.drain_seconds)
@@ -112,6 +124,8 @@ class JoinWorker:
             return
         result, confirmed = self._owned.process(chunk.partition, records)
         self._count(result)
+        self._letters.note(chunk.partition, result.emissions)
+        confirmed = self._writes.timed(confirmed)
         for emission in result.emissions:
             if self._writer.full:
                 await self._writer.wait_for_room()
@@ -138,30 +152,27 @@ class JoinWorker:
             await asyncio.sleep(SERVE_SECONDS)
 
     def _look_at_partitions(self) -> None:
-        """Gauges and heartbeats of the partitions owned now; gauges of others are withdrawn."""
+        """Gauges, health and heartbeats of the partitions owned now."""
         now, owned = self._parts.clock(), self._owned.partitions
         self._heartbeats.keep(owned)
         assigned = self._app.consumer.assignment()
+        tps = {partition: TP(self._settings.events, partition) for partition in owned}
+        log_ends = {p: self._app.consumer.highwater(tp) if tp in assigned else None for p, tp in tps.items()}
         for partition, state in owned.items():
-            tp = TP(self._settings.events, partition)
-            log_end = self._app.consumer.highwater(tp) if tp in assigned else None
-            self._show(partition, state, log_end)
+            log_end = log_ends[partition]
             if log_end is None:
                 continue
             event_time = self._heartbeats.due(partition, state.reached, log_end, now)
             if self._settings.live and event_time is not None and not self._stopping:
                 self._writer.write_heartbeat(partition, event_time)
-        for partition in self._shown - owned.keys():
-            self._parts.metrics.pending.remove(str(partition))
-            self._parts.metrics.watermark.remove(str(partition))
-            self._parts.metrics.processed_lag.remove(str(partition))
-        self._shown = set(owned)
+        self._gauges.show(owned, log_ends)
+        self._report_health()
 
-    def _show(self, partition: int, state: OwnedPartition, log_end: int | None) -> None:
-        metrics, label = self._parts.metrics, str(partition)
-        metrics.pending.labels(label).set(state.join.pending)
-        metrics.watermark.labels(label).set((state.join.watermark or 0) / 1000)
-        metrics.processed_lag.labels(label).set(max(0, (log_end or state.reached) - state.reached))
+    def _report_health(self) -> None:
+        outstanding, health = self._writer.outstanding, self._parts.health
+        self._parts.metrics.outstanding.set(outstanding)
+        health.rebuilding({p: records_to_rebuild(state) for p, state in self._owned.partitions.items()})
+        health.writing(self._writer.failure, self._writes.stalled_seconds(outstanding), outstanding)
 
     def _count(self, result: StepResult) -> None:
         self._parts.metrics.examples.inc(result.examples)
@@ -187,7 +198,7 @@ async def _run(settings: WorkerSettings, parts: JoinWorkerParts) -> None:
 
 def _fault(reason: BaseException) -> BaseException:
     """What ended the worker, as something a person can mend where it is known."""
-    if isinstance(reason, (OffsetOutOfRangeError, NoOffsetForPartitionError)):
+    if isinstance(reason, OffsetOutOfRangeError):
         return LogTruncated(
             f"the log no longer holds the next record to read: {reason}",
             mend="raise the topic's retention; docs/guarantees.md says how to start anew and what that costs",

@@ -17,6 +17,8 @@ from producers.group_coordinator import coordinator_is_moving
 from producers.topic_admin import partitions_of
 from stream_processors.commit_position import CommitPosition
 
+Headers = Mapping[str, bytes]
+
 ANSWER_SECONDS = 10.0
 # A turn ends with so many messages or after so long, whichever comes first.
 BATCH = 5_000
@@ -62,6 +64,15 @@ class LogReader:
 
         A range ends early where the log does. Transaction markers and compacted records leave gaps, which are skipped.
         """
+        for record, _ in self._read(ranges):
+            yield record
+
+    def read_with_headers(self, ranges: Mapping[int, LogRange]) -> Iterator[tuple[LogRecord, Headers]]:
+        """As `read`, each record with its Kafka headers."""
+        for record, message in self._read(ranges):
+            yield record, {name: _bytes(field) or b"" for name, field in dict(message.headers() or {}).items()}
+
+    def _read(self, ranges: Mapping[int, LogRange]) -> Iterator[tuple[LogRecord, Message]]:
         wanted = {partition: span for partition, span in ranges.items() if span.start < span.end}
         with self._consumer() as consumer:
             consumer.assign([TopicPartition(self.topic, p, span.start) for p, span in wanted.items()])
@@ -71,13 +82,22 @@ class LogReader:
                     heard = time.monotonic()
                     record = self._record(message, wanted)
                     if record is not None:
-                        yield record
+                        yield record, message
                 if wanted and time.monotonic() - heard > ANSWER_SECONDS:
                     raise self._silence(wanted)
 
     def read_all(self) -> Iterator[LogRecord]:
         """Every record the topic holds now."""
         return self.read(self.ranges())
+
+    def first_since(self, partition: int, append_time: int) -> int:
+        """The first offset appended at `append_time` (ms) or later; where the log ends when there is none."""
+        with self._consumer() as consumer:
+            asked = TopicPartition(self.topic, partition, max(0, append_time))
+            found = consumer.offsets_for_times([asked], timeout=ANSWER_SECONDS)[0].offset
+            if found >= 0:
+                return found
+            return consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=ANSWER_SECONDS)[1]
 
     def committed(self, group: str) -> dict[int, CommitPosition]:
         """The positions that a join's consumer group committed; partitions without one are left out."""

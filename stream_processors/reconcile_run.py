@@ -10,21 +10,14 @@ from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER, EXAMPLE, PENDING, Record
 from stream_processors.attribution import JoinRule
-from stream_processors.log_reader import LogRange, LogReader, LogUnreadable
+from stream_processors.join_topics import JoinTopics
+from stream_processors.log_reader import LogRange, LogUnreadable
+from stream_processors.offline_join import OfflineJoin
 from stream_processors.reconciliation import ReconcileReport, compare
 from stream_processors.reference_join import ReferenceResult, reference_join
+from stream_processors.replayed_examples import MarkedExamples
 
 Offsets = Mapping[int, int]
-
-
-@dataclass(frozen=True)
-class ReconcileTopics:
-    """Readers of the three topics, and the consumer group of the join."""
-
-    events: LogReader
-    examples: LogReader
-    dead_letters: LogReader
-    group: str
 
 
 @dataclass(frozen=True)
@@ -42,12 +35,13 @@ class ReconcileOutcome:
 
 
 def reconcile(
-    topics: ReconcileTopics, rule: JoinRule, codec: Codec, start: Offsets, end: Offsets | None
+    topics: JoinTopics, rule: JoinRule, codec: Codec, start: Offsets, end: Offsets | None
 ) -> ReconcileOutcome:
     """Judge the events from `start` to `end`; missing partitions are judged from the log's start, and to its end.
 
     The reference reads from the start of the log in any case, so that decisions which began before `start` are known:
     the judgement is exact when `start` lies a window after the log's start, or is the first record ever written.
+    Examples that a replay of dead letters wrote are judged by joining their records offline once more.
     Raises LogUnreadable when the log no longer holds `start`, or an output topic holds records of another type.
     """
     held = topics.events.ranges()
@@ -55,12 +49,12 @@ def reconcile(
     warm_up = {partition: LogRange(held[partition].start, span.end) for partition, span in judged.items()}
     reference = reference_join(rule, codec, topics.events.read(warm_up))
     scope = _Scope(judged, reference.fates, codec)
-    report = compare(
-        scope.reference(reference),
-        codec,
-        scope.examples(topics.examples.read_all()),
-        scope.dead_letters(topics.dead_letters.read_all()),
-    )
+    marked = MarkedExamples()
+    examples = topics.examples.read_with_headers(topics.examples.ranges())
+    found = list(scope.examples(marked.noting(examples)))
+    offline = marked.joined_again(topics, OfflineJoin(rule, codec), codec)
+    letters = scope.dead_letters(topics.dead_letters.read_all())
+    report = compare(scope.reference(reference), codec, found, letters, offline)
     processed = {p: at.settled for p, at in topics.events.committed(topics.group).items()}
     unprocessed = sum(max(0, span.end - max(span.start, processed.get(p, 0))) for p, span in judged.items())
     return ReconcileOutcome(report, judged, unprocessed)

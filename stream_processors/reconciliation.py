@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar, cast
 
 from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from stream_processors.fates import SILENT
+from stream_processors.letter_gathering import decision_of
 from stream_processors.reference_join import Place, ReferenceResult
 
 K = TypeVar("K")
@@ -26,6 +28,8 @@ class ReconcileReport:
     `lost` examples are missing and `unexpected` ones have no complete decision; `differing` ones have another content
     than the reference's (rewards included). `duplicated` counts copies after the first of a request_id and
     `dead_letters_repeated` those of a dead letter: readers keep the first copy, so they are no difference.
+    `replayed` examples were written by a replay of dead letters and are what an offline join of their records gives;
+    `dead_letters_mended` are letters of those decisions that the log does not demand (any more).
     `differences` names the first few.
     """
 
@@ -38,11 +42,13 @@ class ReconcileReport:
     unexpected: int
     differing: int
     duplicated: int
+    replayed: int
     dead_letters_expected: int
     dead_letters_missing: int
     dead_letters_extra: int
     dead_letters_differing: int
     dead_letters_repeated: int
+    dead_letters_mended: int
     differences: tuple[str, ...]
 
     @property
@@ -63,19 +69,36 @@ class ReconcileReport:
 
 
 def compare(
-    reference: ReferenceResult, codec: Codec, examples: Iterable[LogRecord], dead_letters: Iterable[LogRecord]
+    reference: ReferenceResult,
+    codec: Codec,
+    examples: Iterable[LogRecord],
+    dead_letters: Iterable[LogRecord],
+    offline: Mapping[str, bytes | None] = MappingProxyType({}),
 ) -> ReconcileReport:
     """Compares the reference with the records read from the examples and dead-letters topics.
 
-    Dead letters about other topics than the reference's (from a replay or the learner) are left aside. Raises
-    SchemaError when a record of an output topic cannot be decoded.
+    `offline` holds, for each request_id whose first example came from a replay of dead letters, the example that an
+    offline join gives now, or None. Dead letters about other topics than the reference's (from a replay or the learner)
+    are left aside. Raises SchemaError when a record of an output topic cannot be decoded.
     """
     found, duplicated = _first_examples(codec, examples)
     letters, repeated = _first_dead_letters(codec, dead_letters, reference.topic)
+    replayed = _verified(codec, found, offline, reference)
+    of_examples = _differences(
+        {request_id: value for request_id, value in reference.examples.items() if request_id not in replayed},
+        {request_id: value for request_id, value in found.items() if request_id not in replayed},
+        lambda wanted, got: _same(codec, wanted, got),
+    )
     silent = {*(fate.value for fate in SILENT), r.PENDING}
     due = {place: str(fate) for place, fate in reference.fates.items() if fate not in silent}
-    of_examples = _differences(reference.examples, found, lambda wanted, got: _same(codec, wanted, got))
-    of_letters = _differences(due, letters, str.__eq__)
+    mended = {
+        place for place, letter in letters.items() if letter.decision in replayed and due.get(place) != letter.reason
+    }
+    of_letters = _differences(
+        {place: reason for place, reason in due.items() if place not in mended},
+        {place: letter.reason for place, letter in letters.items() if place not in mended},
+        str.__eq__,
+    )
     fates = Counter(str(fate) for fate in reference.fates.values())
     named = [
         *of_examples.named("example {key}"),
@@ -91,13 +114,32 @@ def compare(
         unexpected=len(of_examples.extra),
         differing=len(of_examples.differing),
         duplicated=duplicated,
+        replayed=len(replayed),
         dead_letters_expected=len(due),
         dead_letters_missing=len(of_letters.missing),
         dead_letters_extra=len(of_letters.extra),
         dead_letters_differing=len(of_letters.differing),
         dead_letters_repeated=repeated,
+        dead_letters_mended=len(mended),
         differences=tuple(named[:NAMED]),
     )
+
+
+def _verified(
+    codec: Codec, found: Mapping[str, bytes], offline: Mapping[str, bytes | None], reference: ReferenceResult
+) -> set[str]:
+    """The replayed examples that are what their records give, offline or on time."""
+    verified = set()
+    for request_id, joined_again in offline.items():
+        wanted = [value for value in (joined_again, reference.examples.get(request_id)) if value is not None]
+        if request_id in found and any(_same(codec, value, found[request_id]) for value in wanted):
+            verified.add(request_id)
+    return verified
+
+
+class _Letter(NamedTuple):
+    reason: str
+    decision: str | None
 
 
 @dataclass(frozen=True)
@@ -134,18 +176,18 @@ def _first_examples(codec: Codec, examples: Iterable[LogRecord]) -> tuple[dict[s
 
 def _first_dead_letters(
     codec: Codec, dead_letters: Iterable[LogRecord], topic: str | None
-) -> tuple[dict[Place, str], int]:
-    first: dict[Place, str] = {}
+) -> tuple[dict[Place, _Letter], int]:
+    first: dict[Place, _Letter] = {}
     copies = 0
     for record in dead_letters:
-        letter = codec.decode(record.value).record
+        letter = cast(r.DeadLetterRecord, codec.decode(record.value).record)
         place = (letter["partition"], letter["offset"])
         if letter["topic"] != topic:
             continue
         if place in first:
             copies += 1
         else:
-            first[place] = letter["reason"]
+            first[place] = _Letter(letter["reason"], decision_of(letter))
     return first, copies
 
 

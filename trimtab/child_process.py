@@ -12,7 +12,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -20,16 +22,24 @@ STOP_SECONDS = 10.0
 
 
 def spawn(
-    command: Sequence[str], *, log: Path, output: Path | None = None, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    log: Path | None = None,
+    output: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    lifeline: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Starts `command` with stderr appended to `log`, and stdout too unless `output` takes it.
 
-    Raises OSError when it cannot be started.
+    Without a log the child writes where the parent does. With `lifeline` its stdin is a pipe that closes when the
+    parent ends in whatever way (see `parent_watch`). Raises OSError when it cannot be started.
     """
-    with log.open("ab") as errors, (output or log).open("ab") as printed:
+    with ExitStack() as files:
+        errors = None if log is None else files.enter_context(log.open("ab"))
+        printed = errors if output is None else files.enter_context(output.open("ab"))
         return subprocess.Popen(
             list(command),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if lifeline else subprocess.DEVNULL,
             stdout=printed,
             stderr=errors,
             env=None if env is None else dict(env),
@@ -49,6 +59,18 @@ def stop(process: subprocess.Popen[bytes], grace_s: float = STOP_SECONDS) -> int
             process.wait()
     _signal_group(process, signal.SIGKILL)
     return process.returncode
+
+
+def stop_together(processes: Sequence[subprocess.Popen[bytes]], grace_s: float = STOP_SECONDS) -> list[int]:
+    """Ends several children at once, as `stop` does one; all have the same `grace_s`."""
+    for process in processes:
+        if process.poll() is None:
+            _signal_group(process, signal.SIGTERM)
+    deadline = time.monotonic() + grace_s
+    for process in processes:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+    return [stop(process, 0.0) for process in processes]
 
 
 def tail(log: Path, lines: int = 8) -> str:

@@ -8,6 +8,7 @@ from importlib import import_module
 import typer
 
 from event_schemas.errors import TrimtabError
+from trimtab.process_exit import FAILED, tell
 
 GROUPS = (
     "demo",
@@ -45,7 +46,7 @@ def main() -> None:
     try:
         build_app()()
     except TrimtabError as fault:
-        sys.stderr.write(f"error: {fault.what}\nmend: {fault.mend}\n")
-        sys.exit(1)
+        tell(fault)
+        sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(130)

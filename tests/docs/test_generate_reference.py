@@ -49,6 +49,13 @@ def known_commands(command: Any, path: str = "trimtab") -> set[str]:
     return {path}.union(*(known_commands(child, f"{path} {name}") for name, child in children.items()))
 
 
+def test_every_command_has_its_section_and_its_options() -> None:
+    page = PAGES["commands.md"]
+    for heading in ("## `trimtab join`", "## `trimtab dead-letters replay`", "## `trimtab policy list`"):
+        assert heading in page
+    assert "| `--dry-run` |" in page
+
+
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda p: p.name)
 def test_every_command_shown_exists(guide: Path) -> None:
     known = known_commands(typer.main.get_command(build_app()))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError
+from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, without __all__
 from prometheus_client import CollectorRegistry
@@ -148,12 +148,15 @@ def test_output_topics_need_as_many_partitions_as_the_events(
     narrow = f"{join_bench.prefix}narrow"
     admin = AdminClient({**join_bench.client_config})
     admin.create_topics([NewTopic(narrow, 2, 1)])[narrow].result()
+    while narrow not in admin.list_topics(timeout=10).topics:
+        time.sleep(0.05)
     with pytest.raises(TopicError, match="has 2 partitions"):
         run_join_worker(replace(settings, dead_letters=narrow), parts)
 
 
 def test_faults_of_the_consumer_get_a_mend() -> None:
-    assert isinstance(_fault(NoOffsetForPartitionError("events-0")), LogTruncated)
+    assert isinstance(_fault(OffsetOutOfRangeError("events-0")), LogTruncated)
     assert isinstance(_fault(CorruptRecordException()), ComponentUnreachable)
+    assert isinstance(_fault(NoOffsetForPartitionError("events-0")), ComponentUnreachable), "a restart seeks anew"
     bug = ZeroDivisionError()
     assert _fault(bug) is bug, "a bug keeps its traceback"

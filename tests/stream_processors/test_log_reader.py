@@ -53,6 +53,22 @@ def test_reads_exactly_the_ranges_asked_for(kafka: KafkaBroker, topics: TopicFac
     assert list(reader.read({0: LogRange(3, 3)})) == []
 
 
+def test_headers_and_the_first_offset_of_a_time(kafka: KafkaBroker, topics: TopicFactory) -> None:
+    topic = topics(2) + "events"
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    producer.produce(topic, b"v", b"k", 1, headers=[("name", b"7"), ("empty", None)])
+    producer.produce(topic, b"w", b"k", 1)
+    assert producer.flush(20) == 0
+    reader = LogReader({"bootstrap.servers": kafka.bootstrap}, topic)
+    read = list(reader.read_with_headers(reader.ranges()))
+    assert [headers for _, headers in read] == [{"name": b"7", "empty": b""}, {}]
+    last = read[1][0].append_time
+    assert reader.first_since(1, -5) == 0
+    assert reader.first_since(1, last) <= 1
+    assert reader.first_since(1, last + 60_000) == 2
+    assert reader.first_since(0, 0) == 0
+
+
 def test_offsets_beyond_the_log_are_an_error(kafka: KafkaBroker, topics: TopicFactory) -> None:
     topic = topics(1) + "events"
     reader = LogReader({"bootstrap.servers": kafka.bootstrap}, topic)

@@ -13,8 +13,9 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from stream_processors.attribution import JoinRule
+from stream_processors.join_topics import JoinTopics
 from stream_processors.log_reader import LogRange, LogUnreadable
-from stream_processors.reconcile_run import ReconcileOutcome, ReconcileTopics, reconcile
+from stream_processors.reconcile_run import ReconcileOutcome, reconcile
 from tests.components.homefeed_log import HomefeedLog
 from tests.components.join_bench import JoinBench
 from tests.record_samples import DEAD_LETTER, ENGAGEMENT
@@ -40,9 +41,7 @@ class Auditor:
 
     def judge(self, start: dict[int, int], end: dict[int, int] | None = None) -> ReconcileOutcome:
         reader = self.bench.reader
-        topics = ReconcileTopics(
-            reader("events"), reader("examples"), reader("dead-letters"), f"{self.bench.prefix}join"
-        )
+        topics = JoinTopics(reader("events"), reader("examples"), reader("dead-letters"), f"{self.bench.prefix}join")
         return reconcile(topics, self.rule, CODEC, start, end)
 
 
@@ -63,7 +62,7 @@ def test_a_stranger_in_an_output_topic_is_named(join_bench: JoinBench) -> None:
     producer.produce(f"{join_bench.prefix}examples", CODEC.encode("Engagement", ENGAGEMENT), partition=1)
     assert producer.flush(20) == 0
     reader = join_bench.reader
-    topics = ReconcileTopics(reader("events"), reader("examples"), reader("dead-letters"), "nobody")
+    topics = JoinTopics(reader("events"), reader("examples"), reader("dead-letters"), "nobody")
     rule = JoinRule.from_experiment(load_experiment(join_bench.experiment_file))
     with pytest.raises(LogUnreadable, match=r"examples\[1\] holds Engagement at offset 0"):
         reconcile(topics, rule, CODEC, {}, None)

@@ -105,3 +105,37 @@ def test_dead_letters_of_other_sources_are_left_aside() -> None:
     examples, letters = outputs()
     foreign = CODEC.decode(letters[0].value).record | {"topic": "replay:file.csv"}
     assert report(examples, [*letters, letters[0]._replace(value=CODEC.encode(r.DEAD_LETTER, foreign))]).ok
+
+
+def test_a_replayed_example_is_verified_and_its_letters_are_mended() -> None:
+    examples, letters = outputs()
+    replayed = CODEC.decode(examples[0].value).record
+    replayed["request"]["request_id"] = "c"
+    value = CODEC.encode(r.EXAMPLE, replayed)
+    everything = [*examples, examples[0]._replace(key=b"c", value=value)]
+    reference = reference_join(small_rule(), CODEC, events())
+    (incomplete,) = [letter for letter in letters if letter.key == b"c"]
+    (junk,) = [letter for letter in letters if letter.key == b"d"]
+    mended = [junk, incomplete._replace(value=_as(incomplete, reason="malformed"))]
+
+    trusted = compare(reference, CODEC, everything, mended, {"c": value})
+    assert trusted.ok, trusted.differences
+    assert (trusted.replayed, trusted.dead_letters_mended, trusted.unexpected) == (1, 1, 0)
+    for offline in ({"c": None}, {"c": examples[1].value}, {}):
+        doubted = compare(reference, CODEC, everything, mended, offline)
+        assert (doubted.ok, doubted.replayed, doubted.unexpected, doubted.dead_letters_differing) == (False, 0, 1, 1)
+
+
+def test_a_replayed_example_that_the_log_demands_today_is_neither_lost_nor_extra() -> None:
+    examples, letters = outputs()
+    reference = reference_join(small_rule(), CODEC, events())
+    old = CODEC.decode(letters[0].value).record | {"key": b"a", "offset": 1, "request_id": "a"}
+    extra = letters[0]._replace(key=b"a", value=CODEC.encode(r.DEAD_LETTER, old))
+    found = compare(reference, CODEC, examples, [*letters, extra], {"a": None})
+    assert found.ok, found.differences
+    assert (found.replayed, found.dead_letters_mended) == (1, 1)
+    assert compare(reference, CODEC, examples, [*letters, extra]).dead_letters_extra == 1
+
+
+def _as(letter: LogRecord, **fields: object) -> bytes:
+    return CODEC.encode(r.DEAD_LETTER, CODEC.decode(letter.value).record | fields)

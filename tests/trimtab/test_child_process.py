@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.child_process import spawn, stop, tail
+from trimtab.child_process import spawn, stop, stop_together, tail
 
+Capture = pytest.CaptureFixture[str]
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
 PARENT = """
@@ -72,6 +73,25 @@ def test_who_does_not_listen_is_killed(tmp_path: Path) -> None:
     child = spawn([sys.executable, "-c", DEAF], log=log)
     await_text(log, "up")
     assert stop(child, grace_s=0.2) == -signal.SIGKILL
+
+
+def test_children_are_ended_together_within_one_grace(tmp_path: Path) -> None:
+    logs = [tmp_path / name for name in ("meek", "deaf", "deaf too")]
+    children = [spawn([sys.executable, "-c", SLEEPER if log.name == "meek" else DEAF], log=log) for log in logs]
+    for log in logs:
+        await_text(log, "up")
+    assert stop_together(children, grace_s=0.3) == [-signal.SIGTERM, -signal.SIGKILL, -signal.SIGKILL]
+    assert stop_together(children) == [-signal.SIGTERM, -signal.SIGKILL, -signal.SIGKILL]
+    assert stop_together([]) == []
+
+
+def test_a_lifeline_is_a_pipe_and_without_a_log_the_child_writes_where_the_parent_does(capfd: Capture) -> None:
+    code = "import sys; print(sys.stdin.read() + 'out', flush=True)"
+    child = spawn([sys.executable, "-c", code], lifeline=True)
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(10) == 0
+    assert capfd.readouterr().out == "out\n"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a child that its parent died")

@@ -10,6 +10,7 @@ import typer
 
 from event_schemas.errors import SettingError
 from event_schemas.topics import DEAD_LETTERS
+from trimtab.commands.dead_letter_replay import replay
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(name="dead-letters", help="Events that could not be joined, and why.", no_args_is_help=True)
     group.command("list")(list_letters)
     group.command("show")(show)
+    group.command("replay")(replay)
     app.add_typer(group)
 
 

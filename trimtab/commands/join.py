@@ -1,60 +1,182 @@
-"""`trimtab join`: one worker of the join."""
+"""`trimtab join`: one worker of the join, or a supervisor of several."""
 
 from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, Annotated
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from event_schemas.errors import ExperimentError, SchemaError, SettingError, TrimtabError
 from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
+from trimtab.process_exit import NEEDS_A_PERSON, tell
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from event_schemas.experiment import Experiment
     from stream_processors.worker_settings import WorkerSettings
 
 SESSION_SECONDS = 10.0
+MOST_WORKERS = 64
+
+
+class Health(Protocol):
+    """Why a process is not healthy, or not ready: one line each."""
+
+    def unhealthy(self) -> list[str]:
+        """Why it should be killed and started again."""
+
+    def unready(self) -> list[str]:
+        """Why it does not do its work now."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What the command line says to a worker."""
+
+    metrics_port: int | None
+    metrics_host: str
+    session_seconds: float
+
+    def command(self, number: int) -> list[str]:
+        """The command of a supervised worker; its port is `number` above the supervisor's."""
+        command = [
+            sys.executable,
+            "-m",
+            "trimtab",
+            "join",
+            "--supervised",
+            "--session-seconds",
+            f"{self.session_seconds}",
+        ]
+        if self.metrics_port is not None:
+            command += ["--metrics-port", str(self.metrics_port + number), "--metrics-host", self.metrics_host]
+        return command
+
+    def url(self, number: int) -> str:
+        """Where a supervised worker serves its health."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+        host = everywhere.get(self.metrics_host, self.metrics_host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{(self.metrics_port or 0) + number}"
 
 
 def join(
-    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics on this port.")] = None,
-    metrics_host: Annotated[str, typer.Option(help="Address of /metrics.")] = "127.0.0.1",
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="Serve /metrics, /healthz and /readyz on this port; workers on the ones above it."),
+    ] = None,
+    metrics_host: Annotated[str, typer.Option(help="Address of that port.")] = "127.0.0.1",
     session_seconds: Annotated[
         float, typer.Option(min=1.0, max=40.0, help="A worker silent for so long loses its partitions.")
     ] = SESSION_SECONDS,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_WORKERS, help="Run so many worker processes and restart those that fail."),
+    ] = None,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
     """Join events into examples until SIGTERM or Ctrl-C; then finish, commit and exit 0.
 
-    Run it under a supervisor: a failure that trying again may mend ends the worker, and the next start goes on from
-    the last commit. Several workers share the partitions.
+    Without --workers it is one worker, to be run under a supervisor: exit code 1 means that the next start goes on from
+    the last commit, 3 that a person has to see to it first. Several workers share the partitions.
 
-    Example: trimtab join --metrics-port 9101
+    Example: trimtab join --workers 4 --metrics-port 9100
     """
     signal.signal(signal.SIGTERM, _leave)
+    from trimtab.process_log import log_to_stderr
+
+    log_to_stderr()
+    options = WorkerOptions(metrics_port, metrics_host, session_seconds)
+    if workers is not None:
+        raise typer.Exit(_supervise(workers, options))
+    if supervised:
+        from trimtab.parent_watch import end_with_parent
+
+        end_with_parent()
+    try:
+        _work(options)
+    except TrimtabError as fault:
+        if not needs_a_person(fault):
+            raise
+        tell(fault)
+        raise typer.Exit(NEEDS_A_PERSON) from fault
+
+
+def needs_a_person(fault: TrimtabError) -> bool:
+    """Whether starting the worker again can only end the same way."""
+    from producers.topic_admin import TopicError
+    from stream_processors.commit_position import CommitUnreadable
+    from stream_processors.owned_partitions import LogTruncated
+
+    return isinstance(fault, (LogTruncated, CommitUnreadable, TopicError, SettingError, ExperimentError, SchemaError))
+
+
+def _work(options: WorkerOptions) -> None:
     # polars panics on some malformed events, which is expected; a backtrace for each of them would only cost time.
     os.environ["RUST_BACKTRACE"] = "0"
     from prometheus_client import CollectorRegistry
 
-    from monitoring.exposition import serve_metrics
     from monitoring.metrics import JoinMetrics
     from producers.system_clock import system_millis
     from stream_processors.attribution import JoinRule
     from stream_processors.join_worker import JoinWorkerParts, run_join_worker
-    from trimtab.process_log import log_to_stderr
+    from stream_processors.worker_health import WorkerHealth
 
-    log_to_stderr()
-    settings, registry = load_settings(), CollectorRegistry()
+    settings, registry, health = load_settings(), CollectorRegistry(), WorkerHealth()
     experiment = settings.load_experiment()
     metrics = JoinMetrics(registry)
-    parts = JoinWorkerParts(JoinRule.from_experiment(experiment), settings.codec(), metrics, system_millis)
-    stop_metrics = None if metrics_port is None else serve_metrics(metrics_port, registry, metrics_host)
+    parts = JoinWorkerParts(JoinRule.from_experiment(experiment), settings.codec(), metrics, system_millis, health)
+    with _serving(options, registry, health):
+        run_join_worker(worker_settings(settings, experiment, options.session_seconds), parts)
+
+
+def _supervise(workers: int, options: WorkerOptions) -> int:
+    """Run the workers until told to end, or until there is nothing left to run; the exit code."""
+    import random
+
+    from prometheus_client import CollectorRegistry
+
+    from monitoring.metrics import SupervisorMetrics
+    from trimtab.child_process import spawn
+    from trimtab.worker_probes import WorkerProbes
+    from trimtab.worker_supervisor import WorkerSupervisor
+
+    registry = CollectorRegistry()
+    supervisor = WorkerSupervisor(
+        workers,
+        lambda number: spawn(options.command(number), lifeline=True),
+        SupervisorMetrics(registry),
+        random.random,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, supervisor.stop)
+    urls = {slot.number: options.url(slot.number) for slot in supervisor.slots}
+    with _serving(options, registry, WorkerProbes(supervisor, urls, time.monotonic)):
+        return supervisor.run()
+
+
+@contextmanager
+def _serving(options: WorkerOptions, registry: CollectorRegistry, health: Health) -> Iterator[None]:
+    """Metrics and health on the port asked for, if any."""
+    from monitoring.exposition import serve_metrics
+
+    if options.metrics_port is None:
+        yield
+        return
+    checks = {"/healthz": health.unhealthy, "/readyz": health.unready}
+    stop = serve_metrics(options.metrics_port, registry, options.metrics_host, checks)
     try:
-        run_join_worker(worker_settings(settings, experiment, session_seconds), parts)
+        yield
     finally:
-        if stop_metrics is not None:
-            stop_metrics()
+        stop()
 
 
 def _leave(*_: object) -> None:

@@ -10,11 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from event_schemas.errors import SettingError
-from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
-from trimtab.settings import Settings, load_settings
+from trimtab.settings import load_settings
 
 if TYPE_CHECKING:
-    from stream_processors.reconcile_run import ReconcileOutcome, ReconcileTopics
+    from stream_processors.reconcile_run import ReconcileOutcome
     from stream_processors.reconciliation import ReconcileReport
 
 
@@ -34,16 +33,18 @@ def reconcile(
     """Join the events again by a slow, independent reference and compare fates, examples, rewards and dead letters.
 
     Exit code 1 on any difference. Second copies (after a crash) are counted, and are none: readers keep the first.
+    An example that `trimtab dead-letters replay` wrote is none either, when joining its records offline gives it again.
 
     Example: trimtab reconcile --processed --json
     """
     from stream_processors.attribution import JoinRule
+    from stream_processors.join_topics import JoinTopics
     from stream_processors.reconcile_run import reconcile as run
 
     settings = load_settings()
     if processed and end is not None:
         raise SettingError("--processed and --to exclude each other", mend="leave one of them out")
-    topics = _topics(settings)
+    topics = JoinTopics.under(settings.kafka_client_config(), settings.topic_prefix)
     partitions = topics.events.partitions
     rule = JoinRule.from_experiment(settings.load_experiment())
     if processed:
@@ -86,19 +87,6 @@ def register(app: typer.Typer) -> None:
     app.command("reconcile")(reconcile)
 
 
-def _topics(settings: Settings) -> ReconcileTopics:
-    from stream_processors.log_reader import LogReader
-    from stream_processors.reconcile_run import ReconcileTopics
-
-    client = settings.kafka_client_config()
-    return ReconcileTopics(
-        events=LogReader(client, settings.topic(EVENTS)),
-        examples=LogReader(client, settings.topic(EXAMPLES)),
-        dead_letters=LogReader(client, settings.topic(DEAD_LETTERS)),
-        group=f"{settings.topic_prefix}join",
-    )
-
-
 def _print(outcome: ReconcileOutcome) -> None:
     report, console = outcome.report, Console()
     fates = Table("fate", "events", title=f"{report.inputs} events")
@@ -110,6 +98,11 @@ def _print(outcome: ReconcileOutcome) -> None:
     for name, counts in _checks(report).items():
         checks.add_row(name, *(str(count) for count in counts))
     console.print(checks)
+    if report.replayed:
+        console.print(
+            f"{report.replayed} examples were replayed from dead letters and verified;"
+            f" {report.dead_letters_mended} letters of theirs hold no longer"
+        )
     for difference in report.differences:
         console.print(f"  {difference}")
     if outcome.unprocessed:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from event_schemas.errors import TrimtabError
-from trimtab.child_process import spawn, stop, tail
+from trimtab.child_process import spawn, stop_together, tail
 
 TICK_SECONDS = 0.1
 MEASURE_SECONDS = 1.0
@@ -150,11 +150,7 @@ class ProcessSupervisor:
 
     def stop(self, *names: str) -> None:
         """Stops the named children together, and forgets them."""
-        chosen = [self._children.pop(name) for name in names]
-        for process in chosen:
-            process.terminate()
-        for process in chosen:
-            stop(process)
+        stop_together([self._children.pop(name) for name in names])
 
     def stop_all(self) -> None:
         """Stops every child; safe to repeat."""

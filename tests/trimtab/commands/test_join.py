@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.commands.join import worker_settings
+from event_schemas.errors import ComponentUnreachable, ExperimentError, SettingError, TrimtabError, UnknownSchema
+from producers.topic_admin import TopicError
+from stream_processors.commit_position import CommitUnreadable
+from stream_processors.example_writer import DeliveryFailed
+from stream_processors.owned_partitions import LogTruncated, RecordsMissed
+from trimtab.commands.join import WorkerOptions, needs_a_person, worker_settings
 from trimtab.settings import load_settings
 
 
@@ -31,3 +36,39 @@ def test_a_live_clock_makes_a_live_worker(experiment_file: Path, monkeypatch: py
     monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(experiment_file))
     settings = load_settings()
     assert worker_settings(settings, settings.load_experiment(), 7.0).live
+
+
+def test_a_supervised_worker_gets_a_port_of_its_own() -> None:
+    options = WorkerOptions(9100, "0.0.0.0", 6.0)
+    assert options.command(2)[2:] == [
+        "trimtab",
+        "join",
+        "--supervised",
+        "--session-seconds",
+        "6.0",
+        "--metrics-port",
+        "9102",
+        "--metrics-host",
+        "0.0.0.0",
+    ]
+    assert options.url(2) == "http://127.0.0.1:9102"
+    assert WorkerOptions(9100, "::", 6.0).url(1) == "http://[::1]:9101"
+    assert "--metrics-port" not in WorkerOptions(None, "127.0.0.1", 6.0).command(1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "person"),
+    [
+        (LogTruncated, True),
+        (CommitUnreadable, True),
+        (TopicError, True),
+        (ExperimentError, True),
+        (UnknownSchema, True),
+        (SettingError, True),
+        (ComponentUnreachable, False),
+        (DeliveryFailed, False),
+        (RecordsMissed, False),
+    ],
+)
+def test_what_a_restart_cannot_mend_needs_a_person(fault: type[TrimtabError], person: bool) -> None:
+    assert needs_a_person(fault("what", mend="how")) is person

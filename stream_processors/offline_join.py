@@ -1,0 +1,122 @@
+"""One decision joined from all its records at once, after the fact: no watermark, no lateness, no other decision.
+
+The values of a record and the rewards are judged by the same validation and the same rule as in the join of the live
+log. What differs is time: every record counts that is there, whenever it came. For a decision whose records were all on
+time the result is the join's, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from event_schemas import records as r
+from event_schemas.codec import Codec
+from event_schemas.log_record import LogRecord
+from stream_processors.attribution import JoinRule
+from stream_processors.chunk_validation import ChunkValidator
+from stream_processors.complete_decisions import CompleteDecisions
+from stream_processors.decision_table import NEEDED, PARTS
+from stream_processors.example_splicing import ExampleSplicer
+from stream_processors.fates import Fate
+from stream_processors.input_event import InputEvent, MalformedEvent
+from stream_processors.outcome_encoding import OutcomeEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineExample:
+    """A complete decision: its framed Example and the place of its request in the events log."""
+
+    key: bytes | None
+    value: bytes
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unmended:
+    """A decision that gives no example, and the reason as of now."""
+
+    reason: Fate
+    detail: str
+
+
+@dataclass(slots=True)
+class _Decision:
+    parts: dict[str, InputEvent] = field(default_factory=dict)
+    engagements: dict[str, InputEvent] = field(default_factory=dict)
+    refused: list[Unmended] = field(default_factory=list)
+
+
+class OfflineJoin:
+    """Joins single decisions by the rule of one experiment."""
+
+    def __init__(self, rule: JoinRule, codec: Codec) -> None:
+        self._rule = rule
+        self._codec = codec
+        self._validator = ChunkValidator(codec, rule)
+        self._splicer = ExampleSplicer(codec)
+
+    @property
+    def window_ms(self) -> int:
+        """How long a decision is open."""
+        return self._rule.window_ms
+
+    def join(self, records: Iterable[LogRecord], gone: Sequence[str] = ()) -> OfflineExample | Unmended:
+        """The example in the records of one request_id in one partition, or why there is none.
+
+        Records may come in any order; they are taken by offset. Of each type the first valid one counts, of each
+        engagement_id too. One whose event time lies further ahead of its append time than the allowed skew does not
+        count: as an example it would move the learner's horizon. `gone` describes records whose bytes are lost.
+        """
+        decision = _Decision(refused=[Unmended(Fate.MALFORMED, text) for text in gone])
+        for record in sorted(records, key=lambda one: one.offset):
+            self._take(decision, record)
+        missing = [name for name in PARTS if name in NEEDED and name not in decision.parts]
+        return _why(decision, missing) if missing else self._example(decision)
+
+    def _take(self, decision: _Decision, record: LogRecord) -> None:
+        event = self._validator.judge_one(record)
+        if isinstance(event, MalformedEvent):
+            decision.refused.append(Unmended(Fate.MALFORMED, f"offset {record.offset}: {event.detail}"))
+            return
+        ahead = event.event_time - record.append_time
+        if ahead > self._rule.max_future_skew_ms:
+            detail = f"offset {record.offset}: {event.name} lies {ahead} ms ahead of its arrival"
+            decision.refused.append(Unmended(Fate.FUTURE, detail))
+        elif event.engagement:
+            decision.engagements.setdefault(event.engagement[0], event)
+        else:
+            decision.parts.setdefault(event.name, event)
+
+    def _example(self, decision: _Decision) -> OfflineExample:
+        request = decision.parts[r.REQUEST]
+        datums = [part.datum if (part := decision.parts.get(name)) else None for name in PARTS]
+        alone = CompleteDecisions(
+            keys=[request.record.key or b""],
+            request_offsets=[request.offset],
+            request_times=[request.event_time],
+            parts=[[datum] for datum in datums],
+            totals=[self._totals(request, decision.engagements.values())],
+            joined=0,
+            outside=0,
+        )
+        (outcome,) = OutcomeEncoder(self._rule, self._codec, request.record.partition).encode(alone, None)
+        value = self._splicer.splice(datums, outcome)
+        return OfflineExample(request.record.key, value, request.record.partition, request.offset)
+
+    def _totals(self, request: InputEvent, engagements: Iterable[InputEvent]) -> tuple[float, ...]:
+        """Sums of engagement values by objective."""
+        found = ((event.engagement, event.event_time - request.event_time) for event in engagements)
+        return self._rule.totals(
+            (engagement[1], delay, engagement[2]) for engagement, delay in found if engagement is not None
+        )
+
+
+def _why(decision: _Decision, missing: Sequence[str]) -> Unmended:
+    """A refused record explains a missing part; without one the part never came."""
+    lacking = f"no valid {' and no valid '.join(missing)}"
+    if decision.refused:
+        first = decision.refused[0]
+        return Unmended(first.reason, f"{lacking}; {first.detail}")
+    return Unmended(Fate.ORPHAN if r.REQUEST in missing else Fate.INCOMPLETE, lacking)

@@ -1,0 +1,183 @@
+"""Examples that a replay of dead letters wrote: how they are marked, written and confirmed, and later verified.
+
+The mark is a Kafka header with the offset up to which the events log had been read. A reader of examples need not know
+it; it lets reconciliation join the same records again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from event_schemas.codec import Codec
+from event_schemas.errors import TrimtabError
+from event_schemas.log_record import LogRecord
+from stream_processors.dead_letter_store import read_dead_letters
+from stream_processors.join_topics import JoinTopics
+from stream_processors.letter_gathering import GatheredDecisions, key_text
+from stream_processors.log_reader import Headers, LogRange
+from stream_processors.offline_join import OfflineExample, OfflineJoin
+
+MARK = "trimtab-replayed-up-to"
+MESSAGE_BYTES = 8 * 1_048_576
+DELIVERY_SECONDS = 30.0
+IN_FLIGHT = 5_000
+REFUSED = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_MSG,
+    }
+)
+
+
+class ReplayUnconfirmed(TrimtabError):
+    """Examples of a replay were not confirmed by the broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    request_id: str
+    example: OfflineExample
+    up_to: int
+
+
+class ReplayedExamples:
+    """Writes examples with the mark and counts what the broker has confirmed; use it as a context."""
+
+    def __init__(
+        self, client_config: Mapping[str, str], topic: str, delivery_seconds: float = DELIVERY_SECONDS
+    ) -> None:
+        self.topic = topic
+        self._seconds = delivery_seconds
+        self.written = 0
+        self._refused: dict[_Outgoing, str] = {}
+        self._failure: KafkaError | None = None
+        self._producer = Producer(
+            {
+                **client_config,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "linger.ms": 20,
+                "message.max.bytes": MESSAGE_BYTES,
+                "delivery.timeout.ms": int(delivery_seconds * 1000),
+            },
+            logger=logging.getLogger("trimtab.stream_processors"),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self._producer.purge()
+        self._producer.flush(1.0)
+
+    def write(self, request_id: str, example: OfflineExample, up_to: int) -> None:
+        """Hand one example over, into the partition of its events; raises ReplayUnconfirmed for an earlier one."""
+        self._raise_failure()
+        while len(self._producer) >= IN_FLIGHT:
+            self._producer.poll(0.05)
+        outgoing = _Outgoing(request_id, example, up_to)
+        try:
+            self._producer.produce(
+                self.topic,
+                example.value,
+                example.key,
+                example.partition,
+                on_delivery=partial(self._delivered, outgoing),
+                headers=[(MARK, str(up_to).encode())],
+            )
+        except KafkaException as fault:
+            self._settle(outgoing, fault.args[0])
+        self._producer.poll(0)
+
+    def confirm(self) -> dict[str, str]:
+        """Wait until everything handed over is confirmed; raises ReplayUnconfirmed.
+
+        Returns, by request_id, why the broker will never take an example as it is. A broker refuses a whole batch for
+        its size, so that what was refused in company is offered once more alone.
+        """
+        self._flush()
+        alone, self._refused = self._refused, {}
+        for outgoing in alone:
+            self.write(outgoing.request_id, outgoing.example, outgoing.up_to)
+            self._flush()
+        refused, self._refused = self._refused, {}
+        return {outgoing.request_id: fault for outgoing, fault in refused.items()}
+
+    def _flush(self) -> None:
+        left = self._producer.flush(self._seconds + 5.0)
+        self._raise_failure()
+        if left:
+            raise _unconfirmed(f"{left} examples were not confirmed by {self.topic}")
+
+    def _delivered(self, outgoing: _Outgoing, fault: KafkaError | None, _: Message) -> None:
+        self._settle(outgoing, fault)
+
+    def _settle(self, outgoing: _Outgoing, fault: KafkaError | None) -> None:
+        if fault is None:
+            self.written += 1
+        elif fault.code() in REFUSED:
+            self._refused[outgoing] = fault.str()
+        else:
+            self._failure = self._failure or fault
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise _unconfirmed(f"{self.topic} did not take an example: {self._failure.str()}")
+
+
+class MarkedExamples:
+    """Notes, while the examples topic is read, which request_ids have a replayed example as their first copy."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._marks: dict[int, dict[str, int]] = {}
+
+    def noting(self, records: Iterable[tuple[LogRecord, Headers]]) -> Iterable[LogRecord]:
+        """Passes the records on."""
+        for record, headers in records:
+            request_id = key_text(record.key)
+            if request_id is not None and request_id not in self._seen:
+                self._seen.add(request_id)
+                mark = headers.get(MARK, b"")
+                if mark.isdigit():
+                    self._marks.setdefault(record.partition, {})[request_id] = int(mark)
+            yield record
+
+    def joined_again(self, topics: JoinTopics, join: OfflineJoin, codec: Codec) -> dict[str, bytes | None]:
+        """The example that the log and the letters give for each marked request_id; None where they give none.
+
+        Only records before the mark count: what came later was not known when the example was written.
+        """
+        found: dict[str, bytes | None] = {}
+        for partition, marks in self._marks.items():
+            gathered = self._gather(topics, codec, partition)
+            for request_id, decision in gathered.decisions.items():
+                known = [record for record in decision.records() if record.offset < marks[request_id]]
+                verdict = join.join(known)
+                found[request_id] = verdict.value if isinstance(verdict, OfflineExample) else None
+        return found
+
+    def _gather(self, topics: JoinTopics, codec: Codec, partition: int) -> GatheredDecisions:
+        marks = self._marks[partition]
+        gathered = GatheredDecisions(marks)
+        letters, held = topics.dead_letters.ranges()[partition], topics.events.ranges()[partition]
+        for stored in read_dead_letters(topics.dead_letters.read({partition: letters}), codec):
+            if stored.letter["topic"] == topics.events.topic:
+                gathered.add_letter(stored)
+        span = LogRange(held.start, min(held.end, max(marks.values())))
+        for record in topics.events.read({partition: span}):
+            gathered.add_record(record)
+        return gathered
+
+
+def _unconfirmed(what: str) -> ReplayUnconfirmed:
+    return ReplayUnconfirmed(what, mend="see to the broker and run it again: what is written is found and left alone")

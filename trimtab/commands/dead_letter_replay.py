@@ -1,0 +1,141 @@
+"""`trimtab dead-letters replay`: decisions that a mend made whole, joined after the fact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from event_schemas.errors import SettingError
+from event_schemas.topics import EVENTS, EXAMPLES
+from trimtab.commands.reconcile import parse_offsets
+from trimtab.commands.replay import parse_instant
+from trimtab.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from stream_processors.dead_letter_replay import LetterReplaySummary, Progress
+    from stream_processors.letter_gathering import LetterChoice
+
+NAMED = 20
+"""At most so many decisions that give no example are named; JSON names more."""
+
+
+def replay(
+    reason: Annotated[list[str] | None, typer.Option(help="Only letters of this reason; may be repeated.")] = None,
+    request_id: Annotated[list[str] | None, typer.Option(help="Only this decision; may be repeated.")] = None,
+    partition: Annotated[list[int] | None, typer.Option(help="Only this partition; may be repeated.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Only letters written from this ISO 8601 time on, or of events from OFFSET or PARTITION=OFFSET,… on.",
+        ),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Only letters written before this time, or of events before OFFSET.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge everything, write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
+) -> None:
+    """Join the decisions of dead letters offline, after a mend, and write each example that does not exist yet.
+
+    The options choose letters; all records of their decisions are then judged again by the experiment file and schemas
+    in force now, without regard to when they came. A second run writes nothing. Decisions that the join still holds
+    open are left to it.
+
+    Example: trimtab dead-letters replay --reason malformed --from 2026-05-01T08:00:00Z --dry-run
+    """
+    settings = load_settings()
+    chosen = choice((reason or [], request_id or [], partition or []), (start, end), _partitions(settings))
+    with _progress() as progress:
+        summary = _run(settings, chosen, dry_run, progress)
+    if as_json:
+        typer.echo(json.dumps(summary.as_dict()))
+    else:
+        _print(summary)
+
+
+def choice(
+    filters: tuple[list[str], list[str], list[int]], span: tuple[str | None, str | None], partitions: int
+) -> LetterChoice:
+    """The options as a choice of letters; raises SettingError for one that cannot be meant."""
+    from stream_processors.letter_gathering import LetterChoice
+
+    reasons, request_ids, wanted = filters
+    for number in wanted:
+        if not 0 <= number < partitions:
+            raise SettingError(
+                f"--partition: there is no partition {number}", mend=f"partitions are 0 to {partitions - 1}"
+            )
+    since, start = _bound("--from", span[0], partitions)
+    until, end = _bound("--to", span[1], partitions)
+    return LetterChoice(frozenset(reasons), frozenset(request_ids), frozenset(wanted), start, end, since, until)
+
+
+def _bound(option: str, text: str | None, partitions: int) -> tuple[int | None, dict[int, int]]:
+    """A time in milliseconds, or offsets by partition; only a time has a dash."""
+    if text is not None and "-" in text:
+        return parse_instant(text, option), {}
+    return None, parse_offsets(option, text, partitions)
+
+
+def _partitions(settings: Settings) -> int:
+    from producers.topic_admin import partitions_of
+
+    return partitions_of(settings.kafka_client_config(), settings.topic(EVENTS))
+
+
+def _run(settings: Settings, chosen: LetterChoice, dry_run: bool, progress: Progress) -> LetterReplaySummary:
+    from stream_processors.attribution import JoinRule
+    from stream_processors.dead_letter_replay import LetterReplay
+    from stream_processors.join_topics import JoinTopics
+    from stream_processors.offline_join import OfflineJoin
+    from stream_processors.replayed_examples import ReplayedExamples
+
+    client, codec = settings.kafka_client_config(), settings.codec()
+    topics = JoinTopics.under(client, settings.topic_prefix)
+    join = OfflineJoin(JoinRule.from_experiment(settings.load_experiment()), codec)
+    if dry_run:
+        return LetterReplay(topics, join, codec, None, progress).run(chosen)
+    with ReplayedExamples(client, settings.topic(EXAMPLES)) as examples:
+        return LetterReplay(topics, join, codec, examples, progress).run(chosen)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A live bar on stderr; nothing where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    bar = Bar(console=console, transient=True)
+    with bar if console.is_terminal else nullcontext():
+        task = bar.add_task("")
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=max(total, 1))
+
+
+def _print(summary: LetterReplaySummary) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("", "count", title="dead letters replayed" + (", dry run" if summary.dry_run else ""))
+    table.add_row("letters read", str(summary.letters))
+    table.add_row("  foreign: about other topics", str(summary.foreign))
+    table.add_row("  nameless: without request_id", str(summary.nameless))
+    table.add_row("decisions", str(summary.decisions))
+    table.add_row("  would be written" if summary.dry_run else "  written", str(summary.writable))
+    table.add_row("  exists", str(summary.exists))
+    table.add_row("  open: the join still holds them", str(summary.open))
+    for reason, count in summary.remaining.most_common():
+        table.add_row(f"  still {reason}", str(count))
+    console.print(table)
+    if summary.open:
+        typer.echo("open decisions are the join's: run this again once `trimtab join` has committed past them")
+    for left in summary.listed[:NAMED]:
+        typer.echo(f"{left.partition}\t{left.reason}\t{left.request_id}\t{left.detail}")
+    if (more := summary.remaining.total() - NAMED) > 0:
+        typer.echo(f"… and {more} more; --json names up to 1,000")
