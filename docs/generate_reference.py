@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import click
 import typer
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
@@ -79,18 +78,20 @@ def _field_table(model: type[BaseModel], path: str) -> Iterator[str]:
         allowed = f" One of {', '.join(choices)}." if choices else ""
         yield _row(f"`{name}`", "required" if field.is_required() else _default(field), f"{field.description}{allowed}")
         nested += [
-            (name, kind)
-            for kind in get_args(field.annotation)
+            (f"[[{path}.{name}]]" if kind is not field.annotation else f"[{path}.{name}]", kind)
+            for kind in (field.annotation, *get_args(field.annotation))
             if isinstance(kind, type) and issubclass(kind, BaseModel)
         ]
-    for name, kind in nested:
-        yield f"\n### `[[{path}.{name}]]`\n"
-        yield from _field_table(kind, f"{path}.{name}")
+    for title, kind in nested:
+        yield f"\n### `{title}`\n"
+        yield from _field_table(kind, title.strip("[]"))
 
 
 def _default(field: FieldInfo) -> str:
     """The default as one would write it in the file."""
     value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return "see below"
     if value is None:
         return "unset"
     if any(getattr(rule, "func", None) is milliseconds for rule in field.metadata):
@@ -155,22 +156,23 @@ def _metrics() -> Iterator[str]:
 
 
 def _commands() -> Iterator[str]:
-    root = typing.cast(click.Group, typer.main.get_command(build_app()))
-    for path, command in _leaves(root, "trimtab"):
+    for path, command in _leaves(typer.main.get_command(build_app()), "trimtab"):
         yield f"\n## `{path}`\n\n{(command.help or '').strip()}\n"
         options = [p for p in command.params if p.name != "help"]
         if options:
             yield "| option | meaning |\n|---|---|"
         for parameter in options:
-            spelled = "/".join(parameter.opts) if isinstance(parameter, click.Option) else str(parameter.name).upper()
+            spelled = "/".join(parameter.opts) if parameter.param_type_name == "option" else str(parameter.name).upper()
             yield _row(f"`{spelled}`", getattr(parameter, "help", "") or "")
 
 
-def _leaves(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    if not isinstance(command, click.Group):
+def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Commands that have none below them; typer may bring a click of its own, so it is not asked for its types."""
+    children = getattr(command, "commands", None)
+    if children is None:
         yield path, command
         return
-    for name, child in command.commands.items():
+    for name, child in children.items():
         yield from _leaves(child, f"{path} {name}")
 
 

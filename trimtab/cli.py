@@ -13,6 +13,7 @@ GROUPS = (
     "demo",
     "topics",
     "replay",
+    "bridge",
     "join",
     "learn",
     "evaluate",

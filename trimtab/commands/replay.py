@@ -59,13 +59,13 @@ def register(app: typer.Typer) -> None:
     app.command("replay")(replay)
 
 
-def parse_instant(text: str) -> int:
-    """Milliseconds since the epoch of an ISO 8601 time (UTC unless it says otherwise); raises SettingError."""
+def parse_instant(text: str, option: str = "--heartbeat-at") -> int:
+    """Milliseconds since the epoch of an option's ISO 8601 time (UTC unless it says otherwise); raises SettingError."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as fault:
         raise SettingError(
-            f"--heartbeat-at {text!r} is not a time", mend="write ISO 8601, such as 2019-12-01T00:00:00Z"
+            f"{option} {text!r} is not a time", mend="write ISO 8601, such as 2019-12-01T00:00:00Z"
         ) from fault
     aware = instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
     return int(aware.timestamp() * 1_000)
