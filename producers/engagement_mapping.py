@@ -184,18 +184,18 @@ def _required_text(path: str, value: Any) -> str:
 
 
 def _text(path: str, value: Any) -> str:
-    """Texts, UTF-8 bytes and whole numbers as text; other numbers have more than one spelling.
-
-    Bytes that are no UTF-8, and texts that have no UTF-8 form, raise ValueErrors that say where.
-    """
-    if isinstance(value, bytes):
-        value = value.decode()
+    """Texts, UTF-8 bytes and whole numbers as text; other numbers have more than one spelling."""
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise _fault(f"{path} = {_shown(value)} is not a text", "map a field with a text or a whole number")
-    value.encode()
-    return value
+        return str(value)
+    try:
+        if isinstance(value, bytes):
+            return value.decode()
+        if isinstance(value, str):
+            value.encode()
+            return value
+    except UnicodeError as fault:
+        raise _fault(f"{path} is not UTF-8 text: {fault}", "write UTF-8, or map another field") from fault
+    raise _fault(f"{path} = {_shown(value)} is not a text", "map a field with a text or a whole number")
 
 
 def _finite(path: str, value: Any) -> float:
