@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -102,28 +102,19 @@ def _bridge(
     from producers.topic_admin import partitions_of
 
     experiment, registry = settings.load_experiment(), CollectorRegistry()
-    mappers, consumer_settings = (
-        mappers_of(settings, experiment),
-        consumer_of(settings, experiment, session_seconds, since),
-    )
+    mappers = mappers_of(settings, experiment)
+    consumer_settings = consumer_of(settings, experiment, session_seconds, since)
     client, codec = settings.kafka_client_config(), settings.codec()
     for topic in (EVENTS, DEAD_LETTERS):
         partitions_of(client, settings.topic(topic))
     port, host = metrics_at
-    metrics = BridgeMetrics(registry)
-    stop_metrics = None if port is None else serve_metrics(port, registry, host)
-    writer = ConfirmedWriter(client, DELIVERY_SECONDS, stop.overdue)
-    try:
-        source = SourceConsumer(consumer_settings)
-        try:
-            events, letters = settings.topic(EVENTS), settings.topic(DEAD_LETTERS)
-            yield Bridge(BridgeParts(source, mappers, codec, writer, events, letters, metrics))
-        finally:
-            source.close()
-    finally:
-        writer.close()
-        if stop_metrics is not None:
-            stop_metrics()
+    with ExitStack() as opened:
+        if port is not None:
+            opened.callback(serve_metrics(port, registry, host))
+        writer = opened.enter_context(closing(ConfirmedWriter(client, DELIVERY_SECONDS, stop.overdue)))
+        source = opened.enter_context(closing(SourceConsumer(consumer_settings)))
+        events, letters = settings.topic(EVENTS), settings.topic(DEAD_LETTERS)
+        yield Bridge(BridgeParts(source, mappers, codec, writer, events, letters, BridgeMetrics(registry)))
 
 
 def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, EngagementMapper]:
