@@ -54,7 +54,7 @@ def coin(salt: str, purpose: str, identifier: str) -> float:
 
     As a double it rounds to 1 for one identifier in 2^54.
     """
-    text = b"\x00".join(part.encode("utf-8") for part in (salt, purpose, identifier))
+    text = f"{salt}\x00{purpose}\x00{identifier}".encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
 
 
