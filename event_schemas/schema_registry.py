@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 def load_registry(url: str | None) -> Registry:
     """The registry every stage uses: the bundled one, or with `url` the ids a Schema Registry gives.
 
-    With `url` the bundled schemas are registered under their subjects (`trimtab.Request` and so on; a no-op when already there), so
-    that ids are the registry's own. Versions that others registered there count too, up to the time of the call: a
-    process reads what a newer one writes, and writes the newest version itself, with the defaults of fields it does not
-    know. A version of a part and the Example that nests it belong together; register both before a process starts.
+    With `url` the bundled schemas are registered under their subjects (`trimtab.Request` and so on; a no-op when
+    already there), so that ids are the registry's own. Versions that others registered there count too, up to the time
+    of the call: a process reads what a newer one writes, and writes the newest version itself, with the defaults of
+    fields it does not know. A version of a part and the Example that nests it belong together: register both before a
+    process starts.
     Raises ComponentUnreachable when the registry does not answer or refuses a schema.
     """
     bundled = Registry.bundled()
