@@ -78,18 +78,20 @@ def _field_table(model: type[BaseModel], path: str) -> Iterator[str]:
         allowed = f" One of {', '.join(choices)}." if choices else ""
         yield _row(f"`{name}`", "required" if field.is_required() else _default(field), f"{field.description}{allowed}")
         nested += [
-            (name, kind)
-            for kind in get_args(field.annotation)
+            (f"[[{path}.{name}]]" if kind is not field.annotation else f"[{path}.{name}]", kind)
+            for kind in (field.annotation, *get_args(field.annotation))
             if isinstance(kind, type) and issubclass(kind, BaseModel)
         ]
-    for name, kind in nested:
-        yield f"\n### `[[{path}.{name}]]`\n"
-        yield from _field_table(kind, f"{path}.{name}")
+    for title, kind in nested:
+        yield f"\n### `{title}`\n"
+        yield from _field_table(kind, title.strip("[]"))
 
 
 def _default(field: FieldInfo) -> str:
     """The default as one would write it in the file."""
     value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return "see below"
     if value is None:
         return "unset"
     if any(getattr(rule, "func", None) is milliseconds for rule in field.metadata):

@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from event_schemas.action_space import ActionSpace, Axis, catalogue_action_space, grid_action_space
+from event_schemas.bridge_section import BridgeSpec
 from event_schemas.errors import ExperimentError
 from event_schemas.experiment_sections import (
     CatalogueSpec,
@@ -53,6 +54,9 @@ class Experiment(Section):
     gate: GateSpec = Field(default_factory=GateSpec, description="What may ship.")
     preference: PreferenceSpec = Field(default_factory=PreferenceSpec, description="How objectives are weighed.")
     serving: ServingSpec = Field(default_factory=ServingSpec, description="Budgets and pick-up of a serving node.")
+    bridge: tuple[BridgeSpec, ...] = Field(
+        default=(), description="Topics of your own whose records become engagements; docs/guides/bridge.md."
+    )
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Self:
@@ -76,6 +80,22 @@ class Experiment(Section):
             raise ValueError(
                 "preference.alpha_objective is missing: with two objectives name the one that alpha multiplies"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _bridges_count_for_something(self) -> Self:
+        topics = [source.topic for source in self.bridge]
+        if len(topics) != len(set(topics)):
+            raise ValueError(f"[[bridge]] topics must be unique, not {topics}")
+        counted = {kind for objective in self.objectives for kind in objective.kinds}
+        counted |= {kind for guardrail in self.guardrails for kind in guardrail.kinds}
+        for source in self.bridge:
+            lost = sorted(set(source.named_kinds) - counted)
+            if lost:
+                raise ValueError(
+                    f"bridge.kinds of {source.topic!r} leads to {lost}, which no objective or guardrail counts"
+                    f" (counted: {sorted(counted)})"
+                )
         return self
 
     @property

@@ -54,7 +54,7 @@ def coin(salt: str, purpose: str, identifier: str) -> float:
 
     As a double it rounds to 1 for one identifier in 2^54.
     """
-    text = b"\x00".join(part.encode("utf-8") for part in (salt, purpose, identifier))
+    text = f"{salt}\x00{purpose}\x00{identifier}".encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
 
 
@@ -117,3 +117,13 @@ def draw_sampling(salt: str, request_id: str, drawn: Slice, log_rate: float) -> 
     if drawn in (Slice.EXPLORE, Slice.CONTROL):
         return SamplingDraw(True, 1.0)
     return SamplingDraw(coin(salt, "log", request_id) < log_rate, log_rate)
+
+
+def can_be_logged(salt: str, request_id: str, *, exploration_rate: float, control_rate: float, log_rate: float) -> bool:
+    """Whether some node, at any exploration rate from 0 to `exploration_rate`, logs the decision of this request.
+
+    At the full rate every id that a lowered one would leave to CONTROL, POLICY or FALLBACK is either EXPLORE, which is
+    always logged, or in the same slice as there: one draw at the full rate therefore speaks for all of them.
+    """
+    drawn = draw_slice(salt, request_id, exploration_rate=exploration_rate, control_rate=control_rate)
+    return draw_sampling(salt, request_id, drawn.slice, log_rate).logged

@@ -23,6 +23,24 @@ class ProducerMetrics:
         )
 
 
+class BridgeMetrics:
+    """Records of source topics on their way to becoming engagements."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.events = Counter(
+            "trimtab_bridge_events_total",
+            "Source records by fate (bridged, unsampled, ignored, dead_letter), once their outputs are confirmed.",
+            ["fate"],
+            registry=registry,
+        )
+        self.lag = Gauge(
+            "trimtab_bridge_lag",
+            "Records between the last one confirmed and the end of the source, by topic and partition.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+
+
 class JoinMetrics:
     """The join of events into examples."""
 

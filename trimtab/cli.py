@@ -14,6 +14,7 @@ GROUPS = (
     "demo",
     "topics",
     "replay",
+    "bridge",
     "join",
     "learn",
     "evaluate",

@@ -110,7 +110,8 @@ class KafkaBroker:
         return config
 
     def _format(self, config: Path) -> None:
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        # One id in 64 begins with a dash; behind a separate `-t` the tool would take it for an option and refuse.
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
         command = [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
         subprocess.run(command, check=True, stdout=self._output, stderr=subprocess.STDOUT, timeout=START_SECONDS)
 

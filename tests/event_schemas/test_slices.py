@@ -6,9 +6,20 @@ import hashlib
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from event_schemas.action_space import Axis, catalogue_action_space, grid_action_space
-from event_schemas.slices import ArmDraw, Slice, coin, draw_arm, draw_sampling, draw_slice, exploration_distribution
+from event_schemas.slices import (
+    ArmDraw,
+    Slice,
+    can_be_logged,
+    coin,
+    draw_arm,
+    draw_sampling,
+    draw_slice,
+    exploration_distribution,
+)
 
 GRID = grid_action_space([Axis("repin", 91.6, 10, 200, 7), Axis("p2p", 9.1, 1, 30, 7)])
 CATALOGUE = catalogue_action_space("b", ["x"], {"a": [0.0], "b": [1.0], "c": [2.0]})
@@ -78,3 +89,21 @@ def test_only_policy_and_fallback_are_sampled() -> None:
     logged = [draw_sampling("s", i, Slice.POLICY, 0.1) for i in IDS]
     assert sum(d.logged for d in logged) / len(IDS) == pytest.approx(0.1, abs=0.01)
     assert {d.sampling_rate for d in logged} == {0.1}
+
+
+@given(st.text(max_size=12), *[st.floats(0, 1)] * 4)
+def test_what_can_be_logged_is_what_some_node_logs(
+    request_id: str, rate: float, cap: float, control: float, log: float
+) -> None:
+    """For every exploration rate up to the experiment's; and what no node logs at the full rate and at none is not."""
+    assume(not any("\ud800" <= letter <= "\udfff" for letter in request_id))
+
+    def logs(exploration: float) -> bool:
+        drawn = draw_slice("s", request_id, exploration_rate=exploration, control_rate=control)
+        return draw_sampling("s", request_id, drawn.slice, log).logged
+
+    possible = can_be_logged("s", request_id, exploration_rate=rate, control_rate=control, log_rate=log)
+    assert possible or not logs(cap * rate)
+    assert possible == (logs(rate) or logs(0))
+    coins = [coin("s", purpose, request_id) for purpose in ("explore", "control", "log")]
+    assert possible == any(u < r for u, r in zip(coins, (rate, control, log), strict=True))

@@ -9,6 +9,7 @@ from monitoring import metrics
 
 GROUPS = (
     metrics.ProducerMetrics,
+    metrics.BridgeMetrics,
     metrics.JoinMetrics,
     metrics.SupervisorMetrics,
     metrics.LearnerMetrics,
@@ -38,6 +39,8 @@ CONTRACT = {
     "trimtab_learner_gate_total": ("verdict", "reason"),
     "trimtab_propensity_check_pvalue": (),
     "trimtab_producer_events_total": ("record", "fate"),
+    "trimtab_bridge_events_total": ("fate",),
+    "trimtab_bridge_lag": ("topic", "partition"),
 }
 
 

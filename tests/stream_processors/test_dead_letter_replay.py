@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -43,7 +42,7 @@ class Bench:
         self._produce(self.topics.events.topic, ((record.key, record.value) for record in records))
 
     def letters(self, records: Iterable[LogRecord], reason: Fate = Fate.INCOMPLETE) -> None:
-        ours = (replace(record, topic=self.topics.events.topic) for record in records)
+        ours = (record._replace(topic=self.topics.events.topic) for record in records)
         values = ((record.key, dead_letter(CODEC, record, reason, "then", (None, None))) for record in ours)
         self._produce(self.topics.dead_letters.topic, values)
 
@@ -148,7 +147,7 @@ def test_an_example_that_was_refused_for_its_size_is_written_when_the_topic_take
     log = EventLog(P)
     log.decision("a", 100)
     log.decision("b", 100)
-    log.records[3] = replace(log.records[3], value=EventLog().request("b", 100, user_id="u" * 3_000).value)
+    log.records[3] = log.records[3]._replace(value=EventLog().request("b", 100, user_id="u" * 3_000).value)
     bench.log(log.records)
     for offset, request_id in ((0, "a"), (3, "b")):
         bench.letter(reason=TOO_LARGE, offset=offset, key=request_id.encode(), value=None, request_id=request_id)

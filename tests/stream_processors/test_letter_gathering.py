@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from event_schemas.log_record import LogRecord
@@ -59,8 +57,8 @@ def test_a_decision_is_named_by_the_letter_or_by_the_key() -> None:
     record = one_record()
     assert decision_of(letter(record, request_id="named").letter) == "named"
     assert decision_of(letter(record).letter) == "a"
-    assert decision_of(letter(replace(record, key=b"\xff")).letter) is None
-    assert decision_of(letter(replace(record, key=None)).letter) is None
+    assert decision_of(letter(record._replace(key=b"\xff")).letter) is None
+    assert decision_of(letter(record._replace(key=None)).letter) is None
     assert key_text(b"") is None
 
 
@@ -92,17 +90,17 @@ def test_a_log_made_anew_is_not_believed() -> None:
     record = one_record()
     gathered = GatheredDecisions(["a"])
     gathered.add_letter(letter(record))
-    gathered.add_record(replace(record, value=b"another life"))
+    gathered.add_record(record._replace(value=b"another life"))
     assert [found.value for found in gathered.decisions["a"].records()] == [record.value]
 
 
 def test_a_value_that_was_left_out_comes_from_the_log_or_is_gone() -> None:
-    record = replace(one_record(), value=b"x" * (LARGEST_VALUE + 1))
+    record = one_record()._replace(value=b"x" * (LARGEST_VALUE + 1))
     decision = GatheredDecision("a")
     decision.add_letter(letter(record))
     assert decision.records() == []
     assert "offset 10" in decision.gone()[0]
-    decision.log[10] = replace(record, value=b"y" * (LARGEST_VALUE + 1))
+    decision.log[10] = record._replace(value=b"y" * (LARGEST_VALUE + 1))
     assert decision.gone(), "another value of that size is not the one"
     decision.log[10] = record
     assert (decision.records(), decision.gone()) == ([record], [])
@@ -111,10 +109,10 @@ def test_a_value_that_was_left_out_comes_from_the_log_or_is_gone() -> None:
 def test_the_first_letter_counts_and_one_about_an_example_wraps_no_event() -> None:
     stored = letter(one_record())
     decision = GatheredDecision("a")
-    decision.add_letter(replace(stored, letter={**stored.letter, "reason": TOO_LARGE, "value": None}))
+    decision.add_letter(stored._replace(letter={**stored.letter, "reason": TOO_LARGE, "value": None}))
     assert (decision.records(), decision.gone()) == ([], [])
     decision.add_letter(stored)
-    decision.add_letter(replace(stored, letter={**stored.letter, "value": b"second"}))
+    decision.add_letter(stored._replace(letter={**stored.letter, "value": b"second"}))
     assert [record.value for record in decision.records()] == [stored.letter["value"]]
 
 

@@ -1,0 +1,104 @@
+"""`[[bridge]]` of the experiment file: a topic of the company's own whose records become engagements."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from event_schemas.experiment_sections import EngagementKind, Finite, Section
+
+KEY = "$key"
+TIMESTAMP = "$timestamp"
+
+
+def _path(value: object) -> object:
+    if isinstance(value, str) and value.startswith("$") and value not in (KEY, TIMESTAMP):
+        raise ValueError(f"only {KEY} and {TIMESTAMP} begin with $; write the path of a field, such as 'user.id'")
+    if isinstance(value, str) and not all(value.split(".")):
+        raise ValueError("write the path of a field: names joined by dots, such as 'user.id'")
+    return value
+
+
+Path = Annotated[str, BeforeValidator(_path), Field(min_length=1)]
+
+
+class BridgeFields(Section):
+    """`[bridge.fields]`: where a source record holds what an Engagement needs.
+
+    A value is the path of a field (`user.id` is the field `id` inside the field `user`), `$key` (the record's key as
+    text) or `$timestamp` (the record's own timestamp in Kafka).
+    """
+
+    request_id: Path = Field(description="Identifier of the decision, as serving returned it.")
+    event_time: Path = Field(description="When the user did it: ISO 8601 text, or a number in `time_unit`.")
+    kind: Path | None = Field(default=None, description="Kind of engagement; unset with `defaults.kind`.")
+    engagement_id: Path | None = Field(
+        default=None,
+        description="Identifier of the engagement; unset derives one from topic, partition and offset.",
+    )
+    item_id: Path | None = Field(default=None, description="Item engaged with.")
+    value: Path | None = Field(default=None, description="Amount; counts add values.")
+
+
+class BridgeDefaults(Section):
+    """`[bridge.defaults]`: what holds where a field is not mapped, or where the source has null or nothing."""
+
+    kind: EngagementKind | None = Field(default=None, description="Kind of engagement, as named by the objectives.")
+    item_id: str | None = Field(default=None, description="Item engaged with.")
+    value: Finite = Field(default=1.0, description="Amount.")
+
+
+class BridgeSpec(Section):
+    """`[[bridge]]`: one source topic and how its records are read."""
+
+    topic: str = Field(min_length=1, max_length=249, description="Full name of the source topic, on the same brokers.")
+    format: Literal["json", "avro"] = Field(default="json", description="What its values are.")
+    framing: Literal["confluent", "bare"] | None = Field(
+        default=None,
+        description='With avro: schema id before the datum ("confluent", unless given) or the datum alone.',
+    )
+    schema_registry: str | None = Field(
+        default=None, description="With confluent framing: URL of the source's registry; unset, Trimtab's own."
+    )
+    schema_file: str | None = Field(
+        default=None, description="With avro: the `.avsc` every value was written with, beside this file; no registry."
+    )
+    time_unit: Literal["s", "ms", "us"] = Field(default="ms", description="Unit of times that are numbers.")
+    sampled: bool = Field(
+        default=True, description="Drop request ids that the experiment's coins keep out of the log; false keeps all."
+    )
+    fields: BridgeFields = Field(description="Where a record holds what an Engagement needs.")
+    kinds: dict[str, EngagementKind] = Field(
+        default_factory=dict, description="Table: value of `fields.kind` in the source = engagement kind."
+    )
+    other_kinds: Literal["dead_letter", "ignore", "keep"] = Field(
+        default="dead_letter", description="What becomes of a kind that `kinds` does not name, when it names any."
+    )
+    defaults: BridgeDefaults = Field(
+        default_factory=BridgeDefaults, description="What holds where the source has nothing."
+    )
+
+    @model_validator(mode="after")
+    def _format_fits(self) -> Self:
+        if self.format == "json" and (self.framing or self.schema_file or self.schema_registry):
+            raise ValueError("framing, schema_file and schema_registry are for format = 'avro'")
+        if self.framing == "bare" and self.schema_file is None:
+            raise ValueError("bare Avro names no schema: give schema_file")
+        if self.schema_file is not None and self.schema_registry is not None:
+            raise ValueError("give schema_file or schema_registry, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _kind_is_known(self) -> Self:
+        if self.fields.kind is None and self.defaults.kind is None:
+            raise ValueError("map fields.kind, or give defaults.kind")
+        if self.kinds and self.fields.kind is None:
+            raise ValueError("kinds translates what fields.kind holds: map fields.kind")
+        return self
+
+    @property
+    def named_kinds(self) -> tuple[str, ...]:
+        """The engagement kinds this section writes out, without those it takes over from the source as they are."""
+        default = () if self.defaults.kind is None else (self.defaults.kind,)
+        return (*self.kinds.values(), *default)

@@ -1,0 +1,150 @@
+"""Events to Kafka of which the caller must know that each is stored, before it goes on.
+
+Unlike `KafkaDelivery` it waits, and ends with an error rather than a spool: its caller can read the events again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from event_schemas.errors import TrimtabError
+from event_schemas.log_record import LogRecord
+from producers.delivery import PERMANENT, REQUIRED, ClientSetting
+from producers.outgoing_event import OutgoingEvent
+
+MESSAGE_BYTES = 8 * 1_048_576
+POLL_SECONDS = 0.1
+BY_KEY = -1
+
+log = structlog.get_logger(__name__)
+
+
+class DeliveryFailed(TrimtabError):
+    """An event was not confirmed, and trying again later may help: its source must not be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An event that the broker will not take, however often it is sent, and the record it was made of."""
+
+    event: OutgoingEvent
+    origin: LogRecord
+
+
+class EventWriter(Protocol):
+    """Where events are written by a caller that must know of each that it is stored."""
+
+    def write(self, event: OutgoingEvent, origin: LogRecord) -> None:
+        """Hands in an event made of `origin`; raises DeliveryFailed."""
+
+    def confirm(self) -> list[Refusal]:
+        """Returns when every event written so far is stored, or refused for good; raises DeliveryFailed."""
+
+
+class ConfirmedWriter:
+    """An `EventWriter` on an idempotent producer. Everything happens on the caller's thread.
+
+    An event that is not stored within `delivery_seconds`, or when `give_up` says so before, is a DeliveryFailed;
+    nothing more can be written then.
+    """
+
+    def __init__(
+        self,
+        client_config: Mapping[str, ClientSetting],
+        delivery_seconds: float = 60.0,
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._seconds = delivery_seconds
+        self._give_up = give_up
+        self._open = 0
+        self._refused: list[Refusal] = []
+        self._failure: str | None = None
+        self._producer = Producer(
+            {
+                "linger.ms": 5,
+                **client_config,
+                **REQUIRED,
+                "message.max.bytes": MESSAGE_BYTES,
+                "delivery.timeout.ms": int(delivery_seconds * 1000),
+                "error_cb": self._client_error,
+            },
+            logger=logging.getLogger("trimtab.producers"),
+        )
+
+    def write(self, event: OutgoingEvent, origin: LogRecord) -> None:
+        """Hands the event to the client, waiting while its queue is full; raises DeliveryFailed."""
+        deadline = time.monotonic() + self._seconds
+        while self._failure is None:
+            try:
+                self._produce(event, origin)
+                return
+            except BufferError:
+                self._producer.poll(POLL_SECONDS)
+                if time.monotonic() > deadline:
+                    self._failure = "the client's queue stays full"
+        raise self._failed()
+
+    def confirm(self) -> list[Refusal]:
+        """See EventWriter. A batch is refused as a whole where one of its events is too large for the topic, so what
+        was refused is sent once more, each event alone, before it counts as refused for good.
+        """
+        return [last for first in self._settled() for last in self._alone(first)]
+
+    def close(self) -> None:
+        """Gives up what is still on its way and releases the client."""
+        self._producer.purge()
+        self._producer.flush(1.0)
+
+    def _alone(self, refusal: Refusal) -> list[Refusal]:
+        self.write(refusal.event, refusal.origin)
+        return self._settled()
+
+    def _settled(self) -> list[Refusal]:
+        """Waits for the fate of everything that is open; what was refused."""
+        while self._open and self._failure is None:
+            self._producer.flush(POLL_SECONDS)
+            if self._open and self._give_up():
+                self._failure = "stopped before the broker confirmed"
+        if self._failure is not None:
+            raise self._failed()
+        refused, self._refused = self._refused, []
+        return refused
+
+    def _produce(self, event: OutgoingEvent, origin: LogRecord) -> None:
+        partition = BY_KEY if event.partition is None else event.partition
+        report = partial(self._delivered, Refusal(event, origin))
+        try:
+            self._producer.produce(event.topic, event.value, event.key, partition, on_delivery=report)
+            self._open += 1
+        except KafkaException as refused:
+            self._open += 1
+            report(refused.args[0])
+        self._producer.poll(0)
+
+    def _delivered(self, refusal: Refusal, fault: KafkaError | None, _: Message | None = None) -> None:
+        self._open -= 1
+        event = refusal.event
+        if fault is None:
+            return
+        if fault.code() in PERMANENT:
+            log.warning("event refused", record=event.record, topic=event.topic, fault=fault.str())
+            self._refused.append(refusal)
+        elif self._failure is None:
+            self._failure = f"{event.topic} did not take a record: {fault.str()}"
+
+    def _client_error(self, fault: KafkaError) -> None:
+        if fault.fatal() and self._failure is None:
+            self._failure = f"the producer cannot go on: {fault.str()}"
+
+    def _failed(self) -> DeliveryFailed:
+        return DeliveryFailed(
+            str(self._failure), mend="see to the broker; a restart goes on from the last commit and loses nothing"
+        )

@@ -1,0 +1,145 @@
+"""On a real broker: where reading begins, what a group remembers, and what it does when it cannot go on."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from event_schemas.errors import ComponentUnreachable
+from event_schemas.log_record import LogRecord
+from producers.engagement_mapping import BridgeFate
+from producers.source_consumer import ConsumerSettings, SourceConsumer, SourceUnreadable
+from producers.source_position import SourcePartition
+from tests.components.company_topics import create_source
+from tests.components.free_port import free_port
+from tests.components.kafka_broker import KafkaBroker
+
+
+@pytest.fixture
+def topic(kafka: KafkaBroker) -> str:
+    name = f"source-{time.time_ns()}"
+    create_source(kafka.bootstrap, name, partitions=2)
+    return name
+
+
+def send(kafka: KafkaBroker, topic: str, count: int, timestamp: int = 0) -> None:
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    for number in range(count):
+        producer.produce(topic, f"{number}".encode(), b"k", number % 2, timestamp=timestamp)
+    assert producer.flush(30) == 0
+
+
+@contextmanager
+def consumer(kafka: KafkaBroker, topic: str, **changes: Any) -> Iterator[SourceConsumer]:
+    settings: dict[str, Any] = {"group": f"{topic}.bridge", "session_seconds": 1.0, "wait_seconds": 0.2, **changes}
+    source = SourceConsumer(ConsumerSettings({"bootstrap.servers": kafka.bootstrap}, (topic,), **settings))
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def poll(source: SourceConsumer, until: Callable[[list[LogRecord]], bool]) -> list[LogRecord]:
+    polled: list[LogRecord] = []
+    deadline = time.monotonic() + 30
+    while not until(polled):
+        polled += source.poll()
+        assert time.monotonic() < deadline, polled
+    return polled
+
+
+def settle(source: SourceConsumer, records: list[LogRecord]) -> None:
+    source.settle({(SourcePartition(r.topic, r.partition), r.offset): BridgeFate.BRIDGED for r in records})
+
+
+def test_a_group_goes_on_where_it_committed_with_its_counts(kafka: KafkaBroker, topic: str) -> None:
+    send(kafka, topic, 10)
+    with consumer(kafka, topic) as source:
+        records = poll(source, lambda polled: len(polled) == 10)
+        assert [r.offset for r in records if r.partition == 1] == [0, 1, 2, 3, 4]
+        assert (records[0].key, records[0].topic) == (b"k", topic)
+        assert not source.finished
+        settle(source, [record for record in records if record.offset < 3])
+        assert source.lags() == {SourcePartition(topic, 0): 2, SourcePartition(topic, 1): 2}
+        source.commit()
+    send(kafka, topic, 2)
+    with consumer(kafka, topic) as source:
+        again = poll(source, lambda polled: len(polled) == 6)
+        assert sorted((r.partition, r.offset) for r in again) == [(p, o) for p in (0, 1) for o in (3, 4, 5)]
+        settle(source, again)
+        assert source.finished
+        source.commit()
+        assert {at.fates[BridgeFate.BRIDGED] for at in source.positions.values()} == {6}
+
+
+def test_what_is_settled_is_committed_when_partitions_go(kafka: KafkaBroker, topic: str) -> None:
+    send(kafka, topic, 4)
+    with consumer(kafka, topic) as source:
+        settle(source, poll(source, lambda polled: len(polled) == 4))
+    with consumer(kafka, topic) as source:
+        poll(source, lambda _: len(source.positions) == 2)
+        assert {at.next_offset for at in source.positions.values()} == {2}
+
+
+def test_two_members_share_the_partitions(kafka: KafkaBroker, topic: str) -> None:
+    send(kafka, topic, 4)
+    with consumer(kafka, topic) as first:
+        settle(first, poll(first, lambda polled: len(polled) == 4))
+        with consumer(kafka, topic) as second:
+            deadline = time.monotonic() + 30
+            while len(second.positions) != 1 or len(first.positions) != 1:
+                assert not first.poll() and not second.poll(), "nothing is read twice"
+                assert time.monotonic() < deadline
+            assert first.positions.keys() != second.positions.keys()
+            assert next(iter(second.positions.values())).fates == Counter({BridgeFate.BRIDGED: 2})
+            assert first.finished
+            assert second.finished
+
+
+def test_since_skips_what_is_older_and_only_at_the_first_start(kafka: KafkaBroker, topic: str) -> None:
+    send(kafka, topic, 4, timestamp=1_000)
+    send(kafka, topic, 4, timestamp=9_000)
+    with consumer(kafka, topic, since=5_000) as source:
+        assert {r.append_time for r in poll(source, lambda polled: len(polled) == 4)} == {9_000}
+    with consumer(kafka, topic, since=99_000) as source:
+        poll(source, lambda _: len(source.positions) == 2)
+        assert {at.next_offset for at in source.positions.values()} == {4}
+        assert source.finished
+
+
+def test_an_empty_source_is_finished_at_once(kafka: KafkaBroker, topic: str) -> None:
+    with consumer(kafka, topic) as source:
+        assert poll(source, lambda _: source.finished) == []
+
+
+def test_a_source_that_lost_the_next_record_is_not_jumped_over(kafka: KafkaBroker, topic: str) -> None:
+    send(kafka, topic, 8)
+    with consumer(kafka, topic, batch=2) as source:
+        settle(source, poll(source, lambda polled: len(polled) >= 2))
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    ends = [TopicPartition(topic, partition, 4) for partition in (0, 1)]
+    for answer in admin.delete_records(ends).values():
+        answer.result()
+    with consumer(kafka, topic) as source, pytest.raises(SourceUnreadable, match="no longer holds the next record"):
+        poll(source, lambda polled: len(polled) == 8)
+
+
+def test_a_missing_topic_is_named(kafka: KafkaBroker) -> None:
+    with (
+        pytest.raises(SourceUnreadable, match=r"source topic nobody\.writes"),
+        consumer(kafka, "nobody.writes"),
+    ):
+        pass
+
+
+def test_a_broker_that_is_not_there_is_named() -> None:
+    nowhere = {"bootstrap.servers": f"127.0.0.1:{free_port()}", "log_level": "0", "socket.timeout.ms": "1000"}
+    with pytest.raises(ComponentUnreachable, match="Kafka does not answer"):
+        SourceConsumer(ConsumerSettings(nowhere, ("t",), "g"))

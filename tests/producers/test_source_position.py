@@ -1,0 +1,34 @@
+"""Counts travel with the offset, and foreign texts do no harm."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producers.engagement_mapping import BridgeFate
+from producers.source_position import SourcePosition
+
+
+@given(st.lists(st.sampled_from(list(BridgeFate))), st.text(max_size=20))
+def test_the_text_reads_back_whatever_runs_on_behind_it(fates: list[BridgeFate], behind: str) -> None:
+    position = SourcePosition(0)
+    for offset, fate in enumerate(fates):
+        position.settle(offset, fate)
+    assert position.uncommitted is bool(fates)
+    found = SourcePosition.committed(position.next_offset, position.text() + behind)
+    assert (found.next_offset, found.fates) == (len(fates), Counter(fates))
+    assert not found.uncommitted
+
+
+@pytest.mark.parametrize("text", ["", "mine", "v=2;bridged=1;unsampled=1;ignored=1;dead_letter=1;", "v=1;bridged=7"])
+def test_a_text_that_is_not_ours_starts_the_counts_anew(text: str) -> None:
+    assert SourcePosition.committed(5, text).fates.total() == 0
+
+
+def test_gaps_in_the_source_are_passed_over() -> None:
+    position = SourcePosition(3)
+    position.settle(9, BridgeFate.IGNORED)
+    assert (position.next_offset, position.fates.total()) == (10, 1)

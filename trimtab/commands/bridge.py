@@ -1,0 +1,162 @@
+"""`trimtab bridge`: engagements out of topics of the company's own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from event_schemas.errors import SettingError
+from event_schemas.topics import DEAD_LETTERS, EVENTS, TOPICS
+from trimtab.commands.replay import parse_instant
+from trimtab.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from event_schemas.experiment import Experiment
+    from producers.bridge import Bridge
+    from producers.engagement_mapping import EngagementMapper
+    from producers.source_consumer import ConsumerSettings
+
+SESSION_SECONDS = 10.0
+DELIVERY_SECONDS = 60.0
+DRAIN_SECONDS = 15.0
+
+
+def bridge(
+    until_end: Annotated[bool, typer.Option(help="End when the source, as long as it is now, is bridged.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Begin partitions the group has not read yet at this time, ISO 8601; else at their start."),
+    ] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics on this port.")] = None,
+    metrics_host: Annotated[str, typer.Option(help="Address of /metrics.")] = "127.0.0.1",
+    session_seconds: Annotated[
+        float, typer.Option(min=1.0, max=40.0, help="A bridge silent for so long loses its partitions.")
+    ] = SESSION_SECONDS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary at the end as JSON.")] = False,
+) -> None:
+    """Bring engagements from your own topics into the log, as the experiment file maps them.
+
+    It runs until SIGTERM or Ctrl-C, then finishes the round under way, commits and exits 0. Run it under a supervisor:
+    a failure that trying again may mend ends it, and the next start goes on from the last commit. Several share the
+    partitions. Records that are no engagements become dead letters.
+
+    Example: trimtab bridge --metrics-port 9103
+    """
+    stop = _StopRequest()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop.ask)
+    from trimtab.process_log import log_to_stderr
+
+    log_to_stderr()
+    settings = load_settings()
+    starts_at = None if since is None else parse_instant(since, "--since")
+    with _bridge(settings, stop, session_seconds, starts_at, (metrics_port, metrics_host)) as running:
+        running.run(stop.asked.is_set, until_end)
+        _print_summary(running.summary(), as_json)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `trimtab bridge`."""
+    app.command("bridge")(bridge)
+
+
+class _StopRequest:
+    """A signal's wish that the bridge end; `overdue` when it has waited for the broker long enough."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self._since = 0.0
+
+    def ask(self, *_: object) -> None:
+        if not self.asked.is_set():
+            self._since = time.monotonic()
+            self.asked.set()
+
+    def overdue(self) -> bool:
+        return self.asked.is_set() and time.monotonic() - self._since > DRAIN_SECONDS
+
+
+@contextmanager
+def _bridge(
+    settings: Settings,
+    stop: _StopRequest,
+    session_seconds: float,
+    since: int | None,
+    metrics_at: tuple[int | None, str],
+) -> Iterator[Bridge]:
+    """A bridge with its clients; they are released at the end, whatever ends it."""
+    from prometheus_client import CollectorRegistry
+
+    from monitoring.exposition import serve_metrics
+    from monitoring.metrics import BridgeMetrics
+    from producers.bridge import Bridge, BridgeParts
+    from producers.confirmed_writer import ConfirmedWriter
+    from producers.source_consumer import SourceConsumer
+    from producers.topic_admin import partitions_of
+
+    experiment, registry = settings.load_experiment(), CollectorRegistry()
+    mappers = mappers_of(settings, experiment)
+    consumer_settings = consumer_of(settings, experiment, session_seconds, since)
+    client, codec = settings.kafka_client_config(), settings.codec()
+    for topic in (EVENTS, DEAD_LETTERS):
+        partitions_of(client, settings.topic(topic))
+    port, host = metrics_at
+    with ExitStack() as opened:
+        if port is not None:
+            opened.callback(serve_metrics(port, registry, host))
+        writer = opened.enter_context(closing(ConfirmedWriter(client, DELIVERY_SECONDS, stop.overdue)))
+        source = opened.enter_context(closing(SourceConsumer(consumer_settings)))
+        events, letters = settings.topic(EVENTS), settings.topic(DEAD_LETTERS)
+        yield Bridge(BridgeParts(source, mappers, codec, writer, events, letters, BridgeMetrics(registry)))
+
+
+def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, EngagementMapper]:
+    """A mapper for each source topic; raises SettingError when there is none, or one is a topic of Trimtab's own."""
+    from producers.engagement_mapping import EngagementMapper
+    from producers.source_decoding import decoder_for
+
+    if not experiment.bridge:
+        raise SettingError(
+            f"{settings.experiment}: there is no [[bridge]] section", mend="add one; docs/guides/bridge.md shows how"
+        )
+    ours = {settings.topic(topic) for topic in TOPICS}
+    mappers = {}
+    for source in experiment.bridge:
+        if source.topic in ours:
+            raise SettingError(
+                f"[[bridge]] topic = {source.topic!r} is a topic of Trimtab's own",
+                mend="name the topic that your own systems write",
+            )
+        decode = decoder_for(source, settings.experiment.parent, settings.schema_registry_url)
+        mappers[source.topic] = EngagementMapper(source, experiment.experiment, decode)
+    return mappers
+
+
+def consumer_of(
+    settings: Settings, experiment: Experiment, session_seconds: float, since: int | None
+) -> ConsumerSettings:
+    """What the environment and the experiment file say to the source's consumer."""
+    from producers.source_consumer import ConsumerSettings
+
+    return ConsumerSettings(
+        client_config=settings.kafka_client_config(),
+        topics=tuple(source.topic for source in experiment.bridge),
+        group=f"{settings.topic_prefix}bridge",
+        since=since,
+        session_seconds=session_seconds,
+    )
+
+
+def _print_summary(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    fates = ", ".join(f"{number} {fate}" for fate, number in summary["fates"].items())
+    typer.echo(f"{summary['records']} source records: {fates}")
