@@ -1,0 +1,68 @@
+"""One schedule from beginning to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from tests.chaos.fault_injection import Performed, Proof, perform
+from tests.chaos.judgement import History, Verdict, judge
+from tests.chaos.observer import Observer, Sample
+from tests.chaos.schedule import Schedule
+from tests.chaos.stage import Place, Stage
+
+PATIENCE_SECONDS = 180.0
+"""For everything that has to come to an end once the faults are over."""
+
+Tell = Callable[[str], None]
+
+
+def run_schedule(schedule: Schedule, place: Place, tell: Tell = lambda _: None) -> tuple[Verdict, History]:
+    """Workers up, traffic on, faults in their time, traffic off, everything processed, everyone home: the verdict."""
+    began = time.monotonic()
+    with Stage(schedule, place) as stage:
+        stage.open()
+        observer = Observer(stage.look)
+        with observer.watching():
+            stage.start_traffic()
+            performed = list(_perform_all(stage, tell))
+            stage.finish_traffic(schedule.traffic.seconds + PATIENCE_SECONDS)
+            _wait_until_processed(stage, observer)
+        farewell = tuple(_send_home(stage))
+        history = History(performed, observer.samples, farewell, time.monotonic() - began)
+        return judge(stage, history), history
+
+
+def _perform_all(stage: Stage, tell: Tell) -> Iterator[Performed]:
+    began = time.monotonic()
+    for action in stage.schedule.timeline():
+        stage.rest(max(0.0, began + action.at - time.monotonic()))
+        done = perform(stage, action)
+        tell(f"{done.began - began:5.1f} s  {action.deed} {action.whom}".rstrip())
+        yield done
+
+
+def _wait_until_processed(stage: Stage, observer: Observer) -> None:
+    """Until the join, and then the learner, have done everything there is."""
+    ends = stage.ends("events")
+    stage.wait(lambda: _seen(observer, lambda s: s.join.covers(ends)), PATIENCE_SECONDS, "the join to catch up")
+    if stage.learner is not None:
+        due = stage.ends("examples")
+        stage.wait(
+            lambda: _seen(observer, lambda s: s.learner is not None and s.learner.covers(due)),
+            PATIENCE_SECONDS,
+            "the learner to catch up",
+        )
+
+
+def _seen(observer: Observer, condition: Callable[[Sample], bool]) -> bool:
+    return observer.last is not None and condition(observer.last)
+
+
+def _send_home(stage: Stage) -> Iterator[Proof]:
+    """SIGTERM for everyone, which they must answer with exit code 0."""
+    codes = stage.stop_workers()
+    if stage.learner is not None:
+        codes["learner"] = stage.learner.stop()
+    for name, code in codes.items():
+        yield Proof(f"{name} ended in order", code == 0, f"exit code {code}")
