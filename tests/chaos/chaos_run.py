@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from tests.chaos.auditor import auditing
 from tests.chaos.fault_injection import Performed, Proof, perform
 from tests.chaos.judgement import History, Verdict, judge
 from tests.chaos.observer import Observer, Sample
@@ -17,18 +18,23 @@ PATIENCE_SECONDS = 180.0
 Tell = Callable[[str], None]
 
 
-def run_schedule(schedule: Schedule, place: Place, tell: Tell = lambda _: None) -> tuple[Verdict, History]:
-    """Workers up, traffic on, faults in their time, traffic off, everything processed, everyone home: the verdict."""
+def run_schedule(
+    schedule: Schedule, place: Place, tell: Tell = lambda _: None, audit_seconds: float | None = None
+) -> tuple[Verdict, History]:
+    """Workers up, traffic on, faults in their time, traffic off, everything processed, everyone home: the verdict.
+
+    `tell` hears of each thing done; with `audit_seconds` the join is reconciled on the way too, so often.
+    """
     began = time.monotonic()
     with Stage(schedule, place) as stage:
         stage.open()
         observer = Observer(stage.look)
-        with observer.watching():
+        with observer.watching(), auditing(stage, audit_seconds) as audits:
             stage.start_traffic()
             performed = list(_perform_all(stage, tell))
             stage.finish_traffic(schedule.traffic.seconds + PATIENCE_SECONDS)
             _wait_until_processed(stage, observer)
-        farewell = tuple(_send_home(stage))
+        farewell = (*audits, *_send_home(stage))
         history = History(performed, observer.samples, farewell, time.monotonic() - began)
         return judge(stage, history), history
 

@@ -38,7 +38,7 @@ def late_proofs(
     if fatal and stage.learner is not None:
         died = stage.learner.exits.count(-signal.SIGKILL)
         yield Proof("the learner died where it was told to", died == len(fatal), f"{died} of {len(fatal)} times")
-    if any(done.action.deed == "kill" and done.action.whom in stage.producers for done in performed):
+    if stage.schedule.resends:
         yield _resent(stage, log)
     if stage.poisoned:
         yield from _poison_proofs(stage, log)

@@ -104,6 +104,7 @@ class Schedule(Part):
     learner: bool = Field(default=False, description="Whether a learner ingests the examples meanwhile.")
     disk_megabytes: int = Field(default=0, ge=0, description="Size of the learner's own small disk; 0: the common one.")
     traffic: Traffic = Field(default_factory=Traffic)
+    resends: bool = Field(default=False, description="Whether the log must end up with events written twice.")
     steps: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
