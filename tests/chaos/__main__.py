@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +11,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from event_schemas.errors import TrimtabError
 from tests.chaos.chaos_run import run_schedule
+from tests.chaos.command_line import main
 from tests.chaos.fault_table import passed, print_table, word, write
 from tests.chaos.fragile_broker import FragileBroker
 from tests.chaos.judgement import Verdict
+from tests.chaos.run_charts import lag_chart
 from tests.chaos.schedule import Schedule, ScheduleError, load_schedules
 from tests.chaos.stage import Place
 
@@ -37,7 +36,6 @@ def chaos(
 
     Example: python -m tests.chaos worker-killed broker-killed
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     schedules = _chosen(names or [])
     if names_only:
         for schedule in schedules:
@@ -49,7 +47,7 @@ def chaos(
     if as_json:
         typer.echo(json.dumps([verdict.as_dict() for verdict in verdicts]))
     print_table(verdicts, console)
-    console.print(f"details: {RESULTS}/chaos.md, chaos.json", highlight=False)
+    console.print(f"details: {RESULTS}/chaos.md, chaos.json; lag over time: NAME.svg", highlight=False)
     if not passed(verdicts):
         raise typer.Exit(1)
 
@@ -70,9 +68,11 @@ def _run(schedules: list[Schedule], seed: int, console: Console) -> list[Verdict
             console.rule(f"{number + 1}/{len(schedules)}  {schedule.name}: {schedule.title}", align="left")
             place = Place(broker, directory / schedule.name, seed + 10_000 * number)
             place.directory.mkdir()
-            verdict, _ = run_schedule(schedule, place, lambda line: console.print(f"  {line}", highlight=False))
+            verdict, history = run_schedule(schedule, place, lambda line: console.print(f"  {line}", highlight=False))
             console.print(f"  {word(verdict)} after {verdict.seconds:.0f} s", highlight=False)
             verdicts.append(verdict)
+            RESULTS.mkdir(parents=True, exist_ok=True)
+            (RESULTS / f"{schedule.name}.svg").write_text(lag_chart(history, schedule.title), encoding="utf-8")
     if passed(verdicts):
         shutil.rmtree(directory)
     else:
@@ -81,7 +81,4 @@ def _run(schedules: list[Schedule], seed: int, console: Console) -> list[Verdict
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(chaos)
-    except TrimtabError as fault:
-        sys.exit(f"error: {fault.what}\nmend: {fault.mend}")
+    main(chaos)

@@ -10,7 +10,7 @@ from tests.chaos.fault_injection import Performed, Proof, perform
 from tests.chaos.judgement import History, Verdict, judge
 from tests.chaos.observer import Observer, Sample
 from tests.chaos.schedule import Schedule
-from tests.chaos.stage import Place, Stage
+from tests.chaos.stage import ChaosError, Place, Stage
 
 PATIENCE_SECONDS = 180.0
 """For everything that has to come to an end once the faults are over."""
@@ -29,14 +29,26 @@ def run_schedule(
     with Stage(schedule, place) as stage:
         stage.open()
         observer = Observer(stage.look)
+        performed: list[Performed] = []
         with observer.watching(), auditing(stage, audit_seconds) as audits:
-            stage.start_traffic()
-            performed = list(_perform_all(stage, tell))
-            stage.finish_traffic(schedule.traffic.seconds + PATIENCE_SECONDS)
-            _wait_until_processed(stage, observer)
-        farewell = (*audits, *_send_home(stage))
+            came_to_rest = _play(stage, observer, performed, tell)
+        farewell = (*audits, came_to_rest, *_send_home(stage))
         history = History(performed, observer.samples, farewell, time.monotonic() - began)
         return judge(stage, history), history
+
+
+def _play(stage: Stage, observer: Observer, performed: list[Performed], tell: Tell) -> Proof:
+    """From the first event to the last one processed; `performed` fills up. A run that gets stuck is judged too."""
+    stage.start_traffic()
+    performed += _perform_all(stage, tell)
+    try:
+        stage.finish_traffic(stage.schedule.traffic.seconds + PATIENCE_SECONDS)
+        _wait_until_processed(stage, observer)
+    except ChaosError as fault:
+        tell(fault.what)
+        lag = "never seen" if observer.last is None else f"lag {observer.last.join.lag}"
+        return Proof(fault.what, False, lag)
+    return Proof("everything was processed", True)
 
 
 def _perform_all(stage: Stage, tell: Tell) -> Iterator[Performed]:

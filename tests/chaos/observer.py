@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException
 
 from event_schemas.errors import TrimtabError
+from tests.chaos.consumer_group import Members
 
 SAMPLE_SECONDS = 0.5
 
@@ -44,7 +45,7 @@ class Sample:
     at: float
     join: Progress
     learner: Progress | None
-    members: frozenset[tuple[str, tuple[int, ...]]]
+    members: Members
     memory: Mapping[str, int]
 
 

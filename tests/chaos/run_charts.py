@@ -54,7 +54,7 @@ def memory_chart(history: History, slope: MemorySlope | None, title: str) -> str
     return to_svg(styled(chart), f"{title}: memory over time", max_width=720)
 
 
-def _marks(history: History, origin: float) -> alt.LayerChart:
+def _marks(history: History, origin: float) -> Any:
     rows = [
         {"s": done.began - origin, "deed": f"{done.action.deed} {done.action.whom}".strip()}
         for done in history.performed
@@ -62,4 +62,4 @@ def _marks(history: History, origin: float) -> alt.LayerChart:
     marks = alt.Chart(alt.InlineData(values=rows))
     rule = marks.mark_rule(color=MUTED, strokeDash=[2, 2], opacity=0.7).encode(x="s:Q")
     words = marks.mark_text(align="left", angle=270, dx=4, dy=-3, fontSize=9, color=MUTED, baseline="bottom")
-    return rule + words.encode(x="s:Q", y=alt.value(HEIGHT), text="deed:N")
+    return alt.layer(rule, words.encode(x="s:Q", y=alt.value(HEIGHT), text="deed:N"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from event_schemas.errors import TrimtabError
 from tests.chaos.chaos_run import run_schedule
+from tests.chaos.command_line import main
 from tests.chaos.fault_table import markdown, passed, print_table
 from tests.chaos.fragile_broker import FragileBroker
 from tests.chaos.judgement import History, Verdict
@@ -74,7 +72,6 @@ def soak(
 
     Example: python -m tests.chaos.soak --minutes 30
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console()
     schedule = soak_schedule(minutes, seed)
     console.rule(f"{minutes:g} minutes, {len(schedule.steps)} faults, seed {seed}", align="left")
@@ -144,7 +141,4 @@ def _write(result: SoakResult, schedule: Schedule) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(soak)
-    except TrimtabError as fault:
-        sys.exit(f"error: {fault.what}\nmend: {fault.mend}")
+    main(soak)

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but re-exported without __all__
     AdminClient,
     AlterConfigOpType,
@@ -27,6 +26,7 @@ from event_schemas.registry import Registry
 from learner.segment_manifest import SegmentManifest
 from producers.topic_admin import create_topics
 from stream_processors.log_reader import LogReader
+from tests.chaos.consumer_group import Members, group_members
 from tests.chaos.fragile_broker import FragileBroker
 from tests.chaos.observer import Progress, Sample
 from tests.chaos.poison import PoisonEvent, poison
@@ -228,19 +228,14 @@ class Stage:
         return SupervisedProcess(name, command, self._directory / f"{name}.log", environment)
 
     def _all_have_partitions(self) -> bool:
-        with suppress(KafkaException, TrimtabError):
+        with suppress(TrimtabError):
             assigned = [partitions for _, partitions in self._members() if partitions]
             shared = sorted(partition for partitions in assigned for partition in partitions)
             return len(assigned) == self.schedule.workers and shared == list(range(PARTITIONS))
         return False
 
-    def _members(self) -> frozenset[tuple[str, tuple[int, ...]]]:
-        group = f"{self.bench.prefix}join"
-        description = self._admin.describe_consumer_groups([group], request_timeout=10)[group].result()
-        return frozenset(
-            (member.member_id, tuple(sorted(tp.partition for tp in member.assignment.topic_partitions)))
-            for member in description.members
-        )
+    def _members(self) -> Members:
+        return group_members(self.bench.bootstrap, f"{self.bench.prefix}join")
 
     def _processed(self, reader: LogReader) -> Mapping[int, int]:
         return {p: at.settled for p, at in reader.committed(f"{self.bench.prefix}join").items()}
