@@ -9,7 +9,7 @@ from tests.chaos.auditor import auditing
 from tests.chaos.fault_injection import Performed, Proof, perform
 from tests.chaos.judgement import History, Verdict, judge
 from tests.chaos.observer import Observer, Sample
-from tests.chaos.schedule import Schedule
+from tests.chaos.schedule import Schedule, Step
 from tests.chaos.stage import ChaosError, Place, Stage
 
 PATIENCE_SECONDS = 180.0
@@ -52,10 +52,16 @@ def _play(stage: Stage, observer: Observer, performed: list[Performed], tell: Te
 
 
 def _perform_all(stage: Stage, tell: Tell) -> Iterator[Performed]:
+    """Every action in its time; one that came late still lasts as long as its step says."""
     began = time.monotonic()
+    begun: dict[Step, float] = {}
     for action in stage.schedule.timeline():
-        stage.rest(max(0.0, began + action.at - time.monotonic()))
+        due = began + action.at
+        if action.undoes:
+            due = max(due, begun[action.step] + (action.step.lasting or 0.0))
+        stage.rest(max(0.0, due - time.monotonic()))
         done = perform(stage, action)
+        begun.setdefault(action.step, done.done)
         tell(f"{done.began - began:5.1f} s  {action.deed} {action.whom}".rstrip())
         yield done
 

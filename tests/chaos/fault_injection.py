@@ -11,7 +11,7 @@ from tests.chaos.schedule import Action
 from tests.chaos.stage import Stage
 from tests.chaos.supervised_process import SupervisedProcess, process_state
 
-STATE_SECONDS = 2.0
+STATE_SECONDS = 5.0
 STOPPED = "T"
 
 
@@ -49,7 +49,9 @@ def _kill(stage: Stage, action: Action) -> Iterator[Proof]:
         stage.broker.process.kill()
         yield Proof("broker killed", stage.broker.is_down())
         return
-    code = stage.actor(action.whom).kill()
+    actor = stage.actor(action.whom)
+    stage.wait(lambda: actor.running, STATE_SECONDS, f"{action.whom} to be there to be killed")
+    code = actor.kill()
     yield Proof(f"{action.whom} killed", code == -signal.SIGKILL, f"exit code {code}")
     if action.whom in stage.producers:
         unknown = stage.journal(action.whom).unknown

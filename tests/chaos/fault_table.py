@@ -12,7 +12,18 @@ from rich.table import Table
 
 from tests.chaos.judgement import Verdict
 
-COLUMNS = ("fault", "events", "examples", "lost", "differing", "second copies", "rebalances", "recovery s", "verdict")
+COLUMNS = (
+    "fault",
+    "events",
+    "examples",
+    "lost",
+    "differing",
+    "second copies",
+    "rebalances",
+    "own ends",
+    "recovery s",
+    "verdict",
+)
 
 
 def passed(verdicts: Sequence[Verdict]) -> bool:
@@ -23,8 +34,9 @@ def passed(verdicts: Sequence[Verdict]) -> bool:
 def cells(verdict: Verdict) -> tuple[str, ...]:
     """One row, in the order of COLUMNS."""
     recovery = "-" if verdict.recovery_seconds is None else f"{verdict.recovery_seconds:.1f}"
-    counts = (verdict.events, verdict.examples, verdict.lost, verdict.differing, verdict.second_copies)
-    return (verdict.title, *(f"{count:,}" for count in counts), str(verdict.rebalances), recovery, word(verdict))
+    outputs = (verdict.events, verdict.examples, verdict.lost, verdict.differing, verdict.second_copies)
+    counts = (*outputs, verdict.rebalances, verdict.own_ends)
+    return (verdict.title, *(f"{count:,}" for count in counts), recovery, word(verdict))
 
 
 def word(verdict: Verdict) -> str:
@@ -37,6 +49,7 @@ def word(verdict: Verdict) -> str:
 def print_table(verdicts: Sequence[Verdict], console: Console) -> None:
     """The table, and below it what is to be said about rows that did not pass."""
     table = Table(*COLUMNS, title="chaos on a real broker: what each fault cost")
+    table.columns[0].min_width = 30
     for column in table.columns[1:-1]:
         column.justify = "right"
     for verdict in verdicts:

@@ -30,6 +30,7 @@ class Verdict:
 
     `lost`: events, examples or dead letters that are missing, or learner rows. `differing`: those with another
     content, or that nothing demanded. `second_copies`: written again after a fault and dropped by readers.
+    `own_ends`: processes that gave up by themselves and were started again by their supervisor.
     `recovery_seconds`: the longest time from the end of a fault until all that the log held then was processed.
     """
 
@@ -42,6 +43,7 @@ class Verdict:
     second_copies: int
     recovery_seconds: float | None
     rebalances: int
+    own_ends: int
     seconds: float
     fates: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -108,6 +110,7 @@ def judge(stage: Stage, history: History) -> Verdict:
         second_copies=tally.second_copies,
         recovery_seconds=max((time for time in times if time is not None), default=None),
         rebalances=rebalances(history.samples, 0.0, float("inf")),
+        own_ends=sum(actor.restarts for actor in stage.actors()),
         seconds=history.seconds,
         fates=report["fates"],
         notes=(*tally.notes, *report["differences"]),
