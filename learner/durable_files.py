@@ -1,6 +1,7 @@
 """Files that are there completely or not at all, also after a power cut or on a full disk."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,11 +32,12 @@ def writing(unfinished: Path, faults: tuple[type[Exception], ...] = (OSError,)) 
     try:
         yield
     except faults as fault:
+        reason = getattr(fault, "strerror", None) or str(fault)
+        free = shutil.disk_usage(unfinished.parent).free  # before the unfinished file goes
         with suppress(OSError):
             unfinished.unlink()
-        reason = getattr(fault, "strerror", None) or str(fault)
         raise StoreUnwritable(
-            f"{unfinished}: cannot be written: {reason}",
+            f"{unfinished}: cannot be written: {reason} ({free:,} bytes free on its disk)",
             mend="make room on that disk, or see why it refuses, and start again: what is committed there is whole",
         ) from fault
 

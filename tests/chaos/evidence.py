@@ -34,10 +34,8 @@ def late_proofs(
 ) -> Iterator[Proof]:
     """What the run as a whole has to show for the faults it was given."""
     yield from _group_proofs(performed, samples)
-    fatal = [done.action.step.step for done in performed if done.action.deed == "die_at_step"]
-    if fatal and stage.learner is not None:
-        died = stage.learner.exits.count(-signal.SIGKILL)
-        yield Proof("the learner died where it was told to", died == len(fatal), f"{died} of {len(fatal)} times")
+    if stage.learner is not None:
+        yield from _learner_proofs(performed, stage.learner.exits.count(-signal.SIGKILL))
     if stage.schedule.resends:
         yield _resent(stage, log)
     if stage.poisoned:
@@ -52,6 +50,14 @@ def _group_proofs(performed: Sequence[Performed], samples: Sequence[Sample]) -> 
         if action.whom.startswith("worker-") and not action.undoes and not nap:
             seen = rebalances(samples, done.began - BEFORE_SECONDS, done.done + NOTICED_SECONDS)
             yield Proof(f"the group noticed what became of {action.whom}", seen > 0)
+
+
+def _learner_proofs(performed: Sequence[Performed], died: int) -> Iterator[Proof]:
+    """Each order to die, given to it or done to it, made one death by SIGKILL."""
+    deeds = [done.action.deed for done in performed if done.action.whom == "learner" and not done.action.undoes]
+    due = deeds.count("die_at_step") + deeds.count("kill")
+    if due:
+        yield Proof("the learner died where it was told to", died == due, f"{died} of {due} times")
 
 
 def _resent(stage: Stage, log: Sequence[LogRecord]) -> Proof:

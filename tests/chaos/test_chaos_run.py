@@ -12,7 +12,7 @@ from tests.chaos.fragile_broker import FragileBroker
 from tests.chaos.schedule import Schedule, load_schedules, parse_schedule
 from tests.chaos.stage import Place
 
-SHORT = {"rate": 30.0, "seconds": 4.0}
+SHORT = {"rate": 90.0, "seconds": 4.0}
 
 
 @pytest.mark.timeout(400)
