@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from tests.chaos.chaos_run import run_schedule
-from tests.chaos.command_line import main
+from tests.chaos.command_line import console, main
 from tests.chaos.fault_table import passed, print_table, word, write
 from tests.chaos.fragile_broker import FragileBroker
 from tests.chaos.judgement import Verdict
@@ -41,13 +41,13 @@ def chaos(
         for schedule in schedules:
             typer.echo(f"{schedule.name:24} {schedule.title}")
         return
-    console = Console(stderr=as_json)
-    verdicts = _run(schedules, seed, console)
+    out = console(stderr=as_json)
+    verdicts = _run(schedules, seed, out)
     write(verdicts, RESULTS)
     if as_json:
         typer.echo(json.dumps([verdict.as_dict() for verdict in verdicts]))
-    print_table(verdicts, console)
-    console.print(f"details: {RESULTS}/chaos.md, chaos.json; lag over time: NAME.svg", highlight=False)
+    print_table(verdicts, out)
+    out.print(f"details: {RESULTS}/chaos.md, chaos.json; lag over time: NAME.svg", highlight=False)
     if not passed(verdicts):
         raise typer.Exit(1)
 
@@ -60,23 +60,23 @@ def _chosen(names: list[str]) -> list[Schedule]:
     return [known[name] for name in names or known]
 
 
-def _run(schedules: list[Schedule], seed: int, console: Console) -> list[Verdict]:
+def _run(schedules: list[Schedule], seed: int, out: Console) -> list[Verdict]:
     verdicts = []
     directory = Path(tempfile.mkdtemp(prefix="trimtab-chaos-"))
     with FragileBroker(directory) as broker:
         for number, schedule in enumerate(schedules):
-            console.rule(f"{number + 1}/{len(schedules)}  {schedule.name}: {schedule.title}", align="left")
+            out.rule(f"{number + 1}/{len(schedules)}  {schedule.name}: {schedule.title}", align="left")
             place = Place(broker, directory / schedule.name, seed + 10_000 * number)
             place.directory.mkdir()
-            verdict, history = run_schedule(schedule, place, lambda line: console.print(f"  {line}", highlight=False))
-            console.print(f"  {word(verdict)} after {verdict.seconds:.0f} s", highlight=False)
+            verdict, history = run_schedule(schedule, place, lambda line: out.print(f"  {line}", highlight=False))
+            out.print(f"  {word(verdict)} after {verdict.seconds:.0f} s", highlight=False)
             verdicts.append(verdict)
             RESULTS.mkdir(parents=True, exist_ok=True)
             (RESULTS / f"{schedule.name}.svg").write_text(lag_chart(history, schedule.title), encoding="utf-8")
     if passed(verdicts):
         shutil.rmtree(directory)
     else:
-        console.print(f"logs of every process: {directory}", highlight=False)
+        out.print(f"logs of every process: {directory}", highlight=False)
     return verdicts
 
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import stamina.instrumentation
 import typer
+from rich.console import Console
 
 from event_schemas.errors import TrimtabError
+
+WIDTH = 160
 
 
 def main(command: Callable[..., Any]) -> None:
@@ -25,3 +28,9 @@ def main(command: Callable[..., Any]) -> None:
         typer.run(command)
     except TrimtabError as fault:
         sys.exit(f"error: {fault.what}\nmend: {fault.mend}")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """As wide as the terminal; wide enough for the table where there is none."""
+    found = Console(stderr=stderr)
+    return found if found.is_terminal else Console(stderr=stderr, width=WIDTH)

@@ -74,7 +74,8 @@ def memory_slope(life: Life, warm_up_share: float = WARM_UP_SHARE) -> MemorySlop
     hours = np.array([at for at, _ in kept]) / 3600.0
     sizes = np.array([size for _, size in kept])
     line = linregress(hours, sizes)
-    half = float(t.ppf(0.975, len(kept) - 2)) * float(line.stderr)
+    error = float(line.stderr) if math.isfinite(line.stderr) else 0.0  # sizes that never change have no error
+    half = float(t.ppf(0.975, len(kept) - 2)) * error
     start, end = (float(line.intercept + line.slope * hour) for hour in (hours[0], hours[-1]))
     slope = float(line.slope)
     return MemorySlope(
@@ -92,4 +93,4 @@ def memory_slope(life: Life, warm_up_share: float = WARM_UP_SHARE) -> MemorySlop
 def slopes(samples: Sequence[Sample]) -> list[MemorySlope]:
     """Of every life that was long enough, the longest first."""
     found = [slope for life in lives(samples) if (slope := memory_slope(life)) is not None]
-    return sorted((slope for slope in found if math.isfinite(slope.per_hour)), key=lambda slope: -slope.seconds)
+    return sorted(found, key=lambda slope: -slope.seconds)

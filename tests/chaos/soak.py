@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from tests.chaos.chaos_run import run_schedule
-from tests.chaos.command_line import main
+from tests.chaos.command_line import console, main
 from tests.chaos.fault_table import markdown, passed, print_table
 from tests.chaos.fragile_broker import FragileBroker
 from tests.chaos.judgement import History, Verdict
@@ -72,17 +72,17 @@ def soak(
 
     Example: python -m tests.chaos.soak --minutes 30
     """
-    console = Console()
+    out = console()
     schedule = soak_schedule(minutes, seed)
-    console.rule(f"{minutes:g} minutes, {len(schedule.steps)} faults, seed {seed}", align="left")
-    result = _run(schedule, seed, minutes, console)
+    out.rule(f"{minutes:g} minutes, {len(schedule.steps)} faults, seed {seed}", align="left")
+    result = _run(schedule, seed, minutes, out)
     _write(result, schedule)
-    print_table([result.verdict], console)
+    print_table([result.verdict], out)
     for slope in result.slopes:
-        console.print(str(slope), highlight=False)
-    console.print(f"details: {RESULTS}/soak.md, soak.json, soak-memory.svg, soak-lag.svg", highlight=False)
+        out.print(str(slope), highlight=False)
+    out.print(f"details: {RESULTS}/soak.md, soak.json, soak-memory.svg, soak-lag.svg", highlight=False)
     if result.grows:
-        console.print(f"{WITNESS} grows by more than {MOST_GROWTH:g} MB/hour", style="red")
+        out.print(f"{WITNESS} grows by more than {MOST_GROWTH:g} MB/hour", style="red")
     if result.grows or not passed([result.verdict]):
         raise typer.Exit(1)
 
@@ -107,20 +107,20 @@ def _steps(seconds: float, draw: random.Random) -> Iterator[dict[str, Any]]:
         at += fault["lasting"] + draw.uniform(LEAST_PAUSE, LONGEST_PAUSE)
 
 
-def _run(schedule: Schedule, seed: int, minutes: float, console: Console) -> SoakResult:
+def _run(schedule: Schedule, seed: int, minutes: float, out: Console) -> SoakResult:
     directory = Path(tempfile.mkdtemp(prefix="trimtab-soak-"))
     with FragileBroker(directory) as broker:
         place = Place(broker, directory, seed)
         verdict, history = run_schedule(
             schedule,
             place,
-            lambda line: console.print(f"  {line}", highlight=False),
+            lambda line: out.print(f"  {line}", highlight=False),
             audit_seconds=minutes * 60.0 / 3.0,
         )
     if passed([verdict]):
         shutil.rmtree(directory)
     else:
-        console.print(f"logs of every process: {directory}", highlight=False)
+        out.print(f"logs of every process: {directory}", highlight=False)
     return SoakResult(verdict, history, tuple(slopes(history.samples)))
 
 

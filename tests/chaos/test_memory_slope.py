@@ -32,6 +32,12 @@ def test_the_warm_up_does_not_count(per_hour: float) -> None:
     assert slope.end - slope.start == pytest.approx(per_hour * slope.seconds / 3600, abs=0.1)
 
 
+def test_memory_that_never_changes_has_slope_zero_for_certain() -> None:
+    slope = memory_slope(life(0.0, warm_up=0.0))
+    assert slope is not None
+    assert slope.lower == slope.per_hour == slope.upper == 0.0
+
+
 def test_noise_widens_the_interval_around_the_truth() -> None:
     slope = memory_slope(life(10.0, noise=2.0))
     assert slope is not None
