@@ -27,15 +27,6 @@ def test_a_little_of_everything_costs_nothing(fragile_broker: FragileBroker, tmp
 
 
 @pytest.mark.timeout(400)
-def test_a_broker_that_dies_and_returns_costs_nothing(fragile_broker: FragileBroker, tmp_path: Path) -> None:
-    steps = [{"at": 2.0, "do": "kill", "whom": "broker", "lasting": 2.0}]
-    table = {"title": "broker killed", "workers": 1, "traffic": SHORT, "steps": steps}
-    verdict, _ = run_schedule(parse_schedule("one-kill", table), Place(fragile_broker, tmp_path, 2))
-    assert verdict.exact, complaints([verdict])
-    assert verdict.valid, complaints([verdict])
-
-
-@pytest.mark.timeout(400)
 def test_a_fault_that_leaves_no_trace_makes_the_run_invalid(fragile_broker: FragileBroker, tmp_path: Path) -> None:
     verdict, _ = run_schedule(_harmless(), Place(fragile_broker, tmp_path, 3))
     assert verdict.exact
