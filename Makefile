@@ -8,6 +8,7 @@ TORCH_BACKEND ?=
 UV := $(VENV)/bin/uv
 RUN := $(VENV)/bin/python
 LOCK := requirements/all.lock
+MINUTES ?= 30
 KAFKA_LIBS := .cache/kafka/libs
 
 # The default torch brings its GPU libraries (about 5.5 GB installed); another backend is taken from the installer's own choice.
@@ -18,7 +19,7 @@ $(UV) pip install --python $(RUN) --torch-backend=$(TORCH_BACKEND) "$$(grep -o '
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install demo test components lint format typecheck lock clean
+.PHONY: docs help install demo test chaos soak components lint format typecheck lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +40,12 @@ demo: install  ## Run the whole loop on real logged data and a simulated homefee
 
 test: install components lint typecheck  ## Install what the tests need and run all of them
 	$(RUN) -m pytest
+
+chaos: install components  ## Kill workers, producers, learner and broker by schedule; SCHEDULES="NAME …" picks some
+	$(RUN) -m tests.chaos $(SCHEDULES)
+
+soak: install components  ## Random faults under steady traffic for MINUTES (30): nothing lost, memory's slope
+	$(RUN) -m tests.chaos.soak --minutes $(MINUTES)
 
 components: $(KAFKA_LIBS)/.complete  ## Fetch the Kafka broker that the end-to-end tests start (needs Java 17+ and Maven)
 

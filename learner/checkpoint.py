@@ -56,11 +56,15 @@ class CheckpointShelf:
         self._directory = directory
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Write a version durably: its directory appears, complete, by one rename; older ones are cleared away."""
+        """Write a version durably: its directory appears, complete, by one rename; older ones are cleared away.
+
+        Raises StoreUnwritable when the disk does not take it; what a failed save left goes with the next one.
+        """
         self._directory.mkdir(parents=True, exist_ok=True)
+        for unfinished in self._directory.glob(".*.tmp"):
+            shutil.rmtree(unfinished, ignore_errors=True)
         final = self._directory / checkpoint.version
         beside = self._directory / f".{checkpoint.version}.tmp"
-        shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
         files = {
             **checkpoint.blobs,

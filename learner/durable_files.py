@@ -1,17 +1,45 @@
-"""Files that are there completely or not at all, also after a power cut."""
+"""Files that are there completely or not at all, also after a power cut or on a full disk."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from learner.learner_errors import StoreUnwritable
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` atomically: written beside it, synced, renamed, directory synced."""
+    """Replace `path` by `content` atomically: written beside it, synced, renamed, directory synced.
+
+    Raises StoreUnwritable; `path` is as it was then.
+    """
     beside = path.with_name(path.name + ".tmp")
-    with beside.open("wb") as sink:
-        sink.write(content)
-        sink.flush()
-        os.fsync(sink.fileno())
-    publish(beside, path)
+    with writing(beside):
+        with beside.open("wb") as sink:
+            sink.write(content)
+            sink.flush()
+            os.fsync(sink.fileno())
+        publish(beside, path)
+
+
+@contextmanager
+def writing(unfinished: Path, faults: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
+    """Around the writing of a file: a fault of the disk removes what is unfinished and becomes StoreUnwritable.
+
+    `faults` are the exceptions with which whoever writes reports such a fault.
+    """
+    try:
+        yield
+    except faults as fault:
+        reason = getattr(fault, "strerror", None) or str(fault)
+        free = shutil.disk_usage(unfinished.parent).free  # before the unfinished file goes
+        with suppress(OSError):
+            unfinished.unlink()
+        raise StoreUnwritable(
+            f"{unfinished}: cannot be written: {reason} ({free:,} bytes free on its disk)",
+            mend="make room on that disk, or see why it refuses, and start again: what is committed there is whole",
+        ) from fault
 
 
 def publish(beside: Path, path: Path) -> None:

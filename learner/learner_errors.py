@@ -3,6 +3,7 @@
 TrimtabError
 └── LearnerError
     ├── StoreMismatch      the data directory belongs to another topic or experiment, or is in use
+    ├── StoreUnwritable    the disk under the data directory takes no more, or refuses
     ├── ExamplesLost       the log no longer holds the offset to continue from
     ├── NothingToLearn     the window holds too few rows to train or evaluate on
     ├── LineageOverlap     a parent was trained on outcomes that lie in the hold-out
@@ -19,6 +20,10 @@ class LearnerError(TrimtabError):
 
 class StoreMismatch(LearnerError):
     """The data directory belongs to another topic or experiment, or another process holds it."""
+
+
+class StoreUnwritable(LearnerError):
+    """A file of the data directory cannot be written: its disk is full, read-only or broken."""
 
 
 class ExamplesLost(LearnerError):

@@ -11,6 +11,9 @@ The commit protocol (a kill between any two steps leaves the directory as the la
 4. Files that the new manifest no longer names (retired by age, or merged) are deleted.
    *Dies after 4 or in it:* left-overs are removed on the next opening.
 
+A disk that is full in 1, 2 or 3 ends the append with StoreUnwritable: the unfinished files are removed, the manifest
+stays the old one, and the rows are read again from the log once there is room.
+
 The dedupe keys are the request ids in the segments themselves, so they commit with them. The first copy of a request
 wins. A row older than the retention horizon is not taken in: its key may have been retired.
 """
@@ -26,8 +29,8 @@ from typing import IO, Self
 
 import polars as pl
 
-from learner.durable_files import publish, sync_file
-from learner.learner_errors import StoreMismatch
+from learner.durable_files import publish, sync_file, writing
+from learner.learner_errors import StoreMismatch, StoreUnwritable
 from learner.segment_manifest import Segment, SegmentManifest
 
 KEY = "request_request_id"
@@ -53,7 +56,8 @@ class SegmentStore:
     """The one writer of a directory of segments.
 
     `after_step` is called after each step of the commit protocol with its number; tests kill the process there.
-    Raises StoreMismatch when the directory belongs to another topic or another process writes to it.
+    Raises StoreMismatch when the directory belongs to another topic or another process writes to it, StoreUnwritable
+    when its disk does not take what is written.
     """
 
     def __init__(
@@ -68,9 +72,9 @@ class SegmentStore:
         self._retention_ms = retention_ms
         self._after_step = after_step
         self._lock = _exclusive(directory)
-        self._manifest = self._committed(topic)
-        self._sweep()
-        self._keys = self._read_keys()
+        self._manifest = SegmentManifest(topic)
+        self._keys: set[str] = set()
+        self._take_up()
 
     def __enter__(self) -> Self:
         return self
@@ -92,15 +96,19 @@ class SegmentStore:
         """Take in rows in log order, together with the offsets they reach to; atomic.
 
         `frame` has the flattened Example columns (no columns at all when every record was bad); `next_offsets` covers
-        the partitions that moved. Returns when the commit is durable.
+        the partitions that moved. Returns when the commit is durable; raises StoreUnwritable.
         """
         fresh, counts = self._fresh_rows(frame)
         manifest = replace(self._manifest, next_offsets={**self._manifest.next_offsets, **next_offsets})
-        if counts.stored:
-            newest = max(int(_extreme(fresh, "max")), manifest.newest_closed or 0)
-            manifest = replace(self._merge_small(manifest, fresh), newest_closed=newest)
-        held, manifest = manifest, manifest.retired(self._horizon(manifest))
-        manifest.save(self._directory)  # step 3: the commit
+        try:
+            if counts.stored:
+                newest = max(int(_extreme(fresh, "max")), manifest.newest_closed or 0)
+                manifest = replace(self._merge_small(manifest, fresh), newest_closed=newest)
+            held, manifest = manifest, manifest.retired(self._horizon(manifest))
+            manifest.save(self._directory)  # step 3: the commit
+        except StoreUnwritable:
+            self._take_up()
+            raise
         self._manifest = manifest
         self._after_step(3)
         self._keys.update(fresh[KEY].to_list() if counts.stored else ())
@@ -142,17 +150,28 @@ class SegmentStore:
         )
         path = self._path(segment)
         beside = path.with_name(path.name + ".tmp")
-        rows.write_parquet(beside, compression="zstd")
-        sync_file(beside)
-        self._after_step(1)
-        publish(beside, path)
+        with writing(beside, (OSError, pl.exceptions.PolarsError)):
+            rows.write_parquet(beside, compression="zstd")
+            sync_file(beside)
+            self._after_step(1)
+            publish(beside, path)
         self._after_step(2)
         return segment
 
     def _horizon(self, manifest: SegmentManifest) -> int:
         return -(2**62) if manifest.newest_closed is None else manifest.newest_closed - self._retention_ms
 
-    def _committed(self, topic: str) -> SegmentManifest:
+    def _take_up(self) -> None:
+        """Go on from what the disk holds, and delete what its manifest does not name.
+
+        After a failed append that may be the new manifest: when only the last sync was refused, it is there.
+        """
+        self._manifest = self._committed()
+        self._sweep()
+        self._keys = self._read_keys()
+
+    def _committed(self) -> SegmentManifest:
+        topic = self._manifest.topic
         manifest = SegmentManifest.load(self._directory) or SegmentManifest(topic)
         if manifest.topic != topic:
             self._lock.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,37 +20,47 @@ SPACING_MS = 500
 
 @dataclass(frozen=True, slots=True)
 class SentEvent:
-    """One event to send; `key` is None only for spoilt ones."""
+    """One event to send; `key` or `value` is None only for spoilt ones."""
 
     time: int
     key: bytes | None
-    value: bytes
+    value: bytes | None
 
 
 class HomefeedLog:
-    """`decisions` decisions, half a second apart from START on; the same seed gives the same events.
+    """`decisions` decisions, `spacing_ms` apart from START on; the same seed gives the same events.
 
     Of 20 decisions about one misses its propensity, one has its action twice with other bytes and one is sent twice
     altogether; of their engagements some are doubled, some too late to count, some belong to no decision. One value in
     a hundred is garbage.
     """
 
-    def __init__(self, experiment: Experiment, codec: Codec, decisions: int, seed: int = 7) -> None:
+    def __init__(
+        self, experiment: Experiment, codec: Codec, decisions: int, seed: int = 7, spacing_ms: int = SPACING_MS
+    ) -> None:
         self._experiment = experiment
         self._codec = codec
         self._decisions = decisions
         self._seed = seed
+        self._spacing_ms = spacing_ms
 
     @property
     def end(self) -> int:
         """An event time at which every window has closed."""
-        return START + self._decisions * SPACING_MS + 40 * MINUTE + self._experiment.window_ms
+        return START + self._decisions * self._spacing_ms + 40 * MINUTE + self._experiment.window_ms
 
     def events(self) -> Iterator[SentEvent]:
-        """The events by their time, as producers send them."""
-        draw = random.Random(self._seed)
-        events = [event for number in range(self._decisions) for event in self._decision(number, draw)]
-        yield from sorted(events, key=lambda event: event.time)
+        """The events by their time, as producers send them; made as they are asked for."""
+        draw, serial = random.Random(self._seed), itertools.count()
+        ahead: list[tuple[int, int, SentEvent]] = []
+        for number in range(self._decisions):
+            start = START + number * self._spacing_ms
+            while ahead and ahead[0][0] < start:
+                yield heapq.heappop(ahead)[2]
+            for event in self._decision(number, draw):
+                heapq.heappush(ahead, (event.time, next(serial), event))
+        while ahead:
+            yield heapq.heappop(ahead)[2]
 
     def heartbeat(self) -> bytes:
         """The value that closes every window."""
@@ -64,7 +76,7 @@ class HomefeedLog:
         ]
 
     def _decision(self, number: int, draw: random.Random) -> Iterator[SentEvent]:
-        request_id, time = f"r{self._seed}-{number}", START + number * SPACING_MS
+        request_id, time = f"r{self._seed}-{number}", START + number * self._spacing_ms
         fault = draw.randrange(20)
         yield self._event(r.REQUEST, self._request(request_id, time, draw))
         yield self._event(r.ACTION, self._action(request_id, time + 5, draw))

@@ -23,6 +23,7 @@ from tests.components.homefeed_log import SentEvent
 COMMAND = (sys.executable, "-m", "trimtab")
 WAIT_SECONDS = 90.0
 ANY = -1
+LARGEST_MESSAGE = 16 * 1_048_576
 
 
 @dataclass
@@ -67,15 +68,21 @@ class JoinBench:
         self.workers.clear()
         return codes
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """A `trimtab` command, run to its end."""
         command = [*COMMAND, *arguments]
-        return subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=timeout)
 
     def send(self, events: Iterable[SentEvent], partition: int | None = None) -> int:
         """Write events as producers do; returns how many."""
         producer = Producer(
-            {**self.client_config, "enable.idempotence": True, "partitioner": "murmur2_random", "linger.ms": 10}
+            {
+                **self.client_config,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "linger.ms": 10,
+                "message.max.bytes": LARGEST_MESSAGE,
+            }
         )
         sent = 0
         for event in events:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -21,11 +22,11 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},FORWARDED://127.0.0.1:{behind_port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},FORWARDED://127.0.0.1:{forwarded_port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FORWARDED:PLAINTEXT
 log.dirs={data}
 num.partitions=4
 auto.create.topics.enable=false
@@ -49,13 +50,18 @@ class KafkaBroker:
     """One broker on free loopback ports, its log under `directory`.
 
     `start()` returns when the broker accepts connections; `stop()` ends it in order, `kill()` at once.
-    A stopped broker may be started again and finds its log.
+    A stopped broker may be started again and finds its log. `pause()` freezes it until `resume()`.
+
+    With `forwarded_port` clients that come to `behind` are told to go on through that port of 127.0.0.1: put a
+    forwarder there to stand between them and the broker.
     """
 
-    def __init__(self, directory: Path, libs: Path = LIBS) -> None:
+    def __init__(self, directory: Path, libs: Path = LIBS, forwarded_port: int | None = None) -> None:
         self._directory = directory
         self._libs = libs
         self._port = free_port()
+        self._behind_port = free_port()
+        self._forwarded_port = forwarded_port or self._behind_port
         self._controller_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
@@ -64,6 +70,16 @@ class KafkaBroker:
     def bootstrap(self) -> str:
         """`host:port` for clients."""
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def behind(self) -> str:
+        """`host:port` that the forwarder leads to."""
+        return f"127.0.0.1:{self._behind_port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The broker's process, None while it is down."""
+        return None if self._process is None else self._process.pid
 
     def start(self) -> None:
         """Format the log once, start the broker and wait for its port; raises ComponentMissing."""
@@ -94,6 +110,16 @@ class KafkaBroker:
             self._process.kill()
             self._release()
 
+    def pause(self) -> None:
+        """Freeze the broker (SIGSTOP): its connections stay open and nothing is answered."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen broker go on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
     def _release(self) -> None:
         if self._process is not None:
             self._process.wait(STOP_SECONDS)
@@ -105,7 +131,13 @@ class KafkaBroker:
     def _write_config(self) -> Path:
         config = self._directory / "server.properties"
         data = self._directory / "data"
-        text = PROPERTIES.format(port=self._port, controller_port=self._controller_port, data=data)
+        text = PROPERTIES.format(
+            port=self._port,
+            behind_port=self._behind_port,
+            forwarded_port=self._forwarded_port,
+            controller_port=self._controller_port,
+            data=data,
+        )
         config.write_text(text, encoding="utf-8")
         return config
 

@@ -1,19 +1,28 @@
-"""A loopback port that leads somewhere only while it is open: a broker address that can be down."""
+"""A loopback port that leads somewhere only while it is open: a broker address that can be down, or slow."""
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 from tests.components.free_port import free_port
 
 
 class TcpForwarder:
-    """Refuses connections until `open(target)`, then passes bytes both ways until `close`."""
+    """Refuses connections until `open(target)`, then passes bytes both ways until `close`.
+
+    `latency` delays every block by so many seconds, `bytes_per_second` (0: no limit) bounds each direction of each
+    connection; both may be changed at any time.
+    """
 
     def __init__(self) -> None:
         self.port = free_port()
+        self.latency = 0.0
+        self.bytes_per_second = 0
+        self.passed = 0
+        """Bytes passed on so far."""
         self._listener: socket.socket | None = None
         self._connections: list[socket.socket] = []
 
@@ -41,15 +50,22 @@ class TcpForwarder:
         with suppress(OSError):
             while True:
                 near, _ = listener.accept()
-                far = socket.create_connection(target)
+                try:
+                    far = socket.create_connection(target)
+                except ConnectionRefusedError:
+                    near.close()
+                    continue
                 self._connections += [near, far]
                 for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=_pass, args=(source, sink), daemon=True).start()
+                    threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
 
-
-def _pass(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while block := source.recv(65_536):
-            sink.sendall(block)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while block := source.recv(65_536):
+                pause = self.latency + (len(block) / self.bytes_per_second if self.bytes_per_second else 0.0)
+                if pause:
+                    time.sleep(pause)
+                sink.sendall(block)
+                self.passed += len(block)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)

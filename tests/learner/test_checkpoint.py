@@ -45,6 +45,8 @@ def test_a_half_written_version_is_not_one(shelf: CheckpointShelf, trained: Any,
     half.mkdir()
     (half / "manifest.json").write_bytes(b"{}")
     assert shelf.versions() == [trained.report.checkpoint.version]
+    shelf.save(renamed(trained.report.checkpoint, "20270101T000000000Z-00000000"))
+    assert not half.exists(), "the next save takes it away"
 
 
 @pytest.mark.parametrize("name", [*BLOBS, OPTIMISER_FILE, "manifest.json"])

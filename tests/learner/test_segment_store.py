@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from learner.learner_errors import StoreMismatch
+from learner.learner_errors import StoreMismatch, StoreUnwritable
 from learner.segment_store import MERGE_AT, AppendCounts, SegmentStore, read_segments
 
 FOREVER = 10**15
@@ -116,27 +116,95 @@ import os, signal, sys
 from pathlib import Path
 import polars as pl
 from learner.segment_store import SegmentStore
-def die(step):
-    if step == int(sys.argv[2]): os.kill(os.getpid(), signal.SIGKILL)
-store = SegmentStore(Path(sys.argv[1]), "t", 10**15, die)
-ids = [f"r{i}" for i in range(5, 12)]
-store.append(pl.DataFrame({"request_request_id": ids, "request_event_time": range(5, 12), "mark": [""] * 7}), {0: 12})
+directory, step, operation = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+def die(): os.kill(os.getpid(), signal.SIGKILL)
+store = SegmentStore(Path(directory), "t", 15, lambda done: done == step and die())
+operations = 0
+def count(event, arguments):
+    global operations
+    if event in ("open", "os.rename", "os.remove") and str(arguments[0]).startswith(directory):
+        operations += 1
+        if operations == operation: die()
+sys.addaudithook(count)
+ids = [f"r{i}" for i in range(5, 22)]
+store.append(pl.DataFrame({"request_request_id": ids, "request_event_time": range(5, 22), "mark": [""] * 17}), {0: 22})
+print(operations)
 """
+
+
+def crash(directory: Path, step: int = 0, operation: int = 0) -> "subprocess.CompletedProcess[bytes]":
+    """A process that has rows 0 to 7 stored and appends 5 to 21, which retires the first segment with 0 to 3.
+
+    It dies after a step of the commit protocol, or before an operation on a file; 0: not.
+    """
+    with open_store(directory, retention=15) as store:
+        store.append(rows(0, 4), {0: 4})
+        store.append(rows(4, 4), {0: 8})
+    command = [sys.executable, "-c", CRASHING, str(directory), str(step), str(operation)]
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
+
+
+def assert_goes_on(directory: Path, committed: bool | None) -> None:
+    """What a dead process left is the old or the new state (`committed`; None: either), and appending goes on."""
+    with open_store(directory, retention=15) as store:
+        offset = store.next_offsets[0]
+        assert offset in ((8, 22) if committed is None else ((8, 22)[committed],))
+        assert store.rows == store.frame().height == (8 if offset == 8 else 18)
+        store.append(rows(5, 17), {0: 22})  # what the log gives again from there, or a second copy
+        assert store.frame()["request_event_time"].sort().to_list() == list(range(4, 22))
+        assert dict(store.next_offsets) == {0: 22}
+        named = {segment.name for segment in store._manifest.segments}
+    assert {path.name for path in directory.iterdir()} == {*named, "manifest.json", "writer.lock"}
 
 
 @pytest.mark.parametrize(("step", "committed"), [(1, False), (2, False), (3, True), (4, True)])
 def test_kill_after_any_step(tmp_path: Path, step: int, committed: bool) -> None:
+    assert crash(tmp_path, step=step).returncode == -signal.SIGKILL
+    assert_goes_on(tmp_path, committed)
+
+
+def test_kill_before_any_operation_on_a_file(tmp_path: Path) -> None:
+    undisturbed = crash(tmp_path / "undisturbed")
+    operations = int(undisturbed.stdout)
+    assert operations >= 7, "segment: sync, rename, sync; manifest: write, rename, sync; deletion"
+    for operation in range(1, operations + 1):
+        directory = tmp_path / str(operation)
+        assert crash(directory, operation=operation).returncode == -signal.SIGKILL
+        assert_goes_on(directory, None)
+
+
+@pytest.mark.parametrize("full", ["00000001.parquet.tmp", "manifest.json.tmp"])
+def test_a_full_disk_ends_the_append_and_loses_nothing(tmp_path: Path, full: str) -> None:
     with open_store(tmp_path) as store:
-        store.append(rows(0, 8), {0: 8})
-    crashed = subprocess.run([sys.executable, "-c", CRASHING, str(tmp_path), str(step)], cwd=ROOT, check=False)
-    assert crashed.returncode == -signal.SIGKILL
+        store.append(rows(0, 4), {0: 4})
+        before = {path.name for path in tmp_path.iterdir()}
+        (tmp_path / full).symlink_to("/dev/full")
+        with pytest.raises(StoreUnwritable, match=r"No space left on device.* \| mend: make room"):
+            store.append(rows(2, 6), {0: 10})
+        assert {path.name for path in tmp_path.iterdir()} == before, "what was begun gives its room back"
+        assert dict(store.next_offsets) == {0: 4}
+        assert store.append(rows(2, 6), {0: 10}) == AppendCounts(stored=4, duplicate=2)
     with open_store(tmp_path) as store:
-        assert dict(store.next_offsets) == {0: 12 if committed else 8}
-        store.append(rows(5, 7), {0: 12})  # what the log gives again from there, or a second copy
-        assert store.frame()["request_event_time"].sort().to_list() == list(range(12))
-        assert dict(store.next_offsets) == {0: 12}
-    named = {path.name for path in tmp_path.glob("*.parquet*")}
-    assert not [name for name in named if name.endswith(".tmp")]
+        assert store.frame()["request_event_time"].to_list() == list(range(8))
+        assert dict(store.next_offsets) == {0: 10}
+
+
+def test_a_commit_whose_last_sync_is_refused_keeps_its_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store(tmp_path) as store:
+        store.append(rows(0, 4), {0: 4})
+        answers = iter([None, OSError(5, "Input/output error")])
+
+        def refuse_second(directory: Path) -> None:
+            if (fault := next(answers)) is not None:
+                raise fault
+
+        monkeypatch.setattr("learner.durable_files.sync_directory", refuse_second)
+        with pytest.raises(StoreUnwritable, match="Input/output error"):
+            store.append(rows(4, 4), {0: 8})
+        monkeypatch.undo()
+        assert dict(store.next_offsets) == {0: 8}, "the new manifest is the one on disk"
+        assert store.append(rows(4, 6), {0: 10}) == AppendCounts(stored=2, duplicate=4)
+        assert store.frame().height == store.rows == 10
 
 
 def test_the_hook_sees_the_steps_in_order(tmp_path: Path) -> None:

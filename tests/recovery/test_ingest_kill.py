@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,39 +19,13 @@ from learner.example_source import KafkaExampleSource
 from learner.learner_errors import ExamplesLost
 from learner.segment_manifest import SegmentManifest
 from learner.segment_store import read_segments
+from tests.components.ingest_process import IngestOrder
 from tests.components.kafka_broker import KafkaBroker
 from tests.learner_samples import World, experiment_document
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = 3000
 KILLS_AT_STEP = (1, 2, 3, 4)
-INGEST = """
-import json, os, signal, sys
-from pathlib import Path
-from event_schemas.codec import Codec
-from event_schemas.experiment import Experiment
-from event_schemas.registry import Registry
-from learner import ingest
-from learner.example_decoder import ExampleDecoder
-from learner.example_source import KafkaExampleSource
-from learner.ingest import DeadLetters, Ingest
-from learner.segment_store import SegmentStore
-from producers.memory_log import MemoryLog
-bootstrap, topic, directory, fatal_step, document = sys.argv[1:]
-ingest.CHUNK = 400
-commits = 0
-def die(step):
-    global commits
-    commits += step == 3
-    if commits >= 1 and step == int(fatal_step): os.kill(os.getpid(), signal.SIGKILL)
-codec, experiment = Codec(Registry.bundled()), Experiment.model_validate(json.loads(document))
-store = SegmentStore(Path(directory), topic, 10**15, die)
-source = KafkaExampleSource({"bootstrap.servers": bootstrap}, topic)
-job = Ingest(source, ExampleDecoder(codec, experiment.action_space), store, DeadLetters(codec, MemoryLog(), "dl"))
-job.start()
-for _ in job.to_end(): pass
-source.close()
-"""
 
 
 @pytest.fixture
@@ -70,9 +42,8 @@ def topic(kafka: KafkaBroker, topics: Callable[..., str]) -> str:
 
 
 def ingest(kafka: KafkaBroker, topic: str, directory: Path, fatal_step: int) -> int:
-    document = json.dumps(experiment_document())
-    command = [sys.executable, "-c", INGEST, kafka.bootstrap, topic, str(directory), str(fatal_step), document]
-    return subprocess.run(command, cwd=ROOT, check=False, timeout=60).returncode
+    order = IngestOrder(kafka.bootstrap, topic, str(directory), experiment_document(), fatal_step)
+    return subprocess.run(order.command(), cwd=ROOT, check=False, timeout=60).returncode
 
 
 def test_every_example_once_after_kills_at_every_step(kafka: KafkaBroker, topic: str, tmp_path: Path) -> None:
