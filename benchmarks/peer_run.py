@@ -117,6 +117,7 @@ class PeerRun:
             "end_file": str(self._state / "end"),
             "event_count": str(self._log.events),
             "variant": self._peer.variant,
+            "schemas": str(ROOT / "event_schemas"),
         }
         told = {f"JOB_{name.upper()}": value for name, value in job.items()}
         return {**worker_environment(self._log, self._settings.experiment, self._state), **told}
