@@ -12,7 +12,10 @@ from event_schemas.errors import TrimtabError
 
 
 def run_command(command: Callable[..., None]) -> None:
-    """Parses the arguments and runs `command`, whose broker ends with it; a TrimtabError ends as two lines on stderr and exit code 1."""
+    """Parses the arguments and runs `command`; a TrimtabError ends as two lines on stderr and exit code 1.
+
+    SIGTERM ends it in order, so that the broker ends with it.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)

@@ -54,6 +54,7 @@ class StreamedEvent(NamedTuple):
 
     arrival_ms: int
     number: int
+    event_ms: int
     key: bytes
     value: bytes
 
@@ -145,7 +146,7 @@ class EventStream:
         self._sent += 1
         self.latest_ms = max(self.latest_ms, time)
         arrival = time + self._draw.randrange(self._shuffle_ms)
-        heapq.heappush(self._waiting, StreamedEvent(arrival, self._sent, request_id.encode(), value))
+        heapq.heappush(self._waiting, StreamedEvent(arrival, self._sent, time, request_id.encode(), value))
 
     def _user_tail(self, number: int) -> bytes:
         """All of a user's Request after the stamp: encoded once, because it costs more than all else together."""

@@ -56,8 +56,9 @@ def example_facts(records: Iterable[LogRecord]) -> Iterator[ExampleFacts]:
         pl.col("request_history").list.len(),
         pl.col("outcome_objectives"),
     )
-    for *facts, objectives in chosen.iter_rows():
-        yield ExampleFacts(*facts, tuple((o["count"], o["reward"]) for o in objectives))
+    for request_id, arm, propensity, embedding, history, objectives in chosen.iter_rows():
+        outcomes = tuple((o["count"], o["reward"]) for o in objectives)
+        yield ExampleFacts(request_id, arm, propensity, embedding, history, outcomes)
 
 
 def _chunks(records: Iterable[LogRecord]) -> Iterator[list[LogRecord]]:

@@ -9,22 +9,20 @@ the whole log is processed.
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import subprocess
 import time
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, without __all__
 
 from benchmarks.input_log import ANSWER_SECONDS, PARTITIONS, InputLog, delete_topics_of, forget_outputs
 from benchmarks.output_check import OutputCheck, check_output
 from benchmarks.peer_table import ROOT, TRIMTAB, Peer
 from benchmarks.process_tree import TreeSampler
+from benchmarks.worker_log import first_taken, wait_until_settled, worker_environment
 from stream_processors.log_reader import LogReader
 from trimtab.child_process import spawn, stop, tail
 
@@ -34,7 +32,6 @@ SILENCE_SECONDS = 2.0
 """So long nothing more may come after the last expected example: a second copy would."""
 STALL_SECONDS = 120.0
 STOP_SECONDS = 20.0
-TAKEN = re.compile(r"timestamp=(\S+) .*partition taken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,8 @@ class PeerRun:
             forget_outputs(self._log)
         elif self._peer.writes_examples:
             topic = NewTopic(self._output, PARTITIONS, 1, config={"message.timestamp.type": "LogAppendTime"})
-            admin = AdminClient(self._log.client_config)  # named: its answers never come once it is gone
+            # Named, because its answers never come once it is gone.
+            admin = AdminClient({"bootstrap.servers": self._log.bootstrap})
             admin.create_topics([topic])[self._output].result(ANSWER_SECONDS)
 
     def _environment(self) -> dict[str, str]:
@@ -202,41 +200,5 @@ class OutputWatch:
         return sum(end - start for start, end in spans)
 
 
-def worker_environment(log: InputLog, experiment: Path, state: Path) -> dict[str, str]:
-    """The environment of a peer or worker: this tree's modules, and of `TRIMTAB_*` only what the input says."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
-    return {
-        **inherited,
-        "PYTHONPATH": str(ROOT),
-        "TRIMTAB_KAFKA_BOOTSTRAP": log.bootstrap,
-        "TRIMTAB_TOPIC_PREFIX": log.prefix,
-        "TRIMTAB_EXPERIMENT": str(experiment),
-        "TRIMTAB_DATA_DIR": str(state),
-    }
-
-
-def wait_until_settled(log: InputLog, seconds: float = 30.0) -> bool:
-    """Whether the join's group commits, in time, that all events are processed."""
-    reader, deadline = LogReader(log.client_config, log.events_topic), time.monotonic() + seconds
-    ends = {partition: span.end for partition, span in reader.ranges().items()}
-    while time.monotonic() < deadline:
-        settled = {partition: position.settled for partition, position in reader.committed(log.group).items()}
-        if all(settled.get(partition, 0) == end for partition, end in ends.items()):
-            return True
-        time.sleep(POLL_SECONDS)
-    return False
-
-
-def first_taken(text: str) -> float | None:
-    """The instant of the first `partition taken` in a join worker's log."""
-    found = TAKEN.search(text)
-    return None if found is None else datetime.fromisoformat(found[1]).timestamp()
-
-
 def _instant(file: Path) -> float | None:
     return float(file.read_text(encoding="utf-8")) if file.exists() else None
-
-
-def as_row(measurement: Measurement) -> dict[str, object]:
-    """Plain values for JSON."""
-    return asdict(measurement)

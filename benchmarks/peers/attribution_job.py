@@ -93,7 +93,7 @@ def build_example(
             kinds[engagement["kind"]] = kinds.get(engagement["kind"], 0.0) + engagement["value"]
     objectives = []
     for name, counted, clip in OBJECTIVES:
-        count = sum(total for kind, total in kinds.items() if kind in counted)
+        count = sum((total for kind, total in kinds.items() if kind in counted), 0.0)
         objectives.append({"objective": name, "count": count, "reward": min(count, clip), "observed": True})
     outcome = {
         "objectives": objectives,
