@@ -62,7 +62,8 @@ class StreamedEvent(NamedTuple):
 class EventStream:
     """`settings.requests` requests with their events; the same settings give the same bytes.
 
-    `reference` and `latest_ms` (the newest event time) are complete once `events` is exhausted.
+    `reference`, `part_bytes` (those of requests, actions and propensities) and `latest_ms` (the newest event time) are
+    complete once `events` is exhausted.
     """
 
     def __init__(self, experiment: Experiment, codec: Codec, settings: StreamSettings) -> None:
@@ -70,6 +71,7 @@ class EventStream:
         self.experiment = experiment
         self.codec = codec
         self.reference = ExampleTally()
+        self.part_bytes = 0
         self.latest_ms = settings.start_ms
         self._draw = random.Random(settings.seed)
         self._attribution = experiment.longest_attribution_ms
@@ -137,13 +139,14 @@ class EventStream:
     def _stamped(self, name: str, request_id: str, time: int, tail: bytes) -> None:
         sink = io.BytesIO()
         schemaless_writer(sink, STAMP, {"request_id": request_id, "event_time": time})
-        self._send(request_id, time, frame(self.codec.schema_id(name), sink.getvalue() + tail))
+        self._send(name, request_id, time, frame(self.codec.schema_id(name), sink.getvalue() + tail))
 
     def _whole(self, name: str, record: dict[str, Any]) -> None:
-        self._send(record["request_id"], record["event_time"], self.codec.encode(name, record))
+        self._send(name, record["request_id"], record["event_time"], self.codec.encode(name, record))
 
-    def _send(self, request_id: str, time: int, value: bytes) -> None:
+    def _send(self, name: str, request_id: str, time: int, value: bytes) -> None:
         self._sent += 1
+        self.part_bytes += 0 if name == r.ENGAGEMENT else len(value)
         self.latest_ms = max(self.latest_ms, time)
         arrival = time + self._draw.randrange(self._shuffle_ms)
         heapq.heappush(self._waiting, StreamedEvent(arrival, self._sent, time, request_id.encode(), value))

@@ -27,13 +27,16 @@ class InputIncomplete(TrimtabError):
 
 @dataclass(frozen=True, slots=True)
 class InputLog:
-    """Topics under `prefix`, the events in them (heartbeats included) and what must come of them."""
+    """Topics under `prefix`, the events in them (heartbeats included) and what must come of them.
+
+    `part_bytes` are those of requests, actions and propensities: what an open decision holds at the least.
+    """
 
     bootstrap: str
     prefix: str
     requests: int
     events: int
-    value_bytes: int
+    part_bytes: int
     reference: ExampleTally
 
     @property
@@ -61,7 +64,6 @@ class EventProducer:
     def __init__(self, bootstrap: str, topic: str, linger_ms: int = 50) -> None:
         self.topic = topic
         self.events = 0
-        self.value_bytes = 0
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -82,7 +84,6 @@ class EventProducer:
             except BufferError:
                 self._producer.poll(0.05)
         self.events += 1
-        self.value_bytes += len(value)
         if self.events % POLL_EVERY == 0:
             self._producer.poll(0)
 
@@ -110,7 +111,7 @@ def write_input(bootstrap: str, prefix: str, stream: EventStream) -> InputLog:
     if held != producer.events:
         raise InputIncomplete(f"{producer.topic} holds {held} of {producer.events} events", mend="run it again")
     requests = stream.settings.requests
-    return InputLog(bootstrap, prefix, requests, producer.events, producer.value_bytes, stream.reference)
+    return InputLog(bootstrap, prefix, requests, producer.events, stream.part_bytes, stream.reference)
 
 
 def forget_outputs(log: InputLog) -> None:

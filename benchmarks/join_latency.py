@@ -21,7 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from benchmarks.bench_broker import BenchBroker, running_broker, tell
 from benchmarks.command_line import run_command
-from benchmarks.event_stream import EventStream, StreamSettings
+from benchmarks.event_stream import LONGEST_DELAY, EventStream, StreamSettings
 from benchmarks.input_log import PARTITIONS, EventProducer, InputLog
 from benchmarks.join_scaling import EVENTS_PER_REQUEST
 from benchmarks.join_worker import JoinWorkerProcess
@@ -39,6 +39,7 @@ BATCH, WAIT_SECONDS = 1_000, 0.005
 LINGER_MS = 5
 BOOT_SECONDS = 60.0
 GRACE_SECONDS = 3.0
+LEAD_SECONDS = 2.0
 
 
 @dataclass
@@ -89,31 +90,50 @@ class ExampleReader(threading.Thread):
         self._consumer.close()
 
 
-def send_open_loop(stream: EventStream, producer: EventProducer) -> list[WatermarkTrace]:
-    """Sends every event at its time of arrival, however far behind the join is."""
-    traces = [WatermarkTrace() for _ in range(PARTITIONS)]
+@dataclass(frozen=True, slots=True)
+class OpenLoop:
+    """What was sent: the watermarks it made, and how many events after the warm-up, from one instant to another."""
+
+    traces: list[WatermarkTrace]
+    events: int
+    start: float
+    end: float
+
+
+def send_open_loop(stream: EventStream, producer: EventProducer, seconds: float) -> OpenLoop:
+    """Sends every event at its time of arrival, however far behind the join is, until `seconds` after the warm-up."""
+    traces, warm_events = [WatermarkTrace() for _ in range(PARTITIONS)], 0
+    start = stream.settings.start_ms / 1000 + warm_up_s(stream)
     for event in stream.events():
-        ahead = event.arrival_ms / 1000 - time.time()
-        if ahead > 0:
-            time.sleep(ahead)
+        due = event.arrival_ms / 1000
+        if due >= start + seconds:
+            break
+        time.sleep(max(0.0, due - time.time()))
         producer.send(event.key, event.value)
         traces[partition_of(event.key, PARTITIONS)].sent(event.event_ms, time.time())
+        warm_events += due >= start
+    end = time.time()
     producer.flush()
-    return traces
+    return OpenLoop(traces, warm_events, start, end)
 
 
-def latencies(seen: list[tuple[float, int, bytes]], traces: list[WatermarkTrace]) -> list[float]:
-    """Seconds from close to visible, of every example whose window a sent event closed."""
+def warm_up_s(stream: EventStream) -> float:
+    """How long it takes until engagements come, and windows close, as often as they will."""
+    return LONGEST_DELAY * stream.experiment.window_ms / 1000
+
+
+def latencies(seen: list[tuple[float, int, bytes]], sent: OpenLoop) -> list[float]:
+    """Seconds from close to visible, of every example whose window closed after the warm-up."""
     codec, found = Codec(Registry.bundled()), []
     for instant, partition, value in seen:
-        closed = traces[partition].closed_at(codec.decode(value).record["outcome"]["window_closed_at"])
-        if closed is not None:
+        closed = sent.traces[partition].closed_at(codec.decode(value).record["outcome"]["window_closed_at"])
+        if closed is not None and closed >= sent.start:
             found.append(instant - closed)
     return found
 
 
-def measure(broker: BenchBroker, events_per_s: float, seconds: int) -> dict[str, Any]:
-    """One open loop of `seconds` against a worker that is up before it begins."""
+def measure(broker: BenchBroker, events_per_s: float, seconds: float) -> dict[str, Any]:
+    """One open loop against a worker that is up before it begins."""
     experiment, codec = load_experiment(EXPERIMENT), Codec(Registry.bundled())
     create_topics({"bootstrap.servers": broker.bootstrap}, PREFIX, PARTITIONS, 1)
     requests_per_s = events_per_s / EVENTS_PER_REQUEST
@@ -124,22 +144,19 @@ def measure(broker: BenchBroker, events_per_s: float, seconds: int) -> dict[str,
         deadline = time.monotonic() + BOOT_SECONDS
         while worker.taken_at() is None and time.monotonic() < deadline:
             time.sleep(0.2)
-        settings = StreamSettings(
-            round(requests_per_s * seconds), requests_per_s, start_ms=int(time.time() * 1000) + 2_000
-        )
-        stream = EventStream(experiment, codec, settings)
+        ample = round(requests_per_s * (seconds + 2 * LONGEST_DELAY * experiment.window_ms / 1000))
+        start_ms = int((time.time() + LEAD_SECONDS) * 1000)
+        stream = EventStream(experiment, codec, StreamSettings(ample, requests_per_s, start_ms=start_ms))
         producer = EventProducer(broker.bootstrap, topic_name(PREFIX, EVENTS), LINGER_MS)
-        begun = time.time()
-        traces = send_open_loop(stream, producer)
-        rate = producer.events / (time.time() - begun)
+        sent = send_open_loop(stream, producer, seconds)
         time.sleep(GRACE_SECONDS)
     finally:
         reader.stop()
         worker.stop()
-    found = latencies(reader.seen, traces)
+    found = latencies(reader.seen, sent)
     p50, p99, most = np.percentile(found, [50, 99, 100]) if found else (float("nan"),) * 3
     return {
-        "events_per_s": round(rate, 1),
+        "events_per_s": round(sent.events / (sent.end - sent.start), 1),
         "examples": len(found),
         "p50_s": round(float(p50), 4),
         "p99_s": round(float(p99), 4),
@@ -149,7 +166,7 @@ def measure(broker: BenchBroker, events_per_s: float, seconds: int) -> dict[str,
 
 def main(
     events_per_s: Annotated[float, typer.Option(min=1.0, help="Rate of the open loop.")] = 5_000.0,
-    seconds: Annotated[int, typer.Option(min=30, help="How long requests come; the first windows take 22 s.")] = 90,
+    seconds: Annotated[int, typer.Option(min=1, help="How long is measured, after a warm-up of 33 s.")] = 60,
     results: Annotated[Path, typer.Option(help="Where figures are kept.")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:

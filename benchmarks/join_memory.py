@@ -1,7 +1,8 @@
 """`python -m benchmarks.join_memory`: what the join holds while very many decisions are open, and whether it stays so.
 
 The stream first fills the window with `--pending` open decisions and then goes on: as many open as close. The number is
-the worker's own gauge, memory is its RSS. The bound: 1.5 × the bytes of the open decisions + 200 MB.
+the worker's own gauge, memory is its RSS. The bound: 1.5 × the bytes of the open decisions (without their engagements)
++ 200 MB.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def main(
         settings = StreamSettings(round(pending * windows), requests_per_s(pending))
         log = broker.write("memory.", settings)
         samples = watch(log, broker)
-    result = judge(samples, pending, log.value_bytes / log.requests)
+    result = judge(samples, pending, log.part_bytes / log.requests)
     append_result(results, "join_memory", result)
     title = f"Memory with {result['pending']:,} open decisions; dashed: the bound"
     write_plot(results, "join_memory", memory_chart(samples, result["bound_mb"], title), title)
