@@ -52,7 +52,8 @@ bench: bench-peers components  ## Measure the join beside its peers (a quarter o
 
 bench-peers: build/peers/.complete  ## Build the peers of the benchmarks (needs Java 17+ and Maven)
 
-build/peers/.complete: install components benchmarks/peers/requirements.txt $(shell find benchmarks/peers -name '*.java' -o -name pom.xml)
+PEER_SOURCES := $(shell find benchmarks/peers -name '*.java' -o -name pom.xml)
+build/peers/.complete: benchmarks/peers/requirements.txt $(PEER_SOURCES) | install components
 	$(UV) venv --quiet --allow-existing --python $(RUN) build/peers/venv
 	$(UV) pip install --quiet --python build/peers/venv/bin/python --requirement benchmarks/peers/requirements.txt
 	mvn --quiet --batch-mode --file benchmarks/peers/pom.xml package
