@@ -19,7 +19,7 @@ $(UV) pip install --python $(RUN) --torch-backend=$(TORCH_BACKEND) "$$(grep -o '
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install demo test chaos soak components lint format typecheck lock clean
+.PHONY: docs help install demo test chaos soak components bench bench-peers lint format typecheck lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,18 @@ $(KAFKA_LIBS)/.complete: deploy/kafka/pom.xml
 	mvn --quiet --batch-mode --file deploy/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(KAFKA_LIBS)
 	@touch $@
 
+bench: bench-peers components  ## Measure the join beside its peers (a quarter of an hour)
+	$(RUN) -m benchmarks.join --requests 100000 --with-flink
+
+bench-peers: build/peers/.complete  ## Build the peers of the benchmarks (needs Java 17+ and Maven)
+
+PEER_SOURCES := $(shell find benchmarks/peers -name '*.java' -o -name pom.xml)
+build/peers/.complete: benchmarks/peers/requirements.txt $(PEER_SOURCES) | install components
+	$(UV) venv --quiet --allow-existing --python $(RUN) build/peers/venv
+	$(UV) pip install --quiet --python build/peers/venv/bin/python --requirement benchmarks/peers/requirements.txt
+	mvn --quiet --batch-mode --file benchmarks/peers/pom.xml package
+	@touch $@
+
 lint: install  ## Ruff and the import rules
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -76,4 +88,4 @@ lock: install  ## Rebuild the lock files from pyproject.toml
 	  --output-file requirements/installer.lock
 
 clean:  ## Remove what demo and tests left (not the virtual environment)
-	rm -rf var .cache/pytest .mypy_cache .ruff_cache .pytest_cache
+	rm -rf var build/peers .cache/pytest .mypy_cache .ruff_cache .pytest_cache

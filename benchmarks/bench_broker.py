@@ -1,0 +1,55 @@
+"""A broker for one benchmark: private, on a fresh log, gone with its data at the end."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.event_stream import EventStream, StreamSettings
+from benchmarks.input_log import InputLog, write_input
+from benchmarks.kafka_broker import KafkaBroker
+from event_schemas.codec import Codec
+from event_schemas.experiment import load_experiment
+from event_schemas.registry import Registry
+
+JAVA = ("-Xms512m", "-Xmx1g")
+EXPERIMENT = Path(__file__).with_name("homefeed.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class BenchBroker:
+    """A running broker, its process, and a directory for what runs against it."""
+
+    bootstrap: str
+    pid: int | None
+    directory: Path
+
+    def write(self, prefix: str, settings: StreamSettings, experiment: Path = EXPERIMENT) -> InputLog:
+        """A stream of events under `prefix`."""
+        stream = EventStream(load_experiment(experiment), Codec(Registry.bundled()), settings)
+        tell(f"writing the events of {settings.requests:,} requests")
+        return write_input(self.bootstrap, prefix, stream)
+
+
+@contextmanager
+def running_broker() -> Iterator[BenchBroker]:
+    """Starts the broker, and deletes everything at the end; raises ComponentMissing."""
+    directory = Path(tempfile.mkdtemp(prefix="trimtab-benchmark-"))
+    broker = KafkaBroker(directory, java=JAVA)
+    try:
+        broker.start()
+        yield BenchBroker(broker.bootstrap, broker.pid, directory)
+    finally:
+        broker.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def tell(line: str) -> None:
+    """One line of progress, on stderr."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,54 @@
+"""Ours beside the peers: medians over repeats, and ratios of events per second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from benchmarks.peer_run import Measurement
+from benchmarks.peer_table import TRIMTAB
+
+FIGURES = ("seconds", "events_per_s", "cpu_s_per_million", "peak_rss_mb")
+
+
+def medians(measurements: Sequence[Measurement]) -> dict[str, dict[str, Any]]:
+    """One row per peer, in the order given: medians of its runs; correct when every run was."""
+    runs: dict[str, list[Measurement]] = {}
+    for measurement in measurements:
+        runs.setdefault(measurement.peer, []).append(measurement)
+    return {peer: _row(of_peer) for peer, of_peer in runs.items()}
+
+
+def _row(runs: Sequence[Measurement]) -> dict[str, Any]:
+    first = runs[0]
+    row: dict[str, Any] = {"requests": first.requests, "events": first.events, "runs": len(runs)}
+    row |= {figure: round(median(getattr(run, figure) for run in runs), 2) for figure in FIGURES}
+    broker = [run.broker_cpu_s_per_million for run in runs if run.broker_cpu_s_per_million is not None]
+    row["broker_cpu_s_per_million"] = round(median(broker), 2) if broker else None
+    row["correct"] = None if first.correct is None else all(run.correct for run in runs)
+    row["notes"] = sorted({run.note for run in runs if run.note})
+    return row
+
+
+def ratio_name(peer: str) -> str:
+    return f"ratio_to_{peer}"
+
+
+def compare(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The one object that `python -m benchmarks.join --json` prints.
+
+    A ratio is our events per second over the peer's; None against a peer whose result was wrong.
+    """
+    ours = rows[TRIMTAB]
+    ratios = {
+        ratio_name(peer): None if row["correct"] is False else round(ours["events_per_s"] / row["events_per_s"], 4)
+        for peer, row in rows.items()
+        if peer != TRIMTAB
+    }
+    return {
+        **{key: ours[key] for key in ("requests", "events", "events_per_s", "cpu_s_per_million", "peak_rss_mb")},
+        **ratios,
+        "correct": ours["correct"],
+        "peers": dict(rows),
+    }

@@ -1,0 +1,98 @@
+"""`python -m benchmarks.join`: the join and its peers, side by side on one broker, over identical bytes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.bench_broker import BenchBroker, running_broker, tell
+from benchmarks.command_line import run_command
+from benchmarks.comparison import compare, medians
+from benchmarks.event_stream import StreamSettings
+from benchmarks.input_log import InputLog
+from benchmarks.peer_chart import peer_chart
+from benchmarks.peer_run import Measurement, PeerRun, RunSettings
+from benchmarks.peer_table import Peer, chosen_peers
+from benchmarks.results_folder import RESULTS, append_result, write_plot
+
+TIMEOUT_SECONDS = 1_200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which peers run how often over how many requests."""
+
+    peers: tuple[Peer, ...]
+    requests: int
+    repeat: int = 1
+
+    def requests_of(self, peer: Peer) -> int:
+        """Fewer for a peer that would take hours."""
+        return self.requests if peer.most_requests is None else min(self.requests, peer.most_requests)
+
+
+def measure(plan: Plan, broker: BenchBroker) -> list[Measurement]:
+    """Every peer `repeat` times, every other round in reverse, so that no peer always comes first."""
+    sizes = sorted({plan.requests_of(peer) for peer in plan.peers})
+    logs: dict[int, InputLog] = {size: broker.write(f"bench{size}.", StreamSettings(size)) for size in sizes}
+    settings = RunSettings(broker.directory, TIMEOUT_SECONDS, broker.pid)
+    measurements = []
+    for turn in range(plan.repeat):
+        for peer in plan.peers if turn % 2 == 0 else reversed(plan.peers):
+            tell(f"round {turn + 1} of {plan.repeat}: {peer.name}")
+            measurement = PeerRun(peer, logs[plan.requests_of(peer)], settings).measure()
+            tell(f"  {measurement.events_per_s:,.0f} events/s in {measurement.seconds:.1f} s {measurement.note}")
+            measurements.append(measurement)
+    return measurements
+
+
+def table(result: dict[str, Any]) -> Table:
+    """The comparison for people."""
+    drawn = Table("peer", title=f"{result['requests']:,} requests, {result['events']:,} events")
+    for column in ("events/s", "we are", "CPU s per million", "broker CPU", "peak RSS MiB", "correct"):
+        drawn.add_column(column, justify="right")
+    for peer, row in result["peers"].items():
+        ratio = result.get(f"ratio_to_{peer}")
+        drawn.add_row(
+            peer,
+            f"{row['events_per_s']:,.0f}",
+            "" if ratio is None else f"{ratio:.2f} ×",
+            f"{row['cpu_s_per_million']:.1f}",
+            f"{row['broker_cpu_s_per_million'] or 0:.1f}",
+            f"{row['peak_rss_mb']:,.0f}",
+            {True: "yes", False: "NO", None: "–"}[row["correct"]],
+        )
+    return drawn
+
+
+def main(
+    requests: Annotated[int, typer.Option(min=1, help="Requests in the input; about 4.5 events each.")] = 100_000,
+    peers: Annotated[str, typer.Option(help="`default`, `all` (but Flink), or a comma-separated list.")] = "default",
+    with_flink: Annotated[bool, typer.Option("--with-flink", help="Run Flink as well.")] = False,
+    repeat: Annotated[int, typer.Option(min=1, help="Rounds; medians are reported.")] = 1,
+    results: Annotated[Path, typer.Option(help="Where figures and plot are kept.")] = RESULTS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """Measure the join beside its peers on a private Kafka broker.
+
+    Example: python -m benchmarks.join --requests 100000 --json
+    """
+    plan = Plan(chosen_peers(peers, with_flink), requests, repeat)
+    with running_broker() as broker:
+        result = compare(medians(measure(plan, broker)))
+    append_result(results, "join", result)
+    title = f"The join of {result['events']:,} events, one worker each"
+    write_plot(results, "join", peer_chart(result["peers"], title), title)
+    Console(stderr=True).print(table(result))
+    if as_json:
+        typer.echo(json.dumps(result))
+
+
+if __name__ == "__main__":
+    run_command(main)

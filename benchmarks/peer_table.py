@@ -1,0 +1,95 @@
+"""The peers: how each is started, and what of it is comparable with what."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.kafka_broker import java_executable
+from event_schemas.errors import SettingError, TrimtabError
+
+ROOT = Path(__file__).parents[1]
+BUILT = ROOT / "build" / "peers"
+"""What `make bench-peers` makes: a virtual environment and the jars."""
+FLINK_OPENS = ("lang", "util", "util.concurrent")
+
+TRIMTAB, RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN = "trimtab", "raw_consume", "decode_only", "python_join"
+KAFKA_STREAMS, FLINK, BYTEWAX, QUIX, FAUST = "kafka_streams", "flink", "bytewax", "quix", "faust"
+
+
+class PeerMissing(TrimtabError):
+    """A peer is not built on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One way to do the job. `variant` goes to the process; `most_requests` bounds the hopelessly slow."""
+
+    name: str
+    command: tuple[str, ...]
+    needs: Path | None = None
+    variant: str = ""
+    writes_examples: bool = True
+    most_requests: int | None = None
+
+    def check(self) -> None:
+        """Raises PeerMissing when what it runs from is not there."""
+        if self.needs is not None and not self.needs.exists():
+            raise PeerMissing(f"peer {self.name} is not built: no {self.needs.name}", mend="run `make bench-peers`")
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"benchmarks.peers.{module}", *arguments)
+
+
+def _own_python(module: str, *prefix: str) -> tuple[str, ...]:
+    return (str(BUILT / "venv" / "bin" / "python"), "-m", *prefix, f"benchmarks.peers.{module}")
+
+
+def _java(module: str, heap: str, *flags: str) -> tuple[str, ...]:
+    options = ("-Xms256m", f"-Xmx{heap}", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", *flags)
+    return (java_executable(), *options, "-cp", f"{BUILT / module / 'lib'}/*", f"trimtab.peers.{module}.Main")
+
+
+def peer_table() -> dict[str, Peer]:
+    """Every peer by name, in the order of the report."""
+    opens = tuple(f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in FLINK_OPENS)
+    venv = BUILT / "venv"
+    peers = (
+        Peer(TRIMTAB, (sys.executable, "-m", "trimtab", "join")),
+        Peer(RAW_CONSUME, _python("raw_consume"), writes_examples=False),
+        Peer(DECODE_ONLY, _python("raw_consume"), variant="decode", writes_examples=False),
+        Peer(PYTHON_JOIN, _python("dict_join")),
+        Peer(KAFKA_STREAMS, _java(KAFKA_STREAMS, "1g"), BUILT / KAFKA_STREAMS, variant="memory"),
+        Peer("kafka_streams_rocksdb", _java(KAFKA_STREAMS, "1g"), BUILT / KAFKA_STREAMS, variant="rocksdb"),
+        Peer(FLINK, _java(FLINK, "2g", *opens), BUILT / FLINK),
+        Peer(BYTEWAX, _own_python("bytewax_join", "bytewax.run"), venv),
+        Peer(QUIX, _own_python("quix_join"), venv, most_requests=30_000),
+        Peer(FAUST, _python("faust_tables", "worker", "-l", "warn", "--without-web"), most_requests=10_000),
+    )
+    return {peer.name: peer for peer in peers}
+
+
+DEFAULT = (TRIMTAB, RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN, KAFKA_STREAMS)
+
+
+def chosen_peers(wanted: str, with_flink: bool) -> tuple[Peer, ...]:
+    """The peers of a comma-separated list, `default` or `all`; ours is always among them. Raises SettingError."""
+    table = peer_table()
+    named: Sequence[str]
+    match wanted:
+        case "default":
+            named = DEFAULT
+        case "all":
+            named = [name for name in table if name != FLINK]
+        case _:
+            named = [TRIMTAB, *(name.strip() for name in wanted.split(",") if name.strip())]
+    unknown = set(named) - table.keys()
+    if unknown:
+        raise SettingError(f"no such peer: {', '.join(sorted(unknown))}", mend=f"choose from {', '.join(table)}")
+    chosen = tuple(peer for name, peer in table.items() if name in named or (name == FLINK and with_flink))
+    for peer in chosen:
+        peer.check()
+    return chosen

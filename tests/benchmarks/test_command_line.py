@@ -1,0 +1,30 @@
+"""How a benchmark reports an error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("join", "join_scaling", "join_memory", "join_latency", "join_catch_up")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_an_example(name: str) -> None:
+    ended = run(f"benchmarks.{name}", "--help")
+    assert ended.returncode == 0
+    assert f"python -m benchmarks.{name}" in ended.stdout
+
+
+def test_an_error_says_what_and_how_to_mend_it() -> None:
+    ended = run("benchmarks.join", "--peers", "storm")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: no such peer: storm\nmend: choose from trimtab")
