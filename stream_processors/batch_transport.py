@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, ClassVar, cast
 
 from aiokafka import AIOKafkaConsumer
@@ -25,6 +26,7 @@ from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, AppT, ConsumerMessage, Message
 
+from stream_processors.chunk_validation import JudgedChunk
 from stream_processors.commit_position import CommitPosition
 from stream_processors.fetched_batches import take_fetched
 from stream_processors.record_chunk import PartitionOwner, RecordChunk, StartingPoint
@@ -71,8 +73,15 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Any:
-        """What was fetched for these partitions, as log records; waits up to `timeout` seconds for some."""
+        """What was fetched for these partitions, judged and in chunks; waits up to `timeout` seconds for some."""
         del max_records
+        found = await self._fetched(consumer, active_partitions, timeout)
+        owner = cast(BatchTransport, self.transport).owner
+        return {tp: [owner.judge(part) for part in _cut(records)] for tp, records in found.items()}
+
+    async def _fetched(
+        self, consumer: AIOKafkaConsumer, active_partitions: set[TP], timeout: float | None
+    ) -> dict[TP, RecordColumns]:
         if not self.consumer.flow_active:
             return {}
         fetcher = consumer._fetcher
@@ -166,18 +175,18 @@ class BatchConsumer(Consumer):
         if records is None or self.should_stop:
             return
         refused: set[TP] = set()
-        for tp, part in _in_turns(cast(Mapping[TP, RecordColumns], records)):
+        for tp, judged in _in_turns(cast(Mapping[TP, Sequence[JudgedChunk]], records)):
             current = epoch == self._epoch and generation == self.app.consumer_generation_id
             wanted = active is None or tp in active or tp in self._buffered_partitions
             if tp in refused or not (current and wanted and self.flow_active):
                 refused.add(tp)
                 continue
-            yield tp, self._chunk_message(tp, part)
+            yield tp, self._chunk_message(tp, judged)
         if refused:
             await self._read_again(refused)
 
-    def _chunk_message(self, tp: TP, part: RecordColumns) -> ConsumerMessage:
-        chunk = RecordChunk(self._epoch, tp.partition, self._reached[tp], part)
+    def _chunk_message(self, tp: TP, judged: JudgedChunk) -> ConsumerMessage:
+        chunk, part = RecordChunk(self._epoch, tp.partition, self._reached[tp], judged), judged.chunk
         self._reached[tp] = chunk.end
         return ConsumerMessage(
             topic=tp.topic,
@@ -229,10 +238,13 @@ def _position(entry: OffsetAndMetadata | None) -> CommitPosition | None:
     return None if entry is None else CommitPosition.parse(entry.offset, entry.metadata.rstrip(METADATA_END))
 
 
-def _in_turns(fetched: Mapping[TP, RecordColumns]) -> Iterator[tuple[TP, RecordColumns]]:
-    """Slices of at most CHUNK_RECORDS, one of each partition after the other, in offset order within a partition."""
-    longest = max(map(len, fetched.values()), default=0)
-    for start in range(0, longest, CHUNK_RECORDS):
-        for tp, records in fetched.items():
-            if start < len(records):
-                yield tp, records.part(start, start + CHUNK_RECORDS)
+def _cut(records: RecordColumns) -> Iterator[RecordColumns]:
+    """Slices of at most CHUNK_RECORDS."""
+    for start in range(0, len(records), CHUNK_RECORDS):
+        yield records.part(start, start + CHUNK_RECORDS)
+
+
+def _in_turns(fetched: Mapping[TP, Sequence[JudgedChunk]]) -> Iterator[tuple[TP, JudgedChunk]]:
+    """One chunk of each partition after the other, in order within a partition."""
+    turns = zip_longest(*([(tp, chunk) for chunk in chunks] for tp, chunks in fetched.items()))
+    return (chunk for turn in turns for chunk in turn if chunk is not None)

@@ -67,6 +67,17 @@ class JudgedChunk:
         if verdict.resolved is not None:
             self.resolved[place] = verdict.resolved
 
+    def part(self, start: int, stop: int) -> JudgedChunk:
+        """The records at these places and the verdicts on them."""
+        if start <= 0 and stop >= len(self.chunk):
+            return self
+        part = JudgedChunk(self.chunk.part(start, stop))
+        part.names, part.times = self.names[start:stop], self.times[start:stop]
+        part.engagements = self.engagements[start:stop]
+        part.resolved = {place - start: datum for place, datum in self.resolved.items() if start <= place < stop}
+        part.faults = {place - start: fault for place, fault in self.faults.items() if start <= place < stop}
+        return part
+
     def verdict(self, place: int) -> Judged:
         """The verdict on one record as an object."""
         name, record = self.names[place], self.chunk.record(place)

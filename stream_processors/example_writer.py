@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message, Producer
 
 from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
@@ -27,6 +27,10 @@ MESSAGE_BYTES = 8 * 1_048_576
 BYTES_IN_FLIGHT = 64 * 1_048_576
 TOO_LARGE = "too_large"
 POLL_SECONDS = 0.01
+AT_ONCE = 1_000
+"""Records handed to the client in one call."""
+NOWHERE = -1
+"""Source offset of a heartbeat, which comes from no event."""
 # The broker or client looked at the record itself and refused it: sending it again cannot help.
 PERMANENT = frozenset(
     {
@@ -42,26 +46,44 @@ class DeliveryFailed(TrimtabError):
     """An output record was not confirmed; the worker must end without committing past it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Outgoing:
-    """One record on its way; `confirmed` is called once, when the broker has it."""
+class _Delivery:
+    """Records of one topic partition on their way: `confirmed` is called once for each, when the broker has it."""
 
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes
-    request_id: str | None
-    source_offset: int
-    confirmed: Callable[[], None]
+    __slots__ = ("_writer", "alone", "confirmed", "emissions", "partition", "topic")
+
+    def __init__(
+        self,
+        writer: ExampleWriter,
+        topic: str,
+        partition: int,
+        emissions: Sequence[Emission],
+        confirmed: Callable[[], None],
+    ) -> None:
+        self._writer = writer
+        self.topic = topic
+        self.partition = partition
+        self.emissions = emissions
+        self.confirmed = confirmed
+        self.alone = False
+        """Whether each of them travels in a batch of its own."""
+
+    def __call__(self, fault: KafkaError | None, message: Message) -> None:
+        """The client's report on one of the records."""
+        if fault is None:
+            self._writer.stored(self, len(message))
+        else:
+            key, value = message.key(), message.value()
+            refused = next(one for one in self.emissions if one.value == value and one.key == key)
+            self._writer.refused(self, refused, fault)
 
 
 class ExampleWriter:
     """Writes with an idempotent producer and knows what is confirmed.
 
     Everything happens on the caller's thread: delivery reports are served by `serve`, which calls the `confirmed`
-    function of each record the broker has stored. A record that the broker refuses for what it is becomes a dead
-    letter with reason `too_large`, and its `confirmed` is called for that one. Any other failure is final: it is kept
-    in `failure`, and nothing more is confirmed.
+    function of each record the broker has stored. A record that is refused for what it is, also when it is sent alone
+    (the broker refuses whole batches), becomes a dead letter with reason `too_large`, and its `confirmed` is called
+    for that one. Any other failure is final: it is kept in `failure`, and nothing more is confirmed.
     """
 
     def __init__(self, settings: WorkerSettings, codec: Codec) -> None:
@@ -71,20 +93,8 @@ class ExampleWriter:
         self._outstanding_bytes = 0
         self._connected = True
         self._failure: DeliveryFailed | None = None
-        self._producer = Producer(
-            {
-                **settings.client_config,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "linger.ms": 20,
-                "message.max.bytes": MESSAGE_BYTES,
-                "delivery.timeout.ms": int(settings.delivery_seconds * 1000),
-                "queue.buffering.max.messages": 2 * settings.records_in_flight,
-                "queue.buffering.max.kbytes": 4 * BYTES_IN_FLIGHT // 1024,
-                "error_cb": self._client_error,
-            },
-            logger=logging.getLogger("trimtab.stream_processors"),
-        )
+        self._producer = self._client({"linger.ms": 20})
+        self._single: Producer | None = None
 
     @property
     def outstanding(self) -> int:
@@ -96,23 +106,26 @@ class ExampleWriter:
         """The failure that ended the writing, if any."""
         return self._failure
 
-    def write(self, partition: int, emission: Emission, confirmed: Callable[[], None]) -> None:
-        """Step 3: hand one emission to the client, into the partition its events came from."""
-        topic = self._settings.examples if emission.kind == "example" else self._settings.dead_letters
-        self._send(
-            _Outgoing(
-                topic, partition, emission.key, emission.value, emission.request_id, emission.source_offset, confirmed
-            )
-        )
+    def write(self, partition: int, emissions: Sequence[Emission], confirmed: Callable[[], None]) -> None:
+        """Step 3: hand emissions to the client, in their order, into the partition their events came from.
+
+        They should be no more than `AT_ONCE`, written while the writer is not `full`.
+        """
+        for kind, run in groupby(emissions, key=lambda emission: emission.kind):
+            topic = self._settings.examples if kind == "example" else self._settings.dead_letters
+            self._send(_Delivery(self, topic, partition, list(run), confirmed), self._producer)
 
     def write_heartbeat(self, partition: int, event_time: int) -> None:
         """Assert in a partition of the events topic that nothing earlier than `event_time` (ms) is to be expected."""
         value = self._codec.encode(HEARTBEAT, {"event_time": event_time})
-        self._send(_Outgoing(self._settings.events, partition, None, value, None, -1, _nothing))
+        heartbeat = Emission("heartbeat", None, value, NOWHERE, None)
+        self._send(_Delivery(self, self._settings.events, partition, [heartbeat], _nothing), self._producer)
 
     def serve(self) -> None:
         """Step 4: serve the delivery reports that have come in; never waits."""
         self._producer.poll(0)
+        if self._single is not None:
+            self._single.poll(0)
 
     @property
     def full(self) -> bool:
@@ -137,64 +150,86 @@ class ExampleWriter:
 
     def close(self) -> None:
         """Give up what is still on its way and release the client."""
-        self._producer.purge()
-        self._producer.flush(1.0)
+        for producer in (self._producer, self._single):
+            if producer is not None:
+                producer.purge()
+                producer.flush(1.0)
 
-    def _send(self, record: _Outgoing) -> None:
-        self._outstanding += 1
-        self._outstanding_bytes += len(record.value)
-        try:
-            self._producer.produce(
-                record.topic,
-                record.value,
-                record.key,
-                record.partition,
-                on_delivery=partial(self._delivered, record),
-            )
-        except BufferError:
-            self._fail(f"the client's queue is full at {record.topic}[{record.partition}]")
-        except KafkaException as refused:
-            self._settle(record, refused.args[0])
-
-    def _delivered(self, record: _Outgoing, fault: KafkaError | None, _: Message) -> None:
-        self._settle(record, fault)
-
-    def _settle(self, record: _Outgoing, fault: KafkaError | None) -> None:
+    def stored(self, delivery: _Delivery, size: int) -> None:
+        """The broker has one more record, of so many bytes."""
         self._outstanding -= 1
-        self._outstanding_bytes -= len(record.value)
-        if fault is None:
-            self._connected = True
-            if self._failure is None:
-                record.confirmed()
-        elif fault.code() in PERMANENT and record.topic == self._settings.examples:
-            log.error("example refused", request_id=record.request_id, bytes=len(record.value), fault=fault.str())
-            self._send(self._dead_letter(record, fault))
-        else:
-            self._fail(f"{record.topic}[{record.partition}] did not take a record: {fault.str()}")
+        self._outstanding_bytes -= size
+        self._connected = True
+        if self._failure is None:
+            delivery.confirmed()
 
-    def _dead_letter(self, record: _Outgoing, fault: KafkaError) -> _Outgoing:
-        digest = hashlib.sha256(record.value).hexdigest()
+    def refused(self, delivery: _Delivery, emission: Emission, fault: KafkaError) -> None:
+        """A record was not stored: it is sent alone, becomes a dead letter, or ends the writing."""
+        self._outstanding -= 1
+        self._outstanding_bytes -= len(emission.value)
+        if fault.code() not in PERMANENT or delivery.topic != self._settings.examples:
+            self._fail(f"{delivery.topic}[{delivery.partition}] did not take a record: {fault.str()}")
+            return
+        again = _Delivery(self, delivery.topic, delivery.partition, [emission], delivery.confirmed)
+        if delivery.alone:
+            log.error(
+                "example refused",
+                partition=delivery.partition,
+                offset=emission.source_offset,
+                request_id=emission.request_id,
+                bytes=len(emission.value),
+                fault=fault.str(),
+            )
+            again.topic, again.emissions = self._settings.dead_letters, [self._dead_letter(delivery, emission, fault)]
+            self._send(again, self._producer)
+            return
+        again.alone = True
+        self._single = self._single or self._client({"batch.num.messages": 1})
+        self._send(again, self._single)
+
+    def _send(self, delivery: _Delivery, producer: Producer) -> None:
+        emissions = delivery.emissions
+        self._outstanding += len(emissions)
+        self._outstanding_bytes += sum([len(emission.value) for emission in emissions])
+        messages: list[dict[str, Any]] = [{"value": emission.value, "key": emission.key} for emission in emissions]
+        sent = producer.produce_batch(delivery.topic, messages, partition=delivery.partition, on_delivery=delivery)
+        if sent == len(messages):
+            return
+        for emission, message in zip(emissions, messages, strict=True):
+            if (fault := message.get("_error")) is not None:
+                self.refused(delivery, emission, fault)
+
+    def _client(self, paces: Mapping[str, int]) -> Producer:
+        return Producer(
+            {
+                **self._settings.client_config,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "message.max.bytes": MESSAGE_BYTES,
+                "delivery.timeout.ms": int(self._settings.delivery_seconds * 1000),
+                "queue.buffering.max.messages": 2 * (self._settings.records_in_flight + AT_ONCE),
+                "queue.buffering.max.kbytes": 4 * BYTES_IN_FLIGHT // 1024,
+                "error_cb": self._client_error,
+                **paces,
+            },
+            logger=logging.getLogger("trimtab.stream_processors"),
+        )
+
+    def _dead_letter(self, delivery: _Delivery, emission: Emission, fault: KafkaError) -> Emission:
+        digest = hashlib.sha256(emission.value).hexdigest()
         letter = {
             "reason": TOO_LARGE,
-            "detail": f"example of {len(record.value)} bytes (SHA-256 {digest}) refused: {fault.str()}",
+            "detail": f"example of {len(emission.value)} bytes (SHA-256 {digest}) refused: {fault.str()}",
             "topic": self._settings.events,
-            "partition": record.partition,
-            "offset": record.source_offset,
-            "key": record.key,
+            "partition": delivery.partition,
+            "offset": emission.source_offset,
+            "key": emission.key,
             "value": None,
             "event_time": None,
-            "request_id": record.request_id,
+            "request_id": emission.request_id,
         }
         value = self._codec.encode(DEAD_LETTER, letter)
-        return _Outgoing(
-            self._settings.dead_letters,
-            record.partition,
-            record.key,
-            value,
-            record.request_id,
-            record.source_offset,
-            record.confirmed,
-        )
+        return Emission("dead_letter", emission.key, value, emission.source_offset, None)
 
     def _client_error(self, fault: KafkaError) -> None:
         if fault.fatal():

@@ -28,9 +28,10 @@ from monitoring.metrics import JoinMetrics
 from producers.topic_admin import TopicError, partitions_of
 from stream_processors.attribution import JoinRule
 from stream_processors.dead_letter_log import DeadLetterLog
-from stream_processors.example_writer import ExampleWriter
+from stream_processors.example_writer import AT_ONCE, ExampleWriter
 from stream_processors.faust_app import JoinApp
 from stream_processors.idle_heartbeat import IdleHeartbeat
+from stream_processors.interpreter_pace import joining_pace
 from stream_processors.owned_partitions import LogTruncated, OwnedPartitions
 from stream_processors.partition_gauges import PartitionGauges, records_to_rebuild
 from stream_processors.partition_join import StepResult
@@ -122,15 +123,15 @@ class JoinWorker:
         records = None if self._stopping else self._owned.accept(chunk)
         if records is None:
             return
-        result, confirmed = self._owned.process(chunk.partition, records)
-        self._count(result)
-        self._letters.note(chunk.partition, result.emissions)
-        confirmed = self._writes.timed(confirmed)
-        for emission in result.emissions:
-            if self._writer.full:
-                await self._writer.wait_for_room()
-            self._writer.write(chunk.partition, emission, confirmed)
-        self._writer.serve()
+        for result, confirmed in self._owned.process(chunk.partition, records):
+            self._count(result)
+            self._letters.note(chunk.partition, result.emissions)
+            timed = self._writes.timed(confirmed)
+            for start in range(0, len(result.emissions), AT_ONCE):
+                if self._writer.full:
+                    await self._writer.wait_for_room()
+                self._writer.write(chunk.partition, result.emissions[start : start + AT_ONCE], timed)
+            self._writer.serve()
 
     async def _settle(self, *_: object, **__: object) -> None:
         """Before partitions go: finish the chunk under way, let it be confirmed, commit."""
@@ -189,7 +190,8 @@ def run_join_worker(settings: WorkerSettings, parts: JoinWorkerParts) -> None:
                 f"{output} has {partitions} partitions, {settings.events} has {events}",
                 mend=f"add partitions to {output}: outputs keep the partition of their events",
             )
-    asyncio.run(_run(settings, parts))
+    with joining_pace():
+        asyncio.run(_run(settings, parts))
 
 
 async def _run(settings: WorkerSettings, parts: JoinWorkerParts) -> None:

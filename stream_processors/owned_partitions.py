@@ -7,7 +7,7 @@ docs/guarantees.md.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,6 +15,7 @@ import structlog
 from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from stream_processors.attribution import JoinRule
+from stream_processors.chunk_validation import ChunkValidator, JudgedChunk
 from stream_processors.commit_position import CommitPosition
 from stream_processors.partition_join import PartitionJoin, StepResult
 from stream_processors.record_chunk import RecordChunk, StartingPoint
@@ -33,9 +34,9 @@ class RecordsMissed(TrimtabError):
 
 @dataclass(slots=True)
 class Step:
-    """One joined chunk: the position after it, and how many of its output records are not yet confirmed."""
+    """One chunk: the position after it, None while it is being joined, and how many outputs are not yet confirmed."""
 
-    position: CommitPosition
+    position: CommitPosition | None
     unconfirmed: int
 
     def confirm(self) -> None:
@@ -57,7 +58,7 @@ class OwnedPartition:
 
     def news(self) -> CommitPosition | None:
         """The newest position before which everything is confirmed, if it is further than the committed one."""
-        while self.steps and self.steps[0].unconfirmed == 0:
+        while self.steps and self.steps[0].unconfirmed == 0 and self.steps[0].position is not None:
             self.confirmed = self.steps.popleft().position
         if self.confirmed is None or (self.committed and self.confirmed.settled <= self.committed.settled):
             return None
@@ -74,6 +75,7 @@ class OwnedPartitions:
     def __init__(self, rule: JoinRule, codec: Codec) -> None:
         self._rule = rule
         self._codec = codec
+        self._validator = ChunkValidator(codec, rule)
         self._partitions: dict[int, OwnedPartition] = {}
 
     @property
@@ -100,7 +102,11 @@ class OwnedPartitions:
         join = PartitionJoin(self._rule, self._codec, partition, committed)
         return OwnedPartition(join, epoch, start, committed, committed), start
 
-    def accept(self, chunk: RecordChunk) -> RecordColumns | None:
+    def judge(self, records: RecordColumns) -> JudgedChunk:
+        """Part of step 1: which records may join; called from the thread that fetches."""
+        return self._validator.judge(records)
+
+    def accept(self, chunk: RecordChunk) -> JudgedChunk | None:
         """Step 1: the records of a chunk that are to be processed now; None when the chunk is void.
 
         Raises RecordsMissed when the chunk does not follow what was processed before.
@@ -113,19 +119,24 @@ class OwnedPartitions:
                 f"partition {chunk.partition}: records {owned.reached} to {chunk.follows - 1} never arrived",
                 mend="restart the worker: it goes on from the last commit",
             )
-        fresh = chunk.records.part(chunk.records.place_of(owned.reached), len(chunk.records))
-        return fresh if len(fresh) else None
+        records = chunk.judged.chunk
+        seen = records.place_of(owned.reached)
+        return chunk.judged.part(seen, len(records)) if seen < len(records) else None
 
-    def process(self, partition: int, records: RecordColumns) -> tuple[StepResult, Callable[[], None]]:
-        """Step 2: join the records; returns what to write, and what to call as each of it is confirmed."""
+    def process(self, partition: int, judged: JudgedChunk) -> Iterator[tuple[StepResult, Callable[[], None]]]:
+        """Step 2: join the records; yields what to write, and what to call as each of it is confirmed.
+
+        To be taken to its end: only then is the position after these records known.
+        """
         owned = self._partitions[partition]
-        result = owned.join.process(records)
-        owned.reached = records.end
-        position = owned.join.position()
-        assert position is not None, "a join that processed records has a position"
-        step = Step(position, len(result.emissions))
+        step = Step(None, 0)
         owned.steps.append(step)
-        return result, step.confirm
+        for result in owned.join.steps(judged):
+            step.unconfirmed += len(result.emissions)
+            yield result, step.confirm
+        owned.reached = judged.chunk.end
+        step.position = owned.join.position()
+        assert step.position is not None, "a join that processed records has a position"
 
     def committable(self) -> dict[int, CommitPosition]:
         """Step 5: the newest confirmed position of each partition, where it is further than the committed one."""

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -44,6 +44,7 @@ from stream_processors.outcome_encoding import OutcomeEncoder
 from stream_processors.pending_decisions import OVERDUE, Expired, PendingDecisions, Rejected, Unfinished
 from stream_processors.record_columns import RecordColumns
 
+EMISSIONS_AT_ONCE = 1_000
 HEARD = Rejected(Fate.JOINED, "")
 """A heartbeat is not held: it only moves the watermark."""
 
@@ -55,7 +56,7 @@ class Emission(NamedTuple):
     a dead letter.
     """
 
-    kind: Literal["example", "dead_letter"]
+    kind: Literal["example", "dead_letter", "heartbeat"]
     key: bytes | None
     value: bytes
     source_offset: int
@@ -89,7 +90,12 @@ class _Step:
     examples: int = 0
 
     def result(self) -> StepResult:
-        return StepResult(tuple(self.emissions), self.fates, self.examples)
+        return StepResult(tuple(self.emissions), Counter(self.fates), self.examples)
+
+    def clear(self) -> None:
+        self.emissions.clear()
+        self.fates.clear()
+        self.examples = 0
 
 
 class PartitionJoin:
@@ -131,18 +137,34 @@ class PartitionJoin:
     def process(self, records: RecordColumns | Sequence[LogRecord]) -> StepResult:
         """Joins records of this partition, given in offset order, and says what they brought."""
         records = records if isinstance(records, RecordColumns) else RecordColumns.of(records)
-        step = _Step(silent=self._rebuilding is not None)
-        fresh = records.part(0 if self._next is None else records.place_of(self._next), len(records))
+        emissions, fates, examples = list[Emission](), Counter[Fate](), 0
+        for result in self.steps(self._validator.judge(records)):
+            emissions += result.emissions
+            fates.update(result.fates)
+            examples += result.examples
+        return StepResult(tuple(emissions), fates, examples)
+
+    def steps(self, judged: JudgedChunk) -> Iterator[StepResult]:
+        """The same for records already judged, in parts of about `EMISSIONS_AT_ONCE` that together are the step.
+
+        What a part brought is to be written before the next is asked for: a jump of the watermark may end every open
+        decision, and their examples would take as much memory again.
+        """
+        records = judged.chunk
+        fresh = judged.part(0 if self._next is None else records.place_of(self._next), len(records))
         if self._rebuilding is not None:
-            rest = fresh.place_of(self._rebuilding.settled)
-            self._join(fresh.part(0, rest), step)
-            fresh = fresh.part(rest, len(fresh))
-            if len(fresh) or self._next == self._rebuilding.settled:
+            rest = fresh.chunk.place_of(self._rebuilding.settled)
+            for _ in self._join(fresh.part(0, rest), _Step(silent=True)):
+                """Nothing comes of what had its effect before."""
+            fresh = fresh.part(rest, len(fresh.chunk))
+            if len(fresh.chunk) or self._next == self._rebuilding.settled:
                 self._next = self._rebuilding.settled
                 self._finish_rebuild()
-                step.silent = False
-        self._join(fresh, step)
-        return step.result()
+        step = _Step(silent=False)
+        for _ in self._join(fresh, step):
+            yield step.result()
+            step.clear()
+        yield step.result()
 
     def position(self) -> CommitPosition | None:
         """Where this join stands; None before the first record of a log. While rebuilding: `resume`, unchanged.
@@ -170,36 +192,40 @@ class PartitionJoin:
             self._pending.close_before(resume.floor)
             self._rebuilding = None
 
-    def _join(self, chunk: RecordColumns, step: _Step) -> None:
-        """Steps 1 to 7 for each record. What the watermark ends is asked for only where something depends on it."""
+    def _join(self, judged: JudgedChunk, step: _Step) -> Iterator[None]:
+        """Steps 1 to 7 for each record; stops now and then for `step` to be emptied.
+
+        What the watermark ends is asked for only where something depends on it.
+        """
+        chunk = judged.chunk
         if not len(chunk):
             return
         pending, window, skew = self._pending, self._rule.window_ms, self._rule.max_future_skew_ms
         pending.topic = chunk.topic
         cap = sys.maxsize if step.silent else self._rule.max_pending
-        judged = self._validator.judge(chunk)
         columns = (judged.names, judged.times, chunk.append_times)
         for place, (name, time, append_time) in enumerate(zip(*columns, strict=True)):
             watermark = pending.watermark
-            if name is None or time > append_time + skew:
-                self._refuse(judged, place, step)
-                continue
-            if name != r.HEARTBEAT and watermark is not None and time + window <= watermark:
+            late = watermark is not None and time + window <= watermark and name != r.HEARTBEAT
+            if name is None or late or time > append_time + skew:
+                yield from self._end_decisions(step)
                 self._refuse(judged, place, step)
                 continue
             rejected = HEARD if name == r.HEARTBEAT else self._hold(judged, place, name)
             if rejected is OVERDUE:
-                self._end_decisions(step)
+                yield from self._end_decisions(step)
                 rejected = self._hold(judged, place, name)
             if rejected is not None:
+                if rejected.fate not in SILENT:
+                    yield from self._end_decisions(step)
                 self._settle_rejected(judged, place, rejected, step)
             if watermark is None or time > watermark:
                 pending.watermark = time
             if pending.open_count > cap:
-                self._end_decisions(step)
+                yield from self._end_decisions(step)
                 for ended in pending.close_beyond(cap):
                     self._close(ended, True, step)
-        self._end_decisions(step)
+        yield from self._end_decisions(step)
         self._next = chunk.end
 
     def _hold(self, judged: JudgedChunk, place: int, name: str) -> Rejected | None:
@@ -216,7 +242,6 @@ class PartitionJoin:
 
     def _refuse(self, judged: JudgedChunk, place: int, step: _Step) -> None:
         """Settles a malformed, future or late event; none of them moves the watermark."""
-        self._end_decisions(step)
         event, time, watermark = judged.verdict(place), judged.times[place], self._pending.watermark
         if isinstance(event, MalformedEvent):
             self._settle(event, Fate.MALFORMED, event.detail, step)
@@ -227,20 +252,20 @@ class PartitionJoin:
             self._settle(event, Fate.LATE, f"{behind}, past the window of {self._rule.window_ms} ms", step)
 
     def _settle_rejected(self, judged: JudgedChunk, place: int, rejected: Rejected, step: _Step) -> None:
-        if rejected.fate in SILENT:
-            if not step.silent:
-                step.fates[rejected.fate] += 1
-            return
-        self._end_decisions(step)
-        self._settle(judged.verdict(place), rejected.fate, rejected.detail, step)
+        if rejected.fate not in SILENT:
+            self._settle(judged.verdict(place), rejected.fate, rejected.detail, step)
+        elif not step.silent:
+            step.fates[rejected.fate] += 1
 
-    def _end_decisions(self, step: _Step) -> None:
+    def _end_decisions(self, step: _Step) -> Iterator[None]:
         for ended in self._pending.advance():
             if isinstance(ended, Expired):
                 detail = f"no request came until the window of {self._rule.window_ms} ms had passed"
                 self._settle(ended.event, Fate.ORPHAN, detail, step)
             else:
                 self._close(ended, False, step)
+            if len(step.emissions) >= EMISSIONS_AT_ONCE:
+                yield
 
     def _close(self, ended: CompleteDecisions | Unfinished | Expired, early: bool, step: _Step) -> None:
         if step.silent or isinstance(ended, Expired):

@@ -45,6 +45,7 @@ from stream_processors.due_calendar import FAR, DueCalendar
 from stream_processors.fates import Fate
 from stream_processors.input_event import EngagementFields, InputEvent
 
+CLOSED_AT_ONCE = 500
 FEW_IDS = 8
 """Up to so many engagement_ids are a tuple, which is small; more are a set, which is fast."""
 
@@ -174,36 +175,31 @@ class PendingDecisions:
         return None
 
     def advance(self) -> Iterator[Ended]:
-        """Yields what has ended at the watermark, in order of time and offset."""
-        watermark = self.watermark
+        """Yields what has ended at the watermark, in order of time and offset; complete decisions many at a time."""
+        watermark, states = self.watermark, self._table.states
         if watermark is None or watermark < self._next_due:
             return
-        near, calendar = self._near, self._calendar
-        for row in calendar.open_until(watermark) if watermark >= calendar.next_opening else ():
-            self._bring_near(row)
         complete: list[int] = []
-        while near and near[0][0] <= watermark:
-            at, offset, due, row, event = heapq.heappop(near)
-            if due is Due.CLOSE:
-                if not self._closes(row, at, offset):
-                    continue
-                if self._table.states[row] == COMPLETE:
-                    complete.append(row)
-                    self._table.states[row] = CLOSED
-                    continue
-            elif event is not None and not self._expires(row, event):
+        while (coming := self._next_coming(watermark)) is not None:
+            due, row = coming[2], coming[3]
+            if due is Due.CLOSE and states[row] == COMPLETE and self._closes(coming):
+                states[row] = CLOSED
+                complete.append(row)
+                if len(complete) == CLOSED_AT_ONCE:
+                    yield self._close_complete(complete)
+                    complete = []
                 continue
-            if complete and due is not Due.FORGET:
-                yield self._close_complete(complete)
-                complete = []
-            if due is Due.CLOSE:
-                yield self._close_unfinished(row)
-            elif event is not None:
-                yield Expired(event)
-            self._forget_or_wait(row)
+            ended = self._end(coming)
+            if ended is not None:
+                if complete:
+                    yield self._close_complete(complete)
+                    complete = []
+                yield ended
+            if ended is not None or due is Due.FORGET:
+                self._forget_or_wait(row)
         if complete:
             yield self._close_complete(complete)
-        self._next_due = min(near[0][0] if near else FAR, calendar.next_opening)
+        self._next_due = min(self._near[0][0] if self._near else FAR, self._calendar.next_opening)
 
     def close_beyond(self, cap: int) -> Iterator[Ended]:
         """Closes the open decisions with the lowest first offsets until no more than `cap` are open."""
@@ -289,6 +285,16 @@ class PendingDecisions:
         if at < self._next_due:
             self._next_due = at
 
+    def _next_coming(self, watermark: int) -> Coming | None:
+        """Takes out what comes next, up to this watermark; buckets are opened one by one."""
+        near, calendar = self._near, self._calendar
+        while not near or near[0][0] >= calendar.next_opening:
+            if calendar.next_opening > watermark:
+                break
+            for row in calendar.open_until(calendar.next_opening):
+                self._bring_near(row)
+        return heapq.heappop(near) if near and near[0][0] <= watermark else None
+
     def _bring_near(self, row: int) -> None:
         """What will come of a row that the calendar gave out."""
         table, near, window = self._table, self._near, self._window
@@ -304,9 +310,16 @@ class PendingDecisions:
                 heapq.heappush(near, (at, event.record.offset, Due.EXPIRE, row, event))
         heapq.heappush(near, (table.newest[row] + window, offset, Due.FORGET, row, None))
 
-    def _closes(self, row: int, at: int, offset: int) -> bool:
-        """Whether this is still the time at which the open decision in `row` closes."""
-        table, requests = self._table, self._requests
+    def _end(self, coming: Coming) -> Unfinished | Expired | None:
+        """Ends a decision that makes no example, or an event without a request; None when that is no longer so."""
+        _, _, due, row, event = coming
+        if event is not None:
+            return Expired(event) if self._expires(row, event) else None
+        return self._close_unfinished(row) if due is Due.CLOSE and self._closes(coming) else None
+
+    def _closes(self, coming: Coming) -> bool:
+        """Whether this is still the time at which the open decision in the row closes."""
+        table, requests, (at, offset, _, row, _) = self._table, self._requests, coming
         return (
             table.is_open(row)
             and table.first_offsets[row] == offset

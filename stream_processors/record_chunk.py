@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from stream_processors.chunk_validation import JudgedChunk
 from stream_processors.commit_position import CommitPosition
 from stream_processors.record_columns import RecordColumns
 
@@ -22,12 +23,12 @@ class RecordChunk:
     epoch: int
     partition: int
     follows: int
-    records: RecordColumns
+    judged: JudgedChunk
 
     @property
     def end(self) -> int:
         """The offset after the last record."""
-        return self.records.end
+        return self.judged.chunk.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,18 @@ class StartingPoint:
 
 
 class PartitionOwner(Protocol):
-    """Holds the state of the partitions that this process was assigned. All calls come from the event loop."""
+    """Holds the state of the partitions that this process was assigned. Calls come from the event loop, if not said."""
 
     def resume(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> Mapping[int, int]:
         """Take over exactly these partitions, drop all others; returns the offset to read from for each.
 
         Raises LogTruncated when the log no longer holds what is needed.
+        """
+        ...
+
+    def judge(self, records: RecordColumns) -> JudgedChunk:
+        """Judge records just fetched. Unlike all other calls it comes from the thread that fetches: most of the work
+        is done outside the interpreter's lock, while the event loop joins what was judged before.
         """
         ...
 

@@ -14,7 +14,8 @@ from confluent_kafka import Producer
 from faust.types import TP, StreamT
 
 from event_schemas.log_record import LogRecord
-from stream_processors.batch_transport import CHUNK_RECORDS, METADATA_END, _in_turns
+from stream_processors.batch_transport import CHUNK_RECORDS, METADATA_END, _cut, _in_turns
+from stream_processors.chunk_validation import JudgedChunk
 from stream_processors.commit_position import CommitPosition
 from stream_processors.faust_app import JoinApp
 from stream_processors.record_chunk import RecordChunk, StartingPoint
@@ -72,13 +73,15 @@ def test_faust_and_aiokafka_are_the_ones_that_were_read(place: str, digest: str)
 
 def test_partitions_take_turns_and_keep_their_order() -> None:
     first, second = TP("events", 0), TP("events", 1)
-    fetched = {tp: RecordColumns(*tp) for tp in (first, second)}
+    fetched = {}
     for tp, count in ((first, CHUNK_RECORDS * 2 + 1), (second, 1)):
-        fetched[tp] = RecordColumns.of([LogRecord(*tp, offset, 0, None, None) for offset in range(count)])
-    turns = list(_in_turns(fetched))
+        records = RecordColumns.of([LogRecord(*tp, offset, 0, None, None) for offset in range(count)])
+        fetched[tp] = [JudgedChunk(part) for part in _cut(records)]
+    turns = [(tp, judged.chunk) for tp, judged in _in_turns(fetched)]
     assert [tp for tp, _ in turns] == [first, second, first, first]
     assert [len(part) for _, part in turns] == [CHUNK_RECORDS, 1, CHUNK_RECORDS, 1]
-    assert [offset for tp, part in turns if tp == first for offset in part.offsets] == fetched[first].offsets
+    offsets = [offset for tp, part in turns if tp == first for offset in part.offsets]
+    assert offsets == list(range(CHUNK_RECORDS * 2 + 1))
 
 
 class RecordingOwner:
@@ -93,6 +96,9 @@ class RecordingOwner:
     def resume(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> Mapping[int, int]:
         self.points = dict(assigned)
         return {partition: self.starts[partition] for partition in assigned}
+
+    def judge(self, records: RecordColumns) -> JudgedChunk:
+        return JudgedChunk(records)
 
     def committable(self) -> Mapping[int, CommitPosition]:
         return {p: at for p, at in self.to_commit.items() if self.stored.get(p) != at}
@@ -117,7 +123,7 @@ class ReadingApp:
         """Run until so many records were read, or 30 s."""
         starting = asyncio.create_task(self.app.start())
         deadline = asyncio.get_running_loop().time() + 30
-        while sum(len(chunk.records) for chunk in self.chunks) < records:
+        while sum(len(chunk.judged.chunk) for chunk in self.chunks) < records:
             assert asyncio.get_running_loop().time() < deadline, f"only {self.chunks}"
             await asyncio.sleep(0.05)
         await self.app.stop()
@@ -174,11 +180,11 @@ def test_reads_chunks_from_where_the_owner_says_and_commits_what_it_says(
     assert owner.points == {0: StartingPoint(None, 0, 1500), 1: StartingPoint(None, 0, 1500)}
     for partition, start in ((0, 0), (1, 400)):
         chunks = [chunk for chunk in reading.chunks if chunk.partition == partition]
-        offsets = [offset for chunk in chunks for offset in chunk.records.offsets]
+        offsets = [offset for chunk in chunks for offset in chunk.judged.chunk.offsets]
         assert offsets == list(range(start, 1500))
         assert [chunk.follows for chunk in chunks] == [start] + [chunk.end for chunk in chunks[:-1]]
-        assert max(len(chunk.records) for chunk in chunks) <= CHUNK_RECORDS
-    first = reading.chunks[0].records.record(0)
+        assert max(len(chunk.judged.chunk) for chunk in chunks) <= CHUNK_RECORDS
+    first = reading.chunks[0].judged.chunk.record(0)
     assert (first.topic, first.key) == (settings.events, b"key")
     assert first.value is not None and first.value.startswith(b"value ")
     assert first.append_time > 1_500_000_000_000

@@ -24,7 +24,7 @@ class Listener:
 
 
 def letter(reason: Fate | None, offset: int) -> Emission:
-    return Emission("example" if reason is None else "dead_letter", b"r", b"", f"r{offset}", offset, reason)
+    return Emission("example" if reason is None else "dead_letter", f"r{offset}".encode(), b"", offset, reason)
 
 
 def test_the_first_of_each_reason_and_partition_is_told_with_its_place() -> None:

@@ -18,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 from event_schemas.codec import Codec
 from event_schemas.registry import Registry
 from stream_processors.example_writer import DeliveryFailed, ExampleWriter
+from stream_processors.fates import Fate
 from stream_processors.log_reader import LogReader
 from stream_processors.partition_join import Emission
 from stream_processors.worker_settings import WorkerSettings
@@ -56,7 +57,7 @@ def test_every_record_lands_in_its_partition_and_is_confirmed_once(kafka: KafkaB
         for number in range(300):
             if writer.full:
                 await writer.wait_for_room()
-            writer.write(number % 3, _example(f"r{number}", b"x" * 100), partial(confirmed.append, number))
+            writer.write(number % 3, [_example(f"r{number}", b"x" * 100)], partial(confirmed.append, number))
         drained = await writer.drain(20)
         writer.close()
         return drained
@@ -75,9 +76,9 @@ def test_a_refused_example_becomes_a_dead_letter_and_is_confirmed(kafka: KafkaBr
 
     async def write() -> None:
         writer = ExampleWriter(settings, CODEC)
-        writer.write(0, _example("small", b"s" * 100, 3), lambda: confirmed.append("small"))
+        writer.write(0, [_example("small", b"s" * 100, 3)], lambda: confirmed.append("small"))
         assert await writer.drain(20)
-        writer.write(0, _example("large", b"l" * 5_000, 4), lambda: confirmed.append("large"))
+        writer.write(0, [_example("large", b"l" * 5_000, 4)], lambda: confirmed.append("large"))
         assert await writer.drain(20), writer.failure
         writer.close()
 
@@ -91,12 +92,52 @@ def test_a_refused_example_becomes_a_dead_letter_and_is_confirmed(kafka: KafkaBr
     assert "5000 bytes (SHA-256 " in content["detail"]
 
 
+def test_a_refused_batch_costs_only_the_record_that_is_too_large(kafka: KafkaBroker, topics: TopicFactory) -> None:
+    settings = _settings(kafka.bootstrap, topics(1))
+    _limit_messages(kafka, settings.examples, 1_000)
+    confirmed: list[int] = []
+
+    async def write() -> None:
+        writer = ExampleWriter(settings, CODEC)
+        sizes = [100, 100, 5_000, 100]
+        examples = [_example(f"r{place}", b"x" * size, place) for place, size in enumerate(sizes)]
+        writer.write(0, examples, lambda: confirmed.append(1))
+        assert await writer.drain(20), writer.failure
+        writer.close()
+
+    asyncio.run(write())
+    assert len(confirmed) == 4
+    (letter,) = LogReader(settings.client_config, settings.dead_letters).read_all()
+    assert CODEC.decode(letter.value).record["offset"] == 2
+    written = LogReader(settings.client_config, settings.examples).read_all()
+    assert sorted(record.key or b"" for record in written) == [b"r0", b"r1", b"r3"]
+
+
+def test_examples_and_dead_letters_go_to_their_topics(kafka: KafkaBroker, topics: TopicFactory) -> None:
+    settings = _settings(kafka.bootstrap, topics(2))
+    letter = Emission("dead_letter", b"r2", b"letter", 5, Fate.ORPHAN)
+    confirmed: list[int] = []
+
+    async def write() -> None:
+        writer = ExampleWriter(settings, CODEC)
+        writer.write(1, [_example("r1", b"one"), letter, _example("r3", b"three")], lambda: confirmed.append(1))
+        assert await writer.drain(20)
+        writer.close()
+
+    asyncio.run(write())
+    assert len(confirmed) == 3
+    examples = list(LogReader(settings.client_config, settings.examples).read_all())
+    assert [(record.partition, record.value) for record in examples] == [(1, b"one"), (1, b"three")]
+    letters = list(LogReader(settings.client_config, settings.dead_letters).read_all())
+    assert [(record.partition, record.key, record.value) for record in letters] == [(1, b"r2", b"letter")]
+
+
 def test_what_is_too_large_for_the_client_becomes_a_dead_letter_too(kafka: KafkaBroker, topics: TopicFactory) -> None:
     settings = _settings(kafka.bootstrap, topics(1))
 
     async def write() -> None:
         writer = ExampleWriter(settings, CODEC)
-        writer.write(0, _example("huge", bytes(9 * 1_048_576)), lambda: None)
+        writer.write(0, [_example("huge", bytes(9 * 1_048_576))], lambda: None)
         assert await writer.drain(20)
         writer.close()
 
@@ -126,7 +167,7 @@ def test_a_failure_that_trying_again_may_mend_is_final_here() -> None:
 
     async def write() -> DeliveryFailed:
         writer = ExampleWriter(settings, CODEC)
-        writer.write(0, _example("r1", b"x"), lambda: confirmed.append("r1"))
+        writer.write(0, [_example("r1", b"x")], lambda: confirmed.append("r1"))
         with pytest.raises(DeliveryFailed) as caught:
             await asyncio.wait_for(writer.wait_for_room(), 20)
         assert not await writer.drain(1)

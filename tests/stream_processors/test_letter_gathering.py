@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from event_schemas.log_record import LogRecord
@@ -109,10 +111,10 @@ def test_a_value_that_was_left_out_comes_from_the_log_or_is_gone() -> None:
 def test_the_first_letter_counts_and_one_about_an_example_wraps_no_event() -> None:
     stored = letter(one_record())
     decision = GatheredDecision("a")
-    decision.add_letter(stored._replace(letter={**stored.letter, "reason": TOO_LARGE, "value": None}))
+    decision.add_letter(replace(stored, letter={**stored.letter, "reason": TOO_LARGE, "value": None}))
     assert (decision.records(), decision.gone()) == ([], [])
     decision.add_letter(stored)
-    decision.add_letter(stored._replace(letter={**stored.letter, "value": b"second"}))
+    decision.add_letter(replace(stored, letter={**stored.letter, "value": b"second"}))
     assert [record.value for record in decision.records()] == [stored.letter["value"]]
 
 

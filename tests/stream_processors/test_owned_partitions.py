@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
+from stream_processors import partition_join, pending_decisions
 from stream_processors.attribution import JoinRule
 from stream_processors.commit_position import CommitPosition
 from stream_processors.owned_partitions import LogTruncated, OwnedPartitions, RecordsMissed
@@ -21,6 +23,12 @@ from tests.components.homefeed_log import START, HomefeedLog
 
 CODEC = Codec(Registry.bundled())
 FRESH = StartingPoint(None, 0, 100)
+
+
+def taken(parts: Iterable[tuple[StepResult, Callable[[], None]]]) -> tuple[StepResult, Callable[[], None]]:
+    """The one part of a step."""
+    (part,) = parts
+    return part
 
 
 class Desk:
@@ -36,16 +44,17 @@ class Desk:
         self.owned = OwnedPartitions(self.rule, CODEC)
 
     def chunk(self, epoch: int, start: int, end: int, follows: int | None = None) -> RecordChunk:
-        return RecordChunk(epoch, 0, start if follows is None else follows, RecordColumns.of(self.log[start:end]))
+        judged = self.owned.judge(RecordColumns.of(self.log[start:end]))
+        return RecordChunk(epoch, 0, start if follows is None else follows, judged)
 
     def process(
         self, chunk: RecordChunk, owned: OwnedPartitions | None = None
     ) -> tuple[StepResult, Callable[[], None]]:
         """Steps 1 and 2 for a chunk that is not void."""
         owned = owned or self.owned
-        records = owned.accept(chunk)
-        assert records is not None
-        return owned.process(0, records)
+        judged = owned.accept(chunk)
+        assert judged is not None
+        return taken(owned.process(0, judged))
 
 
 @pytest.fixture
@@ -83,7 +92,7 @@ def test_a_confirmed_step_waits_for_the_one_before_it(desk: Desk) -> None:
     desk.owned.committable()
     _, confirm_first = desk.process(desk.chunk(1, 30, 31))
     garbage = LogRecord("events", 0, 31, START, b"x", b"x")
-    _, confirm_second = desk.owned.process(0, RecordColumns.of([garbage]))
+    _, confirm_second = taken(desk.owned.process(0, desk.owned.judge(RecordColumns.of([garbage]))))
     confirm_second()
     assert desk.owned.committable()[0].settled == 30
     for _ in range(10):
@@ -124,21 +133,37 @@ def test_what_another_worker_committed_further_is_rebuilt(desk: Desk) -> None:
     assert desk.owned.partitions[0].join is not before
 
 
+def test_a_position_is_known_only_when_all_parts_of_a_step_were_taken(desk: Desk, monkeypatch: Any) -> None:
+    monkeypatch.setattr(partition_join, "EMISSIONS_AT_ONCE", 4)
+    monkeypatch.setattr(pending_decisions, "CLOSED_AT_ONCE", 4)
+    desk.owned.resume(1, {0: FRESH})
+    judged = desk.owned.accept(desk.chunk(1, 0, 31))
+    assert judged is not None
+    parts = []
+    for result, confirm in desk.owned.process(0, judged):
+        assert desk.owned.committable() == {}
+        parts.append(len(result.emissions))
+        for _ in result.emissions:
+            confirm()
+    assert parts == [4, 4, 2]
+    assert desk.owned.committable()[0].settled == 31
+
+
 def test_void_and_repeated_records_are_passed_over(desk: Desk) -> None:
     desk.owned.resume(4, {0: FRESH})
     assert desk.owned.accept(desk.chunk(3, 0, 10)) is None, "from before a rebalance"
     desk.process(desk.chunk(4, 0, 10))
     again = desk.owned.accept(desk.chunk(4, 5, 15))
-    assert again is not None and again.offsets == list(range(10, 15))
+    assert again is not None and again.chunk.offsets == list(range(10, 15))
     assert desk.owned.accept(desk.chunk(4, 0, 10)) is None, "all seen before"
-    assert desk.owned.accept(RecordChunk(4, 9, 0, RecordColumns.of(desk.log[:1]))) is None, "not ours"
+    assert desk.owned.accept(RecordChunk(4, 9, 0, desk.owned.judge(RecordColumns.of(desk.log[:1])))) is None, "not ours"
 
 
 def test_a_gap_in_the_log_is_fine_but_not_one_between_chunks(desk: Desk) -> None:
     desk.owned.resume(1, {0: FRESH})
     desk.process(desk.chunk(1, 0, 10))
     fresh = desk.owned.accept(desk.chunk(1, 14, 16, follows=10))
-    assert fresh is not None and fresh.offsets == [14, 15]
+    assert fresh is not None and fresh.chunk.offsets == [14, 15]
     with pytest.raises(RecordsMissed, match="records 10 to 13 never arrived"):
         desk.owned.accept(desk.chunk(1, 14, 16))
 
