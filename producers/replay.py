@@ -36,6 +36,10 @@ LARGEST_EVENT = 500_000
 log = structlog.get_logger(__name__)
 
 
+class HistoryUnderLiveClock(TrimtabError):
+    """Rows of long ago for a join whose watermark follows the wall clock."""
+
+
 class ReplayIncomplete(TrimtabError):
     """Some events were not acknowledged, so the log must not be closed by heartbeats."""
 
@@ -101,12 +105,12 @@ def replay_rows(
     1. each row's Request, Action and Propensity, and between them the engagements that are due; a bad row becomes a
        dead letter; 2. the engagements left; 3. once everything is acknowledged, a heartbeat past the last window into
     every partition. Event times ahead of the clock (the join refuses them) do not move that heartbeat, and it is never
-    ahead itself: windows that end in the future stay open. Raises MappingError before anything is sent, and
-    ReplayIncomplete instead of step 3.
+    ahead itself: windows that end in the future stay open. Raises MappingError before anything is sent,
+    HistoryUnderLiveClock before the first decision is, and ReplayIncomplete instead of step 3.
     """
     plan.mapping.check_against(plan.experiment)
     translator = RowTranslator(plan.mapping, plan.experiment, plan.file)
-    run = _Run(plan, sender, clock() + plan.experiment.join.max_future_skew)
+    run = _Run(plan, sender, clock())
     for row in rows:
         outcome = translator.translate(row)
         if isinstance(outcome, BadRow):
@@ -126,11 +130,12 @@ def replay_rows(
 class _Run:
     """The state of one replay: the engagements still to come, and the summary so far."""
 
-    def __init__(self, plan: ReplayPlan, sender: EventSender, latest: int) -> None:
+    def __init__(self, plan: ReplayPlan, sender: EventSender, now: int) -> None:
         self._plan = plan
         self._sender = sender
         self._before = sender.counts()
-        self._latest = latest
+        self._now = now
+        self._latest = now + plan.experiment.join.max_future_skew
         self._ends: int | None = None
         self._due: list[tuple[int, int, bytes, bytes]] = []
         self._queued = 0
@@ -142,6 +147,8 @@ class _Run:
         A row with an event that no topic could hold is a bad row, and none of it is sent.
         """
         request_id, event_time = events.request["request_id"], events.request["event_time"]
+        if not self.summary.decisions:
+            self._check_clock(event_time)
         try:
             parts = [self._encode(name, record) for name, record in _parts(events)]
             engagements = [self._encode(r.ENGAGEMENT, engagement) for engagement in events.engagements]
@@ -158,6 +165,16 @@ class _Run:
         self.summary.rows += 1
         self.summary.decisions += 1
         self._saw(event_time)
+
+    def _check_clock(self, event_time: int) -> None:
+        """A live join asserts the present time in a partition that pauses: history would be late from then on."""
+        join, ended = self._plan.experiment.join, event_time + self._plan.experiment.window_ms
+        if join.clock == "live" and ended <= self._now - join.producer_delay:
+            raise HistoryUnderLiveClock(
+                f'{self._plan.file} begins at {event_time} ms, a window or more ago, and join.clock is "live": '
+                "heartbeats of the join would make its rows late",
+                mend='set join.clock = "replay" in an experiment file with a topic prefix of its own',
+            )
 
     def dead_letter(self, row: LogRow, bad: BadRow) -> None:
         """Sends a bad row to the dead letters: the file as topic, the row's number as offset, JSON as value."""

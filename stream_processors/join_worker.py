@@ -44,6 +44,7 @@ log = structlog.get_logger(__name__)
 
 SERVE_SECONDS = 0.05
 TEND_SECONDS = 1.0
+STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,10 @@ class JoinWorker:
             async with self._joining:
                 confirmed = await self._writer.drain(self._settings.drain_seconds)
             log.info("stopping", everything_confirmed=confirmed)
-        await self._app.stop()
+        try:
+            await asyncio.wait_for(self._app.stop(), STOP_SECONDS)
+        except TimeoutError:
+            log.warning("the consumer did not stop in time", seconds=STOP_SECONDS)
 
     async def _join(self, chunks: StreamT[RecordChunk]) -> None:
         """The agent. An exception that left it would only lose the chunk; it ends the worker instead."""

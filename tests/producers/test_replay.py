@@ -15,7 +15,7 @@ from producers.column_mapping import MappingError, load_mapping
 from producers.log_rows import LogRows, read_rows
 from producers.memory_log import MemoryLog
 from producers.outgoing_event import OutgoingEvent
-from producers.replay import ReplayIncomplete, ReplayPlan, ReplaySummary, replay_rows
+from producers.replay import HistoryUnderLiveClock, ReplayIncomplete, ReplayPlan, ReplaySummary, replay_rows
 from tests.producers.replay_samples import EXPERIMENT, MAPPING, START, row, shelf_experiment, write_log
 
 CODEC = Codec(Registry.bundled())
@@ -35,6 +35,17 @@ def prepare(
 
 def sent(log: MemoryLog) -> list[tuple[str, dict[str, Any]]]:
     return [(entry.name, entry.record) for entry in (CODEC.decode(record.value) for record in log.records("events"))]
+
+
+def test_history_is_not_replayed_to_a_join_that_follows_the_wall_clock(tmp_path: Path) -> None:
+    live = EXPERIMENT.replace('clock = "replay"', 'clock = "live"')
+    log = MemoryLog(partitions=2)
+    rows, plan = prepare(tmp_path, [row()], experiment=live)
+    with pytest.raises(HistoryUnderLiveClock, match="log begins at"):
+        replay_rows(rows, plan, log)
+    assert log.records("events") == []
+    recent, plan = prepare(tmp_path, [row()], experiment=live)
+    assert replay_rows(recent, plan, log, clock=lambda: START + 60_000).decisions == 1
 
 
 def test_a_row_is_four_events_and_the_log_is_closed(tmp_path: Path) -> None:

@@ -12,9 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from event_schemas import records as r
 from event_schemas.log_record import LogRecord
+from stream_processors import partition_join, pending_decisions
+from stream_processors.chunk_validation import ChunkValidator
 from stream_processors.commit_position import CommitPosition, CommitUnreadable
 from stream_processors.fates import SILENT, Fate
 from stream_processors.partition_join import Emission, PartitionJoin, StepResult
+from stream_processors.record_columns import RecordColumns
 from stream_processors.reference_join import ReferenceResult, reference_join
 from tests.stream_processors.event_log import CLICK_MS, CODEC, SKEW_MS, WINDOW_MS, EventLog, small_rule
 from tests.stream_processors.event_strategies import LogWriter, Move, described, histories, moves, written
@@ -166,6 +169,48 @@ def test_a_future_event_does_not_move_the_watermark() -> None:
     result = joined(log)
     assert reasons(result) == {3: Fate.FUTURE, 4: Fate.FUTURE}
     assert result.fates == {Fate.FUTURE: 2, Fate.JOINED: 1}
+
+
+def test_one_event_of_the_year_2099_closes_no_window_and_locks_no_morning() -> None:
+    log, day = EventLog(), 86_400_000
+    log.decision("a", 100)
+    log.request("far", 130 * 365 * day, append_time=101)
+    log.engagement("a", 102)
+    log.heartbeat(150)
+    evening = joined(log)
+    assert evening.fates == {Fate.FUTURE: 1, Fate.JOINED: 1}
+    log.decision("b", day)
+    log.engagement("b", day + 1)
+    log.heartbeat(day + WINDOW_MS)
+    morning = joined(log)
+    assert morning.fates == {Fate.FUTURE: 1, Fate.JOINED: 10}
+    assert morning.examples == 2
+
+
+def test_a_live_heartbeat_in_the_middle_of_history_makes_the_rest_late_and_says_so() -> None:
+    log = EventLog()
+    log.decision("a", 100)
+    log.heartbeat(1_000_000)
+    log.decision("b", 200)
+    result = joined(log)
+    assert (result.examples, result.fates) == (1, {Fate.JOINED: 4, Fate.LATE: 3})
+
+
+def test_steps_are_parts_of_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = EventLog()
+    for number in range(40):
+        log.decision(f"r{number}", 100)
+        log.request(f"alone{number}", 101)
+    log.heartbeat(1000)
+    whole = joined(log)
+    monkeypatch.setattr(partition_join, "EMISSIONS_AT_ONCE", 7)
+    monkeypatch.setattr(pending_decisions, "CLOSED_AT_ONCE", 3)
+    join = PartitionJoin(small_rule(), CODEC, 0)
+    parts = list(join.steps(ChunkValidator(CODEC, small_rule()).judge(RecordColumns.of(log.records))))
+    assert len(parts) > 8
+    assert max(len(part.emissions) for part in parts) < 7 + 3
+    assert [emission for part in parts for emission in part.emissions] == list(whole.emissions)
+    assert sum((Counter(part.fates) for part in parts), Counter()) == whole.fates
 
 
 def test_duplicates_and_conflicts_leave_the_first() -> None:
