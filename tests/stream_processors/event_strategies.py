@@ -46,8 +46,8 @@ histories = st.lists(moves, min_size=1, max_size=60)
 class LogWriter:
     """Turns moves into records; its clock stands still until a move says wait."""
 
-    def __init__(self) -> None:
-        self.log = EventLog()
+    def __init__(self, partition: int = 0) -> None:
+        self.log = EventLog(partition)
         self.clock = 1000
 
     def write(self, move: Move) -> None:
