@@ -21,7 +21,7 @@ from stream_processors.partition_join import Emission
 from stream_processors.record_chunk import RecordChunk, StartingPoint
 from stream_processors.record_columns import RecordColumns
 from stream_processors.reference_join import reference_join
-from tests.stream_processors.event_log import CODEC, small_rule
+from tests.stream_processors.event_log import CODEC, WINDOW_MS, small_rule
 from tests.stream_processors.event_strategies import LogWriter, Move, moves
 
 PARTITIONS = (0, 1, 2)
@@ -112,6 +112,19 @@ class SharedPartitions(RuleBasedStateMachine):
                 self._drop_outputs(partition, stored)
         self.workers[worker] = OwnedPartitions(self.join_rule, CODEC)
         self._assign()
+
+    @rule(partition=partitions, decisions=st.integers(1, 3), confirmed=st.integers(0, 6), stored=st.integers(0, 6))
+    def work_and_die(self, partition: int, decisions: int, confirmed: int, stored: int) -> None:
+        """Decisions come and close, some outputs are confirmed, the worker commits and dies."""
+        writer = self.logs[partition]
+        for number in range(decisions):
+            writer.write(("decision", {"id": "abcd"[number], "delay": 0}))
+        writer.write(("wait", {"ms": 2 * WINDOW_MS}))
+        writer.write(("heartbeat", {"delay": 0}))
+        self.process(partition, len(writer.log.records))
+        self.confirm(partition, confirmed)
+        self.commit(self.owner[partition])
+        self.kill(self.owner[partition], stored)
 
     def _drop_outputs(self, partition: int, stored: int) -> None:
         lost = self.under_way[partition]
