@@ -48,15 +48,16 @@ class BlockWalk:
 
 
 class WalkedField:
-    """One field of a walk: a scalar, a nullable scalar, or an array of numbers."""
+    """One field of a walk: a scalar, a nullable scalar, or an array (filled, only one of floats can be passed)."""
 
     def __init__(self, field: Mapping[str, Any]) -> None:
         kind = _plain(field["type"])
         self._name: str = field["name"]
         self._null: int | None = kind.index("null") if isinstance(kind, list) else None
         kind = kind if self._null is None else _plain(kind[1 - self._null])
-        self._items: str | None = kind["items"] if isinstance(kind, Mapping) else None
         self._kind: str = "array" if isinstance(kind, Mapping) else kind
+        items = _plain(kind["items"]) if isinstance(kind, Mapping) else None
+        self._item_size = FIXED.get(items) if isinstance(items, str) else None
 
     def expressions(self) -> list[pl.Expr]:
         """What of the column the walk looks at: sizes or values, and which rows have one."""
@@ -83,8 +84,8 @@ class WalkedField:
         walk.number(numbers, present)
         if self._kind == "string":
             walk.skip(numbers)
-        elif self._items is not None:
-            _walk_items(walk, self._items, numbers)
+        elif self._kind == "array":
+            _walk_items(walk, self._item_size, numbers)
 
 
 def walked_fields(fields: Sequence[Mapping[str, Any]], checked: Sequence[str]) -> list[WalkedField]:
@@ -93,15 +94,15 @@ def walked_fields(fields: Sequence[Mapping[str, Any]], checked: Sequence[str]) -
     return [WalkedField(field) for field in fields[: last + 1]]
 
 
-def _walk_items(walk: BlockWalk, kind: str, counts: Integers) -> None:
-    """Past the items of an array and the 0 behind them; where items have no fixed size nothing is sure any more."""
+def _walk_items(walk: BlockWalk, size: int | None, counts: Integers) -> None:
+    """Past the items of an array and the 0 behind them; where items have no fixed `size` nothing is sure any more."""
     filled = counts > 0
     if not filled.any():
         return
-    if kind not in FIXED:
+    if size is None:
         walk.sure &= ~filled
         return
-    walk.skip(counts * FIXED[kind])
+    walk.skip(counts * size)
     walk.number(np.zeros_like(counts), filled)
 
 

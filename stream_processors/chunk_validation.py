@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+import structlog
+
 from event_schemas import records as r
 from event_schemas.codec import HEADER, Codec, frame
 from event_schemas.columnar import ColumnarFailure
@@ -22,6 +24,8 @@ from stream_processors.event_columns import EventColumns, EventRows
 from stream_processors.event_limits import EVENT_RECORDS, fault_of
 from stream_processors.input_event import EngagementFields, InputEvent, MalformedEvent
 from stream_processors.record_columns import RecordColumns
+
+log = structlog.get_logger(__name__)
 
 ONE_BY_ONE = 16
 """Groups up to this size are judged one by one: a columnar read has a fixed cost of about that many records."""
@@ -97,6 +101,7 @@ class ChunkValidator:
         newest = [codec.registry.newest(name) for name in sorted(EVENT_RECORDS)]
         self._newest: dict[bytes | None, SchemaEntry] = {frame(entry.schema_id, b""): entry for entry in newest}
         self._columns = {entry.name: EventColumns(entry, rule) for entry in newest}
+        self._columns_failed: set[str] = set()
         self._edges = {entry.schema_id: CanonicalEdges(without_logical_types(entry.schema)) for entry in newest}
 
     def judge(self, chunk: RecordColumns) -> JudgedChunk:
@@ -149,6 +154,12 @@ class ChunkValidator:
             middle = len(places) // 2
             self._judge_group(entry, places[:middle], judged)
             self._judge_group(entry, places[middle:], judged)
+            return
+        except Exception:  # no fault of ours in reading columns may stop the stream: the definition judges one by one
+            if entry.name not in self._columns_failed:
+                self._columns_failed.add(entry.name)
+                log.exception("columns cannot be read: all are judged one by one", record=entry.name)
+            self._judge_each(places, judged)
             return
         judged.fill(places, entry.name, rows)
         self._judge_each([places[row] for row in rows.doubtful], judged)

@@ -46,7 +46,7 @@ from stream_processors.record_columns import RecordColumns
 
 EMISSIONS_AT_ONCE = 1_000
 HEARD = Rejected(Fate.JOINED, "")
-"""A heartbeat is not held: it only moves the watermark."""
+"""A heartbeat, the only event without a key, is not held: it only moves the watermark."""
 
 
 class Emission(NamedTuple):
@@ -201,21 +201,30 @@ class PartitionJoin:
         if not len(chunk):
             return
         pending, window, skew = self._pending, self._rule.window_ms, self._rule.max_future_skew_ms
-        pending.topic = chunk.topic
+        pending.topic, offsets = chunk.topic, chunk.offsets
         cap = sys.maxsize if step.silent else self._rule.max_pending
-        columns = (judged.names, judged.times, chunk.append_times)
-        for place, (name, time, append_time) in enumerate(zip(*columns, strict=True)):
+        columns = (judged.names, judged.times, judged.engagements, chunk.append_times, chunk.keys, chunk.values)
+        for place, (name, time, engagement, append_time, key, value) in enumerate(zip(*columns, strict=True)):
             watermark = pending.watermark
             late = watermark is not None and time + window <= watermark and name != r.HEARTBEAT
             if name is None or late or time > append_time + skew:
                 yield from self._end_decisions(step)
                 self._refuse(judged, place, step)
                 continue
-            rejected = HEARD if name == r.HEARTBEAT else self._hold(judged, place, name)
-            if rejected is OVERDUE:
+            while True:
+                if key is None or value is None:
+                    rejected: Rejected | None = HEARD
+                elif engagement is not None:
+                    rejected = pending.hold_engagement(engagement, key, value, offsets[place], time)
+                else:
+                    rejected = pending.hold_part(name, key, value, offsets[place], time)
+                if rejected is not OVERDUE:
+                    break
                 yield from self._end_decisions(step)
-                rejected = self._hold(judged, place, name)
-            if rejected is not None:
+            if rejected is None:
+                if place in judged.resolved and key is not None:
+                    pending.resolve(key, name, judged.resolved[place])
+            else:
                 if rejected.fate not in SILENT:
                     yield from self._end_decisions(step)
                 self._settle_rejected(judged, place, rejected, step)
@@ -227,18 +236,6 @@ class PartitionJoin:
                     self._close(ended, True, step)
         yield from self._end_decisions(step)
         self._next = chunk.end
-
-    def _hold(self, judged: JudgedChunk, place: int, name: str) -> Rejected | None:
-        """Gives a valid event to its decision."""
-        chunk, engagement = judged.chunk, judged.engagements[place]
-        key, value = chunk.keys[place], chunk.values[place]
-        assert key is not None and value is not None
-        if engagement is not None:
-            return self._pending.hold_engagement(engagement, key, value, chunk.offsets[place], judged.times[place])
-        rejected = self._pending.hold_part(name, key, value, chunk.offsets[place], judged.times[place])
-        if rejected is None and place in judged.resolved:
-            self._pending.resolve(key, name, judged.resolved[place])
-        return rejected
 
     def _refuse(self, judged: JudgedChunk, place: int, step: _Step) -> None:
         """Settles a malformed, future or late event; none of them moves the watermark."""

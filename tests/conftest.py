@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from producers.topic_admin import create_topics
 from tests.components.experiment_sample import HOMEFEED
@@ -16,6 +17,13 @@ from tests.components.kafka_broker import ComponentMissing, KafkaBroker
 from tests.components.redis_server import RedisServer
 
 TopicFactory = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def log_lines_go_to_this_test() -> Iterator[None]:
+    """A command that a test runs in this process directs the log lines to the standard error of that moment."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -61,10 +61,10 @@ def test_a_process_whose_work_is_done_is_left_alone(tmp_path: Path) -> None:
 def test_a_frozen_process_is_alive_and_stopped(tmp_path: Path) -> None:
     sleeper = process(tmp_path, "import time; time.sleep(60)")
     sleeper.start()
+    eventually(lambda: resident_bytes(sleeper.pid) > 0)
     sleeper.freeze()
     eventually(lambda: process_state(sleeper.pid) == "T")
     assert sleeper.running
-    assert resident_bytes(sleeper.pid) > 0
     sleeper.thaw()
     eventually(lambda: process_state(sleeper.pid) != "T")
     sleeper.kill()

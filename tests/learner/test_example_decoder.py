@@ -1,7 +1,6 @@
 """Good records to columns, bad ones beside them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,10 +28,10 @@ def test_a_clean_chunk_keeps_order_and_values(decoder: ExampleDecoder, world: An
 
 def test_malformed_records_do_not_cost_their_neighbours(decoder: ExampleDecoder, world: Any, codec: Codec) -> None:
     log = world.log(world.examples(6))
-    log[1] = replace(log[1], value=log[1].value[:-3])
-    log[3] = replace(log[3], value=None)
-    log[4] = replace(log[4], value=codec.encode(HEARTBEAT, {"event_time": 1}))
-    log[5] = replace(log[5], value=b"\0\0\0\x03\xe7junk")
+    log[1] = log[1]._replace(value=log[1].value[:-3])
+    log[3] = log[3]._replace(value=None)
+    log[4] = log[4]._replace(value=codec.encode(HEARTBEAT, {"event_time": 1}))
+    log[5] = log[5]._replace(value=b"\0\0\0\x03\xe7junk")
     chunk = decoder.decode(log)
     assert chunk.frame[REQUEST_ID].to_list() == ["r000000", "r000002"]
     assert [bad.record.offset for bad in chunk.bad] == [log[i].offset for i in (1, 3, 4, 5)]
@@ -42,7 +41,7 @@ def test_malformed_records_do_not_cost_their_neighbours(decoder: ExampleDecoder,
 
 def test_only_bad_records_give_no_columns(decoder: ExampleDecoder, world: Any) -> None:
     [record] = world.log(world.examples(1))
-    chunk = decoder.decode([replace(record, value=b"x")])
+    chunk = decoder.decode([record._replace(value=b"x")])
     assert chunk.frame.height == 0
     assert len(chunk.bad) == 1
 
@@ -81,7 +80,7 @@ def test_a_key_that_is_not_the_request_falls_back_and_still_reads(
     decoder: ExampleDecoder, world: Any, codec: Codec, make_world: Callable[..., Any]
 ) -> None:
     log = world.log(world.examples(2))
-    chunk = decoder.decode([replace(log[0], key=b"someone else"), log[1]])
+    chunk = decoder.decode([log[0]._replace(key=b"someone else"), log[1]])
     assert [bad.detail for bad in chunk.bad] == ["request_id is not the record's key"]
     assert chunk.frame.height == 1
     assert codec.decode(log[0].value).name == EXAMPLE

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry, schema_entry
 from stream_processors import chunk_validation
 from stream_processors.chunk_validation import ChunkValidator, Judged
+from stream_processors.event_columns import EventColumns
+from stream_processors.event_limits import EVENT_RECORDS
 from stream_processors.input_event import InputEvent, MalformedEvent
 from stream_processors.record_columns import RecordColumns
 from tests.stream_processors.event_log import CODEC, EventLog, small_rule
@@ -68,6 +71,19 @@ def test_columns_and_one_by_one_agree_on_random_logs(history: list[Move]) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunk_validation, "ONE_BY_ONE", 1)
         assert judge(log) == [VALIDATOR.judge_one(record) for record in log]
+
+
+def test_a_fault_of_the_columns_only_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("not foreseen")
+
+    log = sound_log(40)
+    validator = ChunkValidator(CODEC, small_rule())
+    monkeypatch.setattr(EventColumns, "read", fail)
+    with structlog.testing.capture_logs() as lines:
+        assert judge(log, validator) == [VALIDATOR.judge_one(record) for record in log]
+        judge(log, validator)
+    assert sorted(line["record"] for line in lines) == sorted(EVENT_RECORDS), "one line for each type"
 
 
 def malformed(record: LogRecord) -> MalformedEvent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from event_schemas.codec import HEADER, frame
 from event_schemas.columnar import ColumnarFailure
 from event_schemas.log_record import LogRecord
+from event_schemas.registry import schema_entry
 from stream_processors.event_columns import EventColumns, EventRows
 from tests.stream_processors.event_log import CODEC, EventLog, small_rule
 
@@ -137,6 +139,21 @@ def test_an_over_long_number_behind_the_arrays_is_doubtful() -> None:
     long = good[:-3] + b"\x82\x00\x00\x00"
     assert CODEC.decode_datum(CODEC.schema_id("Action"), long)["config_revision"] == 1
     assert read("Action", [framed(long, "Action"), framed(good, "Action")], [b"a", b"a"]).doubtful == [0]
+
+
+def test_a_union_behind_nested_records_is_checked_row_by_row() -> None:
+    log = EventLog()
+    item = {"item_id": "i", "action_type": "save", "event_time": 0, "embedding": []}
+    entry = CODEC.registry.newest("Request")
+    newer = json.loads(json.dumps(dict(entry.schema)))
+    newer["fields"].append({"name": "locale", "type": ["null", "string"], "default": None})
+    evolved = schema_entry(entry.schema_id, entry.subject, 2, newer)
+    written = [log.request("a", 1, history=[item]), log.request("b", 1), log.request("c", 1, history=[item])]
+    values = [
+        (record.value or b"") + tail for record, tail in zip(written, (b"\0", b"\x02\x02x", b"\x04\x02x"), strict=True)
+    ]
+    rows = EventColumns(evolved, small_rule()).read(values, [record.key for record in written])
+    assert rows.doubtful == [2], "a union index out of range"
 
 
 def test_eligible_arms_are_checked_row_by_row_and_pass() -> None:
