@@ -26,13 +26,15 @@ from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, AppT, ConsumerMessage, Message
 
-from stream_processors.chunk_validation import JudgedChunk
 from stream_processors.commit_position import CommitPosition
 from stream_processors.fetched_batches import take_fetched
+from stream_processors.judged_chunk import JudgedChunk
 from stream_processors.record_chunk import PartitionOwner, RecordChunk, StartingPoint
 from stream_processors.record_columns import RecordColumns
 
 CHUNK_RECORDS = 2_000
+CHUNKS_AT_ONCE = 4
+"""Chunks judged together."""
 LOG_APPEND_TIME = 1
 # librdkafka copies the metadata of several partitions without its end; a final NUL keeps its readers from running on.
 METADATA_END = "\0"
@@ -77,7 +79,12 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         del max_records
         found = await self._fetched(consumer, active_partitions, timeout)
         owner = cast(BatchTransport, self.transport).owner
-        return {tp: [owner.judge(part) for part in _cut(records)] for tp, records in found.items()}
+        chunks = [part for records in found.values() for part in _cut(records)]
+        judged: dict[TP, list[JudgedChunk]] = {tp: [] for tp in found}
+        for start in range(0, len(chunks), CHUNKS_AT_ONCE):
+            for one in owner.judge(chunks[start : start + CHUNKS_AT_ONCE]):
+                judged[TP(one.chunk.topic, one.chunk.partition)].append(one)
+        return judged
 
     async def _fetched(
         self, consumer: AIOKafkaConsumer, active_partitions: set[TP], timeout: float | None

@@ -8,7 +8,8 @@ datums are re-encoded in the newest one. Both ways give the same events: how a l
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -22,7 +23,8 @@ from stream_processors.attribution import JoinRule
 from stream_processors.canonical_edges import CanonicalEdges
 from stream_processors.event_columns import EventColumns, EventRows
 from stream_processors.event_limits import EVENT_RECORDS, fault_of
-from stream_processors.input_event import EngagementFields, InputEvent, MalformedEvent
+from stream_processors.input_event import InputEvent, MalformedEvent
+from stream_processors.judged_chunk import Judged, JudgedChunk
 from stream_processors.record_columns import RecordColumns
 
 log = structlog.get_logger(__name__)
@@ -30,66 +32,12 @@ log = structlog.get_logger(__name__)
 ONE_BY_ONE = 16
 """Groups up to this size are judged one by one: a columnar read has a fixed cost of about that many records."""
 
-Judged = InputEvent | MalformedEvent
 
+class _Segment(NamedTuple):
+    """Records of one type in one of the chunks judged together."""
 
-class JudgedChunk:
-    """A run of the log and the verdict on each record, in columns of one entry a record.
-
-    `names` has the record's type, None where it is malformed (`faults` then says why); `times` its event time (ms);
-    `engagements` the fields of an Engagement. `resolved` holds the datums of older schema versions in the newest.
-    """
-
-    __slots__ = ("chunk", "engagements", "faults", "names", "resolved", "times")
-
-    def __init__(self, chunk: RecordColumns) -> None:
-        self.chunk = chunk
-        self.names: list[str | None] = [None] * len(chunk)
-        self.times = [0] * len(chunk)
-        self.engagements: list[EngagementFields | None] = [None] * len(chunk)
-        self.resolved: dict[int, bytes] = {}
-        self.faults: dict[int, MalformedEvent] = {}
-
-    def fill(self, places: Sequence[int], name: str, rows: EventRows) -> None:
-        """The verdicts on records of one type."""
-        names, times, engagements = self.names, self.times, self.engagements
-        for place, time in zip(places, rows.times, strict=True):
-            names[place] = name
-            times[place] = time
-        if rows.engagements is not None:
-            for place, engagement in zip(places, rows.engagements, strict=True):
-                engagements[place] = engagement
-
-    def settle(self, place: int, verdict: Judged) -> None:
-        """The verdict on one record."""
-        if isinstance(verdict, MalformedEvent):
-            self.names[place] = None
-            self.faults[place] = verdict
-            return
-        self.names[place], self.times[place] = verdict.name, verdict.event_time
-        self.engagements[place] = verdict.engagement
-        if verdict.resolved is not None:
-            self.resolved[place] = verdict.resolved
-
-    def part(self, start: int, stop: int) -> JudgedChunk:
-        """The records at these places and the verdicts on them."""
-        if start <= 0 and stop >= len(self.chunk):
-            return self
-        part = JudgedChunk(self.chunk.part(start, stop))
-        part.names, part.times = self.names[start:stop], self.times[start:stop]
-        part.engagements = self.engagements[start:stop]
-        part.resolved = {place - start: datum for place, datum in self.resolved.items() if start <= place < stop}
-        part.faults = {place - start: fault for place, fault in self.faults.items() if start <= place < stop}
-        return part
-
-    def verdict(self, place: int) -> Judged:
-        """The verdict on one record as an object."""
-        name, record = self.names[place], self.chunk.record(place)
-        if name is None:
-            return self.faults[place]
-        request_id = "" if record.key is None else record.key.decode()
-        times, engagement = self.times[place], self.engagements[place]
-        return InputEvent(record, name, request_id, times, engagement, self.resolved.get(place))
+    judged: JudgedChunk
+    places: list[int]
 
 
 class ChunkValidator:
@@ -106,17 +54,23 @@ class ChunkValidator:
 
     def judge(self, chunk: RecordColumns) -> JudgedChunk:
         """One verdict for each record, in order."""
-        groups: defaultdict[bytes | None, list[int]] = defaultdict(list)
-        for place, value in enumerate(chunk.values):
-            groups[None if value is None else value[: HEADER.size]].append(place)
-        judged = JudgedChunk(chunk)
-        for framing, places in groups.items():
+        (judged,) = self.judge_all([chunk])
+        return judged
+
+    def judge_all(self, chunks: Sequence[RecordColumns]) -> list[JudgedChunk]:
+        """The same for several chunks, of any partitions: together they cost less than one by one."""
+        everything = [JudgedChunk(chunk) for chunk in chunks]
+        groups: defaultdict[bytes | None, list[_Segment]] = defaultdict(list)
+        for judged in everything:
+            for framing, places in _by_framing(judged.chunk).items():
+                groups[framing].append(_Segment(judged, places))
+        for framing, segments in groups.items():
             entry = self._newest.get(framing)
             if entry is None:
-                self._judge_each(places, judged)
+                self._judge_each(segments)
             else:
-                self._judge_group(entry, places, judged)
-        return judged
+                self._judge_group(entry, segments)
+        return everything
 
     def judge_one(self, record: LogRecord) -> Judged:
         """The event or fault in one record, by decoding it alone."""
@@ -139,30 +93,55 @@ class ChunkValidator:
         resolved = None if edges is not None else self._codec.encode_datum(name, content)
         return InputEvent(record, name, request_id or "", content["event_time"], engagement, resolved)
 
-    def _judge_each(self, places: list[int], judged: JudgedChunk) -> None:
-        for place in places:
-            judged.settle(place, self.judge_one(judged.chunk.record(place)))
+    def _judge_each(self, segments: Sequence[_Segment]) -> None:
+        for judged, places in segments:
+            for place in places:
+                judged.settle(place, self.judge_one(judged.chunk.record(place)))
 
-    def _judge_group(self, entry: SchemaEntry, places: list[int], judged: JudgedChunk) -> None:
-        if len(places) <= ONE_BY_ONE:
-            self._judge_each(places, judged)
+    def _judge_group(self, entry: SchemaEntry, segments: Sequence[_Segment]) -> None:
+        if sum(len(places) for _, places in segments) <= ONE_BY_ONE:
+            self._judge_each(segments)
             return
-        values, keys = judged.chunk.values, judged.chunk.keys
         try:
-            rows = self._columns[entry.name].read([values[at] or b"" for at in places], [keys[at] for at in places])
+            rows = self._read(entry, segments)
         except ColumnarFailure:
-            middle = len(places) // 2
-            self._judge_group(entry, places[:middle], judged)
-            self._judge_group(entry, places[middle:], judged)
+            for half in _halves(segments):
+                self._judge_group(entry, half)
             return
         except Exception:  # no fault of ours in reading columns may stop the stream: the definition judges one by one
             if entry.name not in self._columns_failed:
                 self._columns_failed.add(entry.name)
                 log.exception("columns cannot be read: all are judged one by one", record=entry.name)
-            self._judge_each(places, judged)
+            self._judge_each(segments)
             return
-        judged.fill(places, entry.name, rows)
-        self._judge_each([places[row] for row in rows.doubtful], judged)
+        start = 0
+        for judged, places in segments:
+            judged.fill(places, entry.name, rows, start)
+            start += len(places)
+        members = [(judged, place) for judged, places in segments for place in places] if rows.doubtful else []
+        self._judge_each([_Segment(judged, [place]) for judged, place in (members[row] for row in rows.doubtful)])
+
+    def _read(self, entry: SchemaEntry, segments: Sequence[_Segment]) -> EventRows:
+        values = [judged.chunk.values[place] or b"" for judged, places in segments for place in places]
+        keys = [judged.chunk.keys[place] for judged, places in segments for place in places]
+        return self._columns[entry.name].read(values, keys)
+
+
+def _by_framing(chunk: RecordColumns) -> Mapping[bytes | None, list[int]]:
+    """The places of records by the first bytes of their values, which tell the schema."""
+    found: defaultdict[bytes | None, list[int]] = defaultdict(list)
+    for place, value in enumerate(chunk.values):
+        found[None if value is None else value[: HEADER.size]].append(place)
+    return found
+
+
+def _halves(segments: Sequence[_Segment]) -> tuple[Sequence[_Segment], Sequence[_Segment]]:
+    if len(segments) > 1:
+        middle = len(segments) // 2
+        return segments[:middle], segments[middle:]
+    judged, places = segments[0]
+    middle = len(places) // 2
+    return [_Segment(judged, places[:middle])], [_Segment(judged, places[middle:])]
 
 
 def _key_fault(key: bytes | None, request_id: str | None) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 
-BUCKETS_PER_WINDOW = 512
+BUCKETS_PER_WINDOW = 64
 FAR = 2**63
 """Later than any event time."""
 

@@ -7,7 +7,7 @@ docs/guarantees.md.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,8 +15,9 @@ import structlog
 from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from stream_processors.attribution import JoinRule
-from stream_processors.chunk_validation import ChunkValidator, JudgedChunk
+from stream_processors.chunk_validation import ChunkValidator
 from stream_processors.commit_position import CommitPosition
+from stream_processors.judged_chunk import JudgedChunk
 from stream_processors.partition_join import PartitionJoin, StepResult
 from stream_processors.record_chunk import RecordChunk, StartingPoint
 from stream_processors.record_columns import RecordColumns
@@ -102,9 +103,9 @@ class OwnedPartitions:
         join = PartitionJoin(self._rule, self._codec, partition, committed)
         return OwnedPartition(join, epoch, start, committed, committed), start
 
-    def judge(self, records: RecordColumns) -> JudgedChunk:
+    def judge(self, chunks: Sequence[RecordColumns]) -> list[JudgedChunk]:
         """Part of step 1: which records may join; called from the thread that fetches."""
-        return self._validator.judge(records)
+        return self._validator.judge_all(chunks)
 
     def accept(self, chunk: RecordChunk) -> JudgedChunk | None:
         """Step 1: the records of a chunk that are to be processed now; None when the chunk is void.

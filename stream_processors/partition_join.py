@@ -33,13 +33,14 @@ from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from stream_processors.attribution import JoinRule
-from stream_processors.chunk_validation import ChunkValidator, JudgedChunk
+from stream_processors.chunk_validation import ChunkValidator
 from stream_processors.commit_position import CommitPosition, CommitUnreadable
 from stream_processors.complete_decisions import CompleteDecisions
 from stream_processors.dead_letter_writing import dead_letter
 from stream_processors.example_splicing import ExampleSplicer
 from stream_processors.fates import SILENT, Fate
 from stream_processors.input_event import InputEvent, MalformedEvent
+from stream_processors.judged_chunk import JudgedChunk
 from stream_processors.outcome_encoding import OutcomeEncoder
 from stream_processors.pending_decisions import OVERDUE, Expired, PendingDecisions, Rejected, Unfinished
 from stream_processors.record_columns import RecordColumns

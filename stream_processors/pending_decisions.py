@@ -179,27 +179,34 @@ class PendingDecisions:
         watermark, states = self.watermark, self._table.states
         if watermark is None or watermark < self._next_due:
             return
-        complete: list[int] = []
-        while (coming := self._next_coming(watermark)) is not None:
-            due, row = coming[2], coming[3]
-            if due is Due.CLOSE and states[row] == COMPLETE and self._closes(coming):
-                states[row] = CLOSED
-                complete.append(row)
-                if len(complete) == CLOSED_AT_ONCE:
-                    yield self._close_complete(complete)
-                    complete = []
+        near, calendar, complete = self._near, self._calendar, list[int]()
+        while True:
+            if calendar.next_opening <= watermark and (not near or near[0][0] >= calendar.next_opening):
+                for row in calendar.open_until(calendar.next_opening):
+                    self._bring_near(row)
                 continue
-            ended = self._end(coming)
-            if ended is not None:
+            if not near or near[0][0] > watermark:
+                break
+            coming = heapq.heappop(near)
+            due, row = coming[2], coming[3]
+            if due is Due.FORGET:
+                self._forget_or_wait(row)
+            elif due is Due.CLOSE and states[row] == COMPLETE:
+                if self._closes(coming):
+                    states[row] = CLOSED
+                    complete.append(row)
+            elif (ended := self._end(coming)) is not None:
                 if complete:
                     yield self._close_complete(complete)
                     complete = []
                 yield ended
-            if ended is not None or due is Due.FORGET:
                 self._forget_or_wait(row)
+            if len(complete) == CLOSED_AT_ONCE:
+                yield self._close_complete(complete)
+                complete = []
         if complete:
             yield self._close_complete(complete)
-        self._next_due = min(self._near[0][0] if self._near else FAR, self._calendar.next_opening)
+        self._next_due = min(near[0][0] if near else FAR, calendar.next_opening)
 
     def close_beyond(self, cap: int) -> Iterator[Ended]:
         """Closes the open decisions with the lowest first offsets until no more than `cap` are open."""
@@ -244,7 +251,9 @@ class PendingDecisions:
     def _complete(self, row: int) -> None:
         """All that an example needs is there: what came early is tallied."""
         self._table.states[row] = COMPLETE
-        for event in self._table.early.pop(row, NOTHING).values():
+        if row not in self._table.early:
+            return
+        for event in self._table.early.pop(row).values():
             assert event.engagement is not None
             self._tally(row, event.event_time, event.engagement)
 
@@ -284,16 +293,6 @@ class PendingDecisions:
             heapq.heappush(self._near, (at, offset, Due.EXPIRE, row, event))
         if at < self._next_due:
             self._next_due = at
-
-    def _next_coming(self, watermark: int) -> Coming | None:
-        """Takes out what comes next, up to this watermark; buckets are opened one by one."""
-        near, calendar = self._near, self._calendar
-        while not near or near[0][0] >= calendar.next_opening:
-            if calendar.next_opening > watermark:
-                break
-            for row in calendar.open_until(calendar.next_opening):
-                self._bring_near(row)
-        return heapq.heappop(near) if near and near[0][0] <= watermark else None
 
     def _bring_near(self, row: int) -> None:
         """What will come of a row that the calendar gave out."""
@@ -351,7 +350,7 @@ class PendingDecisions:
         self.open_count -= len(rows)
         for row in rows:
             self._table.release(row)
-            self._forget_or_wait(row)
+            self._remember_or_forget(row)
         return closed
 
     def _close_unfinished(self, row: int) -> Unfinished:
@@ -376,15 +375,17 @@ class PendingDecisions:
         return ended
 
     def _forget_or_wait(self, row: int) -> None:
+        """Forgets a row that holds nothing, as soon as its newest event is a window old."""
+        if self._table.states[row] != FREE and not self._table.holds_anything(row):
+            self._remember_or_forget(row)
+
+    def _remember_or_forget(self, row: int) -> None:
         table, watermark = self._table, self.watermark
-        state = table.states[row]
-        if state == FREE or table.holds_anything(row):
-            return
         passed = table.newest[row] + self._window
         if watermark is None or passed > watermark:
             self._await(passed, table.first_offsets[row], Due.FORGET, row)
             return
-        if state != CLOSED:
+        if table.is_open(row):
             self.open_count -= 1
             table.release(row)
         table.forget(row)

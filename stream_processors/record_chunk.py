@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from stream_processors.chunk_validation import JudgedChunk
 from stream_processors.commit_position import CommitPosition
+from stream_processors.judged_chunk import JudgedChunk
 from stream_processors.record_columns import RecordColumns
 
 
@@ -54,8 +54,8 @@ class PartitionOwner(Protocol):
         """
         ...
 
-    def judge(self, records: RecordColumns) -> JudgedChunk:
-        """Judge records just fetched. Unlike all other calls it comes from the thread that fetches: most of the work
+    def judge(self, chunks: Sequence[RecordColumns]) -> list[JudgedChunk]:
+        """Judge chunks just fetched. Unlike all other calls it comes from the thread that fetches: most of the work
         is done outside the interpreter's lock, while the event loop joins what was judged before.
         """
         ...

@@ -68,7 +68,7 @@ class SharedPartitions(RuleBasedStateMachine):
         if not records:
             return
         owned = self.workers[self.owner[partition]]
-        judged = owned.judge(RecordColumns.of(records))
+        (judged,) = owned.judge([RecordColumns.of(records)])
         chunk = RecordChunk(self.epoch, partition, self.reading[partition], judged)
         self.reading[partition] = chunk.end
         accepted = owned.accept(chunk)

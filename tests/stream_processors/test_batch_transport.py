@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 import pytest
@@ -15,9 +15,9 @@ from faust.types import TP, StreamT
 
 from event_schemas.log_record import LogRecord
 from stream_processors.batch_transport import CHUNK_RECORDS, METADATA_END, _cut, _in_turns
-from stream_processors.chunk_validation import JudgedChunk
 from stream_processors.commit_position import CommitPosition
 from stream_processors.faust_app import JoinApp
+from stream_processors.judged_chunk import JudgedChunk
 from stream_processors.record_chunk import RecordChunk, StartingPoint
 from stream_processors.record_columns import RecordColumns
 from stream_processors.worker_settings import WorkerSettings
@@ -97,8 +97,8 @@ class RecordingOwner:
         self.points = dict(assigned)
         return {partition: self.starts[partition] for partition in assigned}
 
-    def judge(self, records: RecordColumns) -> JudgedChunk:
-        return JudgedChunk(records)
+    def judge(self, chunks: Sequence[RecordColumns]) -> list[JudgedChunk]:
+        return [JudgedChunk(chunk) for chunk in chunks]
 
     def committable(self) -> Mapping[int, CommitPosition]:
         return {p: at for p, at in self.to_commit.items() if self.stored.get(p) != at}

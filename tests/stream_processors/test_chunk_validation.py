@@ -15,10 +15,11 @@ from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry, schema_entry
 from stream_processors import chunk_validation
-from stream_processors.chunk_validation import ChunkValidator, Judged
+from stream_processors.chunk_validation import ChunkValidator
 from stream_processors.event_columns import EventColumns
 from stream_processors.event_limits import EVENT_RECORDS
 from stream_processors.input_event import InputEvent, MalformedEvent
+from stream_processors.judged_chunk import Judged
 from stream_processors.record_columns import RecordColumns
 from tests.stream_processors.event_log import CODEC, EventLog, small_rule
 from tests.stream_processors.event_strategies import Move, histories, written
@@ -84,6 +85,18 @@ def test_a_fault_of_the_columns_only_costs_time(monkeypatch: pytest.MonkeyPatch)
         assert judge(log, validator) == [VALIDATOR.judge_one(record) for record in log]
         judge(log, validator)
     assert sorted(line["record"] for line in lines) == sorted(EVENT_RECORDS), "one line for each type"
+
+
+@given(st.lists(histories, min_size=1, max_size=4))
+@settings(max_examples=30, deadline=None)
+def test_chunks_judged_together_are_judged_as_alone(several: list[list[Move]]) -> None:
+    chunks = [RecordColumns.of(written(history)) for history in several]
+    for number, chunk in enumerate(chunks):
+        chunk.partition = number
+    together = VALIDATOR.judge_all(chunks)
+    for chunk, judged in zip(chunks, together, strict=True):
+        alone = [VALIDATOR.judge_one(chunk.record(place)) for place in range(len(chunk))]
+        assert [judged.verdict(place) for place in range(len(chunk))] == alone
 
 
 def malformed(record: LogRecord) -> MalformedEvent:

@@ -9,7 +9,7 @@ from stream_processors.due_calendar import FAR, DueCalendar
 
 
 def test_a_number_comes_out_once_the_watermark_enters_its_bucket() -> None:
-    calendar = DueCalendar(window_ms=5120)
+    calendar = DueCalendar(window_ms=640)
     assert calendar.enter(1_000, 7)
     assert calendar.enter(1_005, 7)
     assert calendar.next_opening == 1_000
@@ -19,7 +19,7 @@ def test_a_number_comes_out_once_the_watermark_enters_its_bucket() -> None:
 
 
 def test_an_open_bucket_takes_nothing_more() -> None:
-    calendar = DueCalendar(window_ms=5120)
+    calendar = DueCalendar(window_ms=640)
     calendar.open_until(1_000)
     assert calendar.is_open(1_009)
     assert not calendar.enter(1_009, 1)

@@ -44,7 +44,7 @@ class Desk:
         self.owned = OwnedPartitions(self.rule, CODEC)
 
     def chunk(self, epoch: int, start: int, end: int, follows: int | None = None) -> RecordChunk:
-        judged = self.owned.judge(RecordColumns.of(self.log[start:end]))
+        (judged,) = self.owned.judge([RecordColumns.of(self.log[start:end])])
         return RecordChunk(epoch, 0, start if follows is None else follows, judged)
 
     def process(
@@ -92,7 +92,7 @@ def test_a_confirmed_step_waits_for_the_one_before_it(desk: Desk) -> None:
     desk.owned.committable()
     _, confirm_first = desk.process(desk.chunk(1, 30, 31))
     garbage = LogRecord("events", 0, 31, START, b"x", b"x")
-    _, confirm_second = taken(desk.owned.process(0, desk.owned.judge(RecordColumns.of([garbage]))))
+    _, confirm_second = taken(desk.owned.process(0, desk.owned.judge([RecordColumns.of([garbage])])[0]))
     confirm_second()
     assert desk.owned.committable()[0].settled == 30
     for _ in range(10):
@@ -156,7 +156,9 @@ def test_void_and_repeated_records_are_passed_over(desk: Desk) -> None:
     again = desk.owned.accept(desk.chunk(4, 5, 15))
     assert again is not None and again.chunk.offsets == list(range(10, 15))
     assert desk.owned.accept(desk.chunk(4, 0, 10)) is None, "all seen before"
-    assert desk.owned.accept(RecordChunk(4, 9, 0, desk.owned.judge(RecordColumns.of(desk.log[:1])))) is None, "not ours"
+    assert desk.owned.accept(RecordChunk(4, 9, 0, desk.owned.judge([RecordColumns.of(desk.log[:1])])[0])) is None, (
+        "not ours"
+    )
 
 
 def test_a_gap_in_the_log_is_fine_but_not_one_between_chunks(desk: Desk) -> None:

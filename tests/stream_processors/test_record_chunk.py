@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from event_schemas.log_record import LogRecord
-from stream_processors.chunk_validation import JudgedChunk
+from stream_processors.judged_chunk import JudgedChunk
 from stream_processors.owned_partitions import OwnedPartitions
 from stream_processors.record_chunk import PartitionOwner, RecordChunk
 from stream_processors.record_columns import RecordColumns
