@@ -33,6 +33,8 @@ from stream_processors.record_chunk import PartitionOwner, RecordChunk, Starting
 from stream_processors.record_columns import RecordColumns
 
 CHUNK_RECORDS = 2_000
+PAUSE_SECONDS = 0.01
+"""How long to wait while enough chunks of every partition wait to be joined."""
 CHUNKS_AT_ONCE = 4
 """Chunks judged together."""
 LOG_APPEND_TIME = 1
@@ -169,6 +171,19 @@ class BatchConsumer(Consumer):
         self._reached = {tp: starts[tp.partition] for tp in assigned}
         await self._thread.seek_all(self._reached)
         return dict(self._reached)
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Mapping[TP, list[Any]] | None, set[TP] | None]:
+        """Fetch from the partitions whose chunks are not waiting to be joined.
+
+        Faust looks again after a second where none is left; the join would long have run out of chunks by then.
+        """
+        if not self.flow_active:
+            await self.wait(cast(Any, self.can_resume_flow))
+        active = self._get_active_partitions()
+        if not active:
+            await self.sleep(PAUSE_SECONDS)
+            return {}, active
+        return await self._getmany(active_partitions=active, timeout=timeout), active
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch once and hand over what came, in chunks, the partitions taking turns.

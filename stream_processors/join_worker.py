@@ -119,6 +119,8 @@ class JoinWorker:
             try:
                 async with self._joining:
                     await self._join_chunk(chunk)
+                # While chunks wait, nothing above gives way; the next ones are to be fetched and judged meanwhile.
+                await asyncio.sleep(0)
             except Exception as fault:
                 self._stopping = True
                 await self._app.crash(fault)
