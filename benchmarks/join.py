@@ -18,7 +18,7 @@ from benchmarks.event_stream import StreamSettings
 from benchmarks.input_log import InputLog
 from benchmarks.peer_chart import peer_chart
 from benchmarks.peer_run import Measurement, PeerRun, RunSettings
-from benchmarks.peer_table import Peer, chosen_peers
+from benchmarks.peer_table import Peer, build_missing, chosen_peers
 from benchmarks.results_folder import RESULTS, append_result, write_plot
 
 TIMEOUT_SECONDS = 1_200.0
@@ -84,6 +84,7 @@ def main(
     Example: python -m benchmarks.join --requests 100000 --json
     """
     plan = Plan(chosen_peers(peers, with_flink), requests, repeat)
+    build_missing(plan.peers)
     with running_broker() as broker:
         result = compare(medians(measure(plan, broker)))
     append_result(results, "join", result)

@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from benchmarks.input_log import ANSWER_SECONDS, PARTITIONS, InputLog, delete_topics_of, forget_outputs
 from benchmarks.output_check import OutputCheck, check_output
-from benchmarks.peer_table import ROOT, TRIMTAB, Peer
+from benchmarks.peer_table import ROOT, Peer
 from benchmarks.process_tree import TreeSampler
 from benchmarks.worker_log import first_taken, wait_until_settled, worker_environment
 from stream_processors.log_reader import LogReader
@@ -71,7 +71,7 @@ class PeerRun:
         self._log = log
         self._settings = settings
         self._run = f"{peer.name}-{time.time_ns()}"
-        self._output = log.examples_topic if peer.name == TRIMTAB else f"{self._run}-examples"
+        self._output = log.examples_topic if peer.ours else f"{self._run}-examples"
         self._state = settings.directory / self._run
         self._errors = settings.directory / f"{self._run}.log"
 
@@ -84,7 +84,7 @@ class PeerRun:
             sampler.start()
         try:
             note = self._wait(process)
-            if not note and self._peer.name == TRIMTAB and not wait_until_settled(self._log):
+            if not note and self._peer.ours and not wait_until_settled(self._log):
                 note = "not committed to the end of the log"
         finally:
             for sampler in samplers:
@@ -96,7 +96,7 @@ class PeerRun:
 
     def _prepare(self) -> None:
         self._state.mkdir(parents=True)
-        if self._peer.name == TRIMTAB:
+        if self._peer.ours:
             forget_outputs(self._log)
         elif self._peer.writes_examples:
             topic = NewTopic(self._output, PARTITIONS, 1, config={"message.timestamp.type": "LogAppendTime"})
@@ -175,7 +175,7 @@ class PeerRun:
         return check_output(LogReader(self._log.client_config, self._output).read_all())
 
     def _start(self) -> float | None:
-        if self._peer.name == TRIMTAB:
+        if self._peer.ours:
             return first_taken(self._errors.read_text(encoding="utf-8", errors="replace"))
         return _instant(self._state / "start")
 

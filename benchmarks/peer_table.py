@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ BUILT = ROOT / "build" / "peers"
 """What `make bench-peers` makes: a virtual environment and the jars."""
 FLINK_OPENS = ("lang", "util", "util.concurrent")
 
+TRIMTAB_TWO = "trimtab_2_workers"
 TRIMTAB, RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN = "trimtab", "raw_consume", "decode_only", "python_join"
 KAFKA_STREAMS, FLINK, BYTEWAX, QUIX, FAUST = "kafka_streams", "flink", "bytewax", "quix", "faust"
 
@@ -33,6 +35,11 @@ class Peer:
     variant: str = ""
     writes_examples: bool = True
     most_requests: int | None = None
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is the product itself, which writes to its own topics and commits as it does."""
+        return self.name in (TRIMTAB, TRIMTAB_TWO)
 
     def check(self) -> None:
         """Raises PeerMissing when what it runs from is not there."""
@@ -59,6 +66,7 @@ def peer_table() -> dict[str, Peer]:
     venv = BUILT / "venv"
     peers = (
         Peer(TRIMTAB, (sys.executable, "-m", "trimtab", "join")),
+        Peer(TRIMTAB_TWO, (sys.executable, "-m", "trimtab", "join", "--workers", "2")),
         Peer(RAW_CONSUME, _python("raw_consume"), writes_examples=False),
         Peer(DECODE_ONLY, _python("raw_consume"), variant="decode", writes_examples=False),
         Peer(PYTHON_JOIN, _python("dict_join")),
@@ -72,7 +80,15 @@ def peer_table() -> dict[str, Peer]:
     return {peer.name: peer for peer in peers}
 
 
-DEFAULT = (TRIMTAB, RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN, KAFKA_STREAMS)
+def build_missing(peers: Sequence[Peer]) -> None:
+    """Builds the peers once, as `make bench-peers` does, when one of these is not built; raises PeerMissing."""
+    if any(peer.needs is not None and not peer.needs.exists() for peer in peers):
+        subprocess.run(["make", "bench-peers"], cwd=ROOT, stdout=sys.stderr, check=False)
+    for peer in peers:
+        peer.check()
+
+
+DEFAULT = (TRIMTAB, TRIMTAB_TWO, RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN, KAFKA_STREAMS)
 
 
 def chosen_peers(wanted: str, with_flink: bool) -> tuple[Peer, ...]:
@@ -89,7 +105,4 @@ def chosen_peers(wanted: str, with_flink: bool) -> tuple[Peer, ...]:
     unknown = set(named) - table.keys()
     if unknown:
         raise SettingError(f"no such peer: {', '.join(sorted(unknown))}", mend=f"choose from {', '.join(table)}")
-    chosen = tuple(peer for name, peer in table.items() if name in named or (name == FLINK and with_flink))
-    for peer in chosen:
-        peer.check()
-    return chosen
+    return tuple(peer for name, peer in table.items() if name in named or (name == FLINK and with_flink))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peer_table import PeerMissing, chosen_peers, peer_table
+from benchmarks.peer_table import PeerMissing, build_missing, chosen_peers, peer_table
 from event_schemas.errors import SettingError
 
 
@@ -24,7 +24,13 @@ def test_an_unknown_peer_is_named() -> None:
         chosen_peers("storm", False)
 
 
-def test_a_peer_that_is_not_built_says_how_to_build_it(tmp_path: Path) -> None:
-    peer = replace(peer_table()["flink"], needs=tmp_path / "absent")
+def test_a_peer_that_is_not_built_says_how_to_build_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built, absent = peer_table()["trimtab"], replace(peer_table()["flink"], needs=tmp_path / "absent")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    build_missing([built])
+    make = tmp_path / "make"
+    make.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n', encoding="utf-8")
+    make.chmod(0o755)
     with pytest.raises(PeerMissing, match="make bench-peers"):
-        peer.check()
+        build_missing([built, absent])
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == "bench-peers\n"
