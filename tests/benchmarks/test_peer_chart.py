@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from benchmarks.peer_chart import bar_rows, peer_chart
 
-ROWS = {
+ROWS: dict[str, dict[str, Any]] = {
     "trimtab": {"events_per_s": 2_000.0, "cpu_s_per_million": 3.0, "correct": True},
     "raw_consume": {"events_per_s": 9_000.0, "cpu_s_per_million": 1.0, "correct": None},
     "storm": {"events_per_s": 5_000.0, "cpu_s_per_million": 2.0, "correct": False},

@@ -26,8 +26,8 @@ class SmallDisk:
         done = subprocess.run(["mount", *options, str(self.directory)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise ComponentMissing(
-                f"no small disk can be mounted on {self.directory}: {done.stderr.strip()}; run as root, in a container "
-                "with --cap-add SYS_ADMIN"
+                f"no small disk can be mounted on {self.directory}: {done.stderr.strip()}",
+                mend="run as root, in a container with --cap-add SYS_ADMIN",
             )
 
     def unmount(self) -> None:

@@ -100,5 +100,5 @@ def _assert_in_the_partition_of_its_request(bench: JoinBench) -> None:
     }
     for record in bench.records("examples"):
         outcome = CODEC.decode(record.value).record["outcome"]
-        assert (outcome["partition"], outcome["offset"]) == requests[record.key]
+        assert (outcome["partition"], outcome["offset"]) == requests[record.key or b""]
         assert record.partition == outcome["partition"]

@@ -110,7 +110,7 @@ def _mixed(events: Iterator[SentEvent], generations: Generations) -> Iterator[Se
         if decoded is None or field is None:
             yield event
             continue
-        added = {field["name"]: draw.choice(["a", "b"])}
+        added = {str(field["name"]): draw.choice(["a", "b"])}
         newer = SentEvent(event.time, event.key, generations.new.encode(decoded.name, {**decoded.record, **added}))
         first, second = draw.sample([event, newer], 2)
         yield first

@@ -1,6 +1,7 @@
 """safetensors with its gaps closed."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from learner.tensor_file import read_tensors, write_tensors
 
 
 def test_round_trip() -> None:
-    tensors = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array(7, dtype=np.int64)}
+    tensors: dict[str, Any] = {
+        "a": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "n": np.array(7, dtype=np.int64),
+    }
     back = read_tensors(write_tensors(tensors), "file")
     assert set(back) == {"a", "n"}
     np.testing.assert_array_equal(back["a"], tensors["a"])

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastavro import schemaless_reader, schemaless_writer
@@ -89,6 +90,6 @@ def test_ids_keep_their_spelling_and_times_their_type(tmp_path: Path) -> None:
     parsed = read_schema_file(file)
     sink = io.BytesIO()
     schemaless_writer(sink, parsed, {"id": upper, "at": 1_700_000_000_000})
-    found = schemaless_reader(io.BytesIO(sink.getvalue()), parsed, None)
+    found: Any = schemaless_reader(io.BytesIO(sink.getvalue()), parsed, None)
     assert found["id"] == upper
     assert found["at"].year == 2023

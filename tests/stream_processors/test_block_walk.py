@@ -47,7 +47,12 @@ def encoded(row: dict[str, Any]) -> bytes:
 
 
 def walked(datums: list[bytes], content: list[dict[str, Any]]) -> list[bool]:
-    types = {"arms": pl.List(pl.Int64), "weights": pl.List(pl.Float64), "maybe": pl.String, "perhaps": pl.Float64}
+    types: dict[str, Any] = {
+        "arms": pl.List(pl.Int64),
+        "weights": pl.List(pl.Float64),
+        "maybe": pl.String,
+        "perhaps": pl.Float64,
+    }
     frame = pl.DataFrame(content, schema_overrides=types | {"last": pl.Int64})
     fields = walked_fields(FIELDS, ["last"])
     seen = frame.select([expression for field in fields for expression in field.expressions()])

@@ -54,7 +54,7 @@ class Bench:
         """The join's group commits that it has settled everything before `open_from`."""
         position = CommitPosition(open_from, open_from, open_from, None, 0, WINDOW_MS)
         consumer = Consumer({**self.client_config, "group.id": self.topics.group})
-        entry = TopicPartition(self.topics.events.topic, P, open_from, metadata=position.encode())  # type: ignore[call-arg]
+        entry = TopicPartition(self.topics.events.topic, P, open_from, metadata=position.encode())
         consumer.commit(offsets=[entry], asynchronous=False)
         consumer.close()
 
@@ -76,7 +76,7 @@ class Bench:
     def limit_examples(self, size: int) -> None:
         entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, self.topics.examples.topic, incremental_configs=[entry])
-        admin = AdminClient(self.client_config)
+        admin = AdminClient({**self.client_config})
         for done in admin.incremental_alter_configs([resource]).values():
             done.result(20)
 
@@ -133,7 +133,7 @@ def test_letters_are_enough_when_the_log_is_gone(bench: Bench) -> None:
     bench.log(log.records)
     bench.letters(log.records)
     assert bench.replay(dry_run=True).listed[0].detail == "no valid Action and no valid Propensity"
-    admin = AdminClient(bench.client_config)
+    admin = AdminClient({**bench.client_config})
     cut = TopicPartition(bench.topics.events.topic, P, big.offset + 1)
     for done in admin.delete_records([cut]).values():
         done.result(20)

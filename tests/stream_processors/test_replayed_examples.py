@@ -60,12 +60,13 @@ def test_only_what_was_known_at_the_mark_is_joined_again(kafka: KafkaBroker, top
     producer = Producer(client)
     for record in log.records:
         producer.produce(under.events.topic, record.value, record.key, 0)
-    for request_id, headers in (
+    marks: list[tuple[str, list[tuple[str, str | bytes | None]]]] = [
         ("a", [(MARK, b"%d" % known)]),
         ("b", [(MARK, b"4")]),
         ("c", []),
         ("c", [(MARK, b"9")]),
-    ):
+    ]
+    for request_id, headers in marks:
         producer.produce(under.examples.topic, b"", request_id.encode(), 0, headers=headers)
     assert producer.flush(20) == 0
     marked, join = MarkedExamples(), OfflineJoin(small_rule(), CODEC)

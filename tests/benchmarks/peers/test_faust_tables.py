@@ -1,0 +1,17 @@
+"""The peer `faust`, run as in the comparison, gives the reference's examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.bench_broker import BenchBroker
+from benchmarks.join import Plan, measure
+from benchmarks.peer_table import peer_table
+from tests.components.kafka_broker import KafkaBroker
+
+
+def test_its_examples_are_those_of_the_reference(kafka: KafkaBroker, tmp_path: Path) -> None:
+    plan = Plan((peer_table()["faust"],), 320)
+    (measurement,) = measure(plan, BenchBroker(kafka.bootstrap, kafka.pid, tmp_path))
+    assert measurement.correct is True, measurement
+    assert not measurement.note, measurement
