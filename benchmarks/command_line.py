@@ -1,13 +1,16 @@
-"""One way to run a benchmark from the command line, and to report an error."""
+"""One way to run a benchmark from the command line, and to report its figures or an error."""
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import typer
 
+from benchmarks.bench_broker import tell
 from event_schemas.errors import TrimtabError
 
 
@@ -24,3 +27,11 @@ def run_command(command: Callable[..., None]) -> None:
     except TrimtabError as fault:
         sys.stderr.write(f"error: {fault.what}\nmend: {fault.mend}\n")
         sys.exit(1)
+
+
+def report(result: Mapping[str, Any], as_json: bool) -> None:
+    """Every figure on a line of stderr, and with `as_json` all as one JSON object on stdout."""
+    for name, value in result.items():
+        tell(f"{name}: {value}")
+    if as_json:
+        typer.echo(json.dumps(result))

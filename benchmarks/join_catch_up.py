@@ -7,7 +7,6 @@ checked: of examples written twice the first copy counts.
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import time
@@ -17,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.bench_broker import BenchBroker, running_broker, tell
-from benchmarks.command_line import run_command
+from benchmarks.command_line import report, run_command
 from benchmarks.event_stream import StreamSettings
 from benchmarks.input_log import InputLog
 from benchmarks.join_worker import JoinWorkerProcess
@@ -89,10 +88,7 @@ def main(
     with running_broker() as broker:
         result = measure(broker.write("crash.", StreamSettings(requests)), broker)
     append_result(results, "join_catch_up", result)
-    for name, value in result.items():
-        tell(f"{name}: {value}")
-    if as_json:
-        typer.echo(json.dumps(result))
+    report(result, as_json)
 
 
 if __name__ == "__main__":

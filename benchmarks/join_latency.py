@@ -8,7 +8,6 @@ the instant a consumer had the example.
 from __future__ import annotations
 
 import bisect
-import json
 import threading
 import time
 from dataclasses import dataclass, field
@@ -19,8 +18,8 @@ import numpy as np
 import typer
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from benchmarks.bench_broker import BenchBroker, running_broker, tell
-from benchmarks.command_line import run_command
+from benchmarks.bench_broker import BenchBroker, running_broker
+from benchmarks.command_line import report, run_command
 from benchmarks.event_stream import LONGEST_DELAY, EventStream, StreamSettings
 from benchmarks.input_log import PARTITIONS, EventProducer, InputLog
 from benchmarks.join_scaling import EVENTS_PER_REQUEST
@@ -177,10 +176,7 @@ def main(
     with running_broker() as broker:
         result = measure(broker, events_per_s, seconds)
     append_result(results, "join_latency", result)
-    for name, value in result.items():
-        tell(f"{name}: {value}")
-    if as_json:
-        typer.echo(json.dumps(result))
+    report(result, as_json)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ the worker's own gauge, memory is its RSS. The bound: 1.5 × the bytes of the op
 
 from __future__ import annotations
 
-import json
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.bench_broker import BenchBroker, running_broker, tell
-from benchmarks.command_line import run_command
+from benchmarks.bench_broker import BenchBroker, running_broker
+from benchmarks.command_line import report, run_command
 from benchmarks.event_stream import StreamSettings
 from benchmarks.input_log import InputLog
 from benchmarks.join_scaling import requests_per_s
@@ -121,10 +120,7 @@ def main(
     append_result(results, "join_memory", result)
     title = f"Memory with {result['pending']:,} open decisions; dashed: the bound"
     write_plot(results, "join_memory", memory_chart(samples, result["bound_mb"], title), title)
-    for name, value in result.items():
-        tell(f"{name}: {value}")
-    if as_json:
-        typer.echo(json.dumps(result))
+    report(result, as_json)
 
 
 if __name__ == "__main__":
