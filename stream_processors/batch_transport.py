@@ -77,7 +77,11 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Any:
-        """What was fetched for these partitions, judged and in chunks; waits up to `timeout` seconds for some."""
+        """What was fetched for these partitions, judged and in chunks; waits up to `timeout` seconds for some.
+
+        Judging may take seconds where columns do not help (an older schema, a flood of malformed records): in between,
+        the heartbeats that keep this worker in its group get their turn.
+        """
         del max_records
         found = await self._fetched(consumer, active_partitions, timeout)
         owner = cast(BatchTransport, self.transport).owner
@@ -86,6 +90,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         for start in range(0, len(chunks), CHUNKS_AT_ONCE):
             for one in owner.judge(chunks[start : start + CHUNKS_AT_ONCE]):
                 judged[TP(one.chunk.topic, one.chunk.partition)].append(one)
+            await asyncio.sleep(0)
         return judged
 
     async def _fetched(
@@ -171,6 +176,14 @@ class BatchConsumer(Consumer):
         self._reached = {tp: starts[tp.partition] for tp in assigned}
         await self._thread.seek_all(self._reached)
         return dict(self._reached)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Tell the owner also when nothing is left to it: Faust asks for no place to read from then."""
+        if not assigned:
+            self._epoch += 1
+            self._reached = {}
+            self._owner.resume(self._epoch, {})
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def _wait_next_records(self, timeout: float) -> tuple[Mapping[TP, list[Any]] | None, set[TP] | None]:
         """Fetch from the partitions whose chunks are not waiting to be joined.

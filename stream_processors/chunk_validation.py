@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
+from polars.exceptions import PanicException
 
 from event_schemas import records as r
-from event_schemas.codec import HEADER, Codec, frame
+from event_schemas.codec import HEADER, Codec, Decoded, frame
 from event_schemas.columnar import ColumnarFailure
 from event_schemas.errors import SchemaError
 from event_schemas.log_record import LogRecord
@@ -81,10 +83,9 @@ class ChunkValidator:
         name, content = decoded.name, decoded.record
         request_id, event_time = content.get("request_id"), content.get("event_time")
         edges = self._edges.get(decoded.schema_id)
-        datum = b"" if record.value is None else record.value[HEADER.size :]
         detail = fault_of(name, content, self._rule) or _key_fault(record.key, request_id)
-        if detail is None and edges is not None and not edges.fit(datum, content):
-            detail = f"{name} is not spelled canonically: an over-long number, or a union or enum index out of range"
+        if detail is None and edges is not None:
+            detail = self._spelling_fault(record, decoded, edges)
         if detail is not None:
             return MalformedEvent(record, detail, request_id, event_time)
         engagement = None
@@ -92,6 +93,20 @@ class ChunkValidator:
             engagement = (content["engagement_id"], content["kind"], content["value"])
         resolved = None if edges is not None else self._codec.encode_datum(name, content)
         return InputEvent(record, name, request_id or "", content["event_time"], engagement, resolved)
+
+    def _spelling_fault(self, record: LogRecord, decoded: Decoded, edges: CanonicalEdges) -> str | None:
+        """Why the bytes of a newest-version datum must not get into an Example, though they decode."""
+        name, value = decoded.name, record.value or b""
+        if not edges.fit(value[HEADER.size :], decoded.record):
+            return f"{name} is not spelled canonically: an over-long number, or a union or enum index out of range"
+        with suppress(SchemaError):
+            if self._codec.encode_datum(name, decoded.record) == value[HEADER.size :]:
+                return None
+        try:
+            self._columns[name].read([value], [record.key])
+        except (ColumnarFailure, PanicException):
+            return f"{name} is spelled in a way that other readers refuse: a number of more than ten bytes"
+        return None
 
     def _judge_each(self, segments: Sequence[_Segment]) -> None:
         for judged, places in segments:
@@ -108,7 +123,7 @@ class ChunkValidator:
             for half in _halves(segments):
                 self._judge_group(entry, half)
             return
-        except Exception:  # no fault of ours in reading columns may stop the stream: the definition judges one by one
+        except (Exception, PanicException):  # no fault in reading columns may stop the stream: one by one is exact
             if entry.name not in self._columns_failed:
                 self._columns_failed.add(entry.name)
                 log.exception("columns cannot be read: all are judged one by one", record=entry.name)

@@ -27,7 +27,7 @@ from event_schemas.registry import SchemaEntry, without_logical_types
 from stream_processors.attribution import JoinRule
 from stream_processors.block_walk import BlockWalk, Mask, walked_fields
 from stream_processors.canonical_edges import CanonicalEdges
-from stream_processors.event_limits import HEAD_VALUES, PROBABILITIES
+from stream_processors.event_limits import HEAD_VALUES, MOST_VALUE, PROBABILITIES
 from stream_processors.input_event import EngagementFields
 
 MARKER = "trimtab_marker"
@@ -141,7 +141,11 @@ def _beyond_doubt(name: str, rule: JoinRule) -> list[pl.Expr]:
         case r.RANKING:
             return [keyed]
         case r.ENGAGEMENT:
-            return [keyed, column("engagement_id").str.len_bytes() > 0, column("value").is_finite()]
+            return [
+                keyed,
+                column("engagement_id").str.len_bytes() > 0,
+                column("value").is_between(-MOST_VALUE, MOST_VALUE),
+            ]
         case _:
             return [pl.lit(True)]
 

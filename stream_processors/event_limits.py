@@ -16,6 +16,8 @@ from stream_processors.attribution import JoinRule
 EVENT_RECORDS = frozenset({r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING, r.ENGAGEMENT, r.HEARTBEAT})
 PROBABILITIES = ("propensity", "slice_probability", "sampling_rate")
 HEAD_VALUES = ("mean", "p10", "p50", "p90")
+MOST_VALUE = 1e12
+"""An Engagement's value lies within ± this: no sum of them is ever infinite."""
 
 
 def fault_of(name: str, record: Mapping[str, Any], rule: JoinRule) -> str | None:
@@ -48,8 +50,8 @@ def _faults(name: str, record: Mapping[str, Any], rule: JoinRule) -> Iterator[st
         case r.ENGAGEMENT:
             if not record["engagement_id"]:
                 yield "engagement_id is empty"
-            if not isfinite(record["value"]):
-                yield f"value = {record['value']!r} is not finite"
+            if not -MOST_VALUE <= record["value"] <= MOST_VALUE:
+                yield f"value = {record['value']!r} is outside ±{MOST_VALUE:.0e}"
 
 
 def _action_faults(record: Mapping[str, Any], rule: JoinRule) -> Iterator[str]:

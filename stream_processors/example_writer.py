@@ -73,7 +73,7 @@ class _Delivery:
             self._writer.stored(self, len(message))
         else:
             key, value = message.key(), message.value()
-            refused = next(one for one in self.emissions if one.value == value and one.key == key)
+            refused = next((one for one in self.emissions if one.value == value and one.key == key), None)
             self._writer.refused(self, refused, fault)
 
 
@@ -163,11 +163,12 @@ class ExampleWriter:
         if self._failure is None:
             delivery.confirmed()
 
-    def refused(self, delivery: _Delivery, emission: Emission, fault: KafkaError) -> None:
+    def refused(self, delivery: _Delivery, emission: Emission | None, fault: KafkaError) -> None:
         """A record was not stored: it is sent alone, becomes a dead letter, or ends the writing."""
         self._outstanding -= 1
-        self._outstanding_bytes -= len(emission.value)
-        if fault.code() not in PERMANENT or delivery.topic != self._settings.examples:
+        self._outstanding_bytes -= 0 if emission is None else len(emission.value)
+        of_example = delivery.topic == self._settings.examples
+        if emission is None or fault.code() not in PERMANENT or (delivery.alone and not of_example):
             self._fail(f"{delivery.topic}[{delivery.partition}] did not take a record: {fault.str()}")
             return
         again = _Delivery(self, delivery.topic, delivery.partition, [emission], delivery.confirmed)

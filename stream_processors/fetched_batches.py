@@ -17,11 +17,15 @@ from faust.types import TP
 
 from stream_processors.record_columns import RecordColumns
 
+RECORDS_AT_ONCE = 10_000
+
 
 def take_fetched(fetcher: Fetcher, wanted: set[TP]) -> dict[TP, RecordColumns]:
-    """All records fetched for these partitions; the fetcher goes on to fetch what follows.
+    """Records fetched for these partitions; the fetcher goes on to fetch what follows.
 
-    Raises what the broker answered instead of records, once everything that came before has been taken.
+    All of a partition are taken, and no further partition after `RECORDS_AT_ONCE` records: the rest is for the next
+    call, which comes to those partitions first. Raises what the broker answered instead of records, once everything
+    that came before has been taken.
     """
     found: dict[TP, RecordColumns] = {}
     for tp, result in list(fetcher._records.items()):
@@ -30,7 +34,7 @@ def take_fetched(fetcher: Fetcher, wanted: set[TP]) -> dict[TP, RecordColumns]:
                 del fetcher._records[tp]
             continue
         failed = type(result) is not FetchResult
-        if failed and found:
+        if (failed and found) or sum(map(len, found.values())) >= RECORDS_AT_ONCE:
             break
         del fetcher._records[tp]
         fetcher._notify(fetcher._wait_consume_future)

@@ -119,8 +119,6 @@ class JoinWorker:
             try:
                 async with self._joining:
                     await self._join_chunk(chunk)
-                # While chunks wait, nothing above gives way; the next ones are to be fetched and judged meanwhile.
-                await asyncio.sleep(0)
             except Exception as fault:
                 self._stopping = True
                 await self._app.crash(fault)
@@ -138,6 +136,8 @@ class JoinWorker:
                     await self._writer.wait_for_room()
                 self._writer.write(chunk.partition, result.emissions[start : start + AT_ONCE], timed)
             self._writer.serve()
+            # Nothing else here gives way while chunks wait; health, and fetching and judging the next, are to go on.
+            await asyncio.sleep(0)
 
     async def _settle(self, *_: object, **__: object) -> None:
         """Before partitions go: finish the chunk under way, let it be confirmed, commit."""

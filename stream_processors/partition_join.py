@@ -235,6 +235,8 @@ class PartitionJoin:
                 yield from self._end_decisions(step)
                 for ended in pending.close_beyond(cap):
                     self._close(ended, True, step)
+                    if len(step.emissions) >= EMISSIONS_AT_ONCE:
+                        yield
         yield from self._end_decisions(step)
         self._next = chunk.end
 
@@ -265,8 +267,8 @@ class PartitionJoin:
             if len(step.emissions) >= EMISSIONS_AT_ONCE:
                 yield
 
-    def _close(self, ended: CompleteDecisions | Unfinished | Expired, early: bool, step: _Step) -> None:
-        if step.silent or isinstance(ended, Expired):
+    def _close(self, ended: CompleteDecisions | Unfinished, early: bool, step: _Step) -> None:
+        if step.silent:
             return
         if isinstance(ended, Unfinished):
             self._settle_unfinished(ended, early, step)

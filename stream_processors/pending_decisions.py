@@ -208,7 +208,7 @@ class PendingDecisions:
             yield self._close_complete(complete)
         self._next_due = min(near[0][0] if near else FAR, calendar.next_opening)
 
-    def close_beyond(self, cap: int) -> Iterator[Ended]:
+    def close_beyond(self, cap: int) -> Iterator[CompleteDecisions | Unfinished]:
         """Closes the open decisions with the lowest first offsets until no more than `cap` are open."""
         while self.open_count > cap:
             yield self._close_first()

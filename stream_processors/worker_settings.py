@@ -38,7 +38,7 @@ class WorkerSettings:
     """A worker that is silent for so long loses its partitions to the others."""
 
     buffered_chunks: int = 16
-    """Chunks of up to 500 records waiting between fetching and joining, over all partitions."""
+    """Chunks of up to 2,000 records waiting between fetching and joining, over all partitions."""
 
     records_in_flight: int = 20_000
     """Output records handed to the client and not yet confirmed; reading waits beyond it."""

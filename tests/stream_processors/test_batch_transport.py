@@ -42,6 +42,7 @@ READ = {
     "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread._create_worker_consumer": "c2701bfc3e6f6cad",
     "faust.transport.drivers.aiokafka:Consumer._new_consumer_thread": "0870ec53dea75083",
     "faust.transport.drivers.aiokafka:Consumer._to_message": "7c24f6511b2fcef7",
+    "faust.transport.consumer:Consumer.on_partitions_assigned": "29ce96596f05a18c",
     "faust.tables.recovery:Recovery._resume_streams": "d986a6710c1aca98",
     "faust.app.base:App._on_partitions_revoked": "d5c895bbe57dc73a",
     "faust.app.base:App._on_partitions_assigned": "de932b7927db85b3",
@@ -92,9 +93,11 @@ class RecordingOwner:
         self.points: dict[int, StartingPoint] = {}
         self.to_commit: dict[int, CommitPosition] = {}
         self.stored: dict[int, CommitPosition] = {}
+        self.assignments: list[set[int]] = []
 
     def resume(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> Mapping[int, int]:
         self.points = dict(assigned)
+        self.assignments.append(set(assigned))
         return {partition: self.starts[partition] for partition in assigned}
 
     def judge(self, chunks: Sequence[RecordColumns]) -> list[JudgedChunk]:
@@ -206,3 +209,24 @@ def test_a_later_start_is_told_what_was_committed(kafka: KafkaBroker, topics: To
     second = RecordingOwner({0: 10, 1: 6})
     asyncio.run(read(second, 4))
     assert second.points == {0: StartingPoint(None, 0, 10), 1: StartingPoint(position, 0, 10)}
+
+
+def test_an_owner_hears_that_nothing_is_left_to_it(kafka: KafkaBroker, topics: TopicFactory) -> None:
+    settings = _settings(kafka, topics(1))
+    owners = [RecordingOwner({0: 0}), RecordingOwner({0: 0})]
+
+    async def work() -> list[list[set[int]]]:
+        apps = [ReadingApp(settings, owner).app for owner in owners]
+        starting = [asyncio.create_task(app.start()) for app in apps]
+        deadline = asyncio.get_running_loop().time() + 60
+        while (last := sorted(owner.assignments[-1:] for owner in owners)) != [[set()], [{0}]]:
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(0.05)
+        for app, started in zip(apps, starting, strict=True):
+            await app.stop()
+            started.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
+        return last
+
+    assert asyncio.run(work()) == [[set()], [{0}]]

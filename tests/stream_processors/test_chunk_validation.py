@@ -142,6 +142,19 @@ def test_a_stray_union_index_is_malformed_though_it_decodes() -> None:
     assert "not spelled canonically" in malformed(record._replace(value=value)).detail
 
 
+@pytest.mark.parametrize(("count", "sound"), [(1, True), (10, True), (11, False), (16, False)])
+def test_a_number_that_other_readers_refuse_is_malformed_in_any_company(count: int, sound: bool) -> None:
+    """Five in `count` bytes: a Propensity has no union that would have its numbers compared."""
+    record = EventLog().propensity("a", 5)
+    value, short = record.value or b"", b"\x0a"
+    at = value.index(short)
+    spelled = short if count == 1 else bytes([short[0] | 0x80]) + b"\x80" * (count - 2) + b"\x00"
+    record = record._replace(value=value[:at] + spelled + value[at + 1 :])
+    alone, company = VALIDATOR.judge_one(record), judge([*sound_log(30), record])[-1]
+    assert alone == company
+    assert isinstance(alone, InputEvent if sound else MalformedEvent), alone
+
+
 def test_an_older_schema_version_is_resolved_to_the_newest() -> None:
     newest = CODEC.registry.newest(r.REQUEST)
     older = json.loads(json.dumps(dict(newest.schema)))

@@ -52,7 +52,8 @@ def test_valid_records_have_no_fault(name: str) -> None:
         (r.PROPENSITY, "sampling_rate", math.nan, "sampling_rate = nan is outside (0, 1]"),
         (r.PROPENSITY, "probabilities", [0.5, 1.1], "probabilities[1] = 1.1 is outside [0, 1]"),
         (r.ENGAGEMENT, "engagement_id", "", "engagement_id is empty"),
-        (r.ENGAGEMENT, "value", math.inf, "value = inf is not finite"),
+        (r.ENGAGEMENT, "value", math.nan, "value = nan is outside ±1e+12"),
+        (r.ENGAGEMENT, "value", -1.7e308, "value = -1.7e+308 is outside ±1e+12"),
     ],
 )
 def test_a_fault_names_field_and_value(name: str, field: str, value: Any, fault: str) -> None:

@@ -44,6 +44,10 @@ def _settings(bootstrap: str, prefix: str, **changes: float) -> WorkerSettings:
     )
 
 
+def _letter(size: int, offset: int) -> Emission:
+    return Emission("dead_letter", b"r", bytes([offset]) * size, offset, Fate.ORPHAN)
+
+
 def _example(request_id: str, value: bytes, offset: int = 0) -> Emission:
     return Emission("example", request_id.encode(), value, offset, None)
 
@@ -111,6 +115,26 @@ def test_a_refused_batch_costs_only_the_record_that_is_too_large(kafka: KafkaBro
     assert CODEC.decode(letter.value).record["offset"] == 2
     written = LogReader(settings.client_config, settings.examples).read_all()
     assert sorted(record.key or b"" for record in written) == [b"r0", b"r1", b"r3"]
+
+
+def test_dead_letters_that_fit_alone_survive_a_refused_batch(kafka: KafkaBroker, topics: TopicFactory) -> None:
+    settings = _settings(kafka.bootstrap, topics(1))
+    _limit_messages(kafka, settings.dead_letters, 1_000)
+    confirmed: list[int] = []
+
+    async def write(letters: list[Emission]) -> DeliveryFailed | None:
+        writer = ExampleWriter(settings, CODEC)
+        writer.write(0, letters, lambda: confirmed.append(1))
+        await writer.drain(20)
+        writer.close()
+        return writer.failure
+
+    assert asyncio.run(write([_letter(700, place) for place in range(4)])) is None
+    assert len(confirmed) == 4
+    assert len(list(LogReader(settings.client_config, settings.dead_letters).read_all())) == 4
+    failure = asyncio.run(write([_letter(5_000, 4)]))
+    assert failure is not None
+    assert settings.dead_letters in failure.what
 
 
 def test_examples_and_dead_letters_go_to_their_topics(kafka: KafkaBroker, topics: TopicFactory) -> None:

@@ -13,6 +13,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
+from stream_processors import fetched_batches
 from stream_processors.fetched_batches import take_fetched, unpack
 from stream_processors.record_columns import RecordColumns
 
@@ -111,6 +112,16 @@ def test_everything_fetched_is_taken_and_the_position_moves() -> None:
     assert found.keys() == {TP(*PLACE)}
     assert found[TP(*PLACE)].offsets == [0, 1, 2, 3, 4]
     assert (position.position, fetcher._records, fetcher.notified) == (5, {}, 1)
+
+
+def test_a_further_partition_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched_batches, "RECORDS_AT_ONCE", 6)
+    places = [TopicPartition("events", number) for number in range(4)]
+    fetcher: Any = Fetched({tp: result(tp, batch(0, 5), Position(0)) for tp in places}, set(places))
+    wanted = {TP(*tp) for tp in places}
+    assert [tp.partition for tp in take_fetched(fetcher, wanted)] == [0, 1]
+    assert list(fetcher._records) == places[2:]
+    assert [tp.partition for tp in take_fetched(fetcher, wanted)] == [2, 3]
 
 
 def test_what_was_fetched_before_a_seek_is_dropped() -> None:

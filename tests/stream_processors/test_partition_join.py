@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, note, settings
@@ -246,6 +247,20 @@ def test_the_cap_closes_the_oldest_decision_early_and_says_so() -> None:
     assert (outcome["closed_early"], outcome["window_closed_at"]) == (True, 100 + CLICK_MS)
     assert [objective["observed"] for objective in outcome["objectives"]] == [True, False]
     assert reasons(result) == {7: Fate.ORPHAN}
+
+
+def test_a_lowered_cap_closes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = EventLog()
+    for number in range(40):
+        log.decision(f"r{number}", 100)
+    before = PartitionJoin(small_rule(), CODEC, 0)
+    assert before.process(log.records).emissions == ()
+    log.request("last", 100)
+    lowered, judged = replace(small_rule(), max_pending=1), ChunkValidator(CODEC, small_rule())
+    monkeypatch.setattr(partition_join, "EMISSIONS_AT_ONCE", 7)
+    join = PartitionJoin(lowered, CODEC, 0, before.position())
+    parts = list(join.steps(judged.judge(RecordColumns.of(log.records))))
+    assert [part.examples for part in parts] == [7, 7, 7, 7, 7, 5]
 
 
 def test_records_seen_before_are_skipped() -> None:
