@@ -8,16 +8,19 @@ cost a fixed number of bytes each and are not visited at all.
 from __future__ import annotations
 
 from array import array
-from collections import deque
+from collections.abc import Callable
 
 from event_schemas import records as r
 from event_schemas.log_record import LogRecord
+from stream_processors.arrival_order import ArrivalOrder
 from stream_processors.input_event import InputEvent
 
 PARTS = (r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING)
 NEEDED = frozenset({r.REQUEST, r.ACTION, r.PROPENSITY})
 """Without these there is no example."""
 NO_WATERMARK = -(2**63)
+NO_OFFSET = -1
+"""First offset of an unused row."""
 
 
 FREE, OPEN, COMPLETE, CLOSED = range(4)
@@ -47,7 +50,8 @@ class PartColumn:
 class DecisionTable:
     """Rows of decisions by request_id; columns are read and written by whoever keeps the rule.
 
-    A row's number stays with its decision until it is forgotten and every decision that began before it is, too.
+    A row's number is used again as soon as its decision is forgotten; which decision it belongs to, the first offset
+    tells.
     """
 
     def __init__(self, objectives: int, partition: int) -> None:
@@ -79,9 +83,10 @@ class DecisionTable:
         """Engagements by id, of rows that cannot tally yet because a part is missing."""
         self.resolved: dict[tuple[int, str], bytes] = {}
         """Datums in the newest schema of parts that were written with an older one."""
-        self._order: deque[int] = deque()
-        self._open: deque[int] = deque()
-        self._free: list[int] = []
+        self._order = ArrivalOrder()
+        self._remembered_from = self._open_from = 0
+        """Places in the order: every decision before is forgotten, or at least closed."""
+        self._free = array("q")
 
     def begin(self, key: bytes, offset: int, time: int, watermark: int | None) -> int:
         """A new open row for the decision whose first event has this offset and event time."""
@@ -92,8 +97,7 @@ class DecisionTable:
         self.first_offsets[row] = offset
         self.watermarks[row] = NO_WATERMARK if watermark is None else watermark
         self.oldest[row] = self.newest[row] = time
-        self._order.append(row)
-        self._open.append(row)
+        self._order.append(row, offset)
         return row
 
     def held(self, row: int) -> list[InputEvent]:
@@ -138,18 +142,14 @@ class DecisionTable:
             self.seen[row], self.totals[row], self.outside[row] = (), self._no_totals, 0
 
     def forget(self, row: int) -> None:
-        """Ends a released row; its number is used again once all rows before it are forgotten."""
+        """Ends a released row."""
         key = self.keys[row]
         if self.by_key.get(key) == row:
             del self.by_key[key]
         self.states[row] = FREE
+        self.first_offsets[row] = NO_OFFSET
         self.keys[row] = b""
-        order, open_rows, states = self._order, self._open, self.states
-        while order and states[order[0]] == FREE:
-            oldest = order.popleft()
-            if open_rows and open_rows[0] == oldest:
-                open_rows.popleft()
-            self._free.append(oldest)
+        self._free.append(row)
 
     def is_open(self, row: int) -> bool:
         """Whether the decision has not closed."""
@@ -157,19 +157,28 @@ class DecisionTable:
 
     def first_open(self) -> int | None:
         """The open row with the lowest first offset."""
-        while self._open and not self.is_open(self._open[0]):
-            self._open.popleft()
-        return self._open[0] if self._open else None
+        self._open_from, row = self._next(self._open_from, self.is_open)
+        return row
 
     def first_remembered(self) -> int | None:
         """The remembered row with the lowest first offset."""
-        return self._order[0] if self._order else None
+        self._remembered_from, row = self._next(self._remembered_from, lambda _: True)
+        self._order.cut(self._remembered_from)
+        return row
+
+    def _next(self, place: int, wanted: Callable[[int], bool]) -> tuple[int, int | None]:
+        """The first wanted row that still holds the decision that began in it, and its place in the order."""
+        for at, row, first_offset in self._order.since(place):
+            if self.first_offsets[row] == first_offset and wanted(row):
+                return at, row
+        return self._order.end, None
 
     def _add_row(self) -> int:
         self.keys.append(b"")
         self.states.append(FREE)
         self.missing.append(0)
-        for column in (self.first_offsets, self.watermarks, self.oldest, self.newest, self.outside):
+        self.first_offsets.append(NO_OFFSET)
+        for column in (self.watermarks, self.oldest, self.newest, self.outside):
             column.append(0)
         for part in self.parts.values():
             part.add_row()

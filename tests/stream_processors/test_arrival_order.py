@@ -1,0 +1,38 @@
+"""The order of arrival stands for ever, however much of it is cut off."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_processors.arrival_order import KEPT_BEHIND, ArrivalOrder
+
+
+def test_places_stay_what_they_are_when_the_beginning_is_cut_off() -> None:
+    order = ArrivalOrder()
+    for number in range(10_000):
+        order.append(number % 7, 3 * number)
+    order.cut(9_000)
+    assert next(order.since(9_500)) == (9_500, 9_500 % 7, 28_500)
+    assert next(order.since(0)) == (9_000, 9_000 % 7, 27_000)
+    assert order.end == 10_000
+
+
+def test_little_is_not_cut_off() -> None:
+    order = ArrivalOrder()
+    for number in range(KEPT_BEHIND):
+        order.append(0, number)
+    order.cut(KEPT_BEHIND)
+    assert next(order.since(0)) == (0, 0, 0)
+    assert list(order.since(KEPT_BEHIND)) == []
+
+
+@given(st.lists(st.integers(1, 9_000), max_size=8))
+def test_what_was_not_cut_is_all_there(runs: list[int]) -> None:
+    order, appended = ArrivalOrder(), 0
+    for run in runs:
+        for _ in range(run):
+            order.append(appended, appended)
+            appended += 1
+        order.cut(appended - run // 2)
+        assert [place for place, _, _ in order.since(appended - run // 2)] == list(range(appended - run // 2, appended))
