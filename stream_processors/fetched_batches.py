@@ -52,6 +52,8 @@ def _take_all(tp: TopicPartition, result: Any) -> RecordColumns:
     records = unpack(tp, fetched)
     result._update_position()
     result._partition_records = None
+    # The iterator and what it iterates over hold each other, and with them up to a megabyte of fetched bytes.
+    fetched._records_iterator = None
     return records
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,6 +114,19 @@ def test_everything_fetched_is_taken_and_the_position_moves() -> None:
     assert found.keys() == {TP(*PLACE)}
     assert found[TP(*PLACE)].offsets == [0, 1, 2, 3, 4]
     assert (position.position, fetcher._records, fetcher.notified) == (5, {}, 1)
+
+
+def test_what_was_fetched_is_let_go_of_without_a_garbage_collection() -> None:
+    taken = result(PLACE, batch(0, 5), Position(0))
+    raw = weakref.ref(taken._partition_records)
+    fetcher: Any = Fetched({PLACE: taken}, {PLACE})
+    del taken
+    gc.disable()
+    try:
+        take_fetched(fetcher, {TP(*PLACE)})
+        assert raw() is None
+    finally:
+        gc.enable()
 
 
 def test_a_further_partition_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
