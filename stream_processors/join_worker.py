@@ -36,6 +36,7 @@ from stream_processors.owned_partitions import LogTruncated, OwnedPartitions
 from stream_processors.partition_gauges import PartitionGauges, records_to_rebuild
 from stream_processors.partition_join import StepResult
 from stream_processors.record_chunk import RecordChunk
+from stream_processors.restless_ids import RestlessIds
 from stream_processors.worker_health import WorkerHealth
 from stream_processors.worker_settings import WorkerSettings
 from stream_processors.write_watch import WriteWatch
@@ -74,6 +75,7 @@ class JoinWorker:
         self._gauges = PartitionGauges(parts.metrics)
         self._writes = WriteWatch(parts.metrics.write_seconds)
         self._letters = DeadLetterLog()
+        self._restless = RestlessIds(parts.rule.window_ms)
         self._app = JoinApp(settings, self._owned)
         self._app.agent(self._app.events(settings), name="join")(self._join)
         self._app.task(self._tend)
@@ -166,6 +168,7 @@ class JoinWorker:
         tps = {partition: TP(self._settings.events, partition) for partition in owned}
         log_ends = {p: self._app.consumer.highwater(tp) if tp in assigned else None for p, tp in tps.items()}
         for partition, state in owned.items():
+            self._restless.look(partition, state.join.oldest, state.join.watermark)
             log_end = log_ends[partition]
             if log_end is None:
                 continue

@@ -42,7 +42,7 @@ from stream_processors.fates import SILENT, Fate
 from stream_processors.input_event import InputEvent, MalformedEvent
 from stream_processors.judged_chunk import JudgedChunk
 from stream_processors.outcome_encoding import OutcomeEncoder
-from stream_processors.pending_decisions import OVERDUE, Expired, PendingDecisions, Rejected, Unfinished
+from stream_processors.pending_decisions import OVERDUE, Expired, FirstOffset, PendingDecisions, Rejected, Unfinished
 from stream_processors.record_columns import RecordColumns
 
 EMISSIONS_AT_ONCE = 1_000
@@ -129,6 +129,11 @@ class PartitionJoin:
     def pending(self) -> int:
         """Number of open decisions."""
         return self._pending.open_count
+
+    @property
+    def oldest(self) -> FirstOffset | None:
+        """The decision that began first of those remembered: a restart begins to read there."""
+        return self._pending.first_remembered()
 
     @property
     def watermark(self) -> int | None:

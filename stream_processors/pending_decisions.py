@@ -92,10 +92,11 @@ NOTHING: dict[str, InputEvent] = {}
 
 
 class FirstOffset(NamedTuple):
-    """Where a decision began, and the watermark before that."""
+    """Where a decision began, the watermark before that, and its request_id (UTF-8)."""
 
     offset: int
     watermark: int | None
+    key: bytes
 
 
 class PendingDecisions:
@@ -231,7 +232,8 @@ class PendingDecisions:
         if row is None:
             return None
         watermark = self._table.watermarks[row]
-        return FirstOffset(self._table.first_offsets[row], None if watermark == NO_WATERMARK else watermark)
+        began = None if watermark == NO_WATERMARK else watermark
+        return FirstOffset(self._table.first_offsets[row], began, self._table.keys[row])
 
     def _row(self, key: bytes, offset: int, time: int) -> int | None:
         """The row of an event, a new one if need be; None when the watermark may have ended it."""

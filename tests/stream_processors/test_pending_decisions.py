@@ -161,11 +161,11 @@ def test_a_closed_decision_is_remembered_until_its_newest_event_is_a_window_old(
     hold(pending, log, 0)
     hold(pending, log, 1)
     advance(pending, 10 + WINDOW_MS)
-    assert (pending.first_remembered(), pending.first_open()) == (FirstOffset(0, 5), None)
+    assert (pending.first_remembered(), pending.first_open()) == (FirstOffset(0, 5, b"a"), None)
     rejected = hold(pending, log, 2)
     assert rejected is not None and rejected.fate is Fate.ORPHAN
     advance(pending, 50 + WINDOW_MS)
-    assert pending.first_remembered() == FirstOffset(0, 5)
+    assert pending.first_remembered() == FirstOffset(0, 5, b"a")
     advance(pending, 60 + WINDOW_MS)
     assert pending.first_remembered() is None
 
@@ -180,7 +180,7 @@ def test_an_event_of_a_decision_that_may_have_ended_waits_for_the_watermark() ->
     assert hold(pending, log, 1) is OVERDUE
     assert len(list(pending.advance())) == 1
     assert hold(pending, log, 1) is None, "its decision was forgotten: this one begins another"
-    assert pending.first_open() == FirstOffset(1, 10 + WINDOW_MS)
+    assert pending.first_open() == FirstOffset(1, 10 + WINDOW_MS, b"a")
 
 
 def test_the_cap_closes_the_lowest_first_offset_and_raises_the_floor() -> None:
@@ -190,7 +190,7 @@ def test_the_cap_closes_the_lowest_first_offset_and_raises_the_floor() -> None:
     pending = holding(log)
     assert offsets(pending.close_beyond(1)) == [[0], [1]]
     assert pending.floor == 2
-    assert pending.first_open() == FirstOffset(2, 0)
+    assert pending.first_open() == FirstOffset(2, 0, b"c")
     assert list(pending.close_beyond(1)) == []
 
 
