@@ -44,6 +44,8 @@ PARTITIONS = 6
 SESSION_SECONDS = 3.0
 TEND_SECONDS = 0.1
 JOINED_SECONDS = 90.0
+PRODUCER_START_SECONDS = 1.5
+"""About what a producer's process needs before it can send."""
 POISON_LOG = 200
 """Decisions whose frames are spoilt for poison."""
 
@@ -133,7 +135,7 @@ class Stage:
         return self.workers[name]
 
     def start_traffic(self) -> None:
-        """Start the producers."""
+        """Start the producers, and wait until each has an event in the log: a kill is to find it at work."""
         traffic = self.schedule.traffic
         for number in range(1, traffic.producers + 1):
             name = f"producer-{number}"
@@ -145,11 +147,15 @@ class Stage:
                 seed=self._seed + number,
                 decisions=traffic.decisions,
                 rate=traffic.rate,
-                began=time.time(),
+                began=time.time() + PRODUCER_START_SECONDS,
             )
             self.orders[name] = order
             self.producers[name] = self._process(name, order.command())
             self.producers[name].start()
+        self.wait(self._all_have_sent, JOINED_SECONDS, "the producers to begin")
+
+    def _all_have_sent(self) -> bool:
+        return all(self.journal(name).acknowledged for name in self.producers)
 
     def send_poison(self) -> list[PoisonEvent]:
         """Send it as another producer would; returns what was sent."""
