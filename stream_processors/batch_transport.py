@@ -15,6 +15,7 @@ when a release changes one.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, ClassVar, cast
@@ -37,6 +38,8 @@ PAUSE_SECONDS = 0.01
 """How long to wait while enough chunks of every partition wait to be joined."""
 CHUNKS_AT_ONCE = 4
 """Chunks judged together."""
+GIVE_WAY_SECONDS = 0.25
+"""So long the fetching thread judges before the group's heartbeats get a turn."""
 LOG_APPEND_TIME = 1
 # librdkafka copies the metadata of several partitions without its end; a final NUL keeps its readers from running on.
 METADATA_END = "\0"
@@ -87,10 +90,13 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         owner = cast(BatchTransport, self.transport).owner
         chunks = [part for records in found.values() for part in _cut(records)]
         judged: dict[TP, list[JudgedChunk]] = {tp: [] for tp in found}
+        turn = time.monotonic()
         for start in range(0, len(chunks), CHUNKS_AT_ONCE):
             for one in owner.judge(chunks[start : start + CHUNKS_AT_ONCE]):
                 judged[TP(one.chunk.topic, one.chunk.partition)].append(one)
-            await asyncio.sleep(0)
+            if (now := time.monotonic()) - turn > GIVE_WAY_SECONDS:
+                await asyncio.sleep(0)
+                turn = now
         return judged
 
     async def _fetched(
