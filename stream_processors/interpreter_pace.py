@@ -2,7 +2,6 @@
 
 - The cyclic garbage collector looks for cycles after every 700 new containers. A worker makes thousands of tuples and
   lists a millisecond, none of them in cycles; looking less often finds the few that other code makes just as well.
-  (At a hundred events a second what waits to be found grows by half a megabyte a minute until then.)
 - Threads hand the interpreter over every 5 ms. The thread that fetches needs it for moments only, between work done
   outside it; at 0.5 ms it waits less and the two overlap.
 """
