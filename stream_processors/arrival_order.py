@@ -7,6 +7,7 @@ again while its former decision still stands in the order.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect
 from collections.abc import Iterator
 
 KEPT_BEHIND = 4_096
@@ -22,10 +23,17 @@ class ArrivalOrder:
         self._cut = 0
         """Entries that were cut off: places count from the first entry ever."""
 
-    def append(self, row: int, first_offset: int) -> None:
-        """A decision begins in a row; its first offset is larger than any before."""
-        self._rows.append(row)
-        self._offsets.append(first_offset)
+    def add(self, row: int, first_offset: int) -> int:
+        """A decision begins in a row; returns its place. Those who read further on have missed it.
+
+        Nearly always its first offset is larger than any before; else it comes before a few of the last.
+        """
+        index = len(self._rows)
+        if index and self._offsets[-1] > first_offset:
+            index = bisect(self._offsets, first_offset)
+        self._rows.insert(index, row)
+        self._offsets.insert(index, first_offset)
+        return self._cut + index
 
     def since(self, place: int) -> Iterator[tuple[int, int, int]]:
         """Place, row and first offset of each entry from a place on; a place that was cut off means the first left."""

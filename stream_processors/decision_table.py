@@ -2,7 +2,8 @@
 
 Half a million decisions may wait in a partition at a time. As objects, with an integer object for every offset and
 time, they would take more memory than their events and be visited by every full garbage collection; as columns they
-cost a fixed number of bytes each and are not visited at all.
+cost a fixed number of bytes each and are not visited at all. Once a decision is complete, its request, action and
+propensity are one bytes object: the beginning of its example.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ from array import array
 from collections.abc import Callable
 
 from event_schemas import records as r
+from event_schemas.codec import HEADER
 from event_schemas.log_record import LogRecord
 from stream_processors.arrival_order import ArrivalOrder
 from stream_processors.input_event import InputEvent
 
 PARTS = (r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING)
-NEEDED = frozenset({r.REQUEST, r.ACTION, r.PROPENSITY})
-"""Without these there is no example."""
+NEEDED = PARTS[:3]
+"""Without these there is no example; their order in it."""
+HAVE = {name: 1 << place for place, name in enumerate(PARTS)}
+"""The bit of each part a row has."""
+NEEDED_BITS = sum(HAVE[name] for name in NEEDED)
+FRAMING = HEADER.size
 NO_WATERMARK = -(2**63)
 NO_OFFSET = -1
 """First offset of an unused row."""
@@ -67,18 +73,27 @@ class DecisionTable:
         """The partition's watermark before the first event, or NO_WATERMARK."""
         self.oldest = array("q")
         """Smallest event time of all events, held or not (ms): nothing of the row is due until a window later."""
-        self.missing = bytearray()
-        """How many of request, action and propensity have not come."""
+        self.have = bytearray()
+        """Which parts have come, by the bits of `HAVE`."""
         self.newest = array("q")
         """Largest event time of all events, held or not (ms)."""
         self.parts = {name: PartColumn() for name in PARTS}
         self._values = [column.values for column in self.parts.values()]
-        self.seen: list[tuple[str, ...] | set[str]] = []
-        """engagement_ids that were tallied."""
+        self._needed_values = [self.parts[name].values for name in NEEDED]
+        self.datums: list[bytes | None] = []
+        """Of complete rows the datums of request, action and propensity in the newest schemas, one behind the other."""
+        self._request_sizes, self._action_sizes = array("I"), array("I")
+        """How many bytes of `datums` are the request, and the action."""
+        self._framings: dict[str, bytes] = {}
+        """Those of the newest schemas, known once a decision was complete."""
+        self.seen: list[str | tuple[str, ...] | set[str] | None] = []
+        """engagement_ids that were tallied: one, a few or many."""
+        self.tallied = array("I")
+        """How many they are."""
+        self.outside = array("I")
+        """How many of the tallied count for no objective."""
         self.totals: list[tuple[float, ...]] = []
         """Sums by objective of what was tallied."""
-        self.outside = array("q")
-        """How many of the tallied count for no objective."""
         self.early: dict[int, dict[str, InputEvent]] = {}
         """Engagements by id, of rows that cannot tally yet because a part is missing."""
         self.resolved: dict[tuple[int, str], bytes] = {}
@@ -93,20 +108,24 @@ class DecisionTable:
         row = self._free.pop() if self._free else self._add_row()
         self.by_key[key] = row
         self.keys[row] = key
-        self.states[row], self.missing[row] = OPEN, len(NEEDED)
+        self.states[row], self.have[row] = OPEN, 0
         self.first_offsets[row] = offset
         self.watermarks[row] = NO_WATERMARK if watermark is None else watermark
         self.oldest[row] = self.newest[row] = time
-        self._order.append(row, offset)
+        place = self._order.add(row, offset)
+        if place < self._open_from:
+            self._open_from = place
+        if place < self._remembered_from:
+            self._remembered_from = place
         return row
 
     def held(self, row: int) -> list[InputEvent]:
-        """The events of a row that were not tallied, by offset; their append time is not kept and reads 0."""
+        """The events of an incomplete row, by offset; their append time is not kept and reads 0."""
         parts = [part for name in PARTS if (part := self.part(row, name)) is not None]
         return sorted([*parts, *self.early.get(row, {}).values()], key=lambda event: event.record.offset)
 
     def part(self, row: int, name: str) -> InputEvent | None:
-        """One part of a row as an event; None when it is missing."""
+        """One part of an incomplete row as an event; None when it is missing."""
         column = self.parts[name]
         value = column.values[row]
         if value is None:
@@ -115,15 +134,45 @@ class DecisionTable:
         record = LogRecord(self.topic, self._partition, column.offsets[row], 0, key, value)
         return InputEvent(record, name, key.decode(), column.times[row], None, self.resolved.get((row, name)))
 
+    def first_value(self, row: int, name: str) -> bytes | None:
+        """A part that has come, as it came."""
+        value, datums = self.parts[name].values[row], self.datums[row]
+        if value is not None or datums is None:
+            return value
+        request, action = self._request_sizes[row], self._action_sizes[row]
+        ends = (0, request, request + action, len(datums))
+        place = NEEDED.index(name)
+        return self._framings[name] + datums[ends[place] : ends[place + 1]]
+
+    def complete(self, row: int) -> None:
+        """Request, action and propensity are there: from here on they are one.
+
+        Parts of an older schema also stay as they came, for what may be a second copy of them.
+        """
+        self.states[row] = COMPLETE
+        if self.resolved and any((row, name) in self.resolved for name in NEEDED):
+            named = [(name, self.parts[name].values[row] or b"") for name in NEEDED]
+            self.datums[row] = b"".join([self.resolved.pop((row, name), value[FRAMING:]) for name, value in named])
+            return
+        requests, actions, propensities = self._needed_values
+        request, action, propensity = requests[row] or b"", actions[row] or b"", propensities[row] or b""
+        self.datums[row] = b"".join((request[FRAMING:], action[FRAMING:], propensity[FRAMING:]))
+        requests[row] = actions[row] = propensities[row] = None
+        self._request_sizes[row], self._action_sizes[row] = len(request) - FRAMING, len(action) - FRAMING
+        if not self._framings:
+            self._framings = {
+                name: value[:FRAMING] for name, value in zip(NEEDED, (request, action, propensity), strict=True)
+            }
+
     def drop_part(self, row: int, name: str) -> None:
         """Lets go of one part."""
         self.parts[name].values[row] = None
-        self.missing[row] += name in NEEDED
+        self.have[row] &= ~HAVE[name]
         if self.resolved:
             self.resolved.pop((row, name), None)
 
     def holds_anything(self, row: int) -> bool:
-        """Whether a row has any part, or an engagement that is not tallied."""
+        """Whether an incomplete row has any part, or an engagement that is not tallied."""
         for values in self._values:
             if values[row] is not None:
                 return True
@@ -131,6 +180,7 @@ class DecisionTable:
 
     def release(self, row: int) -> None:
         """Lets go of all that a row holds; key, times and state stay."""
+        self.datums[row] = None
         for values in self._values:
             values[row] = None
         if self.resolved:
@@ -138,8 +188,9 @@ class DecisionTable:
                 self.resolved.pop((row, name), None)
         if self.early:
             self.early.pop(row, None)
-        if self.seen[row]:
-            self.seen[row], self.totals[row], self.outside[row] = (), self._no_totals, 0
+        if self.tallied[row]:
+            self.seen[row], self.totals[row] = None, self._no_totals
+            self.tallied[row] = self.outside[row] = 0
 
     def forget(self, row: int) -> None:
         """Ends a released row."""
@@ -160,9 +211,15 @@ class DecisionTable:
         self._open_from, row = self._next(self._open_from, self.is_open)
         return row
 
-    def first_remembered(self) -> int | None:
-        """The remembered row with the lowest first offset."""
-        self._remembered_from, row = self._next(self._remembered_from, lambda _: True)
+    def first_remembered(self, since: int) -> int | None:
+        """The row with the lowest first offset that is open or has an event of this time or later (ms).
+
+        `since` never falls from one call to the next.
+        """
+        newest = self.newest
+        self._remembered_from, row = self._next(
+            self._remembered_from, lambda row: newest[row] >= since or self.is_open(row)
+        )
         self._order.cut(self._remembered_from)
         return row
 
@@ -176,12 +233,15 @@ class DecisionTable:
     def _add_row(self) -> int:
         self.keys.append(b"")
         self.states.append(FREE)
-        self.missing.append(0)
+        self.have.append(0)
         self.first_offsets.append(NO_OFFSET)
-        for column in (self.watermarks, self.oldest, self.newest, self.outside):
+        for column in (self.watermarks, self.oldest, self.newest, self.tallied, self.outside):
             column.append(0)
+        self._request_sizes.append(0)
+        self._action_sizes.append(0)
         for part in self.parts.values():
             part.add_row()
-        self.seen.append(())
+        self.datums.append(None)
+        self.seen.append(None)
         self.totals.append(self._no_totals)
         return len(self.keys) - 1

@@ -21,19 +21,16 @@ class DueCalendar:
         self._grain = max(1, window_ms // BUCKETS_PER_WINDOW)
         self._waiting: dict[int, list[int]] = {}
         self._starts: list[int] = []
-        self._opened = -FAR
         self.next_opening = FAR
-        """The event time from which `open_until` has something; FAR while nothing waits."""
-
-    def is_open(self, time: int) -> bool:
-        """Whether the bucket of `time` has been opened."""
-        return time // self._grain <= self._opened
+        """The event time from which `open_next` has something; FAR while nothing waits."""
+        self.opened_end = -FAR * self._grain
+        """Where the buckets that were opened end: what is due before is the caller's to look after."""
 
     def enter(self, time: int, number: int) -> bool:
-        """Enter a number; False when the bucket of `time` is open already: it is then the caller's to look after."""
-        bucket = time // self._grain
-        if bucket <= self._opened:
+        """Enter a number; False when the bucket of `time` is open already."""
+        if time < self.opened_end:
             return False
+        bucket = time // self._grain
         entries = self._waiting.get(bucket)
         if entries is None:
             self._waiting[bucket] = [number]
@@ -43,11 +40,20 @@ class DueCalendar:
             entries.append(number)
         return True
 
-    def open_until(self, watermark: int) -> list[int]:
-        """Opens every bucket that begins at or before `watermark` and takes out the numbers in them, each once."""
-        self._opened = max(self._opened, watermark // self._grain)
-        found: dict[int, None] = {}
-        while self._starts and self._starts[0] <= self._opened:
-            found.update(dict.fromkeys(self._waiting.pop(heapq.heappop(self._starts))))
+    def end_of(self, time: int) -> int:
+        """Where the bucket of `time` ends."""
+        return (time // self._grain + 1) * self._grain
+
+    def open_next(self) -> list[int]:
+        """Opens the first bucket in which something waits and takes out the numbers in it, each once."""
+        bucket = heapq.heappop(self._starts)
         self.next_opening = self._starts[0] * self._grain if self._starts else FAR
+        self.opened_end = (bucket + 1) * self._grain
+        return list(dict.fromkeys(self._waiting.pop(bucket)))
+
+    def open_passed(self, watermark: int) -> list[int]:
+        """Opens the buckets that end at or before `watermark`, all at once."""
+        found: dict[int, None] = {}
+        while self.next_opening + self._grain <= watermark:
+            found.update(dict.fromkeys(self.open_next()))
         return list(found)

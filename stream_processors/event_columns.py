@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from event_schemas import records as r
 from event_schemas.codec import HEADER
@@ -49,7 +50,7 @@ class EventRows(NamedTuple):
     The rows at the places in `doubtful` are to be judged one by one.
     """
 
-    times: list[int]
+    times: NDArray[np.int64]
     engagements: list[EngagementFields] | None
     doubtful: list[int]
 
@@ -101,7 +102,7 @@ class EventColumns:
         engagements = None
         if self._name == r.ENGAGEMENT:
             engagements = list(zip(*(seen[name].to_list() for name in ("engagement_id", "kind", "value")), strict=True))
-        return EventRows(seen["event_time"].to_list(), engagements, np.flatnonzero(~sure).tolist())
+        return EventRows(seen["event_time"].to_numpy(), engagements, np.flatnonzero(~sure).tolist())
 
     def _keyed(self, seen: pl.DataFrame, keys: Sequence[bytes | None]) -> Mask:
         """Rows whose key is their request_id."""

@@ -14,6 +14,7 @@ from event_schemas import records as r
 from event_schemas.codec import Codec, frame
 from event_schemas.errors import SchemaError
 from event_schemas.registry import Registry
+from stream_processors.complete_decisions import CompleteDecisions
 
 NO_RANKING = b"\x00"
 HAS_RANKING = b"\x02"
@@ -28,12 +29,14 @@ class ExampleSplicer:
         _check_layout(codec.registry, entry.schema)
         self._framing = frame(entry.schema_id, b"")
 
-    def splice(self, parts: Sequence[bytes | None], outcome: bytes) -> bytes:
-        """The framed Example of these datums: parts in the order of `PARTS` (a Ranking may be None) and outcome."""
-        request, action, propensity, ranking = parts
-        assert request is not None and action is not None and propensity is not None
-        nullable = NO_RANKING if ranking is None else HAS_RANKING + ranking
-        return b"".join((self._framing, request, action, propensity, nullable, outcome))
+    def splice(self, decisions: CompleteDecisions, outcomes: Sequence[bytes]) -> list[bytes]:
+        """The framed Example of each decision, with these outcomes."""
+        framing, join = self._framing, b"".join
+        columns = zip(decisions.datums, decisions.rankings, outcomes, strict=True)
+        return [
+            join((framing, datums or b"", *((NO_RANKING,) if ranking is None else (HAS_RANKING, ranking)), outcome))
+            for datums, ranking, outcome in columns
+        ]
 
 
 def _check_layout(registry: Registry, example: Mapping[str, Any]) -> None:

@@ -47,9 +47,9 @@ class DeliveryFailed(TrimtabError):
 
 
 class _Delivery:
-    """Records of one topic partition on their way: `confirmed` is called once for each, when the broker has it."""
+    """Records of one topic partition on their way: once all are reported, `confirmed` is told how many are stored."""
 
-    __slots__ = ("_writer", "alone", "confirmed", "emissions", "partition", "topic")
+    __slots__ = ("_left", "_writer", "alone", "confirmed", "emissions", "partition", "size", "stored", "topic")
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class _Delivery:
         topic: str,
         partition: int,
         emissions: Sequence[Emission],
-        confirmed: Callable[[], None],
+        confirmed: Callable[[int], None],
     ) -> None:
         self._writer = writer
         self.topic = topic
@@ -66,24 +66,35 @@ class _Delivery:
         self.confirmed = confirmed
         self.alone = False
         """Whether each of them travels in a batch of its own."""
+        self.size = sum([len(emission.value) for emission in emissions])
+        self.stored = 0
+        self._left = len(emissions)
 
     def __call__(self, fault: KafkaError | None, message: Message) -> None:
         """The client's report on one of the records."""
         if fault is None:
-            self._writer.stored(self, len(message))
+            self.stored += 1
         else:
             key, value = message.key(), message.value()
             refused = next((one for one in self.emissions if one.value == value and one.key == key), None)
             self._writer.refused(self, refused, fault)
+        self.reported()
+
+    def reported(self) -> None:
+        """What became of one more of them is known."""
+        self._left -= 1
+        if not self._left:
+            self._writer.done(self)
 
 
 class ExampleWriter:
     """Writes with an idempotent producer and knows what is confirmed.
 
-    Everything happens on the caller's thread: delivery reports are served by `serve`, which calls the `confirmed`
-    function of each record the broker has stored. A record that is refused for what it is, also when it is sent alone
-    (the broker refuses whole batches), becomes a dead letter with reason `too_large`, and its `confirmed` is called
-    for that one. Any other failure is final: it is kept in `failure`, and nothing more is confirmed.
+    Everything happens on the caller's thread: delivery reports are served by `serve`, which tells the `confirmed`
+    function of what was written how many more of its records the broker has stored. A record that is refused for what
+    it is, also when it is sent alone (the broker refuses whole batches), becomes a dead letter with reason
+    `too_large`, and counts as stored when that one is. Any other failure is final: it is kept in `failure`, and
+    nothing more is confirmed.
     """
 
     def __init__(self, settings: WorkerSettings, codec: Codec) -> None:
@@ -106,7 +117,7 @@ class ExampleWriter:
         """The failure that ended the writing, if any."""
         return self._failure
 
-    def write(self, partition: int, emissions: Sequence[Emission], confirmed: Callable[[], None]) -> None:
+    def write(self, partition: int, emissions: Sequence[Emission], confirmed: Callable[[int], None]) -> None:
         """Step 3: hand emissions to the client, in their order, into the partition their events came from.
 
         They should be no more than `AT_ONCE`, written while the writer is not `full`.
@@ -155,18 +166,17 @@ class ExampleWriter:
                 producer.purge()
                 producer.flush(1.0)
 
-    def stored(self, delivery: _Delivery, size: int) -> None:
-        """The broker has one more record, of so many bytes."""
-        self._outstanding -= 1
-        self._outstanding_bytes -= size
-        self._connected = True
-        if self._failure is None:
-            delivery.confirmed()
+    def done(self, delivery: _Delivery) -> None:
+        """Everything is known of a delivery; what was refused of it is on its way again."""
+        self._outstanding -= len(delivery.emissions)
+        self._outstanding_bytes -= delivery.size
+        if delivery.stored:
+            self._connected = True
+            if self._failure is None:
+                delivery.confirmed(delivery.stored)
 
     def refused(self, delivery: _Delivery, emission: Emission | None, fault: KafkaError) -> None:
         """A record was not stored: it is sent alone, becomes a dead letter, or ends the writing."""
-        self._outstanding -= 1
-        self._outstanding_bytes -= 0 if emission is None else len(emission.value)
         of_example = delivery.topic == self._settings.examples
         if emission is None or fault.code() not in PERMANENT or (delivery.alone and not of_example):
             self._fail(f"{delivery.topic}[{delivery.partition}] did not take a record: {fault.str()}")
@@ -191,7 +201,7 @@ class ExampleWriter:
     def _send(self, delivery: _Delivery, producer: Producer) -> None:
         emissions = delivery.emissions
         self._outstanding += len(emissions)
-        self._outstanding_bytes += sum([len(emission.value) for emission in emissions])
+        self._outstanding_bytes += delivery.size
         messages: list[dict[str, Any]] = [{"value": emission.value, "key": emission.key} for emission in emissions]
         sent = producer.produce_batch(delivery.topic, messages, partition=delivery.partition, on_delivery=delivery)
         if sent == len(messages):
@@ -199,6 +209,7 @@ class ExampleWriter:
         for emission, message in zip(emissions, messages, strict=True):
             if (fault := message.get("_error")) is not None:
                 self.refused(delivery, emission, fault)
+                delivery.reported()
 
     def _client(self, paces: Mapping[str, int]) -> Producer:
         return Producer(
@@ -246,5 +257,5 @@ class ExampleWriter:
             )
 
 
-def _nothing() -> None:
+def _nothing(_: int) -> None:
     """A heartbeat belongs to no step."""

@@ -16,7 +16,7 @@ from event_schemas.log_record import LogRecord
 from stream_processors.attribution import JoinRule
 from stream_processors.chunk_validation import ChunkValidator
 from stream_processors.complete_decisions import CompleteDecisions
-from stream_processors.decision_table import NEEDED, PARTS
+from stream_processors.decision_table import NEEDED
 from stream_processors.example_splicing import ExampleSplicer
 from stream_processors.fates import Fate
 from stream_processors.input_event import InputEvent, MalformedEvent
@@ -72,7 +72,7 @@ class OfflineJoin:
         decision = _Decision(refused=[Unmended(Fate.MALFORMED, text) for text in gone])
         for record in sorted(records, key=lambda one: one.offset):
             self._take(decision, record)
-        missing = [name for name in PARTS if name in NEEDED and name not in decision.parts]
+        missing = [name for name in NEEDED if name not in decision.parts]
         return _why(decision, missing) if missing else self._example(decision)
 
     def _take(self, decision: _Decision, record: LogRecord) -> None:
@@ -91,18 +91,19 @@ class OfflineJoin:
 
     def _example(self, decision: _Decision) -> OfflineExample:
         request = decision.parts[r.REQUEST]
-        datums = [part.datum if (part := decision.parts.get(name)) else None for name in PARTS]
+        ranking = decision.parts.get(r.RANKING)
         alone = CompleteDecisions(
             keys=[request.record.key or b""],
             request_offsets=[request.offset],
             request_times=[request.event_time],
-            parts=[[datum] for datum in datums],
+            datums=[b"".join(decision.parts[name].datum for name in NEEDED)],
+            rankings=[None if ranking is None else ranking.datum],
             totals=[self._totals(request, decision.engagements.values())],
             joined=0,
             outside=0,
         )
-        (outcome,) = OutcomeEncoder(self._rule, self._codec, request.record.partition).encode(alone, None)
-        value = self._splicer.splice(datums, outcome)
+        outcomes = OutcomeEncoder(self._rule, self._codec, request.record.partition).encode(alone, None)
+        (value,) = self._splicer.splice(alone, outcomes)
         return OfflineExample(request.record.key, value, request.record.partition, request.offset)
 
     def _totals(self, request: InputEvent, engagements: Iterable[InputEvent]) -> tuple[float, ...]:

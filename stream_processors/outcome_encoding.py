@@ -18,26 +18,31 @@ from event_schemas.codec import Codec
 from event_schemas.errors import SchemaError
 from event_schemas.registry import without_logical_types
 from stream_processors.attribution import JoinRule
+from stream_processors.avro_numbers import spelled
 from stream_processors.complete_decisions import CompleteDecisions
 
 SUMS_KEPT = 4096
 OBJECTIVES = "objectives"
+TAIL = (("closed_early", "boolean"), ("window_closed_at", "long"), ("partition", "int"), ("offset", "long"))
 
 
 class OutcomeEncoder:
-    """Encodes Outcomes under the newest schema; raises SchemaError when they do not begin with objectives."""
+    """Encodes Outcomes under the newest schema; raises SchemaError when its fields are others."""
 
     def __init__(self, rule: JoinRule, codec: Codec, partition: int) -> None:
         fields = without_logical_types(codec.registry.newest(r.EXAMPLE).schema["fields"][-1]["type"])["fields"]
-        if fields[0]["name"] != OBJECTIVES:
-            raise SchemaError(f"Outcome begins with {fields[0]['name']}", mend=f"keep {OBJECTIVES} first in Outcome")
+        found = tuple((field["name"], _plain(field["type"])) for field in fields[1:])
+        if fields[0]["name"] != OBJECTIVES or found != TAIL:
+            raise SchemaError(
+                f"Outcome has the fields {[field['name'] for field in fields]}",
+                mend=f"keep {OBJECTIVES} first in Outcome, then {', '.join(name for name, _ in TAIL)}",
+            )
         self._objectives = rule.objectives
         self._window = rule.window_ms
         self._attributions = [objective.attribution_ms for objective in rule.objectives]
         self._all_observed = (True,) * len(rule.objectives)
-        self._partition = partition
+        self._partition_spelled = spelled(partition)
         self._head = parse_schema({"type": "record", "name": "OutcomeHead", "fields": fields[:1]})
-        self._tail = parse_schema({"type": "record", "name": "OutcomeTail", "fields": fields[1:]})
         self._head_of = lru_cache(SUMS_KEPT)(self._encode_head)
 
     def encode(self, decisions: CompleteDecisions, closed_early_at: int | None) -> list[bytes]:
@@ -48,7 +53,6 @@ class OutcomeEncoder:
         early = closed_early_at is not None
         times = decisions.request_times
         ends = [time + self._window if closed_early_at is None else closed_early_at for time in times]
-        tails = self._tails(early, ends, decisions.request_offsets)
         if not early:
             heads = [self._head_of(totals, self._all_observed) for totals in decisions.totals]
         else:
@@ -56,17 +60,9 @@ class OutcomeEncoder:
                 self._head_of(totals, tuple(end - time >= attribution for attribution in self._attributions))
                 for totals, time, end in zip(decisions.totals, times, ends, strict=True)
             ]
-        return [head + tail for head, tail in zip(heads, tails, strict=True)]
-
-    def _tails(self, early: bool, ends: list[int], offsets: list[int]) -> list[bytes]:
-        places = zip(ends, offsets, strict=True)
-        return [
-            _datum(
-                self._tail,
-                {"closed_early": early, "window_closed_at": end, "partition": self._partition, "offset": offset},
-            )
-            for end, offset in places
-        ]
+        begin, partition = bytes([early]), self._partition_spelled
+        columns = zip(heads, ends, decisions.request_offsets, strict=True)
+        return [head + begin + spelled(end) + partition + spelled(offset) for head, end, offset in columns]
 
     def _encode_head(self, totals: tuple[float, ...], observed: tuple[bool, ...]) -> bytes:
         outcomes = [
@@ -79,6 +75,10 @@ class OutcomeEncoder:
             for objective, total, seen in zip(self._objectives, totals, observed, strict=True)
         ]
         return _datum(self._head, {OBJECTIVES: outcomes})
+
+
+def _plain(kind: Any) -> Any:
+    return kind["type"] if isinstance(kind, Mapping) else kind
 
 
 def _datum(schema: Any, record: Mapping[str, Any]) -> bytes:

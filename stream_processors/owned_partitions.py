@@ -40,9 +40,9 @@ class Step:
     position: CommitPosition | None
     unconfirmed: int
 
-    def confirm(self) -> None:
-        """Step 4: the broker has one more of them."""
-        self.unconfirmed -= 1
+    def confirm(self, count: int) -> None:
+        """Step 4: the broker has so many more of them."""
+        self.unconfirmed -= count
 
 
 @dataclass(slots=True)
@@ -124,8 +124,8 @@ class OwnedPartitions:
         seen = records.place_of(owned.reached)
         return chunk.judged.part(seen, len(records)) if seen < len(records) else None
 
-    def process(self, partition: int, judged: JudgedChunk) -> Iterator[tuple[StepResult, Callable[[], None]]]:
-        """Step 2: join the records; yields what to write, and what to call as each of it is confirmed.
+    def process(self, partition: int, judged: JudgedChunk) -> Iterator[tuple[StepResult, Callable[[int], None]]]:
+        """Step 2: join the records; yields what to write, and what to tell as more of it is confirmed.
 
         To be taken to its end: only then is the position after these records known.
         """

@@ -1,7 +1,7 @@
 """The join of one partition: log records in; examples, dead letters and a position to commit out.
 
-Everything here is a function of the log alone: no clock, no randomness, no network, and no effect of how the log is
-cut into chunks. The rule, for each event in offset order:
+Everything here is a function of the log alone: no clock, no randomness, no network. How the log is cut into chunks has
+no effect but on the order of dead letters. The rule, for each event in offset order:
 
 1. *malformed*: not a valid record of the events topic, or its key is not its request_id. It has no further effect.
 2. *future*: event_time > append_time + skew. It has no further effect either.
@@ -29,7 +29,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from stream_processors.attribution import JoinRule
@@ -44,6 +43,7 @@ from stream_processors.judged_chunk import JudgedChunk
 from stream_processors.outcome_encoding import OutcomeEncoder
 from stream_processors.pending_decisions import OVERDUE, Expired, FirstOffset, PendingDecisions, Rejected, Unfinished
 from stream_processors.record_columns import RecordColumns
+from stream_processors.watermark_course import WatermarkCourse, watermark_course
 
 EMISSIONS_AT_ONCE = 1_000
 HEARD = Rejected(Fate.JOINED, "")
@@ -203,51 +203,58 @@ class PartitionJoin:
 
         What the watermark ends is asked for only where something depends on it.
         """
-        chunk = judged.chunk
+        chunk, pending = judged.chunk, self._pending
         if not len(chunk):
             return
-        pending, window, skew = self._pending, self._rule.window_ms, self._rule.max_future_skew_ms
-        pending.topic, offsets = chunk.topic, chunk.offsets
+        pending.topic = chunk.topic
+        course = watermark_course(judged, pending.watermark, self._rule)
         cap = sys.maxsize if step.silent else self._rule.max_pending
-        columns = (judged.names, judged.times, judged.engagements, chunk.append_times, chunk.keys, chunk.values)
-        for place, (name, time, engagement, append_time, key, value) in enumerate(zip(*columns, strict=True)):
-            watermark = pending.watermark
-            late = watermark is not None and time + window <= watermark and name != r.HEARTBEAT
-            if name is None or late or time > append_time + skew:
-                yield from self._end_decisions(step)
-                self._refuse(judged, place, step)
-                continue
-            while True:
-                if key is None or value is None:
-                    rejected: Rejected | None = HEARD
-                elif engagement is not None:
-                    rejected = pending.hold_engagement(engagement, key, value, offsets[place], time)
-                else:
-                    rejected = pending.hold_part(name, key, value, offsets[place], time)
-                if rejected is not OVERDUE:
-                    break
-                yield from self._end_decisions(step)
-            if rejected is None:
-                if place in judged.resolved and key is not None:
-                    pending.resolve(key, name, judged.resolved[place])
-            else:
-                if rejected.fate not in SILENT:
-                    yield from self._end_decisions(step)
-                self._settle_rejected(judged, place, rejected, step)
-            if watermark is None or time > watermark:
-                pending.watermark = time
+        held = pending.hold_plain(judged, course, cap)
+        for fate, count in ((Fate.JOINED, held.heartbeats), (Fate.DUPLICATE, held.duplicates)):
+            if count and not step.silent:
+                step.fates[fate] += count
+        for place in held.left:
+            yield from self._join_one(judged, place, course, step)
             if pending.open_count > cap:
                 yield from self._end_decisions(step)
                 for ended in pending.close_beyond(cap):
                     self._close(ended, True, step)
                     if len(step.emissions) >= EMISSIONS_AT_ONCE:
                         yield
+        pending.watermark = course.at(len(chunk))
         yield from self._end_decisions(step)
         self._next = chunk.end
 
+    def _join_one(self, judged: JudgedChunk, place: int, course: WatermarkCourse, step: _Step) -> Iterator[None]:
+        """Steps 1 to 6 for one record."""
+        pending, chunk = self._pending, judged.chunk
+        pending.watermark = course.at(place)
+        if not course.heard[place]:
+            self._refuse(judged, place, step)
+            return
+        key, value, name, engagement = (
+            chunk.keys[place],
+            chunk.values[place],
+            judged.name(place),
+            judged.engagements[place],
+        )
+        offset, time = chunk.offsets[place], int(judged.times[place])
+        rejected: Rejected | None = HEARD
+        while key is not None and value is not None and name is not None:
+            if engagement is not None:
+                rejected = pending.hold_engagement(engagement, key, value, offset, time)
+            else:
+                rejected = pending.hold_part(name, key, value, offset, time, judged.resolved.get(place))
+            if rejected is not OVERDUE:
+                break
+            yield from self._end_decisions(step)
+        if rejected is not None:
+            self._settle_rejected(judged, place, rejected, step)
+        pending.watermark = course.at(place + 1)
+
     def _refuse(self, judged: JudgedChunk, place: int, step: _Step) -> None:
         """Settles a malformed, future or late event; none of them moves the watermark."""
-        event, time, watermark = judged.verdict(place), judged.times[place], self._pending.watermark
+        event, time, watermark = judged.verdict(place), int(judged.times[place]), self._pending.watermark
         if isinstance(event, MalformedEvent):
             self._settle(event, Fate.MALFORMED, event.detail, step)
         elif (ahead := time - event.record.append_time) > self._rule.max_future_skew_ms:
@@ -279,11 +286,8 @@ class PartitionJoin:
             self._settle_unfinished(ended, early, step)
             return
         outcomes = self._outcomes.encode(ended, self._pending.watermark if early else None)
-        splice = self._splicer.splice
-        for key, offset, parts, outcome in zip(
-            ended.keys, ended.request_offsets, zip(*ended.parts, strict=True), outcomes, strict=True
-        ):
-            step.emissions.append(Emission("example", key, splice(parts, outcome), offset, None))
+        columns = zip(ended.keys, self._splicer.splice(ended, outcomes), ended.request_offsets, strict=True)
+        step.emissions += [Emission("example", key, value, offset, None) for key, value, offset in columns]
         step.examples += len(ended.keys)
         step.fates[Fate.JOINED] += ended.joined
         if ended.outside:

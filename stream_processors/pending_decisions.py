@@ -17,50 +17,42 @@ Once request, action and propensity are there nothing of the decision can become
 are then tallied on arrival and only their ids are kept. Before that they are held whole.
 
 What the watermark ends may be asked for later than it moved (`advance`), many decisions at a time, as long as nothing
-depends on it: `hold` refuses an event whose decision may have ended meanwhile (`OVERDUE`).
+depends on it: `hold` refuses an event whose decision may have ended meanwhile (`OVERDUE`). That a closed decision is
+no longer remembered shows in its newest event time alone; its row is given back a little later, many at a time.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
-from enum import IntEnum
 from typing import NamedTuple
 
 from event_schemas import records as r
 from event_schemas.log_record import LogRecord
+from stream_processors.agenda import Agenda, Due
 from stream_processors.attribution import JoinRule
 from stream_processors.complete_decisions import CompleteDecisions, read_complete
 from stream_processors.decision_table import (
     CLOSED,
     COMPLETE,
-    FREE,
+    HAVE,
     NEEDED,
+    NEEDED_BITS,
     NO_WATERMARK,
     OPEN,
-    PARTS,
     DecisionTable,
 )
-from stream_processors.due_calendar import FAR, DueCalendar
+from stream_processors.due_calendar import DueCalendar
 from stream_processors.fates import Fate
 from stream_processors.input_event import EngagementFields, InputEvent
+from stream_processors.judged_chunk import JudgedChunk
+from stream_processors.plain_events import Held, PlainEvents
+from stream_processors.watermark_course import WatermarkCourse
 
 CLOSED_AT_ONCE = 500
 FEW_IDS = 8
 """Up to so many engagement_ids are a tuple, which is small; more are a set, which is fast."""
-
-
-class Due(IntEnum):
-    """What a passing watermark can bring."""
-
-    CLOSE = 0
-    EXPIRE = 1
-    FORGET = 2
-
-
-Coming = tuple[int, int, Due, int, InputEvent | None]
-"""What comes: at which watermark, of which offset, what, of which row; and the event that expires. What is no longer
-true of the row by then has no effect."""
+SUMS_KEPT = 4_096
+"""So many different sums are kept once for all decisions that have them."""
 
 
 class Rejected(NamedTuple):
@@ -107,10 +99,13 @@ class PendingDecisions:
         self._counting = rule.counting_by_kind()
         self._partition = partition
         self._table = DecisionTable(len(rule.objectives), partition)
+        self._row_of = self._table.by_key.get
         self._requests = self._table.parts[r.REQUEST]
-        self._calendar = DueCalendar(rule.window_ms)
-        self._near: list[Coming] = []
-        self._next_due = FAR
+        self._agenda = Agenda(self._table, rule.window_ms)
+        self._calendar = self._agenda.calendar
+        self._forgetting = DueCalendar(rule.window_ms)
+        self._plain = PlainEvents(self._table, self._calendar, rule.window_ms, self)
+        self._sums: dict[tuple[float, ...], tuple[float, ...]] = {}
         self.watermark: int | None = None
         """Largest event time seen (ms), None before the first; moved by whoever judges the events."""
         self.open_count = 0
@@ -126,34 +121,34 @@ class PendingDecisions:
     def topic(self, topic: str) -> None:
         self._table.topic = topic
 
-    def hold_part(self, name: str, key: bytes, value: bytes, offset: int, time: int) -> Rejected | None:
-        """Adds a Request, Action, Propensity or Ranking that is neither late nor future; None when it is held."""
+    def hold_part(
+        self, name: str, key: bytes, value: bytes, offset: int, time: int, resolved: bytes | None = None
+    ) -> Rejected | None:
+        """Adds a Request, Action, Propensity or Ranking that is neither late nor future; None when it is held.
+
+        `resolved` is its datum in the newest schema when it was written with an older one.
+        """
         row = self._row(key, offset, time)
         if row is None:
             return OVERDUE
         table = self._table
-        if table.states[row] == CLOSED:
+        state = table.states[row]
+        if state == CLOSED:
             return _after_close(key)
-        column = table.parts[name]
-        first = column.values[row]
-        if first is not None:
-            if first == value:
+        column, have = table.parts[name], HAVE[name]
+        if table.have[row] & have:
+            if table.first_value(row, name) == value:
                 return DUPLICATE
             return Rejected(Fate.CONFLICT, f"another {name} of it came first, at offset {column.offsets[row]}")
         column.values[row], column.offsets[row], column.times[row] = value, offset, time
-        if name == r.REQUEST:
-            self._await(time + self._window, table.first_offsets[row], Due.CLOSE, row)
-        elif self._requests.values[row] is None:
-            self._await_expiry(row, offset, time, None)
-        if name in NEEDED:
-            table.missing[row] -= 1
-            if not table.missing[row]:
-                self._complete(row)
+        table.have[row] |= have
+        if resolved is not None:
+            table.resolved[row, name] = resolved
+        if time + self._window < self._calendar.opened_end:
+            self._soon(row, name, offset, time)
+        if state == OPEN and table.have[row] & NEEDED_BITS == NEEDED_BITS:
+            self.complete(row)
         return None
-
-    def resolve(self, key: bytes, name: str, datum: bytes) -> None:
-        """Says how a part just held is written in the newest schema."""
-        self._table.resolved[self._table.by_key[key], name] = datum
 
     def hold_engagement(
         self, engagement: EngagementFields, key: bytes, value: bytes, offset: int, time: int
@@ -162,52 +157,55 @@ class PendingDecisions:
         row = self._row(key, offset, time)
         if row is None:
             return OVERDUE
-        state = self._table.states[row]
-        if state == COMPLETE:
-            return None if self._tally(row, time, engagement) else DUPLICATE
-        if state == CLOSED:
+        if self._table.states[row] == CLOSED:
             return _after_close(key)
-        record = LogRecord(self._table.topic, self._partition, offset, 0, key, value)
+        return None if self.engage(row, engagement, offset, time, value) else DUPLICATE
+
+    def hold_plain(self, judged: JudgedChunk, course: WatermarkCourse, cap: int) -> Held:
+        """Holds what is plain of a chunk, and says what is left."""
+        return self._plain.hold(judged, course, cap)
+
+    def engage(self, row: int, engagement: EngagementFields, offset: int, time: int, value: bytes) -> bool:
+        """Adds an engagement to an open decision; False when it has one of that id."""
+        table = self._table
+        if table.states[row] == COMPLETE:
+            return self._tally(row, time, engagement)
+        key = table.keys[row]
+        record = LogRecord(table.topic, self._partition, offset, 0, key, value)
         event = InputEvent(record, r.ENGAGEMENT, key.decode(), time, engagement)
-        if self._table.early.setdefault(row, {}).setdefault(engagement[0], event) is not event:
-            return DUPLICATE
-        if self._requests.values[row] is None:
-            self._await_expiry(row, offset, time, event)
-        return None
+        if table.early.setdefault(row, {}).setdefault(engagement[0], event) is not event:
+            return False
+        if time + self._window < self._calendar.opened_end and self._requests.values[row] is None:
+            self._agenda.add(time + self._window, offset, Due.EXPIRE, row, event)
+        return True
 
     def advance(self) -> Iterator[Ended]:
         """Yields what has ended at the watermark, in order of time and offset; complete decisions many at a time."""
-        watermark, states = self.watermark, self._table.states
-        if watermark is None or watermark < self._next_due:
+        watermark = self.watermark
+        if watermark is None:
             return
-        near, calendar, complete = self._near, self._calendar, list[int]()
-        while True:
-            if calendar.next_opening <= watermark and (not near or near[0][0] >= calendar.next_opening):
-                for row in calendar.open_until(calendar.next_opening):
-                    self._bring_near(row)
-                continue
-            if not near or near[0][0] > watermark:
-                break
-            coming = heapq.heappop(near)
-            due, row = coming[2], coming[3]
-            if due is Due.FORGET:
-                self._forget_or_wait(row)
-            elif due is Due.CLOSE and states[row] == COMPLETE:
-                if self._closes(coming):
+        table, complete = self._table, list[int]()
+        states, first_offsets = table.states, table.first_offsets
+        for at, offset, due, row, event in self._agenda.take(watermark):
+            if due is Due.CLOSE and states[row] == COMPLETE:
+                if first_offsets[row] == offset and self._requests.times[row] + self._window == at:
                     states[row] = CLOSED
                     complete.append(row)
-            elif (ended := self._end(coming)) is not None:
-                if complete:
-                    yield self._close_complete(complete)
-                    complete = []
-                yield ended
-                self._forget_or_wait(row)
-            if len(complete) == CLOSED_AT_ONCE:
-                yield self._close_complete(complete)
-                complete = []
+                    if len(complete) == CLOSED_AT_ONCE:
+                        yield self._close_complete(complete)
+                        complete = []
+            elif due is Due.CLOSE and self._closes(row, offset, at):
+                yield self._close_unfinished(row)
+            elif event is not None and self._expires(row, event):
+                yield Expired(event)
+                self._forget_if_empty(row)
+            elif due is Due.FORGET:
+                self._forget_if_empty(row)
         if complete:
             yield self._close_complete(complete)
-        self._next_due = min(near[0][0] if near else FAR, calendar.next_opening)
+        for row in self._forgetting.open_passed(watermark):
+            if states[row] == CLOSED:
+                self._forget_or_wait(row)
 
     def close_beyond(self, cap: int) -> Iterator[CompleteDecisions | Unfinished]:
         """Closes the open decisions with the lowest first offsets until no more than `cap` are open."""
@@ -226,7 +224,8 @@ class PendingDecisions:
 
     def first_remembered(self) -> FirstOffset | None:
         """The beginning of the remembered decision that began first."""
-        return self._first(self._table.first_remembered())
+        since = NO_WATERMARK if self.watermark is None else self.watermark - self._window + 1
+        return self._first(self._table.first_remembered(since))
 
     def _first(self, row: int | None) -> FirstOffset | None:
         if row is None:
@@ -237,22 +236,46 @@ class PendingDecisions:
 
     def _row(self, key: bytes, offset: int, time: int) -> int | None:
         """The row of an event, a new one if need be; None when the watermark may have ended it."""
-        table, watermark = self._table, self.watermark
-        row = table.by_key.get(key)
+        table, row, window = self._table, self._row_of(key), self._window
         if row is None:
-            self.open_count += 1
-            return table.begin(key, offset, time, watermark)
-        if watermark is not None and table.oldest[row] + self._window <= watermark and self._next_due <= watermark:
-            return None
+            return self._begin(key, offset, time)
+        oldest = table.oldest[row]
+        watermark = self.watermark
+        if watermark is not None and oldest + window <= watermark:
+            if table.states[row] == CLOSED and table.newest[row] + window <= watermark:
+                table.forget(row)
+                return self._begin(key, offset, time)
+            if self._agenda.next_due <= watermark:
+                return None
+        if oldest + window < self._calendar.opened_end:
+            self._calendar.enter(time + window, row)
         if time > table.newest[row]:
             table.newest[row] = time
-        elif time < table.oldest[row]:
+        elif time < oldest:
             table.oldest[row] = time
+            self._calendar.enter(time + window, row)
         return row
 
-    def _complete(self, row: int) -> None:
+    def _begin(self, key: bytes, offset: int, time: int) -> int:
+        row = self.begin(key, offset, time, self.watermark)
+        self._calendar.enter(time + self._window, row)
+        return row
+
+    def begin(self, key: bytes, offset: int, time: int, watermark: int | None) -> int:
+        """A new row, not yet in the calendar, of which nothing is held."""
+        self.open_count += 1
+        return self._table.begin(key, offset, time, watermark)
+
+    def _soon(self, row: int, name: str, offset: int, time: int) -> None:
+        """What a part just held brings within a bucket that is open already."""
+        if name == r.REQUEST:
+            self._agenda.add(time + self._window, self._table.first_offsets[row], Due.CLOSE, row)
+        elif self._requests.values[row] is None and self._table.states[row] == OPEN:
+            self._agenda.add(time + self._window, offset, Due.EXPIRE, row, self._table.part(row, name))
+
+    def complete(self, row: int) -> None:
         """All that an example needs is there: what came early is tallied."""
-        self._table.states[row] = COMPLETE
+        self._table.complete(row)
         if row not in self._table.early:
             return
         for event in self._table.early.pop(row).values():
@@ -263,69 +286,43 @@ class PendingDecisions:
         """Count an engagement of a complete decision; False when its id was tallied before."""
         table, (engagement_id, kind, value) = self._table, engagement
         seen = table.seen[row]
-        if engagement_id in seen:
+        if seen is None:
+            table.seen[row] = engagement_id
+        elif isinstance(seen, str):
+            if seen == engagement_id:
+                return False
+            table.seen[row] = (seen, engagement_id)
+        elif engagement_id in seen:
             return False
-        if isinstance(seen, set):
+        elif isinstance(seen, set):
             seen.add(engagement_id)
         else:
             table.seen[row] = (*seen, engagement_id) if len(seen) < FEW_IDS else {*seen, engagement_id}
+        table.tallied[row] += 1
         delay = time - self._requests.times[row]
         counting = [objective for objective, attribution in self._counting.get(kind, ()) if 0 <= delay <= attribution]
         if counting:
             totals = list(table.totals[row])
             for objective in counting:
                 totals[objective] += value
-            table.totals[row] = tuple(totals)
+            table.totals[row] = self._shared(tuple(totals))
         else:
             table.outside[row] += 1
         return True
 
-    def _await(self, at: int, offset: int, due: Due, row: int) -> None:
-        """Have the row looked at when the watermark reaches `at`."""
-        if not self._calendar.enter(at, row):
-            heapq.heappush(self._near, (at, offset, due, row, None))
-        if at < self._next_due:
-            self._next_due = at
+    def _shared(self, totals: tuple[float, ...]) -> tuple[float, ...]:
+        """The same sums, as one object where they are frequent."""
+        if len(self._sums) < SUMS_KEPT:
+            return self._sums.setdefault(totals, totals)
+        return self._sums.get(totals, totals)
 
-    def _await_expiry(self, row: int, offset: int, time: int, engagement: InputEvent | None) -> None:
-        """Have the event at this offset looked at a window after its time; without `engagement` it is a part."""
-        at = time + self._window
-        if not self._calendar.enter(at, row):
-            event = engagement or next(part for part in self._table.held(row) if part.record.offset == offset)
-            heapq.heappush(self._near, (at, offset, Due.EXPIRE, row, event))
-        if at < self._next_due:
-            self._next_due = at
-
-    def _bring_near(self, row: int) -> None:
-        """What will come of a row that the calendar gave out."""
-        table, near, window = self._table, self._near, self._window
-        state, offset = table.states[row], table.first_offsets[row]
-        if state == FREE:
-            return
-        if state != CLOSED and self._requests.values[row] is not None:
-            heapq.heappush(near, (self._requests.times[row] + window, offset, Due.CLOSE, row, None))
-            return
-        for event in table.held(row) if state == OPEN else ():
-            at = event.event_time + window
-            if self._calendar.is_open(at):
-                heapq.heappush(near, (at, event.record.offset, Due.EXPIRE, row, event))
-        heapq.heappush(near, (table.newest[row] + window, offset, Due.FORGET, row, None))
-
-    def _end(self, coming: Coming) -> Unfinished | Expired | None:
-        """Ends a decision that makes no example, or an event without a request; None when that is no longer so."""
-        _, _, due, row, event = coming
-        if event is not None:
-            return Expired(event) if self._expires(row, event) else None
-        return self._close_unfinished(row) if due is Due.CLOSE and self._closes(coming) else None
-
-    def _closes(self, coming: Coming) -> bool:
-        """Whether this is still the time at which the open decision in the row closes."""
-        table, requests, (at, offset, _, row, _) = self._table, self._requests, coming
+    def _closes(self, row: int, offset: int, at: int) -> bool:
+        """Whether this is still the time at which the incomplete decision in the row closes."""
         return (
-            table.is_open(row)
-            and table.first_offsets[row] == offset
-            and requests.values[row] is not None
-            and requests.times[row] + self._window == at
+            self._table.states[row] == OPEN
+            and self._table.first_offsets[row] == offset
+            and self._requests.values[row] is not None
+            and self._requests.times[row] + self._window == at
         )
 
     def _expires(self, row: int, event: InputEvent) -> bool:
@@ -352,17 +349,18 @@ class PendingDecisions:
         self.open_count -= len(rows)
         for row in rows:
             self._table.release(row)
-            self._remember_or_forget(row)
+            self._forget_or_wait(row)
         return closed
 
     def _close_unfinished(self, row: int) -> Unfinished:
         """Ends an open decision that makes no example."""
         table = self._table
-        missing = tuple(name for name in PARTS if name in NEEDED and table.parts[name].values[row] is None)
+        missing = tuple(name for name in NEEDED if table.parts[name].values[row] is None)
         ended = Unfinished(table.part(row, r.REQUEST), missing, tuple(table.held(row)))
         table.states[row] = CLOSED
         self.open_count -= 1
         table.release(row)
+        self._forget_or_wait(row)
         return ended
 
     def _close_first(self) -> CompleteDecisions | Unfinished:
@@ -372,24 +370,26 @@ class PendingDecisions:
         if table.states[row] == COMPLETE:
             table.states[row] = CLOSED
             return self._close_complete([row])
-        ended = self._close_unfinished(row)
-        self._forget_or_wait(row)
-        return ended
+        return self._close_unfinished(row)
 
     def _forget_or_wait(self, row: int) -> None:
-        """Forgets a row that holds nothing, as soon as its newest event is a window old."""
-        if self._table.states[row] != FREE and not self._table.holds_anything(row):
-            self._remember_or_forget(row)
+        """Forgets a closed row as soon as its newest event is a window old, or soon after."""
+        passed = self._table.newest[row] + self._window
+        if self.watermark is None or passed > self.watermark:
+            self._forgetting.enter(passed, row)
+        else:
+            self._table.forget(row)
 
-    def _remember_or_forget(self, row: int) -> None:
-        table, watermark = self._table, self.watermark
-        passed = table.newest[row] + self._window
-        if watermark is None or passed > watermark:
-            self._await(passed, table.first_offsets[row], Due.FORGET, row)
+    def _forget_if_empty(self, row: int) -> None:
+        """Forgets an open row that holds nothing once its newest event is a window old."""
+        table = self._table
+        if table.states[row] != OPEN or table.holds_anything(row):
             return
-        if table.is_open(row):
-            self.open_count -= 1
-            table.release(row)
+        passed = table.newest[row] + self._window
+        if self.watermark is None or passed > self.watermark:
+            self._agenda.add(passed, table.first_offsets[row], Due.FORGET, row)
+            return
+        self.open_count -= 1
         table.forget(row)
 
 

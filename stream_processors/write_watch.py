@@ -16,18 +16,18 @@ class WriteWatch:
         self._clock = clock
         self._moved = clock()
 
-    def timed(self, confirmed: Callable[[], None]) -> Callable[[], None]:
+    def timed(self, confirmed: Callable[[int], None]) -> Callable[[int], None]:
         """The same function for the outputs of one chunk, noting when it is called, and how long that took at first."""
         began = self._clock()
         waiting = True
 
-        def done() -> None:
+        def done(count: int) -> None:
             nonlocal waiting
             self._moved = self._clock()
             if waiting:
                 waiting = False
                 self._seconds.observe(self._moved - began)
-            confirmed()
+            confirmed(count)
 
         return done
 

@@ -39,7 +39,7 @@ class SharedPartitions(RuleBasedStateMachine):
         self.logs = {p: LogWriter(p) for p in PARTITIONS}
         self.commits: dict[int, CommitPosition] = {}
         self.stored: dict[int, list[Emission]] = {p: [] for p in PARTITIONS}
-        self.under_way: dict[int, deque[tuple[Emission, Callable[[], None]]]] = {p: deque() for p in PARTITIONS}
+        self.under_way: dict[int, deque[tuple[Emission, Callable[[int], None]]]] = {p: deque() for p in PARTITIONS}
         self.workers = {w: OwnedPartitions(self.join_rule, CODEC) for w in WORKERS}
         self.owner = dict.fromkeys(PARTITIONS, 0)
         self.reading: dict[int, int] = {}
@@ -81,7 +81,7 @@ class SharedPartitions(RuleBasedStateMachine):
         for _ in range(min(count, len(self.under_way[partition]))):
             emission, confirmed = self.under_way[partition].popleft()
             self.stored[partition].append(emission)
-            confirmed()
+            confirmed(1)
 
     @rule(worker=workers)
     def commit(self, worker: int) -> None:

@@ -11,7 +11,7 @@ from stream_processors.arrival_order import KEPT_BEHIND, ArrivalOrder
 def test_places_stay_what_they_are_when_the_beginning_is_cut_off() -> None:
     order = ArrivalOrder()
     for number in range(10_000):
-        order.append(number % 7, 3 * number)
+        order.add(number % 7, 3 * number)
     order.cut(9_000)
     assert next(order.since(9_500)) == (9_500, 9_500 % 7, 28_500)
     assert next(order.since(0)) == (9_000, 9_000 % 7, 27_000)
@@ -21,10 +21,16 @@ def test_places_stay_what_they_are_when_the_beginning_is_cut_off() -> None:
 def test_little_is_not_cut_off() -> None:
     order = ArrivalOrder()
     for number in range(KEPT_BEHIND):
-        order.append(0, number)
+        order.add(0, number)
     order.cut(KEPT_BEHIND)
     assert next(order.since(0)) == (0, 0, 0)
     assert list(order.since(KEPT_BEHIND)) == []
+
+
+def test_a_decision_that_began_earlier_comes_before_the_last() -> None:
+    order = ArrivalOrder()
+    assert [order.add(row, offset) for row, offset in ((0, 5), (1, 9), (2, 12), (3, 7))] == [0, 1, 2, 1]
+    assert list(order.since(0)) == [(0, 0, 5), (1, 3, 7), (2, 1, 9), (3, 2, 12)]
 
 
 @given(st.lists(st.integers(1, 9_000), max_size=8))
@@ -32,7 +38,7 @@ def test_what_was_not_cut_is_all_there(runs: list[int]) -> None:
     order, appended = ArrivalOrder(), 0
     for run in runs:
         for _ in range(run):
-            order.append(appended, appended)
+            order.add(appended, appended)
             appended += 1
         order.cut(appended - run // 2)
         assert [place for place, _, _ in order.since(appended - run // 2)] == list(range(appended - run // 2, appended))

@@ -17,18 +17,16 @@ def test_columns_follow_the_rows() -> None:
             table.parts[name].values[row] = FRAMING + name.encode() + table.keys[row]
         table.parts[r.REQUEST].offsets[row], table.parts[r.REQUEST].times[row] = 10 + row, 20 + row
     table.parts[r.RANKING].values[rows[1]] = FRAMING + b"ranking"
-    table.seen[rows[0]], table.totals[rows[0]], table.outside[rows[0]] = ("e1", "e2"), (3.0,), 1
+    table.tallied[rows[0]], table.totals[rows[0]], table.outside[rows[0]] = 2, (3.0,), 1
     table.resolved[rows[0], r.ACTION] = b"newest"
+    for row in rows:
+        table.complete(row)
 
     found = read_complete(table, rows[::-1])
 
     assert found.keys == [b"b", b"a"]
     assert (found.request_offsets, found.request_times) == ([11, 10], [21, 20])
-    assert found.parts == [
-        [b"Requestb", b"Requesta"],
-        [b"Actionb", b"newest"],
-        [b"Propensityb", b"Propensitya"],
-        [b"ranking", None],
-    ]
+    assert found.datums == [b"RequestbActionbPropensityb", b"RequestanewestPropensitya"]
+    assert found.rankings == [b"ranking", None]
     assert found.totals == [(0.0,), (3.0,)]
     assert (found.joined, found.outside) == (8, 1)

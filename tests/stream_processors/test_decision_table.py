@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from event_schemas import records as r
-from stream_processors.decision_table import CLOSED, NO_WATERMARK, DecisionTable
+from stream_processors.decision_table import CLOSED, COMPLETE, HAVE, NEEDED, NEEDED_BITS, NO_WATERMARK, DecisionTable
 
 
 def hold(table: DecisionTable, row: int, name: str, value: bytes, offset: int) -> None:
     column = table.parts[name]
     column.values[row], column.offsets[row], column.times[row] = value, offset, 100 + offset
+    table.have[row] |= HAVE[name]
 
 
 def close_and_forget(table: DecisionTable, row: int) -> None:
@@ -49,23 +52,63 @@ def test_release_lets_go_of_everything_held() -> None:
     row = table.begin(b"a", 7, 50, None)
     hold(table, row, r.REQUEST, b"request", 8)
     table.resolved[row, r.REQUEST] = b"newest"
-    table.seen[row], table.totals[row], table.outside[row] = ("e1",), (2.0,), 1
+    table.seen[row], table.tallied[row], table.totals[row], table.outside[row] = "e1", 1, (2.0,), 1
     table.release(row)
     assert not table.holds_anything(row)
-    assert (table.seen[row], table.totals[row], table.outside[row], table.resolved) == ((), (0.0,), 0, {})
+    assert (table.seen[row], table.tallied[row], table.totals[row], table.outside[row]) == (None, 0, (0.0,), 0)
+    assert table.resolved == {}
+
+
+FRAMED = {name: b"\0\0\0\0" + bytes([place]) + name.encode() for place, name in enumerate(NEEDED)}
+
+
+@pytest.mark.parametrize("older", [(), (r.ACTION,), NEEDED])
+def test_the_parts_of_a_complete_row_are_one_and_still_known_as_they_came(older: tuple[str, ...]) -> None:
+    table = DecisionTable(1, partition=0)
+    row = table.begin(b"a", 7, 50, None)
+    for offset, name in enumerate(NEEDED):
+        hold(table, row, name, FRAMED[name], 8 + offset)
+        if name in older:
+            table.resolved[row, name] = b"newest"
+    assert table.have[row] == NEEDED_BITS
+    table.complete(row)
+    assert table.states[row] == COMPLETE
+    assert table.datums[row] == b"".join(b"newest" if name in older else name.encode() for name in NEEDED)
+    assert [table.first_value(row, name) for name in NEEDED] == [FRAMED[name] for name in NEEDED]
+    hold(table, row, r.RANKING, b"ranking", 12)
+    assert table.first_value(row, r.RANKING) == b"ranking"
+
+
+def test_a_closed_row_is_remembered_as_long_as_its_newest_event() -> None:
+    table = DecisionTable(1, partition=0)
+    row = table.begin(b"a", 7, 50, None)
+    assert table.first_remembered(since=51) == row, "it is open"
+    table.states[row] = CLOSED
+    assert table.first_remembered(since=50) == row
+    assert table.first_remembered(since=51) is None
+
+
+def test_a_decision_may_begin_before_those_that_were_read_past() -> None:
+    table = DecisionTable(1, partition=0)
+    second = table.begin(b"b", 9, 50, None)
+    assert (table.first_remembered(since=0), table.first_open()) == (second, second)
+    table.states[second] = CLOSED
+    assert table.first_open() is None
+    first = table.begin(b"a", 7, 50, None)
+    assert (table.first_remembered(since=0), table.first_open()) == (first, first)
 
 
 def test_first_rows_are_by_offset_and_skip_what_has_ended() -> None:
     table = DecisionTable(1, partition=0)
     first, second, third = (table.begin(key, place, 50, None) for place, key in enumerate((b"a", b"b", b"c")))
     table.states[first] = CLOSED
-    assert (table.first_remembered(), table.first_open()) == (first, second)
+    assert (table.first_remembered(since=0), table.first_open()) == (first, second)
     close_and_forget(table, second)
-    assert (table.first_remembered(), table.first_open()) == (first, third)
+    assert (table.first_remembered(since=0), table.first_open()) == (first, third)
     close_and_forget(table, first)
-    assert (table.first_remembered(), table.first_open()) == (third, third)
+    assert (table.first_remembered(since=0), table.first_open()) == (third, third)
     close_and_forget(table, third)
-    assert (table.first_remembered(), table.first_open(), table.by_key) == (None, None, {})
+    assert (table.first_remembered(since=0), table.first_open(), table.by_key) == (None, None, {})
 
 
 def test_a_number_is_used_again_at_once_and_the_order_stays_that_of_beginning() -> None:
@@ -73,8 +116,8 @@ def test_a_number_is_used_again_at_once_and_the_order_stays_that_of_beginning() 
     first, second = table.begin(b"a", 1, 50, None), table.begin(b"b", 2, 50, None)
     close_and_forget(table, second)
     assert table.begin(b"c", 3, 50, None) == second
-    assert (table.first_remembered(), table.first_open()) == (first, first)
+    assert (table.first_remembered(since=0), table.first_open()) == (first, first)
     close_and_forget(table, first)
-    assert (table.first_remembered(), table.first_open()) == (second, second)
+    assert (table.first_remembered(since=0), table.first_open()) == (second, second)
     assert table.begin(b"d", 4, 50, None) == first
-    assert table.first_remembered() == second
+    assert table.first_remembered(since=0) == second

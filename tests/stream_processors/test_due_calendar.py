@@ -13,17 +13,28 @@ def test_a_number_comes_out_once_the_watermark_enters_its_bucket() -> None:
     assert calendar.enter(1_000, 7)
     assert calendar.enter(1_005, 7)
     assert calendar.next_opening == 1_000
-    assert calendar.open_until(999) == []
-    assert calendar.open_until(1_000) == [7]
+    assert calendar.enter(1_010, 8)
+    assert (calendar.open_next(), calendar.opened_end, calendar.next_opening) == ([7], 1_010, 1_010)
+    assert calendar.open_next() == [8]
     assert calendar.next_opening == FAR
 
 
 def test_an_open_bucket_takes_nothing_more() -> None:
     calendar = DueCalendar(window_ms=640)
-    calendar.open_until(1_000)
-    assert calendar.is_open(1_009)
+    calendar.enter(1_000, 0)
+    calendar.open_next()
+    assert calendar.end_of(1_009) == 1_010
     assert not calendar.enter(1_009, 1)
     assert calendar.enter(1_010, 1)
+
+
+def test_buckets_are_passed_once_they_have_ended() -> None:
+    calendar = DueCalendar(window_ms=640)
+    for time, number in ((1_000, 1), (1_009, 2), (1_010, 1), (1_020, 3)):
+        calendar.enter(time, number)
+    assert calendar.open_passed(1_009) == []
+    assert calendar.open_passed(1_020) == [1, 2]
+    assert calendar.open_passed(1_030) == [3]
 
 
 @given(st.lists(st.tuples(st.integers(-2_000, 2_000), st.booleans()), max_size=60), st.integers(1, 3_000))
@@ -32,11 +43,12 @@ def test_what_was_entered_is_out_when_its_time_has_come(moves: list[tuple[int, b
     for number, (time, opens) in enumerate(moves):
         if opens:
             watermark = max(watermark, time)
-            for found in calendar.open_until(watermark):
-                del waiting[found]
+            while calendar.next_opening <= watermark:
+                for found in calendar.open_next():
+                    del waiting[found]
             assert all(time > watermark for time in waiting.values())
         elif calendar.enter(time, number):
             waiting[number] = time
         else:
-            assert calendar.is_open(time)
+            assert time < calendar.opened_end
         assert calendar.next_opening <= min(waiting.values(), default=FAR)

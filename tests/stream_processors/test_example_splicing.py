@@ -11,7 +11,8 @@ from event_schemas import records as r
 from event_schemas.codec import HEADER, Codec
 from event_schemas.errors import SchemaError
 from event_schemas.registry import Registry, schema_entry
-from stream_processors.decision_table import PARTS
+from stream_processors.complete_decisions import CompleteDecisions
+from stream_processors.decision_table import NEEDED
 from stream_processors.example_splicing import ExampleSplicer
 from tests.stream_processors.event_log import CODEC, EventLog
 
@@ -42,7 +43,17 @@ def test_splicing_equals_encoding(ranked: bool) -> None:
         "offset": 7,
     }
     whole = CODEC.encode(r.EXAMPLE, {"ranking": None, **contents, "outcome": outcome})
-    assert ExampleSplicer(CODEC).splice([datums.get(name) for name in PARTS], OUTCOME_BYTES) == whole
+    complete = CompleteDecisions(
+        keys=[b"a"],
+        request_offsets=[7],
+        request_times=[5],
+        datums=[b"".join(datums[name] for name in NEEDED)],
+        rankings=[datums.get(r.RANKING)],
+        totals=[(2.0,)],
+        joined=3 + ranked,
+        outside=0,
+    )
+    assert ExampleSplicer(CODEC).splice(complete, [OUTCOME_BYTES]) == [whole]
 
 
 def registry_with(name: str, change: str) -> Registry:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from event_schemas.log_record import LogRecord
 from stream_processors.event_columns import EventRows
 from stream_processors.input_event import InputEvent, MalformedEvent
@@ -14,9 +16,12 @@ RECORDS = [LogRecord("events", 1, offset, 0, b"k%d" % offset, b"v") for offset i
 def judged() -> JudgedChunk:
     """An Action, two Engagements, a malformed record, a Request in an older version, an Engagement."""
     chunk = JudgedChunk(RecordColumns.of(RECORDS))
-    chunk.fill([0], "Action", EventRows([7, 70], None, []), 1)
+    chunk.fill([0], "Action", EventRows(np.array([7, 70]), None, []), 1)
     chunk.fill(
-        [1, 2, 5], "Engagement", EventRows([11, 12, 15], [("e1", "k", 1.0), ("e2", "k", 2.0), ("e5", "k", 5.0)], []), 0
+        [1, 2, 5],
+        "Engagement",
+        EventRows(np.array([11, 12, 15]), [("e1", "k", 1.0), ("e2", "k", 2.0), ("e5", "k", 5.0)], []),
+        0,
     )
     chunk.settle(3, MalformedEvent(RECORDS[3], "broken"))
     chunk.settle(4, InputEvent(RECORDS[4], "Request", "k4", 14, None, b"newest"))

@@ -25,7 +25,7 @@ CODEC = Codec(Registry.bundled())
 FRESH = StartingPoint(None, 0, 100)
 
 
-def taken(parts: Iterable[tuple[StepResult, Callable[[], None]]]) -> tuple[StepResult, Callable[[], None]]:
+def taken(parts: Iterable[tuple[StepResult, Callable[[int], None]]]) -> tuple[StepResult, Callable[[int], None]]:
     """The one part of a step."""
     (part,) = parts
     return part
@@ -49,7 +49,7 @@ class Desk:
 
     def process(
         self, chunk: RecordChunk, owned: OwnedPartitions | None = None
-    ) -> tuple[StepResult, Callable[[], None]]:
+    ) -> tuple[StepResult, Callable[[int], None]]:
         """Steps 1 and 2 for a chunk that is not void."""
         owned = owned or self.owned
         judged = owned.accept(chunk)
@@ -77,9 +77,9 @@ def test_a_position_is_committed_once_all_outputs_up_to_it_are_confirmed(desk: D
     result, confirm = desk.process(desk.chunk(1, 30, 31))
     assert result.examples == len(result.emissions) == 10
     for _ in range(9):
-        confirm()
+        confirm(1)
     assert desk.owned.committable()[0].settled == 30, "one is on its way"
-    confirm()
+    confirm(1)
     position = desk.owned.committable()[0]
     assert (position.settled, position.open_from, position.rebuild_from) == (31, 31, 31)
     desk.owned.committed({0: position})
@@ -93,10 +93,10 @@ def test_a_confirmed_step_waits_for_the_one_before_it(desk: Desk) -> None:
     _, confirm_first = desk.process(desk.chunk(1, 30, 31))
     garbage = LogRecord("events", 0, 31, START, b"x", b"x")
     _, confirm_second = taken(desk.owned.process(0, desk.owned.judge([RecordColumns.of([garbage])])[0]))
-    confirm_second()
+    confirm_second(1)
     assert desk.owned.committable()[0].settled == 30
     for _ in range(10):
-        confirm_first()
+        confirm_first(1)
     assert desk.owned.committable()[0].settled == 32
 
 
@@ -144,7 +144,7 @@ def test_a_position_is_known_only_when_all_parts_of_a_step_were_taken(desk: Desk
         assert desk.owned.committable() == {}
         parts.append(len(result.emissions))
         for _ in result.emissions:
-            confirm()
+            confirm(1)
     assert parts == [4, 4, 2]
     assert desk.owned.committable()[0].settled == 31
 

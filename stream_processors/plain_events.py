@@ -1,0 +1,167 @@
+"""Holds the plain events of a chunk in columns: those on which nothing depends but the row they go to.
+
+Decisions depend on each other through the watermark alone, whose course is known beforehand. So an event is plain when
+its decision does not end within the chunk, has not closed, and is given no part twice; in whatever order such events
+are held, their rows come out the same. All others are left to be held one by one, which is the definition. A chunk is
+left whole where the cap might be reached, or with parts of an older schema in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import repeat
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_processors.decision_table import CLOSED, HAVE, NEEDED_BITS, OPEN, DecisionTable
+from stream_processors.due_calendar import DueCalendar
+from stream_processors.input_event import EngagementFields
+from stream_processors.judged_chunk import ENGAGEMENT, HEARTBEAT, NAMES, JudgedChunk
+from stream_processors.watermark_course import NEVER, Mask, WatermarkCourse
+
+FEW = 32
+"""Chunks up to this size are held one by one: columns have a fixed cost of about that many events."""
+UNKNOWN = -1
+"""The row of a key that has none."""
+PARTS = tuple((code, name, HAVE[name]) for code, name in enumerate(NAMES) if name in HAVE)
+
+Integers = NDArray[np.int64]
+
+
+class Held(NamedTuple):
+    """What became of a chunk: heartbeats heard, second copies of engagements, and the places left for one by one."""
+
+    heartbeats: int
+    duplicates: int
+    left: list[int]
+
+
+class RuleKeeper(Protocol):
+    """What holding plain events asks of whoever keeps the rule."""
+
+    open_count: int
+
+    def begin(self, key: bytes, offset: int, time: int, watermark: int | None) -> int:
+        """A new open row for a decision whose first event has this offset and time (ms)."""
+
+    def complete(self, row: int) -> None:
+        """Request, action and propensity of this open row are there."""
+
+    def engage(self, row: int, engagement: EngagementFields, offset: int, time: int, value: bytes) -> bool:
+        """Adds an engagement of this offset and time (ms) to an open row; False when it has one of that id."""
+
+
+class PlainEvents:
+    """Finds the plain events of one partition's chunks and holds them."""
+
+    def __init__(self, table: DecisionTable, calendar: DueCalendar, window_ms: int, keeper: RuleKeeper) -> None:
+        self._table = table
+        self._calendar = calendar
+        self._window = window_ms
+        self._keeper = keeper
+
+    def hold(self, judged: JudgedChunk, course: WatermarkCourse, cap: int) -> Held:
+        """Holds what is plain of a chunk; never more than `cap` decisions may be open."""
+        if len(judged.chunk) <= FEW or judged.resolved or self._keeper.open_count + len(judged.chunk) > cap:
+            return Held(0, 0, list(range(len(judged.chunk))))
+        beats = course.heard & (judged.codes == HEARTBEAT)
+        row_of: Callable[[bytes | None, int], int] = self._table.by_key.get  # type: ignore[assignment]  # None is unknown
+        rows = np.array(list(map(row_of, judged.chunk.keys, repeat(UNKNOWN))), np.int64)
+        plain = self._lasting(judged, course, course.heard & ~beats, rows)
+        begun = self._begin(judged, course, plain, rows)
+        plain &= ~np.isin(rows, self._given_twice(judged, plain, rows))
+        self._move(judged, plain, rows, begun)
+        self._hold_parts(judged, plain, rows)
+        duplicates = self._hold_engagements(judged, plain, rows)
+        return Held(int(np.count_nonzero(beats)), duplicates, np.flatnonzero(~(plain | beats)).tolist())
+
+    def _lasting(self, judged: JudgedChunk, course: WatermarkCourse, held: Mask, rows: Integers) -> Mask:
+        """Those of the events to be held whose decision neither has closed nor has anything due until behind the chunk.
+
+        That is until the end of the calendar's bucket: what is due in one that may be opened is looked at one by one.
+        """
+        last = int(course.before[-1])
+        bound = max(NEVER, max(self._calendar.end_of(last), self._calendar.opened_end) - self._window)
+        known = rows != UNKNOWN
+        places = np.flatnonzero(held & known)
+        of_known = rows[places]
+        lasting = held.copy()
+        if places.size:
+            oldest, states = np.frombuffer(self._table.oldest, np.int64), np.frombuffer(self._table.states, np.uint8)
+            lasting[places] = (oldest[of_known] >= bound) & (states[of_known] != CLOSED)
+        early = held & (judged.times < bound)
+        if early.any():
+            lasting &= ~np.isin(rows, rows[early])
+        return lasting
+
+    def _begin(self, judged: JudgedChunk, course: WatermarkCourse, plain: Mask, rows: Integers) -> list[int]:
+        """Rows for the keys that have none, in the order of their first events; returns and enters them in `rows`."""
+        places = np.flatnonzero(plain & (rows == UNKNOWN))
+        found, begun, row_of, keys = [], [], self._table.by_key.get, judged.chunk.keys
+        columns = (places.tolist(), judged.times[places].tolist(), course.before[places].tolist())
+        for place, time, before in zip(*columns, strict=True):
+            key = keys[place] or b""
+            row = row_of(key)
+            if row is None:
+                watermark = None if before == NEVER else before
+                row = self._keeper.begin(key, judged.chunk.offsets[place], time, watermark)
+                begun.append(row)
+            found.append(row)
+        rows[places] = found
+        return begun
+
+    def _given_twice(self, judged: JudgedChunk, plain: Mask, rows: Integers) -> Integers:
+        """Rows that get a part they have, or get one twice."""
+        have = np.frombuffer(self._table.have, np.uint8)
+        found = []
+        for code, _, bit in PARTS:
+            given = np.sort(rows[plain & (judged.codes == code)])
+            found += [given[(have[given] & bit) != 0], given[1:][given[1:] == given[:-1]]]
+        return np.concatenate(found)
+
+    def _move(self, judged: JudgedChunk, plain: Mask, rows: Integers, begun: list[int]) -> None:
+        """The oldest and newest times of the rows, and their places in the calendar."""
+        times, at = judged.times[plain], rows[plain]
+        oldest, newest = np.frombuffer(self._table.oldest, np.int64), np.frombuffer(self._table.newest, np.int64)
+        older = np.unique(at[times < oldest[at]])
+        np.maximum.at(newest, at, times)
+        np.minimum.at(oldest, at, times)
+        for row in {*begun, *older.tolist()}:
+            self._calendar.enter(self._table.oldest[row] + self._window, row)
+
+    def _hold_parts(self, judged: JudgedChunk, plain: Mask, rows: Integers) -> None:
+        offsets, values = np.array(judged.chunk.offsets, np.int64), judged.chunk.values
+        have, states = np.frombuffer(self._table.have, np.uint8), np.frombuffer(self._table.states, np.uint8)
+        for code, name, bit in PARTS:
+            places = np.flatnonzero(plain & (judged.codes == code))
+            if not places.size:
+                continue
+            column, at = self._table.parts[name], rows[places]
+            for row, place in zip(at.tolist(), places.tolist(), strict=True):
+                column.values[row] = values[place]
+            np.frombuffer(column.offsets, np.int64)[at] = offsets[places]
+            np.frombuffer(column.times, np.int64)[at] = judged.times[places]
+            have[at] |= bit
+        at = rows[plain]
+        complete = at[(states[at] == OPEN) & (have[at] & NEEDED_BITS == NEEDED_BITS)]
+        for row in np.unique(complete).tolist():
+            self._keeper.complete(row)
+
+    def _hold_engagements(self, judged: JudgedChunk, plain: Mask, rows: Integers) -> int:
+        """Returns how many of them were second copies."""
+        places = np.flatnonzero(plain & (judged.codes == ENGAGEMENT))
+        columns = (places.tolist(), rows[places].tolist(), judged.times[places].tolist())
+        offsets, values, engagements, engage = (
+            judged.chunk.offsets,
+            judged.chunk.values,
+            judged.engagements,
+            self._keeper.engage,
+        )
+        duplicates = 0
+        for place, row, time in zip(*columns, strict=True):
+            engagement, value = engagements[place], values[place]
+            assert engagement is not None and value is not None
+            duplicates += not engage(row, engagement, offsets[place], time, value)
+        return duplicates
