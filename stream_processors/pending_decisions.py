@@ -180,7 +180,7 @@ class PendingDecisions:
         return True
 
     def advance(self) -> Iterator[Ended]:
-        """Yields what has ended at the watermark, in order of time and offset; complete decisions many at a time."""
+        """Yields what has ended at the watermark, complete decisions many at a time; these and the rest in order."""
         watermark = self.watermark
         if watermark is None:
             return

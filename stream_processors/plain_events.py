@@ -13,21 +13,19 @@ from itertools import repeat
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stream_processors.decision_table import CLOSED, HAVE, NEEDED_BITS, OPEN, DecisionTable
+from stream_processors.block_walk import Integers, Mask
+from stream_processors.decision_table import CLOSED, HAVE, NEEDED_BITS, NO_WATERMARK, OPEN, DecisionTable
 from stream_processors.due_calendar import DueCalendar
 from stream_processors.input_event import EngagementFields
 from stream_processors.judged_chunk import ENGAGEMENT, HEARTBEAT, NAMES, JudgedChunk
-from stream_processors.watermark_course import NEVER, Mask, WatermarkCourse
+from stream_processors.watermark_course import WatermarkCourse
 
 FEW = 32
 """Chunks up to this size are held one by one: columns have a fixed cost of about that many events."""
 UNKNOWN = -1
 """The row of a key that has none."""
 PARTS = tuple((code, name, HAVE[name]) for code, name in enumerate(NAMES) if name in HAVE)
-
-Integers = NDArray[np.int64]
 
 
 class Held(NamedTuple):
@@ -83,7 +81,7 @@ class PlainEvents:
         That is until the end of the calendar's bucket: what is due in one that may be opened is looked at one by one.
         """
         last = int(course.before[-1])
-        bound = max(NEVER, max(self._calendar.end_of(last), self._calendar.opened_end) - self._window)
+        bound = max(NO_WATERMARK, max(self._calendar.end_of(last), self._calendar.opened_end) - self._window)
         known = rows != UNKNOWN
         places = np.flatnonzero(held & known)
         of_known = rows[places]
@@ -105,7 +103,7 @@ class PlainEvents:
             key = keys[place] or b""
             row = row_of(key)
             if row is None:
-                watermark = None if before == NEVER else before
+                watermark = None if before == NO_WATERMARK else before
                 row = self._keeper.begin(key, judged.chunk.offsets[place], time, watermark)
                 begun.append(row)
             found.append(row)

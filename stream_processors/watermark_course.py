@@ -8,28 +8,26 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream_processors.attribution import JoinRule
+from stream_processors.block_walk import Integers, Mask
+from stream_processors.decision_table import NO_WATERMARK
 from stream_processors.judged_chunk import HEARTBEAT, MALFORMED, JudgedChunk
 
-Mask = NDArray[np.bool_]
-NEVER = -(2**63)
-"""Stands for the watermark before the first event."""
 LAST = 2**63 - 1
 
 
 class WatermarkCourse(NamedTuple):
     """The watermark (ms) before each record; `heard` are the events that are neither malformed, future nor late."""
 
-    before: NDArray[np.int64]
-    """One entry more than records: the last is the watermark after all of them. `NEVER` before the first event."""
+    before: Integers
+    """One entry more than records: the last is the watermark after them. `NO_WATERMARK` before the first event."""
     heard: Mask
 
     def at(self, place: int) -> int | None:
         """The watermark before the record at this place."""
         watermark = int(self.before[place])
-        return None if watermark == NEVER else watermark
+        return None if watermark == NO_WATERMARK else watermark
 
 
 def watermark_course(judged: JudgedChunk, watermark: int | None, rule: JoinRule) -> WatermarkCourse:
@@ -38,12 +36,12 @@ def watermark_course(judged: JudgedChunk, watermark: int | None, rule: JoinRule)
     skew = rule.max_future_skew_ms
     latest = np.minimum(np.array(judged.chunk.append_times, np.int64), LAST - skew) + skew
     sound = (judged.codes != MALFORMED) & (times <= latest)
-    moved = np.where(sound, times, NEVER)
+    moved = np.where(sound, times, NO_WATERMARK)
     before = np.empty(len(times) + 1, np.int64)
-    before[0] = NEVER if watermark is None else watermark
+    before[0] = NO_WATERMARK if watermark is None else watermark
     before[1:] = moved
     np.maximum.accumulate(before, out=before)
     earlier = before[:-1]
-    moved_far = earlier >= NEVER + window
+    moved_far = earlier >= NO_WATERMARK + window
     late = moved_far & (times <= np.where(moved_far, earlier, 0) - window) & (judged.codes != HEARTBEAT)
     return WatermarkCourse(before, sound & ~late)
