@@ -18,6 +18,8 @@ from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 
 JAVA = ("-Xms512m", "-Xmx1g")
+REBALANCE_DELAY_MS = 3_000
+"""Kafka's default: the workers that start together share the partitions before any of them reads."""
 EXPERIMENT = Path(__file__).with_name("homefeed.toml")
 
 
@@ -40,7 +42,7 @@ class BenchBroker:
 def running_broker() -> Iterator[BenchBroker]:
     """Starts the broker, and deletes everything at the end; raises ComponentMissing."""
     directory = Path(tempfile.mkdtemp(prefix="trimtab-benchmark-"))
-    broker = KafkaBroker(directory, java=JAVA)
+    broker = KafkaBroker(directory, java=JAVA, rebalance_delay_ms=REBALANCE_DELAY_MS)
     try:
         broker.start()
         yield BenchBroker(broker.bootstrap, broker.pid, directory)

@@ -88,7 +88,7 @@ def main(
     with running_broker() as broker:
         result = compare(medians(measure(plan, broker)))
     append_result(results, "join", result)
-    title = f"The join of {result['events']:,} events, one worker each"
+    title = f"The join of {result['events']:,} events"
     write_plot(results, "join", peer_chart(result["peers"], title), title)
     Console(stderr=True).print(table(result))
     if as_json:

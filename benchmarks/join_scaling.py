@@ -18,7 +18,7 @@ from benchmarks.command_line import run_command
 from benchmarks.event_stream import StreamSettings
 from benchmarks.input_log import delete_input
 from benchmarks.peer_run import PeerRun, RunSettings
-from benchmarks.peer_table import TRIMTAB, peer_table
+from benchmarks.peer_table import TRIMTAB_ONE, peer_table
 from benchmarks.results_folder import RESULTS, append_result, write_plot
 from event_schemas.experiment import load_experiment
 from off_policy.svg_rendering import ACCENT, CHART_WIDTH, styled
@@ -40,7 +40,7 @@ def measure(broker: BenchBroker, name: str, settings: StreamSettings) -> dict[st
     """One run of the join over an input of its own, whose disk space is given back."""
     log = broker.write(f"{name}.", settings)
     run_settings = RunSettings(broker.directory, TIMEOUT_SECONDS, broker.pid)
-    measurement = PeerRun(peer_table()[TRIMTAB], log, run_settings).measure()
+    measurement = PeerRun(peer_table()[TRIMTAB_ONE], log, run_settings).measure()
     delete_input(log)
     tell(f"{name}: {measurement.events_per_s:,.0f} events/s, {measurement.cpu_s_per_million:.1f} CPU s per million")
     return {figure: getattr(measurement, figure) for figure in FIGURES}

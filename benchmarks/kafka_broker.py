@@ -40,7 +40,7 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
+group.initial.rebalance.delay.ms={rebalance_delay_ms}
 group.min.session.timeout.ms=1000
 """
 
@@ -55,16 +55,24 @@ class KafkaBroker:
     `start()` returns when the broker accepts connections; `stop()` ends it in order, `kill()` at once.
     A stopped broker may be started again and finds its log. `pause()` freezes it until `resume()`.
 
+    `rebalance_delay_ms` is how long a new group waits for more members: 3,000 by Kafka's default, 0 for quick tests.
     With `forwarded_port` clients that come to `behind` are told to go on through that port of 127.0.0.1: put a
     forwarder there to stand between them and the broker.
     """
 
     def __init__(
-        self, directory: Path, libs: Path = LIBS, forwarded_port: int | None = None, java: tuple[str, ...] = JAVA
+        self,
+        directory: Path,
+        *,
+        libs: Path = LIBS,
+        forwarded_port: int | None = None,
+        java: tuple[str, ...] = JAVA,
+        rebalance_delay_ms: int = 0,
     ) -> None:
         self._directory = directory
         self._libs = libs
         self._options = java
+        self._rebalance_delay_ms = rebalance_delay_ms
         self._port = free_port()
         self._behind_port = free_port()
         self._forwarded_port = forwarded_port or self._behind_port
@@ -143,6 +151,7 @@ class KafkaBroker:
             forwarded_port=self._forwarded_port,
             controller_port=self._controller_port,
             data=data,
+            rebalance_delay_ms=self._rebalance_delay_ms,
         )
         config.write_text(text, encoding="utf-8")
         return config

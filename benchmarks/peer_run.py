@@ -115,6 +115,7 @@ class PeerRun:
             "end_file": str(self._state / "end"),
             "event_count": str(self._log.events),
             "variant": self._peer.variant,
+            "threads": str(self._peer.threads),
             "schemas": str(ROOT / "event_schemas"),
         }
         told = {f"JOB_{name.upper()}": value for name, value in job.items()}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.input_log import PARTITIONS
 from benchmarks.kafka_broker import java_executable
 from event_schemas.errors import SettingError, TrimtabError
 
@@ -16,9 +18,14 @@ BUILT = ROOT / "build" / "peers"
 """What `make bench-peers` makes: a virtual environment and the jars."""
 FLINK_OPENS = ("lang", "util", "util.concurrent")
 
-TRIMTAB_TWO = "trimtab_2_workers"
-TRIMTAB, RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN = "trimtab", "raw_consume", "decode_only", "python_join"
-KAFKA_STREAMS, FLINK, BYTEWAX, QUIX, FAUST = "kafka_streams", "flink", "bytewax", "quix", "faust"
+ALL = min(len(os.sched_getaffinity(0)), PARTITIONS)
+"""Workers or threads of what can use all cores: one for each, and no more than there are partitions."""
+
+TRIMTAB, TRIMTAB_ONE = "trimtab", "trimtab_one_worker"
+RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN = "raw_consume", "decode_only", "python_join"
+KAFKA_STREAMS, KAFKA_STREAMS_ONE = "kafka_streams", "kafka_streams_one_thread"
+FLINK, FLINK_ONE = "flink", "flink_one_thread"
+BYTEWAX, QUIX, FAUST = "bytewax", "quix", "faust"
 
 
 class PeerMissing(TrimtabError):
@@ -27,19 +34,20 @@ class PeerMissing(TrimtabError):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One way to do the job. `variant` goes to the process; `most_requests` bounds the hopelessly slow."""
+    """One way to do the job. `variant` and `threads` go to the process; `most_requests` bounds the hopelessly slow."""
 
     name: str
     command: tuple[str, ...]
     needs: Path | None = None
     variant: str = ""
+    threads: int = 1
     writes_examples: bool = True
     most_requests: int | None = None
 
     @property
     def ours(self) -> bool:
         """Whether it is the product itself, which writes to its own topics and commits as it does."""
-        return self.name in (TRIMTAB, TRIMTAB_TWO)
+        return self.name in (TRIMTAB, TRIMTAB_ONE)
 
     def check(self) -> None:
         """Raises PeerMissing when what it runs from is not there."""
@@ -64,15 +72,18 @@ def peer_table() -> dict[str, Peer]:
     """Every peer by name, in the order of the report."""
     opens = tuple(f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in FLINK_OPENS)
     venv = BUILT / "venv"
+    streams, flink = _java(KAFKA_STREAMS, "1g"), _java(FLINK, "2g", *opens)
     peers = (
-        Peer(TRIMTAB, (sys.executable, "-m", "trimtab", "join")),
-        Peer(TRIMTAB_TWO, (sys.executable, "-m", "trimtab", "join", "--workers", "2")),
+        Peer(TRIMTAB, (sys.executable, "-m", "trimtab", "join", "--workers", str(ALL)), threads=ALL),
+        Peer(TRIMTAB_ONE, (sys.executable, "-m", "trimtab", "join")),
         Peer(RAW_CONSUME, _python("raw_consume"), writes_examples=False),
         Peer(DECODE_ONLY, _python("raw_consume"), variant="decode", writes_examples=False),
         Peer(PYTHON_JOIN, _python("dict_join")),
-        Peer(KAFKA_STREAMS, _java(KAFKA_STREAMS, "1g"), BUILT / KAFKA_STREAMS, variant="memory"),
-        Peer("kafka_streams_rocksdb", _java(KAFKA_STREAMS, "1g"), BUILT / KAFKA_STREAMS, variant="rocksdb"),
-        Peer(FLINK, _java(FLINK, "2g", *opens), BUILT / FLINK),
+        Peer(KAFKA_STREAMS, streams, BUILT / KAFKA_STREAMS, "memory", ALL),
+        Peer(KAFKA_STREAMS_ONE, streams, BUILT / KAFKA_STREAMS, "memory"),
+        Peer("kafka_streams_rocksdb", streams, BUILT / KAFKA_STREAMS, "rocksdb", ALL),
+        Peer(FLINK, flink, BUILT / FLINK, threads=ALL),
+        Peer(FLINK_ONE, flink, BUILT / FLINK),
         Peer(BYTEWAX, _own_python("bytewax_join", "bytewax.run"), venv),
         Peer(QUIX, _own_python("quix_join"), venv, most_requests=30_000),
         Peer(FAUST, _python("faust_tables", "worker", "-l", "warn", "--without-web"), most_requests=10_000),
@@ -88,7 +99,8 @@ def build_missing(peers: Sequence[Peer]) -> None:
         peer.check()
 
 
-DEFAULT = (TRIMTAB, TRIMTAB_TWO, RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN, KAFKA_STREAMS)
+DEFAULT = (TRIMTAB, TRIMTAB_ONE, RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN, KAFKA_STREAMS, KAFKA_STREAMS_ONE)
+WITH_FLINK = (FLINK, FLINK_ONE)
 
 
 def chosen_peers(wanted: str, with_flink: bool) -> tuple[Peer, ...]:
@@ -99,10 +111,10 @@ def chosen_peers(wanted: str, with_flink: bool) -> tuple[Peer, ...]:
         case "default":
             named = DEFAULT
         case "all":
-            named = [name for name in table if name != FLINK]
+            named = [name for name in table if name not in WITH_FLINK]
         case _:
             named = [TRIMTAB, *(name.strip() for name in wanted.split(",") if name.strip())]
     unknown = set(named) - table.keys()
     if unknown:
         raise SettingError(f"no such peer: {', '.join(sorted(unknown))}", mend=f"choose from {', '.join(table)}")
-    return tuple(peer for name, peer in table.items() if name in named or (name == FLINK and with_flink))
+    return tuple(peer for name, peer in table.items() if name in named or (name in WITH_FLINK and with_flink))

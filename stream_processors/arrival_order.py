@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 KEPT_BEHIND = 4_096
 """So many passed entries are kept before they are cut off, and no more than half of all."""
@@ -34,6 +34,11 @@ class ArrivalOrder:
         self._rows.insert(index, row)
         self._offsets.insert(index, first_offset)
         return self._cut + index
+
+    def add_all(self, rows: Sequence[int], first_offsets: Sequence[int]) -> None:
+        """Decisions begin in these rows, at ascending offsets that are larger than any before."""
+        self._rows.extend(rows)
+        self._offsets.extend(first_offsets)
 
     def since(self, place: int) -> Iterator[tuple[int, int, int]]:
         """Place, row and first offset of each entry from a place on; a place that was cut off means the first left."""

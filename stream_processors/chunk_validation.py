@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import structlog
 from polars.exceptions import PanicException
@@ -137,9 +137,12 @@ class ChunkValidator:
         self._judge_each([_Segment(judged, [place]) for judged, place in (members[row] for row in rows.doubtful)])
 
     def _read(self, entry: SchemaEntry, segments: Sequence[_Segment]) -> EventRows:
-        values = [judged.chunk.values[place] or b"" for judged, places in segments for place in places]
-        keys = [judged.chunk.keys[place] for judged, places in segments for place in places]
-        return self._columns[entry.name].read(values, keys)
+        values, keys = list[bytes | None](), list[bytes | None]()
+        for judged, places in segments:
+            of_chunk = judged.chunk
+            values += map(of_chunk.values.__getitem__, places)
+            keys += map(of_chunk.keys.__getitem__, places)
+        return self._columns[entry.name].read(cast(list[bytes], values), keys)
 
 
 def _by_framing(chunk: RecordColumns) -> Mapping[bytes | None, list[int]]:

@@ -9,12 +9,16 @@ propensity are one bytes object: the beginning of its example.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
+
+import numpy as np
 
 from event_schemas import records as r
 from event_schemas.codec import HEADER
 from event_schemas.log_record import LogRecord
 from stream_processors.arrival_order import ArrivalOrder
+from stream_processors.block_walk import Integers
 from stream_processors.input_event import InputEvent
 
 PARTS = (r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING)
@@ -46,11 +50,11 @@ class PartColumn:
         self.offsets = array("q")
         self.times = array("q")
 
-    def add_row(self) -> None:
-        """A row without this part."""
-        self.values.append(None)
-        self.offsets.append(0)
-        self.times.append(0)
+    def add_rows(self, count: int) -> None:
+        """Rows without this part."""
+        self.values += [None] * count
+        for column in (self.offsets, self.times):
+            column.frombytes(bytes(column.itemsize * count))
 
 
 class DecisionTable:
@@ -105,7 +109,7 @@ class DecisionTable:
 
     def begin(self, key: bytes, offset: int, time: int, watermark: int | None) -> int:
         """A new open row for the decision whose first event has this offset and event time."""
-        row = self._free.pop() if self._free else self._add_row()
+        row = self._free.pop() if self._free else self._add_rows(1)
         self.by_key[key] = row
         self.keys[row] = key
         self.states[row], self.have[row] = OPEN, 0
@@ -118,6 +122,33 @@ class DecisionTable:
         if place < self._remembered_from:
             self._remembered_from = place
         return row
+
+    def begin_all(
+        self, keys: Sequence[bytes], offsets: Sequence[int], times: Integers, watermarks: Integers
+    ) -> Integers:
+        """The same for many decisions whose first offsets ascend and are larger than any before.
+
+        `watermarks` are NO_WATERMARK where there was none.
+        """
+        count = len(keys)
+        kept = max(0, len(self._free) - count)
+        rows = self._free[kept:].tolist()
+        del self._free[kept:]
+        if len(rows) < count:
+            first = self._add_rows(count - len(rows))
+            rows += range(first, len(self.keys))
+        self.by_key.update(zip(keys, rows, strict=True))
+        for row, key in zip(rows, keys, strict=True):
+            self.keys[row] = key
+        self._order.add_all(rows, offsets)
+        at = np.array(rows, np.int64)
+        np.frombuffer(self.states, np.uint8)[at] = OPEN
+        np.frombuffer(self.have, np.uint8)[at] = 0
+        np.frombuffer(self.first_offsets, np.int64)[at] = offsets
+        np.frombuffer(self.watermarks, np.int64)[at] = watermarks
+        for column in (self.oldest, self.newest):
+            np.frombuffer(column, np.int64)[at] = times
+        return at
 
     def held(self, row: int) -> list[InputEvent]:
         """The events of an incomplete row, by offset; their append time is not kept and reads 0."""
@@ -144,25 +175,29 @@ class DecisionTable:
         place = NEEDED.index(name)
         return self._framings[name] + datums[ends[place] : ends[place + 1]]
 
-    def complete(self, row: int) -> None:
+    def complete(self, rows: Sequence[int]) -> None:
         """Request, action and propensity are there: from here on they are one.
 
         Parts of an older schema also stay as they came, for what may be a second copy of them.
         """
-        self.states[row] = COMPLETE
-        if self.resolved and any((row, name) in self.resolved for name in NEEDED):
-            named = [(name, self.parts[name].values[row] or b"") for name in NEEDED]
-            self.datums[row] = b"".join([self.resolved.pop((row, name), value[FRAMING:]) for name, value in named])
-            return
         requests, actions, propensities = self._needed_values
-        request, action, propensity = requests[row] or b"", actions[row] or b"", propensities[row] or b""
-        self.datums[row] = b"".join((request[FRAMING:], action[FRAMING:], propensity[FRAMING:]))
-        requests[row] = actions[row] = propensities[row] = None
-        self._request_sizes[row], self._action_sizes[row] = len(request) - FRAMING, len(action) - FRAMING
-        if not self._framings:
-            self._framings = {
-                name: value[:FRAMING] for name, value in zip(NEEDED, (request, action, propensity), strict=True)
-            }
+        datums, request_sizes, action_sizes = self.datums, self._request_sizes, self._action_sizes
+        for row in rows:
+            self.states[row] = COMPLETE
+            if self.resolved and any((row, name) in self.resolved for name in NEEDED):
+                self._complete_resolved(row)
+                continue
+            request, action, propensity = requests[row] or b"", actions[row] or b"", propensities[row] or b""
+            datums[row] = b"".join((request[FRAMING:], action[FRAMING:], propensity[FRAMING:]))
+            requests[row] = actions[row] = propensities[row] = None
+            request_sizes[row], action_sizes[row] = len(request) - FRAMING, len(action) - FRAMING
+            if not self._framings:
+                named = zip(NEEDED, (request, action, propensity), strict=True)
+                self._framings = {name: value[:FRAMING] for name, value in named}
+
+    def _complete_resolved(self, row: int) -> None:
+        named = [(name, self.parts[name].values[row] or b"") for name in NEEDED]
+        self.datums[row] = b"".join([self.resolved.pop((row, name), value[FRAMING:]) for name, value in named])
 
     def drop_part(self, row: int, name: str) -> None:
         """Lets go of one part."""
@@ -178,19 +213,22 @@ class DecisionTable:
                 return True
         return bool(self.early.get(row))
 
-    def release(self, row: int) -> None:
-        """Lets go of all that a row holds; key, times and state stay."""
-        self.datums[row] = None
-        for values in self._values:
-            values[row] = None
+    def release(self, rows: Sequence[int]) -> None:
+        """Lets go of all that these rows hold; key, times and state stay."""
+        for values in (self.datums, *self._values):
+            for row in rows:
+                values[row] = None
         if self.resolved:
-            for name in PARTS:
+            for row, name in product(rows, PARTS):
                 self.resolved.pop((row, name), None)
         if self.early:
-            self.early.pop(row, None)
-        if self.tallied[row]:
-            self.seen[row], self.totals[row] = None, self._no_totals
-            self.tallied[row] = self.outside[row] = 0
+            for row in rows:
+                self.early.pop(row, None)
+        tallied, no_totals = self.tallied, self._no_totals
+        for row in rows:
+            if tallied[row]:
+                self.seen[row], self.totals[row] = None, no_totals
+                tallied[row] = self.outside[row] = 0
 
     def forget(self, row: int) -> None:
         """Ends a released row."""
@@ -230,18 +268,19 @@ class DecisionTable:
                 return at, row
         return self._order.end, None
 
-    def _add_row(self) -> int:
-        self.keys.append(b"")
-        self.states.append(FREE)
-        self.have.append(0)
-        self.first_offsets.append(NO_OFFSET)
-        for column in (self.watermarks, self.oldest, self.newest, self.tallied, self.outside):
-            column.append(0)
-        self._request_sizes.append(0)
-        self._action_sizes.append(0)
+    def _add_rows(self, count: int) -> int:
+        """So many free rows; returns the first."""
+        first = len(self.keys)
+        self.keys += [b""] * count
+        self.states += bytes([FREE]) * count
+        self.have += bytes(count)
+        self.first_offsets.extend([NO_OFFSET] * count)
+        sizes = (self._request_sizes, self._action_sizes, self.tallied, self.outside)
+        for column in (self.watermarks, self.oldest, self.newest, *sizes):
+            column.frombytes(bytes(column.itemsize * count))
         for part in self.parts.values():
-            part.add_row()
-        self.datums.append(None)
-        self.seen.append(None)
-        self.totals.append(self._no_totals)
-        return len(self.keys) - 1
+            part.add_rows(count)
+        self.datums += [None] * count
+        self.seen += [None] * count
+        self.totals += [self._no_totals] * count
+        return first

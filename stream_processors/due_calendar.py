@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import heapq
 
+import numpy as np
+
+from stream_processors.block_walk import Integers
+
 BUCKETS_PER_WINDOW = 64
 FAR = 2**63
 """Later than any event time."""
@@ -33,12 +37,24 @@ class DueCalendar:
         bucket = time // self._grain
         entries = self._waiting.get(bucket)
         if entries is None:
-            self._waiting[bucket] = [number]
-            heapq.heappush(self._starts, bucket)
-            self.next_opening = self._starts[0] * self._grain
-        else:
-            entries.append(number)
+            entries = self._add_bucket(bucket)
+        entries.append(number)
         return True
+
+    def enter_all(self, times: Integers, numbers: Integers) -> None:
+        """Enter many numbers; the bucket of none of them may be open."""
+        buckets = times // self._grain
+        for bucket in np.unique(buckets).tolist():
+            entries = self._waiting.get(bucket)
+            if entries is None:
+                entries = self._add_bucket(bucket)
+            entries += numbers[buckets == bucket].tolist()
+
+    def _add_bucket(self, bucket: int) -> list[int]:
+        entries = self._waiting[bucket] = []
+        heapq.heappush(self._starts, bucket)
+        self.next_opening = self._starts[0] * self._grain
+        return entries
 
     def end_of(self, time: int) -> int:
         """Where the bucket of `time` ends."""

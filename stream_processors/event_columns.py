@@ -108,8 +108,10 @@ class EventColumns:
         """Rows whose key is their request_id."""
         if self._name == r.HEARTBEAT:
             return np.array([key is None for key in keys])
-        ids = seen["request_id"].to_list()
-        return np.array([key == request_id.encode() for key, request_id in zip(keys, ids, strict=True)])
+        ids = list(map(str.encode, seen["request_id"].to_list()))
+        if ids == keys:
+            return np.ones(len(keys), np.bool_)
+        return np.array([key == request_id for key, request_id in zip(keys, ids, strict=True)])
 
     def _canonical(self, block: bytes, values: Sequence[bytes], frame: pl.DataFrame, seen: pl.DataFrame) -> Mask:
         """Rows whose edges are canonical: in columns where possible, spelled anew where not."""

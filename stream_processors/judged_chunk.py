@@ -39,9 +39,9 @@ class JudgedChunk:
 
     def fill(self, places: Sequence[int], name: str, rows: EventRows, start: int) -> None:
         """The verdicts on records of one type: the rows from `start` on."""
-        stop = start + len(places)
-        self.codes[places] = CODES[name]
-        self.times[places] = rows.times[start:stop]
+        stop, at = start + len(places), np.array(places)
+        self.codes[at] = CODES[name]
+        self.times[at] = rows.times[start:stop]
         if rows.engagements is not None:
             engagements = self.engagements
             for place, engagement in zip(places, rows.engagements[start:stop], strict=True):

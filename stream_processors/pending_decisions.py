@@ -23,7 +23,7 @@ no longer remembered shows in its newest event time alone; its row is given back
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from event_schemas import records as r
@@ -147,7 +147,7 @@ class PendingDecisions:
         if time + self._window < self._calendar.opened_end:
             self._soon(row, name, offset, time)
         if state == OPEN and table.have[row] & NEEDED_BITS == NEEDED_BITS:
-            self.complete(row)
+            self.complete([row])
         return None
 
     def hold_engagement(
@@ -203,9 +203,7 @@ class PendingDecisions:
                 self._forget_if_empty(row)
         if complete:
             yield self._close_complete(complete)
-        for row in self._forgetting.open_passed(watermark):
-            if states[row] == CLOSED:
-                self._forget_or_wait(row)
+        self._forget_or_wait([row for row in self._forgetting.open_passed(watermark) if states[row] == CLOSED])
 
     def close_beyond(self, cap: int) -> Iterator[CompleteDecisions | Unfinished]:
         """Closes the open decisions with the lowest first offsets until no more than `cap` are open."""
@@ -257,14 +255,10 @@ class PendingDecisions:
         return row
 
     def _begin(self, key: bytes, offset: int, time: int) -> int:
-        row = self.begin(key, offset, time, self.watermark)
+        row = self._table.begin(key, offset, time, self.watermark)
         self._calendar.enter(time + self._window, row)
-        return row
-
-    def begin(self, key: bytes, offset: int, time: int, watermark: int | None) -> int:
-        """A new row, not yet in the calendar, of which nothing is held."""
         self.open_count += 1
-        return self._table.begin(key, offset, time, watermark)
+        return row
 
     def _soon(self, row: int, name: str, offset: int, time: int) -> None:
         """What a part just held brings within a bucket that is open already."""
@@ -273,14 +267,14 @@ class PendingDecisions:
         elif self._requests.values[row] is None and self._table.states[row] == OPEN:
             self._agenda.add(time + self._window, offset, Due.EXPIRE, row, self._table.part(row, name))
 
-    def complete(self, row: int) -> None:
+    def complete(self, rows: Sequence[int]) -> None:
         """All that an example needs is there: what came early is tallied."""
-        self._table.complete(row)
-        if row not in self._table.early:
-            return
-        for event in self._table.early.pop(row).values():
-            assert event.engagement is not None
-            self._tally(row, event.event_time, event.engagement)
+        self._table.complete(rows)
+        early = self._table.early
+        for row in rows if early else ():
+            for event in early.pop(row, NOTHING).values():
+                assert event.engagement is not None
+                self._tally(row, event.event_time, event.engagement)
 
     def _tally(self, row: int, time: int, engagement: EngagementFields) -> bool:
         """Count an engagement of a complete decision; False when its id was tallied before."""
@@ -300,14 +294,14 @@ class PendingDecisions:
             table.seen[row] = (*seen, engagement_id) if len(seen) < FEW_IDS else {*seen, engagement_id}
         table.tallied[row] += 1
         delay = time - self._requests.times[row]
-        counting = [objective for objective, attribution in self._counting.get(kind, ()) if 0 <= delay <= attribution]
-        if counting:
-            totals = list(table.totals[row])
-            for objective in counting:
-                totals[objective] += value
-            table.totals[row] = self._shared(tuple(totals))
-        else:
+        totals = before = table.totals[row]
+        for objective, attribution in self._counting.get(kind, ()):
+            if 0 <= delay <= attribution:
+                totals = (*totals[:objective], totals[objective] + value, *totals[objective + 1 :])
+        if totals is before:
             table.outside[row] += 1
+        else:
+            table.totals[row] = self._shared(totals)
         return True
 
     def _shared(self, totals: tuple[float, ...]) -> tuple[float, ...]:
@@ -347,9 +341,8 @@ class PendingDecisions:
         """What these rows, marked closed already, were; lets go of what they held."""
         closed = read_complete(self._table, rows)
         self.open_count -= len(rows)
-        for row in rows:
-            self._table.release(row)
-            self._forget_or_wait(row)
+        self._table.release(rows)
+        self._forget_or_wait(rows)
         return closed
 
     def _close_unfinished(self, row: int) -> Unfinished:
@@ -359,8 +352,8 @@ class PendingDecisions:
         ended = Unfinished(table.part(row, r.REQUEST), missing, tuple(table.held(row)))
         table.states[row] = CLOSED
         self.open_count -= 1
-        table.release(row)
-        self._forget_or_wait(row)
+        table.release([row])
+        self._forget_or_wait([row])
         return ended
 
     def _close_first(self) -> CompleteDecisions | Unfinished:
@@ -372,13 +365,15 @@ class PendingDecisions:
             return self._close_complete([row])
         return self._close_unfinished(row)
 
-    def _forget_or_wait(self, row: int) -> None:
-        """Forgets a closed row as soon as its newest event is a window old, or soon after."""
-        passed = self._table.newest[row] + self._window
-        if self.watermark is None or passed > self.watermark:
-            self._forgetting.enter(passed, row)
-        else:
-            self._table.forget(row)
+    def _forget_or_wait(self, rows: Sequence[int]) -> None:
+        """Forgets closed rows as soon as their newest events are a window old, or soon after."""
+        newest, window, watermark = self._table.newest, self._window, self.watermark
+        for row in rows:
+            passed = newest[row] + window
+            if watermark is None or passed > watermark:
+                self._forgetting.enter(passed, row)
+            else:
+                self._table.forget(row)
 
     def _forget_if_empty(self, row: int) -> None:
         """Forgets an open row that holds nothing once its newest event is a window old."""

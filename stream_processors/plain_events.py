@@ -8,7 +8,7 @@ left whole where the cap might be reached, or with parts of an older schema in i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import NamedTuple, Protocol
 
@@ -19,7 +19,7 @@ from stream_processors.decision_table import CLOSED, HAVE, NEEDED_BITS, NO_WATER
 from stream_processors.due_calendar import DueCalendar
 from stream_processors.input_event import EngagementFields
 from stream_processors.judged_chunk import ENGAGEMENT, HEARTBEAT, NAMES, JudgedChunk
-from stream_processors.watermark_course import WatermarkCourse
+from stream_processors.watermark_course import LAST, WatermarkCourse
 
 FEW = 32
 """Chunks up to this size are held one by one: columns have a fixed cost of about that many events."""
@@ -41,11 +41,8 @@ class RuleKeeper(Protocol):
 
     open_count: int
 
-    def begin(self, key: bytes, offset: int, time: int, watermark: int | None) -> int:
-        """A new open row for a decision whose first event has this offset and time (ms)."""
-
-    def complete(self, row: int) -> None:
-        """Request, action and propensity of this open row are there."""
+    def complete(self, rows: Sequence[int]) -> None:
+        """Request, action and propensity of these open rows are there."""
 
     def engage(self, row: int, engagement: EngagementFields, offset: int, time: int, value: bytes) -> bool:
         """Adds an engagement of this offset and time (ms) to an open row; False when it has one of that id."""
@@ -62,8 +59,9 @@ class PlainEvents:
 
     def hold(self, judged: JudgedChunk, course: WatermarkCourse, cap: int) -> Held:
         """Holds what is plain of a chunk; never more than `cap` decisions may be open."""
-        if len(judged.chunk) <= FEW or judged.resolved or self._keeper.open_count + len(judged.chunk) > cap:
-            return Held(0, 0, list(range(len(judged.chunk))))
+        count, last_due = len(judged.chunk), int(course.before[-1]) + self._window
+        if count <= FEW or judged.resolved or self._keeper.open_count + count > cap or last_due > LAST:
+            return Held(0, 0, list(range(count)))
         beats = course.heard & (judged.codes == HEARTBEAT)
         row_of: Callable[[bytes | None, int], int] = self._table.by_key.get  # type: ignore[assignment]  # None is unknown
         rows = np.array(list(map(row_of, judged.chunk.keys, repeat(UNKNOWN))), np.int64)
@@ -94,20 +92,16 @@ class PlainEvents:
             lasting &= ~np.isin(rows, rows[early])
         return lasting
 
-    def _begin(self, judged: JudgedChunk, course: WatermarkCourse, plain: Mask, rows: Integers) -> list[int]:
+    def _begin(self, judged: JudgedChunk, course: WatermarkCourse, plain: Mask, rows: Integers) -> Integers:
         """Rows for the keys that have none, in the order of their first events; returns and enters them in `rows`."""
-        places = np.flatnonzero(plain & (rows == UNKNOWN))
-        found, begun, row_of, keys = [], [], self._table.by_key.get, judged.chunk.keys
-        columns = (places.tolist(), judged.times[places].tolist(), course.before[places].tolist())
-        for place, time, before in zip(*columns, strict=True):
-            key = keys[place] or b""
-            row = row_of(key)
-            if row is None:
-                watermark = None if before == NO_WATERMARK else before
-                row = self._keeper.begin(key, judged.chunk.offsets[place], time, watermark)
-                begun.append(row)
-            found.append(row)
-        rows[places] = found
+        places = np.flatnonzero(plain & (rows == UNKNOWN)).tolist()
+        keys, offsets = judged.chunk.keys, judged.chunk.offsets
+        given = [keys[place] or b"" for place in places]
+        first = sorted(dict(zip(reversed(given), reversed(places), strict=True)).values())
+        columns = ([keys[place] or b"" for place in first], [offsets[place] for place in first])
+        begun = self._table.begin_all(*columns, judged.times[first], course.before[first])
+        self._keeper.open_count += len(first)
+        rows[places] = [self._table.by_key[key] for key in given]
         return begun
 
     def _given_twice(self, judged: JudgedChunk, plain: Mask, rows: Integers) -> Integers:
@@ -119,15 +113,15 @@ class PlainEvents:
             found += [given[(have[given] & bit) != 0], given[1:][given[1:] == given[:-1]]]
         return np.concatenate(found)
 
-    def _move(self, judged: JudgedChunk, plain: Mask, rows: Integers, begun: list[int]) -> None:
+    def _move(self, judged: JudgedChunk, plain: Mask, rows: Integers, begun: Integers) -> None:
         """The oldest and newest times of the rows, and their places in the calendar."""
         times, at = judged.times[plain], rows[plain]
         oldest, newest = np.frombuffer(self._table.oldest, np.int64), np.frombuffer(self._table.newest, np.int64)
-        older = np.unique(at[times < oldest[at]])
+        older = at[times < oldest[at]]
         np.maximum.at(newest, at, times)
         np.minimum.at(oldest, at, times)
-        for row in {*begun, *older.tolist()}:
-            self._calendar.enter(self._table.oldest[row] + self._window, row)
+        moved = np.union1d(begun, older)
+        self._calendar.enter_all(oldest[moved] + self._window, moved)
 
     def _hold_parts(self, judged: JudgedChunk, plain: Mask, rows: Integers) -> None:
         offsets, values = np.array(judged.chunk.offsets, np.int64), judged.chunk.values
@@ -144,8 +138,7 @@ class PlainEvents:
             have[at] |= bit
         at = rows[plain]
         complete = at[(states[at] == OPEN) & (have[at] & NEEDED_BITS == NEEDED_BITS)]
-        for row in np.unique(complete).tolist():
-            self._keeper.complete(row)
+        self._keeper.complete(np.unique(complete).tolist())
 
     def _hold_engagements(self, judged: JudgedChunk, plain: Mask, rows: Integers) -> int:
         """Returns how many of them were second copies."""

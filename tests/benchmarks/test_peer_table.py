@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peer_table import PeerMissing, build_missing, chosen_peers, peer_table
+from benchmarks.peer_table import ALL, PeerMissing, build_missing, chosen_peers, peer_table
 from event_schemas.errors import SettingError
 
 
@@ -34,3 +34,12 @@ def test_a_peer_that_is_not_built_says_how_to_build_it(tmp_path: Path, monkeypat
     with pytest.raises(PeerMissing, match="make bench-peers"):
         build_missing([built, absent])
     assert (tmp_path / "asked").read_text(encoding="utf-8") == "bench-peers\n"
+
+
+def test_what_can_use_all_cores_does_and_stands_beside_one_of_each() -> None:
+    peers = {peer.name: peer for peer in chosen_peers("default", True)}
+    assert peers["trimtab"].command[-2:] == ("--workers", str(ALL))
+    assert "--workers" not in peers["trimtab_one_worker"].command
+    for system in ("kafka_streams", "flink"):
+        assert (peers[system].threads, peers[f"{system}_one_thread"].threads) == (ALL, 1)
+    assert not {"flink", "flink_one_thread"} & {peer.name for peer in chosen_peers("all", False)}

@@ -33,6 +33,14 @@ def test_a_decision_that_began_earlier_comes_before_the_last() -> None:
     assert list(order.since(0)) == [(0, 0, 5), (1, 3, 7), (2, 1, 9), (3, 2, 12)]
 
 
+def test_many_follow_in_their_order() -> None:
+    order = ArrivalOrder()
+    order.add(0, 5)
+    order.add_all([3, 1], [6, 9])
+    order.add_all([], [])
+    assert list(order.since(0)) == [(0, 0, 5), (1, 3, 6), (2, 1, 9)]
+
+
 @given(st.lists(st.integers(1, 9_000), max_size=8))
 def test_what_was_not_cut_is_all_there(runs: list[int]) -> None:
     order, appended = ArrivalOrder(), 0

@@ -19,8 +19,7 @@ def test_columns_follow_the_rows() -> None:
     table.parts[r.RANKING].values[rows[1]] = FRAMING + b"ranking"
     table.tallied[rows[0]], table.totals[rows[0]], table.outside[rows[0]] = 2, (3.0,), 1
     table.resolved[rows[0], r.ACTION] = b"newest"
-    for row in rows:
-        table.complete(row)
+    table.complete(rows)
 
     found = read_complete(table, rows[::-1])
 

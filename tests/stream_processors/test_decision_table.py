@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from event_schemas import records as r
@@ -16,7 +17,7 @@ def hold(table: DecisionTable, row: int, name: str, value: bytes, offset: int) -
 
 def close_and_forget(table: DecisionTable, row: int) -> None:
     table.states[row] = CLOSED
-    table.release(row)
+    table.release([row])
     table.forget(row)
 
 
@@ -53,7 +54,7 @@ def test_release_lets_go_of_everything_held() -> None:
     hold(table, row, r.REQUEST, b"request", 8)
     table.resolved[row, r.REQUEST] = b"newest"
     table.seen[row], table.tallied[row], table.totals[row], table.outside[row] = "e1", 1, (2.0,), 1
-    table.release(row)
+    table.release([row])
     assert not table.holds_anything(row)
     assert (table.seen[row], table.tallied[row], table.totals[row], table.outside[row]) == (None, 0, (0.0,), 0)
     assert table.resolved == {}
@@ -71,7 +72,7 @@ def test_the_parts_of_a_complete_row_are_one_and_still_known_as_they_came(older:
         if name in older:
             table.resolved[row, name] = b"newest"
     assert table.have[row] == NEEDED_BITS
-    table.complete(row)
+    table.complete([row])
     assert table.states[row] == COMPLETE
     assert table.datums[row] == b"".join(b"newest" if name in older else name.encode() for name in NEEDED)
     assert [table.first_value(row, name) for name in NEEDED] == [FRAMED[name] for name in NEEDED]
@@ -121,3 +122,29 @@ def test_a_number_is_used_again_at_once_and_the_order_stays_that_of_beginning() 
     assert (table.first_remembered(since=0), table.first_open()) == (second, second)
     assert table.begin(b"d", 4, 50, None) == first
     assert table.first_remembered(since=0) == second
+
+
+def test_many_begin_as_they_would_one_by_one() -> None:
+    keys, offsets, times, before = [b"c", b"d", b"e"], [5, 8, 9], [70, 60, 80], [NO_WATERMARK, 65, 66]
+    tables = DecisionTable(1, partition=0), DecisionTable(1, partition=0)
+    for table in tables:
+        table.begin(b"a", 1, 50, None)
+        close_and_forget(table, table.begin(b"b", 2, 50, None))
+    many, single = tables
+    rows = many.begin_all(keys, offsets, np.array(times), np.array(before)).tolist()
+    for key, offset, time, watermark in zip(keys, offsets, times, before, strict=True):
+        single.begin(key, offset, time, None if watermark == NO_WATERMARK else watermark)
+    assert [many.keys[row] for row in rows] == keys
+    assert many.by_key == single.by_key
+    assert len(many.keys) == 4, "the row of b is used again"
+    for column in ("states", "have", "first_offsets", "watermarks", "oldest", "newest", "totals", "seen", "datums"):
+        assert getattr(many, column) == getattr(single, column), column
+    assert many.first_open() == single.first_open() == many.by_key[b"a"]
+    many.states[many.by_key[b"a"]] = CLOSED
+    assert many.first_open() == many.by_key[b"c"]
+
+
+def test_none_begin_without_a_key() -> None:
+    table = DecisionTable(1, partition=0)
+    assert table.begin_all([], [], np.array([], np.int64), np.array([], np.int64)).tolist() == []
+    assert table.first_open() is None

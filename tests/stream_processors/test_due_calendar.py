@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,20 @@ def test_an_open_bucket_takes_nothing_more() -> None:
     assert calendar.end_of(1_009) == 1_010
     assert not calendar.enter(1_009, 1)
     assert calendar.enter(1_010, 1)
+
+
+@given(st.lists(st.integers(-200, 200)), st.integers(1, 3_000))
+def test_many_are_entered_as_one_by_one(times: list[int], window_ms: int) -> None:
+    many, single = DueCalendar(window_ms), DueCalendar(window_ms)
+    for calendar in (many, single):
+        calendar.enter(17, 1_000)
+    many.enter_all(np.array(times, np.int64), np.arange(len(times)))
+    for number, time in enumerate(times):
+        assert single.enter(time, number)
+    while single.next_opening < FAR:
+        assert many.next_opening == single.next_opening
+        assert many.open_next() == single.open_next()
+    assert many.next_opening == FAR
 
 
 def test_buckets_are_passed_once_they_have_ended() -> None:

@@ -14,7 +14,7 @@ from stream_processors.partition_join import PartitionJoin
 from stream_processors.pending_decisions import PendingDecisions
 from stream_processors.plain_events import FEW, Held
 from stream_processors.record_columns import RecordColumns
-from stream_processors.watermark_course import watermark_course
+from stream_processors.watermark_course import LAST, watermark_course
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
 from tests.stream_processors.event_strategies import Move, moves, written
 from tests.stream_processors.test_partition_join import assert_same_outputs, columns_beyond
@@ -95,6 +95,12 @@ def test_nothing_is_held_where_the_cap_might_be_reached(pending: PendingDecision
     log.decision("a", 100)
     assert held(pending, log.records, cap=2).left == [0, 1, 2]
     assert held(pending, log.records, cap=3).left == []
+
+
+def test_nothing_is_held_that_is_due_at_the_end_of_time(pending: PendingDecisions) -> None:
+    log = EventLog()
+    log.decision("a", LAST - WINDOW_MS + 1)
+    assert held(pending, log.records).left == [0, 1, 2]
 
 
 def test_a_small_chunk_is_left(pending: PendingDecisions) -> None:

@@ -6,13 +6,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** What the harness tells a peer, by JOB_* variables. */
-public record Job(String bootstrap, String eventsTopic, String outputTopic, String group, String stateDir, String variant) {
+public record Job(String bootstrap, String eventsTopic, String outputTopic, String group, String stateDir, String variant,
+    int threads) {
 
   private static volatile boolean begun;
 
   public static Job fromEnvironment() {
     return new Job(told("BOOTSTRAP"), told("EVENTS_TOPIC"), told("OUTPUT_TOPIC"), told("GROUP"), told("STATE_DIR"),
-        told("VARIANT"));
+        told("VARIANT"), Integer.parseInt(told("THREADS")));
   }
 
   /** Notes the instant of the first record, once. */

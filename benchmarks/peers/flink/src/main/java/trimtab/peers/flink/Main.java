@@ -20,7 +20,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import trimtab.peers.contract.ExampleBuilder;
 import trimtab.peers.contract.Job;
 
-/** Flink's DataStream: source, keyBy request id, event-time timers, at-least-once sink; parallelism 1, hashmap state. */
+/** Flink's DataStream: source, keyBy request id, event-time timers, at-least-once sink; hashmap state, parallelism JOB_THREADS. */
 public final class Main {
 
   static final TypeInformation<byte[]> BYTES = PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
@@ -36,7 +36,7 @@ public final class Main {
     settings.setString("state.backend.type", "hashmap");
     settings.setString("pipeline.object-reuse", "true");
     var environment = StreamExecutionEnvironment.getExecutionEnvironment(settings);
-    environment.setParallelism(1);
+    environment.setParallelism(job.threads());
     environment.enableCheckpointing(CHECKPOINT_MS);
     var watermarks = WatermarkStrategy
         .<Tuple3<String, Long, byte[]>>forBoundedOutOfOrderness(Duration.ofMillis(ExampleBuilder.LATENESS_MS))

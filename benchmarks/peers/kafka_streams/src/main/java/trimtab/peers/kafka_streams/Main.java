@@ -9,7 +9,7 @@ import org.apache.kafka.streams.state.KeyValueBytesStoreSupplier;
 import org.apache.kafka.streams.state.Stores;
 import trimtab.peers.contract.Job;
 
-/** Kafka Streams, at least once, one thread. JOB_VARIANT: where the store is kept, `memory` or `rocksdb`. */
+/** Kafka Streams, at least once, JOB_THREADS threads. JOB_VARIANT: where the store is kept, `memory` or `rocksdb`. */
 public final class Main {
 
   private Main() {}
@@ -21,7 +21,7 @@ public final class Main {
     settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, job.bootstrap());
     settings.put(StreamsConfig.STATE_DIR_CONFIG, job.stateDir());
     settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.AT_LEAST_ONCE);
-    settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1);
+    settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, job.threads());
     KafkaStreams streams = new KafkaStreams(topology(job), settings);
     Runtime.getRuntime().addShutdownHook(new Thread(streams::close));
     streams.start();
