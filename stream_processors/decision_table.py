@@ -19,6 +19,7 @@ from event_schemas.codec import HEADER
 from event_schemas.log_record import LogRecord
 from stream_processors.arrival_order import ArrivalOrder
 from stream_processors.block_walk import Integers
+from stream_processors.engagement_ids import Ids
 from stream_processors.input_event import InputEvent
 
 PARTS = (r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING)
@@ -90,8 +91,8 @@ class DecisionTable:
         """How many bytes of `datums` are the request, and the action."""
         self._framings: dict[str, bytes] = {}
         """Those of the newest schemas, known once a decision was complete."""
-        self.seen: list[str | tuple[str, ...] | set[str] | None] = []
-        """engagement_ids that were tallied: one, a few or many."""
+        self.seen: list[Ids | None] = []
+        """engagement_ids that were tallied."""
         self.tallied = array("I")
         """How many they are."""
         self.outside = array("I")

@@ -8,6 +8,7 @@ time however many entries wait.
 from __future__ import annotations
 
 import heapq
+from array import array
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class DueCalendar:
 
     def __init__(self, window_ms: int) -> None:
         self._grain = max(1, window_ms // BUCKETS_PER_WINDOW)
-        self._waiting: dict[int, list[int]] = {}
+        self._waiting: dict[int, array[int]] = {}
         self._starts: list[int] = []
         self.next_opening = FAR
         """The event time from which `open_next` has something; FAR while nothing waits."""
@@ -48,10 +49,10 @@ class DueCalendar:
             entries = self._waiting.get(bucket)
             if entries is None:
                 entries = self._add_bucket(bucket)
-            entries += numbers[buckets == bucket].tolist()
+            entries.frombytes(numbers[buckets == bucket].tobytes())
 
-    def _add_bucket(self, bucket: int) -> list[int]:
-        entries = self._waiting[bucket] = []
+    def _add_bucket(self, bucket: int) -> array[int]:
+        entries = self._waiting[bucket] = array("q")
         heapq.heappush(self._starts, bucket)
         self.next_opening = self._starts[0] * self._grain
         return entries

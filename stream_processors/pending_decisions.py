@@ -42,6 +42,7 @@ from stream_processors.decision_table import (
     DecisionTable,
 )
 from stream_processors.due_calendar import DueCalendar
+from stream_processors.engagement_ids import with_id
 from stream_processors.fates import Fate
 from stream_processors.input_event import EngagementFields, InputEvent
 from stream_processors.judged_chunk import JudgedChunk
@@ -49,8 +50,6 @@ from stream_processors.plain_events import Held, PlainEvents
 from stream_processors.watermark_course import WatermarkCourse
 
 CLOSED_AT_ONCE = 500
-FEW_IDS = 8
-"""Up to so many engagement_ids are a tuple, which is small; more are a set, which is fast."""
 SUMS_KEPT = 4_096
 """So many different sums are kept once for all decisions that have them."""
 
@@ -282,16 +281,10 @@ class PendingDecisions:
         seen = table.seen[row]
         if seen is None:
             table.seen[row] = engagement_id
-        elif isinstance(seen, str):
-            if seen == engagement_id:
-                return False
-            table.seen[row] = (seen, engagement_id)
-        elif engagement_id in seen:
+        elif (seen := with_id(seen, engagement_id)) is None:
             return False
-        elif isinstance(seen, set):
-            seen.add(engagement_id)
         else:
-            table.seen[row] = (*seen, engagement_id) if len(seen) < FEW_IDS else {*seen, engagement_id}
+            table.seen[row] = seen
         table.tallied[row] += 1
         delay = time - self._requests.times[row]
         totals = before = table.totals[row]

@@ -8,10 +8,10 @@ import pytest
 
 from stream_processors.chunk_validation import ChunkValidator
 from stream_processors.complete_decisions import CompleteDecisions
+from stream_processors.engagement_ids import FEW_IDS
 from stream_processors.fates import Fate
 from stream_processors.input_event import InputEvent
 from stream_processors.pending_decisions import (
-    FEW_IDS,
     OVERDUE,
     Ended,
     Expired,
