@@ -18,7 +18,7 @@ from benchmarks.event_stream import StreamSettings
 from benchmarks.input_log import InputLog
 from benchmarks.peer_chart import peer_chart
 from benchmarks.peer_run import Measurement, PeerRun, RunSettings
-from benchmarks.peer_table import Peer, build_missing, chosen_peers
+from benchmarks.peer_table import TRIMTAB, Peer, build_missing, chosen_peers
 from benchmarks.results_folder import RESULTS, append_result, write_plot
 
 TIMEOUT_SECONDS = 1_200.0
@@ -58,11 +58,11 @@ def table(result: dict[str, Any]) -> Table:
     for column in ("events/s", "we are", "CPU s per million", "broker CPU", "peak RSS MiB", "correct"):
         drawn.add_column(column, justify="right")
     for peer, row in result["peers"].items():
-        ratio = result.get(f"ratio_to_{peer}")
+        ratio = result["events_per_s"] / row["events_per_s"]
         drawn.add_row(
             peer,
             f"{row['events_per_s']:,.0f}",
-            "" if ratio is None else f"{ratio:.2f} ×",
+            "" if peer == TRIMTAB or row["correct"] is False else f"{ratio:.2f} ×",
             f"{row['cpu_s_per_million']:.1f}",
             f"{row['broker_cpu_s_per_million'] or 0:.1f}",
             f"{row['peak_rss_mb']:,.0f}",

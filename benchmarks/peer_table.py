@@ -26,6 +26,8 @@ RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN = "raw_consume", "decode_only", "python_jo
 KAFKA_STREAMS, KAFKA_STREAMS_ONE = "kafka_streams", "kafka_streams_one_thread"
 FLINK, FLINK_ONE = "flink", "flink_one_thread"
 BYTEWAX, QUIX, FAUST = "bytewax", "quix", "faust"
+VARIANTS = {KAFKA_STREAMS: (KAFKA_STREAMS, KAFKA_STREAMS_ONE), FLINK: (FLINK, FLINK_ONE)}
+"""Rows of one system: what counts is the fastest."""
 
 
 class PeerMissing(TrimtabError):
@@ -100,7 +102,6 @@ def build_missing(peers: Sequence[Peer]) -> None:
 
 
 DEFAULT = (TRIMTAB, TRIMTAB_ONE, RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN, KAFKA_STREAMS, KAFKA_STREAMS_ONE)
-WITH_FLINK = (FLINK, FLINK_ONE)
 
 
 def chosen_peers(wanted: str, with_flink: bool) -> tuple[Peer, ...]:
@@ -111,10 +112,10 @@ def chosen_peers(wanted: str, with_flink: bool) -> tuple[Peer, ...]:
         case "default":
             named = DEFAULT
         case "all":
-            named = [name for name in table if name not in WITH_FLINK]
+            named = [name for name in table if name not in VARIANTS[FLINK]]
         case _:
             named = [TRIMTAB, *(name.strip() for name in wanted.split(",") if name.strip())]
     unknown = set(named) - table.keys()
     if unknown:
         raise SettingError(f"no such peer: {', '.join(sorted(unknown))}", mend=f"choose from {', '.join(table)}")
-    return tuple(peer for name, peer in table.items() if name in named or (name in WITH_FLINK and with_flink))
+    return tuple(peer for name, peer in table.items() if name in named or (name in VARIANTS[FLINK] and with_flink))

@@ -35,6 +35,15 @@ def test_there_is_no_ratio_to_a_wrong_result() -> None:
     assert compare(medians([OURS, replace(THEIRS, correct=False)]))["ratio_to_python_join"] is None
 
 
+@pytest.mark.parametrize(("all_cores_right", "ratio"), [(True, 0.5), (False, 0.75)])
+def test_of_a_system_the_fastest_right_row_counts(all_cores_right: bool, ratio: float) -> None:
+    all_cores = replace(THEIRS, peer="kafka_streams", events_per_s=90.0, correct=all_cores_right)
+    one_thread = replace(THEIRS, peer="kafka_streams_one_thread", events_per_s=60.0)
+    result = compare(medians([OURS, all_cores, one_thread]))
+    assert result["ratio_to_kafka_streams"] == pytest.approx(ratio)
+    assert result["ratio_to_kafka_streams_one_thread"] == pytest.approx(0.75)
+
+
 def test_our_figures_stand_on_top() -> None:
     result = compare(medians([THEIRS, OURS]))
     assert (result["events_per_s"], result["cpu_s_per_million"], result["peak_rss_mb"]) == (45.0, 2.0, 100.0)
