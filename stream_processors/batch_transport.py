@@ -33,10 +33,11 @@ from stream_processors.judged_chunk import JudgedChunk
 from stream_processors.record_chunk import PartitionOwner, RecordChunk, StartingPoint
 from stream_processors.record_columns import RecordColumns
 
-CHUNK_RECORDS = 2_000
+CHUNK_RECORDS = 5_000
+"""More than a fetch brings of one partition where records are of ordinary size."""
 PAUSE_SECONDS = 0.01
 """How long to wait while enough chunks of every partition wait to be joined."""
-CHUNKS_AT_ONCE = 4
+CHUNKS_AT_ONCE = 2
 """Chunks judged together."""
 GIVE_WAY_SECONDS = 0.25
 """So long the fetching thread judges before the group's heartbeats get a turn."""

@@ -37,8 +37,8 @@ class WorkerSettings:
     session_seconds: float = 10.0
     """A worker that is silent for so long loses its partitions to the others."""
 
-    buffered_chunks: int = 16
-    """Chunks of up to 2,000 records waiting between fetching and joining, over all partitions."""
+    buffered_chunks: int = 8
+    """Chunks of up to 5,000 records waiting between fetching and joining, over all partitions."""
 
     records_in_flight: int = 20_000
     """Output records handed to the client and not yet confirmed; reading waits beyond it."""
