@@ -22,7 +22,8 @@ def medians(measurements: Sequence[Measurement]) -> dict[str, dict[str, Any]]:
 
 def _row(runs: Sequence[Measurement]) -> dict[str, Any]:
     first = runs[0]
-    row: dict[str, Any] = {"requests": first.requests, "events": first.events, "runs": len(runs)}
+    row: dict[str, Any] = {name: getattr(first, name) for name in ("requests", "events", "threads")}
+    row["runs"] = len(runs)
     row |= {figure: round(median(getattr(run, figure) for run in runs), 2) for figure in FIGURES}
     broker = [run.broker_cpu_s_per_million for run in runs if run.broker_cpu_s_per_million is not None]
     row["broker_cpu_s_per_million"] = round(median(broker), 2) if broker else None
@@ -39,14 +40,15 @@ def compare(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The one object that `python -m benchmarks.join --json` prints.
 
     A ratio is our events per second over the peer's; None against a peer whose result was wrong. That to a system of
-    several rows is the ratio to the fastest of them.
+    several rows is the ratio to the fastest of them, if all are right.
     """
     ours = rows[TRIMTAB]
     rates = {peer: None if row["correct"] is False else row["events_per_s"] for peer, row in rows.items()}
     for system, variants in VARIANTS.items():
-        right = [rate for variant in variants if (rate := rates.get(variant)) is not None]
-        if system in rates and right:
-            rates[system] = max(right)
+        of_system = [rates[variant] for variant in variants if variant in rates]
+        right = [rate for rate in of_system if rate is not None]
+        if system in rates:
+            rates[system] = max(right) if len(right) == len(of_system) else None
     ratios = {
         ratio_name(peer): None if rate is None else round(ours["events_per_s"] / rate, 4)
         for peer, rate in rates.items()

@@ -18,10 +18,15 @@ from benchmarks.event_stream import StreamSettings
 from benchmarks.input_log import InputLog
 from benchmarks.peer_chart import peer_chart
 from benchmarks.peer_run import Measurement, PeerRun, RunSettings
-from benchmarks.peer_table import TRIMTAB, Peer, build_missing, chosen_peers
+from benchmarks.peer_table import PYTHON_JOIN, TRIMTAB, Peer, build_missing, chosen_peers, peer_table
 from benchmarks.results_folder import RESULTS, append_result, write_plot
+from event_schemas.errors import TrimtabError
 
 TIMEOUT_SECONDS = 1_200.0
+
+
+class WarmUpFailed(TrimtabError):
+    """The run before the first that counts went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +45,16 @@ class Plan:
 def measure(plan: Plan, broker: BenchBroker) -> list[Measurement]:
     """Every peer `repeat` times, every other round in reverse, so that no peer always comes first.
 
-    One run before is not counted: a broker that has just started would take a second or two of CPU to warm up.
+    A run of the plain Python join before them is not counted: whoever comes first would pay for the warm-up of a broker
+    that has just started.
     """
     sizes = sorted({plan.requests_of(peer) for peer in plan.peers})
     logs: dict[int, InputLog] = {size: broker.write(f"bench{size}.", StreamSettings(size)) for size in sizes}
     settings = RunSettings(broker.directory, TIMEOUT_SECONDS, broker.pid)
     tell("warming the broker up")
-    PeerRun(plan.peers[0], logs[plan.requests_of(plan.peers[0])], settings).measure()
+    warm_up = PeerRun(peer_table()[PYTHON_JOIN], logs[sizes[-1]], settings).measure()
+    if not warm_up.correct:
+        raise WarmUpFailed(f"the plain Python join came to a wrong result: {warm_up}", mend="see to the broker")
     measurements = []
     for turn in range(plan.repeat):
         for peer in plan.peers if turn % 2 == 0 else reversed(plan.peers):

@@ -46,9 +46,10 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One run of one peer. `correct` is None for peers that write nothing."""
+    """One run of one peer, of so many threads or workers. `correct` is None for peers that write nothing."""
 
     peer: str
+    threads: int
     requests: int
     events: int
     seconds: float
@@ -154,6 +155,7 @@ class PeerRun:
         seconds = end - start
         return Measurement(
             peer=self._peer.name,
+            threads=self._peer.threads,
             requests=self._log.requests,
             events=events,
             seconds=round(seconds, 3),

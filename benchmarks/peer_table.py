@@ -24,9 +24,10 @@ ALL = min(len(os.sched_getaffinity(0)), PARTITIONS)
 TRIMTAB, TRIMTAB_ONE = "trimtab", "trimtab_one_worker"
 RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN = "raw_consume", "decode_only", "python_join"
 KAFKA_STREAMS, KAFKA_STREAMS_ONE = "kafka_streams", "kafka_streams_one_thread"
+KAFKA_STREAMS_ROCKSDB = "kafka_streams_rocksdb"
 FLINK, FLINK_ONE = "flink", "flink_one_thread"
 BYTEWAX, QUIX, FAUST = "bytewax", "quix", "faust"
-VARIANTS = {KAFKA_STREAMS: (KAFKA_STREAMS, KAFKA_STREAMS_ONE), FLINK: (FLINK, FLINK_ONE)}
+VARIANTS = {KAFKA_STREAMS: (KAFKA_STREAMS, KAFKA_STREAMS_ONE, KAFKA_STREAMS_ROCKSDB), FLINK: (FLINK, FLINK_ONE)}
 """Rows of one system: what counts is the fastest."""
 
 
@@ -83,7 +84,7 @@ def peer_table() -> dict[str, Peer]:
         Peer(PYTHON_JOIN, _python("dict_join")),
         Peer(KAFKA_STREAMS, streams, BUILT / KAFKA_STREAMS, "memory", ALL),
         Peer(KAFKA_STREAMS_ONE, streams, BUILT / KAFKA_STREAMS, "memory"),
-        Peer("kafka_streams_rocksdb", streams, BUILT / KAFKA_STREAMS, "rocksdb", ALL),
+        Peer(KAFKA_STREAMS_ROCKSDB, streams, BUILT / KAFKA_STREAMS, "rocksdb", ALL),
         Peer(FLINK, flink, BUILT / FLINK, threads=ALL),
         Peer(FLINK_ONE, flink, BUILT / FLINK),
         Peer(BYTEWAX, _own_python("bytewax_join", "bytewax.run"), venv),

@@ -37,6 +37,7 @@ class ArrivalOrder:
 
     def add_all(self, rows: Sequence[int], first_offsets: Sequence[int]) -> None:
         """Decisions begin in these rows, at ascending offsets that are larger than any before."""
+        assert not rows or not self._offsets or self._offsets[-1] < first_offsets[0], "they would not be the last"
         self._rows.extend(rows)
         self._offsets.extend(first_offsets)
 

@@ -44,6 +44,7 @@ class DueCalendar:
 
     def enter_all(self, times: Integers, numbers: Integers) -> None:
         """Enter many numbers; the bucket of none of them may be open."""
+        assert not len(times) or times.min() >= self.opened_end, "an open bucket takes nothing more"
         buckets = times // self._grain
         for bucket in np.unique(buckets).tolist():
             entries = self._waiting.get(bucket)

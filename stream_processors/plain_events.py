@@ -3,7 +3,7 @@
 Decisions depend on each other through the watermark alone, whose course is known beforehand. So an event is plain when
 its decision does not end within the chunk, has not closed, and is given no part twice; in whatever order such events
 are held, their rows come out the same. All others are left to be held one by one, which is the definition. A chunk is
-left whole where the cap might be reached, or with parts of an older schema in it.
+left whole where the cap might be reached, with parts of an older schema in it, or at the end of 64-bit time.
 """
 
 from __future__ import annotations

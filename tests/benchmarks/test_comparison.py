@@ -9,7 +9,7 @@ import pytest
 from benchmarks.comparison import compare, medians
 from benchmarks.peer_run import Measurement
 
-OURS = Measurement("trimtab", 10, 45, 1.0, 45.0, 2.0, 100.0, True, 10, 0, 0.1, 0.5)
+OURS = Measurement("trimtab", 2, 10, 45, 1.0, 45.0, 2.0, 100.0, True, 10, 0, 0.1, 0.5)
 THEIRS = replace(OURS, peer="python_join", events_per_s=30.0)
 
 
@@ -35,12 +35,12 @@ def test_there_is_no_ratio_to_a_wrong_result() -> None:
     assert compare(medians([OURS, replace(THEIRS, correct=False)]))["ratio_to_python_join"] is None
 
 
-@pytest.mark.parametrize(("all_cores_right", "ratio"), [(True, 0.5), (False, 0.75)])
-def test_of_a_system_the_fastest_right_row_counts(all_cores_right: bool, ratio: float) -> None:
+@pytest.mark.parametrize(("all_cores_right", "ratio"), [(True, 0.5), (False, None)])
+def test_of_a_system_the_fastest_row_counts_if_all_are_right(all_cores_right: bool, ratio: float | None) -> None:
     all_cores = replace(THEIRS, peer="kafka_streams", events_per_s=90.0, correct=all_cores_right)
     one_thread = replace(THEIRS, peer="kafka_streams_one_thread", events_per_s=60.0)
     result = compare(medians([OURS, all_cores, one_thread]))
-    assert result["ratio_to_kafka_streams"] == pytest.approx(ratio)
+    assert result["ratio_to_kafka_streams"] == ratio
     assert result["ratio_to_kafka_streams_one_thread"] == pytest.approx(0.75)
 
 

@@ -144,6 +144,18 @@ def test_many_begin_as_they_would_one_by_one() -> None:
     assert many.first_open() == many.by_key[b"c"]
 
 
+def test_many_use_the_rows_given_back_last() -> None:
+    table = DecisionTable(1, partition=0)
+    given_back = [table.begin(key, offset, 50, None) for offset, key in enumerate((b"a", b"b", b"c"))]
+    for row in given_back:
+        close_and_forget(table, row)
+    times, before = np.array([60, 60]), np.array([50, 60])
+    rows = table.begin_all([b"d", b"e"], [7, 8], times, before).tolist()
+    assert sorted(rows) == sorted(given_back[1:])
+    assert table.begin(b"f", 9, 60, None) == given_back[0]
+    assert [table.keys[row] for row in (*rows, given_back[0])] == [b"d", b"e", b"f"]
+
+
 def test_none_begin_without_a_key() -> None:
     table = DecisionTable(1, partition=0)
     assert table.begin_all([], [], np.array([], np.int64), np.array([], np.int64)).tolist() == []
