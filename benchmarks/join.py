@@ -23,6 +23,7 @@ from benchmarks.results_folder import RESULTS, append_result, write_plot
 from event_schemas.errors import TrimtabError
 
 TIMEOUT_SECONDS = 1_200.0
+WARM_UP_REQUESTS = 100_000
 
 
 class WarmUpFailed(TrimtabError):
@@ -51,8 +52,10 @@ def measure(plan: Plan, broker: BenchBroker) -> list[Measurement]:
     sizes = sorted({plan.requests_of(peer) for peer in plan.peers})
     logs: dict[int, InputLog] = {size: broker.write(f"bench{size}.", StreamSettings(size)) for size in sizes}
     settings = RunSettings(broker.directory, TIMEOUT_SECONDS, broker.pid)
+    size = min(sizes[-1], WARM_UP_REQUESTS)
+    little = logs.get(size) or broker.write("warm-up.", StreamSettings(size))
     tell("warming the broker up")
-    warm_up = PeerRun(peer_table()[PYTHON_JOIN], logs[sizes[-1]], settings).measure()
+    warm_up = PeerRun(peer_table()[PYTHON_JOIN], little, settings).measure()
     if not warm_up.correct:
         raise WarmUpFailed(f"the plain Python join came to a wrong result: {warm_up}", mend="see to the broker")
     measurements = []
