@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.peer_table import TRIMTAB, TRIMTAB_ONE
+from benchmarks.peer_table import OURS
 from off_policy.svg_rendering import ACCENT, CHART_WIDTH, MUTED, NEUTRAL, styled
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def bar_rows(rows: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             "events_per_s": row["events_per_s"],
             "text": f"{row['events_per_s']:,.0f}/s · {row['cpu_s_per_million']:.1f} CPU s per million"
             + (" · wrong result" if row["correct"] is False else ""),
-            "ours": peer in (TRIMTAB, TRIMTAB_ONE),
+            "ours": peer in OURS,
         }
         for peer, row in rows.items()
     ]

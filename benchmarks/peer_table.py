@@ -21,7 +21,7 @@ FLINK_OPENS = ("lang", "util", "util.concurrent")
 ALL = min(len(os.sched_getaffinity(0)), PARTITIONS)
 """Workers or threads of what can use all cores: one for each, and no more than there are partitions."""
 
-TRIMTAB, TRIMTAB_ONE = "trimtab", "trimtab_one_worker"
+OURS = TRIMTAB, TRIMTAB_ONE = "trimtab", "trimtab_one_worker"
 RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN = "raw_consume", "decode_only", "python_join"
 KAFKA_STREAMS, KAFKA_STREAMS_ONE = "kafka_streams", "kafka_streams_one_thread"
 KAFKA_STREAMS_ROCKSDB = "kafka_streams_rocksdb"
@@ -50,7 +50,7 @@ class Peer:
     @property
     def ours(self) -> bool:
         """Whether it is the product itself, which writes to its own topics and commits as it does."""
-        return self.name in (TRIMTAB, TRIMTAB_ONE)
+        return self.name in OURS
 
     def check(self) -> None:
         """Raises PeerMissing when what it runs from is not there."""

@@ -184,17 +184,19 @@ class PendingDecisions:
         if watermark is None:
             return
         table, complete = self._table, list[int]()
-        states, first_offsets = table.states, table.first_offsets
+        states, first_offsets, requests = table.states, table.first_offsets, self._requests
         for at, offset, due, row, event in self._agenda.take(watermark):
-            if due is Due.CLOSE and states[row] == COMPLETE:
-                if first_offsets[row] == offset and self._requests.times[row] + self._window == at:
+            if due is Due.CLOSE:
+                if first_offsets[row] != offset or requests.times[row] + self._window != at:
+                    continue
+                if states[row] == COMPLETE:
                     states[row] = CLOSED
                     complete.append(row)
                     if len(complete) == CLOSED_AT_ONCE:
                         yield self._close_complete(complete)
                         complete = []
-            elif due is Due.CLOSE and self._closes(row, offset, at):
-                yield self._close_unfinished(row)
+                elif states[row] == OPEN and requests.values[row] is not None:
+                    yield self._close_unfinished(row)
             elif event is not None and self._expires(row, event):
                 yield Expired(event)
                 self._forget_if_empty(row)
@@ -302,15 +304,6 @@ class PendingDecisions:
         if len(self._sums) < SUMS_KEPT:
             return self._sums.setdefault(totals, totals)
         return self._sums.get(totals, totals)
-
-    def _closes(self, row: int, offset: int, at: int) -> bool:
-        """Whether this is still the time at which the incomplete decision in the row closes."""
-        return (
-            self._table.states[row] == OPEN
-            and self._table.first_offsets[row] == offset
-            and self._requests.values[row] is not None
-            and self._requests.times[row] + self._window == at
-        )
 
     def _expires(self, row: int, event: InputEvent) -> bool:
         """Takes the event out of its row; False when it is not there any more or its request has come."""
