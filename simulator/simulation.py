@@ -21,6 +21,9 @@ from simulator.live_run import LiveRun, LiveRunReport
 from simulator.local_serving import FLUSH_SECONDS, LocalServing, local_serving
 from simulator.sidecar_port import SidecarPort
 
+# Engagements outside their window come late: one in 10^8 of them more than this after its request.
+LAST_ENGAGEMENT_MS = 6 * 3_600_000
+
 
 class SimulationIncomplete(TrimtabError):
     """Some events were not acknowledged, so the log must not be closed."""
@@ -58,6 +61,14 @@ class SimulationReport:
             "dropped": self.delivery.dropped,
             "sidecar_events": self.sidecar_events,
         }
+
+
+def latest_end(experiment: Experiment, now_ms: int) -> int:
+    """The latest `end_ms` of a plan whose closing heartbeats do not lie after `now_ms`; the join takes no such events.
+
+    They lie a window after the last engagement.
+    """
+    return now_ms - LAST_ENGAGEMENT_MS - experiment.window_ms - 1
 
 
 def run_simulation(

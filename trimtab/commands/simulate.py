@@ -39,7 +39,9 @@ def simulate(
     days: Annotated[float, typer.Option(min=0.01, help="Simulated days.")] = 21.0,
     requests: Annotated[int, typer.Option(min=1, max=1_000_000, help="Requests in all.")] = 30_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the requests; each has request ids of its own.")] = 1,
-    ending: Annotated[str | None, typer.Option(help="When the last day ends, ISO 8601; now unless given.")] = None,
+    ending: Annotated[
+        str | None, typer.Option(help="When the last day ends, ISO 8601; unless given, as late as the log can close.")
+    ] = None,
     via: Annotated[list[str] | None, typer.Option(help="Sidecar to ask instead; repeat for several.")] = None,
     exploration_rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="Explore at this rate instead of the experiment's.")
@@ -54,19 +56,33 @@ def simulate(
 
     Example: trimtab simulate --days 21 --requests 30000 --exploration-rate 0.95
     """
-    from simulator.homefeed_world import RunPlan
-
     if via and exploration_rate is not None:
         raise SettingError("--exploration-rate is for the agent in this process", mend="leave it out with --via")
-    end_ms = time.time_ns() // 1_000_000 if ending is None else _instant(ending)
-    plan = RunPlan(seed, requests, end_ms - round(days * DAY_MS), end_ms)
-    report = _run(load_settings(), plan, Route(tuple(via or ()), exploration_rate))
+    settings = load_settings()
+    plan = _plan(settings, seed, requests, days, None if ending is None else _instant(ending))
+    report = _run(settings, plan, Route(tuple(via or ()), exploration_rate))
     typer.echo(json.dumps(report) if as_json else _as_text(report))
 
 
 def register(app: typer.Typer) -> None:
     """Adds `trimtab simulate`."""
     app.command("simulate")(simulate)
+
+
+def _plan(settings: Settings, seed: int, requests: int, days: float, end_ms: int | None) -> RunPlan:
+    """The run that ends then; raises SettingError when its closing heartbeats would lie in the future."""
+    from simulator.homefeed_world import RunPlan
+    from simulator.simulation import latest_end
+
+    latest = latest_end(settings.load_experiment(), time.time_ns() // 1_000_000)
+    if end_ms is not None and end_ms > latest:
+        moment = datetime.fromtimestamp(latest // 1000, UTC).isoformat()
+        raise SettingError(
+            "--ending is too late: the heartbeats that close the log would lie in the future, and end as dead letters",
+            mend=f"end at {moment} or before",
+        )
+    end_ms = latest if end_ms is None else end_ms
+    return RunPlan(seed, requests, end_ms - round(days * DAY_MS), end_ms)
 
 
 def _run(settings: Settings, plan: RunPlan, route: Route) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from typing import Any
 
 from drift_detection.head_drift import DriftLimits, check_heads
 from drift_detection.quantile_sketch import QuantileSketch
+from event_schemas.experiment import Experiment
 from event_schemas.slices import Slice
 from off_policy.evaluation_report import EvaluationReport
+from simulator.simulation import latest_end
 from trimtab.demo.act_outcome import (
     DriftView,
     EvaluationView,
@@ -39,32 +41,33 @@ ALPHA_BEFORE, ALPHA_AFTER = 0.1, 0.3
 
 @dataclass(frozen=True)
 class Calendar:
-    """When simulated days end: warming up, then the pilot (two days ago at midnight UTC), then half a day at each α."""
+    """When simulated days end, at midnights UTC: warming up, then the pilot, then half a day at each α."""
 
-    today: datetime
+    last: datetime
 
     @classmethod
-    def before(cls, now: datetime) -> Calendar:
-        """The last phase ends at the midnight before `now`."""
-        return cls(now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
+    def before(cls, now: datetime, experiment: Experiment) -> Calendar:
+        """The last phase ends at the last midnight whose log can be closed by `now`."""
+        latest = datetime.fromtimestamp(latest_end(experiment, round(now.timestamp() * 1000)) / 1000, UTC)
+        return cls(latest.replace(hour=0, minute=0, second=0, microsecond=0))
 
     def warm_up(self) -> str:
         """End of the nodes' first traffic, before the pilot begins, ISO 8601."""
-        return (self.today - timedelta(days=2 + PILOT_DAYS, hours=1)).isoformat()
+        return (self.last - timedelta(days=2 + PILOT_DAYS, hours=1)).isoformat()
 
     def pilot(self) -> str:
         """End of the pilot, ISO 8601."""
-        return (self.today - timedelta(days=2)).isoformat()
+        return (self.last - timedelta(days=2)).isoformat()
 
     def served(self, phase: int) -> str:
         """End of served traffic 0 or 1, ISO 8601."""
-        return (self.today - timedelta(days=1 - phase)).isoformat()
+        return (self.last - timedelta(days=1 - phase)).isoformat()
 
 
 def play(stage: ActStage, now: datetime) -> ExperimentOutcome:
     """Warm up → explore → join → learn → gate → swap → serve at α = 0.1 → approve α = 0.3 → serve → reconcile."""
     [experiment] = stage.experiments
-    calendar = Calendar.before(now)
+    calendar = Calendar.before(now, experiment.spec)
     stage.start_joins()
     nodes, warm = _warm_up(stage, experiment, calendar)
     pilot, learner = _explore(stage, experiment, calendar, warm["acknowledged"]["Propensity"])

@@ -1,6 +1,8 @@
 """`trimtab simulate` against the embedded broker, with a small join's commits in place of a worker."""
 
 import json
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from stream_processors.log_reader import LogReader
 from tests.simulator_samples import HOMEFEED
 from trimtab.commands import simulate
 from trimtab.embedded_runtime import embedded_runtime
+from trimtab.settings import load_settings
 
 PREFIX = "trimtab.test."
 
@@ -56,6 +59,18 @@ def test_the_report_for_people_names_slices_and_truth() -> None:
         }
     )
     assert "3 decisions (2 EXPLORE, 1 POLICY) and 4 engagements" in text and "repin +25.0%" in text
+
+
+def test_the_last_day_ends_so_early_that_its_log_can_be_closed_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(HOMEFEED))
+    settings = load_settings()
+    now, window = time.time_ns() // 1_000_000, settings.load_experiment().window_ms
+    plan = simulate._plan(settings, 1, 60, 0.5, None)
+    assert plan.end_ms - plan.start_ms == 43_200_000
+    assert now - 7 * 3_600_000 - window < plan.end_ms < now - window
+    tomorrow = datetime.fromtimestamp(now / 1000 + 86_400, UTC).isoformat()
+    late = CliRunner().invoke(app(), ["--ending", tomorrow])
+    assert isinstance(late.exception, SettingError) and "future" in late.exception.what
 
 
 def test_options_that_exclude_each_other_or_make_no_sense_are_named() -> None:
