@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 from event_schemas import records as r
-from stream_processors.decision_table import COMPLETE, OPEN, DecisionTable
+from stream_processors.decision_table import COMPLETE, HAVE, OPEN, DecisionTable
 from stream_processors.due_calendar import DueCalendar
 from stream_processors.input_event import InputEvent
 
@@ -36,7 +36,6 @@ class Agenda:
 
     def __init__(self, table: DecisionTable, window_ms: int) -> None:
         self._table = table
-        self._requests = table.parts[r.REQUEST]
         self._window = window_ms
         self._line: list[Coming] = []
         """What was due in the bucket opened last, the next at the end."""
@@ -72,13 +71,18 @@ class Agenda:
 
     def _open_next(self) -> None:
         """Finds what is due in the next bucket, by when all that was due before has been taken."""
-        states, offsets, requests, window = self._table.states, self._table.first_offsets, self._requests, self._window
+        states, offsets, times, window = (
+            self._table.states,
+            self._table.first_offsets,
+            self._table.request_times,
+            self._window,
+        )
         rows, line = self.calendar.open_next(), list[Coming]()
         end, enter = self.calendar.opened_end, self.calendar.enter
         for row in rows:
             state = states[row]
-            if state == COMPLETE or (state == OPEN and requests.values[row] is not None):
-                at = requests.times[row] + window
+            if state == COMPLETE or (state == OPEN and self._table.have[row] & HAVE[r.REQUEST]):
+                at = times[row] + window
                 if at < end:
                     line.append((at, offsets[row], Due.CLOSE, row, None))
                 else:

@@ -18,7 +18,7 @@ class ArrivalOrder:
     """A queue of (row, first offset), read from wherever a reader has got to."""
 
     def __init__(self) -> None:
-        self._rows = array("q")
+        self._rows = array("i")
         self._offsets = array("q")
         self._cut = 0
         """Entries that were cut off: places count from the first entry ever."""

@@ -2,33 +2,28 @@
 
 Half a million decisions may wait in a partition at a time. As objects, with an integer object for every offset and
 time, they would take more memory than their events and be visited by every full garbage collection; as columns they
-cost a fixed number of bytes each and are not visited at all. Once a decision is complete, its request, action and
-propensity are one bytes object: the beginning of its example.
+cost a fixed number of bytes each and are not visited at all.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
-from itertools import product
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from event_schemas import records as r
-from event_schemas.codec import HEADER
 from event_schemas.log_record import LogRecord
 from stream_processors.arrival_order import ArrivalOrder
 from stream_processors.block_walk import Integers
 from stream_processors.engagement_ids import Ids
+from stream_processors.held_parts import NEEDED, PARTS, Datums, HeldPart, HeldParts
 from stream_processors.input_event import InputEvent
+from stream_processors.row_index import RowIndex
 
-PARTS = (r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING)
-NEEDED = PARTS[:3]
-"""Without these there is no example; their order in it."""
 HAVE = {name: 1 << place for place, name in enumerate(PARTS)}
 """The bit of each part a row has."""
 NEEDED_BITS = sum(HAVE[name] for name in NEEDED)
-FRAMING = HEADER.size
 NO_WATERMARK = -(2**63)
 NO_OFFSET = -1
 """First offset of an unused row."""
@@ -39,23 +34,6 @@ FREE, OPEN, COMPLETE, CLOSED = range(4)
 
 Plain numbers: they are compared for every event.
 """
-
-
-class PartColumn:
-    """One part of every decision: its value as it came, where it stood in the log and when it happened."""
-
-    __slots__ = ("offsets", "times", "values")
-
-    def __init__(self) -> None:
-        self.values: list[bytes | None] = []
-        self.offsets = array("q")
-        self.times = array("q")
-
-    def add_rows(self, count: int) -> None:
-        """Rows without this part."""
-        self.values += [None] * count
-        for column in (self.offsets, self.times):
-            column.frombytes(bytes(column.itemsize * count))
 
 
 class DecisionTable:
@@ -69,9 +47,10 @@ class DecisionTable:
         self.topic = ""
         self._partition = partition
         self._no_totals = (0.0,) * objectives
-        self.by_key: dict[bytes, int] = {}
-        """Row by request_id (UTF-8), of all remembered decisions."""
         self.keys: list[bytes] = []
+        """request_ids (UTF-8), empty in unused rows."""
+        self.index = RowIndex(self.keys)
+        """The rows of all remembered decisions."""
         self.states = bytearray()
         self.first_offsets = array("q")
         self.watermarks = array("q")
@@ -82,15 +61,9 @@ class DecisionTable:
         """Which parts have come, by the bits of `HAVE`."""
         self.newest = array("q")
         """Largest event time of all events, held or not (ms)."""
-        self.parts = {name: PartColumn() for name in PARTS}
-        self._values = [column.values for column in self.parts.values()]
-        self._needed_values = [self.parts[name].values for name in NEEDED]
-        self.datums: list[bytes | None] = []
-        """Of complete rows the datums of request, action and propensity in the newest schemas, one behind the other."""
-        self._request_sizes, self._action_sizes = array("I"), array("I")
-        """How many bytes of `datums` are the request, and the action."""
-        self._framings: dict[str, bytes] = {}
-        """Those of the newest schemas, known once a decision was complete."""
+        self.parts = HeldParts()
+        self.request_offsets, self.request_times = array("q"), array("q")
+        """Where in the log the request stood and when it happened (ms), of rows that have one."""
         self.seen: list[Ids | None] = []
         """engagement_ids that were tallied."""
         self.tallied = array("I")
@@ -101,8 +74,6 @@ class DecisionTable:
         """Sums by objective of what was tallied."""
         self.early: dict[int, dict[str, InputEvent]] = {}
         """Engagements by id, of rows that cannot tally yet because a part is missing."""
-        self.resolved: dict[tuple[int, str], bytes] = {}
-        """Datums in the newest schema of parts that were written with an older one."""
         self._order = ArrivalOrder()
         self._remembered_from = self._open_from = 0
         """Places in the order: every decision before is forgotten, or at least closed."""
@@ -111,8 +82,8 @@ class DecisionTable:
     def begin(self, key: bytes, offset: int, time: int, watermark: int | None) -> int:
         """A new open row for the decision whose first event has this offset and event time."""
         row = self._free.pop() if self._free else self._add_rows(1)
-        self.by_key[key] = row
         self.keys[row] = key
+        self.index.add(key, row)
         self.states[row], self.have[row] = OPEN, 0
         self.first_offsets[row] = offset
         self.watermarks[row] = NO_WATERMARK if watermark is None else watermark
@@ -138,11 +109,11 @@ class DecisionTable:
         if len(rows) < count:
             first = self._add_rows(count - len(rows))
             rows += range(first, len(self.keys))
-        self.by_key.update(zip(keys, rows, strict=True))
         for row, key in zip(rows, keys, strict=True):
             self.keys[row] = key
         self._order.add_all(rows, offsets)
         at = np.array(rows, np.int64)
+        self.index.add_all(keys, at)
         np.frombuffer(self.states, np.uint8)[at] = OPEN
         np.frombuffer(self.have, np.uint8)[at] = 0
         np.frombuffer(self.first_offsets, np.int64)[at] = offsets
@@ -158,73 +129,58 @@ class DecisionTable:
 
     def part(self, row: int, name: str) -> InputEvent | None:
         """One part of an incomplete row as an event; None when it is missing."""
-        column = self.parts[name]
-        value = column.values[row]
-        if value is None:
+        held = self.parts.alone(row, name)
+        if held is None:
             return None
+        value, offset, time = held
         key = self.keys[row]
-        record = LogRecord(self.topic, self._partition, column.offsets[row], 0, key, value)
-        return InputEvent(record, name, key.decode(), column.times[row], None, self.resolved.get((row, name)))
+        record = LogRecord(self.topic, self._partition, offset, 0, key, value)
+        return InputEvent(record, name, key.decode(), time, None, self.parts.resolved.get((row, name)))
 
-    def first_value(self, row: int, name: str) -> bytes | None:
-        """A part that has come, as it came."""
-        value, datums = self.parts[name].values[row], self.datums[row]
-        if value is not None or datums is None:
-            return value
-        request, action = self._request_sizes[row], self._action_sizes[row]
-        ends = (0, request, request + action, len(datums))
-        place = NEEDED.index(name)
-        return self._framings[name] + datums[ends[place] : ends[place + 1]]
+    def hold_part(self, row: int, name: str, part: HeldPart, resolved: bytes | None = None) -> None:
+        """Adds a part that the row lacks; `resolved` is its datum in the newest schema when it came in an older one."""
+        self.parts.hold(row, name, part, resolved)
+        self.have[row] |= HAVE[name]
+        if name == r.REQUEST:
+            _, self.request_offsets[row], self.request_times[row] = part
+
+    def note_parts(self, name: str, rows: Integers, offsets: Integers, times: Integers) -> None:
+        """These rows get a part, each once; `parts` is to hold it."""
+        np.frombuffer(self.have, np.uint8)[rows] |= HAVE[name]
+        if name == r.REQUEST:
+            np.frombuffer(self.request_offsets, np.int64)[rows] = offsets
+            np.frombuffer(self.request_times, np.int64)[rows] = times
 
     def complete(self, rows: Sequence[int]) -> None:
-        """Request, action and propensity are there: from here on they are one.
-
-        Parts of an older schema also stay as they came, for what may be a second copy of them.
-        """
-        requests, actions, propensities = self._needed_values
-        datums, request_sizes, action_sizes = self.datums, self._request_sizes, self._action_sizes
+        """Request, action and propensity of these rows are there; those that close together best come together."""
+        self.parts.complete(rows)
         for row in rows:
             self.states[row] = COMPLETE
-            if self.resolved and any((row, name) in self.resolved for name in NEEDED):
-                self._complete_resolved(row)
-                continue
-            request, action, propensity = requests[row] or b"", actions[row] or b"", propensities[row] or b""
-            datums[row] = b"".join((request[FRAMING:], action[FRAMING:], propensity[FRAMING:]))
-            requests[row] = actions[row] = propensities[row] = None
-            request_sizes[row], action_sizes[row] = len(request) - FRAMING, len(action) - FRAMING
-            if not self._framings:
-                named = zip(NEEDED, (request, action, propensity), strict=True)
-                self._framings = {name: value[:FRAMING] for name, value in named}
 
-    def _complete_resolved(self, row: int) -> None:
-        named = [(name, self.parts[name].values[row] or b"") for name in NEEDED]
-        self.datums[row] = b"".join([self.resolved.pop((row, name), value[FRAMING:]) for name, value in named])
+    def complete_whole(self, rows: Sequence[int], datums: Iterable[Datums]) -> None:
+        """The same for rows whose parts come at once, in the newest schema."""
+        self.parts.hold_whole(rows, datums)
+        for row in rows:
+            self.states[row] = COMPLETE
 
     def drop_part(self, row: int, name: str) -> None:
-        """Lets go of one part."""
-        self.parts[name].values[row] = None
+        """Lets go of one part of an incomplete row."""
+        self.parts.drop(row, name)
         self.have[row] &= ~HAVE[name]
-        if self.resolved:
-            self.resolved.pop((row, name), None)
 
     def holds_anything(self, row: int) -> bool:
         """Whether an incomplete row has any part, or an engagement that is not tallied."""
-        for values in self._values:
-            if values[row] is not None:
-                return True
-        return bool(self.early.get(row))
+        return self.parts.holds_alone(row) or bool(self.early.get(row))
+
+    def release_unfinished(self, row: int) -> None:
+        """Lets go of all that an incomplete row holds; key, times and state stay."""
+        for name in PARTS:
+            self.parts.drop(row, name)
+        self.early.pop(row, None)
 
     def release(self, rows: Sequence[int]) -> None:
-        """Lets go of all that these rows hold; key, times and state stay."""
-        for values in (self.datums, *self._values):
-            for row in rows:
-                values[row] = None
-        if self.resolved:
-            for row, name in product(rows, PARTS):
-                self.resolved.pop((row, name), None)
-        if self.early:
-            for row in rows:
-                self.early.pop(row, None)
+        """Lets go of all that complete rows hold; key, times and state stay."""
+        self.parts.release(rows)
         tallied, no_totals = self.tallied, self._no_totals
         for row in rows:
             if tallied[row]:
@@ -233,9 +189,7 @@ class DecisionTable:
 
     def forget(self, row: int) -> None:
         """Ends a released row."""
-        key = self.keys[row]
-        if self.by_key.get(key) == row:
-            del self.by_key[key]
+        self.index.remove(row)
         self.states[row] = FREE
         self.first_offsets[row] = NO_OFFSET
         self.keys[row] = b""
@@ -276,12 +230,10 @@ class DecisionTable:
         self.states += bytes([FREE]) * count
         self.have += bytes(count)
         self.first_offsets.extend([NO_OFFSET] * count)
-        sizes = (self._request_sizes, self._action_sizes, self.tallied, self.outside)
-        for column in (self.watermarks, self.oldest, self.newest, *sizes):
+        times = (self.watermarks, self.oldest, self.newest, self.request_offsets, self.request_times)
+        for column in (*times, self.tallied, self.outside):
             column.frombytes(bytes(column.itemsize * count))
-        for part in self.parts.values():
-            part.add_rows(count)
-        self.datums += [None] * count
+        self.parts.add_rows(count)
         self.seen += [None] * count
         self.totals += [self._no_totals] * count
         return first

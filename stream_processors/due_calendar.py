@@ -1,4 +1,4 @@
-"""What comes due at which event time, at eight bytes an entry.
+"""What comes due at which event time, at four bytes an entry.
 
 Windows have one length, so nearly all that is due lies far ahead and close together. Entries far ahead only stand in
 the bucket of their time, unsorted; a bucket is opened when the watermark enters it. Adding and opening take constant
@@ -20,7 +20,7 @@ FAR = 2**63
 
 
 class DueCalendar:
-    """Numbers to look at again at an event time (ms); the same number may be entered several times."""
+    """Numbers below 2^31 to look at again at an event time (ms); the same number may be entered several times."""
 
     def __init__(self, window_ms: int) -> None:
         self._grain = max(1, window_ms // BUCKETS_PER_WINDOW)
@@ -50,10 +50,10 @@ class DueCalendar:
             entries = self._waiting.get(bucket)
             if entries is None:
                 entries = self._add_bucket(bucket)
-            entries.frombytes(numbers[buckets == bucket].tobytes())
+            entries.frombytes(numbers[buckets == bucket].astype(np.int32).tobytes())
 
     def _add_bucket(self, bucket: int) -> array[int]:
-        entries = self._waiting[bucket] = array("q")
+        entries = self._waiting[bucket] = array("i")
         heapq.heappush(self._starts, bucket)
         self.next_opening = self._starts[0] * self._grain
         return entries

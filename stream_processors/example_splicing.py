@@ -16,8 +16,6 @@ from event_schemas.errors import SchemaError
 from event_schemas.registry import Registry
 from stream_processors.complete_decisions import CompleteDecisions
 
-NO_RANKING = b"\x00"
-HAS_RANKING = b"\x02"
 PARTS = (("request", r.REQUEST), ("action", r.ACTION), ("propensity", r.PROPENSITY), ("ranking", r.RANKING))
 
 
@@ -32,11 +30,7 @@ class ExampleSplicer:
     def splice(self, decisions: CompleteDecisions, outcomes: Sequence[bytes]) -> list[bytes]:
         """The framed Example of each decision, with these outcomes."""
         framing, join = self._framing, b"".join
-        columns = zip(decisions.datums, decisions.rankings, outcomes, strict=True)
-        return [
-            join((framing, datums or b"", *((NO_RANKING,) if ranking is None else (HAS_RANKING, ranking)), outcome))
-            for datums, ranking, outcome in columns
-        ]
+        return [join((framing, *parts)) for parts in zip(decisions.bodies, outcomes, strict=True)]
 
 
 def _check_layout(registry: Registry, example: Mapping[str, Any]) -> None:

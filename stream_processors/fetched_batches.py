@@ -17,7 +17,7 @@ from faust.types import TP
 
 from stream_processors.record_columns import RecordColumns
 
-RECORDS_AT_ONCE = 10_000
+RECORDS_AT_ONCE = 5_000
 
 
 def take_fetched(fetcher: Fetcher, wanted: set[TP]) -> dict[TP, RecordColumns]:

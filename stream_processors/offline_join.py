@@ -16,9 +16,9 @@ from event_schemas.log_record import LogRecord
 from stream_processors.attribution import JoinRule
 from stream_processors.chunk_validation import ChunkValidator
 from stream_processors.complete_decisions import CompleteDecisions
-from stream_processors.decision_table import NEEDED
 from stream_processors.example_splicing import ExampleSplicer
 from stream_processors.fates import Fate
+from stream_processors.held_parts import NEEDED, ranking_in_example
 from stream_processors.input_event import InputEvent, MalformedEvent
 from stream_processors.outcome_encoding import OutcomeEncoder
 
@@ -90,14 +90,13 @@ class OfflineJoin:
             decision.parts.setdefault(event.name, event)
 
     def _example(self, decision: _Decision) -> OfflineExample:
-        request = decision.parts[r.REQUEST]
-        ranking = decision.parts.get(r.RANKING)
+        request, ranking = decision.parts[r.REQUEST], decision.parts.get(r.RANKING)
+        needed = [decision.parts[name].datum for name in NEEDED]
         alone = CompleteDecisions(
             keys=[request.record.key or b""],
             request_offsets=[request.offset],
             request_times=[request.event_time],
-            datums=[b"".join(decision.parts[name].datum for name in NEEDED)],
-            rankings=[None if ranking is None else ranking.datum],
+            bodies=[b"".join((*needed, ranking_in_example(ranking and ranking.datum)))],
             totals=[self._totals(request, decision.engagements.values())],
             joined=0,
             outside=0,

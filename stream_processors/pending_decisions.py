@@ -35,7 +35,6 @@ from stream_processors.decision_table import (
     CLOSED,
     COMPLETE,
     HAVE,
-    NEEDED,
     NEEDED_BITS,
     NO_WATERMARK,
     OPEN,
@@ -44,6 +43,7 @@ from stream_processors.decision_table import (
 from stream_processors.due_calendar import DueCalendar
 from stream_processors.engagement_ids import with_id
 from stream_processors.fates import Fate
+from stream_processors.held_parts import NEEDED
 from stream_processors.input_event import EngagementFields, InputEvent
 from stream_processors.judged_chunk import JudgedChunk
 from stream_processors.plain_events import Held, PlainEvents
@@ -98,8 +98,7 @@ class PendingDecisions:
         self._counting = rule.counting_by_kind()
         self._partition = partition
         self._table = DecisionTable(len(rule.objectives), partition)
-        self._row_of = self._table.by_key.get
-        self._requests = self._table.parts[r.REQUEST]
+        self._row_of = self._table.index.get
         self._agenda = Agenda(self._table, rule.window_ms)
         self._calendar = self._agenda.calendar
         self._forgetting = DueCalendar(rule.window_ms)
@@ -134,18 +133,17 @@ class PendingDecisions:
         state = table.states[row]
         if state == CLOSED:
             return _after_close(key)
-        column, have = table.parts[name], HAVE[name]
-        if table.have[row] & have:
-            if table.first_value(row, name) == value:
+        if table.have[row] & HAVE[name]:
+            if table.parts.is_first(row, name, value, resolved is None):
                 return DUPLICATE
-            return Rejected(Fate.CONFLICT, f"another {name} of it came first, at offset {column.offsets[row]}")
-        column.values[row], column.offsets[row], column.times[row] = value, offset, time
-        table.have[row] |= have
-        if resolved is not None:
-            table.resolved[row, name] = resolved
+            began = table.first_offsets[row]
+            return Rejected(Fate.CONFLICT, f"another {name} of its decision, begun at offset {began}, came first")
+        table.hold_part(row, name, (value, offset, time), resolved)
         if time + self._window < self._calendar.opened_end:
             self._soon(row, name, offset, time)
-        if state == OPEN and table.have[row] & NEEDED_BITS == NEEDED_BITS:
+        if state == COMPLETE:
+            table.parts.rank([row])
+        elif table.have[row] & NEEDED_BITS == NEEDED_BITS:
             self.complete([row])
         return None
 
@@ -174,7 +172,7 @@ class PendingDecisions:
         event = InputEvent(record, r.ENGAGEMENT, key.decode(), time, engagement)
         if table.early.setdefault(row, {}).setdefault(engagement[0], event) is not event:
             return False
-        if time + self._window < self._calendar.opened_end and self._requests.values[row] is None:
+        if time + self._window < self._calendar.opened_end and not table.have[row] & HAVE[r.REQUEST]:
             self._agenda.add(time + self._window, offset, Due.EXPIRE, row, event)
         return True
 
@@ -184,10 +182,10 @@ class PendingDecisions:
         if watermark is None:
             return
         table, complete = self._table, list[int]()
-        states, first_offsets, requests = table.states, table.first_offsets, self._requests
+        states, first_offsets, request_times = table.states, table.first_offsets, table.request_times
         for at, offset, due, row, event in self._agenda.take(watermark):
             if due is Due.CLOSE:
-                if first_offsets[row] != offset or requests.times[row] + self._window != at:
+                if first_offsets[row] != offset or request_times[row] + self._window != at:
                     continue
                 if states[row] == COMPLETE:
                     states[row] = CLOSED
@@ -195,7 +193,7 @@ class PendingDecisions:
                     if len(complete) == CLOSED_AT_ONCE:
                         yield self._close_complete(complete)
                         complete = []
-                elif states[row] == OPEN and requests.values[row] is not None:
+                elif states[row] == OPEN and table.have[row] & HAVE[r.REQUEST]:
                     yield self._close_unfinished(row)
             elif event is not None and self._expires(row, event):
                 yield Expired(event)
@@ -265,7 +263,7 @@ class PendingDecisions:
         """What a part just held brings within a bucket that is open already."""
         if name == r.REQUEST:
             self._agenda.add(time + self._window, self._table.first_offsets[row], Due.CLOSE, row)
-        elif self._requests.values[row] is None and self._table.states[row] == OPEN:
+        elif not self._table.have[row] & HAVE[r.REQUEST]:
             self._agenda.add(time + self._window, offset, Due.EXPIRE, row, self._table.part(row, name))
 
     def complete(self, rows: Sequence[int]) -> None:
@@ -288,7 +286,7 @@ class PendingDecisions:
         else:
             table.seen[row] = seen
         table.tallied[row] += 1
-        delay = time - self._requests.times[row]
+        delay = time - table.request_times[row]
         totals = before = table.totals[row]
         for objective, attribution in self._counting.get(kind, ()):
             if 0 <= delay <= attribution:
@@ -308,7 +306,7 @@ class PendingDecisions:
     def _expires(self, row: int, event: InputEvent) -> bool:
         """Takes the event out of its row; False when it is not there any more or its request has come."""
         table = self._table
-        if table.states[row] != OPEN or self._requests.values[row] is not None:
+        if table.states[row] != OPEN or table.have[row] & HAVE[r.REQUEST]:
             return False
         if event.engagement is not None:
             early = table.early.get(row, NOTHING)
@@ -317,8 +315,8 @@ class PendingDecisions:
                 return False
             del early[event.engagement[0]]
             return True
-        column = table.parts[event.name]
-        if column.values[row] is None or column.offsets[row] != event.record.offset:
+        part = table.parts.alone(row, event.name)
+        if part is None or part[1] != event.record.offset:
             return False
         table.drop_part(row, event.name)
         return True
@@ -334,11 +332,11 @@ class PendingDecisions:
     def _close_unfinished(self, row: int) -> Unfinished:
         """Ends an open decision that makes no example."""
         table = self._table
-        missing = tuple(name for name in NEEDED if table.parts[name].values[row] is None)
+        missing = tuple(name for name in NEEDED if not table.have[row] & HAVE[name])
         ended = Unfinished(table.part(row, r.REQUEST), missing, tuple(table.held(row)))
         table.states[row] = CLOSED
         self.open_count -= 1
-        table.release([row])
+        table.release_unfinished(row)
         self._forget_or_wait([row])
         return ended
 

@@ -8,23 +8,23 @@ left whole where the cap might be reached, with parts of an older schema in it, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream_processors.block_walk import Integers, Mask
-from stream_processors.decision_table import CLOSED, HAVE, NEEDED_BITS, NO_WATERMARK, OPEN, DecisionTable
+from stream_processors.decision_table import CLOSED, COMPLETE, HAVE, NEEDED_BITS, NO_WATERMARK, OPEN, DecisionTable
 from stream_processors.due_calendar import DueCalendar
+from stream_processors.held_parts import FRAMING
 from stream_processors.input_event import EngagementFields
-from stream_processors.judged_chunk import ENGAGEMENT, HEARTBEAT, NAMES, JudgedChunk
+from stream_processors.judged_chunk import ENGAGEMENT, HEARTBEAT, NAMES, RANKING, JudgedChunk
+from stream_processors.row_index import UNKNOWN
 from stream_processors.watermark_course import LAST, WatermarkCourse
 
 FEW = 32
 """Chunks up to this size are held one by one: columns have a fixed cost of about that many events."""
-UNKNOWN = -1
-"""The row of a key that has none."""
 PARTS = tuple((code, name, HAVE[name]) for code, name in enumerate(NAMES) if name in HAVE)
 
 
@@ -63,13 +63,12 @@ class PlainEvents:
         if count <= FEW or judged.resolved or self._keeper.open_count + count > cap or last_due > LAST:
             return Held(0, 0, list(range(count)))
         beats = course.heard & (judged.codes == HEARTBEAT)
-        row_of: Callable[[bytes | None, int], int] = self._table.by_key.get  # type: ignore[assignment]  # None is unknown
-        rows = np.array(list(map(row_of, judged.chunk.keys, repeat(UNKNOWN))), np.int64)
+        rows = self._table.index.get_all(judged.chunk.keys)
         plain = self._lasting(judged, course, course.heard & ~beats, rows)
         begun = self._begin(judged, course, plain, rows)
         plain &= ~np.isin(rows, self._given_twice(judged, plain, rows))
         self._move(judged, plain, rows, begun)
-        self._hold_parts(judged, plain, rows)
+        self._hold_parts(judged, plain, rows, begun)
         duplicates = self._hold_engagements(judged, plain, rows)
         return Held(int(np.count_nonzero(beats)), duplicates, np.flatnonzero(~(plain | beats)).tolist())
 
@@ -101,7 +100,8 @@ class PlainEvents:
         columns = ([keys[place] or b"" for place in first], [offsets[place] for place in first])
         begun = self._table.begin_all(*columns, judged.times[first], course.before[first])
         self._keeper.open_count += len(first)
-        rows[places] = [self._table.by_key[key] for key in given]
+        row_of = dict(zip(columns[0], begun.tolist(), strict=True))
+        rows[places] = [row_of[key] for key in given]
         return begun
 
     def _given_twice(self, judged: JudgedChunk, plain: Mask, rows: Integers) -> Integers:
@@ -123,22 +123,39 @@ class PlainEvents:
         moved = np.union1d(begun, older)
         self._calendar.enter_all(oldest[moved] + self._window, moved)
 
-    def _hold_parts(self, judged: JudgedChunk, plain: Mask, rows: Integers) -> None:
-        offsets, values = np.array(judged.chunk.offsets, np.int64), judged.chunk.values
-        have, states = np.frombuffer(self._table.have, np.uint8), np.frombuffer(self._table.states, np.uint8)
-        for code, name, bit in PARTS:
+    def _hold_parts(self, judged: JudgedChunk, plain: Mask, rows: Integers, begun: Integers) -> None:
+        table, offsets, values = self._table, np.array(judged.chunk.offsets, np.int64), judged.chunk.values
+        have, states = np.frombuffer(table.have, np.uint8), np.frombuffer(table.states, np.uint8)
+        request_times = np.frombuffer(table.request_times, np.int64)
+        for code, name, _ in PARTS:
             places = np.flatnonzero(plain & (judged.codes == code))
-            if not places.size:
-                continue
-            column, at = self._table.parts[name], rows[places]
-            for row, place in zip(at.tolist(), places.tolist(), strict=True):
-                column.values[row] = values[place]
-            np.frombuffer(column.offsets, np.int64)[at] = offsets[places]
-            np.frombuffer(column.times, np.int64)[at] = judged.times[places]
-            have[at] |= bit
-        at = rows[plain]
-        complete = at[(states[at] == OPEN) & (have[at] & NEEDED_BITS == NEEDED_BITS)]
-        self._keeper.complete(np.unique(complete).tolist())
+            table.note_parts(name, rows[places], offsets[places], judged.times[places])
+        rest = plain & ~self._hold_whole(judged, plain, rows, np.sort(begun[_is_complete(have[begun])]))
+        for code, name, _ in PARTS:
+            places = np.flatnonzero(rest & (judged.codes == code))
+            given = [values[place] or b"" for place in places.tolist()]
+            parts = zip(given, offsets[places].tolist(), judged.times[places].tolist(), strict=True)
+            table.parts.hold_all(name, rows[places].tolist(), parts)
+        ranked = rows[rest & (judged.codes == RANKING)]
+        table.parts.rank(ranked[states[ranked] == COMPLETE].tolist())
+        at = rows[rest]
+        complete = np.unique(at[(states[at] == OPEN) & _is_complete(have[at])])
+        self._keeper.complete(complete[np.argsort(request_times[complete], kind="stable")].tolist())
+
+    def _hold_whole(self, judged: JudgedChunk, plain: Mask, rows: Integers, whole: Integers) -> Mask:
+        """Holds the parts of these rows, ascending, whose parts have all come in this chunk; returns their events."""
+        table, values = self._table, judged.chunk.values
+        theirs = plain & np.isin(rows, whole)
+        closing = np.argsort(np.frombuffer(table.request_times, np.int64)[whole], kind="stable")
+        datums = list[list[bytes]]()
+        for code, _, _ in PARTS:
+            places = np.flatnonzero(theirs & (judged.codes == code))
+            column = [b""] * whole.size
+            for at, place in zip(np.searchsorted(whole, rows[places]).tolist(), places.tolist(), strict=True):
+                column[at] = (values[place] or b"")[FRAMING:]
+            datums.append([column[at] for at in closing.tolist()])
+        table.complete_whole(whole[closing].tolist(), zip(*datums, strict=True))
+        return theirs
 
     def _hold_engagements(self, judged: JudgedChunk, plain: Mask, rows: Integers) -> int:
         """Returns how many of them were second copies."""
@@ -156,3 +173,9 @@ class PlainEvents:
             assert engagement is not None and value is not None
             duplicates += not engage(row, engagement, offsets[place], time, value)
         return duplicates
+
+
+def _is_complete(have: NDArray[np.uint8]) -> Mask:
+    """Of rows that have these parts, which have all that an example needs."""
+    complete: Mask = have & NEEDED_BITS == NEEDED_BITS
+    return complete

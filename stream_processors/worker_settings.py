@@ -37,7 +37,7 @@ class WorkerSettings:
     session_seconds: float = 10.0
     """A worker that is silent for so long loses its partitions to the others."""
 
-    buffered_chunks: int = 8
+    buffered_chunks: int = 4
     """Chunks of up to 5,000 records waiting between fetching and joining, over all partitions."""
 
     records_in_flight: int = 20_000

@@ -15,8 +15,7 @@ WINDOW_MS = 640
 def begun(table: DecisionTable, agenda: Agenda, offset: int, time: int, request: bool = True) -> int:
     """A row that began with a Request, or an Action, of this time."""
     row = table.begin(b"r%d" % offset, offset, time, None)
-    column = table.parts[r.REQUEST if request else r.ACTION]
-    column.values[row], column.offsets[row], column.times[row] = b"value", offset, time
+    table.hold_part(row, r.REQUEST if request else r.ACTION, (b"value", offset, time))
     agenda.calendar.enter(time + WINDOW_MS, row)
     return row
 
@@ -53,8 +52,7 @@ def test_a_row_that_is_not_yet_due_is_entered_anew() -> None:
     table = DecisionTable(1, 0)
     agenda = Agenda(table, WINDOW_MS)
     row = begun(table, agenda, 0, 100, request=False)
-    column = table.parts[r.REQUEST]
-    column.values[row], column.offsets[row], column.times[row] = b"request", 3, 300
+    table.hold_part(row, r.REQUEST, (b"request", 3, 300))
     assert taken(agenda, 299 + WINDOW_MS) == []
     assert taken(agenda, 300 + WINDOW_MS) == [(300 + WINDOW_MS, 0, Due.CLOSE, row)]
 

@@ -14,18 +14,17 @@ def test_columns_follow_the_rows() -> None:
     rows = [table.begin(key, offset, 50, None) for offset, key in ((1, b"a"), (2, b"b"))]
     for row in rows:
         for name in (r.REQUEST, r.ACTION, r.PROPENSITY):
-            table.parts[name].values[row] = FRAMING + name.encode() + table.keys[row]
-        table.parts[r.REQUEST].offsets[row], table.parts[r.REQUEST].times[row] = 10 + row, 20 + row
-    table.parts[r.RANKING].values[rows[1]] = FRAMING + b"ranking"
+            newest = b"newest" if name == r.ACTION and row == rows[0] else None
+            part = (FRAMING + name.encode() + table.keys[row], 10 + row, 20 + row)
+            table.hold_part(row, name, part, newest)
+    table.hold_part(rows[1], r.RANKING, (FRAMING + b"ranking", 30, 40))
     table.tallied[rows[0]], table.totals[rows[0]], table.outside[rows[0]] = 2, (3.0,), 1
-    table.resolved[rows[0], r.ACTION] = b"newest"
     table.complete(rows)
 
     found = read_complete(table, rows[::-1])
 
     assert found.keys == [b"b", b"a"]
     assert (found.request_offsets, found.request_times) == ([11, 10], [21, 20])
-    assert found.datums == [b"RequestbActionbPropensityb", b"RequestanewestPropensitya"]
-    assert found.rankings == [b"ranking", None]
+    assert found.bodies == [b"RequestbActionbPropensityb\2ranking", b"RequestanewestPropensitya\0"]
     assert found.totals == [(0.0,), (3.0,)]
     assert (found.joined, found.outside) == (8, 1)

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from event_schemas import records as r
-from stream_processors.decision_table import CLOSED, COMPLETE, HAVE, NEEDED, NEEDED_BITS, NO_WATERMARK, DecisionTable
+from stream_processors.decision_table import CLOSED, COMPLETE, NEEDED_BITS, NO_WATERMARK, DecisionTable
+from stream_processors.held_parts import NEEDED
 
 
 def hold(table: DecisionTable, row: int, name: str, value: bytes, offset: int) -> None:
-    column = table.parts[name]
-    column.values[row], column.offsets[row], column.times[row] = value, offset, 100 + offset
-    table.have[row] |= HAVE[name]
+    table.hold_part(row, name, (value, offset, 100 + offset))
 
 
 def close_and_forget(table: DecisionTable, row: int) -> None:
@@ -24,7 +23,7 @@ def close_and_forget(table: DecisionTable, row: int) -> None:
 def test_a_row_begins_open_with_nothing_held() -> None:
     table = DecisionTable(2, partition=4)
     row = table.begin(b"a", offset=7, time=50, watermark=None)
-    assert table.by_key == {b"a": row}
+    assert (table.index.get(b"a"), len(table.index)) == (row, 1)
     assert (table.first_offsets[row], table.oldest[row], table.newest[row]) == (7, 50, 50)
     assert table.watermarks[row] == NO_WATERMARK
     assert table.is_open(row)
@@ -36,48 +35,72 @@ def test_parts_come_back_as_events_by_offset() -> None:
     table = DecisionTable(1, partition=4)
     table.topic = "events"
     row = table.begin(b"a", 7, 50, 3)
-    hold(table, row, r.ACTION, b"action", 9)
+    table.hold_part(row, r.ACTION, (b"action", 9, 109), b"newest")
     hold(table, row, r.REQUEST, b"request", 8)
-    table.resolved[row, r.ACTION] = b"newest"
     request, action = table.held(row)
     assert (request.record.topic, request.record.partition, request.offset) == ("events", 4, 8)
     assert (request.name, request.request_id, request.event_time) == (r.REQUEST, "a", 108)
     assert (action.record.value, action.datum) == (b"action", b"newest")
     table.drop_part(row, r.ACTION)
-    assert table.resolved == {}
+    assert table.parts.resolved == {}
     assert [event.name for event in table.held(row)] == [r.REQUEST]
 
 
 def test_release_lets_go_of_everything_held() -> None:
     table = DecisionTable(1, partition=0)
     row = table.begin(b"a", 7, 50, None)
-    hold(table, row, r.REQUEST, b"request", 8)
-    table.resolved[row, r.REQUEST] = b"newest"
+    table.complete_whole([row], [(b"request", b"action", b"propensity", b"")])
     table.seen[row], table.tallied[row], table.totals[row], table.outside[row] = "e1", 1, (2.0,), 1
     table.release([row])
-    assert not table.holds_anything(row)
+    with pytest.raises(AssertionError, match="no block"):
+        table.parts.bodies([row])
     assert (table.seen[row], table.tallied[row], table.totals[row], table.outside[row]) == (None, 0, (0.0,), 0)
-    assert table.resolved == {}
 
 
-FRAMED = {name: b"\0\0\0\0" + bytes([place]) + name.encode() for place, name in enumerate(NEEDED)}
+def test_an_incomplete_row_is_released_of_parts_and_engagements() -> None:
+    table = DecisionTable(1, partition=0)
+    row = table.begin(b"a", 7, 50, None)
+    table.hold_part(row, r.REQUEST, (b"request", 8, 108), b"newest")
+    request = table.part(row, r.REQUEST)
+    assert request is not None
+    table.early[row] = {"e1": request}
+    table.release_unfinished(row)
+    assert not table.holds_anything(row)
+    assert (table.parts.resolved, table.early) == ({}, {})
 
 
-@pytest.mark.parametrize("older", [(), (r.ACTION,), NEEDED])
-def test_the_parts_of_a_complete_row_are_one_and_still_known_as_they_came(older: tuple[str, ...]) -> None:
+def test_a_complete_row_holds_its_parts_together() -> None:
     table = DecisionTable(1, partition=0)
     row = table.begin(b"a", 7, 50, None)
     for offset, name in enumerate(NEEDED):
-        hold(table, row, name, FRAMED[name], 8 + offset)
-        if name in older:
-            table.resolved[row, name] = b"newest"
+        hold(table, row, name, b"\0\0\0\0\1" + name.encode(), 8 + offset)
     assert table.have[row] == NEEDED_BITS
     table.complete([row])
     assert table.states[row] == COMPLETE
-    assert table.datums[row] == b"".join(b"newest" if name in older else name.encode() for name in NEEDED)
-    assert [table.first_value(row, name) for name in NEEDED] == [FRAMED[name] for name in NEEDED]
-    hold(table, row, r.RANKING, b"ranking", 12)
-    assert table.first_value(row, r.RANKING) == b"ranking"
+    assert table.parts.bodies([row]) == [b"".join(name.encode() for name in NEEDED) + b"\0"]
+    assert (table.request_offsets[row], table.request_times[row]) == (8, 108)
+
+
+def test_parts_noted_many_at_a_time_are_those_of_one_by_one() -> None:
+    many, single = DecisionTable(1, partition=0), DecisionTable(1, partition=0)
+    for table in (many, single):
+        for key in (b"a", b"b", b"c"):
+            table.begin(key, 7, 50, None)
+    rows, offsets, times = np.array([2, 0]), np.array([9, 8]), np.array([109, 108])
+    for name in (r.REQUEST, r.ACTION):
+        many.note_parts(name, rows, offsets, times)
+        for row, offset in zip(rows.tolist(), offsets.tolist(), strict=True):
+            hold(single, row, name, b"value", offset)
+    for column in ("have", "request_offsets", "request_times"):
+        assert getattr(many, column) == getattr(single, column), column
+
+
+def test_rows_may_be_complete_at_once() -> None:
+    table = DecisionTable(1, partition=0)
+    row = table.begin(b"a", 7, 50, None)
+    table.complete_whole([row], [(b"request", b"action", b"propensity", b"ranking")])
+    assert table.states[row] == COMPLETE
+    assert table.parts.bodies([row]) == [b"requestactionpropensity\2ranking"]
 
 
 def test_a_closed_row_is_remembered_as_long_as_its_newest_event() -> None:
@@ -109,7 +132,7 @@ def test_first_rows_are_by_offset_and_skip_what_has_ended() -> None:
     close_and_forget(table, first)
     assert (table.first_remembered(since=0), table.first_open()) == (third, third)
     close_and_forget(table, third)
-    assert (table.first_remembered(since=0), table.first_open(), table.by_key) == (None, None, {})
+    assert (table.first_remembered(since=0), table.first_open(), len(table.index)) == (None, None, 0)
 
 
 def test_a_number_is_used_again_at_once_and_the_order_stays_that_of_beginning() -> None:
@@ -135,13 +158,13 @@ def test_many_begin_as_they_would_one_by_one() -> None:
     for key, offset, time, watermark in zip(keys, offsets, times, before, strict=True):
         single.begin(key, offset, time, None if watermark == NO_WATERMARK else watermark)
     assert [many.keys[row] for row in rows] == keys
-    assert many.by_key == single.by_key
+    assert many.index.get_all(keys).tolist() == single.index.get_all(keys).tolist() == rows
     assert len(many.keys) == 4, "the row of b is used again"
-    for column in ("states", "have", "first_offsets", "watermarks", "oldest", "newest", "totals", "seen", "datums"):
+    for column in ("states", "have", "first_offsets", "watermarks", "oldest", "newest", "totals", "seen"):
         assert getattr(many, column) == getattr(single, column), column
-    assert many.first_open() == single.first_open() == many.by_key[b"a"]
-    many.states[many.by_key[b"a"]] = CLOSED
-    assert many.first_open() == many.by_key[b"c"]
+    assert many.first_open() == single.first_open() == many.index.get(b"a")
+    many.states[many.keys.index(b"a")] = CLOSED
+    assert many.first_open() == many.index.get(b"c")
 
 
 def test_many_use_the_rows_given_back_last() -> None:

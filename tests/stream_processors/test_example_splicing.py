@@ -12,8 +12,8 @@ from event_schemas.codec import HEADER, Codec
 from event_schemas.errors import SchemaError
 from event_schemas.registry import Registry, schema_entry
 from stream_processors.complete_decisions import CompleteDecisions
-from stream_processors.decision_table import NEEDED
 from stream_processors.example_splicing import ExampleSplicer
+from stream_processors.held_parts import NEEDED, ranking_in_example
 from tests.stream_processors.event_log import CODEC, EventLog
 
 OUTCOME_BYTES = (
@@ -47,8 +47,7 @@ def test_splicing_equals_encoding(ranked: bool) -> None:
         keys=[b"a"],
         request_offsets=[7],
         request_times=[5],
-        datums=[b"".join(datums[name] for name in NEEDED)],
-        rankings=[datums.get(r.RANKING)],
+        bodies=[b"".join((*(datums[name] for name in NEEDED), ranking_in_example(datums.get(r.RANKING))))],
         totals=[(2.0,)],
         joined=3 + ranked,
         outside=0,

@@ -34,7 +34,7 @@ decisions = st.lists(
 
 def columns(rows: list[Decision]) -> CompleteDecisions:
     offsets, times, totals = ([row[place] for row in rows] for place in range(3))
-    return CompleteDecisions([], offsets, times, [], [], totals, 0, 0)  # type: ignore[arg-type]
+    return CompleteDecisions([], offsets, times, [], totals, 0, 0)  # type: ignore[arg-type]
 
 
 def one_by_one(row: Decision, closed_early_at: int | None) -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from event_schemas.log_record import LogRecord
 from stream_processors.chunk_validation import ChunkValidator
-from stream_processors.partition_join import PartitionJoin
+from stream_processors.partition_join import Emission, PartitionJoin
 from stream_processors.pending_decisions import PendingDecisions
 from stream_processors.plain_events import FEW, Held
 from stream_processors.record_columns import RecordColumns
@@ -101,6 +101,24 @@ def test_nothing_is_held_that_is_due_at_the_end_of_time(pending: PendingDecision
     log = EventLog()
     log.decision("a", LAST - WINDOW_MS + 1)
     assert held(pending, log.records).left == [0, 1, 2]
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_parts_may_come_in_any_chunks_and_a_ranking_last(cut: int) -> None:
+    log = EventLog()
+    log.ranking("first", 100)
+    log.decision("first", 100)
+    log.decision("last", 101)
+    log.ranking("last", 102)
+    beat = EventLog(first_offset=len(log.records))
+    beat.heartbeat(200 + WINDOW_MS)
+    expected = PartitionJoin(small_rule(), CODEC, 0).process([*log.records, *beat.records])
+    assert expected.examples == 2
+    join, emissions = PartitionJoin(small_rule(), CODEC, 0), list[Emission]()
+    with columns_beyond(0):
+        for records in (log.records[:cut], log.records[cut:], beat.records):
+            emissions += join.process(records).emissions if records else ()
+    assert tuple(emissions) == expected.emissions
 
 
 def test_a_small_chunk_is_left(pending: PendingDecisions) -> None:
