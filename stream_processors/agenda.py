@@ -71,17 +71,13 @@ class Agenda:
 
     def _open_next(self) -> None:
         """Finds what is due in the next bucket, by when all that was due before has been taken."""
-        states, offsets, times, window = (
-            self._table.states,
-            self._table.first_offsets,
-            self._table.request_times,
-            self._window,
-        )
+        table, window = self._table, self._window
+        states, offsets, times = table.states, table.first_offsets, table.request_times
         rows, line = self.calendar.open_next(), list[Coming]()
         end, enter = self.calendar.opened_end, self.calendar.enter
         for row in rows:
             state = states[row]
-            if state == COMPLETE or (state == OPEN and self._table.have[row] & HAVE[r.REQUEST]):
+            if state == COMPLETE or (state == OPEN and table.have[row] & HAVE[r.REQUEST]):
                 at = times[row] + window
                 if at < end:
                     line.append((at, offsets[row], Due.CLOSE, row, None))

@@ -124,6 +124,7 @@ class PlainEvents:
         self._calendar.enter_all(oldest[moved] + self._window, moved)
 
     def _hold_parts(self, judged: JudgedChunk, plain: Mask, rows: Integers, begun: Integers) -> None:
+        """Decisions that are complete now go to blocks side by side with those that close when they do."""
         table, offsets, values = self._table, np.array(judged.chunk.offsets, np.int64), judged.chunk.values
         have, states = np.frombuffer(table.have, np.uint8), np.frombuffer(table.states, np.uint8)
         request_times = np.frombuffer(table.request_times, np.int64)
@@ -151,9 +152,9 @@ class PlainEvents:
         for code, _, _ in PARTS:
             places = np.flatnonzero(theirs & (judged.codes == code))
             column = [b""] * whole.size
-            for at, place in zip(np.searchsorted(whole, rows[places]).tolist(), places.tolist(), strict=True):
-                column[at] = (values[place] or b"")[FRAMING:]
-            datums.append([column[at] for at in closing.tolist()])
+            for number, place in zip(np.searchsorted(whole, rows[places]).tolist(), places.tolist(), strict=True):
+                column[number] = (values[place] or b"")[FRAMING:]
+            datums.append([column[number] for number in closing.tolist()])
         table.complete_whole(whole[closing].tolist(), zip(*datums, strict=True))
         return theirs
 
