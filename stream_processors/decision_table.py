@@ -1,8 +1,8 @@
 """The decisions of one partition as a table: one row each, columns of plain numbers and bytes.
 
-Half a million decisions may wait in a partition at a time. As objects, with an integer object for every offset and
-time, they would take more memory than their events and be visited by every full garbage collection; as columns they
-cost a fixed number of bytes each and are not visited at all.
+Half a million decisions may wait in a partition at a time. As objects they would take more memory than their events and
+be visited by every full garbage collection; as columns they cost a fixed number of bytes each and are not visited at
+all. Only what waits for another part of its decision has objects of its own.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class DecisionTable:
             np.frombuffer(self.request_times, np.int64)[rows] = times
 
     def complete(self, rows: Sequence[int]) -> None:
-        """Request, action and propensity of these rows are there; those that close together best come together."""
+        """Request, action and propensity of these rows are there; rows best come in the order in which they close."""
         self.parts.complete(rows)
         for row in rows:
             self.states[row] = COMPLETE

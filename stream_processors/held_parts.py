@@ -2,7 +2,8 @@
 
 Parts that came alone are kept as they came. As soon as an example can be made of them they stand in a *block*: one
 bytes object for the parts of many decisions, in the newest schemas and in the order of an example. An object for each
-decision would take a twentieth more memory, and leave the heap in pieces when they go.
+decision would take a twentieth more memory, and leave the heap in pieces when they go. A Ranking that comes after its
+decision stands in a block is kept as it came: a copy of the entry with it would leave the old one behind in the block.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class HeldParts:
         self._alone[name].update(zip(rows, parts, strict=True))
 
     def alone(self, row: int, name: str) -> HeldPart | None:
-        """A part that is in no block; None when it is missing."""
+        """A part that is in no block; None when there is none."""
         return self._alone[name].get(row)
 
     def holds_alone(self, row: int) -> bool:
@@ -88,26 +89,31 @@ class HeldParts:
         return newest and self._datums(row)[PARTS.index(name)] == value[FRAMING:]
 
     def complete(self, rows: Iterable[int]) -> None:
-        """Puts rows that have request, action and propensity into blocks; together those close that stand together."""
+        """Puts rows that have request, action and propensity into blocks: best in the order in which they close."""
         self._put(self._completed(rows))
 
     def hold_whole(self, rows: Sequence[int], datums: Iterable[Datums]) -> None:
         """The same for rows whose parts come at once."""
         self._put(zip(rows, datums, strict=True))
 
-    def rank(self, rows: Iterable[int]) -> None:
-        """The Rankings of rows in blocks have come."""
-        self._put((row, (*self._datums(row)[:3], self._taken(row, r.RANKING))) for row in rows)
-
     def bodies(self, rows: Sequence[int]) -> list[bytes]:
         """Of rows in blocks their Examples up to the outcome."""
-        return [block[start:end] for block, start, end in map(self._body, rows)]
+        bodies, late = [block[start:end] for block, start, end in map(self._body, rows)], self._alone[r.RANKING]
+        if late:
+            for place, row in enumerate(rows):
+                if row in late:
+                    ranking = self.resolved.get((row, r.RANKING), late[row][0][FRAMING:])
+                    bodies[place] = bodies[place][: -len(NO_RANKING)] + ranking_in_example(ranking)
+        return bodies
 
     def release(self, rows: Sequence[int]) -> None:
         """Lets go of all that rows in blocks hold."""
         blocks = self._blocks
         for row in rows:
             blocks[row] = None
+        if self._alone[r.RANKING]:
+            for row in rows:
+                self.drop(row, r.RANKING)
         if self._as_came:
             for row in rows:
                 for name in PARTS:

@@ -141,9 +141,7 @@ class PendingDecisions:
         table.hold_part(row, name, (value, offset, time), resolved)
         if time + self._window < self._calendar.opened_end:
             self._soon(row, name, offset, time)
-        if state == COMPLETE:
-            table.parts.rank([row])
-        elif table.have[row] & NEEDED_BITS == NEEDED_BITS:
+        if state == OPEN and table.have[row] & NEEDED_BITS == NEEDED_BITS:
             self.complete([row])
         return None
 
@@ -314,6 +312,8 @@ class PendingDecisions:
             if held is None or held.record.offset != event.record.offset:
                 return False
             del early[event.engagement[0]]
+            if not early:
+                del table.early[row]
             return True
         part = table.parts.alone(row, event.name)
         if part is None or part[1] != event.record.offset:

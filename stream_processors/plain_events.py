@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_processors.block_walk import Integers, Mask
-from stream_processors.decision_table import CLOSED, COMPLETE, HAVE, NEEDED_BITS, NO_WATERMARK, OPEN, DecisionTable
+from stream_processors.decision_table import CLOSED, HAVE, NEEDED_BITS, NO_WATERMARK, OPEN, DecisionTable
 from stream_processors.due_calendar import DueCalendar
 from stream_processors.held_parts import FRAMING
 from stream_processors.input_event import EngagementFields
-from stream_processors.judged_chunk import ENGAGEMENT, HEARTBEAT, NAMES, RANKING, JudgedChunk
+from stream_processors.judged_chunk import ENGAGEMENT, HEARTBEAT, NAMES, JudgedChunk
 from stream_processors.row_index import UNKNOWN
 from stream_processors.watermark_course import LAST, WatermarkCourse
 
@@ -137,8 +137,6 @@ class PlainEvents:
             given = [values[place] or b"" for place in places.tolist()]
             parts = zip(given, offsets[places].tolist(), judged.times[places].tolist(), strict=True)
             table.parts.hold_all(name, rows[places].tolist(), parts)
-        ranked = rows[rest & (judged.codes == RANKING)]
-        table.parts.rank(ranked[states[ranked] == COMPLETE].tolist())
         at = rows[rest]
         complete = np.unique(at[(states[at] == OPEN) & _is_complete(have[at])])
         self._keeper.complete(complete[np.argsort(request_times[complete], kind="stable")].tolist())

@@ -1,4 +1,4 @@
-"""Finds the row of a key, at 8 to 24 bytes a row and many keys at a time.
+"""Finds the row of a key, many keys at a time, at 8 to 24 bytes for each of the most rows it has held.
 
 A dict takes about a hundred bytes for each, an integer object included. This is the textbook's hash table with open
 addressing: slots of row numbers, probed in steps that also come from the hash. The keys are the table's; a slot only
@@ -22,6 +22,8 @@ UNKNOWN = -1
 LEAST_SLOTS = 64
 SLOTS_PER_ROW = 3
 """At least so many after a rebuild."""
+MOVED_AT_ONCE = 50_000
+"""Rows moved to new slots in one go, so that moving takes little memory."""
 STEP_SHIFT = 20
 """Steps come from bits of the hash above those that place it."""
 
@@ -93,11 +95,12 @@ class RowIndex:
             places = places[~placed] + steps & self._mask
 
     def remove(self, row: int) -> None:
-        """Forgets a known row, by its key."""
+        """Forgets a row, by its key; raises KeyError when it is not known."""
         slots, mask, hashed = self._slots, self._mask, hash(self._keys[row])
         place, step = hashed & mask, hashed >> STEP_SHIFT | 1
         while (found := slots[place]) != row:
-            assert found != EMPTY, "the row is not known"
+            if found == EMPTY:
+                raise KeyError(row)
             place = place + step & mask
         slots[place] = GONE
         self._rows -= 1
@@ -115,4 +118,6 @@ class RowIndex:
         size = max(LEAST_SLOTS, 1 << (SLOTS_PER_ROW * (self._rows + count) - 1).bit_length())
         self._slots, self._mask = array("i", [EMPTY]) * size, size - 1
         self._rows = self._used = 0
-        self.add_all([self._keys[row] for row in rows.tolist()], rows)
+        for start in range(0, len(rows), MOVED_AT_ONCE):
+            moved = rows[start : start + MOVED_AT_ONCE]
+            self.add_all([self._keys[row] for row in moved.tolist()], moved)

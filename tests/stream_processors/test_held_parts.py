@@ -79,10 +79,12 @@ def test_a_ranking_may_come_after_the_rest(older: tuple[str, ...]) -> None:
     ranking = late.alone(1, r.RANKING)
     assert ranking is not None
     parts.hold(1, r.RANKING, ranking, late.resolved.get((1, r.RANKING)))
-    parts.rank([1])
     assert parts.bodies([0, 1]) == [body(0), body(1, ranked=True)]
     assert parts.is_first(1, r.RANKING, ranking[0], newest=not older)
     assert parts.is_first(1, r.ACTION, NEWEST + datum(1, r.ACTION), newest=True)
+    parts.release([0, 1])
+    assert not parts.holds_alone(1)
+    assert parts.resolved == {}
 
 
 def test_parts_that_come_at_once_go_to_blocks_at_once() -> None:
