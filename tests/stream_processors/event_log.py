@@ -9,13 +9,25 @@ from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment, parse_experiment
 from event_schemas.log_record import LogRecord
-from event_schemas.registry import Registry
+from event_schemas.registry import Registry, SchemaEntry, schema_entry
 from stream_processors.attribution import JoinRule
 
 TOPIC = "trimtab.events"
 CLICK_MS, SAVE_MS, LATENESS_MS, SKEW_MS = 40, 100, 20, 30
 WINDOW_MS = SAVE_MS + LATENESS_MS
-CODEC = Codec(Registry.bundled())
+BUNDLED = Registry.bundled()
+
+
+def _older(schema_id: int, name: str) -> SchemaEntry:
+    """An older version of a record: the same fields in another order."""
+    newest = BUNDLED.newest(name)
+    first, *others = newest.schema["fields"]
+    return schema_entry(schema_id, newest.subject, 0, {**newest.schema, "fields": [*others, first]})
+
+
+OLDER = [_older(900 + place, name) for place, name in enumerate((r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING))]
+OLDER_CODEC = Codec(Registry(OLDER))
+CODEC = Codec(Registry([*BUNDLED.entries(), *OLDER]))
 
 
 def small_experiment(max_pending: int = 1000) -> Experiment:
@@ -112,5 +124,6 @@ class EventLog:
 
     def _event(self, name: str, request_id: str, event_time: int, fields: dict[str, Any]) -> LogRecord:
         append_time = fields.pop("append_time", event_time)
+        codec = OLDER_CODEC if fields.pop("older", False) else CODEC
         content = {"request_id": request_id, "event_time": event_time} | fields
-        return self.append(request_id.encode(), CODEC.encode(name, content), append_time)
+        return self.append(request_id.encode(), codec.encode(name, content), append_time)

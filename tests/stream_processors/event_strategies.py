@@ -1,4 +1,7 @@
-"""Random logs: shuffled, duplicated, late, conflicting, incomplete, malformed, orphaned, outside and future events."""
+"""Random logs: shuffled, duplicated, late, conflicting, incomplete, malformed, orphaned, outside and future events.
+
+Now and then a part is written with an older schema.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,13 @@ request_ids = st.sampled_from(["a", "b", "c", "d"])
 delays = st.one_of(st.integers(-10, 45), st.integers(-2 * WINDOW_MS, 60))
 """Event time minus the log's clock: mostly about now, sometimes late or future."""
 
+seldom = st.sampled_from([False] * 7 + [True])
+
 moves: st.SearchStrategy[Move] = st.one_of(
     st.tuples(st.just("decision"), st.fixed_dictionaries({"id": request_ids, "delay": delays})),
     st.tuples(
         st.sampled_from(["request", "action", "propensity", "ranking"]),
-        st.fixed_dictionaries({"id": request_ids, "delay": delays, "variant": st.integers(0, 1)}),
+        st.fixed_dictionaries({"id": request_ids, "delay": delays, "variant": st.integers(0, 1), "older": seldom}),
     ),
     st.tuples(
         st.just("engagement"),
@@ -69,16 +74,18 @@ class LogWriter:
                 fields = {key: given[key] for key in ("engagement_id", "kind", "value")}
                 self.log.engagement(given["id"], time, append_time=self.clock, **fields)
             case _:
-                self._part(name, given["id"], time, given["variant"])
+                self._part(name, given, time)
 
-    def _part(self, name: str, request_id: str, time: int, variant: int) -> None:
+    def _part(self, name: str, given: dict[str, Any], time: int) -> None:
+        variant = given["variant"]
         fields: dict[str, dict[str, Any]] = {
             "request": {"user_id": f"u{variant}"},
             "action": {"arm": variant},
             "propensity": {"propensity": 0.25 + variant / 4},
             "ranking": {"served": [f"i{variant}"]},
         }
-        getattr(self.log, name)(request_id, time, append_time=self.clock, **fields[name])
+        write = getattr(self.log, name)
+        write(given["id"], time, append_time=self.clock, older=given["older"], **fields[name])
 
     def _repeat(self, name: str, given: dict[str, Any]) -> None:
         if len(self.log.records) < given["back"]:

@@ -11,9 +11,8 @@ from stream_processors.canonical_edges import CanonicalEdges
 from tests.stream_processors.event_log import CODEC, EventLog
 
 EDGES = {
-    entry.name: CanonicalEdges(without_logical_types(entry.schema))
-    for entry in CODEC.registry.entries()
-    if entry.name in ("Request", "Action", "Propensity", "Engagement")
+    name: CanonicalEdges(without_logical_types(CODEC.registry.newest(name).schema))
+    for name in ("Request", "Action", "Propensity", "Engagement")
 }
 
 
