@@ -151,15 +151,12 @@ class DecisionTable:
             np.frombuffer(self.request_offsets, np.int64)[rows] = offsets
             np.frombuffer(self.request_times, np.int64)[rows] = times
 
-    def complete(self, rows: Sequence[int]) -> None:
-        """Request, action and propensity of these rows are there; rows best come in the order in which they close."""
-        self.parts.complete(rows)
-        for row in rows:
-            self.states[row] = COMPLETE
+    def complete(self, rows: Sequence[int], datums: Iterable[Datums] | None = None) -> None:
+        """Request, action and propensity of these rows are there, in `datums` where they come at once.
 
-    def complete_whole(self, rows: Sequence[int], datums: Iterable[Datums]) -> None:
-        """The same for rows whose parts come at once, in the newest schema."""
-        self.parts.hold_whole(rows, datums)
+        Rows best come in the order in which they close.
+        """
+        self.parts.complete(rows, datums)
         for row in rows:
             self.states[row] = COMPLETE
 

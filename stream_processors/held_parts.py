@@ -88,13 +88,12 @@ class HeldParts:
             return came == value
         return newest and self._datums(row)[PARTS.index(name)] == value[FRAMING:]
 
-    def complete(self, rows: Iterable[int]) -> None:
-        """Puts rows that have request, action and propensity into blocks: best in the order in which they close."""
-        self._put(self._completed(rows))
+    def complete(self, rows: Sequence[int], datums: Iterable[Datums] | None = None) -> None:
+        """Puts rows that have request, action and propensity into blocks: best in the order in which they close.
 
-    def hold_whole(self, rows: Sequence[int], datums: Iterable[Datums]) -> None:
-        """The same for rows whose parts come at once."""
-        self._put(zip(rows, datums, strict=True))
+        `datums` are their parts where these come at once; without it they are those held.
+        """
+        self._put(zip(rows, self._take(rows) if datums is None else datums, strict=True))
 
     def bodies(self, rows: Sequence[int]) -> list[bytes]:
         """Of rows in blocks their Examples up to the outcome."""
@@ -119,15 +118,15 @@ class HeldParts:
                 for name in PARTS:
                     self._as_came.pop((row, name), None)
 
-    def _completed(self, rows: Iterable[int]) -> Iterator[tuple[int, Datums]]:
-        """Rows and what their entries are made of, which it takes out."""
+    def _take(self, rows: Iterable[int]) -> Iterator[Datums]:
+        """Takes out what the entries of these rows are made of."""
         requests, actions, propensities, rankings = self._alone.values()
         for row in rows:
             if self.resolved or row in rankings:
-                yield row, self._all_taken(row)
+                yield self._all_taken(row)
             else:
                 request, action, propensity = requests.pop(row)[0], actions.pop(row)[0], propensities.pop(row)[0]
-                yield row, (request[FRAMING:], action[FRAMING:], propensity[FRAMING:], b"")
+                yield (request[FRAMING:], action[FRAMING:], propensity[FRAMING:], b"")
 
     def _all_taken(self, row: int) -> Datums:
         return (
@@ -148,7 +147,7 @@ class HeldParts:
             return newest
         return value[FRAMING:]
 
-    def _put(self, entries: Iterator[tuple[int, Datums]]) -> None:
+    def _put(self, entries: Iterable[tuple[int, Datums]]) -> None:
         """Into new blocks, side by side in the given order."""
         rows, pieces, size, starts = list[int](), list[bytes](), 0, self._starts
         for row, (request, action, propensity, ranking) in entries:

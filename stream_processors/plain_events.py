@@ -153,7 +153,7 @@ class PlainEvents:
             for number, place in zip(np.searchsorted(whole, rows[places]).tolist(), places.tolist(), strict=True):
                 column[number] = (values[place] or b"")[FRAMING:]
             datums.append([column[number] for number in closing.tolist()])
-        table.complete_whole(whole[closing].tolist(), zip(*datums, strict=True))
+        table.complete(whole[closing].tolist(), zip(*datums, strict=True))
         return theirs
 
     def _hold_engagements(self, judged: JudgedChunk, plain: Mask, rows: Integers) -> int:

@@ -49,7 +49,7 @@ def test_parts_come_back_as_events_by_offset() -> None:
 def test_release_lets_go_of_everything_held() -> None:
     table = DecisionTable(1, partition=0)
     row = table.begin(b"a", 7, 50, None)
-    table.complete_whole([row], [(b"request", b"action", b"propensity", b"")])
+    table.complete([row], [(b"request", b"action", b"propensity", b"")])
     table.seen[row], table.tallied[row], table.totals[row], table.outside[row] = "e1", 1, (2.0,), 1
     table.release([row])
     with pytest.raises(AssertionError, match="no block"):
@@ -98,7 +98,7 @@ def test_parts_noted_many_at_a_time_are_those_of_one_by_one() -> None:
 def test_rows_may_be_complete_at_once() -> None:
     table = DecisionTable(1, partition=0)
     row = table.begin(b"a", 7, 50, None)
-    table.complete_whole([row], [(b"request", b"action", b"propensity", b"ranking")])
+    table.complete([row], [(b"request", b"action", b"propensity", b"ranking")])
     assert table.states[row] == COMPLETE
     assert table.parts.bodies([row]) == [b"requestactionpropensity\2ranking"]
 

@@ -91,7 +91,7 @@ def test_parts_that_come_at_once_go_to_blocks_at_once() -> None:
     parts = HeldParts()
     parts.add_rows(3)
     columns = [(*(datum(row, name) for name in NEEDED), b"") for row in (2, 0)]
-    parts.hold_whole([2, 0], [(request, action, propensity, none) for request, action, propensity, none in columns])
+    parts.complete([2, 0], [(request, action, propensity, none) for request, action, propensity, none in columns])
     assert parts.bodies([0, 2]) == [body(0), body(2)]
 
 

@@ -20,6 +20,7 @@ from trimtab.settings import Settings, load_settings
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from event_schemas.experiment import Experiment
     from producers.replay_pacing import Pacer
     from simulator.homefeed_world import RunPlan
 
@@ -58,9 +59,10 @@ def simulate(
     """
     if via and exploration_rate is not None:
         raise SettingError("--exploration-rate is for the agent in this process", mend="leave it out with --via")
-    settings = load_settings()
-    plan = _plan(settings, seed, requests, days, None if ending is None else _instant(ending))
-    report = _run(settings, plan, Route(tuple(via or ()), exploration_rate))
+    end_ms, settings = None if ending is None else _instant(ending), load_settings()
+    experiment = settings.load_experiment()
+    plan = _plan(experiment, seed, requests, days, end_ms)
+    report = _run(settings, experiment, plan, Route(tuple(via or ()), exploration_rate))
     typer.echo(json.dumps(report) if as_json else _as_text(report))
 
 
@@ -69,12 +71,12 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
 
 
-def _plan(settings: Settings, seed: int, requests: int, days: float, end_ms: int | None) -> RunPlan:
+def _plan(experiment: Experiment, seed: int, requests: int, days: float, end_ms: int | None) -> RunPlan:
     """The run that ends then; raises SettingError when its closing heartbeats would lie in the future."""
     from simulator.homefeed_world import RunPlan
     from simulator.simulation import latest_end
 
-    latest = latest_end(settings.load_experiment(), time.time_ns() // 1_000_000)
+    latest = latest_end(experiment, time.time_ns() // 1_000_000)
     if end_ms is not None and end_ms > latest:
         moment = datetime.fromtimestamp(latest // 1000, UTC).isoformat()
         raise SettingError(
@@ -85,7 +87,7 @@ def _plan(settings: Settings, seed: int, requests: int, days: float, end_ms: int
     return RunPlan(seed, requests, end_ms - round(days * DAY_MS), end_ms)
 
 
-def _run(settings: Settings, plan: RunPlan, route: Route) -> dict[str, Any]:
+def _run(settings: Settings, experiment: Experiment, plan: RunPlan, route: Route) -> dict[str, Any]:
     from prometheus_client import CollectorRegistry
 
     from monitoring.metrics import ProducerMetrics
@@ -94,7 +96,7 @@ def _run(settings: Settings, plan: RunPlan, route: Route) -> dict[str, Any]:
     from simulator.homefeed_world import with_exploration_rate
     from simulator.simulation import EventOutlet, run_simulation
 
-    experiment = with_exploration_rate(settings.load_experiment(), route.exploration_rate)
+    experiment = with_exploration_rate(experiment, route.exploration_rate)
     client, topic, registry = settings.kafka_client_config(), settings.topic(EVENTS), CollectorRegistry()
     partitions = partitions_of(client, topic)
     with (

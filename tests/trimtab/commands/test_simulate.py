@@ -63,9 +63,9 @@ def test_the_report_for_people_names_slices_and_truth() -> None:
 
 def test_the_last_day_ends_so_early_that_its_log_can_be_closed_now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(HOMEFEED))
-    settings = load_settings()
-    now, window = time.time_ns() // 1_000_000, settings.load_experiment().window_ms
-    plan = simulate._plan(settings, 1, 60, 0.5, None)
+    experiment = load_settings().load_experiment()
+    now, window = time.time_ns() // 1_000_000, experiment.window_ms
+    plan = simulate._plan(experiment, 1, 60, 0.5, None)
     assert plan.end_ms - plan.start_ms == 43_200_000
     assert now - 7 * 3_600_000 - window < plan.end_ms < now - window
     tomorrow = datetime.fromtimestamp(now / 1000 + 86_400, UTC).isoformat()
