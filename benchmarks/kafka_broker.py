@@ -144,22 +144,29 @@ class KafkaBroker:
 
     def _write_config(self) -> Path:
         config = self._directory / "server.properties"
-        data = self._directory / "data"
-        text = PROPERTIES.format(
+        config.write_text(self._properties(), encoding="utf-8")
+        return config
+
+    def _properties(self) -> str:
+        """The broker's settings."""
+        return PROPERTIES.format(
             port=self._port,
             behind_port=self._behind_port,
             forwarded_port=self._forwarded_port,
             controller_port=self._controller_port,
-            data=data,
+            data=self._directory / "data",
             rebalance_delay_ms=self._rebalance_delay_ms,
         )
-        config.write_text(text, encoding="utf-8")
-        return config
+
+    def _format_options(self) -> list[str]:
+        """What else the log is formatted with."""
+        return []
 
     def _format(self, config: Path) -> None:
         # One id in 64 begins with a dash; behind a separate `-t` the tool would take it for an option and refuse.
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
         command = [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
+        command += self._format_options()
         subprocess.run(command, check=True, stdout=self._output, stderr=subprocess.STDOUT, timeout=START_SECONDS)
 
     def _java(self) -> list[str]:

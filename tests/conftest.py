@@ -15,8 +15,10 @@ from tests.components.experiment_sample import HOMEFEED
 from tests.components.join_bench import JoinBench
 from tests.components.kafka_broker import ComponentMissing, KafkaBroker
 from tests.components.redis_server import RedisServer
+from tests.components.secured_broker import SecuredBroker
 
 TopicFactory = Callable[..., str]
+SECURED_USERS = ("serving", "join", "learner", "bridge", "operator", "nobody")
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +32,18 @@ def log_lines_go_to_this_test() -> Iterator[None]:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """A running broker; without Java or the jars the test fails and names the mend."""
     broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    try:
+        broker.start()
+    except ComponentMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+    """A running broker with SASL_SSL and ACLs, where SECURED_USERS may do nothing until a test grants it."""
+    broker = SecuredBroker(tmp_path_factory.mktemp("secured-kafka"), SECURED_USERS)
     try:
         broker.start()
     except ComponentMissing as missing:
