@@ -15,7 +15,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One Parquet file; its rows' request ids are its dedupe keys. Event times are epoch milliseconds."""
+    """One Parquet file; its rows' request ids and times are its dedupe keys. Event times are epoch milliseconds."""
 
     name: str
     rows: int

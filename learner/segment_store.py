@@ -14,8 +14,9 @@ The commit protocol (a kill between any two steps leaves the directory as the la
 A disk that is full in 1, 2 or 3 ends the append with StoreUnwritable: the unfinished files are removed, the manifest
 stays the old one, and the rows are read again from the log once there is room.
 
-The dedupe keys are the request ids in the segments themselves, so they commit with them. The first copy of a request
-wins. A row older than the retention horizon is not taken in: its key may have been retired.
+The dedupe keys, request id and request time (`DecisionKey`), are in the segments themselves, so they commit with them.
+The first copy of a decision's example wins; an id that is used again at another time is another decision, and kept. A
+row older than the retention horizon is not taken in: its key may have been retired.
 """
 
 import fcntl
@@ -25,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import polars as pl
 
@@ -33,8 +34,10 @@ from learner.durable_files import publish, sync_file, writing
 from learner.learner_errors import StoreMismatch, StoreUnwritable
 from learner.segment_manifest import Segment, SegmentManifest
 
-KEY = "request_request_id"
+REQUEST_ID = "request_request_id"
 EVENT_TIME = "request_event_time"
+KEY = [REQUEST_ID, EVENT_TIME]
+"""The columns that make one decision."""
 SMALL_SEGMENT_ROWS = 20_000
 MERGE_AT = 32
 READ_ATTEMPTS = 5
@@ -73,7 +76,7 @@ class SegmentStore:
         self._after_step = after_step
         self._lock = _exclusive(directory)
         self._manifest = SegmentManifest(topic)
-        self._keys: set[str] = set()
+        self._keys: set[tuple[Any, ...]] = set()
         self._take_up()
 
     def __enter__(self) -> Self:
@@ -111,7 +114,7 @@ class SegmentStore:
             raise
         self._manifest = manifest
         self._after_step(3)
-        self._keys.update(fresh[KEY].to_list() if counts.stored else ())
+        self._keys.update(fresh.select(KEY).rows() if counts.stored else ())
         if manifest.segments != held.segments:  # retired keys are older than any row that is still taken in
             self._keys = self._read_keys()
         self._sweep()
@@ -131,7 +134,7 @@ class SegmentStore:
             return frame, AppendCounts()
         kept = frame.filter(pl.col(EVENT_TIME) >= self._horizon(self._manifest))
         fresh = kept.unique(subset=KEY, keep="first", maintain_order=True)
-        known = pl.Series([key in self._keys for key in fresh[KEY].to_list()], dtype=pl.Boolean)
+        known = pl.Series([key in self._keys for key in fresh.select(KEY).rows()], dtype=pl.Boolean)
         fresh = fresh.filter(~known)
         return fresh, AppendCounts(fresh.height, kept.height - fresh.height, frame.height - kept.height)
 
@@ -187,9 +190,9 @@ class SegmentStore:
             if path.name not in named:
                 path.unlink()
 
-    def _read_keys(self) -> set[str]:
+    def _read_keys(self) -> set[tuple[Any, ...]]:
         paths = [self._path(segment) for segment in self._manifest.segments]
-        return {key for path in paths for key in pl.read_parquet(path, columns=[KEY])[KEY].to_list()}
+        return {key for path in paths for key in pl.read_parquet(path, columns=KEY).rows()}
 
     def _path(self, segment: Segment) -> Path:
         return self._directory / segment.name

@@ -20,19 +20,20 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from event_schemas.codec import Codec
+from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.dead_letter_store import StoredDeadLetter, read_dead_letters
 from stream_processors.join_topics import JoinTopics
 from stream_processors.letter_gathering import (
     TOO_LARGE,
-    GatheredDecision,
     GatheredDecisions,
     LetterChoice,
     decision_of,
     key_text,
 )
 from stream_processors.log_reader import LogRange, LogReader
-from stream_processors.offline_join import OfflineJoin, Unmended
+from stream_processors.offline_decisions import OfflineDecision, Unmended
+from stream_processors.offline_join import OfflineJoin
 from stream_processors.replayed_examples import ReplayedExamples
 
 LISTED = 1_000
@@ -60,9 +61,9 @@ class LetterReplaySummary:
     """What a replay did.
 
     `letters` were read; `foreign` ones are about other topics than the events log (a replayed file, the learner's
-    examples) and are left alone; `nameless` ones are wanted but name no request_id. The wanted letters belong to
-    `decisions` = `writable` + `exists` + `open` + the sum of `remaining`. `written` of the writable ones were
-    confirmed: all of them, none in a dry run.
+    examples) and are left alone; `nameless` ones are wanted but name no request_id. The request_ids of the wanted
+    letters belong to `decisions` (several for an id that was used again), which are `writable` + `exists` + `open` +
+    the sum of `remaining`. `written` of the writable ones were confirmed: all of them, none in a dry run.
     """
 
     dry_run: bool
@@ -121,14 +122,17 @@ class LetterReplay:
         since = self._since(partition, first)
         up_to = self._gather_log(partition, since, gathered)
         existing = self._existing(partition, since, gathered)
-        summary.decisions += len(gathered.decisions)
-        for request_id, decision in gathered.decisions.items():
-            if request_id in existing:
-                summary.exists += 1
-            elif decision.open_at(open_from):
-                summary.open += 1
-            else:
-                self._judge(partition, decision, up_to, summary)
+        with_example = {decision.request_id for decision in existing}
+        for of_one_id in gathered.decisions.values():
+            still_open = of_one_id.open_at(open_from)
+            for decision in self.join.decisions(of_one_id.records(), of_one_id.gone()):
+                summary.decisions += 1
+                if decision.key in existing or (decision.key is None and of_one_id.request_id in with_example):
+                    summary.exists += 1
+                elif decision.offsets & still_open:
+                    summary.open += 1
+                else:
+                    self._judge(of_one_id.request_id, partition, decision, up_to, summary)
         self._confirm(partition, summary)
 
     def _gather_letters(
@@ -174,26 +178,35 @@ class LetterReplay:
             gathered.add_record(record)
         return span.end
 
-    def _existing(self, partition: int, since: int | None, gathered: GatheredDecisions) -> set[str]:
+    def _existing(self, partition: int, since: int | None, gathered: GatheredDecisions) -> set[DecisionKey]:
+        """The decisions of these request_ids that have an example."""
         span = self._span(self.topics.examples, partition, since)
-        keys = (key_text(record.key) for record in self._read(self.topics.examples, partition, span))
-        return {key for key in keys if key is not None and key in gathered.decisions}
+        ours = (
+            record
+            for record in self._read(self.topics.examples, partition, span)
+            if key_text(record.key) in gathered.decisions
+        )
+        return {DecisionKey.of_example(self.codec.decode(record.value).record) for record in ours}
 
-    def _judge(self, partition: int, decision: GatheredDecision, up_to: int, summary: LetterReplaySummary) -> None:
-        verdict = self.join.join(decision.records(), decision.gone())
+    def _judge(
+        self, request_id: str, partition: int, decision: OfflineDecision, up_to: int, summary: LetterReplaySummary
+    ) -> None:
+        verdict = self.join.join(decision)
         if isinstance(verdict, Unmended):
-            summary.leave(Unwritten(decision.request_id, partition, verdict.reason, verdict.detail))
+            summary.leave(Unwritten(request_id, partition, verdict.reason, verdict.detail))
             return
         summary.writable += 1
         if self.examples is not None:
-            self.examples.write(decision.request_id, verdict, up_to)
+            self.examples.write(verdict, up_to)
 
     def _confirm(self, partition: int, summary: LetterReplaySummary) -> None:
         if self.examples is None:
             return
-        for request_id, fault in self.examples.confirm().items():
+        for decision, fault in self.examples.confirm().items():
             summary.writable -= 1
-            summary.leave(Unwritten(request_id, partition, TOO_LARGE, f"{self.examples.topic} refused it: {fault}"))
+            summary.leave(
+                Unwritten(decision.request_id, partition, TOO_LARGE, f"{self.examples.topic} refused it: {fault}")
+            )
         summary.written = self.examples.written
 
     def _span(self, reader: LogReader, partition: int, since: int | None) -> LogRange:

@@ -70,7 +70,7 @@ def key_text(key: bytes | None) -> str | None:
 
 @dataclass(slots=True)
 class GatheredDecision:
-    """What is known of one request_id in one partition, by original offset."""
+    """What is known of one request_id in one partition, by original offset; it may have named several decisions."""
 
     request_id: str
     letters: dict[int, StoredDeadLetter] = field(default_factory=dict)
@@ -81,12 +81,12 @@ class GatheredDecision:
         if stored.letter["reason"] != TOO_LARGE:
             self.letters.setdefault(stored.letter["offset"], stored)
 
-    def open_at(self, open_from: int) -> bool:
-        """Whether the join may still hold some of it, when it has settled everything before `open_from`.
+    def open_at(self, open_from: int) -> set[int]:
+        """Offsets of records that the join may still hold, when it has settled everything before `open_from`.
 
         What it has settled without an example has a letter, or counts for nothing; anything else is still to come.
         """
-        return any(offset >= open_from and offset not in self.letters for offset in self.log)
+        return {offset for offset in self.log if offset >= open_from and offset not in self.letters}
 
     def records(self) -> list[LogRecord]:
         """The decision's records as they were in the events log."""

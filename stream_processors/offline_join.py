@@ -1,17 +1,18 @@
-"""One decision joined from all its records at once, after the fact: no watermark, no lateness, no other decision.
+"""Decisions joined from all their records at once, after the fact: no watermark, no lateness.
 
 The values of a record and the rewards are judged by the same validation and the same rule as in the join of the live
 log. What differs is time: every record counts that is there, whenever it came. For a decision whose records were all on
-time the result is the join's, byte for byte.
+time the result is the join's, byte for byte. `offline_decisions` tells the decisions apart that share a request_id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from event_schemas import records as r
 from event_schemas.codec import Codec
+from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.attribution import JoinRule
 from stream_processors.chunk_validation import ChunkValidator
@@ -20,6 +21,7 @@ from stream_processors.example_splicing import ExampleSplicer
 from stream_processors.fates import Fate
 from stream_processors.held_parts import NEEDED, ranking_in_example
 from stream_processors.input_event import InputEvent, MalformedEvent
+from stream_processors.offline_decisions import OfflineDecision, Unmended, decisions_of
 from stream_processors.outcome_encoding import OutcomeEncoder
 
 
@@ -27,25 +29,11 @@ from stream_processors.outcome_encoding import OutcomeEncoder
 class OfflineExample:
     """A complete decision: its framed Example and the place of its request in the events log."""
 
+    decision: DecisionKey
     key: bytes | None
     value: bytes
     partition: int
     offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unmended:
-    """A decision that gives no example, and the reason as of now."""
-
-    reason: Fate
-    detail: str
-
-
-@dataclass(slots=True)
-class _Decision:
-    parts: dict[str, InputEvent] = field(default_factory=dict)
-    engagements: dict[str, InputEvent] = field(default_factory=dict)
-    refused: list[Unmended] = field(default_factory=list)
 
 
 class OfflineJoin:
@@ -62,34 +50,45 @@ class OfflineJoin:
         """How long a decision is open."""
         return self._rule.window_ms
 
-    def join(self, records: Iterable[LogRecord], gone: Sequence[str] = ()) -> OfflineExample | Unmended:
-        """The example in the records of one request_id in one partition, or why there is none.
+    def decisions(self, records: Iterable[LogRecord], gone: Sequence[str] = ()) -> list[OfflineDecision]:
+        """The decisions in the records, in any order, of one request_id in one partition; at least one.
 
-        Records may come in any order; they are taken by offset. Of each type the first valid one counts, of each
-        engagement_id too. One whose event time lies further ahead of its append time than the allowed skew does not
-        count: as an example it would move the learner's horizon. `gone` describes records whose bytes are lost.
+        A record whose event time lies further ahead of its append time than the allowed skew does not count: as an
+        example it would move the learner's horizon. `gone` describes records whose bytes are lost. What does not count
+        may have been part of any of the decisions, and is held against all of them.
         """
-        decision = _Decision(refused=[Unmended(Fate.MALFORMED, text) for text in gone])
+        refused = [Unmended(Fate.MALFORMED, text) for text in gone]
+        valid: list[InputEvent] = []
+        offsets: set[int] = set()
         for record in sorted(records, key=lambda one: one.offset):
-            self._take(decision, record)
+            event = self._judged(record)
+            if isinstance(event, InputEvent):
+                valid.append(event)
+            else:
+                refused.append(event)
+                offsets.add(record.offset)
+        found = decisions_of(valid, self.window_ms)
+        for decision in found:
+            decision.refused = refused
+            decision.offsets |= offsets
+        return found
+
+    def join(self, decision: OfflineDecision) -> OfflineExample | Unmended:
+        """The example of one decision, or why there is none."""
         missing = [name for name in NEEDED if name not in decision.parts]
         return _why(decision, missing) if missing else self._example(decision)
 
-    def _take(self, decision: _Decision, record: LogRecord) -> None:
+    def _judged(self, record: LogRecord) -> InputEvent | Unmended:
         event = self._validator.judge_one(record)
         if isinstance(event, MalformedEvent):
-            decision.refused.append(Unmended(Fate.MALFORMED, f"offset {record.offset}: {event.detail}"))
-            return
+            return Unmended(Fate.MALFORMED, f"offset {record.offset}: {event.detail}")
         ahead = event.event_time - record.append_time
         if ahead > self._rule.max_future_skew_ms:
             detail = f"offset {record.offset}: {event.name} lies {ahead} ms ahead of its arrival"
-            decision.refused.append(Unmended(Fate.FUTURE, detail))
-        elif event.engagement:
-            decision.engagements.setdefault(event.engagement[0], event)
-        else:
-            decision.parts.setdefault(event.name, event)
+            return Unmended(Fate.FUTURE, detail)
+        return event
 
-    def _example(self, decision: _Decision) -> OfflineExample:
+    def _example(self, decision: OfflineDecision) -> OfflineExample:
         request, ranking = decision.parts[r.REQUEST], decision.parts.get(r.RANKING)
         needed = [decision.parts[name].datum for name in NEEDED]
         alone = CompleteDecisions(
@@ -103,7 +102,8 @@ class OfflineJoin:
         )
         outcomes = OutcomeEncoder(self._rule, self._codec, request.record.partition).encode(alone, None)
         (value,) = self._splicer.splice(alone, outcomes)
-        return OfflineExample(request.record.key, value, request.record.partition, request.offset)
+        key = DecisionKey(request.request_id, request.event_time)
+        return OfflineExample(key, request.record.key, value, request.record.partition, request.offset)
 
     def _totals(self, request: InputEvent, engagements: Iterable[InputEvent]) -> tuple[float, ...]:
         """Sums of engagement values by objective."""
@@ -113,7 +113,7 @@ class OfflineJoin:
         )
 
 
-def _why(decision: _Decision, missing: Sequence[str]) -> Unmended:
+def _why(decision: OfflineDecision, missing: Sequence[str]) -> Unmended:
     """A refused record explains a missing part; without one the part never came."""
     lacking = f"no valid {' and no valid '.join(missing)}"
     if decision.refused:

@@ -49,10 +49,10 @@ def reconcile(
     warm_up = {partition: LogRange(held[partition].start, span.end) for partition, span in judged.items()}
     reference = reference_join(rule, codec, topics.events.read(warm_up))
     scope = _Scope(judged, reference.fates, codec)
-    marked = MarkedExamples()
+    marked = MarkedExamples(codec)
     examples = topics.examples.read_with_headers(topics.examples.ranges())
     found = list(scope.examples(marked.noting(examples)))
-    offline = marked.joined_again(topics, OfflineJoin(rule, codec), codec)
+    offline = marked.joined_again(topics, OfflineJoin(rule, codec))
     letters = scope.dead_letters(topics.dead_letters.read_all())
     report = compare(scope.reference(reference), codec, found, letters, offline)
     processed = {p: at.settled for p, at in topics.events.committed(topics.group).items()}
@@ -73,9 +73,7 @@ class _Scope:
 
     def reference(self, whole: ReferenceResult) -> ReferenceResult:
         fates = {place: fate for place, fate in whole.fates.items() if self._inside(*place)}
-        examples = {
-            request_id: value for request_id, value in whole.examples.items() if self._inside(*self._source(value))
-        }
+        examples = {decision: value for decision, value in whole.examples.items() if self._inside(*self._source(value))}
         return replace(whole, fates=fates, examples=examples)
 
     def examples(self, records: Iterable[LogRecord]) -> Iterator[LogRecord]:

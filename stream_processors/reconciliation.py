@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, cast
 
 from event_schemas import records as r
 from event_schemas.codec import Codec
+from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.fates import SILENT
 from stream_processors.letter_gathering import decision_of
@@ -26,8 +27,11 @@ class ReconcileReport:
     """Counts of input events by fate, of examples and of dead letters, expected and found.
 
     `lost` examples are missing and `unexpected` ones have no complete decision; `differing` ones have another content
-    than the reference's (rewards included). `duplicated` counts copies after the first of a request_id and
-    `dead_letters_repeated` those of a dead letter: readers keep the first copy, so they are no difference.
+    than the reference's (rewards included). `duplicated` counts copies after the first of a decision's example and
+    `dead_letters_repeated` those of a dead letter: readers keep the first copy, so the same content again is no
+    difference. `duplicated_differing` and `dead_letters_repeated_differing` are those of them that say something else:
+    which one a reader keeps then depends on what it saw first. A request_id that is used again after its decision was
+    forgotten names another decision (`DecisionKey`), whose example is no copy.
     `replayed` examples were written by a replay of dead letters and are what an offline join of their records gives;
     `dead_letters_mended` are letters of those decisions that the log does not demand (any more).
     `differences` names the first few.
@@ -42,12 +46,14 @@ class ReconcileReport:
     unexpected: int
     differing: int
     duplicated: int
+    duplicated_differing: int
     replayed: int
     dead_letters_expected: int
     dead_letters_missing: int
     dead_letters_extra: int
     dead_letters_differing: int
     dead_letters_repeated: int
+    dead_letters_repeated_differing: int
     dead_letters_mended: int
     differences: tuple[str, ...]
 
@@ -58,9 +64,11 @@ class ReconcileReport:
             self.lost
             or self.unexpected
             or self.differing
+            or self.duplicated_differing
             or self.dead_letters_missing
             or self.dead_letters_extra
             or self.dead_letters_differing
+            or self.dead_letters_repeated_differing
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -73,26 +81,29 @@ def compare(
     codec: Codec,
     examples: Iterable[LogRecord],
     dead_letters: Iterable[LogRecord],
-    offline: Mapping[str, bytes | None] = MappingProxyType({}),
+    offline: Mapping[DecisionKey, bytes | None] = MappingProxyType({}),
 ) -> ReconcileReport:
     """Compares the reference with the records read from the examples and dead-letters topics.
 
-    `offline` holds, for each request_id whose first example came from a replay of dead letters, the example that an
+    `offline` holds, for each decision whose first example came from a replay of dead letters, the example that an
     offline join gives now, or None. Dead letters about other topics than the reference's (from a replay or the learner)
     are left aside. Raises SchemaError when a record of an output topic cannot be decoded.
     """
-    found, duplicated = _first_examples(codec, examples)
+    found, copies = _first_examples(codec, examples)
     letters, repeated = _first_dead_letters(codec, dead_letters, reference.topic)
     replayed = _verified(codec, found, offline, reference)
     of_examples = _differences(
-        {request_id: value for request_id, value in reference.examples.items() if request_id not in replayed},
-        {request_id: value for request_id, value in found.items() if request_id not in replayed},
+        {decision: value for decision, value in reference.examples.items() if decision not in replayed},
+        {decision: value for decision, value in found.items() if decision not in replayed},
         lambda wanted, got: _same(codec, wanted, got),
     )
     silent = {*(fate.value for fate in SILENT), r.PENDING}
     due = {place: str(fate) for place, fate in reference.fates.items() if fate not in silent}
+    replayed_ids = {decision.request_id for decision in replayed}
     mended = {
-        place for place, letter in letters.items() if letter.decision in replayed and due.get(place) != letter.reason
+        place
+        for place, letter in letters.items()
+        if letter.decision in replayed_ids and due.get(place) != letter.reason
     }
     of_letters = _differences(
         {place: reason for place, reason in due.items() if place not in mended},
@@ -103,6 +114,8 @@ def compare(
     named = [
         *of_examples.named("example {key}"),
         *of_letters.named("dead letter of {key}"),
+        *copies.named("example {key}"),
+        *repeated.named("dead letter of {key}"),
     ]
     return ReconcileReport(
         inputs=len(reference.fates),
@@ -113,27 +126,32 @@ def compare(
         lost=len(of_examples.missing),
         unexpected=len(of_examples.extra),
         differing=len(of_examples.differing),
-        duplicated=duplicated,
+        duplicated=copies.count,
+        duplicated_differing=len(copies.differing),
         replayed=len(replayed),
         dead_letters_expected=len(due),
         dead_letters_missing=len(of_letters.missing),
         dead_letters_extra=len(of_letters.extra),
         dead_letters_differing=len(of_letters.differing),
-        dead_letters_repeated=repeated,
+        dead_letters_repeated=repeated.count,
+        dead_letters_repeated_differing=len(repeated.differing),
         dead_letters_mended=len(mended),
         differences=tuple(named[:NAMED]),
     )
 
 
 def _verified(
-    codec: Codec, found: Mapping[str, bytes], offline: Mapping[str, bytes | None], reference: ReferenceResult
-) -> set[str]:
+    codec: Codec,
+    found: Mapping[DecisionKey, bytes],
+    offline: Mapping[DecisionKey, bytes | None],
+    reference: ReferenceResult,
+) -> set[DecisionKey]:
     """The replayed examples that are what their records give, offline or on time."""
     verified = set()
-    for request_id, joined_again in offline.items():
-        wanted = [value for value in (joined_again, reference.examples.get(request_id)) if value is not None]
-        if request_id in found and any(_same(codec, value, found[request_id]) for value in wanted):
-            verified.add(request_id)
+    for decision, joined_again in offline.items():
+        wanted = [value for value in (joined_again, reference.examples.get(decision)) if value is not None]
+        if decision in found and any(_same(codec, value, found[decision]) for value in wanted):
+            verified.add(decision)
     return verified
 
 
@@ -162,32 +180,50 @@ def _differences(due: Mapping[K, V], found: Mapping[K, V], same: Callable[[V, V]
     )
 
 
-def _first_examples(codec: Codec, examples: Iterable[LogRecord]) -> tuple[dict[str, bytes], int]:
-    first: dict[str, bytes] = {}
-    copies = 0
+@dataclass
+class _Copies:
+    """Copies after the first: how many, and the keys of those that say something else."""
+
+    count: int = 0
+    differing: list[Any] = field(default_factory=list)
+
+    def add(self, key: Any, *, same: bool) -> None:
+        self.count += 1
+        if not same:
+            self.differing.append(key)
+
+    def named(self, subject: str) -> Iterator[str]:
+        for key in self.differing:
+            yield f"a later copy of {subject.format(key=key)} says something else"
+
+
+def _first_examples(codec: Codec, examples: Iterable[LogRecord]) -> tuple[dict[DecisionKey, bytes], _Copies]:
+    first: dict[DecisionKey, bytes] = {}
+    copies = _Copies()
     for record in examples:
-        request_id = codec.decode(record.value).record["request"]["request_id"]
-        if request_id in first:
-            copies += 1
+        decision, value = DecisionKey.of_example(codec.decode(record.value).record), record.value or b""
+        if decision in first:
+            copies.add(decision, same=_same(codec, first[decision], value))
         else:
-            first[request_id] = record.value or b""
+            first[decision] = value
     return first, copies
 
 
 def _first_dead_letters(
     codec: Codec, dead_letters: Iterable[LogRecord], topic: str | None
-) -> tuple[dict[Place, _Letter], int]:
+) -> tuple[dict[Place, _Letter], _Copies]:
     first: dict[Place, _Letter] = {}
-    copies = 0
+    copies = _Copies()
     for record in dead_letters:
         letter = cast(r.DeadLetterRecord, codec.decode(record.value).record)
         place = (letter["partition"], letter["offset"])
         if letter["topic"] != topic:
             continue
+        found = _Letter(letter["reason"], decision_of(letter))
         if place in first:
-            copies += 1
+            copies.add(place, same=found == first[place])
         else:
-            first[place] = _Letter(letter["reason"], decision_of(letter))
+            first[place] = found
     return first, copies
 
 

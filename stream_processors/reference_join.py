@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from event_schemas import records as r
 from event_schemas.codec import HEADER, Codec
+from event_schemas.decision_key import DecisionKey
 from event_schemas.errors import SchemaError
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import without_logical_types
@@ -29,12 +30,12 @@ Place = tuple[int, int]
 class ReferenceResult:
     """The fate of every input event (`records.PENDING` while open) and the framed Example of every decision.
 
-    A request_id that is used again after it was forgotten keeps its first example, as readers do.
+    A request_id that is used again after it was forgotten is another decision, with an example of its own.
     """
 
     topic: str | None
     fates: Mapping[Place, str]
-    examples: Mapping[str, bytes]
+    examples: Mapping[DecisionKey, bytes]
 
 
 @dataclass
@@ -64,7 +65,7 @@ def reference_join(rule: JoinRule, codec: Codec, records: Iterable[LogRecord]) -
     for record in records:
         logs[record.partition].append(record)
     fates: dict[Place, str] = {}
-    examples: dict[str, bytes] = {}
+    examples: dict[DecisionKey, bytes] = {}
     topic: str | None = None
     for partition, log in sorted(logs.items()):
         topic = log[0].topic
@@ -73,7 +74,7 @@ def reference_join(rule: JoinRule, codec: Codec, records: Iterable[LogRecord]) -
             join.take(record)
         join.finish()
         fates |= {(partition, offset): fate for offset, fate in join.fates.items()}
-        examples = join.examples | examples
+        examples |= join.examples
     return ReferenceResult(topic, fates, examples)
 
 
@@ -83,7 +84,7 @@ class _ReferenceJoin:
         self._watermark: int | None = None
         self._stories: dict[str, _Story] = {}
         self.fates: dict[int, str] = {}
-        self.examples: dict[str, bytes] = {}
+        self.examples: dict[DecisionKey, bytes] = {}
 
     def take(self, record: LogRecord) -> None:
         try:
@@ -192,7 +193,7 @@ class _ReferenceJoin:
             outcome = self._outcome(request, counted, early_at)
             example = {part.lower(): parts.get(part) for part in (r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING)}
             framed = self._codec.encode(r.EXAMPLE, {**example, "outcome": outcome})
-            self.examples.setdefault(request.content["request_id"], framed)
+            self.examples[DecisionKey.of_request(request.content)] = framed
 
     def _objectives(self, engagement: r.Record, start: int) -> list[str]:
         delay = engagement["event_time"] - start

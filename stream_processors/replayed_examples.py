@@ -7,7 +7,7 @@ it; it lets reconciliation join the same records again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -16,11 +16,13 @@ from typing import Self
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from event_schemas.codec import Codec
-from event_schemas.errors import TrimtabError
+from event_schemas.decision_key import DecisionKey
+from event_schemas.errors import SchemaError, TrimtabError
 from event_schemas.log_record import LogRecord
+from event_schemas.records import EXAMPLE
 from stream_processors.dead_letter_store import read_dead_letters
 from stream_processors.join_topics import JoinTopics
-from stream_processors.letter_gathering import GatheredDecisions, key_text
+from stream_processors.letter_gathering import GatheredDecisions
 from stream_processors.log_reader import Headers, LogRange
 from stream_processors.offline_join import OfflineExample, OfflineJoin
 
@@ -44,7 +46,6 @@ class ReplayUnconfirmed(TrimtabError):
 
 @dataclass(frozen=True, slots=True)
 class _Outgoing:
-    request_id: str
     example: OfflineExample
     up_to: int
 
@@ -79,12 +80,12 @@ class ReplayedExamples:
         self._producer.purge()
         self._producer.flush(1.0)
 
-    def write(self, request_id: str, example: OfflineExample, up_to: int) -> None:
+    def write(self, example: OfflineExample, up_to: int) -> None:
         """Hand one example over, into the partition of its events; raises ReplayUnconfirmed for an earlier one."""
         self._raise_failure()
         while len(self._producer) >= IN_FLIGHT:
             self._producer.poll(0.05)
-        outgoing = _Outgoing(request_id, example, up_to)
+        outgoing = _Outgoing(example, up_to)
         try:
             self._producer.produce(
                 self.topic,
@@ -98,19 +99,19 @@ class ReplayedExamples:
             self._settle(outgoing, fault.args[0])
         self._producer.poll(0)
 
-    def confirm(self) -> dict[str, str]:
+    def confirm(self) -> dict[DecisionKey, str]:
         """Wait until everything handed over is confirmed; raises ReplayUnconfirmed.
 
-        Returns, by request_id, why the broker will never take an example as it is. A broker refuses a whole batch for
+        Returns, by decision, why the broker will never take an example as it is. A broker refuses a whole batch for
         its size, so that what was refused in company is offered once more alone.
         """
         self._flush()
         alone, self._refused = self._refused, {}
         for outgoing in alone:
-            self.write(outgoing.request_id, outgoing.example, outgoing.up_to)
+            self.write(outgoing.example, outgoing.up_to)
             self._flush()
         refused, self._refused = self._refused, {}
-        return {outgoing.request_id: fault for outgoing, fault in refused.items()}
+        return {outgoing.example.decision: fault for outgoing, fault in refused.items()}
 
     def _flush(self) -> None:
         left = self._producer.flush(self._seconds + 5.0)
@@ -135,42 +136,51 @@ class ReplayedExamples:
 
 
 class MarkedExamples:
-    """Notes, while the examples topic is read, which request_ids have a replayed example as their first copy."""
+    """Notes, while the examples topic is read, which decisions have a replayed example as their first copy."""
 
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-        self._marks: dict[int, dict[str, int]] = {}
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._seen: set[DecisionKey] = set()
+        self._marks: dict[int, dict[DecisionKey, int]] = {}
 
-    def noting(self, records: Iterable[tuple[LogRecord, Headers]]) -> Iterable[LogRecord]:
-        """Passes the records on."""
+    def noting(self, records: Iterable[tuple[LogRecord, Headers]]) -> Iterator[LogRecord]:
+        """Passes the records on; what is no Example is left to whoever reads them."""
         for record, headers in records:
-            request_id = key_text(record.key)
-            if request_id is not None and request_id not in self._seen:
-                self._seen.add(request_id)
+            decision = self._decision(record)
+            if decision is not None and decision not in self._seen:
+                self._seen.add(decision)
                 mark = headers.get(MARK, b"")
                 if mark.isdigit():
-                    self._marks.setdefault(record.partition, {})[request_id] = int(mark)
+                    self._marks.setdefault(record.partition, {})[decision] = int(mark)
             yield record
 
-    def joined_again(self, topics: JoinTopics, join: OfflineJoin, codec: Codec) -> dict[str, bytes | None]:
-        """The example that the log and the letters give for each marked request_id; None where they give none.
+    def joined_again(self, topics: JoinTopics, join: OfflineJoin) -> dict[DecisionKey, bytes | None]:
+        """The example that the log and the letters give for each marked decision; None where they give none.
 
         Only records before the mark count: what came later was not known when the example was written.
         """
-        found: dict[str, bytes | None] = {}
+        found: dict[DecisionKey, bytes | None] = {}
         for partition, marks in self._marks.items():
-            gathered = self._gather(topics, codec, partition)
-            for request_id, decision in gathered.decisions.items():
-                known = [record for record in decision.records() if record.offset < marks[request_id]]
-                verdict = join.join(known)
-                found[request_id] = verdict.value if isinstance(verdict, OfflineExample) else None
+            gathered = self._gather(topics, partition).decisions
+            for decision, mark in marks.items():
+                known = [record for record in gathered[decision.request_id].records() if record.offset < mark]
+                verdicts = [join.join(one) for one in join.decisions(known) if one.key == decision]
+                values = [verdict.value for verdict in verdicts if isinstance(verdict, OfflineExample)]
+                found[decision] = values[0] if values else None
         return found
 
-    def _gather(self, topics: JoinTopics, codec: Codec, partition: int) -> GatheredDecisions:
+    def _decision(self, record: LogRecord) -> DecisionKey | None:
+        try:
+            decoded = self._codec.decode(record.value)
+        except SchemaError:
+            return None
+        return DecisionKey.of_example(decoded.record) if decoded.name == EXAMPLE else None
+
+    def _gather(self, topics: JoinTopics, partition: int) -> GatheredDecisions:
         marks = self._marks[partition]
-        gathered = GatheredDecisions(marks)
+        gathered = GatheredDecisions({decision.request_id for decision in marks})
         letters, held = topics.dead_letters.ranges()[partition], topics.events.ranges()[partition]
-        for stored in read_dead_letters(topics.dead_letters.read({partition: letters}), codec):
+        for stored in read_dead_letters(topics.dead_letters.read({partition: letters}), self._codec):
             if stored.letter["topic"] == topics.events.topic:
                 gathered.add_letter(stored)
         span = LogRange(held.start, min(held.end, max(marks.values())))

@@ -46,7 +46,9 @@ def test_the_reference_is_what_the_reference_join_yields(experiment: Path) -> No
     source = stream(experiment)
     result = joined(source)
     tally = ExampleTally()
-    examples = [LogRecord("examples", 0, 0, 0, key.encode(), value) for key, value in result.examples.items()]
+    examples = [
+        LogRecord("examples", 0, 0, 0, key.request_id.encode(), value) for key, value in result.examples.items()
+    ]
     for facts in example_facts(examples):
         tally.add(facts)
     assert tally == source.reference

@@ -12,7 +12,7 @@ def output() -> tuple[list[LogRecord], object]:
     source = stream()
     examples = joined(source).examples
     records = [
-        LogRecord("examples", 0, offset, 1_000 * (offset + 1), key.encode(), value)
+        LogRecord("examples", 0, offset, 1_000 * (offset + 1), key.request_id.encode(), value)
         for offset, (key, value) in enumerate(examples.items())
     ]
     return records, source.reference

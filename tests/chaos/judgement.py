@@ -15,7 +15,7 @@ from typing import Any
 from event_schemas.experiment import load_experiment
 from event_schemas.log_record import LogRecord
 from learner.example_decoder import ExampleDecoder
-from learner.segment_store import KEY, read_segments
+from learner.segment_store import REQUEST_ID, read_segments
 from tests.chaos.evidence import Event, fingerprint, late_proofs
 from tests.chaos.fault_injection import Performed, Proof
 from tests.chaos.observer import Sample, rebalances, recovery_seconds
@@ -164,9 +164,9 @@ def _of_learner(stage: Stage) -> Tally:
     first: dict[bytes | None, LogRecord] = {}
     for record in stage.bench.records("examples"):
         first.setdefault(record.key, record)
-    due = {row[KEY]: row for row in decoder.decode(list(first.values())).frame.to_dicts()}
+    due = {row[REQUEST_ID]: row for row in decoder.decode(list(first.values())).frame.to_dicts()}
     rows = read_segments(stage.segments).to_dicts()
-    stored = {row[KEY]: row for row in rows}
+    stored = {row[REQUEST_ID]: row for row in rows}
     doubled = len(rows) - len(stored)
     return Tally(
         lost=len(due.keys() - stored.keys()),

@@ -73,8 +73,8 @@ class JoinBench:
         command = [*COMMAND, *arguments]
         return subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=timeout)
 
-    def send(self, events: Iterable[SentEvent], partition: int | None = None) -> int:
-        """Write events as producers do; returns how many."""
+    def send(self, events: Iterable[SentEvent], partition: int | None = None, topic: str = "events") -> int:
+        """Write events, or records of another topic, as producers do; returns how many."""
         producer = Producer(
             {
                 **self.client_config,
@@ -86,7 +86,7 @@ class JoinBench:
         )
         sent = 0
         for event in events:
-            producer.produce(f"{self.prefix}events", event.value, event.key, ANY if partition is None else partition)
+            producer.produce(f"{self.prefix}{topic}", event.value, event.key, ANY if partition is None else partition)
             sent += 1
             producer.poll(0)
         assert producer.flush(30) == 0

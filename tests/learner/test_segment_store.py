@@ -46,6 +46,15 @@ def test_the_first_copy_of_a_request_wins(tmp_path: Path) -> None:
         assert store.frame()["mark"].to_list() == ["first"] * 3 + ["third"]
 
 
+def test_an_id_used_again_at_another_time_is_another_decision(tmp_path: Path) -> None:
+    later = rows(0, 3, "again").with_columns(pl.col("request_event_time") + 1_000)
+    with open_store(tmp_path) as store:
+        assert store.append(pl.concat([rows(0, 3), later, later]), {0: 9}) == AppendCounts(stored=6, duplicate=3)
+    with open_store(tmp_path) as store:
+        assert store.append(pl.concat([later, rows(0, 3)]), {0: 15}) == AppendCounts(duplicate=6)
+        assert store.rows == 6
+
+
 def test_offsets_advance_without_rows(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         store.append(pl.DataFrame(), {0: 3})
@@ -95,7 +104,7 @@ def test_keys_are_forgotten_with_their_segments(tmp_path: Path) -> None:
     with open_store(tmp_path, retention=10) as store:
         store.append(rows(0, 5), {0: 5})
         store.append(rows(100, 5), {0: 10})
-        assert store._keys == {f"r{i}" for i in range(100, 105)}
+        assert store._keys == {(f"r{i}", i) for i in range(100, 105)}
         assert store.append(rows(0, 1), {0: 11}) == AppendCounts(expired=1)
 
 

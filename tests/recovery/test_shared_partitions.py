@@ -21,7 +21,7 @@ from stream_processors.partition_join import Emission
 from stream_processors.record_chunk import RecordChunk, StartingPoint
 from stream_processors.record_columns import RecordColumns
 from stream_processors.reference_join import reference_join
-from tests.stream_processors.event_log import CODEC, WINDOW_MS, small_rule
+from tests.stream_processors.event_log import CODEC, WINDOW_MS, examples_by_decision, small_rule
 from tests.stream_processors.event_strategies import LogWriter, Move, moves
 
 PARTITIONS = (0, 1, 2)
@@ -139,12 +139,11 @@ class SharedPartitions(RuleBasedStateMachine):
             self.process(partition, len(log))
             self.confirm(partition, len(self.under_way[partition]))
             reference = reference_join(self.join_rule, CODEC, log)
-            examples: dict[str, bytes] = {}
+            stored = self.stored[partition]
+            examples = examples_by_decision(emission.value for emission in stored if emission.kind == "example")
             fates: dict[int, str] = {}
-            for emission in self.stored[partition]:
-                if emission.kind == "example":
-                    examples.setdefault(str(emission.request_id), emission.value)
-                else:
+            for emission in stored:
+                if emission.kind != "example":
                     reason = str(emission.reason)
                     assert fates.setdefault(emission.source_offset, reason) == reason, "a second fate"
             silent = {*SILENT, r.PENDING}

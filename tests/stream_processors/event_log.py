@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from event_schemas import records as r
 from event_schemas.codec import Codec
+from event_schemas.decision_key import DecisionKey
 from event_schemas.experiment import Experiment, parse_experiment
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry, SchemaEntry, schema_entry
@@ -57,6 +59,15 @@ def small_rule(max_pending: int = 1000) -> JoinRule:
 
 
 ACTION_SPACE = small_rule().action_space
+
+
+def examples_by_decision(values: Iterable[bytes]) -> dict[DecisionKey, bytes]:
+    """Framed Examples by decision; copies of one must be the same bytes."""
+    found: dict[DecisionKey, bytes] = {}
+    for value in values:
+        decision = DecisionKey.of_example(CODEC.decode(value).record)
+        assert found.setdefault(decision, value) == value, f"two examples of {decision}"
+    return found
 
 
 class EventLog:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from event_schemas import records as r
 from event_schemas.log_record import LogRecord
 from stream_processors.fates import Fate
-from stream_processors.offline_join import OfflineExample, OfflineJoin, Unmended
+from stream_processors.offline_decisions import Unmended
+from stream_processors.offline_join import OfflineExample, OfflineJoin
 from stream_processors.reference_join import reference_join
 from tests.stream_processors.event_log import CODEC, SAVE_MS, SKEW_MS, WINDOW_MS, EventLog, small_rule
 from tests.stream_processors.event_strategies import Move, histories, written
@@ -20,7 +21,10 @@ ON_TIME = {Fate.JOINED, Fate.DUPLICATE, Fate.OUTSIDE, Fate.CONFLICT, Fate.MALFOR
 
 
 def join(records: list[LogRecord], *gone: str) -> OfflineExample | Unmended:
-    return OfflineJoin(small_rule(), CODEC).join(records, gone)
+    """The verdict on the one decision in these records."""
+    offline = OfflineJoin(small_rule(), CODEC)
+    [decision] = offline.decisions(records, gone)
+    return offline.join(decision)
 
 
 def example(records: list[LogRecord]) -> r.Record:
@@ -44,7 +48,7 @@ def test_a_decision_that_was_on_time_gives_the_same_bytes(history: list[Move], o
     by_id: defaultdict[str, list[LogRecord]] = defaultdict(list)
     for record in log:
         by_id[(record.key or b"").decode()].append(record)
-    for request_id, value in reference.examples.items():
+    for (request_id, _), value in reference.examples.items():
         records = by_id[request_id]
         fates = [reference.fates[(0, record.offset)] for record in records]
         if set(fates) <= ON_TIME and _generations(records, fates) == 1:
@@ -59,6 +63,23 @@ def _generations(records: list[LogRecord], fates: list[str]) -> int:
     """How often the identifier was used: a request that joins again belongs to another decision."""
     joined = [record for record, fate in zip(records, fates, strict=True) if fate == Fate.JOINED]
     return sum(CODEC.decode(record.value).name == r.REQUEST for record in joined)
+
+
+@given(st.lists(st.tuples(st.integers(WINDOW_MS, 3 * WINDOW_MS), st.integers(0, SAVE_MS)), min_size=1, max_size=5))
+@settings(max_examples=50, deadline=None)
+def test_decisions_that_share_an_id_are_joined_apart_as_the_live_join_does(uses: list[tuple[int, int]]) -> None:
+    log, time = EventLog(), 1_000
+    for pause, delay in uses:
+        time += pause + WINDOW_MS  # forgotten, whatever came last of the one before
+        log.decision("a", time)
+        log.engagement("a", time + delay, kind="tap")
+        log.heartbeat(time + delay + WINDOW_MS)
+    live = reference_join(small_rule(), CODEC, log.records).examples
+    offline = OfflineJoin(small_rule(), CODEC)
+    decisions = offline.decisions([record for record in log.records if record.key])
+    verdicts = [offline.join(decision) for decision in decisions]
+    assert {one.decision: one.value for one in verdicts if isinstance(one, OfflineExample)} == live
+    assert len(live) == len(uses)
 
 
 def test_lateness_and_the_cap_mean_nothing() -> None:

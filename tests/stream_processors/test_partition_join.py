@@ -21,7 +21,15 @@ from stream_processors.fates import SILENT, Fate
 from stream_processors.partition_join import Emission, PartitionJoin, StepResult
 from stream_processors.record_columns import RecordColumns
 from stream_processors.reference_join import ReferenceResult, reference_join
-from tests.stream_processors.event_log import CLICK_MS, CODEC, SKEW_MS, WINDOW_MS, EventLog, small_rule
+from tests.stream_processors.event_log import (
+    CLICK_MS,
+    CODEC,
+    SKEW_MS,
+    WINDOW_MS,
+    EventLog,
+    examples_by_decision,
+    small_rule,
+)
 from tests.stream_processors.event_strategies import LogWriter, Move, described, histories, moves, written
 
 
@@ -330,10 +338,7 @@ def assert_as_reference(reference: ReferenceResult, emissions: Sequence[Emission
     letters = [(e.source_offset, e.reason) for e in emissions if e.kind == "dead_letter"]
     silent = {*SILENT, r.PENDING}
     assert sorted(letters) == sorted((o, fate) for (_, o), fate in reference.fates.items() if fate not in silent)
-    examples: dict[str, bytes] = {}
-    for emission in emissions:
-        if emission.kind == "example":
-            examples.setdefault(str(emission.request_id), emission.value)
+    examples = examples_by_decision(emission.value for emission in emissions if emission.kind == "example")
     assert examples == reference.examples
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from event_schemas import records as r
+from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.partition_join import Emission, PartitionJoin
 from stream_processors.reconciliation import ReconcileReport, compare
 from stream_processors.reference_join import reference_join
-from tests.stream_processors.event_log import CODEC, EventLog, small_rule
+from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
 
 
 def events() -> list[LogRecord]:
@@ -59,6 +60,30 @@ def test_second_copies_are_counted_and_no_difference() -> None:
     assert (found.duplicated, found.dead_letters_repeated) == (1, 2)
 
 
+def test_a_copy_that_says_something_else_is_a_difference() -> None:
+    examples, letters = outputs()
+    found = report([*examples, other_reward(examples[0])], letters)
+    assert (found.ok, found.duplicated, found.duplicated_differing, found.differing) == (False, 1, 1, 0)
+    assert found.differences == ("a later copy of example a of 100 says something else",)
+    found = report(examples, [*letters, other_reason(letters[0])])
+    assert (found.ok, found.dead_letters_repeated, found.dead_letters_repeated_differing) == (False, 1, 1)
+    assert "says something else" in found.differences[0]
+
+
+def test_an_id_used_again_gives_another_example_and_no_copy() -> None:
+    log = EventLog()
+    for time in (100, 1000):
+        log.decision("a", time)
+        log.engagement("a", time + 1)
+        log.heartbeat(time + 2 * WINDOW_MS)
+    emissions = PartitionJoin(small_rule(), CODEC, 0).process(log.records).emissions
+    examples = records("example", emissions)
+    found = compare(reference_join(small_rule(), CODEC, log.records), CODEC, examples, [])
+    assert found.ok and (found.examples_found, found.duplicated) == (2, 0)
+    found = compare(reference_join(small_rule(), CODEC, log.records), CODEC, examples[:1], [])
+    assert (found.ok, found.lost, found.differences) == (False, 1, ("example a of 1000 is missing",))
+
+
 def other_reward(record: LogRecord) -> LogRecord:
     content = CODEC.decode(record.value).record
     content["outcome"]["objectives"][0]["reward"] += 1
@@ -79,8 +104,8 @@ Change = Callable[[list[LogRecord], list[LogRecord]], tuple[list[LogRecord], lis
 @pytest.mark.parametrize(
     ("change", "count", "named"),
     [
-        (lambda e, d: (e[1:], d), "lost", "example a is missing"),
-        (lambda e, d: ([other_reward(e[0]), e[1]], d), "differing", "example a differs"),
+        (lambda e, d: (e[1:], d), "lost", "example a of 100 is missing"),
+        (lambda e, d: ([other_reward(e[0]), e[1]], d), "differing", "example a of 100 differs"),
         (lambda e, d: (e, d[:1]), "dead_letters_missing", "dead letter of (0, 7) is missing"),
         (lambda e, d: (e, [other_reason(d[0]), d[1]]), "dead_letters_differing", "differs"),
         (lambda e, d: (e, [*d, other_place(d[0])]), "dead_letters_extra", "dead letter of (0, 0) is not expected"),
@@ -111,17 +136,17 @@ def test_a_replayed_example_is_verified_and_its_letters_are_mended() -> None:
     examples, letters = outputs()
     replayed = CODEC.decode(examples[0].value).record
     replayed["request"]["request_id"] = "c"
-    value = CODEC.encode(r.EXAMPLE, replayed)
+    value, key = CODEC.encode(r.EXAMPLE, replayed), DecisionKey.of_example(replayed)
     everything = [*examples, examples[0]._replace(key=b"c", value=value)]
     reference = reference_join(small_rule(), CODEC, events())
     (incomplete,) = [letter for letter in letters if letter.key == b"c"]
     (junk,) = [letter for letter in letters if letter.key == b"d"]
     mended = [junk, incomplete._replace(value=_as(incomplete, reason="malformed"))]
 
-    trusted = compare(reference, CODEC, everything, mended, {"c": value})
+    trusted = compare(reference, CODEC, everything, mended, {key: value})
     assert trusted.ok, trusted.differences
     assert (trusted.replayed, trusted.dead_letters_mended, trusted.unexpected) == (1, 1, 0)
-    for offline in ({"c": None}, {"c": examples[1].value}, {}):
+    for offline in ({key: None}, {key: examples[1].value}, {}):
         doubted = compare(reference, CODEC, everything, mended, offline)
         assert (doubted.ok, doubted.replayed, doubted.unexpected, doubted.dead_letters_differing) == (False, 0, 1, 1)
 
@@ -131,7 +156,7 @@ def test_a_replayed_example_that_the_log_demands_today_is_neither_lost_nor_extra
     reference = reference_join(small_rule(), CODEC, events())
     old = CODEC.decode(letters[0].value).record | {"key": b"a", "offset": 1, "request_id": "a"}
     extra = letters[0]._replace(key=b"a", value=CODEC.encode(r.DEAD_LETTER, old))
-    found = compare(reference, CODEC, examples, [*letters, extra], {"a": None})
+    found = compare(reference, CODEC, examples, [*letters, extra], {DecisionKey("a", 100): None})
     assert found.ok, found.differences
     assert (found.replayed, found.dead_letters_mended) == (1, 1)
     assert compare(reference, CODEC, examples, [*letters, extra]).dead_letters_extra == 1

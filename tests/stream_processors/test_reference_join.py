@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from event_schemas import records as r
+from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.reference_join import ReferenceResult, reference_join
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
@@ -42,13 +43,13 @@ def test_every_fate_once() -> None:
     }
 
 
-def test_examples_are_whole_and_by_request_id() -> None:
+def test_examples_are_whole_and_by_decision() -> None:
     log = EventLog(partition=3)
     log.decision("a", 100)
     log.engagement("a", 101, value=7.0)
     log.heartbeat(1000)
     examples = result(log.records).examples
-    outcome = CODEC.decode(examples["a"]).record["outcome"]
+    outcome = CODEC.decode(examples[DecisionKey("a", 100)]).record["outcome"]
     assert outcome["objectives"][0] == {"objective": "click", "count": 7.0, "reward": 1.0, "observed": True}
     assert (outcome["partition"], outcome["offset"]) == (3, 0)
 
@@ -62,13 +63,14 @@ def test_partitions_do_not_touch() -> None:
     assert both.topic == "trimtab.events"
 
 
-def test_an_identifier_used_again_after_it_was_forgotten_keeps_its_first_example() -> None:
+def test_an_identifier_used_again_after_it_was_forgotten_is_another_decision() -> None:
     log = EventLog()
     for time in (100, 1000):
         log.decision("a", time)
         log.heartbeat(time + WINDOW_MS)
     both = result(log.records)
-    assert CODEC.decode(both.examples["a"]).record["request"]["event_time"] == 100
+    assert [CODEC.decode(value).record["request"]["event_time"] for value in both.examples.values()] == [100, 1000]
+    assert list(both.examples) == [DecisionKey("a", 100), DecisionKey("a", 1000)]
     assert set(both.fates.values()) == {"joined"}
 
 
@@ -77,7 +79,7 @@ def test_the_cap_closes_the_oldest_early() -> None:
     log.decision("a", 100)
     log.request("b", 101)
     both = result(log.records, cap=1)
-    assert CODEC.decode(both.examples["a"]).record["outcome"]["closed_early"]
+    assert CODEC.decode(both.examples[DecisionKey("a", 100)]).record["outcome"]["closed_early"]
     assert both.fates[(0, 3)] == r.PENDING
 
 

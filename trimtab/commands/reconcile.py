@@ -32,8 +32,9 @@ def reconcile(
 ) -> None:
     """Join the events again by a slow, independent reference and compare fates, examples, rewards and dead letters.
 
-    Exit code 1 on any difference. Second copies (after a crash) are counted, and are none: readers keep the first.
-    An example that `trimtab dead-letters replay` wrote is none either, when joining its records offline gives it again.
+    Exit code 1 on any difference. Second copies (after a crash) are counted, and are none as long as they say the same:
+    readers keep the first. An example that `trimtab dead-letters replay` wrote is none either, when joining its records
+    offline gives it again.
 
     Example: trimtab reconcile --processed --json
     """
@@ -94,7 +95,7 @@ def _print(outcome: ReconcileOutcome) -> None:
         if events:
             fates.add_row(fate, str(events))
     console.print(fates)
-    checks = Table("", "expected", "lost", "extra", "differing", "second copies")
+    checks = Table("", "expected", "lost", "extra", "differing", "second copies", "of these differing")
     for name, counts in _checks(report).items():
         checks.add_row(name, *(str(count) for count in counts))
     console.print(checks)
@@ -118,6 +119,7 @@ def _checks(report: ReconcileReport) -> dict[str, tuple[int, ...]]:
             report.unexpected,
             report.differing,
             report.duplicated,
+            report.duplicated_differing,
         ),
         "dead letters": (
             report.dead_letters_expected,
@@ -125,5 +127,6 @@ def _checks(report: ReconcileReport) -> dict[str, tuple[int, ...]]:
             report.dead_letters_extra,
             report.dead_letters_differing,
             report.dead_letters_repeated,
+            report.dead_letters_repeated_differing,
         ),
     }

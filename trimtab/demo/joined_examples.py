@@ -17,11 +17,13 @@ from stream_processors.log_reader import LogReader
 from trimtab.demo.workspace import DemoExperiment
 
 CHUNK = 2_000
+DECISION = {"request_request_id": pl.String, "request_event_time": pl.Int64}
+"""The columns that make one decision (`DecisionKey`)."""
 
 
 @dataclass(frozen=True)
 class JoinedExamples:
-    """First copies by request_id, as columns (an Example flattened)."""
+    """First copies, one of each decision, as columns (an Example flattened)."""
 
     frame: pl.DataFrame
 
@@ -59,5 +61,5 @@ def read_examples(experiment: DemoExperiment) -> JoinedExamples:
     entry = registry.entry(Codec(registry).schema_id(EXAMPLE))
     datums = [unframe(record.value)[1] for record in reader.read_all() if record.value is not None]
     parts = [read_datums(entry, datums[start : start + CHUNK]) for start in range(0, len(datums), CHUNK)]
-    frame = pl.concat(parts) if parts else pl.DataFrame(schema={"request_request_id": pl.String})
-    return JoinedExamples(frame.unique("request_request_id", keep="first", maintain_order=True))
+    frame = pl.concat(parts) if parts else pl.DataFrame(schema=DECISION)
+    return JoinedExamples(frame.unique(list(DECISION), keep="first", maintain_order=True))

@@ -28,7 +28,8 @@ def simulated_examples() -> dict[str, bytes]:
     experiment, log = with_exploration_rate(load_experiment(HOMEFEED), 0.5), MemoryLog()
     plan = RunPlan(1, DECISIONS, START, START + DAY_MS, users=50)
     run_simulation(experiment, plan, EventOutlet(CODEC, log, "events", log.partitions))
-    return dict(reference_join(JoinRule.from_experiment(experiment), CODEC, log.records("events")).examples)
+    examples = reference_join(JoinRule.from_experiment(experiment), CODEC, log.records("events")).examples
+    return {decision.request_id: value for decision, value in examples.items()}
 
 
 def test_examples_are_counted_once_by_slice_reward_and_head(tmp_path: Path) -> None:
