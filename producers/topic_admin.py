@@ -48,7 +48,7 @@ def create_topics(
     move). Raises ComponentUnreachable, and TopicError when the broker refuses or the partition counts of the topics
     would differ, because an example lives in the partition of its events.
     """
-    admin = _admin(client_config)
+    admin = admin_client(client_config)
     names = {topic_name(prefix, topic): topic for topic in TOPICS}
     existing = _partition_counts(admin)
     _check_equal_counts({name: existing.get(name, partitions) for name in names})
@@ -63,7 +63,7 @@ def create_topics(
 
 def partitions_of(client_config: Mapping[str, str], topic: str) -> int:
     """The topic's number of partitions; raises TopicError when there is none, ComponentUnreachable without a broker."""
-    count = _partition_counts(_admin(client_config)).get(topic)
+    count = _partition_counts(admin_client(client_config)).get(topic)
     if not count:
         raise TopicError(f"topic {topic} does not exist", mend="create the topics with `trimtab topics create`")
     return count
@@ -74,12 +74,13 @@ def touch_topics(client_config: Mapping[str, str], prefix: str) -> None:
 
     For the embedded broker only: a real one would create them with its own defaults. Raises ComponentUnreachable.
     """
-    admin = _admin(client_config)
+    admin = admin_client(client_config)
     for topic in TOPICS:
         _reach(partial(admin.list_topics, topic_name(prefix, topic), ANSWER_SECONDS))
 
 
-def _admin(client_config: Mapping[str, str]) -> AdminClient:
+def admin_client(client_config: Mapping[str, str]) -> AdminClient:
+    """A client for questions about topics; keep it until they are answered. Raises SettingError."""
     try:
         return AdminClient(dict(client_config), logger=logging.getLogger("trimtab.producers"))
     except KafkaException as refused:

@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,14 +33,23 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedRuntime:
-    """Addresses of a running broker and Redis."""
+    """Addresses of a running broker and Redis.
+
+    `kafka_identity` stands for the ids that the broker gives no topic: a run of the broker begins with empty topics, so
+    it is another one for each run.
+    """
 
     kafka_bootstrap: str
     redis_url: str
+    kafka_identity: str
 
     def environment(self) -> dict[str, str]:
         """The `TRIMTAB_*` variables that point every command at this runtime."""
-        return {"TRIMTAB_KAFKA_BOOTSTRAP": self.kafka_bootstrap, "TRIMTAB_REDIS_URL": self.redis_url}
+        return {
+            "TRIMTAB_KAFKA_BOOTSTRAP": self.kafka_bootstrap,
+            "TRIMTAB_KAFKA_IDENTITY": self.kafka_identity,
+            "TRIMTAB_REDIS_URL": self.redis_url,
+        }
 
 
 @contextmanager
@@ -50,7 +60,7 @@ def embedded_runtime(directory: Path) -> Iterator[EmbeddedRuntime]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     with _running_broker() as bootstrap, _running_redis(directory) as url:
-        yield EmbeddedRuntime(bootstrap, url)
+        yield EmbeddedRuntime(bootstrap, url, f"embedded-{uuid.uuid4().hex}")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,6 +13,9 @@ from event_schemas.errors import SettingError
 from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.schema_registry import load_registry
 from event_schemas.topics import DEFAULT_PREFIX, Topic, topic_name
+
+if TYPE_CHECKING:
+    from producers.topic_identity import TopicIdentities
 
 QUIET = "2"
 """librdkafka writes a line for every failed reconnection at level 3; clients report what matters themselves."""
@@ -40,6 +43,11 @@ class Settings(BaseSettings):
     kafka_sasl_username: str | None = Field(default=None, description="SASL user.")
     kafka_sasl_password: SecretStr | None = Field(default=None, description="SASL password.")
     kafka_ssl_ca_location: Path | None = Field(default=None, description="CA certificates of the brokers.")
+    kafka_identity: str | None = Field(
+        default=None,
+        description="One id for all topics of a cluster that gives them none, another one whenever they begin anew "
+        "(`trimtab broker` and the demo set it); unset: Kafka is asked for each topic's id.",
+    )
     kafka_compression: Literal["none", "gzip", "lz4", "snappy", "zstd"] | None = Field(
         default=None,
         description="Compression of what is produced; the join needs the package cramjam to read all but gzip.",
@@ -59,6 +67,12 @@ class Settings(BaseSettings):
             "compression.type": self.kafka_compression,
         }
         return {key: value for key, value in named.items() if value is not None}
+
+    def topic_identities(self) -> TopicIdentities:
+        """Tells a topic from one that was created again under its name; raises SettingError."""
+        from producers.topic_identity import topic_identities
+
+        return topic_identities(self.kafka_client_config(), self.kafka_identity)
 
     def load_experiment(self) -> Experiment:
         """The experiment file; raises ExperimentError."""

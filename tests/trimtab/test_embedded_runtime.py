@@ -16,6 +16,7 @@ def test_broker_and_redis_work_and_end_with_the_context(tmp_path: Path) -> None:
     with embedded_runtime(tmp_path / "runtime") as runtime:
         assert runtime.environment() == {
             "TRIMTAB_KAFKA_BOOTSTRAP": runtime.kafka_bootstrap,
+            "TRIMTAB_KAFKA_IDENTITY": runtime.kafka_identity,
             "TRIMTAB_REDIS_URL": runtime.redis_url,
         }
         assert read_back(runtime.kafka_bootstrap, "trimtab.events", b"value") == b"value"
@@ -29,6 +30,7 @@ def test_broker_and_redis_work_and_end_with_the_context(tmp_path: Path) -> None:
             pass
     with embedded_runtime(tmp_path / "runtime") as again, redis.Redis.from_url(again.redis_url) as client:
         assert client.get("key") == b"kept"
+        assert again.kafka_identity != runtime.kafka_identity, "the broker has forgotten all topics"
 
 
 def read_back(bootstrap: str, topic: str, value: bytes) -> bytes | None:

@@ -39,6 +39,16 @@ def test_sasl_and_tls_are_passed_through(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "secret" not in repr(load_settings())
 
 
+def test_what_the_runtime_declares_tells_topics_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_KAFKA_IDENTITY", "run-7")
+    assert load_settings().topic_identities().of("trimtab.events") == "run-7"
+    monkeypatch.setenv("TRIMTAB_KAFKA_IDENTITY", "two words")
+    with pytest.raises(SettingError, match="TRIMTAB_KAFKA_IDENTITY"):
+        load_settings().topic_identities()
+    monkeypatch.setenv("TRIMTAB_KAFKA_IDENTITY", "")
+    assert load_settings().kafka_identity is None, "then the broker is asked"
+
+
 def test_keys_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("learner/main=abc\n")
     monkeypatch.setenv("TRIMTAB_SIGNING_KEY", f"@{tmp_path / 'key'}")

@@ -18,7 +18,7 @@ from trimtab.demo.open_bandit_act import (
 from trimtab.demo.workspace import OPEN_BANDIT, DemoExperiment, Workspace
 from trimtab.embedded_runtime import EmbeddedRuntime
 
-RUNTIME = EmbeddedRuntime("127.0.0.1:9", "redis://127.0.0.1:8/0")
+RUNTIME = EmbeddedRuntime("127.0.0.1:9", "redis://127.0.0.1:8/0", "embedded-test")
 
 
 def campaign(name: str, directory: Path) -> DemoExperiment:

@@ -12,7 +12,7 @@ from trimtab.demo.serving_nodes import ServingNode, await_nodes
 from trimtab.demo.workspace import HOMEFEED, DemoExperiment, Workspace
 from trimtab.embedded_runtime import EmbeddedRuntime
 
-RUNTIME = EmbeddedRuntime("127.0.0.1:9", "redis://127.0.0.1:8/0")
+RUNTIME = EmbeddedRuntime("127.0.0.1:9", "redis://127.0.0.1:8/0", "embedded-test")
 METRICS = """# TYPE trimtab_drift_statistic gauge
 trimtab_drift_statistic{head="q:repin"} 0.125
 # TYPE trimtab_producer_events counter

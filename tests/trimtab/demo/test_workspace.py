@@ -9,7 +9,7 @@ from trimtab.demo.process_supervisor import DemoFailed
 from trimtab.demo.workspace import GOVERNANCE, HOMEFEED, OPEN_BANDIT, DemoExperiment, Workspace
 from trimtab.embedded_runtime import EmbeddedRuntime
 
-RUNTIME = EmbeddedRuntime("127.0.0.1:9", "redis://127.0.0.1:8/0")
+RUNTIME = EmbeddedRuntime("127.0.0.1:9", "redis://127.0.0.1:8/0", "embedded-test")
 
 
 def test_the_keys_sign_in_their_roles_and_are_trusted(tmp_path: Path) -> None:
