@@ -75,6 +75,11 @@ class JoinMetrics:
             ["partition"],
             registry=registry,
         )
+        self.unread_partitions = Gauge(
+            "trimtab_join_unread_partitions",
+            "Partitions added to the events topic that the group does not read; 0 in normal work.",
+            registry=registry,
+        )
         self.outstanding = Gauge(
             "trimtab_join_outstanding_outputs",
             "Examples, dead letters and heartbeats handed to Kafka and not yet confirmed.",

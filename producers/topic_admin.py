@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -63,10 +63,16 @@ def create_topics(
 
 def partitions_of(client_config: Mapping[str, str], topic: str) -> int:
     """The topic's number of partitions; raises TopicError when there is none, ComponentUnreachable without a broker."""
-    count = _partition_counts(admin_client(client_config)).get(topic)
-    if not count:
-        raise TopicError(f"topic {topic} does not exist", mend="create the topics with `trimtab topics create`")
-    return count
+    return partitions_of_all(client_config, [topic])[topic]
+
+
+def partitions_of_all(client_config: Mapping[str, str], topics: Sequence[str]) -> dict[str, int]:
+    """Each topic's number of partitions, in one question; raises as partitions_of."""
+    counts = _partition_counts(admin_client(client_config))
+    for topic in topics:
+        if not counts.get(topic):
+            raise TopicError(f"topic {topic} does not exist", mend="create the topics with `trimtab topics create`")
+    return {topic: counts[topic] for topic in topics}
 
 
 def touch_topics(client_config: Mapping[str, str], prefix: str) -> None:

@@ -244,6 +244,11 @@ class BatchConsumer(Consumer):
             generation_id=self.app.consumer_generation_id,
         )
 
+    def known_partitions(self, topic: str) -> int:
+        """How many partitions of the topic the group's members know of: those that they share."""
+        known = self._thread._ensure_consumer()._client.cluster.partitions_for_topic(topic)
+        return len(known or ())
+
     async def _read_again(self, partitions: set[TP]) -> None:
         await self._thread.seek_all({tp: self._reached[tp] for tp in partitions if tp in self._reached})
 

@@ -13,6 +13,7 @@ from event_schemas.errors import TrimtabError
 VERSION = "1"
 PATTERN = re.compile(
     r"v=(?P<v>\d+);S=(?P<S>\d+);R=(?P<R>\d+);wm=(?P<wm>-?\d+|none);floor=(?P<floor>\d+);window=(?P<window>\d+)"
+    r"(;topic=(?P<topic>[A-Za-z0-9._-]{1,64}))?"
 )
 
 
@@ -28,7 +29,8 @@ class CommitPosition:
     a decision still open at S, or S. `rebuild_from` (the committed offset) is the first offset of any decision still
     remembered at S: reading on from there, silently, recreates the state at S. `watermark` (ms, None before the first
     event) held before the record at `rebuild_from`. Decisions that began before `floor` and are not closed by
-    the watermark were closed early by the cap. `window_ms` is the window all this was computed with.
+    the watermark were closed early by the cap. `window_ms` is the window all this was computed with, `topic_id` the id
+    of the topic that the offsets count in; version 0.1.0 committed none.
     """
 
     settled: int
@@ -37,12 +39,15 @@ class CommitPosition:
     watermark: int | None
     floor: int
     window_ms: int
+    topic_id: str | None = None
 
     def encode(self) -> str:
-        """The text committed beside the offset `rebuild_from`: `v=1;S=…;R=…;wm=…;floor=…;window=…`."""
+        """The text committed beside the offset `rebuild_from`: `v=1;S=…;R=…;wm=…;floor=…;window=…;topic=…`."""
         watermark = "none" if self.watermark is None else self.watermark
+        topic = "" if self.topic_id is None else f";topic={self.topic_id}"
         return (
             f"v={VERSION};S={self.settled};R={self.open_from};wm={watermark};floor={self.floor};window={self.window_ms}"
+            f"{topic}"
         )
 
     @classmethod
@@ -61,4 +66,5 @@ class CommitPosition:
             watermark=None if found["wm"] == "none" else int(found["wm"]),
             floor=int(found["floor"]),
             window_ms=int(found["window"]),
+            topic_id=found["topic"],
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from typing import cast
 
 import faust
 from faust.app.base import BootStrategy
 from faust.auth import Credentials
 from faust.types import TopicT, TransportT
 
-from stream_processors.batch_transport import PassThroughSchema
+from stream_processors.batch_transport import BatchConsumer, PassThroughSchema
 from stream_processors.patient_transport import PatientTransport
 from stream_processors.record_chunk import PartitionOwner
 from stream_processors.worker_settings import WorkerSettings
@@ -59,6 +60,10 @@ class JoinApp(faust.App):
     def events(self, settings: WorkerSettings) -> TopicT:
         """The topic to read, as chunks; what is acknowledged in Faust's sense does not matter."""
         return self.topic(settings.events, schema=PassThroughSchema(), acks=False)
+
+    def known_partitions(self, topic: str) -> int:
+        """How many partitions of the topic the group's members know of."""
+        return cast(BatchConsumer, self.consumer).known_partitions(topic)
 
     def _new_transport(self) -> TransportT:
         return PatientTransport(self.conf.broker_consumer, self, self._owner)

@@ -17,6 +17,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -25,7 +26,8 @@ from faust.types import TP, StreamT
 from event_schemas.codec import Codec
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from monitoring.metrics import JoinMetrics
-from producers.topic_admin import TopicError, partitions_of
+from producers.topic_admin import TopicError, partitions_of_all
+from producers.topic_identity import TopicIdentities
 from stream_processors.attribution import JoinRule
 from stream_processors.dead_letter_log import DeadLetterLog
 from stream_processors.example_writer import AT_ONCE, ExampleWriter
@@ -37,6 +39,7 @@ from stream_processors.partition_gauges import PartitionGauges, records_to_rebui
 from stream_processors.partition_join import StepResult
 from stream_processors.record_chunk import RecordChunk
 from stream_processors.restless_ids import RestlessIds
+from stream_processors.topic_watch import GUIDE, TopicState, TopicWatch
 from stream_processors.worker_health import WorkerHealth
 from stream_processors.worker_settings import WorkerSettings
 from stream_processors.write_watch import WriteWatch
@@ -58,16 +61,22 @@ class JoinWorkerParts:
     clock: Callable[[], int]
     """Milliseconds since the epoch, for heartbeats."""
 
+    identities: TopicIdentities
+    """Tells the events topic from one that was created again under its name."""
+
     health: WorkerHealth = field(default_factory=WorkerHealth)
 
 
 class JoinWorker:
     """One process's share of the join. Build and run it inside one event loop."""
 
-    def __init__(self, settings: WorkerSettings, parts: JoinWorkerParts) -> None:
+    def __init__(self, settings: WorkerSettings, parts: JoinWorkerParts, topics: TopicWatch) -> None:
         self._settings = settings
         self._parts = parts
-        self._owned = OwnedPartitions(parts.rule, parts.codec)
+        self._topics = topics
+        self._owned = OwnedPartitions(
+            parts.rule, parts.codec, topics.state.identity, lambda: topics.state.output_partitions
+        )
         self._writer = ExampleWriter(settings, parts.codec)
         self._heartbeats = IdleHeartbeat(settings.producer_delay_ms)
         self._joining = asyncio.Lock()
@@ -79,6 +88,7 @@ class JoinWorker:
         self._app = JoinApp(settings, self._owned)
         self._app.agent(self._app.events(settings), name="join")(self._join)
         self._app.task(self._tend)
+        self._app.task(self._watch_topics)
         self._app.on_partitions_revoked.connect(self._settle)
         self._app.on_partitions_revoked.connect(parts.health.revoked)
         self._app.on_partitions_assigned.connect(parts.health.assigned)
@@ -160,6 +170,9 @@ class JoinWorker:
                 self._look_at_partitions()
             await asyncio.sleep(SERVE_SECONDS)
 
+    async def _watch_topics(self) -> None:
+        await self._topics.watch(lambda: self._app.known_partitions(self._settings.events))
+
     def _look_at_partitions(self) -> None:
         """Gauges, health and heartbeats of the partitions owned now."""
         now, owned = self._parts.clock(), self._owned.partitions
@@ -181,6 +194,8 @@ class JoinWorker:
     def _report_health(self) -> None:
         outstanding, health = self._writer.outstanding, self._parts.health
         self._parts.metrics.outstanding.set(outstanding)
+        self._parts.metrics.unread_partitions.set(self._topics.unread)
+        health.topics(self._topics.reasons())
         health.rebuilding({p: records_to_rebuild(state) for p, state in self._owned.partitions.items()})
         health.writing(self._writer.failure, self._writes.stalled_seconds(outstanding), outstanding)
 
@@ -192,19 +207,28 @@ class JoinWorker:
 
 def run_join_worker(settings: WorkerSettings, parts: JoinWorkerParts) -> None:
     """Check the topics, then work until a signal; raises TrimtabError when something else ends it."""
-    events = partitions_of(settings.client_config, settings.events)
-    for output in (settings.examples, settings.dead_letters):
-        if (partitions := partitions_of(settings.client_config, output)) < events:
-            raise TopicError(
-                f"{output} has {partitions} partitions, {settings.events} has {events}",
-                mend=f"add partitions to {output}: outputs keep the partition of their events",
-            )
+    look = partial(_look_at_topics, settings, parts.identities)
+    begun = look()
+    if begun.output_partitions < begun.partitions:
+        raise TopicError(
+            f"an output topic has {begun.output_partitions} partitions, {settings.events} has {begun.partitions}:"
+            " outputs keep the partition of their events",
+            mend=f"add partitions to {settings.examples} and {settings.dead_letters} up to that number; if they were"
+            f" added to {settings.events}, see {GUIDE} first",
+        )
     with joining_pace():
-        asyncio.run(_run(settings, parts))
+        asyncio.run(_run(settings, parts, TopicWatch(settings.events, begun, look)))
 
 
-async def _run(settings: WorkerSettings, parts: JoinWorkerParts) -> None:
-    await JoinWorker(settings, parts).run()
+async def _run(settings: WorkerSettings, parts: JoinWorkerParts, topics: TopicWatch) -> None:
+    await JoinWorker(settings, parts, topics).run()
+
+
+def _look_at_topics(settings: WorkerSettings, identities: TopicIdentities) -> TopicState:
+    """What the broker says of the topics now; raises TopicError or ComponentUnreachable."""
+    topics = (settings.events, settings.examples, settings.dead_letters)
+    events, *outputs = partitions_of_all(settings.client_config, topics).values()
+    return TopicState(identities.of(settings.events), events, min(outputs))
 
 
 def _fault(reason: BaseException) -> BaseException:

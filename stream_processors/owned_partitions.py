@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -22,11 +22,20 @@ from stream_processors.partition_join import PartitionJoin, StepResult
 from stream_processors.record_chunk import RecordChunk, StartingPoint
 from stream_processors.record_columns import RecordColumns
 
+BEGIN_ANEW = "delete the join's consumer group to join the new topic from its start, or use a new topic prefix"
 log = structlog.get_logger(__name__)
 
 
 class LogTruncated(TrimtabError):
     """The log no longer holds records that the join has yet to read."""
+
+
+class LogReplaced(TrimtabError):
+    """The log is another one than the offsets belong to: its topic was deleted and created again."""
+
+
+class OutputsTooNarrow(TrimtabError):
+    """A partition of the log has none of the same number in the output topics."""
 
 
 class RecordsMissed(TrimtabError):
@@ -58,10 +67,10 @@ class OwnedPartition:
     steps: deque[Step] = field(default_factory=deque)
 
     def news(self) -> CommitPosition | None:
-        """The newest position before which everything is confirmed, if it is further than the committed one."""
+        """The newest position with everything before it confirmed, if the committed one is older or names no topic."""
         while self.steps and self.steps[0].unconfirmed == 0 and self.steps[0].position is not None:
             self.confirmed = self.steps.popleft().position
-        if self.confirmed is None or (self.committed and self.confirmed.settled <= self.committed.settled):
+        if self.confirmed is None or (self.committed and not _newer(self.confirmed, self.committed)):
             return None
         return self.confirmed
 
@@ -70,11 +79,14 @@ class OwnedPartitions:
     """A `PartitionOwner`: one `PartitionJoin` for each assigned partition.
 
     State of a partition that stays assigned is kept, unless another worker committed further in between; everything
-    else is rebuilt from the log.
+    else is rebuilt from the log. `topic_id` is that of the log; `outputs` tells how many partitions every output topic
+    has.
     """
 
-    def __init__(self, rule: JoinRule, codec: Codec) -> None:
+    def __init__(self, rule: JoinRule, codec: Codec, topic_id: str, outputs: Callable[[], int]) -> None:
         self._rule = rule
+        self._topic_id = topic_id
+        self._outputs = outputs
         self._codec = codec
         self._validator = ChunkValidator(codec, rule)
         self._partitions: dict[int, OwnedPartition] = {}
@@ -85,7 +97,11 @@ class OwnedPartitions:
         return self._partitions
 
     def resume(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> dict[int, int]:
-        """Step 0: take over exactly these partitions; returns where to read on. Raises LogTruncated."""
+        """Step 0: take over exactly these partitions; returns where to read on.
+
+        Raises LogTruncated, LogReplaced or OutputsTooNarrow.
+        """
+        _check_outputs(assigned, self._outputs())
         taken = {p: self._take(epoch, p, point) for p, point in assigned.items()}
         self._partitions = {p: owned for p, (owned, _) in taken.items()}
         return {p: start for p, (_, start) in taken.items()}
@@ -93,6 +109,7 @@ class OwnedPartitions:
     def _take(self, epoch: int, partition: int, point: StartingPoint) -> tuple[OwnedPartition, int]:
         kept = self._partitions.get(partition)
         committed = point.committed
+        self._check_topic(partition, committed)
         if kept is not None and (committed is None or committed.settled <= kept.reached):
             kept.epoch, kept.committed = epoch, committed
             return kept, kept.reached
@@ -101,7 +118,20 @@ class OwnedPartitions:
         settled = None if committed is None else committed.settled
         log.info("partition taken", partition=partition, read_from=start, settled=settled, log_end=point.log_end)
         join = PartitionJoin(self._rule, self._codec, partition, committed)
-        return OwnedPartition(join, epoch, start, committed, committed), start
+        confirmed = None if committed is None else replace(committed, topic_id=self._topic_id)
+        return OwnedPartition(join, epoch, start, committed, confirmed), start
+
+    def _check_topic(self, partition: int, committed: CommitPosition | None) -> None:
+        """Offsets count in the topic they were committed for; version 0.1.0 named none, and is believed once."""
+        if committed is None or committed.topic_id == self._topic_id:
+            return
+        if committed.topic_id is not None:
+            raise LogReplaced(
+                f"partition {partition}: offset {committed.settled} was committed for topic id {committed.topic_id},"
+                f" but the events topic has id {self._topic_id}: it was deleted and created again",
+                mend=BEGIN_ANEW,
+            )
+        log.info("commit without a topic id is taken up", partition=partition, topic_id=self._topic_id)
 
     def judge(self, chunks: Sequence[RecordColumns]) -> list[JudgedChunk]:
         """Part of step 1: which records may join; called from the thread that fetches."""
@@ -136,8 +166,9 @@ class OwnedPartitions:
             step.unconfirmed += len(result.emissions)
             yield result, step.confirm
         owned.reached = judged.chunk.end
-        step.position = owned.join.position()
-        assert step.position is not None, "a join that processed records has a position"
+        position = owned.join.position()
+        assert position is not None, "a join that processed records has a position"
+        step.position = replace(position, topic_id=self._topic_id)
 
     def committable(self) -> dict[int, CommitPosition]:
         """Step 5: the newest confirmed position of each partition, where it is further than the committed one."""
@@ -149,6 +180,18 @@ class OwnedPartitions:
         for partition, position in positions.items():
             if partition in self._partitions:
                 self._partitions[partition].committed = position
+
+
+def _newer(confirmed: CommitPosition, committed: CommitPosition) -> bool:
+    return confirmed.settled > committed.settled or confirmed.topic_id != committed.topic_id
+
+
+def _check_outputs(assigned: Mapping[int, StartingPoint], outputs: int) -> None:
+    if assigned and (widest := max(assigned)) >= outputs:
+        raise OutputsTooNarrow(
+            f"partition {widest} was added to the events topic, and an output topic has only {outputs} partitions",
+            mend="add as many to examples and dead-letters; docs/guides/operating_the_join.md says what growth costs",
+        )
 
 
 def _check_log(partition: int, point: StartingPoint, start: int) -> None:

@@ -28,6 +28,7 @@ class WorkerHealth:
         self._assigned = False
         self._rebuilding: dict[int, int] = {}
         self._producer: str | None = None
+        self._topics: list[str] = []
         self._stopping = False
 
     async def beat(self) -> None:
@@ -57,6 +58,10 @@ class WorkerHealth:
         else:
             self._producer = None
 
+    def topics(self, reasons: list[str]) -> None:
+        """What is wrong with the topics, in words."""
+        self._topics = reasons
+
     def stopping(self) -> None:
         """It was told to end."""
         self._stopping = True
@@ -74,6 +79,7 @@ class WorkerHealth:
         if not self._assigned:
             reasons.append("no partitions assigned yet")
         reasons += [f"partition {p}: {left} records left to rebuild" for p, left in sorted(self._rebuilding.items())]
+        reasons += self._topics
         if self._producer is not None:
             reasons.append(self._producer)
         return reasons

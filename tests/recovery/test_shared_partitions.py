@@ -40,7 +40,7 @@ class SharedPartitions(RuleBasedStateMachine):
         self.commits: dict[int, CommitPosition] = {}
         self.stored: dict[int, list[Emission]] = {p: [] for p in PARTITIONS}
         self.under_way: dict[int, deque[tuple[Emission, Callable[[int], None]]]] = {p: deque() for p in PARTITIONS}
-        self.workers = {w: OwnedPartitions(self.join_rule, CODEC) for w in WORKERS}
+        self.workers = {w: OwnedPartitions(self.join_rule, CODEC, "topic", lambda: 9) for w in WORKERS}
         self.owner = dict.fromkeys(PARTITIONS, 0)
         self.reading: dict[int, int] = {}
         self.epoch = 0
@@ -110,7 +110,7 @@ class SharedPartitions(RuleBasedStateMachine):
         for partition, owner in self.owner.items():
             if owner == worker:
                 self._drop_outputs(partition, stored)
-        self.workers[worker] = OwnedPartitions(self.join_rule, CODEC)
+        self.workers[worker] = OwnedPartitions(self.join_rule, CODEC, "topic", lambda: 9)
         self._assign()
 
     @rule(partition=partitions, decisions=st.integers(1, 3), confirmed=st.integers(0, 6), stored=st.integers(0, 6))

@@ -30,7 +30,7 @@ def app(experiment_file: Path) -> JoinApp:
         live=False,
         producer_delay_ms=0,
     )
-    return JoinApp(settings, OwnedPartitions(rule, Codec(Registry.bundled())))
+    return JoinApp(settings, OwnedPartitions(rule, Codec(Registry.bundled()), "topic", lambda: 4))
 
 
 def test_settings_the_guarantees_rest_on(app: JoinApp) -> None:

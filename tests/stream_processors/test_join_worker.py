@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, without __all__
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]  # public, without __all__
 from prometheus_client import CollectorRegistry
 
 from event_schemas.codec import Codec
@@ -23,21 +23,32 @@ from event_schemas.registry import Registry
 from monitoring.metrics import JoinMetrics
 from producers.system_clock import system_millis
 from producers.topic_admin import TopicError
+from producers.topic_identity import topic_identities
+from stream_processors import topic_watch
 from stream_processors.attribution import JoinRule
+from stream_processors.commit_position import CommitPosition
 from stream_processors.example_writer import DeliveryFailed
 from stream_processors.join_worker import JoinWorkerParts, _fault, run_join_worker
-from stream_processors.owned_partitions import LogTruncated
+from stream_processors.owned_partitions import LogReplaced, LogTruncated
 from stream_processors.worker_settings import WorkerSettings
 from tests.components.homefeed_log import HomefeedLog
 from tests.components.join_bench import JoinBench
+from tests.components.kafka_broker import KafkaBroker
+from tests.components.topic_again import create_again
 
 CODEC = Codec(Registry.bundled())
 
 
 @pytest.fixture
-def parts(experiment_file: Path) -> JoinWorkerParts:
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def parts(experiment_file: Path, kafka: KafkaBroker, registry: CollectorRegistry) -> JoinWorkerParts:
+    identities = topic_identities({"bootstrap.servers": kafka.bootstrap})
     rule = JoinRule.from_experiment(load_experiment(experiment_file))
-    return JoinWorkerParts(rule, CODEC, JoinMetrics(CollectorRegistry()), system_millis)
+    return JoinWorkerParts(rule, CODEC, JoinMetrics(registry), system_millis, identities)
 
 
 @pytest.fixture
@@ -152,6 +163,67 @@ def test_output_topics_need_as_many_partitions_as_the_events(
         time.sleep(0.05)
     with pytest.raises(TopicError, match="has 2 partitions"):
         run_join_worker(replace(settings, dead_letters=narrow), parts)
+
+
+def test_partitions_that_were_added_are_named_until_they_are_read(
+    join_bench: JoinBench,
+    settings: WorkerSettings,
+    parts: JoinWorkerParts,
+    registry: CollectorRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(topic_watch, "LOOK_SECONDS", 0.3)
+    told: list[str] = []
+
+    def unread() -> float | None:
+        return registry.get_sample_value("trimtab_join_unread_partitions")
+
+    def grow() -> None:
+        admin = AdminClient({**join_bench.client_config})
+        for answer in admin.create_partitions([NewPartitions(settings.events, 6)]).values():
+            answer.result()
+        deadline = time.monotonic() + 60
+        while unread() != 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        told.extend(parts.health.unready())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    grower = _when(lambda: parts.health.unready() == [], grow)
+    run_join_worker(settings, parts)
+    grower.join()
+    assert any("2 of 6 partitions" in reason and "'Partitions were added'" in reason for reason in told), told
+    with pytest.raises(TopicError, match=r"has 4 partitions.* has 6") as refused:
+        run_join_worker(settings, parts)
+    assert "'Partitions were added'" in refused.value.mend
+
+
+def test_offsets_of_a_topic_that_was_deleted_are_refused(
+    join_bench: JoinBench, settings: WorkerSettings, parts: JoinWorkerParts
+) -> None:
+    _fill(join_bench, 20)
+    position = CommitPosition(3, 3, 3, None, 0, parts.rule.window_ms, "another-topic")
+    consumer = Consumer({**join_bench.client_config, "group.id": settings.group})
+    consumer.commit(offsets=[TopicPartition(settings.events, 1, 3, metadata=position.encode())], asynchronous=False)
+    consumer.close()
+    with pytest.raises(LogReplaced, match="another-topic"):
+        run_join_worker(settings, parts)
+
+
+def test_a_topic_created_again_under_a_running_worker_ends_it(
+    join_bench: JoinBench, settings: WorkerSettings, parts: JoinWorkerParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topic_watch, "LOOK_SECONDS", 0.3)
+    log = HomefeedLog(load_experiment(join_bench.experiment_file), CODEC, 40)
+    join_bench.send(log.events())
+
+    def again() -> None:
+        create_again(join_bench.bootstrap, settings.events, 4)
+        join_bench.send(HomefeedLog(load_experiment(join_bench.experiment_file), CODEC, 80, seed=9).events())
+
+    recreator = _when(lambda: bool(join_bench.processed()), again)
+    with pytest.raises((LogReplaced, LogTruncated)):
+        run_join_worker(settings, parts)
+    recreator.join()
 
 
 def test_faults_of_the_consumer_get_a_mend() -> None:

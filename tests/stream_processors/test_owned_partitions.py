@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,13 @@ from event_schemas.registry import Registry
 from stream_processors import partition_join, pending_decisions
 from stream_processors.attribution import JoinRule
 from stream_processors.commit_position import CommitPosition
-from stream_processors.owned_partitions import LogTruncated, OwnedPartitions, RecordsMissed
+from stream_processors.owned_partitions import (
+    LogReplaced,
+    LogTruncated,
+    OutputsTooNarrow,
+    OwnedPartitions,
+    RecordsMissed,
+)
 from stream_processors.partition_join import StepResult
 from stream_processors.record_chunk import RecordChunk, StartingPoint
 from stream_processors.record_columns import RecordColumns
@@ -23,6 +30,7 @@ from tests.components.homefeed_log import START, HomefeedLog
 
 CODEC = Codec(Registry.bundled())
 FRESH = StartingPoint(None, 0, 100)
+TOPIC_ID = "topic-1"
 
 
 def taken(parts: Iterable[tuple[StepResult, Callable[[int], None]]]) -> tuple[StepResult, Callable[[int], None]]:
@@ -41,7 +49,7 @@ class Desk:
         values = [(event.key, event.value) for event in events] + [(None, log.heartbeat())]
         self.log = [LogRecord("events", 0, n, log.end, key, value) for n, (key, value) in enumerate(values)]
         self.rule = JoinRule.from_experiment(experiment)
-        self.owned = OwnedPartitions(self.rule, CODEC)
+        self.owned = OwnedPartitions(self.rule, CODEC, TOPIC_ID, lambda: 4)
 
     def chunk(self, epoch: int, start: int, end: int, follows: int | None = None) -> RecordChunk:
         (judged,) = self.owned.judge([RecordColumns.of(self.log[start:end])])
@@ -106,7 +114,7 @@ def test_a_restart_rebuilds_silently_from_the_commit(desk: Desk) -> None:
     position = desk.owned.committable()[0]
     assert position.rebuild_from == 0 < position.settled == 20
 
-    restarted = OwnedPartitions(desk.rule, CODEC)
+    restarted = OwnedPartitions(desk.rule, CODEC, TOPIC_ID, lambda: 4)
     assert restarted.resume(1, {0: StartingPoint(position, 0, 31)}) == {0: 0}
     result, _ = desk.process(desk.chunk(1, 0, 15), restarted)
     assert (result.emissions, dict(result.fates)) == ((), {})
@@ -128,7 +136,7 @@ def test_what_another_worker_committed_further_is_rebuilt(desk: Desk) -> None:
     desk.owned.resume(1, {0: FRESH})
     desk.process(desk.chunk(1, 0, 10))
     before = desk.owned.partitions[0].join
-    further = CommitPosition(20, 0, 0, None, 0, desk.rule.window_ms)
+    further = CommitPosition(20, 0, 0, None, 0, desk.rule.window_ms, TOPIC_ID)
     assert desk.owned.resume(2, {0: StartingPoint(further, 0, 31)}) == {0: 0}
     assert desk.owned.partitions[0].join is not before
 
@@ -176,3 +184,32 @@ def test_a_log_that_lost_its_start_or_its_end_stops_the_worker(desk: Desk) -> No
         desk.owned.resume(1, {0: StartingPoint(position, 41, 60)})
     with pytest.raises(LogTruncated, match="ends at offset 49, the join had read to 50"):
         desk.owned.resume(1, {0: StartingPoint(position, 0, 49)})
+
+
+def test_offsets_are_committed_with_the_topic_they_count_in_and_refused_for_another(desk: Desk) -> None:
+    desk.owned.resume(1, {0: FRESH})
+    result, confirm = desk.process(desk.chunk(1, 0, 31))
+    confirm(len(result.emissions))
+    position = desk.owned.committable()[0]
+    assert position.topic_id == TOPIC_ID
+    again = OwnedPartitions(desk.rule, CODEC, "topic-2", lambda: 4)
+    for log_end in (0, 30, 31, 32, 5_000):
+        with pytest.raises(LogReplaced, match=r"topic id topic-1, but the events topic has id topic-2"):
+            again.resume(1, {0: StartingPoint(position, 0, log_end)})
+
+
+def test_a_commit_of_an_older_version_is_believed_once_and_committed_with_the_topic(desk: Desk) -> None:
+    old = CommitPosition(20, 0, 0, None, 0, desk.rule.window_ms)
+    assert desk.owned.resume(1, {0: StartingPoint(old, 0, 31)}) == {0: 0}
+    taken_up = desk.owned.committable()
+    assert taken_up == {0: replace(old, topic_id=TOPIC_ID)}
+    desk.owned.committed(taken_up)
+    assert desk.owned.committable() == {}
+    result, _ = desk.process(desk.chunk(1, 0, 31))
+    assert result.examples == 10
+
+
+def test_a_partition_that_the_outputs_lack_stops_the_worker(desk: Desk) -> None:
+    desk.owned.resume(1, {0: FRESH, 3: FRESH})
+    with pytest.raises(OutputsTooNarrow, match="partition 4 was added"):
+        desk.owned.resume(2, {0: FRESH, 4: FRESH})

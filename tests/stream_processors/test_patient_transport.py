@@ -71,7 +71,7 @@ def test_a_partition_without_a_position_reads_as_nothing(experiment_file: Path) 
             await consumer._wait_next_records(0.1)
 
     rule = JoinRule.from_experiment(load_experiment(experiment_file))
-    owner = OwnedPartitions(rule, Codec(Registry.bundled()))
+    owner = OwnedPartitions(rule, Codec(Registry.bundled()), "topic", lambda: 4)
     settings = WorkerSettings(
         client_config={"bootstrap.servers": "nowhere:9092"},
         events="t.events",

@@ -57,6 +57,9 @@ def test_it_is_ready_with_partitions_their_state_and_a_producer() -> None:
     assert health.unready() == ["partition 1: 120 records left to rebuild"]
     health.rebuilding({0: 0, 1: 0})
     assert health.unready() == []
+    health.topics(["2 partitions were added"])
+    assert health.unready() == ["2 partitions were added"]
+    health.topics([])
     health.revoked("app", set())
     assert health.unready() == ["no partitions assigned yet"]
 

@@ -114,9 +114,10 @@ def needs_a_person(fault: TrimtabError) -> bool:
     """Whether starting the worker again can only end the same way."""
     from producers.topic_admin import TopicError
     from stream_processors.commit_position import CommitUnreadable
-    from stream_processors.owned_partitions import LogTruncated
+    from stream_processors.owned_partitions import LogReplaced, LogTruncated
 
-    return isinstance(fault, (LogTruncated, CommitUnreadable, TopicError, SettingError, ExperimentError, SchemaError))
+    lasting = (LogTruncated, LogReplaced, CommitUnreadable, TopicError, SettingError, ExperimentError, SchemaError)
+    return isinstance(fault, lasting)
 
 
 def _work(options: WorkerOptions) -> None:
@@ -133,7 +134,9 @@ def _work(options: WorkerOptions) -> None:
     settings, registry, health = load_settings(), CollectorRegistry(), WorkerHealth()
     experiment = settings.load_experiment()
     metrics = JoinMetrics(registry)
-    parts = JoinWorkerParts(JoinRule.from_experiment(experiment), settings.codec(), metrics, system_millis, health)
+    rule = JoinRule.from_experiment(experiment)
+    identities = settings.topic_identities()
+    parts = JoinWorkerParts(rule, settings.codec(), metrics, system_millis, identities, health)
     with _serving(options, registry, health):
         run_join_worker(worker_settings(settings, experiment, options.session_seconds), parts)
 
