@@ -20,10 +20,12 @@ SMOOTHING = 0.5
 def population_stability_index(reference: Sequence[int], live: Sequence[int], smoothing: float = SMOOTHING) -> float:
     """PSI = sum_b (p_b - q_b) ln(p_b / q_b), the symmetrised Kullback-Leibler divergence, >= 0.
 
-    Convention: below 0.1 stable, above 0.25 shifted. p and q are smoothed shares per bin.
+    Convention: below 0.1 stable, above 0.25 shifted. p and q are smoothed shares per bin. A bin that is empty on both
+    sides says nothing: its smoothed shares would differ by the sizes of the samples alone.
     """
-    p, q = _shares(reference, smoothing), _shares(live, smoothing)
-    _require_same_bins(p, q)
+    _require_same_bins(reference, live)
+    told = (np.asarray(reference) > 0) | (np.asarray(live) > 0)
+    p, q = _shares(np.asarray(reference)[told], smoothing), _shares(np.asarray(live)[told], smoothing)
     return float(np.sum((p - q) * np.log(p / q)))
 
 
@@ -36,8 +38,8 @@ def psi_noise(bins: int, reference_total: int, live_total: int) -> float:
 
 def ks_of_counts(reference: Sequence[int], live: Sequence[int]) -> float:
     """Kolmogorov-Smirnov statistic at the bin edges: a lower bound of the exact one, in [0, 1]."""
+    _require_same_bins(reference, live)
     p, q = _shares(reference, 0.0), _shares(live, 0.0)
-    _require_same_bins(p, q)
     return float(np.abs(np.cumsum(p - q)).max())
 
 
@@ -51,7 +53,7 @@ def ks_of_samples(reference: npt.ArrayLike, live: npt.ArrayLike) -> float:
     return float(np.abs(below).max())
 
 
-def _shares(counts: Sequence[int], smoothing: float) -> npt.NDArray[np.float64]:
+def _shares(counts: npt.ArrayLike, smoothing: float) -> npt.NDArray[np.float64]:
     smoothed = np.asarray(counts, dtype=np.float64) + smoothing
     total = float(smoothed.sum())
     if total <= 0:
@@ -59,9 +61,9 @@ def _shares(counts: Sequence[int], smoothing: float) -> npt.NDArray[np.float64]:
     return smoothed / total
 
 
-def _require_same_bins(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> None:
-    if p.shape != q.shape:
+def _require_same_bins(reference: Sequence[int], live: Sequence[int]) -> None:
+    if len(reference) != len(live):
         raise SketchError(
-            f"histograms of {p.size} and {q.size} bins cannot be compared",
+            f"histograms of {len(reference)} and {len(live)} bins cannot be compared",
             mend="count live values in the bins of the reference",
         )

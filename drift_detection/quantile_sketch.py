@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from drift_detection.sketch_edges import edges_of
 from event_schemas.errors import TrimtabError
 
 Values = Iterable[float] | npt.NDArray[np.floating[Any]]
 
 DEFAULT_BINS = 10
-ATOM_WIDTH = 1e-9
-"""Half-width, relative to the value (at least this absolute), of the bin around a repeated value."""
 
 
 class SketchError(TrimtabError):
@@ -75,10 +74,11 @@ class QuantileSketch:
 
     @classmethod
     def from_sample(cls, values: Values, bins: int = DEFAULT_BINS) -> QuantileSketch:
-        """Edges at the sample's quantiles (`bins` of nearly equal mass), counts of the sample.
+        """Edges near the sample's quantiles (`bins` of nearly equal mass), counts of the sample.
 
-        A value that fills several quantiles gets a bin of its own, so that a constant head notices
-        any change. Raises SketchError without a finite value or with fewer than two bins.
+        Values that crowd together get bins of their own (`sketch_edges`), so that a constant head
+        notices a change, but not the last digits in which two runtimes differ. Raises SketchError
+        without a finite value or with fewer than two bins.
         """
         sample = _as_array(values)
         finite = sample[np.isfinite(sample)]
@@ -87,8 +87,7 @@ class QuantileSketch:
                 f"cannot build a sketch of {finite.size} finite values in {bins} bins",
                 mend="give at least one finite value and two bins",
             )
-        quantiles = np.quantile(finite, np.arange(1, bins) / bins, method="inverted_cdf")
-        edges = _edges_with_atoms(quantiles)
+        edges = edges_of(finite, bins)
         return cls(edges=edges, counts=(0,) * (len(edges) + 1)).updated(sample)
 
     def updated(self, values: Values) -> QuantileSketch:
@@ -164,18 +163,6 @@ class QuantileSketch:
 def _as_array(values: Values) -> npt.NDArray[np.float64]:
     ready = values if isinstance(values, np.ndarray | Sequence) else list(values)
     return np.asarray(ready, dtype=np.float64).ravel()
-
-
-def _edges_with_atoms(quantiles: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    distinct, repeats = np.unique(quantiles, return_counts=True)
-    edges: list[float] = []
-    for value, times in zip(distinct.tolist(), repeats.tolist(), strict=True):
-        if times > 1:
-            width = ATOM_WIDTH * max(1.0, abs(value))
-            edges += [value - width, value + width]
-        else:
-            edges.append(value)
-    return tuple(sorted(set(edges)))
 
 
 def _extreme(choose: Any, *candidates: float | None) -> float | None:
