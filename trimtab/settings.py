@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from event_schemas.codec import Codec
@@ -13,12 +15,22 @@ from event_schemas.errors import SettingError
 from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.schema_registry import load_registry
 from event_schemas.topics import DEFAULT_PREFIX, Topic, topic_name
+from trimtab.known_variables import require_known
 
 if TYPE_CHECKING:
     from producers.topic_identity import TopicIdentities
 
+PREFIX = "TRIMTAB_"
 QUIET = "2"
 """librdkafka writes a line for every failed reconnection at level 3; clients report what matters themselves."""
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+Protocol = Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_upper)]
+Mechanism = Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], BeforeValidator(_upper)]
 
 
 class Settings(BaseSettings):
@@ -38,8 +50,10 @@ class Settings(BaseSettings):
     )
     trusted_keys: str = Field(default="", description="Comma-separated `role/id=<raw public key, base64>`, or `@file`.")
     schema_registry_url: str | None = Field(default=None, description="Confluent Schema Registry; unset = bundled ids.")
-    kafka_security_protocol: str | None = Field(default=None, description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
-    kafka_sasl_mechanism: str | None = Field(default=None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
+    kafka_security_protocol: Protocol | None = Field(
+        default=None, description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; credentials and certificates need one."
+    )
+    kafka_sasl_mechanism: Mechanism | None = Field(default=None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
     kafka_sasl_username: str | None = Field(default=None, description="SASL user.")
     kafka_sasl_password: SecretStr | None = Field(default=None, description="SASL password.")
     kafka_ssl_ca_location: Path | None = Field(default=None, description="CA certificates of the brokers.")
@@ -52,6 +66,38 @@ class Settings(BaseSettings):
         default=None,
         description="Compression of what is produced; the join needs the package cramjam to read all but gzip.",
     )
+    killed: bool = Field(
+        default=False, description="A serving node serves production weights until it is restarted without this."
+    )
+
+    @model_validator(mode="after")
+    def _credentials_go_over_what_they_were_given_for(self) -> Self:
+        """Credentials without a protocol would be left out, and the client would connect in plain text."""
+        protocol = self.kafka_security_protocol or "PLAINTEXT"
+        now = f"TRIMTAB_KAFKA_SECURITY_PROTOCOL is {self.kafka_security_protocol or 'not set'}"
+        sasl = {
+            "KAFKA_SASL_MECHANISM": self.kafka_sasl_mechanism,
+            "KAFKA_SASL_USERNAME": self.kafka_sasl_username,
+            "KAFKA_SASL_PASSWORD": self.kafka_sasl_password,
+        }
+        given = [PREFIX + name for name, value in sasl.items() if value is not None]
+        if given and not protocol.startswith("SASL"):
+            raise SettingError(
+                f"{', '.join(given)} is set, but {now}",
+                mend="set TRIMTAB_KAFKA_SECURITY_PROTOCOL=SASL_SSL (or SASL_PLAINTEXT), or unset the SASL variables",
+            )
+        missing = [PREFIX + name for name, value in sasl.items() if value is None]
+        if missing and protocol.startswith("SASL"):
+            raise SettingError(
+                f"{now}, but {', '.join(missing)} is not set",
+                mend="set the mechanism (such as SCRAM-SHA-512), the user name and the password",
+            )
+        if self.kafka_ssl_ca_location is not None and not protocol.endswith("SSL"):
+            raise SettingError(
+                f"TRIMTAB_KAFKA_SSL_CA_LOCATION is set, but {now}",
+                mend="set TRIMTAB_KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL, or unset TRIMTAB_KAFKA_SSL_CA_LOCATION",
+            )
+        return self
 
     def kafka_client_config(self) -> dict[str, str]:
         """Connection settings in librdkafka's names, for every Kafka client."""
@@ -99,15 +145,31 @@ class Settings(BaseSettings):
         return _inline("TRIMTAB_TRUSTED_KEYS", self.trusted_keys)
 
 
-def load_settings() -> Settings:
+VARIABLES = frozenset(PREFIX + name.upper() for name in Settings.model_fields)
+
+
+def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings from the environment; raises SettingError naming the variable, its value and the mend."""
+    require_known(environment, PREFIX, VARIABLES)
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as fault:
         first = fault.errors()[0]
-        variable = "TRIMTAB_" + "_".join(str(part) for part in first["loc"]).upper()
+        variable = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
         raise SettingError(
-            f"{variable} = {first['input']!r}: {first['msg']}", mend=f"mend or unset {variable}"
+            f"{variable} = {first['input']!r}: {first['msg']}", mend=f"correct or unset {variable}"
+        ) from fault
+    _require_readable("TRIMTAB_KAFKA_SSL_CA_LOCATION", settings.kafka_ssl_ca_location)
+    return settings
+
+
+def _require_readable(variable: str, file: Path | None) -> None:
+    try:
+        if file is not None:
+            file.read_bytes()
+    except OSError as fault:
+        raise SettingError(
+            f"{variable} = {file}: {fault.strerror}", mend="name a file that this user can read"
         ) from fault
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from event_schemas.errors import SettingError
 from event_schemas.topics import EVENTS
@@ -17,14 +19,16 @@ def test_defaults_point_at_this_machine() -> None:
     assert settings.topic(EVENTS) == "trimtab.events"
 
 
-def test_sasl_and_tls_are_passed_through(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sasl_and_tls_are_passed_through(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text("a certificate")
     for name, value in {
         "KAFKA_BOOTSTRAP": "broker:9093",
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
         "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
         "KAFKA_SASL_USERNAME": "trimtab",
         "KAFKA_SASL_PASSWORD": "secret",
-        "KAFKA_SSL_CA_LOCATION": "/ca.pem",
+        "KAFKA_SSL_CA_LOCATION": str(authority),
     }.items():
         monkeypatch.setenv(f"TRIMTAB_{name}", value)
     assert load_settings().kafka_client_config() == {
@@ -34,9 +38,64 @@ def test_sasl_and_tls_are_passed_through(monkeypatch: pytest.MonkeyPatch) -> Non
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.username": "trimtab",
         "sasl.password": "secret",
-        "ssl.ca.location": "/ca.pem",
+        "ssl.ca.location": str(authority),
     }
     assert "secret" not in repr(load_settings())
+
+
+SASL = {"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "u", "KAFKA_SASL_PASSWORD": "secret"}
+
+
+@given(st.sets(st.sampled_from(sorted(SASL)), min_size=1), st.sampled_from([None, "PLAINTEXT", "SSL"]))
+def test_credentials_never_go_out_in_plain_text(given_ones: set[str], protocol: str | None) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in given_ones:
+            patch.setenv(f"TRIMTAB_{name}", SASL[name])
+        if protocol is not None:
+            patch.setenv("TRIMTAB_KAFKA_SECURITY_PROTOCOL", protocol)
+        with pytest.raises(SettingError) as caught:
+            load_settings()
+    assert all(f"TRIMTAB_{name}" in caught.value.what for name in given_ones)
+    assert "TRIMTAB_KAFKA_SECURITY_PROTOCOL" in caught.value.mend and "secret" not in str(caught.value)
+
+
+@given(st.sets(st.sampled_from(sorted(SASL)), max_size=2), st.sampled_from(["SASL_SSL", "sasl_plaintext"]))
+def test_sasl_needs_all_of_its_credentials(given_ones: set[str], protocol: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIMTAB_KAFKA_SECURITY_PROTOCOL", protocol)
+        for name in given_ones:
+            patch.setenv(f"TRIMTAB_{name}", SASL[name])
+        with pytest.raises(SettingError) as caught:
+            load_settings()
+    assert all(f"TRIMTAB_{name}" in caught.value.what for name in SASL.keys() - given_ones)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KAFKA_SECURITY_PROTOCOL", "TLS"),
+        ("KAFKA_SASL_MECHANISM", "OAUTH"),
+        ("KAFKA_SSL_CA_LOCATION", "/nowhere/ca.pem"),
+    ],
+)
+def test_a_value_that_no_client_takes_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv("TRIMTAB_KAFKA_SECURITY_PROTOCOL", "SSL")
+    monkeypatch.setenv(f"TRIMTAB_{name}", value)
+    with pytest.raises(SettingError, match=f"TRIMTAB_{name} = .*{value}"):
+        load_settings()
+
+
+def test_a_misspelt_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_KAFKA_BOOTSTRAPS", "broker:9092")
+    with pytest.raises(SettingError, match="TRIMTAB_KAFKA_BOOTSTRAPS is not a setting") as caught:
+        load_settings()
+    assert "TRIMTAB_KAFKA_BOOTSTRAP?" in caught.value.mend
+
+
+def test_a_certificate_needs_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TRIMTAB_KAFKA_SSL_CA_LOCATION", str(tmp_path))
+    with pytest.raises(SettingError, match="TRIMTAB_KAFKA_SECURITY_PROTOCOL is not set"):
+        load_settings()
 
 
 def test_what_the_runtime_declares_tells_topics_apart(monkeypatch: pytest.MonkeyPatch) -> None:

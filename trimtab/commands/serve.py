@@ -38,7 +38,7 @@ def serve(
         Path | None, typer.Option(help="While this file exists: production weights; <data dir>/kill unless given.")
     ] = None,
     killed: Annotated[
-        bool, typer.Option("--killed", envvar="TRIMTAB_KILLED", help="Serve production weights until restarted.")
+        bool, typer.Option("--killed", help="Serve production weights until restarted; also by TRIMTAB_KILLED=1.")
     ] = False,
     max_unconfirmed: Annotated[int, typer.Option(min=1, help="Decisions remembered for confirmation.")] = 20_000,
 ) -> None:
@@ -56,7 +56,7 @@ def serve(
     settings, registry = load_settings(), CollectorRegistry()
     with _listening(host, port) as listener:
         name = require_node_id(node_id or f"{socket.gethostname()}-{listener.getsockname()[1]}")
-        with _running_node(settings, name, (kill_file, killed), registry) as node:
+        with _running_node(settings, name, (kill_file, killed or settings.killed), registry) as node:
             app = create_app(node, registry, UnconfirmedDecisions(max_unconfirmed))
             bound = "{}:{}".format(*listener.getsockname()[:2])
             sys.stderr.write(f"node {name} of {node.config.experiment.name} serves on http://{bound}\n")

@@ -1,0 +1,32 @@
+"""Environment variables with our prefix that nothing reads: usually a misspelt setting, which then stays as it was."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+
+from event_schemas.errors import SettingError
+
+# Kubernetes sets such variables for every service, also for one whose name begins with our prefix.
+SERVICE = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+ADDRESS = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
+
+
+def require_known(environment: Mapping[str, str], prefix: str, known: Collection[str]) -> None:
+    """Raise SettingError for a variable that begins with `prefix` and is not `known`; it names the nearest one.
+
+    Names count whatever their case. Variables that a platform sets for its services are passed over.
+    """
+    for variable, value in sorted(environment.items()):
+        name = variable.upper()
+        if not name.startswith(prefix) or name in known or _of_a_service(name, value):
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+        raise SettingError(
+            f"{variable} is not a setting", mend=f"unset it, or did you mean {near}? docs/reference/settings.md has all"
+        )
+
+
+def _of_a_service(name: str, value: str) -> bool:
+    return SERVICE.fullmatch(name) is not None or (name.endswith("_PORT") and ADDRESS.fullmatch(value) is not None)
