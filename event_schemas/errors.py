@@ -4,6 +4,9 @@ TrimtabError
 ├── ExperimentError          a broken experiment file
 ├── SettingError             a missing or unusable `TRIMTAB_*` setting
 ├── ComponentUnreachable     a broker, Redis or registry that does not answer
+│   ├── CertificateRefused   TLS fails: the other side's certificate is not trusted, or it speaks no TLS
+│   └── CredentialsRefused   it answers, but not to this user and password
+├── RightMissing             it answers, but this user may not do that: which operation on what
 └── SchemaError
     ├── UnknownSchema        a schema id, record name or subject nobody registered
     └── MalformedRecord      bytes that are not the record they claim to be
@@ -39,6 +42,18 @@ class SettingError(TrimtabError):
 
 class ComponentUnreachable(TrimtabError):
     """A broker, Redis or Schema Registry does not answer."""
+
+
+class CertificateRefused(ComponentUnreachable):
+    """TLS fails: the certificate of the other side is not trusted or names another host, or it speaks no TLS."""
+
+
+class CredentialsRefused(ComponentUnreachable):
+    """The component does not accept this user and password."""
+
+
+class RightMissing(TrimtabError):
+    """The component answers, but the user may not do what was asked; the error names the operation and the resource."""
 
 
 class SchemaError(TrimtabError):

@@ -10,13 +10,15 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import stamina
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
-from event_schemas.errors import ComponentUnreachable, TrimtabError
+from event_schemas.errors import TrimtabError
 from producers.group_coordinator import coordinator_is_moving
+from producers.kafka_connection import Attempt, ConnectionFaults, asking, creating_client
+from producers.topic_admin import asking_as_group
 
 MEBIBYTE = 1_048_576
 PROCESSED = re.compile(r"(?:^|;)S=(\d+)(?:;|$)")
@@ -88,26 +90,31 @@ class KafkaReaderLag:
         self, client_config: Mapping[str, str], group: str, topic: str, partitions: int, answer_s: float = 10.0
     ) -> None:
         self._answer_s = answer_s
-        self._consumer = Consumer(
-            {**client_config, "group.id": group, "enable.auto.commit": False},
-            logger=logging.getLogger("trimtab.producers"),
-        )
+        self._client_config = client_config
+        self._faults = ConnectionFaults()
+        self._settings: dict[str, Any] = {
+            **client_config,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "error_cb": self._faults,
+        }
+        self._attempt = Attempt("Describe", "group", group)
+        with creating_client():
+            self._consumer = Consumer(self._settings, logger=logging.getLogger("trimtab.producers"))
         self._partitions = [TopicPartition(topic, partition) for partition in range(partitions)]
 
     def unread(self) -> int:
-        """See ReaderLag; raises ComponentUnreachable when the broker does not answer in `answer_s`."""
-        try:
+        """See ReaderLag; raises RightMissing, or ComponentUnreachable when the broker does not answer in `answer_s`."""
+        with (
+            asking_as_group(self._client_config, self._attempt.name),
+            asking(self._settings, self._attempt, self._faults, lambda: self._consumer.poll(0)),
+        ):
             for attempt in stamina.retry_context(
                 on=coordinator_is_moving, attempts=None, timeout=self._answer_s, wait_max=1.0
             ):
                 with attempt:
                     committed = self._consumer.committed(self._partitions, timeout=self._answer_s)
             return max((self._behind(position) for position in committed), default=0)
-        except KafkaException as fault:
-            raise ComponentUnreachable(
-                f"Kafka does not tell the join's position: {fault}",
-                mend="check TRIMTAB_KAFKA_BOOTSTRAP and the broker",
-            ) from fault
 
     def close(self) -> None:
         """Ends the client."""

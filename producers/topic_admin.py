@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but re-exported without __all__
     AdminClient,
     ConfigResource,
@@ -17,10 +18,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     ResourceType,
 )
 
-from event_schemas.errors import ComponentUnreachable, SettingError, TrimtabError
+from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.topics import TOPICS, Topic, topic_name
+from producers.kafka_connection import RIGHTS, Attempt, ConnectionFaults, asking, creating_client, explained
 
 ANSWER_SECONDS = 5.0
+DESCRIBE_SECONDS = 2.0
+"""Only asked when a topic is not there; the embedded broker never answers this."""
 BROKER_DEFAULT = -1
 Answer = TypeVar("Answer")
 
@@ -39,6 +43,67 @@ class TopicReport:
     differing: Mapping[str, tuple[str, str]]
 
 
+@dataclass(frozen=True)
+class TopicAdmin:
+    """A client for questions about topics, with what it needs to explain why one is not answered."""
+
+    client: AdminClient
+    client_config: Mapping[str, str]
+    faults: ConnectionFaults
+
+    @classmethod
+    def connect(cls, client_config: Mapping[str, str]) -> Self:
+        """Keep it until its questions are answered. Raises SettingError."""
+        faults = ConnectionFaults()
+        settings: dict[str, Any] = {**client_config, "error_cb": faults}
+        with creating_client():
+            client = AdminClient(settings, logger=logging.getLogger("trimtab.producers"))
+        return cls(client, client_config, faults)
+
+    def ask(self, attempt: Attempt, ask: Callable[[], Answer]) -> Answer:
+        """The answer; raises ComponentUnreachable or RightMissing."""
+        with asking(self.client_config, attempt, self.faults, lambda: self.client.poll(0)):
+            return ask()
+
+    def partition_counts(self, topic: str) -> dict[str, int]:
+        """How many partitions every topic has that this user may know of; `topic` is the one it is about."""
+        metadata = self.ask(
+            Attempt("Describe", "topic", topic), lambda: self.client.list_topics(timeout=ANSWER_SECONDS)
+        )
+        return {name: len(found.partitions) for name, found in metadata.topics.items() if found.error is None}
+
+    def require_right(self, topic: str) -> None:
+        """Raise RightMissing when the topic is there and this user may not know it; brokers list it to nobody else."""
+        attempt = Attempt("Describe", "topic", topic)
+        answers = self.client.describe_topics(TopicCollection([topic]), request_timeout=DESCRIBE_SECONDS)
+        try:
+            answers[topic].result()
+        except KafkaException as fault:
+            if fault.args[0].code() in RIGHTS:
+                raise explained(fault.args[0], self.client_config, attempt) from fault
+
+    def require_group_right(self, group: str) -> None:
+        """Raise RightMissing when this user may not know the consumer group; a consumer would only wait in vain."""
+        attempt = Attempt("Describe", "group", group)
+        answers = self.client.describe_consumer_groups([group], request_timeout=DESCRIBE_SECONDS)
+        try:
+            answers[group].result()
+        except KafkaException as fault:
+            if fault.args[0].code() in RIGHTS:
+                raise explained(fault.args[0], self.client_config, attempt) from fault
+
+
+@contextmanager
+def asking_as_group(client_config: Mapping[str, str], group: str) -> Iterator[None]:
+    """Around a question about a consumer group: one that stays without an answer may be a right that is missing."""
+    try:
+        yield
+    except ComponentUnreachable as fault:
+        if type(fault) is ComponentUnreachable:
+            TopicAdmin.connect(client_config).require_group_right(group)
+        raise
+
+
 def create_topics(
     client_config: Mapping[str, str], prefix: str, partitions: int, replication: int = BROKER_DEFAULT
 ) -> list[TopicReport]:
@@ -48,9 +113,9 @@ def create_topics(
     move). Raises ComponentUnreachable, and TopicError when the broker refuses or the partition counts of the topics
     would differ, because an example lives in the partition of its events.
     """
-    admin = admin_client(client_config)
+    admin = TopicAdmin.connect(client_config)
     names = {topic_name(prefix, topic): topic for topic in TOPICS}
-    existing = _partition_counts(admin)
+    existing = admin.partition_counts(next(iter(names)))
     _check_equal_counts({name: existing.get(name, partitions) for name in names})
     missing = [name for name in names if name not in existing]
     _create(admin, [NewTopic(name, partitions, replication, config=dict(names[name].config)) for name in missing])
@@ -68,9 +133,11 @@ def partitions_of(client_config: Mapping[str, str], topic: str) -> int:
 
 def partitions_of_all(client_config: Mapping[str, str], topics: Sequence[str]) -> dict[str, int]:
     """Each topic's number of partitions, in one question; raises as partitions_of."""
-    counts = _partition_counts(admin_client(client_config))
+    admin = TopicAdmin.connect(client_config)
+    counts = admin.partition_counts(topics[0])
     for topic in topics:
         if not counts.get(topic):
+            admin.require_right(topic)
             raise TopicError(f"topic {topic} does not exist", mend="create the topics with `trimtab topics create`")
     return {topic: counts[topic] for topic in topics}
 
@@ -80,35 +147,10 @@ def touch_topics(client_config: Mapping[str, str], prefix: str) -> None:
 
     For the embedded broker only: a real one would create them with its own defaults. Raises ComponentUnreachable.
     """
-    admin = admin_client(client_config)
+    admin = TopicAdmin.connect(client_config)
     for topic in TOPICS:
-        _reach(partial(admin.list_topics, topic_name(prefix, topic), ANSWER_SECONDS))
-
-
-def admin_client(client_config: Mapping[str, str]) -> AdminClient:
-    """A client for questions about topics; keep it until they are answered. Raises SettingError."""
-    try:
-        return AdminClient(dict(client_config), logger=logging.getLogger("trimtab.producers"))
-    except KafkaException as refused:
-        raise SettingError(
-            f"the Kafka client refuses its settings: {refused.args[0].str()}",
-            mend="mend TRIMTAB_KAFKA_BOOTSTRAP or the other TRIMTAB_KAFKA_* variables",
-        ) from refused
-
-
-def _reach(ask: Callable[[], Answer]) -> Answer:
-    try:
-        return ask()
-    except KafkaException as fault:
-        raise ComponentUnreachable(
-            f"Kafka does not answer within {ANSWER_SECONDS:g} s: {fault.args[0].str()}",
-            mend="check TRIMTAB_KAFKA_BOOTSTRAP, and that the broker runs",
-        ) from fault
-
-
-def _partition_counts(admin: AdminClient) -> dict[str, int]:
-    metadata = _reach(lambda: admin.list_topics(timeout=ANSWER_SECONDS))
-    return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
+        name = topic_name(prefix, topic)
+        admin.ask(Attempt("Describe", "topic", name), partial(admin.client.list_topics, name, ANSWER_SECONDS))
 
 
 def _check_equal_counts(counts: Mapping[str, int]) -> None:
@@ -119,39 +161,43 @@ def _check_equal_counts(counts: Mapping[str, int]) -> None:
         )
 
 
-def _create(admin: AdminClient, topics: list[NewTopic]) -> None:
+def _create(admin: TopicAdmin, topics: list[NewTopic]) -> None:
     if not topics:
         return
-    for name, answer in admin.create_topics(topics, request_timeout=ANSWER_SECONDS).items():
+    for name, answer in admin.client.create_topics(topics, request_timeout=ANSWER_SECONDS).items():
         try:
             answer.result()
         except KafkaException as fault:
             error = fault.args[0]
             if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 continue
+            if error.code() in RIGHTS:
+                raise explained(error, admin.client_config, Attempt("Create", "topic", name)) from fault
             raise TopicError(
                 f"topic {name} cannot be created: {error.str()}",
-                mend="check the broker's rights, and --replication against its number of brokers",
+                mend="check --replication against the number of brokers, and the broker's log",
             ) from fault
 
 
-def _wait_until_visible(admin: AdminClient, names: list[str]) -> None:
+def _wait_until_visible(admin: TopicAdmin, names: list[str]) -> None:
     """The controller answers before the brokers tell of a topic; a client that came in between would miss it."""
     deadline = time.monotonic() + ANSWER_SECONDS
-    while unseen := set(names) - _partition_counts(admin).keys():
+    while names and (unseen := set(names) - admin.partition_counts(names[0]).keys()):
         if time.monotonic() > deadline:
+            for name in sorted(unseen):
+                admin.require_right(name)
             raise TopicError(f"topics {', '.join(sorted(unseen))} do not appear", mend="check the broker's log")
         time.sleep(0.05)
 
 
-def _differences(admin: AdminClient, topics: Mapping[str, Topic]) -> dict[str, dict[str, tuple[str, str]]]:
+def _differences(admin: TopicAdmin, topics: Mapping[str, Topic]) -> dict[str, dict[str, tuple[str, str]]]:
     """Per topic the settings whose value on the broker is another one than in the table."""
     if not topics:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
     found: dict[str, dict[str, tuple[str, str]]] = {}
-    for resource, answer in admin.describe_configs(resources, request_timeout=ANSWER_SECONDS).items():
-        theirs = _reach(answer.result)
+    for resource, answer in admin.client.describe_configs(resources, request_timeout=ANSWER_SECONDS).items():
+        theirs = admin.ask(Attempt("DescribeConfigs", "topic", resource.name), answer.result)
         ours = topics[resource.name].config
         found[resource.name] = {
             key: (value, theirs[key].value)

@@ -15,7 +15,7 @@ always one: where it cannot be found out, `of` raises.
 TrimtabError
 └── TopicError                  see topic_admin
     ├── TopicMissing            there is no topic of that name
-    └── TopicUnidentified       the broker does not tell the topic's id
+    └── TopicUnidentified       the broker gives its topics no id
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
 
-from event_schemas.errors import ComponentUnreachable, SettingError
-from producers.topic_admin import TopicError, admin_client
+from event_schemas.errors import ComponentUnreachable, SettingError, TrimtabError
+from producers.kafka_connection import Attempt, explained
+from producers.topic_admin import TopicAdmin, TopicError
 
 ANSWER_SECONDS = 10.0
 IDENTITY = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -37,7 +37,6 @@ NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 AS_KAFKA_WRITES = str.maketrans("+/", "-_")
 """The client writes ids in plain base64; Kafka's own tools show them in the alphabet that suits file names."""
 MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID})
-FORBIDDEN = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 
 
 class TopicMissing(TopicError):
@@ -45,7 +44,7 @@ class TopicMissing(TopicError):
 
 
 class TopicUnidentified(TopicError):
-    """The broker does not tell the topic's id: it may not, or it has none."""
+    """The broker gives its topics no id."""
 
 
 class TopicIdentities(Protocol):
@@ -54,7 +53,7 @@ class TopicIdentities(Protocol):
     def of(self, topic: str) -> str:
         """The id of the topic that has this name now.
 
-        Raises TopicMissing, TopicUnidentified, or ComponentUnreachable when the broker does not answer.
+        Raises TopicMissing, TopicUnidentified, RightMissing without the right to describe it, or ComponentUnreachable.
         """
 
 
@@ -72,17 +71,16 @@ class BrokerIdentities:
     def __init__(self, client_config: Mapping[str, str], timeout_s: float = ANSWER_SECONDS) -> None:
         self._client_config = dict(client_config)
         self._timeout_s = timeout_s
-        self._admin: AdminClient | None = None
+        self._admin: TopicAdmin | None = None
 
     def of(self, topic: str) -> str:
         """See TopicIdentities."""
+        self._admin = admin = self._admin or TopicAdmin.connect(self._client_config)
+        answers = admin.client.describe_topics(TopicCollection([topic]), request_timeout=self._timeout_s)
         try:
-            if self._admin is None:
-                self._admin = admin_client(self._client_config)
-            answers = self._admin.describe_topics(TopicCollection([topic]), request_timeout=self._timeout_s)
             identity = str(answers[topic].result().topic_id).translate(AS_KAFKA_WRITES)
         except KafkaException as fault:
-            raise _explained(topic, fault.args[0]) from fault
+            raise _explained(topic, fault.args[0], admin) from fault
         if identity == NO_ID:
             raise TopicUnidentified(
                 f"topic {topic}: the broker gives its topics no id",
@@ -117,15 +115,14 @@ def recreated(topic: str, kept: str, found: str) -> str:
     )
 
 
-def _explained(topic: str, fault: KafkaError) -> TopicError | ComponentUnreachable:
+def _explained(topic: str, fault: KafkaError, admin: TopicAdmin) -> TrimtabError:
     if fault.code() in MISSING:
         return TopicMissing(f"topic {topic} does not exist", mend="create the topics with `trimtab topics create`")
-    if fault.code() in FORBIDDEN:
-        return TopicUnidentified(
-            f"topic {topic}: this client may not ask for its id: {fault.str()}",
-            mend=f"allow its user the operation Describe on topic {topic}",
+    attempt = Attempt("Describe", "topic", topic)
+    admin.client.poll(0)
+    told = explained(fault, admin.client_config, attempt, admin.faults)
+    if fault.code() == KafkaError._TIMED_OUT and type(told) is ComponentUnreachable:
+        return ComponentUnreachable(
+            told.what, mend=f"{told.mend}; for a broker without topic ids set TRIMTAB_KAFKA_IDENTITY"
         )
-    return ComponentUnreachable(
-        f"Kafka does not tell the id of topic {topic}: {fault.str()}",
-        mend="check TRIMTAB_KAFKA_BOOTSTRAP and the broker; for a broker without topic ids set TRIMTAB_KAFKA_IDENTITY",
-    )
+    return told

@@ -20,12 +20,18 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
 from faust.types import TP, StreamT
 
 from event_schemas.codec import Codec
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from monitoring.metrics import JoinMetrics
+from producers.kafka_connection import Attempt, right_missing
 from producers.topic_admin import TopicError, partitions_of_all
 from producers.topic_identity import TopicIdentities
 from stream_processors.attribution import JoinRule
@@ -111,7 +117,7 @@ class JoinWorker:
             await asyncio.gather(running, asked, ended, beating, return_exceptions=True)
             self._writer.close()
         if self._app.crash_reason is not None:
-            raise _fault(self._app.crash_reason)
+            raise _fault(self._app.crash_reason, self._settings)
 
     async def _finish(self) -> None:
         self._stopping = True
@@ -231,8 +237,12 @@ def _look_at_topics(settings: WorkerSettings, identities: TopicIdentities) -> To
     return TopicState(identities.of(settings.events), events, min(outputs))
 
 
-def _fault(reason: BaseException) -> BaseException:
-    """What ended the worker, as something a person can mend where it is known."""
+def _fault(reason: BaseException, settings: WorkerSettings) -> BaseException:
+    """What ended the worker, as something a person can fix where it is known."""
+    if isinstance(reason, GroupAuthorizationFailedError | TopicAuthorizationFailedError):
+        of_group = isinstance(reason, GroupAuthorizationFailedError)
+        kind, name = ("group", settings.group) if of_group else ("topic", settings.events)
+        return right_missing(settings.client_config, Attempt("Read", kind, name))
     if isinstance(reason, OffsetOutOfRangeError):
         return LogTruncated(
             f"the log no longer holds the next record to read: {reason}",

@@ -7,19 +7,31 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import stamina
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, Message, TopicPartition
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.log_record import LogRecord
 from producers.group_coordinator import coordinator_is_moving
-from producers.topic_admin import partitions_of
+from producers.kafka_connection import (
+    GROUP_RIGHT,
+    RIGHTS,
+    Attempt,
+    ConnectionFaults,
+    asking,
+    creating_client,
+    explained,
+)
+from producers.topic_admin import asking_as_group, partitions_of
 from stream_processors.commit_position import CommitPosition
 
 Headers = Mapping[str, bytes]
 
 ANSWER_SECONDS = 10.0
+BARE_GROUP = "trimtab-log-reader"
+"""The client wants a name; nothing is read or committed as this group."""
 # A turn ends with so many messages or after so long, whichever comes first.
 BATCH = 5_000
 TURN_SECONDS = 0.1
@@ -101,7 +113,7 @@ class LogReader:
 
     def committed(self, group: str) -> dict[int, CommitPosition]:
         """The positions that a join's consumer group committed; partitions without one are left out."""
-        with self._consumer(group) as consumer:
+        with asking_as_group(self._config, group), self._consumer(group) as consumer:
             asked = [TopicPartition(self.topic, partition) for partition in range(self.partitions)]
             for attempt in stamina.retry_context(
                 on=coordinator_is_moving, attempts=None, timeout=ANSWER_SECONDS, wait_max=1.0
@@ -120,6 +132,10 @@ class LogReader:
             if fault.code() == KafkaError._PARTITION_EOF:
                 wanted.pop(partition or 0, None)
                 return None
+            if fault.code() == GROUP_RIGHT:  # reading by offset needs no group; the client looks for one all the same
+                return None
+            if fault.code() in RIGHTS:
+                raise explained(fault, self._config, Attempt("Read", "topic", self.topic))
             raise LogUnreadable(
                 f"{self.topic}[{partition}] cannot be read: {fault.str()}", mend="ask for offsets the log still holds"
             )
@@ -140,24 +156,22 @@ class LogReader:
         )
 
     @contextmanager
-    def _consumer(self, group: str = "trimtab-log-reader") -> Iterator[Consumer]:
-        consumer = Consumer(
-            {
-                **self._config,
-                "group.id": group,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-            },
-            logger=logging.getLogger("trimtab.stream_processors"),
-        )
+    def _consumer(self, group: str = BARE_GROUP) -> Iterator[Consumer]:
+        faults = ConnectionFaults()
+        settings: dict[str, Any] = {
+            **self._config,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "error_cb": faults,
+        }
+        with creating_client():
+            consumer = Consumer(settings, logger=logging.getLogger("trimtab.stream_processors"))
+        attempt = Attempt("Read", "topic", self.topic) if group == BARE_GROUP else Attempt("Describe", "group", group)
         try:
-            yield consumer
-        except KafkaException as fault:
-            raise ComponentUnreachable(
-                f"{self.topic} cannot be read: {fault.args[0].str()}",
-                mend=f"see whether the broker at {self._config['bootstrap.servers']} is well",
-            ) from fault
+            with asking(settings, attempt, faults, lambda: consumer.poll(0)):
+                yield consumer
         finally:
             consumer.close()
 

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_schemas.errors import ComponentUnreachable, SettingError
+from event_schemas.errors import ComponentUnreachable, RightMissing, SettingError
 from producers.topic_identity import (
     IDENTITY,
     BrokerIdentities,
@@ -60,7 +60,7 @@ def test_without_the_right_to_describe_the_error_names_it(secured_kafka: Secured
     admin = AdminClient(dict(secured_kafka.client_config(ADMIN)))
     admin.create_topics([NewTopic("identity.secret", 1, 1)])["identity.secret"].result()
     identities = topic_identities(secured_kafka.client_config("nobody"))
-    with pytest.raises(TopicUnidentified, match="may not ask for its id") as refused:
+    with pytest.raises(RightMissing, match=r"may not Describe topic identity\.secret") as refused:
         identities.of("identity.secret")
     assert "Describe" in refused.value.mend
     secured_kafka.grant("nobody", "DESCRIBE", "topic", "identity.secret", prefixed=False)
@@ -70,7 +70,7 @@ def test_without_the_right_to_describe_the_error_names_it(secured_kafka: Secured
 
 def test_a_broker_that_is_not_there_is_named() -> None:
     nowhere = {"bootstrap.servers": f"127.0.0.1:{free_port()}", "log_level": "0"}
-    with pytest.raises(ComponentUnreachable, match="does not tell the id of topic t"):
+    with pytest.raises(ComponentUnreachable, match=r"does not answer \(Describe topic t\)"):
         BrokerIdentities(nowhere, timeout_s=0.5).of("t")
 
 

@@ -11,13 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    CorruptRecordException,
+    GroupAuthorizationFailedError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]  # public, without __all__
 from prometheus_client import CollectorRegistry
 
 from event_schemas.codec import Codec
-from event_schemas.errors import ComponentUnreachable
+from event_schemas.errors import ComponentUnreachable, RightMissing
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from monitoring.metrics import JoinMetrics
@@ -226,9 +232,15 @@ def test_a_topic_created_again_under_a_running_worker_ends_it(
     recreator.join()
 
 
-def test_faults_of_the_consumer_get_a_mend() -> None:
-    assert isinstance(_fault(OffsetOutOfRangeError("events-0")), LogTruncated)
-    assert isinstance(_fault(CorruptRecordException()), ComponentUnreachable)
-    assert isinstance(_fault(NoOffsetForPartitionError("events-0")), ComponentUnreachable), "a restart seeks anew"
+def test_faults_of_the_consumer_get_a_mend(settings: WorkerSettings) -> None:
+    def told(reason: Exception) -> BaseException:
+        return _fault(reason, settings)
+
+    assert isinstance(told(OffsetOutOfRangeError("events-0")), LogTruncated)
+    assert isinstance(told(CorruptRecordException()), ComponentUnreachable)
+    assert isinstance(told(NoOffsetForPartitionError("events-0")), ComponentUnreachable), "a restart seeks anew"
+    group, topic = told(GroupAuthorizationFailedError(settings.group)), told(TopicAuthorizationFailedError())
+    assert isinstance(group, RightMissing) and f"may not Read group {settings.group}" in group.what
+    assert isinstance(topic, RightMissing) and f"may not Read topic {settings.events}" in topic.what
     bug = ZeroDivisionError()
-    assert _fault(bug) is bug, "a bug keeps its traceback"
+    assert told(bug) is bug, "a bug keeps its traceback"

@@ -101,7 +101,7 @@ def test_it_bridges_to_the_end_and_says_what_it_did(
         ("trimtab.events", "", SettingError, "is a topic of Trimtab's own"),
         ("shop", 'format = "avro"', SettingError, "no registry tells its schemas"),
         ("shop", 'format = "avro"\nschema_file = "none.avsc"', TrimtabError, "none.avsc: cannot be read"),
-        ("shop", "", ComponentUnreachable, "Kafka does not answer"),
+        ("shop", "", ComponentUnreachable, "does not answer"),
     ],
 )
 def test_what_is_wrong_is_named(point_at: Path, topic: str, more: str, error: type[TrimtabError], message: str) -> None:

@@ -1,0 +1,157 @@
+"""What a Kafka client's error means to the person who has to fix it.
+
+A client whose connection fails only says "transport failure" to whoever waits for an answer. Why it failed goes to the
+client's error callback: `ConnectionFaults` is one, and `explained` puts the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+
+from event_schemas.errors import (
+    CertificateRefused,
+    ComponentUnreachable,
+    CredentialsRefused,
+    RightMissing,
+    SettingError,
+    TrimtabError,
+)
+
+GROUP_RIGHT = KafkaError.GROUP_AUTHORIZATION_FAILED
+RIGHTS = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, GROUP_RIGHT, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was tried: a Kafka operation such as `Read` on a `topic` or `group` of this name."""
+
+    operation: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.kind} {self.name}"
+
+
+class ConnectionFaults:
+    """A client's `error_cb`: keeps why its connections failed. The client calls it while it is polled."""
+
+    def __init__(self) -> None:
+        self._newest: dict[int, str] = {}
+
+    def __call__(self, fault: KafkaError) -> None:
+        """Note a fault."""
+        self._newest[fault.code()] = fault.str()
+
+    def cause(self, *codes: int) -> str | None:
+        """The newest text of the first of these codes that was noted."""
+        return next((self._newest[code] for code in codes if code in self._newest), None)
+
+
+def explained(
+    fault: KafkaError,
+    client_config: Mapping[str, Any],
+    attempt: Attempt,
+    faults: ConnectionFaults | None = None,
+) -> TrimtabError:
+    """The error to raise for `fault`, met in an `attempt` by a client with `client_config` (librdkafka's names).
+
+    CertificateRefused, CredentialsRefused, RightMissing or ComponentUnreachable. A right that the broker names itself,
+    on a group for instance, goes before the one attempted.
+    """
+    noted = faults or ConnectionFaults()
+    if fault.code() in RIGHTS:
+        return right_missing(client_config, _refused(fault.code(), client_config, attempt))
+    for code in RIGHTS:
+        if noted.cause(code) is not None:
+            return right_missing(client_config, _refused(code, client_config, attempt))
+    return unreachable(client_config, attempt, fault.str(), noted)
+
+
+def unreachable(
+    client_config: Mapping[str, Any], attempt: Attempt, said: str, faults: ConnectionFaults
+) -> ComponentUnreachable:
+    """The error for a broker that gave no answer, as told apart as the client's own words allow."""
+    where = f"Kafka at {client_config.get('bootstrap.servers', '?')}"
+    if (certificate := faults.cause(KafkaError._SSL)) is not None:
+        return CertificateRefused(
+            f"{where}: TLS fails: {_short(certificate)}",
+            mend="set TRIMTAB_KAFKA_SSL_CA_LOCATION to the authority that signed the brokers' certificates, and"
+            " TRIMTAB_KAFKA_BOOTSTRAP to the names in those",
+        )
+    if (password := faults.cause(KafkaError._AUTHENTICATION)) is not None:
+        user = client_config.get("sasl.username", "?")
+        return CredentialsRefused(
+            f"{where} refuses user {user!r}: {_short(password)}",
+            mend="check TRIMTAB_KAFKA_SASL_USERNAME, TRIMTAB_KAFKA_SASL_PASSWORD and TRIMTAB_KAFKA_SASL_MECHANISM",
+        )
+    reason = faults.cause(KafkaError._RESOLVE, KafkaError._TRANSPORT)
+    if reason is None and faults.cause(KafkaError._ALL_BROKERS_DOWN) is not None:
+        protocol = client_config.get("security.protocol", "PLAINTEXT")
+        return ComponentUnreachable(
+            f"{where} closes the connections of this client, which speaks {protocol} ({attempt})",
+            mend="set TRIMTAB_KAFKA_SECURITY_PROTOCOL to what this listener speaks, or name another listener",
+        )
+    return ComponentUnreachable(
+        f"{where} does not answer ({attempt}): {_short(reason or said)}",
+        mend="start the broker, or set TRIMTAB_KAFKA_BOOTSTRAP to where it listens",
+    )
+
+
+@contextmanager
+def creating_client() -> Iterator[None]:
+    """Around the making of a client: what it refuses to be made of becomes a SettingError."""
+    try:
+        yield
+    except (KafkaException, ValueError, TypeError) as refused:
+        first = refused.args[0] if refused.args else refused
+        text = first.str() if isinstance(first, KafkaError) else str(first)
+        raise SettingError(
+            f"the Kafka client refuses its settings: {_short(text)}",
+            mend="correct TRIMTAB_KAFKA_BOOTSTRAP or the other TRIMTAB_KAFKA_* variables",
+        ) from refused
+
+
+@contextmanager
+def asking(
+    client_config: Mapping[str, Any],
+    attempt: Attempt,
+    faults: ConnectionFaults,
+    serve: Callable[[], object] = lambda: None,
+) -> Iterator[None]:
+    """Around a question to the broker: a KafkaException becomes what `explained` says.
+
+    `serve` polls the client once, without waiting, so that it hands over what it knows of its connections.
+    """
+    try:
+        yield
+    except KafkaException as fault:
+        serve()
+        raise explained(fault.args[0], client_config, attempt, faults) from fault
+
+
+def right_missing(client_config: Mapping[str, Any], attempt: Attempt) -> RightMissing:
+    """The error for a user who may not do what was attempted, with the command that grants it."""
+    user = client_config.get("sasl.username", "ANONYMOUS")
+    option = {"topic": "--topic", "group": "--group"}.get(attempt.kind)
+    place = "--cluster" if option is None else f"{option} {attempt.name}"
+    return RightMissing(
+        f"Kafka user {user!r} may not {attempt}",
+        mend=f"grant it: kafka-acls --add --allow-principal User:{user} --operation {attempt.operation} {place}",
+    )
+
+
+def _refused(code: int, client_config: Mapping[str, Any], attempt: Attempt) -> Attempt:
+    """What the user may not do. A consumer that reads a topic is refused its group before that."""
+    if code == GROUP_RIGHT and attempt.kind != "group":
+        return Attempt("Read", "group", str(client_config.get("group.id", "?")))
+    return attempt
+
+
+def _short(text: str, limit: int = 300) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
