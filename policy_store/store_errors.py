@@ -3,7 +3,10 @@
 TrimtabError
 ├── ComponentUnreachable
 │   └── StoreUnreachable        Redis does not answer, or not in time
-├── StoreRefused                Redis answers, but with an error (permissions, memory, read-only replica)
+│       ├── StoreCertificateRefused     TLS fails (also a CertificateRefused)
+│       └── StoreCredentialsRefused     wrong user or password (also a CredentialsRefused)
+├── StoreRefused                Redis answers, but with an error (memory, read-only replica)
+│   └── StoreRightMissing       this user may not do that (also a RightMissing)
 ├── UnknownCheckpoint           no checkpoint of that version
 ├── UnknownProposal             no open proposal of that id
 ├── RevisionConflict            somebody else published first, or the version exists with other content
@@ -21,15 +24,33 @@ TrimtabError
 
 from __future__ import annotations
 
-from event_schemas.errors import ComponentUnreachable, TrimtabError
+from event_schemas.errors import (
+    CertificateRefused,
+    ComponentUnreachable,
+    CredentialsRefused,
+    RightMissing,
+    TrimtabError,
+)
 
 
 class StoreUnreachable(ComponentUnreachable):
     """Redis cannot be reached, or did not answer within the time-out."""
 
 
+class StoreCertificateRefused(StoreUnreachable, CertificateRefused):
+    """The certificate of Redis is not trusted, or names another host."""
+
+
+class StoreCredentialsRefused(StoreUnreachable, CredentialsRefused):
+    """Redis does not accept the user and password in its address."""
+
+
 class StoreRefused(TrimtabError):
-    """Redis answered with an error of its own: permissions, memory, a read-only replica."""
+    """Redis answered with an error of its own: memory, a read-only replica."""
+
+
+class StoreRightMissing(StoreRefused, RightMissing):
+    """The ACL of this Redis user does not allow a command or a key; the error names what was being done."""
 
 
 class UnknownCheckpoint(TrimtabError):

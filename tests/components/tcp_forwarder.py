@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from tests.components.free_port import free_port
 
@@ -14,10 +16,15 @@ class TcpForwarder:
     """Refuses connections until `open(target)`, then passes bytes both ways until `close`.
 
     `latency` delays every block by so many seconds, `bytes_per_second` (0: no limit) bounds each direction of each
-    connection; both may be changed at any time.
+    connection; both may be changed at any time. With a `certificate` (PEM, with its key) callers must speak TLS, and
+    the target gets what they say in the clear.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
+        self._tls: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificate)
         self.port = free_port()
         self.latency = 0.0
         self.bytes_per_second = 0
@@ -51,13 +58,17 @@ class TcpForwarder:
             while True:
                 near, _ = listener.accept()
                 try:
+                    near = self._greeted(near)
                     far = socket.create_connection(target)
-                except ConnectionRefusedError:
+                except OSError:
                     near.close()
                     continue
                 self._connections += [near, far]
                 for source, sink in ((near, far), (far, near)):
                     threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
+
+    def _greeted(self, near: socket.socket) -> socket.socket:
+        return near if self._tls is None else self._tls.wrap_socket(near, server_side=True)
 
     def _pass(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):

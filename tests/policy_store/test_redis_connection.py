@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,16 @@ import redis
 
 from policy_store.redis_connection import RedisConnection
 from policy_store.redis_store import RedisStore
-from policy_store.store_errors import StoreRefused, StoreUnreachable
+from policy_store.store_errors import (
+    StoreCertificateRefused,
+    StoreCredentialsRefused,
+    StoreRefused,
+    StoreRightMissing,
+    StoreUnreachable,
+)
+from tests.components.certificates import write_certificates
 from tests.components.free_port import free_port
+from tests.components.tcp_forwarder import TcpForwarder
 from tests.policy_store.store_samples import checkpoint
 
 LIMIT_S = 10.0
@@ -88,15 +97,67 @@ def test_what_redis_refuses_is_told_apart_from_silence(redis_url: str) -> None:
     connection.close()
 
 
-def test_a_user_without_permission_is_told_to_check_the_acl(redis_url: str) -> None:
+@pytest.fixture
+def reader(redis_url: str) -> Iterator[str]:
+    """The URL of a user who may read the keys of `homefeed` only."""
     admin: Any = redis.Redis.from_url(redis_url)
-    admin.execute_command("ACL", "SETUSER", "reader", "on", ">word", "~*", "+@read", "+ping")
-    store = RedisStore(redis_url.replace("redis://", "redis://reader:word@"), "homefeed")
+    admin.execute_command("ACL", "SETUSER", "reader", "on", ">word", "~trimtab:{homefeed}:*", "+@read", "+ping")
+    yield redis_url.replace("redis://", "redis://reader:word@")
+    admin.execute_command("ACL", "DELUSER", "reader")
+    admin.close()
+
+
+def test_a_missing_right_names_the_user_the_deed_and_the_command(reader: str) -> None:
+    store = RedisStore(reader, "homefeed")
     assert store.channel("stable") is None
-    with pytest.raises(StoreRefused) as caught:
+    with pytest.raises(StoreRightMissing, match=r"user 'reader'.*sending a heartbeat.*run the '\w+' command") as caught:
         store.heartbeat("n", {}, 1)
     assert "ACL" in caught.value.mend
     assert "word" not in caught.value.what
-    admin.execute_command("ACL", "DELUSER", "reader")
-    admin.close()
     store.close()
+
+
+def test_a_script_that_does_more_than_its_user_may_is_a_missing_right(redis_url: str, reader: str) -> None:
+    admin: Any = redis.Redis.from_url(redis_url)
+    admin.execute_command("ACL", "SETUSER", "reader", "+@scripting")
+    admin.close()
+    store = RedisStore(reader, "homefeed")
+    with pytest.raises(StoreRightMissing, match="user 'reader'"):
+        store.acquire_lease("a", 1_000)
+    store.close()
+
+
+def test_another_experiments_keys_are_a_missing_right(reader: str) -> None:
+    store = RedisStore(reader, "explore")
+    with pytest.raises(StoreRightMissing, match="access one of the keys"):
+        store.channel("stable")
+    store.close()
+
+
+@pytest.mark.parametrize("credentials", ["reader:xyzzy", "nobody:plugh"])
+def test_a_wrong_password_is_told_apart_from_silence(reader: str, credentials: str) -> None:
+    store = RedisStore(reader.replace("reader:word", credentials), "homefeed")
+    with pytest.raises(StoreCredentialsRefused, match=f"user '{credentials.split(':')[0]}'") as caught:
+        store.channel("stable")
+    assert credentials.split(":")[1] not in caught.value.what
+    store.close()
+
+
+def test_a_certificate_of_another_authority_is_told_apart_from_silence(redis_url: str, tmp_path: Path) -> None:
+    ours, other = write_certificates(tmp_path), write_certificates(tmp_path, "other")
+    front = TcpForwarder(ours.server)
+    front.open(redis_url.removeprefix("redis://").removesuffix("/0"))
+    secured = f"rediss://{front.address}/0?ssl_ca_certs="
+    assert RedisStore(f"{secured}{ours.authority}", "homefeed").channel("stable") is None
+    for untrusted in (other.authority, tmp_path / "none.pem"):
+        with pytest.raises(StoreCertificateRefused, match="TLS fails") as caught:
+            RedisStore(f"{secured}{untrusted}", "homefeed").channel("stable")
+        assert "ssl_ca_certs" in caught.value.mend
+    front.close()
+
+
+def test_a_protocol_that_the_port_does_not_speak_is_silence(redis_url: str) -> None:
+    with pytest.raises(StoreUnreachable, match="does not answer") as caught:
+        RedisStore(redis_url.replace("redis://", "rediss://"), "homefeed").channel("stable")
+    assert not isinstance(caught.value, StoreCertificateRefused)
+    assert "redis:// if it speaks no TLS" in caught.value.mend
