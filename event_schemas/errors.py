@@ -66,3 +66,13 @@ class UnknownSchema(SchemaError):
 
 class MalformedRecord(SchemaError):
     """Bytes are not the framed datum they claim to be."""
+
+
+def caused_by(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """Whether the error, or one that led to it, is of these kinds."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, kinds):
+            return True
+        link = link.__cause__ or link.__context__
+    return False

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from event_schemas.errors import ComponentUnreachable
 from event_schemas.registry import Registry, SchemaEntry, schema_entry
-
-if TYPE_CHECKING:
-    from confluent_kafka.schema_registry import SchemaRegistryClient
+from event_schemas.registry_client import RegistryConnection
 
 
 def load_registry(url: str | None) -> Registry:
@@ -21,36 +17,26 @@ def load_registry(url: str | None) -> Registry:
     of the call: a process reads what a newer one writes, and writes the newest version itself, with the defaults of
     fields it does not know. A version of a part and the Example that nests it belong together: register both before a
     process starts.
-    Raises ComponentUnreachable when the registry does not answer or refuses a schema.
+    Raises ComponentUnreachable when the registry does not answer or refuses a schema, RightMissing, or SettingError for
+    an address that is none.
     """
     bundled = Registry.bundled()
-    return bundled if url is None else Registry(_registered(url, bundled))
+    return bundled if url is None else Registry(_registered(RegistryConnection(url), bundled))
 
 
-def _registered(url: str, bundled: Registry) -> Iterator[SchemaEntry]:
-    from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+def _registered(registry: RegistryConnection, bundled: Registry) -> Iterator[SchemaEntry]:
+    from confluent_kafka.schema_registry import Schema
 
-    client = SchemaRegistryClient({"url": url, "timeout": 5, "max.retries": 1})
     for entry in bundled.entries():
-        try:
-            client.register_schema(entry.subject, Schema(json.dumps(entry.schema), "AVRO"))
-        except Exception as fault:  # httpx, registry and JSON errors alike: the registry cannot be used
-            raise ComponentUnreachable(
-                f"Schema Registry at {url} did not register {entry.subject} v{entry.version}: {fault}",
-                mend="start it or mend TRIMTAB_SCHEMA_REGISTRY_URL; unset it to use the bundled ids",
-            ) from fault
+        with registry.asking(f"register {entry.subject} v{entry.version}"):
+            registry.client.register_schema(entry.subject, Schema(json.dumps(entry.schema), "AVRO"))
     for subject in sorted({entry.subject for entry in bundled.entries()}):
-        yield from _versions(client, url, subject)
+        yield from _versions(registry, subject)
 
 
-def _versions(client: SchemaRegistryClient, url: str, subject: str) -> Iterator[SchemaEntry]:
-    """Every version of a subject, numbered as the registry does."""
-    try:
-        for version in client.get_versions(subject):
-            found = client.get_version(subject, version)
+def _versions(registry: RegistryConnection, subject: str) -> Iterator[SchemaEntry]:
+    """Every version of a subject, numbered as the registry does; a schema that does not parse is none of ours."""
+    with registry.asking(f"read the versions of {subject}"):
+        for version in registry.client.get_versions(subject):
+            found = registry.client.get_version(subject, version)
             yield schema_entry(found.schema_id or 0, subject, version, json.loads(found.schema.schema_str or ""))
-    except Exception as fault:  # as above; a schema that does not parse is none of ours
-        raise ComponentUnreachable(
-            f"Schema Registry at {url} does not tell the versions of {subject}: {fault}",
-            mend="start it or mend TRIMTAB_SCHEMA_REGISTRY_URL; keep the subject to Trimtab's own schemas",
-        ) from fault

@@ -17,6 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from event_schemas.errors import caused_by
 from policy_store.store_errors import (
     StoreCertificateRefused,
     StoreCredentialsRefused,
@@ -68,7 +69,7 @@ class RedisConnection:
         self.bulk.close()
 
     def _unanswered(self, action: str, error: Exception) -> StoreUnreachable:
-        if self._speaks_tls and _certificate_fails(error):
+        if self._speaks_tls and caused_by(error, ssl.SSLError, FileNotFoundError):
             return StoreCertificateRefused(
                 f"Redis at {self._where}: TLS fails: {error}",
                 mend="trust the authority that signed its certificate: add ?ssl_ca_certs=FILE to TRIMTAB_REDIS_URL, and"
@@ -105,16 +106,6 @@ class RedisConnection:
                 f"{self._where!r} is not a Redis address: {error}",
                 mend="set TRIMTAB_REDIS_URL to redis://host:port/0, or rediss:// for TLS",
             ) from error
-
-
-def _certificate_fails(error: Exception) -> bool:
-    """Whether TLS, or reading the file with the authority, is why there is no connection."""
-    reason: BaseException | None = error
-    while reason is not None:
-        if isinstance(reason, (ssl.SSLError, FileNotFoundError)):
-            return True
-        reason = reason.__cause__ or reason.__context__
-    return False
 
 
 def _without_password(url: str) -> str:

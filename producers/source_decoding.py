@@ -13,6 +13,7 @@ from fastavro import schemaless_reader
 from event_schemas.bridge_section import BridgeSpec
 from event_schemas.codec import unframe
 from event_schemas.errors import MalformedRecord, SettingError
+from event_schemas.registry_client import SETTING as REGISTRY_SETTING
 from producers.source_schemas import RegistrySchemas, read_schema_file
 
 Decoder = Callable[[bytes], Any]
@@ -32,13 +33,14 @@ def decoder_for(source: BridgeSpec, folder: Path, schema_registry_url: str | Non
         if source.framing == "bare":
             return lambda value: decode_avro(schema, value)
         return framed_decoder(lambda _: schema)
-    url = source.schema_registry or schema_registry_url
-    if url is None:
+    if source.schema_registry is not None:
+        return framed_decoder(RegistrySchemas(source.schema_registry).schema)
+    if schema_registry_url is None:
         raise SettingError(
             f"[[bridge]] {source.topic}: no registry tells its schemas",
             mend="set bridge.schema_registry, bridge.schema_file or TRIMTAB_SCHEMA_REGISTRY_URL",
         )
-    return framed_decoder(RegistrySchemas(url).schema)
+    return framed_decoder(RegistrySchemas(schema_registry_url, REGISTRY_SETTING).schema)
 
 
 def framed_decoder(schema_of: Callable[[int], Any]) -> Decoder:

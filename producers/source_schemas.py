@@ -10,10 +10,11 @@ from typing import Any
 from fastavro import parse_schema
 from fastavro.schema import SchemaParseException
 
-from event_schemas.errors import ComponentUnreachable, TrimtabError, UnknownSchema
+from event_schemas.errors import TrimtabError, UnknownSchema
+from event_schemas.registry_client import RegistryConnection
 
-REGISTRY_SECONDS = 5
 NOT_FOUND = 404
+SETTING = "bridge.schema_registry"
 
 
 class SourceSchemaError(TrimtabError):
@@ -23,18 +24,17 @@ class SourceSchemaError(TrimtabError):
 class RegistrySchemas:
     """Schemas of a Confluent Schema Registry, each asked for once."""
 
-    def __init__(self, url: str) -> None:
-        from confluent_kafka.schema_registry import SchemaRegistryClient
-
-        self._url = url
-        self._client = SchemaRegistryClient({"url": url, "timeout": REGISTRY_SECONDS, "max.retries": 1})
+    def __init__(self, url: str, setting: str = SETTING) -> None:
+        """`setting` gave the address. Raises SettingError for one that is none."""
+        self._registry = RegistryConnection(url, setting)
+        self._url, self._client = self._registry.shown, self._registry.client
         self._known: dict[int, Any] = {}
 
     def schema(self, schema_id: int) -> Any:
         """The schema of this id, parsed by fastavro; an unknown one is asked for again the next time.
 
-        Raises UnknownSchema when there is none (trying again now is of no use), ComponentUnreachable when that cannot
-        be found out now.
+        Raises UnknownSchema when there is none (trying again now is of no use), ComponentUnreachable or RightMissing
+        when that cannot be found out now.
         """
         found = self._known.get(schema_id)
         if found is None:
@@ -74,10 +74,7 @@ class RegistrySchemas:
                 f"schema id {schema_id} is not registered at {self._url}",
                 mend="name the registry of the source's writers in bridge.schema_registry",
             )
-        return ComponentUnreachable(
-            f"Schema Registry at {self._url} does not tell schema id {schema_id}: {fault}",
-            mend="start it, or mend bridge.schema_registry",
-        )
+        return self._registry.explained(f"read schema id {schema_id}", fault)
 
 
 def read_schema_file(file: Path) -> Any:

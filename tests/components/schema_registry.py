@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
@@ -19,8 +21,8 @@ class RegisteredSchemas:
     by_id: dict[int, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, list[int]] = field(default_factory=dict)
     first_id: int = 100
-    broken: bool = False
-    """Answers every request with status 500."""
+    refuses_with: int | None = None
+    """The HTTP status that answers every request."""
 
     def register(self, subject: str, schema: Any, **body: Any) -> int:
         """The id of a schema under a subject; the same schema keeps its id, another one is the next version."""
@@ -37,8 +39,8 @@ class RegisteredSchemas:
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         """Status and body of an answer to the requests that clients make."""
-        if self.broken:
-            return 500, {"error_code": 50001, "message": "broken"}
+        if self.refuses_with is not None:
+            return self.refuses_with, {"error_code": self.refuses_with * 100 + 1, "message": "refused"}
         if found := re.fullmatch(r"/schemas/ids/(\d+)", path):
             entry = self.by_id.get(int(found[1]))
             return (404, {"error_code": 40403, "message": "Schema not found"}) if entry is None else (200, entry)
@@ -56,8 +58,11 @@ class RegisteredSchemas:
 
 
 @contextmanager
-def schema_registry(held: RegisteredSchemas) -> Iterator[str]:
-    """The URL of a registry that holds these schemas, as long as the context lasts."""
+def schema_registry(held: RegisteredSchemas, certificate: Path | None = None) -> Iterator[str]:
+    """The URL of a registry that holds these schemas, as long as the context lasts.
+
+    With a `certificate` (PEM, with its key) it speaks TLS.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -79,10 +84,14 @@ def schema_registry(held: RegisteredSchemas) -> Iterator[str]:
             """Keep the test output quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'http' if certificate is None else 'https'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

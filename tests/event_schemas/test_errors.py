@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from event_schemas import errors
-from event_schemas.errors import TrimtabError
+from event_schemas.errors import TrimtabError, caused_by
 
 
 def test_the_drawn_tree_names_every_exception() -> None:
@@ -15,3 +15,13 @@ def test_the_drawn_tree_names_every_exception() -> None:
 def test_an_error_says_what_and_how_to_mend_it() -> None:
     fault = TrimtabError("the cup is empty", mend="fill it")
     assert (fault.what, fault.mend, str(fault)) == ("the cup is empty", "fill it", "the cup is empty | mend: fill it")
+
+
+def test_an_error_is_of_a_kind_when_what_led_to_it_is() -> None:
+    root, link = OSError("deep"), ValueError("between")
+    link.__context__ = root
+    shallow = RuntimeError("seen")
+    shallow.__cause__ = link
+    assert caused_by(shallow, KeyError, OSError)
+    assert caused_by(shallow, RuntimeError)
+    assert not caused_by(shallow, KeyError)

@@ -30,11 +30,11 @@ def test_a_schema_is_asked_for_once(url: str) -> None:
     schema_id = HELD.register("pins-value", PIN)
     schemas = RegistrySchemas(url)
     first = schemas.schema(schema_id)
-    HELD.broken = True
+    HELD.refuses_with = 500
     try:
         assert schemas.schema(schema_id) is first
     finally:
-        HELD.broken = False
+        HELD.refuses_with = None
 
 
 def test_a_schema_may_be_built_from_others(url: str) -> None:
@@ -57,13 +57,13 @@ def test_what_is_not_there_or_no_avro_is_unknown(url: str) -> None:
 
 
 def test_a_registry_in_trouble_is_unreachable(url: str) -> None:
-    HELD.broken = True
+    HELD.refuses_with = 500
     try:
-        with pytest.raises(ComponentUnreachable, match="does not tell schema id 1"):
+        with pytest.raises(ComponentUnreachable, match="read schema id 1"):
             RegistrySchemas(url).schema(1)
     finally:
-        HELD.broken = False
-    with pytest.raises(ComponentUnreachable, match="does not tell schema id 1"):
+        HELD.refuses_with = None
+    with pytest.raises(ComponentUnreachable, match="read schema id 1"):
         RegistrySchemas("http://127.0.0.1:1").schema(1)
 
 
