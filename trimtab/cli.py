@@ -8,7 +8,7 @@ from importlib import import_module
 import typer
 
 from event_schemas.errors import TrimtabError
-from trimtab.process_exit import FAILED, tell
+from trimtab.process_exit import FAILED, of_the_machine, tell
 
 GROUPS = (
     "demo",
@@ -43,11 +43,17 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; a TrimtabError ends as two lines on stderr and exit code 1."""
+    """Run the command line.
+
+    A TrimtabError, or an OSError such as a full disk, ends as two lines on stderr and exit code 1.
+    """
     try:
         build_app()()
     except TrimtabError as fault:
         tell(fault)
+        sys.exit(FAILED)
+    except OSError as fault:
+        tell(of_the_machine(fault))
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from event_schemas.errors import TrimtabError
@@ -19,6 +20,21 @@ USAGE = 2
 NEEDS_A_PERSON = 3
 
 
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
 def tell(fault: TrimtabError) -> None:
-    """What is wrong and how to mend it, on stderr."""
-    sys.stderr.write(f"error: {fault.what}\nmend: {fault.mend}\n")
+    """What is wrong and how to mend it, on stderr, one line each."""
+    what, mend = (" ".join(text.split()) for text in (fault.what, fault.mend))
+    sys.stderr.write(f"error: {what}\nmend: {mend}\n")
+
+
+def of_the_machine(fault: OSError) -> TrimtabError:
+    """What the machine refused, such as a file that cannot be written, as an error for people."""
+    if fault.errno in FULL_DISK:
+        mend = "free space on that disk, or set TRIMTAB_DATA_DIR to a directory on another one"
+    elif fault.filename is None:
+        mend = "see why this machine refuses that, and start again"
+    else:
+        mend = "make that path usable for this user, or name another one; TRIMTAB_DATA_DIR is where Trimtab writes"
+    return TrimtabError(f"{fault.filename}: {fault.strerror}" if fault.filename else str(fault), mend=mend)
