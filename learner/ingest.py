@@ -65,9 +65,11 @@ class DeadLetters:
             self._sender.send(OutgoingEvent(self._topic, example.record.key, value, DEAD_LETTER))
         after = self._sender.flush(DELIVERY_TIMEOUT_S)
         if after.in_flight or after.dropped > before.dropped:
+            fault = self._sender.fault
             raise ComponentUnreachable(
-                f"{len(bad)} dead letters were not delivered to {self._topic!r}",
-                mend="check the broker; nothing was committed, so a new start reads the same records again",
+                f"{len(bad)} dead letters were not delivered to {self._topic!r}{f': {fault}' if fault else ''}",
+                mend="check the broker and this user's rights there; nothing was committed, so a new start reads the "
+                "same records again",
             )
 
 

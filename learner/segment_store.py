@@ -19,20 +19,20 @@ The first copy of a decision's example wins; an id that is used again at another
 row older than the retention horizon is not taken in: its key may have been retired.
 """
 
-import fcntl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import polars as pl
 
 from learner.durable_files import publish, sync_file, writing
 from learner.learner_errors import StoreMismatch, StoreUnwritable
 from learner.segment_manifest import Segment, SegmentManifest
+from producers.directory_lock import DirectoryLock, DirectoryTaken
 
 REQUEST_ID = "request_request_id"
 EVENT_TIME = "request_event_time"
@@ -99,8 +99,13 @@ class SegmentStore:
         """Take in rows in log order, together with the offsets they reach to; atomic.
 
         `frame` has the flattened Example columns (no columns at all when every record was bad); `next_offsets` covers
-        the partitions that moved. Returns when the commit is durable; raises StoreUnwritable.
+        the partitions that moved. Returns when the commit is durable; raises StoreUnwritable, and StoreMismatch in a
+        process that no longer holds the lock: after `close`, or forked from the writer.
         """
+        if not self._lock.held:
+            raise StoreMismatch(
+                f"{self._directory}: this process is not its writer", mend="open the store in the process that writes"
+            )
         fresh, counts = self._fresh_rows(frame)
         manifest = replace(self._manifest, next_offsets={**self._manifest.next_offsets, **next_offsets})
         try:
@@ -127,7 +132,7 @@ class SegmentStore:
 
     def close(self) -> None:
         """Let another process write."""
-        self._lock.close()
+        self._lock.release()
 
     def _fresh_rows(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, AppendCounts]:
         if frame.height == 0:
@@ -177,7 +182,7 @@ class SegmentStore:
         topic = self._manifest.topic
         manifest = SegmentManifest.load(self._directory) or SegmentManifest(topic)
         if manifest.topic != topic:
-            self._lock.close()
+            self._lock.release()
             raise StoreMismatch(
                 f"{self._directory}: holds examples of topic {manifest.topic!r}, not {topic!r}",
                 mend="give each experiment its own TRIMTAB_DATA_DIR",
@@ -222,16 +227,13 @@ def _stacked(parts: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(parts, how="diagonal_relaxed")
 
 
-def _exclusive(directory: Path) -> IO[bytes]:
-    handle = (directory / "writer.lock").open("ab")
+def _exclusive(directory: Path) -> DirectoryLock:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
+        return DirectoryLock(directory / "writer.lock")
+    except DirectoryTaken as taken:
         raise StoreMismatch(
             f"{directory}: another process is writing here", mend="stop the other `trimtab learn`, or wait for it"
-        ) from None
-    return handle
+        ) from taken
 
 
 def _extreme(frame: pl.DataFrame, which: str) -> int:

@@ -7,26 +7,42 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from monitoring.metric_group import MetricGroup
+
 DECISION_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
 WRITE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-class ProducerMetrics:
+class ProducerMetrics(MetricGroup):
     """Events handed to producers and what became of them: acknowledged, spooled or dropped."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
         self.events = Counter(
             "trimtab_producer_events_total",
-            "Events by record and fate (handed_in = acknowledged + spooled + dropped; resent: out of the spool).",
+            "Events by record and fate (handed_in = acknowledged + spooled + dropped; of those in the spool, resent: "
+            "acknowledged later, refused: never taken; adopted: from the spool of a dead process).",
             ["record", "fate"],
             registry=registry,
         )
+        self.delivering = Gauge(
+            "trimtab_producer_delivering",
+            "1 while Kafka takes events or does not answer, 0 while it refuses them: a missing right, a missing topic.",
+            registry=registry,
+        )
+        self.delivering.set(1)
+
+    def after_fork(self) -> None:
+        """See MetricGroup; nothing has been refused to a child that has sent nothing."""
+        super().after_fork()
+        self.delivering.set(1)
 
 
-class BridgeMetrics:
+class BridgeMetrics(MetricGroup):
     """Records of source topics on their way to becoming engagements."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
         self.events = Counter(
             "trimtab_bridge_events_total",
             "Source records by fate (bridged, unsampled, ignored, dead_letter), once their outputs are confirmed.",
@@ -41,10 +57,11 @@ class BridgeMetrics:
         )
 
 
-class JoinMetrics:
+class JoinMetrics(MetricGroup):
     """The join of events into examples."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
         self.events = Counter("trimtab_join_events_total", "Input events by final fate.", ["fate"], registry=registry)
         self.examples = Counter("trimtab_join_examples_total", "Examples written.", registry=registry)
         self.pending = Gauge(
@@ -93,10 +110,11 @@ class JoinMetrics:
         )
 
 
-class SupervisorMetrics:
+class SupervisorMetrics(MetricGroup):
     """The supervisor of `trimtab join --workers N`, on its own port."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
         self.running = Gauge("trimtab_join_workers_running", "Worker processes that run now.", registry=registry)
         self.restarts = Counter(
             "trimtab_join_worker_restarts_total",
@@ -106,10 +124,11 @@ class SupervisorMetrics:
         )
 
 
-class LearnerMetrics:
+class LearnerMetrics(MetricGroup):
     """Ingest, training, evaluation and gate."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
         self.ingested = Counter(
             "trimtab_learner_ingested_total",
             "Example records read, by fate (stored, duplicate, expired, malformed).",
@@ -132,10 +151,11 @@ class LearnerMetrics:
         )
 
 
-class ServingMetrics:
+class ServingMetrics(MetricGroup):
     """Decisions of a serving node and the policy it serves."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
         self.decisions = Counter(
             "trimtab_serving_decisions_total",
             "Decisions by slice and fallback reason (empty unless FALLBACK).",
@@ -162,10 +182,11 @@ class ServingMetrics:
         )
 
 
-class DriftMetrics:
+class DriftMetrics(MetricGroup):
     """Distribution shift of head predictions, as the last check saw it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
         self.statistic = Gauge(
             "trimtab_drift_statistic", "Population stability index against the reference.", ["head"], registry=registry
         )

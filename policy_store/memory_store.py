@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from event_schemas.process_fork import renew_in_children
 from policy_store.audit import AuditEntry, AuditEvent, chain
 from policy_store.canonical_json import canonical_json, parse_object
 from policy_store.checkpoint_record import CheckpointManifest, SignedCheckpoint
@@ -62,6 +63,11 @@ class MemoryStore(RecordSlots):
         self._experiment = KeyNames(experiment).experiment
         self._clock = clock
         self._contents = _Contents()
+        self.after_fork()
+        renew_in_children(self)
+
+    def after_fork(self) -> None:
+        """A child goes on with a copy, and a lock of its own."""
         self._changed = threading.Condition(threading.RLock())
 
     @property

@@ -5,7 +5,6 @@ Unlike `KafkaDelivery` it waits, and ends with an error rather than a spool: its
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,16 +12,15 @@ from functools import partial
 from typing import Protocol
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message
 
 from event_schemas.errors import TrimtabError
 from event_schemas.log_record import LogRecord
-from producers.delivery import PERMANENT, REQUIRED, ClientSetting
+from producers.kafka_client import PERMANENT, ClientSetting, KafkaClient
 from producers.outgoing_event import OutgoingEvent
 
 MESSAGE_BYTES = 8 * 1_048_576
 POLL_SECONDS = 0.1
-BY_KEY = -1
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +50,9 @@ class EventWriter(Protocol):
 class ConfirmedWriter:
     """An `EventWriter` on an idempotent producer. Everything happens on the caller's thread.
 
-    An event that is not stored within `delivery_seconds`, or when `give_up` says so before, is a DeliveryFailed;
-    nothing more can be written then.
+    An event that is not stored within `delivery_seconds`, or when `give_up` says so before, is a DeliveryFailed, and so
+    is the end of the client, such as for a missing right; nothing more can be written then. Raises SettingError for
+    settings that no client takes.
     """
 
     def __init__(
@@ -67,29 +66,30 @@ class ConfirmedWriter:
         self._open = 0
         self._refused: list[Refusal] = []
         self._failure: str | None = None
-        self._producer = Producer(
+        self._client = KafkaClient(
             {
                 "linger.ms": 5,
                 **client_config,
-                **REQUIRED,
                 "message.max.bytes": MESSAGE_BYTES,
                 "delivery.timeout.ms": int(delivery_seconds * 1000),
-                "error_cb": self._client_error,
-            },
-            logger=logging.getLogger("trimtab.producers"),
+            }
         )
 
     def write(self, event: OutgoingEvent, origin: LogRecord) -> None:
         """Hands the event to the client, waiting while its queue is full; raises DeliveryFailed."""
         deadline = time.monotonic() + self._seconds
+        report = partial(self._delivered, Refusal(event, origin))
         while self._failure is None:
-            try:
-                self._produce(event, origin)
+            fault = self._client.produce(event, report)
+            if fault is None or fault.code() != KafkaError._QUEUE_FULL:
+                self._open += 1
+                if fault is not None:
+                    report(fault)
+                self._serve(0)
                 return
-            except BufferError:
-                self._producer.poll(POLL_SECONDS)
-                if time.monotonic() > deadline:
-                    self._failure = "the client's queue stays full"
+            self._serve(POLL_SECONDS)
+            if time.monotonic() > deadline:
+                self._failure = "the client's queue stays full"
         raise self._failed()
 
     def confirm(self) -> list[Refusal]:
@@ -100,8 +100,8 @@ class ConfirmedWriter:
 
     def close(self) -> None:
         """Gives up what is still on its way and releases the client."""
-        self._producer.purge()
-        self._producer.flush(1.0)
+        self._client.give_up()
+        self._client.release()
 
     def _alone(self, refusal: Refusal) -> list[Refusal]:
         self.write(refusal.event, refusal.origin)
@@ -110,7 +110,8 @@ class ConfirmedWriter:
     def _settled(self) -> list[Refusal]:
         """Waits for the fate of everything that is open; what was refused."""
         while self._open and self._failure is None:
-            self._producer.flush(POLL_SECONDS)
+            self._client.flush(POLL_SECONDS)
+            self._look_at_client()
             if self._open and self._give_up():
                 self._failure = "stopped before the broker confirmed"
         if self._failure is not None:
@@ -118,16 +119,14 @@ class ConfirmedWriter:
         refused, self._refused = self._refused, []
         return refused
 
-    def _produce(self, event: OutgoingEvent, origin: LogRecord) -> None:
-        partition = BY_KEY if event.partition is None else event.partition
-        report = partial(self._delivered, Refusal(event, origin))
-        try:
-            self._producer.produce(event.topic, event.value, event.key, partition, on_delivery=report)
-            self._open += 1
-        except KafkaException as refused:
-            self._open += 1
-            report(refused.args[0])
-        self._producer.poll(0)
+    def _serve(self, seconds: float) -> None:
+        self._client.poll(seconds)
+        self._look_at_client()
+
+    def _look_at_client(self) -> None:
+        fault = self._client.fault
+        if fault is not None and self._failure is None:
+            self._failure = f"the producer cannot go on: {fault.str()}"
 
     def _delivered(self, refusal: Refusal, fault: KafkaError | None, _: Message | None = None) -> None:
         self._open -= 1
@@ -140,11 +139,9 @@ class ConfirmedWriter:
         elif self._failure is None:
             self._failure = f"{event.topic} did not take a record: {fault.str()}"
 
-    def _client_error(self, fault: KafkaError) -> None:
-        if fault.fatal() and self._failure is None:
-            self._failure = f"the producer cannot go on: {fault.str()}"
-
     def _failed(self) -> DeliveryFailed:
         return DeliveryFailed(
-            str(self._failure), mend="see to the broker; a restart goes on from the last commit and loses nothing"
+            str(self._failure),
+            mend="check the broker and this user's rights there; a restart goes on from the last commit and loses "
+            "nothing",
         )

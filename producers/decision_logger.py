@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import structlog
 from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.errors import SchemaError
+from event_schemas.process_fork import renew_in_children
 from producers.careful_log import tell
 from producers.delivery_ledger import DeliveryCounts
 from producers.encoding_queue import EncodingQueue, UnencodedEvent
@@ -25,7 +27,8 @@ log = structlog.get_logger(__name__)
 class TallyPlan:
     """Where and how often (milliseconds) a process reports its decisions by slice.
 
-    Counts start at zero with the process, so `source` names one run of it, such as `node-3.1764000000`.
+    Counts start at zero with the process, so `source` names one run of it, such as `node-3.1764000000`. A forked child
+    is a source of its own: the name is followed by its process id and the time of its first tally.
     """
 
     topic: str
@@ -56,11 +59,10 @@ class DecisionLogger:
         self._topic = topic
         self._tally = tally
         self._clock = clock
-        self._lock = threading.Lock()
-        self._slices: Counter[str] = Counter()
-        self._told: Counter[str] = Counter()
-        self._next_tally: int | None = None
-        self._queue = EncodingQueue(codec, sender, max_queued, self._tell_when_due)
+        self._source = "" if tally is None else tally.source
+        self._begin()
+        self._queue = EncodingQueue(codec, sender, max_queued, self._tell_when_due, self._tell)
+        renew_in_children(self)
 
     def log_request(self, request: r.RequestRecord) -> bool:
         """Queues the Request of a decision; False when it was dropped (queue full) and counted so."""
@@ -95,8 +97,18 @@ class DecisionLogger:
     def close(self, timeout_s: float = 5.0) -> DeliveryCounts:
         """Writes a last tally, ends the thread and flushes the sender, which stays open."""
         self._queue.close(timeout_s)
-        self._tell()
         return self._sender.flush(timeout_s)
+
+    def after_fork(self) -> None:
+        """What the parent has counted, the parent tells."""
+        self._begin()
+        self._source = ""
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._slices: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
+        self._next_tally: int | None = None
 
     def _count(self, slice_name: str) -> None:
         if self._tally is not None:
@@ -119,10 +131,11 @@ class DecisionLogger:
             counts = self._slices.copy()
         if self._tally is None or counts == self._told:
             return
-        self._told = counts
+        self._told, now = counts, self._clock()
+        self._source = self._source or f"{self._tally.source}.{os.getpid()}-{now}"
         record: r.TallyRecord = {
-            "event_time": self._clock(),
-            "source": self._tally.source,
+            "event_time": now,
+            "source": self._source,
             "counts": [{"slice": name, "count": count} for name, count in sorted(counts.items(), key=str)],
         }
         try:
@@ -131,7 +144,7 @@ class DecisionLogger:
             tell(log.error, "tally dropped", what=refused.what)
             self._sender.reject(r.TALLY)
             return
-        self._sender.send(OutgoingEvent(self._tally.topic, self._tally.source.encode(), value, r.TALLY))
+        self._sender.send(OutgoingEvent(self._tally.topic, self._source.encode(), value, r.TALLY))
 
 
 def _key(request_id: str) -> bytes:

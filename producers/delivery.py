@@ -6,48 +6,40 @@ dropped.
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from functools import partial
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message
 
+from event_schemas.errors import TrimtabError
+from event_schemas.process_fork import renew_in_children
 from monitoring.metrics import ProducerMetrics
 from producers.careful_log import tell
+from producers.client_renewal import ClientRenewal
+from producers.delivery_health import ANY_TOPIC, DeliveryHealth
 from producers.delivery_ledger import DeliveryCounts, DeliveryLedger
 from producers.delivery_spool import DeliverySpool
+from producers.exit_hook import close_sender_at_exit
+from producers.kafka_client import PERMANENT, REQUIRED, ClientSetting, KafkaClient
 from producers.outgoing_event import EventSender, OutgoingEvent
 from producers.resend_round import ResendRound
 
-__all__ = ["EventSender", "KafkaDelivery", "OutgoingEvent"]
+__all__ = ["PERMANENT", "REQUIRED", "ClientSetting", "EventSender", "KafkaDelivery", "OutgoingEvent"]
 
-DeliveryReport = Callable[[KafkaError | None, Message], None]
-ClientSetting = str | int | float | bool
-
-ANY_PARTITION = -1
 RESEND_BATCH = 500
 RETRY_SECONDS = 2.0
+ADOPT_SECONDS = 30.0
 DISK_RETRY_SECONDS = 1.0
-# A full queue has a hundred thousand reports to serve, each with a write to the spool: seconds on a slow disk.
-PURGE_ROUNDS = 30
-# No retry mends these: the broker looked at the event itself and refused it.
-PERMANENT = frozenset(
-    {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
-        KafkaError.INVALID_RECORD,
-        KafkaError.INVALID_MSG,
-    }
-)
+JOIN_SECONDS = 10.0
 DEFAULTS: dict[str, ClientSetting] = {
     "linger.ms": 5,
     "delivery.timeout.ms": 10_000,
     "queue.buffering.max.messages": 100_000,
     "queue.buffering.max.kbytes": 262_144,
 }
-REQUIRED: dict[str, ClientSetting] = {"enable.idempotence": True, "partitioner": "murmur2_random"}
 log = structlog.get_logger(__name__)
 
 
@@ -59,6 +51,10 @@ class KafkaDelivery:
     not fit into the client's queue, goes to the spool and is sent again from there once the broker answers. A
     resent event may be in the log twice, byte for byte; the join counts the second copy as duplicate. Without
     a spool, or beyond its bound, undelivered events are dropped.
+
+    A client that dies (its process may not write, it was fenced) is replaced until one works; `fault` says why
+    nothing is delivered meanwhile. In a forked child the delivery begins anew at the child's first event, with a
+    client and a spool of its own. Raises SettingError for settings that no client takes.
     """
 
     def __init__(
@@ -69,16 +65,17 @@ class KafkaDelivery:
         spool: DeliverySpool | None = None,
         retry_s: float = RETRY_SECONDS,
     ) -> None:
-        self._config = {**DEFAULTS, **client_config, **REQUIRED}
+        self._config = {**DEFAULTS, **client_config}
+        self._metrics = metrics
         self._ledger = DeliveryLedger(metrics)
         self._spool = spool
-        self._resend = ResendRound(retry_s)
-        self._gate = threading.Lock()
-        self._broken = threading.Event()
-        self._closing = threading.Event()
-        self._producer = self._connect()
-        self._thread = threading.Thread(target=self._serve, name="trimtab-delivery", daemon=True)
-        self._thread.start()
+        self._retry_s = retry_s
+        self._closed = False
+        self._begin()
+        self._clients.open()
+        self._start()
+        renew_in_children(self)
+        close_sender_at_exit(self)
 
     def __enter__(self) -> KafkaDelivery:
         return self
@@ -86,15 +83,23 @@ class KafkaDelivery:
     def __exit__(self, *failure: object) -> None:
         self.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
+    def fault(self) -> str | None:
+        """Why Kafka takes no events from this process; None while it does, and while no broker answers."""
+        return self._health.fault
+
     def send(self, event: OutgoingEvent) -> None:
         """Queues the event in the client; see the class for its fates. After `close` it is dropped."""
         self._ledger.hand_in(event.record)
-        with self._gate:
-            closed = self._closing.is_set()
-            fault = None if closed else self._produce(event, partial(self._delivered, event))
-        if closed:
-            self._settle_undelivered(event)
-        elif fault is not None:
+        if self._asleep:
+            self._wake()
+        fault = self._clients.produce(event, partial(self._delivered, event))
+        if fault is not None:
             self._settle_fault(event, fault)
 
     def reject(self, record: str) -> None:
@@ -107,58 +112,85 @@ class KafkaDelivery:
         return self._ledger.counts()
 
     def flush(self, timeout_s: float) -> DeliveryCounts:
-        """Waits at most `timeout_s` for the client's queue (not for the spool)."""
-        self._producer.flush(timeout_s)
-        return self.counts()
+        """Waits at most `timeout_s` until every event has its fate (not for the spool to be sent)."""
+        deadline = time.monotonic() + timeout_s
+        while (counts := self.counts()).in_flight and (left := deadline - time.monotonic()) > 0:
+            if (client := self._clients.current) is None:
+                time.sleep(min(left, 0.02))
+            elif not client.flush(min(left, 0.1)):
+                time.sleep(0.002)  # what is open is on its way into the client, or out of a dead one
+        return counts
 
     def close(self, timeout_s: float = 5.0) -> DeliveryCounts:
         """Flushes for `timeout_s`, spools what is open and ends the thread; `in_flight` is 0 afterwards."""
-        with self._gate:
-            first = not self._closing.is_set()
+        with self._starting:
+            first, self._closed = not self._closed, True
             self._closing.set()
         if first:
-            self._thread.join()
-            self._producer.flush(timeout_s)
-            _purge(self._producer)
+            if self._thread is not None:
+                self._thread.join(JOIN_SECONDS)
+            self.flush(timeout_s)
+            self._clients.close()
+            self._ledger.give_up()
             if self._spool is not None:
                 self._close_spool(self._spool)
         return self.counts()
 
-    def _close_spool(self, spool: DeliverySpool) -> None:
-        try:
-            self._end_round(spool)
-        except OSError as fault:  # what was resent stays on disk and will be sent once more
-            tell(log.error, "spool cannot be brought up to date", fault=str(fault))
-        spool.close()
+    def after_fork(self) -> None:
+        """Client, thread and what is under way stay the parent's."""
+        self._begin()
+        self._asleep = not self._closed
 
-    def _connect(self) -> Producer:
-        return Producer(self._config, logger=logging.getLogger("trimtab.producers"))
+    def _begin(self) -> None:
+        """The state of a delivery that has not started, in this process."""
+        self._asleep = False
+        self._starting = threading.Lock()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._resend = ResendRound(self._retry_s)
+        self._adopt_at = 0.0
+        self._health = DeliveryHealth(self._metrics)
+        self._clients = ClientRenewal(self._connect, self._health)
 
-    def _produce(self, event: OutgoingEvent, on_delivery: DeliveryReport) -> KafkaError | None:
-        """Queues in the client; returns the error when the client refuses."""
-        partition = ANY_PARTITION if event.partition is None else event.partition
-        try:
-            self._producer.produce(event.topic, event.value, event.key, partition, on_delivery)
-        except BufferError:
-            return KafkaError(KafkaError._QUEUE_FULL)
-        except KafkaException as refused:
-            fault: KafkaError = refused.args[0]
-            return fault
-        return None
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._serve, name="trimtab-delivery", daemon=True)
+        self._thread.start()
+
+    def _wake(self) -> None:
+        """Opens what a forked child needs, once."""
+        with self._starting:
+            if not self._asleep or self._closed:
+                return
+            try:
+                self._clients.open()
+            except TrimtabError as refused:
+                self._clients.retire(refused.what)
+            try:
+                self._start()
+            except RuntimeError as refused:  # no more threads: what comes goes to the spool
+                tell(log.error, "delivery cannot start", fault=str(refused))
+            self._asleep = False
+        close_sender_at_exit(self)
+
+    def _connect(self, look_seconds: float) -> KafkaClient:
+        return KafkaClient(self._config, on_error=self._client_error, look_seconds=look_seconds)
+
+    def _client_error(self, fault: KafkaError) -> None:
+        self._health.refused(ANY_TOPIC, fault)
 
     def _delivered(self, event: OutgoingEvent, fault: KafkaError | None, _: Message) -> None:
         if fault is None:
             self._ledger.settle(event.record, "acknowledged")
+            self._health.accepted(event.topic)
         else:
             self._settle_fault(event, fault)
 
     def _settle_fault(self, event: OutgoingEvent, fault: KafkaError) -> None:
-        if fault.fatal():
-            self._broken.set()
         if fault.code() in PERMANENT:
             self._ledger.settle(event.record, "dropped")
             tell(log.error, "event dropped", record=event.record, topic=event.topic, fault=fault.str())
         else:
+            self._health.refused(event.topic, fault)
             self._settle_undelivered(event)
 
     def _settle_undelivered(self, event: OutgoingEvent) -> None:
@@ -166,22 +198,32 @@ class KafkaDelivery:
         self._ledger.settle(event.record, "spooled" if spooled else "dropped")
 
     def _serve(self) -> None:
-        """The background thread: delivery reports, resending, and a new client after a fatal error."""
-        while not self._closing.is_set():
-            self._producer.poll(0.05)
-            if self._broken.is_set():
-                self._renew()
-            if self._spool is not None:
-                self._resend_while_disk_lasts(self._spool)
+        """The background thread: delivery reports, resending, adoption, and a new client for one that died."""
+        closing = self._closing
+        while not closing.is_set():
+            try:
+                self._turn()
+            except Exception as fault:  # whatever it is, the events that come after it must still be delivered
+                tell(log.error, "delivery stumbled", fault=repr(fault))
+                closing.wait(DISK_RETRY_SECONDS)
 
-    def _renew(self) -> None:
-        """Replaces a client that librdkafka declared dead; what it still held goes to the spool."""
-        dead, self._producer = self._producer, self._connect()
-        self._broken.clear()
-        _purge(dead)
+    def _turn(self) -> None:
+        client = self._clients.current
+        if client is None:
+            self._closing.wait(0.05)
+        else:
+            client.poll(0.05)
+        self._clients.tend()
+        self._health.show()
+        if self._spool is not None:
+            self._look_after(self._spool)
 
-    def _resend_while_disk_lasts(self, spool: DeliverySpool) -> None:
+    def _look_after(self, spool: DeliverySpool) -> None:
         try:
+            if time.monotonic() >= self._adopt_at:
+                self._adopt_at = time.monotonic() + ADOPT_SECONDS
+                for adoption in spool.adopt():
+                    self._ledger.adopted(adoption.events)
             self._resend_from(spool)
         except OSError as fault:
             tell(log.error, "spool cannot be read", fault=str(fault))
@@ -189,36 +231,41 @@ class KafkaDelivery:
 
     def _resend_from(self, spool: DeliverySpool) -> None:
         self._end_round(spool)
-        if not self._resend.due() or not spool.waiting:
+        if self._clients.current is None or not self._resend.due() or not spool.waiting:
             return
         batch = spool.checkout(RESEND_BATCH)
         self._resend.begin(len(batch))
         for event in batch:
-            fault = self._produce(event, partial(self._redelivered, event))
+            fault = self._clients.produce(event, partial(self._redelivered, event))
             if fault is not None:
                 self._settle_resent(event, fault)
 
     def _end_round(self, spool: DeliverySpool) -> None:
         if self._resend.finished():
-            spool.finish(*self._resend.end())
+            refused = self._resend.refused
+            settled, undelivered = self._resend.end()
+            kept = spool.postpone(refused)
+            spool.finish(settled + len(refused) - len(kept), undelivered + kept)
 
     def _redelivered(self, event: OutgoingEvent, fault: KafkaError | None, _: Message) -> None:
         self._settle_resent(event, fault)
 
     def _settle_resent(self, event: OutgoingEvent, fault: KafkaError | None) -> None:
+        refused = False
         if fault is None:
             self._ledger.resent(event.record)
+            self._health.accepted(event.topic)
         elif fault.code() in PERMANENT:
+            self._ledger.refused(event.record)
             tell(log.error, "spooled event refused", record=event.record, topic=event.topic, fault=fault.str())
             fault = None
-        elif fault.fatal():
-            self._broken.set()
-        self._resend.settle(event, delivered=fault is None)
+        else:
+            refused = self._health.refused(event.topic, fault)
+        self._resend.settle(event, delivered=fault is None, refused=refused)
 
-
-def _purge(producer: Producer) -> None:
-    """Gives up on what the client still holds, and serves the delivery reports that say so."""
-    producer.purge()
-    for _ in range(PURGE_ROUNDS):
-        if not producer.flush(1.0):
-            return
+    def _close_spool(self, spool: DeliverySpool) -> None:
+        try:
+            self._end_round(spool)
+        except OSError as fault:  # what was resent stays on disk and will be sent once more
+            tell(log.error, "spool cannot be brought up to date", fault=str(fault))
+        spool.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from event_schemas.process_fork import renew_in_children
 from monitoring.metrics import ProducerMetrics
 
 DeliveryFate = Literal["acknowledged", "spooled", "dropped"]
@@ -16,7 +19,8 @@ class DeliveryCounts:
     """Events by fate since the sender started.
 
     `spooled` counts events whose delivery failed and that went to the spool; `resent` counts acknowledged
-    deliveries *out of* the spool, those of earlier processes included, and is no part of the balance.
+    deliveries *out of* the spool, those of earlier processes included, `refused` events in it that the broker will
+    never take, and `adopted` those that came from the spools of dead processes. These three are no part of the balance.
     """
 
     handed_in: int = 0
@@ -24,6 +28,8 @@ class DeliveryCounts:
     spooled: int = 0
     dropped: int = 0
     resent: int = 0
+    refused: int = 0
+    adopted: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -32,38 +38,73 @@ class DeliveryCounts:
 
 
 class DeliveryLedger:
-    """Counts fates from any thread, and mirrors them into `trimtab_producer_events_total{record,fate}`."""
+    """Counts fates from any thread, and mirrors them into `trimtab_producer_events_total{record,fate}`.
+
+    A forked child begins at zero: what the parent has under way is the parent's.
+    """
 
     def __init__(self, metrics: ProducerMetrics | None = None) -> None:
-        self._lock = threading.Lock()
         self._metrics = metrics
-        self._handed_in = 0
-        self._resent = 0
-        self._fates: dict[DeliveryFate, int] = {"acknowledged": 0, "spooled": 0, "dropped": 0}
+        self._begin()
+        renew_in_children(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._fates: Counter[str] = Counter()
+        self._open: Counter[str] = Counter()
+        """Events by record whose fate is open."""
 
     def hand_in(self, record: str) -> None:
         """Counts one event of record type `record` as handed in."""
         with self._lock:
-            self._handed_in += 1
-        self._export(record, "handed_in")
+            self._open[record] += 1
+            self._fates["handed_in"] += 1
+        self._export(record, "handed_in", 1)
 
     def settle(self, record: str, fate: DeliveryFate) -> None:
         """Counts the one fate of an event handed in before."""
         with self._lock:
+            if not self._open[record]:
+                return  # it was given up before
+            self._open[record] -= 1
             self._fates[fate] += 1
-        self._export(record, fate)
+        self._export(record, fate, 1)
+
+    def give_up(self) -> None:
+        """Counts what is still open as dropped: nobody will hear of it any more."""
+        with self._lock:
+            given_up, self._open = self._open, Counter()
+            self._fates["dropped"] += given_up.total()
+        for record, events in given_up.items():
+            self._export(record, "dropped", events)
 
     def resent(self, record: str) -> None:
         """Counts one acknowledged delivery out of the spool."""
-        with self._lock:
-            self._resent += 1
-        self._export(record, "resent")
+        self._count(record, "resent", 1)
+
+    def refused(self, record: str) -> None:
+        """Counts one event in the spool that the broker will never take."""
+        self._count(record, "refused", 1)
+
+    def adopted(self, events: Mapping[str, int]) -> None:
+        """Counts events, by record, that came from a dead process's spool."""
+        for record, number in events.items():
+            self._count(record, "adopted", number)
 
     def counts(self) -> DeliveryCounts:
         """The counts at this moment, consistent with each other."""
         with self._lock:
-            return DeliveryCounts(self._handed_in, resent=self._resent, **self._fates)
+            return DeliveryCounts(**self._fates)
 
-    def _export(self, record: str, fate: str) -> None:
+    def after_fork(self) -> None:
+        """A child counts its own events only."""
+        self._begin()
+
+    def _count(self, record: str, fate: str, events: int) -> None:
+        with self._lock:
+            self._fates[fate] += events
+        self._export(record, fate, events)
+
+    def _export(self, record: str, fate: str, events: int) -> None:
         if self._metrics is not None:
-            self._metrics.events.labels(record=record, fate=fate).inc()
+            self._metrics.events.labels(record=record, fate=fate).inc(events)

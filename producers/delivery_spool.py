@@ -1,31 +1,33 @@
-"""A bounded file of events the broker did not acknowledge, kept until it does.
+"""A bounded spool of events the broker did not acknowledge, kept on disk until it does.
 
-The directory holds `incoming.spool` (appended to), `outgoing.spool` (being resent) and a lock. An entry is
-length, CRC-32 and payload; a torn last entry, as a killed process leaves it, ends the file. Events leave
-`outgoing.spool` only when acknowledged, so a process that dies while resending sends some of them twice and
-none never.
+A spool belongs to one process at a time. What a dead owner left is adopted by a living one: that of the same directory,
+and those of its neighbours. A forked child does not share its parent's spool, but opens one of its own at its first
+event, below the parent's: `<directory>/forked/<pid>-…`.
+
+TrimtabError
+└── SpoolError   the spool's directory cannot be used
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import struct
+import tempfile
 import threading
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 
 from event_schemas.errors import TrimtabError
+from event_schemas.process_fork import renew_in_children
 from producers.careful_log import tell
+from producers.directory_lock import DirectoryTaken
 from producers.outgoing_event import OutgoingEvent
+from producers.spool_adoption import FORKED, Adoption, adopt_files, orphans
+from producers.spool_directory import MEBIBYTE, SpoolDirectory
 
-ENTRY = struct.Struct(">II")
-HEADER_LENGTH = struct.Struct(">H")
-MEBIBYTE = 1_048_576
+TAKEN_SECONDS = 5.0
+"""How long a new owner waits for the lock: a neighbour that adopts holds it while it reads what is there."""
 log = structlog.get_logger(__name__)
 
 
@@ -34,192 +36,126 @@ class SpoolError(TrimtabError):
 
 
 class DeliverySpool:
-    """The spool of one process. Thread-safe; a directory belongs to one process at a time.
+    """The spool of one process. Thread-safe.
 
-    `max_bytes` bounds both files together. Raises SpoolError when the directory cannot be written or is in
-    use.
+    `max_bytes` bounds all its files together, adopted ones too. `neighbours` is the folder whose subfolders hold the
+    spools of other nodes, as `<neighbours>/<node>/spool`; without it only what forked children of this spool's owners
+    left is adopted. Raises SpoolError when the directory cannot be written or is in use.
     """
 
-    def __init__(self, directory: Path, max_bytes: int = 64 * MEBIBYTE) -> None:
-        self._directory = directory
-        self._incoming = directory / "incoming.spool"
-        self._outgoing = directory / "outgoing.spool"
+    def __init__(self, directory: Path, max_bytes: int = 64 * MEBIBYTE, neighbours: Path | None = None) -> None:
+        self._home = directory
         self._max_bytes = max_bytes
+        self._neighbours = neighbours
         self._mutex = threading.Lock()
-        self._lock_file = _claim(directory)
-        self._checked_out = 0
-        self._read_at = 0
-        self._bytes = sum(_cut_torn_tail(path) for path in (self._incoming, self._outgoing))
-        self._waiting = sum(1 for path in (self._incoming, self._outgoing) for _ in _entries(path, 0))
-        self._writer = os.open(self._incoming, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._closed = False
+        self._inherited = False
+        self._unadoptable: set[Path] = set()
+        self._files: SpoolDirectory | None = _opened(directory, max_bytes)
+        renew_in_children(self)
 
     @property
     def waiting(self) -> int:
         """Events on disk that nobody has acknowledged."""
         with self._mutex:
-            return self._waiting
+            return 0 if self._files is None else self._files.waiting
 
     def append(self, event: OutgoingEvent) -> bool:
         """Writes the event to disk; False at the bound, when the disk refuses, and after `close`."""
-        entry = _encode(event)
         with self._mutex:
-            if self._writer < 0 or self._bytes + len(entry) > self._max_bytes:
-                return False
-            try:
-                written = os.write(self._writer, entry)
-                if written != len(entry):
-                    os.ftruncate(self._writer, os.fstat(self._writer).st_size - written)
-                    return False
-            except OSError as refused:
-                tell(log.error, "spool cannot be written", path=str(self._incoming), fault=str(refused))
-                return False
-            self._bytes += len(entry)
-            self._waiting += 1
-            return True
+            files = self._own_files()
+            return files is not None and files.append(event)
 
     def checkout(self, limit: int) -> list[OutgoingEvent]:
         """The oldest events, at most `limit`; they stay on disk until `finish` says what became of them."""
         with self._mutex:
-            if not self._outgoing.exists() or self._outgoing.stat().st_size == 0:
-                self._rotate()
-            batch: list[OutgoingEvent] = []
-            self._checked_out = self._read_at
-            for event, end in _entries(self._outgoing, self._read_at):
-                batch.append(event)
-                self._checked_out = end
-                if len(batch) == limit:
-                    break
-            if not batch and self._outgoing.stat().st_size > 0:
-                self._give_up_outgoing()
-            return batch
+            return [] if self._files is None else self._files.checkout(limit)
 
-    def finish(self, delivered: int, undelivered: Sequence[OutgoingEvent]) -> None:
-        """Ends the last `checkout`: `delivered` events leave the spool, `undelivered` stay first in line.
+    def postpone(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
+        """Puts events of the last `checkout` last in line, so that they hold up no others; those that stay first.
+
+        They count as settled for `finish`.
+        """
+        with self._mutex:
+            return list(events) if self._files is None else self._files.postpone(events)
+
+    def finish(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
+        """Ends the last `checkout`: `settled` events leave the spool, `undelivered` stay first in line.
 
         When the disk fails (OSError) nothing has changed, and the same events are checked out again.
         """
         with self._mutex:
-            size = self._outgoing.stat().st_size
-            if undelivered:
-                self._rewrite(undelivered)
-            elif self._checked_out < size:
-                self._read_at = self._checked_out
-            else:
-                self._outgoing.unlink()
-                self._read_at = 0
-                self._bytes -= size
-            self._waiting -= delivered
+            if self._files is not None:
+                self._files.finish(settled, undelivered)
+
+    def adopt(self) -> list[Adoption]:
+        """Takes over what dead owners left near this spool, as far as it fits within the bound.
+
+        Raises nothing for what is wrong with theirs: an orphan that cannot be read is told once and passed over.
+        """
+        adopted = []
+        for directory in orphans(self._home, self._neighbours, self._current()):
+            try:
+                adoption = adopt_files(directory, self._take_over)
+            except OSError as fault:
+                if directory not in self._unadoptable:
+                    self._unadoptable.add(directory)
+                    tell(log.error, "spool cannot be adopted", path=str(directory), fault=str(fault))
+                continue
+            if adoption.events:
+                adopted.append(adoption)
+                tell(log.info, "spool adopted", path=str(directory), events=adoption.total)
+        return adopted
 
     def close(self) -> None:
-        """Closes the files and frees the directory; the next process that opens it sends what waits."""
+        """Closes the files and frees the directory; the next process that opens or adopts it sends what waits."""
         with self._mutex:
-            if self._writer >= 0:
-                os.close(self._writer)
-                os.close(self._lock_file)
-                self._writer = -1
+            self._closed = True
+            files, self._files = self._files, None
+            if files is None:
+                return
+            if self._inherited and not files.waiting:
+                files.remove()
+            else:
+                files.close()
 
-    def _give_up_outgoing(self) -> None:
-        """Nothing can be read any more behind a damaged entry; left in place it would keep all later events waiting."""
-        size, before = self._outgoing.stat().st_size, self._waiting
-        self._outgoing.unlink()
-        self._read_at = 0
-        self._bytes -= size
-        self._waiting = sum(1 for _ in _entries(self._incoming, 0))
-        tell(log.error, "spool was damaged", path=str(self._outgoing), events_lost=before - self._waiting)
+    def after_fork(self) -> None:
+        """The parent keeps its directory; a child that has something to spool opens its own."""
+        files, self._files = self._files, None
+        self._mutex = threading.Lock()
+        self._inherited = True
+        if files is not None:
+            files.leave_to_parent()
 
-    def _rotate(self) -> None:
-        """Turns the incoming file into the outgoing one; a disk that refuses (OSError) leaves both as they are."""
-        self._incoming.rename(self._outgoing)
-        try:
-            fresh = os.open(self._incoming, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        except OSError:
-            self._outgoing.rename(self._incoming)
-            raise
-        os.close(self._writer)
-        self._writer = fresh
-        self._read_at = 0
+    def _current(self) -> Path | None:
+        with self._mutex:
+            return None if self._files is None else self._files.directory
 
-    def _rewrite(self, undelivered: Sequence[OutgoingEvent]) -> None:
-        """Replaces `outgoing.spool` by the undelivered events and those not yet read, in one rename."""
-        before = self._outgoing.stat().st_size
-        shorter = self._directory / "outgoing.spool.new"
-        with self._outgoing.open("rb") as old, shorter.open("wb") as new:
-            old.seek(self._checked_out)
-            for event in undelivered:
-                new.write(_encode(event))
-            while block := old.read(MEBIBYTE):
-                new.write(block)
-            new.flush()
-            os.fsync(new.fileno())
-        shorter.replace(self._outgoing)
-        self._bytes += self._outgoing.stat().st_size - before
-        self._read_at = 0
+    def _take_over(self, file: Path, events: int) -> bool:
+        with self._mutex:
+            files = self._own_files()
+            return files is not None and files.take_over(file, events)
+
+    def _own_files(self) -> SpoolDirectory | None:
+        """The files of this process, opened now in a child that has none yet; None where that fails."""
+        if self._files is None and self._inherited and not self._closed:
+            try:
+                parent = self._home / FORKED
+                parent.mkdir(exist_ok=True)
+                own = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
+                self._files = SpoolDirectory(own, self._max_bytes)
+            except (OSError, DirectoryTaken) as fault:
+                tell(log.error, "spool of a forked process cannot be opened", path=str(self._home), fault=str(fault))
+        return self._files
 
 
-def _claim(directory: Path) -> int:
-    """Creates the directory and locks it for this process; raises SpoolError."""
+def _opened(directory: Path, max_bytes: int) -> SpoolDirectory:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        return SpoolDirectory(directory, max_bytes, TAKEN_SECONDS)
+    except DirectoryTaken as taken:
+        raise SpoolError(f"spool {directory} belongs to another process", mend=taken.mend) from taken
     except OSError as refused:
         raise SpoolError(
             f"spool {directory} cannot be written: {refused}", mend="choose a writable directory"
         ) from refused
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as taken:
-        os.close(lock)
-        raise SpoolError(f"spool {directory} belongs to another process", mend="give each process its own") from taken
-    return lock
-
-
-def _encode(event: OutgoingEvent) -> bytes:
-    """One entry: length and CRC-32 of a payload of header length, JSON header, key, value."""
-    key = b"" if event.key is None else event.key
-    header = json.dumps(
-        {
-            "topic": event.topic,
-            "record": event.record,
-            "partition": event.partition,
-            "key": None if event.key is None else len(key),
-        }
-    ).encode()
-    payload = HEADER_LENGTH.pack(len(header)) + header + key + event.value
-    return ENTRY.pack(len(payload), zlib.crc32(payload)) + payload
-
-
-def _decode(payload: bytes) -> OutgoingEvent:
-    (length,) = HEADER_LENGTH.unpack_from(payload)
-    start = HEADER_LENGTH.size + length
-    header = json.loads(payload[HEADER_LENGTH.size : start])
-    end = start + (header["key"] or 0)
-    key = None if header["key"] is None else payload[start:end]
-    return OutgoingEvent(header["topic"], key, payload[end:], header["record"], header["partition"])
-
-
-def _entries(path: Path, start: int) -> Iterator[tuple[OutgoingEvent, int]]:
-    """Events of a spool file from byte `start`, each with the offset after it, up to a damaged entry."""
-    if not path.exists():
-        return
-    with path.open("rb") as source:
-        source.seek(start)
-        size = os.fstat(source.fileno()).st_size
-        while len(head := source.read(ENTRY.size)) == ENTRY.size:
-            length, checksum = ENTRY.unpack(head)
-            if length > size:
-                return
-            payload = source.read(length)
-            if len(payload) != length or zlib.crc32(payload) != checksum:
-                return
-            yield _decode(payload), source.tell()
-
-
-def _cut_torn_tail(path: Path) -> int:
-    """Truncates a spool file after its last whole entry and returns its size, 0 when there is none."""
-    if not path.exists():
-        return 0
-    end = max((after for _, after in _entries(path, 0)), default=0)
-    if end < (size := path.stat().st_size):
-        tell(log.warning, "spool ends in a torn entry", path=str(path), bytes=size - end)
-        os.truncate(path, end)
-    return end

@@ -6,13 +6,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 
 from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
+from event_schemas.process_fork import renew_in_children
 from producers.careful_log import tell
+from producers.exit_hook import close_queue_at_exit
 from producers.outgoing_event import EventSender, OutgoingEvent
 
 IDLE_SECONDS = 0.1
@@ -32,9 +35,10 @@ class UnencodedEvent:
 class EncodingQueue:
     """A bounded queue and the background thread that encodes its records and hands them to the sender.
 
-    Order is kept. The thread starts with `start` or the first `submit`, so that constructing (before a fork)
-    starts nothing. A full queue and a record that its schema refuses count as dropped; both leave the caller
-    untouched. `on_idle` runs on the thread at least every `IDLE_SECONDS` and once more when the queue closes.
+    Order is kept. The thread starts with `start` or the first `submit`, so that constructing starts nothing. A full
+    queue and a record that its schema refuses count as dropped; both leave the caller untouched. `on_idle` runs on the
+    thread at least every `IDLE_SECONDS` and once more when the queue closes, and then `on_close`. A forked child begins
+    with an empty queue: what the parent has queued, the parent sends.
     """
 
     def __init__(
@@ -43,16 +47,17 @@ class EncodingQueue:
         sender: EventSender,
         max_queued: int = 20_000,
         on_idle: Callable[[], None] | None = None,
+        on_close: Callable[[], None] | None = None,
     ) -> None:
         self._codec = codec
         self._sender = sender
         self._max_queued = max_queued
         self._on_idle = on_idle
-        self._queue: deque[UnencodedEvent] = deque()
-        self._changed = threading.Condition()
-        self._encoding = False
+        self._on_close = on_close
         self._closed = False
-        self._thread: threading.Thread | None = None
+        self._begin()
+        renew_in_children(self)
+        close_queue_at_exit(self)
 
     def submit(self, *events: UnencodedEvent) -> bool:
         """Queues the events together, or drops and counts all of them when the queue is full or closed.
@@ -60,9 +65,8 @@ class EncodingQueue:
         Returns whether they were queued. Never waits for anything but the queue's own lock.
         """
         with self._changed:
-            accepted = not self._closed and len(self._queue) + len(events) <= self._max_queued
+            accepted = len(self._queue) + len(events) <= self._max_queued and self._start_thread()
             if accepted:
-                self._start_thread()
                 self._queue.extend(events)
                 self._changed.notify_all()
         if not accepted:
@@ -82,7 +86,10 @@ class EncodingQueue:
             return self._changed.wait_for(lambda: not self._queue and not self._encoding, timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> bool:
-        """Takes no more, hands over what is queued, ends the thread; False when `timeout_s` passed first."""
+        """Takes no more, hands over what is queued, ends the thread; False when `timeout_s` passed first.
+
+        What is left then counts as dropped.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -90,36 +97,71 @@ class EncodingQueue:
         if thread is None:
             return True
         thread.join(timeout_s)
+        with self._changed:
+            left = [*self._batch, *self._queue]
+            self._batch.clear()
+            self._queue.clear()
+        for event in left:
+            self._sender.reject(event.name)
         return not thread.is_alive()
 
-    def _start_thread(self) -> None:
+    def after_fork(self) -> None:
+        """The queue and its thread stay the parent's."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._queue: deque[UnencodedEvent] = deque()
+        self._batch: deque[UnencodedEvent] = deque()
+        """Taken out of the queue by the thread, and not encoded yet."""
+        self._changed = threading.Condition()
+        self._encoding = False
+        self._thread: threading.Thread | None = None
+
+    def _start_thread(self) -> bool:
+        """Whether there is a thread that takes what is queued."""
         if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._run, name="trimtab-encoding", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="trimtab-encoding", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as refused:  # no more threads; the caller must not hear of it
+                tell(log.error, "events cannot be encoded", fault=str(refused))
+                return False
+            self._thread = thread
+            close_queue_at_exit(self)
+        return not self._closed
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closed, IDLE_SECONDS)
-                batch = list(self._queue)
+                self._batch.extend(self._queue)
                 self._queue.clear()
-                self._encoding = bool(batch)
-                done = self._closed and not batch
-            for event in batch:
-                self._hand_over(event)
-            self._idle()
+                self._encoding = bool(self._batch)
+                done = self._closed and not self._batch
+            self._encode_batch()
+            self._guarded(self._on_idle)
+            if done:
+                self._guarded(self._on_close)
             with self._changed:
                 self._encoding = False
                 self._changed.notify_all()
             if done:
                 return
 
-    def _idle(self) -> None:
+    def _encode_batch(self) -> None:
+        while True:
+            try:
+                event = self._batch.popleft()
+            except IndexError:  # it is empty, or `close` has given up what was left of it
+                return
+            self._guarded(partial(self._hand_over, event))
+
+    def _guarded(self, work: Callable[[], None] | None) -> None:
         try:
-            if self._on_idle is not None:
-                self._on_idle()
+            if work is not None:
+                work()
         except Exception as fault:  # whatever it is, the events that come after it must still be encoded
-            tell(log.error, "idle work failed", fault=repr(fault))
+            tell(log.error, "work between events failed", fault=repr(fault))
 
     def _hand_over(self, event: UnencodedEvent) -> None:
         try:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from event_schemas.log_record import LogRecord
+from event_schemas.process_fork import renew_in_children
 from producers.delivery_ledger import DeliveryCounts, DeliveryLedger
 from producers.key_partition import partition_of
 from producers.outgoing_event import OutgoingEvent
@@ -27,6 +28,16 @@ class MemoryLog:
         self._ledger = DeliveryLedger()
         self._keyless = 0
         self._logs: dict[str, list[list[LogRecord]]] = defaultdict(lambda: [[] for _ in range(partitions)])
+        renew_in_children(self)
+
+    @property
+    def fault(self) -> str | None:
+        """None: memory takes everything."""
+        return None
+
+    def after_fork(self) -> None:
+        """A child goes on with a copy of the records."""
+        self._lock = threading.Lock()
 
     def send(self, event: OutgoingEvent) -> None:
         """Appends the event; it is acknowledged at once."""

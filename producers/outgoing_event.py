@@ -22,6 +22,11 @@ class OutgoingEvent:
 class EventSender(Protocol):
     """Where events are handed in. Implementations are thread-safe, and balance their counts."""
 
+    @property
+    def fault(self) -> str | None:
+        """Why no event can be delivered until a person does something; None where nothing is known to stand in the way,
+        also while no broker answers."""
+
     def send(self, event: OutgoingEvent) -> None:
         """Takes the event; returns at once and raises nothing that has to do with delivery."""
 

@@ -185,7 +185,9 @@ class _Run:
         self.summary.bad_rows += 1
 
     def let_catch_up(self, pacer: Pacer | None) -> None:
-        """Waits for the client's queue, and for the readers as the pacer says."""
+        """Waits for the client's queue, and for the readers as the pacer says; raises ReplayIncomplete."""
+        if self._sender.fault is not None:
+            self._acknowledged()
         if self._sender.counts().in_flight > MAX_IN_FLIGHT:
             self._sender.flush(FLUSH_SECONDS)
         if pacer is not None:
@@ -209,9 +211,12 @@ class _Run:
         self.summary.delivery = _difference(after, self._before)
         open_events = self.summary.delivery.handed_in - self.summary.delivery.acknowledged
         if open_events:
+            fault = self._sender.fault
             raise ReplayIncomplete(
-                f"{open_events} of {self.summary.delivery.handed_in} events were not acknowledged by the broker",
-                mend="check the broker and replay the same file again: what arrived already counts as duplicate",
+                f"{open_events} of {self.summary.delivery.handed_in} events were not acknowledged by the broker"
+                f"{f': {fault}' if fault else ''}",
+                mend="check the broker and this user's rights there, and replay the same file again: what arrived "
+                "already counts as duplicate",
             )
 
     def _send_engagements(self, until: int | None) -> None:

@@ -23,6 +23,8 @@ class ResendRound:
         self._open = 0
         self._not_before = clock()
         self._undelivered: list[OutgoingEvent] = []
+        self.refused: list[OutgoingEvent] = []
+        """Events of the batch that the broker refused, though it may take them another time."""
 
     def due(self) -> bool:
         """Whether a new batch may begin: none is under way and the wait after a failure is over."""
@@ -32,14 +34,14 @@ class ResendRound:
         """Starts a batch of `size` events, each of which must be settled."""
         with self._lock:
             self._size = self._open = size
-            self._undelivered = []
+            self._undelivered, self.refused = [], []
 
-    def settle(self, event: OutgoingEvent, *, delivered: bool) -> None:
-        """Notes what became of one event of the batch."""
+    def settle(self, event: OutgoingEvent, *, delivered: bool, refused: bool = False) -> None:
+        """Notes what became of one event of the batch; `refused` says that the broker answered, and said no."""
         with self._lock:
             self._open -= 1
             if not delivered:
-                self._undelivered.append(event)
+                (self.refused if refused else self._undelivered).append(event)
 
     def finished(self) -> bool:
         """Whether a batch is under way and all of its events are settled."""
@@ -47,10 +49,14 @@ class ResendRound:
             return self._size > 0 and self._open == 0
 
     def end(self) -> tuple[int, list[OutgoingEvent]]:
-        """Ends the batch: the number delivered, and the events that were not."""
+        """Ends the batch: the number delivered, and the events that were neither that nor refused.
+
+        The next one waits, unless only some were refused: what comes after them need not wait for them.
+        """
         with self._lock:
-            undelivered, delivered = self._undelivered, self._size - len(self._undelivered)
+            undelivered = self._undelivered
+            delivered = self._size - len(undelivered) - len(self.refused)
             self._size = 0
-            if undelivered:
+            if undelivered or not delivered:
                 self._not_before = self._clock() + self._retry_s
             return delivered, undelivered

@@ -1,6 +1,5 @@
 """What a caller gets for a request, and how it says that it used it."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from event_schemas.records import RankingRecord
@@ -21,8 +20,8 @@ class Decision:
     def __init__(self, outcome: Outcome, confirm: Confirm) -> None:
         self.outcome = outcome
         self._confirm = confirm
-        self._lock = threading.Lock()
-        self._confirmed = False
+        # Taking the one element is a single step for threads, and no lock that a fork could leave locked.
+        self._unconfirmed = [True]
 
     def __repr__(self) -> str:
         return f"Decision({self.request_id!r}, arm={self.arm}, slice={self.slice.value})"
@@ -75,7 +74,7 @@ class Decision:
     @property
     def confirmed(self) -> bool:
         """Whether the decision counts already."""
-        return self._confirmed
+        return not self._unconfirmed
 
     def applied(self, heads: HeadSummaries | None = None, served: Sequence[str] = (), ranker_version: str = "") -> bool:
         """Confirm that the weights were used; True the first time, False when it was confirmed before.
@@ -87,9 +86,9 @@ class Decision:
         ranking = None
         if heads or len(served):
             ranking = ranking_record(self.outcome, heads or {}, served, ranker_version)
-        with self._lock:
-            if self._confirmed:
-                return False
-            self._confirmed = True
+        try:
+            self._unconfirmed.pop()
+        except IndexError:
+            return False
         self._confirm(self.outcome, ranking)
         return True

@@ -20,5 +20,7 @@ class FallbackReason(StrEnum):
     """The network failed or answered with something that is not a value in [0, 1]."""
     DRIFT = "drift"
     """The live ranker heads no longer look as they did when the policy was trained."""
+    FORKED = "forked"
+    """The process was forked a moment ago, and has not looked at the store by itself yet."""
     STALE = "stale"
     """The channel record has expired and `serving.on_stale` is not "keep"."""

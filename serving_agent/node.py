@@ -85,15 +85,14 @@ class ServingNode:
             recent,
             self._refresher_options(),
         )
-        self.agent = PolicyAgent(
-            config.experiment, self.decisions, self.refresher.holder, recent, self._agent_options()
-        )
+        self.agent = PolicyAgent(config.experiment, self.decisions, self.refresher, recent, self._agent_options())
+        self._sender = connections.sender
         self.started = False
 
     @property
     def snapshot(self) -> ServingSnapshot:
         """The snapshot in force."""
-        return self.refresher.holder.current
+        return self.refresher.current
 
     def start(self) -> None:
         """Fetch the first snapshot (a dead store costs at most a few seconds) and follow the store from then on."""
@@ -108,6 +107,15 @@ class ServingNode:
     def report(self) -> NodeReport:
         """What the node would say of itself now."""
         return self.refresher.report()
+
+    def unready(self) -> list[str]:
+        """Why no traffic should come here: the first look at the store is not over, or Kafka takes no events.
+
+        That no broker or store answers is no reason: every node would have it, and decisions go on without.
+        """
+        reasons = [] if self.started else ["the first look at the policy store is not over"]
+        fault = self._sender.fault
+        return reasons if fault is None else [*reasons, f"events are not delivered: {fault}"]
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Stop following, flush what is logged for at most about `timeout_s`; the connections stay open."""
@@ -134,6 +142,7 @@ class ServingNode:
             clock=self.config.clock,
             decisions=self.decisions.decisions_by_slice,
             kill_file=lambda: self._kill_switch.pulled,
+            delivery_fault=lambda: self._sender.fault,
         )
 
 

@@ -14,7 +14,7 @@ MILLISECONDS = 1_000.0
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """One heartbeat; times are epoch ms. `store` and `disk` say `ok` or what is wrong."""
+    """One heartbeat; times are epoch ms. `store`, `disk` and `delivery` say `ok` or what is wrong."""
 
     node_id: str
     at: int
@@ -24,6 +24,7 @@ class NodeReport:
     decisions: Mapping[str, int] = field(default_factory=dict)
     store: str = "ok"
     disk: str = "ok"
+    delivery: str = "ok"
     preference_fault: str | None = None
     kill_file: bool = False
 
@@ -42,6 +43,7 @@ class NodeReport:
             "decisions": dict(self.decisions),
             "store": self.store,
             "disk": self.disk,
+            "delivery": self.delivery,
             "preference_fault": self.preference_fault,
         }
 

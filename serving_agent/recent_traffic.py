@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 
+from event_schemas.process_fork import renew_in_children
 from event_schemas.records import HeadSummaryRecord, RequestRecord
 
 HEAD_VALUES = 2_000
@@ -25,6 +26,7 @@ class RecentTraffic:
         self._heads: dict[str, deque[float]] = {}
         self._seen = 0
         self._lock = threading.Lock()
+        renew_in_children(self)
 
     @property
     def seen(self) -> int:
@@ -52,6 +54,10 @@ class RecentTraffic:
                         del self._heads[next(iter(self._heads))]
                 ring.append(summary["mean"])
                 self._heads[summary["head"]] = ring
+
+    def after_fork(self) -> None:
+        """A child goes on with what its parent has seen."""
+        self._lock = threading.Lock()
 
     def requests(self, newest: int) -> list[RequestRecord]:
         """The `newest` requests remembered, oldest first."""

@@ -4,16 +4,19 @@ It polls the store every `serving.poll` and at once when the updates stream says
 get lost, so both). While Redis is dead the last good snapshot serves on; at a start without Redis it comes from disk.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.experiment import Experiment
+from event_schemas.process_fork import renew_in_children
 from monitoring.metrics import ServingMetrics
 from policy_store.channel_record import Channel
 from policy_store.store import MAX_BLOCK_MS, PolicyStore, wall_clock_ms
@@ -43,10 +46,15 @@ class RefresherOptions:
     clock: Callable[[], int] = wall_clock_ms
     decisions: Callable[[], dict[str, int]] = field(default=dict)
     kill_file: Callable[[], bool] = field(default=lambda: False)
+    delivery_fault: Callable[[], str | None] = field(default=lambda: None)
 
 
 class SnapshotRefresher:
-    """Owns the snapshot: reads the store, judges what is new, swaps, saves, reports."""
+    """Owns the snapshot: reads the store, judges what is new, swaps, saves, reports.
+
+    A forked child follows the store by itself from its first look at `current` on, and until it has read what people
+    decided meanwhile it serves no policy (FALLBACK `forked`). It beats under a name of its own, `<node id>.<pid>`.
+    """
 
     def __init__(
         self,
@@ -67,11 +75,22 @@ class SnapshotRefresher:
         self.store_state = "not asked yet"
         self._disk_state = "ok"
         self._shown = SnapshotMetrics(options.metrics)
+        self._node_id = options.node_id
         self._started_at = options.clock()
         self._beaten_at = 0
         self._last_update = "0"
+        self._asleep = False
+        self._waking = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        renew_in_children(self)
+
+    @property
+    def current(self) -> ServingSnapshot:
+        """The snapshot in force."""
+        if self._asleep:
+            self._wake()
+        return self.holder.current
 
     def start(self) -> None:
         """Take the last good snapshot from disk, then what the store says now, then follow the store.
@@ -79,16 +98,48 @@ class SnapshotRefresher:
         Without an answer from the store the one from disk serves. The disk comes first in any case: it knows the
         highest revisions this node has seen, and a store restored from old data must not pass for news.
         """
+        self._asleep = False
         self._restore()
         self.poll()
-        self._thread = threading.Thread(target=self._follow, name="trimtab-refresher", daemon=True)
-        self._thread.start()
+        self._start_thread(self._follow)
 
     def close(self) -> None:
         """Stop following; the snapshot in force stays."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=10.0)
+
+    def after_fork(self) -> None:
+        """The thread that follows the store is the parent's."""
+        following = self._thread is not None or self._asleep
+        self._asleep = following and not self._stop.is_set()
+        self._waking, self._stop, self._thread = threading.Lock(), threading.Event(), None
+        self._node_id = f"{self._options.node_id}.{os.getpid()}"
+
+    def _wake(self) -> None:
+        """In a forked child: follow the store again, and serve no policy until it has been looked at."""
+        with self._waking:
+            if not self._asleep:
+                return
+            self._started_at, self._beaten_at = self._options.clock(), 0
+            # The shadow is left out: its network is still the parent's.
+            self.holder.swap(replace(self.holder.current, withheld=FallbackReason.FORKED, shadow=None))
+            with suppress(RuntimeError):  # no more threads now; the next decision tries again
+                self._start_thread(self._follow_in_child)
+                self._asleep = False
+
+    def _start_thread(self, work: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=work, name="trimtab-refresher", daemon=True)
+        self._thread.start()
+
+    def _follow_in_child(self) -> None:
+        for watch in self._watches.values():
+            if watch.policy is not None:
+                with suppress(TrimtabError):  # it is tried again by the decisions, which then fall back
+                    watch.policy.network.load()
+        with suppress(Exception):  # as in _follow
+            self.poll()
+        self._follow()
 
     def poll(self) -> bool:
         """One look at the whole store; False when it did not answer, and then what was accepted serves on."""
@@ -174,12 +225,12 @@ class SnapshotRefresher:
     def _announce(self, watch: ChannelWatch) -> None:
         """Tell metrics, log and audit how a pick-up ended; a store that cannot be written to changes nothing."""
         self._shown.count_pickup(watch)
-        log.info("pick-up", node=self._options.node_id, channel=watch.channel.value, **channel_state(watch))
-        detail = refusal_detail(self._options.node_id, watch)
+        log.info("pick-up", node=self._node_id, channel=watch.channel.value, **channel_state(watch))
+        detail = refusal_detail(self._node_id, watch)
         if detail is None:
             return
         try:
-            self._store.append_audit(f"node {self._options.node_id}", AUDIT_ACTION, detail)
+            self._store.append_audit(f"node {self._node_id}", AUDIT_ACTION, detail)
         except TrimtabError as fault:
             log.warning("audit not written", what=fault.what, mend=fault.mend)
 
@@ -225,19 +276,21 @@ class SnapshotRefresher:
         # Told when it changes between well and ill, not for every wording of the same illness.
         before, self.store_state = self.store_state, state
         if (state == "ok") != (before == "ok"):
-            log.info("policy store", node=self._options.node_id, state=state)
+            log.info("policy store", node=self._node_id, state=state)
 
     def report(self) -> NodeReport:
         """What this node would say of itself now."""
+        snapshot = self.current
         return NodeReport(
-            node_id=self._options.node_id,
+            node_id=self._node_id,
             at=self._options.clock(),
             started_at=self._started_at,
-            snapshot=self.holder.current,
+            snapshot=snapshot,
             channels={watch.channel.value: channel_state(watch) for watch in self._watches.values()},
             decisions=self._options.decisions(),
             store=self.store_state,
             disk=self._disk_state,
+            delivery=self._options.delivery_fault() or "ok",
             preference_fault=self._preference.fault,
             kill_file=self._options.kill_file(),
         )
@@ -250,6 +303,6 @@ class SnapshotRefresher:
         self._beaten_at = now
         seconds = HEARTBEATS_BEFORE_DEAD * self._serving.heartbeat / 1_000.0
         try:
-            self._store.heartbeat(self._options.node_id, self.report().as_dict(), max(seconds, 1.0))
+            self._store.heartbeat(self._node_id, self.report().as_dict(), max(seconds, 1.0))
         except TrimtabError as fault:
             log.warning("heartbeat not written", what=fault.what, mend=fault.mend)

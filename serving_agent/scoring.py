@@ -3,6 +3,7 @@
 PRL-PUTS, inference: a* = argmax_a Σ_o λ_o Q_o(s, a), for two objectives λ = (α, 1 − α).
 """
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from event_schemas.errors import TrimtabError
+from event_schemas.process_fork import keep_forever, renew_in_children
 
 Scores = NDArray[np.float32]
 QUIET = 4
@@ -24,22 +26,34 @@ class InferenceFailed(TrimtabError):
 class PolicyNetwork:
     """One loaded `policy.onnx`; safe to score from several threads.
 
-    One intra-op thread without spinning: a serving node has other work for its cores.
+    One intra-op thread without spinning: a serving node has other work for its cores. A forked child loads the graph
+    again: the parent's session may have been running at the moment of the fork.
     """
 
     def __init__(self, graph: bytes, *, arms: int, objectives: int) -> None:
         """Raises InferenceFailed when `graph` is not a readable ONNX graph with an output `q`."""
-        try:
-            self._session = onnxruntime.InferenceSession(graph, _options(), providers=["CPUExecutionProvider"])
-        except Exception as fault:  # ONNX Runtime raises its own family of types, none of them public
-            raise InferenceFailed(
-                f"policy.onnx cannot be loaded: {fault}", mend="export the checkpoint again"
-            ) from fault
+        self._graph = graph
+        self._loading = threading.Lock()
+        self._session = _loaded(graph)
         self.inputs = tuple(node.name for node in self._session.get_inputs())
         outputs = [node.name for node in self._session.get_outputs()]
         if "q" not in outputs:
             raise InferenceFailed(f"policy.onnx has outputs {outputs}, none is 'q'", mend="export the checkpoint again")
         self.shape = (arms, objectives)
+        renew_in_children(self)
+
+    def load(self) -> onnxruntime.InferenceSession:
+        """The session of this process; raises InferenceFailed."""
+        with self._loading:
+            if self._session is None:
+                self._session = _loaded(self._graph)
+            return self._session
+
+    def after_fork(self) -> None:
+        """The session stays the parent's."""
+        keep_forever(self._session)
+        self._session = None
+        self._loading = threading.Lock()
 
     def score(self, feeds: Mapping[str, NDArray[Any]], flag: Any = None) -> Scores:
         """q, float32[n, arms, objectives], each in [0, 1]; raises InferenceFailed.
@@ -50,7 +64,8 @@ class PolicyNetwork:
         if missing:
             raise InferenceFailed(f"policy.onnx wants inputs {missing}", mend="train with this experiment's [features]")
         try:
-            (q,) = self._session.run(["q"], {name: feeds[name] for name in self.inputs}, flag)
+            session = self._session or self.load()
+            (q,) = session.run(["q"], {name: feeds[name] for name in self.inputs}, flag)
         except Exception as fault:  # as above
             raise InferenceFailed(
                 f"policy.onnx cannot be run: {fault}", mend="see the first line of the fault"
@@ -93,6 +108,13 @@ def best_arm(q: Scores, objective_weights: NDArray[np.float64], eligible: tuple[
         return int(np.argmax(utility))
     allowed = np.asarray(sorted(eligible))
     return int(allowed[np.argmax(utility[allowed])])
+
+
+def _loaded(graph: bytes) -> onnxruntime.InferenceSession:
+    try:
+        return onnxruntime.InferenceSession(graph, _options(), providers=["CPUExecutionProvider"])
+    except Exception as fault:  # ONNX Runtime raises its own family of types, none of them public
+        raise InferenceFailed(f"policy.onnx cannot be loaded: {fault}", mend="export the checkpoint again") from fault
 
 
 def _options() -> onnxruntime.SessionOptions:

@@ -98,10 +98,16 @@ def _add_health(
         return {"status": "ok", "unconfirmed": memory(), **node.report().as_dict()}
 
     @app.get("/readyz")
-    def readyz(response: Response) -> dict[str, bool]:
-        """200 once the first look at the store is over, whether it answered or not: then fallbacks are honest."""
-        response.status_code = 200 if node.started else 503
-        return {"ready": node.started}
+    def readyz(response: Response) -> dict[str, object]:
+        """200 once the first look at the store is over, whether it answered or not: then fallbacks are honest.
+
+        503 with its reasons before, and while Kafka refuses this node's events; not while no broker answers.
+        """
+        reasons = node.unready()
+        if not reasons:
+            return {"ready": True}
+        response.status_code = 503
+        return {"ready": False, "reasons": reasons}
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:

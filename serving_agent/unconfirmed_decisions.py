@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
+from event_schemas.process_fork import renew_in_children
 from serving_agent.decision import Decision
 
 STRIPES = 64
@@ -19,9 +20,14 @@ class UnconfirmedDecisions:
     def __init__(self, capacity: int = 20_000) -> None:
         self._capacity = capacity
         self._decisions: OrderedDict[str, Decision] = OrderedDict()
+        self.forgotten = 0
+        self.after_fork()
+        renew_in_children(self)
+
+    def after_fork(self) -> None:
+        """A child goes on with the decisions its parent has handed out; the locks are its own."""
         self._lock = threading.Lock()
         self._deciding = [threading.Lock() for _ in range(STRIPES)]
-        self.forgotten = 0
 
     def once(self, request_id: str, decide: Callable[[], Decision]) -> Decision:
         """The decision remembered under that id, else the one `decide` makes, remembered from then on.

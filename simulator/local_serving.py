@@ -26,6 +26,11 @@ class MeasuredSender:
         self.events = 0
         self.bytes = 0
 
+    @property
+    def fault(self) -> str | None:
+        """See EventSender."""
+        return self._sender.fault
+
     def send(self, event: OutgoingEvent) -> None:
         """See EventSender."""
         self.events += 1

@@ -92,24 +92,27 @@ def run_simulation(
     def settle(decided: int) -> None:
         for port, earlier in zip(remote, before, strict=True):
             port.await_logged(earlier[PROPENSITY, "acknowledged"])
-        _settle(serving, outlet.pacer)
+        _settle(serving, outlet)
         if progress is not None:
             progress(decided)
 
     live = LiveRun(experiment, world, ports, serving.engagements, settle).run(traffic)
     delivered = _delivered_by(remote, before)
-    _expect_complete(serving.close())
+    _expect_complete(serving.close(), outlet.sender.fault)
     closed_at = live.last_event_time + experiment.window_ms + 1
     send_heartbeats(outlet.sender, outlet.codec, outlet.topic, outlet.partitions, closed_at)
     delivery = outlet.sender.flush(FLUSH_SECONDS)
-    _expect_complete(delivery)
+    _expect_complete(delivery, outlet.sender.fault)
     return SimulationReport(live, experiment.experiment.exploration_rate, closed_at, delivery, delivered)
 
 
-def _settle(serving: LocalServing, pacer: Pacer | None) -> None:
-    serving.flush()
-    if pacer is not None:
-        pacer.wait(serving.sender.bytes, serving.sender.events)
+def _settle(serving: LocalServing, outlet: EventOutlet) -> None:
+    """Waits for acknowledgements and readers; raises SimulationIncomplete at once when Kafka refuses events."""
+    delivery = serving.flush()
+    if outlet.sender.fault is not None:
+        _expect_complete(delivery, outlet.sender.fault)
+    if outlet.pacer is not None:
+        outlet.pacer.wait(serving.sender.bytes, serving.sender.events)
 
 
 def _delivered_by(sidecars: Sequence[SidecarPort], before: Sequence[Counter[tuple[str, str]]]) -> dict[str, int]:
@@ -123,9 +126,11 @@ def _delivered_by(sidecars: Sequence[SidecarPort], before: Sequence[Counter[tupl
     return dict(total)
 
 
-def _expect_complete(delivery: DeliveryCounts) -> None:
+def _expect_complete(delivery: DeliveryCounts, fault: str | None) -> None:
     if delivery.acknowledged != delivery.handed_in:
         raise SimulationIncomplete(
-            f"{delivery.handed_in - delivery.acknowledged} of {delivery.handed_in} events were not acknowledged",
-            mend="check the broker; the same --seed and --ending send the same events again",
+            f"{delivery.handed_in - delivery.acknowledged} of {delivery.handed_in} events were not acknowledged"
+            f"{f': {fault}' if fault else ''}",
+            mend="check the broker and this user's rights there; the same --seed and --ending send the same events "
+            "again",
         )

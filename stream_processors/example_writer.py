@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message
 
 from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from event_schemas.records import DEAD_LETTER, HEARTBEAT
+from producers.kafka_client import PERMANENT, KafkaClient
 from stream_processors.partition_join import Emission
 from stream_processors.worker_settings import WorkerSettings
 
@@ -31,15 +31,6 @@ AT_ONCE = 1_000
 """Records handed to the client in one call."""
 NOWHERE = -1
 """Source offset of a heartbeat, which comes from no event."""
-# The broker or client looked at the record itself and refused it: sending it again cannot help.
-PERMANENT = frozenset(
-    {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
-        KafkaError.INVALID_RECORD,
-        KafkaError.INVALID_MSG,
-    }
-)
 
 
 class DeliveryFailed(TrimtabError):
@@ -104,8 +95,8 @@ class ExampleWriter:
         self._outstanding_bytes = 0
         self._connected = True
         self._failure: DeliveryFailed | None = None
-        self._producer = self._client({"linger.ms": 20})
-        self._single: Producer | None = None
+        self._client = self._connect({"linger.ms": 20})
+        self._single: KafkaClient | None = None
 
     @property
     def outstanding(self) -> int:
@@ -124,19 +115,20 @@ class ExampleWriter:
         """
         for kind, run in groupby(emissions, key=lambda emission: emission.kind):
             topic = self._settings.examples if kind == "example" else self._settings.dead_letters
-            self._send(_Delivery(self, topic, partition, list(run), confirmed), self._producer)
+            self._send(_Delivery(self, topic, partition, list(run), confirmed), self._client)
 
     def write_heartbeat(self, partition: int, event_time: int) -> None:
         """Assert in a partition of the events topic that nothing earlier than `event_time` (ms) is to be expected."""
         value = self._codec.encode(HEARTBEAT, {"event_time": event_time})
         heartbeat = Emission("heartbeat", None, value, NOWHERE, None)
-        self._send(_Delivery(self, self._settings.events, partition, [heartbeat], _nothing), self._producer)
+        self._send(_Delivery(self, self._settings.events, partition, [heartbeat], _nothing), self._client)
 
     def serve(self) -> None:
         """Step 4: serve the delivery reports that have come in; never waits."""
-        self._producer.poll(0)
-        if self._single is not None:
-            self._single.poll(0)
+        for client in self._clients():
+            client.poll(0)
+            if client.fault is not None:
+                self._fail(f"the producer cannot go on: {client.fault.str()}")
 
     @property
     def full(self) -> bool:
@@ -161,10 +153,9 @@ class ExampleWriter:
 
     def close(self) -> None:
         """Give up what is still on its way and release the client."""
-        for producer in (self._producer, self._single):
-            if producer is not None:
-                producer.purge()
-                producer.flush(1.0)
+        for client in self._clients():
+            client.give_up()
+            client.release()
 
     def done(self, delivery: _Delivery) -> None:
         """Everything is known of a delivery; what was refused of it is on its way again."""
@@ -192,39 +183,37 @@ class ExampleWriter:
                 fault=fault.str(),
             )
             again.topic, again.emissions = self._settings.dead_letters, [self._dead_letter(delivery, emission, fault)]
-            self._send(again, self._producer)
+            self._send(again, self._client)
             return
         again.alone = True
-        self._single = self._single or self._client({"batch.num.messages": 1})
+        self._single = self._single or self._connect({"batch.num.messages": 1})
         self._send(again, self._single)
 
-    def _send(self, delivery: _Delivery, producer: Producer) -> None:
+    def _clients(self) -> list[KafkaClient]:
+        return [self._client] if self._single is None else [self._client, self._single]
+
+    def _send(self, delivery: _Delivery, client: KafkaClient) -> None:
         emissions = delivery.emissions
         self._outstanding += len(emissions)
         self._outstanding_bytes += delivery.size
         messages: list[dict[str, Any]] = [{"value": emission.value, "key": emission.key} for emission in emissions]
-        sent = producer.produce_batch(delivery.topic, messages, partition=delivery.partition, on_delivery=delivery)
-        if sent == len(messages):
-            return
-        for emission, message in zip(emissions, messages, strict=True):
-            if (fault := message.get("_error")) is not None:
-                self.refused(delivery, emission, fault)
-                delivery.reported()
+        faults = client.produce_batch(delivery.topic, messages, delivery.partition, delivery)
+        for place, fault in faults.items():
+            self.refused(delivery, emissions[place], fault)
+            delivery.reported()
 
-    def _client(self, paces: Mapping[str, int]) -> Producer:
-        return Producer(
+    def _connect(self, paces: Mapping[str, int]) -> KafkaClient:
+        return KafkaClient(
             {
                 **self._settings.client_config,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
                 "message.max.bytes": MESSAGE_BYTES,
                 "delivery.timeout.ms": int(self._settings.delivery_seconds * 1000),
                 "queue.buffering.max.messages": 2 * (self._settings.records_in_flight + AT_ONCE),
                 "queue.buffering.max.kbytes": 4 * BYTES_IN_FLIGHT // 1024,
-                "error_cb": self._client_error,
                 **paces,
             },
-            logger=logging.getLogger("trimtab.stream_processors"),
+            "trimtab.stream_processors",
+            self._client_error,
         )
 
     def _dead_letter(self, delivery: _Delivery, emission: Emission, fault: KafkaError) -> Emission:
@@ -244,16 +233,16 @@ class ExampleWriter:
         return Emission("dead_letter", emission.key, value, emission.source_offset, None)
 
     def _client_error(self, fault: KafkaError) -> None:
-        if fault.fatal():
-            self._fail(f"the producer cannot go on: {fault.str()}")
-        elif fault.code() == KafkaError._ALL_BROKERS_DOWN and self._connected:
+        if fault.code() == KafkaError._ALL_BROKERS_DOWN and self._connected:
             self._connected = False
             log.warning("no broker answers", outstanding=self._outstanding)
 
     def _fail(self, what: str) -> None:
         if self._failure is None:
             self._failure = DeliveryFailed(
-                what, mend="see to the broker; a restarted worker goes on from the last commit and loses nothing"
+                what,
+                mend="check the broker and this user's rights there; a restarted worker goes on from the last commit "
+                "and loses nothing",
             )
 
 

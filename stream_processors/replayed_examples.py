@@ -6,20 +6,21 @@ it; it lets reconciliation join the same records again.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message
 
 from event_schemas.codec import Codec
 from event_schemas.decision_key import DecisionKey
 from event_schemas.errors import SchemaError, TrimtabError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import EXAMPLE
+from producers.kafka_client import PERMANENT, KafkaClient
+from producers.outgoing_event import OutgoingEvent
 from stream_processors.dead_letter_store import read_dead_letters
 from stream_processors.join_topics import JoinTopics
 from stream_processors.letter_gathering import GatheredDecisions
@@ -30,14 +31,6 @@ MARK = "trimtab-replayed-up-to"
 MESSAGE_BYTES = 8 * 1_048_576
 DELIVERY_SECONDS = 30.0
 IN_FLIGHT = 5_000
-REFUSED = frozenset(
-    {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
-        KafkaError.INVALID_RECORD,
-        KafkaError.INVALID_MSG,
-    }
-)
 
 
 class ReplayUnconfirmed(TrimtabError):
@@ -61,43 +54,34 @@ class ReplayedExamples:
         self.written = 0
         self._refused: dict[_Outgoing, str] = {}
         self._failure: KafkaError | None = None
-        self._producer = Producer(
+        self._client = KafkaClient(
             {
                 **client_config,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
                 "linger.ms": 20,
                 "message.max.bytes": MESSAGE_BYTES,
                 "delivery.timeout.ms": int(delivery_seconds * 1000),
             },
-            logger=logging.getLogger("trimtab.stream_processors"),
+            "trimtab.stream_processors",
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
-        self._producer.purge()
-        self._producer.flush(1.0)
+        self._client.give_up()
+        self._client.release()
 
     def write(self, example: OfflineExample, up_to: int) -> None:
         """Hand one example over, into the partition of its events; raises ReplayUnconfirmed for an earlier one."""
         self._raise_failure()
-        while len(self._producer) >= IN_FLIGHT:
-            self._producer.poll(0.05)
+        while len(self._client) >= IN_FLIGHT and self._client.fault is None:
+            self._client.poll(0.05)
         outgoing = _Outgoing(example, up_to)
-        try:
-            self._producer.produce(
-                self.topic,
-                example.value,
-                example.key,
-                example.partition,
-                on_delivery=partial(self._delivered, outgoing),
-                headers=[(MARK, str(up_to).encode())],
-            )
-        except KafkaException as fault:
-            self._settle(outgoing, fault.args[0])
-        self._producer.poll(0)
+        event = OutgoingEvent(self.topic, example.key, example.value, EXAMPLE, example.partition)
+        fault = self._client.produce(event, partial(self._delivered, outgoing), [(MARK, str(up_to).encode())])
+        if fault is not None:
+            self._settle(outgoing, fault)
+        self._client.poll(0)
 
     def confirm(self) -> dict[DecisionKey, str]:
         """Wait until everything handed over is confirmed; raises ReplayUnconfirmed.
@@ -114,7 +98,7 @@ class ReplayedExamples:
         return {outgoing.example.decision: fault for outgoing, fault in refused.items()}
 
     def _flush(self) -> None:
-        left = self._producer.flush(self._seconds + 5.0)
+        left = self._client.flush(self._seconds + 5.0)
         self._raise_failure()
         if left:
             raise _unconfirmed(f"{left} examples were not confirmed by {self.topic}")
@@ -125,14 +109,15 @@ class ReplayedExamples:
     def _settle(self, outgoing: _Outgoing, fault: KafkaError | None) -> None:
         if fault is None:
             self.written += 1
-        elif fault.code() in REFUSED:
+        elif fault.code() in PERMANENT:
             self._refused[outgoing] = fault.str()
         else:
             self._failure = self._failure or fault
 
     def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise _unconfirmed(f"{self.topic} did not take an example: {self._failure.str()}")
+        fault = self._client.fault or self._failure
+        if fault is not None:
+            raise _unconfirmed(f"{self.topic} did not take an example: {fault.str()}")
 
 
 class MarkedExamples:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+
+import structlog
+from structlog import _output
+
 from producers.careful_log import tell
+from tests.components.forking import in_child, outcome_of
 
 
 def test_fields_arrive_and_failures_pass() -> None:
@@ -14,3 +21,33 @@ def test_fields_arrive_and_failures_pass() -> None:
 
     tell(write, "event dropped", what="x")
     assert written == [("event dropped", {"what": "x"})]
+
+
+def tell_in_child() -> bool:
+    """A thread of the parent is writing while it forks, and its pipe is full."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    log = structlog.get_logger()
+    tell(log.info, "first")
+    held, release = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with _output.WRITE_LOCKS[sys.stderr]:
+            held.set()
+            release.wait(60)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    held.wait(60)
+
+    def child() -> bool:
+        tell(log.info, "second")
+        return True
+
+    told = bool(in_child(child))
+    release.set()
+    writer.join()
+    return told
+
+
+def test_a_child_does_not_wait_for_a_line_of_its_parent() -> None:
+    assert outcome_of(tell_in_child)

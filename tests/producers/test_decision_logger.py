@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from event_schemas.codec import Codec, Decoded
 from event_schemas.registry import Registry
 from producers.decision_logger import DecisionLogger, TallyPlan
 from producers.memory_log import MemoryLog
+from tests.components.forking import in_child, outcome_of
 from tests.record_samples import ACTION, PROPENSITY, RANKING, REQUEST
 
 CODEC = Codec(Registry.bundled())
@@ -115,3 +117,31 @@ def test_a_broken_record_is_dropped_not_raised(field: str) -> None:
     logger.log_request(REQUEST | {field: "wrong"})  # type: ignore[arg-type]
     counts = logger.close()
     assert (counts.handed_in, counts.dropped, counts.in_flight) == (1, 1, 0)
+
+
+def tally_in_both() -> list[list[dict[str, Any]]]:
+    """The parent's lock is held while it forks."""
+    log, clock = MemoryLog(), Clock()
+    logger = DecisionLogger(CODEC, log, "events", tally=PLAN, clock=clock)
+    for _ in range(3):
+        logger.count_unlogged("POLICY")
+
+    def child() -> list[dict[str, Any]]:
+        before = logger.decisions_by_slice()
+        clock.now = 7_000
+        logger.count_unlogged("CONTROL")
+        logger.close()
+        return [before, *tallies(log), {"pid": os.getpid()}]
+
+    with logger._lock:
+        told = in_child(child)
+    logger.close()
+    return [told, tallies(log)]
+
+
+def test_a_child_is_a_source_of_its_own() -> None:
+    (before, of_child, about), [of_parent] = outcome_of(tally_in_both)
+    assert before == {}
+    assert of_child["source"] == f"node-1.{about['pid']}-7000"
+    assert of_child["counts"] == [{"slice": "CONTROL", "count": 1}]
+    assert (of_parent["source"], of_parent["counts"]) == ("node-1", [{"slice": "POLICY", "count": 3}])

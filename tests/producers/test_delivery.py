@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError
 from prometheus_client import CollectorRegistry
 
+from event_schemas.errors import SettingError
 from monitoring.metrics import ProducerMetrics
 from producers.delivery import ClientSetting, KafkaDelivery
 from producers.delivery_ledger import DeliveryCounts
 from producers.delivery_spool import DeliverySpool
+from producers.kafka_client import KafkaClient
 from producers.outgoing_event import OutgoingEvent
 from tests.components.embedded_log import embedded_broker, read_all
 from tests.components.free_port import free_port
@@ -164,46 +167,98 @@ def test_a_failing_disk_delays_the_spool_and_ends_nothing(
         assert delivery.flush(10).acknowledged == 2
 
 
-class DeadClient:
-    """A client in librdkafka's fatal state: it refuses every event and recovers never."""
+class DeadClient(KafkaClient):
+    """A client that finds out that it is dead when it first looks around."""
 
-    def produce(self, *_: object) -> None:
-        raise KafkaException(KafkaError(KafkaError._FATAL, "producer is dead", True))
-
-    def poll(self, timeout: float) -> int:
-        time.sleep(timeout)
-        return 0
-
-    def flush(self, timeout: float) -> int:
-        return 0
-
-    def purge(self) -> None:
-        pass
+    def poll(self, seconds: float) -> None:
+        super().poll(seconds)
+        self.fault = KafkaError(KafkaError._FATAL, "producer is dead", True)
 
 
 class RevivedDelivery(KafkaDelivery):
-    """Starts with a dead client; every later one is real."""
+    """Begins with a dead client, which holds on to every event; every later one is well."""
 
     clients = 0
 
-    def __enter__(self) -> RevivedDelivery:
-        return self
-
-    def _connect(self) -> Producer:
+    def _connect(self, look_seconds: float) -> KafkaClient:
         self.clients += 1
-        return DeadClient() if self.clients == 1 else super()._connect()  # type: ignore[return-value]
+        config = {**self._config, "linger.ms": 60_000, "delivery.timeout.ms": 300_000}
+        return DeadClient(config) if self.clients == 1 else super()._connect(look_seconds)
 
 
 def test_a_dead_client_is_replaced_and_its_events_are_sent(broker: str, tmp_path: Path) -> None:
-    spool = DeliverySpool(tmp_path)
-    with RevivedDelivery({"bootstrap.servers": broker}, spool=spool, retry_s=0.1) as delivery:
+    spool, registry = DeliverySpool(tmp_path), CollectorRegistry()
+    settings: dict[str, ClientSetting] = {"bootstrap.servers": broker}
+    delivery = RevivedDelivery(settings, spool=spool, retry_s=0.1, metrics=ProducerMetrics(registry))
+    with delivery:
         hand_in(delivery, 5)
+        wait_for(lambda: delivery.counts().spooled == 5)
+        assert delivery.fault == "producer is dead"
+        assert registry.get_sample_value("trimtab_producer_delivering") == 0.0
         wait_for(lambda: spool.waiting == 0)
+        wait_for(lambda: delivery.fault is None)
         hand_in(delivery, 2)
         delivery.flush(10)
         counts = delivery.counts()
+        assert registry.get_sample_value("trimtab_producer_delivering") == 1.0
         assert delivery.clients == 2
     assert (counts.spooled, counts.acknowledged, counts.resent) == (5, 2, 5)
+
+
+def test_without_a_spool_what_a_dead_client_held_is_dropped_at_once(broker: str) -> None:
+    with RevivedDelivery({"bootstrap.servers": broker}) as delivery:
+        hand_in(delivery, 5)
+        assert delivery.flush(30) == DeliveryCounts(handed_in=5, dropped=5)
+        hand_in(delivery, 5)
+        assert delivery.flush(30).in_flight == 0, "no client: nothing waits for one"
+
+
+class StumblingSpool(DeliverySpool):
+    """A spool with a fault that nobody thought of."""
+
+    stumbled = 0
+
+    def adopt(self) -> NoReturn:
+        self.stumbled += 1
+        raise LookupError("nobody thought of this")
+
+
+def test_nothing_ends_the_delivery_thread(broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.delivery.DISK_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("producers.delivery.ADOPT_SECONDS", 0.0)
+    spool = StumblingSpool(tmp_path)
+    with KafkaDelivery({"bootstrap.servers": broker}, spool=spool) as delivery:
+        hand_in(delivery, 3)
+        wait_for(lambda: spool.stumbled > 2)
+        wait_for(lambda: delivery.counts().acknowledged == 3)
+
+
+def test_settings_that_no_client_takes_are_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="no Kafka client with these settings"):
+        KafkaDelivery({"security.protocol": "SSL", "ssl.ca.location": str(tmp_path / "none.pem")})
+
+
+def test_a_spooled_event_that_is_refused_for_good_is_counted(broker: str, tmp_path: Path) -> None:
+    spool = DeliverySpool(tmp_path)
+    spool.append(OutgoingEvent("events", b"k", b"x" * 5_000, "Request"))
+    spool.append(OutgoingEvent("events", b"k", b"x", "Request"))
+    with KafkaDelivery({"bootstrap.servers": broker, "message.max.bytes": 2_000}, spool=spool) as delivery:
+        wait_for(lambda: spool.waiting == 0)
+        assert delivery.counts() == DeliveryCounts(resent=1, refused=1)
+
+
+def test_what_a_neighbour_left_is_adopted_and_sent(broker: str, tmp_path: Path) -> None:
+    left = DeliverySpool(tmp_path / "old" / "spool")
+    for event in events(40):
+        left.append(event)
+    left.close()
+    registry = CollectorRegistry()
+    spool = DeliverySpool(tmp_path / "new" / "spool", neighbours=tmp_path)
+    with KafkaDelivery({"bootstrap.servers": broker}, spool=spool, metrics=ProducerMetrics(registry)) as delivery:
+        wait_for(lambda: delivery.counts().resent == 40)
+        assert delivery.counts() == DeliveryCounts(resent=40, adopted=40)
+        labels = {"record": "Request", "fate": "adopted"}
+        assert registry.get_sample_value("trimtab_producer_events_total", labels) == 40
 
 
 class FullDiskSpool(DeliverySpool):
@@ -218,7 +273,7 @@ def test_a_full_disk_at_the_end_does_not_reach_the_caller(nowhere: dict[str, Cli
     for event in events(3):
         spool.append(event)
     delivery = KafkaDelivery({**nowhere, "delivery.timeout.ms": 60_000}, spool=spool)
-    wait_for(lambda: len(delivery._producer) == 3)
+    wait_for(lambda: len(delivery._clients.current or ()) == 3)
     assert delivery.close(timeout_s=0.1).in_flight == 0
     assert DeliverySpool(tmp_path).waiting == 3
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from producers.delivery_spool import DeliverySpool, SpoolError
+from producers.directory_lock import DirectoryLock
 from producers.outgoing_event import OutgoingEvent
-
-
-def events(count: int, start: int = 0) -> list[OutgoingEvent]:
-    return [OutgoingEvent("events", f"k{n}".encode(), f"value {n}".encode(), "Request") for n in range(start, count)]
+from tests.components.forking import in_child, outcome_of
+from tests.producers.spool_events import events
 
 
 def fill(spool: DeliverySpool, batch: list[OutgoingEvent]) -> None:
@@ -102,7 +102,8 @@ def test_after_close_nothing_is_taken(tmp_path: Path) -> None:
     assert not spool.append(events(1)[0])
 
 
-def test_a_directory_belongs_to_one_spool(tmp_path: Path) -> None:
+def test_a_directory_belongs_to_one_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.delivery_spool.TAKEN_SECONDS", 0.1)
     first = DeliverySpool(tmp_path)
     with pytest.raises(SpoolError, match="belongs to another process"):
         DeliverySpool(tmp_path)
@@ -145,3 +146,96 @@ def test_damage_while_resending_costs_the_damaged_file_and_no_more(tmp_path: Pat
     assert spool.checkout(10) == events(6, start=4)
     spool.finish(2, [])
     assert spool.waiting == 0
+
+
+def test_events_put_last_in_line_hold_up_no_others(tmp_path: Path) -> None:
+    spool = DeliverySpool(tmp_path)
+    fill(spool, events(4))
+    batch = spool.checkout(2)
+    assert spool.postpone([batch[0]]) == []
+    spool.finish(1, [batch[1]])
+    assert spool.waiting == 4
+    assert spool.checkout(10) == events(4, start=1)
+    spool.finish(3, [])
+    assert spool.checkout(10) == events(1)
+
+
+def test_a_full_spool_too_puts_events_last_in_line(tmp_path: Path) -> None:
+    spool = DeliverySpool(tmp_path, max_bytes=1_000)
+    full = sum(spool.append(event) for event in events(100))
+    first = spool.checkout(1)
+    assert spool.postpone(first) == []
+    spool.finish(1, [])
+    assert spool.checkout(100) == events(full, start=1)
+
+
+def test_an_outage_rewrites_nothing(tmp_path: Path) -> None:
+    """Every two seconds a batch fails while the broker is away; a full spool must not be written anew each time."""
+    spool = DeliverySpool(tmp_path)
+    fill(spool, events(10))
+    before = None
+    for _ in range(3):
+        batch = spool.checkout(4)
+        spool.finish(0, list(reversed(batch)))
+        now = (tmp_path / "outgoing.spool").stat()
+        assert before in (None, (now.st_ino, now.st_mtime_ns))
+        before = (now.st_ino, now.st_mtime_ns)
+    assert spool.checkout(100) == events(10)
+
+
+def test_an_owner_that_lets_go_soon_is_waited_for(tmp_path: Path) -> None:
+    """A neighbour that adopts holds the lock for a moment; the node of that name must start all the same."""
+    DeliverySpool(tmp_path).close()
+    neighbour = DirectoryLock(tmp_path / "lock")
+    threading.Timer(0.2, neighbour.release).start()
+    DeliverySpool(tmp_path).close()
+
+
+def spool_in_child(folder: str) -> dict[str, object]:
+    spool = DeliverySpool(Path(folder))
+    fill(spool, events(3))
+
+    def child() -> dict[str, object]:
+        seen: dict[str, object] = {"inherited": spool.waiting, "batch": len(spool.checkout(10))}
+        fill(spool, events(5, start=3))
+        grandchild = in_child(lambda: [spool.waiting, spool.append(events(1)[0]), spool.waiting])
+        seen |= {"own": spool.waiting, "grandchild": grandchild}
+        spool.close()
+        return seen | {"after close": spool.append(events(1)[0])}
+
+    told = in_child(child)
+    adopted = [adoption.total for adoption in spool.adopt()]
+    left = [path.name for path in Path(folder, "forked").iterdir()]
+    return {**told, "parent": spool.waiting, "adopted": sorted(adopted), "left": left}
+
+
+def test_a_child_spools_for_itself_and_its_parent_sends_what_it_left(tmp_path: Path) -> None:
+    assert outcome_of(spool_in_child, tmp_path) == {
+        "inherited": 0,
+        "batch": 0,
+        "own": 2,
+        "grandchild": [0, True, 1],
+        "after close": False,
+        "adopted": [1, 2],
+        "parent": 6,
+        "left": [],
+    }
+
+
+def unused_in_child(folder: str) -> list[object]:
+    spool, closed = DeliverySpool(Path(folder, "open")), DeliverySpool(Path(folder, "closed"))
+    closed.close()
+
+    def child() -> list[object]:
+        taken = closed.append(events(1)[0])
+        spool.close()
+        closed.close()
+        return [taken, spool.append(events(1)[0])]
+
+    told = in_child(child)
+    return [told, [spool.append(event) for event in events(1)], sorted(path.name for path in Path(folder).rglob("*"))]
+
+
+def test_a_child_that_spools_nothing_leaves_nothing(tmp_path: Path) -> None:
+    files = ["closed", "incoming.spool", "incoming.spool", "lock", "lock", "open"]
+    assert outcome_of(unused_in_child, tmp_path) == [[False, False], [True], files]

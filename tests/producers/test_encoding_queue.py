@@ -12,6 +12,7 @@ from event_schemas.registry import Registry
 from producers.encoding_queue import EncodingQueue, UnencodedEvent
 from producers.memory_log import MemoryLog
 from producers.outgoing_event import OutgoingEvent
+from tests.components.forking import in_child, outcome_of
 
 CODEC = Codec(Registry.bundled())
 
@@ -126,3 +127,86 @@ def test_no_hostile_record_closed_stream_or_failing_idle_work_ends_the_thread(mo
     assert queue.close()
     counts = log.counts()
     assert (counts.handed_in, counts.acknowledged, counts.dropped) == (3, 1, 2)
+
+
+def test_what_closing_has_no_time_for_is_dropped_and_counted() -> None:
+    log = GatedLog()
+    queue = EncodingQueue(CODEC, log)
+    queue.submit(*[heartbeat(number) for number in range(10)])
+    assert log.reached.wait(5)
+    queue.submit(*[heartbeat(number) for number in range(10, 15)])
+    assert not queue.close(0.05)
+    log.gate.set()
+    assert queue.close(5)
+    counts = log.counts()
+    assert (counts.handed_in, counts.acknowledged, counts.dropped) == (15, 1, 14)
+
+
+def test_the_last_work_comes_after_the_last_event() -> None:
+    log = MemoryLog()
+    seen: list[int] = []
+    queue = EncodingQueue(CODEC, log, on_close=lambda: seen.append(len(log.records("events"))))
+    queue.submit(*[heartbeat(number) for number in range(20)])
+    assert queue.close()
+    assert queue.close()
+    assert seen == [20]
+
+
+def test_a_process_without_threads_to_spare_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    log = MemoryLog()
+    queue = EncodingQueue(CODEC, log)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert not queue.submit(heartbeat(1))
+    assert queue.submit(heartbeat(2))
+    assert queue.close()
+    counts = log.counts()
+    assert (counts.handed_in, counts.acknowledged, counts.dropped) == (2, 1, 1)
+
+
+class UnreliableLog(MemoryLog):
+    """A sender of somebody else's, which raises now and then."""
+
+    def send(self, event: OutgoingEvent) -> None:
+        if CODEC.decode(event.value).record["event_time"] % 2:
+            raise LookupError("nobody thought of this")
+        super().send(event)
+
+
+def test_a_sender_that_raises_costs_its_own_events_only() -> None:
+    log = UnreliableLog()
+    queue = EncodingQueue(CODEC, log)
+    queue.submit(*[heartbeat(number) for number in range(10)])
+    assert queue.close()
+    assert log.counts().acknowledged == 5
+
+
+def queue_in_both() -> list[list[int]]:
+    """The parent's sender is stuck, its queue full and the lock held while it forks."""
+    log = GatedLog()
+    queue = EncodingQueue(CODEC, log, max_queued=3)
+    queue.submit(heartbeat(0))
+    log.reached.wait(60)
+    queue.submit(heartbeat(1), heartbeat(2), heartbeat(3))
+
+    def child() -> list[int]:
+        log.gate = threading.Event()
+        log.gate.set()
+        queue.submit(heartbeat(7), heartbeat(8))
+        return times()
+
+    def times() -> list[int]:
+        assert queue.close(60)
+        return [CODEC.decode(record.value).record["event_time"] for record in log.records("events")]
+
+    with queue._changed:
+        told = in_child(child)
+    log.gate.set()
+    return [told, times()]
+
+
+def test_parent_and_child_send_what_they_queued_themselves() -> None:
+    assert outcome_of(queue_in_both) == [[7, 8], [0, 1, 2, 3]]

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from serving_agent.kill_switch import KillSwitch
+from tests.components.forking import in_child, outcome_of
 
 
 def wait_for(switch: KillSwitch, pulled: bool) -> float:
@@ -48,3 +49,36 @@ def test_without_a_file_nothing_is_watched() -> None:
 
 def test_a_path_that_cannot_be_looked_at_changes_nothing() -> None:
     assert not KillSwitch(Path("x" * 5000)).pulled
+
+
+def watch_in_both(folder: str) -> dict[str, bool]:
+    file = Path(folder) / "kill"
+    watched, closed, forced = KillSwitch(file), KillSwitch(file), KillSwitch(file, initially=True)
+    watched.start()
+    closed.start()
+    closed.close()
+
+    def child() -> dict[str, bool]:
+        seen = {"before": watched.pulled, "forced": forced.pulled}
+        file.touch()
+        wait_for(watched, True)
+        seen |= {"killed": watched.pulled, "closed": closed.pulled}
+        seen["grandchild"] = in_child(lambda: watched.pulled)
+        file.unlink()
+        wait_for(watched, False)
+        watched.close()
+        return seen | {"released": not watched.pulled}
+
+    told: dict[str, bool] = in_child(child)
+    return told
+
+
+def test_a_child_watches_by_itself(tmp_path: Path) -> None:
+    assert outcome_of(watch_in_both, tmp_path) == {
+        "before": False,
+        "forced": True,
+        "killed": True,
+        "closed": False,
+        "grandchild": True,
+        "released": True,
+    }

@@ -48,8 +48,8 @@ class DeadStore(MemoryStore):
 
 
 class Bench:
-    def __init__(self, store: MemoryStore, capacity: int = 100) -> None:
-        self.log, registry = MemoryLog(), CollectorRegistry()
+    def __init__(self, store: MemoryStore, capacity: int = 100, log: MemoryLog | None = None) -> None:
+        self.log, registry = log or MemoryLog(), CollectorRegistry()
         config = ServingNodeConfig(EXPERIMENT, TRUSTED, node_id="n1", clock=lambda: NOW)
         self.node: ServingNode = build_node(config, NodeConnections(store, self.log, codec()), registry)
         app = create_app(self.node, registry, UnconfirmedDecisions(capacity))
@@ -218,3 +218,35 @@ def test_memory_is_bounded() -> None:
     assert bench.http.post("/v1/decisions/c/applied").status_code == 200
     assert bench.http.get("/healthz").json()["unconfirmed"] == {"held": 2, "forgotten": 1}
     bench.node.close()
+
+
+class RefusedLog(MemoryLog):
+    """A log whose broker refuses this node, or takes it, as a test says."""
+
+    refusal: str | None = "trimtab.events: Broker: Topic authorization failed"
+
+    @property
+    def fault(self) -> str | None:
+        return self.refusal
+
+
+def test_a_node_whose_events_are_refused_is_alive_and_not_ready() -> None:
+    log = RefusedLog()
+    bench = Bench(MemoryStore(EXPERIMENT.name), log=log)
+    assert bench.http.get("/readyz").json()["reasons"][0] == "the first look at the policy store is not over"
+    bench.node.start()
+    try:
+        unready = bench.http.get("/readyz")
+        assert (unready.status_code, unready.json()) == (
+            503,
+            {"ready": False, "reasons": [f"events are not delivered: {log.refusal}"]},
+        )
+        health = bench.http.get("/healthz")
+        assert (health.status_code, health.json()["delivery"]) == (200, log.refusal)
+        assert bench.decide(GOOD).status_code == 200, "who asks is answered"
+        log.refusal = None
+        ready = bench.http.get("/readyz")
+        assert (ready.status_code, ready.json()) == (200, {"ready": True})
+        assert bench.http.get("/healthz").json()["delivery"] == "ok"
+    finally:
+        bench.node.close()

@@ -92,7 +92,7 @@ def _service(
     from learner.learner_service import LearnerService, Schedule
     from learner.segment_store import SegmentStore
     from monitoring.exposition import serve_metrics
-    from monitoring.metrics import LearnerMetrics
+    from monitoring.metrics import LearnerMetrics, ProducerMetrics
     from policy_store.store import wall_clock_ms
     from producers.delivery import KafkaDelivery
 
@@ -109,7 +109,7 @@ def _service(
         )
         source = KafkaExampleSource(settings.kafka_client_config(), settings.topic(EXAMPLES))
         stack.callback(source.close)
-        delivery = stack.enter_context(KafkaDelivery(settings.kafka_client_config()))
+        delivery = stack.enter_context(KafkaDelivery(settings.kafka_client_config(), metrics=ProducerMetrics(registry)))
         letters = DeadLetters(codec, delivery, settings.topic(DEAD_LETTERS))
         ingest = Ingest(source, ExampleDecoder(codec, experiment.action_space), store, letters, metrics)
         fresh_s = experiment.serving.checkpoint_ttl / 1000 / FRESH_SHARE

@@ -144,11 +144,12 @@ def _write_heartbeats(settings: Settings, event_time: int) -> dict[str, int]:
     partitions = partitions_of(client, topic)
     with KafkaDelivery(client) as sender:
         send_heartbeats(sender, settings.codec(), topic, partitions, event_time)
-        counts = sender.flush(30.0)
+        counts, fault = sender.flush(30.0), sender.fault
     if counts.acknowledged != partitions:
         raise ReplayIncomplete(
-            f"{partitions - counts.acknowledged} of {partitions} heartbeats were not acknowledged",
-            mend="check the broker and run the command again",
+            f"{partitions - counts.acknowledged} of {partitions} heartbeats were not acknowledged"
+            f"{f': {fault}' if fault else ''}",
+            mend="check the broker and this user's rights there, and run the command again",
         )
     return {"heartbeats": partitions, "event_time": event_time}
 

@@ -1,0 +1,94 @@
+"""Whether events reach Kafka, as far as Kafka lets them.
+
+A broker that is away is no fault: events wait in the spool, and everything goes on. A broker that refuses is one, for
+it will refuse until a person does something.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+from confluent_kafka import KafkaError
+
+from monitoring.metrics import ProducerMetrics
+from producers.careful_log import tell
+
+FORGET_SECONDS = 60.0
+"""A refusal that has not come again for so long may be over: nothing was sent since that would tell."""
+REFUSALS = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError._AUTHENTICATION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.TOPIC_EXCEPTION,
+    }
+)
+ANY_TOPIC = ""
+log = structlog.get_logger(__name__)
+
+
+class DeliveryHealth:
+    """Why nothing is delivered, if so; mirrored into `trimtab_producer_delivering`.
+
+    May be told from any thread: every change is one step. `clock` counts seconds.
+    """
+
+    def __init__(self, metrics: ProducerMetrics | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._dead: str | None = None
+        self._refusals: dict[str, tuple[str, float]] = {}
+        self._told: str | None = None
+
+    @property
+    def fault(self) -> str | None:
+        """What Kafka refuses and why; None while it takes events, or does not answer."""
+        if self._dead is not None:
+            return self._dead
+        refusals = list(self._refusals.values())
+        return refusals[0][0] if refusals else None
+
+    def died(self, reason: str) -> None:
+        """The client cannot go on."""
+        self._dead = reason
+        self.show()
+
+    def works(self) -> None:
+        """A new client goes on."""
+        self._dead = None
+        self.show()
+
+    def refused(self, topic: str, fault: KafkaError) -> bool:
+        """The broker did not take an event of `topic`, or (`ANY_TOPIC`) the client; whether a person is needed."""
+        if fault.code() not in REFUSALS:
+            return False
+        self._refusals[topic] = (f"{topic or 'Kafka'}: {fault.str()}", self._clock())
+        self.show()
+        return True
+
+    def accepted(self, topic: str) -> None:
+        """The broker took an event."""
+        if self._refusals:
+            self._refusals.pop(topic, None)
+            self._refusals.pop(ANY_TOPIC, None)
+            self.show()
+
+    def show(self) -> None:
+        """Forgets refusals that have not come again, and tells metrics and log how things stand."""
+        for topic, (_, at) in list(self._refusals.items()):
+            if self._clock() - at > FORGET_SECONDS:
+                self._refusals.pop(topic, None)
+        fault = self.fault
+        if self._metrics is not None:
+            self._metrics.delivering.set(fault is None)
+        before, self._told = self._told, fault
+        if fault is None and before is not None:
+            tell(log.info, "events are delivered again")
+        elif fault is not None and before is None:
+            tell(log.error, "Kafka refuses events", fault=fault)

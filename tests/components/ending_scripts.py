@@ -1,0 +1,116 @@
+"""Scripts that log engagements and end without closing anything, each a forked child of one process.
+
+`python -m tests.components.ending_scripts FOLDER SCRIPTS`, where SCRIPTS is a list of `EndingScript` as JSON. Each
+leaves its counts, as they are when everything is over, in `FOLDER/<number>.json`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+MODULE = "tests.components.ending_scripts"
+Ending = Literal["end", "exit", "exception", "worker"]
+
+
+@dataclass(frozen=True)
+class EndingScript:
+    """What a script logs and how it ends; `worker` is a process of multiprocessing.
+
+    `max_bytes` bounds its spool, None means none; `max_queued` bounds its queue. With `used_before` the parent has
+    built everything, and logged an engagement of its own.
+    """
+
+    bootstrap: str
+    engagements: int
+    max_bytes: int | None
+    max_queued: int
+    ending: Ending
+    used_before: bool = False
+    topic: str = "events"
+
+
+def command(folder: Path, scripts: list[EndingScript]) -> list[str]:
+    """The command that runs the scripts."""
+    return [sys.executable, "-m", MODULE, str(folder), json.dumps([asdict(script) for script in scripts])]
+
+
+def run(folder: Path, scripts: list[EndingScript]) -> None:
+    """Fork a child for each script, all at once, and wait for them."""
+    ended = [_started(script, folder / f"{number}") for number, script in enumerate(scripts)]
+    for wait in ended:
+        wait()
+
+
+def _started(script: EndingScript, place: Path) -> Callable[[], object]:
+    parts = None
+    if script.used_before:
+        parts = _built(script, place)
+        parts[0].log("before", "repin", event_time=0)
+
+    def work() -> None:
+        _log(script, place, *(parts or _built(script, place)))
+
+    if script.ending == "worker":
+        worker = multiprocessing.get_context("fork").Process(target=work)
+        worker.start()
+        return worker.join
+    pid = os.fork()
+    if pid == 0:
+        work()
+        sys.exit(0)
+    return lambda: os.waitpid(pid, 0)
+
+
+def _built(script: EndingScript, place: Path) -> tuple[Any, Any]:
+    from event_schemas.codec import Codec
+    from event_schemas.registry import Registry
+    from producers.delivery import KafkaDelivery
+    from producers.delivery_spool import DeliverySpool
+    from producers.engagement_logger import EngagementLogger
+
+    spool = None if script.max_bytes is None else DeliverySpool(place / "spool", script.max_bytes)
+    delivery = KafkaDelivery({"bootstrap.servers": script.bootstrap}, spool=spool)
+    logger = EngagementLogger(Codec(Registry.bundled()), delivery, script.topic, max_queued=script.max_queued)
+    return logger, delivery
+
+
+def _log(script: EndingScript, place: Path, logger: Any, delivery: Any) -> None:
+    def report() -> None:
+        place.with_suffix(".json").write_text(json.dumps(asdict(delivery.counts())))
+
+    if script.ending == "worker":
+        from multiprocessing.util import Finalize
+
+        Finalize(None, report, exitpriority=0)
+    else:
+        REPORTS.append(report)
+    for number in range(script.engagements):
+        logger.log(f"r{number}", "repin", event_time=number)
+    if script.ending == "exit":
+        sys.exit(3)
+    if script.ending == "exception":
+        raise RuntimeError("a script's end that nobody planned")
+
+
+REPORTS: list[Callable[[], None]] = []
+
+
+def _report() -> None:
+    for report in REPORTS:
+        report()
+
+
+if __name__ == "__main__":
+    # Before anything of Trimtab is imported: functions registered here run in the reverse order.
+    atexit.register(_report)
+    assert threading.active_count() == 1
+    run(Path(sys.argv[1]), [EndingScript(**each) for each in json.loads(sys.argv[2])])

@@ -1,0 +1,56 @@
+"""Forks for tests: in a process of their own, for pytest's has threads of other tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60.0
+RUN = """
+import importlib, json, sys
+module, name, *arguments = sys.argv[1:]
+print(json.dumps(getattr(importlib.import_module(module), name)(*arguments)))
+"""
+
+
+def outcome_of(scenario: Callable[..., Any], *arguments: object) -> Any:
+    """What `scenario`, a function of a test file, returns as JSON when a process of its own runs it."""
+    done = subprocess.run(
+        command_of(scenario, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=2 * SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def command_of(scenario: Callable[..., Any], *arguments: object) -> list[str]:
+    """The command that runs `scenario`; to be started in `ROOT`."""
+    return [sys.executable, "-c", RUN, scenario.__module__, scenario.__name__, *map(str, arguments)]
+
+
+def in_child(work: Callable[[], Any]) -> Any:
+    """What `work` returns in a forked child, as JSON; a child that hangs for a minute is killed."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, json.dumps(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    if not select.select([reading], [], [], SECONDS)[0]:
+        os.kill(child, signal.SIGKILL)
+    told = b""
+    while block := os.read(reading, 65_536):
+        told += block
+    os.close(reading)
+    os.waitpid(child, 0)
+    assert told, "the child hung or failed"
+    return json.loads(told)
