@@ -103,6 +103,7 @@ class Bridge:
 
     def _round(self, records: list[LogRecord]) -> None:
         if not records:
+            self._parts.writer.confirm()  # a writer that cannot go on says so before there is anything to write
             return
         fates = {_place(record): self._send(record) for record in records}  # 2, 3
         fates |= self._settle_refusals(self._parts.writer.confirm())  # 4

@@ -109,6 +109,7 @@ class ConfirmedWriter:
 
     def _settled(self) -> list[Refusal]:
         """Waits for the fate of everything that is open; what was refused."""
+        self._serve(0)
         while self._open and self._failure is None:
             self._client.flush(POLL_SECONDS)
             self._look_at_client()
@@ -137,7 +138,7 @@ class ConfirmedWriter:
             log.warning("event refused", record=event.record, topic=event.topic, fault=fault.str())
             self._refused.append(refusal)
         elif self._failure is None:
-            self._failure = f"{event.topic} did not take a record: {fault.str()}"
+            self._failure = f"{event.topic} did not take a record: {self._client.cause(fault).str()}"
 
     def _failed(self) -> DeliveryFailed:
         return DeliveryFailed(

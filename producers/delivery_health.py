@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError
 from monitoring.metrics import ProducerMetrics
 from producers.careful_log import tell
 
-FORGET_SECONDS = 60.0
+FORGET_SECONDS = 30.0
 """A refusal that has not come again for so long may be over: nothing was sent since that would tell."""
 REFUSALS = frozenset(
     {
@@ -60,8 +60,9 @@ class DeliveryHealth:
         self.show()
 
     def works(self) -> None:
-        """A new client goes on."""
+        """A new client goes on; what was refused to the one before it comes again, if it still is."""
         self._dead = None
+        self._refusals.clear()
         self.show()
 
     def refused(self, topic: str, fault: KafkaError) -> bool:

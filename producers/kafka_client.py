@@ -113,6 +113,12 @@ class KafkaClient:
         """Waits at most so long until nothing is on its way; what still is."""
         return self._serve(lambda producer: producer.flush(seconds))
 
+    def cause(self, fault: KafkaError) -> KafkaError:
+        """The fault itself, or what killed the client where it only says that the client is dead; serves reports."""
+        if fault.code() == KafkaError._FATAL:
+            self.poll(0.0)
+        return fault if fault.code() != KafkaError._FATAL or self.fault is None else self.fault
+
     def give_up(self) -> None:
         """Fails what is still on its way, and serves the reports that say so."""
         if self._producer is not None:

@@ -170,7 +170,8 @@ class ExampleWriter:
         """A record was not stored: it is sent alone, becomes a dead letter, or ends the writing."""
         of_example = delivery.topic == self._settings.examples
         if emission is None or fault.code() not in PERMANENT or (delivery.alone and not of_example):
-            self._fail(f"{delivery.topic}[{delivery.partition}] did not take a record: {fault.str()}")
+            cause = self._client.cause(fault)
+            self._fail(f"{delivery.topic}[{delivery.partition}] did not take a record: {cause.str()}")
             return
         again = _Delivery(self, delivery.topic, delivery.partition, [emission], delivery.confirmed)
         if delivery.alone:

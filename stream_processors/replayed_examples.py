@@ -117,7 +117,7 @@ class ReplayedExamples:
     def _raise_failure(self) -> None:
         fault = self._client.fault or self._failure
         if fault is not None:
-            raise _unconfirmed(f"{self.topic} did not take an example: {fault.str()}")
+            raise _unconfirmed(f"{self.topic} did not take an example: {self._client.cause(fault).str()}")
 
 
 class MarkedExamples:

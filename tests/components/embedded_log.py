@@ -19,7 +19,9 @@ def embedded_broker() -> Iterator[str]:
 
 def read_all(bootstrap: str, topic: str) -> list[Message]:
     """Every message of the topic, partition by partition, up to the end each had when asked."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "read-all", "enable.auto.commit": False})
+    # A fetch that waits for records to come holds up the requests for the next partition behind it.
+    settings = {"bootstrap.servers": bootstrap, "group.id": "read-all", "enable.auto.commit": False}
+    consumer = Consumer({**settings, "fetch.wait.max.ms": 10})
     try:
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         return [message for number in partitions for message in _read_partition(consumer, topic, number)]

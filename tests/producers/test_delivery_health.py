@@ -32,6 +32,7 @@ def test_all_is_well_until_something_is_known(bench: Bench) -> None:
 
 
 def test_a_dead_client_is_a_fault_until_one_works(bench: Bench) -> None:
+    bench.health.refused("events", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     bench.health.died("fenced")
     assert bench.state() == ("fenced", 0.0)
     bench.health.accepted("events")
