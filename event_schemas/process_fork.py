@@ -39,6 +39,7 @@ def keep_forever(thing: object) -> None:
 
 
 def _renew_all() -> None:
+    # The list keeps every owner alive until all had their turn: one that lets go of another must not finalise it.
     for owner in list(_alive):
         with contextlib.suppress(Exception):  # one that fails must not leave the others with the parent's locks
             owner.after_fork()

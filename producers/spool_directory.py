@@ -169,8 +169,8 @@ class SpoolDirectory:
         except OSError:
             self._outgoing.rename(self._incoming)
             raise
-        os.close(self._writer)
-        self._writer = fresh
+        stale, self._writer = self._writer, fresh
+        os.close(stale)
 
     def _rewrite(self, undelivered: Sequence[OutgoingEvent]) -> None:
         """Replaces `outgoing.spool` by the undelivered events and those not yet read, in one rename."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from event_schemas.errors import TrimtabError
+from event_schemas.process_fork import renew_in_children
 from policy_store.checkpoint_record import SignedCheckpoint
 from policy_store.governed_record import SignedRecord
 
@@ -48,16 +49,21 @@ class SnapshotDisk:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = folder / FILE_NAME
+        self._draft = self._file.with_suffix(".draft")
+        renew_in_children(self)
+
+    def after_fork(self) -> None:
+        """Parent and child save into one file, each by a draft of its own."""
+        self._draft = self._file.with_suffix(f".{os.getpid()}.draft")
 
     def save(self, snapshot: SavedSnapshot) -> None:
         """Replace the file in one step: a crash leaves the old or the new one. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        draft = self._file.with_suffix(".draft")
-        with draft.open("w", encoding="utf-8") as sink:
+        with self._draft.open("w", encoding="utf-8") as sink:
             json.dump(_encode(snapshot), sink)
             sink.flush()
             os.fsync(sink.fileno())
-        draft.replace(self._file)
+        self._draft.replace(self._file)
 
     def load(self) -> SavedSnapshot | None:
         """What was saved, unverified; None when nothing was. Raises SnapshotUnreadable."""

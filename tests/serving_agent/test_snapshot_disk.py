@@ -9,6 +9,7 @@ import pytest
 from policy_store.checkpoint_record import SignedCheckpoint
 from policy_store.governed_record import SignedRecord
 from serving_agent.snapshot_disk import FILE_NAME, SavedChannel, SavedSnapshot, SnapshotDisk, SnapshotUnreadable
+from tests.components.forking import in_child, outcome_of
 
 SNAPSHOT = SavedSnapshot(
     channels={
@@ -36,6 +37,26 @@ def test_a_save_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         disk.save(SavedSnapshot())
     assert disk.load() == SNAPSHOT
+
+
+def save_in_both(folder: str) -> list[bool]:
+    """The parent is in the middle of a save while its child saves."""
+    disk = SnapshotDisk(Path(folder))
+    with (Path(folder) / FILE_NAME).with_suffix(".draft").open("w") as unfinished:
+        unfinished.write("half of")
+        unfinished.flush()
+
+        def child() -> bool:
+            disk.save(SNAPSHOT)
+            return disk.load() == SNAPSHOT
+
+        saved = bool(in_child(child))
+        unfinished.write(" a snapshot")
+    return [saved, disk.load() == SNAPSHOT]
+
+
+def test_parent_and_child_do_not_write_into_each_others_drafts(tmp_path: Path) -> None:
+    assert outcome_of(save_in_both, tmp_path) == [True, True]
 
 
 EMPTY = '"format": 1, "channels": {}, "preference": null, "control": null'

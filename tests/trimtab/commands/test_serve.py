@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from typer.testing import CliRunner
 
 from event_schemas.errors import SettingError
 from producers.delivery_spool import DeliverySpool
+from producers.outgoing_event import OutgoingEvent
+from tests.components.embedded_log import embedded_broker, read_all
 from tests.serving_samples import GOVERNANCE_KEY, LEARNER_KEY
 from trimtab.commands import serve
 
@@ -55,10 +58,10 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def sidecar(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+def sidecar(folder: Path, *options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, "--port", "0", "--node-id", "n1", *options],
-        env=environment(folder),
+        env=environment(folder) | variables,
         cwd=folder,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -96,6 +99,33 @@ def test_answers_without_kafka_and_redis_and_spools_on_the_way_out(tmp_path: Pat
     # Request, Action, Propensity, Engagement and the last Tally.
     assert spool.waiting == 5
     spool.close()
+
+
+def test_a_node_sends_what_a_node_of_another_name_left(tmp_path: Path) -> None:
+    """A container that is made anew has another name and the same data directory."""
+    left = DeliverySpool(tmp_path / "var" / "serving" / "homefeed" / "3f2a9c-8080" / "spool")
+    for number in range(7):
+        left.append(OutgoingEvent("trimtab.events", b"k", f"{number}".encode(), "Request"))
+    left.close()
+    with embedded_broker() as bootstrap:
+        with sidecar(tmp_path, TRIMTAB_KAFKA_BOOTSTRAP=bootstrap) as (process, http):
+            resent = 'trimtab_producer_events_total{fate="resent",record="Request"} 7.0'
+            deadline = time.monotonic() + 60
+            while resent not in (metrics := http.get("/metrics").text):
+                assert time.monotonic() < deadline, metrics
+                time.sleep(0.05)
+            assert resent.replace("resent", "adopted") in metrics
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30.0) == 0
+        sent = sorted(message.value() for message in read_all(bootstrap, "trimtab.events"))
+    assert sent == [f"{number}".encode() for number in range(7)]
+
+
+def test_the_compose_file_gives_nodes_names_that_stay() -> None:
+    services = (ROOT / "docker-compose.yml").read_text().split("\n  serving:\n")[1].split("\n\n")[0]
+    name = re.search(r"hostname: (\S+)", services)
+    assert name is not None
+    assert f'"--node-id", "{name.group(1)}"' in services
 
 
 def test_the_environment_kills_from_the_start(tmp_path: Path) -> None:
