@@ -17,6 +17,7 @@ from event_schemas.process_fork import renew_in_children
 from producers.careful_log import tell
 from producers.delivery_ledger import DeliveryCounts
 from producers.encoding_queue import EncodingQueue, UnencodedEvent
+from producers.exit_hook import QUEUE_SECONDS
 from producers.outgoing_event import EventSender, OutgoingEvent
 from producers.system_clock import system_millis
 
@@ -95,8 +96,11 @@ class DecisionLogger:
         return self._sender.flush(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> DeliveryCounts:
-        """Writes a last tally, ends the thread and flushes the sender, which stays open."""
-        self._queue.close(timeout_s)
+        """Hands over what is queued and a last tally, and flushes the sender, which stays open, for `timeout_s`.
+
+        Encoding waits for nobody, so it may take 5 s in any case; what is queued after that counts as dropped.
+        """
+        self._queue.close(max(timeout_s, QUEUE_SECONDS))
         return self._sender.flush(timeout_s)
 
     def after_fork(self) -> None:

@@ -8,6 +8,7 @@ from event_schemas import records as r
 from event_schemas.codec import Codec
 from producers.delivery_ledger import DeliveryCounts
 from producers.encoding_queue import EncodingQueue, UnencodedEvent
+from producers.exit_hook import QUEUE_SECONDS
 from producers.outgoing_event import EventSender
 
 ID_SPACE = uuid.UUID("6c0e9e0c-6a0a-5c3f-9d0e-2f1a5b7c4d11")
@@ -61,6 +62,9 @@ class EngagementLogger:
         return self._sender.flush(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> DeliveryCounts:
-        """Ends the thread and flushes the sender, which stays open."""
-        self._queue.close(timeout_s)
+        """Hands over what is queued and flushes the sender, which stays open, for `timeout_s`.
+
+        Encoding waits for nobody, so it may take 5 s in any case; what is queued after that counts as dropped.
+        """
+        self._queue.close(max(timeout_s, QUEUE_SECONDS))
         return self._sender.flush(timeout_s)

@@ -175,42 +175,54 @@ class DeadClient(KafkaClient):
         self.fault = KafkaError(KafkaError._FATAL, "producer is dead", True)
 
 
-class RevivedDelivery(KafkaDelivery):
-    """Begins with a dead client, which holds on to every event; every later one is well."""
+class DyingDelivery(KafkaDelivery):
+    """Every client dies, holding on to its events, until `well` is set."""
 
-    clients = 0
+    well = False
 
     def _connect(self, look_seconds: float) -> KafkaClient:
-        self.clients += 1
-        config = {**self._config, "linger.ms": 60_000, "delivery.timeout.ms": 300_000}
-        return DeadClient(config) if self.clients == 1 else super()._connect(look_seconds)
+        if self.well:
+            return super()._connect(look_seconds)
+        return DeadClient({**self._config, "bootstrap.servers": "127.0.0.1:1", "delivery.timeout.ms": 300_000})
 
 
 def test_a_dead_client_is_replaced_and_its_events_are_sent(broker: str, tmp_path: Path) -> None:
     spool, registry = DeliverySpool(tmp_path), CollectorRegistry()
     settings: dict[str, ClientSetting] = {"bootstrap.servers": broker}
-    delivery = RevivedDelivery(settings, spool=spool, retry_s=0.1, metrics=ProducerMetrics(registry))
+    delivery = DyingDelivery(settings, spool=spool, retry_s=0.1, metrics=ProducerMetrics(registry))
     with delivery:
         hand_in(delivery, 5)
         wait_for(lambda: delivery.counts().spooled == 5)
         assert delivery.fault == "producer is dead"
         assert registry.get_sample_value("trimtab_producer_delivering") == 0.0
+        delivery.well = True
         wait_for(lambda: spool.waiting == 0)
         wait_for(lambda: delivery.fault is None)
         hand_in(delivery, 2)
-        delivery.flush(10)
-        counts = delivery.counts()
+        counts = delivery.flush(10)
         assert registry.get_sample_value("trimtab_producer_delivering") == 1.0
-        assert delivery.clients == 2
     assert (counts.spooled, counts.acknowledged, counts.resent) == (5, 2, 5)
 
 
 def test_without_a_spool_what_a_dead_client_held_is_dropped_at_once(broker: str) -> None:
-    with RevivedDelivery({"bootstrap.servers": broker}) as delivery:
-        hand_in(delivery, 5)
-        assert delivery.flush(30) == DeliveryCounts(handed_in=5, dropped=5)
-        hand_in(delivery, 5)
-        assert delivery.flush(30).in_flight == 0, "no client: nothing waits for one"
+    with DyingDelivery({"bootstrap.servers": broker}) as delivery:
+        for handed_in in (5, 10):
+            hand_in(delivery, 5)
+            assert delivery.flush(30) == DeliveryCounts(handed_in=handed_in, dropped=handed_in)
+
+
+@pytest.mark.parametrize("bound", [None, 0, 1_000, 100_000])
+def test_closing_while_nothing_works_accounts_for_everything(broker: str, tmp_path: Path, bound: int | None) -> None:
+    spool = None if bound is None else DeliverySpool(tmp_path, bound)
+    with DyingDelivery({"bootstrap.servers": broker}, spool=spool, retry_s=0.05) as delivery:
+        hand_in(delivery, 100)
+        wait_for(lambda: delivery.fault is not None)
+        hand_in(delivery, 100)
+        counts = delivery.close()
+    assert (counts.handed_in, counts.in_flight, counts.acknowledged) == (200, 0, 0)
+    assert (counts.spooled > 0, counts.dropped > 0) == (bound not in (None, 0), bound != 100_000)
+    if bound is not None:
+        assert DeliverySpool(tmp_path).waiting == counts.spooled
 
 
 class StumblingSpool(DeliverySpool):

@@ -11,6 +11,7 @@ from event_schemas.records import FATES, HEARTBEAT
 from event_schemas.registry import Registry
 from producers.delivery_ledger import DeliveryCounts
 from producers.memory_log import MemoryLog
+from producers.outgoing_event import OutgoingEvent
 from simulator.homefeed_world import RunPlan, with_exploration_rate
 from simulator.simulation import EventOutlet, SimulationIncomplete, run_simulation
 from simulator.traffic import DAY_MS
@@ -66,3 +67,22 @@ def test_a_log_that_is_not_whole_is_not_closed() -> None:
     with pytest.raises(SimulationIncomplete, match=r"1 of \d+ events were not acknowledged"):
         run_simulation(PRODUCTION_ONLY, plan, EventOutlet(CODEC, log, TOPIC, log.partitions))
     assert HEARTBEAT not in {CODEC.decode(record.value).name for record in log.records(TOPIC)}
+
+
+class RefusedLog(MemoryLog):
+    """A log whose broker refuses everything."""
+
+    @property
+    def fault(self) -> str:
+        return "may not write"
+
+    def send(self, event: OutgoingEvent) -> None:
+        self.reject(event.record)
+
+
+def test_a_refused_simulation_ends_soon_with_the_reason() -> None:
+    log, told = RefusedLog(), list[int]()
+    plan = RunPlan(3, 1500, START, START + 2 * DAY_MS, users=20)
+    with pytest.raises(SimulationIncomplete, match="events were not acknowledged: may not write"):
+        run_simulation(PRODUCTION_ONLY, plan, EventOutlet(CODEC, log, TOPIC, log.partitions), progress=told.append)
+    assert told == [], "not after all requests"

@@ -117,8 +117,8 @@ def test_a_node_sends_what_a_node_of_another_name_left(tmp_path: Path) -> None:
             assert resent.replace("resent", "adopted") in metrics
             process.send_signal(signal.SIGTERM)
             assert process.wait(30.0) == 0
-        sent = sorted(message.value() for message in read_all(bootstrap, "trimtab.events"))
-    assert sent == [f"{number}".encode() for number in range(7)]
+        sent = {message.value() for message in read_all(bootstrap, "trimtab.events")}
+    assert sent == {f"{number}".encode() for number in range(7)}
 
 
 def test_the_compose_file_gives_nodes_names_that_stay() -> None:
