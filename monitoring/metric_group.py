@@ -25,7 +25,8 @@ class MetricGroup:
     def after_fork(self) -> None:
         """Every metric begins anew: prometheus_client does not see to that by itself."""
         for metric in vars(self).values():
-            _begin_anew(metric)
+            if isinstance(metric, MetricWrapperBase):
+                _begin_anew(metric)
 
 
 class _Registries:

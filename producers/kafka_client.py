@@ -14,8 +14,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from event_schemas.errors import SettingError
 from event_schemas.process_fork import keep_forever, renew_in_children
+from producers.kafka_connection import creating_client
 from producers.outgoing_event import OutgoingEvent
 
 ClientSetting = str | int | float | bool
@@ -60,13 +60,8 @@ class KafkaClient:
             config |= {"statistics.interval.ms": int(look_seconds * 1_000), "stats_cb": self._look}
         lines = logging.getLogger(logger)
         lines.addFilter(_is_news)
-        try:
+        with creating_client():
             self._producer: Producer | None = Producer(config, logger=lines)
-        except KafkaException as refused:
-            raise SettingError(
-                f"there can be no Kafka client with these settings: {refused.args[0].str()}",
-                mend="check the TRIMTAB_KAFKA_* settings and the files they name",
-            ) from refused
         renew_in_children(self)
 
     def __len__(self) -> int:

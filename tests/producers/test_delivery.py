@@ -246,7 +246,7 @@ def test_nothing_ends_the_delivery_thread(broker: str, tmp_path: Path, monkeypat
 
 
 def test_settings_that_no_client_takes_are_told(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="no Kafka client with these settings"):
+    with pytest.raises(SettingError, match="the Kafka client refuses its settings"):
         KafkaDelivery({"security.protocol": "SSL", "ssl.ca.location": str(tmp_path / "none.pem")})
 
 
