@@ -28,12 +28,13 @@ SUMMARY, REPORT = "summary.json", "report.html"
 def run_demo(directory: Path, console: Console, now: datetime, stop: StopRequest) -> DemoResult:
     """Plays both acts below `directory`, which is emptied first, and writes summary.json and report.html there.
 
-    Raises DemoFailed or another TrimtabError; whatever happens, no process is left behind.
+    Raises DemoFailed, also when another demo runs there, or another TrimtabError; whatever happens, no process is left
+    behind.
     """
     began = time.monotonic()
     workspace, screen = Workspace(directory.resolve()), LiveScreen(console)
-    workspace.prepare()
     with (
+        workspace.prepared(),
         embedded_runtime(workspace.directory / "runtime") as runtime,
         ProcessSupervisor(workspace.logs, stop.check) as supervisor,
     ):
@@ -46,9 +47,9 @@ def run_demo(directory: Path, console: Console, now: datetime, stop: StopRequest
         screen.begin_act("Act 2", "two objectives, live: a simulated homefeed whose truth is known")
         with _stage(supervisor, screen, runtime, homefeed) as stage:
             outcomes.append(homefeed_act.play(stage, now))
-    result = DemoResult(outcomes, screen.durations, time.monotonic() - began, supervisor.peak_bytes)
-    (workspace.directory / SUMMARY).write_text(json.dumps(summary_of(result), indent=2) + "\n", encoding="utf-8")
-    (workspace.directory / REPORT).write_text(render_report(result, now), encoding="utf-8")
+        result = DemoResult(outcomes, screen.durations, time.monotonic() - began, supervisor.peak_bytes)
+        (workspace.directory / SUMMARY).write_text(json.dumps(summary_of(result), indent=2) + "\n", encoding="utf-8")
+        (workspace.directory / REPORT).write_text(render_report(result, now), encoding="utf-8")
     return result
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from event_schemas.experiment import Experiment, load_experiment
 from policy_store.signing import Role, SigningKey, write_key_pair
+from producers.directory_lock import DirectoryLock, DirectoryTaken
 from trimtab.demo.process_supervisor import DemoFailed, Job
 from trimtab.embedded_runtime import EmbeddedRuntime
 
@@ -21,7 +24,7 @@ MARKER = ".trimtab-demo"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The demo's directory: made anew by `prepare`, keys in `keys/`, logs in `logs/`, data by experiment."""
+    """The demo's directory: made anew by `prepared`, keys in `keys/`, logs in `logs/`, data by experiment."""
 
     directory: Path
 
@@ -30,13 +33,30 @@ class Workspace:
         """What the processes wrote."""
         return self.directory / "logs"
 
-    def prepare(self) -> None:
-        """Empties the directory and makes the keys.
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Empties the directory and makes the keys; until the context ends, no other demo may do the same.
 
-        Raises DemoFailed when the directory holds something else, or the data set is not there.
+        Raises DemoFailed when another demo runs there, the directory holds something else, or the data set is missing.
         """
         if not OPEN_BANDIT.is_dir():
             raise DemoFailed(f"{OPEN_BANDIT} does not exist", mend="run the demo from a checkout of the repository")
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # Beside the directory, whose contents go: a lock in it would go with them.
+            lock = DirectoryLock(self.directory.with_name(f"{self.directory.name}.lock"))
+        except DirectoryTaken as taken:
+            raise DemoFailed(
+                f"another demo is running in {self.directory}",
+                mend="wait until it ends, or set TRIMTAB_DATA_DIR to another directory for this one",
+            ) from taken
+        try:
+            self._prepare()
+            yield
+        finally:
+            lock.release()
+
+    def _prepare(self) -> None:
         if self.directory.exists():
             if any(self.directory.iterdir()) and not (self.directory / MARKER).exists():
                 raise DemoFailed(f"{self.directory} is not empty and not from a demo", mend="set TRIMTAB_DATA_DIR")

@@ -31,6 +31,24 @@ def await_processes(directory: Path, enough: int, at_most: int = 1_000) -> None:
         time.sleep(0.1)
 
 
+def assert_second_is_refused(environment: dict[str, str], directory: Path) -> None:
+    held = {entry: entry.stat().st_ino for entry in directory.iterdir()}
+    second = subprocess.run(
+        [sys.executable, "-m", "trimtab", "demo"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[-2:] == [
+        f"error: another demo is running in {directory}",
+        "mend: wait until it ends, or set TRIMTAB_DATA_DIR to another directory for this one",
+    ]
+    assert held.items() <= {entry: entry.stat().st_ino for entry in directory.iterdir()}.items()
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_no_process_is_left_behind(number: signal.Signals, status: int, tmp_path: Path) -> None:
@@ -41,6 +59,8 @@ def test_no_process_is_left_behind(number: signal.Signals, status: int, tmp_path
     try:
         # The demo, its redis-server, three joins and three replays.
         await_processes(tmp_path, 8)
+        if number is signal.SIGTERM:
+            assert_second_is_refused(environment, tmp_path / "demo")
         demo.send_signal(number)
         output, _ = demo.communicate(timeout=60)
     finally:

@@ -14,7 +14,8 @@ RUNTIME = EmbeddedRuntime("127.0.0.1:9", "redis://127.0.0.1:8/0", "embedded-test
 
 def test_the_keys_sign_in_their_roles_and_are_trusted(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "demo")
-    workspace.prepare()
+    with workspace.prepared():
+        pass
     keys = [SigningKey.parse(workspace.signing_key(role)) for role in ("learner", "governance")]
     assert [key.role for key in keys] == [Role.LEARNER, Role.GOVERNANCE]
     trusted = TrustedKeys.parse(workspace.trusted_keys())
@@ -24,16 +25,31 @@ def test_the_keys_sign_in_their_roles_and_are_trusted(tmp_path: Path) -> None:
 
 def test_an_earlier_demo_is_emptied_and_anything_else_is_left_alone(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "demo")
-    workspace.prepare()
-    (workspace.directory / "old").touch()
-    workspace.prepare()
+    with workspace.prepared():
+        (workspace.directory / "old").touch()
+    with workspace.prepared():
+        pass
     assert not (workspace.directory / "old").exists()
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "precious").touch()
-    with pytest.raises(DemoFailed, match="not from a demo"):
-        Workspace(mine).prepare()
+    with pytest.raises(DemoFailed, match="not from a demo"), Workspace(mine).prepared():
+        pass
     assert (mine / "precious").exists()
+
+
+def test_a_second_demo_in_the_directory_is_refused_and_deletes_nothing(tmp_path: Path) -> None:
+    first, second = Workspace(tmp_path / "demo"), Workspace(tmp_path / "demo")
+    with first.prepared():
+        (first.directory / "held").touch()
+        with pytest.raises(DemoFailed, match="another demo is running in") as caught, second.prepared():
+            pass
+        assert "TRIMTAB_DATA_DIR" in caught.value.mend
+        assert (first.directory / "held").exists()
+        with Workspace(tmp_path / "other").prepared():
+            pass
+    with second.prepared():
+        assert not (first.directory / "held").exists()
 
 
 def test_an_experiment_has_topics_data_and_settings_of_its_own(tmp_path: Path) -> None:
