@@ -17,10 +17,12 @@ from confluent_kafka import KafkaError, Message
 from event_schemas.errors import TrimtabError
 from event_schemas.log_record import LogRecord
 from producers.kafka_client import PERMANENT, ClientSetting, KafkaClient
+from producers.kafka_connection import unwritten
 from producers.outgoing_event import OutgoingEvent
 
 MESSAGE_BYTES = 8 * 1_048_576
 POLL_SECONDS = 0.1
+MEND = "see to the broker; a restart goes on from the last commit and loses nothing"
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +52,7 @@ class EventWriter(Protocol):
 class ConfirmedWriter:
     """An `EventWriter` on an idempotent producer. Everything happens on the caller's thread.
 
+    `topic` is where most events go: a client that may write nowhere ends before it has been given any.
     An event that is not stored within `delivery_seconds`, or when `give_up` says so before, is a DeliveryFailed, and so
     is the end of the client, such as for a missing right; nothing more can be written then. Raises SettingError for
     settings that no client takes.
@@ -58,6 +61,7 @@ class ConfirmedWriter:
     def __init__(
         self,
         client_config: Mapping[str, ClientSetting],
+        topic: str,
         delivery_seconds: float = 60.0,
         give_up: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -65,7 +69,9 @@ class ConfirmedWriter:
         self._give_up = give_up
         self._open = 0
         self._refused: list[Refusal] = []
-        self._failure: str | None = None
+        self._failure: DeliveryFailed | None = None
+        self._client_config = client_config
+        self._topic = topic
         self._client = KafkaClient(
             {
                 "linger.ms": 5,
@@ -89,8 +95,8 @@ class ConfirmedWriter:
                 return
             self._serve(POLL_SECONDS)
             if time.monotonic() > deadline:
-                self._failure = "the client's queue stays full"
-        raise self._failed()
+                self._fail("the client's queue stays full")
+        raise self._failure
 
     def confirm(self) -> list[Refusal]:
         """See EventWriter. A batch is refused as a whole where one of its events is too large for the topic, so what
@@ -114,9 +120,9 @@ class ConfirmedWriter:
             self._client.flush(POLL_SECONDS)
             self._look_at_client()
             if self._open and self._give_up():
-                self._failure = "stopped before the broker confirmed"
+                self._fail("stopped before the broker confirmed")
         if self._failure is not None:
-            raise self._failed()
+            raise self._failure
         refused, self._refused = self._refused, []
         return refused
 
@@ -126,8 +132,8 @@ class ConfirmedWriter:
 
     def _look_at_client(self) -> None:
         fault = self._client.fault
-        if fault is not None and self._failure is None:
-            self._failure = f"the producer cannot go on: {fault.str()}"
+        if fault is not None:
+            self._fail(*unwritten(fault, self._client_config, self._topic, MEND))
 
     def _delivered(self, refusal: Refusal, fault: KafkaError | None, _: Message | None = None) -> None:
         self._open -= 1
@@ -137,12 +143,8 @@ class ConfirmedWriter:
         if fault.code() in PERMANENT:
             log.warning("event refused", record=event.record, topic=event.topic, fault=fault.str())
             self._refused.append(refusal)
-        elif self._failure is None:
-            self._failure = f"{event.topic} did not take a record: {self._client.cause(fault).str()}"
+        else:
+            self._fail(*unwritten(self._client.cause(fault), self._client_config, event.topic, MEND))
 
-    def _failed(self) -> DeliveryFailed:
-        return DeliveryFailed(
-            str(self._failure),
-            mend="check the broker and this user's rights there; a restart goes on from the last commit and loses "
-            "nothing",
-        )
+    def _fail(self, what: str, mend: str = MEND) -> None:
+        self._failure = self._failure or DeliveryFailed(what, mend=mend)

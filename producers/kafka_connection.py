@@ -135,6 +135,17 @@ def asking(
         raise explained(fault.args[0], client_config, attempt, faults) from fault
 
 
+def unwritten(fault: KafkaError, client_config: Mapping[str, Any], topic: str, mend: str) -> tuple[str, str]:
+    """What to say, and how to mend it, when `topic` did not take a record; `mend` is for anything but a missing right.
+
+    A user who may write nowhere is refused as a producer, by a cluster's right, before a topic is named.
+    """
+    if fault.code() in RIGHTS:
+        missing = right_missing(client_config, Attempt("Write", "topic", topic))
+        return missing.what, missing.mend
+    return f"{topic} did not take a record: {fault.str()}", mend
+
+
 def right_missing(client_config: Mapping[str, Any], attempt: Attempt) -> RightMissing:
     """The error for a user who may not do what was attempted, with the command that grants it."""
     user = client_config.get("sasl.username", "ANONYMOUS")

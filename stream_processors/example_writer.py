@@ -18,6 +18,7 @@ from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from event_schemas.records import DEAD_LETTER, HEARTBEAT
 from producers.kafka_client import PERMANENT, KafkaClient
+from producers.kafka_connection import unwritten
 from stream_processors.partition_join import Emission
 from stream_processors.worker_settings import WorkerSettings
 
@@ -29,6 +30,7 @@ TOO_LARGE = "too_large"
 POLL_SECONDS = 0.01
 AT_ONCE = 1_000
 """Records handed to the client in one call."""
+MEND = "see to the broker; a restarted worker goes on from the last commit and loses nothing"
 NOWHERE = -1
 """Source offset of a heartbeat, which comes from no event."""
 
@@ -128,7 +130,7 @@ class ExampleWriter:
         for client in self._clients():
             client.poll(0)
             if client.fault is not None:
-                self._fail(f"the producer cannot go on: {client.fault.str()}")
+                self._fail(client.fault, self._settings.examples)
 
     @property
     def full(self) -> bool:
@@ -170,8 +172,7 @@ class ExampleWriter:
         """A record was not stored: it is sent alone, becomes a dead letter, or ends the writing."""
         of_example = delivery.topic == self._settings.examples
         if emission is None or fault.code() not in PERMANENT or (delivery.alone and not of_example):
-            cause = self._client.cause(fault)
-            self._fail(f"{delivery.topic}[{delivery.partition}] did not take a record: {cause.str()}")
+            self._fail(self._client.cause(fault), delivery.topic)
             return
         again = _Delivery(self, delivery.topic, delivery.partition, [emission], delivery.confirmed)
         if delivery.alone:
@@ -238,13 +239,10 @@ class ExampleWriter:
             self._connected = False
             log.warning("no broker answers", outstanding=self._outstanding)
 
-    def _fail(self, what: str) -> None:
+    def _fail(self, fault: KafkaError, topic: str) -> None:
         if self._failure is None:
-            self._failure = DeliveryFailed(
-                what,
-                mend="check the broker and this user's rights there; a restarted worker goes on from the last commit "
-                "and loses nothing",
-            )
+            what, mend = unwritten(fault, self._settings.client_config, topic, MEND)
+            self._failure = DeliveryFailed(what, mend=mend)
 
 
 def _nothing(_: int) -> None:

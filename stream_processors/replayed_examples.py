@@ -20,6 +20,7 @@ from event_schemas.errors import SchemaError, TrimtabError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import EXAMPLE
 from producers.kafka_client import PERMANENT, KafkaClient
+from producers.kafka_connection import unwritten
 from producers.outgoing_event import OutgoingEvent
 from stream_processors.dead_letter_store import read_dead_letters
 from stream_processors.join_topics import JoinTopics
@@ -31,6 +32,7 @@ MARK = "trimtab-replayed-up-to"
 MESSAGE_BYTES = 8 * 1_048_576
 DELIVERY_SECONDS = 30.0
 IN_FLIGHT = 5_000
+MEND = "see to the broker and run it again: what is written is found and left alone"
 
 
 class ReplayUnconfirmed(TrimtabError):
@@ -50,6 +52,7 @@ class ReplayedExamples:
         self, client_config: Mapping[str, str], topic: str, delivery_seconds: float = DELIVERY_SECONDS
     ) -> None:
         self.topic = topic
+        self._client_config = client_config
         self._seconds = delivery_seconds
         self.written = 0
         self._refused: dict[_Outgoing, str] = {}
@@ -101,7 +104,7 @@ class ReplayedExamples:
         left = self._client.flush(self._seconds + 5.0)
         self._raise_failure()
         if left:
-            raise _unconfirmed(f"{left} examples were not confirmed by {self.topic}")
+            raise ReplayUnconfirmed(f"{left} examples were not confirmed by {self.topic}", mend=MEND)
 
     def _delivered(self, outgoing: _Outgoing, fault: KafkaError | None, _: Message) -> None:
         self._settle(outgoing, fault)
@@ -117,7 +120,8 @@ class ReplayedExamples:
     def _raise_failure(self) -> None:
         fault = self._client.fault or self._failure
         if fault is not None:
-            raise _unconfirmed(f"{self.topic} did not take an example: {self._client.cause(fault).str()}")
+            what, mend = unwritten(self._client.cause(fault), self._client_config, self.topic, MEND)
+            raise ReplayUnconfirmed(what, mend=mend)
 
 
 class MarkedExamples:
@@ -172,7 +176,3 @@ class MarkedExamples:
         for record in topics.events.read({partition: span}):
             gathered.add_record(record)
         return gathered
-
-
-def _unconfirmed(what: str) -> ReplayUnconfirmed:
-    return ReplayUnconfirmed(what, mend="see to the broker and run it again: what is written is found and left alone")

@@ -25,7 +25,7 @@ def config(kafka: KafkaBroker) -> dict[str, str]:
 
 def test_confirmed_means_stored_in_the_partition_of_the_key(kafka: KafkaBroker, topics: Callable[[], str]) -> None:
     topic = f"{topics()}events"
-    writer = ConfirmedWriter(config(kafka))
+    writer = ConfirmedWriter(config(kafka), "events")
     events = [OutgoingEvent(topic, f"r-{n}".encode(), f"{n}".encode(), "Engagement") for n in range(200)]
     for event in events:
         writer.write(event, ORIGIN)
@@ -41,7 +41,7 @@ def test_only_what_the_topic_cannot_take_is_refused(kafka: KafkaBroker) -> None:
     topic = f"small-{time.time_ns()}"
     admin = AdminClient({**config(kafka)})
     admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "10000"})])[topic].result()
-    writer = ConfirmedWriter({**config(kafka), "linger.ms": "200"})
+    writer = ConfirmedWriter({**config(kafka), "linger.ms": "200"}, "events")
     sizes = [10, 9_000, 20_000, 9_000, 10]
     for size in sizes:
         writer.write(OutgoingEvent(topic, b"k", b"x" * size, "Engagement"), ORIGIN)
@@ -55,7 +55,7 @@ def test_only_what_the_topic_cannot_take_is_refused(kafka: KafkaBroker) -> None:
 
 
 def test_what_the_client_itself_refuses_comes_back_too(kafka: KafkaBroker, topics: Callable[[], str]) -> None:
-    writer = ConfirmedWriter(config(kafka))
+    writer = ConfirmedWriter(config(kafka), "events")
     writer.write(OutgoingEvent(f"{topics()}events", b"k", b"x" * 9 * 1_048_576, "Engagement"), ORIGIN)
     assert len(writer.confirm()) == 1
     writer.close()
@@ -64,7 +64,7 @@ def test_what_the_client_itself_refuses_comes_back_too(kafka: KafkaBroker, topic
 @pytest.mark.parametrize("patient", [True, False])
 def test_a_broker_that_is_not_there_is_a_failure(patient: bool) -> None:
     nowhere = {"bootstrap.servers": f"127.0.0.1:{free_port()}", "log_level": "0"}
-    writer = ConfirmedWriter(nowhere, 1.0 if patient else 60.0, lambda: not patient)
+    writer = ConfirmedWriter(nowhere, "events", 1.0 if patient else 60.0, lambda: not patient)
     event = OutgoingEvent("events", b"k", b"v", "Engagement")
     writer.write(event, ORIGIN)
     with pytest.raises(DeliveryFailed, match="did not take" if patient else "stopped before"):
@@ -76,7 +76,7 @@ def test_a_broker_that_is_not_there_is_a_failure(patient: bool) -> None:
 
 def test_a_full_queue_is_waited_for(kafka: KafkaBroker, topics: Callable[[], str]) -> None:
     topic = f"{topics()}events"
-    writer = ConfirmedWriter({**config(kafka), "queue.buffering.max.messages": 10})
+    writer = ConfirmedWriter({**config(kafka), "queue.buffering.max.messages": 10}, "events")
     for number in range(100):
         writer.write(OutgoingEvent(topic, None, f"{number}".encode(), "Engagement"), ORIGIN)
     assert writer.confirm() == []

@@ -111,9 +111,9 @@ def _bridge(
     with ExitStack() as opened:
         if port is not None:
             opened.callback(serve_metrics(port, registry, host))
-        writer = opened.enter_context(closing(ConfirmedWriter(client, DELIVERY_SECONDS, stop.overdue)))
-        source = opened.enter_context(closing(SourceConsumer(consumer_settings)))
         events, letters = settings.topic(EVENTS), settings.topic(DEAD_LETTERS)
+        writer = opened.enter_context(closing(ConfirmedWriter(client, events, DELIVERY_SECONDS, stop.overdue)))
+        source = opened.enter_context(closing(SourceConsumer(consumer_settings)))
         yield Bridge(BridgeParts(source, mappers, codec, writer, events, letters, BridgeMetrics(registry)))
 
 
