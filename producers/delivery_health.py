@@ -67,7 +67,7 @@ class DeliveryHealth:
 
     def refused(self, topic: str, fault: KafkaError) -> bool:
         """The broker did not take an event of `topic`, or (`ANY_TOPIC`) the client; whether a person is needed."""
-        if fault.code() not in REFUSALS:
+        if not _is_refusal(fault):
             return False
         self._refusals[topic] = (f"{topic or 'Kafka'}: {fault.str()}", self._clock())
         self.show()
@@ -93,3 +93,8 @@ class DeliveryHealth:
             tell(log.info, "events are delivered again")
         elif fault is not None and before is None:
             tell(log.error, "Kafka refuses events", fault=fault)
+
+
+def _is_refusal(fault: KafkaError) -> bool:
+    """TLS also fails when a broker goes away during the greeting; only a certificate stays refused."""
+    return fault.code() in REFUSALS or (fault.code() == KafkaError._SSL and "certificate" in fault.str())

@@ -59,6 +59,13 @@ def test_an_outage_is_no_fault(bench: Bench, code: int) -> None:
     assert bench.state() == (None, 1.0)
 
 
+def test_a_certificate_that_is_not_trusted_is_a_fault_and_a_greeting_cut_short_is_none(bench: Bench) -> None:
+    assert not bench.health.refused(ANY_TOPIC, KafkaError(KafkaError._SSL, "SSL handshake failed: Disconnected"))
+    untrusted = "SSL handshake failed: certificate verify failed"
+    assert bench.health.refused(ANY_TOPIC, KafkaError(KafkaError._SSL, untrusted))
+    assert bench.state() == (f"Kafka: {untrusted}", 0.0)
+
+
 def test_a_refused_client_is_well_when_any_event_arrives(bench: Bench) -> None:
     bench.health.refused(ANY_TOPIC, KafkaError(KafkaError._AUTHENTICATION))
     assert bench.state()[1] == 0.0
