@@ -37,7 +37,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Publisher:
-    """Writes with one key into one store; `clock` gives epoch milliseconds."""
+    """Writes with one key into one store; `clock` is this machine's, in epoch ms: revisions follow the store's."""
 
     store: PolicyStore
     key: SigningKey
@@ -45,7 +45,11 @@ class Publisher:
     clock: Callable[[], int]
 
     def publish(self, checkpoint: Checkpoint, verdict: GateVerdict) -> Published:
-        """Raises LeaseHeld while another learner publishes, RevisionConflict, StoreUnreachable, StoreRefused."""
+        """Raises LeaseHeld while another learner publishes, RevisionConflict, StoreUnreachable, StoreRefused.
+
+        A RevisionConflict says whether somebody else was quicker, this machine's clock and the store's disagree, or the
+        store needs a re-base first.
+        """
         lease = self.store.acquire_lease(OWNER, LEASE_TTL_S)
         try:
             token = lease.token

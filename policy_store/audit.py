@@ -84,7 +84,7 @@ def _sequence(entry: AuditEntry) -> int:
         number = entry.content.get("sequence")
     except RecordMalformed:
         return 0
-    return number if isinstance(number, int) else 0
+    return number if isinstance(number, int) and 0 <= number < 2**53 else 0
 
 
 def _broken(sequence: int, why: str) -> AuditBroken:

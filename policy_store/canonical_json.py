@@ -30,7 +30,7 @@ def parse_object(payload: bytes, what: str) -> dict[str, Any]:
     what was signed).
     """
     try:
-        content = json.loads(payload, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        content = json.loads(payload.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise RecordMalformed(f"{what} is not valid JSON: {error}", mend=_MEND) from error
     if not isinstance(content, dict):

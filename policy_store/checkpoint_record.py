@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from policy_store.canonical_json import canonical_json, parse_object
-from policy_store.governed_record import Name, Revision, first_problem
+from policy_store.governed_record import Name, Revision, Sha256, first_problem
 from policy_store.signing import SigningKey
 from policy_store.store_errors import RecordMalformed, SignatureInvalid
 
@@ -23,7 +23,6 @@ WEIGHTS_BLOB = "weights.safetensors"
 EVALUATION_BLOB = "evaluation.json"
 RESERVED_FIELDS = frozenset({"manifest", "signature", "key_id"})
 _BLOB_NAME = r"^[a-z0-9][a-z0-9_]*\.[a-z0-9]+$"
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _MEND = "rebuild the checkpoint with `trimtab learn`; do not edit the store by hand"
 
 

@@ -1,8 +1,9 @@
 """Decisions written to the store: each reads the slot, signs a record over its revision, and publishes it.
 
-All functions take the store, the signing key and `now_ms` (epoch milliseconds) from the caller and raise what
+All functions take the store, the signing key and the time of the decider's own clock from the caller and raise what
 PolicyStore's methods raise; on any error nothing has changed. A RevisionConflict means that somebody else decided in
-between: read again, and decide again.
+between: read again, and decide again. Revisions and expiry follow the store's time (`policy_store.revision_rules`).
+Kills and resumes are in `policy_store.kill_decisions`.
 """
 
 from __future__ import annotations
@@ -12,22 +13,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from event_schemas.errors import TrimtabError
-from policy_store.channel_record import Channel, ChannelRecord, FreshnessRecord, channel_slot
+from policy_store.channel_record import Channel, ChannelRecord, FreshnessRecord, channel_slot, freshness_slot
 from policy_store.checkpoint_record import CheckpointManifest, SignedCheckpoint, sign_checkpoint
-from policy_store.control_record import ControlRecord
-from policy_store.governed_record import MAX_NAME, MAX_REASON, SignedRecord, next_revision
+from policy_store.governed_record import MAX_NAME, MAX_REASON, SignedRecord
+from policy_store.node_claims import claimed_revisions, claims_of_live_nodes
 from policy_store.preference_proposal import PreferenceProposal, ProposalStatus
-from policy_store.preference_record import PreferenceRecord, PreferenceTarget, changed_targets
+from policy_store.preference_record import PREFERENCE_SLOT, PreferenceRecord, PreferenceTarget, changed_targets
+from policy_store.rebase_reading import claimed_rebases
+from policy_store.revision_rules import KnownRevision, next_revision, require_clocks_agree
 from policy_store.signing import SigningKey
 from policy_store.store import PolicyStore
-from policy_store.store_change import parse_record, unknown_proposal
+from policy_store.store_change import parse_record, revisions_of, unknown_proposal
 from policy_store.store_errors import PromotionRefused, RecordMalformed, RevisionConflict, UnknownCheckpoint
 from policy_store.verification import TrustRule, verify_channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """Who says something, why and when. `by` is a person or a process, in words; `now_ms` is in epoch ms.
+    """Who says something, why and when. `by` is a person or a process, in words; `now_ms` is its clock, in epoch ms.
 
     Raises RecordMalformed for an empty or overlong name, or an overlong reason.
     """
@@ -75,9 +78,9 @@ def point_channel(
     fencing_token: int | None = None,
 ) -> ChannelRecord:
     """Point a channel to a checkpoint, to be accepted anew until `ttl_ms` from now. Raises UnknownCheckpoint."""
-    parent = _revision(store.channel(channel.value))
-    decision = {"channel": channel.value, "version": version, "expires_at": decider.now_ms + ttl_ms}
-    record = ChannelRecord.from_content(decision | _provenance(store, parent, decider))
+    parent, place = _revision(store.channel(channel.value)), _place(store, channel_slot(channel), decider)
+    decision = {"channel": channel.value, "version": version, "expires_at": place.time_ms + ttl_ms}
+    record = ChannelRecord.from_content(decision | _provenance(store, parent, place, decider))
     store.publish_channel(record.signed_by(decider.key), parent_revision=parent, fencing_token=fencing_token)
     return record
 
@@ -87,10 +90,10 @@ def keep_fresh(
 ) -> FreshnessRecord:
     """Prolong the life of what the channel points to, without deciding anew. Raises UnknownCheckpoint."""
     record = current_channel(store, channel)
-    parent = _revision(store.freshness(channel.value))
+    parent, place = _revision(store.freshness(channel.value)), _place(store, freshness_slot(channel), decider)
     decision = {"channel": channel.value, "version": record.version, "channel_revision": record.revision}
-    decision["expires_at"] = decider.now_ms + ttl_ms
-    fresh = FreshnessRecord.from_content(decision | _provenance(store, parent, decider))
+    decision["expires_at"] = place.time_ms + ttl_ms
+    fresh = FreshnessRecord.from_content(decision | _provenance(store, parent, place, decider))
     store.publish_channel(fresh.signed_by(decider.key), parent_revision=parent, fencing_token=fencing_token)
     return fresh
 
@@ -133,14 +136,6 @@ def require_served_before(store: PolicyStore, channel: Channel, version: str, ru
         f"channel:{channel.value} has never pointed to {version}: that is no way back",
         mend=f"use `trimtab policy promote {version} --to {channel.value}`, which looks at the gate's verdict",
     )
-
-
-def set_killed(store: PolicyStore, killed: bool, decider: Decider) -> ControlRecord:
-    """Stop the policy and exploration on all nodes, or let them run again."""
-    parent = _revision(store.control())
-    record = ControlRecord.from_content({"killed": killed} | _provenance(store, parent, decider))
-    store.publish_control(record.signed_by(decider.key), parent_revision=parent)
-    return record
 
 
 def set_preference(
@@ -227,16 +222,33 @@ def current_channel(store: PolicyStore, channel: Channel) -> ChannelRecord:
 def _preference(
     store: PolicyStore, default: PreferenceTarget, cohorts: Mapping[str, PreferenceTarget], decider: Decider
 ) -> PreferenceRecord:
-    parent = _revision(store.preference())
+    parent, place = _revision(store.preference()), _place(store, PREFERENCE_SLOT, decider)
     targets = {"default": default.model_dump(), "cohorts": {name: each.model_dump() for name, each in cohorts.items()}}
-    return PreferenceRecord.from_content(targets | _provenance(store, parent, decider))
+    return PreferenceRecord.from_content(targets | _provenance(store, parent, place, decider))
 
 
-def _provenance(store: PolicyStore, parent: int | None, decider: Decider) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The revision that comes next in a slot, and the store's time when it was chosen."""
+
+    revision: int
+    time_ms: int
+
+
+def _place(store: PolicyStore, slot: str, decider: Decider) -> _Place:
+    """Raises ClocksDisagree or RevisionAhead."""
+    time_ms = store.time_ms()
+    require_clocks_agree(decider.now_ms, time_ms)
+    known = [KnownRevision(revision, "the store") for revision in revisions_of(store.known_records(slot))]
+    known += claimed_revisions(claims_of_live_nodes(store), slot, claimed_rebases(store))
+    return _Place(next_revision(slot, known, time_ms), time_ms)
+
+
+def _provenance(store: PolicyStore, parent: int | None, place: _Place, decider: Decider) -> dict[str, Any]:
     """The fields all records have in common."""
     return {
         "experiment": store.experiment,
-        "revision": next_revision(parent, decider.now_ms),
+        "revision": place.revision,
         "parent_revision": parent,
         "by": decider.by,
         "reason": decider.reason,

@@ -1,14 +1,15 @@
 """What every signed decision has in common: experiment, revision, parent, who and why.
 
-The revision of a record is max(parent revision + 1, now in epoch milliseconds). It therefore always grows, and a
-store restored from an old backup holds revisions that readers have already passed.
+How revisions are chosen and judged is in `policy_store.revision_rules`.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -22,6 +23,7 @@ MAX_NAME = 200
 MAX_REASON = 2000
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Revision = Annotated[int, Field(ge=1, lt=2**53)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,27 @@ class SignedRecord:
     record: bytes
     signature: bytes
     key_id: str
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the record's bytes, lower-case hex: the name by which resumes and re-bases call a record."""
+        return hashlib.sha256(self.record).hexdigest()
+
+    def as_item(self) -> dict[str, str]:
+        """The form in which lists and hashes of the store, and heartbeats, hold it."""
+        signature = encode_signature(self.signature)
+        return {"record": self.record.decode("utf-8"), "signature": signature, "key_id": self.key_id}
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any], what: str) -> Self:
+        """The opposite of as_item; `what` names it in errors. Raises RecordMalformed or SignatureInvalid."""
+        if not all(isinstance(item.get(name), str) for name in ("record", "signature", "key_id")):
+            raise RecordMalformed(f"{what} lacks its record, signature or key id", mend="publish a new record")
+        signature = decode_signature(item["signature"], what)
+        try:
+            return cls(item["record"].encode("utf-8"), signature, item["key_id"])
+        except UnicodeEncodeError as error:
+            raise RecordMalformed(f"{what} holds text that is not Unicode", mend="publish a new record") from error
 
 
 class GovernedRecord(BaseModel):
@@ -80,11 +103,6 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in problem["loc"]) or "record"
     return f"{where}: {problem['msg']} (got {str(problem.get('input'))[:80]!r})"
-
-
-def next_revision(parent_revision: int | None, now_ms: int) -> int:
-    """max(parent + 1, now in epoch milliseconds): grows even when the writer's clock lags."""
-    return max((parent_revision or 0) + 1, now_ms)
 
 
 def encode_signature(signature: bytes) -> str:

@@ -44,12 +44,22 @@ class KeyNames:
         return self._name("checkpoints")
 
     def slot(self, slot: str) -> str:
-        """Hash of one signed record: `channel:<name>`, `freshness:<name>`, `preference` or `control`."""
+        """Hash of one signed record: `channel:<name>`, `freshness:<name>`, `preference`, `control` or `rebase`."""
         return self._name(slot)
 
     def history(self, slot: str) -> str:
         """List, newest first: every record the slot has held, up to the history limit."""
         return self._name(f"history:{slot}")
+
+    @property
+    def kills(self) -> str:
+        """Hash: SHA-256 of a kill to the signed record."""
+        return self._name("kills")
+
+    @property
+    def resumes(self) -> str:
+        """Hash: SHA-256 of a kill to the signed resume that names it."""
+        return self._name("resumes")
 
     @property
     def proposals(self) -> str:
@@ -82,5 +92,5 @@ class KeyNames:
 
     @property
     def fence(self) -> str:
-        """Counter: the highest fencing token ever given out; it outlives every lease."""
+        """Counter: the last fencing token given out; it outlives every lease."""
         return self._name("lease:learner:fence")

@@ -7,34 +7,40 @@ from typing import Any
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from policy_store.channel_record import Channel, ChannelRecord
 from policy_store.governed_record import SignedRecord
+from policy_store.kill_decisions import kill_state
+from policy_store.rebase_reading import remembered_rebases
+from policy_store.revision_rules import ReaderMemory
 from policy_store.store import PolicyStore
 from policy_store.store_errors import RecordMalformed
-from policy_store.verification import TrustRule, read_channel_verified, read_control_verified
+from policy_store.verification import TrustRule, read_channel_verified
 
 
 def store_overview(store: PolicyStore, rule: TrustRule, now_ms: int) -> dict[str, Any]:
-    """Channels with their state, the kill switch, live nodes, number of checkpoints and audit entries.
+    """Channels with their state, the kills that hold, live nodes, number of checkpoints and audit entries.
 
-    A channel's `state` is `valid`, `empty`, or what is wrong with it. `killed` is null when the control record does
-    not verify. Raises StoreUnreachable.
+    A channel's `state` is `valid`, `empty`, or what is wrong with it. `killed` is null when nothing that can be
+    verified kills, but something is there that cannot. Raises StoreUnreachable.
     """
+    kills, memory = kill_state(store, rule), remembered_rebases(store, rule)
     return {
         "experiment": store.experiment,
-        "killed": _killed(store, rule),
-        "channels": [_channel(store, channel, rule, now_ms) for channel in Channel],
+        "killed": kills.killed,
+        "open_kills": [each.as_dict() for each in kills.open_kills],
+        "epoch": memory.epoch,
+        "channels": [_channel(store, channel, rule, now_ms, memory) for channel in Channel],
         "checkpoints": len(store.list_checkpoints()),
         "nodes": [{"node": node.node_id, "status": dict(node.status)} for node in store.nodes()],
         "audit_entries": len(store.audit_entries()),
     }
 
 
-def _channel(store: PolicyStore, channel: Channel, rule: TrustRule, now_ms: int) -> dict[str, Any]:
-    signed = store.channel(channel.value)
-    row: dict[str, Any] = {"channel": channel.value, "state": "empty", **_claims(signed)}
-    if signed is None:
-        return row
+def _channel(
+    store: PolicyStore, channel: Channel, rule: TrustRule, now_ms: int, memory: ReaderMemory
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"channel": channel.value, "state": "empty"}
     try:
-        verified = read_channel_verified(store, channel, rule, now_ms=now_ms)
+        row |= _claims(store.channel(channel.value))
+        verified = read_channel_verified(store, channel, rule, now_ms=now_ms, memory=memory)
     except ComponentUnreachable:
         raise
     except TrimtabError as error:
@@ -54,13 +60,3 @@ def _claims(signed: SignedRecord | None) -> dict[str, Any]:
         return {"key_id": signed.key_id}
     fields = record.model_dump(mode="json", include={"version", "revision", "expires_at", "by", "reason"})
     return fields | {"key_id": signed.key_id}
-
-
-def _killed(store: PolicyStore, rule: TrustRule) -> bool | None:
-    try:
-        control = read_control_verified(store, rule)
-    except ComponentUnreachable:
-        raise
-    except TrimtabError:
-        return None
-    return control is not None and control.killed

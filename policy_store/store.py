@@ -14,13 +14,16 @@ from typing import Any, Protocol
 
 from policy_store.audit import AuditEntry
 from policy_store.checkpoint_record import CheckpointManifest, SignedCheckpoint
+from policy_store.control_record import ControlRecords
 from policy_store.governed_record import SignedRecord
 from policy_store.preference_proposal import PreferenceProposal
+from policy_store.rebase_record import SlotRemoval
 
 Clock = Callable[[], int]
 """Now in epoch milliseconds."""
 
 HISTORY_LIMIT = 1000
+HEARTBEAT_LIMIT_MS = 86_400_000
 UPDATES_LIMIT = 1000
 MAX_BLOCK_MS = 800
 
@@ -40,7 +43,7 @@ def utc_text(epoch_ms: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The learner's right to publish. `token` is the fencing token: each acquisition gets a higher one."""
+    """The learner's right to publish. `token` is the fencing token: each acquisition gets another one."""
 
     owner: str
     token: int
@@ -81,6 +84,10 @@ class PolicyStore(Protocol):
         """The experiment whose keys this store reads and writes."""
         ...
 
+    def time_ms(self) -> int:
+        """The store's own time in epoch ms: what revisions and expiry follow, whatever the writers' clocks say."""
+        ...
+
     def put_checkpoint(self, checkpoint: SignedCheckpoint, *, fencing_token: int | None = None) -> None:
         """Keep a checkpoint under its manifest's version, for ever.
 
@@ -110,7 +117,19 @@ class PolicyStore(Protocol):
         ...
 
     def control(self) -> SignedRecord | None:
-        """The kill switch's record, unverified; None means not killed."""
+        """The newest kill or resume, unverified. Whether the fleet is killed follows from control_records."""
+        ...
+
+    def control_records(self) -> ControlRecords:
+        """Every kill and resume, unverified. What cannot be read is named in `faults` and hides nothing else."""
+        ...
+
+    def is_resumed(self, kill_hash: str) -> bool:
+        """Whether the store holds a resume, true or not, under the hash of this kill."""
+        ...
+
+    def rebase(self) -> SignedRecord | None:
+        """The newest re-base, unverified."""
         ...
 
     def publish_channel(
@@ -119,9 +138,10 @@ class PolicyStore(Protocol):
         """Replace a channel's record (ChannelRecord) or freshness (FreshnessRecord).
 
         `parent_revision` is the revision the writer read, None when it read nothing. Raises RevisionConflict when
-        the slot has moved since or the new revision is not higher, UnknownCheckpoint when the record points to a
-        version the store lacks, LeaseLost when a fencing token is given and is not that of the current lease,
-        RecordMalformed. On any error nothing has changed.
+        the slot has moved since or the new revision is not higher, RevisionAhead when it lies more than an hour
+        ahead of the store's time, UnknownCheckpoint when the record points to a version the store lacks, LeaseLost
+        when a fencing token is given and is not that of the current lease, RecordMalformed. On any error nothing has
+        changed.
         """
         ...
 
@@ -129,8 +149,21 @@ class PolicyStore(Protocol):
         """Replace the preference (PreferenceRecord). Raises as publish_channel."""
         ...
 
-    def publish_control(self, record: SignedRecord, *, parent_revision: int | None) -> None:
-        """Replace the kill switch's record (ControlRecord). Raises as publish_channel."""
+    def publish_control(self, record: SignedRecord) -> None:
+        """Add a kill or resume (ControlRecord) to those the store holds. It also becomes the record in `control`.
+
+        Never refused for what the store holds: a kill that lay in the slot is kept, and what has the wrong type is put
+        aside. Raises RecordMalformed or ContractMismatch for a record that does not belong here.
+        """
+        ...
+
+    def publish_rebase(self, record: SignedRecord, over: bytes, removals: Sequence[SlotRemoval]) -> None:
+        """Publish a re-base (RebaseRecord) and take the voided records out of slots and histories.
+
+        `over` are the bytes of the re-base found in its slot when this one was worked out, none when it was empty.
+        Raises RevisionConflict when that slot or one to be changed has moved since, RecordMalformed or
+        ContractMismatch. On any error nothing has changed.
+        """
         ...
 
     def propose(self, proposal: PreferenceProposal) -> None:
@@ -157,6 +190,14 @@ class PolicyStore(Protocol):
         """The records slot `slot` has held, newest first, at most HISTORY_LIMIT, unverified."""
         ...
 
+    def known_records(self, slot: str) -> list[SignedRecord]:
+        """The record in a slot and its history, newest first, unverified; what is no signed record is left out."""
+        ...
+
+    def slot_bytes(self, slot: str) -> bytes:
+        """The bytes of the record in a slot, whatever they are; empty when there are none."""
+        ...
+
     def audit_entries(self) -> list[AuditEntry]:
         """The whole audit, oldest first; check it with `audit.verify_chain`."""
         ...
@@ -173,12 +214,16 @@ class PolicyStore(Protocol):
         """
         ...
 
+    def newest_update(self) -> str:
+        """The id of the newest notification kept, "0" when there is none: where to go on with updates_since."""
+        ...
+
     def heartbeat(self, node_id: str, status: Mapping[str, Any], ttl_s: float) -> None:
-        """Report a node alive for `ttl_s` seconds from now. Not audited, not notified."""
+        """Report a node alive for `ttl_s` seconds from now, at most a day. Not audited, not notified."""
         ...
 
     def nodes(self) -> list[NodeStatus]:
-        """The nodes whose heartbeat has not expired, by id."""
+        """The nodes whose heartbeat has not expired, by id; one that is no JSON object counts as empty."""
         ...
 
     def acquire_lease(self, owner: str, ttl_s: float) -> Lease:

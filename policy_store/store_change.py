@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from policy_store.audit import AuditEvent
@@ -13,6 +14,7 @@ from policy_store.control_record import ControlRecord
 from policy_store.governed_record import GovernedRecord, SignedRecord
 from policy_store.preference_proposal import PreferenceProposal, ProposalStatus
 from policy_store.preference_record import PreferenceRecord
+from policy_store.rebase_record import RebaseRecord
 from policy_store.store_errors import (
     ContractMismatch,
     LeaseHeld,
@@ -28,6 +30,7 @@ RECORD_TYPES: dict[str, type[GovernedRecord]] = {
     "freshness": FreshnessRecord,
     "preference": PreferenceRecord,
     "control": ControlRecord,
+    "rebase": RebaseRecord,
 }
 
 
@@ -65,7 +68,7 @@ class RecordChange:
     def audited(self, at_ms: int) -> AuditEvent:
         """What the audit says of this change: the record itself, and the hash of exactly its bytes."""
         detail = self.parsed.model_dump(mode="json")
-        detail |= {"key_id": self.signed.key_id, "sha256": hashlib.sha256(self.signed.record).hexdigest()}
+        detail |= {"key_id": self.signed.key_id, "sha256": self.signed.hash}
         if self.closes is not None:
             detail["proposal"] = self.closes.proposal_id
         return AuditEvent(at_ms, self.parsed.by, f"publish {self.parsed.slot}", detail)
@@ -82,13 +85,7 @@ def record_change(
 
     Raises RecordMalformed, ContractMismatch (another experiment) or RevisionConflict.
     """
-    parsed = parse_record(signed)
-    if not isinstance(parsed, expected):
-        raise RecordMalformed(
-            f"a {type(parsed).__name__} was given where {' or '.join(t.__name__ for t in expected)} belongs",
-            mend="publish it through the method of its kind",
-        )
-    require_experiment(experiment, parsed.experiment)
+    parsed = parse_expected(experiment, expected, signed)
     if parsed.parent_revision != parent_revision:
         raise RevisionConflict(
             f"{parsed.slot}: the record names parent revision {parsed.parent_revision}, the writer read "
@@ -96,6 +93,35 @@ def record_change(
             mend="read the slot again and sign a record over its revision",
         )
     return RecordChange(signed, parsed, parent_revision, fencing_token)
+
+
+def unordered_change(experiment: str, expected: type[GovernedRecord], signed: SignedRecord) -> RecordChange:
+    """Check that a record belongs here whose revision orders nothing. Raises RecordMalformed or ContractMismatch."""
+    parsed = parse_expected(experiment, (expected,), signed)
+    return RecordChange(signed, parsed, parsed.parent_revision)
+
+
+def parse_expected(experiment: str, expected: tuple[type[GovernedRecord], ...], signed: SignedRecord) -> GovernedRecord:
+    """The record, when it is of an expected kind and of this experiment. Raises RecordMalformed, ContractMismatch."""
+    parsed = parse_record(signed)
+    if not isinstance(parsed, expected):
+        raise RecordMalformed(
+            f"a {type(parsed).__name__} was given where {' or '.join(t.__name__ for t in expected)} belongs",
+            mend="publish it through the method of its kind",
+        )
+    require_experiment(experiment, parsed.experiment)
+    return parsed
+
+
+def revisions_of(records: Iterable[SignedRecord]) -> list[int]:
+    """The revisions of those records that are records at all."""
+    revisions = []
+    for signed in records:
+        try:
+            revisions.append(parse_record(signed).revision)
+        except RecordMalformed:
+            continue
+    return revisions
 
 
 def require_experiment(expected: str, found: str) -> None:
@@ -143,6 +169,13 @@ def revision_conflict(change: RecordChange, current: int | None) -> RevisionConf
         f"{change.parsed.slot} is at revision {current}; revision {change.parsed.revision} was written over "
         f"parent {change.parent_revision}",
         mend="somebody published in between: look at `trimtab policy history` and decide again",
+    )
+
+
+def slot_moved(slot: str) -> RevisionConflict:
+    """Somebody published there while a re-base was worked out."""
+    return RevisionConflict(
+        f"{slot} has changed since the re-base was worked out", mend="run `trimtab policy rebase` again"
     )
 
 

@@ -9,7 +9,10 @@ TrimtabError
 │   └── StoreRightMissing       this user may not do that (also a RightMissing)
 ├── UnknownCheckpoint           no checkpoint of that version
 ├── UnknownProposal             no open proposal of that id
+├── UnknownKill                 no kill of that hash in the store or reported by a node
 ├── RevisionConflict            somebody else published first, or the version exists with other content
+│   ├── RevisionAhead           the next revision would lie more than an hour ahead of the store's clock
+│   └── ClocksDisagree          the writer's clock and the store's differ by more than an hour
 ├── LeaseLost                   the fencing token is not the current one
 │   └── LeaseHeld               the lease belongs to somebody else
 ├── RecordMalformed             bytes that are not the record they should be
@@ -17,6 +20,9 @@ TrimtabError
 │   └── RoleForbidden           a true signature by a role that may not sign this
 ├── RecordExpired               too old to be accepted anew
 ├── RevisionRegressed           older than a record this reader has seen: restored or replayed data
+├── RecordFromFuture            more than an hour ahead of this reader's clock
+├── RecordVoided                a re-base has voided it
+├── NothingToRebase             no revision lies more than an hour ahead
 ├── PromotionRefused            the gate's verdict does not allow the channel
 ├── ContractMismatch            another experiment, action space or feature contract
 └── AuditBroken                 the audit's hash chain does not hold
@@ -61,8 +67,20 @@ class UnknownProposal(TrimtabError):
     """The store holds no open proposal of the named id."""
 
 
+class UnknownKill(TrimtabError):
+    """Neither the store nor any node knows a kill of the named hash."""
+
+
 class RevisionConflict(TrimtabError):
-    """The record to be replaced is not the one the writer had read."""
+    """The record to be replaced is not the one the writer had read, or the record may not be published now."""
+
+
+class RevisionAhead(RevisionConflict):
+    """Only a revision more than an hour ahead of the store's clock would be higher than those that are known."""
+
+
+class ClocksDisagree(RevisionConflict):
+    """The writer's clock and the store's differ by more than an hour: one of them is wrong."""
 
 
 class LeaseLost(TrimtabError):
@@ -91,6 +109,18 @@ class RecordExpired(TrimtabError):
 
 class RevisionRegressed(TrimtabError):
     """A record with a lower revision than one already seen by this reader."""
+
+
+class RecordFromFuture(TrimtabError):
+    """A revision more than an hour ahead of this reader's clock; the reader looks again later."""
+
+
+class RecordVoided(TrimtabError):
+    """A record that a re-base this reader knows has voided."""
+
+
+class NothingToRebase(TrimtabError):
+    """No revision, neither in the store nor reported by a node, lies more than an hour ahead."""
 
 
 class PromotionRefused(TrimtabError):

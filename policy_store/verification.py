@@ -1,7 +1,7 @@
 """What a reader checks before it believes anything in the store. Pure: bytes in, verified content or an error out.
 
-Order of the checks, for a channel: signature → role → experiment and channel → revision not below the last seen →
-expiry → manifest signature and role → version → experiment, action space, feature contract → blob hashes.
+Order of the checks, for a channel: signature → role → experiment and channel → revision (`policy_store.revision_rules`)
+→ expiry → manifest signature and role → version → experiment, action space, feature contract → blob hashes.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from policy_store.channel_record import Channel, ChannelRecord, FreshnessRecord
+from policy_store.channel_record import Channel, ChannelRecord, FreshnessRecord, channel_slot
 from policy_store.checkpoint_record import CheckpointManifest, SignedCheckpoint, check_blobs
-from policy_store.control_record import ControlRecord
 from policy_store.governed_record import GovernedRecord, SignedRecord
-from policy_store.preference_record import PreferenceRecord
+from policy_store.preference_record import PREFERENCE_SLOT, PreferenceRecord
+from policy_store.revision_rules import ReaderMemory
 from policy_store.signing import Role, SigningKey, TrustedKeys, role_of
 from policy_store.store import PolicyStore, utc_text
 from policy_store.store_errors import (
     ContractMismatch,
     PromotionRefused,
     RecordExpired,
+    RecordFromFuture,
     RecordMalformed,
+    RecordVoided,
     RevisionRegressed,
     RoleForbidden,
     SignatureInvalid,
@@ -88,13 +90,10 @@ class VerifiedCheckpoint:
     record: SignedRecord
 
 
-def verify_record(
-    signed: SignedRecord, record_type: type[Record], rule: TrustRule, last_revision: int | None = None
-) -> Record:
-    """The record, when its signature, role, experiment and revision hold.
+def verify_record(signed: SignedRecord, record_type: type[Record], rule: TrustRule) -> Record:
+    """The record, when its signature, role and experiment hold; its revision is not judged here.
 
-    Raises SignatureInvalid, RoleForbidden, RecordMalformed, ContractMismatch, or RevisionRegressed when its revision
-    is below `last_revision`, the highest this reader has accepted for the slot.
+    Raises SignatureInvalid, RoleForbidden, RecordMalformed or ContractMismatch.
     """
     what = f"the {record_type.__name__}"
     rule.trusted.verify(signed.key_id, signed.record, signed.signature, what)
@@ -102,19 +101,12 @@ def verify_record(
     rule.require_role(record.slot, signed.key_id)
     if record.experiment != rule.experiment:
         raise _mismatch(record.slot, "experiment", record.experiment, rule.experiment)
-    if last_revision is not None and record.revision < last_revision:
-        raise RevisionRegressed(
-            f"{record.slot} is at revision {record.revision}, but {last_revision} was seen before",
-            mend="the store was restored from old data or an old record was replayed: publish a new record",
-        )
     return record
 
 
-def verify_channel(
-    signed: SignedRecord, channel: Channel, rule: TrustRule, *, last_revision: int | None = None
-) -> ChannelRecord:
-    """The record of this very channel; expiry is not judged here. Raises as verify_record."""
-    record = verify_record(signed, ChannelRecord, rule, last_revision)
+def verify_channel(signed: SignedRecord, channel: Channel, rule: TrustRule) -> ChannelRecord:
+    """The record of this very channel; neither revision nor expiry is judged here. Raises as verify_record."""
+    record = verify_record(signed, ChannelRecord, rule)
     if record.channel is not channel:
         raise _mismatch(f"channel:{channel.value}", "channel", record.channel.value, channel.value)
     return record
@@ -152,20 +144,23 @@ def require_promotable(manifest: CheckpointManifest, channel: Channel) -> None:
 
 
 def read_channel_verified(
-    store: PolicyStore, channel: Channel, rule: TrustRule, *, now_ms: int, last_revision: int | None = None
+    store: PolicyStore, channel: Channel, rule: TrustRule, *, now_ms: int, memory: ReaderMemory | None = None
 ) -> VerifiedCheckpoint | None:
     """What the channel points to, fully verified; None when nothing was ever published there.
 
-    Raises every error of verify_channel and verify_checkpoint, RecordExpired when neither the record nor a freshness
-    record for it reaches past `now_ms`, UnknownCheckpoint, StoreUnreachable. A node that already serves something
-    keeps it on any of them. A channel with a `last_revision` that has vanished raises RevisionRegressed.
+    Raises every error of verify_channel and verify_checkpoint, those of ReaderMemory.require_acceptable,
+    RecordExpired when neither the record nor a freshness record for it reaches past `now_ms`, UnknownCheckpoint,
+    StoreUnreachable. A node that already serves something keeps it on any of them. `memory` is what the reader
+    remembers, nothing when left out; a channel that it remembers and that has vanished raises RevisionRegressed.
     """
+    memory = ReaderMemory() if memory is None else memory
     signed = store.channel(channel.value)
     if signed is None:
-        _require_never_seen(f"channel:{channel.value}", last_revision)
+        memory.require_never_seen(channel_slot(channel))
         return None
-    record = verify_channel(signed, channel, rule, last_revision=last_revision)
-    expires_at = _expiry(store, record, rule)
+    record = verify_channel(signed, channel, rule)
+    memory.require_acceptable(signed, record, now_ms)
+    expires_at = _expiry(store, record, rule, memory, now_ms)
     if expires_at <= now_ms:
         raise RecordExpired(
             f"channel:{channel.value} revision {record.revision} expired at {utc_text(expires_at)}",
@@ -177,48 +172,36 @@ def read_channel_verified(
 
 
 def read_preference_verified(
-    store: PolicyStore, rule: TrustRule, *, last_revision: int | None = None
+    store: PolicyStore, rule: TrustRule, *, now_ms: int | None = None, memory: ReaderMemory | None = None
 ) -> PreferenceRecord | None:
-    """The approved preference; None when people never set one. Raises as verify_record."""
+    """The approved preference; None when people never set one.
+
+    Raises as verify_record and ReaderMemory.require_acceptable; without `now_ms` the future is not judged.
+    """
+    memory = ReaderMemory() if memory is None else memory
     signed = store.preference()
     if signed is None:
-        _require_never_seen("preference", last_revision)
+        memory.require_never_seen(PREFERENCE_SLOT)
         return None
-    return verify_record(signed, PreferenceRecord, rule, last_revision)
+    record = verify_record(signed, PreferenceRecord, rule)
+    memory.require_acceptable(signed, record, now_ms)
+    return record
 
 
-def read_control_verified(
-    store: PolicyStore, rule: TrustRule, *, last_revision: int | None = None
-) -> ControlRecord | None:
-    """The kill switch; None when it was never used, hence not killed. Raises as verify_record."""
-    signed = store.control()
-    if signed is None:
-        _require_never_seen("control", last_revision)
-        return None
-    return verify_record(signed, ControlRecord, rule, last_revision)
-
-
-def _expiry(store: PolicyStore, record: ChannelRecord, rule: TrustRule) -> int:
+def _expiry(store: PolicyStore, record: ChannelRecord, rule: TrustRule, memory: ReaderMemory, now_ms: int) -> int:
     """The record's own expiry, or a later one granted by a valid freshness record for this very decision."""
-    signed = store.freshness(record.channel.value)
-    if signed is None:
-        return record.expires_at
     try:
+        signed = store.freshness(record.channel.value)
+        if signed is None:
+            return record.expires_at
         fresh = verify_record(signed, FreshnessRecord, rule)
-    except (SignatureInvalid, RecordMalformed, ContractMismatch):
+        memory.require_acceptable(signed, fresh, now_ms)
+    except (SignatureInvalid, RecordMalformed, ContractMismatch, RecordFromFuture, RecordVoided, RevisionRegressed):
         return record.expires_at
     named = (fresh.channel, fresh.channel_revision, fresh.version)
     if named != (record.channel, record.revision, record.version):
         return record.expires_at
     return max(record.expires_at, fresh.expires_at)
-
-
-def _require_never_seen(slot: str, last_revision: int | None) -> None:
-    if last_revision is not None:
-        raise RevisionRegressed(
-            f"{slot} is empty, but revision {last_revision} was seen before",
-            mend="the store was emptied or restored from old data: publish a new record",
-        )
 
 
 def _mismatch(what: str, field: str, found: str, expected: str) -> ContractMismatch:

@@ -3,8 +3,15 @@
 from event_schemas.errors import TrimtabError
 from policy_store.channel_record import Channel, channel_slot
 from policy_store.governed_record import SignedRecord
+from policy_store.revision_rules import DecisionOrder, ReaderMemory
 from policy_store.store import PolicyStore
-from policy_store.store_errors import RecordExpired, StoreRefused, StoreUnreachable, UnknownCheckpoint
+from policy_store.store_errors import (
+    RecordExpired,
+    RecordFromFuture,
+    StoreRefused,
+    StoreUnreachable,
+    UnknownCheckpoint,
+)
 from policy_store.verification import (
     TrustRule,
     VerifiedCheckpoint,
@@ -23,18 +30,29 @@ class ChannelWatch:
 
     `policy` is the last checkpoint accepted and `revision` that of its channel record; `verdict` is how the newest
     record fared. `stale` says that the accepted decision has expired: it serves on, new ones are not taken.
+    `accepted` and `seen` place the decision accepted, and the newest one judged, among those of other channels.
     """
 
     def __init__(
-        self, channel: Channel, rule: TrustRule, pickup: CheckpointPickup, recent: RecentTraffic, new_evidence: int
+        self,
+        channel: Channel,
+        rule: TrustRule,
+        pickup: CheckpointPickup,
+        recent: RecentTraffic,
+        new_evidence: int,
+        memory: ReaderMemory | None = None,
     ) -> None:
-        """`new_evidence`: requests that must have come before a verdict of drift is looked at again."""
+        """`new_evidence`: requests that must have come before a verdict of drift is looked at again.
+
+        `memory` is what the node remembers of revisions; its own when left out.
+        """
         self.channel = channel
         self.policy: LoadedPolicy | None = None
         self.revision = 0
         self.verdict: PickupVerdict | None = None
         self.stale = False
-        self.highest: int | None = None
+        self.memory = ReaderMemory() if memory is None else memory
+        self.accepted = self.seen = DecisionOrder()
         self.saved: SavedChannel | None = None
         self._rule = rule
         self._pickup = pickup
@@ -51,6 +69,11 @@ class ChannelWatch:
         """Name of the channel's slot in the store."""
         return channel_slot(self.channel)
 
+    @property
+    def highest(self) -> int | None:
+        """The highest revision this node remembers of the channel."""
+        return self.memory.highest.get(self.slot)
+
     def poll(self, store: PolicyStore, now_ms: int) -> bool:
         """Look at the channel; True when there is something to report.
 
@@ -65,11 +88,14 @@ class ChannelWatch:
         if self._settled(signed, now_ms):
             return self._reconsider(signed)
         try:
-            verified = read_channel_verified(store, self.channel, self._rule, now_ms=now_ms, last_revision=self.highest)
+            verified = read_channel_verified(store, self.channel, self._rule, now_ms=now_ms, memory=self.memory)
         except (StoreUnreachable, StoreRefused):
             raise
         except RecordExpired as fault:
             return self._expired(signed, fault)
+        except RecordFromFuture as fault:
+            # Not refused for good: the clock that is wrong may be this machine's.
+            return self._report(PickupVerdict(PickupResult.FUTURE, (str(fault),)))
         except UnknownCheckpoint as fault:
             return self._report(PickupVerdict(PickupResult.UNVERIFIED, (str(fault),)))
         except TrimtabError as fault:
@@ -82,7 +108,6 @@ class ChannelWatch:
 
         There is no drift check: a node that has just started has seen nothing.
         """
-        self.highest = snapshot.revisions.get(self.slot)
         saved = snapshot.channels.get(self.channel.value)
         if saved is None:
             return
@@ -90,10 +115,17 @@ class ChannelWatch:
         manifest = verify_checkpoint(saved.checkpoint, record.version, self._rule)
         self.policy = self._pickup.load(manifest, saved.checkpoint)
         self.revision = record.revision
-        self.highest = max(record.revision, self.highest or 0)
+        self.accepted = self.seen = DecisionOrder(snapshot.accepted_in.get(self.slot, 0), record.revision)
+        self.memory.recall(saved.record, record)
         self._expires_at = record.expires_at
         self.saved = saved
         self.verdict = PickupVerdict(PickupResult.ACCEPTED, ("from this node's disk",), self.policy)
+
+    def rebased(self) -> None:
+        """A re-base was applied: what was refused may be acceptable now, and what waits may be void."""
+        self._refused = None
+        if self._waiting is not None and self._waiting.record.hash in self.memory.voided:
+            self._waiting = None
 
     def _settled(self, signed: SignedRecord | None, now_ms: int) -> bool:
         if signed is None:
@@ -107,7 +139,8 @@ class ChannelWatch:
 
     def _take(self, verified: VerifiedCheckpoint) -> bool:
         """Judge a verified checkpoint, unless it is the one in service with a later expiry."""
-        self.highest = verified.channel.revision
+        self.memory.accept(verified.channel)
+        self.seen = self.memory.order_of(verified.channel)
         self._refused = self._waiting = None
         if self.saved is not None and self.saved.record == verified.record:
             self._expires_at = verified.expires_at
@@ -121,6 +154,7 @@ class ChannelWatch:
         if verdict.policy is not None:
             self.policy = verdict.policy
             self.revision = verified.channel.revision
+            self.accepted = self.seen
             self.saved = SavedChannel(verified.record, verified.signed)
             self.stale = False
             self._expires_at = verified.expires_at

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitoring.metrics import ServingMetrics
+from policy_store.governed_record import SignedRecord
 from serving_agent.channel_watch import ChannelWatch
 from serving_agent.pickup import PickupResult
 from serving_agent.snapshot import ServingSnapshot
@@ -14,7 +15,12 @@ MILLISECONDS = 1_000.0
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """One heartbeat; times are epoch ms. `store`, `disk` and `delivery` say `ok` or what is wrong."""
+    """One heartbeat; times are epoch ms. `store`, `disk` and `delivery` say `ok` or what is wrong.
+
+    epoch        of the last re-base applied, 0 before the first
+    revisions    the highest revision the node remembers, by slot
+    open_kills   the kills that hold for this node, by hash
+    """
 
     node_id: str
     at: int
@@ -27,6 +33,9 @@ class NodeReport:
     delivery: str = "ok"
     preference_fault: str | None = None
     kill_file: bool = False
+    epoch: int = 0
+    revisions: Mapping[str, int] = field(default_factory=dict)
+    open_kills: Mapping[str, SignedRecord] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, as stored under `nodes:<id>`."""
@@ -45,6 +54,9 @@ class NodeReport:
             "disk": self.disk,
             "delivery": self.delivery,
             "preference_fault": self.preference_fault,
+            "epoch": self.epoch,
+            "revisions": dict(self.revisions),
+            "open_kills": {name: signed.as_item() for name, signed in self.open_kills.items()},
         }
 
 

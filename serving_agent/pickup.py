@@ -37,6 +37,7 @@ class PickupResult(StrEnum):
     ACCEPTED = "accepted"
     UNVERIFIED = "unverified"
     EXPIRED = "expired"
+    FUTURE = "future"
     CONTRACT = "contract"
     Q_DRIFT = "q_drift"
     LIVE_DRIFT = "live_drift"

@@ -19,13 +19,16 @@ from event_schemas.experiment import Experiment
 from event_schemas.process_fork import renew_in_children
 from monitoring.metrics import ServingMetrics
 from policy_store.channel_record import Channel
+from policy_store.revision_rules import ReaderMemory
 from policy_store.store import MAX_BLOCK_MS, PolicyStore, wall_clock_ms
 from policy_store.verification import TrustRule
 from serving_agent.channel_watch import ChannelWatch
 from serving_agent.fallback_reason import FallbackReason
+from serving_agent.kill_watch import KillWatch
 from serving_agent.node_report import NodeReport, SnapshotMetrics, channel_state, refusal_detail
 from serving_agent.pickup import CheckpointPickup, PickupResult
 from serving_agent.preference_watch import PreferenceWatch
+from serving_agent.rebase_watch import RebaseWatch
 from serving_agent.recent_traffic import RecentTraffic
 from serving_agent.snapshot import ServingSnapshot, SnapshotHolder
 from serving_agent.snapshot_disk import SavedSnapshot, SnapshotDisk
@@ -68,12 +71,18 @@ class SnapshotRefresher:
         self._serving = experiment.serving
         self._store = store
         self._options = options
-        self._preference = PreferenceWatch(experiment, rule)
+        self._memory = ReaderMemory()
+        self._kills = KillWatch(rule)
+        self._rebases = RebaseWatch(rule, self._memory)
+        self._preference = PreferenceWatch(experiment, rule, self._memory)
         evidence = experiment.serving.min_drift_samples
-        self._watches = {channel: ChannelWatch(channel, rule, pickup, recent, evidence) for channel in Channel}
+        self._watches = {
+            channel: ChannelWatch(channel, rule, pickup, recent, evidence, self._memory) for channel in Channel
+        }
         self.holder = SnapshotHolder(ServingSnapshot(self._preference.preference))
         self.store_state = "not asked yet"
         self._disk_state = "ok"
+        self._unsaved = False
         self._shown = SnapshotMetrics(options.metrics)
         self._node_id = options.node_id
         self._started_at = options.clock()
@@ -143,8 +152,14 @@ class SnapshotRefresher:
 
     def poll(self) -> bool:
         """One look at the whole store; False when it did not answer, and then what was accepted serves on."""
-        looks: list[Callable[[], bool]] = [self._look_at_decisions]
-        looks += [partial(self._look_at, watch) for watch in self._watches.values()]
+        # The kills come first, and nothing that is wrong with anything else may keep them from working.
+        looks: list[Callable[[], bool]] = [
+            self._follow_updates,
+            self._look_at_kills,
+            self._look_at_rebases,
+            self._look_at_preference,
+            *(partial(self._look_at, watch) for watch in self._watches.values()),
+        ]
         changed, reached, state = False, True, "ok"
         for look in looks:
             try:
@@ -156,17 +171,50 @@ class SnapshotRefresher:
                 state = str(fault) or repr(fault)
         self._swap()
         self._store_is(state)
-        if changed:
+        self._unsaved = self._unsaved or changed
+        if self._unsaved:
             self._save()
         if reached:
             self._beat(at_once=changed)
         return state == "ok"
 
-    def _look_at_decisions(self) -> bool:
-        changed = self._preference.poll(self._store)
-        # A kill must not wait for a checkpoint to be fetched and judged.
+    def _follow_updates(self) -> bool:
+        """Wait for what comes after the newest notification there is, read before the records.
+
+        The one seen last may lie ahead of a store that was restored, and would then hide all that come.
+        """
+        self._last_update = self._store.newest_update()
+        return False
+
+    def _look_at_kills(self) -> bool:
+        before = self._kills.fault
+        changed = self._kills.poll(self._store)
+        # A kill must not wait for a checkpoint to be fetched and judged, nor for a log that cannot be written.
+        self._unsaved = self._unsaved or changed
         self._swap()
+        self._tell_fault("kill switch", before, self._kills.fault)
         return changed
+
+    def _look_at_rebases(self) -> bool:
+        before = self._rebases.fault
+        applied = self._rebases.poll(self._store)
+        self._unsaved = self._unsaved or applied
+        for watch in self._watches.values() if applied else ():
+            watch.rebased()
+        self._tell_fault("re-base", before, self._rebases.fault)
+        if applied:
+            log.info("re-base applied", node=self._options.node_id, epoch=self._memory.epoch)
+        return applied
+
+    def _look_at_preference(self) -> bool:
+        before = self._preference.fault
+        changed = self._preference.poll(self._store, self._options.clock())
+        self._tell_fault("preference", before, self._preference.fault)
+        return changed
+
+    def _tell_fault(self, what: str, before: str | None, now: str | None) -> None:
+        if now != before:
+            log.info(what, node=self._options.node_id, state=now or "ok")
 
     def _look_at(self, watch: ChannelWatch) -> bool:
         changed = watch.poll(self._store, self._options.clock())
@@ -202,14 +250,14 @@ class SnapshotRefresher:
         """Step 5: put what was accepted in force, in one binding."""
         stable, canary = self._watches[Channel.STABLE], self._watches[Channel.CANARY]
         # A decision about stable ends the canary that came before it, promoted or not, waiting or in service.
-        superseded = canary.revision < stable.revision
-        judged = (stable,) if (canary.highest or 0) < stable.revision else (stable, canary)
+        superseded = canary.accepted < stable.accepted
+        judged = (stable,) if canary.seen < stable.accepted else (stable, canary)
         snapshot = ServingSnapshot(
             preference=self._preference.preference,
             stable=stable.policy,
             canary=None if superseded else canary.policy,
             shadow=self._watches[Channel.SHADOW].policy,
-            killed=self._preference.killed,
+            killed=self._kills.killed,
             withheld=self._withheld(*judged),
         )
         self.holder.swap(snapshot)
@@ -237,13 +285,22 @@ class SnapshotRefresher:
     def _save(self) -> None:
         if self._options.disk is None:
             return
-        saved = {w.channel.value: w.saved for w in self._watches.values() if w.saved is not None}
-        revisions = {w.slot: w.highest for w in self._watches.values() if w.highest is not None}
-        watch = self._preference
-        snapshot = SavedSnapshot(saved, watch.saved_preference, watch.saved_control, {**revisions, **watch.revisions})
+        kills = tuple(self._kills.open_kills.values())
+        snapshot = SavedSnapshot(
+            channels={w.channel.value: w.saved for w in self._watches.values() if w.saved is not None},
+            preference=self._preference.saved,
+            control=kills[-1] if kills else None,
+            revisions=dict(self._memory.highest),
+            kills=self._kills.kills,
+            resumes=self._kills.resumes,
+            epoch=self._memory.epoch,
+            voided=frozenset(self._memory.voided),
+            accepted_in={watch.slot: watch.accepted.epoch for watch in self._watches.values()},
+        )
         try:
             self._options.disk.save(snapshot)
             self._disk_state = "ok"
+            self._unsaved = False
         except OSError as fault:
             self._disk_state = str(fault)
             log.warning("snapshot not saved", what=str(fault))
@@ -257,13 +314,12 @@ class SnapshotRefresher:
             return
         if saved is None:
             return
-        try:
-            self._preference.restore(saved)
-        except TrimtabError as fault:
-            self._not_restored(fault)
-        for watch in self._watches.values():
+        self._memory.epoch, self._memory.voided = saved.epoch, set(saved.voided)
+        self._memory.highest = dict(saved.revisions)
+        restores = [self._kills.restore, self._preference.restore, *(w.restore for w in self._watches.values())]
+        for restore in restores:
             try:
-                watch.restore(saved)
+                restore(saved)
             except TrimtabError as fault:
                 self._not_restored(fault)
         self._swap()
@@ -291,9 +347,17 @@ class SnapshotRefresher:
             store=self.store_state,
             disk=self._disk_state,
             delivery=self._options.delivery_fault() or "ok",
-            preference_fault=self._preference.fault,
+            preference_fault=self._faults(),
             kill_file=self._options.kill_file(),
+            epoch=self._memory.epoch,
+            revisions=dict(self._memory.highest),
+            open_kills=self._kills.open_kills,
         )
+
+    def _faults(self) -> str | None:
+        """What is wrong with the records that people sign for the whole fleet."""
+        faults = (self._kills.fault, self._rebases.fault, self._preference.fault)
+        return "; ".join(fault for fault in faults if fault is not None) or None
 
     def _beat(self, at_once: bool) -> None:
         now = self._options.clock()

@@ -35,12 +35,26 @@ class SavedChannel:
 
 @dataclass(frozen=True, slots=True)
 class SavedSnapshot:
-    """Signed content by channel name, and the highest revision seen by slot."""
+    """Signed content by channel name, and what the node remembers of revisions, kills and resumes.
+
+    control       a kill that holds, for nodes of version 0.1.0, which know no other
+    revisions     the highest revision seen by slot
+    kills         every kill known
+    resumes       every resume known, with the hashes of the kills it lifts
+    epoch         of the last re-base applied; 0 before the first
+    voided        the hashes that re-bases have voided
+    accepted_in   the epoch in which the decision in force was accepted, by slot
+    """
 
     channels: Mapping[str, SavedChannel] = field(default_factory=dict)
     preference: SignedRecord | None = None
     control: SignedRecord | None = None
     revisions: Mapping[str, int] = field(default_factory=dict)
+    kills: tuple[SignedRecord, ...] = ()
+    resumes: Mapping[SignedRecord, tuple[str, ...]] = field(default_factory=dict)
+    epoch: int = 0
+    voided: frozenset[str] = frozenset()
+    accepted_in: Mapping[str, int] = field(default_factory=dict)
 
 
 class SnapshotDisk:
@@ -64,6 +78,7 @@ class SnapshotDisk:
             sink.flush()
             os.fsync(sink.fileno())
         self._draft.replace(self._file)
+        _sync(self._folder)
 
     def load(self) -> SavedSnapshot | None:
         """What was saved, unverified; None when nothing was. Raises SnapshotUnreadable."""
@@ -77,6 +92,15 @@ class SnapshotDisk:
             ) from fault
 
 
+def _sync(folder: Path) -> None:
+    """Make the rename itself durable: a kill must not be forgotten with the machine's power."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 def _encode(snapshot: SavedSnapshot) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -87,10 +111,16 @@ def _encode(snapshot: SavedSnapshot) -> dict[str, Any]:
         "preference": None if snapshot.preference is None else _encode_record(snapshot.preference),
         "control": None if snapshot.control is None else _encode_record(snapshot.control),
         "revisions": dict(snapshot.revisions),
+        "kills": [_encode_record(signed) for signed in snapshot.kills],
+        "resumes": [{**_encode_record(signed), "lifts": list(lifts)} for signed, lifts in snapshot.resumes.items()],
+        "epoch": snapshot.epoch,
+        "voided": sorted(snapshot.voided),
+        "accepted_in": dict(snapshot.accepted_in),
     }
 
 
 def _decode(content: dict[str, Any]) -> SavedSnapshot:
+    """The snapshot; a file of version 0.1.0 lacks kills, resumes and re-bases."""
     if content["format"] != FORMAT:
         raise ValueError(f"format {content['format']} is not {FORMAT}")
     preference, control = content["preference"], content["control"]
@@ -101,8 +131,23 @@ def _decode(content: dict[str, Any]) -> SavedSnapshot:
         },
         preference=None if preference is None else _decode_record(preference),
         control=None if control is None else _decode_record(control),
-        revisions={slot: int(revision) for slot, revision in content["revisions"].items()},
+        revisions=_numbers(content["revisions"]),
+        kills=tuple(_decode_record(each) for each in content.get("kills", [])),
+        resumes={_decode_record(each): _texts(each["lifts"]) for each in content.get("resumes", [])},
+        epoch=int(content.get("epoch", 0)),
+        voided=frozenset(_texts(content.get("voided", []))),
+        accepted_in=_numbers(content.get("accepted_in", {})),
     )
+
+
+def _numbers(content: Mapping[str, Any]) -> dict[str, int]:
+    return {name: int(number) for name, number in content.items()}
+
+
+def _texts(content: list[Any]) -> tuple[str, ...]:
+    if not all(isinstance(each, str) for each in content):
+        raise TypeError(f"{content!r} is not a list of texts")
+    return tuple(content)
 
 
 def _encode_record(signed: SignedRecord) -> dict[str, str]:

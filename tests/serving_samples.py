@@ -18,11 +18,14 @@ from event_schemas.registry import Registry
 from feature_contract import FeatureContract
 from policy_store.channel_record import Channel
 from policy_store.checkpoint_record import CheckpointManifest, describe_blobs
-from policy_store.governance import Decider, point_channel, publish_checkpoint, set_killed, set_preference
+from policy_store.governance import Decider, point_channel, publish_checkpoint, set_preference
+from policy_store.governed_record import SignedRecord
+from policy_store.kill_decisions import kill, kill_state, resume
 from policy_store.memory_store import MemoryStore
 from policy_store.preference_record import PreferenceTarget
 from policy_store.signing import Role, SigningKey, TrustedKeys
 from policy_store.store import PolicyStore
+from policy_store.verification import TrustRule
 from producers.memory_log import MemoryLog
 from serving_agent.objective_preference import ObjectivePreference
 from serving_agent.scoring import PolicyNetwork
@@ -136,11 +139,15 @@ def sketch_of(values: Any) -> Document:
 
 @dataclass
 class StoreDesk:
-    """The learner and the people, at the desk of one store."""
+    """The learner and the people, at the desk of one store; one in memory has the desk's time."""
 
     experiment: Experiment
     store: PolicyStore = field(default_factory=lambda: MemoryStore("homefeed"))
     now: int = NOW
+
+    def __post_init__(self) -> None:
+        if isinstance(self.store, MemoryStore):
+            self.store.clock = lambda: self.now
 
     def publish(self, version: str, graph: bytes, **manifest: Any) -> None:
         """Put a signed checkpoint into the store."""
@@ -167,9 +174,20 @@ class StoreDesk:
         targets = {name: PreferenceTarget(alpha=value) for name, value in cohorts.items()}
         set_preference(self.store, PreferenceTarget(alpha=alpha), targets, self.decider())
 
-    def kill(self, killed: bool = True) -> None:
-        """Pull or release the fleet's switch."""
-        set_killed(self.store, killed, self.decider())
+    def kill(self, reason: str = "test") -> SignedRecord:
+        """Stop the fleet; the signed kill."""
+        said = Decider(by="a person", reason=reason, now_ms=self.now, key=GOVERNANCE_KEY)
+        return kill(self.store, said).signed_by(GOVERNANCE_KEY)
+
+    def resume(self, *kills: str) -> None:
+        """Lift kills by their hashes, or every one that is open in the store."""
+        named = list(kills) or [each.hash for each in kill_state(self.store, self.rule).open_kills]
+        resume(self.store, named, self.decider())
+
+    @property
+    def rule(self) -> TrustRule:
+        """What nodes of the experiment believe."""
+        return TrustRule(TRUSTED, self.experiment.name, self.experiment.action_space.digest)
 
     def decider(self) -> Decider:
         """A person with the governance key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import subprocess
 import sys
@@ -14,17 +15,25 @@ import pytest
 import redis
 
 from policy_store.channel_record import Channel, ChannelRecord
+from policy_store.control_reading import ControlReader
 from policy_store.governance import point_channel, publish_checkpoint, set_preference
 from policy_store.governed_record import decode_signature
+from policy_store.inspection import inspect_store
 from policy_store.key_names import KeyNames
-from policy_store.preference_record import PreferenceTarget
+from policy_store.kill_decisions import kill, resume
+from policy_store.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.rebase_reading import remembered_rebases
+from policy_store.rebasing import rebase
 from policy_store.redis_store import RedisStore
 from policy_store.signing import Role, SigningKey, TrustedKeys
 from policy_store.store import wall_clock_ms
 from policy_store.store_errors import StoreRefused
+from tests.policy_store.control_samples import go, stop
+from tests.policy_store.foreign_hands import RedisHands
 from tests.policy_store.store_samples import (
     BLOBS,
     LEARNER,
+    PEOPLE,
     SPACE,
     TRUSTED_TEXT,
     checkpoint,
@@ -32,6 +41,7 @@ from tests.policy_store.store_samples import (
     learner,
     manifest,
     people,
+    rule,
 )
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "reference" / "redis_keys.md").read_text(encoding="utf-8")
@@ -42,6 +52,12 @@ ALPHA = PreferenceTarget.of(alpha=0.5)
 def fenced(language: str) -> list[str]:
     """The code blocks of one language."""
     return re.findall(rf"```{language}\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+
+
+def program(marker: str) -> str:
+    """The one program of the page that contains a text."""
+    [found] = [text for text in fenced("python") if marker in text]
+    return found
 
 
 def labelled(name: str) -> str:
@@ -73,8 +89,11 @@ def store(redis_url: str) -> Iterator[RedisStore]:
 
 
 def run_program(redis_url: str, store: RedisStore, trusted: str = TRUSTED_TEXT) -> subprocess.CompletedProcess[str]:
-    [program] = fenced("python")
-    command = [sys.executable, "-I", "-c", program, redis_url, store.experiment, "stable", trusted]
+    return run("checkpoint", redis_url, store.experiment, "stable", trusted)
+
+
+def run(marker: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-c", program(marker), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -100,6 +119,12 @@ def test_every_key_in_redis_is_in_the_table(redis_url: str, store: RedisStore) -
     store.heartbeat("n1", {}, 60)
     store.acquire_lease("a", 60)
     set_preference(store, ALPHA, {}, people())
+    hands = RedisHands(store, redis_url)
+    hands.raw.set(hands.keys.audit, "no stream")
+    resume(store, [kill(store, people()).signed_by(PEOPLE).hash], people())
+    put_into_the_future(hands)
+    rebase(store, rule(store.experiment), people())
+    hands.close()
     documented = [re.escape(name) for name in re.findall(r"^\| `([^`]+)` \|", DOCUMENT, flags=re.MULTILINE)]
     patterns = [re.sub(r"<[^>]*>", ".+", name) for name in documented]
     raw: Any = redis.Redis.from_url(redis_url)
@@ -108,6 +133,57 @@ def test_every_key_in_redis_is_in_the_table(redis_url: str, store: RedisStore) -
     raw.close()
     assert len(names) > 8
     assert [name for name in names if not any(re.fullmatch(pattern, name) for pattern in patterns)] == []
+
+
+def put_into_the_future(hands: RedisHands) -> None:
+    """A preference of 2036, as a clock ten years ahead would have written it."""
+    revision = wall_clock_ms() + 10 * 365 * 24 * HOUR_MS
+    far = PreferenceRecord(experiment=hands.store.experiment, revision=revision, by="eve", default=ALPHA)
+    hands.publish_as_0_1_0("preference", far.signed_by(PEOPLE))
+
+
+def test_another_client_kills_and_resumes(redis_url: str, store: RedisStore) -> None:
+    reader = ControlReader(rule(store.experiment))
+    arguments = (redis_url, store.experiment, PEOPLE.secret_text())
+    killed = run('content["resumes"]', *arguments, "kill")
+    assert killed.stderr == ""
+    assert reader.read(store) == ()
+    assert [each.hash for each in reader.latch.open_kills] == [killed.stdout.strip()]
+    own = kill(store, people()).signed_by(PEOPLE).hash
+    assert told(redis_url, store) == [*sorted([killed.stdout.strip(), own]), "epoch", "0", "voided", "0"]
+    resumed = run('content["resumes"]', *arguments, "resume", killed.stdout.strip(), own)
+    assert resumed.stderr == ""
+    assert reader.read(store) == ()
+    assert not reader.latch.killed
+    assert told(redis_url, store) == ["epoch", "0", "voided", "0"]
+    assert {each.problem for each in inspect_store(store, rule(store.experiment))} == {None}
+
+
+def told(redis_url: str, store: RedisStore) -> list[str]:
+    """What the page's reading program says of a store."""
+    ended = run("rebases =", redis_url, store.experiment, TRUSTED_TEXT)
+    assert ended.stderr == ""
+    return ended.stdout.split()
+
+
+@pytest.mark.parametrize("history", ["k", "kkr", "krk", "krkr"])
+def test_another_client_reads_kills_and_rebases_as_nodes_do(redis_url: str, store: RedisStore, history: str) -> None:
+    hands, parent = RedisHands(store, redis_url), None
+    for revision, each in enumerate(history, start=7):
+        make = stop if each == "k" else go
+        hands.publish_as_0_1_0("control", make(revision, parent, experiment=store.experiment).signed)
+        parent = revision
+    for forged in (stop(5, experiment="elsewhere"), stop(5, experiment=store.experiment, key=LEARNER)):
+        hands.raw.hset(hands.keys.kills, forged.hash, json.dumps(forged.signed.as_item()))
+    hands.raw.hset(hands.keys.kills, "junk", "?")
+    put_into_the_future(hands)
+    plan = rebase(store, rule(store.experiment), people())
+    hands.close()
+    reader = ControlReader(rule(store.experiment))
+    reader.read(store)
+    names = sorted(each.hash for each in reader.latch.open_kills)
+    assert told(redis_url, store) == [*names, "epoch", "1", "voided", "1"]
+    assert plan.epoch == remembered_rebases(store, rule(store.experiment)).epoch
 
 
 def acl_lines(experiment: str) -> dict[str, list[str]]:
@@ -175,6 +251,10 @@ def test_each_documented_user_can_do_its_work_and_no_more(request: pytest.Fixtur
         serving.put_checkpoint(checkpoint(name, "v2"))
     with pytest.raises(StoreRefused):
         serving.acquire_lease("n1", 1)
+    for forbidden in (serving, learning):
+        with pytest.raises(StoreRefused):
+            kill(forbidden, people())
+    assert serving.control_records() == deciding.control_records()
 
     lease = learning.acquire_lease("main", 60)
     learning.put_checkpoint(checkpoint(name, "v2"), fencing_token=lease.token)
@@ -188,5 +268,6 @@ def test_each_documented_user_can_do_its_work_and_no_more(request: pytest.Fixtur
         point_channel(learning, Channel.STABLE, "v2", learner(wall_clock_ms()), ttl_ms=HOUR_MS)
 
     set_preference(deciding, ALPHA, {}, people())
+    resume(deciding, [kill(deciding, people()).signed_by(PEOPLE).hash], people())
     point_channel(deciding, Channel.STABLE, "v2", people(wall_clock_ms() + 1), ttl_ms=HOUR_MS)
     assert [node.node_id for node in deciding.nodes()] == ["n1"]

@@ -48,7 +48,10 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
         trained.copied_to(tmp_path),
         clock=lambda: NOW + 1000,
         publisher=Publisher(
-            MemoryStore("small"), SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW + 1000
+            MemoryStore("small", clock=lambda: NOW + 1000),
+            SigningKey.generate(Role.LEARNER, "m"),
+            experiment,
+            lambda: NOW + 1000,
         ),
         metrics=LearnerMetrics(registry),
         observer=RunObserver(lambda stage, _: stages.append(stage), epochs.append),
@@ -86,7 +89,8 @@ def test_rare_rewards_end_inconclusive_in_the_shadow(
     )
     world = make_world(experiment, truth=lambda users, features: np.full((len(users), 1), 0.004))
     ingest(world, world.examples(4000), tmp_path)
-    publisher = Publisher(MemoryStore("small"), SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    store = MemoryStore("small", clock=lambda: NOW)
+    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
     report = Learner(experiment, tmp_path, lambda: NOW, publisher).run(PreferenceInForce.of_experiment(experiment))
     assert report.verdict.verdict is Verdict.INCONCLUSIVE
     assert report.as_dict()["reason_codes"] == ["insufficient_evidence"]
@@ -104,7 +108,8 @@ def test_a_harmful_policy_is_refused_and_reaches_no_channel(
         for objective in example["outcome"]["objectives"]:
             objective["reward"] = 1.0 - objective["reward"]
     ingest(world, examples, tmp_path)
-    publisher = Publisher(MemoryStore("small"), SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    store = MemoryStore("small", clock=lambda: NOW)
+    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
     report = Learner(experiment, tmp_path, lambda: NOW, publisher).run(PreferenceInForce.of_experiment(experiment))
     assert report.verdict.verdict is Verdict.REFUSE
     assert report.as_dict()["channel"] is None

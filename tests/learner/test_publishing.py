@@ -10,11 +10,15 @@ from event_schemas.experiment import Experiment
 from learner.gate import GateVerdict, Reason, Verdict
 from learner.publishing import Publisher, channel_for
 from policy_store.channel_record import Channel
+from policy_store.governance import Decider, keep_fresh
 from policy_store.governed_record import SignedRecord
 from policy_store.memory_store import MemoryStore
+from policy_store.rebasing import rebase
 from policy_store.signing import Role, SigningKey, TrustedKeys
-from policy_store.store_errors import LeaseHeld, RevisionConflict
+from policy_store.store_change import parse_record
+from policy_store.store_errors import ClocksDisagree, LeaseHeld, RevisionAhead, RevisionConflict
 from policy_store.verification import Approval, TrustRule, read_channel_verified
+from tests.policy_store.foreign_hands import MemoryHands
 
 NOW = 1_800_000_000_000
 
@@ -73,7 +77,8 @@ def test_readers_accept_what_the_learner_signs_under_manual_approval(
     make_experiment: Callable[..., Experiment], trained: Any
 ) -> None:
     experiment = make_experiment(gate={"approval": "manual"})
-    publisher = Publisher(MemoryStore("small"), SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    store = MemoryStore("small", clock=lambda: NOW)
+    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
     publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
     assert read_channel_verified(publisher.store, Channel.SHADOW, rule(publisher), now_ms=NOW + 1) is not None
 
@@ -90,11 +95,51 @@ def test_another_learner_at_work_is_an_error_and_the_lease_is_given_back(publish
 def test_channels_in_use_are_kept_alive(publisher: Publisher, trained: Any) -> None:
     assert publisher.keep_alive() == []
     publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
-    later = replace(publisher, clock=lambda: NOW + 3_600_000)
+    store = publisher.store
+    assert isinstance(store, MemoryStore)
+    store.clock = lambda: NOW + 3_600_000
+    later = replace(publisher, clock=lambda: NOW + 3_600_001)
     assert later.keep_alive() == ["stable"]
     found = read_channel_verified(later.store, Channel.STABLE, rule(later), now_ms=NOW + 1)
     assert found is not None
     assert found.expires_at == NOW + 3_600_000 + later.experiment.serving.checkpoint_ttl
+
+
+def test_a_learner_goes_on_after_a_rebase(publisher: Publisher, trained: Any) -> None:
+    """Its clock, or another writer's, was in 2037 once; kept alive, the same version is published again."""
+    store, board = publisher.store, SigningKey.generate(Role.GOVERNANCE, "board")
+    assert isinstance(store, MemoryStore)
+    publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    far = NOW + 10 * 365 * 86_400_000
+    for slot, record in (("channel:stable", store.channel("stable")), ("freshness:stable", None)):
+        signed = record or keep_fresh(
+            store, Channel.STABLE, Decider(by="l", reason="", now_ms=NOW, key=publisher.key), ttl_ms=1
+        ).signed_by(publisher.key)
+        parsed = parse_record(signed).model_copy(update={"revision": far})
+        MemoryHands(store).publish_as_0_1_0(slot, parsed.signed_by(publisher.key))
+    for publish in (
+        publisher.keep_alive,
+        lambda: publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS)),
+    ):
+        with pytest.raises(RevisionAhead, match="hour ahead"):
+            publish()
+    trust = replace(rule(publisher), trusted=TrustedKeys.of(publisher.key, board))
+    plan = rebase(store, trust, Decider(by="ada", reason="2037", now_ms=NOW, key=board))
+    assert len(plan.voided) == 2
+    assert publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS)).channel == "stable"
+    assert publisher.keep_alive() == ["stable"]
+    assert read_channel_verified(store, Channel.STABLE, trust, now_ms=NOW) is not None
+
+
+@pytest.mark.parametrize("off_ms", [2 * 3_600_000, -10 * 365 * 86_400_000])
+def test_a_learner_whose_clock_is_wrong_publishes_nothing_and_gives_the_lease_back(
+    publisher: Publisher, trained: Any, off_ms: int
+) -> None:
+    wrong = replace(publisher, clock=lambda: NOW + off_ms)
+    with pytest.raises(ClocksDisagree):
+        wrong.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    assert publisher.store.channel("stable") is None
+    assert publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS)).channel == "stable"
 
 
 class ContestedStore(MemoryStore):

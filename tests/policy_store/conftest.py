@@ -9,25 +9,29 @@ import pytest
 
 from policy_store.memory_store import MemoryStore
 from policy_store.redis_store import RedisStore
-from tests.policy_store.store_samples import NOW, StoreBench, fresh_experiment
+from policy_store.store import wall_clock_ms
+from tests.policy_store.foreign_hands import MemoryHands, RedisHands
+from tests.policy_store.store_samples import StoreBench, fresh_experiment
 
 
 @pytest.fixture
 def memory_bench() -> StoreBench:
-    now = [NOW]
+    passed = [0]
 
     def let_pass(milliseconds: int) -> None:
-        now[0] += milliseconds
+        passed[0] += milliseconds
 
-    store = MemoryStore(fresh_experiment(), clock=lambda: now[0])
-    return StoreBench(store, store, let_pass)
+    store = MemoryStore(fresh_experiment(), clock=lambda: wall_clock_ms() + passed[0])
+    return StoreBench(store, store, let_pass, MemoryHands(store))
 
 
 @pytest.fixture
 def redis_bench(redis_url: str) -> Iterator[StoreBench]:
     name = fresh_experiment()
     store, second = RedisStore(redis_url, name), RedisStore(redis_url, name)
-    yield StoreBench(store, second, lambda milliseconds: time.sleep(milliseconds / 1000))
+    hands = RedisHands(store, redis_url)
+    yield StoreBench(store, second, lambda milliseconds: time.sleep(milliseconds / 1000), hands)
+    hands.close()
     store.close()
     second.close()
 

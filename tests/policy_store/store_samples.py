@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from policy_store.checkpoint_record import CheckpointManifest, SignedCheckpoint, describe_blobs, sign_checkpoint
 from policy_store.governance import Decider
 from policy_store.signing import Role, SigningKey, TrustedKeys
-from policy_store.store import PolicyStore
+from policy_store.store import PolicyStore, wall_clock_ms
 from policy_store.verification import Approval, TrustRule
+from tests.policy_store.foreign_hands import ForeignHands
 
 LEARNER = SigningKey.generate(Role.LEARNER, "main")
 PEOPLE = SigningKey.generate(Role.GOVERNANCE, "board")
@@ -57,23 +58,28 @@ def rule(experiment: str, approval: Approval = Approval.MANUAL) -> TrustRule:
     return TrustRule(TRUSTED, experiment, SPACE, approval)
 
 
-def people(now_ms: int = NOW, reason: str = "looks good") -> Decider:
-    """A decision by people."""
-    return Decider(by="ada", reason=reason, now_ms=now_ms, key=PEOPLE)
+def people(now_ms: int | None = None, reason: str = "looks good") -> Decider:
+    """A decision by people; `now_ms` is their clock, the machine's when left out."""
+    return Decider(by="ada", reason=reason, now_ms=_clock(now_ms), key=PEOPLE)
 
 
-def learner(now_ms: int = NOW) -> Decider:
+def learner(now_ms: int | None = None) -> Decider:
     """A decision by the learner."""
-    return Decider(by="learner main", reason="gate passed", now_ms=now_ms, key=LEARNER)
+    return Decider(by="learner main", reason="gate passed", now_ms=_clock(now_ms), key=LEARNER)
+
+
+def _clock(now_ms: int | None) -> int:
+    return wall_clock_ms() if now_ms is None else now_ms
 
 
 @dataclass(frozen=True)
 class StoreBench:
-    """A store, a second client of the same contents, and a way to let time pass."""
+    """A store, a second client of the same contents, a way to let time pass, and what others may do to it."""
 
     store: PolicyStore
     second: PolicyStore
     let_pass: Callable[[int], None]
+    hands: ForeignHands
 
     @property
     def experiment(self) -> str:

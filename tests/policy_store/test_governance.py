@@ -19,25 +19,33 @@ from policy_store.governance import (
     require_served_before,
     rollback,
     rollback_version,
-    set_killed,
     set_preference,
 )
 from policy_store.memory_store import MemoryStore
 from policy_store.preference_proposal import ProposalStatus
 from policy_store.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.store_errors import (
+    ClocksDisagree,
     ContractMismatch,
     PromotionRefused,
     RecordMalformed,
+    RevisionAhead,
     RevisionConflict,
     UnknownCheckpoint,
     UnknownProposal,
 )
-from policy_store.verification import read_control_verified
-from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, PEOPLE, STRANGER, TTL_MS, manifest, people, rule
+from tests.policy_store import store_samples
+from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, PEOPLE, STRANGER, TTL_MS, manifest, rule
 
 X = "homefeed"
 ALPHA = {number: PreferenceTarget.of(alpha=number / 10) for number in range(11)}
+
+
+HOUR_MS = 3_600_000
+
+
+def people(now_ms: int = NOW) -> Decider:
+    return store_samples.people(now_ms)
 
 
 @pytest.fixture
@@ -59,14 +67,55 @@ def preference(store: MemoryStore) -> PreferenceRecord:
     return PreferenceRecord.parse(signed.record)
 
 
-def test_revisions_follow_the_clock_and_grow_without_it(store: MemoryStore) -> None:
-    first = point_channel(store, Channel.STABLE, "v1", people(NOW), ttl_ms=TTL_MS)
+def test_revisions_and_expiry_follow_the_stores_clock_and_grow_without_it(store: MemoryStore) -> None:
+    first = point_channel(store, Channel.STABLE, "v1", people(NOW + 99), ttl_ms=TTL_MS)
     second = point_channel(store, Channel.STABLE, "v2", people(NOW - 99), ttl_ms=TTL_MS)
-    third = point_channel(store, Channel.STABLE, "v1", people(NOW + 99), ttl_ms=TTL_MS)
-    assert [first.revision, second.revision, third.revision] == [NOW, NOW + 1, NOW + 99]
-    assert [first.parent_revision, second.parent_revision, third.parent_revision] == [None, NOW, NOW + 1]
-    assert (first.expires_at, second.by, third.reason) == (NOW + TTL_MS, "ada", "looks good")
+    store.clock = lambda: NOW + 99
+    third = point_channel(store, Channel.STABLE, "v1", people(NOW), ttl_ms=TTL_MS)
+    assert [first.revision, second.revision, third.revision] == [NOW + 1, NOW + 2, NOW + 100]
+    assert [first.parent_revision, second.parent_revision, third.parent_revision] == [None, NOW + 1, NOW + 2]
+    assert [first.expires_at, third.expires_at] == [NOW + TTL_MS, NOW + 99 + TTL_MS]
+    assert (second.by, third.reason) == ("ada", "looks good")
     assert current_channel(store, Channel.STABLE) == third
+    assert keep_fresh(store, Channel.STABLE, people(), ttl_ms=TTL_MS).expires_at == NOW + 99 + TTL_MS
+
+
+def test_a_revision_lies_above_the_history_and_what_nodes_report(store: MemoryStore) -> None:
+    """A slot that was set back by hand, and nodes that have seen more than the store holds."""
+    point(store, "v1", "v2", "v3")
+    contents = store._contents
+    contents.slots["channel:stable"] = contents.histories["channel:stable"][-1]
+    assert point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS).revision == NOW + 4
+    store.heartbeat("n1", {"revisions": {"channel:stable": NOW + 50, "preference": NOW + 70}}, 60)
+    assert point_channel(store, Channel.STABLE, "v2", people(), ttl_ms=TTL_MS).revision == NOW + 51
+    assert set_preference(store, ALPHA[1], {}, people()).revision == NOW + 71
+
+
+def test_nothing_is_published_more_than_an_hour_ahead_of_the_store(store: MemoryStore) -> None:
+    store.heartbeat("n1", {"revisions": {"channel:stable": NOW + HOUR_MS - 1}}, 60)
+    assert point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS).revision == NOW + HOUR_MS
+    before = store.audit_entries()
+    with pytest.raises(RevisionAhead, match=r"from the store.*more than an hour ahead") as refused:
+        point_channel(store, Channel.STABLE, "v2", people(), ttl_ms=TTL_MS)
+    assert "trimtab policy rebase" in refused.value.mend
+    store.heartbeat("n2", {"revisions": {"channel:stable": 2**53 - 1}}, 60)
+    with pytest.raises(RevisionAhead, match="from node n2"):
+        point_channel(store, Channel.STABLE, "v2", people(), ttl_ms=TTL_MS)
+    assert store.audit_entries() == before
+
+
+@pytest.mark.parametrize("off_ms", [HOUR_MS + 1, -HOUR_MS - 1, 10 * 365 * 24 * HOUR_MS])
+def test_a_writer_whose_clock_is_wrong_publishes_nothing(store: MemoryStore, off_ms: int) -> None:
+    wrong = people(NOW + off_ms)
+    point(store, "v1")
+    for publish in (
+        lambda: point_channel(store, Channel.STABLE, "v2", wrong, ttl_ms=TTL_MS),
+        lambda: keep_fresh(store, Channel.STABLE, wrong, ttl_ms=TTL_MS),
+        lambda: set_preference(store, ALPHA[1], {}, wrong),
+    ):
+        with pytest.raises(ClocksDisagree, match="2023-11-14 22:13:20Z"):
+            publish()
+    assert [update.slot for update in store.updates_since("0")][3:] == ["channel:stable"]
 
 
 def test_a_channel_points_to_what_exists(store: MemoryStore) -> None:
@@ -98,14 +147,6 @@ def test_a_rollback_may_name_its_version(store: MemoryStore) -> None:
     assert rollback(store, Channel.STABLE, people(), ttl_ms=TTL_MS, version="v1").version == "v1"
     point(store, "v3")
     assert rollback_version(store, Channel.STABLE) == "v1"
-
-
-def test_kill_and_resume(store: MemoryStore) -> None:
-    for killed in (True, False):
-        set_killed(store, killed, people())
-        control = read_control_verified(store, rule(X))
-        assert control is not None
-        assert control.killed is killed
 
 
 def test_an_approved_proposal_changes_one_target_and_keeps_the_others(store: MemoryStore) -> None:

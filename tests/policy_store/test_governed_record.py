@@ -1,36 +1,24 @@
-"""Records: revisions that only grow, strict parsing, bytes that are what was signed."""
+"""Records: strict parsing, bytes that are what was signed."""
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from policy_store.control_record import ControlRecord
 from policy_store.governed_record import (
     GovernedRecord,
+    SignedRecord,
     decode_signature,
     encode_signature,
     first_problem,
-    next_revision,
 )
 from policy_store.store_errors import RecordMalformed, SignatureInvalid
-from tests.policy_store.store_samples import NOW, PEOPLE, TRUSTED
+from tests.policy_store.store_samples import PEOPLE, TRUSTED
 
 CONTENT = {"experiment": "homefeed", "revision": 7, "by": "ada", "killed": True}
-
-
-@given(st.none() | st.integers(1, 2**52), st.integers(1, 2**52))
-def test_a_revision_is_above_its_parent_and_not_before_its_time(parent: int | None, now_ms: int) -> None:
-    revision = next_revision(parent, now_ms)
-    assert revision > (parent or 0)
-    assert revision >= now_ms
-    assert revision in ((parent or 0) + 1, now_ms)
-
-
-def test_a_lagging_clock_does_not_hold_the_revision_back() -> None:
-    assert next_revision(NOW, NOW - 60_000) == NOW + 1
 
 
 def test_the_signature_is_over_the_stored_bytes() -> None:
@@ -87,3 +75,18 @@ def test_signatures_are_base64() -> None:
         decode_signature("no!", "the thing")
     with pytest.raises(SignatureInvalid, match="the thing"):
         decode_signature("ä", "the thing")
+
+
+def test_a_signed_record_has_a_hash_and_travels_as_an_item() -> None:
+    signed = ControlRecord.from_content(dict(CONTENT)).signed_by(PEOPLE)
+    assert signed.hash == hashlib.sha256(signed.record).hexdigest()
+    assert SignedRecord.from_item(signed.as_item(), "it") == signed
+
+
+@pytest.mark.parametrize(
+    "change", [{"record": 5}, {"signature": None}, {"key_id": ["x"]}, {"record": "\ud800"}, {"signature": "no!"}]
+)
+def test_an_item_that_is_no_signed_record_is_named(change: dict[str, object]) -> None:
+    item = ControlRecord.from_content(dict(CONTENT)).signed_by(PEOPLE).as_item()
+    with pytest.raises((RecordMalformed, SignatureInvalid), match="the item"):
+        SignedRecord.from_item(item | change, "the item")

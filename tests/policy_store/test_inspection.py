@@ -9,9 +9,10 @@ import pytest
 import redis
 
 from policy_store.channel_record import Channel
-from policy_store.governance import keep_fresh, point_channel, publish_checkpoint, set_killed, set_preference
+from policy_store.governance import keep_fresh, point_channel, publish_checkpoint, set_preference
 from policy_store.inspection import SLOTS, inspect_store, require_slot
 from policy_store.key_names import KeyNames
+from policy_store.kill_decisions import kill, resume
 from policy_store.preference_record import PreferenceTarget
 from policy_store.redis_store import RedisStore
 from policy_store.store_errors import RecordMalformed, StoreUnreachable
@@ -19,6 +20,7 @@ from tests.components.free_port import free_port
 from tests.policy_store.store_samples import (
     BLOBS,
     LEARNER,
+    PEOPLE,
     TTL_MS,
     StoreBench,
     learner,
@@ -36,7 +38,8 @@ def fill(bench: StoreBench) -> None:
     point_channel(store, Channel.SHADOW, "v1", learner(), ttl_ms=TTL_MS)
     keep_fresh(store, Channel.STABLE, learner(), ttl_ms=TTL_MS)
     set_preference(store, PreferenceTarget.of(alpha=0.2), {}, people())
-    set_killed(store, False, people())
+    stop = kill(store, people()).signed_by(PEOPLE)
+    resume(store, [stop.hash], people())
 
 
 def problems(bench: StoreBench) -> dict[str, str]:
@@ -47,7 +50,8 @@ def problems(bench: StoreBench) -> dict[str, str]:
 def test_a_sound_store_has_no_problem_and_everything_was_looked_at(bench: StoreBench) -> None:
     fill(bench)
     findings = inspect_store(bench.store, rule(bench.experiment))
-    assert {each.subject for each in findings} == {"audit", "checkpoint v1", "checkpoint v2", *SLOTS}
+    subjects = {"audit", "checkpoint v1", "checkpoint v2", "kills", "resumes", *SLOTS}
+    assert {each.subject for each in findings} == subjects
     assert problems(bench) == {}
 
 

@@ -15,6 +15,8 @@ def test_the_names_are_those_of_the_contract() -> None:
     assert KEYS.checkpoint("v1") == prefix + "checkpoint:v1"
     assert KEYS.slot("channel:stable") == prefix + "channel:stable"
     assert KEYS.slot("preference") == prefix + "preference"
+    assert KEYS.slot("rebase") == prefix + "rebase"
+    assert (KEYS.kills, KEYS.resumes) == (prefix + "kills", prefix + "resumes")
     assert KEYS.proposals == prefix + "proposals"
     assert KEYS.node("n1") == prefix + "nodes:n1"
     assert KEYS.audit == prefix + "audit"
@@ -25,7 +27,17 @@ def test_the_names_are_those_of_the_contract() -> None:
 def test_no_two_keys_share_a_name() -> None:
     names = [
         *(KEYS.checkpoint("v"), KEYS.upload("v"), KEYS.slot("v"), KEYS.history("v"), KEYS.node("v")),
-        *(KEYS.checkpoint_index, KEYS.node_index, KEYS.proposals, KEYS.audit, KEYS.updates, KEYS.lease, KEYS.fence),
+        *(
+            KEYS.kills,
+            KEYS.resumes,
+            KEYS.checkpoint_index,
+            KEYS.node_index,
+            KEYS.proposals,
+            KEYS.audit,
+            KEYS.updates,
+            KEYS.lease,
+            KEYS.fence,
+        ),
     ]
     assert len(set(names)) == len(names)
 

@@ -43,7 +43,7 @@ def scripts(redis_url: str) -> Iterator[ScriptBench]:
 
 def publish(bench: ScriptBench, **changes: object) -> bytes:
     given: dict[str, object] = {
-        "previous": "h1",
+        "previous": "1-1",
         "revision": 8,
         "parent": "7",
         "token": "",
@@ -58,9 +58,9 @@ def publish(bench: ScriptBench, **changes: object) -> bytes:
 
 @pytest.fixture
 def held(scripts: ScriptBench) -> ScriptBench:
-    """A slot at revision 7 and one audit entry with hash h1."""
+    """A slot at revision 7 and one audit entry with id 1-1."""
     scripts.client.hset(scripts.key("control"), mapping={"record": '{"revision":7}', "signature": "", "key_id": ""})
-    scripts.client.xadd(scripts.key("audit"), {"entry": "{}", "hash": "h1"})
+    scripts.client.xadd(scripts.key("audit"), {"entry": "{}", "hash": b"\xff"}, id="1-1")
     scripts.client.hset(
         scripts.key("proposals"), mapping={"open": '{"status":"open"}', "shut": '{"status":"rejected"}'}
     )
@@ -79,7 +79,7 @@ def held(scripts: ScriptBench) -> ScriptBench:
         ({"version": "v1"}, b"unknown checkpoint"),
         ({"proposal": "none"}, b"unknown proposal"),
         ({"proposal": "shut"}, b"unknown proposal"),
-        ({"previous": "h0"}, b"audit moved"),
+        ({"previous": "0-1"}, b"audit moved"),
         ({"previous": ""}, b"audit moved"),
     ],
 )
@@ -118,17 +118,34 @@ def test_a_refused_checkpoint_leaves_no_upload_behind(held: ScriptBench) -> None
     for token, manifest, answer in (("4", "m", b"lease lost"), ("", "other", b"version taken")):
         held.client.hset(held.key("checkpoint"), mapping={"manifest": "m", "signature": "s"})
         held.client.hset(held.key("upload"), "manifest", manifest)
-        given: list[object] = ["h1", "{}", "h", token, "v1", 1, manifest, "s"]
+        given: list[object] = ["1-1", "{}", "h", token, "v1", 1, manifest, "s"]
         assert held.run(redis_scripts.PUT_CHECKPOINT, keys, given) == answer
         assert not held.client.exists(held.key("upload"))
 
 
 def test_a_proposal_moves_from_absent_to_open_to_decided(held: ScriptBench) -> None:
-    def keep(proposal: str, status_now: str, previous: str) -> bytes:
-        given: list[object] = [previous, "{}", previous + "x", proposal, '{"status":"open"}', status_now]
+    def keep(proposal: str, status_now: str) -> bytes:
+        [(newest, _)] = held.client.xrevrange(held.key("audit"), count=1)
+        given: list[object] = [newest, "{}", "h", proposal, '{"status":"open"}', status_now]
         return held.run(redis_scripts.KEEP_PROPOSAL, [*COMMON, "proposals"], given)
 
-    assert keep("new", "open", "h1") == b"proposal status"
-    assert keep("new", "", "h1") == redis_scripts.DONE
-    assert keep("new", "", "h1x") == b"proposal status"
-    assert keep("new", "open", "h1x") == redis_scripts.DONE
+    assert keep("new", "open") == b"proposal status"
+    assert keep("new", "") == redis_scripts.DONE
+    assert keep("new", "") == b"proposal status"
+    assert keep("new", "open") == redis_scripts.DONE
+
+
+def test_an_audit_that_takes_no_more_refuses_before_anything_is_written(held: ScriptBench) -> None:
+    held.client.xadd(held.key("audit"), {"entry": "{}", "hash": "h"}, id=f"{2**64 - 1}-{2**64 - 1}")
+    before = held.contents()
+    with pytest.raises(redis.ResponseError, match="last possible ID"):
+        publish(held, previous=f"{2**64 - 1}-{2**64 - 1}")
+    assert held.contents() == before
+
+
+def test_forgetting_nodes_spares_those_that_report(scripts: ScriptBench) -> None:
+    scripts.client.zadd(scripts.key("nodes"), {"here": 1, "gone": 2})
+    scripts.client.set(scripts.key("nodes:here"), "{}")
+    keys = ["nodes", "nodes:here", "nodes:gone"]
+    assert scripts.run(redis_scripts.FORGET_NODES, keys, ["here", "gone"]) == redis_scripts.DONE
+    assert scripts.client.zrange(scripts.key("nodes"), 0, -1) == [b"here"]

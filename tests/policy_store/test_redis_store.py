@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,23 +10,24 @@ from typing import Any
 import pytest
 import redis
 
-from policy_store.audit import verify_chain
 from policy_store.channel_record import Channel
 from policy_store.checkpoint_record import describe_blobs
-from policy_store.governance import point_channel, propose_preference, publish_checkpoint, set_killed, set_preference
+from policy_store.governance import point_channel, propose_preference, publish_checkpoint, set_preference
 from policy_store.key_names import KeyNames
 from policy_store.preference_record import PreferenceTarget
 from policy_store.redis_store import RedisStore
-from policy_store.store import HISTORY_LIMIT, PolicyStore
+from policy_store.revision_rules import ReaderMemory
+from policy_store.store import PolicyStore, wall_clock_ms
 from policy_store.store_errors import (
-    AuditBroken,
+    LeaseHeld,
+    LeaseLost,
     RecordMalformed,
     RevisionRegressed,
     SignatureInvalid,
     StoreUnreachable,
     UnknownCheckpoint,
 )
-from policy_store.verification import read_channel_verified, read_control_verified
+from policy_store.verification import read_channel_verified
 from tests.components.redis_server import RedisServer
 from tests.policy_store.store_samples import (
     BLOBS,
@@ -41,6 +42,8 @@ from tests.policy_store.store_samples import (
 )
 
 ALPHA = PreferenceTarget.of(alpha=0.3)
+HOUR_MS = 3_600_000
+YEAR_MS = 365 * 24 * HOUR_MS
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def raw(redis_url: str) -> Iterator[Any]:
 
 @pytest.fixture
 def store(redis_url: str) -> Iterator[RedisStore]:
-    made = RedisStore(redis_url, fresh_experiment(), clock=lambda: NOW)
+    made = RedisStore(redis_url, fresh_experiment())
     yield made
     made.close()
 
@@ -86,8 +89,8 @@ def test_the_keys_are_those_of_the_contract(store: RedisStore, keys: KeyNames, r
 
 
 def test_experiments_do_not_see_each_other(redis_url: str, store: RedisStore) -> None:
-    set_killed(store, True, people())
-    assert RedisStore(redis_url, fresh_experiment()).control() is None
+    set_preference(store, ALPHA, {}, people())
+    assert RedisStore(redis_url, fresh_experiment()).preference() is None
 
 
 def test_a_blob_swapped_in_redis_is_noticed(store: RedisStore, keys: KeyNames, raw: Any) -> None:
@@ -95,7 +98,7 @@ def test_a_blob_swapped_in_redis_is_noticed(store: RedisStore, keys: KeyNames, r
     point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
     raw.hset(keys.checkpoint("v1"), "policy.onnx", b"evil")
     with pytest.raises(SignatureInvalid, match=r"policy\.onnx"):
-        read_channel_verified(store, Channel.STABLE, rule(store.experiment), now_ms=NOW)
+        read_channel_verified(store, Channel.STABLE, rule(store.experiment), now_ms=wall_clock_ms())
 
 
 @pytest.mark.parametrize("field", ["manifest", "signature", "key_id"])
@@ -122,32 +125,20 @@ def test_a_slot_written_by_hand_is_an_error_for_reader_and_writer(
     publish_checkpoint(store, manifest(store.experiment), BLOBS, LEARNER)
     raw.hset(keys.slot("channel:stable"), mapping=content)
     with pytest.raises((RecordMalformed, SignatureInvalid)):
-        read_channel_verified(store, Channel.STABLE, rule(store.experiment), now_ms=NOW)
+        read_channel_verified(store, Channel.STABLE, rule(store.experiment), now_ms=wall_clock_ms())
     with pytest.raises((RecordMalformed, SignatureInvalid)):
         point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
 
 
+@pytest.mark.parametrize("record", ["?", '{"revision":1e999}', '{"revision":0}', '{"revision":"5"}', "[]"])
 def test_a_writer_does_not_publish_over_a_record_the_script_cannot_read(
-    store: RedisStore, keys: KeyNames, raw: Any
+    store: RedisStore, keys: KeyNames, raw: Any, record: str
 ) -> None:
-    record = set_killed(store, True, people())
-    raw.hset(keys.slot("control"), "record", "?")
-    newer = record.model_copy(update={"revision": record.revision + 1, "parent_revision": record.revision})
-    with pytest.raises(RecordMalformed, match="control holds something"):
-        store.publish_control(newer.signed_by(people().key), parent_revision=record.revision)
-
-
-def test_a_history_written_by_hand_is_malformed(store: RedisStore, keys: KeyNames, raw: Any) -> None:
-    raw.lpush(keys.history("control"), json.dumps({"record": 5, "signature": "", "key_id": ""}))
-    with pytest.raises(RecordMalformed, match="history of control"):
-        store.history("control")
-
-
-def test_the_history_is_bounded(store: RedisStore, keys: KeyNames, raw: Any) -> None:
-    for _ in range(HISTORY_LIMIT + 3):
-        raw.lpush(keys.history("control"), "{}")
-    set_killed(store, True, people())
-    assert raw.llen(keys.history("control")) == HISTORY_LIMIT
+    held = set_preference(store, ALPHA, {}, people())
+    raw.hset(keys.slot("preference"), "record", record)
+    newer = held.model_copy(update={"revision": held.revision + 1, "parent_revision": held.revision})
+    with pytest.raises(RecordMalformed, match="preference holds something"):
+        store.publish_preference(newer.signed_by(people().key), parent_revision=held.revision)
 
 
 def test_a_blob_of_several_megabytes_travels(store: RedisStore) -> None:
@@ -157,13 +148,41 @@ def test_a_blob_of_several_megabytes_travels(store: RedisStore) -> None:
     assert store.get_checkpoint("v1").blobs == blobs
 
 
-def test_a_node_that_is_gone_for_a_day_is_forgotten(
-    store: RedisStore, keys: KeyNames, raw: Any, redis_url: str
-) -> None:
-    store.heartbeat("gone", {}, ttl_s=0.01)
-    day_later = RedisStore(redis_url, store.experiment, clock=lambda: NOW + 2 * 86_400_000)
-    day_later.heartbeat("here", {}, ttl_s=5)
+def test_the_index_forgets_nodes_without_a_heartbeat(store: RedisStore, keys: KeyNames, raw: Any) -> None:
+    store.heartbeat("here", {}, ttl_s=60)
+    store.heartbeat("gone", {}, ttl_s=60)
+    raw.delete(keys.node("gone"))
+    assert [node.node_id for node in store.nodes()] == ["here"]
     assert raw.zrange(keys.node_index, 0, -1) == [b"here"]
+
+
+@pytest.mark.parametrize("off_ms", [10 * YEAR_MS, -10 * YEAR_MS])
+def test_a_node_whose_clock_is_wrong_hides_nobody(redis_url: str, store: RedisStore, off_ms: int) -> None:
+    """The index is ordered by clocks that may be wrong; who is alive is not."""
+    wrong = RedisStore(redis_url, store.experiment, clock=lambda: wall_clock_ms() + off_ms)
+    store.heartbeat("right", {}, ttl_s=60)
+    wrong.heartbeat("wrong", {}, ttl_s=60)
+    assert [node.node_id for node in store.nodes()] == ["right", "wrong"]
+    wrong.close()
+
+
+def test_a_heartbeat_that_redis_would_keep_for_years_is_of_no_node_alive(
+    store: RedisStore, keys: KeyNames, raw: Any
+) -> None:
+    """What a Redis wrote whose clock ran ahead by years, once the clock is right again."""
+    store.heartbeat("n1", {}, ttl_s=60)
+    raw.pexpire(keys.node("n1"), 10 * YEAR_MS)
+    assert store.nodes() == []
+
+
+def test_odd_heartbeats_hide_no_others(store: RedisStore, keys: KeyNames, raw: Any) -> None:
+    store.heartbeat("n1", {"version": "v1"}, ttl_s=60)
+    raw.zadd(keys.node_index, {"junk": 1, b"\xff": 1, "list": 1})
+    raw.set(keys.node("junk"), "?", px=60_000)
+    raw.rpush(keys.node("list"), "x")
+    raw.expire(keys.node("list"), 60)
+    statuses = {node.node_id: dict(node.status) for node in store.nodes()}
+    assert statuses == {"junk": {}, "list": {}, "n1": {"version": "v1"}}
 
 
 def test_a_long_audit_is_read_in_pages(store: RedisStore, keys: KeyNames, raw: Any) -> None:
@@ -178,7 +197,7 @@ def test_a_long_audit_is_read_in_pages(store: RedisStore, keys: KeyNames, raw: A
 def test_a_restarted_redis_with_its_log_has_everything(tmp_path: Path) -> None:
     server = RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
     server.start()
-    store = RedisStore(server.url, "homefeed", clock=lambda: NOW)
+    store = RedisStore(server.url, "homefeed")
     try:
         store.put_checkpoint(checkpoint("homefeed"))
         point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
@@ -186,7 +205,7 @@ def test_a_restarted_redis_with_its_log_has_everything(tmp_path: Path) -> None:
         with pytest.raises(StoreUnreachable):
             store.channel("stable")
         server.start()
-        verified = read_channel_verified(store, Channel.STABLE, rule("homefeed"), now_ms=NOW)
+        verified = read_channel_verified(store, Channel.STABLE, rule("homefeed"), now_ms=wall_clock_ms())
         assert verified is not None
         assert verified.signed == checkpoint("homefeed")
         set_preference(store, ALPHA, {}, people())
@@ -200,12 +219,13 @@ def test_a_redis_restored_from_an_old_backup_is_refused(store: RedisStore, keys:
         publish_checkpoint(store, manifest(store.experiment, version), BLOBS, LEARNER)
     point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
     backup = raw.dump(keys.slot("channel:stable"))
-    seen = point_channel(store, Channel.STABLE, "v2", people(NOW + 5), ttl_ms=TTL_MS).revision
+    seen = point_channel(store, Channel.STABLE, "v2", people(), ttl_ms=TTL_MS).revision
     raw.restore(keys.slot("channel:stable"), 0, backup, replace=True)
     trusted = rule(store.experiment)
-    assert read_channel_verified(store, Channel.STABLE, trusted, now_ms=NOW) is not None
+    assert read_channel_verified(store, Channel.STABLE, trusted, now_ms=wall_clock_ms()) is not None
     with pytest.raises(RevisionRegressed, match=str(seen)):
-        read_channel_verified(store, Channel.STABLE, trusted, now_ms=NOW, last_revision=seen)
+        memory = ReaderMemory({"channel:stable": seen})
+        read_channel_verified(store, Channel.STABLE, trusted, now_ms=wall_clock_ms(), memory=memory)
 
 
 def test_an_unknown_version_is_named(store: RedisStore) -> None:
@@ -213,25 +233,94 @@ def test_an_unknown_version_is_named(store: RedisStore) -> None:
         store.get_checkpoint("nope")
 
 
-def test_a_lease_token_grows_over_a_store_that_lost_its_counter(
-    store: RedisStore, keys: KeyNames, raw: Any, redis_url: str
-) -> None:
+def test_a_lease_token_grows_over_a_store_that_lost_its_counter(store: RedisStore, keys: KeyNames, raw: Any) -> None:
     first = store.acquire_lease("a", ttl_s=5)
     raw.delete(keys.lease, keys.fence)
-    later = RedisStore(redis_url, store.experiment, clock=lambda: NOW + 1)
-    assert later.acquire_lease("b", ttl_s=5).token > first.token
+    time.sleep(0.002)
+    assert store.acquire_lease("b", ttl_s=5).token > first.token
 
 
-def test_garbage_in_the_audit_does_not_keep_people_from_killing(store: RedisStore, keys: KeyNames, raw: Any) -> None:
-    """Serving nodes may append to the audit: none of them may block what people decide by it."""
-    set_killed(store, False, people())
-    raw.xadd(keys.audit, {"x": "y"})
-    set_killed(store, True, people())
-    control = read_control_verified(store, rule(store.experiment))
-    assert control is not None
-    assert control.killed
-    with pytest.raises(AuditBroken, match="entry 2"):
-        verify_chain(store.audit_entries())
+@pytest.mark.parametrize("fence", [str(2**53), str(wall_clock_ms() + 10 * YEAR_MS), "junk", "-1", "inf", "nan", None])
+def test_no_counter_of_tokens_locks_learners_out(
+    store: RedisStore, keys: KeyNames, raw: Any, fence: str | None
+) -> None:
+    if fence is None:
+        raw.rpush(keys.fence, "a list")
+    else:
+        raw.set(keys.fence, fence)
+    first = store.acquire_lease("a", ttl_s=60)
+    assert abs(first.token - wall_clock_ms()) < HOUR_MS
+    store.release_lease(first)
+    assert store.acquire_lease("a", ttl_s=60).token > first.token
+
+
+def test_a_lease_that_would_outlive_its_term_has_ended(store: RedisStore, keys: KeyNames, raw: Any) -> None:
+    """Redis' clock ran ahead by years when the lease was taken, and was set back."""
+    ahead = store.acquire_lease("a", ttl_s=60)
+    with pytest.raises(LeaseHeld):
+        store.acquire_lease("b", ttl_s=60)
+    raw.pexpire(keys.lease, 10 * YEAR_MS)
+    store.acquire_lease("b", ttl_s=60)
+    with pytest.raises(LeaseLost):
+        store.renew_lease(ahead)
+
+
+@pytest.mark.parametrize("term_ms", [60_000, 10 * YEAR_MS, None])
+def test_a_lease_of_version_0_1_0_holds_for_an_hour_at_most(
+    store: RedisStore, keys: KeyNames, raw: Any, term_ms: int | None
+) -> None:
+    raw.hset(keys.lease, mapping={"owner": "old", "token": "5"})
+    if term_ms is not None:
+        raw.pexpire(keys.lease, term_ms)
+    if term_ms == 60_000:
+        with pytest.raises(LeaseHeld, match="'old'"):
+            store.acquire_lease("new", ttl_s=60)
+    else:
+        assert store.acquire_lease("new", ttl_s=60).owner == "new"
+
+
+def test_what_lies_at_the_lease_and_is_none_holds_nobody_off(store: RedisStore, keys: KeyNames, raw: Any) -> None:
+    raw.set(keys.lease, "not a hash")
+    store.acquire_lease("a", ttl_s=60)
+
+
+def test_the_time_is_that_of_redis_whatever_this_machines_clock_says(redis_url: str, store: RedisStore) -> None:
+    wrong = RedisStore(redis_url, store.experiment, clock=lambda: NOW + 10 * YEAR_MS)
+    assert abs(wrong.time_ms() - wall_clock_ms()) < 60_000
+    wrong.close()
+
+
+def test_a_user_that_may_not_ask_for_the_time_learns_it_all_the_same(
+    redis_url: str, store: RedisStore, raw: Any
+) -> None:
+    """The users that version 0.1.0 documented have no right to TIME."""
+    raw.execute_command("ACL", "SETUSER", "timeless", "reset", "on", ">PASSWORD", "~*", "+@all", "-time")
+    limited = RedisStore(redis_url.replace("redis://", "redis://timeless:PASSWORD@"), store.experiment)
+    assert abs(limited.time_ms() - wall_clock_ms()) < 60_000
+    assert set_preference(limited, ALPHA, {}, people()).revision > NOW
+    limited.close()
+    raw.execute_command("ACL", "DELUSER", "timeless")
+
+
+def test_the_newest_notification_is_where_a_reader_goes_on(store: RedisStore, keys: KeyNames, raw: Any) -> None:
+    assert store.newest_update() == "0"
+    set_preference(store, ALPHA, {}, people())
+    newest = store.newest_update()
+    assert list(store.updates_since(newest)) == []
+    raw.delete(keys.updates)
+    set_preference(store, ALPHA, {}, people())
+    assert [each.slot for each in store.updates_since("0")] == ["preference"]
+
+
+def test_notifications_that_take_no_more_begin_anew(store: RedisStore, keys: KeyNames, raw: Any) -> None:
+    """The highest id there is, and no stream at all: neither may keep a decision from being published."""
+    raw.xadd(keys.updates, {"slot": "", "value": ""}, id=f"{2**64 - 1}-{2**64 - 1}")
+    set_preference(store, ALPHA, {}, people())
+    assert [each.slot for each in store.updates_since("0")] == ["preference"]
+    raw.delete(keys.updates)
+    raw.set(keys.updates, "not a stream")
+    set_preference(store, ALPHA, {}, people())
+    assert [each.slot for each in store.updates_since("0")] == ["preference"]
 
 
 def test_a_stray_notification_is_only_a_hint(store: RedisStore, keys: KeyNames, raw: Any) -> None:

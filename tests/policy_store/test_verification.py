@@ -8,24 +8,26 @@ from typing import Any
 
 import pytest
 
-from policy_store.channel_record import Channel, ChannelRecord
+from policy_store.channel_record import Channel, ChannelRecord, FreshnessRecord
 from policy_store.checkpoint_record import SignedCheckpoint, describe_blobs, sign_checkpoint
 from policy_store.governance import (
     Decider,
     keep_fresh,
     point_channel,
     publish_checkpoint,
-    set_killed,
     set_preference,
 )
 from policy_store.governed_record import SignedRecord
 from policy_store.memory_store import MemoryStore
 from policy_store.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.revision_rules import ReaderMemory
 from policy_store.store_errors import (
     ContractMismatch,
     PromotionRefused,
     RecordExpired,
+    RecordFromFuture,
     RecordMalformed,
+    RecordVoided,
     RevisionRegressed,
     RoleForbidden,
     SignatureInvalid,
@@ -35,13 +37,13 @@ from policy_store.verification import (
     Approval,
     VerifiedCheckpoint,
     read_channel_verified,
-    read_control_verified,
     read_preference_verified,
     require_promotable,
     verify_channel,
     verify_checkpoint,
     verify_record,
 )
+from tests.policy_store import store_samples
 from tests.policy_store.store_samples import (
     BLOBS,
     LEARNER,
@@ -51,14 +53,25 @@ from tests.policy_store.store_samples import (
     STRANGER,
     TTL_MS,
     checkpoint,
-    learner,
     manifest,
-    people,
     rule,
 )
 
 X = "homefeed"
 ALPHA = PreferenceTarget.of(alpha=0.3)
+HOUR_MS = 3_600_000
+
+
+def people(now_ms: int = NOW) -> Decider:
+    return store_samples.people(now_ms)
+
+
+def learner(now_ms: int = NOW) -> Decider:
+    return store_samples.learner(now_ms)
+
+
+def seen(slot: str, revision: int) -> ReaderMemory:
+    return ReaderMemory({slot: revision})
 
 
 def stored(channel: Channel = Channel.STABLE, decider: Decider | None = None) -> MemoryStore:
@@ -131,15 +144,15 @@ def test_how_far_a_learner_may_promote_itself(channel: Channel, approval: Approv
             read(store, channel, approval=approval)
 
 
-def test_a_learner_decides_neither_preference_nor_kill_switch() -> None:
+def test_a_learner_decides_neither_preference_nor_kills_nor_rebases() -> None:
     store = MemoryStore(X, clock=lambda: NOW)
     set_preference(store, ALPHA, {}, learner())
-    set_killed(store, True, learner())
     for approval in Approval:
         with pytest.raises(RoleForbidden, match="preference"):
             read_preference_verified(store, rule(X, approval))
-        with pytest.raises(RoleForbidden, match="control"):
-            read_control_verified(store, rule(X, approval))
+        for slot in ("control", "rebase"):
+            with pytest.raises(RoleForbidden, match=slot):
+                rule(X, approval).require_signer(slot, LEARNER)
 
 
 def test_a_record_of_another_channel_or_experiment_is_refused() -> None:
@@ -161,32 +174,42 @@ def test_a_manifest_or_preference_does_not_pass_as_a_channel_record() -> None:
     assert verify_record(preference, PreferenceRecord, rule(X)).default == ALPHA
 
 
-def test_an_older_record_than_the_last_seen_is_refused() -> None:
-    store = stored()
-    old = channel_of(store)
-    new = point_channel(store, Channel.STABLE, "v1", people(NOW + 1), ttl_ms=TTL_MS)
-    assert verify_channel(channel_of(store), Channel.STABLE, rule(X), last_revision=new.revision) == new
-    with pytest.raises(RevisionRegressed, match=str(new.revision)):
-        verify_channel(old, Channel.STABLE, rule(X), last_revision=new.revision)
-
-
 def test_a_store_restored_from_old_data_is_refused_until_people_publish_again() -> None:
-    seen = point_channel(stored(), Channel.STABLE, "v1", people(NOW + 9_000), ttl_ms=TTL_MS).revision
-    restored = stored()
+    store = stored()
+    memory = seen("channel:stable", NOW + 9_000)
     with pytest.raises(RevisionRegressed, match="seen before"):
-        read(restored, last_revision=seen)
-    point_channel(restored, Channel.STABLE, "v1", people(NOW + 10_000), ttl_ms=TTL_MS)
-    assert read(restored, last_revision=seen) is not None
+        read(store, memory=memory)
+    store.heartbeat("n1", {"revisions": memory.highest}, 60)
+    point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
+    assert read(store, memory=memory) is not None
 
 
 def test_an_emptied_store_is_refused() -> None:
     store = MemoryStore(X, clock=lambda: NOW)
     with pytest.raises(RevisionRegressed, match="empty"):
-        read(store, last_revision=NOW)
+        read(store, memory=seen("channel:stable", NOW))
     with pytest.raises(RevisionRegressed, match="empty"):
-        read_preference_verified(store, rule(X), last_revision=NOW)
-    with pytest.raises(RevisionRegressed, match="empty"):
-        read_control_verified(store, rule(X), last_revision=NOW)
+        read_preference_verified(store, rule(X), memory=seen("preference", NOW))
+
+
+def test_a_record_from_the_far_future_is_refused_by_a_reader_with_a_clock() -> None:
+    store = stored()
+    set_preference(store, ALPHA, {}, people())
+    lagging = NOW - HOUR_MS - 10 * 60_000
+    with pytest.raises(RecordFromFuture, match="channel:stable"):
+        read(store, now_ms=lagging)
+    with pytest.raises(RecordFromFuture, match="preference"):
+        read_preference_verified(store, rule(X), now_ms=lagging)
+    assert read(store, now_ms=NOW - HOUR_MS) is not None
+    assert read_preference_verified(store, rule(X), now_ms=NOW - HOUR_MS) is not None
+    assert read_preference_verified(store, rule(X)) is not None
+
+
+def test_a_voided_record_is_refused() -> None:
+    store = stored()
+    memory = ReaderMemory(voided={channel_of(store).hash})
+    with pytest.raises(RecordVoided, match="channel:stable"):
+        read(store, memory=memory)
 
 
 def test_an_expired_record_is_not_accepted_anew() -> None:
@@ -198,6 +221,7 @@ def test_an_expired_record_is_not_accepted_anew() -> None:
 
 def test_the_learner_keeps_what_people_decided_fresh() -> None:
     store = stored()
+    store.clock = lambda: NOW + TTL_MS
     keep_fresh(store, Channel.STABLE, learner(NOW + TTL_MS), ttl_ms=TTL_MS)
     verified = read(store, now_ms=NOW + TTL_MS + 5_000)
     assert verified is not None
@@ -208,6 +232,42 @@ def test_freshness_of_an_earlier_decision_prolongs_nothing() -> None:
     store = stored()
     keep_fresh(store, Channel.STABLE, learner(), ttl_ms=TTL_MS * 9)
     point_channel(store, Channel.STABLE, "v1", people(NOW + 1), ttl_ms=TTL_MS)
+    with pytest.raises(RecordExpired):
+        read(store, now_ms=NOW + TTL_MS + 5_000)
+
+
+class FreshnessFromFuture(MemoryStore):
+    """A store whose freshness record was signed by a clock that ran ahead by years."""
+
+    def freshness(self, name: str) -> SignedRecord | None:
+        signed = super().freshness(name)
+        if signed is None:
+            return None
+        fresh = FreshnessRecord.parse(signed.record)
+        return fresh.model_copy(update={"revision": fresh.revision + 10 * 365 * 24 * HOUR_MS}).signed_by(LEARNER)
+
+
+class FreshnessTorn(MemoryStore):
+    """A store whose freshness record somebody edited."""
+
+    def freshness(self, name: str) -> SignedRecord | None:
+        raise RecordMalformed("freshness lacks its signature", mend="publish again")
+
+
+@pytest.mark.parametrize("kind", [FreshnessFromFuture, FreshnessTorn])
+def test_odd_freshness_prolongs_nothing_and_hinders_nothing(kind: type[MemoryStore]) -> None:
+    store = kind(X, clock=lambda: NOW)
+    publish_checkpoint(store, manifest(X), BLOBS, LEARNER)
+    point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
+    MemoryStore.publish_channel(
+        store,
+        FreshnessRecord.from_content(
+            {"experiment": X, "channel": "stable", "version": "v1", "channel_revision": NOW + 1, "by": "learner"}
+            | {"revision": NOW + 1, "expires_at": NOW + 9 * TTL_MS}
+        ).signed_by(LEARNER),
+        parent_revision=None,
+    )
+    assert read(store) is not None
     with pytest.raises(RecordExpired):
         read(store, now_ms=NOW + TTL_MS + 5_000)
 
@@ -273,13 +333,12 @@ def test_a_channel_to_a_lost_checkpoint_says_so() -> None:
         read(store)
 
 
-def test_preference_and_control_are_read_when_true() -> None:
+def test_a_preference_is_read_when_true() -> None:
     store = MemoryStore(X, clock=lambda: NOW)
     assert read_preference_verified(store, rule(X)) is None
-    assert read_control_verified(store, rule(X)) is None
-    preference, control = set_preference(store, ALPHA, {}, people()), set_killed(store, True, people())
-    assert read_preference_verified(store, rule(X), last_revision=preference.revision) == preference
-    assert read_control_verified(store, rule(X), last_revision=control.revision) == control
+    preference = set_preference(store, ALPHA, {}, people())
+    memory = seen("preference", preference.revision)
+    assert read_preference_verified(store, rule(X), now_ms=NOW, memory=memory) == preference
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from policy_store.channel_record import Channel
+from policy_store.channel_record import Channel, ChannelRecord
 from policy_store.governance import keep_fresh
+from policy_store.governed_record import SignedRecord
 from policy_store.memory_store import MemoryStore
+from policy_store.revision_rules import DecisionOrder, ReaderMemory
 from policy_store.store_errors import ContractMismatch, RecordMalformed
 from policy_store.verification import TrustRule
 from serving_agent.channel_watch import ChannelWatch
@@ -17,7 +19,18 @@ from serving_agent.drift_check import DriftCheck
 from serving_agent.pickup import CheckpointPickup, PickupResult
 from serving_agent.recent_traffic import RecentTraffic
 from serving_agent.snapshot_disk import SavedSnapshot
-from tests.serving_samples import DAY_MS, NOW, TRUSTED, StoreDesk, preferring, serving_experiment, sketch_of
+from tests.policy_store.control_samples import YEAR_MS, rebase_of
+from tests.policy_store.foreign_hands import MemoryHands
+from tests.serving_samples import (
+    DAY_MS,
+    GOVERNANCE_KEY,
+    NOW,
+    TRUSTED,
+    StoreDesk,
+    preferring,
+    serving_experiment,
+    sketch_of,
+)
 
 EXPERIMENT = serving_experiment()
 GRAPH = preferring(EXPERIMENT, repin=2)
@@ -31,9 +44,9 @@ class Bench:
         self.recent = RecentTraffic(capacity=100)
         self.watch = self.fresh_watch()
 
-    def fresh_watch(self) -> ChannelWatch:
+    def fresh_watch(self, memory: ReaderMemory | None = None) -> ChannelWatch:
         pickup = CheckpointPickup(EXPERIMENT, DriftCheck(EXPERIMENT, self.recent))
-        return ChannelWatch(Channel.STABLE, RULE, pickup, self.recent, new_evidence=50)
+        return ChannelWatch(Channel.STABLE, RULE, pickup, self.recent, new_evidence=50, memory=memory)
 
     def poll(self, now: int = NOW) -> bool:
         return self.watch.poll(self.desk.store, now)
@@ -63,7 +76,7 @@ def bench() -> Bench:
 
 def test_accepts_once(bench: Bench) -> None:
     assert bench.poll()
-    assert (bench.version, bench.result, bench.watch.revision) == ("v1", PickupResult.ACCEPTED, NOW)
+    assert (bench.version, bench.result, bench.watch.revision) == ("v1", PickupResult.ACCEPTED, NOW + 1)
     assert not bench.poll()
 
 
@@ -115,7 +128,7 @@ def test_a_store_restored_from_old_data_is_refused(bench: Bench) -> None:
     bench.desk.point(Channel.STABLE, "v2")
     bench.poll()
     assert old is not None
-    restored = StoreDesk(EXPERIMENT, MemoryStore(EXPERIMENT.name))
+    restored = StoreDesk(EXPERIMENT, MemoryStore(EXPERIMENT.name), now=NOW)
     restored.publish("v1", GRAPH, reference=STEADY)
     restored.store.publish_channel(old, parent_revision=None)
     assert bench.watch.poll(restored.store, NOW)
@@ -140,11 +153,76 @@ def test_drift_is_looked_at_again_with_new_traffic(bench: Bench) -> None:
 def test_starts_from_disk_past_expiry(bench: Bench) -> None:
     bench.poll()
     assert bench.watch.saved is not None
-    saved = SavedSnapshot({"stable": bench.watch.saved}, revisions={"channel:stable": NOW + 7})
-    watch = bench.fresh_watch()
+    saved = SavedSnapshot({"stable": bench.watch.saved}, accepted_in={"channel:stable": 2})
+    watch = bench.fresh_watch(ReaderMemory({"channel:stable": NOW + 7}))
     watch.restore(saved)
     assert watch.policy is not None
     assert (watch.policy.version, watch.highest) == ("v1", NOW + 7)
+    assert watch.accepted == DecisionOrder(2, NOW + 1)
+
+
+def far_record(bench: Bench, version: str) -> SignedRecord:
+    """What a clock ten years ahead points `stable` to."""
+    content: dict[str, Any] = {"experiment": EXPERIMENT.name, "channel": "stable", "version": version, "by": "ada"}
+    content |= {"revision": NOW + 10 * YEAR_MS, "expires_at": NOW + 11 * YEAR_MS}
+    signed = ChannelRecord.from_content(content).signed_by(GOVERNANCE_KEY)
+    assert isinstance(bench.desk.store, MemoryStore)
+    MemoryHands(bench.desk.store).publish_as_0_1_0("channel:stable", signed)
+    return signed
+
+
+def test_the_far_future_waits_until_the_clocks_agree(bench: Bench) -> None:
+    bench.poll()
+    bench.desk.publish("v2", GRAPH)
+    far_record(bench, "v2")
+    told = [bench.poll(NOW + minute * 60_000) for minute in range(3)]
+    assert told == [True, False, False], "what is told lands in an audit that is kept for ever"
+    assert (bench.version, bench.result, bench.watch.highest) == ("v1", PickupResult.FUTURE, NOW + 1)
+    assert bench.watch.verdict is not None
+    assert "ahead of this machine's clock" in bench.watch.verdict.notes[0]
+    assert bench.poll(NOW + 10 * YEAR_MS)
+    assert (bench.version, bench.result) == ("v2", PickupResult.ACCEPTED)
+
+
+def test_what_was_refused_as_old_is_looked_at_again_after_a_rebase(bench: Bench) -> None:
+    bench.watch = bench.fresh_watch(ReaderMemory({"channel:stable": NOW + 10 * YEAR_MS}))
+    assert bench.poll()
+    assert (bench.version, bench.result) == (None, PickupResult.UNVERIFIED)
+    assert not bench.poll()
+    bench.watch.memory.apply(rebase_of(1, NOW))
+    bench.watch.rebased()
+    assert bench.poll()
+    assert (bench.version, bench.result, bench.watch.accepted) == (
+        "v1",
+        PickupResult.ACCEPTED,
+        DecisionOrder(1, NOW + 1),
+    )
+
+
+def test_what_waits_for_traffic_is_dropped_when_a_rebase_voids_it(bench: Bench) -> None:
+    bench.traffic(0.9)
+    bench.desk.publish("v2", GRAPH, reference=STEADY)
+    far = far_record(bench, "v2")
+    assert bench.poll(NOW + 10 * YEAR_MS)
+    assert bench.result is PickupResult.LIVE_DRIFT
+    bench.watch.memory.apply(rebase_of(1, NOW).model_copy(update={"voids": (far.hash,)}))
+    bench.watch.rebased()
+    bench.traffic(0.2)
+    assert bench.poll(NOW + 10 * YEAR_MS)
+    assert (bench.version, bench.result) == (None, PickupResult.UNVERIFIED)
+    assert bench.watch.verdict is not None
+    assert "voided" in bench.watch.verdict.notes[0]
+
+
+def test_a_voided_decision_serves_on_after_a_restart_and_raises_nothing(bench: Bench) -> None:
+    bench.desk.publish("v2", GRAPH)
+    far = far_record(bench, "v2")
+    bench.poll(NOW + 10 * YEAR_MS)
+    assert bench.watch.saved is not None
+    again = bench.fresh_watch(ReaderMemory({"channel:stable": NOW + 5}, 1, {far.hash}))
+    again.restore(SavedSnapshot({"stable": bench.watch.saved}))
+    assert again.policy is not None
+    assert (again.policy.version, again.highest) == ("v2", NOW + 5)
 
 
 def test_a_disk_of_another_experiment_is_refused(bench: Bench) -> None:

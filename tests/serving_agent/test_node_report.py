@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from monitoring.metrics import ServingMetrics
 from policy_store.channel_record import Channel
+from policy_store.node_claims import node_claims
+from policy_store.store import NodeStatus
 from policy_store.verification import TrustRule
 from serving_agent.channel_watch import ChannelWatch
 from serving_agent.drift_check import DriftCheck
@@ -15,6 +17,7 @@ from serving_agent.fallback_reason import FallbackReason
 from serving_agent.node_report import NodeReport, SnapshotMetrics, channel_state, refusal_detail
 from serving_agent.pickup import CheckpointPickup, PickupResult, PickupVerdict
 from serving_agent.recent_traffic import RecentTraffic
+from tests.policy_store.control_samples import stop
 from tests.serving_samples import NOW, TRUSTED, loaded, preferring, serving_experiment, snapshot_of
 
 EXPERIMENT = serving_experiment()
@@ -40,6 +43,18 @@ def test_report_is_json() -> None:
         "result": None,
         "notes": [],
     }
+
+
+def test_a_heartbeat_holds_what_publishing_and_resuming_need() -> None:
+    kill = stop(5)
+    report = NodeReport(
+        *("n1", NOW, NOW - 5, snapshot_of(EXPERIMENT), {}),
+        epoch=2,
+        revisions={"preference": 7},
+        open_kills={kill.hash: kill.signed},
+    )
+    [claims] = node_claims([NodeStatus("n1", json.loads(json.dumps(report.as_dict())))])
+    assert (claims.epoch, claims.revisions, claims.open_kills) == (2, {"preference": 7}, {kill.hash: kill.signed})
 
 
 def test_only_refusals_are_audited() -> None:

@@ -119,10 +119,10 @@ def test_takes_what_the_store_says(bench: Bench) -> None:
     assert refresher.poll()
     snapshot = refresher.holder.current
     assert snapshot.versions() == {"stable": "v1", "shadow": "v2"}
-    assert snapshot.preference.revision == bench.desk.now
+    assert snapshot.preference.revision == bench.desk.now + 1
     value = bench.registry.get_sample_value
     assert value("trimtab_serving_policy_info", {"version": "v1", "channel": "stable"}) == 1
-    assert value("trimtab_serving_config_revision") == bench.desk.now
+    assert value("trimtab_serving_config_revision") == bench.desk.now + 1
     bench.publish("v3")
     refresher.poll()
     assert value("trimtab_serving_policy_info", {"version": "v1", "channel": "stable"}) is None
@@ -178,7 +178,7 @@ def test_starts_from_disk_when_the_store_is_dead(bench: Bench) -> None:
     again.start()
     assert again.holder.current.versions() == {"stable": "v1"}
     assert again.holder.current.killed
-    assert again.holder.current.preference.revision == bench.desk.now
+    assert again.holder.current.preference.revision == bench.desk.now + 1
 
 
 def test_a_refused_checkpoint_does_not_reach_the_disk(bench: Bench) -> None:

@@ -20,6 +20,11 @@ SNAPSHOT = SavedSnapshot(
     },
     preference=SignedRecord(b"{}", b"\x02", "governance/x"),
     revisions={"channel:stable": 5, "control": 7},
+    kills=(SignedRecord(b"k", b"\x03", "governance/x"), SignedRecord(b"l", b"\x04", "governance/x")),
+    resumes={SignedRecord(b"r", b"\x05", "governance/x"): ("ab" * 32, "cd" * 32), SignedRecord(b"s", b"", "y/z"): ()},
+    epoch=3,
+    voided=frozenset({"ef" * 32}),
+    accepted_in={"channel:stable": 2},
 )
 
 
@@ -65,6 +70,10 @@ DAMAGED = (
     f'{{{EMPTY}, "revisions": {{"control": Infinity}}}}',
     f'{{{EMPTY}, "revisions": []}}',
     '{"format": 1, "channels": {}, "preference": {"record": "", "signature": "", "key_id": 5}, "control": null}',
+    f'{{{EMPTY}, "revisions": {{}}, "kills": [5]}}',
+    f'{{{EMPTY}, "revisions": {{}}, "resumes": [{{"record": "", "signature": "", "key_id": "x"}}]}}',
+    f'{{{EMPTY}, "revisions": {{}}, "voided": [5]}}',
+    f'{{{EMPTY}, "revisions": {{}}, "voided": {{}}, "epoch": null}}',
 )
 
 
@@ -73,3 +82,8 @@ def test_damage_is_reported(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE_NAME).write_text(content)
     with pytest.raises(SnapshotUnreadable, match="cannot be read"):
         SnapshotDisk(tmp_path).load()
+
+
+def test_a_file_of_version_0_1_0_lacks_what_is_remembered_since(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text(f'{{{EMPTY}, "revisions": {{"control": 7}}}}')
+    assert SnapshotDisk(tmp_path).load() == SavedSnapshot(revisions={"control": 7})

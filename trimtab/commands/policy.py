@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from policy_store.channel_record import Channel, channel_slot
-from policy_store.control_record import CONTROL_SLOT
 from policy_store.signing import Role
 from policy_store.store import utc_text
+from trimtab.commands.policy_stop import kill, rebase, resume
 from trimtab.settings import load_settings
 from trimtab.store_access import AsJson, By, Reason, decider, echo_json, open_store, statement, trust_rule
 
@@ -57,7 +57,7 @@ def keygen(
 
 @policy.command()
 def status(as_json: AsJson = False) -> None:
-    """What each channel serves, whether it verifies, the kill switch, and the nodes alive.
+    """What each channel serves, whether it verifies, the kills that hold, and the nodes alive.
 
     Example: trimtab policy status
     """
@@ -73,7 +73,9 @@ def status(as_json: AsJson = False) -> None:
     console = Console()
     console.print(f"experiment {experiment.name}   killed: {overview['killed']}   audit: {overview['audit_entries']}")
     console.print(_table("channels", ("channel", "version", "revision", "state", "by", "reason"), overview["channels"]))
-    console.print(_table("nodes", ("node", "status"), overview["nodes"]))
+    if overview["open_kills"]:
+        console.print(_table("open kills", ("hash", "by", "reason", "revision", "known_to"), overview["open_kills"]))
+    console.print(_table("nodes", ("node", "status"), [_node_row(each) for each in overview["nodes"]]))
 
 
 @policy.command("list")
@@ -169,30 +171,16 @@ def rollback(
     _report(record.model_dump(mode="json"), f"{record.slot} → {version} (revision {record.revision})", as_json)
 
 
-@policy.command()
-def kill(by: By, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Stop the policy and exploration on every node: production weights until `resume`.
-
-    Example: trimtab policy kill --by ada --reason "incident 42"
-    """
-    _set_killed(True, by, reason, as_json)
-
-
-@policy.command()
-def resume(by: By, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Let nodes explore and use the policy again after `kill`.
-
-    Example: trimtab policy resume --by ada --reason "incident 42 is over"
-    """
-    _set_killed(False, by, reason, as_json)
+for stopping in (kill, resume, rebase):
+    policy.command()(stopping)
 
 
 @policy.command()
 def history(
-    slot: Annotated[str, typer.Argument(help="channel:<name>, preference or control.")] = "channel:stable",
+    slot: Annotated[str, typer.Argument(help="channel:<name>, preference, control or rebase.")] = "channel:stable",
     as_json: AsJson = False,
 ) -> None:
-    """The decisions on one slot, newest first.
+    """The decisions on one slot, newest first; `hash` is what resumes and re-bases call a record by.
 
     Example: trimtab policy history channel:stable
     """
@@ -202,7 +190,7 @@ def history(
     settings = load_settings()
     store = open_store(settings, settings.load_experiment())
     records = store.history(require_slot(slot))
-    rows = [parse_object(signed.record, slot) | {"key_id": signed.key_id} for signed in records]
+    rows = [parse_object(signed.record, slot) | {"key_id": signed.key_id, "hash": signed.hash} for signed in records]
     if as_json:
         echo_json(rows)
     else:
@@ -230,17 +218,6 @@ def verify(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def _set_killed(killed: bool, by: str, reason: str, as_json: bool) -> None:
-    from policy_store.governance import set_killed
-
-    settings = load_settings()
-    experiment = settings.load_experiment()
-    decision = decider(settings, trust_rule(settings, experiment), CONTROL_SLOT, statement(by, reason))
-    record = set_killed(open_store(settings, experiment), killed, decision)
-    word = "killed" if killed else "resumed"
-    _report(record.model_dump(mode="json"), f"{word} (revision {record.revision})", as_json)
-
-
 def _verified(store: PolicyStore, version: str, rule: TrustRule) -> CheckpointManifest:
     from policy_store.verification import verify_checkpoint
 
@@ -256,6 +233,12 @@ def _checkpoint_row(manifest: CheckpointManifest) -> dict[str, Any]:
         "parent": manifest.parent,
         "size": sum(blob.size for blob in manifest.blobs.values()),
     }
+
+
+def _node_row(node: dict[str, Any]) -> dict[str, Any]:
+    """A node with its kills by their hashes alone: the signed records are for machines."""
+    status = node["status"]
+    return node | {"status": status | {"open_kills": list(status["open_kills"])} if "open_kills" in status else status}
 
 
 def _report(content: dict[str, Any], sentence: str, as_json: bool) -> None:

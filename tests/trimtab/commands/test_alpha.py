@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from policy_store.store_errors import (
     UnknownProposal,
 )
 from tests.components.experiment_sample import HOMEFEED
-from tests.policy_store.store_samples import LEARNER, NOW, people
+from tests.policy_store.store_samples import LEARNER, people
 from tests.trimtab.store_commands import COHORTS, StoreCommands
 
 THIRD = '\n[[objectives]]\nname = "hide"\nkinds = ["hide"]\nclip = 1\nattribution = "10m"\n'
@@ -126,7 +127,7 @@ def test_a_learner_approves_nothing(cli: StoreCommands) -> None:
 
 
 def test_nothing_is_approved_on_top_of_a_forged_preference(cli: StoreCommands) -> None:
-    forged = type(people())(by="eve", reason="", now_ms=NOW, key=LEARNER)
+    forged = replace(people(), by="eve", key=LEARNER)
     set_preference(cli.store(), PreferenceTarget.of(alpha=1.0), {}, forged)
     with pytest.raises(SignatureInvalid, match="preference"):
         cli.run("alpha", "show")

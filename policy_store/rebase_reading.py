@@ -1,0 +1,40 @@
+"""Reads the re-bases of a store, and applies them to a reader's memory in the order of their epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from event_schemas.errors import TrimtabError
+from policy_store.governed_record import SignedRecord
+from policy_store.rebase_record import REBASE_SLOT, RebaseRecord
+from policy_store.revision_rules import ReaderMemory
+from policy_store.store import PolicyStore
+from policy_store.verification import TrustRule, verify_record
+
+
+def verified_rebases(records: Sequence[SignedRecord], rule: TrustRule) -> list[RebaseRecord]:
+    """Those of some signed records that are re-bases and hold, by rising epoch."""
+    return _readable(records, lambda signed: verify_record(signed, RebaseRecord, rule))
+
+
+def claimed_rebases(store: PolicyStore) -> list[RebaseRecord]:
+    """The re-bases in slot and history, unverified, by rising epoch: enough to bound what nodes claim."""
+    return _readable(store.known_records(REBASE_SLOT), lambda signed: RebaseRecord.parse(signed.record))
+
+
+def remembered_rebases(store: PolicyStore, rule: TrustRule) -> ReaderMemory:
+    """What a reader without a memory of its own knows of this store's re-bases. Raises StoreUnreachable."""
+    memory = ReaderMemory()
+    for rebase in verified_rebases(store.known_records(REBASE_SLOT), rule):
+        memory.apply(rebase)
+    return memory
+
+
+def _readable(records: Sequence[SignedRecord], read: Callable[[SignedRecord], RebaseRecord]) -> list[RebaseRecord]:
+    rebases = []
+    for signed in records:
+        try:
+            rebases.append(read(signed))
+        except TrimtabError:
+            continue
+    return sorted(rebases, key=lambda each: each.epoch)

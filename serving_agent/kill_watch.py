@@ -1,0 +1,60 @@
+"""Follows the kills and resumes of the store; what this node has learnt holds whatever becomes of the store."""
+
+from policy_store.control_reading import ControlReader
+from policy_store.control_record import ControlRecord
+from policy_store.governed_record import SignedRecord
+from policy_store.store import PolicyStore
+from policy_store.store_errors import StoreRefused
+from policy_store.verification import TrustRule
+from serving_agent.snapshot_disk import SavedSnapshot
+
+
+class KillWatch:
+    """Whether the fleet is killed, as far as this node knows; used by one thread.
+
+    `fault` says what in the store could not be believed or read.
+    """
+
+    def __init__(self, rule: TrustRule) -> None:
+        self.fault: str | None = None
+        self._reader = ControlReader(rule)
+
+    @property
+    def killed(self) -> bool:
+        """Whether some kill holds."""
+        return self._reader.latch.killed
+
+    @property
+    def open_kills(self) -> dict[str, SignedRecord]:
+        """The kills that hold, by hash."""
+        return {each.hash: each.signed for each in self._reader.latch.open_kills}
+
+    @property
+    def kills(self) -> tuple[SignedRecord, ...]:
+        """Every kill known."""
+        return self._reader.latch.kills
+
+    @property
+    def resumes(self) -> dict[SignedRecord, tuple[str, ...]]:
+        """Every resume known, with the hashes of what it lifts."""
+        return dict(self._reader.latch.resumes)
+
+    def poll(self, store: PolicyStore) -> bool:
+        """Look at the store; True when something changed. Raises StoreUnreachable."""
+        before = (self.kills, self.resumes, self.fault)
+        try:
+            self.fault = "; ".join(self._reader.read(store)) or None
+        except StoreRefused as fault:
+            self.fault = str(fault)
+        return before != (self.kills, self.resumes, self.fault)
+
+    def restore(self, saved: SavedSnapshot) -> None:
+        """Start from the disk: what verifies is known again. Raises the first TrimtabError after all was tried.
+
+        A snapshot of version 0.1.0 holds the newest record only. A resume of that version is left to the store's
+        history, which shows what it lifts.
+        """
+        kills = saved.kills
+        if saved.control is not None and ControlRecord.parse(saved.control.record).killed:
+            kills = (*kills, saved.control)
+        self._reader.recall(kills, saved.resumes)

@@ -1,0 +1,44 @@
+"""Follows the re-bases of the store into what this node remembers of revisions."""
+
+from collections.abc import Sequence
+
+from event_schemas.errors import TrimtabError
+from policy_store.governed_record import SignedRecord
+from policy_store.rebase_reading import verified_rebases
+from policy_store.rebase_record import REBASE_SLOT, RebaseRecord
+from policy_store.revision_rules import ReaderMemory
+from policy_store.store import PolicyStore
+from policy_store.verification import TrustRule, verify_record
+
+
+class RebaseWatch:
+    """Applies each new re-base once; used by one thread. `memory` is shared with the watches of the ordered slots.
+
+    `fault` says why the newest re-base was not believed.
+    """
+
+    def __init__(self, rule: TrustRule, memory: ReaderMemory) -> None:
+        self.memory = memory
+        self.fault: str | None = None
+        self._rule = rule
+        self._seen: list[SignedRecord] = []
+
+    def poll(self, store: PolicyStore) -> bool:
+        """Look at slot and history; True when a re-base was applied. Raises StoreUnreachable and StoreRefused.
+
+        The slot alone would not do: what a node has seen there before may lie there again, over a re-base it has not.
+        """
+        found = store.known_records(REBASE_SLOT)
+        if found == self._seen:
+            return False
+        applied = [self.memory.apply(rebase) for rebase in verified_rebases(found, self._rule)]
+        self.fault, self._seen = self._fault(found), found
+        return any(applied)
+
+    def _fault(self, found: Sequence[SignedRecord]) -> str | None:
+        try:
+            for newest in found[:1]:
+                verify_record(newest, RebaseRecord, self._rule)
+        except TrimtabError as fault:
+            return str(fault)
+        return None

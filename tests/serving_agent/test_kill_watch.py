@@ -1,0 +1,185 @@
+"""A node's memory of kills: what it has learnt holds, whatever becomes of the store and of the node."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from policy_store.control_record import ControlRecord, ControlRecords
+from policy_store.governed_record import SignedRecord
+from policy_store.kill_decisions import kill_state
+from policy_store.memory_store import MemoryStore
+from policy_store.revision_rules import MAX_REVISION
+from policy_store.store_errors import RecordMalformed, SignatureInvalid, StoreRefused, StoreUnreachable
+from policy_store.verification import TrustRule
+from serving_agent.kill_watch import KillWatch
+from serving_agent.snapshot_disk import SavedSnapshot
+from tests.policy_store.control_samples import YEAR_MS, go, stop
+from tests.policy_store.foreign_hands import MemoryHands
+from tests.serving_samples import GOVERNANCE_KEY, NOW, TRUSTED, StoreDesk, serving_experiment
+
+EXPERIMENT = serving_experiment()
+RULE = TrustRule(TRUSTED, EXPERIMENT.name, EXPERIMENT.action_space.digest)
+
+
+def killing(revision: int, parent: int | None = None, reason: str = "") -> SignedRecord:
+    return stop(revision, parent, reason=reason, key=GOVERNANCE_KEY).signed
+
+
+def resuming(revision: int, parent: int | None = None, *lifts: str) -> SignedRecord:
+    return go(revision, parent, lifts, key=GOVERNANCE_KEY).signed
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.store = MemoryStore(EXPERIMENT.name)
+        self.hands = MemoryHands(self.store)
+        self.desk = StoreDesk(EXPERIMENT, self.store)
+        self.watch = KillWatch(RULE)
+
+    def poll(self) -> bool:
+        self.watch.poll(self.store)
+        return self.watch.killed
+
+    def restart(self, *, with_disk: bool) -> None:
+        saved = SavedSnapshot(kills=self.watch.kills, resumes=self.watch.resumes)
+        self.watch = KillWatch(RULE)
+        if with_disk:
+            self.watch.restore(saved)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_follows_kills_and_resumes(bench: Bench) -> None:
+    assert not bench.poll()
+    for reason in ("one", "two"):
+        signed = bench.desk.kill(reason)
+        assert bench.watch.poll(bench.store)
+        assert bench.watch.killed
+        assert bench.watch.open_kills == {signed.hash: signed}
+        assert not bench.watch.poll(bench.store), "what is known is no news"
+        bench.desk.resume()
+        assert not bench.poll()
+        assert bench.watch.open_kills == {}
+
+
+@pytest.mark.parametrize("revision", [1, 5, NOW + 10 * YEAR_MS, MAX_REVISION])
+def test_obeys_a_kill_of_any_revision_in_the_slot(bench: Bench, revision: int) -> None:
+    """By an independent client, lower than, equal to or far above what was there before."""
+    bench.hands.publish_as_0_1_0("control", killing(4))
+    bench.hands.publish_as_0_1_0("control", resuming(5, 4))
+    assert not bench.poll()
+    bench.hands.put("control", killing(revision, reason="another client"))
+    assert bench.poll()
+
+
+@pytest.mark.parametrize("with_disk", [True, False])
+def test_remembers_a_kill_over_an_emptied_store(bench: Bench, with_disk: bool) -> None:
+    signed = bench.desk.kill()
+    bench.poll()
+    bench.hands.empty()
+    assert bench.poll()
+    bench.restart(with_disk=with_disk)
+    assert bench.poll() is with_disk, "only the disk could know"
+    if with_disk:
+        bench.desk.resume(signed.hash)
+        assert not bench.poll()
+
+
+@pytest.mark.parametrize("with_disk", [True, False])
+def test_a_replayed_kill_does_not_beat_its_resume(bench: Bench, with_disk: bool) -> None:
+    signed = bench.desk.kill()
+    bench.desk.resume()
+    bench.hands.put("control", signed)
+    bench.restart(with_disk=with_disk)
+    assert not bench.poll()
+    bench.poll()
+    bench.restart(with_disk=True)
+    bench.hands.empty()
+    bench.hands.put("control", signed)
+    assert not bench.poll(), "known from the disk, though the store has lost the resume"
+
+
+@pytest.mark.parametrize("first_seen", ["step by step", "all at once"])
+@pytest.mark.parametrize(
+    ("history", "killed"),
+    [("k", True), ("kr", False), ("kkr", False), ("rk", True), ("krk", True), ("krkr", False), ("rr", False)],
+)
+def test_a_history_of_0_1_0_is_understood(bench: Bench, history: str, killed: bool, first_seen: str) -> None:
+    parent = None
+    for revision, each in enumerate(history, start=7):
+        signed = killing(revision, parent) if each == "k" else resuming(revision, parent)
+        bench.hands.publish_as_0_1_0("control", signed)
+        parent = revision
+        if first_seen == "step by step":
+            assert bench.poll() is (each == "k")
+    assert bench.poll() is killed
+    bench.restart(with_disk=True)
+    assert bench.poll() is killed
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_snapshot_of_0_1_0_holds_the_newest_record_only(bench: Bench, killed: bool) -> None:
+    kill, resume = killing(7), resuming(8, 7)
+    saved = SavedSnapshot(control=kill if killed else resume, revisions={"control": 7 if killed else 8})
+    bench.watch.restore(saved)
+    assert bench.watch.killed is killed
+    for signed in (kill, resume):
+        bench.hands.publish_as_0_1_0("control", signed)
+    assert not bench.poll(), "the store's history shows what the resume lifts"
+
+
+def test_a_junk_control_on_the_disk_is_an_error() -> None:
+    with pytest.raises(RecordMalformed):
+        KillWatch(RULE).restore(SavedSnapshot(control=SignedRecord(b"?", b"", "governance/tests")))
+
+
+def test_each_record_on_the_disk_stands_for_itself(bench: Bench) -> None:
+    torn, true = replace(killing(5), signature=bytes(64)), killing(6)
+    with pytest.raises(SignatureInvalid):
+        bench.watch.restore(SavedSnapshot(kills=(torn, true)))
+    assert set(bench.watch.open_kills) == {true.hash}
+
+
+def test_what_cannot_be_believed_is_said_and_hides_nothing(bench: Bench) -> None:
+    bench.hands.put("control", replace(killing(5), signature=bytes(64)))
+    assert bench.watch.poll(bench.store)
+    assert not bench.watch.killed
+    assert bench.watch.fault is not None
+    assert "does not fit" in bench.watch.fault
+    bench.desk.kill()
+    assert bench.poll()
+    [false] = kill_state(bench.store, RULE).open_kills[1:]
+    assert (false.record, false.known_to) == (None, ("the store",))
+    bench.desk.resume(*bench.watch.open_kills, false.hash)
+    assert not bench.poll()
+    assert bench.watch.fault is None
+
+
+def test_a_store_that_refuses_or_is_away_changes_nothing(bench: Bench) -> None:
+    class Away(MemoryStore):
+        error: Exception = StoreRefused("NOPERM", mend="check the ACL")
+
+        def control_records(self) -> ControlRecords:
+            raise self.error
+
+    bench.desk.kill()
+    bench.poll()
+    away = Away(EXPERIMENT.name)
+    assert bench.watch.poll(away)
+    assert "NOPERM" in str(bench.watch.fault)
+    away.error = StoreUnreachable("gone", mend="start it")
+    with pytest.raises(StoreUnreachable):
+        bench.watch.poll(away)
+    assert bench.watch.killed
+
+
+def test_what_a_node_of_0_1_0_would_obey_is_a_kill_in_its_form(bench: Bench) -> None:
+    signed = bench.desk.kill()
+    assert b"resumes" not in signed.record
+    assert bench.store.control() == signed
+    assert ControlRecord.parse(signed.record).revision > NOW

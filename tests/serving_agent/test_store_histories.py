@@ -1,0 +1,49 @@
+"""Any history of a store: kills hold, resumes lift, decisions never go back, and a re-base leads out of the future."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import rule, run_state_machine_as_test
+
+from policy_store.memory_store import MemoryStore
+from policy_store.redis_store import RedisStore
+from policy_store.revision_rules import HOUR_MS
+from tests.policy_store.foreign_hands import ForeignHands, MemoryHands, RedisHands
+from tests.policy_store.store_samples import NOW, fresh_experiment
+from tests.serving_agent.store_histories import StoreHistories
+
+QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+
+
+class MemoryHistories(StoreHistories):
+    """Over the store in memory, whose time a rule moves on."""
+
+    def open(self) -> ForeignHands:
+        self.now = NOW
+        return MemoryHands(MemoryStore("homefeed", clock=lambda: self.now))
+
+    @rule(passed_ms=st.integers(0, 3 * HOUR_MS))
+    def time_passes(self, passed_ms: int) -> None:
+        self.now += passed_ms
+
+
+def test_every_history_in_memory() -> None:
+    options = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=QUIET)
+    run_state_machine_as_test(MemoryHistories, settings=options)
+
+
+def test_every_history_in_redis(redis_url: str) -> None:
+    opened: list[Any] = []
+
+    class RedisHistories(StoreHistories):
+        def open(self) -> ForeignHands:
+            opened.append(RedisStore(redis_url, fresh_experiment()))
+            return RedisHands(opened[-1], redis_url)
+
+    options = settings(max_examples=8, stateful_step_count=30, deadline=None, suppress_health_check=QUIET)
+    run_state_machine_as_test(RedisHistories, settings=options)
+    for store in opened:
+        store.close()

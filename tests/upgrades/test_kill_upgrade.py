@@ -1,0 +1,54 @@
+"""The kills and resumes of every released version: none that was lifted comes back, and a new one stops every node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from event_schemas.experiment import load_experiment
+from policy_store.control_record import ControlRecord
+from policy_store.governance import Decider
+from policy_store.kill_decisions import kill
+from policy_store.redis_store import RedisStore
+from policy_store.signing import SigningKey, TrustedKeys
+from policy_store.verification import TrustRule
+from serving_agent.kill_watch import KillWatch
+from serving_agent.snapshot_disk import SnapshotDisk
+from tests.policy_store.foreign_hands import RedisHands
+from tests.upgrades.frozen_set import FrozenSet
+
+
+@pytest.mark.parametrize("machine", ["new", "old"])
+def test_a_lifted_kill_that_is_replayed_stops_nobody_and_a_new_one_everybody(
+    frozen: FrozenSet, restored_store: str, tmp_path: Path, machine: str
+) -> None:
+    experiment = load_experiment(frozen.experiment_file)
+    rule = TrustRule(TrustedKeys.parse(frozen.trusted_keys()), experiment.name, experiment.action_space.digest)
+    store = RedisStore(restored_store, experiment.name)
+    hands = RedisHands(store, restored_store)
+    watch = KillWatch(rule)
+    if machine == "old":
+        folder = frozen.restore_machine(tmp_path) / "serving" / experiment.name / frozen.facts["node"]
+        saved = SnapshotDisk(folder).load()
+        assert saved is not None
+        watch.restore(saved)
+    records = [ControlRecord.parse(signed.record) for signed in store.history("control")]
+    kills = [signed for signed, record in zip(store.history("control"), records, strict=True) if record.killed]
+    assert kills, "the frozen set has a kill in its history"
+    for signed in kills:
+        hands.put("control", signed)
+        watch.poll(store)
+        assert not watch.killed
+        assert watch.fault is None
+    hands.empty()
+    for signed in kills:
+        hands.put("control", signed)
+        watch.poll(store)
+        assert not watch.killed, "it remembers what the store has lost"
+    key = SigningKey.parse(frozen.key("board"))
+    kill(store, Decider(by="ada", reason="upgraded", now_ms=store.time_ms(), key=key))
+    watch.poll(store)
+    assert watch.killed
+    hands.close()
+    store.close()

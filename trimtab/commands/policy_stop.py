@@ -1,0 +1,115 @@
+"""`trimtab policy kill`, `resume` and `rebase`: what must work when other things do not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from policy_store.control_record import CONTROL_SLOT
+from policy_store.rebase_record import REBASE_SLOT
+from policy_store.store import utc_text
+from trimtab.settings import load_settings
+from trimtab.store_access import AsJson, By, Reason, decider, echo_json, open_store, statement, trust_rule
+
+
+def kill(by: By, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Stop the policy and exploration on every node: production weights until `resume` names this kill.
+
+    A kill is accepted in any state of the store, and whatever any clock says.
+
+    Example: trimtab policy kill --by ada --reason "incident 42"
+    """
+    from policy_store.governed_record import SignedRecord
+    from policy_store.kill_decisions import kill as publish_kill
+
+    settings = load_settings()
+    experiment = settings.load_experiment()
+    decision = decider(settings, trust_rule(settings, experiment), CONTROL_SLOT, statement(by, reason))
+    record = publish_kill(open_store(settings, experiment), decision)
+    name = SignedRecord(record.canonical(), b"", "").hash
+    if as_json:
+        echo_json(record.model_dump(mode="json") | {"hash": name})
+    else:
+        typer.echo(f"killed: {name} (revision {record.revision})")
+
+
+def resume(
+    by: By,
+    reason: Reason = "",
+    named: Annotated[
+        list[str] | None, typer.Option("--kill", help="Lift only the kill of this hash; may be given several times.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let nodes explore and use the policy again: lift every kill that holds in the store or on a live node.
+
+    It prints what it lifts. A kill that comes in between is not among them and holds.
+
+    Example: trimtab policy resume --by ada --reason "incident 42 is over"
+    """
+    from policy_store.kill_decisions import kill_state, kills_to_lift
+    from policy_store.kill_decisions import resume as publish_resume
+
+    settings = load_settings()
+    experiment = settings.load_experiment()
+    store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
+    decision = decider(settings, rule, CONTROL_SLOT, statement(by, reason))
+    state = kill_state(store, rule)
+    lifted = kills_to_lift(state, named or [])
+    left = [each for each in state.open_kills if each not in lifted]
+    record = publish_resume(store, [each.hash for each in lifted], decision) if lifted else None
+    if as_json:
+        content = (
+            {"killed": False, "resumes": [], "revision": None} if record is None else record.model_dump(mode="json")
+        )
+        known = {"lifted": [each.as_dict() for each in lifted], "open": [each.as_dict() for each in left]}
+        echo_json(content | known | {"faults": list(state.faults)})
+        return
+    for fault in state.faults:
+        typer.echo(f"cannot be believed or read: {fault}")
+    for each in lifted:
+        typer.echo(f"lifts {each.describe()}")
+    for each in left:
+        typer.echo(f"holds {each.describe()}: lift it with --kill {each.hash}")
+    typer.echo("no kill to lift; nothing was written" if record is None else f"resumed (revision {record.revision})")
+
+
+def rebase(
+    by: By,
+    reason: Reason = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be voided, and change nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Void the records whose revisions lie more than an hour ahead of Redis' clock, so that publishing works again.
+
+    Needed once a clock has run ahead (docs/guides/kill_and_rebase.md). Kills are not touched. What was in force and is
+    voided must be decided again.
+
+    Example: trimtab policy rebase --by ada --reason "the learner's clock was in 2036"
+    """
+    from policy_store.rebasing import plan_rebase
+    from policy_store.rebasing import rebase as publish_rebase
+
+    settings = load_settings()
+    experiment = settings.load_experiment()
+    store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
+    if dry_run:
+        plan = plan_rebase(store, rule)
+    else:
+        decision = decider(settings, rule, REBASE_SLOT, statement(by, reason))
+        plan = publish_rebase(store, rule, decision)
+    if as_json:
+        echo_json(plan.as_dict() | {"dry_run": dry_run})
+        return
+    verb = "would void" if dry_run else "voids"
+    for each in plan.voided:
+        place = "in force" if each.in_force else "history"
+        typer.echo(
+            f"{verb} {each.slot} {each.signed.hash} of {utc_text(each.record.revision)} by {each.record.by} ({place})"
+        )
+    for slot, known in plan.remembered:
+        typer.echo(f"{known.source} remembers {utc_text(known.revision)} for {slot}")
+    typer.echo("nothing was changed" if dry_run else f"re-based (epoch {plan.epoch})")
+    for slot in plan.decide_again:
+        typer.echo(f"decide again on {slot}")
