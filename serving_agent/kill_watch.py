@@ -54,7 +54,6 @@ class KillWatch:
         A snapshot of version 0.1.0 holds the newest record only. A resume of that version is left to the store's
         history, which shows what it lifts.
         """
-        kills = saved.kills
+        self._reader.recall(saved.kills, saved.resumes)
         if saved.control is not None and ControlRecord.parse(saved.control.record).killed:
-            kills = (*kills, saved.control)
-        self._reader.recall(kills, saved.resumes)
+            self._reader.recall((saved.control,), {})

@@ -133,9 +133,11 @@ def test_a_snapshot_of_0_1_0_holds_the_newest_record_only(bench: Bench, killed: 
     assert not bench.poll(), "the store's history shows what the resume lifts"
 
 
-def test_a_junk_control_on_the_disk_is_an_error() -> None:
+def test_a_junk_control_on_the_disk_is_an_error_and_hides_no_kill(bench: Bench) -> None:
+    junk = SignedRecord(b"?", b"", "governance/tests")
     with pytest.raises(RecordMalformed):
-        KillWatch(RULE).restore(SavedSnapshot(control=SignedRecord(b"?", b"", "governance/tests")))
+        bench.watch.restore(SavedSnapshot(control=junk, kills=(killing(5),)))
+    assert bench.watch.killed
 
 
 def test_each_record_on_the_disk_stands_for_itself(bench: Bench) -> None:
