@@ -18,7 +18,7 @@ from learner.example_decoder import BadExample, ExampleDecoder
 from learner.example_source import ExampleSource
 from learner.segment_store import AppendCounts, SegmentStore
 from monitoring.metrics import LearnerMetrics
-from producers.delivery import EventSender, OutgoingEvent
+from producers.outgoing_event import EventSender, OutgoingEvent, fault_of
 
 CHUNK = 2_000
 LARGEST_VALUE = 512 * 1024
@@ -65,7 +65,7 @@ class DeadLetters:
             self._sender.send(OutgoingEvent(self._topic, example.record.key, value, DEAD_LETTER))
         after = self._sender.flush(DELIVERY_TIMEOUT_S)
         if after.in_flight or after.dropped > before.dropped:
-            fault = self._sender.fault
+            fault = fault_of(self._sender)
             raise ComponentUnreachable(
                 f"{len(bad)} dead letters were not delivered to {self._topic!r}{f': {fault}' if fault else ''}",
                 mend="check the broker and this user's rights there; nothing was committed, so a new start reads the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from producers.delivery_ledger import DeliveryCounts
 
@@ -22,11 +22,6 @@ class OutgoingEvent:
 class EventSender(Protocol):
     """Where events are handed in. Implementations are thread-safe, and balance their counts."""
 
-    @property
-    def fault(self) -> str | None:
-        """Why no event can be delivered until a person does something; None where nothing is known to stand in the way,
-        also while no broker answers."""
-
     def send(self, event: OutgoingEvent) -> None:
         """Takes the event; returns at once and raises nothing that has to do with delivery."""
 
@@ -38,3 +33,18 @@ class EventSender(Protocol):
 
     def flush(self, timeout_s: float) -> DeliveryCounts:
         """Waits at most `timeout_s` for open deliveries; `in_flight == 0` means all have their fate."""
+
+
+@runtime_checkable
+class FaultTeller(Protocol):
+    """A sender that knows why it cannot deliver; one of your own need not."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why no event can be delivered until a person does something; None where nothing is known to stand in the way,
+        also while no broker answers."""
+
+
+def fault_of(sender: EventSender) -> str | None:
+    """The sender's fault, None from one that tells none."""
+    return sender.fault if isinstance(sender, FaultTeller) else None

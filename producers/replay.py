@@ -21,7 +21,7 @@ from producers.column_mapping import ColumnMapping
 from producers.delivery_ledger import DeliveryCounts
 from producers.heartbeats import send_heartbeats
 from producers.log_rows import LogRow
-from producers.outgoing_event import EventSender, OutgoingEvent
+from producers.outgoing_event import EventSender, OutgoingEvent, fault_of
 from producers.replay_pacing import Pacer
 from producers.row_events import BadRow, RowEvents, RowTranslator
 from producers.row_letter import row_letter
@@ -186,7 +186,7 @@ class _Run:
 
     def let_catch_up(self, pacer: Pacer | None) -> None:
         """Waits for the client's queue, and for the readers as the pacer says; raises ReplayIncomplete."""
-        if self._sender.fault is not None:
+        if fault_of(self._sender) is not None:
             self._acknowledged()
         if self._sender.counts().in_flight > MAX_IN_FLIGHT:
             self._sender.flush(FLUSH_SECONDS)
@@ -211,7 +211,7 @@ class _Run:
         self.summary.delivery = _difference(after, self._before)
         open_events = self.summary.delivery.handed_in - self.summary.delivery.acknowledged
         if open_events:
-            fault = self._sender.fault
+            fault = fault_of(self._sender)
             raise ReplayIncomplete(
                 f"{open_events} of {self.summary.delivery.handed_in} events were not acknowledged by the broker"
                 f"{f': {fault}' if fault else ''}",

@@ -16,7 +16,7 @@ from policy_store.store import PolicyStore
 from policy_store.verification import Approval, TrustRule
 from producers.decision_logger import DecisionLogger, TallyPlan
 from producers.engagement_logger import EngagementLogger
-from producers.outgoing_event import EventSender
+from producers.outgoing_event import EventSender, fault_of
 from producers.system_clock import system_millis
 from serving_agent.decision import Decision
 from serving_agent.decision_request import DecisionRequest
@@ -114,7 +114,7 @@ class ServingNode:
         That no broker or store answers is no reason: every node would have it, and decisions go on without.
         """
         reasons = [] if self.started else ["the first look at the policy store is not over"]
-        fault = self._sender.fault
+        fault = fault_of(self._sender)
         return reasons if fault is None else [*reasons, f"events are not delivered: {fault}"]
 
     def close(self, timeout_s: float = 5.0) -> None:
@@ -142,7 +142,7 @@ class ServingNode:
             clock=self.config.clock,
             decisions=self.decisions.decisions_by_slice,
             kill_file=lambda: self._kill_switch.pulled,
-            delivery_fault=lambda: self._sender.fault,
+            delivery_fault=lambda: fault_of(self._sender),
         )
 
 

@@ -10,7 +10,7 @@ from event_schemas.experiment import Experiment
 from producers.decision_logger import DecisionLogger
 from producers.delivery_ledger import DeliveryCounts
 from producers.engagement_logger import EngagementLogger
-from producers.outgoing_event import EventSender, OutgoingEvent
+from producers.outgoing_event import EventSender, OutgoingEvent, fault_of
 from serving_agent.objective_preference import ObjectivePreference
 from serving_agent.policy_agent import PolicyAgent
 from serving_agent.snapshot import ServingSnapshot, SnapshotHolder
@@ -28,8 +28,8 @@ class MeasuredSender:
 
     @property
     def fault(self) -> str | None:
-        """See EventSender."""
-        return self._sender.fault
+        """See FaultTeller."""
+        return fault_of(self._sender)
 
     def send(self, event: OutgoingEvent) -> None:
         """See EventSender."""

@@ -13,7 +13,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.records import PROPENSITY
 from producers.delivery_ledger import DeliveryCounts
 from producers.heartbeats import send_heartbeats
-from producers.outgoing_event import EventSender
+from producers.outgoing_event import EventSender, fault_of
 from producers.replay_pacing import Pacer
 from simulator.decision_port import DecisionPort, logged_by
 from simulator.homefeed_world import RunPlan, build_world
@@ -98,19 +98,19 @@ def run_simulation(
 
     live = LiveRun(experiment, world, ports, serving.engagements, settle).run(traffic)
     delivered = _delivered_by(remote, before)
-    _expect_complete(serving.close(), outlet.sender.fault)
+    _expect_complete(serving.close(), fault_of(outlet.sender))
     closed_at = live.last_event_time + experiment.window_ms + 1
     send_heartbeats(outlet.sender, outlet.codec, outlet.topic, outlet.partitions, closed_at)
     delivery = outlet.sender.flush(FLUSH_SECONDS)
-    _expect_complete(delivery, outlet.sender.fault)
+    _expect_complete(delivery, fault_of(outlet.sender))
     return SimulationReport(live, experiment.experiment.exploration_rate, closed_at, delivery, delivered)
 
 
 def _settle(serving: LocalServing, outlet: EventOutlet) -> None:
     """Waits for acknowledgements and readers; raises SimulationIncomplete at once when Kafka refuses events."""
     delivery = serving.flush()
-    if outlet.sender.fault is not None:
-        _expect_complete(delivery, outlet.sender.fault)
+    if fault_of(outlet.sender) is not None:
+        _expect_complete(delivery, fault_of(outlet.sender))
     if outlet.pacer is not None:
         outlet.pacer.wait(serving.sender.bytes, serving.sender.events)
 

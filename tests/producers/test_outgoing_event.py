@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from producers.delivery import KafkaDelivery
+from producers.delivery_ledger import DeliveryCounts
 from producers.memory_log import MemoryLog
-from producers.outgoing_event import EventSender, OutgoingEvent
+from producers.outgoing_event import EventSender, OutgoingEvent, fault_of
 
 
 @pytest.fixture(params=["memory", "kafka protocol"])
@@ -49,3 +50,24 @@ def test_many_threads_may_send(sender: EventSender) -> None:
         list(pool.map(lambda _: sender.send(event()), range(400)))
     counts = sender.flush(10)
     assert (counts.handed_in, counts.acknowledged) == (400, 400)
+
+
+class PlainSender:
+    """A sender as version 0.1.0 asks for."""
+
+    def send(self, event: OutgoingEvent) -> None:
+        raise AssertionError
+
+    def reject(self, record: str) -> None:
+        raise AssertionError
+
+    def counts(self) -> DeliveryCounts:
+        return DeliveryCounts()
+
+    def flush(self, timeout_s: float) -> DeliveryCounts:
+        return self.counts()
+
+
+def test_a_sender_need_not_tell_faults(sender: EventSender) -> None:
+    assert fault_of(PlainSender()) is None
+    assert fault_of(sender) is None
