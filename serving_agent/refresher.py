@@ -55,8 +55,9 @@ class RefresherOptions:
 class SnapshotRefresher:
     """Owns the snapshot: reads the store, judges what is new, swaps, saves, reports.
 
-    A forked child follows the store by itself from its first look at `current` on, and until it has read what people
-    decided meanwhile it serves no policy (FALLBACK `forked`). It beats under a name of its own, `<node id>.<pid>`.
+    A forked child follows the store by itself from its first look at `current` on. That look waits for what people
+    decided meanwhile, for as long as a decision may wait for a policy, and serves none without it (FALLBACK `forked`).
+    The child beats under a name of its own, `<node id>.<pid>`.
     """
 
     def __init__(
@@ -89,6 +90,8 @@ class SnapshotRefresher:
         self._beaten_at = 0
         self._last_update = "0"
         self._asleep = False
+        self._looked: threading.Event | None = None
+        """In a child that has just begun to follow: set once the store has been looked at."""
         self._waking = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -99,6 +102,8 @@ class SnapshotRefresher:
         """The snapshot in force."""
         if self._asleep:
             self._wake()
+        if (looked := self._looked) is not None:
+            looked.wait(self._serving.budget_ms / 1_000.0)
         return self.holder.current
 
     def start(self) -> None:
@@ -123,6 +128,7 @@ class SnapshotRefresher:
         following = self._thread is not None or self._asleep
         self._asleep = following and not self._stop.is_set()
         self._waking, self._stop, self._thread = threading.Lock(), threading.Event(), None
+        self._looked = None
         self._node_id = f"{self._options.node_id}.{os.getpid()}"
 
     def _wake(self) -> None:
@@ -133,13 +139,17 @@ class SnapshotRefresher:
             self._started_at, self._beaten_at = self._options.clock(), 0
             # The shadow is left out: its network is still the parent's.
             self.holder.swap(replace(self.holder.current, withheld=FallbackReason.FORKED, shadow=None))
-            with suppress(RuntimeError):  # no more threads now; the next decision tries again
+            self._looked = threading.Event()
+            try:
                 self._start_thread(self._follow_in_child)
                 self._asleep = False
+            except RuntimeError:  # no more threads now; the next decision tries again
+                self._looked = None
 
     def _start_thread(self, work: Callable[[], None]) -> None:
-        self._thread = threading.Thread(target=work, name="trimtab-refresher", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=work, name="trimtab-refresher", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def _follow_in_child(self) -> None:
         for watch in self._watches.values():
@@ -261,6 +271,9 @@ class SnapshotRefresher:
             withheld=self._withheld(*judged),
         )
         self.holder.swap(snapshot)
+        if (looked := self._looked) is not None:
+            self._looked = None
+            looked.set()
         self._shown.show(snapshot, self._options.clock())
 
     def _withheld(self, *serving: ChannelWatch) -> FallbackReason | None:
@@ -336,7 +349,9 @@ class SnapshotRefresher:
 
     def report(self) -> NodeReport:
         """What this node would say of itself now."""
-        snapshot = self.current
+        return self._report(self.current)
+
+    def _report(self, snapshot: ServingSnapshot) -> NodeReport:
         return NodeReport(
             node_id=self._node_id,
             at=self._options.clock(),
@@ -367,6 +382,6 @@ class SnapshotRefresher:
         self._beaten_at = now
         seconds = HEARTBEATS_BEFORE_DEAD * self._serving.heartbeat / 1_000.0
         try:
-            self._store.heartbeat(self._node_id, self.report().as_dict(), max(seconds, 1.0))
+            self._store.heartbeat(self._node_id, self._report(self.holder.current).as_dict(), max(seconds, 1.0))
         except TrimtabError as fault:
             log.warning("heartbeat not written", what=fault.what, mend=fault.mend)

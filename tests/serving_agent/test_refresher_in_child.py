@@ -19,7 +19,7 @@ from serving_agent.snapshot_disk import SnapshotDisk
 from tests.components.forking import in_child, outcome_of
 from tests.serving_samples import NOW, TRUSTED, StoreDesk, preferring, serving_experiment
 
-EXPERIMENT = serving_experiment(serving={"poll": "50ms", "heartbeat": "100ms"})
+EXPERIMENT = serving_experiment(serving={"poll": "50ms", "heartbeat": "100ms", "budget_ms": 50})
 
 
 class SlowStore(MemoryStore):
@@ -89,3 +89,28 @@ def test_a_child_serves_no_policy_before_it_has_looked(tmp_path: Path) -> None:
         "parent": [None, False],
         "after close": None,
     }
+
+
+def decide_soon(folder: str) -> list[str | None]:
+    """A store that answers at once, and a budget in which it has time to."""
+    experiment = serving_experiment(serving={"budget_ms": 30_000})
+    desk = StoreDesk(experiment)
+    desk.publish("v1", preferring(experiment, repin=2))
+    desk.point(Channel.STABLE, "v1")
+    recent = RecentTraffic()
+    refresher = SnapshotRefresher(
+        experiment,
+        desk.store,
+        TrustRule(TRUSTED, experiment.name, experiment.action_space.digest),
+        CheckpointPickup(experiment, DriftCheck(experiment, recent)),
+        recent,
+        RefresherOptions(disk=SnapshotDisk(Path(folder)), clock=lambda: NOW),
+    )
+    refresher.start()
+    told: list[str | None] = in_child(lambda: [refresher.current.withheld for _ in range(3)])
+    refresher.close()
+    return told
+
+
+def test_the_first_look_waits_for_the_store_as_long_as_a_decision_may(tmp_path: Path) -> None:
+    assert outcome_of(decide_soon, tmp_path) == [None, None, None]
