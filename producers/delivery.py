@@ -24,6 +24,7 @@ from producers.delivery_ledger import DeliveryCounts, DeliveryLedger
 from producers.delivery_spool import DeliverySpool
 from producers.exit_hook import close_sender_at_exit
 from producers.kafka_client import PERMANENT, REQUIRED, ClientSetting, KafkaClient
+from producers.outage_notice import OutageNotice
 from producers.outgoing_event import EventSender, OutgoingEvent
 from producers.resend_round import ResendRound
 
@@ -150,6 +151,7 @@ class KafkaDelivery:
         self._resend = ResendRound(self._retry_s)
         self._adopt_at = 0.0
         self._health = DeliveryHealth(self._metrics)
+        self._outage = OutageNotice(self._config)
         self._clients = ClientRenewal(self._connect, self._health)
 
     def _start(self) -> None:
@@ -176,14 +178,19 @@ class KafkaDelivery:
         return KafkaClient(self._config, on_error=self._client_error, look_seconds=look_seconds)
 
     def _client_error(self, fault: KafkaError) -> None:
+        self._outage.note(fault)
         self._health.refused(ANY_TOPIC, fault)
 
     def _delivered(self, event: OutgoingEvent, fault: KafkaError | None, _: Message) -> None:
         if fault is None:
             self._ledger.settle(event.record, "acknowledged")
-            self._health.accepted(event.topic)
+            self._taken(event)
         else:
             self._settle_fault(event, fault)
+
+    def _taken(self, event: OutgoingEvent) -> None:
+        self._health.accepted(event.topic)
+        self._outage.works()
 
     def _settle_fault(self, event: OutgoingEvent, fault: KafkaError) -> None:
         if fault.code() in PERMANENT:
@@ -215,6 +222,7 @@ class KafkaDelivery:
             client.poll(0.05)
         self._clients.tend()
         self._health.show()
+        self._outage.look()
         if self._spool is not None:
             self._look_after(self._spool)
 
@@ -254,7 +262,7 @@ class KafkaDelivery:
         refused = False
         if fault is None:
             self._ledger.resent(event.record)
-            self._health.accepted(event.topic)
+            self._taken(event)
         elif fault.code() in PERMANENT:
             self._ledger.refused(event.record)
             tell(log.error, "spooled event refused", record=event.record, topic=event.topic, fault=fault.str())

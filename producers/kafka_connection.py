@@ -22,6 +22,8 @@ from event_schemas.errors import (
     TrimtabError,
 )
 
+REASONS = (KafkaError._RESOLVE, KafkaError._TRANSPORT, KafkaError._SSL, KafkaError._AUTHENTICATION)
+"""Faults that say why a connection failed."""
 GROUP_RIGHT = KafkaError.GROUP_AUTHORIZATION_FAILED
 RIGHTS = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, GROUP_RIGHT, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 
@@ -35,7 +37,7 @@ class Attempt:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.operation} {self.kind} {self.name}"
+        return f"{self.operation} {self.kind} {self.name}".rstrip()
 
 
 class ConnectionFaults:

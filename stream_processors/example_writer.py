@@ -19,6 +19,7 @@ from event_schemas.errors import TrimtabError
 from event_schemas.records import DEAD_LETTER, HEARTBEAT
 from producers.kafka_client import PERMANENT, KafkaClient
 from producers.kafka_connection import unwritten
+from producers.outage_notice import OutageNotice
 from stream_processors.partition_join import Emission
 from stream_processors.worker_settings import WorkerSettings
 
@@ -95,7 +96,7 @@ class ExampleWriter:
         self._codec = codec
         self._outstanding = 0
         self._outstanding_bytes = 0
-        self._connected = True
+        self._outage = OutageNotice(settings.client_config)
         self._failure: DeliveryFailed | None = None
         self._client = self._connect({"linger.ms": 20})
         self._single: KafkaClient | None = None
@@ -131,6 +132,7 @@ class ExampleWriter:
             client.poll(0)
             if client.fault is not None:
                 self._fail(client.fault, self._settings.examples)
+        self._outage.look()
 
     @property
     def full(self) -> bool:
@@ -164,7 +166,7 @@ class ExampleWriter:
         self._outstanding -= len(delivery.emissions)
         self._outstanding_bytes -= delivery.size
         if delivery.stored:
-            self._connected = True
+            self._outage.works()
             if self._failure is None:
                 delivery.confirmed(delivery.stored)
 
@@ -215,7 +217,7 @@ class ExampleWriter:
                 **paces,
             },
             "trimtab.stream_processors",
-            self._client_error,
+            self._outage.note,
         )
 
     def _dead_letter(self, delivery: _Delivery, emission: Emission, fault: KafkaError) -> Emission:
@@ -233,11 +235,6 @@ class ExampleWriter:
         }
         value = self._codec.encode(DEAD_LETTER, letter)
         return Emission("dead_letter", emission.key, value, emission.source_offset, None)
-
-    def _client_error(self, fault: KafkaError) -> None:
-        if fault.code() == KafkaError._ALL_BROKERS_DOWN and self._connected:
-            self._connected = False
-            log.warning("no broker answers", outstanding=self._outstanding)
 
     def _fail(self, fault: KafkaError, topic: str) -> None:
         if self._failure is None:

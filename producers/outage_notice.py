@@ -1,0 +1,52 @@
+"""The log line that says that no broker answers, and why: once for each time that the last connection is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError
+
+from producers.careful_log import tell
+from producers.kafka_connection import REASONS, Attempt, ConnectionFaults, unreachable
+
+REASON_SECONDS = 1.0
+"""The client may say that everything is down before it says why."""
+log = structlog.get_logger(__name__)
+
+
+class OutageNotice:
+    """Takes what a client with `client_config` says of its connections, and is asked often whether to tell.
+
+    `clock` counts seconds.
+    """
+
+    def __init__(self, client_config: Mapping[str, Any], clock: Callable[[], float] = time.monotonic) -> None:
+        self._client_config = client_config
+        self._clock = clock
+        self._faults = ConnectionFaults()
+        self._due: float | None = None
+        self._worked = False
+
+    def note(self, fault: KafkaError) -> None:
+        """What the client's error callback was told."""
+        self._faults(fault)
+        if fault.code() == KafkaError._ALL_BROKERS_DOWN and self._due is None:
+            self._due = self._clock() + REASON_SECONDS
+
+    def works(self) -> None:
+        """A broker took something: what was noted before is over."""
+        if self._due is not None or not self._worked:
+            self._worked, self._due, self._faults = True, None, ConnectionFaults()
+
+    def look(self) -> None:
+        """Tells what is due. A client that worked and names no reason is idle, and was let go by its broker."""
+        if self._due is None or self._clock() < self._due:
+            return
+        self._due = None
+        if not self._worked or self._faults.cause(*REASONS) is not None:
+            told = unreachable(self._client_config, Attempt("Write", "events", ""), "", self._faults)
+            tell(log.warning, "no broker takes events", fault=told.what, mend=told.mend)
+        self._faults = ConnectionFaults()
