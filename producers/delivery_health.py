@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError
 
 from monitoring.metrics import ProducerMetrics
 from producers.careful_log import tell
+from producers.kafka_connection import CERTIFICATE
 
 FORGET_SECONDS = 30.0
 """A refusal that has not come again for so long may be over: nothing was sent since that would tell."""
@@ -96,5 +97,4 @@ class DeliveryHealth:
 
 
 def _is_refusal(fault: KafkaError) -> bool:
-    """TLS also fails when a broker goes away during the greeting; only a certificate stays refused."""
-    return fault.code() in REFUSALS or (fault.code() == KafkaError._SSL and "certificate" in fault.str())
+    return fault.code() in REFUSALS or (fault.code() == KafkaError._SSL and CERTIFICATE in fault.str())

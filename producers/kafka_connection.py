@@ -24,6 +24,8 @@ from event_schemas.errors import (
 
 REASONS = (KafkaError._RESOLVE, KafkaError._TRANSPORT, KafkaError._SSL, KafkaError._AUTHENTICATION)
 """Faults that say why a connection failed."""
+CERTIFICATE = "certificate"
+"""In the text of a TLS fault that stays; TLS also fails when a broker goes away during the greeting."""
 GROUP_RIGHT = KafkaError.GROUP_AUTHORIZATION_FAILED
 RIGHTS = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, GROUP_RIGHT, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 
@@ -49,6 +51,12 @@ class ConnectionFaults:
     def __call__(self, fault: KafkaError) -> None:
         """Note a fault."""
         self._newest[fault.code()] = fault.str()
+
+    @property
+    def refused(self) -> bool:
+        """Whether a broker refused this client, or its certificate was not trusted: waiting longer is of no use."""
+        untrusted = self._newest.get(KafkaError._SSL, "")
+        return KafkaError._AUTHENTICATION in self._newest or CERTIFICATE in untrusted
 
     def cause(self, *codes: int) -> str | None:
         """The newest text of the first of these codes that was noted."""

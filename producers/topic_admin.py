@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but re-exported without __all__
     AdminClient,
+    ClusterMetadata,
     ConfigResource,
     NewTopic,
     ResourceType,
@@ -23,6 +24,7 @@ from event_schemas.topics import TOPICS, Topic, topic_name
 from producers.kafka_connection import RIGHTS, Attempt, ConnectionFaults, asking, creating_client, explained
 
 ANSWER_SECONDS = 5.0
+LOOK_SECONDS = 0.5
 DESCRIBE_SECONDS = 2.0
 """Only asked when a topic is not there; the embedded broker never answers this."""
 BROKER_DEFAULT = -1
@@ -66,11 +68,22 @@ class TopicAdmin:
             return ask()
 
     def partition_counts(self, topic: str) -> dict[str, int]:
-        """How many partitions every topic has that this user may know of; `topic` is the one it is about."""
-        metadata = self.ask(
-            Attempt("Describe", "topic", topic), lambda: self.client.list_topics(timeout=ANSWER_SECONDS)
-        )
+        """How many partitions every topic has that this user may know of; `topic` is the one it is about.
+
+        A broker may take 5 s to answer; one that refuses the certificate or the password is not waited for.
+        """
+        metadata = self.ask(Attempt("Describe", "topic", topic), self._metadata)
         return {name: len(found.partitions) for name, found in metadata.topics.items() if found.error is None}
+
+    def _metadata(self) -> ClusterMetadata:
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                return self.client.list_topics(timeout=LOOK_SECONDS)
+            except KafkaException:
+                self.client.poll(0)
+                if time.monotonic() >= deadline or self.faults.refused:
+                    raise
 
     def require_right(self, topic: str) -> None:
         """Raise RightMissing when the topic is there and this user may not know it; brokers list it to nobody else."""

@@ -106,3 +106,19 @@ def test_a_group_is_refused_before_the_topic_it_reads() -> None:
     noted(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
     assert isinstance(explained(KafkaError(KafkaError._TIMED_OUT), client, READ, noted), RightMissing)
     assert "--cluster" in right_missing(client, Attempt("IdempotentWrite", "cluster", "kafka")).mend
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "refused"),
+    [
+        (KafkaError._AUTHENTICATION, "bad password", True),
+        (KafkaError._SSL, "certificate verify failed", True),
+        (KafkaError._SSL, "SSL handshake failed: Disconnected", False),
+        (KafkaError._TRANSPORT, "Connection refused", False),
+    ],
+)
+def test_waiting_is_of_no_use_where_the_client_is_refused(code: int, text: str, refused: bool) -> None:
+    faults = ConnectionFaults()
+    assert not faults.refused
+    faults(KafkaError(code, text))
+    assert faults.refused == refused
