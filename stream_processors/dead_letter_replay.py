@@ -100,13 +100,13 @@ class LetterReplay:
     progress: Progress = lambda *_: None
 
     def run(self, choice: LetterChoice) -> LetterReplaySummary:
-        """Replays the wanted letters of every partition; raises ReplayUnconfirmed, LogUnreadable and what reading does.
+        """Replays the wanted letters of every partition; raises ReplayUnconfirmed, LogReplaced and what reading does.
 
         Running it again, or twice at once, changes nothing: an example that exists is left alone, and of two copies
         readers keep the first.
         """
         summary = LetterReplaySummary(dry_run=self.examples is None)
-        settled = {p: at.open_from for p, at in self.topics.events.committed(self.topics.group).items()}
+        settled = {p: at.open_from for p, at in self.topics.committed().items()}
         letters = self.topics.dead_letters.ranges()
         for partition in range(self.topics.events.partitions):
             if choice.takes_partition(partition) and partition in letters:

@@ -42,20 +42,21 @@ def reconcile(
     The reference reads from the start of the log in any case, so that decisions which began before `start` are known:
     the judgement is exact when `start` lies a window after the log's start, or is the first record ever written.
     Examples that a replay of dead letters wrote are judged by joining their records offline once more.
-    Raises LogUnreadable when the log no longer holds `start`, or an output topic holds records of another type.
+    Raises LogUnreadable when the log no longer holds `start`, or an output topic holds records of another type, and
+    LogReplaced.
     """
     held = topics.events.ranges()
     judged = {partition: _judged(topics.events.topic, partition, held[partition], start, end) for partition in held}
     warm_up = {partition: LogRange(held[partition].start, span.end) for partition, span in judged.items()}
     reference = reference_join(rule, codec, topics.events.read(warm_up))
     scope = _Scope(judged, reference.fates, codec)
-    marked = MarkedExamples(codec)
+    marked = MarkedExamples(codec, topics.events_id)
     examples = topics.examples.read_with_headers(topics.examples.ranges())
     found = list(scope.examples(marked.noting(examples)))
     offline = marked.joined_again(topics, OfflineJoin(rule, codec))
     letters = scope.dead_letters(topics.dead_letters.read_all())
     report = compare(scope.reference(reference), codec, found, letters, offline)
-    processed = {p: at.settled for p, at in topics.events.committed(topics.group).items()}
+    processed = {p: at.settled for p, at in topics.committed().items()}
     unprocessed = sum(max(0, span.end - max(span.start, processed.get(p, 0))) for p, span in judged.items())
     return ReconcileOutcome(report, judged, unprocessed)
 

@@ -1,7 +1,7 @@
 """Examples that a replay of dead letters wrote: how they are marked, written and confirmed, and later verified.
 
-The mark is a Kafka header with the offset up to which the events log had been read. A reader of examples need not know
-it; it lets reconciliation join the same records again.
+The mark is two Kafka headers: the offset up to which the events log had been read, and the id of that topic. A reader
+of examples need not know them; they let reconciliation join the same records again. Version 0.1.0 wrote no id.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from stream_processors.log_reader import Headers, LogRange
 from stream_processors.offline_join import OfflineExample, OfflineJoin
 
 MARK = "trimtab-replayed-up-to"
+TOPIC_MARK = "trimtab-replayed-topic-id"
 MESSAGE_BYTES = 8 * 1_048_576
 DELIVERY_SECONDS = 30.0
 IN_FLIGHT = 5_000
@@ -46,12 +47,16 @@ class _Outgoing:
 
 
 class ReplayedExamples:
-    """Writes examples with the mark and counts what the broker has confirmed; use it as a context."""
+    """Writes examples with the mark and counts what the broker has confirmed; use it as a context.
+
+    `events_id` is the id of the events topic that the offsets of the mark count in.
+    """
 
     def __init__(
-        self, client_config: Mapping[str, str], topic: str, delivery_seconds: float = DELIVERY_SECONDS
+        self, client_config: Mapping[str, str], topic: str, events_id: str, delivery_seconds: float = DELIVERY_SECONDS
     ) -> None:
         self.topic = topic
+        self._events_id = events_id
         self._client_config = client_config
         self._seconds = delivery_seconds
         self.written = 0
@@ -81,7 +86,8 @@ class ReplayedExamples:
             self._client.poll(0.05)
         outgoing = _Outgoing(example, up_to)
         event = OutgoingEvent(self.topic, example.key, example.value, EXAMPLE, example.partition)
-        fault = self._client.produce(event, partial(self._delivered, outgoing), [(MARK, str(up_to).encode())])
+        mark = [(MARK, str(up_to).encode()), (TOPIC_MARK, self._events_id.encode())]
+        fault = self._client.produce(event, partial(self._delivered, outgoing), mark)
         if fault is not None:
             self._settle(outgoing, fault)
         self._client.poll(0)
@@ -125,10 +131,14 @@ class ReplayedExamples:
 
 
 class MarkedExamples:
-    """Notes, while the examples topic is read, which decisions have a replayed example as their first copy."""
+    """Notes, while the examples topic is read, which decisions have a replayed example as their first copy.
 
-    def __init__(self, codec: Codec) -> None:
+    A mark that counts in another events topic than that of `events_id`, since deleted, says nothing about this one.
+    """
+
+    def __init__(self, codec: Codec, events_id: str) -> None:
         self._codec = codec
+        self._ids = (b"", events_id.encode())
         self._seen: set[DecisionKey] = set()
         self._marks: dict[int, dict[DecisionKey, int]] = {}
 
@@ -139,7 +149,7 @@ class MarkedExamples:
             if decision is not None and decision not in self._seen:
                 self._seen.add(decision)
                 mark = headers.get(MARK, b"")
-                if mark.isdigit():
+                if mark.isdigit() and headers.get(TOPIC_MARK, b"") in self._ids:
                     self._marks.setdefault(record.partition, {})[decision] = int(mark)
             yield record
 

@@ -189,7 +189,7 @@ def test_a_replay_ends_soon_with_the_reason(secured: tuple[SecuredBroker, str], 
 def test_a_replay_of_dead_letters_ends_with_the_reason(secured: tuple[SecuredBroker, str]) -> None:
     broker, prefix = secured
     example = OfflineExample(DecisionKey("r-1", 5), b"r-1", b"value", 0, 7)
-    with ReplayedExamples(broker.client_config("join"), f"{prefix}examples") as examples:
+    with ReplayedExamples(broker.client_config("join"), f"{prefix}examples", "id") as examples:
         with pytest.raises(ReplayUnconfirmed, match="user 'join' may not Write topic"):
             examples.write(example, 8)
             examples.confirm()

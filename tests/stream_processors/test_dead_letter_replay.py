@@ -15,6 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, wit
 )
 
 from event_schemas.log_record import LogRecord
+from producers.topic_identity import topic_identities
 from stream_processors.commit_position import CommitPosition
 from stream_processors.dead_letter_replay import LetterReplay, LetterReplaySummary
 from stream_processors.dead_letter_writing import dead_letter
@@ -36,7 +37,7 @@ class Bench:
 
     def __init__(self, client_config: dict[str, str], prefix: str) -> None:
         self.client_config = client_config
-        self.topics = JoinTopics.under(client_config, prefix)
+        self.topics = JoinTopics.under(client_config, prefix, topic_identities(client_config))
 
     def log(self, records: Iterable[LogRecord]) -> None:
         self._produce(self.topics.events.topic, ((record.key, record.value) for record in records))
@@ -61,7 +62,7 @@ class Bench:
     def replay(self, choice: LetterChoice | None = None, dry_run: bool = False) -> LetterReplaySummary:
         join = OfflineJoin(small_rule(), CODEC)
         seen: list[tuple[str, int, int]] = []
-        with ReplayedExamples(self.client_config, self.topics.examples.topic) as examples:
+        with ReplayedExamples(self.client_config, self.topics.examples.topic, self.topics.events_id) as examples:
             sink = None if dry_run else examples
             run = LetterReplay(self.topics, join, CODEC, sink, lambda *step: seen.append(step))
             summary = run.run(choice or LetterChoice())

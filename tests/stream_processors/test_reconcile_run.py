@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
+from producers.topic_identity import topic_identities
 from stream_processors.attribution import JoinRule
 from stream_processors.join_topics import JoinTopics
 from stream_processors.log_reader import LogRange, LogUnreadable
@@ -40,9 +41,11 @@ class Auditor:
         self.held = bench.reader("events").ranges()
 
     def judge(self, start: dict[int, int], end: dict[int, int] | None = None) -> ReconcileOutcome:
-        reader = self.bench.reader
-        topics = JoinTopics(reader("events"), reader("examples"), reader("dead-letters"), f"{self.bench.prefix}join")
-        return reconcile(topics, self.rule, CODEC, start, end)
+        return reconcile(topics_of(self.bench), self.rule, CODEC, start, end)
+
+
+def topics_of(bench: JoinBench) -> JoinTopics:
+    return JoinTopics.under(bench.client_config, bench.prefix, topic_identities(bench.client_config))
 
 
 def test_letters_of_a_replay_are_left_aside_and_a_key_of_a_megabyte_is_one_dead_letter(join_bench: JoinBench) -> None:
@@ -61,11 +64,9 @@ def test_a_stranger_in_an_output_topic_is_named(join_bench: JoinBench) -> None:
     producer = Producer(join_bench.client_config)
     producer.produce(f"{join_bench.prefix}examples", CODEC.encode("Engagement", ENGAGEMENT), partition=1)
     assert producer.flush(20) == 0
-    reader = join_bench.reader
-    topics = JoinTopics(reader("events"), reader("examples"), reader("dead-letters"), "nobody")
     rule = JoinRule.from_experiment(load_experiment(join_bench.experiment_file))
     with pytest.raises(LogUnreadable, match=r"examples\[1\] holds Engagement at offset 0"):
-        reconcile(topics, rule, CODEC, {}, None)
+        reconcile(topics_of(join_bench), rule, CODEC, {}, None)
 
 
 def test_ranges_of_a_joined_log(join_bench: JoinBench) -> None:

@@ -96,11 +96,11 @@ def _run(settings: Settings, chosen: LetterChoice, dry_run: bool, progress: Prog
     from stream_processors.replayed_examples import ReplayedExamples
 
     client, codec = settings.kafka_client_config(), settings.codec()
-    topics = JoinTopics.under(client, settings.topic_prefix)
+    topics = JoinTopics.under(client, settings.topic_prefix, settings.topic_identities())
     join = OfflineJoin(JoinRule.from_experiment(settings.load_experiment()), codec)
     if dry_run:
         return LetterReplay(topics, join, codec, None, progress).run(chosen)
-    with ReplayedExamples(client, settings.topic(EXAMPLES)) as examples:
+    with ReplayedExamples(client, settings.topic(EXAMPLES), topics.events_id) as examples:
         return LetterReplay(topics, join, codec, examples, progress).run(chosen)
 
 
