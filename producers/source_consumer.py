@@ -6,6 +6,7 @@ This module is steps 0, 1 and 5 of the bridge's protocol (docs/guides/bridge.md)
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +21,11 @@ from event_schemas.log_record import LogRecord
 from producers.engagement_mapping import BridgeFate
 from producers.group_coordinator import coordinator_is_moving
 from producers.source_position import SourcePartition, SourcePosition
+from producers.topic_identity import TopicIdentities, recreated, topic_identities
 
 ANSWER_SECONDS = 10.0
+COMPARED_SECONDS = 10.0
+"""How often the topics' ids are compared while no records come."""
 Answer = TypeVar("Answer")
 
 # The group has given the partition to somebody else, or is about to; the next owner reads from the last commit.
@@ -68,12 +72,22 @@ class ConsumerSettings:
     wait_seconds: float = 0.5
     """Longest wait for a round to fill."""
 
+    identities: TopicIdentities | None = None
+    """What tells a topic from one that was created again; None: the broker is asked."""
+
 
 class SourceConsumer:
-    """One member of the group. Everything happens on the caller's thread; partitions come and go inside `poll`."""
+    """One member of the group. Everything happens on the caller's thread; partitions come and go inside `poll`.
 
-    def __init__(self, settings: ConsumerSettings) -> None:
+    Positions count the records of one topic and no other of its name: its id is committed with them, and compared when
+    partitions are taken over, before records are given out, and now and then while none come (`clock`, in seconds).
+    """
+
+    def __init__(self, settings: ConsumerSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._identities = settings.identities or topic_identities(settings.client_config)
+        self._clock = clock
+        self._compared_at = clock()
         self.positions: dict[SourcePartition, SourcePosition] = {}
         self._at_end: set[SourcePartition] = set()
         self._assigned = False
@@ -98,11 +112,15 @@ class SourceConsumer:
         """Step 1: the next records, in offset order within a partition; raises SourceUnreadable.
 
         Only records of partitions held now come back, and none that is settled already: around a rebalance the client
-        may hand over what it fetched before.
+        may hand over what it fetched before. Raises TopicError when there is no topic any more, or its id is not told.
         """
         messages = self._ask(lambda: self._consumer.consume(self._settings.batch, self._settings.wait_seconds))
         records = [record for message in messages if (record := self._record(message)) is not None]
-        return [record for record in records if self._is_due(record)]
+        due = [record for record in records if self._is_due(record)]
+        if due or self._clock() - self._compared_at > COMPARED_SECONDS:
+            # The id is asked for after the records came: a topic that was deleted never comes back.
+            self._require_same_topics({record.topic for record in due} or {place.topic for place in self.positions})
+        return due
 
     def settle(self, fates: Mapping[tuple[SourcePartition, int], BridgeFate]) -> None:
         """Takes records, in the order they were polled, as done; `commit` may tell the group from now on."""
@@ -167,17 +185,60 @@ class SourceConsumer:
     def _take_over(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Step 0: go on from the group's commit, or from the start that was asked for."""
         answers = self._ask(lambda: self._retry(lambda: consumer.committed(partitions, timeout=ANSWER_SECONDS)))
+        topic_ids = {topic: self._identities.of(topic) for topic in {partition.topic for partition in partitions}}
         for answer in answers:
             if answer.error is not None:
                 raise _unreachable("does not tell the group's position", KafkaException(answer.error))
             place = SourcePartition(answer.topic, answer.partition)
-            if answer.offset < 0:
-                self.positions[place] = SourcePosition(self._first_offset(place))
-            else:
-                self.positions[place] = SourcePosition.committed(answer.offset, answer.metadata or "")
+            self.positions[place] = self._position(place, answer, topic_ids[place.topic])
         self._assigned = True
         consumer.assign([TopicPartition(*place, position.next_offset) for place, position in self.positions.items()])
         log.info("partitions taken over", partitions=_shown(self.positions))
+        self.commit()  # positions that did not say which topic they count now do
+
+    def _position(self, place: SourcePartition, answer: TopicPartition, topic_id: str) -> SourcePosition:
+        """Where to go on in the topic of that id; raises SourceUnreadable when the commit counts another one."""
+        if answer.offset < 0:
+            return SourcePosition(self._first_offset(place), topic_id)
+        position = SourcePosition.committed(answer.offset, answer.metadata or "")
+        if not position.topic_id:
+            self._require_held(place, position.next_offset)
+            log.warning("offset without a topic id taken over", partition=_shown({place: position}), topic_id=topic_id)
+            position.topic_id, position.uncommitted = topic_id, True
+        self._require_same(place, position, topic_id)
+        return position
+
+    def _require_held(self, place: SourcePartition, offset: int) -> None:
+        low, high = self._watermarks(*place)
+        if not low <= offset <= high:
+            raise SourceUnreadable(
+                f"{place.topic}[{place.partition}] holds the records {low} to {high}, and {offset} is the next to read",
+                mend=self._reset(place.topic),
+            )
+
+    def _require_same_topics(self, topics: set[str]) -> None:
+        """Raise SourceUnreadable when the positions in one of them count another topic than there is now."""
+        self._compared_at = self._clock()
+        for topic in topics:
+            topic_id = self._identities.of(topic)
+            for place, position in list(self.positions.items()):
+                if place.topic == topic:
+                    self._require_same(place, position, topic_id)
+
+    def _require_same(self, place: SourcePartition, position: SourcePosition, topic_id: str) -> None:
+        if position.topic_id != topic_id:
+            self.positions.pop(place, None)  # nothing of it may be committed: the new topic's offsets count from 0
+            raise SourceUnreadable(
+                f"{place.topic}[{place.partition}]: {recreated(place.topic, position.topic_id, topic_id)}",
+                mend=self._reset(place.topic),
+            )
+
+    def _reset(self, topic: str) -> str:
+        """How to begin anew in a topic whose offsets mean nothing any more."""
+        return (
+            "to bridge what the topic holds now, stop every bridge and run kafka-consumer-groups --reset-offsets "
+            f"--to-earliest --execute --topic {topic} --group {self._settings.group}"
+        )
 
     def _first_offset(self, place: SourcePartition) -> int:
         low, high = self._watermarks(*place)
@@ -219,7 +280,7 @@ class SourceConsumer:
         elif fault.code() in TRUNCATED:
             raise SourceUnreadable(
                 f"{place.topic}[{place.partition}] no longer holds the next record to read: {fault.str()}",
-                mend=f"raise its retention; to accept the loss set the offsets of group {self._settings.group} anew",
+                mend=f"raise its retention; {self._reset(place.topic)}",
             )
         elif fault.code() in PASSING or fault.retriable():
             log.warning("source does not answer", reason=fault.str())

@@ -12,10 +12,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from producers.engagement_mapping import BridgeFate
+from producers.topic_identity import IDENTITY
 
 # Matched from its start on only: librdkafka gives the texts of several partitions without their end, and its readers
-# run on into what lies behind.
-TEXT = re.compile("v=1;" + "".join(rf"{fate.value}=(?P<{fate.value}>\d+);" for fate in BridgeFate))
+# run on into what comes after. Version 0.1.0 wrote no topic, and reads over one.
+TEXT = re.compile(
+    "v=1;"
+    + "".join(rf"{fate.value}=(?P<{fate.value}>\d+);" for fate in BridgeFate)
+    + rf"(?:topic=(?P<topic>{IDENTITY.pattern});)?"
+)
 
 
 class SourcePartition(NamedTuple):
@@ -29,10 +34,12 @@ class SourcePartition(NamedTuple):
 class SourcePosition:
     """`next_offset` is the first offset that is not settled; `fates` counts the records before it, as far as committed.
 
+    `topic_id` says which topic of that name the offset counts, and is empty where a commit did not say.
     `uncommitted` says that the group does not know of this position yet.
     """
 
     next_offset: int
+    topic_id: str = ""
     fates: Counter[BridgeFate] = field(default_factory=Counter)
     uncommitted: bool = False
 
@@ -43,12 +50,14 @@ class SourcePosition:
         self.uncommitted = True
 
     def text(self) -> str:
-        """The text committed beside the offset: `v=1;bridged=…;unsampled=…;ignored=…;dead_letter=…;`."""
-        return "v=1;" + "".join(f"{fate.value}={self.fates[fate]};" for fate in BridgeFate)
+        """The text committed beside the offset: `v=1;bridged=…;unsampled=…;ignored=…;dead_letter=…;topic=…;`."""
+        counts = "".join(f"{fate.value}={self.fates[fate]};" for fate in BridgeFate)
+        return f"v=1;{counts}" + (f"topic={self.topic_id};" if self.topic_id else "")
 
     @classmethod
     def committed(cls, offset: int, text: str) -> SourcePosition:
-        """The position behind a commit; a text that is not ours (other tools set the offset) starts the counts anew."""
+        """The position of a commit; a text that is not ours (other tools set the offset) starts the counts anew."""
         found = TEXT.match(text)
-        counts = {} if found is None else found.groupdict()
-        return cls(offset, Counter({fate: int(counts.get(fate.value, 0)) for fate in BridgeFate}))
+        said = {} if found is None else found.groupdict()
+        counts = Counter({fate: int(said.get(fate.value, 0)) for fate in BridgeFate})
+        return cls(offset, said.get("topic") or "", counts)

@@ -117,7 +117,9 @@ def recreated(topic: str, kept: str, found: str) -> str:
 
 def _explained(topic: str, fault: KafkaError, admin: TopicAdmin) -> TrimtabError:
     if fault.code() in MISSING:
-        return TopicMissing(f"topic {topic} does not exist", mend="create the topics with `trimtab topics create`")
+        return TopicMissing(
+            f"topic {topic} does not exist", mend="create it; `trimtab topics create` makes Trimtab's own topics"
+        )
     attempt = Attempt("Describe", "topic", topic)
     admin.client.poll(0)
     told = explained(fault, admin.client_config, attempt, admin.faults)

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from structlog.testing import capture_logs
 
 from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
@@ -20,6 +21,7 @@ from producers.source_position import SourcePartition
 from tests.components.company_topics import create_source
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
+from tests.components.topic_again import create_again
 
 
 @pytest.fixture
@@ -129,6 +131,75 @@ def test_a_source_that_lost_the_next_record_is_not_jumped_over(kafka: KafkaBroke
         answer.result()
     with consumer(kafka, topic) as source, pytest.raises(SourceUnreadable, match="no longer holds the next record"):
         poll(source, lambda polled: len(polled) == 8)
+
+
+def follow(source: SourceConsumer) -> None:
+    """Polls until the source refuses; an outright failure when it never does."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        source.poll()
+
+
+@pytest.mark.parametrize("records", [4, 8, 20])
+def test_a_topic_that_was_created_again_is_not_read_on(kafka: KafkaBroker, topic: str, records: int) -> None:
+    """The commit of a bridge that is down: it outlives the topic only where the broker did not clear it away."""
+    send(kafka, topic, 8)
+    with consumer(kafka, topic) as source:
+        settle(source, poll(source, lambda polled: len(polled) == 8))
+        source.commit()
+        kept = [
+            TopicPartition(place.topic, place.partition, at.next_offset, at.text())
+            for place, at in source.positions.items()
+        ]
+    create_again(kafka.bootstrap, topic, partitions=2)
+    send(kafka, topic, records)
+    commit(kafka, topic, kept)
+    with consumer(kafka, topic) as source:
+        with pytest.raises(SourceUnreadable, match="was deleted and created again") as refused:
+            follow(source)
+        assert "--to-earliest" in refused.value.mend
+    commit(kafka, topic, [TopicPartition(topic, partition, 0) for partition in (0, 1)])
+    with consumer(kafka, topic) as source, capture_logs() as said:
+        assert len(poll(source, lambda polled: len(polled) == records)) == records
+    assert [line["event"] for line in said].count("offset without a topic id taken over") == 2
+    with consumer(kafka, topic) as source, capture_logs() as said:
+        poll(source, lambda polled: len(polled) == records)
+    assert "offset without a topic id taken over" not in {line["event"] for line in said}
+
+
+def test_a_topic_created_again_under_a_running_bridge_is_noticed(
+    kafka: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while it holds as many records as were read, so that none comes."""
+    monkeypatch.setattr("producers.source_consumer.COMPARED_SECONDS", 0.5)
+    send(kafka, topic, 8)
+    with consumer(kafka, topic) as source:
+        settle(source, poll(source, lambda polled: len(polled) == 8))
+        source.commit()
+        create_again(kafka.bootstrap, topic, partitions=2)
+        send(kafka, topic, 8)
+        with pytest.raises(SourceUnreadable):
+            follow(source)
+    with consumer(kafka, topic) as source:
+        assert len(poll(source, lambda polled: len(polled) == 8)) == 8, "the broker cleared the commit away"
+
+
+def test_an_old_offset_that_the_topic_does_not_hold_is_not_taken_over(kafka: KafkaBroker, topic: str) -> None:
+    send(kafka, topic, 4)
+    commit(kafka, topic, [TopicPartition(topic, partition, 50) for partition in (0, 1)])
+    for _ in range(2):
+        with (
+            consumer(kafka, topic) as source,
+            pytest.raises(SourceUnreadable, match="records 0 to 2, and 50 is the next"),
+        ):
+            follow(source)
+
+
+def commit(kafka: KafkaBroker, topic: str, offsets: list[TopicPartition]) -> None:
+    """Sets the group's offsets, as a tool does it."""
+    tool = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": f"{topic}.bridge"})
+    tool.commit(offsets=offsets, asynchronous=False)
+    tool.close()
 
 
 def test_a_missing_topic_is_named(kafka: KafkaBroker) -> None:

@@ -151,6 +151,7 @@ def consumer_of(
         group=f"{settings.topic_prefix}bridge",
         since=since,
         session_seconds=session_seconds,
+        identities=settings.topic_identities(),
     )
 
 
