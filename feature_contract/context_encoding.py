@@ -1,18 +1,16 @@
 """Context features: categories to hashed ids, numbers to floats."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.records import RequestRecord
-from feature_contract.missing_features import MissingFeatures
+from feature_contract.missing_features import AbsurdFeature, MissingFeatures, shown
+from feature_contract.number_range import NumberRange
 from feature_contract.stable_buckets import MISSING_BUCKET, bucket
 
 Context = Mapping[str, str]
-SHOWN = 40
-"""How much of a broken value an error quotes."""
 
 
 def context_of(request: RequestRecord) -> Context:
@@ -35,18 +33,19 @@ def _category_id(context: Context, name: str, required: bool, buckets: int) -> i
     return bucket(name, value, buckets)
 
 
-def numbers(contexts: Sequence[Context], names: Sequence[tuple[str, bool]]) -> NDArray[np.float32]:
+def numbers(contexts: Sequence[Context], names: Sequence[tuple[str, bool]], within: NumberRange) -> NDArray[np.float32]:
     """float32[n, M]; `names` are (name, required). Raises MissingFeatures.
 
     An optional number takes two columns, its value (0 when absent) and 1/0 for present/absent: a plain zero
     could not be told from a measured one.
     """
     width = sum(1 if required else 2 for _, required in names)
-    rows = [[column for name, req in names for column in _number(context, name, req)] for context in contexts]
-    return np.asarray(rows, dtype=np.float32).reshape(len(contexts), width)
+    bound = within.largest_number
+    rows = [[column for name, req in names for column in _number(context, name, req, bound)] for context in contexts]
+    return within.encoded(np.asarray(rows, dtype=np.float64).reshape(len(contexts), width))
 
 
-def _number(context: Context, name: str, required: bool) -> tuple[float, ...]:
+def _number(context: Context, name: str, required: bool, bound: float) -> tuple[float, ...]:
     text = context.get(name)
     if text is None or text == "":
         if required:
@@ -55,11 +54,7 @@ def _number(context: Context, name: str, required: bool) -> tuple[float, ...]:
     try:
         value = float(text)
     except ValueError:
-        raise MissingFeatures(f"context.{name}", f"is {_shown(text)}, not a number") from None
-    if not math.isfinite(value) or abs(value) > float(np.finfo(np.float32).max):
-        raise MissingFeatures(f"context.{name}", f"is {_shown(text)}, not a finite number")
+        raise MissingFeatures(f"context.{name}", f"is {shown(text)}, not a number") from None
+    if not abs(value) <= bound:  # a NaN is not
+        raise AbsurdFeature(f"context.{name}", text, bound)
     return (value,) if required else (value, 1.0)
-
-
-def _shown(text: str) -> str:
-    return repr(text) if len(text) <= SHOWN else f"{text[:SHOWN]!r}…"

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from event_schemas.experiment import Experiment
 from event_schemas.records import RequestRecord
 from feature_contract.context_encoding import category_ids, context_of, numbers
-from feature_contract.float_rows import float32_rows
-from feature_contract.history_encoding import history_arrays
+from feature_contract.float_rows import float32_rows, require_within
+from feature_contract.history_encoding import HistoryShape, history_arrays
 from feature_contract.missing_features import MissingFeatures
 from feature_contract.model_input import CONTEXT_IDS, CONTEXT_NUMBERS, USER_EMBEDDING, Array, ModelInput
+from feature_contract.number_range import NUMBER_RANGES, NumberRange
 
-ENCODING_VERSION = 1
-"""Part of the digest: raise it whenever the same request would give other arrays."""
+ENCODING_VERSION = 2
+"""The newest version, which the learner trains with. It is part of the digest: raise it whenever the same request would
+give other arrays, and keep the old one for the checkpoints that were trained with it."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,22 @@ class ContextFeature:
 
 @dataclass(frozen=True)
 class FeatureContract:
-    """The features of an experiment and their encoding; equal digests mean equal arrays."""
+    """The features of an experiment and their encoding; equal digests mean equal arrays.
+
+    Version 1 of the encoding takes numbers as they are. Version 2 refuses absurd ones and takes large ones by their
+    logarithm (see number_range).
+    """
 
     user_embedding_dim: int
     history_length: int
     item_embedding_dim: int
     context: tuple[ContextFeature, ...]
     hash_buckets: int
+    encoding: int = ENCODING_VERSION
 
     @classmethod
-    def from_experiment(cls, experiment: Experiment) -> Self:
-        """The contract that the experiment file's `[features]` section declares."""
+    def from_experiment(cls, experiment: Experiment, encoding: int = ENCODING_VERSION) -> Self:
+        """The contract that the experiment file's `[features]` section declares, in a version of the encoding."""
         spec = experiment.features
         return cls(
             user_embedding_dim=spec.user_embedding_dim,
@@ -51,12 +58,13 @@ class FeatureContract:
             item_embedding_dim=spec.item_embedding_dim,
             context=tuple(ContextFeature(c.name, c.kind, c.required) for c in spec.context),
             hash_buckets=spec.hash_buckets,
+            encoding=encoding,
         )
 
     def as_dict(self) -> dict[str, Any]:
         """The contract as JSON values; a checkpoint's manifest carries it as `feature_spec`."""
         return {
-            "encoding": ENCODING_VERSION,
+            "encoding": self.encoding,
             "user_embedding_dim": self.user_embedding_dim,
             "history_length": self.history_length,
             "item_embedding_dim": self.item_embedding_dim,
@@ -88,34 +96,53 @@ class FeatureContract:
     def encode(self, requests: Sequence[RequestRecord]) -> ModelInput:
         """The arrays of `requests`, one row each, in order.
 
-        Raises MissingFeatures when any of them lacks a required feature; `encodable` tells which.
+        Raises MissingFeatures when any of them lacks a required feature, AbsurdFeature when one holds an absurd number;
+        `faults` tells which.
         """
         arrays: dict[str, Array] = {}
+        within = NUMBER_RANGES[self.encoding]
         if self.user_embedding_dim:
-            arrays[USER_EMBEDDING] = _user_embeddings(requests, self.user_embedding_dim)
+            arrays[USER_EMBEDDING] = _user_embeddings(requests, self.user_embedding_dim, within)
         if self.context:
             contexts = [context_of(request) for request in requests]
             if self.categories:
                 arrays[CONTEXT_IDS] = category_ids(contexts, self.categories, self.hash_buckets)
             if self.numbers:
-                arrays[CONTEXT_NUMBERS] = numbers(contexts, self.numbers)
+                arrays[CONTEXT_NUMBERS] = numbers(contexts, self.numbers, within)
         if self.history_length:
-            arrays |= history_arrays(requests, self.history_length, self.item_embedding_dim, self.hash_buckets)
+            shape = HistoryShape(self.history_length, self.item_embedding_dim, self.hash_buckets)
+            arrays |= history_arrays(requests, shape, within)
         return ModelInput(arrays, len(requests))
 
-    def encodable(self, requests: Sequence[RequestRecord]) -> NDArray[np.bool_]:
-        """bool[n]: which requests carry every required feature; fast when all do."""
+    def faults(self, requests: Sequence[RequestRecord]) -> dict[int, MissingFeatures]:
+        """What is wrong with the requests that cannot be encoded, by their place; fast when few cannot."""
         try:
             self.encode(requests)
-        except MissingFeatures:
+        except MissingFeatures as fault:
             if len(requests) == 1:
-                return np.zeros(1, dtype=bool)
+                return {0: fault}
             middle = len(requests) // 2
-            return np.concatenate([self.encodable(requests[:middle]), self.encodable(requests[middle:])])
-        return np.ones(len(requests), dtype=bool)
+            later = self.faults(requests[middle:])
+            return self.faults(requests[:middle]) | {middle + row: found for row, found in later.items()}
+        return {}
+
+    def encodable(self, requests: Sequence[RequestRecord]) -> NDArray[np.bool_]:
+        """bool[n]: which requests can be encoded."""
+        good = np.ones(len(requests), dtype=bool)
+        good[list(self.faults(requests))] = False
+        return good
 
 
-def _user_embeddings(requests: Sequence[Mapping[str, Any]], dim: int) -> NDArray[np.float32]:
+def known_contracts(experiment: Experiment) -> dict[str, FeatureContract]:
+    """The experiment's contract in every version of the encoding, the newest first, by digest.
+
+    A checkpoint is scored with the one that it was trained with.
+    """
+    versions = (FeatureContract.from_experiment(experiment, encoding) for encoding in sorted(NUMBER_RANGES)[::-1])
+    return {contract.digest: contract for contract in versions}
+
+
+def _user_embeddings(requests: Sequence[Mapping[str, Any]], dim: int, within: NumberRange) -> NDArray[np.float32]:
     """float32[n, U]."""
     for request in requests:
         if len(request["user_embedding"]) != dim:
@@ -123,6 +150,5 @@ def _user_embeddings(requests: Sequence[Mapping[str, Any]], dim: int) -> NDArray
             raise MissingFeatures(USER_EMBEDDING, f"has {found} values instead of {dim}" if found else "is absent")
     rows = [request["user_embedding"] for request in requests]
     embeddings = float32_rows(rows, dim, USER_EMBEDDING)
-    if not np.isfinite(embeddings).all():
-        raise MissingFeatures(USER_EMBEDDING, "holds a non-finite value")
-    return embeddings
+    require_within(embeddings, within.largest_component, lambda _: USER_EMBEDDING)
+    return within.encoded(embeddings)

@@ -1,12 +1,12 @@
 """Vectors of a request as float32, the precision in which they are logged and learnt from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_contract.missing_features import MissingFeatures
+from feature_contract.missing_features import AbsurdFeature, MissingFeatures
 
 
 def float32_rows(rows: Sequence[Any], width: int, feature: str) -> NDArray[np.float32]:
@@ -19,3 +19,11 @@ def float32_rows(rows: Sequence[Any], width: int, feature: str) -> NDArray[np.fl
             return np.asarray(rows, dtype=np.float32).reshape(len(rows), width)
     except (TypeError, ValueError):
         raise MissingFeatures(feature, "holds something that is not a number") from None
+
+
+def require_within(rows: NDArray[np.float32], bound: float, feature: Callable[[int], str]) -> None:
+    """Raise AbsurdFeature for the first row that holds a value beyond ±`bound` or not finite; `feature` names a row."""
+    sound = np.abs(rows) <= bound  # a NaN is not
+    if not sound.all():
+        row, column = (int(axis[0]) for axis in np.nonzero(~sound))
+        raise AbsurdFeature(feature(row), float(rows[row, column]), bound)

@@ -1,40 +1,51 @@
 """The user's last actions: what (item embedding), how (action type), when (age)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.records import HistoryItemRecord, RequestRecord
-from feature_contract.float_rows import float32_rows
+from feature_contract.float_rows import float32_rows, require_within
 from feature_contract.missing_features import MissingFeatures
 from feature_contract.model_input import HISTORY_ACTIONS, HISTORY_AGES, HISTORY_ITEMS, HISTORY_MASK, Array
+from feature_contract.number_range import NumberRange
 from feature_contract.stable_buckets import MISSING_BUCKET, bucket
 
 MILLISECONDS_PER_MINUTE = 60_000.0
 
 
-def history_arrays(requests: Sequence[RequestRecord], length: int, item_dim: int, buckets: int) -> dict[str, Array]:
+@dataclass(frozen=True, slots=True)
+class HistoryShape:
+    """Items kept of each history, width of their embeddings (0: none are read), buckets of their action types."""
+
+    length: int
+    item_dim: int
+    buckets: int
+
+
+def history_arrays(requests: Sequence[RequestRecord], shape: HistoryShape, within: NumberRange) -> dict[str, Array]:
     """The `length` newest history items of each request, newest first, padded at the end.
 
     Ages are log(1 + minutes before the request); an item stamped after its request has age 0 (clock skew).
-    Raises MissingFeatures for an item embedding of the wrong length or with a non-finite value; an empty
-    embedding stands for an unknown item and reads as zeros.
+    Raises MissingFeatures for an item embedding of the wrong length or with an absurd value; an empty embedding stands
+    for an unknown item and reads as zeros.
     """
-    shape = (len(requests), length)
-    newest = [_newest(request, length) for request in requests]
-    mask = np.zeros(shape, dtype=np.float32)
-    actions = np.full(shape, MISSING_BUCKET, dtype=np.int64)
-    minutes = np.zeros(shape, dtype=np.float64)
+    size = (len(requests), shape.length)
+    newest = [_newest(request, shape.length) for request in requests]
+    mask = np.zeros(size, dtype=np.float32)
+    actions = np.full(size, MISSING_BUCKET, dtype=np.int64)
+    minutes = np.zeros(size, dtype=np.float64)
     for row, (request, items) in enumerate(zip(requests, newest, strict=True)):
         count = len(items)
         mask[row, :count] = 1.0
-        actions[row, :count] = [bucket("history.action_type", item["action_type"], buckets) for item in items]
+        actions[row, :count] = [bucket("history.action_type", item["action_type"], shape.buckets) for item in items]
         minutes[row, :count] = [request["event_time"] - item["event_time"] for item in items]
     ages = np.log1p(np.maximum(minutes, 0.0) / MILLISECONDS_PER_MINUTE).astype(np.float32)
     arrays: dict[str, Array] = {HISTORY_ACTIONS: actions, HISTORY_AGES: ages, HISTORY_MASK: mask}
-    if item_dim:
-        arrays[HISTORY_ITEMS] = _item_embeddings(newest, length, item_dim)
+    if shape.item_dim:
+        arrays[HISTORY_ITEMS] = _item_embeddings(newest, shape, within)
     return arrays
 
 
@@ -43,7 +54,9 @@ def _newest(request: RequestRecord, length: int) -> list[HistoryItemRecord]:
     return sorted(request["history"], key=lambda item: item["event_time"])[-length:][::-1]
 
 
-def _item_embeddings(newest: Sequence[Sequence[HistoryItemRecord]], length: int, item_dim: int) -> NDArray[np.float32]:
+def _item_embeddings(
+    newest: Sequence[Sequence[HistoryItemRecord]], shape: HistoryShape, within: NumberRange
+) -> NDArray[np.float32]:
     """float32[n, H, I]."""
     vectors: list[Sequence[float]] = []
     rows: list[int] = []
@@ -53,17 +66,14 @@ def _item_embeddings(newest: Sequence[Sequence[HistoryItemRecord]], length: int,
             embedding = item["embedding"]
             if not embedding:
                 continue
-            if len(embedding) != item_dim:
-                raise MissingFeatures(
-                    f"history[{slot}].embedding", f"has {len(embedding)} values instead of {item_dim}"
-                )
+            if len(embedding) != shape.item_dim:
+                found = f"has {len(embedding)} values instead of {shape.item_dim}"
+                raise MissingFeatures(f"history[{slot}].embedding", found)
             vectors.append(embedding)
             rows.append(row)
             slots.append(slot)
-    embeddings = np.zeros((len(newest), length, item_dim), dtype=np.float32)
-    values = float32_rows(vectors, item_dim, "history.embedding")
-    broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if broken.size:
-        raise MissingFeatures(f"history[{slots[int(broken[0])]}].embedding", "holds a non-finite value")
-    embeddings[rows, slots] = values
+    embeddings = np.zeros((len(newest), shape.length, shape.item_dim), dtype=np.float32)
+    values = float32_rows(vectors, shape.item_dim, "history.embedding")
+    require_within(values, within.largest_component, lambda index: f"history[{slots[index]}].embedding")
+    embeddings[rows, slots] = within.encoded(values)
     return embeddings

@@ -136,6 +136,8 @@ class Learner:
             return
         self.metrics.window_examples.labels(split="train").set(run.window.training.count)
         self.metrics.window_examples.labels(split="holdout").set(run.window.holdout.count)
+        for reason, examples in run.window.left_out.items():
+            self.metrics.left_out.labels(reason=reason).set(examples)
         self.metrics.gate.labels(verdict=run.verdict.verdict.value, reason=run.verdict.reasons[0].code).inc()
         if run.evaluation.soundness.p_value is not None:
             self.metrics.propensity_pvalue.set(run.evaluation.soundness.p_value)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from event_schemas.records import RequestRecord
-from feature_contract import FeatureContract, ModelInput
+from feature_contract import FeatureContract, MissingFeatures, ModelInput
 from off_policy.logged_bandit import LoggedBandit
 
 FEATURE_COLUMNS = ("request_event_time", "request_user_embedding", "request_context", "request_history")
@@ -56,7 +56,7 @@ class LearningRows:
 
     @classmethod
     def of(cls, frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract) -> Self:
-        """The arrays of `frame`; raises MissingFeatures when a row cannot be encoded (see `encodable_rows`)."""
+        """The arrays of `frame`; raises MissingFeatures when a row cannot be encoded (see `feature_faults`)."""
         rewards, observed = _outcomes(frame, experiment)
         return cls(
             inputs=contract.encode(request_records(frame)),
@@ -123,9 +123,9 @@ def request_records(frame: pl.DataFrame) -> list[RequestRecord]:
     return records
 
 
-def encodable_rows(frame: pl.DataFrame, contract: FeatureContract) -> NDArray[np.bool_]:
-    """bool[n]: rows that carry what the contract requires."""
-    return contract.encodable(request_records(frame)) if frame.height else np.zeros(0, dtype=bool)
+def feature_faults(frame: pl.DataFrame, contract: FeatureContract) -> dict[int, MissingFeatures]:
+    """What is wrong with the rows that cannot be encoded, by their place."""
+    return contract.faults(request_records(frame)) if frame.height else {}
 
 
 def _outcomes(frame: pl.DataFrame, experiment: Experiment) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
-from feature_contract import FeatureContract, ModelInput
+from feature_contract import FeatureContract, ModelInput, known_contracts
 from learner.candidate_policies import (
     PRODUCTION,
     UNIFORM,
@@ -26,6 +26,7 @@ from learner.onnx_export import OUTPUT, graph_session
 from learner.preference_in_force import PreferenceInForce
 from learner.table_policy import TableLayout, read_table, table_policy
 from learner.training_window import rows_since, window_bounds
+from learner.warm_start import holdout_start
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.policy_evaluation import evaluate_policies
 from off_policy.target_policies import TargetPolicy, constant_policy
@@ -70,13 +71,13 @@ def compare(question: Question, frame: pl.DataFrame, shelf: CheckpointShelf, exp
     A checkpoint's values serve as the model of DM and DR only over rows it was not trained on. Raises NothingToLearn
     when there are no such rows or no checkpoint to ask about, TablePolicyError for an unusable file.
     """
-    contract = FeatureContract.from_experiment(experiment)
-    checkpoint = newest_checkpoint(shelf, experiment, contract)
+    checkpoint = newest_checkpoint(shelf, experiment)
     if question.policy == LEARNED and (checkpoint is None or question.every_row):
         raise NothingToLearn(
             "there is no checkpoint of this experiment here" if checkpoint is None else "it was trained on some rows",
             mend="run `trimtab learn` first" if checkpoint is None else "leave out --all: only later rows can judge it",
         )
+    contract = _contract(checkpoint, experiment)
     rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract)
     trusted = None if question.every_row else checkpoint
     q = None if trusted is None else graph_values(trusted, rows.inputs)
@@ -91,14 +92,22 @@ def compare(question: Question, frame: pl.DataFrame, shelf: CheckpointShelf, exp
     return Answer(report, int(times[0]), int(times[-1]), None if trusted is None else trusted.version)
 
 
-def newest_checkpoint(shelf: CheckpointShelf, experiment: Experiment, contract: FeatureContract) -> Checkpoint | None:
-    """The newest one on this machine that this experiment's requests can be scored with."""
-    wanted = (experiment.name, experiment.action_space.digest, contract.digest, list(experiment.objective_names))
+def newest_checkpoint(shelf: CheckpointShelf, experiment: Experiment) -> Checkpoint | None:
+    """The newest one on this machine that this experiment's requests can be scored with; raises CheckpointBroken."""
+    wanted = (experiment.name, experiment.action_space.digest, list(experiment.objective_names))
+    contracts = known_contracts(experiment)
     for version in reversed(shelf.versions()):
         found = shelf.manifest(version)
-        if (found.experiment, found.action_space, found.feature_contract, found.objectives) == wanted:
+        if (found.experiment, found.action_space, found.objectives) == wanted and found.feature_contract in contracts:
             return shelf.load(version)
     return None
+
+
+def _contract(checkpoint: Checkpoint | None, experiment: Experiment) -> FeatureContract:
+    """The encoding that the checkpoint was trained with; the newest where none scores."""
+    if checkpoint is None:
+        return FeatureContract.from_experiment(experiment)
+    return known_contracts(experiment)[checkpoint.manifest.feature_contract]
 
 
 def graph_values(checkpoint: Checkpoint, inputs: ModelInput) -> NDArray[np.float64]:
@@ -116,7 +125,7 @@ def _since(question: Question, frame: pl.DataFrame, checkpoint: Checkpoint | Non
     if question.every_row or frame.height == 0:
         return EVERY_ROW
     if checkpoint is not None:
-        return int(checkpoint.manifest.window["holdout_from"])
+        return holdout_start(checkpoint.manifest)
     newest = frame["request_event_time"].max()
     assert isinstance(newest, int)
     return window_bounds(newest, experiment).holdout_from

@@ -12,13 +12,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import polars as pl
+import structlog
 
 from event_schemas.experiment import Experiment
-from feature_contract import FeatureContract, MissingFeatures
+from feature_contract import AbsurdFeature, FeatureContract, MissingFeatures
 from learner.learner_errors import LineageOverlap, NothingToLearn
-from learner.learning_rows import LearningRows, encodable_rows
+from learner.learning_rows import LearningRows, feature_faults
 
 SMALLEST_TRAINING_SET = 64
+NAMED_ROWS = 10
+"""How many rows with an absurd feature a run names in the log."""
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +138,36 @@ def _usable(
     own = explored.filter(pl.col("action_action_space") == experiment.action_space.digest)
     complete = own.filter(~pl.col("outcome_closed_early"))
     inside = complete.filter(pl.col("request_event_time").is_between(*span, closed="left"))
-    rows = _encodable(inside.sort("request_event_time", "request_request_id"), experiment, contract)
+    rows, unencodable = _encodable(inside.sort("request_event_time", "request_request_id"), experiment, contract)
     left_out = {
         "not_explored": frame.height - explored.height,
         "other_action_space": explored.height - own.height,
         "closed_early": own.height - complete.height,
         "outside_window": complete.height - inside.height,
-        "missing_features": inside.height - rows.count,
+        **unencodable,
     }
     return rows, left_out
 
 
-def _encodable(frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract) -> LearningRows:
-    """The rows that carry what the contract requires; the others would have fallen back in serving."""
+def _encodable(
+    frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract
+) -> tuple[LearningRows, dict[str, int]]:
+    """The rows that carry what the contract requires, the others counted; those would have fallen back in serving."""
     try:
-        return LearningRows.of(frame, experiment, contract)
+        return LearningRows.of(frame, experiment, contract), {"missing_features": 0, "absurd_features": 0}
     except MissingFeatures:
-        complete = pl.Series(encodable_rows(frame, contract), dtype=pl.Boolean)
-        return LearningRows.of(frame.filter(complete), experiment, contract)
+        faults = feature_faults(frame, contract)
+    sound = pl.Series([row not in faults for row in range(frame.height)], dtype=pl.Boolean)
+    absurd = {row: fault for row, fault in faults.items() if isinstance(fault, AbsurdFeature)}
+    _name_absurd(frame, absurd)
+    left_out = {"missing_features": len(faults) - len(absurd), "absurd_features": len(absurd)}
+    return LearningRows.of(frame.filter(sound), experiment, contract), left_out
+
+
+def _name_absurd(frame: pl.DataFrame, absurd: dict[int, AbsurdFeature]) -> None:
+    """A line for each of the first few rows: whoever sends such numbers should hear of it."""
+    for row in sorted(absurd)[:NAMED_ROWS]:
+        request_id, fault = frame["request_request_id"][row], absurd[row]
+        log.warning("example left out", request_id=request_id, feature=fault.feature, value=fault.value)
+    if len(absurd) > NAMED_ROWS:
+        log.warning("more examples left out for absurd features", examples=len(absurd) - NAMED_ROWS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from event_schemas.experiment import Experiment
-from feature_contract import FeatureContract
+from feature_contract import FeatureContract, known_contracts
 from learner.algorithm import Algorithm
 from learner.checkpoint import OPTIMISER_FILE, CheckpointShelf
 from learner.gate import Verdict
@@ -71,9 +71,19 @@ def lineage_of(manifest: CheckpointManifest) -> tuple[Ancestor, ...]:
             Ancestor(manifest.version, int(window["train_to"]), int(window["embargo_ms"])),
             *(Ancestor.from_dict(entry) for entry in window["lineage"]),
         )
-    except (KeyError, TypeError, ValueError) as fault:
+    except (KeyError, TypeError, ValueError, OverflowError) as fault:
         raise CheckpointBroken(
             f"checkpoint {manifest.version} does not name its lineage: {fault!r}", mend="start cold"
+        ) from fault
+
+
+def holdout_start(manifest: CheckpointManifest) -> int:
+    """The first event time that the checkpoint was not trained on; raises CheckpointBroken."""
+    try:
+        return int(manifest.window["holdout_from"])
+    except (KeyError, TypeError, ValueError, OverflowError) as fault:
+        raise CheckpointBroken(
+            f"checkpoint {manifest.version} does not say what it was trained on: {fault!r}", mend="train again"
         ) from fault
 
 
@@ -83,7 +93,7 @@ def next_look(shelf: CheckpointShelf) -> int:
     for version in shelf.versions():
         try:
             looks.append(int(shelf.manifest(version).evaluation.get("look", 0)))
-        except (CheckpointBroken, TypeError, ValueError) as fault:
+        except (CheckpointBroken, TypeError, ValueError, OverflowError) as fault:
             log.warning("look not counted", version=version, fault=str(fault))
     return max(looks) + 1
 
@@ -92,6 +102,9 @@ def _unfit(manifest: CheckpointManifest, experiment: Experiment, contract: Featu
     """Why this checkpoint must not be continued, else None."""
     if manifest.verdict == Verdict.REFUSE:
         return "the gate refused it"
+    known = known_contracts(experiment).get(manifest.feature_contract)
+    if known is not None and known.encoding != contract.encoding:
+        return f"it was trained with version {known.encoding} of the feature encoding, not {contract.encoding}"
     expected = {
         "experiment": (manifest.experiment, experiment.name),
         "action space": (manifest.action_space, experiment.action_space.digest),

@@ -138,6 +138,25 @@ class LearnerMetrics(MetricGroup):
         self.window_examples = Gauge(
             "trimtab_learner_window_examples", "Examples in the rolling window.", ["split"], registry=registry
         )
+        self.left_out = Gauge(
+            "trimtab_learner_left_out_examples",
+            "Stored examples that the last run did not use, by reason (not_explored, other_action_space, closed_early, "
+            "outside_window, embargo, missing_features, absurd_features).",
+            ["reason"],
+            registry=registry,
+        )
+        self.failed_runs = Counter(
+            "trimtab_learner_failed_runs_total",
+            "Runs that could not be finished, by the kind of error; the service makes the next one on schedule.",
+            ["error"],
+            registry=registry,
+        )
+        self.ingest_failures = Counter(
+            "trimtab_learner_ingest_failures_total",
+            "Attempts to take in examples that failed and are tried again, by the kind of error.",
+            ["error"],
+            registry=registry,
+        )
         self.last_success = Gauge(
             "trimtab_learner_last_success_timestamp_seconds", "When the last run finished.", registry=registry
         )

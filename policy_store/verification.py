@@ -43,13 +43,16 @@ class Approval(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrustRule:
-    """What one reader accepts. `feature_contract` None: any (a reader that does not load the model)."""
+    """What one reader accepts.
+
+    `feature_contracts` holds the digests of those it can encode; None: any, for a reader that does not load the model.
+    """
 
     trusted: TrustedKeys
     experiment: str
     action_space: str
     approval: Approval = Approval.MANUAL
-    feature_contract: str | None = None
+    feature_contracts: frozenset[str] | None = None
 
     def roles_for(self, slot: str) -> frozenset[Role]:
         """The roles whose signature makes a record in this slot valid.
@@ -126,8 +129,9 @@ def verify_checkpoint(signed: SignedCheckpoint, version: str, rule: TrustRule) -
         raise _mismatch(what, "experiment", manifest.experiment, rule.experiment)
     if manifest.action_space != rule.action_space:
         raise _mismatch(what, "action space", manifest.action_space, rule.action_space)
-    if rule.feature_contract is not None and manifest.feature_contract != rule.feature_contract:
-        raise _mismatch(what, "feature contract", manifest.feature_contract, rule.feature_contract)
+    if rule.feature_contracts is not None and manifest.feature_contract not in rule.feature_contracts:
+        known = ", ".join(sorted(rule.feature_contracts))
+        raise _mismatch(what, "feature contract", manifest.feature_contract, known)
     check_blobs(manifest, signed.blobs)
     return manifest
 

@@ -15,10 +15,9 @@ from drift_detection.head_drift import DriftLimits, DriftVerdict, check_heads
 from drift_detection.quantile_sketch import QuantileSketch
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
-from feature_contract import FeatureContract
 from monitoring.metrics import DriftMetrics
 from serving_agent.recent_traffic import KEPT_REQUESTS, RecentTraffic
-from serving_agent.scoring import PolicyNetwork
+from serving_agent.snapshot import LoadedPolicy
 
 
 class ReferenceUnusable(TrimtabError):
@@ -53,7 +52,6 @@ class DriftCheck:
     def __init__(self, experiment: Experiment, recent: RecentTraffic, metrics: DriftMetrics | None = None) -> None:
         self._objectives = experiment.objective_names
         self._arms = experiment.action_space.arms
-        self._contract = FeatureContract.from_experiment(experiment)
         self._recent = recent
         self._metrics = metrics
         self._max_psi = experiment.gate.max_drift
@@ -70,17 +68,17 @@ class DriftCheck:
         self._export(verdict, "")
         return verdict
 
-    def q_heads(self, references: HeadReferences, network: PolicyNetwork) -> DriftVerdict:
-        """The network's values of recent requests over all arms against those it was judged with.
+    def q_heads(self, references: HeadReferences, policy: LoadedPolicy) -> DriftVerdict:
+        """The policy's values of recent requests over all arms against those it was judged with.
 
         Raises InferenceFailed when the network fails on a real request.
         """
         requests = self._recent.requests(KEPT_REQUESTS)
-        usable = self._contract.encodable(requests) if requests else np.zeros(0, dtype=bool)
+        usable = policy.contract.encodable(requests)
         kept = [request for request, good in zip(requests, usable, strict=True) if good]
         live: dict[str, list[float]] = {objective: [] for objective in references.q_heads}
         if kept:
-            q = network.score(self._contract.encode(kept).feeds())
+            q = policy.network.score(policy.contract.encode(kept).feeds())
             live = {name: q[:, :, column].ravel().tolist() for column, name in enumerate(self._objectives)}
         # Values of one request move together: what is counted is requests.
         limits = DriftLimits(self._max_psi, min(self._min_samples, KEPT_REQUESTS) * self._arms)

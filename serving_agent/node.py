@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.topics import DEFAULT_PREFIX, EVENTS, TALLIES, topic_name
-from feature_contract import FeatureContract
+from feature_contract import known_contracts
 from monitoring.metrics import DriftMetrics, ServingMetrics
 from policy_store.signing import TrustedKeys
 from policy_store.store import PolicyStore
@@ -172,5 +172,5 @@ def _trust_rule(config: ServingNodeConfig) -> TrustRule:
         experiment=experiment.name,
         action_space=experiment.action_space.digest,
         approval=Approval(experiment.gate.approval),
-        feature_contract=FeatureContract.from_experiment(experiment).digest,
+        feature_contracts=frozenset(known_contracts(experiment)),
     )

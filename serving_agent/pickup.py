@@ -20,7 +20,7 @@ import numpy as np
 from drift_detection.head_drift import DriftVerdict
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
-from feature_contract import FeatureContract
+from feature_contract import known_contracts
 from policy_store.checkpoint_record import POLICY_BLOB, CheckpointManifest, SignedCheckpoint
 from policy_store.store_errors import ContractMismatch
 from serving_agent.drift_check import DriftCheck, HeadReferences
@@ -62,7 +62,7 @@ class CheckpointPickup:
 
     def __init__(self, experiment: Experiment, drift: DriftCheck) -> None:
         self._experiment = experiment
-        self._contract = FeatureContract.from_experiment(experiment)
+        self._contracts = known_contracts(experiment)
         self._drift = drift
 
     def consider(self, manifest: CheckpointManifest, checkpoint: SignedCheckpoint) -> PickupVerdict:
@@ -73,7 +73,7 @@ class CheckpointPickup:
             live = self._drift.live_heads(references)
             if live.status == "drift":
                 return PickupVerdict(PickupResult.LIVE_DRIFT, live.reasons)
-            fresh = self._drift.q_heads(references, policy.network)
+            fresh = self._drift.q_heads(references, policy)
         except TrimtabError as fault:
             return PickupVerdict(PickupResult.CONTRACT, (str(fault),))
         if fresh.status == "drift":
@@ -88,6 +88,13 @@ class CheckpointPickup:
                 f"checkpoint {manifest.version} has objectives {manifest.objectives}, the experiment {objectives}",
                 mend="train a checkpoint for this experiment file",
             )
+        contract = self._contracts.get(manifest.feature_contract)
+        if contract is None:
+            raise ContractMismatch(
+                f"checkpoint {manifest.version} was trained on other features than the experiment file declares, or on "
+                "an encoding of them that this version does not know",
+                mend="give every process the same experiment file, and upgrade serving before the learner",
+            )
         if POLICY_BLOB not in checkpoint.blobs:
             raise ContractMismatch(
                 f"checkpoint {manifest.version} has no blob {POLICY_BLOB}", mend="publish it again with its graph"
@@ -95,11 +102,12 @@ class CheckpointPickup:
         network = PolicyNetwork(
             checkpoint.blobs[POLICY_BLOB], arms=self._experiment.action_space.arms, objectives=len(objectives)
         )
-        self._probe(network)
-        return LoadedPolicy(manifest.version, manifest.created_at, network)
+        policy = LoadedPolicy(manifest.version, manifest.created_at, network, contract)
+        self._probe(policy)
+        return policy
 
-    def _probe(self, network: PolicyNetwork) -> None:
-        batch = self._contract.encode(probe_requests(self._experiment))
+    def _probe(self, policy: LoadedPolicy) -> None:
+        network, batch = policy.network, policy.contract.encode(probe_requests(self._experiment))
         together = network.score(batch.feeds())
         for row in range(batch.rows):
             alone = network.score(batch.take([row]).feeds())[0]

@@ -28,7 +28,6 @@ class PolicyChooser:
     def __init__(
         self, experiment: Experiment, workers: int = 2, timer: Callable[[], float] = time.perf_counter
     ) -> None:
-        self._contract = FeatureContract.from_experiment(experiment)
         self._budget_seconds = experiment.serving.budget_ms / 1000.0
         self._budget = InferenceBudget(workers)
         self._timer = timer
@@ -40,10 +39,6 @@ class PolicyChooser:
     def close(self) -> None:
         """Let the inference threads go."""
         self._budget.close()
-
-    def encode(self, record: RequestRecord) -> ModelInput:
-        """The arrays of one request; raises MissingFeatures."""
-        return self._contract.encode([record])
 
     def score(
         self, policy: LoadedPolicy, model_input: ModelInput, scoring: "RequestScoring", weights: ObjectivePreference
@@ -63,7 +58,7 @@ class PolicyChooser:
 
 
 class RequestScoring:
-    """One request on its way through one or two policies; it is encoded at most once."""
+    """One request on its way through one or two policies; it is encoded at most once for each version of encoding."""
 
     def __init__(
         self, chooser: PolicyChooser, record: RequestRecord, eligible: tuple[int, ...], deadline: float
@@ -72,17 +67,21 @@ class RequestScoring:
         self.eligible = eligible
         self.deadline = deadline
         self._chooser = chooser
-        self._input: ModelInput | None = None
+        self._inputs: dict[str, ModelInput] = {}
 
     def choose(self, policy: LoadedPolicy | None, preference: ObjectivePreference) -> PolicyChoice:
         """The arm `policy` takes, or the reason it cannot say; never raises."""
         if policy is None:
             return PolicyChoice(None, FallbackReason.NO_POLICY)
         try:
-            if self._input is None:
-                self._input = self._chooser.encode(self.record)
-            return self._chooser.score(policy, self._input, self, preference)
+            return self._chooser.score(policy, self._encoded(policy.contract), self, preference)
         except MissingFeatures:
             return PolicyChoice(None, FallbackReason.MISSING_FEATURES)
         except Exception:  # whatever is wrong with a policy, the request is answered; the reason is counted
             return PolicyChoice(None, FallbackReason.INFERENCE_ERROR)
+
+    def _encoded(self, contract: FeatureContract) -> ModelInput:
+        """The arrays of the request; raises MissingFeatures."""
+        if contract.digest not in self._inputs:
+            self._inputs[contract.digest] = contract.encode([self.record])
+        return self._inputs[contract.digest]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from feature_contract import FeatureContract
 from serving_agent.fallback_reason import FallbackReason
 from serving_agent.objective_preference import ObjectivePreference
 from serving_agent.scoring import PolicyNetwork
@@ -10,11 +11,15 @@ from serving_agent.scoring import PolicyNetwork
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedPolicy:
-    """A checkpoint that passed pick-up, ready to score. `created_at` is in epoch ms."""
+    """A checkpoint that passed pick-up, ready to score. `created_at` is in epoch ms.
+
+    `contract` encodes requests as the network was trained on them; checkpoints of several versions may serve at once.
+    """
 
     version: str
     created_at: int
     network: PolicyNetwork
+    contract: FeatureContract
 
 
 @dataclass(frozen=True, slots=True, eq=False)

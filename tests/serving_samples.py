@@ -16,6 +16,7 @@ from event_schemas.experiment import Experiment, parse_experiment
 from event_schemas.records import Record
 from event_schemas.registry import Registry
 from feature_contract import FeatureContract
+from feature_contract.contract import ENCODING_VERSION
 from policy_store.channel_record import Channel
 from policy_store.checkpoint_record import CheckpointManifest, describe_blobs
 from policy_store.governance import Decider, point_channel, publish_checkpoint, set_preference
@@ -121,10 +122,10 @@ def slow_graph(experiment: Experiment) -> bytes:
     return graph_bytes(nodes, constants)
 
 
-def loaded(experiment: Experiment, graph: bytes, version: str = "v1") -> LoadedPolicy:
-    """A policy as pick-up would load it."""
+def loaded(experiment: Experiment, graph: bytes, version: str = "v1", encoding: int = ENCODING_VERSION) -> LoadedPolicy:
+    """A policy as pick-up would load it, trained with a version of the encoding."""
     network = PolicyNetwork(graph, arms=experiment.action_space.arms, objectives=len(experiment.objective_names))
-    return LoadedPolicy(version, NOW, network)
+    return LoadedPolicy(version, NOW, network, FeatureContract.from_experiment(experiment, encoding))
 
 
 def snapshot_of(experiment: Experiment, **parts: Any) -> ServingSnapshot:

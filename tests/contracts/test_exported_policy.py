@@ -86,7 +86,8 @@ def test_a_node_picks_up_what_the_learner_exports() -> None:
     desk = StoreDesk(experiment)
     desk.publish("v1", algorithm.export(sample))
     desk.point(Channel.STABLE, "v1")
-    rule = TrustRule(TRUSTED, experiment.name, experiment.action_space.digest, feature_contract=contract.digest)
+    known = frozenset({contract.digest})
+    rule = TrustRule(TRUSTED, experiment.name, experiment.action_space.digest, feature_contracts=known)
     found = read_channel_verified(desk.store, Channel.STABLE, rule, now_ms=NOW)
     assert found is not None
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
-from learner.learning_rows import encodable_rows, request_records
+from learner.learning_rows import feature_faults, request_records
 
 
 def test_rewards_are_in_units_of_their_clip(make_experiment: Callable[..., Experiment], make_world: Any) -> None:
@@ -74,12 +74,12 @@ def test_training_encodes_as_serving_does(world: Any, experiment: Experiment) ->
         np.testing.assert_array_equal(rows.inputs[name], array)
 
 
-def test_context_and_encodable(world: Any, experiment: Experiment) -> None:
+def test_context_and_feature_faults(world: Any, experiment: Experiment) -> None:
     examples = world.examples(3)
     examples[1]["request"]["context"] = []
     frame = world.frame(examples)
     contract = FeatureContract.from_experiment(experiment)
-    assert encodable_rows(frame, contract).tolist() == [True, False, True]
+    assert {row: fault.feature for row, fault in feature_faults(frame, contract).items()} == {1: "context.surface"}
     assert world.rows([examples[0]]).context("surface") == ["s0"]
     assert world.rows([examples[0]]).context("absent") == [None]
     assert len(request_records(frame)) == 3

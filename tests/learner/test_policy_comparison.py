@@ -1,6 +1,7 @@
 """Any policy on the stored rows."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,15 @@ import polars as pl
 import pytest
 
 from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract
+from learner.candidate_policies import preferred_policy
 from learner.checkpoint import CheckpointShelf
-from learner.learner_errors import NothingToLearn
+from learner.learner_errors import CheckpointBroken, NothingToLearn
 from learner.learner_run import stored_examples
-from learner.policy_comparison import Answer, Question, compare, newest_checkpoint
+from learner.policy_comparison import Answer, Question, compare, graph_values, newest_checkpoint
+from learner.preference_in_force import PreferenceInForce
 from learner.table_policy import TableLayout
+from learner.training_window import rows_since
 
 
 @pytest.fixture
@@ -86,8 +91,38 @@ def test_without_a_checkpoint(frame: pl.DataFrame, experiment: Experiment, tmp_p
         compare(Question("uniform"), pl.DataFrame(), shelf, experiment)
 
 
-def test_a_checkpoint_of_other_features_is_not_used(trained: Any, make_experiment: Any) -> None:
-    from feature_contract import FeatureContract
+def test_a_checkpoint_of_an_older_encoding_is_asked_with_it(
+    frame: pl.DataFrame, trained: Any, experiment: Experiment, tmp_path: Path
+) -> None:
+    checkpoint = trained.report.checkpoint
+    first = FeatureContract.from_experiment(experiment, encoding=1)
+    shelf = CheckpointShelf(tmp_path)
+    manifest = checkpoint.manifest.model_copy(update={"feature_contract": first.digest})
+    shelf.save(replace(checkpoint, manifest=manifest))
+    answer = compare(Question("learned"), frame, shelf, experiment)
+    assert answer.checkpoint == checkpoint.version
+    rows = rows_since(frame, answer.first, experiment, first)
+    scored = graph_values(shelf.load(checkpoint.version), rows.inputs)
+    newest = rows_since(frame, answer.first, experiment, FeatureContract.from_experiment(experiment))
+    assert not np.array_equal(scored, graph_values(checkpoint, newest.inputs)), "hours beyond ten differ"
+    model = answer.report.policies[0].objectives["repin"].estimates["dm"].value
+    chosen = preferred_policy(
+        scored, PreferenceInForce.of_experiment(experiment), rows.frame["request_cohort"].to_list(), None
+    )
+    assert chosen.arms is not None
+    assert model == pytest.approx(scored[np.arange(rows.count), chosen.arms, 0].mean(), rel=1e-9)
 
+
+def test_a_checkpoint_without_its_window_is_named(
+    frame: pl.DataFrame, trained: Any, experiment: Experiment, tmp_path: Path
+) -> None:
+    checkpoint = trained.report.checkpoint
+    shelf = CheckpointShelf(tmp_path)
+    shelf.save(replace(checkpoint, manifest=checkpoint.manifest.model_copy(update={"window": {}})))
+    with pytest.raises(CheckpointBroken, match="what it was trained on"):
+        compare(Question("learned"), frame, shelf, experiment)
+
+
+def test_a_checkpoint_of_other_features_is_not_used(trained: Any, make_experiment: Any) -> None:
     other = make_experiment(features={"user_embedding_dim": 4})
-    assert newest_checkpoint(trained.learner.shelf, other, FeatureContract.from_experiment(other)) is None
+    assert newest_checkpoint(trained.learner.shelf, other) is None

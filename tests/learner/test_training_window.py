@@ -7,11 +7,13 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.learner_errors import LineageOverlap, NothingToLearn
 from learner.training_window import (
+    NAMED_ROWS,
     Ancestor,
     WindowBounds,
     build_window,
@@ -79,6 +81,28 @@ def test_only_sound_explored_rows_of_this_action_space_enter(
     assert window.left_out["missing_features"] == 1
     entered = {*window.training.frame["request_request_id"], *window.holdout.frame["request_request_id"]}
     assert not entered & {f"r{i:06d}" for i in (0, 1, 2, 10, 11, 2998)}
+
+
+def test_an_absurd_row_is_left_out_counted_and_named(
+    experiment: Experiment, contract: FeatureContract, world: Any
+) -> None:
+    examples = world.examples(3000)
+    examples[5]["request"]["context"][1]["value"] = "1e30"
+    examples[7]["request"]["user_embedding"][2] = 1e30
+    examples[9]["request"]["user_embedding"] = []
+    with capture_logs() as said:
+        window = build_window(world.frame(examples), experiment, contract)
+    assert (window.left_out["absurd_features"], window.left_out["missing_features"]) == (2, 1)
+    assert [(line["request_id"], line["feature"], line["value"]) for line in said] == [
+        ("r000005", "context.hour", "'1e30'"),
+        ("r000007", "user_embedding", "1.0000000150474662e+30"),
+    ]
+    for example in examples:
+        example["request"]["context"][1]["value"] = "nan"
+    with capture_logs() as said, pytest.raises(NothingToLearn, match="'absurd_features': 2999"):
+        build_window(world.frame(examples), experiment, contract)
+    assert len(said) == NAMED_ROWS + 1
+    assert said[-1]["examples"] == 2999 - NAMED_ROWS
 
 
 def test_too_little_to_train_on_says_what_was_left_out(

@@ -1,5 +1,6 @@
 """Which checkpoint a run continues, and which not."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -72,6 +73,19 @@ def test_other_contracts_start_cold(
     wider = make_experiment(learner={"state_dim": 16, "hidden_dims": [16, 16, 8]})
     assert "do not fit" in start(shelf, wider).why
     assert start(shelf, wider).parent is None
+
+
+def test_a_parent_of_an_older_encoding_is_not_continued_and_the_run_says_so(
+    shelf: CheckpointShelf, experiment: Experiment, trained: Any, tmp_path: Path
+) -> None:
+    [version] = shelf.versions()
+    first = FeatureContract.from_experiment(experiment, encoding=1).digest
+    manifest = shelf.manifest(version).model_copy(update={"feature_contract": first, "version": version + "x"})
+    shelf.save(replace(trained.report.checkpoint, manifest=manifest))
+    assert start(shelf, experiment).parent == version, "the one before it has the newest encoding"
+    shutil.rmtree(tmp_path / "checkpoints" / version)
+    why = f"cold: {version}x: it was trained with version 1 of the feature encoding, not 2"
+    assert start(shelf, experiment).why == why
 
 
 def test_a_refused_checkpoint_is_not_continued(shelf: CheckpointShelf, experiment: Experiment, trained: Any) -> None:

@@ -285,7 +285,7 @@ def other_checkpoint(**changes: object) -> SignedCheckpoint:
 
 
 def test_a_checkpoint_for_something_else_is_refused() -> None:
-    trusted = replace(rule(X), feature_contract="cd" * 32)
+    trusted = replace(rule(X), feature_contracts=frozenset({"cd" * 32, "ab" * 32}))
     assert verify_checkpoint(checkpoint(X), "v1", trusted).action_space == SPACE
     wrong: list[tuple[SignedCheckpoint, str]] = [
         (other_checkpoint(action_space="ef" * 32), "action space"),

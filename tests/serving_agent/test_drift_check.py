@@ -74,27 +74,47 @@ def test_q_heads_on_recent_requests() -> None:
     experiment = serving_experiment()
     arms = experiment.action_space.arms
     slope = RANDOM.normal(size=(DIM, arms * 2)).astype(np.float32)
-    network = loaded(experiment, linear_graph(np.zeros((arms, 2), np.float32), slope)).network
+    policy = loaded(experiment, linear_graph(np.zeros((arms, 2), np.float32), slope))
     users = RANDOM.normal(size=(400, DIM)).astype(np.float32)
-    q = network.score({"user_embedding": users})
+    q = policy.network.score({"user_embedding": users})
     reference = references(
         q_heads={name: sketch_of(q[:200, :, column]) for column, name in enumerate(("repin", "p2p"))}
     )
     same = DriftCheck(experiment, traffic({}, users[200:].tolist()))
-    assert same.q_heads(reference, network).status == "ok"
+    assert same.q_heads(reference, policy).status == "ok"
     moved = DriftCheck(experiment, traffic({}, (users[200:] + 3.0).tolist()))
-    assert moved.q_heads(reference, network).status == "drift"
+    assert moved.q_heads(reference, policy).status == "drift"
     # Forty requests are forty, although they have four hundred values.
     few = DriftCheck(experiment, traffic({}, users[:40].tolist()))
-    assert few.q_heads(reference, network).status == "insufficient_data"
+    assert few.q_heads(reference, policy).status == "insufficient_data"
+
+
+def test_requests_are_encoded_as_the_policy_was_trained() -> None:
+    """Large components mean another thing in each encoding: the same traffic has not drifted from its own reference."""
+    experiment = serving_experiment()
+    arms = experiment.action_space.arms
+    slope = (0.02 * RANDOM.normal(size=(DIM, arms * 2))).astype(np.float32)
+    graph = linear_graph(np.zeros((arms, 2), np.float32), slope)
+    users = (100.0 * RANDOM.normal(size=(400, DIM))).astype(np.float32)
+    for encoding in (1, 2):
+        policy = loaded(experiment, graph, encoding=encoding)
+        requests = [DecisionRequest(user_embedding=user).as_record("r", NOW) for user in users[:200].tolist()]
+        q = policy.network.score(policy.contract.encode(requests).feeds())
+        reference = references(
+            q_heads={name: sketch_of(q[:, :, column]) for column, name in enumerate(("repin", "p2p"))}
+        )
+        check = DriftCheck(experiment, traffic({}, users[200:].tolist()))
+        assert check.q_heads(reference, policy).status == "ok"
+        other = loaded(experiment, graph, encoding=3 - encoding)
+        assert check.q_heads(reference, other).status == "drift"
 
 
 def test_requests_without_features_are_left_out() -> None:
     experiment = serving_experiment()
-    network = loaded(experiment, linear_graph(np.zeros((experiment.action_space.arms, 2), np.float32))).network
+    policy = loaded(experiment, linear_graph(np.zeros((experiment.action_space.arms, 2), np.float32)))
     check = DriftCheck(experiment, traffic({}, [[] for _ in range(100)]))
     reference = references(q_heads={"repin": sketch_of([0.5, 0.6])})
-    assert check.q_heads(reference, network).status == "insufficient_data"
+    assert check.q_heads(reference, policy).status == "insufficient_data"
 
 
 @pytest.mark.parametrize("reference", [{"ranker_heads": {"repin": {}}}, {"q_heads": 3}, {"q_heads": {"a": None}}])

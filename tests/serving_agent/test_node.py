@@ -12,7 +12,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from event_schemas.slices import Slice
+from feature_contract import FeatureContract
 from policy_store.channel_record import Channel
+from policy_store.memory_store import MemoryStore
 from policy_store.redis_store import RedisStore
 from producers.memory_log import MemoryLog
 from serving_agent.decision_request import DecisionRequest
@@ -75,6 +77,29 @@ def test_decides_before_it_is_started_and_serves_policies_after(tmp_path: Path) 
     assert tally["source"].startswith("n1.1")
     assert tally["counts"] == [{"slice": "POLICY", "count": 1}]
     assert node.snapshot.versions() == {"stable": "v1"}
+
+
+def test_a_checkpoint_that_version_0_1_0_trained_serves_on_and_comes_back_from_the_disk(tmp_path: Path) -> None:
+    first = FeatureContract.from_experiment(EXPERIMENT, encoding=1)
+    desk = StoreDesk(EXPERIMENT, now=wall_clock())
+    desk.publish("v1", preferring(EXPERIMENT, repin=2), feature_contract=first.digest)
+    desk.publish("v2", preferring(EXPERIMENT, repin=4))
+    desk.publish("v3", preferring(EXPERIMENT, repin=6), feature_contract="ab" * 32)
+    desk.point(Channel.STABLE, "v1")
+    desk.point(Channel.SHADOW, "v2")
+    config = ServingNodeConfig(EXPERIMENT, TRUSTED, node_id="n1", data_dir=tmp_path)
+    for store in (desk.store, MemoryStore(EXPERIMENT.name)):
+        node = build_node(config, NodeConnections(store, MemoryLog(), codec()))
+        node.start()
+        try:
+            assert node.snapshot.versions() == {"stable": "v1", "shadow": "v2"}
+            assert (node.decide(REQUEST).arm, node.decide(REQUEST).policy_version) == (2, "v1")
+            desk.point(Channel.STABLE, "v3")
+            node.refresher.poll()
+            assert node.snapshot.versions()["stable"] == "v1", "an encoding nobody knows is not served"
+            desk.point(Channel.STABLE, "v1")
+        finally:
+            node.close()
 
 
 def test_the_kill_file_stops_a_node_within_a_second(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from feature_contract import FeatureContract
 from policy_store.channel_record import Channel
 from policy_store.verification import Approval, TrustRule, VerifiedCheckpoint, read_channel_verified
 from serving_agent.decision_request import DecisionRequest
@@ -60,6 +61,20 @@ def test_a_good_checkpoint_is_accepted() -> None:
     assert verdict.result is PickupResult.ACCEPTED
     assert verdict.policy is not None
     assert (verdict.policy.version, verdict.policy.created_at) == ("v1", NOW)
+
+
+@pytest.mark.parametrize("encoding", [1, 2])
+def test_a_checkpoint_is_scored_with_the_encoding_it_was_trained_with(encoding: int) -> None:
+    contract = FeatureContract.from_experiment(EXPERIMENT, encoding)
+    verdict = consider(GOOD, feature_contract=contract.digest)
+    assert verdict.policy is not None
+    assert verdict.policy.contract == contract
+
+
+def test_an_encoding_that_this_version_does_not_know_is_refused() -> None:
+    verdict = consider(GOOD, feature_contract="ab" * 32)
+    assert verdict.result is PickupResult.CONTRACT
+    assert "does not know" in verdict.notes[0]
 
 
 def test_too_little_traffic_accepts_and_says_so() -> None:

@@ -1,0 +1,20 @@
+"""The errors name the feature and, where there is one, the value."""
+
+import pytest
+
+from event_schemas.errors import TrimtabError
+from feature_contract.missing_features import SHOWN, AbsurdFeature, MissingFeatures, shown
+
+
+def test_an_absurd_value_is_named_and_counts_as_missing() -> None:
+    fault = AbsurdFeature("context.hour", "1e30", 1e20)
+    assert isinstance(fault, MissingFeatures) and isinstance(fault, TrimtabError)
+    assert (fault.feature, fault.value) == ("context.hour", "'1e30'")
+    assert fault.what == "request feature 'context.hour' holds '1e30', and only finite numbers up to 1e+20 can be meant"
+    assert "[features]" in fault.mend
+
+
+@pytest.mark.parametrize("value", ["9" * 10_000, "a\nb", 1e30, float("nan")])
+def test_what_is_shown_is_one_short_line(value: object) -> None:
+    assert len(shown(value)) <= SHOWN + 1
+    assert "\n" not in shown(value)
