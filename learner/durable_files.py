@@ -32,14 +32,21 @@ def writing(unfinished: Path, faults: tuple[type[Exception], ...] = (OSError,)) 
     try:
         yield
     except faults as fault:
-        reason = getattr(fault, "strerror", None) or str(fault)
-        free = shutil.disk_usage(unfinished.parent).free  # before the unfinished file goes
+        refused = unwritable(unfinished, fault)  # tells the room before the unfinished file goes
         with suppress(OSError):
             unfinished.unlink()
-        raise StoreUnwritable(
-            f"{unfinished}: cannot be written: {reason} ({free:,} bytes free on its disk)",
-            mend="make room on that disk, or see why it refuses, and start again: what is committed there is whole",
-        ) from fault
+        raise refused from fault
+
+
+def unwritable(path: Path, fault: Exception) -> StoreUnwritable:
+    """The error for a disk that does not take `path`, told by `fault`."""
+    reason, free = getattr(fault, "strerror", None) or str(fault), ""
+    with suppress(OSError):
+        free = f" ({shutil.disk_usage(path.parent).free:,} bytes free on its disk)"
+    return StoreUnwritable(
+        f"{path}: cannot be written: {reason}{free}",
+        mend="make room on that disk, or see why it refuses, and start again: what is committed there is whole",
+    )
 
 
 def publish(beside: Path, path: Path) -> None:

@@ -9,8 +9,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
 from learner.learner_errors import ExamplesLost
+from producers.topic_identity import TopicIdentities, topic_identities
 
 METADATA_TIMEOUT_S = 15.0
+REREAD = (
+    "the topic lost records, or was created again: raise its retention, and start `trimtab learn` once with --reread, "
+    "which keeps what is stored and reads what the log still holds"
+)
 GROUP = "trimtab-learner-reads-by-assignment"
 log = structlog.get_logger(__name__)
 
@@ -31,6 +36,13 @@ class ExampleSource(Protocol):
     def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
         """The next records, offsets ascending inside a partition; empty when none came within `timeout_s`."""
 
+    def topic_id(self) -> str:
+        """The id of the topic that is read, as of now: offsets count the records of this one and no other.
+
+        Asked after `poll`, it is that of the records given: a topic that was deleted never comes back. Raises
+        ComponentUnreachable, and TopicError when there is no topic or its id is not told.
+        """
+
     def positions(self) -> Mapping[int, int]:
         """Per partition the offset that `poll` gives next."""
 
@@ -44,13 +56,18 @@ class ExampleSource(Protocol):
 class MemoryExampleSource:
     """An `ExampleSource` over records in memory; `extend` adds more while it is read."""
 
-    def __init__(self, records: Sequence[LogRecord]) -> None:
+    def __init__(self, records: Sequence[LogRecord], topic_id: str = "memory") -> None:
         self._records = list(records)
+        self._topic_id = topic_id
         self._next: dict[int, int] = {}
 
     def extend(self, records: Sequence[LogRecord]) -> None:
         """Append to the log."""
         self._records.extend(records)
+
+    def create_again(self, records: Sequence[LogRecord], topic_id: str) -> None:
+        """Make it another topic, which holds other records; positions stay, as a client's do."""
+        self._records, self._topic_id = list(records), topic_id
 
     def start(self, offsets: Mapping[int, int]) -> None:
         """Read from `offsets`."""
@@ -65,6 +82,10 @@ class MemoryExampleSource:
         for record in ready:
             self._next[record.partition] = record.offset + 1
         return ready
+
+    def topic_id(self) -> str:
+        """What it was made with."""
+        return self._topic_id
 
     def positions(self) -> Mapping[int, int]:
         """Where `poll` goes on."""
@@ -82,9 +103,15 @@ class KafkaExampleSource:
     """An `ExampleSource` over a Kafka topic, by `assign()`: no consumer group decides what this learner reads."""
 
     def __init__(
-        self, client_config: Mapping[str, str], topic: str, metadata_timeout_s: float = METADATA_TIMEOUT_S
+        self,
+        client_config: Mapping[str, str],
+        topic: str,
+        metadata_timeout_s: float = METADATA_TIMEOUT_S,
+        identities: TopicIdentities | None = None,
     ) -> None:
+        """`identities` None: the broker is asked for the topic's id."""
         self._topic = topic
+        self._identities = topic_identities(client_config) if identities is None else identities
         self._timeout_s = metadata_timeout_s
         self._next: dict[int, int] = {}
         self._consumer = Consumer(
@@ -106,12 +133,12 @@ class KafkaExampleSource:
         self._consumer.assign([TopicPartition(self._topic, p, offset) for p, offset in self._next.items()])
 
     def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
-        """One consume call; raises ExamplesLost when retention passed the position meanwhile."""
+        """One consume call; raises ExamplesLost when the log no longer holds the position."""
         records = []
         for message in self._consumer.consume(max_records, timeout_s):
             fault = message.error()
             if fault is not None:
-                _raise_unless_transient(fault)
+                self._raise_unless_transient(fault)
                 continue
             partition, offset = message.partition(), message.offset()
             assert partition is not None and offset is not None
@@ -121,6 +148,10 @@ class KafkaExampleSource:
                 LogRecord(self._topic, partition, offset, message.timestamp()[1], _bytes(key), _bytes(value))
             )
         return records
+
+    def topic_id(self) -> str:
+        """One request to the broker."""
+        return self._identities.of(self._topic)
 
     def positions(self) -> Mapping[int, int]:
         """Where `poll` goes on."""
@@ -152,6 +183,13 @@ class KafkaExampleSource:
         )
         return max(low, 0), max(high, 0)
 
+    def _raise_unless_transient(self, fault: KafkaError) -> None:
+        if fault.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise ExamplesLost(f"topic {self._topic}: it lost the offset to continue from: {fault.str()}", mend=REREAD)
+        if fault.fatal():
+            raise ComponentUnreachable(f"Kafka consumer failed: {fault.str()}", mend="check the broker and start again")
+        log.warning("consumer", topic=self._topic, fault=fault.str())
+
 
 def _bytes(value: str | bytes | None) -> bytes | None:
     return value.encode() if isinstance(value, str) else value
@@ -162,17 +200,5 @@ def _require_held(partition: int, offset: int, held: tuple[int, int]) -> None:
     if low <= offset <= high:
         return
     raise ExamplesLost(
-        f"examples partition {partition}: the next offset is {offset}, the log holds {low} to {high}",
-        mend="the topic lost records or was made anew: move `examples` out of the data directory and ingest anew",
+        f"examples partition {partition}: the next offset is {offset}, the log holds {low} to {high}", mend=REREAD
     )
-
-
-def _raise_unless_transient(fault: KafkaError) -> None:
-    if fault.code() == KafkaError._AUTO_OFFSET_RESET:
-        raise ExamplesLost(
-            f"examples: the log lost the offset to continue from: {fault.str()}",
-            mend="raise the topic's retention; move `examples` out of the data directory and ingest from the start",
-        )
-    if fault.fatal():
-        raise ComponentUnreachable(f"Kafka consumer failed: {fault.str()}", mend="check the broker and start again")
-    log.warning("examples consumer", fault=fault.str())

@@ -19,6 +19,8 @@ from learner.example_source import ExampleSource
 from learner.segment_store import AppendCounts, SegmentStore
 from monitoring.metrics import LearnerMetrics
 from producers.outgoing_event import EventSender, OutgoingEvent, fault_of
+from producers.topic_admin import TopicError
+from producers.topic_identity import recreated
 
 CHUNK = 2_000
 LARGEST_VALUE = 512 * 1024
@@ -83,16 +85,25 @@ class Ingest:
     dead_letters: DeadLetters
     metrics: LearnerMetrics | None = None
     counts: IngestCounts = field(default_factory=IngestCounts)
+    _topic_id: str = field(default="", init=False)
 
     def start(self) -> None:
-        """Position the source behind what is committed; raises ExamplesLost or ComponentUnreachable."""
+        """Position the source after what is committed.
+
+        Raises ExamplesLost when that is not in the log or the log is another one, ComponentUnreachable, and TopicError
+        when there is no topic or its id is not told.
+        """
+        self._topic_id = self.source.topic_id()
+        self.store.require_topic(self._topic_id)
         self.source.start(self.store.next_offsets)
+        self.store.adopt_topic(self._topic_id)
 
     def round(self, timeout_s: float) -> int:
-        """One batch, committed; returns the number of records read."""
+        """One batch, committed; returns the number of records read. Raises as `start`, and StoreUnwritable."""
         records = self.source.poll(CHUNK, timeout_s)
         if not records:
             return 0
+        self._require_same_topic()
         chunk = self.decoder.decode(records)
         if chunk.bad:
             self.dead_letters.send(chunk.bad)
@@ -117,6 +128,16 @@ class Ingest:
                     f"no example came for {timeout_s:g} s although the log holds more ({self.counts.records} read)",
                     mend="check the broker and start again: ingest continues where it stopped",
                 )
+
+    def _require_same_topic(self) -> None:
+        """Raise unless the records just polled are of the topic that reading was started on."""
+        topic_id = self.source.topic_id()
+        self.store.require_topic(topic_id)
+        if topic_id != self._topic_id:
+            raise TopicError(
+                recreated("of examples", self._topic_id, topic_id),
+                mend="start again: nothing was stored yet, and the new topic is read from its first record",
+            )
 
     def _behind(self, ends: Mapping[int, int]) -> bool:
         positions = self.source.positions()

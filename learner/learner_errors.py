@@ -3,8 +3,9 @@
 TrimtabError
 └── LearnerError
     ├── StoreMismatch      the data directory belongs to another topic or experiment, or is in use
+    ├── StoreDamaged       a file of the data directory is missing, altered or unreadable
     ├── StoreUnwritable    the disk under the data directory takes no more, or refuses
-    ├── ExamplesLost       the log no longer holds the offset to continue from
+    ├── ExamplesLost       the log no longer holds the offset to continue from, or is another log
     ├── NothingToLearn     the window holds too few rows to train or evaluate on
     ├── LineageOverlap     a parent was trained on outcomes that lie in the hold-out
     ├── ExportMismatch     the exported graph does not compute what the network computes
@@ -22,12 +23,16 @@ class StoreMismatch(LearnerError):
     """The data directory belongs to another topic or experiment, or another process holds it."""
 
 
+class StoreDamaged(LearnerError):
+    """A file of the data directory is not what was written there: missing, altered or unreadable."""
+
+
 class StoreUnwritable(LearnerError):
     """A file of the data directory cannot be written: its disk is full, read-only or broken."""
 
 
 class ExamplesLost(LearnerError):
-    """The log does not hold the offset to continue from: retention passed it, or the topic was made anew."""
+    """The log does not hold the offset to continue from: retention passed it, or the topic was created again."""
 
 
 class NothingToLearn(LearnerError):

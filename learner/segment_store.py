@@ -17,9 +17,11 @@ stays the old one, and the rows are read again from the log once there is room.
 The dedupe keys, request id and request time (`DecisionKey`), are in the segments themselves, so they commit with them.
 The first copy of a decision's example wins; an id that is used again at another time is another decision, and kept. A
 row older than the retention horizon is not taken in: its key may have been retired.
+
+A segment is believed only while its file has the hash that was committed, the offsets only while the topic has the id
+that was committed with them.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,19 +30,19 @@ from types import TracebackType
 from typing import Any, Self
 
 import polars as pl
+import structlog
 
-from learner.durable_files import publish, sync_file, writing
-from learner.learner_errors import StoreMismatch, StoreUnwritable
-from learner.segment_manifest import Segment, SegmentManifest
+from learner.durable_files import publish, sync_file, unwritable, writing
+from learner.learner_errors import ExamplesLost, StoreDamaged, StoreMismatch, StoreUnwritable
+from learner.segment_file import EVENT_TIME, KEY, describe, hashed, missing, read_segment
+from learner.segment_manifest import REREAD, Segment, SegmentManifest
+from learner.segment_salvage import sound_part
 from producers.directory_lock import DirectoryLock, DirectoryTaken
+from producers.topic_identity import recreated
 
-REQUEST_ID = "request_request_id"
-EVENT_TIME = "request_event_time"
-KEY = [REQUEST_ID, EVENT_TIME]
-"""The columns that make one decision."""
 SMALL_SEGMENT_ROWS = 20_000
 MERGE_AT = 32
-READ_ATTEMPTS = 5
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,10 @@ class AppendCounts:
 class SegmentStore:
     """The one writer of a directory of segments.
 
-    `after_step` is called after each step of the commit protocol with its number; tests kill the process there.
-    Raises StoreMismatch when the directory belongs to another topic or another process writes to it, StoreUnwritable
-    when its disk does not take what is written.
+    `after_step` is called after each step of the commit protocol with its number; tests kill the process there. With
+    `reread` what is damaged is set aside and the topic is read again from its first record (see segment_salvage).
+    Raises StoreMismatch when the directory belongs to another topic or another process writes to it, StoreDamaged when
+    a file is not what was committed, StoreUnwritable when the disk does not take what is written.
     """
 
     def __init__(
@@ -69,15 +72,21 @@ class SegmentStore:
         topic: str,
         retention_ms: int,
         after_step: Callable[[int], None] = lambda _: None,
+        reread: bool = False,
     ) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._retention_ms = retention_ms
         self._after_step = after_step
         self._lock = _exclusive(directory)
         self._manifest = SegmentManifest(topic)
         self._keys: set[tuple[Any, ...]] = set()
-        self._take_up()
+        try:
+            if reread:
+                sound_part(directory, topic)
+            self._take_up()
+        except BaseException:
+            self._lock.release()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -95,6 +104,29 @@ class SegmentStore:
         """Rows committed."""
         return self._manifest.rows
 
+    def require_topic(self, topic_id: str) -> None:
+        """Raise ExamplesLost when the offsets count the records of another topic than this one."""
+        kept = self._manifest
+        if kept.next_offsets and kept.topic_id not in (None, topic_id):
+            raise ExamplesLost(
+                f"{self._directory}: {recreated(kept.topic, str(kept.topic_id), topic_id)}",
+                mend="start `trimtab learn` once with --reread: it keeps what is stored and reads the new topic from "
+                "its first record",
+            )
+
+    def adopt_topic(self, topic_id: str) -> None:
+        """Take this as the topic that the offsets count, once `require_topic` lets it pass and the log holds them.
+
+        Offsets that say nothing of their topic, as version 0.1.0 left them, are taken over once, and from then on say.
+        """
+        kept = self._manifest
+        if kept.topic_id == topic_id:
+            return
+        self._manifest = replace(kept, topic_id=topic_id)
+        if kept.next_offsets:
+            log.warning("offsets of an older version taken over", topic=kept.topic, topic_id=topic_id)
+            self._manifest.save(self._directory)
+
     def append(self, frame: pl.DataFrame, next_offsets: Mapping[int, int]) -> AppendCounts:
         """Take in rows in log order, together with the offsets they reach to; atomic.
 
@@ -110,7 +142,7 @@ class SegmentStore:
         manifest = replace(self._manifest, next_offsets={**self._manifest.next_offsets, **next_offsets})
         try:
             if counts.stored:
-                newest = max(int(_extreme(fresh, "max")), manifest.newest_closed or 0)
+                newest = max(_newest(fresh), manifest.newest_closed or 0)
                 manifest = replace(self._merge_small(manifest, fresh), newest_closed=newest)
             held, manifest = manifest, manifest.retired(self._horizon(manifest))
             manifest.save(self._directory)  # step 3: the commit
@@ -127,7 +159,7 @@ class SegmentStore:
         return counts
 
     def frame(self) -> pl.DataFrame:
-        """Every committed row."""
+        """Every committed row; raises StoreDamaged."""
         return read_segments(self._directory)
 
     def close(self) -> None:
@@ -147,20 +179,18 @@ class SegmentStore:
         """The manifest with `fresh` as a new segment; many small segments are merged into it."""
         small = [segment for segment in manifest.segments if segment.rows < SMALL_SEGMENT_ROWS]
         merged = small if len(small) >= MERGE_AT else []
-        parts = [pl.read_parquet(self._path(segment)) for segment in merged]
+        parts = [self._read(segment) for segment in merged]
         segment = self._write_segment(_stacked([*parts, fresh]), manifest.sequence)
         kept = tuple(old for old in manifest.segments if old not in merged)
         return replace(manifest, segments=(*kept, segment), sequence=manifest.sequence + 1)
 
     def _write_segment(self, rows: pl.DataFrame, sequence: int) -> Segment:
-        segment = Segment(
-            f"{sequence:08d}.parquet", rows.height, int(_extreme(rows, "min")), int(_extreme(rows, "max"))
-        )
-        path = self._path(segment)
+        path = self._directory / segment_name(sequence)
         beside = path.with_name(path.name + ".tmp")
         with writing(beside, (OSError, pl.exceptions.PolarsError)):
             rows.write_parquet(beside, compression="zstd")
             sync_file(beside)
+            segment = describe(beside, path.name, rows)
             self._after_step(1)
             publish(beside, path)
         self._after_step(2)
@@ -175,51 +205,84 @@ class SegmentStore:
         After a failed append that may be the new manifest: when only the last sync was refused, it is there.
         """
         self._manifest = self._committed()
-        self._sweep()
         self._keys = self._read_keys()
+        self._sweep()
 
     def _committed(self) -> SegmentManifest:
         topic = self._manifest.topic
-        manifest = SegmentManifest.load(self._directory) or SegmentManifest(topic)
+        manifest = SegmentManifest.load(self._directory)
+        if manifest is None:
+            self._require_no_segments()
+            return SegmentManifest(topic)
         if manifest.topic != topic:
-            self._lock.release()
             raise StoreMismatch(
                 f"{self._directory}: holds examples of topic {manifest.topic!r}, not {topic!r}",
                 mend="give each experiment its own TRIMTAB_DATA_DIR",
             )
-        return manifest
+        return manifest if manifest.hashed else self._hashed(manifest)
+
+    def _hashed(self, manifest: SegmentManifest) -> SegmentManifest:
+        """A manifest of version 0.1.0 with the hashes that its files have now, saved."""
+        segments = []
+        for segment in manifest.segments:
+            try:
+                segments.append(hashed(self._directory, segment))
+            except FileNotFoundError:
+                raise missing(self._path(segment)) from None
+        adopted = replace(manifest, segments=tuple(segments))
+        adopted.save(self._directory)
+        log.warning("segments of an older version taken over", segments=len(segments), rows=adopted.rows)
+        return adopted
+
+    def _require_no_segments(self) -> None:
+        """Raise StoreDamaged where segments lie without a manifest; the very first one may be a dead process's."""
+        found = sorted(path.name for path in self._directory.glob("*.parquet"))
+        if found and found != [segment_name(0)]:
+            raise StoreDamaged(
+                f"{self._directory}: its manifest is missing, and {len(found)} segments are there without it",
+                mend=f"restore manifest.json from a backup; or {REREAD}",
+            )
 
     def _sweep(self) -> None:
         named = {segment.name for segment in self._manifest.segments}
         for path in self._directory.glob("*.parquet*"):
             if path.name not in named:
-                path.unlink()
+                with suppress(OSError):  # it is deleted on the next opening then
+                    path.unlink()
 
     def _read_keys(self) -> set[tuple[Any, ...]]:
-        paths = [self._path(segment) for segment in self._manifest.segments]
-        return {key for path in paths for key in pl.read_parquet(path, columns=KEY).rows()}
+        return {key for segment in self._manifest.segments for key in self._read(segment, KEY).rows()}
+
+    def _read(self, segment: Segment, columns: list[str] | None = None) -> pl.DataFrame:
+        try:
+            return read_segment(self._directory, segment, columns)
+        except FileNotFoundError:
+            raise missing(self._path(segment)) from None
 
     def _path(self, segment: Segment) -> Path:
         return self._directory / segment.name
 
 
+def segment_name(sequence: int) -> str:
+    """The file name of the segment with this number."""
+    return f"{sequence:08d}.parquet"
+
+
 def read_segments(directory: Path, columns: list[str] | None = None) -> pl.DataFrame:
     """The rows committed in `directory`, without taking the writer's place; an empty frame when there are none.
 
-    A writer that merges or retires segments meanwhile makes this start over with the newer manifest.
+    A writer that merges or retires segments meanwhile makes this start over with the newer manifest. Raises
+    StoreDamaged when a file is not what was committed.
     """
-    for attempt in range(READ_ATTEMPTS):
-        manifest = SegmentManifest.load(directory)
-        if manifest is None or not manifest.segments:
-            return pl.DataFrame()
-        with suppress(FileNotFoundError):
-            paths = [directory / segment.name for segment in manifest.segments]
-            return _stacked([pl.read_parquet(path, columns=columns) for path in paths])
-        time.sleep(0.05 * (attempt + 1))
-    raise StoreMismatch(
-        f"{directory}: segments named in the manifest are missing",
-        mend="restore the directory from a backup, or move it away and ingest anew from the topic",
-    )
+    manifest = SegmentManifest.load(directory)
+    while manifest is not None and manifest.segments:
+        try:
+            return _stacked([read_segment(directory, segment, columns) for segment in manifest.segments])
+        except FileNotFoundError as fault:
+            read, manifest = manifest, SegmentManifest.load(directory)
+            if manifest == read:  # a writer deletes files only after a manifest that no longer names them
+                raise missing(Path(fault.filename or directory)) from None
+    return pl.DataFrame()
 
 
 def _stacked(parts: list[pl.DataFrame]) -> pl.DataFrame:
@@ -228,16 +291,19 @@ def _stacked(parts: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _exclusive(directory: Path) -> DirectoryLock:
+    lock = directory / "writer.lock"
     try:
-        return DirectoryLock(directory / "writer.lock")
+        directory.mkdir(parents=True, exist_ok=True)
+        return DirectoryLock(lock)
     except DirectoryTaken as taken:
         raise StoreMismatch(
             f"{directory}: another process is writing here", mend="stop the other `trimtab learn`, or wait for it"
         ) from taken
+    except OSError as fault:
+        raise unwritable(lock, fault) from fault
 
 
-def _extreme(frame: pl.DataFrame, which: str) -> int:
-    column = frame[EVENT_TIME]
-    value = column.min() if which == "min" else column.max()
-    assert isinstance(value, int)
-    return value
+def _newest(frame: pl.DataFrame) -> int:
+    newest = frame[EVENT_TIME].max()
+    assert isinstance(newest, int)
+    return newest

@@ -1,13 +1,14 @@
 """The producers' tallies, from their topic."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from event_schemas.codec import Codec
 from event_schemas.errors import ComponentUnreachable, MalformedRecord, UnknownSchema
 from event_schemas.log_record import LogRecord
 from event_schemas.records import TALLY
 from learner.example_source import ExampleSource
+from learner.learner_errors import ExamplesLost
 from learner.slice_tallies import SliceTallies
 
 POLL_RECORDS = 10_000
@@ -21,13 +22,28 @@ def read_tallies(source: ExampleSource, codec: Codec, clock: Callable[[], float]
     A tally is cumulative, so the newest of a source says it all; one that cannot be read is passed over, the source's
     next one mends it. Raises ComponentUnreachable, also when nothing comes for 30 s although the log holds more.
     """
-    source.start({})
-    ends = source.ends()
     newest: dict[str, Mapping[str, int]] = {}
-    last_progress = clock()
+    try:
+        for records in _to_end(source, clock):
+            newest |= _by_source(records, codec)
+    except ExamplesLost as fault:  # no offset of this topic is kept, so the next reading begins at what it holds then
+        raise ComponentUnreachable(
+            f"the tallies changed while they were read: {fault.what}", mend="the next run reads them again"
+        ) from fault
+    totals: dict[str, int] = {}
+    for counts in newest.values():
+        for name, count in counts.items():
+            totals[name] = totals.get(name, 0) + count
+    return SliceTallies(totals)
+
+
+def _to_end(source: ExampleSource, clock: Callable[[], float]) -> Iterator[Sequence[LogRecord]]:
+    """What the log holds from its start to its end now, in parts."""
+    source.start({})
+    ends, last_progress = source.ends(), clock()
     while any(position < ends.get(partition, 0) for partition, position in source.positions().items()):
         records = source.poll(POLL_RECORDS, POLL_S)
-        newest |= _by_source(records, codec)
+        yield records
         if records:
             last_progress = clock()
         elif clock() - last_progress > SILENCE_S:
@@ -35,11 +51,6 @@ def read_tallies(source: ExampleSource, codec: Codec, clock: Callable[[], float]
                 f"no tally came for {SILENCE_S:g} s although the log holds more",
                 mend="check the broker; the next run reads them again",
             )
-    totals: dict[str, int] = {}
-    for counts in newest.values():
-        for name, count in counts.items():
-            totals[name] = totals.get(name, 0) + count
-    return SliceTallies(totals)
 
 
 def _by_source(records: Sequence[LogRecord], codec: Codec) -> dict[str, Mapping[str, int]]:

@@ -10,6 +10,7 @@ from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
 from learner.example_source import ExampleSource, KafkaExampleSource, MemoryExampleSource
 from learner.learner_errors import ExamplesLost
+from producers.topic_identity import DeclaredIdentity
 
 TOPIC = "t.examples"
 COUNTS = {0: 5, 1: 3}
@@ -77,6 +78,15 @@ def test_more_records_come_while_reading() -> None:
     assert source.poll(10, 0.0) == []
     source.extend([LogRecord(TOPIC, 0, 0, 0, b"k", b"v")])
     assert len(source.poll(10, 0.0)) == 1
+
+
+def test_it_says_which_topic_it_reads() -> None:
+    source = MemoryExampleSource([], "first")
+    source.create_again([LogRecord(TOPIC, 0, 0, 0, b"k", b"v")], "second")
+    assert (source.topic_id(), source.ends()) == ("second", {0: 1})
+    declared = KafkaExampleSource({"bootstrap.servers": "127.0.0.1:1"}, TOPIC, identities=DeclaredIdentity("run-1"))
+    assert declared.topic_id() == "run-1"
+    declared.close()
 
 
 def test_a_broker_that_does_not_answer_is_named() -> None:

@@ -1,11 +1,15 @@
 """From a log to the store, with dead letters on the way."""
 
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from event_schemas.codec import Codec
@@ -15,10 +19,13 @@ from event_schemas.log_record import LogRecord
 from learner.example_decoder import ExampleDecoder
 from learner.example_source import MemoryExampleSource
 from learner.ingest import LARGEST_VALUE, DeadLetters, Ingest, IngestCounts
+from learner.learner_errors import ExamplesLost
 from learner.segment_store import SegmentStore
 from monitoring.metrics import LearnerMetrics
 from producers.delivery_ledger import DeliveryCounts
 from producers.memory_log import MemoryLog
+from producers.topic_admin import TopicError
+from tests.learner.segment_samples import as_version_0_1_0
 
 Build = Callable[..., Ingest]
 
@@ -93,6 +100,59 @@ def test_nothing_is_committed_while_a_dead_letter_is_not_delivered(build: Build,
         run(ingest)
     assert ingest.store.rows == 0
     assert dict(ingest.store.next_offsets) == {}
+
+
+class LateReplacement(MemoryExampleSource):
+    """A topic that is created again while it is read, after `reads` polls; it gives 40 records a poll."""
+
+    def __init__(self, old: list[LogRecord], new: list[LogRecord], reads: int) -> None:
+        super().__init__(old, "first")
+        self._new, self._reads = new, reads
+
+    def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
+        if self._reads == 0:
+            self.create_again(self._new, "second")
+        self._reads -= 1
+        return super().poll(40, timeout_s)
+
+
+@given(held=st.integers(0, 200), later=st.integers(0, 300), reads=st.integers(0, 9))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_record_of_a_topic_that_was_created_again_is_passed_over(
+    held: int, later: int, reads: int, build: Build, world: Any, tmp_path: Path
+) -> None:
+    """Whether it holds fewer, as many or more records, and whether it comes while it is read or later."""
+    shutil.rmtree(tmp_path, ignore_errors=True)
+    old, new = world.log(world.examples(held)), world.log(world.examples(later, first=5000))
+    first = build([])
+    first.source = LateReplacement(old, new, reads)
+    first.start()
+    with suppress(ExamplesLost, TopicError):
+        for _ in range(12):
+            first.round(0.0)
+    first.store.close()
+    second = build([])
+    second.source = MemoryExampleSource(new, "second")
+    if second.store.next_offsets:
+        with pytest.raises(ExamplesLost, match="created again"):
+            run(second)
+        assert set(second.store.frame()["request_request_id"]) <= {str(record.key, "utf-8") for record in old}
+    else:
+        assert run(second).stored == later
+    second.store.close()
+
+
+def test_nothing_is_taken_over_from_a_topic_that_lost_its_offsets(build: Build, world: Any, tmp_path: Path) -> None:
+    """The id is kept only after the offsets have been found in the log: it must not bless them later."""
+    assert run(build(world.log(world.examples(30)))).stored == 30
+    as_version_0_1_0(tmp_path)
+    short = build(world.log(world.examples(4, first=100)))
+    with pytest.raises(ExamplesLost, match="the next offset is"):
+        short.start()
+    short.store.close()
+    grown = build(world.log(world.examples(90, first=100)))
+    grown.start()  # nobody can know any more
+    assert grown.store.next_offsets
 
 
 class SilentSource(MemoryExampleSource):

@@ -1,29 +1,41 @@
 """The process: ingest without end, learn on schedule, survive a store that is down."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from polars.exceptions import PanicException
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from event_schemas.codec import Codec
-from event_schemas.errors import TrimtabError
+from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.experiment import Experiment
 from learner.example_decoder import ExampleDecoder
 from learner.example_source import MemoryExampleSource
 from learner.ingest import DeadLetters, Ingest
-from learner.learner_errors import NothingToLearn
-from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver
-from learner.learner_service import LearnerService, Schedule
+from learner.learner_errors import (
+    CheckpointBroken,
+    ExportMismatch,
+    LineageOverlap,
+    NothingToLearn,
+    StoreDamaged,
+    StoreUnwritable,
+)
+from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver, RunReport
+from learner.learner_service import NEEDS_A_PERSON, LearnerService, Schedule
 from learner.preference_in_force import PreferenceInForce
 from learner.publishing import Publisher
 from learner.segment_store import SegmentStore
+from monitoring.metrics import LearnerMetrics
 from policy_store.memory_store import MemoryStore
 from policy_store.signing import Role, SigningKey
-from policy_store.store_errors import LeaseHeld, LeaseLost, RevisionConflict, StoreUnreachable
+from policy_store.store_errors import LeaseHeld, LeaseLost, RevisionConflict, SignatureInvalid, StoreUnreachable
 from producers.memory_log import MemoryLog
+from producers.topic_identity import TopicMissing
 
 NOW = 1_800_000_000_000
 
@@ -96,6 +108,147 @@ def test_a_schedule_of_runs_goes_on_when_a_run_cannot_be_made(
         stop.set()
     assert len(reports) == 1
     assert seen.count("window") == 2
+
+
+FAULTS: list[BaseException] = [
+    LineageOverlap("a parent saw the hold-out", mend="start cold"),
+    ExportMismatch("graph and network differ", mend="report it"),
+    CheckpointBroken("a weight is not finite", mend="train again"),
+    StoreDamaged("a segment is damaged", mend="read again"),
+    StoreUnwritable("the disk is full", mend="make room"),
+    SignatureInvalid("the preference is not signed", mend="sign it"),
+    ZeroDivisionError("nobody thought of this"),
+    MemoryError(),
+    PanicException("called `Option::unwrap()` on a `None` value"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_no_fault_of_a_run_ends_the_service(
+    fault: BaseException,
+    build: Callable[..., LearnerService],
+    source: MemoryExampleSource,
+    world: Any,
+    trained: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is logged and counted, and the next run comes on schedule without a new example to wait for."""
+    registry = CollectorRegistry()
+    service = build()
+    service.learner = replace(service.learner, metrics=LearnerMetrics(registry))
+    source.extend(world.log(world.examples(10)))
+    attempts: list[int] = []
+
+    def once() -> RunReport:
+        attempts.append(service.ingest.counts.stored)
+        if len(attempts) < 3:
+            raise fault
+        report: RunReport = trained.report
+        return report
+
+    monkeypatch.setattr(service, "once", once)
+    stop = threading.Event()
+    with capture_logs() as said:
+        for _ in service.forever(stop):
+            stop.set()
+    assert attempts == [10, 10, 10]
+    lines = [line for line in said if line["event"].startswith("run failed")]
+    assert [line["error"] for line in lines] == [type(fault).__name__] * 2
+    assert all("exc_info" in line for line in lines) is not isinstance(fault, TrimtabError)
+    counted = registry.get_sample_value("trimtab_learner_failed_runs_total", {"error": type(fault).__name__})
+    assert counted == 2
+
+
+def test_after_a_run_the_next_one_waits_for_an_example(
+    build: Callable[..., LearnerService],
+    source: MemoryExampleSource,
+    world: Any,
+    trained: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many rows retention takes meanwhile: what counts is what came."""
+    service = build()
+    source.extend(world.log(world.examples(10)))
+    stop, runs = threading.Event(), 0
+    monkeypatch.setattr(service, "once", lambda: trained.report)
+
+    def clock(ticks: Callable[[], float] = service.clock) -> float:
+        now = ticks()
+        if now == 40:
+            source.extend(world.log(world.examples(11))[10:])
+        if now > 80:
+            stop.set()
+        return now
+
+    service.clock = clock
+    for _ in service.forever(stop):
+        runs += 1
+    assert runs == 2
+
+
+class Flaky(MemoryExampleSource):
+    """Raises the faults it is given, one at each start, and reads on when there is none left."""
+
+    faults: list[BaseException]
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
+        super().start(offsets)
+
+
+def test_an_ingest_that_may_be_tried_again_is_and_the_runs_go_on(
+    build: Callable[..., LearnerService], world: Any, trained: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = CollectorRegistry()
+    service = build()
+    service.learner = replace(service.learner, metrics=LearnerMetrics(registry))
+    away = ComponentUnreachable("Kafka does not answer", mend="start it")
+    source = Flaky([])
+    source.faults = []
+    service.ingest.source = source
+    source.extend(world.log(world.examples(10)))
+    service.catch_up()
+    source.faults = [away] * 40 + [TopicMissing("no topic", mend="create it"), ValueError("nobody thought of this")]
+    stop, runs = threading.Event(), 0
+    monkeypatch.setattr(service, "once", lambda: trained.report)
+    source.extend(world.log(world.examples(20))[10:])
+    with capture_logs() as said:
+        for _ in service.forever(stop):
+            runs += 1
+            if service.ingest.store.rows == 20:
+                stop.set()
+    assert runs == 2, "one while Kafka was away, one over what came afterwards"
+    faults = [line["error"] for line in said if line["event"].startswith("examples not taken in")]
+    assert faults == ["ComponentUnreachable", "TopicMissing", "ValueError"], "each is said once"
+    assert "examples are taken in again" in {line["event"] for line in said}
+    name = "trimtab_learner_ingest_failures_total"
+    assert registry.get_sample_value(name, {"error": "ComponentUnreachable"}) == 40
+
+
+@pytest.mark.parametrize("kind", NEEDS_A_PERSON)
+def test_what_needs_a_person_ends_the_service(
+    kind: type[TrimtabError], build: Callable[..., LearnerService], trained: Any
+) -> None:
+    service = build()
+    source = Flaky([])
+    source.faults = [kind("it is broken", mend="see to it")]
+    service.ingest.source = source
+    with pytest.raises(kind, match="it is broken"):
+        list(service.forever(threading.Event()))
+
+
+def test_waiting_outlasts_a_broker_that_comes_later(
+    build: Callable[..., LearnerService], source: MemoryExampleSource, world: Any
+) -> None:
+    service = build()
+    flaky = Flaky(world.log(world.examples(5)))
+    service.ingest.source = flaky
+    flaky.faults = [ComponentUnreachable("Kafka does not answer", mend="start it")] * 3
+    service.wait_for(5, 60.0, threading.Event())
+    flaky.faults = [ComponentUnreachable("Kafka does not answer", mend="start it")] * 99
+    with pytest.raises(ComponentUnreachable, match="does not answer"):
+        service.wait_for(6, 5.0, threading.Event())
 
 
 class DownStore(MemoryStore):

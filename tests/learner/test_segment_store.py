@@ -8,19 +8,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from structlog.testing import capture_logs
 
-from learner.learner_errors import StoreMismatch, StoreUnwritable
+from learner.learner_errors import ExamplesLost, StoreDamaged, StoreMismatch, StoreUnwritable
 from learner.segment_store import MERGE_AT, AppendCounts, SegmentStore, read_segments
+from tests.learner.segment_samples import FOREVER, ROWS, as_version_0_1_0, filled, rows
 
-FOREVER = 10**15
 ROOT = Path(__file__).parents[2]
-
-
-def rows(first: int, count: int, mark: str = "") -> pl.DataFrame:
-    ids = [f"r{i}" for i in range(first, first + count)]
-    return pl.DataFrame(
-        {"request_request_id": ids, "request_event_time": range(first, first + count), "mark": [mark] * count}
-    )
 
 
 def open_store(directory: Path, retention: int = FOREVER) -> SegmentStore:
@@ -88,6 +82,74 @@ def test_two_writers_and_another_topic_are_refused(tmp_path: Path) -> None:
     open_store(tmp_path).close()
 
 
+def test_offsets_of_another_topic_are_refused_until_the_topic_is_read_again(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        store.require_topic("first")
+        store.adopt_topic("first")
+        store.adopt_topic("second")  # nothing was read yet
+        store.append(rows(0, 3), {0: 3})
+    with open_store(tmp_path) as store:
+        store.require_topic("second")
+        with pytest.raises(ExamplesLost, match=r"created again: .* topic id second, its id is now third") as refused:
+            store.require_topic("third")
+        assert "--reread" in refused.value.mend
+        assert dict(store.next_offsets) == {0: 3}
+    with SegmentStore(tmp_path, "t", FOREVER, reread=True) as store:
+        store.require_topic("third")
+        store.adopt_topic("third")
+        assert dict(store.next_offsets) == {}
+        assert store.append(rows(1, 3), {0: 3}) == AppendCounts(stored=1, duplicate=2)
+
+
+def test_offsets_of_an_older_version_are_taken_over_once_and_the_log_says_so(tmp_path: Path) -> None:
+    filled(tmp_path)
+    as_version_0_1_0(tmp_path)
+    with capture_logs() as said, open_store(tmp_path) as store:
+        store.require_topic("now")
+        store.adopt_topic("now")
+        assert dict(store.next_offsets) == {0: 3 * ROWS}
+    assert [line["event"] for line in said] == [
+        "segments of an older version taken over",
+        "offsets of an older version taken over",
+    ]
+    with capture_logs() as said, open_store(tmp_path) as store:
+        store.adopt_topic("now")
+        with pytest.raises(ExamplesLost, match="created again"):
+            store.require_topic("later")
+    assert said == []
+
+
+def test_a_segment_without_any_manifest_is_damage_unless_it_is_the_first(tmp_path: Path) -> None:
+    filled(tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(StoreDamaged, match="manifest is missing, and 3 segments"):
+        open_store(tmp_path)
+    for number in (1, 2):
+        (tmp_path / f"{number:08d}.parquet").unlink()
+    with open_store(tmp_path) as store:  # as a process leaves it that dies in its first commit
+        assert store.rows == 0
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_a_damaged_segment_is_not_merged_and_the_append_changes_nothing(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        for i in range(MERGE_AT):
+            store.append(rows(i, 1), {0: i + 1})
+        broken = tmp_path / "00000007.parquet"
+        broken.write_bytes(broken.read_bytes()[:-1])
+        before = (tmp_path / "manifest.json").read_bytes()
+        with pytest.raises(StoreDamaged, match=r"00000007\.parquet"):
+            store.append(rows(MERGE_AT, 1), {0: MERGE_AT + 1})
+        assert dict(store.next_offsets) == {0: MERGE_AT}
+        assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnwritable, match="cannot be written"):
+        open_store(tmp_path / "file" / "examples")
+
+
 def test_reading_an_empty_directory_gives_no_rows(tmp_path: Path) -> None:
     assert read_segments(tmp_path).height == 0
 
@@ -96,8 +158,9 @@ def test_reading_without_its_segment_is_an_error(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         store.append(rows(0, 1), {0: 1})
     next(tmp_path.glob("*.parquet")).unlink()
-    with pytest.raises(StoreMismatch, match="missing"):
-        read_segments(tmp_path)
+    for read in (read_segments, open_store):
+        with pytest.raises(StoreDamaged, match="missing"):
+            read(tmp_path)
 
 
 def test_keys_are_forgotten_with_their_segments(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
 from learner.example_source import MemoryExampleSource
+from learner.learner_errors import ExamplesLost
 from learner.tally_reading import read_tallies
 
 CODEC = Codec(Registry.bundled())
@@ -34,6 +35,18 @@ def test_tallies_are_cumulative_per_source() -> None:
 
 def test_an_empty_topic_has_none() -> None:
     assert read_tallies(MemoryExampleSource([]), CODEC).decisions == 0
+
+
+class Replaced(MemoryExampleSource):
+    """A topic that is created again while it is read."""
+
+    def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
+        raise ExamplesLost("the log lost the offset", mend="read again")
+
+
+def test_a_topic_that_changes_while_it_is_read_is_read_again_by_the_next_run() -> None:
+    with pytest.raises(ComponentUnreachable, match="changed while they were read"):
+        read_tallies(Replaced([tally(0, "node-1", EXPLORE=1)]), CODEC)
 
 
 class SilentSource(MemoryExampleSource):

@@ -39,6 +39,12 @@ def learn(
     every: Annotated[str, typer.Option(help="Time between runs.")] = "1h",
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Keep the checkpoint on this machine.")] = False,
     metrics_port: Annotated[int, typer.Option(min=0, help="Serve Prometheus metrics here; 0 = not.")] = 0,
+    reread: Annotated[
+        bool,
+        typer.Option(
+            "--reread", help="Set damaged files aside and read the topic again from its first record; use it once."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print each run's report as one line of JSON.")] = False,
 ) -> None:
     """Ingest examples, train, evaluate on held-out days, judge, and publish as far as the verdict allows.
@@ -59,7 +65,9 @@ def learn(
     with ExitStack() as stack:
         show = stack.enter_context(_progress(quiet=as_json))
         service = stack.enter_context(
-            _service(settings, show, metrics_port, every_ms=parse_duration(every), publish=not no_publish)
+            _service(
+                settings, show, metrics_port, every_ms=parse_duration(every), publish=not no_publish, reread=reread
+            )
         )
         if wait_examples:
             service.wait_for(wait_examples, WAIT_S, stop)
@@ -80,7 +88,7 @@ def register(app: typer.Typer) -> None:
 
 @contextmanager
 def _service(
-    settings: Settings, observer: RunObserver, metrics_port: int, *, every_ms: int, publish: bool
+    settings: Settings, observer: RunObserver, metrics_port: int, *, every_ms: int, publish: bool, reread: bool
 ) -> Iterator[LearnerService]:
     """The learner, wired to Kafka, the data directory and the policy store."""
     from prometheus_client import CollectorRegistry
@@ -104,10 +112,10 @@ def _service(
     with ExitStack() as stack:
         if metrics_port:
             serve_metrics(metrics_port, registry)
-        store = stack.enter_context(
-            SegmentStore(directory / EXAMPLES_FOLDER, settings.topic(EXAMPLES), experiment.learner.retention)
-        )
-        source = KafkaExampleSource(settings.kafka_client_config(), settings.topic(EXAMPLES))
+        topic, retention = settings.topic(EXAMPLES), experiment.learner.retention
+        store = stack.enter_context(SegmentStore(directory / EXAMPLES_FOLDER, topic, retention, reread=reread))
+        identities = settings.topic_identities()
+        source = KafkaExampleSource(settings.kafka_client_config(), topic, identities=identities)
         stack.callback(source.close)
         delivery = stack.enter_context(KafkaDelivery(settings.kafka_client_config(), metrics=ProducerMetrics(registry)))
         letters = DeadLetters(codec, delivery, settings.topic(DEAD_LETTERS))
