@@ -15,6 +15,9 @@ from off_policy.logged_bandit import LEAST_PROPENSITY
 
 REQUEST_ID = "request_request_id"
 KEY = "record_key"
+APPEND_TIME = "record_append_time"
+DAY_MS = 86_400_000
+"""How far brokers' clocks may lie apart, and more: what is caught here lies years ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,15 @@ class DecodedChunk:
 
 
 class ExampleDecoder:
-    """Decodes chunks columnar, and record by record where that fails or another schema version is met."""
+    """Decodes chunks columnar, and record by record where that fails or another schema version is met.
 
-    def __init__(self, codec: Codec, space: ActionSpace) -> None:
+    `max_future_skew_ms` is the join's: no request can lie further ahead of the moment its example was appended.
+    """
+
+    def __init__(self, codec: Codec, space: ActionSpace, max_future_skew_ms: int = 0) -> None:
         self._codec = codec
         self._space = space
+        self._furthest_ahead_ms = max_future_skew_ms + DAY_MS
         self._entry = codec.registry.newest(EXAMPLE)
 
     def decode(self, records: Sequence[LogRecord]) -> DecodedChunk:
@@ -51,7 +58,8 @@ class ExampleDecoder:
             frame, bad = fast, ()
         if frame.height == 0:
             return DecodedChunk(frame, bad)
-        faults = _faults(frame.with_columns(_keys(records)), self._space)
+        described = frame.with_columns(_keys(records), _append_times(records))
+        faults = _faults(described, self._space, self._furthest_ahead_ms)
         unsound = [
             BadExample(record, fault, request_id)
             for record, fault, request_id in zip(records, faults, frame[REQUEST_ID].to_list(), strict=True)
@@ -97,8 +105,13 @@ class ExampleDecoder:
         return self._codec.encode_datum(EXAMPLE, decoded.record)
 
 
-def _faults(frame: pl.DataFrame, space: ActionSpace) -> list[str]:
-    """Per row what makes it unusable for every purpose, else an empty text."""
+def _faults(frame: pl.DataFrame, space: ActionSpace, furthest_ahead_ms: int) -> list[str]:
+    """Per row what makes it unusable for every purpose, else an empty text.
+
+    The newest request is the learner's "now": one from the far future would push all others out of the window and out
+    of the retention.
+    """
+    appended, event_time = pl.col(APPEND_TIME), pl.col("request_event_time")
     propensity, arm = pl.col("propensity_propensity"), pl.col("action_arm")
     listed = pl.concat_list("action_eligible", "action_arm")
     outside = (listed.list.max() >= space.arms) & (pl.col("action_action_space") == space.digest)
@@ -112,6 +125,8 @@ def _faults(frame: pl.DataFrame, space: ActionSpace) -> list[str]:
         .then(pl.format("propensity {} is not in (0, 1]", propensity))
         .when(propensity < LEAST_PROPENSITY)
         .then(pl.format("propensity {} is too small to weigh by", propensity))
+        .when((appended > 0) & (event_time > appended + furthest_ahead_ms))
+        .then(pl.format("event_time {} lies in the future of {}, when the example was appended", event_time, appended))
         .when(unknown_arm)
         .then(pl.format("arm {} or an eligible one is not in the action space", arm))
         .otherwise(pl.lit(""))
@@ -122,6 +137,11 @@ def _faults(frame: pl.DataFrame, space: ActionSpace) -> list[str]:
 def _keys(records: Sequence[LogRecord]) -> pl.Series:
     keys = [None if record.key is None else record.key.decode("utf-8", "replace") for record in records]
     return pl.Series(KEY, keys, dtype=pl.String)
+
+
+def _append_times(records: Sequence[LogRecord]) -> pl.Series:
+    """When each record was appended, epoch ms; not positive where the log does not say."""
+    return pl.Series(APPEND_TIME, [record.append_time for record in records], dtype=pl.Int64)
 
 
 def _portable(frame: pl.DataFrame) -> pl.DataFrame:

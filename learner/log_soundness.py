@@ -4,6 +4,7 @@ An experiment whose arms do not occur as often as their propensities say is brok
 notices: each one would answer, and be wrong.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -72,7 +73,7 @@ def _distributions(rows: LearningRows, experiment: Experiment) -> NDArray[np.flo
     result = np.empty((rows.count, space.arms))
     for row, (given, arms) in enumerate(zip(logged, eligible, strict=True)):
         key = tuple(arms or ())
-        if given and len(given) == space.arms:
+        if _is_distribution(given, space.arms):
             result[row] = given
         else:
             if key not in known:
@@ -80,6 +81,13 @@ def _distributions(rows: LearningRows, experiment: Experiment) -> NDArray[np.flo
             result[row] = known[key]
     explained = np.abs(result[np.arange(rows.count), rows.arms] - rows.propensities) <= PROPENSITY_TOLERANCE
     return result if bool(explained.all()) else None
+
+
+def _is_distribution(given: list[float] | None, arms: int) -> bool:
+    """Whether what was logged beside a propensity is one over all arms: an absurd number would drown the counts."""
+    if not given or len(given) != arms:
+        return False
+    return all(0.0 <= share <= 1.0 for share in given) and abs(math.fsum(given) - 1.0) <= PROPENSITY_TOLERANCE * arms
 
 
 def _chi_square_test(observed: NDArray[np.float64], expected: NDArray[np.float64], rows: int) -> LogSoundness:

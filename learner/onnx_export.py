@@ -22,8 +22,9 @@ from learner.q_network import QNetwork
 from learner.training import input_tensors
 
 OUTPUT = "q"
-TOLERANCE = 1e-5
-"""Largest difference in q between network and graph, or alone and in a batch: float32 rounding over a few layers."""
+TOLERANCE = 1e-4
+"""Largest difference in q between network and graph, or alone and in a batch: float32 rounding over a few layers, some
+1e-6 on data of any kind that was tried. A serving node allows as much between a request alone and in a batch."""
 VERIFIED_ROWS = 256
 TRACED_ROWS = 3
 OPSET = 18

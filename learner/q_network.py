@@ -1,9 +1,9 @@
 """The PRL-PUTS value network: Q_o(s, a) = E[r_o | s, a] for every objective o.
 
-State: category embeddings, encoded history and user embedding, concatenated, through an MLP. Action: the normalised
-weights (Eq. 6) or the catalogue's features through a one-layer MLP. Backbone: three blocks of batch normalisation,
-linear layer, ReLU. One linear head with a sigmoid per objective (Eq. 7). Loss: the sum over objectives of the mean
-squared error (Eq. 8), over the rows in which the objective was observed.
+State: category embeddings, encoded history, numbers and user embedding (both normalised by column), concatenated,
+through an MLP. Action: the normalised weights (Eq. 6) or the catalogue's features through a one-layer MLP. Backbone:
+three blocks of batch normalisation, linear layer, ReLU. One linear head with a sigmoid per objective (Eq. 7). Loss: the
+sum over objectives of the mean squared error (Eq. 8), over the rows in which the objective was observed.
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,14 @@ from event_schemas.action_space import ActionSpace
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from feature_contract.model_input import CONTEXT_IDS, CONTEXT_NUMBERS, HISTORY_MASK, USER_EMBEDDING
+from learner.column_norm import ColumnNorm
 from learner.history_encoder import HistoryEncoder, HistoryShape
 from learner.learner_errors import NothingToLearn
 
 SMALLEST_RATE = 1e-4
+LEAST_VARIANCE = 1e-3
+"""Added to the variance of what the backbone normalises. A hidden value that hardly varies carries the rounding of the
+sums it comes from; this keeps the rounding from being multiplied by more than some thirty times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,15 @@ class StateModule(nn.Module):
         contract = shape.contract
         categories, buckets = len(contract.categories), contract.hash_buckets
         width = contract.user_embedding_dim + categories * shape.embedding_dim + contract.number_columns
+        if contract.user_embedding_dim:
+            # Centred and scaled down, never up: what an embedding hardly says must not be made loud.
+            self.users = ColumnNorm(contract.user_embedding_dim, eps=1.0)
         if categories:
             # One table for all features; each has its own stretch of rows.
             self.categories = nn.Embedding(categories * buckets, shape.embedding_dim)
             self.register_buffer("stretches", torch.arange(categories) * buckets, persistent=False)
         if contract.number_columns:
-            self.numbers = nn.BatchNorm1d(contract.number_columns)
+            self.numbers = ColumnNorm(contract.number_columns)
         if contract.history_length:
             self.history = HistoryEncoder(_history_shape(shape))
             width += shape.state_dim
@@ -93,7 +100,7 @@ class StateModule(nn.Module):
         """Concatenate what the contract has and map it to the state."""
         parts: list[Tensor] = []
         if USER_EMBEDDING in inputs:
-            parts.append(inputs[USER_EMBEDDING])
+            parts.append(self.users(inputs[USER_EMBEDDING]))
         if CONTEXT_IDS in inputs:
             parts.append(self.categories(inputs[CONTEXT_IDS] + self.stretches).flatten(1))
         if CONTEXT_NUMBERS in inputs:
@@ -175,7 +182,7 @@ def masked_squared_error(values: Tensor, rewards: Tensor, observed: Tensor) -> T
 
 
 def _block(width: int, out: int) -> nn.Sequential:
-    return nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, out), nn.ReLU())
+    return nn.Sequential(ColumnNorm(width, eps=LEAST_VARIANCE), nn.Linear(width, out), nn.ReLU())
 
 
 def _history_shape(shape: NetworkShape) -> HistoryShape:

@@ -15,6 +15,9 @@ from drift_detection.distribution_distance import population_stability_index
 from drift_detection.quantile_sketch import QuantileSketch
 
 REFERENCE_ROWS = 5_000
+RAREST_HEAD = 0.02
+"""Share of the ranked requests that must carry a head before it gets a reference: serving takes a head that live
+traffic lacks for one that the ranker lost, and a name misspelt once must not put the fleet on production weights."""
 SMALLEST_SAMPLE = 200
 """Below this many requests on either side PSI is mostly noise and no shift is judged."""
 
@@ -31,8 +34,12 @@ def ranker_head_values(frame: pl.DataFrame) -> dict[str, list[float]]:
 
 
 def ranker_head_sketches(frame: pl.DataFrame) -> dict[str, QuantileSketch]:
-    """A sketch per ranker head over the newest rows (`frame` in event-time order)."""
-    return {name: QuantileSketch.from_sample(values) for name, values in _finite(frame.tail(REFERENCE_ROWS)).items()}
+    """A sketch per ranker head over the newest rows (`frame` in event-time order), rare heads left out."""
+    newest = frame.tail(REFERENCE_ROWS)
+    heads = _finite(newest)
+    ranked = newest.height - newest["ranking"].null_count() if heads else 0
+    common = {name: values for name, values in heads.items() if len(values) >= RAREST_HEAD * ranked}
+    return {name: QuantileSketch.from_sample(values) for name, values in common.items()}
 
 
 def q_head_sketches(q: NDArray[np.float32], objectives: Sequence[str]) -> dict[str, QuantileSketch]:

@@ -144,7 +144,8 @@ class World:
             partition = example["outcome"]["partition"]
             key = example["request"]["request_id"].encode()
             value = self.codec.encode(EXAMPLE, example)
-            records.append(LogRecord("t.examples", partition, offsets[partition], START, key, value))
+            appended = example["outcome"]["window_closed_at"]
+            records.append(LogRecord("t.examples", partition, offsets[partition], appended, key, value))
             offsets[partition] += 1
         return records
 

@@ -1,12 +1,16 @@
 """The sample-ratio test: quiet on honest logs, loud on broken ones."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from event_schemas.experiment import Experiment
+from event_schemas.slices import exploration_distribution
 from learner.gate import UNSOUND_P_VALUE
 from learner.log_soundness import check_log
 
@@ -70,6 +74,24 @@ def test_eligible_arms_are_taken_into_account(experiment: Experiment, world: Any
     result = check_log(world.rows(examples), experiment)
     assert result.method == "chi_square"
     assert result.p_value == pytest.approx(1.0)
+
+
+@given(
+    place=st.integers(0, 9),
+    value=st.floats() | st.sampled_from([math.nan, math.inf, 1e308, -1e308, -0.5, 2.0]),
+    row=st.integers(0, 199),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_one_absurd_probability_does_not_condemn_the_log(
+    place: int, value: float, row: int, experiment: Experiment, world: Any
+) -> None:
+    examples = world.examples(200)
+    design = exploration_distribution(experiment.action_space, (), experiment.production_share).tolist()
+    expected = check_log(world.rows(examples), experiment)
+    examples[row]["propensity"]["probabilities"] = [*design[:place], value, *design[place + 1 :]]
+    found = check_log(world.rows(examples), experiment)
+    assert found.method == expected.method
+    assert found.p_value == pytest.approx(expected.p_value)
 
 
 def test_no_rows_no_answer(experiment: Experiment, world: Any) -> None:

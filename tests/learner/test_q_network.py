@@ -38,7 +38,7 @@ def test_scoring_all_arms_agrees_with_scoring_the_logged_one(experiment: Experim
 def test_the_backbone_is_three_blocks_of_norm_linear_relu(experiment: Experiment) -> None:
     network = network_of(experiment)
     kinds = [[type(layer).__name__ for layer in block] for block in network.backbone]  # type: ignore[attr-defined]
-    assert kinds == [["BatchNorm1d", "Linear", "ReLU"]] * 3
+    assert kinds == [["ColumnNorm", "Linear", "ReLU"]] * 3
     assert len(network.heads) == 2
 
 

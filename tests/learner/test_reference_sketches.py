@@ -37,6 +37,14 @@ def test_values_that_are_not_finite_stay_out(world: Any) -> None:
     assert (sketches["repin"].total, sketches["repin"].non_finite) == (2, 0)
 
 
+def test_a_head_that_hardly_any_request_carries_gets_no_reference(world: Any) -> None:
+    examples = world.examples(200)
+    examples[7]["ranking"]["heads"][0]["head"] = "rpein"
+    for example in examples[:10]:
+        example["ranking"]["heads"].append({**example["ranking"]["heads"][1], "head": "new"})
+    assert set(ranker_head_sketches(world.frame(examples))) == {"repin", "p2p", "new"}
+
+
 def test_q_sketches_count_every_arm_of_every_request() -> None:
     q = np.random.default_rng(0).random((20, 10, 2)).astype(np.float32)
     sketches = q_head_sketches(q, ("repin", "p2p"))

@@ -119,7 +119,8 @@ def _service(
         stack.callback(source.close)
         delivery = stack.enter_context(KafkaDelivery(settings.kafka_client_config(), metrics=ProducerMetrics(registry)))
         letters = DeadLetters(codec, delivery, settings.topic(DEAD_LETTERS))
-        ingest = Ingest(source, ExampleDecoder(codec, experiment.action_space), store, letters, metrics)
+        decoder = ExampleDecoder(codec, experiment.action_space, experiment.join.max_future_skew)
+        ingest = Ingest(source, decoder, store, letters, metrics)
         fresh_s = experiment.serving.checkpoint_ttl / 1000 / FRESH_SHARE
         yield LearnerService(
             ingest,

@@ -92,6 +92,7 @@ def broker(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     world = World(experiment, Codec(Registry.bundled()))
     with embedded_broker() as address:
         monkeypatch.setenv("TRIMTAB_KAFKA_BOOTSTRAP", address)
+        monkeypatch.setenv("TRIMTAB_KAFKA_IDENTITY", "embedded-test")
         producer = Producer({"bootstrap.servers": address})
         for record in world.log(world.examples(EXAMPLES)):
             producer.produce("small.examples", record.value, record.key, record.partition)
