@@ -57,7 +57,9 @@ def test_one_binary_feature_is_no_drift_until_its_share_moves(seed: int) -> None
     desk = StoreDesk(experiment)
     desk.publish("v1", graph, reference={"ranker_heads": {}, "q_heads": sketches})
     desk.point(Channel.STABLE, "v1")
-    rule = TrustRule(TRUSTED, experiment.name, experiment.action_space.digest, feature_contract=contract.digest)
+    rule = TrustRule(
+        TRUSTED, experiment.name, experiment.action_space.digest, feature_contracts=frozenset({contract.digest})
+    )
     found = read_channel_verified(desk.store, Channel.STABLE, rule, now_ms=NOW)
     assert found is not None
 
