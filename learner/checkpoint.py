@@ -1,9 +1,11 @@
 """A checkpoint: manifest, weights, graph and evaluation, complete or not there.
 
 On disk each version is a directory that appears by one rename; what goes to the policy store are its manifest and
-the three blobs the manifest names by hash. The optimiser's state stays here: only a warm start needs it.
+the three blobs the manifest names by hash. The optimiser's state stays here: only a warm start needs it. A file with
+the hashes of all the others protects it and the manifest; version 0.1.0 wrote none.
 """
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from learner.durable_files import publish, sync_directory, write_durably
+from learner.durable_files import publish, sync_directory, write_durably, writing
 from learner.learner_errors import CheckpointBroken
 from policy_store.checkpoint_record import (
     EVALUATION_BLOB,
@@ -24,6 +26,7 @@ from policy_store.store_errors import RecordMalformed, SignatureInvalid
 
 MANIFEST_FILE = "manifest.json"
 OPTIMISER_FILE = "optimiser.safetensors"
+HASHES_FILE = "hashes.json"
 BLOBS = (POLICY_BLOB, WEIGHTS_BLOB, EVALUATION_BLOB)
 KEPT_VERSIONS = 10
 
@@ -60,21 +63,17 @@ class CheckpointShelf:
 
         Raises StoreUnwritable when the disk does not take it; what a failed save left goes with the next one.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
-        for unfinished in self._directory.glob(".*.tmp"):
-            shutil.rmtree(unfinished, ignore_errors=True)
         final = self._directory / checkpoint.version
         beside = self._directory / f".{checkpoint.version}.tmp"
-        beside.mkdir()
-        files = {
-            **checkpoint.blobs,
-            OPTIMISER_FILE: checkpoint.optimiser,
-            MANIFEST_FILE: checkpoint.manifest.canonical(),
-        }
-        for name, content in files.items():
-            write_durably(beside / name, content)
-        publish(beside, final)
-        self._clear()
+        with writing(beside):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            for unfinished in self._directory.glob(".*.tmp"):
+                shutil.rmtree(unfinished, ignore_errors=True)
+            beside.mkdir()
+            for name, content in _files(checkpoint).items():
+                write_durably(beside / name, content)
+            publish(beside, final)
+            self._clear()
         return final
 
     def versions(self) -> list[str]:
@@ -86,25 +85,49 @@ class CheckpointShelf:
     def manifest(self, version: str) -> CheckpointManifest:
         """The manifest alone; raises CheckpointBroken."""
         try:
-            return CheckpointManifest.parse((self._directory / version / MANIFEST_FILE).read_bytes())
-        except (OSError, RecordMalformed) as fault:
+            return CheckpointManifest.parse(self._read(version, MANIFEST_FILE))
+        except (OSError, ValueError, RecordMalformed) as fault:
             raise _broken(version, fault) from fault
 
     def load(self, version: str) -> Checkpoint:
         """A version with its hashes checked; raises CheckpointBroken."""
         manifest = self.manifest(version)
-        folder = self._directory / version
         try:
-            blobs = {name: (folder / name).read_bytes() for name in BLOBS}
+            blobs = {name: self._read(version, name) for name in BLOBS}
             check_blobs(manifest, blobs)
-            return Checkpoint(manifest, blobs, (folder / OPTIMISER_FILE).read_bytes())
-        except (OSError, SignatureInvalid) as fault:
+            return Checkpoint(manifest, blobs, self._read(version, OPTIMISER_FILE))
+        except (OSError, ValueError, SignatureInvalid) as fault:
             raise _broken(version, fault) from fault
+
+    def _read(self, version: str, name: str) -> bytes:
+        """A file of the version; raises ValueError when it is not what was saved, as far as anybody knows, OSError."""
+        folder = self._directory / version
+        content = (folder / name).read_bytes()
+        try:
+            saved = json.loads((folder / HASHES_FILE).read_bytes())
+        except FileNotFoundError:
+            return content
+        except (ValueError, RecursionError) as fault:
+            raise ValueError(f"{HASHES_FILE} is unreadable: {fault}") from fault
+        if not isinstance(saved, dict) or saved.get(name) != sha256(content).hexdigest():
+            raise ValueError(f"{name} differs from what {HASHES_FILE} says was saved")
+        return content
 
     def _clear(self) -> None:
         for version in self.versions()[:-KEPT_VERSIONS]:
             shutil.rmtree(self._directory / version, ignore_errors=True)
         sync_directory(self._directory)
+
+
+def _files(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """The files of a version, the last one with the hashes of the others."""
+    files = {
+        **checkpoint.blobs,
+        OPTIMISER_FILE: checkpoint.optimiser,
+        MANIFEST_FILE: checkpoint.manifest.canonical(),
+    }
+    hashes = {name: sha256(content).hexdigest() for name, content in files.items()}
+    return {**files, HASHES_FILE: json.dumps(hashes, indent=1).encode()}
 
 
 def _broken(version: str, fault: Exception) -> CheckpointBroken:

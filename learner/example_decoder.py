@@ -86,16 +86,35 @@ class ExampleDecoder:
     def _one_by_one(
         self, records: Sequence[LogRecord]
     ) -> tuple[Sequence[LogRecord], pl.DataFrame, tuple[BadExample, ...]]:
-        good: list[LogRecord] = []
-        datums: list[bytes] = []
+        datums: list[tuple[LogRecord, bytes]] = []
         bad: list[BadExample] = []
         for record in records:
             try:
-                datums.append(self._newest_datum(record))
-                good.append(record)
+                datums.append((record, self._newest_datum(record)))
             except SchemaError as fault:
-                bad.append(BadExample(record, fault.what))
-        return good, read_datums(self._entry, datums), tuple(bad)
+                bad.append(BadExample(record, _first_line(fault)))
+        try:
+            return (
+                [record for record, _ in datums],
+                read_datums(self._entry, [datum for _, datum in datums]),
+                tuple(bad),
+            )
+        except ColumnarFailure:  # a datum that decodes by itself may still not fit into columns
+            good, frame, misfits = self._row_by_row(datums)
+            return good, frame, (*bad, *misfits)
+
+    def _row_by_row(
+        self, datums: Sequence[tuple[LogRecord, bytes]]
+    ) -> tuple[list[LogRecord], pl.DataFrame, list[BadExample]]:
+        rows: list[tuple[LogRecord, pl.DataFrame]] = []
+        bad: list[BadExample] = []
+        for record, datum in datums:
+            try:
+                rows.append((record, read_datums(self._entry, [datum])))
+            except ColumnarFailure as fault:
+                bad.append(BadExample(record, _first_line(fault)))
+        frame = pl.concat([row for _, row in rows]) if rows else pl.DataFrame()
+        return [record for record, _ in rows], frame, bad
 
     def _newest_datum(self, record: LogRecord) -> bytes:
         """The record's datum under the newest schema; raises SchemaError for anything but an Example."""
@@ -132,6 +151,10 @@ def _faults(frame: pl.DataFrame, space: ActionSpace, furthest_ahead_ms: int) -> 
         .otherwise(pl.lit(""))
     )
     return frame.select(fault.alias("fault"))["fault"].to_list()
+
+
+def _first_line(fault: SchemaError) -> str:
+    return next(iter(fault.what.splitlines()), "")
 
 
 def _keys(records: Sequence[LogRecord]) -> pl.Series:

@@ -24,6 +24,9 @@ from producers.topic_identity import recreated
 
 CHUNK = 2_000
 LARGEST_VALUE = 512 * 1024
+LARGEST_KEY = 16 * 1024
+LONGEST_DETAIL = 2_000
+"""A letter stays below the million bytes of a client's message: one that no topic takes would hold up the ingest."""
 DELIVERY_TIMEOUT_S = 30.0
 
 
@@ -64,7 +67,7 @@ class DeadLetters:
         before = self._sender.counts()
         for example in bad:
             value = self._codec.encode(DEAD_LETTER, _dead_letter(example))
-            self._sender.send(OutgoingEvent(self._topic, example.record.key, value, DEAD_LETTER))
+            self._sender.send(OutgoingEvent(self._topic, _kept_key(example.record.key), value, DEAD_LETTER))
         after = self._sender.flush(DELIVERY_TIMEOUT_S)
         if after.in_flight or after.dropped > before.dropped:
             fault = fault_of(self._sender)
@@ -155,19 +158,28 @@ def _next_offsets(records: Sequence[LogRecord]) -> dict[int, int]:
 
 
 def _dead_letter(bad: BadExample) -> dict[str, object]:
+    """The letter about a record; of a key or value that is too large it has the size and the hash."""
     record = bad.record
-    original, detail = record.value or b"", bad.detail
-    too_large = len(original) > LARGEST_VALUE
-    if too_large:
-        detail = f"{detail}; value of {len(original)} bytes, SHA-256 {sha256(original).hexdigest()}"
+    too_large = len(record.value or b"") > LARGEST_VALUE
+    sizes = _described("value", record.value, LARGEST_VALUE) + _described("key", record.key, LARGEST_KEY)
     return {
         "reason": "malformed",
-        "detail": detail,
+        "detail": bad.detail[:LONGEST_DETAIL].encode(errors="backslashreplace").decode() + sizes,
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "key": record.key,
+        "key": _kept_key(record.key),
         "value": None if too_large else record.value,
         "event_time": None,
-        "request_id": bad.request_id,
+        "request_id": None if len(bad.request_id or "") > LARGEST_KEY else bad.request_id,
     }
+
+
+def _kept_key(key: bytes | None) -> bytes | None:
+    return None if len(key or b"") > LARGEST_KEY else key
+
+
+def _described(name: str, content: bytes | None, largest: int) -> str:
+    if content is None or len(content) <= largest:
+        return ""
+    return f"; {name} of {len(content)} bytes, SHA-256 {sha256(content).hexdigest()}"

@@ -38,7 +38,7 @@ class QLearning:
         try:
             self._network.load_state_dict({name: _tensor(array) for name, array in weights.items()})
             self._optimiser.restore({name: _tensor(array) for name, array in optimiser.items()})
-        except (RuntimeError, KeyError, ValueError) as fault:
+        except (RuntimeError, KeyError, TypeError, ValueError) as fault:
             raise CheckpointBroken(
                 f"the checkpoint's tensors do not fit this experiment's network: {fault}",
                 mend="the run starts cold; move the checkpoint's directory away to be rid of this",

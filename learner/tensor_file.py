@@ -30,7 +30,7 @@ def read_tensors(content: bytes, what: str) -> dict[str, NDArray[Any]]:
         size = int.from_bytes(content[:HEADER_LENGTH_BYTES], "little")
         json.loads(content[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + size], object_pairs_hook=_unique)
         tensors = load(content)
-    except (ValueError, SafetensorError, MemoryError) as fault:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError, MemoryError) as fault:
         raise CheckpointBroken(f"{what}: {fault}", mend="restore it, or train again") from fault
     _require_finite(tensors)
     return tensors

@@ -1,13 +1,31 @@
 """Checkpoints on disk: complete or not there, and never altered unnoticed."""
 
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
-from learner.checkpoint import BLOBS, KEPT_VERSIONS, OPTIMISER_FILE, Checkpoint, CheckpointShelf, version_id
-from learner.learner_errors import CheckpointBroken
+from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract
+from learner.algorithm import make_algorithm
+from learner.checkpoint import (
+    BLOBS,
+    HASHES_FILE,
+    KEPT_VERSIONS,
+    OPTIMISER_FILE,
+    Checkpoint,
+    CheckpointShelf,
+    version_id,
+)
+from learner.learner_errors import CheckpointBroken, StoreUnwritable
+from learner.training_window import WindowBounds
+from learner.warm_start import next_look, start_from
 from policy_store.checkpoint_record import describe_blobs
+from tests.learner.segment_samples import Damage, append, flip, truncate, zero
 
 
 @pytest.fixture
@@ -56,11 +74,57 @@ def test_a_missing_file_is_noticed(shelf: CheckpointShelf, trained: Any, name: s
         shelf.load(trained.report.checkpoint.version)
 
 
+def test_a_checkpoint_of_version_0_1_0_has_no_hashes(shelf: CheckpointShelf, trained: Any) -> None:
+    checkpoint = trained.report.checkpoint
+    (shelf.save(checkpoint) / HASHES_FILE).unlink()
+    assert shelf.load(checkpoint.version).optimiser == checkpoint.optimiser
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from([*BLOBS, OPTIMISER_FILE, "manifest.json", HASHES_FILE]),
+    damage=st.sampled_from([truncate, zero, flip, append]),
+    share=st.floats(0, 1, exclude_max=True),
+    hashed=st.booleans(),
+)
+def test_damage_is_named_and_the_next_run_starts_without_it(
+    name: str, damage: Damage, share: float, hashed: bool, trained: Any, experiment: Experiment, tmp_path: Path
+) -> None:
+    """Without hashes, as version 0.1.0 left it, some damage cannot be seen; there is never a traceback."""
+    shutil.rmtree(tmp_path, ignore_errors=True)
+    shelf, checkpoint = CheckpointShelf(tmp_path), trained.report.checkpoint
+    folder = shelf.save(checkpoint)
+    before = (folder / name).read_bytes()
+    damage(folder / name, share)
+    assume((folder / name).read_bytes() != before)
+    if not hashed:
+        (folder / HASHES_FILE).unlink()
+    contract = FeatureContract.from_experiment(experiment)
+    bounds = WindowBounds(0, 2**60 - 10, 2**60, 2**60 + 10, 10)
+    found = start_from(partial(make_algorithm, experiment, contract), shelf, bounds, (experiment, contract))
+    assert next_look(shelf) >= 1
+    if hashed:
+        assert found.parent is None
+        assert checkpoint.version in found.why
+    try:
+        loaded = shelf.load(checkpoint.version)
+        assert not hashed or loaded == checkpoint
+    except CheckpointBroken as fault:
+        assert "\n" not in fault.what
+        assert "delete its directory" in fault.mend
+
+
 def test_an_altered_blob_is_noticed(shelf: CheckpointShelf, trained: Any) -> None:
     path = shelf.save(trained.report.checkpoint) / "policy.onnx"
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(CheckpointBroken, match=r"policy\.onnx differs"):
         shelf.load(trained.report.checkpoint.version)
+
+
+def test_a_shelf_that_cannot_be_written_is_named(trained: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnwritable, match="cannot be written"):
+        CheckpointShelf(tmp_path / "file" / "checkpoints").save(trained.report.checkpoint)
 
 
 def test_a_version_names_its_time_and_content() -> None:

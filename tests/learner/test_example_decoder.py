@@ -8,7 +8,7 @@ import pytest
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.records import EXAMPLE, HEARTBEAT
-from learner.example_decoder import REQUEST_ID, ExampleDecoder
+from learner.example_decoder import DAY_MS, REQUEST_ID, ExampleDecoder
 
 
 @pytest.fixture
@@ -37,6 +37,35 @@ def test_malformed_records_do_not_cost_their_neighbours(decoder: ExampleDecoder,
     assert [bad.record.offset for bad in chunk.bad] == [log[i].offset for i in (1, 3, 4, 5)]
     assert "Heartbeat" in chunk.bad[2].detail
     assert "999" in chunk.bad[3].detail
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**62])
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_number_that_fits_no_column_is_one_bad_record(
+    decoder: ExampleDecoder, world: Any, value: int, others: int
+) -> None:
+    """Such a datum decodes by itself: Avro writes an int and a long in the same way."""
+    examples = world.examples(1 + others)
+    examples[0]["action"]["arm"] = value
+    chunk = decoder.decode(world.log(examples))
+    assert [bad.record.key for bad in chunk.bad] == [b"r000000"]
+    assert "beyond 32 bits" in chunk.bad[0].detail and "\n" not in chunk.bad[0].detail
+    assert chunk.frame.height == others
+
+
+def test_a_request_from_the_far_future_is_a_bad_example(codec: Codec, experiment: Experiment, world: Any) -> None:
+    decoder = ExampleDecoder(codec, experiment.action_space, max_future_skew_ms=1_000)
+    examples = world.examples(4)
+    log = [record._replace(append_time=examples[0]["request"]["event_time"]) for record in world.log(examples)]
+    ahead = DAY_MS + 1_000 + examples[0]["request"]["event_time"]
+    for example, event_time in zip(examples, (ahead, ahead + 1, 2**62, -(2**62)), strict=True):
+        example["request"]["event_time"] = event_time
+    later = world.log(examples)
+    chunk = decoder.decode([old._replace(value=new.value) for old, new in zip(log, later, strict=True)])
+    assert [bad.request_id for bad in chunk.bad] == ["r000001", "r000002"]
+    assert "lies in the future of" in chunk.bad[0].detail
+    silent = [record._replace(append_time=-1) for record in later]
+    assert decoder.decode(silent).bad == (), "a log that does not say when cannot be judged by it"
 
 
 def test_only_bad_records_give_no_columns(decoder: ExampleDecoder, world: Any) -> None:

@@ -16,9 +16,9 @@ from event_schemas.codec import Codec
 from event_schemas.errors import ComponentUnreachable
 from event_schemas.experiment import Experiment
 from event_schemas.log_record import LogRecord
-from learner.example_decoder import ExampleDecoder
+from learner.example_decoder import BadExample, ExampleDecoder
 from learner.example_source import MemoryExampleSource
-from learner.ingest import LARGEST_VALUE, DeadLetters, Ingest, IngestCounts
+from learner.ingest import LARGEST_KEY, LARGEST_VALUE, DeadLetters, Ingest, IngestCounts
 from learner.learner_errors import ExamplesLost
 from learner.segment_store import SegmentStore
 from monitoring.metrics import LearnerMetrics
@@ -83,6 +83,22 @@ def test_bad_records_become_dead_letters(build: Build, world: Any, codec: Codec,
     assert second["value"] is None
     assert "SHA-256" in second["detail"]
     assert letters.records("dl")[0].key == log[2].key
+
+
+@given(
+    key=st.sampled_from([0, 5, LARGEST_KEY, LARGEST_KEY + 1, 900_000]),
+    value=st.sampled_from([0, LARGEST_VALUE, LARGEST_VALUE + 1]),
+    detail=st.integers(0, 5_000),
+)
+@settings(max_examples=15, deadline=None)
+def test_no_letter_is_too_large_for_a_client(key: int, value: int, detail: int, codec: Codec) -> None:
+    letters = MemoryLog(partitions=1)
+    record = LogRecord("t.examples", 0, 3, 0, b"k" * key, b"v" * value)
+    DeadLetters(codec, letters, "dl").send([BadExample(record, "d" * detail, "k" * key)])
+    [written] = letters.records("dl")
+    assert len(written.key or b"") + len(written.value or b"") < 1_000_000
+    letter = codec.decode(written.value).record
+    assert ("key of" in letter["detail"]) is (key > LARGEST_KEY) is (letter["key"] is None)
 
 
 class DroppingLog(MemoryLog):
