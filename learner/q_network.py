@@ -167,8 +167,9 @@ def arm_inputs(space: ActionSpace) -> NDArray[np.float32]:
         return np.eye(space.arms, dtype=np.float32)
     if space.kind == "grid":
         return space.features
-    deviation = space.features.std(axis=0)
-    centred = space.features - space.features.mean(axis=0)
+    features = space.features.astype(np.float64)  # squares of large features do not fit into float32
+    deviation = features.std(axis=0)
+    centred = features - features.mean(axis=0)
     return np.asarray(centred / np.where(deviation > 0, deviation, 1.0), dtype=np.float32)
 
 

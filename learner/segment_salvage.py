@@ -42,8 +42,10 @@ def _keep_sound(directory: Path, manifest: SegmentManifest) -> None:
         try:
             read_segment(directory, segment, KEY)
             sound.append(segment if segment.sha256 is not None else hashed(directory, segment))
-        except (StoreDamaged, FileNotFoundError) as fault:
-            log.error("segment set aside", segment=segment.name, rows=segment.rows, what=str(fault))
+        except FileNotFoundError:
+            log.error("segment missing", segment=segment.name, rows=segment.rows)
+        except StoreDamaged as fault:
+            log.error("segment set aside", segment=segment.name, rows=segment.rows, what=fault.what)
             _set_aside(directory, [directory / segment.name])
     newest = max((segment.last_event_time for segment in sound), default=None)
     kept = replace(manifest, topic_id=None, next_offsets={}, segments=tuple(sound), newest_closed=newest)

@@ -19,8 +19,9 @@ SILENCE_S = 30.0
 def read_tallies(source: ExampleSource, codec: Codec, clock: Callable[[], float] = time.monotonic) -> SliceTallies:
     """Sum the newest tally of each source, from the start of the topic to its end now.
 
-    A tally is cumulative, so the newest of a source says it all; one that cannot be read is passed over, the source's
-    next one mends it. Raises ComponentUnreachable, also when nothing comes for 30 s although the log holds more.
+    A tally is cumulative, so the newest of a source says it all; one that cannot be read, or counts below zero, is
+    passed over until the source's next one. Raises ComponentUnreachable, also when nothing comes for 30 s although the
+    log holds more.
     """
     newest: dict[str, Mapping[str, int]] = {}
     try:
@@ -60,6 +61,9 @@ def _by_source(records: Sequence[LogRecord], codec: Codec) -> dict[str, Mapping[
             decoded = codec.decode(record.value)
         except (MalformedRecord, UnknownSchema):
             continue
-        if decoded.name == TALLY:
-            found[decoded.record["source"]] = {row["slice"]: row["count"] for row in decoded.record["counts"]}
+        if decoded.name != TALLY:
+            continue
+        counts = {row["slice"]: row["count"] for row in decoded.record["counts"]}
+        if all(count >= 0 for count in counts.values()):
+            found[decoded.record["source"]] = counts
     return found

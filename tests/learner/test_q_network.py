@@ -107,5 +107,7 @@ def test_arm_inputs() -> None:
     np.testing.assert_allclose(arm_inputs(space), [[-1.0], [1.0]])
     constant = catalogue_action_space("a", ["size"], {"a": [3.0], "b": [3.0]})
     np.testing.assert_array_equal(arm_inputs(constant), [[0.0], [0.0]])
+    large = catalogue_action_space("a", ["x"], {"a": [1e30], "b": [3e30]})
+    np.testing.assert_allclose(arm_inputs(large), [[-1.0], [1.0]], rtol=1e-6)
     bare = catalogue_action_space("a", [], {"a": [], "b": []})
     np.testing.assert_array_equal(arm_inputs(bare), np.eye(2))

@@ -28,6 +28,7 @@ def test_tallies_are_cumulative_per_source() -> None:
             tally(1, "node-2", POLICY=5),
             tally(2, "node-1", EXPLORE=3, POLICY=40),
             LogRecord("t.tallies", 0, 3, 0, b"node-3", b"not a tally"),
+            tally(4, "node-2", POLICY=-9, EXPLORE=50),
         ]
     )
     assert read_tallies(source, CODEC).counts == {"EXPLORE": 3, "POLICY": 45}

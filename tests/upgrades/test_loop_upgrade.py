@@ -44,7 +44,9 @@ def test_spool_bridge_join_and_learner_go_on_without_losing_or_doubling_anything
     keys = {record.key for record in examples}
     assert len(keys) == decisions
     before = stored_examples(_segments(restored))
-    restored.trimtab("learn", "--once", "--no-publish")
+    learnt = restored.trimtab("learn", "--once", "--no-publish")
+    for said in ("segments of an older version taken over", "offsets of an older version taken over"):
+        assert learnt.stderr.count(said) == 1
     after = stored_examples(_segments(restored))
     assert 0 < before.height < after.height == decisions
     assert after["request_request_id"].n_unique() == decisions

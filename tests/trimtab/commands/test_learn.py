@@ -15,9 +15,10 @@ from event_schemas.codec import Codec
 from event_schemas.errors import SettingError
 from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.registry import Registry
+from learner.learner_errors import ExamplesLost, StoreDamaged
 from tests.components.embedded_log import embedded_broker
 from tests.learner_samples import World
-from trimtab.commands import learn
+from trimtab.commands import evaluate, learn
 
 EXPERIMENT = """
 [experiment]
@@ -72,6 +73,7 @@ def app() -> typer.Typer:
     app = typer.Typer()
     app.callback()(lambda: None)
     learn.register(app)
+    evaluate.register(app)
     return app
 
 
@@ -112,6 +114,28 @@ def test_one_run_ingests_trains_and_judges(app: typer.Typer, broker: str, tmp_pa
     again = CliRunner().invoke(app, ["learn", "--once", "--no-publish"], catch_exceptions=False)
     assert "continues" in again.stdout
     assert "inconclusive" in again.stdout
+
+
+def test_what_is_damaged_or_new_is_refused_and_read_again_on_request(
+    app: typer.Typer, broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = ["learn", "--once", "--no-publish", "--json"]
+    segments, checkpoints = tmp_path / "var/learner/small/examples", tmp_path / "var/learner/small/checkpoints"
+    first = json.loads(CliRunner().invoke(app, once, catch_exceptions=False).stdout)
+    [segment] = segments.glob("*.parquet")
+    sound = segment.read_bytes()
+    segment.write_bytes(sound[: len(sound) // 2])
+    for command in (once, ["evaluate", "--policy", "uniform"]):
+        with pytest.raises(StoreDamaged, match=segment.name) as damaged:
+            CliRunner().invoke(app, command, catch_exceptions=False)
+        assert "--reread" in damaged.value.mend
+    assert [path.name for path in checkpoints.iterdir()] == [first["version"]], "nothing new"
+    again = json.loads(CliRunner().invoke(app, [*once, "--reread"], catch_exceptions=False).stdout)
+    assert again["window"]["examples"] == first["window"]["examples"]
+    assert (segments / "damaged" / segment.name).exists()
+    monkeypatch.setenv("TRIMTAB_KAFKA_IDENTITY", "embedded-again")
+    with pytest.raises(ExamplesLost, match="embedded-test, its id is now embedded-again"):
+        CliRunner().invoke(app, once, catch_exceptions=False)
 
 
 def test_publishing_needs_a_key(app: typer.Typer, experiment: Experiment) -> None:
