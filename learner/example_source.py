@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
 from learner.learner_errors import ExamplesLost
+from producers.kafka_connection import Attempt, ConnectionFaults, asking, creating_client, right_missing
 from producers.topic_identity import TopicIdentities, topic_identities
 
 METADATA_TIMEOUT_S = 15.0
@@ -114,15 +115,17 @@ class KafkaExampleSource:
         self._identities = topic_identities(client_config) if identities is None else identities
         self._timeout_s = metadata_timeout_s
         self._next: dict[int, int] = {}
-        self._consumer = Consumer(
-            {
-                **client_config,
-                "group.id": GROUP,
-                "enable.auto.commit": False,
-                # Never skip silently: an offset the log has lost is an error.
-                "auto.offset.reset": "error",
-            }
-        )
+        self._client_config = dict(client_config)
+        with creating_client():
+            self._consumer = Consumer(
+                {
+                    **client_config,
+                    "group.id": GROUP,
+                    "enable.auto.commit": False,
+                    # Never skip silently: an offset the log has lost is an error.
+                    "auto.offset.reset": "error",
+                }
+            )
 
     def start(self, offsets: Mapping[int, int]) -> None:
         """Assign every partition of the topic."""
@@ -167,15 +170,10 @@ class KafkaExampleSource:
 
     def _held(self) -> dict[int, tuple[int, int]]:
         """Per partition the first offset held and the next one to be written; empty while the topic does not exist."""
-        try:
+        attempt = Attempt("Describe", "topic", self._topic)
+        with asking(self._client_config, attempt, ConnectionFaults()):
             topics = self._consumer.list_topics(self._topic, timeout=self._timeout_s).topics
-            partitions = sorted(topics[self._topic].partitions)
-            return {p: self._watermarks(p) for p in partitions}
-        except KafkaException as fault:
-            raise ComponentUnreachable(
-                f"Kafka does not answer for topic {self._topic!r}: {fault}",
-                mend="check TRIMTAB_KAFKA_BOOTSTRAP and that the broker runs",
-            ) from fault
+            return {partition: self._watermarks(partition) for partition in sorted(topics[self._topic].partitions)}
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
         low, high = self._consumer.get_watermark_offsets(
@@ -186,6 +184,8 @@ class KafkaExampleSource:
     def _raise_unless_transient(self, fault: KafkaError) -> None:
         if fault.code() == KafkaError._AUTO_OFFSET_RESET:
             raise ExamplesLost(f"topic {self._topic}: it lost the offset to continue from: {fault.str()}", mend=REREAD)
+        if fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise right_missing(self._client_config, Attempt("Read", "topic", self._topic))
         if fault.fatal():
             raise ComponentUnreachable(f"Kafka consumer failed: {fault.str()}", mend="check the broker and start again")
         log.warning("consumer", topic=self._topic, fault=fault.str())

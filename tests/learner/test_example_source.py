@@ -5,12 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from event_schemas.errors import ComponentUnreachable
+from event_schemas.errors import ComponentUnreachable, RightMissing
 from event_schemas.log_record import LogRecord
 from learner.example_source import ExampleSource, KafkaExampleSource, MemoryExampleSource
 from learner.learner_errors import ExamplesLost
 from producers.topic_identity import DeclaredIdentity
+from tests.components.secured_broker import ADMIN, SecuredBroker
 
 TOPIC = "t.examples"
 COUNTS = {0: 5, 1: 3}
@@ -87,6 +89,22 @@ def test_it_says_which_topic_it_reads() -> None:
     declared = KafkaExampleSource({"bootstrap.servers": "127.0.0.1:1"}, TOPIC, identities=DeclaredIdentity("run-1"))
     assert declared.topic_id() == "run-1"
     declared.close()
+
+
+def test_a_right_that_is_missing_is_named(secured_kafka: SecuredBroker) -> None:
+    """Describe tells where the topic ends, and lets nobody read it."""
+    topic = "learner.denied"
+    admin = AdminClient(dict(secured_kafka.client_config(ADMIN)))
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
+    source = KafkaExampleSource(secured_kafka.client_config("nobody"), topic)
+    with pytest.raises(RightMissing, match=f"may not Describe topic {topic}"):
+        source.topic_id()
+    secured_kafka.grant("nobody", "DESCRIBE", "topic", topic, prefixed=False)
+    source.start({})
+    with pytest.raises(RightMissing, match="may not Read topic"):
+        read(source, 1)
+    source.close()
+    secured_kafka.revoke_all("nobody")
 
 
 def test_a_broker_that_does_not_answer_is_named() -> None:
