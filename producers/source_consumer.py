@@ -227,7 +227,8 @@ class SourceConsumer:
 
     def _require_same(self, place: SourcePartition, position: SourcePosition, topic_id: str) -> None:
         if position.topic_id != topic_id:
-            self.positions.pop(place, None)  # nothing of it may be committed: the new topic's offsets count from 0
+            for held in [other for other in self.positions if other.topic == place.topic]:
+                del self.positions[held]  # nothing of them may be committed: the new topic's offsets count from 0
             raise SourceUnreadable(
                 f"{place.topic}[{place.partition}]: {recreated(place.topic, position.topic_id, topic_id)}",
                 mend=self._reset(place.topic),
