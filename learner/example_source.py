@@ -12,7 +12,7 @@ from learner.learner_errors import ExamplesLost
 from producers.kafka_connection import Attempt, ConnectionFaults, asking, creating_client, right_missing
 from producers.topic_identity import TopicIdentities, topic_identities
 
-METADATA_TIMEOUT_S = 15.0
+METADATA_TIMEOUT_S = 5.0
 REREAD = (
     "the topic lost records, or was created again: raise its retention, and start `trimtab learn` once with --reread, "
     "which keeps what is stored and reads what the log still holds"

@@ -10,22 +10,25 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import stamina
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from event_schemas.errors import ComponentUnreachable, TrimtabError
+from event_schemas.errors import TrimtabError
 from event_schemas.log_record import LogRecord
 from producers.engagement_mapping import BridgeFate
 from producers.group_coordinator import coordinator_is_moving
+from producers.kafka_connection import RIGHTS, Attempt, ConnectionFaults, asking, creating_client, explained
 from producers.source_position import SourcePartition, SourcePosition
 from producers.topic_identity import TopicIdentities, recreated, topic_identities
 
 ANSWER_SECONDS = 10.0
 COMPARED_SECONDS = 10.0
 """How often the topics' ids are compared while no records come."""
+REFRESH_SECONDS = 30
+"""How soon partitions that a source topic is given come to the group; the client's own five minutes are long."""
 Answer = TypeVar("Answer")
 
 # The group has given the partition to somebody else, or is about to; the next owner reads from the last commit.
@@ -91,30 +94,23 @@ class SourceConsumer:
         self.positions: dict[SourcePartition, SourcePosition] = {}
         self._at_end: set[SourcePartition] = set()
         self._assigned = False
-        self._consumer = Consumer(
-            {
-                **settings.client_config,
-                "group.id": settings.group,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "session.timeout.ms": int(settings.session_seconds * 1000),
-                "heartbeat.interval.ms": int(settings.session_seconds * 1000 / 5),
-            },
-            logger=logging.getLogger("trimtab.producers"),
-        )
+        self._client_config = {**settings.client_config, "group.id": settings.group}
+        self._faults = ConnectionFaults()
+        self._consumer = self._connect()
         self._ends = self._find_ends()
         self._consumer.subscribe(
             list(settings.topics), on_assign=self._take_over, on_revoke=self._give_up, on_lost=self._lose
         )
 
     def poll(self) -> list[LogRecord]:
-        """Step 1: the next records, in offset order within a partition; raises SourceUnreadable.
+        """Step 1: the next records, in offset order within a partition; raises SourceUnreadable and RightMissing.
 
         Only records of partitions held now come back, and none that is settled already: around a rebalance the client
         may hand over what it fetched before. Raises TopicError when there is no topic any more, or its id is not told.
         """
-        messages = self._ask(lambda: self._consumer.consume(self._settings.batch, self._settings.wait_seconds))
+        messages = self._ask(
+            self._as_group, lambda: self._consumer.consume(self._settings.batch, self._settings.wait_seconds)
+        )
         records = [record for message in messages if (record := self._record(message)) is not None]
         due = [record for record in records if self._is_due(record)]
         if due or self._clock() - self._compared_at > COMPARED_SECONDS:
@@ -128,7 +124,9 @@ class SourceConsumer:
             self.positions[place].settle(offset, fate)
 
     def commit(self) -> None:
-        """Step 5: tell the group what is settled, and wait for its answer; raises ComponentUnreachable.
+        """Step 5: tell the group what is settled, and wait for its answer.
+
+        Raises ComponentUnreachable and RightMissing.
 
         Where the group has moved the partitions meanwhile nothing is committed, and their next owner reads again.
         """
@@ -143,7 +141,7 @@ class SourceConsumer:
             self._retry(lambda: self._consumer.commit(offsets=due, asynchronous=False))
         except KafkaException as fault:
             if fault.args[0].code() not in PARTITION_MOVED:
-                raise _unreachable("does not take the group's commit", fault) from fault
+                raise explained(fault.args[0], self._client_config, self._as_group, self._faults) from fault
             log.warning("commit refused", reason=fault.args[0].str())
             return
         for position in self.positions.values():
@@ -169,11 +167,32 @@ class SourceConsumer:
         """Leaves the group."""
         self._consumer.close()
 
+    @property
+    def _as_group(self) -> Attempt:
+        return Attempt("Read", "group", self._settings.group)
+
+    def _connect(self) -> Consumer:
+        config: dict[str, Any] = {
+            "topic.metadata.refresh.interval.ms": REFRESH_SECONDS * 1000,
+            **self._client_config,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "session.timeout.ms": int(self._settings.session_seconds * 1000),
+            "heartbeat.interval.ms": int(self._settings.session_seconds * 1000 / 5),
+            "error_cb": self._faults,
+        }
+        with creating_client():
+            return Consumer(config, logger=logging.getLogger("trimtab.producers"))
+
     def _find_ends(self) -> dict[SourcePartition, int]:
-        """Where every partition ends now; raises SourceUnreadable for a missing topic."""
+        """Where every partition ends now; raises SourceUnreadable for a missing topic, and RightMissing."""
         ends = {}
         for topic in self._settings.topics:
-            found = self._ask(partial(self._consumer.list_topics, topic, ANSWER_SECONDS)).topics[topic]
+            attempt = Attempt("Describe", "topic", topic)
+            found = self._ask(attempt, partial(self._consumer.list_topics, topic, ANSWER_SECONDS)).topics[topic]
+            if found.error is not None and found.error.code() in RIGHTS:
+                raise explained(found.error, self._client_config, attempt)
             if found.error is not None:
                 raise SourceUnreadable(
                     f"source topic {topic}: {found.error.str()}", mend="mend the topic of that [[bridge]], or create it"
@@ -184,11 +203,13 @@ class SourceConsumer:
 
     def _take_over(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Step 0: go on from the group's commit, or from the start that was asked for."""
-        answers = self._ask(lambda: self._retry(lambda: consumer.committed(partitions, timeout=ANSWER_SECONDS)))
+        answers = self._ask(
+            self._as_group, lambda: self._retry(lambda: consumer.committed(partitions, timeout=ANSWER_SECONDS))
+        )
         topic_ids = {topic: self._identities.of(topic) for topic in {partition.topic for partition in partitions}}
         for answer in answers:
             if answer.error is not None:
-                raise _unreachable("does not tell the group's position", KafkaException(answer.error))
+                raise explained(answer.error, self._client_config, self._as_group, self._faults)
             place = SourcePartition(answer.topic, answer.partition)
             self.positions[place] = self._position(place, answer, topic_ids[place.topic])
         self._assigned = True
@@ -246,12 +267,14 @@ class SourceConsumer:
         if self._settings.since is None:
             return low
         asked = [TopicPartition(*place, self._settings.since)]
-        found = self._ask(lambda: self._consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS))[0]
+        attempt = Attempt("Read", "topic", place.topic)
+        found = self._ask(attempt, lambda: self._consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS))[0]
         return int(found.offset) if found.offset >= 0 else high
 
     def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         asked = TopicPartition(topic, partition)
-        low, high = self._ask(lambda: self._consumer.get_watermark_offsets(asked, timeout=ANSWER_SECONDS))
+        attempt = Attempt("Describe", "topic", topic)
+        low, high = self._ask(attempt, lambda: self._consumer.get_watermark_offsets(asked, timeout=ANSWER_SECONDS))
         return int(low), int(high)
 
     def _give_up(self, _: Consumer, partitions: list[TopicPartition]) -> None:
@@ -285,6 +308,8 @@ class SourceConsumer:
             )
         elif fault.code() in PASSING or fault.retriable():
             log.warning("source does not answer", reason=fault.str())
+        elif fault.code() in RIGHTS:
+            raise explained(fault, self._client_config, Attempt("Read", "topic", place.topic), self._faults)
         else:
             raise SourceUnreadable(
                 f"{place.topic}[{place.partition}] cannot be read: {fault.str()}", mend="see to the topic, then restart"
@@ -294,11 +319,9 @@ class SourceConsumer:
         position = self.positions.get(SourcePartition(record.topic, record.partition))
         return position is not None and record.offset >= position.next_offset
 
-    def _ask(self, ask: Callable[[], Answer]) -> Answer:
-        try:
+    def _ask(self, attempt: Attempt, ask: Callable[[], Answer]) -> Answer:
+        with asking(self._client_config, attempt, self._faults):
             return ask()
-        except KafkaException as fault:
-            raise _unreachable("does not answer", fault) from fault
 
     def _retry(self, ask: Callable[[], Answer]) -> Answer:
         for attempt in stamina.retry_context(
@@ -307,12 +330,6 @@ class SourceConsumer:
             with attempt:
                 return ask()
         raise AssertionError("stamina either returns or raises")
-
-
-def _unreachable(what: str, fault: KafkaException) -> ComponentUnreachable:
-    return ComponentUnreachable(
-        f"Kafka {what}: {fault.args[0].str()}", mend="check TRIMTAB_KAFKA_BOOTSTRAP and the broker, then restart"
-    )
 
 
 def _shown(places: Mapping[SourcePartition, SourcePosition]) -> str:

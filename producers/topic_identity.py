@@ -30,7 +30,7 @@ from event_schemas.errors import ComponentUnreachable, SettingError, TrimtabErro
 from producers.kafka_connection import Attempt, explained
 from producers.topic_admin import TopicAdmin, TopicError
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 IDENTITY = re.compile(r"[A-Za-z0-9._-]{1,64}")
 NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 """The zero id: what clusters answer that give their topics none."""

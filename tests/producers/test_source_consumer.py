@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, without __all__
+    AdminClient,
+    NewPartitions,
+    NewTopic,
+)
 from structlog.testing import capture_logs
 
-from event_schemas.errors import ComponentUnreachable
+from event_schemas.errors import ComponentUnreachable, RightMissing
 from event_schemas.log_record import LogRecord
 from producers.engagement_mapping import BridgeFate
 from producers.source_consumer import ConsumerSettings, SourceConsumer, SourceUnreadable
@@ -21,6 +25,7 @@ from producers.source_position import SourcePartition
 from tests.components.company_topics import create_source
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
+from tests.components.secured_broker import ADMIN, SecuredBroker
 from tests.components.topic_again import create_again
 
 
@@ -212,5 +217,52 @@ def test_a_missing_topic_is_named(kafka: KafkaBroker) -> None:
 
 def test_a_broker_that_is_not_there_is_named() -> None:
     nowhere = {"bootstrap.servers": f"127.0.0.1:{free_port()}", "log_level": "0", "socket.timeout.ms": "1000"}
-    with pytest.raises(ComponentUnreachable, match="Kafka does not answer"):
+    with pytest.raises(ComponentUnreachable, match=r"does not answer \(Describe topic"):
         SourceConsumer(ConsumerSettings(nowhere, ("t",), "g"))
+
+
+def test_partitions_that_the_source_is_given_are_read_without_a_restart(kafka: KafkaBroker, topic: str) -> None:
+    client = {"bootstrap.servers": kafka.bootstrap, "topic.metadata.refresh.interval.ms": "500"}
+    source = SourceConsumer(ConsumerSettings(client, (topic,), f"{topic}.bridge", wait_seconds=0.2))
+    send(kafka, topic, 4)
+    settle(source, poll(source, lambda polled: len(polled) == 4))
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    for answer in admin.create_partitions([NewPartitions(topic, 3)]).values():
+        answer.result()
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    producer.produce(topic, b"new", partition=2)
+    assert producer.flush(30) == 0
+    (record,) = poll(source, lambda polled: len(polled) == 1)
+    assert (record.partition, record.value) == (2, b"new")
+    source.close()
+
+
+def test_a_missing_right_names_the_topic_or_the_group(secured_kafka: SecuredBroker) -> None:
+    create_topic(secured_kafka, "secured.shop")
+    settings = ConsumerSettings(secured_kafka.client_config("bridge"), ("secured.shop",), "secured.bridge")
+    with pytest.raises(RightMissing, match=r"Describe topic secured\.shop"):
+        SourceConsumer(settings)
+    secured_kafka.grant("bridge", "DESCRIBE", "topic", "secured.shop")
+    assert refusal(settings).what == "Kafka user 'bridge' may not Read group secured.bridge"
+    secured_kafka.grant("bridge", "READ", "group", "secured.bridge")
+    assert refusal(settings).what == "Kafka user 'bridge' may not Read topic secured.shop"
+    secured_kafka.revoke_all("bridge")
+
+
+def create_topic(broker: SecuredBroker, name: str) -> None:
+    admin = AdminClient(dict(broker.client_config(ADMIN)))
+    for answer in admin.create_topics([NewTopic(name, 1, 1)]).values():
+        answer.result()
+    producer = Producer(dict(broker.client_config(ADMIN)))
+    producer.produce(name, b"one")
+    assert producer.flush(20) == 0
+
+
+def refusal(settings: ConsumerSettings) -> RightMissing:
+    source = SourceConsumer(settings)
+    try:
+        with pytest.raises(RightMissing) as caught:
+            follow(source)
+        return caught.value
+    finally:
+        source.close()
