@@ -83,7 +83,7 @@ def table_policy(name: str, table: NDArray[np.float64], rows: LearningRows, layo
 def _selected(path: Path, layout: TableLayout) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as fault:
+    except (Exception, pl.exceptions.PanicException) as fault:  # polars tells of a broken file in many ways
         raise TablePolicyError(f"{path}: cannot be read as Parquet: {fault}", mend="give an existing file") from fault
     wanted = [layout.arm_column, layout.probability_column, layout.position_column, *layout.where]
     missing = [column for column in wanted if column and column not in frame.columns]

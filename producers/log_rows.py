@@ -112,7 +112,9 @@ def _parquet_rows(file: Path, mapping: ColumnMapping, limit: int | None) -> LogR
         scanned = pl.scan_parquet(file)
         _check_columns(file, columns, scanned.collect_schema().names())
         frame = scanned.select(columns).collect()
-    except (OSError, pl.exceptions.PolarsError) as fault:
+    except LogFileError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as fault:  # polars tells of a broken file in many ways
         raise LogFileError(f"{file}: cannot be read: {fault}", mend=MEND_FILE) from fault
     number, event_time = "__number", "__event_time"
     times = [epoch_millis(value, mapping.time_unit) for value in frame[mapping.request.event_time]]

@@ -8,9 +8,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from producers.column_mapping import ColumnMapping, load_mapping
 from producers.log_rows import LogFileError, LogRow, epoch_millis, read_rows
+from tests.learner.segment_samples import Damage, append, flip, truncate, zero
 from tests.producers.replay_samples import MAPPING, START, row, write_log
 
 
@@ -132,3 +135,20 @@ def test_bytes_that_are_no_parquet(tmp_path: Path, mapping: ColumnMapping) -> No
     path.write_bytes(b"hello")
     with pytest.raises(LogFileError, match="cannot be read"):
         read_rows(path, mapping)
+
+
+@given(damage=st.sampled_from([truncate, zero, flip, append]), share=st.floats(0, 1, exclude_max=True))
+def test_a_damaged_parquet_file_is_an_error_or_rows(
+    tmp_path_factory: pytest.TempPathFactory, damage: Damage, share: float
+) -> None:
+    directory = tmp_path_factory.mktemp("damaged")
+    (directory / "mapping.toml").write_text(MAPPING, encoding="utf-8")
+    path = directory / "shop.parquet"
+    pl.DataFrame(ROWS).write_parquet(path)
+    damage(path, share)
+    try:
+        read = list(read_rows(path, load_mapping(directory / "mapping.toml")))
+    except LogFileError as fault:
+        assert str(path) in fault.what
+    else:
+        assert len(read) <= len(ROWS)
