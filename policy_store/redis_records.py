@@ -82,7 +82,9 @@ class RedisRecords(RecordSlots):
             pipeline.hgetall(keys.kills)
             pipeline.lrange(keys.history(CONTROL_SLOT), 0, HISTORY_LIMIT - 1)
             pipeline.hgetall(keys.resumes)
-            slot, kills, history, resumes = pipeline.execute(raise_on_error=False)
+            slot, kills, history, resumes = answers = pipeline.execute(raise_on_error=False)
+            if all(isinstance(each, NoPermissionError) for each in answers):  # one that may be read may hold the kill
+                raise answers[0]
         return ControlRecords(
             slot=found.slot(slot, CONTROL_SLOT),
             kills=found.fields(kills, "kills"),

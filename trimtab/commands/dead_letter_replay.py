@@ -16,6 +16,7 @@ from trimtab.commands.replay import parse_instant
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from stream_processors.attribution import JoinRule
     from stream_processors.dead_letter_replay import LetterReplaySummary, Progress
     from stream_processors.letter_gathering import LetterChoice
 
@@ -48,10 +49,13 @@ def replay(
 
     Example: trimtab dead-letters replay --reason malformed --from 2026-05-01T08:00:00Z --dry-run
     """
+    from stream_processors.attribution import JoinRule
+
     settings = load_settings()
+    rule = JoinRule.from_experiment(settings.load_experiment())
     chosen = choice((reason or [], request_id or [], partition or []), (start, end), _partitions(settings))
     with _progress() as progress:
-        summary = _run(settings, chosen, dry_run, progress)
+        summary = _run(settings, rule, chosen, dry_run, progress)
     if as_json:
         typer.echo(json.dumps(summary.as_dict()))
     else:
@@ -88,8 +92,9 @@ def _partitions(settings: Settings) -> int:
     return partitions_of(settings.kafka_client_config(), settings.topic(EVENTS))
 
 
-def _run(settings: Settings, chosen: LetterChoice, dry_run: bool, progress: Progress) -> LetterReplaySummary:
-    from stream_processors.attribution import JoinRule
+def _run(
+    settings: Settings, rule: JoinRule, chosen: LetterChoice, dry_run: bool, progress: Progress
+) -> LetterReplaySummary:
     from stream_processors.dead_letter_replay import LetterReplay
     from stream_processors.join_topics import JoinTopics
     from stream_processors.offline_join import OfflineJoin
@@ -97,7 +102,7 @@ def _run(settings: Settings, chosen: LetterChoice, dry_run: bool, progress: Prog
 
     client, codec = settings.kafka_client_config(), settings.codec()
     topics = JoinTopics.under(client, settings.topic_prefix, settings.topic_identities())
-    join = OfflineJoin(JoinRule.from_experiment(settings.load_experiment()), codec)
+    join = OfflineJoin(rule, codec)
     if dry_run:
         return LetterReplay(topics, join, codec, None, progress).run(chosen)
     with ReplayedExamples(client, settings.topic(EXAMPLES), topics.events_id) as examples:

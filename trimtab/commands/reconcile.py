@@ -45,9 +45,9 @@ def reconcile(
     settings = load_settings()
     if processed and end is not None:
         raise SettingError("--processed and --to exclude each other", mend="leave one of them out")
+    rule = JoinRule.from_experiment(settings.load_experiment())
     topics = JoinTopics.under(settings.kafka_client_config(), settings.topic_prefix, settings.topic_identities())
     partitions = topics.events.partitions
-    rule = JoinRule.from_experiment(settings.load_experiment())
     if processed:
         committed = topics.committed()
         limits = {p: committed[p].settled if p in committed else 0 for p in range(partitions)}

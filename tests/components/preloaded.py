@@ -1,0 +1,13 @@
+"""What commands import, for a process that others are forked from."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import tests.components.command_pool
+from trimtab.cli import build_app
+
+for heavy in ("torch", "polars", "faust", "onnxruntime", "aiokafka", "redis", "uvicorn", "fastapi"):
+    import_module(heavy)
+build_app()
+__all__ = ["tests"]
