@@ -201,7 +201,7 @@ class SnapshotRefresher:
         changed = self._kills.poll(self._store)
         # A kill must not wait for a checkpoint to be fetched and judged, nor for a log that cannot be written.
         self._unsaved = self._unsaved or changed
-        self._swap()
+        self._swap(seen_all=False)
         self._tell_fault("kill switch", before, self._kills.fault)
         return changed
 
@@ -256,8 +256,9 @@ class SnapshotRefresher:
                 self._last_update = updates[-1].update_id
                 return
 
-    def _swap(self) -> None:
-        """Step 5: put what was accepted in force, in one binding."""
+    def _swap(self, *, seen_all: bool = True) -> None:
+        """Step 5: put what was accepted in force, in one binding; no policy in a child that has not `seen_all`."""
+        forked = self._looked is not None and not seen_all
         stable, canary = self._watches[Channel.STABLE], self._watches[Channel.CANARY]
         # A decision about stable ends the canary that came before it, promoted or not, waiting or in service.
         superseded = canary.accepted < stable.accepted
@@ -266,12 +267,12 @@ class SnapshotRefresher:
             preference=self._preference.preference,
             stable=stable.policy,
             canary=None if superseded else canary.policy,
-            shadow=self._watches[Channel.SHADOW].policy,
+            shadow=None if forked else self._watches[Channel.SHADOW].policy,
             killed=self._kills.killed,
-            withheld=self._withheld(*judged),
+            withheld=FallbackReason.FORKED if forked else self._withheld(*judged),
         )
         self.holder.swap(snapshot)
-        if (looked := self._looked) is not None:
+        if (looked := self._looked) is not None and seen_all:
             self._looked = None
             looked.set()
         self._shown.show(snapshot, self._options.clock())

@@ -35,6 +35,7 @@ class JoinBench:
     experiment_file: Path
     directory: Path
     session_seconds: float = 3.0
+    kafka_identity: str | None = None
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -49,6 +50,7 @@ class JoinBench:
             "TRIMTAB_TOPIC_PREFIX": self.prefix,
             "TRIMTAB_EXPERIMENT": str(self.experiment_file),
             "TRIMTAB_DATA_DIR": str(self.directory / "var"),
+            **({} if self.kafka_identity is None else {"TRIMTAB_KAFKA_IDENTITY": self.kafka_identity}),
         }
 
     def start_worker(self, *options: str) -> subprocess.Popen[bytes]:

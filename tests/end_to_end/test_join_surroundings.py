@@ -50,6 +50,7 @@ def test_missing_topics_are_an_error_with_a_mend(join_bench: JoinBench) -> None:
 def test_joins_on_the_embedded_broker_too(experiment_file: Path, tmp_path: Path) -> None:
     with embedded_runtime(tmp_path / "runtime") as runtime:
         bench = JoinBench(runtime.kafka_bootstrap, "demo.", experiment_file, tmp_path, session_seconds=6.0)
+        bench.kafka_identity = runtime.kafka_identity
         touch_topics(bench.client_config, bench.prefix)
         log = HomefeedLog(load_experiment(experiment_file), CODEC, 300)
         bench.send(log.events())
