@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -29,6 +29,8 @@ OPTIMISER_FILE = "optimiser.safetensors"
 HASHES_FILE = "hashes.json"
 BLOBS = (POLICY_BLOB, WEIGHTS_BLOB, EVALUATION_BLOB)
 KEPT_VERSIONS = 10
+VERSION_TIME = "%Y%m%dT%H%M%S"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Checkpoint:
 def version_id(now_ms: int, blobs: Mapping[str, bytes]) -> str:
     """UTC time and the first digits of the content's hash: sorts by age, and never names two contents."""
     digest = sha256(b"".join(sha256(blobs[name]).digest() for name in sorted(blobs))).hexdigest()
-    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
-    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}Z-{digest[:8]}"
+    moment = EPOCH + timedelta(milliseconds=now_ms)
+    return f"{moment:{VERSION_TIME}}{moment.microsecond // 1000:03d}Z-{digest[:8]}"
 
 
 class CheckpointShelf:
@@ -81,6 +83,14 @@ class CheckpointShelf:
         if not self._directory.exists():
             return []
         return sorted(path.parent.name for path in self._directory.glob(f"[!.]*/{MANIFEST_FILE}"))
+
+    def next_time(self, now_ms: int) -> int:
+        """The time (epoch ms) to name the next version by: now, or just after the newest one where that is later.
+
+        A version named while a clock ran ahead is followed by newer ones all the same.
+        """
+        times = [time for version in self.versions() if (time := _time_of(version)) is not None]
+        return max([now_ms, *(time + 1 for time in times)])
 
     def manifest(self, version: str) -> CheckpointManifest:
         """The manifest alone; raises CheckpointBroken."""
@@ -128,6 +138,16 @@ def _files(checkpoint: Checkpoint) -> dict[str, bytes]:
     }
     hashes = {name: sha256(content).hexdigest() for name, content in files.items()}
     return {**files, HASHES_FILE: json.dumps(hashes, indent=1).encode()}
+
+
+def _time_of(version: str) -> int | None:
+    """The time (epoch ms) in a version's name; None where people named it."""
+    text = version.partition("Z-")[0]
+    try:
+        whole = datetime.strptime(f"{text[:-3]}+0000", f"{VERSION_TIME}%z")
+        return (whole - EPOCH) // timedelta(milliseconds=1) + int(text[-3:])
+    except ValueError:
+        return None
 
 
 def _broken(version: str, fault: Exception) -> CheckpointBroken:

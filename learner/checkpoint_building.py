@@ -39,15 +39,17 @@ class FinishedRun:
     verdict: GateVerdict
 
 
-def build_checkpoint(run: FinishedRun, experiment: Experiment, contract: FeatureContract, now_ms: int) -> Checkpoint:
-    """Raises CheckpointBroken when a weight is not finite."""
+def build_checkpoint(
+    run: FinishedRun, experiment: Experiment, contract: FeatureContract, now_ms: int, named_at: int
+) -> Checkpoint:
+    """`named_at` (epoch ms) is the time in the version's name. Raises CheckpointBroken when a weight is not finite."""
     blobs = {
         POLICY_BLOB: run.graph,
         WEIGHTS_BLOB: write_tensors(run.start.algorithm.weights()),
         EVALUATION_BLOB: json.dumps(run.evaluation.as_dict() | {"gate": run.verdict.as_dict()}).encode(),
     }
     manifest = CheckpointManifest(
-        version=version_id(now_ms, blobs),
+        version=version_id(named_at, blobs),
         experiment=experiment.name,
         created_at=now_ms,
         algorithm=run.start.algorithm.name,

@@ -127,6 +127,19 @@ def test_a_shelf_that_cannot_be_written_is_named(trained: Any, tmp_path: Path) -
         CheckpointShelf(tmp_path / "file" / "checkpoints").save(trained.report.checkpoint)
 
 
+def test_a_clock_that_ran_ahead_hides_no_later_version(shelf: CheckpointShelf, trained: Any) -> None:
+    now, ahead = 1_700_000_000_123, 2_000_000_000_999
+    assert shelf.next_time(now) == now
+    for number in range(KEPT_VERSIONS):
+        shelf.save(renamed(trained.report.checkpoint, version_id(ahead + number, {"a": b"%d" % number})))
+    shelf.save(renamed(trained.report.checkpoint, "by-hand"))
+    saved = [version_id(shelf.next_time(now), {"a": b"new"})]
+    shelf.save(renamed(trained.report.checkpoint, saved[0]))
+    assert shelf.next_time(now) == ahead + KEPT_VERSIONS + 1
+    assert saved[0] in shelf.versions()
+    assert shelf.next_time(ahead + 5_000) == ahead + 5_000
+
+
 def test_a_version_names_its_time_and_content() -> None:
     first = version_id(1_700_000_000_123, {"a": b"1", "b": b"2"})
     assert first.startswith("20231114T221320123Z-")
