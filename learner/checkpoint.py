@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from learner.durable_files import publish, sync_directory, write_durably, writing
+from event_schemas.directory_sync import sync_directory
+from learner.durable_files import publish, write_durably, writing
 from learner.learner_errors import CheckpointBroken
 from policy_store.checkpoint_record import (
     EVALUATION_BLOB,

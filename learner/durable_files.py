@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from event_schemas.directory_sync import sync_directory
 from learner.learner_errors import StoreUnwritable
 
 
@@ -59,12 +60,3 @@ def sync_file(path: Path) -> None:
     """Flush a finished file's content to the disk."""
     with path.open("rb") as handle:
         os.fsync(handle.fileno())
-
-
-def sync_directory(directory: Path) -> None:
-    """Make renames and new names inside `directory` durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

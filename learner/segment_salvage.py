@@ -10,7 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from learner.durable_files import sync_directory, unwritable
+from event_schemas.directory_sync import sync_directory
+from learner.durable_files import unwritable
 from learner.learner_errors import StoreDamaged
 from learner.segment_file import KEY, hashed, read_segment
 from learner.segment_manifest import MANIFEST_NAME, Segment, SegmentManifest

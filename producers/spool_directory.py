@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from event_schemas.directory_sync import sync_directory
 from producers.careful_log import tell
 from producers.directory_lock import DirectoryLock
 from producers.outgoing_event import OutgoingEvent
@@ -110,7 +111,7 @@ class SpoolDirectory:
         numbers = [int(path.stem.removeprefix("adopted-")) for path in self.directory.glob(ADOPTED)]
         file.rename(self.directory / f"adopted-{max(numbers, default=0) + 1:08d}.spool")
         for directory in (self.directory, file.parent):
-            _sync(directory)
+            sync_directory(directory)
         self.size += size
         self.waiting += events
         return True
@@ -197,12 +198,3 @@ def remove_directory(directory: Path, lock: DirectoryLock) -> None:
     lock.remove()
     with contextlib.suppress(OSError):
         directory.rmdir()
-
-
-def _sync(directory: Path) -> None:
-    """Makes new names inside `directory` durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from event_schemas.directory_sync import sync_directory
 from event_schemas.errors import TrimtabError
 from event_schemas.process_fork import renew_in_children
 from policy_store.checkpoint_record import SignedCheckpoint
@@ -78,7 +79,8 @@ class SnapshotDisk:
             sink.flush()
             os.fsync(sink.fileno())
         self._draft.replace(self._file)
-        _sync(self._folder)
+        # A kill must not be forgotten with the machine's power.
+        sync_directory(self._folder)
 
     def load(self) -> SavedSnapshot | None:
         """What was saved, unverified; None when nothing was. Raises SnapshotUnreadable."""
@@ -90,15 +92,6 @@ class SnapshotDisk:
             raise SnapshotUnreadable(
                 f"{self._file} cannot be read: {fault!r}", mend="delete it; the node fetches a new one from the store"
             ) from fault
-
-
-def _sync(folder: Path) -> None:
-    """Make the rename itself durable: a kill must not be forgotten with the machine's power."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _encode(snapshot: SavedSnapshot) -> dict[str, Any]:

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+BRIDGED_SOURCE = """
+[[bridge]]
+topic = "{topic}"
+sampled = false
+[bridge.fields]
+request_id = "$key"
+event_time = "$timestamp"
+[bridge.defaults]
+kind = "repin"
+"""
+"""A section that maps a topic of saves, keyed by request_id."""
+
 HOMEFEED = """\
 [experiment]
 name = "homefeed"

@@ -20,7 +20,7 @@ from policy_store.signing import Role, SigningKey, write_key_pair
 from producers.topic_admin import create_topics
 from tests.components.certificates import write_certificates
 from tests.components.command_pool import Call, Ended, run_all
-from tests.components.experiment_sample import HOMEFEED
+from tests.components.experiment_sample import BRIDGED_SOURCE, HOMEFEED
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
 from tests.components.schema_registry import RegisteredSchemas, schema_registry
@@ -30,16 +30,6 @@ from tests.producers.replay_samples import EXPERIMENT, MAPPING, row, write_log
 from tests.upgrades.frozen_set import DATA
 from trimtab.cli import build_app
 
-BRIDGE = """
-[[bridge]]
-topic = "errors.shop"
-sampled = false
-[bridge.fields]
-request_id = "$key"
-event_time = "$timestamp"
-[bridge.defaults]
-kind = "repin"
-"""
 FROZEN = DATA / "0.1.0"
 SAID_WITHIN = 10.0
 """Seconds after which an absent broker was to be named."""
@@ -120,7 +110,7 @@ def test_the_table_has_every_command() -> None:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with all that the commands read."""
     folder = tmp_path_factory.mktemp("desk")
-    (folder / "trimtab.toml").write_text(HOMEFEED + BRIDGE, encoding="utf-8")
+    (folder / "trimtab.toml").write_text(HOMEFEED + BRIDGED_SOURCE.format(topic="errors.shop"), encoding="utf-8")
     (folder / "shelf.toml").write_text(EXPERIMENT, encoding="utf-8")
     (folder / "mapping.toml").write_text(MAPPING, encoding="utf-8")
     write_log(folder / "shop.jsonl", [row()])

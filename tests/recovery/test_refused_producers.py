@@ -30,23 +30,13 @@ from producers.replay import ReplayIncomplete, replay_rows
 from producers.topic_admin import create_topics
 from stream_processors.offline_join import OfflineExample
 from stream_processors.replayed_examples import ReplayedExamples, ReplayUnconfirmed
-from tests.components.experiment_sample import HOMEFEED
+from tests.components.experiment_sample import BRIDGED_SOURCE, HOMEFEED
 from tests.components.join_bench import COMMAND
 from tests.components.secured_broker import ADMIN, SecuredBroker
 from tests.producers.replay_samples import row
 from tests.producers.test_replay import prepare
 
 CODEC = Codec(Registry.bundled())
-SOURCE = """
-[[bridge]]
-topic = "{topic}"
-sampled = false
-[bridge.fields]
-request_id = "$key"
-event_time = "$timestamp"
-[bridge.defaults]
-kind = "repin"
-"""
 
 
 @pytest.fixture
@@ -211,7 +201,7 @@ def test_a_bridge_and_a_join_that_may_not_write_end_with_the_reason(
     admin = AdminClient(dict(broker.client_config(ADMIN)))
     for answer in admin.create_topics([NewTopic(f"{prefix}shop", 1, 1)]).values():
         answer.result()
-    experiment, commands = HOMEFEED + SOURCE.format(topic=f"{prefix}shop"), ("bridge", "join")
+    experiment, commands = HOMEFEED + BRIDGED_SOURCE.format(topic=f"{prefix}shop"), ("bridge", "join")
     for user in commands:
         broker.grant(user, "READ,DESCRIBE", "topic", prefix)
         broker.grant(user, "READ", "group", prefix)

@@ -17,7 +17,7 @@ from producers.source_consumer import SourceUnreadable
 from producers.topic_admin import TopicError
 from tests.components.company_topics import create_source
 from tests.components.embedded_log import read_all
-from tests.components.experiment_sample import HOMEFEED
+from tests.components.experiment_sample import BRIDGED_SOURCE, HOMEFEED
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
 from trimtab.commands import bridge
@@ -25,16 +25,6 @@ from trimtab.settings import load_settings
 
 APP = typer.Typer()
 bridge.register(APP)
-SECTION = """
-[[bridge]]
-topic = "{topic}"
-sampled = false
-[bridge.fields]
-request_id = "$key"
-event_time = "$timestamp"
-[bridge.defaults]
-kind = "repin"
-"""
 
 
 def run(*arguments: str) -> Result:
@@ -59,7 +49,9 @@ def point_at(experiment_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def map_topic(file: Path, topic: str, more: str = "") -> None:
-    file.write_text(HOMEFEED + SECTION.format(topic=topic).replace("sampled", f"{more}\nsampled"), encoding="utf-8")
+    file.write_text(
+        HOMEFEED + BRIDGED_SOURCE.format(topic=topic).replace("sampled", f"{more}\nsampled"), encoding="utf-8"
+    )
 
 
 def test_it_bridges_to_the_end_and_says_what_it_did(

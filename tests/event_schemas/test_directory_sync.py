@@ -1,0 +1,31 @@
+"""A directory is synced as such, once, and left closed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from event_schemas.directory_sync import sync_directory
+
+
+def test_the_directory_itself_is_synced_and_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+
+    def note(descriptor: int) -> None:
+        assert stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        assert os.path.samestat(os.fstat(descriptor), tmp_path.stat())
+        synced.append(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    sync_directory(tmp_path)
+    [descriptor] = synced
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        sync_directory(tmp_path / "none")
