@@ -23,6 +23,7 @@ from event_schemas.codec import Codec
 from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.dead_letter_store import StoredDeadLetter, read_dead_letters
+from stream_processors.earlier_outputs import require_same_log
 from stream_processors.join_topics import JoinTopics
 from stream_processors.letter_gathering import (
     TOO_LARGE,
@@ -105,6 +106,7 @@ class LetterReplay:
         Running it again, or twice at once, changes nothing: an example that exists is left alone, and of two copies
         readers keep the first.
         """
+        require_same_log(self.topics, self.codec)
         summary = LetterReplaySummary(dry_run=self.examples is None)
         settled = {p: at.open_from for p, at in self.topics.committed().items()}
         letters = self.topics.dead_letters.ranges()

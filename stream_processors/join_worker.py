@@ -36,10 +36,13 @@ from producers.topic_admin import TopicError, partitions_of_all
 from producers.topic_identity import TopicIdentities
 from stream_processors.attribution import JoinRule
 from stream_processors.dead_letter_log import DeadLetterLog
+from stream_processors.earlier_outputs import require_same_log
 from stream_processors.example_writer import AT_ONCE, ExampleWriter
 from stream_processors.faust_app import JoinApp
 from stream_processors.idle_heartbeat import IdleHeartbeat
 from stream_processors.interpreter_pace import joining_pace
+from stream_processors.join_topics import JoinTopics
+from stream_processors.log_reader import LogReader
 from stream_processors.owned_partitions import LogTruncated, OwnedPartitions
 from stream_processors.partition_gauges import PartitionGauges, records_to_rebuild
 from stream_processors.partition_join import StepResult
@@ -222,12 +225,21 @@ def run_join_worker(settings: WorkerSettings, parts: JoinWorkerParts) -> None:
             mend=f"add partitions to {settings.examples} and {settings.dead_letters} up to that number; if they were"
             f" added to {settings.events}, see {GUIDE} first",
         )
+    require_same_log(_topics(settings, begun.identity), parts.codec)
     with joining_pace():
         asyncio.run(_run(settings, parts, TopicWatch(settings.events, begun, look)))
 
 
 async def _run(settings: WorkerSettings, parts: JoinWorkerParts, topics: TopicWatch) -> None:
     await JoinWorker(settings, parts, topics).run()
+
+
+def _topics(settings: WorkerSettings, events_id: str) -> JoinTopics:
+    """The worker's topics as a reader from outside sees them."""
+    events, examples, letters = (
+        LogReader(settings.client_config, name) for name in (settings.events, settings.examples, settings.dead_letters)
+    )
+    return JoinTopics(events, examples, letters, settings.group, events_id)
 
 
 def _look_at_topics(settings: WorkerSettings, identities: TopicIdentities) -> TopicState:

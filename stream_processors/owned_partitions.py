@@ -22,7 +22,10 @@ from stream_processors.partition_join import PartitionJoin, StepResult
 from stream_processors.record_chunk import RecordChunk, StartingPoint
 from stream_processors.record_columns import RecordColumns
 
-BEGIN_ANEW = "delete the join's consumer group to join the new topic from its start, or use a new topic prefix"
+BEGIN_ANEW = (
+    "use a new topic prefix; or delete the examples and dead-letters topics and the join's consumer group too, run"
+    " `trimtab topics create`, and start `trimtab learn` once with --reread"
+)
 log = structlog.get_logger(__name__)
 
 

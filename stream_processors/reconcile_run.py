@@ -10,6 +10,7 @@ from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER, EXAMPLE, PENDING, Record
 from stream_processors.attribution import JoinRule
+from stream_processors.earlier_outputs import require_same_log
 from stream_processors.join_topics import JoinTopics
 from stream_processors.log_reader import LogRange, LogUnreadable
 from stream_processors.offline_join import OfflineJoin
@@ -45,6 +46,7 @@ def reconcile(
     Raises LogUnreadable when the log no longer holds `start`, or an output topic holds records of another type, and
     LogReplaced.
     """
+    require_same_log(topics, codec)
     held = topics.events.ranges()
     judged = {partition: _judged(topics.events.topic, partition, held[partition], start, end) for partition in held}
     warm_up = {partition: LogRange(held[partition].start, span.end) for partition, span in judged.items()}
