@@ -4,10 +4,10 @@ What may pass ends neither: a run that fails is logged and counted and the next 
 attempt to ingest. Only what needs a person ends the service: see NEEDS_A_PERSON.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 from polars.exceptions import PanicException
@@ -23,6 +23,16 @@ NEEDS_A_PERSON = (ExamplesLost, RightMissing, StoreDamaged, StoreMismatch, Store
 """Errors of ingest that trying again does not mend: the log or the data directory is not what it was, the disk takes no
 more, a right is missing."""
 log = structlog.get_logger(__name__)
+
+
+class Stop(Protocol):
+    """Whether the process was told to end; a `threading.Event` is one."""
+
+    def is_set(self) -> bool:
+        """Whether it was."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds until it is; whether it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class LearnerService:
             self.learner.observer.stage("ingest", f"{counts.records} records, {self.ingest.store.rows} examples stored")
         return self.ingest.counts
 
-    def wait_for(self, examples: int, timeout_s: float, stop: threading.Event) -> None:
+    def wait_for(self, examples: int, timeout_s: float, stop: Stop) -> None:
         """Ingest until that many examples are stored.
 
         After `timeout_s` without being there it raises what the last attempt to ingest raised, or NothingToLearn.
@@ -75,7 +85,7 @@ class LearnerService:
         """Learn from what is stored."""
         return self.learner.run(self.preference(), warm=warm)
 
-    def forever(self, stop: threading.Event) -> Iterator[RunReport]:
+    def forever(self, stop: Stop) -> Iterator[RunReport]:
         """Ingest continually and run on schedule until `stop`.
 
         A run comes when examples have come since the last one, and after a failed one in any case. Raises

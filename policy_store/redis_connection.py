@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from event_schemas.errors import caused_by
+from policy_store.redis_address import TLS_SCHEME, require_redis_address
 from policy_store.store_errors import (
     StoreCertificateRefused,
     StoreCredentialsRefused,
@@ -30,7 +31,6 @@ CONNECT_TIMEOUT_S = 0.5
 ANSWER_TIMEOUT_S = 1.2
 BLOB_TIMEOUT_S = 30.0
 FORBIDDEN_IN_SCRIPT = "user executing the script can't"
-TLS_SCHEME = "rediss"
 
 
 class RedisConnection:
@@ -94,6 +94,7 @@ class RedisConnection:
 
     def _client(self, url: str, answer_timeout_s: float) -> redis.Redis:
         try:
+            require_redis_address(url)
             return redis.Redis.from_url(
                 url,
                 socket_connect_timeout=CONNECT_TIMEOUT_S,

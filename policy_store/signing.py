@@ -6,7 +6,6 @@ Text form of a key is `<role>/<id>=<base64 of the 32 raw bytes>`; `@<file>` read
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
 from collections.abc import Mapping
@@ -169,7 +168,7 @@ def _entry(line: str, what: str) -> tuple[str, bytes]:
         raise RecordMalformed(f"an entry of {what} has no key id of the form <role>/<id>", mend=_KEY_MEND)
     try:
         raw = base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # a character that is not ASCII, or base64 that is cut
         raise RecordMalformed(f"key {key_id} is not base64", mend=_KEY_MEND) from error
     if len(raw) != _RAW_KEY_BYTES:
         raise RecordMalformed(f"key {key_id} has {len(raw)} bytes instead of 32", mend=_KEY_MEND)

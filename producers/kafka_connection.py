@@ -22,7 +22,13 @@ from event_schemas.errors import (
     TrimtabError,
 )
 
-REASONS = (KafkaError._RESOLVE, KafkaError._TRANSPORT, KafkaError._SSL, KafkaError._AUTHENTICATION)
+REASONS = (
+    KafkaError._RESOLVE,
+    KafkaError._TRANSPORT,
+    KafkaError._SSL,
+    KafkaError._AUTHENTICATION,
+    KafkaError._BAD_MSG,
+)
 """Faults that say why a connection failed."""
 CERTIFICATE = "certificate"
 """In the text of a TLS fault that stays; TLS also fails when a broker goes away during the greeting."""
@@ -57,6 +63,11 @@ class ConnectionFaults:
         """Whether a broker refused this client, or its certificate was not trusted: waiting longer is of no use."""
         untrusted = self._newest.get(KafkaError._SSL, "")
         return KafkaError._AUTHENTICATION in self._newest or CERTIFICATE in untrusted
+
+    @property
+    def codes(self) -> frozenset[int]:
+        """What was noted."""
+        return frozenset(self._newest)
 
     def cause(self, *codes: int) -> str | None:
         """The newest text of the first of these codes that was noted."""
@@ -100,12 +111,19 @@ def unreachable(
             f"{where} refuses user {user!r}: {_short(password)}",
             mend="check TRIMTAB_KAFKA_SASL_USERNAME, TRIMTAB_KAFKA_SASL_PASSWORD and TRIMTAB_KAFKA_SASL_MECHANISM",
         )
+    if (strange := faults.cause(KafkaError._BAD_MSG)) is not None:
+        return ComponentUnreachable(
+            f"{where} does not answer as Kafka does ({attempt}): {_short(strange)}",
+            mend="set TRIMTAB_KAFKA_BOOTSTRAP to where a broker listens",
+        )
     reason = faults.cause(KafkaError._RESOLVE, KafkaError._TRANSPORT)
     if reason is None and faults.cause(KafkaError._ALL_BROKERS_DOWN) is not None:
         protocol = client_config.get("security.protocol", "PLAINTEXT")
         return ComponentUnreachable(
-            f"{where} closes the connections of this client, which speaks {protocol} ({attempt})",
-            mend="set TRIMTAB_KAFKA_SECURITY_PROTOCOL to what this listener speaks, or name another listener",
+            f"{where} closes the connections of this client, which speaks {protocol}, or does not answer on them"
+            f" ({attempt})",
+            mend="see whether the broker is well; if it is, set TRIMTAB_KAFKA_SECURITY_PROTOCOL to what this listener"
+            " speaks, or name another listener",
         )
     return ComponentUnreachable(
         f"{where} does not answer ({attempt}): {_short(reason or said)}",

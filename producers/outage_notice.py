@@ -1,4 +1,4 @@
-"""The log line that says that no broker answers, and why: once for each time that the last connection is lost."""
+"""The log line that says that no broker answers, and why: once for each reason, until a broker takes something."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class OutageNotice:
         self._faults = ConnectionFaults()
         self._due: float | None = None
         self._worked = False
+        self._told: set[frozenset[int]] = set()
 
     def note(self, fault: KafkaError) -> None:
         """What the client's error callback was told."""
@@ -38,15 +39,18 @@ class OutageNotice:
 
     def works(self) -> None:
         """A broker took something: what was noted before is over."""
-        if self._due is not None or not self._worked:
+        if self._due is not None or self._told or not self._worked:
             self._worked, self._due, self._faults = True, None, ConnectionFaults()
+            self._told.clear()
 
     def look(self) -> None:
         """Tells what is due. A client that worked and names no reason is idle, and was let go by its broker."""
         if self._due is None or self._clock() < self._due:
             return
         self._due = None
-        if not self._worked or self._faults.cause(*REASONS) is not None:
+        why = self._faults.codes.intersection(REASONS)
+        if (why or not self._worked) and why not in self._told:
+            self._told.add(why)
             told = unreachable(self._client_config, Attempt("Write", "events", ""), "", self._faults)
             tell(log.warning, "no broker takes events", fault=told.what, mend=told.mend)
         self._faults = ConnectionFaults()

@@ -36,6 +36,7 @@ from serving_agent.snapshot_disk import SavedSnapshot, SnapshotDisk
 HEARTBEATS_BEFORE_DEAD = 3
 RETRY_SECONDS = 1.0
 AUDIT_ACTION = "refuse checkpoint"
+NOT_ASKED = "not asked yet"
 log = structlog.get_logger(__name__)
 
 
@@ -81,7 +82,7 @@ class SnapshotRefresher:
             channel: ChannelWatch(channel, rule, pickup, recent, evidence, self._memory) for channel in Channel
         }
         self.holder = SnapshotHolder(ServingSnapshot(self._preference.preference))
-        self.store_state = "not asked yet"
+        self.store_state = NOT_ASKED
         self._disk_state = "ok"
         self._unsaved = False
         self._shown = SnapshotMetrics(options.metrics)
@@ -345,8 +346,8 @@ class SnapshotRefresher:
     def _store_is(self, state: str) -> None:
         # Told when it changes between well and ill, not for every wording of the same illness.
         before, self.store_state = self.store_state, state
-        if (state == "ok") != (before == "ok"):
-            log.info("policy store", node=self._node_id, state=state)
+        if (state == "ok") != (before == "ok") or before == NOT_ASKED:
+            (log.info if state == "ok" else log.warning)("policy store", node=self._node_id, state=state)
 
     def report(self) -> NodeReport:
         """What this node would say of itself now."""

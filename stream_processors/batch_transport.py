@@ -20,8 +20,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, ClassVar, cast
 
+import structlog
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
@@ -46,6 +47,7 @@ LOG_APPEND_TIME = 1
 METADATA_END = "\0"
 
 Offsets = Mapping[TP, OffsetAndMetadata]
+log = structlog.get_logger(__name__)
 
 
 class PassThroughSchema(Schema[Any, Any]):
@@ -146,6 +148,18 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
             if key in consumer.assignment():
                 consumer.seek(key, offset)
 
+    async def check_group(self) -> None:
+        """Raise what keeps this member out of its group; aiokafka holds it, and rests, until it is asked."""
+        await self.call_thread(self._check_group)
+
+    async def _check_group(self) -> None:
+        try:
+            self._ensure_consumer()._coordinator.check_errors()
+        except KafkaError as fault:
+            if not fault.retriable:
+                raise
+            log.warning("the group is joined again", after=repr(fault))
+
     async def commit_positions(self, offsets: Offsets) -> bool:
         """Commit offsets with their metadata; False when a rebalance came in between."""
         done: bool = await self.call_thread(self._commit_positions, offsets)
@@ -243,6 +257,10 @@ class BatchConsumer(Consumer):
             tp=tp,
             generation_id=self.app.consumer_generation_id,
         )
+
+    async def check_group(self) -> None:
+        """Raise the aiokafka error that keeps this worker out of its group for good, if there is one."""
+        await self._thread.check_group()
 
     def known_partitions(self, topic: str) -> int:
         """How many partitions of the topic the group's members know of: those that they share."""

@@ -65,6 +65,10 @@ class JoinApp(faust.App):
         """How many partitions of the topic the group's members know of."""
         return cast(BatchConsumer, self.consumer).known_partitions(topic)
 
+    async def check_group(self) -> None:
+        """Raise the aiokafka error that keeps this worker out of its group for good, if there is one."""
+        await cast(BatchConsumer, self.consumer).check_group()
+
     def _new_transport(self) -> TransportT:
         return PatientTransport(self.conf.broker_consumer, self, self._owner)
 

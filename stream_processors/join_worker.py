@@ -98,6 +98,7 @@ class JoinWorker:
         self._app.agent(self._app.events(settings), name="join")(self._join)
         self._app.task(self._tend)
         self._app.task(self._watch_topics)
+        self._app.task(self._check_group)
         self._app.on_partitions_revoked.connect(self._settle)
         self._app.on_partitions_revoked.connect(parts.health.revoked)
         self._app.on_partitions_assigned.connect(parts.health.assigned)
@@ -178,6 +179,11 @@ class JoinWorker:
                 next_round = loop.time() + TEND_SECONDS
                 self._look_at_partitions()
             await asyncio.sleep(SERVE_SECONDS)
+
+    async def _check_group(self) -> None:
+        while not self._app.should_stop:
+            await asyncio.sleep(TEND_SECONDS)
+            await self._app.check_group()
 
     async def _watch_topics(self) -> None:
         await self._topics.watch(lambda: self._app.known_partitions(self._settings.events))

@@ -1,7 +1,8 @@
 """Whether the topics are still those that the worker started on: the same events topic, with as many partitions.
 
 A topic that was deleted and created again counts its offsets anew: going on would skip records or join two logs into
-one. Partitions that were added are not read until the group has noticed them. Their records cannot be joined while the
+one. A topic that is gone, or that the user may no longer see, stays a reason not to be ready until it is back.
+Partitions that were added are not read until the group has noticed them. Their records cannot be joined while the
 output topics have no such partitions, and decisions miss the engagements that went there meanwhile.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from event_schemas.errors import TrimtabError
+from event_schemas.errors import ComponentUnreachable, TrimtabError
 from stream_processors.owned_partitions import BEGIN_ANEW, LogReplaced
 
 LOOK_SECONDS = 15.0
@@ -42,6 +43,7 @@ class TopicWatch:
         """As last seen."""
         self.unread = 0
         """Partitions of the topic that the group does not know of."""
+        self._fault: TrimtabError | None = None
         self._events = events
         self._look = look
 
@@ -51,10 +53,18 @@ class TopicWatch:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 now = await asyncio.to_thread(self._look)
-            except TrimtabError as fault:  # a broker that is away is told of by those who need it
+            except ComponentUnreachable as fault:  # told of by those who need the broker
                 log.debug("topics not seen", what=fault.what)
-                continue
-            self.compare(now, known())
+            except TrimtabError as fault:
+                self._take_fault(fault)
+            else:
+                self._fault = None
+                self.compare(now, known())
+
+    def _take_fault(self, fault: TrimtabError) -> None:
+        if self._fault is None or self._fault.what != fault.what:
+            log.error("topics are not as they were", what=fault.what, mend=fault.mend)
+        self._fault = fault
 
     def compare(self, now: TopicState, known: int) -> None:
         """Take in what was found while the group knows of `known` partitions. Raises LogReplaced."""
@@ -79,8 +89,9 @@ class TopicWatch:
             log.info("added partitions are read now", topic=self._events, partitions=now.partitions)
 
     def reasons(self) -> list[str]:
-        """Why the worker does not do its share now; empty while every partition is known to the group."""
-        if not self.unread:
-            return []
-        added = f"{self.unread} of {self.state.partitions} partitions of {self._events}"
-        return [f"{added} were added and are not read: see {GUIDE}"]
+        """Why the worker does not do its share now; empty while the topics are there and all of them are known."""
+        reasons = [] if self._fault is None else [self._fault.what]
+        if self.unread:
+            added = f"{self.unread} of {self.state.partitions} partitions of {self._events}"
+            reasons.append(f"{added} were added and are not read: see {GUIDE}")
+        return reasons

@@ -48,3 +48,8 @@ class WorkerSettings:
 
     drain_seconds: float = 15.0
     """How long a stopping worker waits for confirmations before it leaves without them."""
+
+    @property
+    def written_topics(self) -> list[str]:
+        """The topics that the worker writes to."""
+        return [self.examples, self.dead_letters, *([self.events] if self.live else [])]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from event_schemas.codec import Codec
@@ -16,11 +16,14 @@ from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.schema_registry import load_registry
 from event_schemas.topics import DEFAULT_PREFIX, Topic, topic_name
 from trimtab.known_variables import require_known
+from trimtab.setting_formats import require_text, server_list, topic_beginning
 
 if TYPE_CHECKING:
     from producers.topic_identity import TopicIdentities
 
 PREFIX = "TRIMTAB_"
+GREETING_MS = "6000"
+"""A broker that has not greeted a client by then is not there; the client's own limits are 10 s and 30 s."""
 QUIET = "2"
 """librdkafka writes a line for every failed reconnection at level 3; clients report what matters themselves."""
 
@@ -38,10 +41,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TRIMTAB_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    kafka_bootstrap: str = Field(
+    kafka_bootstrap: Annotated[str, AfterValidator(server_list)] = Field(
         default="127.0.0.1:9092", description="Kafka bootstrap servers, host:port[,host:port]."
     )
-    topic_prefix: str = Field(default=DEFAULT_PREFIX, description="Prefix of the four topics.")
+    topic_prefix: Annotated[str, AfterValidator(topic_beginning)] = Field(
+        default=DEFAULT_PREFIX, description="Prefix of the four topics."
+    )
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis of the policy store.")
     experiment: Path = Field(default=Path("trimtab.toml"), description="Path of the experiment file.")
     data_dir: Path = Field(default=Path("var"), description="Segments, spools and snapshots of this machine.")
@@ -105,6 +110,8 @@ class Settings(BaseSettings):
         named = {
             "bootstrap.servers": self.kafka_bootstrap,
             "log_level": QUIET,
+            "socket.connection.setup.timeout.ms": GREETING_MS,
+            "api.version.request.timeout.ms": GREETING_MS,
             "security.protocol": self.kafka_security_protocol,
             "sasl.mechanism": self.kafka_sasl_mechanism,
             "sasl.username": self.kafka_sasl_username,
@@ -119,6 +126,21 @@ class Settings(BaseSettings):
         from producers.topic_identity import topic_identities
 
         return topic_identities(self.kafka_client_config(), self.kafka_identity)
+
+    def require_rights(self, reads: Iterable[str] = (), writes: Iterable[str] = (), group: str | None = None) -> None:
+        """Raise RightMissing when this user may not read or write these topics (full names), or join this group.
+
+        Raises ComponentUnreachable. An embedded broker, which knows no rights and answers no such questions, is not
+        asked.
+        """
+        from producers.kafka_connection import Attempt
+        from producers.kafka_rights import require_rights
+
+        if self.kafka_identity is None:
+            topics = [Attempt("Read", "topic", name) for name in reads]
+            topics += [Attempt("Write", "topic", name) for name in writes]
+            groups = [] if group is None else [Attempt("Read", "group", group)]
+            require_rights(self.kafka_client_config(), topics, groups)
 
     def load_experiment(self) -> Experiment:
         """The experiment file; raises ExperimentError."""
@@ -148,16 +170,23 @@ class Settings(BaseSettings):
 VARIABLES = frozenset(PREFIX + name.upper() for name in Settings.model_fields)
 
 
+def require_usable(environment: Mapping[str, str] = os.environ) -> None:
+    """Raise SettingError for a variable of ours that nothing reads, or that is no text."""
+    require_text(environment, PREFIX)
+    require_known(environment, PREFIX, VARIABLES)
+
+
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings from the environment; raises SettingError naming the variable, its value and the mend."""
-    require_known(environment, PREFIX, VARIABLES)
+    require_usable(environment)
     try:
         settings = Settings()
     except ValidationError as fault:
         first = fault.errors()[0]
         variable = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
         raise SettingError(
-            f"{variable} = {first['input']!r}: {first['msg']}", mend=f"correct or unset {variable}"
+            f"{variable} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}",
+            mend=f"correct or unset {variable}",
         ) from fault
     _require_readable("TRIMTAB_KAFKA_SSL_CA_LOCATION", settings.kafka_ssl_ca_location)
     return settings

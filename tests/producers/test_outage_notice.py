@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,7 @@ def bench() -> Iterator[Bench]:
     [
         (KafkaError._TRANSPORT, "Connection refused", " does not answer (Write events): Connection refused"),
         (KafkaError._RESOLVE, "no such host", " does not answer (Write events): no such host"),
+        (KafkaError._BAD_MSG, "Invalid size", " does not answer as Kafka does (Write events): Invalid size"),
         (KafkaError._SSL, "certificate verify failed", ": TLS fails: certificate verify failed"),
         (KafkaError._AUTHENTICATION, "bad password", " refuses user 'serving': bad password"),
     ],
@@ -63,6 +65,21 @@ def test_the_next_outage_is_told_again(bench: Bench) -> None:
         bench.notice.note(DOWN)
         assert len(bench.told()) == 1
         bench.notice.works()
+
+
+def test_a_long_outage_is_told_once_for_each_reason(bench: Bench) -> None:
+    refused, silent = KafkaError(KafkaError._TRANSPORT, "Connection refused"), None
+    told = []
+    for reason in (refused, refused, silent, refused, silent, KafkaError(KafkaError._RESOLVE, "no such host"), refused):
+        if reason is not None:
+            bench.notice.note(reason)
+        bench.notice.note(DOWN)
+        told += bench.told()
+    assert [re.sub(r".*: |.*broker:9092 ", "", line) for line in told] == [
+        "Connection refused",
+        "closes the connections of this client, which speaks PLAINTEXT, or does not answer on them (Write events)",
+        "no such host",
+    ]
 
 
 def test_connections_closed_without_a_reason_are_the_wrong_protocol_or_idle(bench: Bench) -> None:

@@ -181,6 +181,19 @@ def test_starts_from_disk_when_the_store_is_dead(bench: Bench) -> None:
     assert again.holder.current.preference.revision == bench.desk.now + 1
 
 
+def test_how_the_store_is_found_is_told_at_once_and_when_it_changes(bench: Bench) -> None:
+    for cut in (False, True):
+        with structlog.testing.capture_logs() as lines:
+            bench.store.cut = cut
+            refresher = bench.refresher()
+            for now_cut in (cut, cut, not cut, not cut):
+                bench.store.cut = now_cut
+                refresher.poll()
+        told = [(line["log_level"], line["state"]) for line in lines if line["event"] == "policy store"]
+        ill, well = ("warning", "Redis does not answer | mend: start Redis"), ("info", "ok")
+        assert told == ([ill, well] if cut else [well, ill])
+
+
 def test_a_refused_checkpoint_does_not_reach_the_disk(bench: Bench) -> None:
     bench.publish("v1")
     refresher = bench.refresher()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from event_schemas.errors import ComponentUnreachable
+from event_schemas.errors import ComponentUnreachable, TrimtabError
 from stream_processors import topic_watch
 from stream_processors.owned_partitions import LogReplaced
 from stream_processors.topic_watch import TopicState, TopicWatch
@@ -51,3 +51,20 @@ def test_it_looks_on_after_a_broker_that_did_not_answer(monkeypatch: pytest.Monk
     with pytest.raises(LogReplaced):
         asyncio.run(topics.watch(lambda: 4))
     assert topics.unread == 1
+
+
+def test_a_topic_that_is_gone_is_a_reason_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topic_watch, "LOOK_SECONDS", 0.001)
+    gone, away = TrimtabError("events is gone", mend="create it"), ComponentUnreachable("away", mend="start it")
+    seen: list[list[str]] = []
+    topics = watch(gone, gone, away, BEGUN, TopicState("id-2", 4, 4))
+    look = topics._look
+
+    def noting() -> TopicState:
+        seen.append(topics.reasons())
+        return look()
+
+    monkeypatch.setattr(topics, "_look", noting)
+    with pytest.raises(LogReplaced):
+        asyncio.run(topics.watch(lambda: 4))
+    assert seen == [[], ["events is gone"], ["events is gone"], ["events is gone"], []]

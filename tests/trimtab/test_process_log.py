@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
+
+from trimtab.process_log import REMEMBERED, REPEATED_SECONDS, Repeats
 
 SCRIPT = """
 import logging, structlog
@@ -19,6 +22,12 @@ for fault in (TrimtabError("unseen", mend="unseen"), ValueError("a bug")):
         raise fault
     except Exception:
         logging.getLogger("library").exception("crashed")
+from aiokafka.errors import GroupAuthorizationFailedError
+for _ in range(3):
+    try:
+        raise GroupAuthorizationFailedError("g")
+    except Exception:
+        logging.getLogger("library").exception("left %s", "out")
 """
 
 
@@ -31,4 +40,27 @@ def test_lines() -> None:
     assert lines[1].endswith("WARNING library seen 7")
     assert lines[2].endswith("ERROR library crashed")
     assert "unseen" not in done.stderr
-    assert lines[-1] == "ValueError: a bug"
+    assert lines[-2] == "ValueError: a bug"
+    assert lines[-1].endswith("ERROR library left out: GroupAuthorizationFailedError('g')")
+
+
+def record(text: str, *args: object) -> logging.LogRecord:
+    return logging.LogRecord("library", logging.WARNING, "", 0, text, args, None)
+
+
+def test_a_line_that_comes_again_is_written_now_and_then() -> None:
+    now = 0.0
+    repeats = Repeats(lambda: now)
+    assert repeats(record("%s is gone", "a")) and repeats(record("%s is gone", "b"))
+    assert not any(repeats(record("%s is gone", "a")) for _ in range(70))
+    now = REPEATED_SECONDS
+    again = record("%s is gone", "a")
+    assert repeats(again) and again.getMessage() == "a is gone (and 70 times before)"
+    assert not repeats(record("a is gone"))
+
+
+def test_many_different_lines_are_not_remembered_for_ever() -> None:
+    repeats = Repeats(lambda: 0.0)
+    for number in range(3 * REMEMBERED):
+        assert repeats(record(f"line {number}"))
+    assert repeats(record("line 0")) and not repeats(record(f"line {3 * REMEMBERED - 1}"))

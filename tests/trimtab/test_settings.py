@@ -12,10 +12,12 @@ from event_schemas.errors import SettingError
 from event_schemas.topics import EVENTS
 from trimtab.settings import load_settings
 
+GREETING = {"socket.connection.setup.timeout.ms": "6000", "api.version.request.timeout.ms": "6000"}
+
 
 def test_defaults_point_at_this_machine() -> None:
     settings = load_settings()
-    assert settings.kafka_client_config() == {"bootstrap.servers": "127.0.0.1:9092", "log_level": "2"}
+    assert settings.kafka_client_config() == {"bootstrap.servers": "127.0.0.1:9092", "log_level": "2", **GREETING}
     assert settings.topic(EVENTS) == "trimtab.events"
 
 
@@ -34,6 +36,7 @@ def test_sasl_and_tls_are_passed_through(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert load_settings().kafka_client_config() == {
         "bootstrap.servers": "broker:9093",
         "log_level": "2",
+        **GREETING,
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.username": "trimtab",

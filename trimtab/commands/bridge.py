@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +14,7 @@ from event_schemas.errors import SettingError
 from event_schemas.topics import DEAD_LETTERS, EVENTS, TOPICS
 from trimtab.commands.replay import parse_instant
 from trimtab.settings import Settings, load_settings
+from trimtab.stop_flag import StopFlag
 
 if TYPE_CHECKING:
     from event_schemas.experiment import Experiment
@@ -49,16 +48,15 @@ def bridge(
 
     Example: trimtab bridge --metrics-port 9103
     """
-    stop = _StopRequest()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop.ask)
+    stop = StopFlag()
+    stop.listen()
     from trimtab.process_log import log_to_stderr
 
     log_to_stderr()
     settings = load_settings()
     starts_at = None if since is None else parse_instant(since, "--since")
     with _bridge(settings, stop, session_seconds, starts_at, (metrics_port, metrics_host)) as running:
-        running.run(stop.asked.is_set, until_end)
+        running.run(stop.is_set, until_end)
         _print_summary(running.summary(), as_json)
 
 
@@ -67,26 +65,10 @@ def register(app: typer.Typer) -> None:
     app.command("bridge")(bridge)
 
 
-class _StopRequest:
-    """A signal's wish that the bridge end; `overdue` when it has waited for the broker long enough."""
-
-    def __init__(self) -> None:
-        self.asked = threading.Event()
-        self._since = 0.0
-
-    def ask(self, *_: object) -> None:
-        if not self.asked.is_set():
-            self._since = time.monotonic()
-            self.asked.set()
-
-    def overdue(self) -> bool:
-        return self.asked.is_set() and time.monotonic() - self._since > DRAIN_SECONDS
-
-
 @contextmanager
 def _bridge(
     settings: Settings,
-    stop: _StopRequest,
+    stop: StopFlag,
     session_seconds: float,
     since: int | None,
     metrics_at: tuple[int | None, str],
@@ -107,14 +89,23 @@ def _bridge(
     client, codec = settings.kafka_client_config(), settings.codec()
     for topic in (EVENTS, DEAD_LETTERS):
         partitions_of(client, settings.topic(topic))
+    settings.require_rights(
+        consumer_settings.topics, [settings.topic(EVENTS), settings.topic(DEAD_LETTERS)], consumer_settings.group
+    )
     port, host = metrics_at
     with ExitStack() as opened:
         if port is not None:
             opened.callback(serve_metrics(port, registry, host))
         events, letters = settings.topic(EVENTS), settings.topic(DEAD_LETTERS)
-        writer = opened.enter_context(closing(ConfirmedWriter(client, events, DELIVERY_SECONDS, stop.overdue)))
+        overdue = partial(_overdue, stop)
+        writer = opened.enter_context(closing(ConfirmedWriter(client, events, DELIVERY_SECONDS, overdue)))
         source = opened.enter_context(closing(SourceConsumer(consumer_settings)))
         yield Bridge(BridgeParts(source, mappers, codec, writer, events, letters, BridgeMetrics(registry)))
+
+
+def _overdue(stop: StopFlag) -> bool:
+    """Whether a bridge that was told to end has waited for the broker long enough."""
+    return stop.seconds() > DRAIN_SECONDS
 
 
 def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, EngagementMapper]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import tempfile
-import threading
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from trimtab.settings import require_usable
+from trimtab.stop_flag import StopFlag
 
 
 def broker(
@@ -23,14 +24,14 @@ def broker(
     """
     from trimtab.embedded_runtime import embedded_runtime
 
-    asked_to_stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked_to_stop.set())
+    require_usable()
+    stop = StopFlag()
+    stop.listen()
     with tempfile.TemporaryDirectory(prefix="trimtab-broker-") as folder, embedded_runtime(Path(folder)) as runtime:
         variables = runtime.environment()
         lines = "\n".join(f"export {name}={value}" for name, value in variables.items())
         typer.echo(json.dumps(variables) if as_json else lines)
-        while not asked_to_stop.wait(1.0):
+        while not stop.wait(1.0):
             pass
 
 

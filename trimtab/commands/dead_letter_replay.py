@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from event_schemas.errors import SettingError
-from event_schemas.topics import EVENTS, EXAMPLES
+from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
 from trimtab.commands.reconcile import parse_offsets
 from trimtab.commands.replay import parse_instant
 from trimtab.settings import Settings, load_settings
@@ -53,6 +53,8 @@ def replay(
 
     settings = load_settings()
     rule = JoinRule.from_experiment(settings.load_experiment())
+    written = [] if dry_run else [settings.topic(EXAMPLES)]
+    settings.require_rights((settings.topic(topic) for topic in (EVENTS, EXAMPLES, DEAD_LETTERS)), written)
     chosen = choice((reason or [], request_id or [], partition or []), (start, end), _partitions(settings))
     with _progress() as progress:
         summary = _run(settings, rule, chosen, dry_run, progress)

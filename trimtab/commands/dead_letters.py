@@ -73,6 +73,7 @@ def _read(settings: Settings) -> Iterator[StoredDeadLetter]:
     from stream_processors.dead_letter_store import read_dead_letters
     from stream_processors.log_reader import LogReader
 
+    settings.require_rights([settings.topic(DEAD_LETTERS)])
     reader = LogReader(settings.kafka_client_config(), settings.topic(DEAD_LETTERS))
     return read_dead_letters(reader.read_all(), settings.codec())
 
@@ -84,6 +85,7 @@ def _at(settings: Settings, place: str) -> StoredDeadLetter:
     partition, colon, offset = place.partition(":")
     if not (colon and partition.isdecimal() and offset.isdecimal()):
         raise SettingError(f"{place!r} is not a place", mend="write PARTITION:OFFSET, such as 2:17")
+    settings.require_rights([settings.topic(DEAD_LETTERS)])
     reader = LogReader(settings.kafka_client_config(), settings.topic(DEAD_LETTERS))
     span = reader.ranges().get(int(partition))
     if span is None or not span.start <= int(offset) < span.end:

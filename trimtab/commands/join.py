@@ -137,8 +137,10 @@ def _work(options: WorkerOptions) -> None:
     rule = JoinRule.from_experiment(experiment)
     identities = settings.topic_identities()
     parts = JoinWorkerParts(rule, settings.codec(), metrics, system_millis, identities, health)
+    worker = worker_settings(settings, experiment, options.session_seconds)
+    settings.require_rights([worker.events], worker.written_topics, worker.group)
     with _serving(options, registry, health):
-        run_join_worker(worker_settings(settings, experiment, options.session_seconds), parts)
+        run_join_worker(worker, parts)
 
 
 def _supervise(workers: int, options: WorkerOptions) -> int:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
+import structlog
 import typer
 
 from event_schemas.codec import Codec
 from event_schemas.duration import parse_duration
+from event_schemas.errors import ComponentUnreachable
 from event_schemas.experiment import Experiment
 from event_schemas.topics import DEAD_LETTERS, EXAMPLES, TALLIES
 from trimtab.settings import Settings, load_settings
+from trimtab.stop_flag import StopFlag
 
 if TYPE_CHECKING:
     from learner.learner_run import RunObserver, RunReport
@@ -31,6 +34,7 @@ WAIT_S = 900.0
 """How long `--wait-examples` waits."""
 FRESH_SHARE = 4
 """What the channels point to is prolonged this often within its life."""
+log = structlog.get_logger(__name__)
 
 
 def learn(
@@ -54,14 +58,15 @@ def learn(
 
     Example: trimtab learn --once --wait-examples 8000
     """
-    import torch
-
     from trimtab.process_log import log_to_stderr
 
     log_to_stderr()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
     settings = load_settings()
-    stop = threading.Event()
+    greeting = _greet_broker(settings)
+    import torch  # takes seconds, in which the broker answers
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
+    stop = StopFlag()
     with ExitStack() as stack:
         show = stack.enter_context(_progress(quiet=as_json))
         service = stack.enter_context(
@@ -69,14 +74,14 @@ def learn(
                 settings, show, metrics_port, every_ms=parse_duration(every), publish=not no_publish, reread=reread
             )
         )
+        _take_greeting(greeting, must_answer=once and not wait_examples)
         if wait_examples:
             service.wait_for(wait_examples, WAIT_S, stop)
         if once:
             service.catch_up()
             _print(service.once(), as_json)
             return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+        stop.listen()
         for report in service.forever(stop):
             _print(report, as_json)
 
@@ -84,6 +89,33 @@ def learn(
 def register(app: typer.Typer) -> None:
     """Adds `trimtab learn`."""
     app.command("learn")(learn)
+
+
+def _greet_broker(settings: Settings) -> Future[None]:
+    """Ask the broker for the rights that ingesting needs, on a thread that no end of the process waits for."""
+    reads = [settings.topic(topic) for topic in (EXAMPLES, TALLIES)]
+    greeting: Future[None] = Future()
+
+    def ask() -> None:
+        try:
+            settings.require_rights(reads, [settings.topic(DEAD_LETTERS)])
+        except Exception as fault:
+            greeting.set_exception(fault)
+        else:
+            greeting.set_result(None)
+
+    threading.Thread(target=ask, name="trimtab-greeting", daemon=True).start()
+    return greeting
+
+
+def _take_greeting(greeting: Future[None], *, must_answer: bool) -> None:
+    """Raise RightMissing, and ComponentUnreachable where nothing else would wait for the broker."""
+    try:
+        greeting.result()
+    except ComponentUnreachable as fault:
+        if must_answer:
+            raise
+        log.warning("no broker yet", fault=fault.what, mend=fault.mend)
 
 
 @contextmanager

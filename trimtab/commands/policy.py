@@ -13,7 +13,7 @@ from policy_store.channel_record import Channel, channel_slot
 from policy_store.signing import Role
 from policy_store.store import utc_text
 from trimtab.commands.policy_stop import kill, rebase, resume
-from trimtab.settings import load_settings
+from trimtab.settings import load_settings, require_usable
 from trimtab.store_access import AsJson, By, Reason, decider, echo_json, open_store, statement, trust_rule
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def keygen(
     """
     from policy_store.signing import SigningKey, write_key_pair
 
+    require_usable()
     key = SigningKey.generate(role, name)
     content = {"key_id": key.key_id, "public": key.public_text()}
     if out is None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from event_schemas.errors import SettingError
+from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
 from trimtab.settings import load_settings
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def reconcile(
     if processed and end is not None:
         raise SettingError("--processed and --to exclude each other", mend="leave one of them out")
     rule = JoinRule.from_experiment(settings.load_experiment())
+    settings.require_rights(settings.topic(topic) for topic in (EVENTS, EXAMPLES, DEAD_LETTERS))
     topics = JoinTopics.under(settings.kafka_client_config(), settings.topic_prefix, settings.topic_identities())
     partitions = topics.events.partitions
     if processed:

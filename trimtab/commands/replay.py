@@ -83,6 +83,7 @@ def _replay_file(settings: Settings, file: Path, mapping_file: Path, limit: int 
     rows = read_rows(file, mapping, limit)
     client = settings.kafka_client_config()
     events = settings.topic(EVENTS)
+    settings.require_rights(writes=[events])
     plan = ReplayPlan(
         mapping=mapping,
         experiment=experiment,
@@ -141,6 +142,7 @@ def _write_heartbeats(settings: Settings, event_time: int) -> dict[str, int]:
     from producers.topic_admin import partitions_of
 
     client, topic = settings.kafka_client_config(), settings.topic(EVENTS)
+    settings.require_rights(writes=[topic])
     partitions = partitions_of(client, topic)
     with KafkaDelivery(client) as sender:
         send_heartbeats(sender, settings.codec(), topic, partitions, event_time)

@@ -98,6 +98,7 @@ def _run(settings: Settings, experiment: Experiment, plan: RunPlan, route: Route
 
     experiment = with_exploration_rate(experiment, route.exploration_rate)
     client, topic, registry = settings.kafka_client_config(), settings.topic(EVENTS), CollectorRegistry()
+    settings.require_rights(writes=[topic])
     partitions = partitions_of(client, topic)
     with (
         KafkaDelivery(client, metrics=ProducerMetrics(registry)) as sender,

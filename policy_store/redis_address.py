@@ -1,0 +1,51 @@
+"""Addresses of a Redis: what redis-py would take and misread is refused."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+TLS_SCHEME = "rediss"
+SOCKET_SCHEME = "unix"
+SCHEMES = ("redis", TLS_SCHEME, SOCKET_SCHEME)
+COUNTS = frozenset({"db", "health_check_interval", "max_connections"})
+OPTIONS = COUNTS | {
+    "username",
+    "password",
+    "client_name",
+    "socket_timeout",
+    "socket_connect_timeout",
+    "socket_keepalive",
+}
+TLS_OPTIONS = frozenset(
+    {"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
+)
+"""What may follow the `?`; retries and decoding are the store's own."""
+DATABASE = re.compile(r"/?\d*")
+
+
+def require_redis_address(url: str) -> None:
+    """Raise ValueError for what is no `redis://`, `rediss://` or `unix://` address that can be taken at its word.
+
+    redis-py itself takes `redis://host/abc` for database 0, and unknown options for arguments of its own.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        raise ValueError(f"it must begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
+    if parts.scheme == SOCKET_SCHEME:
+        if not parts.path:
+            raise ValueError("the path of the socket is missing")
+    else:
+        if parts.port == 0 or not parts.hostname:
+            raise ValueError("it has no host, or port 0")
+        if DATABASE.fullmatch(parts.path) is None:
+            raise ValueError(f"{parts.path!r} is no number of a database")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    known = OPTIONS | (TLS_OPTIONS if parts.scheme == TLS_SCHEME else frozenset())
+    for name, value in options.items():
+        if name in TLS_OPTIONS - known:
+            raise ValueError(f"{name} is for {TLS_SCHEME}://")
+        if name not in known:
+            raise ValueError(f"there is no option {name}; there are {', '.join(sorted(known))}")
+        if name in COUNTS and not value.isdecimal():
+            raise ValueError(f"{name}={value!r} is no number")

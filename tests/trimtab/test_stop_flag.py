@@ -1,0 +1,55 @@
+"""A signal sets the flag wherever it strikes, and whoever waits goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from trimtab.stop_flag import StopFlag
+
+MANY = """
+import os, signal, threading
+from trimtab.stop_flag import StopFlag
+
+for number in range(400):
+    flag = StopFlag()
+    flag.listen()
+    threading.Timer(number * 2e-5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    while not flag.wait(1e-5):
+        pass
+"""
+
+
+@pytest.fixture
+def flag() -> Iterator[StopFlag]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = StopFlag()
+    stop.listen()
+    yield stop
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_nobody_told() -> None:
+    untold = StopFlag()
+    assert not untold.wait(0.01) and not untold.is_set() and untold.seconds() == 0.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_is_told_while_it_waits(flag: StopFlag, number: signal.Signals) -> None:
+    threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+    assert flag.wait(60.0)
+    first = time.monotonic() - flag.seconds()
+    os.kill(os.getpid(), number)
+    assert time.monotonic() - flag.seconds() == pytest.approx(first, abs=0.01), "the first signal counts"
+
+
+def test_a_signal_at_any_moment_of_a_wait_is_taken() -> None:
+    subprocess.run([sys.executable, "-c", MANY], timeout=60, check=True)
