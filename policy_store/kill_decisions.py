@@ -20,11 +20,12 @@ from policy_store.node_claims import NodeClaims, node_claims
 from policy_store.revision_rules import VerifiedControl, control_revision, unlike_lifted
 from policy_store.store import PolicyStore
 from policy_store.store_change import parse_record, revisions_of
-from policy_store.store_errors import RecordMalformed, StoreRefused, UnknownKill
+from policy_store.store_errors import RecordMalformed, StoreRefused, StoreUnreachable, UnknownKill
 from policy_store.verification import TrustRule
 
 Answer = TypeVar("Answer")
 THE_STORE = "the store"
+WITHOUT_A_STORE = "stop each node at once by its kill file, or restart it with --killed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,15 @@ def kill_state(store: PolicyStore, rule: TrustRule) -> KillState:
 def kill(store: PolicyStore, decider: Decider) -> ControlRecord:
     """Stop the policy and exploration on all nodes until a resume names this kill.
 
-    Raises StoreUnreachable, and StoreRefused when Redis takes no write at all.
+    Raises StoreUnreachable, and StoreRefused when Redis takes no write at all; both say how to stop nodes without it.
     """
     record = _record(store, decider, {"killed": True})
     named = _named_in_slot(store)
     fresh = unlike_lifted(record, lambda each: each in named or _unless_faulty(lambda: store.is_resumed(each), False))
-    store.publish_control(fresh.signed_by(decider.key))
+    try:
+        store.publish_control(fresh.signed_by(decider.key))
+    except (StoreRefused, StoreUnreachable) as fault:
+        raise type(fault)(fault.what, mend=f"{WITHOUT_A_STORE}; then {fault.mend}") from fault
     return fresh
 
 

@@ -7,11 +7,10 @@ from typing import Any, cast
 
 from redis.exceptions import ResponseError
 
-from policy_store import redis_scripts
+from policy_store import redis_control_scripts, redis_scripts
 from policy_store.audit import AuditEntry, AuditEvent, chain
 from policy_store.key_names import KeyNames
 from policy_store.redis_connection import RedisConnection
-from policy_store.redis_control_scripts import ANYWAY, MUST_FOLLOW, UNAUDITED
 from policy_store.store_errors import RevisionConflict
 
 AUDIT_ATTEMPTS = 500
@@ -33,7 +32,7 @@ class RedisChanges:
 
     def change(self, script: str, event: AuditEvent, keys: list[str], arguments: list[Any]) -> list[Any]:
         """Run a script with the audit entry that follows the last one; again when another writer was quicker."""
-        audit_only = script is redis_scripts.APPEND_AUDIT
+        audit_only = script in (redis_scripts.APPEND_AUDIT, redis_control_scripts.APPEND_AUDIT)
         common = [self.keys.audit] * 3 if audit_only else [self.keys.audit, self.keys.updates, self.keys.lease]
         for _ in range(AUDIT_ATTEMPTS):
             answer = self.run(script, common + keys, self._entry(event) + arguments)
@@ -48,10 +47,10 @@ class RedisChanges:
         """
         common = [self.keys.audit, self.keys.updates, self.keys.lease]
         for attempt in range(KILL_ATTEMPTS):
-            must = ANYWAY if attempt == KILL_ATTEMPTS - 1 else MUST_FOLLOW
+            must = redis_control_scripts.ANYWAY if attempt == KILL_ATTEMPTS - 1 else redis_control_scripts.MUST_FOLLOW
             answer = self.run(script, common + keys, [*self._entry(event), must, *arguments])
-            if answer[0] == UNAUDITED:
-                self.change(redis_scripts.APPEND_AUDIT, event, [], [])
+            if answer[0] == redis_control_scripts.UNAUDITED:
+                self._audit_afterwards(event)
             if answer[0] != redis_scripts.AUDIT_MOVED:
                 return
 
@@ -65,6 +64,15 @@ class RedisChanges:
                     raise
                 return "", _NO_ENTRY
         return (last[0][0], audit_entry(last[0][1])) if last else ("", None)
+
+    def _audit_afterwards(self, event: AuditEvent) -> None:
+        try:
+            self.change(redis_control_scripts.APPEND_AUDIT, event, [], [])
+        except RevisionConflict as crowded:
+            raise RevisionConflict(
+                f"the record is published and holds, but its audit entry is not written: {crowded.what}",
+                mend="find out with `trimtab policy verify` who writes to the audit",
+            ) from crowded
 
     def _entry(self, event: AuditEvent) -> list[Any]:
         """What every script takes first: the id of the last entry, and the one that follows it with its hash."""

@@ -19,6 +19,7 @@ from redis.retry import Retry
 
 from event_schemas.errors import caused_by
 from policy_store.redis_address import TLS_SCHEME, require_redis_address
+from policy_store.redis_refusals import refusal_in
 from policy_store.store_errors import (
     StoreCertificateRefused,
     StoreCredentialsRefused,
@@ -87,9 +88,11 @@ class RedisConnection:
                 f"Redis user {self._user!r} at {self._where} may not do this ({action}): {error}",
                 mend="give the user the ACL of its role, as docs/reference/redis_keys.md lists it",
             )
+        known = refusal_in(str(error))
+        if known is not None:
+            return StoreRefused(f"Redis at {self._where} refused ({action}): {known.cause}: {error}", mend=known.mend)
         return StoreRefused(
-            f"Redis at {self._where} refused ({action}): {error}",
-            mend="check its memory limit and whether this Redis is a read-only replica",
+            f"Redis at {self._where} refused ({action}): {error}", mend="read Redis' log and configuration"
         )
 
     def _client(self, url: str, answer_timeout_s: float) -> redis.Redis:

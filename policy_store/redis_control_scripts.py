@@ -13,12 +13,24 @@ ANYWAY = "anyway"
 UNAUDITED = b"unaudited"
 MOVED = b"moved"
 
+# At its memory limit Redis refuses the first write of a script, unless it is one that takes no memory.
+DESPITE_FULL_MEMORY = """
+redis.pcall('PERSIST', KEYS[1])
+"""
+
+# The entry of a kill that was published without one.
+APPEND_AUDIT = f"""{PRELUDE}{DESPITE_FULL_MEMORY}
+if not audited() then return {{'audit moved'}} end
+return {{'done'}}
+"""
+
 # KEYS: 4 control, 5 its history, 6 kills, 7 resumes.
 # ARGV: 4 'must follow' the last audit entry or 'anyway', 5 record, 6 signature, 7 key id, 8 revision, 9 item,
 #       10 'kill' or 'resume', 11… the hash of the kill, or those that the resume names.
 # Nothing in the store may refuse a kill: what has the wrong type is put aside under `<key>:set-aside`, and so is an
-# audit that takes no more entries. What another client wrote into the slot stays known when it is replaced there.
-PUBLISH_CONTROL = f"""{PRELUDE}
+# audit that takes no more entries. What another client wrote into the slot stays known when it is replaced there. No
+# kill goes with a key that was given an end.
+PUBLISH_CONTROL = f"""{PRELUDE}{DESPITE_FULL_MEMORY}
 local function put_aside(key)
   redis.call('RENAME', key, key .. ':set-aside')
 end
@@ -30,6 +42,7 @@ local follows = not is(KEYS[1], 'stream') or not audit_moved()
 if not follows and ARGV[4] ~= '{ANYWAY}' then return {{'audit moved'}} end
 local types = {{[KEYS[1]] = 'stream', [KEYS[4]] = 'hash', [KEYS[5]] = 'list', [KEYS[6]] = 'hash', [KEYS[7]] = 'hash'}}
 for key, kind in pairs(types) do
+  redis.pcall('PERSIST', key)
   if not is(key, kind) then put_aside(key) end
 end
 
@@ -63,7 +76,7 @@ return {{'done'}}
 # KEYS: 4… slot and history of each slot touched, the re-bases' own first.
 # ARGV: 4 record, 5 signature, 6 key id, 7 revision, 8 item, then for each slot: its name, the bytes of `record` found
 #       in it, record, signature and key id to leave ('' thrice: empty it), the number of records voided, and these.
-PUBLISH_REBASE = f"""{PRELUDE}
+PUBLISH_REBASE = f"""{PRELUDE}{DESPITE_FULL_MEMORY}
 local function each_slot(act)
   local at, key = 9, 4
   while at <= #ARGV do

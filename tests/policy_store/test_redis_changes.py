@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from policy_store import redis_scripts
+from policy_store import redis_control_scripts, redis_scripts
 from policy_store.audit import AuditEvent, chain, verify_chain
 from policy_store.key_names import KeyNames
 from policy_store.redis_changes import RedisChanges, audit_entry, stream, text_fields
@@ -59,10 +59,12 @@ def test_an_audit_that_is_no_stream_counts_as_an_entry_that_is_none(changes: Red
 
 
 class AlwaysQuicker(RedisChanges):
-    """Somebody else appends to the audit between every reading and writing."""
+    """Somebody else appends to the audit between every reading and writing, but for entries that follow a kill."""
+
+    spared = redis_control_scripts.APPEND_AUDIT
 
     def run(self, script: str, keys: list[str], arguments: list[Any]) -> list[Any]:
-        if script != redis_scripts.APPEND_AUDIT:
+        if script != self.spared:
             self.connection.quick.xadd(self.keys.audit, {"entry": "{}", "hash": "h"})
         return super().run(script, keys, arguments)
 
@@ -77,6 +79,15 @@ def test_what_must_happen_happens_and_its_entry_follows(changes: RedisChanges, r
     assert ANYWAY not in raw.hvals(changes.keys.kills)
     with pytest.raises(RevisionConflict, match="too many writers"):
         crowded.change(redis_scripts.KEEP_PROPOSAL, EVENT, [changes.keys.proposals], ["p", "{}", ""])
+
+
+def test_a_kill_whose_entry_cannot_follow_is_said_to_hold(changes: RedisChanges, raw: Any) -> None:
+    crowded = AlwaysQuicker(changes.connection, changes.keys)
+    crowded.spared = ""
+    keys = [changes.keys.slot("control"), changes.keys.history("control"), changes.keys.kills, changes.keys.resumes]
+    with pytest.raises(RevisionConflict, match="is published and holds"):
+        crowded.change_anyway(PUBLISH_CONTROL, EVENT, keys, ["{}", "s", "k", 5, "{}", "kill", "a hash"])
+    assert raw.hkeys(changes.keys.kills) == [b"a hash"]
 
 
 def test_names_of_fields_are_text_whatever_they_are() -> None:

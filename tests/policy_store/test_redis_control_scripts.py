@@ -6,26 +6,42 @@ import itertools
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policy_store.audit import verify_chain
+from policy_store import redis_control_scripts
+from policy_store.audit import AuditEvent, verify_chain
 from policy_store.channel_record import Channel
 from policy_store.governance import point_channel, publish_checkpoint, set_preference
 from policy_store.governed_record import SignedRecord
 from policy_store.inspection import inspect_store
 from policy_store.key_names import KeyNames
 from policy_store.kill_decisions import kill, kill_state, kills_to_lift, resume
-from policy_store.preference_record import PreferenceTarget
+from policy_store.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.rebasing import rebase
+from policy_store.redis_store import RedisStore
 from policy_store.store import HISTORY_LIMIT
-from policy_store.store_errors import AuditBroken
+from policy_store.store_errors import AuditBroken, StoreRefused
 from tests.policy_store.control_samples import YEAR_MS, stop
 from tests.policy_store.foreign_hands import RedisHands
-from tests.policy_store.store_samples import BLOBS, LEARNER, PEOPLE, TTL_MS, StoreBench, manifest, people, rule
+from tests.policy_store.redis_states import SickRedis
+from tests.policy_store.store_samples import (
+    BLOBS,
+    LEARNER,
+    PEOPLE,
+    TTL_MS,
+    StoreBench,
+    fresh_experiment,
+    manifest,
+    people,
+    rule,
+)
+
+ALPHA = PreferenceTarget.of(alpha=0.5)
 
 LAST_ID = f"{2**64 - 1}-{2**64 - 1}"
 WRITES: dict[str, Callable[[Any, str, bytes], object]] = {
@@ -137,6 +153,47 @@ def test_a_crowd_that_writes_to_the_audit_does_not_hold_a_kill_up(redis_bench: S
     assert [each.hash for each in kill_state(redis_bench.store, rule(redis_bench.experiment)).open_kills] == [name]
     actions = [each.content.get("action") for each in redis_bench.store.audit_entries()]
     assert actions.count("publish control") == 1
+
+
+def test_a_full_redis_refuses_neither_kill_nor_resume_nor_rebase(tmp_path: Path) -> None:
+    """Not even the first that this server sees: it holds none of the scripts yet."""
+    sick = SickRedis(tmp_path)
+    name = fresh_experiment()
+    store = RedisStore(sick.url, name)
+    hands = RedisHands(store, sick.url)
+    record = PreferenceRecord(experiment=name, revision=store.time_ms() + YEAR_MS, by="a", default=ALPHA)
+    hands.publish_as_0_1_0("preference", record.signed_by(PEOPLE))
+    event = AuditEvent(5, "ada", "publish control", {})
+    with sick.full():
+        require_kill_and_resume(StoreBench(store, store, lambda _: None, hands), "full")
+        assert len(rebase(store, rule(name), people()).voided) == 1
+        for refused in (lambda: set_preference(store, ALPHA, {}, people()), lambda: store.append_audit("n", "a", {})):
+            with pytest.raises(StoreRefused, match="memory limit"):
+                refused()
+        store._changes.change(redis_control_scripts.APPEND_AUDIT, event, [], [])
+        assert store.preference() is None
+    verify_chain(store.audit_entries())
+    assert [each.content["action"] for each in store.audit_entries()] == [
+        *["publish control"] * 2,
+        "publish rebase",
+        event.action,
+    ]
+    assert [each.slot for each in store.updates_since("0")] == ["control", "control", "rebase"]
+    hands.close()
+    store.close()
+    sick.stop()
+
+
+def test_no_kill_goes_with_a_key_that_was_given_an_end(redis_bench: StoreBench) -> None:
+    hands = hands_of(redis_bench)
+    lifted = kill(redis_bench.store, people(reason="one")).signed_by(PEOPLE).hash
+    resume(redis_bench.store, [lifted], people())
+    keys = [each for each in touched(hands.keys) if hands.raw.exists(each) and each != hands.keys.updates]
+    assert len(keys) == 5
+    for key in keys:
+        hands.raw.expire(key, 60)
+    kill(redis_bench.store, people(reason="two"))
+    assert [hands.raw.ttl(key) for key in keys] == [-1] * 5
 
 
 def test_the_history_is_bounded_and_kills_are_not(redis_bench: StoreBench) -> None:
