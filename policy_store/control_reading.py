@@ -37,10 +37,9 @@ class ControlReader:
         # Only what still lies there is kept: signatures are checked once, not at every look.
         self._verified = verified
         history = [None if signed is None else _true(verified[signed]) for signed in found.history]
-        placed = {*found.history, found.slot}
+        placed = frozenset(found.history)
         elsewhere = [_true(each) for signed, each in verified.items() if signed not in placed]
-        slot = None if found.slot is None else _true(verified[found.slot])
-        self.latch.learn([each for each in elsewhere if each is not None], history, slot)
+        self.latch.learn([each for each in elsewhere if each is not None], history)
         doubtful = self._doubtful(found, verified)
         self.doubtful = tuple(signed.hash for signed in doubtful)
         return (*found.faults, *(f"{CONTROL_SLOT}: {each.hash}: {verified[each]}" for each in doubtful))

@@ -20,8 +20,8 @@ MAX_RESUMED = 10_000
 class ControlRecord(GovernedRecord):
     """A kill (`killed` true), or a resume that lifts the kills whose hashes `resumes` names.
 
-    A kill has the JSON of version 0.1.0, whose nodes refuse unknown fields and must obey it. A resume that names
-    nothing was written by version 0.1.0.
+    A kill has the JSON of version 0.1.0, whose nodes refuse unknown fields and must obey it; that it has its own
+    revision for parent tells it from one of that version. A resume that names nothing was written by version 0.1.0.
     """
 
     kind: Literal["control"] = "control"
@@ -32,6 +32,11 @@ class ControlRecord(GovernedRecord):
     def slot(self) -> str:
         """`control`."""
         return CONTROL_SLOT
+
+    @property
+    def must_be_named(self) -> bool:
+        """Whether this is a kill of this version, which no resume of version 0.1.0 lifts."""
+        return self.killed and self.parent_revision == self.revision
 
     @model_validator(mode="after")
     def _a_kill_resumes_nothing(self) -> Self:

@@ -17,7 +17,7 @@ from policy_store.control_record import CONTROL_SLOT, ControlRecord
 from policy_store.governance import Decider
 from policy_store.governed_record import GovernedRecord
 from policy_store.node_claims import NodeClaims, node_claims
-from policy_store.revision_rules import VerifiedControl, control_revision, unlike_lifted
+from policy_store.revision_rules import VerifiedControl, control_revision, kill_revisions, unlike_lifted
 from policy_store.store import PolicyStore
 from policy_store.store_change import parse_record, revisions_of
 from policy_store.store_errors import RecordMalformed, StoreRefused, StoreUnreachable, UnknownKill
@@ -98,6 +98,7 @@ def kill(store: PolicyStore, decider: Decider) -> ControlRecord:
     Raises StoreUnreachable, and StoreRefused when Redis takes no write at all; both say how to stop nodes without it.
     """
     record = _record(store, decider, {"killed": True})
+    record = record.model_copy(update=kill_revisions(record.revision))
     named = _named_in_slot(store)
     fresh = unlike_lifted(record, lambda each: each in named or _unless_faulty(lambda: store.is_resumed(each), False))
     try:

@@ -10,11 +10,11 @@ Kills and resumes are a set, not a sequence:
 2. **A lifted kill stays lifted.** A reader that knows the resume ignores the kill wherever it turns up again; another
    kill, even of the same revision, is not the same kill. An old kill written back into the slot stops nobody; one
    signed today with its revision does.
-3. **A resume of version 0.1.0 names nothing.** It lifts the kill right below it in the history whose revision is its
-   parent revision, then that kill's parent, and so on. Where the history does not show the parent, a resume that is
-   first seen in the slot itself, as the newest word, lifts the one kill known by that revision; where two are known it
-   lifts neither. History [resume 12 over 11, kill 11 over 10, kill 10]: both are lifted. [kill 12, resume 11 over 10,
-   kill 10]: kill 12 holds.
+3. **A resume of version 0.1.0 names nothing, and lifts only kills of version 0.1.0**: the one right below it in the
+   history whose revision is its parent revision, then that kill's parent, and so on. What the history does not show so
+   is not lifted, and a kill of this version never is: it has its own revision for parent, which no other has. History
+   [resume 12 over 11, kill 11 over 10, kill 10]: both are lifted. [kill 12, resume 11 over 10, kill 10]: kill 12 holds.
+   [resume 12 over 11, kill 11 over 11]: kill 11 holds.
 4. **A new kill is never one that was lifted before.** Its hash is in no resume known to the writer: a person who
    kills twice for the same reason, over the highest revision there is, writes two different records.
 
@@ -148,10 +148,15 @@ def control_revision(known: Iterable[int], time_ms: int) -> int:
     return min(max([*known, time_ms]) + 1, MAX_REVISION)
 
 
+def kill_revisions(revision: int) -> dict[str, int]:
+    """Rule 3: the fields by which a kill says that only a resume with its hash lifts it."""
+    return {"revision": revision, "parent_revision": revision}
+
+
 def unlike_lifted(kill: ControlRecord, lifted: Callable[[str], bool]) -> ControlRecord:
     """Rule 4: the kill itself, or one that differs from it in its revision only and was never lifted."""
     while lifted(SignedRecord(kill.canonical(), b"", "").hash):
-        kill = kill.model_copy(update={"revision": kill.revision - 1})
+        kill = kill.model_copy(update=kill_revisions(kill.revision - 1))
     return kill
 
 
@@ -206,21 +211,14 @@ class KillLatch:
         """The hashes that some resume lifts, kills not yet seen included."""
         return frozenset(self._lifted)
 
-    def learn(
-        self,
-        found: Iterable[VerifiedControl],
-        history: Sequence[VerifiedControl | None] = (),
-        slot: VerifiedControl | None = None,
-    ) -> None:
+    def learn(self, found: Iterable[VerifiedControl], history: Sequence[VerifiedControl | None] = ()) -> None:
         """Take in what lies in a store: `history` newest first, None for what does not verify; `found` elsewhere."""
-        records = [each for each in (slot, *found, *history) if each is not None]
+        records = [each for each in (*found, *history) if each is not None]
         for each in records:
             if each.record.killed:
                 self._kills.setdefault(each.hash, each)
-        for each in records:
-            if not each.record.killed:
-                newest = each == slot and each.hash not in self._resumes
-                self._lift(each, each.record.resumes or self._parents(each, history, guess=newest))
+            else:
+                self._lift(each, each.record.resumes or _shown_to_lift(each, history))
 
     def recall(self, resume: VerifiedControl, lifts: Iterable[str]) -> None:
         """Take in a resume together with what this reader found, in an earlier life, that it lifts."""
@@ -231,29 +229,6 @@ class KillLatch:
         self._resumes.setdefault(resume.hash, resume)
         self._lifts[resume.hash] = tuple(dict.fromkeys((*known, *hashes)))
         self._lifted.update(self._lifts[resume.hash])
-
-    def _parents(
-        self, resume: VerifiedControl, history: Sequence[VerifiedControl | None], *, guess: bool
-    ) -> tuple[str, ...]:
-        """Rule 3: the kills that a resume of version 0.1.0 lifts."""
-        # Where a resume was replayed into the history, the lowest place is the one it was published at.
-        place = max((at for at, each in enumerate(history) if each == resume), default=None)
-        parent, lifts = resume.record.parent_revision, list[str]()
-        while parent is not None:
-            kill = None if place is None else _below(history, place, parent)
-            if kill is not None and place is not None:
-                place += 1
-            elif guess:
-                kill, place = self._only_kill_of(parent), None
-            if kill is None or kill.hash in lifts:
-                break
-            lifts.append(kill.hash)
-            parent = kill.record.parent_revision
-        return tuple(lifts)
-
-    def _only_kill_of(self, revision: int) -> VerifiedControl | None:
-        kills = [each for each in self._kills.values() if each.record.revision == revision]
-        return kills[0] if len(kills) == 1 else None
 
 
 @dataclass
@@ -315,7 +290,14 @@ class ReaderMemory:
         return True
 
 
-def _below(history: Sequence[VerifiedControl | None], place: int, revision: int) -> VerifiedControl | None:
-    """The record right below a place in the history, when it is a kill of this revision."""
-    below = history[place + 1] if place + 1 < len(history) else None
-    return below if below is not None and below.record.killed and below.record.revision == revision else None
+def _shown_to_lift(resume: VerifiedControl, history: Sequence[VerifiedControl | None]) -> tuple[str, ...]:
+    """Rule 3: the kills of version 0.1.0 that a resume of that version lifts."""
+    lifts, parent = list[str](), resume.record.parent_revision
+    # Where a resume was replayed into the history, the lowest place is the one it was published at.
+    place = max((at for at, each in enumerate(history) if each == resume), default=len(history))
+    for below in history[place + 1 :]:
+        if below is None or not below.record.killed or below.record.revision != parent or below.record.must_be_named:
+            break
+        lifts.append(below.hash)
+        parent = below.record.parent_revision
+    return tuple(lifts)

@@ -32,6 +32,12 @@ def test_a_record_that_names_nothing_has_the_bytes_of_version_0_1_0(killed: bool
     assert ControlRecord.parse(payload).canonical() == payload
 
 
+@pytest.mark.parametrize(("parent", "killed"), [(7, True), (7, False), (6, True), (None, True)])
+def test_a_kill_that_must_be_named_has_its_own_revision_for_parent(parent: int | None, killed: bool) -> None:
+    record = ControlRecord.from_content(CONTENT | {"killed": killed, "parent_revision": parent})
+    assert record.must_be_named is (killed and parent == 7)
+
+
 def test_a_resume_names_what_it_lifts_in_order() -> None:
     record = ControlRecord.from_content(CONTENT | {"killed": False, "resumes": NAMES})
     assert record.resumes == tuple(NAMES)

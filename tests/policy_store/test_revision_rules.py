@@ -44,13 +44,9 @@ TIMES = st.integers(NOW - 10 * YEAR_MS, NOW + 10 * YEAR_MS)
 ANY_REVISION = st.integers(1, MAX_REVISION) | TIMES | st.integers(1, 9)
 
 
-def latch_of(
-    *records: VerifiedControl,
-    history: Sequence[VerifiedControl | None] = (),
-    slot: VerifiedControl | None = None,
-) -> KillLatch:
+def latch_of(*records: VerifiedControl, history: Sequence[VerifiedControl | None] = ()) -> KillLatch:
     latch = KillLatch()
-    latch.learn(records, history, slot)
+    latch.learn(records, history)
     return latch
 
 
@@ -135,25 +131,26 @@ def test_rule_3_a_resume_of_0_1_0_lifts_its_parents(choices: list[bool], data: s
         assert latch.killed
 
 
-def test_rule_3_without_a_history_the_one_kill_of_the_parents_revision_is_lifted() -> None:
+@given(st.lists(st.sampled_from(["kill", "kill of 0.1.0", "resume of 0.1.0"]), max_size=10), st.data())
+def test_rule_3_a_kill_of_this_version_is_lifted_by_no_resume_of_0_1_0(choices: list[str], data: st.DataObject) -> None:
+    """Whatever lies in the history in whatever order, replayed or not."""
+    history: list[VerifiedControl] = []
+    for at, choice in enumerate(choices):
+        parent = history[0].record.revision if history else None
+        made = {"kill": stop(10 + at, 10 + at), "kill of 0.1.0": stop(10 + at, parent)}.get(choice, go(10 + at, parent))
+        history.insert(0, made)
+        if data.draw(st.booleans()):
+            history.insert(0, data.draw(st.sampled_from(history)))
+    kills = {each.hash for each in history if each.record.must_be_named}
+    assert kills <= {each.hash for each in latch_of(*history, history=history).open_kills}
+
+
+def test_rule_3_what_the_history_does_not_show_is_not_lifted() -> None:
+    """The kill of that revision may be another one, by a client that writes no history."""
     kill, resume = stop(9, 5), go(12, 9)
-    assert not latch_of(stop(5), kill, slot=resume).killed
-    both = latch_of(kill, stop(9, reason="another"), slot=resume)
-    assert len(both.open_kills) == 2, "nothing says which of the two was meant"
-    latch = latch_of(kill)
-    latch.learn([], slot=resume)
-    latch.learn([stop(9, reason="later")], slot=resume)
-    assert latch.killed, "a resume lifts nothing that came after it was first seen"
-    assert latch_of(kill, slot=go(12, 8)).killed
-    assert latch_of(kill, slot=go(12)).killed
-
-
-def test_rule_3_a_resume_that_is_not_the_newest_word_lifts_only_what_the_history_shows() -> None:
-    """The kill it lifted is nowhere any more; a later one of the same revision must not be taken for it."""
-    resume, later = go(MAX_REVISION, MAX_REVISION), stop(MAX_REVISION, MAX_REVISION)
-    assert latch_of(later, history=[later, resume], slot=later).killed
-    assert latch_of(later, history=[resume], slot=later).killed
-    assert latch_of(resume, later).killed
+    for history in ([resume], [resume, None, kill], [resume, go(11, 8), kill], [kill, resume], [kill]):
+        assert latch_of(kill, resume, history=history).killed
+    assert not latch_of(kill, resume, history=[resume, kill]).killed
 
 
 def test_rule_3_a_replayed_resume_of_0_1_0_lifts_what_it_lifted_once() -> None:
@@ -161,17 +158,17 @@ def test_rule_3_a_replayed_resume_of_0_1_0_lifts_what_it_lifted_once() -> None:
     resume = go(10, 9)
     history = [resume, new, resume, old]
     assert [each.hash for each in latch_of(resume, history=history).open_kills] == [new.hash]
-    loop = [go(7, 5), stop(5, 5), None]
-    assert not latch_of(history=loop).killed, "a kill that is its own parent ends the chain"
+    replayed = [go(7, 5), stop(5, 3), stop(3), stop(5, 3)]
+    assert not latch_of(history=replayed).killed, "it may end in a kill that was lifted already"
 
 
 def test_rule_3_what_a_reader_found_out_survives_its_restart() -> None:
     kill, resume = stop(9), go(10, 9)
-    before = latch_of(kill, slot=resume)
+    before = latch_of(history=[resume, kill])
     again = KillLatch()
     [(signed, lifts)] = before.resumes
     again.recall(VerifiedControl(signed, resume.record), lifts)
-    again.learn([kill, stop(9, reason="another")], slot=resume)
+    again.learn([kill, stop(9, reason="another"), resume])
     assert [each.record.reason for each in again.open_kills] == ["another"]
 
 
@@ -179,7 +176,8 @@ def test_rule_3_what_a_reader_found_out_survives_its_restart() -> None:
 def test_rule_4_a_new_kill_was_never_lifted_before(revision: int, times: int) -> None:
     latch = KillLatch()
     for _ in range(min(times, revision - 1) + 1):
-        record = unlike_lifted(stop(revision).record, latch.lifted.__contains__)
+        record = unlike_lifted(stop(revision, revision).record, latch.lifted.__contains__)
+        assert record.must_be_named
         kill = VerifiedControl(record.signed_by(PEOPLE), record)
         latch.learn([kill])
         assert latch.killed

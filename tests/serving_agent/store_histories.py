@@ -66,6 +66,7 @@ class StoreHistories(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None))
         self.hands = self.open()
         self.records: dict[str, SignedRecord] = {}
+        self.kills_of_0_1_0: set[str] = set()
         self.backups: list[Any] = []
         self.reasons = 0
         self.rule = TrustRule(TRUSTED, self.store.experiment, EXPERIMENT.action_space.digest)
@@ -168,7 +169,10 @@ class StoreHistories(RuleBasedStateMachine):
     def version_0_1_0_decides(self, offset: int, killed: bool) -> None:
         parent = self.revision_in("control")
         revision = min(max((parent or 0) + 1, self.time() + offset), MAX_REVISION)
-        self.hands.publish_as_0_1_0("control", self.keep(self.control(revision, parent, killed=killed)))
+        signed = self.keep(self.control(revision, parent, killed=killed))
+        self.hands.publish_as_0_1_0("control", signed)
+        if killed:
+            self.kills_of_0_1_0.add(signed.hash)
 
     @rule(offset=OFFSETS)
     def version_0_1_0_publishes(self, offset: int) -> None:
@@ -335,9 +339,9 @@ class StoreHistories(RuleBasedStateMachine):
         return [name for name, signed in self.records.items() if is_control(signed, killed=True)]
 
     def reached_by(self, old: ControlRecord) -> set[str]:
-        """The kills whose revision is the resume's parent revision, and theirs, and so on."""
+        """The kills of version 0.1.0 whose revision is the resume's parent revision, and theirs, and so on."""
         parents, reached = {old.parent_revision}, set[str]()
-        kills = {name: self.control_of(name) for name in self.all_kills()}
+        kills = {name: self.control_of(name) for name in self.kills_of_0_1_0}
         while more := {name for name, each in kills.items() if each.revision in parents} - reached:
             reached |= more
             parents |= {kills[name].parent_revision for name in more}
