@@ -1,5 +1,6 @@
 """Follows the kills and resumes of the store; what this node has learnt holds whatever becomes of the store."""
 
+from event_schemas.errors import TrimtabError
 from policy_store.control_reading import ControlReader
 from policy_store.control_record import ControlRecord
 from policy_store.governed_record import SignedRecord
@@ -12,17 +13,19 @@ from serving_agent.snapshot_disk import SavedSnapshot
 class KillWatch:
     """Whether the fleet is killed, as far as this node knows; used by one thread.
 
-    `fault` says what in the store could not be believed or read.
+    `fault` says what in the store could not be believed or read. `forgotten`: the disk is damaged so that this node may
+    have known a kill which it knows no more; it stays killed until the store has answered once.
     """
 
     def __init__(self, rule: TrustRule) -> None:
         self.fault: str | None = None
+        self.forgotten = False
         self._reader = ControlReader(rule)
 
     @property
     def killed(self) -> bool:
-        """Whether some kill holds."""
-        return self._reader.latch.killed
+        """Whether some kill holds, or may hold."""
+        return self._reader.latch.killed or self.forgotten
 
     @property
     def open_kills(self) -> dict[str, SignedRecord]:
@@ -41,12 +44,13 @@ class KillWatch:
 
     def poll(self, store: PolicyStore) -> bool:
         """Look at the store; True when something changed. Raises StoreUnreachable."""
-        before = (self.kills, self.resumes, self.fault)
+        before = (self.kills, self.resumes, self.fault, self.forgotten)
         try:
             self.fault = "; ".join(self._reader.read(store)) or None
+            self.forgotten = False
         except StoreRefused as fault:
             self.fault = str(fault)
-        return before != (self.kills, self.resumes, self.fault)
+        return before != (self.kills, self.resumes, self.fault, self.forgotten)
 
     def restore(self, saved: SavedSnapshot) -> None:
         """Start from the disk: what verifies is known again. Raises the first TrimtabError after all was tried.
@@ -54,6 +58,17 @@ class KillWatch:
         A snapshot of version 0.1.0 holds the newest record only. A resume of that version is left to the store's
         history, which shows what it lifts.
         """
-        self._reader.recall(saved.kills, saved.resumes)
-        if saved.control is not None and ControlRecord.parse(saved.control.record).killed:
-            self._reader.recall((saved.control,), {})
+        self.forgotten = saved.forgotten
+        try:
+            self._restore(saved)
+        except TrimtabError:
+            # Without a hash, damage looks like the record of a key that is no longer trusted.
+            self.forgotten = self.forgotten or not saved.certain
+            raise
+
+    def _restore(self, saved: SavedSnapshot) -> None:
+        try:
+            self._reader.recall(saved.memory.kills, saved.memory.resumes)
+        finally:
+            if saved.control is not None and ControlRecord.parse(saved.control.record).killed:
+                self._reader.recall((saved.control,), {})

@@ -22,9 +22,11 @@ from policy_store.channel_record import Channel
 from policy_store.revision_rules import ReaderMemory
 from policy_store.store import MAX_BLOCK_MS, PolicyStore, wall_clock_ms
 from policy_store.verification import TrustRule
+from producers.directory_lock import DirectoryTaken
 from serving_agent.channel_watch import ChannelWatch
 from serving_agent.fallback_reason import FallbackReason
 from serving_agent.kill_watch import KillWatch
+from serving_agent.node_memory import NodeMemory
 from serving_agent.node_report import NodeReport, SnapshotMetrics, channel_state, refusal_detail
 from serving_agent.pickup import CheckpointPickup, PickupResult
 from serving_agent.preference_watch import PreferenceWatch
@@ -298,50 +300,51 @@ class SnapshotRefresher:
             log.warning("audit not written", what=fault.what, mend=fault.mend)
 
     def _save(self) -> None:
-        if self._options.disk is None:
+        # What may be forgotten must not be replaced before the store has said what there is.
+        if self._options.disk is None or self._kills.forgotten:
             return
         kills = tuple(self._kills.open_kills.values())
         snapshot = SavedSnapshot(
             channels={w.channel.value: w.saved for w in self._watches.values() if w.saved is not None},
             preference=self._preference.saved,
             control=kills[-1] if kills else None,
-            revisions=dict(self._memory.highest),
-            kills=self._kills.kills,
-            resumes=self._kills.resumes,
-            epoch=self._memory.epoch,
-            voided=frozenset(self._memory.voided),
             accepted_in={watch.slot: watch.accepted.epoch for watch in self._watches.values()},
+            memory=NodeMemory(
+                revisions=dict(self._memory.highest),
+                kills=self._kills.kills,
+                resumes=self._kills.resumes,
+                epoch=self._memory.epoch,
+                voided=frozenset(self._memory.voided),
+            ),
         )
         try:
             self._options.disk.save(snapshot)
             self._disk_state = "ok"
             self._unsaved = False
-        except OSError as fault:
+        except (OSError, DirectoryTaken) as fault:
             self._disk_state = str(fault)
             log.warning("snapshot not saved", what=str(fault))
 
     def _restore(self) -> None:
-        """The last good snapshot, verified again; what does not verify is left out."""
-        try:
-            saved = None if self._options.disk is None else self._options.disk.load()
-        except TrimtabError as fault:
-            self._not_restored(fault)
-            return
+        """The last good snapshot, verified again; what is damaged or does not verify is left out."""
+        saved = None if self._options.disk is None else self._options.disk.load()
         if saved is None:
             return
-        self._memory.epoch, self._memory.voided = saved.epoch, set(saved.voided)
-        self._memory.highest = dict(saved.revisions)
+        faults: list[TrimtabError] = list(saved.faults)
+        self._memory.epoch, self._memory.voided = saved.memory.epoch, set(saved.memory.voided)
+        self._memory.highest = dict(saved.memory.revisions)
         restores = [self._kills.restore, self._preference.restore, *(w.restore for w in self._watches.values())]
         for restore in restores:
             try:
                 restore(saved)
             except TrimtabError as fault:
-                self._not_restored(fault)
+                faults.append(fault)
+        for each in faults:
+            log.warning("snapshot on disk not used", what=each.what, mend=each.mend)
+        if faults:
+            self._disk_state = "; ".join(map(str, faults))
+        self._unsaved = bool(saved.faults)
         self._swap()
-
-    def _not_restored(self, fault: TrimtabError) -> None:
-        self._disk_state = str(fault)
-        log.warning("snapshot on disk not used", what=fault.what, mend=fault.mend)
 
     def _store_is(self, state: str) -> None:
         # Told when it changes between well and ill, not for every wording of the same illness.

@@ -1,29 +1,40 @@
 """The last good snapshot on this machine's disk: what a node serves when it starts and Redis does not answer.
 
-The file holds the signed bytes as the store gave them. They are verified again when read, so that the file needs no
-more trust than the store. It is written only after everything in it was verified and loaded.
+The files hold the signed bytes as the store gave them. They are verified again when read, so that they need no more
+trust than the store. They are written only after everything in them was verified and loaded.
 """
 
-import base64
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from event_schemas.directory_sync import sync_directory
-from event_schemas.errors import TrimtabError
-from event_schemas.process_fork import renew_in_children
 from policy_store.checkpoint_record import SignedCheckpoint
 from policy_store.governed_record import SignedRecord
+from producers.directory_lock import DirectoryLock
+from serving_agent.memory_disk import MemoryDisk, SnapshotUnreadable, replace_file, unreadable
+from serving_agent.node_memory import NodeMemory
+from serving_agent.signed_json import (
+    NOT_AS_SAVED,
+    decode_checkpoint,
+    decode_record,
+    encode_checkpoint,
+    encode_record,
+    fields,
+    numbers,
+)
 
 FORMAT = 1
 FILE_NAME = "last_good_snapshot.json"
+LOCK_NAME = "snapshot.lock"
+LOCK_SECONDS = 1.0
+MEMORY_PARTS = (("revisions", "epoch"), ("kills",), ("resumes",), ("voided",))
+PARTS = {"format", "channels", "preference", "control", "accepted_in", *chain.from_iterable(MEMORY_PARTS)}
 
-
-class SnapshotUnreadable(TrimtabError):
-    """The file on disk is not a snapshot; the node starts without it."""
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,145 +47,133 @@ class SavedChannel:
 
 @dataclass(frozen=True, slots=True)
 class SavedSnapshot:
-    """Signed content by channel name, and what the node remembers of revisions, kills and resumes.
+    """Signed content by channel name, and what the node must not forget.
 
     control       a kill that holds, for nodes of version 0.1.0, which know no other
-    revisions     the highest revision seen by slot
-    kills         every kill known
-    resumes       every resume known, with the hashes of the kills it lifts
-    epoch         of the last re-base applied; 0 before the first
-    voided        the hashes that re-bases have voided
     accepted_in   the epoch in which the decision in force was accepted, by slot
+    certain       whether a hash says that the memory is what was saved; the first versions saved none
+    forgotten     some of the memory may be lost
+    faults        what cannot be read, of everything
     """
 
     channels: Mapping[str, SavedChannel] = field(default_factory=dict)
     preference: SignedRecord | None = None
     control: SignedRecord | None = None
-    revisions: Mapping[str, int] = field(default_factory=dict)
-    kills: tuple[SignedRecord, ...] = ()
-    resumes: Mapping[SignedRecord, tuple[str, ...]] = field(default_factory=dict)
-    epoch: int = 0
-    voided: frozenset[str] = frozenset()
     accepted_in: Mapping[str, int] = field(default_factory=dict)
+    memory: NodeMemory = field(default_factory=NodeMemory)
+    certain: bool = True
+    forgotten: bool = False
+    faults: tuple[SnapshotUnreadable, ...] = ()
 
 
 class SnapshotDisk:
-    """One file in a folder of one node and experiment."""
+    """The files in a folder of one node and experiment; a node and its forked children save into the same."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = folder / FILE_NAME
-        self._draft = self._file.with_suffix(".draft")
-        renew_in_children(self)
-
-    def after_fork(self) -> None:
-        """Parent and child save into one file, each by a draft of its own."""
-        self._draft = self._file.with_suffix(f".{os.getpid()}.draft")
+        self._memory = MemoryDisk(folder)
 
     def save(self, snapshot: SavedSnapshot) -> None:
-        """Replace the file in one step: a crash leaves the old or the new one. Raises OSError."""
+        """Add to the memory there is, then replace the rest. Raises OSError, and DirectoryTaken while another saves."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with self._draft.open("w", encoding="utf-8") as sink:
-            json.dump(_encode(snapshot), sink)
-            sink.flush()
-            os.fsync(sink.fileno())
-        self._draft.replace(self._file)
-        # A kill must not be forgotten with the machine's power.
-        sync_directory(self._folder)
+        lock = DirectoryLock(self._folder / LOCK_NAME, wait_s=LOCK_SECONDS)
+        try:
+            # A kill must not be forgotten with the machine's power, nor for want of room for a checkpoint.
+            memory = self._memory.save(snapshot.memory)
+            replace_file(self._file, json.dumps(_encode(snapshot, memory)).encode())
+        finally:
+            lock.release()
 
     def load(self) -> SavedSnapshot | None:
-        """What was saved, unverified; None when nothing was. Raises SnapshotUnreadable."""
+        """What was saved and can be read, unverified; None when nothing was saved."""
+        faults: list[SnapshotUnreadable] = []
+        memory = self._memory.load(faults)
+        content = self._content(faults)
+        if content is None and memory is None and not faults:
+            return None
+        parts = _Parts(content or {}, lambda what, fault: faults.append(unreadable(f"{what} in {self._file}", fault)))
+        # In this order: what is read first tells whether there are faults.
+        return SavedSnapshot(
+            channels=parts.channels(),
+            preference=parts.read("preference", None, _record_or_none),
+            control=parts.read("control", None, _record_or_none),
+            accepted_in=parts.read("accepted_in", {}, numbers),
+            memory=parts.memory() if memory is None else memory,
+            certain=memory is not None,
+            forgotten=memory is None and bool(faults),
+            faults=tuple(faults),
+        )
+
+    def _content(self, faults: list[SnapshotUnreadable]) -> dict[str, Any] | None:
+        """The JSON object in the snapshot's own file; None where there is none."""
         try:
-            return _decode(json.loads(self._file.read_text(encoding="utf-8")))
+            # Not strictly, so that a bad byte in one part leaves the others.
+            text = self._file.read_bytes().decode("ascii", "replace")
+            content: dict[str, Any] = json.loads(text, strict=False)
+            if content["format"] != FORMAT:
+                raise ValueError(f"format {content['format']} is not {FORMAT}")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as fault:
-            raise SnapshotUnreadable(
-                f"{self._file} cannot be read: {fault!r}", mend="delete it; the node fetches a new one from the store"
-            ) from fault
+        except NOT_AS_SAVED as fault:
+            faults.append(unreadable(self._file, fault))
+            return None
+        return content
 
 
-def _encode(snapshot: SavedSnapshot) -> dict[str, Any]:
+class _Parts:
+    """What can be read of a snapshot's file, part by part."""
+
+    def __init__(self, content: Mapping[str, Any], report: Callable[[str, Exception], None]) -> None:
+        self._content, self._report = content, report
+        for name in sorted(set(content) - PARTS):
+            report(name, LookupError("there is no such part"))
+
+    def read(self, name: str, otherwise: Part, decode: Callable[[Any], Part]) -> Part:
+        """One part; `otherwise` where there is none, or it is damaged."""
+        return self._read(name, lambda: decode(self._content[name]), otherwise) if name in self._content else otherwise
+
+    def channels(self) -> dict[str, SavedChannel]:
+        """Each channel for itself."""
+        none: dict[str, Any] = {}
+        saved = self.read("channels", none, fields)
+        read = {name: self._read(f"channel {name}", partial(_channel, each), None) for name, each in saved.items()}
+        return {name: channel for name, channel in read.items() if channel is not None}
+
+    def memory(self) -> NodeMemory:
+        """What is remembered here, and by versions that had no files for it nowhere else."""
+        memory = NodeMemory()
+        for names in MEMORY_PARTS:
+            held = {name: self._content[name] for name in names if name in self._content}
+            memory = memory.merged(self._read("/".join(names), partial(NodeMemory.decoded, held), NodeMemory()))
+        return memory
+
+    def _read(self, what: str, read: Callable[[], Part], otherwise: Part) -> Part:
+        try:
+            return read()
+        except NOT_AS_SAVED as fault:
+            self._report(what, fault)
+            return otherwise
+
+
+def _encode(snapshot: SavedSnapshot, memory: NodeMemory) -> dict[str, Any]:
+    """The memory is here too, for versions that know no other place."""
     return {
         "format": FORMAT,
         "channels": {
-            name: {"record": _encode_record(saved.record), "checkpoint": _encode_checkpoint(saved.checkpoint)}
+            name: {"record": encode_record(saved.record), "checkpoint": encode_checkpoint(saved.checkpoint)}
             for name, saved in snapshot.channels.items()
         },
-        "preference": None if snapshot.preference is None else _encode_record(snapshot.preference),
-        "control": None if snapshot.control is None else _encode_record(snapshot.control),
-        "revisions": dict(snapshot.revisions),
-        "kills": [_encode_record(signed) for signed in snapshot.kills],
-        "resumes": [{**_encode_record(signed), "lifts": list(lifts)} for signed, lifts in snapshot.resumes.items()],
-        "epoch": snapshot.epoch,
-        "voided": sorted(snapshot.voided),
+        "preference": None if snapshot.preference is None else encode_record(snapshot.preference),
+        "control": None if snapshot.control is None else encode_record(snapshot.control),
         "accepted_in": dict(snapshot.accepted_in),
+        **memory.encoded(),
     }
 
 
-def _decode(content: dict[str, Any]) -> SavedSnapshot:
-    """The snapshot; a file of version 0.1.0 lacks kills, resumes and re-bases."""
-    if content["format"] != FORMAT:
-        raise ValueError(f"format {content['format']} is not {FORMAT}")
-    preference, control = content["preference"], content["control"]
-    return SavedSnapshot(
-        channels={
-            name: SavedChannel(_decode_record(saved["record"]), _decode_checkpoint(saved["checkpoint"]))
-            for name, saved in content["channels"].items()
-        },
-        preference=None if preference is None else _decode_record(preference),
-        control=None if control is None else _decode_record(control),
-        revisions=_numbers(content["revisions"]),
-        kills=tuple(_decode_record(each) for each in content.get("kills", [])),
-        resumes={_decode_record(each): _texts(each["lifts"]) for each in content.get("resumes", [])},
-        epoch=int(content.get("epoch", 0)),
-        voided=frozenset(_texts(content.get("voided", []))),
-        accepted_in=_numbers(content.get("accepted_in", {})),
-    )
+def _channel(saved: dict[str, Any]) -> SavedChannel:
+    return SavedChannel(decode_record(saved["record"]), decode_checkpoint(saved["checkpoint"]))
 
 
-def _numbers(content: Mapping[str, Any]) -> dict[str, int]:
-    return {name: int(number) for name, number in content.items()}
-
-
-def _texts(content: list[Any]) -> tuple[str, ...]:
-    if not all(isinstance(each, str) for each in content):
-        raise TypeError(f"{content!r} is not a list of texts")
-    return tuple(content)
-
-
-def _encode_record(signed: SignedRecord) -> dict[str, str]:
-    return {"record": _text(signed.record), "signature": _text(signed.signature), "key_id": signed.key_id}
-
-
-def _decode_record(content: dict[str, str]) -> SignedRecord:
-    return SignedRecord(_bytes(content["record"]), _bytes(content["signature"]), _key_id(content))
-
-
-def _encode_checkpoint(signed: SignedCheckpoint) -> dict[str, Any]:
-    return {
-        "manifest": _text(signed.manifest),
-        "signature": _text(signed.signature),
-        "key_id": signed.key_id,
-        "blobs": {name: _text(blob) for name, blob in signed.blobs.items()},
-    }
-
-
-def _decode_checkpoint(content: dict[str, Any]) -> SignedCheckpoint:
-    blobs = {name: _bytes(blob) for name, blob in content["blobs"].items()}
-    return SignedCheckpoint(_bytes(content["manifest"]), _bytes(content["signature"]), _key_id(content), blobs)
-
-
-def _key_id(content: Mapping[str, Any]) -> str:
-    key_id = content["key_id"]
-    if not isinstance(key_id, str):
-        raise TypeError(f"key_id is {key_id!r}")
-    return key_id
-
-
-def _text(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
+def _record_or_none(content: dict[str, str] | None) -> SignedRecord | None:
+    return None if content is None else decode_record(content)

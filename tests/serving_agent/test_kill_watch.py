@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from event_schemas.errors import TrimtabError
 from policy_store.control_record import ControlRecord, ControlRecords
 from policy_store.governed_record import SignedRecord
 from policy_store.kill_decisions import kill_state
@@ -14,7 +20,9 @@ from policy_store.revision_rules import MAX_REVISION
 from policy_store.store_errors import RecordMalformed, SignatureInvalid, StoreRefused, StoreUnreachable
 from policy_store.verification import TrustRule
 from serving_agent.kill_watch import KillWatch
-from serving_agent.snapshot_disk import SavedSnapshot
+from serving_agent.node_memory import NodeMemory
+from serving_agent.signed_json import encode_record
+from serving_agent.snapshot_disk import FILE_NAME, SavedSnapshot, SnapshotDisk
 from tests.policy_store.control_samples import YEAR_MS, go, stop
 from tests.policy_store.foreign_hands import MemoryHands
 from tests.serving_samples import GOVERNANCE_KEY, NOW, TRUSTED, StoreDesk, serving_experiment
@@ -43,7 +51,7 @@ class Bench:
         return self.watch.killed
 
     def restart(self, *, with_disk: bool) -> None:
-        saved = SavedSnapshot(kills=self.watch.kills, resumes=self.watch.resumes)
+        saved = SavedSnapshot(memory=NodeMemory(kills=self.watch.kills, resumes=self.watch.resumes))
         self.watch = KillWatch(RULE)
         if with_disk:
             self.watch.restore(saved)
@@ -125,7 +133,8 @@ def test_a_history_of_0_1_0_is_understood(bench: Bench, history: str, killed: bo
 @pytest.mark.parametrize("killed", [True, False])
 def test_a_snapshot_of_0_1_0_holds_the_newest_record_only(bench: Bench, killed: bool) -> None:
     kill, resume = killing(7), resuming(8, 7)
-    saved = SavedSnapshot(control=kill if killed else resume, revisions={"control": 7 if killed else 8})
+    memory = NodeMemory(revisions={"control": 7 if killed else 8})
+    saved = SavedSnapshot(control=kill if killed else resume, memory=memory, certain=False)
     bench.watch.restore(saved)
     assert bench.watch.killed is killed
     for signed in (kill, resume):
@@ -136,15 +145,63 @@ def test_a_snapshot_of_0_1_0_holds_the_newest_record_only(bench: Bench, killed: 
 def test_a_junk_control_on_the_disk_is_an_error_and_hides_no_kill(bench: Bench) -> None:
     junk = SignedRecord(b"?", b"", "governance/tests")
     with pytest.raises(RecordMalformed):
-        bench.watch.restore(SavedSnapshot(control=junk, kills=(killing(5),)))
+        bench.watch.restore(SavedSnapshot(control=junk, memory=NodeMemory(kills=(killing(5),))))
     assert bench.watch.killed
 
 
 def test_each_record_on_the_disk_stands_for_itself(bench: Bench) -> None:
     torn, true = replace(killing(5), signature=bytes(64)), killing(6)
     with pytest.raises(SignatureInvalid):
-        bench.watch.restore(SavedSnapshot(kills=(torn, true)))
+        bench.watch.restore(SavedSnapshot(memory=NodeMemory(kills=(torn, true))))
     assert set(bench.watch.open_kills) == {true.hash}
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_a_kill_that_does_not_verify_may_be_a_damaged_one_where_no_hash_was_saved(bench: Bench, certain: bool) -> None:
+    torn = replace(killing(5), signature=bytes(64))
+    with pytest.raises(SignatureInvalid):
+        bench.watch.restore(SavedSnapshot(control=torn, certain=certain))
+    assert bench.watch.killed is not certain
+    assert not bench.poll()
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_damage_to_a_file_of_an_older_version_lets_a_killed_node_go_on(tmp_path: Path, data: st.DataObject) -> None:
+    """The file alone knows of the kill and has no hash; 0.1.0 saved it in one place, another version in another."""
+    signed, place = encode_record(killing(7)), data.draw(st.sampled_from(["control", "kills"]))
+    content = {"format": 1, "channels": {}, "preference": None, "control": None, "revisions": {"preference": 5}}
+    saved = json.dumps(content | ({"control": signed} if place == "control" else {"kills": [signed]})).encode()
+    at = data.draw(st.integers(0, len(saved) - 1))
+    flipped = saved[:at] + bytes([saved[at] ^ (1 << data.draw(st.integers(0, 7)))]) + saved[at + 1 :]
+    (tmp_path / FILE_NAME).write_bytes(data.draw(st.sampled_from([flipped, saved[:at], saved])))
+    loaded, watch = SnapshotDisk(tmp_path).load(), KillWatch(RULE)
+    assert loaded is not None
+    with suppress(TrimtabError):
+        watch.restore(loaded)
+    assert watch.killed
+
+
+def test_a_node_that_may_have_forgotten_a_kill_is_killed_until_the_store_has_answered(bench: Bench) -> None:
+    class Away(MemoryStore):
+        error: Exception = StoreRefused("NOPERM", mend="check the ACL")
+
+        def control_records(self) -> ControlRecords:
+            raise self.error
+
+    away = Away(EXPERIMENT.name)
+    bench.watch.restore(SavedSnapshot(forgotten=True))
+    assert bench.watch.killed
+    bench.watch.poll(away)
+    away.error = StoreUnreachable("gone", mend="start it")
+    with pytest.raises(StoreUnreachable):
+        bench.watch.poll(away)
+    assert bench.watch.killed
+    assert bench.watch.poll(bench.store), "that it knows again is news, to be saved"
+    assert not bench.watch.killed
+    bench.watch.restore(SavedSnapshot(forgotten=True))
+    bench.desk.kill()
+    assert bench.poll()
 
 
 def test_what_cannot_be_believed_is_said_and_hides_nothing(bench: Bench) -> None:

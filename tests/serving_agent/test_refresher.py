@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from event_schemas.experiment import Experiment
 from monitoring.metrics import ServingMetrics
 from policy_store.channel_record import Channel
+from policy_store.control_record import ControlRecords
 from policy_store.memory_store import MemoryStore
 from policy_store.store_errors import StoreRefused, StoreUnreachable
 from policy_store.verification import TrustRule
@@ -38,6 +39,10 @@ class FlakyStore(MemoryStore):
     def preference(self) -> Any:
         self._answer()
         return super().preference()
+
+    def control_records(self) -> ControlRecords:
+        self._answer()
+        return super().control_records()
 
     def updates_since(self, last_id: str, block_ms: int = 0) -> Any:
         self._answer()
@@ -207,13 +212,42 @@ def test_a_refused_checkpoint_does_not_reach_the_disk(bench: Bench) -> None:
     assert saved.channels["stable"].checkpoint.parsed().version == "v1"
 
 
-def test_a_damaged_disk_is_reported_and_ignored(bench: Bench) -> None:
+def test_a_damaged_disk_is_reported_and_stops_the_node_until_the_store_answers(bench: Bench) -> None:
+    """What it says of kills cannot be read; and it is not replaced by what knows of none."""
     (bench.folder / FILE_NAME).write_text("{")
     bench.store.cut = True
-    refresher = bench.refresher()
-    refresher.start()
-    assert refresher.holder.current.versions() == {}
-    assert "cannot be read" in refresher.report().disk
+    for _ in range(2):
+        refresher = bench.refresher()
+        refresher.start()
+        assert refresher.holder.current.versions() == {}
+        assert refresher.holder.current.killed
+        assert "cannot be read" in refresher.report().disk
+        refresher.close()
+    bench.store.cut = False
+    refresher.poll()
+    assert not refresher.holder.current.killed
+    assert refresher.report().disk == "ok"
+    bench.store.cut = True
+    again = bench.refresher()
+    again.start()
+    assert not again.holder.current.killed
+
+
+def test_a_node_remembers_a_kill_whatever_else_on_its_disk_is_damaged(bench: Bench) -> None:
+    bench.publish("v1")
+    bench.desk.kill()
+    bench.refresher().poll()
+    bench.store.cut = True
+    sound = {file: file.read_bytes() for file in bench.folder.iterdir()}
+    for file, content in sound.items():
+        for damaged in (b"", content[: len(content) // 2], content[:-9] + b"\0" + content[-8:]):
+            file.write_bytes(damaged)
+            again = bench.refresher()
+            again.start()
+            assert again.holder.current.killed
+            assert again._kills.open_kills, "it is known, not only feared"
+            again.close()
+            file.write_bytes(content)
 
 
 def test_revisions_survive_a_restart(bench: Bench) -> None:

@@ -159,7 +159,7 @@ def test_a_kill_outlives_store_and_node_together(bench: Bench) -> None:
     assert node.status["open_kills"] == {signed.hash: signed.as_item()}
     saved = SnapshotDisk(bench.folder).load()
     assert saved is not None
-    assert (saved.kills, saved.control) == ((signed,), signed)
+    assert (saved.memory.kills, saved.control) == ((signed,), signed)
     hands(bench).empty()
     again = bench.refresher()
     again.start()
@@ -181,7 +181,7 @@ def test_what_could_not_be_saved_is_saved_at_the_next_look(bench: Bench) -> None
     refresher.poll()
     saved = SnapshotDisk(bench.folder).load()
     assert saved is not None
-    assert saved.kills == (signed,)
+    assert saved.memory.kills == (signed,)
     assert refresher.report().disk == "ok"
 
 
@@ -200,7 +200,7 @@ def test_a_log_that_cannot_be_written_keeps_neither_kill_nor_rebase_from_disk(be
     assert refresher.holder.current.killed
     saved = SnapshotDisk(bench.folder).load()
     assert saved is not None
-    assert (saved.kills, saved.epoch) == ((signed,), 1)
+    assert (saved.memory.kills, saved.memory.epoch) == ((signed,), 1)
 
 
 def test_faults_of_kills_rebases_and_preference_are_reported_together(bench: Bench) -> None:
