@@ -20,6 +20,7 @@ from policy_store.node_claims import claimed_revisions, claims_of_live_nodes
 from policy_store.preference_proposal import PreferenceProposal, ProposalStatus
 from policy_store.preference_record import PREFERENCE_SLOT, PreferenceRecord, PreferenceTarget, changed_targets
 from policy_store.rebase_reading import claimed_rebases
+from policy_store.rebase_record import REBASE_SLOT
 from policy_store.revision_rules import KnownRevision, next_revision, require_clocks_agree
 from policy_store.signing import SigningKey
 from policy_store.store import PolicyStore
@@ -240,7 +241,7 @@ def _place(store: PolicyStore, slot: str, decider: Decider) -> _Place:
     time_ms = store.time_ms()
     require_clocks_agree(decider.now_ms, time_ms)
     known = [KnownRevision(revision, "the store") for revision in revisions_of(store.known_records(slot))]
-    known += claimed_revisions(claims_of_live_nodes(store), slot, claimed_rebases(store))
+    known += claimed_revisions(claims_of_live_nodes(store), slot, claimed_rebases(store.known_records(REBASE_SLOT)))
     return _Place(next_revision(slot, known, time_ms), time_ms)
 
 

@@ -17,9 +17,14 @@ def verified_rebases(records: Sequence[SignedRecord], rule: TrustRule) -> list[R
     return _readable(records, lambda signed: verify_record(signed, RebaseRecord, rule))
 
 
-def claimed_rebases(store: PolicyStore) -> list[RebaseRecord]:
-    """The re-bases in slot and history, unverified, by rising epoch: enough to bound what nodes claim."""
-    return _readable(store.known_records(REBASE_SLOT), lambda signed: RebaseRecord.parse(signed.record))
+def claimed_rebases(records: Sequence[SignedRecord]) -> list[RebaseRecord]:
+    """Those that are re-bases by their own word, by rising epoch: enough to bound what nodes claim."""
+    return _readable(records, lambda signed: RebaseRecord.parse(signed.record))
+
+
+def rebases_beyond(records: Sequence[SignedRecord], epoch: int) -> tuple[SignedRecord, ...]:
+    """Those that by their own word are re-bases of a later epoch."""
+    return tuple(each for each in records if any(rebase.epoch > epoch for rebase in claimed_rebases([each])))
 
 
 def remembered_rebases(store: PolicyStore, rule: TrustRule) -> ReaderMemory:

@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from policy_store.governance import Decider
 from policy_store.governed_record import GovernedRecord, SignedRecord
 from policy_store.node_claims import NodeClaims, claimed_revisions, claims_of_live_nodes
-from policy_store.rebase_reading import verified_rebases
+from policy_store.rebase_reading import claimed_rebases, rebases_beyond, verified_rebases
 from policy_store.rebase_record import DECIDED_SLOTS, ORDERED_SLOTS, REBASE_SLOT, RebaseRecord, SlotRemoval
 from policy_store.revision_rules import KnownRevision, hinders_publishing, next_epoch, require_clocks_agree
 from policy_store.store import PolicyStore, utc_text
@@ -47,13 +47,13 @@ class VoidedRecord:
 class RebasePlan:
     """What a re-base would do at `time_ms`, the store's time.
 
-    over         the bytes of the re-base before, none when there is none
+    own          what becomes of the re-bases before: those of a later epoch, which nobody trusted has signed, leave
     remembered   by slot, the far revisions that nodes report
     """
 
     epoch: int
     time_ms: int
-    over: bytes
+    own: SlotRemoval
     voided: tuple[VoidedRecord, ...]
     removals: tuple[SlotRemoval, ...]
     remembered: tuple[tuple[str, KnownRevision], ...]
@@ -109,7 +109,8 @@ class _Contents:
 def plan_rebase(store: PolicyStore, rule: TrustRule) -> RebasePlan:
     """Step 1. Raises NothingToRebase, StoreUnreachable."""
     time_ms, over, claims = store.time_ms(), store.slot_bytes(REBASE_SLOT), claims_of_live_nodes(store)
-    rebases = verified_rebases(store.known_records(REBASE_SLOT), rule)
+    found = store.known_records(REBASE_SLOT)
+    held, claimed = verified_rebases(found, rule), claimed_rebases(found)
     voided: list[VoidedRecord] = []
     removals: list[SlotRemoval] = []
     for slot in ORDERED_SLOTS:
@@ -118,15 +119,21 @@ def plan_rebase(store: PolicyStore, rule: TrustRule) -> RebasePlan:
         voided += far
         if far:
             removals.append(contents.without(far))
-    remembered = tuple((slot, known) for slot in ORDERED_SLOTS for known in _far_claims(claims, slot, rebases, time_ms))
+    # As nodes see it, and as whoever publishes does, who cannot tell a forged re-base from a true one.
+    remembered = [
+        (slot, each) for slot in ORDERED_SLOTS for each in _far_claims(claims, slot, (held, claimed), time_ms)
+    ]
     if not voided and not remembered:
         raise NothingToRebase(
             "no revision in the store, and none that a live node reports, lies more than an hour ahead of the store's "
             f"clock ({utc_text(time_ms)})",
             mend="if publishing is refused all the same, read its error: the fault is another one",
         )
-    epoch = next_epoch([each.epoch for each in rebases], [each.epoch for each in claims])
-    return RebasePlan(epoch, time_ms, over, tuple(voided), tuple(removals), remembered)
+    epoch = next_epoch(
+        [each.epoch for each in held], [*(each.epoch for each in claims), *(each.epoch for each in claimed)]
+    )
+    own = SlotRemoval(REBASE_SLOT, over, None, rebases_beyond(found, epoch))
+    return RebasePlan(epoch, time_ms, own, tuple(voided), tuple(removals), tuple(remembered))
 
 
 def rebase(store: PolicyStore, rule: TrustRule, decider: Decider) -> RebasePlan:
@@ -139,7 +146,7 @@ def rebase(store: PolicyStore, rule: TrustRule, decider: Decider) -> RebasePlan:
         plan = plan_rebase(store, rule)
         record = _record(store, plan, decider)
         try:
-            store.publish_rebase(record.signed_by(decider.key), plan.over, plan.removals)
+            store.publish_rebase(record.signed_by(decider.key), plan.own, plan.removals)
             return plan
         except RevisionConflict:
             if attempt == ATTEMPTS - 1:
@@ -162,9 +169,11 @@ def _record(store: PolicyStore, plan: RebasePlan, decider: Decider) -> RebaseRec
 
 
 def _far_claims(
-    claims: Sequence[NodeClaims], slot: str, rebases: Sequence[RebaseRecord], time_ms: int
+    claims: Sequence[NodeClaims], slot: str, views: Iterable[Sequence[RebaseRecord]], time_ms: int
 ) -> list[KnownRevision]:
-    return [each for each in claimed_revisions(claims, slot, rebases) if hinders_publishing(each.revision, time_ms)]
+    """The claims that lie far ahead in some view of the re-bases there are, one for each node."""
+    counted = [each for rebases in views for each in claimed_revisions(claims, slot, rebases)]
+    return list({each.source: each for each in counted if hinders_publishing(each.revision, time_ms)}.values())
 
 
 def _parsed(signed: SignedRecord) -> GovernedRecord | None:

@@ -77,9 +77,8 @@ class RecordSlots(ABC):
         change = unordered_change(self.experiment, ControlRecord, record)
         self._publish_control(change, ControlRecord.parse(record.record))
 
-    def publish_rebase(self, record: SignedRecord, over: bytes, removals: Sequence[SlotRemoval]) -> None:
+    def publish_rebase(self, record: SignedRecord, own: SlotRemoval, removals: Sequence[SlotRemoval]) -> None:
         """See PolicyStore."""
-        own = SlotRemoval(REBASE_SLOT, over, None, ())
         self._publish_rebase(unordered_change(self.experiment, RebaseRecord, record), [own, *removals])
 
     def _ordered(

@@ -38,8 +38,11 @@ A re-base leads out of a history with revisions from the far future:
 10. **It voids by hash, for good, and lowers what a reader remembers to at most its own revision.** Highest 2036,
     re-base at 2026 → 2026; highest 2025 → 2025. A voided record is refused even when its time has come. Kills stay.
 11. **What a node reports from an earlier epoch counts as at most the revision of each re-base since**: the node will
-    lower it when it looks. An epoch that nodes report counts up to 1,000 beyond the store's, so that no report can use
-    epochs up. A node of epoch 0 that reports 2036 counts as 2026 after the re-base of 2026.
+    lower it when it looks. A node of epoch 0 that reports 2036 counts as 2026 after the re-base of 2026. A report from
+    an epoch more than 1,000 beyond the store's counts for nothing, and a new epoch is the lowest above the store's with
+    no report from it or from the 1,000 after it: one re-base leads out of any set of reports, and none uses epochs up.
+    Store at epoch 0, reports from 4 and 2^52: the re-base has epoch 5, and the second report counts neither before it
+    nor after it. A re-base that no trusted key has signed is a report of its epoch, and leaves if that is a later one.
 12. **Decisions about different slots are ordered by (epoch in which they were accepted, revision)**: a canary of this
     epoch is newer than a stable record of the year 2036 from the last one.
 
@@ -52,7 +55,7 @@ And for the learner's lease:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from policy_store.control_record import ControlRecord
@@ -161,13 +164,18 @@ def unlike_lifted(kill: ControlRecord, lifted: Callable[[str], bool]) -> Control
 
 
 def next_epoch(known: Iterable[int], claimed: Iterable[int]) -> int:
-    """Rules 9 and 11: one more than every epoch the store knows and, within bounds, every epoch a node reports."""
-    highest = max(known, default=0)
-    return max([highest, *(min(each, highest + EPOCHS_BEYOND) for each in claimed)]) + 1
+    """Rules 9 and 11: above every epoch the store knows and every one that nodes report and that counts then."""
+    epoch = max(known, default=0) + 1
+    for each in sorted(claimed):
+        if epoch <= each <= epoch + EPOCHS_BEYOND:
+            epoch = each + 1
+    return epoch
 
 
-def counted_claim(revision: int, epoch: int, rebases: Iterable[RebaseRecord]) -> int:
-    """Rule 11: what a revision counts that a node of this epoch reports, with these re-bases in the store."""
+def counted_claim(revision: int, epoch: int, rebases: Collection[RebaseRecord]) -> int:
+    """Rule 11: what a revision counts, 0 for nothing, that a node of this epoch reports; `rebases` are the store's."""
+    if epoch > max((each.epoch for each in rebases), default=0) + EPOCHS_BEYOND:
+        return 0
     return min([revision, *(each.revision for each in rebases if each.epoch > epoch)])
 
 

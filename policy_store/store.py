@@ -157,12 +157,12 @@ class PolicyStore(Protocol):
         """
         ...
 
-    def publish_rebase(self, record: SignedRecord, over: bytes, removals: Sequence[SlotRemoval]) -> None:
+    def publish_rebase(self, record: SignedRecord, own: SlotRemoval, removals: Sequence[SlotRemoval]) -> None:
         """Publish a re-base (RebaseRecord) and take the voided records out of slots and histories.
 
-        `over` are the bytes of the re-base found in its slot when this one was worked out, none when it was empty.
-        Raises RevisionConflict when that slot or one to be changed has moved since, RecordMalformed or
-        ContractMismatch. On any error nothing has changed.
+        `own` says what was found in its own slot when it was worked out, and which records leave its history. Raises
+        RevisionConflict when that slot or one to be changed has moved since, RecordMalformed or ContractMismatch. On
+        any error nothing has changed.
         """
         ...
 

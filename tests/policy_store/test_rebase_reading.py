@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policy_store.memory_store import MemoryStore
-from policy_store.rebase_reading import claimed_rebases, remembered_rebases, verified_rebases
+from policy_store.rebase_reading import claimed_rebases, rebases_beyond, remembered_rebases, verified_rebases
 from tests.policy_store.control_samples import rebase_of, stop
 from tests.policy_store.foreign_hands import MemoryHands
 from tests.policy_store.store_samples import LEARNER, PEOPLE, rule
@@ -28,5 +28,8 @@ def test_what_people_have_not_signed_is_left_out() -> None:
     for signed in (forged.signed_by(LEARNER), rebase_of(8, 10, experiment="other").signed_by(PEOPLE), stop(5).signed):
         hands.publish_as_0_1_0("rebase", signed)
     assert verified_rebases(hands.store.known_records("rebase"), rule(X)) == []
-    assert [each.epoch for each in claimed_rebases(hands.store)] == [8, 9], "they bound what nodes claim, no more"
+    found = hands.store.known_records("rebase")
+    assert [each.epoch for each in claimed_rebases(found)] == [8, 9], "they bound what nodes claim, no more"
+    assert rebases_beyond(found, 8) == (forged.signed_by(LEARNER),)
+    assert rebases_beyond(found, 9) == ()
     assert remembered_rebases(MemoryStore(X), rule(X)).epoch == 0

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from policy_store.channel_record import Channel, ChannelRecord, FreshnessRecord
 from policy_store.governance import (
@@ -20,16 +22,23 @@ from policy_store.governance import (
 from policy_store.governed_record import SignedRecord
 from policy_store.inspection import inspect_store
 from policy_store.kill_decisions import kill, kill_state, resume
+from policy_store.memory_store import MemoryStore
 from policy_store.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.rebase_reading import remembered_rebases
+from policy_store.rebase_record import ORDERED_SLOTS
 from policy_store.rebasing import plan_rebase, rebase
+from policy_store.revision_rules import EPOCHS_BEYOND, MAX_REVISION
+from policy_store.signing import SigningKey
 from policy_store.store_errors import ClocksDisagree, NothingToRebase, RecordVoided, RevisionAhead, RevisionConflict
 from policy_store.verification import read_channel_verified
 from tests.policy_store.control_samples import HOUR_MS, YEAR_MS, rebase_of, stop
+from tests.policy_store.foreign_hands import MemoryHands
 from tests.policy_store.store_samples import (
     BLOBS,
     LEARNER,
+    NOW,
     PEOPLE,
+    STRANGER,
     TTL_MS,
     StoreBench,
     learner,
@@ -189,15 +198,14 @@ def test_what_only_a_node_remembers_is_reason_enough(bench: StoreBench) -> None:
         rebase(bench.store, rule(bench.experiment), people())
 
 
-def test_epochs_rise_over_forged_rebases_and_absurd_claims(bench: StoreBench) -> None:
+def test_neither_forged_rebases_nor_absurd_claims_use_epochs_up(bench: StoreBench) -> None:
     fill(bench)
     bench.hands.publish_as_0_1_0("rebase", rebase_of(2**53 - 1, 5, experiment=bench.experiment).signed_by(LEARNER))
     bench.store.heartbeat("n1", {"epoch": 2**53 - 1}, 60)
     for at in range(1, 4):
         bench.hands.publish_as_0_1_0("channel:stable", far_channel(bench, ahead_ms=10 * YEAR_MS + at))
-        epoch = rebase(bench.store, rule(bench.experiment), people()).epoch
-        assert epoch == 1_001 * at
-    assert remembered_rebases(bench.store, rule(bench.experiment)).epoch == 3_003
+        assert rebase(bench.store, rule(bench.experiment), people()).epoch == at
+    assert remembered_rebases(bench.store, rule(bench.experiment)).epoch == 3
 
 
 def test_a_voided_record_is_refused_when_its_time_has_come(bench: StoreBench) -> None:
@@ -249,11 +257,11 @@ def test_a_slot_that_moved_in_between_is_looked_at_again(bench: StoreBench) -> N
     bench.hands.publish_as_0_1_0("channel:stable", newer)
     signed = rebase_of(1, plan.time_ms, experiment=bench.experiment).signed_by(PEOPLE)
     with pytest.raises(RevisionConflict, match="channel:stable has changed"):
-        bench.store.publish_rebase(signed, plan.over, plan.removals)
+        bench.store.publish_rebase(signed, plan.own, plan.removals)
     assert bench.store.channel("stable") == newer
     assert len(rebase(bench.store, rule(bench.experiment), people()).voided) == 2
     with pytest.raises(RevisionConflict, match="rebase has changed"):
-        bench.store.publish_rebase(signed, plan.over, ())
+        bench.store.publish_rebase(signed, plan.own, ())
 
 
 def test_the_audit_keeps_what_was_voided(bench: StoreBench) -> None:
@@ -264,3 +272,52 @@ def test_the_audit_keeps_what_was_voided(bench: StoreBench) -> None:
     assert (last["action"], last["actor"], last["detail"]["reason"]) == ("publish rebase", "ada", "a clock in 2036")
     assert last["detail"]["voids"] == [each.signed.hash for each in plan.voided]
     assert [update.slot for update in bench.store.updates_since("0")][-1] == "rebase"
+
+
+EPOCHS = st.integers(0, 5) | st.integers(0, 3 * EPOCHS_BEYOND) | st.sampled_from([2**52, MAX_REVISION])
+FAR = st.sampled_from([2 * HOUR_MS, 10 * YEAR_MS, 10**15])
+CLAIMS = st.lists(st.tuples(EPOCHS, FAR, st.sampled_from(ORDERED_SLOTS)), max_size=8)
+REBASES = st.lists(st.tuples(EPOCHS.map(lambda epoch: max(epoch, 1)), st.sampled_from([PEOPLE, LEARNER])), max_size=4)
+
+
+@given(CLAIMS, REBASES)
+def test_one_rebase_leads_out_whatever_nodes_report_and_others_have_forged(
+    claims: list[tuple[int, int, str]], made: list[tuple[int, SigningKey]]
+) -> None:
+    """Also after re-bases before, by people or by whoever else may write into the store."""
+    store = MemoryStore("homefeed", clock=lambda: NOW)
+    hands = MemoryHands(store)
+    publish_checkpoint(store, manifest("homefeed", "v1"), BLOBS, LEARNER)
+    for epoch, key in made:
+        if key is LEARNER or epoch < 10 * EPOCHS_BEYOND:
+            hands.publish_as_0_1_0("rebase", rebase_of(epoch, NOW).signed_by(key))
+    believed = remembered_rebases(store, rule("homefeed"))
+    for number, (epoch, ahead_ms, slot) in enumerate(claims):
+        store.heartbeat(f"n{number}", {"epoch": epoch, "revisions": {slot: NOW + ahead_ms}}, 60)
+
+    def publish_all() -> None:
+        for channel in Channel:
+            point_channel(store, channel, "v1", people(NOW), ttl_ms=TTL_MS)
+            keep_fresh(store, channel, learner(NOW), ttl_ms=TTL_MS)
+        set_preference(store, ALPHA[1], {}, people(NOW))
+
+    try:
+        publish_all()
+    except RevisionAhead:
+        plan = rebase(store, rule("homefeed"), people(NOW))
+        publish_all()
+        after = remembered_rebases(store, rule("homefeed"))
+        assert after.epoch == plan.epoch > believed.epoch
+        assert plan.epoch <= believed.epoch + 1 + (len(claims) + len(made)) * (EPOCHS_BEYOND + 1)
+        assert after.voided >= believed.voided
+
+
+def test_a_rebase_that_this_process_does_not_trust_stays(bench: StoreBench) -> None:
+    """Nodes may trust its key; only one of a later epoch, which would make this one nothing, cannot stay."""
+    fill(bench)
+    retired, absurd = (rebase_of(epoch, 5, experiment=bench.experiment).signed_by(STRANGER) for epoch in (3, 2**52))
+    for signed in (retired, absurd):
+        bench.hands.publish_as_0_1_0("rebase", signed)
+    bench.hands.publish_as_0_1_0("channel:stable", far_channel(bench))
+    assert rebase(bench.store, rule(bench.experiment), people()).epoch == 4
+    assert bench.store.history("rebase")[1:] == [retired]

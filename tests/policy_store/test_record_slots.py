@@ -4,7 +4,7 @@ import pytest
 
 from policy_store.kill_decisions import kill
 from policy_store.preference_record import PreferenceRecord, PreferenceTarget
-from policy_store.rebase_record import RebaseRecord
+from policy_store.rebase_record import REBASE_SLOT, RebaseRecord, SlotRemoval
 from policy_store.record_slots import RecordSlots
 from policy_store.store_errors import RecordMalformed, RevisionAhead
 from tests.policy_store.store_samples import PEOPLE, StoreBench, people
@@ -46,7 +46,7 @@ def test_a_store_takes_no_revision_from_the_far_future_whoever_signed_it(bench: 
 
 def test_a_rebase_comes_back(bench: StoreBench) -> None:
     signed = RebaseRecord(experiment=bench.experiment, revision=5, by="ada", epoch=1).signed_by(PEOPLE)
-    bench.store.publish_rebase(signed, b"", ())
+    bench.store.publish_rebase(signed, SlotRemoval(REBASE_SLOT, b"", None, ()), ())
     assert bench.second.rebase() == signed
     assert bench.second.history("rebase") == bench.second.known_records("rebase") == [signed]
     assert bench.second.slot_bytes("rebase") == signed.record

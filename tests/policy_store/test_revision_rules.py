@@ -279,12 +279,24 @@ def test_rule_11_a_claim_of_an_earlier_epoch_is_what_the_node_will_remember(
     assert counted_claim(claim, epoch, rebases) == node.highest["preference"]
 
 
-@given(st.lists(st.integers(1, 2**40), max_size=3), st.lists(st.integers(0, MAX_REVISION), max_size=4))
-def test_rule_11_claimed_epochs_count_but_use_none_up(known: list[int], claimed: list[int]) -> None:
+EPOCHS = st.integers(0, 5) | st.integers(0, 4 * EPOCHS_BEYOND) | st.integers(0, MAX_REVISION)
+
+
+@given(st.lists(st.integers(1, 2**40), max_size=3), st.lists(EPOCHS, max_size=8), ANY_REVISION)
+def test_rule_11_a_rebase_leads_out_of_any_reports_and_they_use_no_epochs_up(
+    known: list[int], claimed: list[int], far: int
+) -> None:
     epoch, highest = next_epoch(known, claimed), max(known, default=0)
-    assert epoch > highest
-    assert epoch <= highest + EPOCHS_BEYOND + 1
-    assert all(epoch > each for each in claimed if each <= highest + EPOCHS_BEYOND)
+    assert highest < epoch <= highest + 1 + len(claimed) * (EPOCHS_BEYOND + 1)
+    assert not any(epoch <= each <= epoch + EPOCHS_BEYOND for each in claimed)
+    made = [rebase_of(each, 5) for each in (*known, epoch)]
+    assert all(counted_claim(far, each, made) <= 5 for each in claimed)
+
+
+def test_rule_11_a_report_from_far_beyond_the_epochs_of_the_store_counts_for_nothing() -> None:
+    for made in ([], [rebase_of(7, 5)]):
+        last = (made[0].epoch if made else 0) + EPOCHS_BEYOND
+        assert [counted_claim(9, each, made) for each in (last, last + 1, MAX_REVISION)] == [9, 0, 0]
 
 
 @given(st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=4), min_size=1, max_size=4))

@@ -23,6 +23,7 @@ from policy_store.governed_record import SignedRecord
 from policy_store.kill_decisions import kill
 from policy_store.preference_proposal import ProposalStatus
 from policy_store.preference_record import PreferenceTarget
+from policy_store.rebase_record import REBASE_SLOT, SlotRemoval
 from policy_store.store import MAX_BLOCK_MS, utc_text, wall_clock_ms
 from policy_store.store_errors import (
     ContractMismatch,
@@ -172,7 +173,7 @@ def test_a_record_of_another_kind_or_experiment_is_refused(bench: StoreBench) ->
     with pytest.raises(RecordMalformed, match="ChannelRecord"):
         bench.store.publish_control(channel_record(bench, 5))
     with pytest.raises(RecordMalformed, match="ControlRecord"):
-        bench.store.publish_rebase(control, b"", ())
+        bench.store.publish_rebase(control, SlotRemoval(REBASE_SLOT, b"", None, ()), ())
 
 
 def run_at_once(jobs: list[Callable[[], object]]) -> list[TrimtabError]:

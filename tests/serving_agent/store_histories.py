@@ -22,7 +22,7 @@ from policy_store.governed_record import GovernedRecord, SignedRecord
 from policy_store.kill_decisions import kill, kill_state, resume
 from policy_store.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.rebasing import rebase
-from policy_store.revision_rules import HOUR_MS, MAX_REVISION, READER_TOLERANCE_MS
+from policy_store.revision_rules import EPOCHS_BEYOND, HOUR_MS, MAX_REVISION, READER_TOLERANCE_MS
 from policy_store.store import PolicyStore
 from policy_store.store_change import parse_record
 from policy_store.store_errors import ClocksDisagree, NothingToRebase, RecordMalformed, RevisionAhead
@@ -41,6 +41,7 @@ NODES = 3
 MEMORY_DISK = Path("/dev/shm")
 """Where there is one, the nodes' snapshots lie there: they are synced after each change."""
 OFFSETS = st.sampled_from([0, 0, 0, HOUR_MS // 2, -HOUR_MS // 2, 10 * YEAR_MS, YEAR_MS, -10 * YEAR_MS])
+EPOCHS = st.integers(0, 5) | st.sampled_from([EPOCHS_BEYOND, EPOCHS_BEYOND + 2, 2 * EPOCHS_BEYOND, 2**52])
 FAR = st.sampled_from([10 * YEAR_MS, YEAR_MS, 2 * HOUR_MS])
 ANY_REVISION = st.integers(1, 6) | st.sampled_from([MAX_REVISION, MAX_REVISION - 1])
 SLOTS = ("control", "preference", "rebase", "channel:stable")
@@ -190,18 +191,18 @@ class StoreHistories(RuleBasedStateMachine):
             self.hands.restore(backup)
             self.look(at)
 
+    @rule(epoch=EPOCHS, offset=FAR, name=st.sampled_from(["evil", "other"]))
+    def a_stranger_reports(self, epoch: int, offset: int, name: str) -> None:
+        """Whoever may write heartbeats may claim anything."""
+        self.store.heartbeat(name, {"epoch": epoch, "revisions": {"preference": self.time() + offset}}, 60)
+
     def publish_as_0_1_0(self, offset: int) -> None:
         """A preference by version 0.1.0 whose writer's clock is off."""
         parent = self.revision_in("preference")
         revision = min(max((parent or 0) + 1, self.time() + offset), MAX_REVISION)
-        record = PreferenceRecord(
-            experiment=self.store.experiment,
-            revision=revision,
-            parent_revision=parent,
-            by="ada",
-            reason=self.decider().reason,
-            default=PreferenceTarget.of(alpha=0.5),
-        )
+        content: dict[str, Any] = {"experiment": self.store.experiment, "by": "ada", "reason": self.decider().reason}
+        content |= {"revision": revision, "parent_revision": parent, "default": {"alpha": 0.5}}
+        record = PreferenceRecord.from_content(content)
         self.hands.publish_as_0_1_0("preference", self.keep(record))
 
     @precondition(lambda self: self.records)
@@ -321,14 +322,8 @@ class StoreHistories(RuleBasedStateMachine):
 
     def control(self, revision: int, parent: int | None, *, killed: bool = True) -> ControlRecord:
         """A kill or resume in the form of version 0.1.0."""
-        return ControlRecord(
-            experiment=self.store.experiment,
-            killed=killed,
-            revision=revision,
-            parent_revision=parent,
-            by="ada",
-            reason=self.decider().reason,
-        )
+        content = {"experiment": self.store.experiment, "by": "ada", "reason": self.decider().reason}
+        return ControlRecord.from_content(content | {"killed": killed, "revision": revision, "parent_revision": parent})
 
     def control_of(self, name: str) -> ControlRecord:
         """The kill or resume of this hash."""
