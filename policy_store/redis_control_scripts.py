@@ -53,9 +53,10 @@ if held[1] and held[2] and held[3] and newest.record ~= held[1] then
   local item = cjson.encode({{record = held[1], signature = held[2], key_id = held[3]}})
   if content.killed == true then
     redis.call('HSETNX', KEYS[6], 'slot:' .. redis.sha1hex(held[1]), item)
-  end
-  for _, name in ipairs(type(content.resumes) == 'table' and content.resumes or {{}}) do
-    if type(name) == 'string' then redis.call('HSETNX', KEYS[7], name, item) end
+  else
+    for _, name in ipairs(type(content.resumes) == 'table' and content.resumes or {{}}) do
+      if type(name) == 'string' then redis.call('HSETNX', KEYS[7], name, item) end
+    end
   end
 end
 

@@ -28,7 +28,7 @@ from policy_store.redis_store import RedisStore
 from policy_store.signing import Role, SigningKey, TrustedKeys
 from policy_store.store import wall_clock_ms
 from policy_store.store_errors import StoreRefused
-from tests.policy_store.control_samples import go, stop
+from tests.policy_store.control_samples import go, odd_stop, stop
 from tests.policy_store.foreign_hands import RedisHands
 from tests.policy_store.store_samples import (
     BLOBS,
@@ -166,22 +166,27 @@ def told(redis_url: str, store: RedisStore) -> list[str]:
     return ended.stdout.split()
 
 
-@pytest.mark.parametrize("history", ["k", "kkr", "krk", "krkr"])
+@pytest.mark.parametrize("history", ["k", "kkr", "krk", "krkr", "Kr", "kKr", "krKr", "Kkr"])
 def test_another_client_reads_kills_and_rebases_as_nodes_do(redis_url: str, store: RedisStore, history: str) -> None:
+    """Kills (k) and resumes (r) of version 0.1.0, and kills of this one (K)."""
     hands, parent = RedisHands(store, redis_url), None
     for revision, each in enumerate(history, start=7):
-        make = stop if each == "k" else go
+        make = go if each == "r" else stop
+        parent = revision if each == "K" else parent
         hands.publish_as_0_1_0("control", make(revision, parent, experiment=store.experiment).signed)
         parent = revision
     for forged in (stop(5, experiment="elsewhere"), stop(5, experiment=store.experiment, key=LEARNER)):
         hands.raw.hset(hands.keys.kills, forged.hash, json.dumps(forged.signed.as_item()))
     hands.raw.hset(hands.keys.kills, "junk", "?")
+    odd = odd_stop(store.experiment, resumes=["ab" * 32], until="noon")
+    hands.raw.hset(hands.keys.kills, odd.hash, json.dumps(odd.as_item()))
     put_into_the_future(hands)
     plan = rebase(store, rule(store.experiment), people())
     hands.close()
     reader = ControlReader(rule(store.experiment))
     reader.read(store)
     names = sorted(each.hash for each in reader.latch.open_kills)
+    assert odd.hash in names
     assert told(redis_url, store) == [*names, "epoch", "1", "voided", "1"]
     assert plan.epoch == remembered_rebases(store, rule(store.experiment)).epoch
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from policy_store.canonical_json import canonical_json
 from policy_store.control_record import ControlRecord
-from policy_store.governed_record import GovernedRecord
+from policy_store.governed_record import GovernedRecord, SignedRecord
 from policy_store.rebase_record import RebaseRecord
 from policy_store.revision_rules import VerifiedControl
 from policy_store.signing import SigningKey
@@ -28,6 +30,13 @@ def stop(
         experiment=experiment, killed=True, revision=revision, parent_revision=parent, by="ada", reason=reason
     )
     return VerifiedControl(record.signed_by(key), record)
+
+
+def odd_stop(experiment: str = "homefeed", key: SigningKey = PEOPLE, **content: Any) -> SignedRecord:
+    """A kill that breaks the rules for records, as a client of its own may sign it."""
+    fields = {"kind": "control", "experiment": experiment, "killed": True, "revision": 5, "by": "ada", "reason": ""}
+    payload = canonical_json(fields | content)
+    return SignedRecord(payload, key.sign(payload), key.key_id)
 
 
 def go(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from policy_store.control_record import CONTROL_SLOT, ControlRecord, ControlRecords
+from policy_store.control_record import CONTROL_SLOT, MAX_ODD_KILL, ControlRecord, ControlRecords
 from policy_store.store_errors import RecordMalformed
 
 CONTENT = {"experiment": "homefeed", "revision": 7, "by": "ada"}
@@ -60,6 +63,61 @@ def test_a_resume_names_what_it_lifts_in_order() -> None:
 def test_a_resume_that_names_no_hash_and_a_kill_that_names_one_are_malformed(change: dict[str, object]) -> None:
     with pytest.raises(RecordMalformed, match="ControlRecord"):
         ControlRecord.from_content(CONTENT | change)
+
+
+ODD = st.fixed_dictionaries(
+    {},
+    optional={
+        "resumes": st.just([]) | st.just(NAMES) | st.none(),
+        "reason": st.just("x" * 5_000) | st.integers() | st.text(st.characters(), min_size=1),
+        "by": st.just("x" * 300) | st.just("") | st.none() | st.text(st.characters()),
+        "revision": st.sampled_from([0, -5, 2**53, 2**80, True, "7", None, 7.5, float("nan"), 10**4_000]),
+        "parent_revision": st.sampled_from([0, "x", 5]),
+        "another field": st.none() | st.lists(st.integers()),
+    },
+)
+
+
+@given(ODD, st.booleans(), st.booleans())
+def test_a_kill_is_one_whatever_else_it_says(odd: dict[str, Any], indented: bool, doubled: bool) -> None:
+    """What a client of its own may sign in a hurry; the bytes, and so the hash, stay what was signed."""
+    payload = json.dumps(CONTENT | {"kind": "control", "killed": True} | odd, indent=2 if indented else None)
+    if doubled:
+        payload = payload.replace("{", '{"note": 1, "note": 2, ', 1)
+    record = ControlRecord.parse(payload.encode())
+    assert record.killed
+    assert record.resumes == ()
+    assert ControlRecord.parse(record.canonical()) == record
+    assert (record.by + record.reason).encode() is not None, "it can be shown"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"killed": each} for each in (False, None, 1, "true", [True])),
+        *({"kind": each} for each in ("preference", None, "kill")),
+        *({"experiment": each} for each in (None, "no name!", 5)),
+        {"reason": "x" * MAX_ODD_KILL},
+    ],
+)
+def test_what_does_not_say_that_it_kills_this_experiment_is_no_kill(change: dict[str, Any]) -> None:
+    content = CONTENT | {"kind": "control", "killed": True, "resumes": []}
+    assert ControlRecord.parse(json.dumps(content).encode()).killed
+    with pytest.raises(RecordMalformed):
+        ControlRecord.parse(json.dumps(content | change).encode())
+
+
+@pytest.mark.parametrize(
+    "payload", [b"?", b"\xff", b"[" * 5_000, b"[true]", b'{"killed":true,"killed":false,"kind":"control"}']
+)
+def test_what_says_nothing_clear_is_no_kill(payload: bytes) -> None:
+    with pytest.raises(RecordMalformed):
+        ControlRecord.parse(payload)
+
+
+def test_only_a_resume_with_its_hash_lifts_an_odd_kill() -> None:
+    odd = CONTENT | {"kind": "control", "killed": True, "resumes": [], "parent_revision": 5}
+    assert ControlRecord.parse(json.dumps(odd).encode()).must_be_named
 
 
 def test_a_store_without_kills_holds_nothing() -> None:

@@ -19,7 +19,7 @@ from policy_store.revision_rules import MAX_REVISION
 from policy_store.store import NodeStatus, PolicyStore
 from policy_store.store_errors import RecordMalformed, StoreRefused, StoreUnreachable, UnknownKill
 from tests.components.free_port import free_port
-from tests.policy_store.control_samples import YEAR_MS, go, stop
+from tests.policy_store.control_samples import YEAR_MS, go, odd_stop, stop
 from tests.policy_store.foreign_hands import MemoryHands
 from tests.policy_store.store_samples import LEARNER, NOW, PEOPLE, STRANGER, StoreBench, people, rule
 
@@ -78,6 +78,36 @@ def test_a_resume_of_0_1_0_lifts_only_kills_of_0_1_0(bench: StoreBench) -> None:
         assert state(bench).killed is False
     bench.hands.restore(backup)
     assert open_hashes(bench) == {new.hash}
+
+
+@pytest.mark.parametrize(
+    "odd", [{"resumes": []}, {"reason": "x" * 9_000}, {"until": "noon"}, {"revision": -1, "by": 5}]
+)
+def test_a_kill_that_breaks_the_rules_for_records_holds_until_a_resume_names_it(
+    bench: StoreBench, odd: dict[str, Any]
+) -> None:
+    written = odd_stop(bench.store.experiment, **odd)
+    bench.hands.put("control", written)
+    assert open_hashes(bench) == {written.hash}
+    # What replaces it in its slot hides it no more than any other.
+    second = signed(kill(bench.store, people()))
+    assert open_hashes(bench) == {written.hash, second.hash}
+    assert kills_to_lift(state(bench), [])[0].describe()
+    resume(bench.store, [written.hash], people())
+    assert open_hashes(bench) == {second.hash}
+    bench.hands.put("control", odd_stop(bench.store.experiment, LEARNER, **odd))
+    bench.hands.put("control", odd_stop("elsewhere", **odd))
+    assert open_hashes(bench) - {odd_stop("elsewhere", **odd).hash} == {second.hash}
+
+
+def test_an_odd_kill_lifts_nothing(bench: StoreBench) -> None:
+    first = signed(kill(bench.store, people()))
+    odd = odd_stop(bench.store.experiment, resumes=[first.hash])
+    bench.hands.put("control", odd)
+    assert open_hashes(bench) == {first.hash, odd.hash}
+    second = signed(kill(bench.store, people(reason="over it")))
+    assert open_hashes(bench) == {first.hash, odd.hash, second.hash}
+    assert not bench.store.is_resumed(first.hash)
 
 
 def test_a_kill_between_reading_and_signing_is_not_named_and_holds(bench: StoreBench) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policy_store.control_record import CONTROL_SLOT
+from policy_store.control_record import CONTROL_SLOT, ControlRecord
 from policy_store.rebase_record import REBASE_SLOT
 from policy_store.store import utc_text
 from trimtab.settings import load_settings
 from trimtab.store_access import AsJson, By, Reason, decider, echo_json, open_store, statement, trust_rule
+
+if TYPE_CHECKING:
+    from policy_store.kill_decisions import KillState, OpenKill
 
 
 def kill(by: By, reason: Reason = "", as_json: AsJson = False) -> None:
@@ -44,7 +48,8 @@ def resume(
 ) -> None:
     """Let nodes explore and use the policy again: lift every kill that holds in the store or on a live node.
 
-    It prints what it lifts. A kill that comes in between is not among them and holds.
+    It prints what it lifts. A kill that comes in between is not among them and holds. It exits 1 where it lifts nothing
+    though a kill may hold, because something cannot be read or believed.
 
     Example: trimtab policy resume --by ada --reason "incident 42 is over"
     """
@@ -65,14 +70,27 @@ def resume(
         )
         known = {"lifted": [each.as_dict() for each in lifted], "open": [each.as_dict() for each in left]}
         echo_json(content | known | {"faults": list(state.faults)})
-        return
+    else:
+        _tell_resumed(state, lifted, left, record)
+    if record is None and state.killed is not False:
+        raise typer.Exit(1)
+
+
+def _tell_resumed(
+    state: KillState, lifted: Sequence[OpenKill], left: Sequence[OpenKill], record: ControlRecord | None
+) -> None:
     for fault in state.faults:
         typer.echo(f"cannot be believed or read: {fault}")
     for each in lifted:
         typer.echo(f"lifts {each.describe()}")
     for each in left:
         typer.echo(f"holds {each.describe()}: lift it with --kill {each.hash}")
-    typer.echo("no kill to lift; nothing was written" if record is None else f"resumed (revision {record.revision})")
+    if record is not None:
+        typer.echo(f"resumed (revision {record.revision})")
+    elif state.killed is False:
+        typer.echo("no kill to lift; nothing was written")
+    else:
+        typer.echo("nothing was lifted, and a kill may hold: see above; nothing was written")
 
 
 def rebase(

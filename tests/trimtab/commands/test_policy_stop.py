@@ -89,6 +89,21 @@ def test_resume_without_a_kill_writes_nothing(cli: StoreCommands) -> None:
     assert cli.store().audit_entries() == []
 
 
+@pytest.mark.parametrize("fault", ["unread", "unbelieved"])
+def test_resume_that_lifts_nothing_though_a_kill_may_hold_is_no_success(
+    cli: StoreCommands, hands: RedisHands, fault: str
+) -> None:
+    if fault == "unread":
+        hands.raw.set(hands.keys.kills, "not what belongs here")
+    else:
+        hands.put("control", stop(5, experiment=cli.name, key=STRANGER).signed)
+    assert "nothing was lifted, and a kill may hold" in cli.run("policy", "resume", "--by", "ada", exit_code=1)
+    assert cli.json("policy", "resume", "--by", "ada", exit_code=1)["faults"] != []
+    assert cli.store().audit_entries() == []
+    kill(cli)
+    cli.run("policy", "resume", "--by", "ada")
+
+
 def test_kills_that_only_nodes_remember_are_lifted_too(cli: StoreCommands) -> None:
     lost, bare = stop(5, experiment=cli.name), "cd" * 32
     cli.store().heartbeat("n1", {"open_kills": {lost.hash: lost.signed.as_item(), bare: None}}, 60)
