@@ -81,7 +81,9 @@ def _odd_kill(payload: bytes) -> dict[str, Any] | None:
         content = json.loads(payload.decode("utf-8"), object_pairs_hook=_agreed, parse_int=_parse_int)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(content, dict) or content.get("killed") is not True or content.get("kind") != "control":
+    if not isinstance(content, dict) or content.get("kind", "control") != "control":
+        return None
+    if content.get("killed") is not True:
         return None
     revision = content.get("revision")
     known = revision if type(revision) is int and 1 <= revision < 2**53 else 1

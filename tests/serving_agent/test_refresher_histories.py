@@ -14,9 +14,11 @@ from policy_store.channel_record import Channel, ChannelRecord
 from policy_store.governance import keep_fresh
 from policy_store.rebasing import rebase
 from policy_store.store_errors import RevisionAhead
+from producers.directory_lock import DirectoryLock
+from serving_agent import snapshot_disk
 from serving_agent.pickup import PickupResult
 from serving_agent.refresher import SnapshotRefresher
-from serving_agent.snapshot_disk import FILE_NAME, SnapshotDisk
+from serving_agent.snapshot_disk import FILE_NAME, LOCK_NAME, SnapshotDisk
 from tests.policy_store.control_samples import YEAR_MS
 from tests.policy_store.foreign_hands import MemoryHands
 from tests.serving_agent.test_refresher import Bench, eventually
@@ -170,14 +172,23 @@ def test_a_kill_outlives_store_and_node_together(bench: Bench) -> None:
     assert not again.report().open_kills
 
 
-def test_what_could_not_be_saved_is_saved_at_the_next_look(bench: Bench) -> None:
-    draft = (bench.folder / FILE_NAME).with_suffix(".draft")
-    draft.mkdir()
+@pytest.mark.parametrize("hindrance", ["no room", "another process"])
+def test_what_could_not_be_saved_is_saved_at_the_next_look(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, hindrance: str
+) -> None:
+    monkeypatch.setattr(snapshot_disk, "LOCK_SECONDS", 0.0)
+    draft, lock = (bench.folder / FILE_NAME).with_suffix(".draft"), DirectoryLock(bench.folder / LOCK_NAME)
+    if hindrance == "no room":
+        draft.mkdir()
+        lock.release()
     signed = bench.desk.kill()
     refresher = bench.refresher()
     refresher.poll()
+    assert refresher.holder.current.killed
     assert refresher.report().disk != "ok"
-    draft.rmdir()
+    if hindrance == "no room":
+        draft.rmdir()
+    lock.release()
     refresher.poll()
     saved = SnapshotDisk(bench.folder).load()
     assert saved is not None

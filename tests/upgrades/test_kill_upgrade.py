@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,17 @@ def test_a_lifted_kill_that_is_replayed_stops_nobody_and_a_new_one_everybody(
         watch.poll(store)
         assert not watch.killed, "it remembers what the store has lost"
     key = SigningKey.parse(frozen.key("board"))
-    kill(store, Decider(by="ada", reason="upgraded", now_ms=store.time_ms(), key=key))
+    for signed in kills:
+        hands.raw.hset(hands.keys.kills, signed.hash, json.dumps(signed.as_item()))
+    watch.poll(store)
+    assert not watch.killed, "nor does one that is replayed among the kills of today"
+    made = kill(store, Decider(by="ada", reason="upgraded", now_ms=store.time_ms(), key=key))
     watch.poll(store)
     assert watch.killed
+    over = {"killed": False, "revision": made.revision + 1, "parent_revision": made.revision}
+    resume = ControlRecord.from_content({"experiment": experiment.name, "by": "ada", **over})
+    hands.publish_as_0_1_0("control", resume.signed_by(key))
+    watch.poll(store)
+    assert watch.killed, "a resume of version 0.1.0 names none"
     hands.close()
     store.close()
