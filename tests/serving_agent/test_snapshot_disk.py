@@ -110,18 +110,18 @@ def test_a_save_does_not_wait_for_ever_for_another(tmp_path: Path, monkeypatch: 
 @given(st.data())
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_damage_to_one_file_is_reported_and_reaches_nothing_else(tmp_path: Path, data: st.DataObject) -> None:
-    disk = SnapshotDisk(tmp_path)
-    disk.save(SNAPSHOT)
+    if not (tmp_path / FILE_NAME).exists():
+        SnapshotDisk(tmp_path).save(SNAPSHOT)
     file = tmp_path / data.draw(st.sampled_from(FILES))
-    file.write_bytes(damaged(file.read_bytes(), data))
+    sound = file.read_bytes()
+    file.write_bytes(damaged(sound, data))
     loaded = SnapshotDisk(tmp_path).load()
+    file.write_bytes(sound)
     assert loaded is not None
     assert (loaded.memory, loaded.certain, loaded.forgotten) == (MEMORY, True, False)
     if file.name != FILE_NAME:
         assert replace(loaded, faults=()) == SNAPSHOT
         assert [str(file) in each.what for each in loaded.faults] == [True]
-    disk.save(SNAPSHOT)
-    assert disk.load() == SNAPSHOT
 
 
 def damaged(content: bytes, data: st.DataObject) -> bytes:
