@@ -22,6 +22,7 @@ from policy_store.channel_record import Channel
 from policy_store.revision_rules import ReaderMemory
 from policy_store.store import MAX_BLOCK_MS, PolicyStore, wall_clock_ms
 from policy_store.verification import TrustRule
+from producers.careful_log import tell
 from producers.directory_lock import DirectoryTaken
 from serving_agent.channel_watch import ChannelWatch
 from serving_agent.fallback_reason import FallbackReason
@@ -350,7 +351,7 @@ class SnapshotRefresher:
         # Told when it changes between well and ill, not for every wording of the same illness.
         before, self.store_state = self.store_state, state
         if (state == "ok") != (before == "ok") or before == NOT_ASKED:
-            (log.info if state == "ok" else log.warning)("policy store", node=self._node_id, state=state)
+            tell(log.info if state == "ok" else log.warning, "policy store", node=self._node_id, state=state)
 
     def report(self) -> NodeReport:
         """What this node would say of itself now."""
