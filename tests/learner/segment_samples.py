@@ -80,8 +80,11 @@ def other_rows(path: Path, share: float) -> None:
 
 
 def swap(path: Path, share: float) -> None:
-    """Another sound segment of the directory in its place."""
+    """Another sound segment of the directory in its place; where none is left, itself under another name."""
     others = [other for other in sorted(path.parent.glob("*.parquet")) if other != path]
+    if not others:
+        path.rename(path.with_name("00000099.parquet"))
+        return
     other = others[int(share * len(others))]
     beside = path.with_name("beside")
     shutil.move(path, beside)
