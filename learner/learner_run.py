@@ -92,7 +92,7 @@ class Learner:
         self.observer.stage("evaluate", f"{window.holdout.count} held-out examples")
         q = start.algorithm.score(window.holdout.inputs).astype(np.float64)
         candidate = Candidate(q, preference, next_look(self.shelf))
-        evaluation = evaluate_window(window, candidate, self.experiment, self.tallies())
+        evaluation = evaluate_window(window, candidate, self.experiment, self._tallied())
         verdict = judge(evaluation.evidence, self.experiment.gate)
         self.observer.stage("gate", f"{verdict.verdict.value}: {verdict.reasons[0].sentence}")
         finished = FinishedRun(window, start, training, graph, evaluation, verdict)
@@ -122,6 +122,13 @@ class Learner:
         self.observer.stage("window", "reading the segments")
         frame = stored_examples(self.examples_directory)
         return build_window(frame, self.experiment, self.contract)
+
+    def _tallied(self) -> SliceTallies:
+        tallies = self.tallies()
+        if self.metrics is not None:
+            for reason, records in tallies.left_out.items():
+                self.metrics.left_out_tallies.labels(reason=reason).set(records)
+        return tallies
 
     def _start(self, window: LearningWindow, warm: bool) -> Start:
         make = partial(make_algorithm, self.experiment, self.contract)

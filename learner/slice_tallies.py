@@ -5,18 +5,22 @@ kills and never raised, so its count among n decisions is stochastically below B
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from scipy.special import bdtrc
+from scipy.special import betainc
 
 from event_schemas.slices import Slice
+
+EXACT_UP_TO = 1e15
+"""Decisions up to which the binomial tail is computed as it is; beyond 10¹⁷ the function loses its digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceTallies:
-    """Decisions so far by slice, summed over sources."""
+    """Decisions so far by slice, summed over sources; `left_out`: how many records were not believed, by reason."""
 
     counts: Mapping[str, int]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def decisions(self) -> int:
@@ -29,7 +33,14 @@ class SliceTallies:
         return self.counts.get(Slice.EXPLORE, 0)
 
     def p_value(self, exploration_rate: float) -> float | None:
-        """P(at least this many explored | every ε_t = `exploration_rate`); None without decisions. Small = too many."""
+        """P(at least this many explored | every ε_t = `exploration_rate`); None without decisions. Small = too many.
+
+        More decisions than 10¹⁵ are weighed as 10¹⁵ with the same share explored, which is the weaker evidence.
+        """
         if self.decisions == 0:
             return None
-        return 1.0 if self.explored == 0 else float(bdtrc(self.explored - 1, self.decisions, exploration_rate))
+        scale = min(1.0, EXACT_UP_TO / self.decisions)
+        decisions, explored = self.decisions * scale, self.explored * scale
+        if explored == 0.0:
+            return 1.0
+        return float(betainc(explored, decisions - explored + 1.0, exploration_rate))

@@ -145,6 +145,12 @@ class LearnerMetrics(MetricGroup):
             ["reason"],
             registry=registry,
         )
+        self.left_out_tallies = Gauge(
+            "trimtab_learner_left_out_tallies",
+            "Records of the tallies topic that the last run did not believe, by reason (unreadable, absurd).",
+            ["reason"],
+            registry=registry,
+        )
         self.failed_runs = Counter(
             "trimtab_learner_failed_runs_total",
             "Runs that could not be finished, by the kind of error; the service makes the next one on schedule.",

@@ -1,6 +1,8 @@
 """More exploration than the cap allows is noticed; less is not held against anyone."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from learner.log_soundness import LogSoundness
@@ -19,6 +21,25 @@ def test_too_much_exploration_is_noticed() -> None:
 @pytest.mark.parametrize("counts", [{"POLICY": 10_000}, {"EXPLORE": 20, "POLICY": 9_980}])
 def test_caps_and_kills_only_lower_it(counts: dict[str, int]) -> None:
     assert (SliceTallies(counts).p_value(0.0125) or 0) > 0.99
+
+
+@given(st.integers(0, 2**70), st.integers(0, 2**70), st.floats(0.001, 0.9))
+def test_no_count_is_too_large_to_be_weighed(explored: int, others: int, rate: float) -> None:
+    tallies = SliceTallies({"EXPLORE": explored, "POLICY": others})
+    p_value = tallies.p_value(rate)
+    assert (p_value is None) == (tallies.decisions == 0)
+    assert p_value is None or 0.0 <= p_value <= 1.0
+    if tallies.decisions > 10**6 and p_value is not None:
+        share = explored / tallies.decisions
+        assert p_value < 1e-6 if share > rate + 0.05 else p_value > 1 - 1e-6 if share < rate - 0.05 else True
+
+
+@pytest.mark.parametrize("decisions", [10**12, 10**15, 10**18, 10**30])
+@pytest.mark.parametrize(("more", "judged"), [(1.5, False), (0.5, True)])
+def test_the_share_tells_among_any_number_of_decisions(decisions: int, more: float, judged: bool) -> None:
+    explored = int(decisions * 0.0125 * more)
+    p_value = SliceTallies({"EXPLORE": explored, "POLICY": decisions - explored}).p_value(0.0125)
+    assert p_value is not None and (p_value > 0.99 if judged else p_value < 1e-12)
 
 
 def test_no_tallies_say_nothing() -> None:

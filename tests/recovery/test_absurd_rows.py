@@ -11,9 +11,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
+from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
 from learner.example_decoder import ExampleDecoder
 from learner.example_source import MemoryExampleSource
@@ -21,6 +23,9 @@ from learner.ingest import DeadLetters, Ingest
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunReport
 from learner.preference_in_force import PreferenceInForce
 from learner.segment_store import SegmentStore
+from learner.tally_reading import ABSURD, MOST_DECISIONS, read_tallies
+from monitoring.metrics import LearnerMetrics
+from policy_store.checkpoint_record import EVALUATION_BLOB
 from producers.memory_log import MemoryLog
 from tests.absurd_samples import changed, one_change
 from tests.learner_samples import NOW, World, experiment_document
@@ -103,3 +108,27 @@ def test_a_constant_column_does_not_end_a_run(tmp_path: Path, constant: str, val
         }[constant]
         examples.append(changed(example, field, given_value))
     json.dumps(learnt(examples, tmp_path / "learner").as_dict(), allow_nan=False)
+
+
+def test_absurd_tallies_change_no_verdict(plain: RunReport, tmp_path: Path) -> None:
+    def said(at: int, source: str, explored: int, exploited: int) -> LogRecord:
+        counts = [{"slice": "EXPLORE", "count": explored}, {"slice": "POLICY", "count": exploited}]
+        value = WORLD.codec.encode("Tally", {"event_time": 2**63 - 1, "source": source, "counts": counts})
+        return LogRecord("t.tallies", 0, at, 0, source.encode(), value)
+
+    largest = 2**63 - 1
+    records = [said(0, "sound", 1, 10_000), said(1, "loud", largest, largest), said(2, "sound", -1, largest)]
+    records += [said(3 + at, f"node-{at}", 0, MOST_DECISIONS) for at in range(20)]
+    metrics = LearnerMetrics(CollectorRegistry())
+    ingested(SOUND, tmp_path)
+    learner = Learner(
+        EXPERIMENT,
+        tmp_path,
+        lambda: NOW,
+        metrics=metrics,
+        tallies=lambda: read_tallies(MemoryExampleSource(records), WORLD.codec),
+    )
+    report = learner.run(PreferenceInForce.of_experiment(EXPERIMENT))
+    assert report.verdict.verdict == plain.verdict.verdict
+    assert f"1 of {20 * MOST_DECISIONS + 10_001} tallied" in report.checkpoint.blobs[EVALUATION_BLOB].decode()
+    assert metrics.left_out_tallies.labels(reason=ABSURD)._value.get() == 2
