@@ -55,6 +55,12 @@ def read_datums(entry: SchemaEntry, datums: Sequence[bytes]) -> pl.DataFrame:
     return _narrowed(entry.name, frame.drop(MARKER), schema)
 
 
+def empty_frame(entry: SchemaEntry) -> pl.DataFrame:
+    """No rows, with the columns and types that `read_datums` gives."""
+    schema = columnar_schema(entry)
+    return _narrowed(entry.name, BlockReader(entry.name, schema).read(b"", 0), schema)
+
+
 class BlockReader:
     """Reads Avro blocks of one schema into columns; `name` is what its errors speak of."""
 

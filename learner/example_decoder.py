@@ -11,13 +11,12 @@ from event_schemas.columnar import ColumnarFailure, read_datums
 from event_schemas.errors import SchemaError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import EXAMPLE
-from off_policy.logged_bandit import LEAST_PROPENSITY
+from learner.example_columns import portable
+from learner.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
+from learner.time_limit import DAY_MS, TimeLimit
 
-REQUEST_ID = "request_request_id"
 KEY = "record_key"
 APPEND_TIME = "record_append_time"
-DAY_MS = 86_400_000
-"""How far brokers' clocks may lie apart, and more: what is caught here lies years ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +39,15 @@ class DecodedChunk:
 class ExampleDecoder:
     """Decodes chunks columnar, and record by record where that fails or another schema version is met.
 
-    `max_future_skew_ms` is the join's: no request can lie further ahead of the moment its example was appended.
+    `max_future_skew_ms` is the join's: no request can lie further ahead of the moment its example was appended. `limit`
+    is the learner's own, and holds whatever moment the log tells.
     """
 
-    def __init__(self, codec: Codec, space: ActionSpace, max_future_skew_ms: int = 0) -> None:
+    def __init__(
+        self, codec: Codec, space: ActionSpace, max_future_skew_ms: int = 0, limit: TimeLimit | None = None
+    ) -> None:
         self._codec = codec
-        self._space = space
+        self._rule = ExampleRule(space, limit or TimeLimit())
         self._furthest_ahead_ms = max_future_skew_ms + DAY_MS
         self._entry = codec.registry.newest(EXAMPLE)
 
@@ -59,14 +61,14 @@ class ExampleDecoder:
         if frame.height == 0:
             return DecodedChunk(frame, bad)
         described = frame.with_columns(_keys(records), _append_times(records))
-        faults = _faults(described, self._space, self._furthest_ahead_ms)
+        faults = _faults(described, self._rule, self._furthest_ahead_ms)
         unsound = [
             BadExample(record, fault, request_id)
             for record, fault, request_id in zip(records, faults, frame[REQUEST_ID].to_list(), strict=True)
             if fault
         ]
         good = pl.Series([not fault for fault in faults], dtype=pl.Boolean)
-        return DecodedChunk(_portable(frame.filter(good)), (*bad, *unsound))
+        return DecodedChunk(portable(frame.filter(good)), (*bad, *unsound))
 
     def _columnar(self, records: Sequence[LogRecord]) -> pl.DataFrame | None:
         """The rows when every record is of the newest schema, decodes, and carries its own key; else None.
@@ -124,31 +126,15 @@ class ExampleDecoder:
         return self._codec.encode_datum(EXAMPLE, decoded.record)
 
 
-def _faults(frame: pl.DataFrame, space: ActionSpace, furthest_ahead_ms: int) -> list[str]:
-    """Per row what makes it unusable for every purpose, else an empty text.
-
-    The newest request is the learner's "now": one from the far future would push all others out of the window and out
-    of the retention.
-    """
-    appended, event_time = pl.col(APPEND_TIME), pl.col("request_event_time")
-    propensity, arm = pl.col("propensity_propensity"), pl.col("action_arm")
-    listed = pl.concat_list("action_eligible", "action_arm")
-    outside = (listed.list.max() >= space.arms) & (pl.col("action_action_space") == space.digest)
-    unknown_arm = (listed.list.min() < 0) | outside
+def _faults(frame: pl.DataFrame, rule: ExampleRule, furthest_ahead_ms: int) -> list[str]:
+    """Per row what makes it unusable for every purpose, else an empty text."""
+    appended, event_time = pl.col(APPEND_TIME), pl.col(EVENT_TIME)
     fault = (
-        pl.when(pl.col(REQUEST_ID) == "")
-        .then(pl.lit("request_id is empty"))
-        .when(pl.col(REQUEST_ID).ne_missing(pl.col(KEY)))
+        pl.when((pl.col(REQUEST_ID) != "") & pl.col(REQUEST_ID).ne_missing(pl.col(KEY)))
         .then(pl.lit("request_id is not the record's key"))
-        .when((propensity > 0).and_(propensity <= 1).not_().fill_null(True))
-        .then(pl.format("propensity {} is not in (0, 1]", propensity))
-        .when(propensity < LEAST_PROPENSITY)
-        .then(pl.format("propensity {} is too small to weigh by", propensity))
         .when((appended > 0) & (event_time > appended + furthest_ahead_ms))
         .then(pl.format("event_time {} lies in the future of {}, when the example was appended", event_time, appended))
-        .when(unknown_arm)
-        .then(pl.format("arm {} or an eligible one is not in the action space", arm))
-        .otherwise(pl.lit(""))
+        .otherwise(rule.fault())
     )
     return frame.select(fault.alias("fault"))["fault"].to_list()
 
@@ -165,8 +151,3 @@ def _keys(records: Sequence[LogRecord]) -> pl.Series:
 def _append_times(records: Sequence[LogRecord]) -> pl.Series:
     """When each record was appended, epoch ms; not positive where the log does not say."""
     return pl.Series(APPEND_TIME, [record.append_time for record in records], dtype=pl.Int64)
-
-
-def _portable(frame: pl.DataFrame) -> pl.DataFrame:
-    """With text instead of categories, whose codes mean nothing in another file."""
-    return frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))

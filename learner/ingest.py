@@ -93,9 +93,10 @@ class Ingest:
     def start(self) -> None:
         """Position the source after what is committed.
 
-        Raises ExamplesLost when that is not in the log or the log is another one, ComponentUnreachable, and TopicError
-        when there is no topic or its id is not told.
+        Raises ExamplesLost when that is not in the log or the log is another one, ClockMismatch when what is committed
+        lies in the future, ComponentUnreachable, and TopicError when there is no topic or its id is not told.
         """
+        self.store.require_times()
         self._topic_id = self.source.topic_id()
         self.store.require_topic(self._topic_id)
         self.source.start(self.store.next_offsets)

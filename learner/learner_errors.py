@@ -4,6 +4,7 @@ TrimtabError
 └── LearnerError
     ├── StoreMismatch      the data directory belongs to another topic or experiment, or is in use
     ├── StoreDamaged       a file of the data directory is missing, altered or unreadable
+    ├── ClockMismatch      this machine's clock and the times of what is stored cannot both be right
     ├── StoreUnwritable    the disk under the data directory takes no more, or refuses
     ├── ExamplesLost       the log no longer holds the offset to continue from, or is another log
     ├── NothingToLearn     the window holds too few rows to train or evaluate on
@@ -25,6 +26,10 @@ class StoreMismatch(LearnerError):
 
 class StoreDamaged(LearnerError):
     """A file of the data directory is not what was written there: missing, altered or unreadable."""
+
+
+class ClockMismatch(LearnerError):
+    """This machine's clock and the times of what is stored cannot both be right, or the clock shows no usable time."""
 
 
 class StoreUnwritable(LearnerError):

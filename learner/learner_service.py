@@ -14,14 +14,29 @@ from polars.exceptions import PanicException
 
 from event_schemas.errors import RightMissing, TrimtabError
 from learner.ingest import Ingest, IngestCounts
-from learner.learner_errors import ExamplesLost, NothingToLearn, StoreDamaged, StoreMismatch, StoreUnwritable
+from learner.learner_errors import (
+    ClockMismatch,
+    ExamplesLost,
+    NothingToLearn,
+    StoreDamaged,
+    StoreMismatch,
+    StoreUnwritable,
+)
 from learner.learner_run import Learner, RunReport
 from learner.preference_in_force import PreferenceInForce
 from producers.topic_identity import TopicUnidentified
 
-NEEDS_A_PERSON = (ExamplesLost, RightMissing, StoreDamaged, StoreMismatch, StoreUnwritable, TopicUnidentified)
+NEEDS_A_PERSON = (
+    ClockMismatch,
+    ExamplesLost,
+    RightMissing,
+    StoreDamaged,
+    StoreMismatch,
+    StoreUnwritable,
+    TopicUnidentified,
+)
 """Errors of ingest that trying again does not mend: the log or the data directory is not what it was, the disk takes no
-more, a right is missing."""
+more, the clock is wrong, a right is missing."""
 log = structlog.get_logger(__name__)
 
 

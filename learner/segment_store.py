@@ -5,11 +5,14 @@ The commit protocol (a kill between any two steps leaves the directory as the la
 1. The new rows are written to a segment file under a temporary name and synced.
    *Dies after 1:* the temporary file is removed on the next opening; the rows are read again from the log.
 2. The segment gets its final name.
-   *Dies after 2:* no manifest names it, so it is removed on the next opening.
+   *Dies after 2:* no manifest names it, so the next opening sets it aside; the rows are read again from the log.
 3. The manifest that names it, with the offsets its rows reach to, replaces the old one atomically. **This commits.**
    *Dies after 3:* rows and offsets are there together; ingest goes on behind them.
 4. Files that the new manifest no longer names (retired by age, or merged) are deleted.
-   *Dies after 4 or in it:* left-overs are removed on the next opening.
+   *Dies after 4 or in it:* left-overs are removed on the next opening, which finds their rows stored or too old.
+
+The first opening commits an empty manifest, so that a segment without one is always damage. No file is deleted while a
+row may be in it alone (see segment_leftovers).
 
 A disk that is full in 1, 2 or 3 ends the append with StoreUnwritable: the unfinished files are removed, the manifest
 stays the old one, and the rows are read again from the log once there is room.
@@ -23,7 +26,6 @@ that was committed with them.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -32,11 +34,15 @@ from typing import Any, Self
 import polars as pl
 import structlog
 
-from learner.durable_files import publish, sync_file, unwritable, writing
-from learner.learner_errors import ExamplesLost, StoreDamaged, StoreMismatch, StoreUnwritable
-from learner.segment_file import EVENT_TIME, KEY, describe, hashed, missing, read_segment
+from learner.durable_files import unwritable
+from learner.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
+from learner.learner_errors import ClockMismatch, ExamplesLost, StoreDamaged, StoreMismatch, StoreUnwritable
+from learner.segment_file import KEY, hashed, missing, read_segment, segment_name, write_segment
+from learner.segment_leftovers import delete, settle_leftovers
 from learner.segment_manifest import REREAD, Segment, SegmentManifest
 from learner.segment_salvage import sound_part
+from learner.time_limit import DAY_MS
+from policy_store.store import utc_text
 from producers.directory_lock import DirectoryLock, DirectoryTaken
 from producers.topic_identity import recreated
 
@@ -61,7 +67,8 @@ class SegmentStore:
     """The one writer of a directory of segments.
 
     `after_step` is called after each step of the commit protocol with its number; tests kill the process there. With
-    `reread` what is damaged is set aside and the topic is read again from its first record (see segment_salvage).
+    `reread` what is damaged is set aside and the topic is read again from its first record (see segment_salvage), and
+    rows that the `rule` calls unusable are left out.
     Raises StoreMismatch when the directory belongs to another topic or another process writes to it, StoreDamaged when
     a file is not what was committed, StoreUnwritable when the disk does not take what is written.
     """
@@ -73,17 +80,20 @@ class SegmentStore:
         retention_ms: int,
         after_step: Callable[[int], None] = lambda _: None,
         reread: bool = False,
+        rule: ExampleRule | None = None,
     ) -> None:
         self._directory = directory
         self._retention_ms = retention_ms
         self._after_step = after_step
+        self._rule = rule
         self._lock = _exclusive(directory)
         self._manifest = SegmentManifest(topic)
         self._keys: set[tuple[Any, ...]] = set()
         try:
             if reread:
-                sound_part(directory, topic)
+                sound_part(directory, topic, rule)
             self._take_up()
+            settle_leftovers(directory, self._names(), self._keys, self._horizon(self._manifest))
         except BaseException:
             self._lock.release()
             raise
@@ -114,6 +124,21 @@ class SegmentStore:
                 "its first record",
             )
 
+    def require_times(self) -> None:
+        """Raise ClockMismatch when an example that was taken in lies later than the rule's limit, by more than a day.
+
+        All that is older than the retention before such an example counts as expired.
+        """
+        latest, newest = None if self._rule is None else self._rule.limit.latest(), self._manifest.newest_closed
+        if latest is None or newest is None or newest - DAY_MS <= latest:
+            return
+        raise ClockMismatch(
+            f"{self._directory}: a stored example is of {utc_text(newest)}; the latest that this machine's clock "
+            f"allows is {utc_text(latest)}",
+            mend="set this machine's clock; or, when that example is wrong, start `trimtab learn` once with --reread: "
+            "it leaves the example out, and reads again what expired because of it",
+        )
+
     def adopt_topic(self, topic_id: str) -> None:
         """Take this as the topic that the offsets count, once `require_topic` lets it pass and the log holds them.
 
@@ -139,22 +164,23 @@ class SegmentStore:
                 f"{self._directory}: this process is not its writer", mend="open the store in the process that writes"
             )
         fresh, counts = self._fresh_rows(frame)
-        manifest = replace(self._manifest, next_offsets={**self._manifest.next_offsets, **next_offsets})
+        before = self._manifest
+        manifest = replace(before, next_offsets={**before.next_offsets, **next_offsets})
         try:
             if counts.stored:
-                newest = max(_newest(fresh), manifest.newest_closed or 0)
-                manifest = replace(self._merge_small(manifest, fresh), newest_closed=newest)
+                manifest = replace(self._merge_small(manifest, fresh), newest_closed=self._newest_with(fresh))
             held, manifest = manifest, manifest.retired(self._horizon(manifest))
             manifest.save(self._directory)  # step 3: the commit
         except StoreUnwritable:
             self._take_up()
+            self._sweep(before)
             raise
         self._manifest = manifest
         self._after_step(3)
         self._keys.update(fresh.select(KEY).rows() if counts.stored else ())
         if manifest.segments != held.segments:  # retired keys are older than any row that is still taken in
             self._keys = self._read_keys()
-        self._sweep()
+        self._sweep(before)
         self._after_step(4)
         return counts
 
@@ -180,40 +206,44 @@ class SegmentStore:
         small = [segment for segment in manifest.segments if segment.rows < SMALL_SEGMENT_ROWS]
         merged = small if len(small) >= MERGE_AT else []
         parts = [self._read(segment) for segment in merged]
-        segment = self._write_segment(_stacked([*parts, fresh]), manifest.sequence)
+        rows = _stacked([*parts, fresh], self._directory)
+        segment = write_segment(self._directory, manifest.sequence, rows, self._after_step)
         kept = tuple(old for old in manifest.segments if old not in merged)
         return replace(manifest, segments=(*kept, segment), sequence=manifest.sequence + 1)
-
-    def _write_segment(self, rows: pl.DataFrame, sequence: int) -> Segment:
-        path = self._directory / segment_name(sequence)
-        beside = path.with_name(path.name + ".tmp")
-        with writing(beside, (OSError, pl.exceptions.PolarsError)):
-            rows.write_parquet(beside, compression="zstd")
-            sync_file(beside)
-            segment = describe(beside, path.name, rows)
-            self._after_step(1)
-            publish(beside, path)
-        self._after_step(2)
-        return segment
 
     def _horizon(self, manifest: SegmentManifest) -> int:
         return -(2**62) if manifest.newest_closed is None else manifest.newest_closed - self._retention_ms
 
+    def _newest_with(self, fresh: pl.DataFrame) -> int:
+        """The largest event time of any example, `fresh` ones included; one that makes all others expire is named."""
+        newest, before = _newest(fresh), self._manifest.newest_closed
+        if before is not None and newest - self._retention_ms > before:
+            log.warning(
+                "every example stored so far expires: one is newer than all of them by more than the retention",
+                request_id=fresh.filter(pl.col(EVENT_TIME) == newest)[REQUEST_ID][0],
+                event_time=newest,
+                mend="when its time is wrong, start once with --once --reread --not-after TIME, which leaves it out",
+            )
+        return newest if before is None else max(newest, before)
+
     def _take_up(self) -> None:
-        """Go on from what the disk holds, and delete what its manifest does not name.
+        """Go on from what the disk holds.
 
         After a failed append that may be the new manifest: when only the last sync was refused, it is there.
         """
         self._manifest = self._committed()
         self._keys = self._read_keys()
-        self._sweep()
 
     def _committed(self) -> SegmentManifest:
         topic = self._manifest.topic
         manifest = SegmentManifest.load(self._directory)
         if manifest is None:
-            self._require_no_segments()
-            return SegmentManifest(topic)
+            if _segment_files(self._directory) not in ([], [segment_name(0)]):
+                raise _without_manifest(self._directory)  # version 0.1.0, killed in its first commit, left only one
+            manifest = SegmentManifest(topic)
+            manifest.save(self._directory)
+        if manifest.topic != topic and not manifest.segments and not manifest.next_offsets:
+            return replace(manifest, topic=topic, topic_id=None)  # nothing was ever read of that one
         if manifest.topic != topic:
             raise StoreMismatch(
                 f"{self._directory}: holds examples of topic {manifest.topic!r}, not {topic!r}",
@@ -234,21 +264,14 @@ class SegmentStore:
         log.warning("segments of an older version taken over", segments=len(segments), rows=adopted.rows)
         return adopted
 
-    def _require_no_segments(self) -> None:
-        """Raise StoreDamaged where segments lie without a manifest; the very first one may be a dead process's."""
-        found = sorted(path.name for path in self._directory.glob("*.parquet"))
-        if found and found != [segment_name(0)]:
-            raise StoreDamaged(
-                f"{self._directory}: its manifest is missing, and {len(found)} segments are there without it",
-                mend=f"restore manifest.json from a backup; or {REREAD}",
-            )
+    def _sweep(self, before: SegmentManifest) -> None:
+        """Delete what an append left of the manifest `before` it: retired and merged files, or an uncommitted one."""
+        there = {*(segment.name for segment in before.segments), segment_name(before.sequence)}
+        for name in there - self._names():
+            delete(self._directory / name)
 
-    def _sweep(self) -> None:
-        named = {segment.name for segment in self._manifest.segments}
-        for path in self._directory.glob("*.parquet*"):
-            if path.name not in named:
-                with suppress(OSError):  # it is deleted on the next opening then
-                    path.unlink()
+    def _names(self) -> set[str]:
+        return {segment.name for segment in self._manifest.segments}
 
     def _read_keys(self) -> set[tuple[Any, ...]]:
         return {key for segment in self._manifest.segments for key in self._read(segment, KEY).rows()}
@@ -263,21 +286,20 @@ class SegmentStore:
         return self._directory / segment.name
 
 
-def segment_name(sequence: int) -> str:
-    """The file name of the segment with this number."""
-    return f"{sequence:08d}.parquet"
-
-
 def read_segments(directory: Path, columns: list[str] | None = None) -> pl.DataFrame:
     """The rows committed in `directory`, without taking the writer's place; an empty frame when there are none.
 
     A writer that merges or retires segments meanwhile makes this start over with the newer manifest. Raises
-    StoreDamaged when a file is not what was committed.
+    StoreDamaged when a file is not what was committed, or the manifest is missing.
     """
     manifest = SegmentManifest.load(directory)
+    if manifest is None and _segment_files(directory):
+        manifest = SegmentManifest.load(directory)  # a writer may have begun in between: its manifest comes first
+        if manifest is None:
+            raise _without_manifest(directory)
     while manifest is not None and manifest.segments:
         try:
-            return _stacked([read_segment(directory, segment, columns) for segment in manifest.segments])
+            return _stacked([read_segment(directory, segment, columns) for segment in manifest.segments], directory)
         except FileNotFoundError as fault:
             read, manifest = manifest, SegmentManifest.load(directory)
             if manifest == read:  # a writer deletes files only after a manifest that no longer names them
@@ -285,9 +307,25 @@ def read_segments(directory: Path, columns: list[str] | None = None) -> pl.DataF
     return pl.DataFrame()
 
 
-def _stacked(parts: list[pl.DataFrame]) -> pl.DataFrame:
+def _stacked(parts: list[pl.DataFrame], directory: Path) -> pl.DataFrame:
     """The parts' rows in order; a field that an older schema version lacked is null in its rows."""
-    return pl.concat(parts, how="diagonal_relaxed")
+    try:
+        return pl.concat(parts, how="diagonal_relaxed")
+    except pl.exceptions.PolarsError as fault:
+        reason = next(iter(str(fault).splitlines()), type(fault).__name__)
+        raise StoreDamaged(f"{directory}: its segments do not fit together: {reason}", mend=REREAD) from fault
+
+
+def _segment_files(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.glob("*.parquet"))
+
+
+def _without_manifest(directory: Path) -> StoreDamaged:
+    count = len(_segment_files(directory))
+    return StoreDamaged(
+        f"{directory}: its manifest is missing, and {count} segment{'s are' if count > 1 else ' is'} there without it",
+        mend=f"restore manifest.json from a backup; or {REREAD}",
+    )
 
 
 def _exclusive(directory: Path) -> DirectoryLock:

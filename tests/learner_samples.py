@@ -150,10 +150,14 @@ class World:
         return records
 
     def frame(self, examples: Sequence[dict[str, Any]]) -> pl.DataFrame:
+        """The examples as a run reads them from the store."""
+        return self.decoded(examples).select(COLUMNS)
+
+    def decoded(self, examples: Sequence[dict[str, Any]]) -> pl.DataFrame:
         """The examples as the learner stores them."""
         chunk = ExampleDecoder(self.codec, self.experiment.action_space).decode(self.log(examples))
         assert chunk.bad == ()
-        return chunk.frame.select(COLUMNS)
+        return chunk.frame
 
     def rows(self, examples: Sequence[dict[str, Any]]) -> LearningRows:
         """The examples as a network reads them."""

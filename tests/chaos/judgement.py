@@ -15,7 +15,7 @@ from typing import Any
 from event_schemas.experiment import load_experiment
 from event_schemas.log_record import LogRecord
 from learner.example_decoder import ExampleDecoder
-from learner.segment_file import REQUEST_ID
+from learner.example_rule import REQUEST_ID
 from learner.segment_store import read_segments
 from tests.chaos.evidence import Event, fingerprint, late_proofs
 from tests.chaos.fault_injection import Performed, Proof

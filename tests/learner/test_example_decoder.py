@@ -8,7 +8,9 @@ import pytest
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.records import EXAMPLE, HEARTBEAT
-from learner.example_decoder import DAY_MS, REQUEST_ID, ExampleDecoder
+from learner.example_decoder import ExampleDecoder
+from learner.example_rule import REQUEST_ID
+from learner.time_limit import DAY_MS
 
 
 @pytest.fixture

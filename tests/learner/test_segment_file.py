@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from learner.example_columns import misshapen
 from learner.learner_errors import StoreDamaged
 from learner.segment_file import KEY, file_hash, hashed, read_segment
 from learner.segment_manifest import SegmentManifest
@@ -20,9 +21,12 @@ from tests.learner.segment_samples import (
     as_version_0_1_0,
     cut_rows,
     filled,
+    lack_column,
+    lack_values,
+    retype,
 )
 
-UNSEEN_WITHOUT_HASHES = {"flip", "zero", "append", "other_rows"}
+UNSEEN_WITHOUT_HASHES = {"flip", "zero", "blot", "append", "other_rows"}
 """What version 0.1.0 could not have noticed either, as long as the file stays readable."""
 
 
@@ -69,15 +73,31 @@ def test_every_reader_refuses_every_damage(sound: Path, copies: Path, name: str,
 def test_files_of_an_older_version_are_refused_or_give_every_row(
     sound: Path, copies: Path, name: str, segment: int, share: float
 ) -> None:
-    """Without hashes, damage shows in what can be read: how many rows there are and when they happened."""
+    """Without hashes, damage shows in what can be read: all columns, how many rows there are, when they happened."""
     directory = damaged(sound, copies, name, segment, share)
     as_version_0_1_0(directory)
     try:
         with SegmentStore(directory, TOPIC, FOREVER) as store:
             assert name in UNSEEN_WITHOUT_HASHES
-            assert store.rows == SEGMENTS * ROWS
+            assert store.rows == store.frame().height == SEGMENTS * ROWS
+            assert misshapen(store.frame()) == ""
     except StoreDamaged as fault:
         assert ".parquet" in fault.what
+
+
+def test_a_column_that_nobody_asked_for_counts_too(sound: Path, copies: Path) -> None:
+    """The key can be read, and a column that a run needs cannot: no reader of any columns believes the file."""
+    for number, damage in enumerate((lack_column, lack_values, retype)):
+        directory = copies / f"column-{number}"
+        shutil.copytree(sound, directory)
+        as_version_0_1_0(directory)
+        [segment, *_] = manifest_of(directory).segments
+        damage(directory / segment.name, 0.6)
+        for columns in (KEY, None):
+            with pytest.raises(StoreDamaged, match=r"00000000\.parquet is damaged: it"):
+                read_segment(directory, segment, columns)
+        with pytest.raises(StoreDamaged):
+            hashed(directory, segment)
 
 
 def damaged(sound: Path, copies: Path, name: str, segment: int, share: float) -> Path:

@@ -119,16 +119,39 @@ def test_offsets_of_an_older_version_are_taken_over_once_and_the_log_says_so(tmp
     assert said == []
 
 
-def test_a_segment_without_any_manifest_is_damage_unless_it_is_the_first(tmp_path: Path) -> None:
-    filled(tmp_path)
+def test_segments_without_any_manifest_are_damage_for_readers_too(tmp_path: Path) -> None:
+    files = filled(tmp_path)
     (tmp_path / "manifest.json").unlink()
-    with pytest.raises(StoreDamaged, match="manifest is missing, and 3 segments"):
+    for read in (read_segments, open_store):
+        with pytest.raises(StoreDamaged, match="manifest is missing, and 3 segments"):
+            read(tmp_path)
+    assert all(path.exists() for path in files)
+
+
+def test_the_first_segment_alone_is_set_aside_and_read_again(tmp_path: Path) -> None:
+    """As a process of version 0.1.0 leaves it that dies in its first commit, or a person who removes the manifest."""
+    [first, *others] = filled(tmp_path)
+    for path in (tmp_path / "manifest.json", *others):
+        path.unlink()
+    content = first.read_bytes()
+    with pytest.raises(StoreDamaged, match="manifest is missing, and 1 segment"):
+        read_segments(tmp_path)
+    with open_store(tmp_path) as store:
+        assert (store.rows, dict(store.next_offsets)) == (0, {})
+        assert (tmp_path / "damaged" / f"unnamed-{first.name}").read_bytes() == content
+        store.append(rows(0, ROWS), {0: ROWS})
+    with open_store(tmp_path) as store:
+        assert store.frame().height == ROWS
+    assert not (tmp_path / "damaged").exists(), "what is stored again needs no copy"
+
+
+def test_an_opened_directory_has_a_manifest(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
+    assert read_segments(tmp_path).height == 0
+    with SegmentStore(tmp_path, "another", FOREVER) as store:  # nothing was read of the first
+        store.append(rows(0, 1), {0: 1})
+    with pytest.raises(StoreMismatch, match="'another', not 't'"):
         open_store(tmp_path)
-    for number in (1, 2):
-        (tmp_path / f"{number:08d}.parquet").unlink()
-    with open_store(tmp_path) as store:  # as a process leaves it that dies in its first commit
-        assert store.rows == 0
-    assert not list(tmp_path.glob("*.parquet"))
 
 
 def test_a_damaged_segment_is_not_merged_and_the_append_changes_nothing(tmp_path: Path) -> None:
@@ -225,6 +248,8 @@ def assert_goes_on(directory: Path, committed: bool | None) -> None:
         store.append(rows(5, 17), {0: 22})  # what the log gives again from there, or a second copy
         assert store.frame()["request_event_time"].sort().to_list() == list(range(4, 22))
         assert dict(store.next_offsets) == {0: 22}
+    with open_store(directory, retention=15) as store:
+        assert store.rows == 18
         named = {segment.name for segment in store._manifest.segments}
     assert {path.name for path in directory.iterdir()} == {*named, "manifest.json", "writer.lock"}
 
@@ -251,7 +276,7 @@ def test_a_full_disk_ends_the_append_and_loses_nothing(tmp_path: Path, full: str
         store.append(rows(0, 4), {0: 4})
         before = {path.name for path in tmp_path.iterdir()}
         (tmp_path / full).symlink_to("/dev/full")
-        with pytest.raises(StoreUnwritable, match=r"No space left on device.* \| mend: make room"):
+        with pytest.raises(StoreUnwritable, match=r"cannot be written: .* bytes free on its disk\) \| mend: make room"):
             store.append(rows(2, 6), {0: 10})
         assert {path.name for path in tmp_path.iterdir()} == before, "what was begun gives its room back"
         assert dict(store.next_offsets) == {0: 4}
