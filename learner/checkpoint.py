@@ -15,7 +15,7 @@ from pathlib import Path
 
 from event_schemas.directory_sync import sync_directory
 from learner.durable_files import publish, write_durably, writing
-from learner.learner_errors import CheckpointBroken
+from learner.learner_errors import CheckpointBroken, ClockMismatch
 from policy_store.checkpoint_record import (
     EVALUATION_BLOB,
     POLICY_BLOB,
@@ -23,6 +23,7 @@ from policy_store.checkpoint_record import (
     CheckpointManifest,
     check_blobs,
 )
+from policy_store.store import utc_text
 from policy_store.store_errors import RecordMalformed, SignatureInvalid
 
 MANIFEST_FILE = "manifest.json"
@@ -32,6 +33,8 @@ BLOBS = (POLICY_BLOB, WEIGHTS_BLOB, EVALUATION_BLOB)
 KEPT_VERSIONS = 10
 VERSION_TIME = "%Y%m%dT%H%M%S"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+END_OF_NAMES_MS = 253_370_764_800_000
+"""The year 9999 begins: a name of it leaves no room for the names after it, and no clock that is right gave it."""
 
 
 @dataclass(frozen=True)
@@ -80,18 +83,25 @@ class CheckpointShelf:
         return final
 
     def versions(self) -> list[str]:
-        """Complete versions, oldest first."""
+        """Complete versions, oldest first; names of a time that no other can follow count as older than all others."""
         if not self._directory.exists():
             return []
-        return sorted(path.parent.name for path in self._directory.glob(f"[!.]*/{MANIFEST_FILE}"))
+        names = (path.parent.name for path in self._directory.glob(f"[!.]*/{MANIFEST_FILE}"))
+        return sorted(names, key=lambda name: ((_time_of(name) or 0) < END_OF_NAMES_MS, name))
 
     def next_time(self, now_ms: int) -> int:
         """The time (epoch ms) to name the next version by: now, or just after the newest one where that is later.
 
-        A version named while a clock ran ahead is followed by newer ones all the same.
+        A version named while a clock ran ahead is followed by newer ones all the same. Raises ClockMismatch for a `now`
+        that no name can hold.
         """
-        times = [time for version in self.versions() if (time := _time_of(version)) is not None]
-        return max([now_ms, *(time + 1 for time in times)])
+        if not 0 < now_ms < END_OF_NAMES_MS:
+            raise ClockMismatch(
+                f"this machine's clock says {utc_text(now_ms)}, which no checkpoint can be named by",
+                mend="set this machine's clock",
+            )
+        following = [time + 1 for version in self.versions() if (time := _time_of(version)) is not None]
+        return max([now_ms, *(time for time in following if time < END_OF_NAMES_MS)])
 
     def manifest(self, version: str) -> CheckpointManifest:
         """The manifest alone; raises CheckpointBroken."""

@@ -14,6 +14,7 @@ from feature_contract import FeatureContract
 from learner.algorithm import make_algorithm
 from learner.checkpoint import (
     BLOBS,
+    END_OF_NAMES_MS,
     HASHES_FILE,
     KEPT_VERSIONS,
     OPTIMISER_FILE,
@@ -21,7 +22,7 @@ from learner.checkpoint import (
     CheckpointShelf,
     version_id,
 )
-from learner.learner_errors import CheckpointBroken, StoreUnwritable
+from learner.learner_errors import CheckpointBroken, ClockMismatch, StoreUnwritable
 from learner.training_window import WindowBounds
 from learner.warm_start import next_look, start_from
 from policy_store.checkpoint_record import describe_blobs
@@ -138,6 +139,35 @@ def test_a_clock_that_ran_ahead_hides_no_later_version(shelf: CheckpointShelf, t
     assert shelf.next_time(now) == ahead + KEPT_VERSIONS + 1
     assert saved[0] in shelf.versions()
     assert shelf.next_time(ahead + 5_000) == ahead + 5_000
+
+
+FAR_NAMES = st.sampled_from(["99991231T235959999Z-aaaa", "99990101T000000000Z-0000", "garbage", "Z-", "x" * 99])
+NAMES = FAR_NAMES | st.integers(0, END_OF_NAMES_MS - 1).map(lambda at: version_id(at, {}))
+
+
+@settings(max_examples=60, deadline=None)
+@given(names=st.sets(NAMES, max_size=4), now=st.integers(1, END_OF_NAMES_MS - 10))
+def test_whatever_names_are_there_a_next_one_can_be_written(
+    tmp_path_factory: pytest.TempPathFactory, names: set[str], now: int
+) -> None:
+    directory = tmp_path_factory.mktemp("shelf")
+    for name in names:
+        (directory / name).mkdir()
+        (directory / name / "manifest.json").write_bytes(b"{}")
+    shelf = CheckpointShelf(directory)
+    following = version_id(shelf.next_time(now), {"a": b"new"})
+    (directory / following).mkdir()
+    (directory / following / "manifest.json").write_bytes(b"{}")
+    timed = [name for name in shelf.versions() if name[0].isdigit() and not name.startswith("9999")]
+    assert timed[-1] == following
+    far = [name for name in shelf.versions() if name.startswith("9999")]
+    assert shelf.versions()[: len(far)] == far, "they are cleared away first"
+
+
+@pytest.mark.parametrize("now", [-1, 0, END_OF_NAMES_MS, 2**62])
+def test_a_clock_that_no_name_can_hold_is_named(shelf: CheckpointShelf, now: int) -> None:
+    with pytest.raises(ClockMismatch, match="this machine's clock says"):
+        shelf.next_time(now)
 
 
 def test_a_version_names_its_time_and_content() -> None:

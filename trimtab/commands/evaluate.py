@@ -150,7 +150,11 @@ def _interval(interval: Interval | None, form: str = ".5g") -> str:
 
 
 def _day(epoch_ms: int) -> str:
-    return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M}"
+    """To the minute; the number itself for a time that no calendar has."""
+    try:
+        return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):
+        return f"{epoch_ms} ms"
 
 
 def _number(value: float) -> str:
