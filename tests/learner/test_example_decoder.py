@@ -10,7 +10,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.records import EXAMPLE, HEARTBEAT
 from learner.example_decoder import ExampleDecoder
 from learner.example_rule import REQUEST_ID
-from learner.time_limit import DAY_MS
+from learner.time_limit import DAY_MS, TimeLimit
 
 
 @pytest.fixture
@@ -68,6 +68,19 @@ def test_a_request_from_the_far_future_is_a_bad_example(codec: Codec, experiment
     assert "lies in the future of" in chunk.bad[0].detail
     silent = [record._replace(append_time=-1) for record in later]
     assert decoder.decode(silent).bad == (), "a log that does not say when cannot be judged by it"
+
+
+def test_the_learner_s_own_limit_holds_whatever_the_log_says(codec: Codec, experiment: Experiment, world: Any) -> None:
+    examples = world.examples(3)
+    latest = examples[0]["request"]["event_time"] + DAY_MS + 5
+    limit = TimeLimit(lambda: latest - DAY_MS - 5, max_future_skew_ms=5)
+    decoder = ExampleDecoder(codec, experiment.action_space, 5, limit)
+    for example, event_time in zip(examples, (latest, latest + 1, 2**63 - 1), strict=True):
+        example["request"]["event_time"] = event_time
+    for appended in (-1, 2**62):
+        chunk = decoder.decode([record._replace(append_time=appended) for record in world.log(examples)])
+        assert [bad.request_id for bad in chunk.bad] == ["r000001", "r000002"]
+        assert "the latest believed" in chunk.bad[0].detail
 
 
 def test_only_bad_records_give_no_columns(decoder: ExampleDecoder, world: Any) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +17,10 @@ import typer
 
 from event_schemas.codec import Codec
 from event_schemas.duration import parse_duration
-from event_schemas.errors import ComponentUnreachable
+from event_schemas.errors import ComponentUnreachable, SettingError
 from event_schemas.experiment import Experiment
 from event_schemas.topics import DEAD_LETTERS, EXAMPLES, TALLIES
+from trimtab.commands.replay import parse_instant
 from trimtab.settings import Settings, load_settings
 from trimtab.stop_flag import StopFlag
 
@@ -37,7 +39,18 @@ FRESH_SHARE = 4
 log = structlog.get_logger(__name__)
 
 
-def learn(
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the command line asks for; `not_after` is the latest request time (epoch ms) to learn from."""
+
+    every_ms: int
+    publish: bool
+    metrics_port: int
+    reread: bool
+    not_after: int | None
+
+
+def learn(  # noqa: PLR0913  one parameter for each option
     once: Annotated[bool, typer.Option("--once", help="One run over what the log holds now, then end.")] = False,
     wait_examples: Annotated[int, typer.Option(min=0, help="Before the first run, wait for this many examples.")] = 0,
     every: Annotated[str, typer.Option(help="Time between runs.")] = "1h",
@@ -49,6 +62,13 @@ def learn(
             "--reread", help="Set damaged files aside and read the topic again from its first record; use it once."
         ),
     ] = False,
+    not_after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="With --once --reread: leave out examples whose request is later than this ISO 8601 time.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each run's report as one line of JSON.")] = False,
 ) -> None:
     """Ingest examples, train, evaluate on held-out days, judge, and publish as far as the verdict allows.
@@ -62,6 +82,13 @@ def learn(
 
     log_to_stderr()
     settings = load_settings()
+    if not_after is not None and not (once and reread):
+        raise SettingError(
+            "--not-after without --once and --reread would leave out examples for as long as the learner runs",
+            mend="give all three, once: trimtab learn --once --reread --not-after TIME",
+        )
+    latest = None if not_after is None else parse_instant(not_after, "--not-after")
+    order = _Order(parse_duration(every), not no_publish, metrics_port, reread, latest)
     greeting = _greet_broker(settings)
     import torch  # takes seconds, in which the broker answers
 
@@ -69,11 +96,7 @@ def learn(
     stop = StopFlag()
     with ExitStack() as stack:
         show = stack.enter_context(_progress(quiet=as_json))
-        service = stack.enter_context(
-            _service(
-                settings, show, metrics_port, every_ms=parse_duration(every), publish=not no_publish, reread=reread
-            )
-        )
+        service = stack.enter_context(_service(settings, show, order))
         _take_greeting(greeting, must_answer=once and not wait_examples)
         if wait_examples:
             service.wait_for(wait_examples, WAIT_S, stop)
@@ -119,18 +142,18 @@ def _take_greeting(greeting: Future[None], *, must_answer: bool) -> None:
 
 
 @contextmanager
-def _service(
-    settings: Settings, observer: RunObserver, metrics_port: int, *, every_ms: int, publish: bool, reread: bool
-) -> Iterator[LearnerService]:
+def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterator[LearnerService]:
     """The learner, wired to Kafka, the data directory and the policy store."""
     from prometheus_client import CollectorRegistry
 
     from learner.example_decoder import ExampleDecoder
+    from learner.example_rule import ExampleRule
     from learner.example_source import KafkaExampleSource
     from learner.ingest import DeadLetters, Ingest
     from learner.learner_run import EXAMPLES_FOLDER, Learner, learner_directory
     from learner.learner_service import LearnerService, Schedule
     from learner.segment_store import SegmentStore
+    from learner.time_limit import TimeLimit
     from monitoring.exposition import serve_metrics
     from monitoring.metrics import LearnerMetrics, ProducerMetrics
     from policy_store.store import wall_clock_ms
@@ -140,18 +163,22 @@ def _service(
     registry = CollectorRegistry()
     metrics = LearnerMetrics(registry)
     directory = learner_directory(settings.data_dir, experiment)
-    publisher = _publisher(settings, experiment) if publish else None
+    publisher = _publisher(settings, experiment) if order.publish else None
+    limit = TimeLimit.of_join(experiment.join, wall_clock_ms, order.not_after)
+    rule = ExampleRule(experiment.action_space, limit)
     with ExitStack() as stack:
-        if metrics_port:
-            serve_metrics(metrics_port, registry)
+        if order.metrics_port:
+            serve_metrics(order.metrics_port, registry)
         topic, retention = settings.topic(EXAMPLES), experiment.learner.retention
-        store = stack.enter_context(SegmentStore(directory / EXAMPLES_FOLDER, topic, retention, reread=reread))
+        store = stack.enter_context(
+            SegmentStore(directory / EXAMPLES_FOLDER, topic, retention, reread=order.reread, rule=rule)
+        )
         identities = settings.topic_identities()
         source = KafkaExampleSource(settings.kafka_client_config(), topic, identities=identities)
         stack.callback(source.close)
         delivery = stack.enter_context(KafkaDelivery(settings.kafka_client_config(), metrics=ProducerMetrics(registry)))
         letters = DeadLetters(codec, delivery, settings.topic(DEAD_LETTERS))
-        decoder = ExampleDecoder(codec, experiment.action_space, experiment.join.max_future_skew)
+        decoder = ExampleDecoder(codec, experiment.action_space, experiment.join.max_future_skew, limit)
         ingest = Ingest(source, decoder, store, letters, metrics)
         fresh_s = experiment.serving.checkpoint_ttl / 1000 / FRESH_SHARE
         yield LearnerService(
@@ -160,7 +187,7 @@ def _service(
                 experiment, directory, wall_clock_ms, publisher, metrics, observer, partial(_tallies, settings, codec)
             ),
             lambda: _preference(settings, experiment, None if publisher is None else publisher.store),
-            Schedule(every_s=every_ms / 1000, fresh_s=fresh_s),
+            Schedule(every_s=order.every_ms / 1000, fresh_s=fresh_s),
         )
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from event_schemas.errors import SettingError
 from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.registry import Registry
 from learner.learner_errors import ExamplesLost, StoreDamaged
+from learner.segment_store import read_segments
 from tests.components.embedded_log import embedded_broker
-from tests.learner_samples import World
+from tests.learner_samples import START, World
 from trimtab.commands import evaluate, learn
 
 EXPERIMENT = """
@@ -133,9 +135,20 @@ def test_what_is_damaged_or_new_is_refused_and_read_again_on_request(
     again = json.loads(CliRunner().invoke(app, [*once, "--reread"], catch_exceptions=False).stdout)
     assert again["window"]["examples"] == first["window"]["examples"]
     assert (segments / "damaged" / segment.name).exists()
+    latest = datetime.fromtimestamp((START + (EXAMPLES - 2) * 10_000) / 1000, UTC).isoformat()
+    CliRunner().invoke(app, [*once, "--reread", "--not-after", latest], catch_exceptions=False)
+    assert read_segments(segments).height == EXAMPLES - 1
     monkeypatch.setenv("TRIMTAB_KAFKA_IDENTITY", "embedded-again")
     with pytest.raises(ExamplesLost, match="embedded-test, its id is now embedded-again"):
         CliRunner().invoke(app, once, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("options", [[], ["--once"], ["--reread"]])
+def test_a_latest_time_holds_for_one_reread_only(app: typer.Typer, experiment: Experiment, options: list[str]) -> None:
+    with pytest.raises(SettingError, match="--not-after without --once and --reread"):
+        CliRunner().invoke(app, ["learn", "--not-after", "2030-01-01", *options], catch_exceptions=False)
+    with pytest.raises(SettingError, match="--not-after 'soon' is not a time"):
+        CliRunner().invoke(app, ["learn", "--once", "--reread", "--not-after", "soon"], catch_exceptions=False)
 
 
 def test_publishing_needs_a_key(app: typer.Typer, experiment: Experiment) -> None:
