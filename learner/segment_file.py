@@ -90,7 +90,7 @@ def parsed(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """
     try:
         return pl.read_parquet(path, columns=None if columns is None else list(columns))
-    except FileNotFoundError:
+    except (FileNotFoundError, MemoryError):
         raise
     except (Exception, pl.exceptions.PanicException) as fault:
         reason = next(iter(str(fault).splitlines()), type(fault).__name__)

@@ -21,7 +21,7 @@ from event_schemas.directory_sync import sync_directory
 from learner.durable_files import unwritable
 from learner.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
 from learner.learner_errors import ClockMismatch, StoreDamaged
-from learner.segment_file import examined, file_hash, write_segment
+from learner.segment_file import examined, file_hash, segment_name, write_segment
 from learner.segment_manifest import MANIFEST_NAME, Segment, SegmentManifest
 from policy_store.store import utc_text
 
@@ -60,7 +60,7 @@ def sound_part(directory: Path, topic: str, rule: ExampleRule | None = None) -> 
         set_aside(directory, [directory / MANIFEST_NAME, *directory.glob("*.parquet")])
         return
     if manifest is None:
-        set_aside(directory, directory.glob("*.parquet"))
+        set_aside(directory, sorted(directory.glob("*.parquet")))
     elif manifest.topic == topic:
         _keep_sound(directory, manifest, rule)
 
@@ -86,12 +86,12 @@ def _keep_sound(directory: Path, manifest: SegmentManifest, rule: ExampleRule | 
     for segment in manifest.segments:
         _examine(directory, segment, rule, found)
     _require_clock(directory, found, rule)
-    kept, sequence = list(found.sound), manifest.sequence
+    kept, sequence = list(found.sound), _unused_number(directory, manifest.sequence)
     for segment in found.mixed:
         assert rule is not None
         if (rows := _usable_rows(directory, segment, rule)).height:
             kept.append(write_segment(directory, sequence, rows))
-            sequence += 1
+            sequence = _unused_number(directory, sequence + 1)
     newest = max((segment.last_event_time for segment in kept), default=None)
     sound = replace(
         manifest, topic_id=None, next_offsets={}, segments=tuple(kept), newest_closed=newest, sequence=sequence
@@ -140,6 +140,13 @@ def _usable_rows(directory: Path, segment: Segment, rule: ExampleRule) -> pl.Dat
         log.error("stored example left out", request_id=request_id, event_time=event_time, what=what)
     log.error("segment set aside, its other rows kept", segment=segment.name, rows=rows.height, left_out=refused.height)
     return rows.filter(~rule.unusable())
+
+
+def _unused_number(directory: Path, sequence: int) -> int:
+    """The first number from `sequence` on that no file has; one that the manifest does not name may be there."""
+    while os.path.lexists(directory / segment_name(sequence)):
+        sequence += 1
+    return sequence
 
 
 def _free_name(folder: Path, name: str) -> Path:

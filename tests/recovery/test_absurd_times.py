@@ -131,6 +131,18 @@ def test_what_is_stored_from_the_future_is_named_at_the_start_and_when_it_is_lef
     assert "far0" in pl.read_parquet(aside)[REQUEST_ID].to_list()
 
 
+def test_the_other_rows_of_a_segment_overwrite_no_file(tmp_path: Path) -> None:
+    """One that no manifest names may hold rows that the log no longer gives: an older manifest was put back."""
+    log = log_with([(30, NOW + 10 * RETENTION)])
+    taken_in(tmp_path, log, REPLAY)
+    newest = max(tmp_path.glob("*.parquet"))
+    unnamed = tmp_path / f"{int(newest.stem) + 1:08d}.parquet"
+    WORLD.decoded(WORLD.examples(3, first=500)).write_parquet(unnamed)
+    content = unnamed.read_bytes()
+    assert taken_in(tmp_path, log, LIVE, reread=True).keys == SOUND_KEYS
+    assert (tmp_path / DAMAGED_FOLDER / f"unnamed-{unnamed.name}").read_bytes() == content
+
+
 def test_a_clock_that_stands_far_back_drops_nothing(tmp_path: Path) -> None:
     """Of many stored examples most lie after the limit: the clock is wrong, not they."""
     frame = WORLD.decoded(WORLD.examples(MANY_ROWS))
