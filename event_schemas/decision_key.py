@@ -2,7 +2,8 @@
 
 Producers give every decision an id of its own. Where one uses an id again after the first decision was forgotten, the
 join makes an example of each, and the ids alone no longer tell a second copy of an example, which readers drop, from
-another decision, which they keep. The time does: a decision of the same id always begins at least a window later.
+another decision, which they keep. The time does: no two decisions of one id that the join made examples of began at the
+same time.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from event_schemas.codec import Codec
@@ -29,6 +30,7 @@ from stream_processors.letter_gathering import (
     TOO_LARGE,
     GatheredDecisions,
     LetterChoice,
+    by_request_id,
     decision_of,
     key_text,
 )
@@ -124,12 +126,12 @@ class LetterReplay:
         since = self._since(partition, first)
         up_to = self._gather_log(partition, since, gathered)
         existing = self._existing(partition, since, gathered)
-        with_example = {decision.request_id for decision in existing}
         for of_one_id in gathered.decisions.values():
             still_open = of_one_id.open_at(open_from)
-            for decision in self.join.decisions(of_one_id.records(), of_one_id.gone()):
+            apart = partial(of_one_id.is_apart, with_example := existing.get(of_one_id.request_id, set()))
+            for decision in self.join.decisions(of_one_id.records(), of_one_id.gone(), apart):
                 summary.decisions += 1
-                if decision.key in existing or (decision.key is None and of_one_id.request_id in with_example):
+                if decision.key in with_example or (decision.key is None and with_example):
                     summary.exists += 1
                 elif decision.offsets & still_open:
                     summary.open += 1
@@ -180,15 +182,15 @@ class LetterReplay:
             gathered.add_record(record)
         return span.end
 
-    def _existing(self, partition: int, since: int | None, gathered: GatheredDecisions) -> set[DecisionKey]:
-        """The decisions of these request_ids that have an example."""
+    def _existing(self, partition: int, since: int | None, gathered: GatheredDecisions) -> dict[str, set[DecisionKey]]:
+        """The decisions of these request_ids that have an example, by request_id."""
         span = self._span(self.topics.examples, partition, since)
         ours = (
             record
             for record in self._read(self.topics.examples, partition, span)
             if key_text(record.key) in gathered.decisions
         )
-        return {DecisionKey.of_example(self.codec.decode(record.value).record) for record in ours}
+        return by_request_id(DecisionKey.of_example(self.codec.decode(record.value).record) for record in ours)
 
     def _judge(
         self, request_id: str, partition: int, decision: OfflineDecision, up_to: int, summary: LetterReplaySummary

@@ -8,12 +8,15 @@ size; where the log holds something else at that place, the topic was created an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DeadLetterRecord
 from stream_processors.dead_letter_store import StoredDeadLetter
+from stream_processors.fates import Fate
+from stream_processors.input_event import InputEvent
 
 TOO_LARGE = "too_large"
 """Reason of the letter about an example that the broker refused; it wraps no event."""
@@ -88,6 +91,21 @@ class GatheredDecision:
         """
         return {offset for offset in self.log if offset >= open_from and offset not in self.letters}
 
+    def is_apart(self, with_example: Collection[DecisionKey], request: InputEvent) -> bool:
+        """Whether the join took the Request for the beginning of a decision of its own.
+
+        It made an example of it (`with_example` holds those of this request_id), or gave it up as incomplete. One that
+        came after a decision had been closed belongs to another, or is a copy that no longer matters, where that
+        decision has its example.
+        """
+        stored = self.letters.get(request.offset)
+        reason = None if stored is None else stored.letter["reason"]
+        return (
+            DecisionKey(request.request_id, request.event_time) in with_example
+            or reason == Fate.INCOMPLETE
+            or (reason == Fate.ORPHAN and bool(with_example))
+        )
+
     def records(self) -> list[LogRecord]:
         """The decision's records as they were in the events log."""
         known = {offset: record for offset, record in self.log.items() if self._trusted(offset, record)}
@@ -136,6 +154,14 @@ class GatheredDecisions:
         decision = self._by_id.get(key_text(record.key) or "")
         if decision is not None:
             decision.log[record.offset] = record
+
+
+def by_request_id(decisions: Iterable[DecisionKey]) -> dict[str, set[DecisionKey]]:
+    """The decisions that share a request_id, together."""
+    found: dict[str, set[DecisionKey]] = {}
+    for decision in decisions:
+        found.setdefault(decision.request_id, set()).add(decision)
+    return found
 
 
 def _left_out(letter: DeadLetterRecord) -> bool:

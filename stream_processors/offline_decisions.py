@@ -1,8 +1,8 @@
 """The valid records of one request_id, told apart by the decisions they belong to.
 
 Usually there is one. An id that was used again after its decision had been forgotten names several, each begun by a
-Request of its own: Requests a window or more apart in event time begin different decisions, closer ones are copies of
-which the first counts. Of the other records,
+Request of its own: Requests a window or more apart in event time begin different decisions. Closer ones are copies, of
+which the first counts, unless the join is known to have told them `apart`. Of the other records,
 
 - an Engagement belongs to the newest decision that had begun by its time, else to the first;
 - an Action, Propensity or Ranking belongs to the decision that began nearest to its time.
@@ -11,7 +11,7 @@ which the first counts. Of the other records,
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from event_schemas import records as r
@@ -56,22 +56,33 @@ class OfflineDecision:
             self.parts.setdefault(event.name, event)
 
 
-def decisions_of(events: Iterable[InputEvent], window_ms: int) -> list[OfflineDecision]:
+Apart = Callable[[InputEvent], bool]
+"""Whether the join took a Request for the beginning of a decision of its own."""
+
+
+def none_apart(request: InputEvent) -> bool:
+    """Nothing is known of what the join did."""
+    del request
+    return False
+
+
+def decisions_of(events: Iterable[InputEvent], window_ms: int, apart: Apart = none_apart) -> list[OfflineDecision]:
     """The decisions among valid events of one request_id, in any order; at least one, the first to begin first."""
     in_order = sorted(events, key=lambda event: event.offset)
-    begun = _beginnings(sorted(event.event_time for event in in_order if event.name == r.REQUEST), window_ms)
+    begun = _beginnings((event for event in in_order if event.name == r.REQUEST), window_ms, apart)
     decisions = [OfflineDecision() for _ in begun or (None,)]
     for event in in_order:
         decisions[_place(event, begun)].add(event)
     return decisions
 
 
-def _beginnings(times: Sequence[int], window_ms: int) -> list[int]:
-    """When each decision begins, at the earliest: times of Requests, each a window or more after the last."""
+def _beginnings(requests: Iterable[InputEvent], window_ms: int, apart: Apart) -> list[int]:
+    """When each decision begins, at the earliest: times of Requests, in order."""
     begun: list[int] = []
-    for time in times:
-        if not begun or time - begun[-1] >= window_ms:
-            begun.append(time)
+    for request in sorted(requests, key=lambda event: event.event_time):
+        after = request.event_time - begun[-1] if begun else window_ms
+        if after >= window_ms or (after > 0 and apart(request)):
+            begun.append(request.event_time)
     return begun
 
 

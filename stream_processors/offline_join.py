@@ -21,7 +21,7 @@ from stream_processors.example_splicing import ExampleSplicer
 from stream_processors.fates import Fate
 from stream_processors.held_parts import NEEDED, ranking_in_example
 from stream_processors.input_event import InputEvent, MalformedEvent
-from stream_processors.offline_decisions import OfflineDecision, Unmended, decisions_of
+from stream_processors.offline_decisions import Apart, OfflineDecision, Unmended, decisions_of, none_apart
 from stream_processors.outcome_encoding import OutcomeEncoder
 
 
@@ -50,12 +50,14 @@ class OfflineJoin:
         """How long a decision is open."""
         return self._rule.window_ms
 
-    def decisions(self, records: Iterable[LogRecord], gone: Sequence[str] = ()) -> list[OfflineDecision]:
+    def decisions(
+        self, records: Iterable[LogRecord], gone: Sequence[str] = (), apart: Apart = none_apart
+    ) -> list[OfflineDecision]:
         """The decisions in the records, in any order, of one request_id in one partition; at least one.
 
         A record whose event time lies further ahead of its append time than the allowed skew does not count: as an
         example it would move the learner's horizon. `gone` describes records whose bytes are lost. What does not count
-        may have been part of any of the decisions, and is held against all of them.
+        may have been part of any of the decisions, and is held against all of them. `apart` knows what the join did.
         """
         refused = [Unmended(Fate.MALFORMED, text) for text in gone]
         valid: list[InputEvent] = []
@@ -67,7 +69,7 @@ class OfflineJoin:
             else:
                 refused.append(event)
                 offsets.add(record.offset)
-        found = decisions_of(valid, self.window_ms)
+        found = decisions_of(valid, self.window_ms, apart)
         for decision in found:
             decision.refused = refused
             decision.offsets |= offsets

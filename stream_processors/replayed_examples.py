@@ -24,7 +24,7 @@ from producers.kafka_connection import unwritten
 from producers.outgoing_event import OutgoingEvent
 from stream_processors.dead_letter_store import read_dead_letters
 from stream_processors.join_topics import JoinTopics
-from stream_processors.letter_gathering import GatheredDecisions
+from stream_processors.letter_gathering import GatheredDecisions, by_request_id
 from stream_processors.log_reader import Headers, LogRange
 from stream_processors.offline_join import OfflineExample, OfflineJoin
 
@@ -161,9 +161,12 @@ class MarkedExamples:
         found: dict[DecisionKey, bytes | None] = {}
         for partition, marks in self._marks.items():
             gathered = self._gather(topics, partition).decisions
+            examples = by_request_id(seen for seen in self._seen if seen.request_id in gathered)
             for decision, mark in marks.items():
-                known = [record for record in gathered[decision.request_id].records() if record.offset < mark]
-                verdicts = [join.join(one) for one in join.decisions(known) if one.key == decision]
+                of_one_id = gathered[decision.request_id]
+                known = [record for record in of_one_id.records() if record.offset < mark]
+                apart = partial(of_one_id.is_apart, examples[decision.request_id])
+                verdicts = [join.join(one) for one in join.decisions(known, apart=apart) if one.key == decision]
                 values = [verdict.value for verdict in verdicts if isinstance(verdict, OfflineExample)]
                 found[decision] = values[0] if values else None
         return found

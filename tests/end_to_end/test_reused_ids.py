@@ -82,6 +82,48 @@ def test_every_use_is_an_example_or_counted_letters_and_a_copy_that_differs_is_f
     assert (report.returncode, found["duplicated"], found["duplicated_differing"]) == (1, 1, 1)
 
 
+def test_a_use_that_the_join_began_less_than_a_window_later_is_replayed(join_bench: JoinBench) -> None:
+    """The first use was forgotten early, so the second is a decision; its propensity comes too late for the join."""
+    experiment = load_experiment(join_bench.experiment_file)
+    log, window = HomefeedLog(experiment, CODEC, 0), experiment.window_ms
+
+    def at(windows: float) -> int:
+        return START + round(windows * window)
+
+    request, action, propensity = log.bare_decision("used", at(0.6))
+    whole = log.bare_decision("whole", at(0.6))
+    join_bench.send(
+        [
+            *log.bare_decision("used", at(0)),
+            *log.bare_decision("whole", at(0)),
+            *log.bare_decision("fill-1", at(1.1)),
+            *[request, action, *whole],
+            *log.bare_decision("fill-2", at(2)),
+            *[propensity, *log.bare_decision("fill-3", at(4))],
+        ],
+        partition=0,
+    )
+    join_bench.close_windows(CODEC.encode(r.HEARTBEAT, {"event_time": at(6)}))
+    join_bench.start_worker()
+    join_bench.wait_until_processed()
+    join_bench.stop_workers()
+
+    uses = {DecisionKey(name, at(when)) for name in ("used", "whole") for when in (0, 0.6)}
+    lost = DecisionKey("used", at(0.6))
+    assert examples_of(join_bench, "used", "whole") == Counter(uses - {lost})
+    for written in (1, 0):
+        replay = join_bench.run("dead-letters", "replay", "--json")
+        assert json.loads(replay.stdout)["written"] == written, replay.stdout + replay.stderr
+        assert examples_of(join_bench, "used", "whole") == Counter(uses)
+    report = join_bench.run("reconcile", "--json")
+    assert report.returncode == 0, report.stdout + report.stderr
+
+
+def examples_of(bench: JoinBench, *ids: str) -> Counter[DecisionKey]:
+    found = map(DecisionKey.of_example, bench.decoded("examples"))
+    return Counter(decision for decision in found if decision.request_id in ids)
+
+
 def _engagement(request_id: str, time: int) -> SentEvent:
     record = {
         "engagement_id": f"e-{request_id}",

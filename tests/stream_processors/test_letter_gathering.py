@@ -6,19 +6,23 @@ from dataclasses import replace
 
 import pytest
 
+from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
+from stream_processors.chunk_validation import ChunkValidator
 from stream_processors.dead_letter_store import StoredDeadLetter, read_dead_letters
 from stream_processors.dead_letter_writing import LARGEST_VALUE, dead_letter
 from stream_processors.fates import Fate
+from stream_processors.input_event import InputEvent
 from stream_processors.letter_gathering import (
     TOO_LARGE,
     GatheredDecision,
     GatheredDecisions,
     LetterChoice,
+    by_request_id,
     decision_of,
     key_text,
 )
-from tests.stream_processors.event_log import CODEC, EventLog
+from tests.stream_processors.event_log import CODEC, EventLog, small_rule
 
 
 def letter(record: LogRecord, reason: Fate = Fate.INCOMPLETE, request_id: str | None = None) -> StoredDeadLetter:
@@ -130,3 +134,23 @@ def test_a_decision_is_open_while_the_join_may_hold_some_of_it() -> None:
     for record in log.records:
         decision.add_letter(letter(record))
     assert not decision.open_at(0)
+
+
+@pytest.mark.parametrize("reason", list(Fate))
+@pytest.mark.parametrize("others", [set(), {DecisionKey("a", 7)}], ids=["no example", "an example"])
+def test_what_the_join_did_with_a_request_tells_whether_it_began_a_decision(
+    reason: Fate, others: set[DecisionKey]
+) -> None:
+    decision, record = GatheredDecision("a"), one_record()
+    request = ChunkValidator(CODEC, small_rule()).judge_one(record)
+    assert isinstance(request, InputEvent)
+    assert not decision.is_apart(others, request)
+    assert decision.is_apart({*others, DecisionKey("a", 100)}, request)
+    decision.add_letter(letter(record, reason))
+    expected = reason == Fate.INCOMPLETE or (reason == Fate.ORPHAN and bool(others))
+    assert decision.is_apart(others, request) == expected
+
+
+def test_decisions_of_one_id_are_put_together() -> None:
+    first, second, other = DecisionKey("a", 1), DecisionKey("a", 2), DecisionKey("b", 1)
+    assert by_request_id([first, other, second, first]) == {"a": {first, second}, "b": {other}}

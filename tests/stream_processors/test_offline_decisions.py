@@ -7,15 +7,15 @@ from event_schemas.log_record import LogRecord
 from stream_processors.chunk_validation import ChunkValidator
 from stream_processors.fates import Fate
 from stream_processors.input_event import InputEvent
-from stream_processors.offline_decisions import OfflineDecision, Unmended, decisions_of
+from stream_processors.offline_decisions import Apart, OfflineDecision, Unmended, decisions_of, none_apart
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
 
 VALIDATOR = ChunkValidator(CODEC, small_rule())
 
 
-def split(records: list[LogRecord]) -> list[OfflineDecision]:
+def split(records: list[LogRecord], apart: Apart = none_apart) -> list[OfflineDecision]:
     events = [VALIDATOR.judge_one(record) for record in records]
-    return decisions_of([event for event in events if isinstance(event, InputEvent)], WINDOW_MS)
+    return decisions_of([event for event in events if isinstance(event, InputEvent)], WINDOW_MS, apart)
 
 
 def test_requests_a_window_apart_begin_two_decisions_and_closer_ones_are_copies() -> None:
@@ -26,6 +26,17 @@ def test_requests_a_window_apart_begin_two_decisions_and_closer_ones_are_copies(
     first, second = split(log.records)
     assert (first.key, second.key) == (DecisionKey("a", 1_000), DecisionKey("a", 1_000 + WINDOW_MS))
     assert (first.offsets, second.offsets) == ({0, 1}, {2})
+
+
+def test_closer_requests_that_the_join_told_apart_begin_decisions_of_their_own() -> None:
+    log, half = EventLog(), WINDOW_MS // 2
+    for time in (1_000, 1_000 + half, 1_000 + half, 1_001 + half):
+        log.request("a", time)
+    log.action("a", 1_002 + half)
+    log.propensity("a", 1_003)
+    first, second = split(log.records, lambda request: request.event_time <= 1_000 + half)
+    assert (first.key, second.key) == (DecisionKey("a", 1_000), DecisionKey("a", 1_000 + half))
+    assert (first.offsets, second.offsets) == ({0, 5}, {1, 2, 3, 4})
 
 
 def test_of_copies_the_first_in_the_log_counts_whatever_its_time() -> None:
