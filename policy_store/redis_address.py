@@ -21,6 +21,7 @@ TLS_OPTIONS = frozenset(
     {"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
 )
 """What may follow the `?`; retries and decoding are the store's own."""
+CERTIFICATE_NEEDED = ("required", "optional", "none")
 DATABASE = re.compile(r"/?\d*")
 
 
@@ -49,3 +50,5 @@ def require_redis_address(url: str) -> None:
             raise ValueError(f"there is no option {name}; there are {', '.join(sorted(known))}")
         if name in COUNTS and not value.isdecimal():
             raise ValueError(f"{name}={value!r} is no number")
+        if name == "ssl_cert_reqs" and value not in CERTIFICATE_NEEDED:
+            raise ValueError(f"ssl_cert_reqs={value!r} is none of {', '.join(CERTIFICATE_NEEDED)}")

@@ -40,6 +40,7 @@ def test_sound_addresses(url: str) -> None:
         ("redis://host/0?decode_responses=True", "no option decode_responses"),
         ("redis://host/0?protocol=7", "no option protocol"),
         ("redis://host/0?ssl_ca_certs=/etc/ca.pem", "is for rediss://"),
+        ("rediss://host/0?ssl_cert_reqs=maybe", "none of required, optional, none"),
         ("unix://", "path of the socket"),
     ],
 )
