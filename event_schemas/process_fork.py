@@ -12,6 +12,8 @@ import os
 from typing import Protocol
 from weakref import WeakSet
 
+from event_schemas.child_exit import skip_parent_s_exit_handlers
+
 
 class Forkable(Protocol):
     """Holds locks, threads, files or connections that a child must not share."""
@@ -43,6 +45,7 @@ def _renew_all() -> None:
     for owner in list(_alive):
         with contextlib.suppress(Exception):  # one that fails must not leave the others with the parent's locks
             owner.after_fork()
+    skip_parent_s_exit_handlers()
 
 
 os.register_at_fork(after_in_child=_renew_all)

@@ -1,7 +1,8 @@
 """Scripts that log engagements and end without closing anything, each a forked child of one process.
 
 `python -m tests.components.ending_scripts FOLDER SCRIPTS`, where SCRIPTS is a list of `EndingScript` as JSON. Each
-leaves its counts, as they are when everything is over, in `FOLDER/<number>.json`.
+leaves its counts, as they are when everything is over, in `FOLDER/<number>.json`. Fails when one ends with another
+status than it should.
 """
 
 from __future__ import annotations
@@ -9,16 +10,21 @@ from __future__ import annotations
 import atexit
 import json
 import multiprocessing
+import multiprocessing.process
 import os
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from tests.components.forking import SECONDS, ended
+
 MODULE = "tests.components.ending_scripts"
 Ending = Literal["end", "exit", "exception", "worker"]
+STATUSES: dict[Ending, int] = {"end": 0, "exit": 3, "exception": 1, "worker": 0}
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,12 @@ def command(folder: Path, scripts: list[EndingScript]) -> list[str]:
 
 def run(folder: Path, scripts: list[EndingScript]) -> None:
     """Fork a child for each script, all at once, and wait for them."""
-    ended = [_started(script, folder / f"{number}") for number, script in enumerate(scripts)]
-    for wait in ended:
-        wait()
+    started = [_started(script, folder / f"{number}") for number, script in enumerate(scripts)]
+    statuses = [wait() for wait in started]
+    assert statuses == [STATUSES[script.ending] for script in scripts], statuses
 
 
-def _started(script: EndingScript, place: Path) -> Callable[[], object]:
+def _started(script: EndingScript, place: Path) -> Callable[[], int | None]:
     parts = None
     if script.used_before:
         parts = _built(script, place)
@@ -62,12 +68,17 @@ def _started(script: EndingScript, place: Path) -> Callable[[], object]:
     if script.ending == "worker":
         worker = multiprocessing.get_context("fork").Process(target=work)
         worker.start()
-        return worker.join
+        return partial(_status, worker)
     pid = os.fork()
     if pid == 0:
         work()
         sys.exit(0)
-    return lambda: os.waitpid(pid, 0)
+    return partial(ended, pid)
+
+
+def _status(worker: multiprocessing.process.BaseProcess) -> int | None:
+    worker.join(SECONDS)
+    return worker.exitcode
 
 
 def _built(script: EndingScript, place: Path) -> tuple[Any, Any]:

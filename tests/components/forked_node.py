@@ -1,7 +1,8 @@
 """A serving node that is built and started before its process forks, and used by parent and children.
 
 `python -m tests.components.forked_node ORDER`, where ORDER is a `ForkOrder` as JSON. Each process leaves what it saw in
-`<reports>/<name>.json`: its first decision after the fork, whether a kill reached it, and its counts when all is over.
+`<reports>/<name>.json`: its first decision after the fork, whether a kill reached it, and its counts when all is
+over; the parent also how its children ended.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.components.forking import ended
 
 if TYPE_CHECKING:
     from producers.delivery import KafkaDelivery
@@ -79,18 +82,19 @@ def run(order: ForkOrder) -> None:
 
     busy = threading.Thread(target=decide)
     busy.start()
-    pids = [forked(partial(use, order, node, delivery, name)) for name in ("exits", "raises")]
+    pids = {name: forked(partial(use, order, node, delivery, name)) for name in ("exits", "raises")}
+    pids["idle"] = forked(lambda: None)
     worker = multiprocessing.get_context("fork").Process(target=use, args=(order, node, delivery, "worker"))
     worker.start()
     await_condition(order.kill_file.exists)
-    for pid in pids:
-        os.waitpid(pid, 0)
+    statuses: dict[str, int | None] = {name: ended(pid, WAIT_SECONDS) for name, pid in pids.items()}
     worker.join(WAIT_SECONDS)
+    statuses["worker"] = worker.exitcode
     stop.set()
     busy.join()
     log_decisions(node, "after", order.decisions)
     node.close()
-    Reporter(order, "parent").tell(busy=next(numbers), counts=asdict(delivery.close()), ended=True)
+    Reporter(order, "parent").tell(busy=next(numbers), counts=asdict(delivery.close()), statuses=statuses)
 
 
 def started_node(order: ForkOrder) -> tuple[ServingNode, KafkaDelivery]:

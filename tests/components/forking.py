@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,3 +55,15 @@ def in_child(work: Callable[[], Any]) -> Any:
     os.waitpid(child, 0)
     assert told, "the child hung or failed"
     return json.loads(told)
+
+
+def ended(child: int, seconds: float = SECONDS) -> int:
+    """Waits for the end of a forked child: its exit status, or minus the signal; one that hangs is killed (-9)."""
+    deadline = time.monotonic() + seconds
+    while not (found := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() >= deadline:
+            os.kill(child, signal.SIGKILL)
+            found = os.waitpid(child, 0)
+            break
+        time.sleep(0.005)
+    return os.waitstatus_to_exitcode(found[1])

@@ -58,10 +58,11 @@ def test_parent_and_children_log_everything_once(
         try:
             eventually(lambda: all(told(name, "served") for name in CHILDREN), process)
             order.kill_file.touch()
-            eventually(lambda: bool(told("parent", "ended")), process)
+            eventually(lambda: bool(told("parent", "statuses")), process)
             assert process.wait(30) == 0
         finally:
             process.kill()
+    assert told("parent", "statuses") == {"exits": 0, "raises": 1, "idle": 0, "worker": 0}
     for name in CHILDREN:
         assert told(name, "first") in (["forked"], ["v1"]), "a policy at once, or for a moment none"
         assert told(name, "served") == ["v1"] * order.decisions
