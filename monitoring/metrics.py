@@ -21,7 +21,8 @@ class ProducerMetrics(MetricGroup):
         self.events = Counter(
             "trimtab_producer_events_total",
             "Events by record and fate (handed_in = acknowledged + spooled + dropped; of those in the spool, resent: "
-            "acknowledged later, refused: never taken; adopted: from the spool of a dead process).",
+            "acknowledged later, refused: never taken, damaged: no longer readable; adopted: from the spool of a dead "
+            "process).",
             ["record", "fate"],
             registry=registry,
         )

@@ -233,13 +233,14 @@ class KafkaDelivery:
                 for adoption in spool.adopt():
                     self._ledger.adopted(adoption.events)
             self._resend_from(spool)
+            self._ledger.damaged(spool.take_damaged())
         except OSError as fault:
             tell(log.error, "spool cannot be read", fault=str(fault))
             self._closing.wait(DISK_RETRY_SECONDS)
 
     def _resend_from(self, spool: DeliverySpool) -> None:
         self._end_round(spool)
-        if self._clients.current is None or not self._resend.due() or not spool.waiting:
+        if self._clients.current is None or not self._resend.due() or spool.empty:
             return
         batch = spool.checkout(RESEND_BATCH)
         self._resend.begin(len(batch))
@@ -276,4 +277,5 @@ class KafkaDelivery:
             self._end_round(spool)
         except OSError as fault:  # what was resent stays on disk and will be sent once more
             tell(log.error, "spool cannot be brought up to date", fault=str(fault))
+        self._ledger.damaged(spool.take_damaged())
         spool.close()

@@ -20,7 +20,8 @@ class DeliveryCounts:
 
     `spooled` counts events whose delivery failed and that went to the spool; `resent` counts acknowledged
     deliveries *out of* the spool, those of earlier processes included, `refused` events in it that the broker will
-    never take, and `adopted` those that came from the spools of dead processes. These three are no part of the balance.
+    never take, `damaged` events in it that can no longer be read, and `adopted` those that came from the spools of dead
+    processes. These four are no part of the balance.
     """
 
     handed_in: int = 0
@@ -29,6 +30,7 @@ class DeliveryCounts:
     dropped: int = 0
     resent: int = 0
     refused: int = 0
+    damaged: int = 0
     adopted: int = 0
 
     @property
@@ -85,6 +87,11 @@ class DeliveryLedger:
     def refused(self, record: str) -> None:
         """Counts one event in the spool that the broker will never take."""
         self._count(record, "refused", 1)
+
+    def damaged(self, events: Mapping[str, int]) -> None:
+        """Counts events, by record, that were damaged in the spool."""
+        for record, number in events.items():
+            self._count(record, "damaged", number)
 
     def adopted(self, events: Mapping[str, int]) -> None:
         """Counts events, by record, that came from a dead process's spool."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from event_schemas.process_fork import renew_in_children
 from producers.careful_log import tell
 from producers.directory_lock import DirectoryTaken
 from producers.outgoing_event import OutgoingEvent
-from producers.spool_adoption import FORKED, Adoption, adopt_files, orphans
+from producers.spool_adoption import Adoption, adopt_files, orphans
 from producers.spool_directory import MEBIBYTE, SpoolDirectory
+from producers.spool_files import FORKED
 
 TAKEN_SECONDS = 5.0
 """How long a new owner waits for the lock: a neighbour that adopts holds it while it reads what is there."""
@@ -60,6 +62,12 @@ class DeliverySpool:
         with self._mutex:
             return 0 if self._files is None else self._files.waiting
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is on disk, damaged bytes that were not set aside yet included."""
+        with self._mutex:
+            return self._files is None or not self._files.size
+
     def append(self, event: OutgoingEvent) -> bool:
         """Writes the event to disk; False at the bound, when the disk refuses, and after `close`."""
         with self._mutex:
@@ -87,6 +95,11 @@ class DeliverySpool:
         with self._mutex:
             if self._files is not None:
                 self._files.finish(settled, undelivered)
+
+    def take_damaged(self) -> Counter[str]:
+        """Events, by record, that were damaged on disk and are set aside unsent; each is told once."""
+        with self._mutex:
+            return Counter() if self._files is None else self._files.take_damaged()
 
     def adopt(self) -> list[Adoption]:
         """Takes over what dead owners left near this spool, as far as it fits within the bound.

@@ -1,7 +1,7 @@
 """What a dead process left in its spool goes to a living one, which sends it.
 
 1. The adopter takes the orphan's lock: of several that try, one gets it, and an owner that lives keeps it.
-2. Each file is cut after its last whole entry and moved into the adopter's own directory by a rename.
+2. Each file is moved into the adopter's own directory by a rename, with what is damaged in it.
 3. The lock is released; the directory of a forked child, whose name nobody will use again, is removed.
 
 A process killed between any two of these leaves each file whole, in one of the two directories, where the next adopter
@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from producers.directory_lock import DirectoryLock, DirectoryTaken
-from producers.spool_directory import LOCK, remove_directory, size_of, spool_files
-from producers.spool_entries import cut_torn_tail
-
-FORKED = "forked"
-"""The folder, inside a spool's directory, of the spools of forked children."""
+from producers.spool_damage import survey
+from producers.spool_directory import remove_directory
+from producers.spool_files import FORKED, LOCK, size_of, spool_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,9 @@ def adopt_files(directory: Path, take_over: Callable[[Path, int], bool]) -> Adop
         return Adoption(directory, adopted)
     try:
         for file in spool_files(directory):
-            if not (events := cut_torn_tail(file)):
+            if not size_of(file):
                 continue
+            events = survey(file)
             if not take_over(file, events.total()):
                 break
             adopted += events

@@ -2,13 +2,14 @@
 
 `incoming.spool` is appended to, `outgoing.spool` is being resent, and `adopted-<n>.spool` were left by other owners and
 wait for their turn. Events leave `outgoing.spool` only when acknowledged, so a process that dies while resending sends
-some of them twice and none never.
+some of them twice and none never. What is damaged in it leaves with them, for `damaged-<n>.spool`, which nobody sends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,26 +19,16 @@ from event_schemas.directory_sync import sync_directory
 from producers.careful_log import tell
 from producers.directory_lock import DirectoryLock
 from producers.outgoing_event import OutgoingEvent
-from producers.spool_entries import cut_torn_tail, encode_entry, read_entries
+from producers.spool_damage import DamagedBytes, survey
+from producers.spool_entries import Stretch, encode_entry, read_stretches
+from producers.spool_files import ADOPTED, INCOMING, LOCK, OUTGOING, next_file, size_of, spool_files
 
 MEBIBYTE = 1_048_576
-LOCK = "lock"
-INCOMING, OUTGOING, ADOPTED = "incoming.spool", "outgoing.spool", "adopted-*.spool"
 log = structlog.get_logger(__name__)
 
 
-def spool_files(directory: Path) -> list[Path]:
-    """The spool files of a directory, in the order in which they are to be sent; some may not exist."""
-    return [directory / OUTGOING, *sorted(directory.glob(ADOPTED)), directory / INCOMING]
-
-
-def size_of(file: Path) -> int:
-    """Its bytes, none when there is no such file."""
-    return file.stat().st_size if file.exists() else 0
-
-
 class SpoolDirectory:
-    """Not thread-safe. `waiting` counts events that nobody has acknowledged, `size` bytes of all files.
+    """Not thread-safe. `size` counts the bytes of all files to be sent.
 
     Raises DirectoryTaken, and OSError where the directory cannot be written.
     """
@@ -50,13 +41,20 @@ class SpoolDirectory:
         self._lock = DirectoryLock(directory / LOCK, wait_s)
         self._checked_out = 0
         self._read_at = 0
+        self._damaged: list[Stretch] = []
+        self._kept = DamagedBytes(directory)
         try:
-            self.waiting = sum(cut_torn_tail(file).total() for file in spool_files(directory))
+            self._events = {file: survey(file).total() for file in spool_files(directory)}
             self.size = sum(map(size_of, spool_files(directory)))
             self._writer = os.open(self._incoming, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         except OSError:
             self._lock.release()
             raise
+
+    @property
+    def waiting(self) -> int:
+        """Events that nobody has acknowledged."""
+        return sum(self._events.values())
 
     def append(self, event: OutgoingEvent) -> bool:
         """Writes the event to disk; False at the bound and when the disk refuses."""
@@ -65,18 +63,14 @@ class SpoolDirectory:
 
     def checkout(self, limit: int) -> list[OutgoingEvent]:
         """The oldest events, at most `limit`; they stay on disk until `finish`. Raises OSError."""
-        if not self._outgoing.exists() or self._outgoing.stat().st_size == 0:
-            self._next_file()
-        batch: list[OutgoingEvent] = []
-        self._checked_out = self._read_at
-        for event, end in read_entries(self._outgoing, self._read_at):
-            batch.append(event)
-            self._checked_out = end
-            if len(batch) == limit:
-                break
-        if not batch and self._outgoing.stat().st_size > 0:
-            self._give_up_outgoing()
-        return batch
+        while True:
+            if not size_of(self._outgoing):
+                self._next_file()
+            batch = self._read(limit)
+            if batch or not self._damaged:
+                return batch
+            self._leave()  # there was nothing else in the rest of this file
+            self._events[self._outgoing] = 0
 
     def postpone(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
         """Writes events of the last `checkout` again, last in line, past the bound; those that the disk refuses."""
@@ -89,16 +83,14 @@ class SpoolDirectory:
         """
         if not settled:
             return  # they are first in line as they were
-        size = self._outgoing.stat().st_size
-        if undelivered:
-            self._rewrite(undelivered)
-        elif self._checked_out < size:
-            self._read_at = self._checked_out
-        else:
-            self._outgoing.unlink()
-            self._read_at = 0
-            self.size -= size
-        self.waiting -= settled
+        left = self._events[self._outgoing] - settled
+        self._leave(undelivered)
+        # When the file is gone, so is what was damaged after it was counted.
+        self._events[self._outgoing] = left if size_of(self._outgoing) else 0
+
+    def take_damaged(self) -> Counter[str]:
+        """Events, by record, that were known to be damaged and are set aside; each is told once."""
+        return self._kept.take_count()
 
     def take_over(self, file: Path, events: int) -> bool:
         """Moves the spool file of another owner here, in one step; False when it does not fit now.
@@ -108,12 +100,12 @@ class SpoolDirectory:
         size = file.stat().st_size
         if self.waiting and self.size + size > self._max_bytes:
             return False
-        numbers = [int(path.stem.removeprefix("adopted-")) for path in self.directory.glob(ADOPTED)]
-        file.rename(self.directory / f"adopted-{max(numbers, default=0) + 1:08d}.spool")
+        adopted = next_file(self.directory, "adopted")
+        file.rename(adopted)
         for directory in (self.directory, file.parent):
             sync_directory(directory)
         self.size += size
-        self.waiting += events
+        self._events[adopted] = events
         return True
 
     def close(self) -> None:
@@ -141,25 +133,45 @@ class SpoolDirectory:
             tell(log.error, "spool cannot be written", path=str(self._incoming), fault=str(refused))
             return False
         self.size += len(entry)
-        self.waiting += 1
+        self._events[self._incoming] += 1
         return True
 
-    def _give_up_outgoing(self) -> None:
-        """Nothing can be read any more after a damaged entry; left in place it would keep all later events waiting."""
-        size, before = self._outgoing.stat().st_size, self.waiting
-        self._outgoing.unlink()
-        self._read_at = 0
-        self.size -= size
-        self.waiting = sum(1 for file in spool_files(self.directory) for _ in read_entries(file))
-        tell(log.error, "spool was damaged", path=str(self._outgoing), events_lost=before - self.waiting)
+    def _read(self, limit: int) -> list[OutgoingEvent]:
+        batch: list[OutgoingEvent] = []
+        self._checked_out, self._damaged = self._read_at, []
+        for stretch in read_stretches(self._outgoing, self._read_at):
+            if stretch.event is None:
+                self._damaged.append(stretch)
+            else:
+                batch.append(stretch.event)
+            self._checked_out = stretch.end
+            if len(batch) == limit:
+                break
+        return batch
+
+    def _leave(self, undelivered: Sequence[OutgoingEvent] = ()) -> None:
+        """Leaves what is checked out behind, but for the undelivered; what is damaged in it is set aside."""
+        self._kept.keep(self._outgoing, self._damaged)
+        self._damaged = []
+        size = self._outgoing.stat().st_size
+        if undelivered:
+            self._rewrite(undelivered)
+        elif self._checked_out < size:
+            self._read_at = self._checked_out
+        else:
+            self._outgoing.unlink()
+            self._read_at = 0
+            self.size -= size
 
     def _next_file(self) -> None:
         """Makes the oldest adopted file the outgoing one, else the incoming one."""
         adopted = sorted(self.directory.glob(ADOPTED))
         if adopted:
             adopted[0].rename(self._outgoing)
+            self._events[self._outgoing] = self._events.pop(adopted[0], 0)
         else:
             self._rotate()
+            self._events[self._outgoing], self._events[self._incoming] = self._events[self._incoming], 0
         self._read_at = 0
 
     def _rotate(self) -> None:

@@ -16,7 +16,7 @@ def events(count: int, start: int = 0) -> list[OutgoingEvent]:
 
 any_event = st.builds(
     OutgoingEvent,
-    topic=st.text(min_size=1, max_size=20),
+    topic=st.from_regex(r"[a-zA-Z0-9._-]{1,20}", fullmatch=True),
     key=st.none() | st.binary(max_size=20),
     value=st.binary(max_size=60),
     record=st.sampled_from(RECORDS),

@@ -18,6 +18,7 @@ from producers.delivery_ledger import DeliveryCounts
 from producers.delivery_spool import DeliverySpool
 from producers.kafka_client import KafkaClient
 from producers.outgoing_event import OutgoingEvent
+from producers.spool_entries import encode_entry
 from tests.components.embedded_log import embedded_broker, read_all
 from tests.components.free_port import free_port
 from tests.components.tcp_forwarder import TcpForwarder
@@ -271,6 +272,21 @@ def test_what_a_neighbour_left_is_adopted_and_sent(broker: str, tmp_path: Path) 
         assert delivery.counts() == DeliveryCounts(resent=40, adopted=40)
         labels = {"record": "Request", "fate": "adopted"}
         assert registry.get_sample_value("trimtab_producer_events_total", labels) == 40
+
+
+def test_damage_in_the_spool_is_counted_and_holds_up_nothing(broker: str, tmp_path: Path) -> None:
+    """One byte in the middle, a foreign entry with the right checksum, and a torn end."""
+    entries = [bytearray(encode_entry(event)) for event in events(1_000)]
+    entries[500][-1] ^= 1
+    (tmp_path / "incoming.spool").write_bytes(b"".join([*entries, b"\0" * 8, entries[0][:-5]]))
+    registry, spool = CollectorRegistry(), DeliverySpool(tmp_path)
+    with KafkaDelivery({"bootstrap.servers": broker}, spool=spool, metrics=ProducerMetrics(registry)) as delivery:
+        wait_for(lambda: spool.empty)
+        wait_for(lambda: delivery.counts().damaged > 0)
+        assert delivery.counts() == DeliveryCounts(resent=999, damaged=2)
+    labels = {"record": "Request", "fate": "damaged"}
+    assert registry.get_sample_value("trimtab_producer_events_total", labels) == 2
+    assert len(read_all(broker, "events")) == 999
 
 
 class FullDiskSpool(DeliverySpool):

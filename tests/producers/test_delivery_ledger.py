@@ -77,7 +77,8 @@ def test_the_spool_s_other_fates_are_no_part_of_the_balance() -> None:
     ledger = DeliveryLedger()
     ledger.adopted({"Request": 3, "Tally": 2})
     ledger.refused("Tally")
-    assert ledger.counts() == DeliveryCounts(adopted=5, refused=1)
+    ledger.damaged({"Request": 1, "unknown": 3})
+    assert ledger.counts() == DeliveryCounts(adopted=5, refused=1, damaged=4)
 
 
 def count_in_both() -> list[dict[str, Any]]:

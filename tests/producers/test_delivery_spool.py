@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -132,20 +133,41 @@ def test_a_rotation_that_fails_leaves_the_writer_where_it_was(tmp_path: Path) ->
     assert spool.checkout(10) == events(3)
 
 
-def test_damage_while_resending_costs_the_damaged_file_and_no_more(tmp_path: Path) -> None:
+def test_damage_while_resending_costs_what_is_damaged_and_no_more(tmp_path: Path) -> None:
     spool = DeliverySpool(tmp_path)
     fill(spool, events(4))
     assert len(spool.checkout(1)) == 1
     spool.finish(1, [])
     fill(spool, events(6, start=4))
     content = bytearray((tmp_path / "outgoing.spool").read_bytes())
-    content[len(content) // 4 : len(content) // 4 + 40] = b"\xff" * 40
+    size = len(content) // 4
+    content[size : size + 40] = b"\xff" * 40
     (tmp_path / "outgoing.spool").write_bytes(content)
-    assert spool.checkout(10) == []
+    assert spool.checkout(10) == events(4, start=2)
+    spool.finish(0, events(4, start=2))
+    assert (spool.take_damaged(), list(tmp_path.glob("damaged-*"))) == (Counter(), []), "it has not left the spool"
+    assert spool.checkout(10) == events(4, start=2)
+    spool.finish(2, [])
+    assert (spool.take_damaged(), spool.take_damaged()) == (Counter(unknown=1), Counter())
+    assert (tmp_path / "damaged-00000001.spool").read_bytes() == content[size : 2 * size]
     assert spool.waiting == 2
     assert spool.checkout(10) == events(6, start=4)
     spool.finish(2, [])
-    assert spool.waiting == 0
+    assert (spool.waiting, spool.empty) == (0, True)
+
+
+@pytest.mark.parametrize("content", [b"\0" * 50_000, bytes(range(256)) * 30])
+def test_a_file_of_nothing_but_damage_leaves_the_spool(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "adopted-00000001.spool").write_bytes(content)
+    (tmp_path / "outgoing.spool").write_bytes(content)
+    spool = DeliverySpool(tmp_path, max_bytes=200_000)
+    assert (spool.waiting, spool.empty) == (0, False)
+    fill(spool, events(1))
+    assert spool.checkout(10) == events(1)
+    assert spool.take_damaged() == Counter(unknown=2)
+    assert (tmp_path / "damaged-00000001.spool").read_bytes() == content * 2
+    spool.finish(1, [])
+    assert spool.empty
 
 
 def test_events_put_last_in_line_hold_up_no_others(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from producers.directory_lock import DirectoryTaken
 from producers.outgoing_event import OutgoingEvent
-from producers.spool_directory import SpoolDirectory, remove_directory, spool_files
+from producers.spool_directory import SpoolDirectory, remove_directory
 from producers.spool_entries import encode_entry
+from producers.spool_files import spool_files
 from tests.producers.spool_events import events
 
 BOUND = 1_500
@@ -123,6 +124,17 @@ class SpoolMachine(RuleBasedStateMachine):
         for event in delivered:
             self.model.remove(event)
 
+    @rule(count=st.integers(1, 3), damage=st.binary(min_size=1, max_size=60), zeros=st.booleans())
+    def adopt_damage(self, count: int, damage: bytes, zeros: bool) -> None:
+        """Bytes that are no event, between events that are."""
+        orphan = self.fresh(count)
+        parts = [encode_entry(event) for event in orphan]
+        file = Path(self.folder.name) / "orphan" / "incoming.spool"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes((bytes(len(damage)) if zeros else damage).join([b"", *parts, b""]))
+        if self.spool.take_over(file, count):
+            self.model += orphan
+
     @rule()
     def die_and_come_back(self) -> None:
         """What was delivered but not yet cut off comes back: twice is allowed, never is not."""
@@ -141,6 +153,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         assert sorted(event.value for event in drained(self.spool)) == sorted(event.value for event in self.model)
+        assert self.spool.size == 0
         self.spool.close()
         self.folder.cleanup()
 
