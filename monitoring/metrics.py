@@ -21,8 +21,8 @@ class ProducerMetrics(MetricGroup):
         self.events = Counter(
             "trimtab_producer_events_total",
             "Events by record and fate (handed_in = acknowledged + spooled + dropped; of those in the spool, resent: "
-            "acknowledged later, refused: never taken, damaged: no longer readable; adopted: from the spool of a dead "
-            "process).",
+            "acknowledged later, refused: never taken, set_aside: refused for an hour, damaged: no longer readable; "
+            "adopted: from the spool of a dead process).",
             ["record", "fate"],
             registry=registry,
         )
@@ -32,11 +32,17 @@ class ProducerMetrics(MetricGroup):
             registry=registry,
         )
         self.delivering.set(1)
+        self.refused_destinations = Gauge(
+            "trimtab_producer_refused_destinations",
+            "Topics and partitions that only the spool has events for and Kafka refuses; set aside after an hour.",
+            registry=registry,
+        )
 
     def after_fork(self) -> None:
         """See MetricGroup; nothing has been refused to a child that has sent nothing."""
         super().after_fork()
         self.delivering.set(1)
+        self.refused_destinations.set(0)
 
 
 class BridgeMetrics(MetricGroup):

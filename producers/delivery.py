@@ -26,13 +26,11 @@ from producers.exit_hook import close_sender_at_exit
 from producers.kafka_client import PERMANENT, REQUIRED, ClientSetting, KafkaClient
 from producers.outage_notice import OutageNotice
 from producers.outgoing_event import EventSender, OutgoingEvent
-from producers.resend_round import ResendRound
+from producers.resending import DeliveryParts, SpoolResending
 
 __all__ = ["PERMANENT", "REQUIRED", "ClientSetting", "EventSender", "KafkaDelivery", "OutgoingEvent"]
 
-RESEND_BATCH = 500
 RETRY_SECONDS = 2.0
-ADOPT_SECONDS = 30.0
 DISK_RETRY_SECONDS = 1.0
 JOIN_SECONDS = 10.0
 DEFAULTS: dict[str, ClientSetting] = {
@@ -53,6 +51,8 @@ class KafkaDelivery:
     resent event may be in the log twice, byte for byte; the join counts the second copy as duplicate. Without
     a spool, or beyond its bound, undelivered events are dropped.
 
+    What Kafka refuses of the spool in topics that this process is handed no events for is set aside after an hour.
+
     A client that dies (its process may not write, it was fenced) is replaced until one works; `fault` says why
     nothing is delivered meanwhile. In a forked child the delivery begins anew at the child's first event, with a
     client and a spool of its own. Raises SettingError for settings that no client takes.
@@ -72,6 +72,7 @@ class KafkaDelivery:
         self._spool = spool
         self._retry_s = retry_s
         self._closed = False
+        self._own: set[str] = set()
         self._begin()
         self._clients.open()
         self._start()
@@ -94,14 +95,24 @@ class KafkaDelivery:
         """Why Kafka takes no events from this process; None while it does, and while no broker answers."""
         return self._health.fault
 
+    @property
+    def spool_fault(self) -> str | None:
+        """What Kafka refuses of the spool that nobody hands to this process; see SpoolTeller."""
+        return None if self._resending is None else self._resending.fault
+
     def send(self, event: OutgoingEvent) -> None:
         """Queues the event in the client; see the class for its fates. After `close` it is dropped."""
         self._ledger.hand_in(event.record)
+        self._own.add(event.topic)
         if self._asleep:
             self._wake()
         fault = self._clients.produce(event, partial(self._delivered, event))
         if fault is not None:
             self._settle_fault(event, fault)
+
+    def expect(self, topic: str) -> None:
+        """See TopicLearner."""
+        self._own.add(topic)
 
     def reject(self, record: str) -> None:
         """Counts an event that could not be made into bytes as handed in and dropped."""
@@ -133,8 +144,8 @@ class KafkaDelivery:
             self.flush(timeout_s)
             self._clients.close()
             self._ledger.give_up()
-            if self._spool is not None:
-                self._close_spool(self._spool)
+            if self._resending is not None:
+                self._resending.close()
         return self.counts()
 
     def after_fork(self) -> None:
@@ -148,11 +159,12 @@ class KafkaDelivery:
         self._starting = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        self._resend = ResendRound(self._retry_s)
-        self._adopt_at = 0.0
         self._health = DeliveryHealth(self._metrics)
         self._outage = OutageNotice(self._config)
         self._clients = ClientRenewal(self._connect, self._health)
+        parts = DeliveryParts(self._clients, self._ledger, self._health, self._taken, self._own)
+        spool = self._spool
+        self._resending = None if spool is None else SpoolResending(spool, parts, self._retry_s, self._metrics)
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._serve, name="trimtab-delivery", daemon=True)
@@ -185,6 +197,8 @@ class KafkaDelivery:
         if fault is None:
             self._ledger.settle(event.record, "acknowledged")
             self._taken(event)
+            if self._resending is not None:
+                self._resending.hear()
         else:
             self._settle_fault(event, fault)
 
@@ -205,7 +219,7 @@ class KafkaDelivery:
         self._ledger.settle(event.record, "spooled" if spooled else "dropped")
 
     def _serve(self) -> None:
-        """The background thread: delivery reports, resending, adoption, and a new client for one that died."""
+        """The background thread: delivery reports, the spool, and a new client for one that died."""
         closing = self._closing
         while not closing.is_set():
             try:
@@ -223,59 +237,12 @@ class KafkaDelivery:
         self._clients.tend()
         self._health.show()
         self._outage.look()
-        if self._spool is not None:
-            self._look_after(self._spool)
+        if self._resending is not None:
+            self._look_after(self._resending)
 
-    def _look_after(self, spool: DeliverySpool) -> None:
+    def _look_after(self, resending: SpoolResending) -> None:
         try:
-            if time.monotonic() >= self._adopt_at:
-                self._adopt_at = time.monotonic() + ADOPT_SECONDS
-                for adoption in spool.adopt():
-                    self._ledger.adopted(adoption.events)
-            self._resend_from(spool)
-            self._ledger.damaged(spool.take_damaged())
+            resending.turn()
         except OSError as fault:
             tell(log.error, "spool cannot be read", fault=str(fault))
             self._closing.wait(DISK_RETRY_SECONDS)
-
-    def _resend_from(self, spool: DeliverySpool) -> None:
-        self._end_round(spool)
-        if self._clients.current is None or not self._resend.due() or spool.empty:
-            return
-        batch = spool.checkout(RESEND_BATCH)
-        self._resend.begin(len(batch))
-        for event in batch:
-            fault = self._clients.produce(event, partial(self._redelivered, event))
-            if fault is not None:
-                self._settle_resent(event, fault)
-
-    def _end_round(self, spool: DeliverySpool) -> None:
-        if self._resend.finished():
-            refused = self._resend.refused
-            settled, undelivered = self._resend.end()
-            kept = spool.postpone(refused)
-            spool.finish(settled + len(refused) - len(kept), undelivered + kept)
-
-    def _redelivered(self, event: OutgoingEvent, fault: KafkaError | None, _: Message) -> None:
-        self._settle_resent(event, fault)
-
-    def _settle_resent(self, event: OutgoingEvent, fault: KafkaError | None) -> None:
-        refused = False
-        if fault is None:
-            self._ledger.resent(event.record)
-            self._taken(event)
-        elif fault.code() in PERMANENT:
-            self._ledger.refused(event.record)
-            tell(log.error, "spooled event refused", record=event.record, topic=event.topic, fault=fault.str())
-            fault = None
-        else:
-            refused = self._health.refused(event.topic, fault)
-        self._resend.settle(event, delivered=fault is None, refused=refused)
-
-    def _close_spool(self, spool: DeliverySpool) -> None:
-        try:
-            self._end_round(spool)
-        except OSError as fault:  # what was resent stays on disk and will be sent once more
-            tell(log.error, "spool cannot be brought up to date", fault=str(fault))
-        self._ledger.damaged(spool.take_damaged())
-        spool.close()

@@ -61,14 +61,14 @@ class DeliveryHealth:
         self.show()
 
     def works(self) -> None:
-        """A new client goes on; what was refused to the one before it comes again, if it still is."""
+        """A new client goes on. That says nothing of the topics that were refused: it may write to another one only."""
         self._dead = None
-        self._refusals.clear()
+        self._refusals.pop(ANY_TOPIC, None)
         self.show()
 
     def refused(self, topic: str, fault: KafkaError) -> bool:
         """The broker did not take an event of `topic`, or (`ANY_TOPIC`) the client; whether a person is needed."""
-        if not _is_refusal(fault):
+        if not is_refusal(fault):
             return False
         self._refusals[topic] = (f"{topic or 'Kafka'}: {fault.str()}", self._clock())
         self.show()
@@ -96,5 +96,6 @@ class DeliveryHealth:
             tell(log.error, "Kafka refuses events", fault=fault)
 
 
-def _is_refusal(fault: KafkaError) -> bool:
+def is_refusal(fault: KafkaError) -> bool:
+    """Whether Kafka said no, and will until a person does something."""
     return fault.code() in REFUSALS or (fault.code() == KafkaError._SSL and CERTIFICATE in fault.str())

@@ -20,8 +20,8 @@ class DeliveryCounts:
 
     `spooled` counts events whose delivery failed and that went to the spool; `resent` counts acknowledged
     deliveries *out of* the spool, those of earlier processes included, `refused` events in it that the broker will
-    never take, `damaged` events in it that can no longer be read, and `adopted` those that came from the spools of dead
-    processes. These four are no part of the balance.
+    never take, `set_aside` events in it that have been refused for too long, `damaged` events in it that can no longer
+    be read, and `adopted` those that came from the spools of dead processes. These five are no part of the balance.
     """
 
     handed_in: int = 0
@@ -30,6 +30,7 @@ class DeliveryCounts:
     dropped: int = 0
     resent: int = 0
     refused: int = 0
+    set_aside: int = 0
     damaged: int = 0
     adopted: int = 0
 
@@ -87,6 +88,10 @@ class DeliveryLedger:
     def refused(self, record: str) -> None:
         """Counts one event in the spool that the broker will never take."""
         self._count(record, "refused", 1)
+
+    def set_aside(self, record: str) -> None:
+        """Counts one event that left the spool for the file of those that Kafka does not take."""
+        self._count(record, "set_aside", 1)
 
     def damaged(self, events: Mapping[str, int]) -> None:
         """Counts events, by record, that were damaged in the spool."""

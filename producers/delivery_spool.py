@@ -87,6 +87,14 @@ class DeliverySpool:
         with self._mutex:
             return list(events) if self._files is None else self._files.postpone(events)
 
+    def set_aside(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
+        """Keeps events of the last `checkout` in a file that nobody sends; those that it does not take.
+
+        They count as settled for `finish`.
+        """
+        with self._mutex:
+            return list(events) if self._files is None else self._files.set_aside(events)
+
     def finish(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
         """Ends the last `checkout`: `settled` events leave the spool, `undelivered` stay first in line.
 

@@ -83,6 +83,8 @@ class KafkaClient:
         except KafkaException as refused:
             fault: KafkaError = refused.args[0]
             return fault
+        except (ValueError, TypeError, OverflowError) as refused:  # a topic or partition that C cannot take
+            return KafkaError(KafkaError._INVALID_ARG, str(refused))
         return None
 
     def produce_batch(
@@ -107,6 +109,14 @@ class KafkaClient:
     def flush(self, seconds: float) -> int:
         """Waits at most so long until nothing is on its way; what still is."""
         return self._serve(lambda producer: producer.flush(seconds))
+
+    def cluster(self, topic: str, seconds: float) -> str | None:
+        """The id of the cluster that answers a question about `topic` in time, "" without one; None without answer."""
+        producer = self._producer
+        try:
+            return None if producer is None else producer.list_topics(topic, seconds).cluster_id or ""
+        except (KafkaException, ValueError):
+            return None
 
     def cause(self, fault: KafkaError) -> KafkaError:
         """The fault itself, or what killed the client where it only says that the client is dead; serves reports."""

@@ -45,6 +45,36 @@ class FaultTeller(Protocol):
         also while no broker answers."""
 
 
+@runtime_checkable
+class SpoolTeller(Protocol):
+    """A sender with a spool that may hold what is not of its own making; one of your own need not be."""
+
+    @property
+    def spool_fault(self) -> str | None:
+        """What Kafka refuses of events that the spool holds and nobody hands in, such as those of a topic that is gone;
+        None where it refuses none. The sender works all the same."""
+
+
+@runtime_checkable
+class TopicLearner(Protocol):
+    """A sender that treats topics that it is handed events for unlike others that its spool may hold."""
+
+    def expect(self, topic: str) -> None:
+        """Events for `topic` will be handed in."""
+
+
+def expect_topics(sender: EventSender, *topics: str) -> None:
+    """Tells the sender, where it wants to know, which topics it will be handed events for."""
+    if isinstance(sender, TopicLearner):
+        for topic in topics:
+            sender.expect(topic)
+
+
+def spool_fault_of(sender: EventSender) -> str | None:
+    """What Kafka refuses of the sender's spool, None from one that tells nothing."""
+    return sender.spool_fault if isinstance(sender, SpoolTeller) else None
+
+
 def fault_of(sender: EventSender) -> str | None:
     """The sender's fault, None from one that tells none."""
     return sender.fault if isinstance(sender, FaultTeller) else None

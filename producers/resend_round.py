@@ -5,8 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
 
 from producers.outgoing_event import OutgoingEvent
+
+Outcome = Literal["delivered", "refused", "expired", "timed_out", "undelivered"]
+"""`refused`: the broker said no, and may take it another time. `expired`: it has said no for too long. `undelivered`:
+the event was not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEnd:
+    """Where the events of a batch go that were not delivered: `first` in line as they were, `last`, or set `aside`."""
+
+    first: list[OutgoingEvent] = field(default_factory=list)
+    last: list[OutgoingEvent] = field(default_factory=list)
+    aside: list[OutgoingEvent] = field(default_factory=list)
 
 
 class ResendRound:
@@ -19,44 +34,53 @@ class ResendRound:
         self._retry_s = retry_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._size = 0
         self._open = 0
         self._not_before = clock()
-        self._undelivered: list[OutgoingEvent] = []
-        self.refused: list[OutgoingEvent] = []
-        """Events of the batch that the broker refused, though it may take them another time."""
+        self._outcomes: list[tuple[OutgoingEvent, Outcome]] = []
+        self._heard = False
+        self.size = 0
+        """Events of the batch under way."""
 
     def due(self) -> bool:
         """Whether a new batch may begin: none is under way and the wait after a failure is over."""
-        return self._size == 0 and self._clock() >= self._not_before
+        return self.size == 0 and self._clock() >= self._not_before
 
     def begin(self, size: int) -> None:
         """Starts a batch of `size` events, each of which must be settled."""
         with self._lock:
-            self._size = self._open = size
-            self._undelivered, self.refused = [], []
+            self.size = self._open = size
+            self._outcomes, self._heard = [], False
 
-    def settle(self, event: OutgoingEvent, *, delivered: bool, refused: bool = False) -> None:
-        """Notes what became of one event of the batch; `refused` says that the broker answered, and said no."""
+    def settle(self, event: OutgoingEvent, outcome: Outcome) -> None:
+        """Notes what became of one event of the batch."""
         with self._lock:
             self._open -= 1
-            if not delivered:
-                (self.refused if refused else self._undelivered).append(event)
+            self._outcomes.append((event, outcome))
+
+    def hear(self) -> None:
+        """Notes that the broker took something else meanwhile: what times out now does so for reasons of its own."""
+        self._heard = True
 
     def finished(self) -> bool:
         """Whether a batch is under way and all of its events are settled."""
         with self._lock:
-            return self._size > 0 and self._open == 0
+            return self.size > 0 and self._open == 0
 
-    def end(self) -> tuple[int, list[OutgoingEvent]]:
-        """Ends the batch: the number delivered, and the events that were neither that nor refused.
+    def end(self, answers: Callable[[], bool] = lambda: False) -> RoundEnd:
+        """Ends the batch; the next one waits, unless this one got something through.
 
-        The next one waits, unless only some were refused: what comes after them need not wait for them.
+        What timed out stays first in line while the broker may be away. A broker that took or refused other events
+        meanwhile is there, or one that `answers()` now: then it goes last, and holds up nothing.
         """
         with self._lock:
-            undelivered = self._undelivered
-            delivered = self._size - len(undelivered) - len(self.refused)
-            self._size = 0
-            if undelivered or not delivered:
-                self._not_before = self._clock() + self._retry_s
-            return delivered, undelivered
+            by = {
+                outcome: [event for event, each in self._outcomes if each == outcome] for _, outcome in self._outcomes
+            }
+            self.size, self._outcomes = 0, []
+        timed_out, undelivered = by.get("timed_out", []), by.get("undelivered", [])
+        late = bool(timed_out) and (self._heard or not by.keys() <= {"timed_out", "undelivered"} or answers())
+        first = undelivered if late else [*timed_out, *undelivered]
+        if first or "delivered" not in by:
+            self._not_before = self._clock() + self._retry_s
+        last = [*by.get("refused", []), *(timed_out if late else [])]
+        return RoundEnd(first, last, by.get("expired", []))

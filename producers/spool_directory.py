@@ -21,7 +21,7 @@ from producers.directory_lock import DirectoryLock
 from producers.outgoing_event import OutgoingEvent
 from producers.spool_damage import DamagedBytes, survey
 from producers.spool_entries import Stretch, encode_entry, read_stretches
-from producers.spool_files import ADOPTED, INCOMING, LOCK, OUTGOING, next_file, size_of, spool_files
+from producers.spool_files import ADOPTED, INCOMING, LOCK, OUTGOING, UNDELIVERABLE, next_file, size_of, spool_files
 
 MEBIBYTE = 1_048_576
 log = structlog.get_logger(__name__)
@@ -75,6 +75,26 @@ class SpoolDirectory:
     def postpone(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
         """Writes events of the last `checkout` again, last in line, past the bound; those that the disk refuses."""
         return [event for event in events if not self._write(encode_entry(event))]
+
+    def set_aside(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
+        """Appends events of the last `checkout` to `undeliverable.spool`; those that its bound or the disk refuses."""
+        entries = [encode_entry(event) for event in events]
+        file = self.directory / UNDELIVERABLE
+        size = size_of(file)
+        if not entries or size + sum(map(len, entries)) > self._max_bytes:
+            return list(events)
+        try:
+            with file.open("ab") as kept:
+                kept.write(b"".join(entries))
+                kept.flush()
+                os.fsync(kept.fileno())
+        except OSError as refused:
+            with contextlib.suppress(OSError):
+                os.truncate(file, size)
+            tell(log.error, "events cannot be set aside", path=str(file), fault=str(refused))
+            return list(events)
+        tell(log.error, "events are set aside that Kafka does not take", path=str(file), events=len(events))
+        return []
 
     def finish(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
         """Ends the last `checkout`: `settled` events leave, `undelivered` stay first in line.

@@ -6,6 +6,8 @@ from pathlib import Path
 
 LOCK = "lock"
 INCOMING, OUTGOING, ADOPTED = "incoming.spool", "outgoing.spool", "adopted-*.spool"
+UNDELIVERABLE = "undeliverable.spool"
+"""What Kafka has refused for too long: in the format of the others, and never sent from there."""
 FORKED = "forked"
 """The folder, inside a spool's directory, of the spools of forked children."""
 

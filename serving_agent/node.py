@@ -16,7 +16,7 @@ from policy_store.store import PolicyStore
 from policy_store.verification import Approval, TrustRule
 from producers.decision_logger import DecisionLogger, TallyPlan
 from producers.engagement_logger import EngagementLogger
-from producers.outgoing_event import EventSender, fault_of
+from producers.outgoing_event import EventSender, expect_topics, fault_of, spool_fault_of
 from producers.system_clock import system_millis
 from serving_agent.decision import Decision
 from serving_agent.decision_request import DecisionRequest
@@ -87,6 +87,7 @@ class ServingNode:
         )
         self.agent = PolicyAgent(config.experiment, self.decisions, self.refresher, recent, self._agent_options())
         self._sender = connections.sender
+        expect_topics(self._sender, events, topic_name(config.topic_prefix, TALLIES))
         self.started = False
 
     @property
@@ -143,6 +144,7 @@ class ServingNode:
             decisions=self.decisions.decisions_by_slice,
             kill_file=lambda: self._kill_switch.pulled,
             delivery_fault=lambda: fault_of(self._sender),
+            spool_fault=lambda: spool_fault_of(self._sender),
         )
 
 

@@ -15,7 +15,7 @@ MILLISECONDS = 1_000.0
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """One heartbeat; times are epoch ms. `store`, `disk` and `delivery` say `ok` or what is wrong.
+    """One heartbeat; times are epoch ms. `store`, `disk`, `delivery` and `spool` say `ok` or what is wrong.
 
     epoch        of the last re-base applied, 0 before the first
     revisions    the highest revision the node remembers, by slot
@@ -31,6 +31,7 @@ class NodeReport:
     store: str = "ok"
     disk: str = "ok"
     delivery: str = "ok"
+    spool: str = "ok"
     preference_fault: str | None = None
     kill_file: bool = False
     epoch: int = 0
@@ -53,6 +54,7 @@ class NodeReport:
             "store": self.store,
             "disk": self.disk,
             "delivery": self.delivery,
+            "spool": self.spool,
             "preference_fault": self.preference_fault,
             "epoch": self.epoch,
             "revisions": dict(self.revisions),

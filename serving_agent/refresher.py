@@ -54,6 +54,7 @@ class RefresherOptions:
     decisions: Callable[[], dict[str, int]] = field(default=dict)
     kill_file: Callable[[], bool] = field(default=lambda: False)
     delivery_fault: Callable[[], str | None] = field(default=lambda: None)
+    spool_fault: Callable[[], str | None] = field(default=lambda: None)
 
 
 class SnapshotRefresher:
@@ -368,6 +369,7 @@ class SnapshotRefresher:
             store=self.store_state,
             disk=self._disk_state,
             delivery=self._options.delivery_fault() or "ok",
+            spool=self._options.spool_fault() or "ok",
             preference_fault=self._faults(),
             kill_file=self._options.kill_file(),
             epoch=self._memory.epoch,

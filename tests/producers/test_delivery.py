@@ -238,7 +238,7 @@ class StumblingSpool(DeliverySpool):
 
 def test_nothing_ends_the_delivery_thread(broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("producers.delivery.DISK_RETRY_SECONDS", 0.05)
-    monkeypatch.setattr("producers.delivery.ADOPT_SECONDS", 0.0)
+    monkeypatch.setattr("producers.resending.ADOPT_SECONDS", 0.0)
     spool = StumblingSpool(tmp_path)
     with KafkaDelivery({"bootstrap.servers": broker}, spool=spool) as delivery:
         hand_in(delivery, 3)

@@ -32,12 +32,26 @@ def test_all_is_well_until_something_is_known(bench: Bench) -> None:
 
 
 def test_a_dead_client_is_a_fault_until_one_works(bench: Bench) -> None:
-    bench.health.refused("events", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    bench.health.refused(ANY_TOPIC, KafkaError(KafkaError._AUTHENTICATION))
     bench.health.died("fenced")
     assert bench.state() == ("fenced", 0.0)
     bench.health.accepted("events")
     assert bench.state() == ("fenced", 0.0), "a late report of the dead client"
     bench.health.works()
+    assert bench.state() == (None, 1.0)
+
+
+def test_a_topic_stays_refused_while_clients_come_and_go_until_it_takes_something(bench: Bench) -> None:
+    """A user who may write to another topic only gets working clients."""
+    bench.health.refused("events", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    refusal = bench.state()
+    for _ in range(3):
+        bench.health.died("may not write")
+        bench.health.works()
+        bench.health.accepted("tallies")
+        bench.health.show()
+        assert bench.state() == refusal
+    bench.health.accepted("events")
     assert bench.state() == (None, 1.0)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, Message
@@ -48,6 +50,28 @@ def test_one_and_many_are_queued_and_reported(broker: str) -> None:
     client.release()
     found = {message.value(): message.headers() for message in read_all(broker, "events")}
     assert found == {event.value: [("mark", b"7")] if event is one else None for event in (one, *many)}
+
+
+def test_a_cluster_says_which_it_is_when_it_answers(broker: str) -> None:
+    with embedded_broker() as other:
+        clients = [KafkaClient({"bootstrap.servers": address}) for address in (broker, broker, other)]
+        one, same, another = (client.cluster("events", 10.0) for client in clients)
+        assert one == same != another
+        assert one
+        nowhere = KafkaClient({"bootstrap.servers": f"127.0.0.1:{free_port()}"})
+        assert nowhere.cluster("events", 0.1) is None
+        assert nowhere.cluster("nul\0", 0.1) is None
+        for client in (*clients, nowhere):
+            client.release()
+            assert client.cluster("events", 0.1) is None
+
+
+@pytest.mark.parametrize("odd", [{"topic": "nul\0"}, {"topic": "\ud800"}, {"partition": 2**40}])
+def test_what_c_cannot_take_is_returned_too(broker: str, odd: dict[str, Any]) -> None:
+    client = KafkaClient({"bootstrap.servers": broker})
+    fault = client.produce(replace(events(1)[0], **odd), no_report)
+    assert fault is not None
+    client.release()
 
 
 def test_what_is_refused_at_once_is_returned() -> None:

@@ -10,7 +10,7 @@ import pytest
 from producers.delivery import KafkaDelivery
 from producers.delivery_ledger import DeliveryCounts
 from producers.memory_log import MemoryLog
-from producers.outgoing_event import EventSender, OutgoingEvent, fault_of
+from producers.outgoing_event import EventSender, OutgoingEvent, expect_topics, fault_of, spool_fault_of
 
 
 @pytest.fixture(params=["memory", "kafka protocol"])
@@ -70,4 +70,6 @@ class PlainSender:
 
 def test_a_sender_need_not_tell_faults(sender: EventSender) -> None:
     assert fault_of(PlainSender()) is None
+    assert spool_fault_of(PlainSender()) is None
+    expect_topics(PlainSender(), "events")
     assert fault_of(sender) is None

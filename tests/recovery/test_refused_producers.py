@@ -15,6 +15,7 @@ import httpx
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from prometheus_client import CollectorRegistry
 
 from event_schemas.codec import Codec
 from event_schemas.decision_key import DecisionKey
@@ -23,6 +24,7 @@ from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
 from learner.example_decoder import BadExample
 from learner.ingest import DeadLetters
+from monitoring.metrics import ProducerMetrics
 from producers.delivery import KafkaDelivery
 from producers.delivery_spool import DeliverySpool
 from producers.outgoing_event import OutgoingEvent
@@ -127,7 +129,7 @@ def test_a_topic_that_is_refused_holds_up_no_other(
     secured: tuple[SecuredBroker, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client lives, for it may write elsewhere; what it may not write fills whole batches out of the spool."""
-    monkeypatch.setattr("producers.delivery.RESEND_BATCH", 5)
+    monkeypatch.setattr("producers.resending.RESEND_BATCH", 5)
     broker, prefix = secured
     broker.grant("serving", "WRITE,DESCRIBE", "topic", f"{prefix}events", prefixed=False)
     spool = DeliverySpool(tmp_path)
@@ -136,15 +138,42 @@ def test_a_topic_that_is_refused_holds_up_no_other(
             spool.append(OutgoingEvent(f"{prefix}{name}", b"k", f"{number}".encode(), name))
     with KafkaDelivery(broker.client_config("serving"), spool=spool, retry_s=0.05) as delivery:
         eventually(lambda: delivery.counts().resent == 40)
-        assert spool.waiting == 23
-        assert "authorization failed" in (delivery.fault or "")
+        eventually(lambda: delivery.spool_fault is not None)
+        assert (spool.waiting, delivery.fault) == (23, None), "nobody has handed this process a tally"
+        delivery.send(OutgoingEvent(f"{prefix}tallies", b"k", b"23", "tallies"))
+        eventually(lambda: "authorization failed" in (delivery.fault or ""))
+        assert spool.waiting == 24
         delivery.send(OutgoingEvent(f"{prefix}events", b"k", b"new", "events"))
         assert delivery.flush(30).acknowledged == 1
         assert delivery.fault is not None, "the other topic is still refused"
+        assert delivery.counts().set_aside == 0
         broker.grant("serving", "WRITE,DESCRIBE", "topic", prefix)
         eventually(lambda: spool.waiting == 0)
         eventually(lambda: delivery.fault is None)
-    assert records_in(broker, f"{prefix}tallies") == 23
+    assert records_in(broker, f"{prefix}tallies") == 24
+
+
+def test_a_right_to_another_topic_makes_nobody_ready(secured: tuple[SecuredBroker, str], tmp_path: Path) -> None:
+    """The client dies without any right, and lives with this one; not for a moment is the node ready in between."""
+    broker, prefix = secured
+    registry = CollectorRegistry()
+    spool, faults = DeliverySpool(tmp_path), []
+    with KafkaDelivery(
+        broker.client_config("serving"), spool=spool, retry_s=0.05, metrics=ProducerMetrics(registry)
+    ) as delivery:
+        delivery.send(OutgoingEvent(f"{prefix}events", b"k", b"v", "Request"))
+        eventually(lambda: delivery.fault is not None and delivery.counts().spooled == 1)
+        broker.grant("serving", "WRITE,DESCRIBE", "topic", f"{prefix}tallies", prefixed=False)
+
+        def tally_arrives() -> bool:
+            faults.append((delivery.fault, registry.get_sample_value("trimtab_producer_delivering")))
+            delivery.send(OutgoingEvent(f"{prefix}tallies", b"k", b"v", "Tally"))
+            return delivery.counts().acknowledged > 2 and f"{prefix}events: " in str(delivery.fault)
+
+        eventually(tally_arrives)
+        assert not [each for each in faults if each[0] is None or each[1] != 0.0]
+        broker.grant("serving", "WRITE,DESCRIBE", "topic", prefix)
+        eventually(lambda: delivery.fault is None and spool.empty)
 
 
 def test_the_learner_s_dead_letters_go_out_in_the_round_after_the_right_came(
@@ -160,8 +189,16 @@ def test_the_learner_s_dead_letters_go_out_in_the_round_after_the_right_came(
                 letters.send(bad)
             eventually(lambda: delivery.fault is not None)
         broker.grant("learner", "WRITE,DESCRIBE", "topic", topic)
+
+        def sent() -> bool:
+            try:
+                letters.send(bad)
+            except ComponentUnreachable:
+                return False
+            return True
+
+        eventually(sent)
         eventually(lambda: delivery.fault is None)
-        letters.send(bad)
     assert records_in(broker, topic) == 1
 
 

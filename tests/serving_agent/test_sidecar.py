@@ -225,6 +225,8 @@ class RefusedLog(MemoryLog):
 
     refusal: str | None = "trimtab.events: Broker: Topic authorization failed"
 
+    spool_fault: str | None = None
+
     @property
     def fault(self) -> str | None:
         return self.refusal
@@ -247,6 +249,10 @@ def test_a_node_whose_events_are_refused_is_alive_and_not_ready() -> None:
         log.refusal = None
         ready = bench.http.get("/readyz")
         assert (ready.status_code, ready.json()) == (200, {"ready": True})
-        assert bench.http.get("/healthz").json()["delivery"] == "ok"
+        health = bench.http.get("/healthz")
+        assert (health.json()["delivery"], health.json()["spool"]) == ("ok", "ok")
+        log.spool_fault = "old.events: Broker: Unknown topic or partition"
+        assert bench.http.get("/healthz").json()["spool"] == log.spool_fault
+        assert bench.http.get("/readyz").status_code == 200, "that says nothing about this node"
     finally:
         bench.node.close()
