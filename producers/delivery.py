@@ -73,6 +73,8 @@ class KafkaDelivery:
         self._retry_s = retry_s
         self._closed = False
         self._own: set[str] = set()
+        if spool is not None:
+            spool.announce(str(self._config.get("bootstrap.servers", "")))
         self._begin()
         self._clients.open()
         self._start()

@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import structlog
@@ -24,12 +25,13 @@ from event_schemas.process_fork import renew_in_children
 from producers.careful_log import tell
 from producers.directory_lock import DirectoryTaken
 from producers.outgoing_event import OutgoingEvent
-from producers.spool_adoption import Adoption, adopt_files, orphans
+from producers.spool_adoption import Adoption, adopt_files, has_files, orphans
 from producers.spool_directory import MEBIBYTE, SpoolDirectory
 from producers.spool_files import FORKED
+from producers.spool_origin import SpoolOrigin, read_origin
 
-TAKEN_SECONDS = 5.0
-"""How long a new owner waits for the lock: a neighbour that adopts holds it while it reads what is there."""
+TAKEN_SECONDS = 30.0
+"""How long a new owner waits for the lock: a neighbour that adopts holds it while it moves a file, maybe by copying."""
 log = structlog.get_logger(__name__)
 
 
@@ -42,17 +44,25 @@ class DeliverySpool:
 
     `max_bytes` bounds all its files together, adopted ones too. `neighbours` is the folder whose subfolders hold the
     spools of other nodes, as `<neighbours>/<node>/spool`; without it only what forked children of this spool's owners
-    left is adopted. Raises SpoolError when the directory cannot be written or is in use.
+    left is adopted. `topic_prefix` is that of the events: only spools of the same one are adopted. Raises SpoolError
+    when the directory cannot be written or is in use.
     """
 
-    def __init__(self, directory: Path, max_bytes: int = 64 * MEBIBYTE, neighbours: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        max_bytes: int = 64 * MEBIBYTE,
+        neighbours: Path | None = None,
+        topic_prefix: str | None = None,
+    ) -> None:
         self._home = directory
         self._max_bytes = max_bytes
         self._neighbours = neighbours
         self._mutex = threading.Lock()
         self._closed = False
         self._inherited = False
-        self._unadoptable: set[Path] = set()
+        self._told: set[Path] = set()
+        self._origin = SpoolOrigin(prefix=topic_prefix)
         self._files: SpoolDirectory | None = _opened(directory, max_bytes)
         renew_in_children(self)
 
@@ -117,16 +127,54 @@ class DeliverySpool:
         adopted = []
         for directory in orphans(self._home, self._neighbours, self._current()):
             try:
-                adoption = adopt_files(directory, self._take_over)
+                adoption = self._adopt_from(directory)
             except OSError as fault:
-                if directory not in self._unadoptable:
-                    self._unadoptable.add(directory)
-                    tell(log.error, "spool cannot be adopted", path=str(directory), fault=str(fault))
+                self._tell_once(directory, "spool cannot be adopted", fault=str(fault))
                 continue
-            if adoption.events:
+            if adoption is not None and adoption.events:
                 adopted.append(adoption)
-                tell(log.info, "spool adopted", path=str(directory), events=adoption.total)
         return adopted
+
+    def announce(self, bootstrap: str) -> None:
+        """Notes the addresses of the brokers, which say where new events belong until the cluster is known.
+
+        Raises nothing: what cannot be done now is done by `settle`.
+        """
+        self._origin = replace(self._origin, bootstrap=bootstrap)
+        try:
+            with self._mutex:
+                if self._files is not None:
+                    self._files.announce(self._origin)
+        except (OSError, DirectoryTaken) as fault:
+            tell(log.error, "spool of another Kafka cannot be set apart", path=str(self._home), fault=str(fault))
+
+    def settle(self, cluster: str) -> None:
+        """Notes the cluster that the events are sent to from now on; what belongs to another one is set apart.
+
+        Until then nothing must be sent or adopted. Raises OSError when that cannot be set apart.
+        """
+        origin = replace(self._origin, cluster=cluster)
+        with self._mutex:
+            if self._files is not None:
+                self._files.settle(origin)
+            self._origin = origin
+
+    @property
+    def settled(self) -> bool:
+        """Whether the cluster is known."""
+        return self._origin.cluster is not None
+
+    def has_room(self, size: int) -> bool:
+        """See Adopter."""
+        with self._mutex:
+            files = self._own_files()
+            return files is not None and files.has_room(size)
+
+    def take_over(self, file: Path, events: int) -> bool:
+        """See Adopter."""
+        with self._mutex:
+            files = self._own_files()
+            return files is not None and files.take_over(file, events)
 
     def close(self) -> None:
         """Closes the files and frees the directory; the next process that opens or adopts it sends what waits."""
@@ -152,10 +200,25 @@ class DeliverySpool:
         with self._mutex:
             return None if self._files is None else self._files.directory
 
-    def _take_over(self, file: Path, events: int) -> bool:
-        with self._mutex:
-            files = self._own_files()
-            return files is not None and files.take_over(file, events)
+    def _adopt_from(self, directory: Path) -> Adoption | None:
+        """What was taken over; None where there is nothing to take, or not for this process. Raises OSError."""
+        if not has_files(directory):
+            return None
+        origin = read_origin(directory)
+        if not self._origin.takes(origin):
+            assert origin is not None
+            self._tell_once(directory, "spool left alone: it belongs to another Kafka", **asdict(origin))
+            return None
+        adoption = adopt_files(directory, self)
+        if adoption.events:
+            says = "where it belongs" if origin is not None else "nothing of where it belongs, as of 0.1.0"
+            tell(log.info, "spool adopted", path=str(directory), events=adoption.total, says=says)
+        return adoption
+
+    def _tell_once(self, directory: Path, event: str, **fields: object) -> None:
+        if directory not in self._told:
+            self._told.add(directory)
+            tell(log.error, event, path=str(directory), **fields)
 
     def _own_files(self) -> SpoolDirectory | None:
         """The files of this process, opened now in a child that has none yet; None where that fails."""
@@ -165,6 +228,7 @@ class DeliverySpool:
                 parent.mkdir(exist_ok=True)
                 own = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
                 self._files = SpoolDirectory(own, self._max_bytes)
+                self._files.announce(self._origin)
             except (OSError, DirectoryTaken) as fault:
                 tell(log.error, "spool of a forked process cannot be opened", path=str(self._home), fault=str(fault))
         return self._files

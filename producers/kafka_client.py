@@ -111,10 +111,13 @@ class KafkaClient:
         return self._serve(lambda producer: producer.flush(seconds))
 
     def cluster(self, topic: str, seconds: float) -> str | None:
-        """The id of the cluster that answers a question about `topic` in time, "" without one; None without answer."""
+        """The id of the cluster that answers in time, "" if it has none; None without answer.
+
+        It is asked about `topic`, for about all topics it could have much to say; "" means all.
+        """
         producer = self._producer
         try:
-            return None if producer is None else producer.list_topics(topic, seconds).cluster_id or ""
+            return None if producer is None else producer.list_topics(topic or None, seconds).cluster_id or ""
         except (KafkaException, ValueError):
             return None
 

@@ -1,5 +1,6 @@
 """Out of the spool, and to Kafka again.
 
+0. Before anything else the broker says which cluster it is of: what belongs to another one is neither sent nor adopted.
 1. A batch of the oldest events goes to the client; they stay on disk.
 2. When each has its report, those that Kafka took leave the spool. What it refuses goes last in line, and so does what
    timed out while the broker answered: neither holds up the others. What it has refused for too long is set aside in
@@ -12,7 +13,7 @@ A process that dies in between sends some events twice and loses none.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -48,7 +49,7 @@ class DeliveryParts:
     ledger: DeliveryLedger
     health: DeliveryHealth
     taken: Callable[[OutgoingEvent], None]
-    own: Container[str]
+    own: Collection[str]
 
 
 class SpoolResending:
@@ -61,7 +62,8 @@ class SpoolResending:
         self._parts = parts
         self._round = ResendRound(retry_s)
         self._refusals = SpoolRefusals(metrics)
-        self._adopt_at = 0.0
+        self._retry_s = retry_s
+        self._ask_at = self._adopt_at = 0.0
         self._topic = ""
 
     @property
@@ -75,12 +77,10 @@ class SpoolResending:
 
     def turn(self) -> None:
         """One look at everything, to be called often. Raises OSError when the disk fails; the next turn tries again."""
-        if time.monotonic() >= self._adopt_at:
-            self._adopt_at = time.monotonic() + ADOPT_SECONDS
-            for adoption in self._spool.adopt():
-                self._parts.ledger.adopted(adoption.events)
         self._end_round()
-        self._begin_round()
+        if self._spool.settled or self._settle_in():
+            self._adopt()
+            self._begin_round()
         self._parts.ledger.damaged(self._spool.take_damaged())
         self._refusals.show()
 
@@ -92,6 +92,25 @@ class SpoolResending:
             tell(log.error, "spool cannot be brought up to date", fault=str(fault))
         self._parts.ledger.damaged(self._spool.take_damaged())
         self._spool.close()
+
+    def _settle_in(self) -> bool:
+        """Asks which cluster this is; whether it is known now."""
+        client = self._parts.clients.current
+        if client is None or time.monotonic() < self._ask_at:
+            return False
+        topic = next(iter(tuple(self._parts.own)), "")
+        cluster = client.cluster(topic, ANSWER_SECONDS)
+        self._ask_at = time.monotonic() + self._retry_s
+        if cluster is None:
+            return False
+        self._spool.settle(cluster)
+        return True
+
+    def _adopt(self) -> None:
+        if time.monotonic() >= self._adopt_at:
+            self._adopt_at = time.monotonic() + ADOPT_SECONDS
+            for adoption in self._spool.adopt():
+                self._parts.ledger.adopted(adoption.events)
 
     def _begin_round(self) -> None:
         if self._parts.clients.current is None or not self._round.due() or self._spool.empty:

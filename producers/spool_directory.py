@@ -9,21 +9,36 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import structlog
 
-from event_schemas.directory_sync import sync_directory
 from producers.careful_log import tell
 from producers.directory_lock import DirectoryLock
 from producers.outgoing_event import OutgoingEvent
 from producers.spool_damage import DamagedBytes, survey
 from producers.spool_entries import Stretch, encode_entry, read_stretches
-from producers.spool_files import ADOPTED, INCOMING, LOCK, OUTGOING, UNDELIVERABLE, next_file, size_of, spool_files
+from producers.spool_files import (
+    ADOPTED,
+    DRAFTS,
+    FORKED,
+    INCOMING,
+    LOCK,
+    OUTGOING,
+    UNDELIVERABLE,
+    move,
+    next_file,
+    size_of,
+    spool_files,
+)
+from producers.spool_origin import ORIGIN, SpoolOrigin, read_origin, write_origin
 
 MEBIBYTE = 1_048_576
+APART_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
@@ -44,6 +59,7 @@ class SpoolDirectory:
         self._damaged: list[Stretch] = []
         self._kept = DamagedBytes(directory)
         try:
+            self._close_incoming()
             self._events = {file: survey(file).total() for file in spool_files(directory)}
             self.size = sum(map(size_of, spool_files(directory)))
             self._writer = os.open(self._incoming, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -112,21 +128,46 @@ class SpoolDirectory:
         """Events, by record, that were known to be damaged and are set aside; each is told once."""
         return self._kept.take_count()
 
-    def take_over(self, file: Path, events: int) -> bool:
-        """Moves the spool file of another owner here, in one step; False when it does not fit now.
+    def has_room(self, size: int) -> bool:
+        """Whether a file of `size` bytes may be taken over: it fits, or would never fit and nothing else waits."""
+        return not self.waiting or self.size + size <= self._max_bytes
 
-        What would never fit is taken when nothing else waits. Raises OSError.
-        """
+    def take_over(self, file: Path, events: int) -> bool:
+        """Moves the spool file of another owner here; False when it does not fit now. Raises OSError."""
         size = file.stat().st_size
-        if self.waiting and self.size + size > self._max_bytes:
+        if not self.has_room(size):
             return False
         adopted = next_file(self.directory, "adopted")
-        file.rename(adopted)
-        for directory in (self.directory, file.parent):
-            sync_directory(directory)
+        move(file, adopted)
         self.size += size
         self._events[adopted] = events
         return True
+
+    def announce(self, origin: SpoolOrigin) -> None:
+        """Notes where new events belong, as far as that is known before a broker has answered.
+
+        With other addresses the cluster may be another one, so what was here before is set apart. When it is the same,
+        it is adopted again. What 0.1.0 left, or an owner that knew no cluster, stays as it is.
+        """
+        before = self._origin()
+        moved = before is not None and before.bootstrap != origin.bootstrap
+        if before is not None and moved and before.cluster is not None and self.size:
+            self._set_apart(before)
+        if (before is None or moved) and not self.size:
+            self._write_origin(origin)
+
+    def settle(self, origin: SpoolOrigin) -> None:
+        """Notes where the events belong that are appended from now on.
+
+        What was here before and belongs to another cluster is set apart as a spool that a process of that one adopts.
+        Raises OSError when that fails.
+        """
+        before = self._origin()
+        if before is not None and before.cluster not in (None, origin.cluster):
+            self._set_apart(before)
+            write_origin(self.directory, origin)
+        elif before != origin:
+            self._write_origin(origin)
 
     def close(self) -> None:
         """Closes the files and frees the directory."""
@@ -155,6 +196,44 @@ class SpoolDirectory:
         self.size += len(entry)
         self._events[self._incoming] += 1
         return True
+
+    def _close_incoming(self) -> None:
+        """Keeps what an owner before this one has appended apart from what this one will, where they may differ."""
+        origin = self._origin()
+        if origin is not None and origin.cluster is not None and size_of(self._incoming):
+            self._incoming.rename(next_file(self.directory, "adopted"))
+
+    def _origin(self) -> SpoolOrigin | None:
+        """What is noted here; None also where that cannot be read, for this directory has no other owner."""
+        try:
+            return read_origin(self.directory)
+        except OSError as fault:
+            tell(log.error, "spool does not say where it belongs", path=str(self.directory), fault=str(fault))
+            return None
+
+    def _write_origin(self, origin: SpoolOrigin) -> None:
+        """A full disk stops nobody: the events are this process's own, and the note is for others."""
+        try:
+            write_origin(self.directory, origin)
+        except OSError as refused:
+            tell(log.error, "spool cannot be marked", path=str(self.directory), fault=str(refused))
+
+    def _set_apart(self, origin: SpoolOrigin) -> None:
+        """Moves all that was here when this process came; what it has appended itself is in `incoming.spool`."""
+        name = re.sub(r"[^a-zA-Z0-9]", "_", str(origin.cluster))
+        apart = self.directory / FORKED / f"elsewhere-{name}"
+        apart.mkdir(parents=True, exist_ok=True)
+        lock = DirectoryLock(apart / LOCK, APART_SECONDS)
+        try:
+            write_origin(apart, origin)
+            for file in spool_files(self.directory):
+                if file != self._incoming and (size := size_of(file)):
+                    move(file, next_file(apart, "adopted"))
+                    self.size -= size
+                    self._events[file] = 0
+        finally:
+            lock.release()
+        tell(log.error, "events for another Kafka are not sent", path=str(apart), **asdict(origin))
 
     def _read(self, limit: int) -> list[OutgoingEvent]:
         batch: list[OutgoingEvent] = []
@@ -225,7 +304,7 @@ class SpoolDirectory:
 def remove_directory(directory: Path, lock: DirectoryLock) -> None:
     """Removes a spool directory in which nothing waits, under its lock; one that holds more stays."""
     with contextlib.suppress(OSError):
-        for file in (*spool_files(directory), directory / "outgoing.spool.new"):
+        for file in (*spool_files(directory), *(directory / name for name in (ORIGIN, *DRAFTS))):
             file.unlink(missing_ok=True)
     lock.remove()
     with contextlib.suppress(OSError):

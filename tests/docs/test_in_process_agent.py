@@ -118,7 +118,8 @@ def test_nothing_there_means_production_weights_and_a_full_spool(
     decision = run(nowhere, f"redis://{nowhere}/0", tmp_path, monkeypatch)
     assert (decision.slice, decision.fallback_reason) == ("FALLBACK", "no_policy")
     assert decision.weights == {"repin": 91.6}
-    assert any(file.stat().st_size for file in (tmp_path / "var" / "ranker-7" / "spool").rglob("*") if file.is_file())
+    [spooled] = (tmp_path / "var" / "serving").glob("*/ranker-7/spool/incoming.spool")
+    assert spooled.stat().st_size
 
 
 def test_every_public_name_is_there() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from monitoring.metrics import ProducerMetrics
 from producers.delivery import ClientSetting, KafkaDelivery
 from producers.delivery_ledger import DeliveryCounts
 from producers.delivery_spool import DeliverySpool
+from producers.kafka_client import KafkaClient
 from producers.outgoing_event import OutgoingEvent
 from producers.spool_entries import encode_entry, read_events
 from tests.components.embedded_log import embedded_broker, read_all
@@ -91,6 +93,42 @@ def test_what_was_set_aside_is_sent_when_somebody_puts_it_back(tmp_path: Path, m
             shutil.move(tmp_path / "mended", again / "incoming.spool")
             wait_for(lambda: delivery.counts().resent == 30)
         assert {message.value() for message in read_all(bootstrap, "events")} == {b"%d" % n for n in range(30)}
+
+
+def test_nothing_of_one_kafka_is_sent_to_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Production and staging share a data directory, and even a name; the broker's id tells them apart."""
+    monkeypatch.setattr("producers.resending.ADOPT_SECONDS", 0.1)
+
+    def spool_of(name: str) -> DeliverySpool:
+        return DeliverySpool(tmp_path / name / "spool", neighbours=tmp_path, topic_prefix="")
+
+    def node(bootstrap: str, name: str) -> tuple[KafkaDelivery, DeliverySpool]:
+        spool = spool_of(name)
+        return KafkaDelivery({"bootstrap.servers": bootstrap}, spool=spool, retry_s=0.05), spool
+
+    with embedded_broker() as production, embedded_broker() as staging:
+        client = KafkaClient({"bootstrap.servers": production})
+        cluster = client.cluster("events", 30.0)
+        client.release()
+        assert cluster
+        for name in ("gone", "shared"):
+            spool = spool_of(name)
+            spool.announce(production)
+            spool.settle(cluster)
+            assert all(spool.append(OutgoingEvent("events", b"k", name.encode(), "Request")) for _ in range(5))
+            spool.close()
+        delivery, spool = node(staging, "shared")
+        with delivery:
+            delivery.send(OutgoingEvent("events", b"k", b"of staging", "Request"))
+            wait_for(lambda: delivery.counts().acknowledged == 1 and spool.settled)
+            wait_for(lambda: bool(list(tmp_path.glob("shared/spool/forked/elsewhere-*"))))
+            assert (spool.waiting, delivery.counts().resent) == (0, 0)
+        delivery, spool = node(production, "other")
+        with delivery:
+            wait_for(lambda: delivery.counts().resent == 10)
+            assert delivery.counts().adopted == 10
+        assert [message.value() for message in read_all(staging, "events")] == [b"of staging"]
+        assert Counter(message.value() for message in read_all(production, "events")) == {b"gone": 5, b"shared": 5}
 
 
 @pytest.mark.parametrize("bound", [10, 100_000])

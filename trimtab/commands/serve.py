@@ -109,7 +109,7 @@ def _running_node(
         killed=killed,
     )
     store = RedisStore(settings.redis_url, experiment.name)
-    spool = DeliverySpool(folder / "spool", neighbours=folder.parent)
+    spool = DeliverySpool(folder / "spool", neighbours=folder.parent, topic_prefix=settings.topic_prefix)
     delivery = KafkaDelivery(settings.kafka_client_config(), metrics=ProducerMetrics(registry), spool=spool)
     node = build_node(config, NodeConnections(store, delivery, settings.codec()), registry)
     try:

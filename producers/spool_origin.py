@@ -1,0 +1,60 @@
+"""Where the events of a spool belong: `origin.json` beside them.
+
+A data directory may be seen by nodes of several Kafka clusters, such as production and staging. Only a node of the same
+cluster and topic prefix adopts a spool. The cluster's own id tells clusters apart; the addresses of its brokers change.
+Until a broker has answered the id is not known, and the addresses have to do. A spool of version 0.1.0 says nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from event_schemas.directory_sync import sync_directory
+
+ORIGIN = "origin.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolOrigin:
+    """`cluster` is None until it is known, `prefix` when its owner names none."""
+
+    cluster: str | None = None
+    prefix: str | None = None
+    bootstrap: str | None = None
+
+    def takes(self, other: SpoolOrigin | None) -> bool:
+        """Whether a process of this origin may send what a spool of the other holds; None is one of 0.1.0."""
+        if other is None:
+            return True
+        if other.cluster is None:
+            return (other.prefix, other.bootstrap) == (self.prefix, self.bootstrap)
+        return (other.prefix, other.cluster) == (self.prefix, self.cluster)
+
+
+def read_origin(directory: Path) -> SpoolOrigin | None:
+    """The origin of a spool; None when it does not say. Raises OSError, also for a file that is damaged."""
+    file = directory / ORIGIN
+    try:
+        told = json.loads(file.read_bytes())
+        origin = SpoolOrigin(**told)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, RecursionError) as damaged:
+        raise OSError(f"{file} does not say where the spool belongs: {damaged}") from damaged
+    if not all(value is None or isinstance(value, str) for value in asdict(origin).values()):
+        raise OSError(f"{file} does not say where the spool belongs")
+    return origin
+
+
+def write_origin(directory: Path, origin: SpoolOrigin) -> None:
+    """Writes the origin in one step. Raises OSError."""
+    draft = directory / f"{ORIGIN}.new"
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(asdict(origin), file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(directory / ORIGIN)
+    sync_directory(directory)
