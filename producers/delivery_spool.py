@@ -183,7 +183,7 @@ class DeliverySpool:
             files, self._files = self._files, None
             if files is None:
                 return
-            if self._inherited and not files.waiting:
+            if self._inherited and not files.size:
                 files.remove()
             else:
                 files.close()

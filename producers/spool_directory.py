@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -61,7 +61,7 @@ class SpoolDirectory:
         try:
             self._close_incoming()
             self._events = {file: survey(file).total() for file in spool_files(directory)}
-            self.size = sum(map(size_of, spool_files(directory)))
+            self._measure()
             self._writer = os.open(self._incoming, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         except OSError:
             self._lock.release()
@@ -83,7 +83,7 @@ class SpoolDirectory:
             if not size_of(self._outgoing):
                 self._next_file()
             batch = self._read(limit)
-            if batch or not self._damaged:
+            if batch or not size_of(self._outgoing):
                 return batch
             self._leave()  # there was nothing else in the rest of this file
             self._events[self._outgoing] = 0
@@ -218,20 +218,25 @@ class SpoolDirectory:
         except OSError as refused:
             tell(log.error, "spool cannot be marked", path=str(self.directory), fault=str(refused))
 
+    def _measure(self) -> None:
+        self.size = sum(map(size_of, spool_files(self.directory)))
+
     def _set_apart(self, origin: SpoolOrigin) -> None:
         """Moves all that was here when this process came; what it has appended itself is in `incoming.spool`."""
-        name = re.sub(r"[^a-zA-Z0-9]", "_", str(origin.cluster))
-        apart = self.directory / FORKED / f"elsewhere-{name}"
+        files = [file for file in spool_files(self.directory) if file != self._incoming and size_of(file)]
+        if not files:
+            return
+        name = zlib.crc32(repr((origin.cluster, origin.prefix)).encode())
+        apart = self.directory / FORKED / f"elsewhere-{name:08x}"
         apart.mkdir(parents=True, exist_ok=True)
         lock = DirectoryLock(apart / LOCK, APART_SECONDS)
         try:
             write_origin(apart, origin)
-            for file in spool_files(self.directory):
-                if file != self._incoming and (size := size_of(file)):
-                    move(file, next_file(apart, "adopted"))
-                    self.size -= size
-                    self._events[file] = 0
+            for file in files:
+                move(file, next_file(apart, "adopted"))
+                self._events[file] = 0
         finally:
+            self._measure()
             lock.release()
         tell(log.error, "events for another Kafka are not sent", path=str(apart), **asdict(origin))
 
@@ -260,7 +265,7 @@ class SpoolDirectory:
         else:
             self._outgoing.unlink()
             self._read_at = 0
-            self.size -= size
+            self._measure()
 
     def _next_file(self) -> None:
         """Makes the oldest adopted file the outgoing one, else the incoming one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -168,6 +169,18 @@ def test_a_file_of_nothing_but_damage_leaves_the_spool(tmp_path: Path, content: 
     assert (tmp_path / "damaged-00000001.spool").read_bytes() == content * 2
     spool.finish(1, [])
     assert spool.empty
+
+
+def test_a_file_that_somebody_shortened_stops_nobody(tmp_path: Path) -> None:
+    spool = DeliverySpool(tmp_path)
+    fill(spool, events(4))
+    spool.checkout(3)
+    spool.finish(3, [])
+    fill(spool, events(6, start=4))
+    os.truncate(tmp_path / "outgoing.spool", 10)
+    assert spool.checkout(10) == events(6, start=4)
+    spool.finish(2, [])
+    assert (spool.waiting, spool.empty) == (0, True)
 
 
 def test_events_put_last_in_line_hold_up_no_others(tmp_path: Path) -> None:

@@ -195,6 +195,31 @@ def test_an_owner_with_another_kafka_sets_apart_what_is_not_its_own(tmp_path: Pa
     assert [adoption.total for adoption in other.adopt()] == [1]
 
 
+def test_each_that_is_set_apart_keeps_its_own_origin(tmp_path: Path) -> None:
+    """A node moves between clusters and prefixes; what it leaves empty leaves nothing behind."""
+    stays = [("c1", "p."), ("c2", "p."), ("c1", "q."), ("c3", "q."), ("c1", "p."), ("c2", "q.")]
+    for place, (cluster, prefix) in enumerate(stays):
+        spool = settled(tmp_path, "n1", cluster, prefix)
+        if cluster != "c3":
+            assert spool.append(events(place + 1, start=place)[0])
+        spool.close()
+    apart = list((tmp_path / "n1" / "spool" / "forked").iterdir())
+    assert len(apart) == 3
+    heirs = {
+        (cluster, prefix): settled(tmp_path, f"{cluster}{prefix}", cluster, prefix) for cluster, prefix in set(stays)
+    }
+    for heir in heirs.values():
+        heir.adopt()
+    found = {origin: sorted(values(heir)) for origin, heir in heirs.items()}
+    assert found == {
+        ("c1", "p."): [b"value 0", b"value 4"],
+        ("c2", "p."): [b"value 1"],
+        ("c1", "q."): [b"value 2"],
+        ("c3", "q."): [],
+        ("c2", "q."): [b"value 5"],
+    }
+
+
 def test_new_addresses_of_the_same_kafka_change_nothing_in_the_end(tmp_path: Path) -> None:
     first = settled(tmp_path, "n1", "c1")
     assert all(map(first.append, events(6)))
