@@ -16,7 +16,7 @@ from collections.abc import Callable
 from confluent_kafka import KafkaError
 
 from event_schemas.errors import TrimtabError
-from producers.delivery_health import DeliveryHealth
+from producers.delivery_health import ANY_TOPIC, DeliveryHealth
 from producers.kafka_client import DeliveryReport, KafkaClient
 from producers.outgoing_event import OutgoingEvent
 
@@ -67,7 +67,7 @@ class ClientRenewal:
         """To be called often: takes a dead client out of service, and puts the next one in when it is due."""
         client = self._current
         if client is not None and client.fault is not None:
-            self.retire(client.fault.str())
+            self.retire(self._health.in_words(ANY_TOPIC, client.fault))
         elif client is None and self._due is not None and self._clock() >= self._due:
             self._replace()
         elif client is not None and not self._well and client.registered:

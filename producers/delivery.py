@@ -161,7 +161,7 @@ class KafkaDelivery:
         self._starting = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        self._health = DeliveryHealth(self._metrics)
+        self._health = DeliveryHealth(self._metrics, client_config=self._config)
         self._outage = OutageNotice(self._config)
         self._clients = ClientRenewal(self._connect, self._health)
         parts = DeliveryParts(self._clients, self._ledger, self._health, self._taken, self._own)

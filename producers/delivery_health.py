@@ -7,14 +7,16 @@ it will refuse until a person does something.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import structlog
 from confluent_kafka import KafkaError
 
 from monitoring.metrics import ProducerMetrics
 from producers.careful_log import tell
-from producers.kafka_connection import CERTIFICATE
+from producers.kafka_connection import CERTIFICATE, RIGHTS, Attempt, right_missing
 
 FORGET_SECONDS = 30.0
 """A refusal that has not come again for so long may be over: nothing was sent since that would tell."""
@@ -37,12 +39,19 @@ log = structlog.get_logger(__name__)
 class DeliveryHealth:
     """Why nothing is delivered, if so; mirrored into `trimtab_producer_delivering`.
 
-    May be told from any thread: every change is one step. `clock` counts seconds.
+    May be told from any thread: every change is one step. `clock` counts seconds. `client_config` is the client's, in
+    librdkafka's names; it says who may not write.
     """
 
-    def __init__(self, metrics: ProducerMetrics | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        metrics: ProducerMetrics | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        client_config: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self._metrics = metrics
         self._clock = clock
+        self._client_config = client_config
         self._dead: str | None = None
         self._refusals: dict[str, tuple[str, float]] = {}
         self._told: str | None = None
@@ -70,9 +79,16 @@ class DeliveryHealth:
         """The broker did not take an event of `topic`, or (`ANY_TOPIC`) the client; whether a person is needed."""
         if not is_refusal(fault):
             return False
-        self._refusals[topic] = (f"{topic or 'Kafka'}: {fault.str()}", self._clock())
+        self._refusals[topic] = (self.in_words(topic, fault), self._clock())
         self.show()
         return True
+
+    def in_words(self, topic: str, fault: KafkaError) -> str:
+        """What was refused (`ANY_TOPIC`: everything), to whom, and why."""
+        if fault.code() in RIGHTS:
+            attempt = Attempt("Write", "topic", topic) if topic else Attempt("Write", "any topic", "")
+            return f"{right_missing(self._client_config, attempt).what}: {fault.str()}"
+        return f"{topic or 'Kafka'}: {fault.str()}"
 
     def accepted(self, topic: str) -> None:
         """The broker took an event."""

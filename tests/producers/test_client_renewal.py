@@ -101,7 +101,7 @@ def test_the_dead_give_up_what_they_hold(bench: Bench) -> None:
     refused = bench.renewal.produce(events(1)[0], report)
     assert refused is not None
     assert refused.code() == KafkaError._STATE
-    assert bench.health.fault == "may not write"
+    assert bench.health.fault == "Kafka: may not write"
 
 
 def test_pauses_double_up_to_three_seconds_until_a_client_works(bench: Bench) -> None:
@@ -113,7 +113,7 @@ def test_pauses_double_up_to_three_seconds_until_a_client_works(bench: Bench) ->
         while bench.renewal.current is None:
             bench.let(0.125)
         pauses.append(bench.now - began)
-        assert bench.health.fault == "may not write", "a new client is no proof"
+        assert bench.health.fault == "Kafka: may not write", "a new client is no proof"
     assert pauses == [0.5, 1.0, 2.0, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
     assert set(bench.looked[1:]) == {0.5}
     bench.clients[-1].registered = True

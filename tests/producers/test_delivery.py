@@ -194,7 +194,7 @@ def test_a_dead_client_is_replaced_and_its_events_are_sent(broker: str, tmp_path
     with delivery:
         hand_in(delivery, 5)
         wait_for(lambda: delivery.counts().spooled == 5)
-        assert delivery.fault == "producer is dead"
+        assert delivery.fault == "Kafka: producer is dead"
         assert registry.get_sample_value("trimtab_producer_delivering") == 0.0
         delivery.well = True
         wait_for(lambda: spool.waiting == 0)

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from monitoring.metrics import ProducerMetrics
 from producers.delivery_health import ANY_TOPIC, FORGET_SECONDS, REFUSALS, DeliveryHealth
+from producers.kafka_connection import RIGHTS
 
 
 class Bench:
@@ -41,6 +42,15 @@ def test_a_dead_client_is_a_fault_until_one_works(bench: Bench) -> None:
     assert bench.state() == (None, 1.0)
 
 
+@pytest.mark.parametrize("code", sorted(RIGHTS & REFUSALS))
+def test_who_may_not_write_what_is_named(code: int) -> None:
+    health = DeliveryHealth(client_config={"sasl.username": "serving"})
+    health.refused("events", KafkaError(code))
+    assert (health.fault or "").startswith("Kafka user 'serving' may not Write topic events: Broker: ")
+    assert health.in_words(ANY_TOPIC, KafkaError(code)).startswith("Kafka user 'serving' may not Write any topic: ")
+    assert health.in_words(ANY_TOPIC, KafkaError(KafkaError._FENCED)).startswith("Kafka: ")
+
+
 def test_a_topic_stays_refused_while_clients_come_and_go_until_it_takes_something(bench: Bench) -> None:
     """A user who may write to another topic only gets working clients."""
     bench.health.refused("events", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
@@ -58,7 +68,7 @@ def test_a_topic_stays_refused_while_clients_come_and_go_until_it_takes_somethin
 @pytest.mark.parametrize("code", sorted(REFUSALS))
 def test_a_refusal_is_a_fault_until_the_topic_takes_something(bench: Bench, code: int) -> None:
     assert bench.health.refused("events", KafkaError(code))
-    assert bench.state() == (f"events: {KafkaError(code).str()}", 0.0)
+    assert bench.state() == (bench.health.in_words("events", KafkaError(code)), 0.0)
     bench.health.accepted("tallies")
     assert bench.state()[1] == 0.0
     bench.health.accepted("events")
@@ -94,7 +104,7 @@ def test_a_refusal_that_does_not_come_again_is_forgotten(bench: Bench) -> None:
     bench.health.refused("tallies", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     bench.now += 1.0
     bench.health.show()
-    assert str(bench.state()[0]).startswith("tallies")
+    assert str(bench.state()[0]).endswith("tallies: Broker: Topic authorization failed")
     bench.now += FORGET_SECONDS
     bench.health.show()
     assert bench.state() == (None, 1.0)
