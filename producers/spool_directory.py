@@ -163,7 +163,7 @@ class SpoolDirectory:
         Raises OSError when that fails.
         """
         before = self._origin()
-        if before is not None and before.cluster not in (None, origin.cluster):
+        if before is not None and not origin.same_kafka(before):
             self._set_apart(before)
             write_origin(self.directory, origin)
         elif before != origin:

@@ -1,8 +1,9 @@
 """Where the events of a spool belong: `origin.json` beside them.
 
 A data directory may be seen by nodes of several Kafka clusters, such as production and staging. Only a node of the same
-cluster and topic prefix adopts a spool. The cluster's own id tells clusters apart; the addresses of its brokers change.
-Until a broker has answered the id is not known, and the addresses have to do. A spool of version 0.1.0 says nothing.
+Kafka and topic prefix adopts a spool. A Kafka is the same when its cluster's id is, whatever the addresses, or when the
+addresses are: brokers that were set up anew take what was meant for them. What is not known excludes nobody. An owner
+that no broker ever answered knows of no cluster, and its addresses may have been wrong; one of 0.1.0 says nothing.
 """
 
 from __future__ import annotations
@@ -29,9 +30,12 @@ class SpoolOrigin:
         """Whether a process of this origin may send what a spool of the other holds; None is one of 0.1.0."""
         if other is None:
             return True
-        if other.cluster is None:
-            return (other.prefix, other.bootstrap) == (self.prefix, self.bootstrap)
-        return (other.prefix, other.cluster) == (self.prefix, self.cluster)
+        return (self.prefix == other.prefix or None in (self.prefix, other.prefix)) and self.same_kafka(other)
+
+    def same_kafka(self, other: SpoolOrigin) -> bool:
+        """Whether what was meant for the other's brokers may go to these."""
+        same_addresses = other.bootstrap is not None and other.bootstrap == self.bootstrap
+        return other.cluster in (None, self.cluster) or same_addresses
 
 
 def read_origin(directory: Path) -> SpoolOrigin | None:

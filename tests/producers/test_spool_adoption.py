@@ -150,7 +150,7 @@ def settled(data_dir: Path, node: str, cluster: str, prefix: str | None = "p.") 
 
 
 def test_only_what_belongs_to_the_same_kafka_is_adopted(tmp_path: Path) -> None:
-    """Cluster and prefix, or, where no broker has ever answered, its addresses and the prefix; or it is of 0.1.0."""
+    """Cluster and prefix, as far as they are known."""
     place = 0
     for cluster, prefix in itertools.product(("c1", "c2"), ("p.", "q.", None)):
         for known in (True, False):
@@ -168,11 +168,14 @@ def test_only_what_belongs_to_the_same_kafka_is_adopted(tmp_path: Path) -> None:
         node = settled(tmp_path, "node", "c1")
         adopted = {adoption.directory.parent.name for adoption in node.adopt()}
         assert node.adopt() == []
-    assert adopted == {"c1p.True", "c1p.False", "of 0.1.0"}
-    assert sum("belongs to another Kafka" in line["event"] for line in lines) == 10, "each is told once"
+    ours = {"c1p.True", "c1p.False", "c2p.False", "c1NoneTrue", "c1NoneFalse", "c2NoneFalse", "of 0.1.0"}
+    assert adopted == ours
+    assert sum("belongs to another Kafka" in line["event"] for line in lines) == 6, "each is told once"
+    assert sorted(values(node)) == [b"value %d" % n for n in (0, 1, 11, 4, 5, 7, 99)]
     other = settled(tmp_path, "other", "c2", None)
-    assert len(other.adopt()) == 2
-    assert sorted(values(node)) == [b"value 0", b"value 1", b"value 99"]
+    assert {adoption.directory.parent.name for adoption in other.adopt()} == {
+        *("c1q.False", "c2p.True", "c2q.True", "c2q.False", "c2NoneTrue")
+    }
 
 
 def test_an_owner_with_another_kafka_sets_apart_what_is_not_its_own(tmp_path: Path) -> None:
@@ -181,7 +184,7 @@ def test_an_owner_with_another_kafka_sets_apart_what_is_not_its_own(tmp_path: Pa
     first.checkout(2)  # under way when the process ends
     first.close()
     staging = DeliverySpool(tmp_path / "n1" / "spool", neighbours=tmp_path, topic_prefix="p.")
-    staging.announce("c1:9092")  # the same address leads to another cluster now
+    staging.announce("c2:9092")
     assert all(map(staging.append, events(9, start=6)))
     staging.settle("c2")
     assert staging.adopt() == []
@@ -193,6 +196,17 @@ def test_an_owner_with_another_kafka_sets_apart_what_is_not_its_own(tmp_path: Pa
     assert values(home) == [event.value for event in events(6)]
     other = settled(tmp_path, "n2", "c2")
     assert [adoption.total for adoption in other.adopt()] == [1]
+
+
+def test_brokers_that_were_set_up_anew_take_what_was_meant_for_them(tmp_path: Path) -> None:
+    for node in ("n1", "gone"):
+        first = settled(tmp_path, node, "c1")
+        assert all(map(first.append, events(6)))
+        first.close()
+    again = DeliverySpool(tmp_path / "n1" / "spool", neighbours=tmp_path, topic_prefix="p.")
+    again.announce("c1:9092")
+    again.settle("c1, anew")
+    assert (again.waiting, [adoption.total for adoption in again.adopt()]) == (6, [6])
 
 
 def test_each_that_is_set_apart_keeps_its_own_origin(tmp_path: Path) -> None:

@@ -15,21 +15,22 @@ origins = st.builds(SpoolOrigin, few, few, few)
 
 
 @given(own=origins, other=origins)
-def test_only_equals_are_taken(own: SpoolOrigin, other: SpoolOrigin) -> None:
+def test_only_what_is_known_to_belong_elsewhere_is_left(own: SpoolOrigin, other: SpoolOrigin) -> None:
     assert own.takes(own)
     assert own.takes(None), "0.1.0 says nothing"
-    if own.takes(other):
-        assert own.prefix == other.prefix
-        assert other.cluster in (None, own.cluster)
-        assert other.cluster is not None or own.bootstrap == other.bootstrap
+    other_prefix = {own.prefix, other.prefix} == {"a", "b"}
+    same_addresses = own.bootstrap == other.bootstrap and own.bootstrap is not None
+    other_kafka = other.cluster not in (None, own.cluster) and not same_addresses
+    assert own.takes(other) == (not other_prefix and not other_kafka)
 
 
-def test_addresses_count_only_until_the_cluster_is_known() -> None:
+def test_a_cluster_that_moved_and_brokers_that_were_set_up_anew_are_the_same_kafka() -> None:
     node = SpoolOrigin("c1", "p.", "new:9092")
     assert node.takes(SpoolOrigin("c1", "p.", "old:9092"))
-    assert not node.takes(SpoolOrigin("c2", "p.", "new:9092"))
-    assert node.takes(SpoolOrigin(None, "p.", "new:9092"))
-    assert not node.takes(SpoolOrigin(None, "p.", "old:9092"))
+    assert node.takes(SpoolOrigin("c2", "p.", "new:9092"))
+    assert node.takes(SpoolOrigin(None, "p.", "mistyped:9092")), "no broker ever answered there"
+    assert not node.takes(SpoolOrigin("c2", "p.", "old:9092"))
+    assert not node.takes(SpoolOrigin("c1", "q.", "new:9092"))
 
 
 def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
