@@ -1,6 +1,7 @@
 """One process at a time in a directory, by a `flock` that ends with its owner.
 
-A forked child inherits the open file and with it the lock, which would outlive the owner; so a child closes it.
+A forked child inherits the open file and with it the lock, which would outlive the owner; so a child closes it. It must
+know of each, also when another thread was about to open or to close one: a fork waits for that.
 
 TrimtabError
 └── DirectoryTaken   another process holds the lock
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from event_schemas.errors import TrimtabError
 from event_schemas.process_fork import renew_in_children
 
 POLL_SECONDS = 0.02
+_opening = threading.RLock()  # held over the fork, and taken again by those who let go of a lock in the child
+os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_opening.release)
 
 
 class DirectoryTaken(TrimtabError):
@@ -48,9 +52,10 @@ class DirectoryLock:
 
     def release(self) -> None:
         """Lets the next process in; safe to repeat."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        with _opening:
+            descriptor, self._descriptor = self._descriptor, -1
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def remove(self) -> None:
         """Releases the lock and removes its file, so that the directory can be removed too."""
@@ -65,7 +70,8 @@ class DirectoryLock:
 
     def _acquire(self) -> bool:
         """Whether the lock is ours now: that of the file that is there, not of one that was removed meanwhile."""
-        self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
+        with _opening:
+            self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(self._descriptor), self._file.stat()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -60,5 +61,5 @@ def reasons_of(url: str, timeout_s: float = ANSWER_SECONDS) -> list[str]:
             return [str(reason) for reason in json.loads(answer.read())["reasons"]]
         except (ValueError, KeyError, TypeError):
             return [f"answered {answer.code}"]
-    except (URLError, OSError) as fault:
+    except (URLError, OSError, HTTPException) as fault:
         return [f"does not answer: {fault}"]

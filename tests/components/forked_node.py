@@ -77,7 +77,7 @@ def run(order: ForkOrder) -> None:
     stop, numbers = threading.Event(), iter(range(10**9))
 
     def decide() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.001):  # no faster than events can be encoded and sent
             log_decisions(node, f"busy-{next(numbers)}", 1)
 
     busy = threading.Thread(target=decide)

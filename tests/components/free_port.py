@@ -1,13 +1,25 @@
-"""A loopback port nobody listens on."""
+"""Loopback ports nobody listens on."""
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
+
+BELOW_EPHEMERAL = range(20_000, 32_000)
+"""Where the kernel gives out no ports by itself. One of its own may connect to itself before somebody listens there."""
 
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return neighbouring_ports(1)
+
+
+def neighbouring_ports(wanted: int) -> int:
+    """The first of so many such ports in a row."""
+    while True:
+        first = random.choice(BELOW_EPHEMERAL)
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + wanted):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first

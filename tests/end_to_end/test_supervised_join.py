@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import signal
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +16,7 @@ from pathlib import Path
 from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
-from tests.components.free_port import free_port
+from tests.components.free_port import neighbouring_ports
 from tests.components.homefeed_log import HomefeedLog
 from tests.components.join_bench import JoinBench
 
@@ -28,7 +26,7 @@ CODEC = Codec(Registry.bundled())
 def test_workers_come_back_get_ready_and_drain_together(join_bench: JoinBench) -> None:
     log = HomefeedLog(load_experiment(join_bench.experiment_file), CODEC, 600)
     events = log.events()
-    port = _free_ports()
+    port = neighbouring_ports(6)
     join_bench.send(islice(events, 800))
     join_bench.start_worker("--workers", "2", "--metrics-port", str(port))
     assert _answer(port, "/readyz")[0] == 503, "workers that have only just begun are not ready"
@@ -51,7 +49,7 @@ def test_workers_come_back_get_ready_and_drain_together(join_bench: JoinBench) -
 
 
 def test_a_killed_supervisor_leaves_no_worker(join_bench: JoinBench) -> None:
-    port = _free_ports()
+    port = neighbouring_ports(6)
     supervisor = join_bench.start_worker("--workers", "5", "--metrics-port", str(port))
     _until(lambda: _answer(port, "/readyz")[0] == 200, join_bench)
     assert "worker failed" not in join_bench.log(), "a standby is no fault, and neither is a rebalance before a commit"
@@ -97,13 +95,3 @@ def _until(condition: Callable[[], bool], bench: JoinBench) -> None:
     while not condition():
         assert time.monotonic() < deadline, bench.log()
         time.sleep(0.1)
-
-
-def _free_ports(wanted: int = 6) -> int:
-    """The first of so many neighbouring free ports."""
-    while True:
-        first = free_port()
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError, OverflowError):
-            for port in range(first, first + wanted):
-                held.enter_context(socket.create_server(("127.0.0.1", port)))
-            return first

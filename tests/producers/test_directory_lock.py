@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,30 @@ def test_a_living_child_keeps_no_lock_of_a_dead_owner(tmp_path: Path) -> None:
             DirectoryLock(tmp_path / "lock").release()
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+def forks_meanwhile(folder: str, forks: str) -> int:
+    """Forks while another thread takes and frees a lock all the time; the children that still had it open."""
+    file, done = Path(folder) / "lock", threading.Event()
+
+    def take_and_free() -> None:
+        while not done.is_set():
+            DirectoryLock(file).release()
+
+    taking = threading.Thread(target=take_and_free)
+    taking.start()
+    try:
+        return sum(in_child(partial(has_open, str(file))) for _ in range(int(forks)))
+    finally:
+        done.set()
+        taking.join()
+
+
+def has_open(file: str) -> int:
+    """Whether this process has the file open. Its only thread closes nothing meanwhile."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if os.path.lexists(link)]
+    return int(Path(file) in {link.readlink() for link in links})
+
+
+def test_a_child_keeps_no_lock_that_was_about_to_be_taken_or_freed(tmp_path: Path) -> None:
+    assert outcome_of(forks_meanwhile, tmp_path, 600) == 0

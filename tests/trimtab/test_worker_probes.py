@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,3 +97,12 @@ def test_no_answer_and_a_strange_answer_are_wrong_too() -> None:
         assert reasons_of(f"http://127.0.0.1:{port}/metrics") == []
     finally:
         end()
+
+
+def test_what_does_not_speak_http_does_not_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(
+            target=lambda: server.accept()[0].sendall(b"GET /readyz HTTP/1.1\r\n\r\n"), daemon=True
+        ).start()
+        [reason] = reasons_of(f"http://127.0.0.1:{server.getsockname()[1]}/readyz", 10.0)
+    assert reason.startswith("does not answer: ")
