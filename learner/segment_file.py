@@ -93,8 +93,12 @@ def parsed(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
     except (FileNotFoundError, MemoryError):
         raise
     except (Exception, pl.exceptions.PanicException) as fault:
-        reason = next(iter(str(fault).splitlines()), type(fault).__name__)
-        raise _damaged(path, f"it is no readable Parquet file: {reason}") from fault
+        raise _damaged(path, f"it is no readable Parquet file: {first_line(fault)}") from fault
+
+
+def first_line(fault: BaseException) -> str:
+    """What polars says is wrong, without the query plan that it may add."""
+    return next(iter(str(fault).splitlines()), type(fault).__name__)
 
 
 def missing(path: Path) -> StoreDamaged:

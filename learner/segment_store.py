@@ -37,7 +37,7 @@ import structlog
 from learner.durable_files import unwritable
 from learner.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
 from learner.learner_errors import ClockMismatch, ExamplesLost, StoreDamaged, StoreMismatch, StoreUnwritable
-from learner.segment_file import KEY, hashed, missing, read_segment, segment_name, write_segment
+from learner.segment_file import KEY, first_line, hashed, missing, read_segment, segment_name, write_segment
 from learner.segment_leftovers import delete, settle_leftovers
 from learner.segment_manifest import REREAD, Segment, SegmentManifest
 from learner.segment_salvage import sound_part
@@ -312,8 +312,8 @@ def _stacked(parts: list[pl.DataFrame], directory: Path) -> pl.DataFrame:
     try:
         return pl.concat(parts, how="diagonal_relaxed")
     except pl.exceptions.PolarsError as fault:
-        reason = next(iter(str(fault).splitlines()), type(fault).__name__)
-        raise StoreDamaged(f"{directory}: its segments do not fit together: {reason}", mend=REREAD) from fault
+        what = f"{directory}: its segments do not fit together: {first_line(fault)}"
+        raise StoreDamaged(what, mend=REREAD) from fault
 
 
 def _segment_files(directory: Path) -> list[str]:

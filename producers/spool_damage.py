@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import structlog
 
 from producers.careful_log import tell
 from producers.spool_entries import Stretch, known_in, read_stretches
-from producers.spool_files import next_file
+from producers.spool_files import append_durably, next_file
 
 log = structlog.get_logger(__name__)
 
@@ -66,10 +65,7 @@ class DamagedBytes:
     def _append(self, content: bytes) -> str | None:
         try:
             self._file = self._file or next_file(self._directory, "damaged")
-            with self._file.open("ab") as kept:
-                kept.write(content)
-                kept.flush()
-                os.fsync(kept.fileno())
+            append_durably(self._file, content)
         except OSError as refused:
             tell(log.error, "damaged bytes cannot be kept", path=str(self._directory), fault=str(refused))
             return None

@@ -30,6 +30,7 @@ from producers.spool_files import (
     LOCK,
     OUTGOING,
     UNDELIVERABLE,
+    append_durably,
     move,
     next_file,
     size_of,
@@ -100,10 +101,7 @@ class SpoolDirectory:
         if not entries or size + sum(map(len, entries)) > self._max_bytes:
             return list(events)
         try:
-            with file.open("ab") as kept:
-                kept.write(b"".join(entries))
-                kept.flush()
-                os.fsync(kept.fileno())
+            append_durably(file, b"".join(entries))
         except OSError as refused:
             with contextlib.suppress(OSError):
                 os.truncate(file, size)

@@ -38,6 +38,14 @@ def next_file(directory: Path, kind: str) -> Path:
     return directory / f"{kind}-{number:08d}.spool"
 
 
+def append_durably(file: Path, content: bytes) -> None:
+    """Adds to a file, which is made where there is none, and waits for the disk. Raises OSError."""
+    with file.open("ab") as kept:
+        kept.write(content)
+        kept.flush()
+        os.fsync(kept.fileno())
+
+
 def move(file: Path, target: Path) -> None:
     """Renames a file, or copies it from another file system and removes it once the copy is on the disk.
 

@@ -9,11 +9,10 @@ that no broker ever answered knows of no cluster, and its addresses may have bee
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from event_schemas.directory_sync import sync_directory
+from event_schemas.directory_sync import replace_file
 
 ORIGIN = "origin.json"
 
@@ -55,10 +54,4 @@ def read_origin(directory: Path) -> SpoolOrigin | None:
 
 def write_origin(directory: Path, origin: SpoolOrigin) -> None:
     """Writes the origin in one step. Raises OSError."""
-    draft = directory / f"{ORIGIN}.new"
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(asdict(origin), file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(directory / ORIGIN)
-    sync_directory(directory)
+    replace_file(directory / ORIGIN, json.dumps(asdict(origin)).encode(), directory / f"{ORIGIN}.new")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but re-exported without __all__
+    AclOperation,
     AdminClient,
     ClusterMetadata,
     ConfigResource,
@@ -21,7 +23,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.topics import TOPICS, Topic, topic_name
-from producers.kafka_connection import RIGHTS, Attempt, ConnectionFaults, asking, creating_client, explained
+from producers.kafka_connection import (
+    RIGHTS,
+    Attempt,
+    ConnectionFaults,
+    asking,
+    creating_client,
+    explained,
+    right_missing,
+)
 
 ANSWER_SECONDS = 5.0
 LOOK_SECONDS = 0.5
@@ -85,25 +95,39 @@ class TopicAdmin:
                 if time.monotonic() >= deadline or self.faults.refused:
                     raise
 
-    def require_right(self, topic: str) -> None:
-        """Raise RightMissing when the topic is there and this user may not know it; brokers list it to nobody else."""
-        attempt = Attempt("Describe", "topic", topic)
-        answers = self.client.describe_topics(TopicCollection([topic]), request_timeout=DESCRIBE_SECONDS)
-        try:
-            answers[topic].result()
-        except KafkaException as fault:
-            if fault.args[0].code() in RIGHTS:
-                raise explained(fault.args[0], self.client_config, attempt) from fault
+    def require_rights(self, topics: Sequence[Attempt], groups: Sequence[Attempt] = ()) -> None:
+        """Raise RightMissing for the first of these that this user may not do, by what the broker tells of it.
 
-    def require_group_right(self, group: str) -> None:
-        """Raise RightMissing when this user may not know the consumer group; a consumer would only wait in vain."""
-        attempt = Attempt("Describe", "group", group)
-        answers = self.client.describe_consumer_groups([group], request_timeout=DESCRIBE_SECONDS)
+        What it does not tell, and topics that do not exist, are left to whoever meets them. Brokers list a topic to
+        nobody who may not describe it, and let a consumer without a right to its group wait in vain.
+        """
+        if topics:
+            names = TopicCollection(list({attempt.name for attempt in topics}))
+            described = self.client.describe_topics(
+                names, request_timeout=DESCRIBE_SECONDS, include_authorized_operations=True
+            )
+            for attempt in topics:
+                self._require(attempt, described[attempt.name])
+        for attempt in groups:
+            asked = self.client.describe_consumer_groups(
+                [attempt.name], request_timeout=DESCRIBE_SECONDS, include_authorized_operations=True
+            )
+            self._require(attempt, asked[attempt.name])
+
+    def require_right(self, topic: str) -> None:
+        """Raise RightMissing when the topic is there and this user may not know it."""
+        self.require_rights([Attempt("Describe", "topic", topic)])
+
+    def _require(self, attempt: Attempt, answer: Future[Any]) -> None:
         try:
-            answers[group].result()
+            allowed = answer.result().authorized_operations
         except KafkaException as fault:
             if fault.args[0].code() in RIGHTS:
-                raise explained(fault.args[0], self.client_config, attempt) from fault
+                raise right_missing(self.client_config, attempt) from fault
+            return
+        # Whoever may describe it is told at least that; an empty answer comes from brokers that do not keep count.
+        if allowed and AclOperation[attempt.operation.upper()] not in allowed:
+            raise right_missing(self.client_config, attempt)
 
 
 @contextmanager
@@ -113,7 +137,7 @@ def asking_as_group(client_config: Mapping[str, str], group: str) -> Iterator[No
         yield
     except ComponentUnreachable as fault:
         if type(fault) is ComponentUnreachable:
-            TopicAdmin.connect(client_config).require_group_right(group)
+            TopicAdmin.connect(client_config).require_rights([], [Attempt("Describe", "group", group)])
         raise
 
 

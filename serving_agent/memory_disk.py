@@ -5,10 +5,9 @@ A file is the SHA-256 of its second line in lower-case hex, and then this line: 
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
-from event_schemas.directory_sync import sync_directory
+from event_schemas.directory_sync import replace_file
 from event_schemas.errors import TrimtabError
 from serving_agent.node_memory import NodeMemory
 from serving_agent.signed_json import NOT_AS_SAVED
@@ -38,7 +37,7 @@ class MemoryDisk:
         payload = _encode(remembered)
         for file in self._files:
             if _bytes_of(file) != payload:
-                replace_file(file, payload)
+                replace_file(file, payload, draft_of(file))
         return remembered
 
     def load(self, faults: list[SnapshotUnreadable] | None = None) -> NodeMemory | None:
@@ -57,15 +56,9 @@ class MemoryDisk:
         return memory
 
 
-def replace_file(file: Path, payload: bytes) -> None:
-    """Replace a file in one step: a crash or a power failure leaves the old or the new one. Raises OSError."""
-    draft = file.with_suffix(".draft")
-    with draft.open("wb") as sink:
-        sink.write(payload)
-        sink.flush()
-        os.fsync(sink.fileno())
-    draft.replace(file)
-    sync_directory(file.parent)
+def draft_of(file: Path) -> Path:
+    """Where a new content of the file is written before it replaces the old one."""
+    return file.with_suffix(".draft")
 
 
 def unreadable(what: object, fault: Exception) -> SnapshotUnreadable:

@@ -12,10 +12,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
+from event_schemas.directory_sync import replace_file
 from policy_store.checkpoint_record import SignedCheckpoint
 from policy_store.governed_record import SignedRecord
 from producers.directory_lock import DirectoryLock
-from serving_agent.memory_disk import MemoryDisk, SnapshotUnreadable, replace_file, unreadable
+from serving_agent.memory_disk import MemoryDisk, SnapshotUnreadable, draft_of, unreadable
 from serving_agent.node_memory import NodeMemory
 from serving_agent.signed_json import (
     NOT_AS_SAVED,
@@ -81,7 +82,8 @@ class SnapshotDisk:
         try:
             # A kill must not be forgotten with the machine's power, nor for want of room for a checkpoint.
             memory = self._memory.save(snapshot.memory)
-            replace_file(self._file, json.dumps(_encode(snapshot, memory)).encode())
+            content = json.dumps(_encode(snapshot, memory)).encode()
+            replace_file(self._file, content, draft_of(self._file))
         finally:
             lock.release()
 

@@ -28,6 +28,15 @@ def log_lines_go_to_this_test() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.fixture
+def signals_as_before() -> Iterator[None]:
+    """What the test takes SIGTERM and SIGINT for is undone: the test process wants them back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """A running broker; without Java or the jars the test fails and names the mend."""

@@ -1,4 +1,4 @@
-"""A directory is synced as such, once, and left closed."""
+"""A directory is synced as such, once, and left closed; a file is replaced in one step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from event_schemas.directory_sync import sync_directory
+from event_schemas.directory_sync import replace_file, sync_directory
 
 
 def test_the_directory_itself_is_synced_and_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +29,9 @@ def test_the_directory_itself_is_synced_and_closed(tmp_path: Path, monkeypatch: 
 def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         sync_directory(tmp_path / "none")
+
+
+def test_replacing_a_file_leaves_no_draft(tmp_path: Path) -> None:
+    replace_file(tmp_path / "x.json", b"1", tmp_path / "x.draft")
+    replace_file(tmp_path / "x.json", b"2", tmp_path / "x.draft")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("x.json", b"2")]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from policy_store.governed_record import SignedRecord
-from serving_agent.memory_disk import FILE_NAMES, MemoryDisk, SnapshotUnreadable, replace_file
+from serving_agent.memory_disk import FILE_NAMES, MemoryDisk, SnapshotUnreadable
 from serving_agent.node_memory import KEPT, NodeMemory
 
 
@@ -68,9 +68,3 @@ def test_the_files_do_not_grow_with_kills_that_were_lifted(tmp_path: Path) -> No
         assert loaded is not None
         assert len(loaded.kills) == KEPT + 1
         assert loaded.kills[0] == known.kills[0]
-
-
-def test_replacing_a_file_leaves_no_draft(tmp_path: Path) -> None:
-    replace_file(tmp_path / "x.json", b"1")
-    replace_file(tmp_path / "x.json", b"2")
-    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("x.json", b"2")]

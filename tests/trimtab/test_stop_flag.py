@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -28,13 +27,10 @@ for number in range(400):
 
 
 @pytest.fixture
-def flag() -> Iterator[StopFlag]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+def flag(signals_as_before: None) -> StopFlag:
     stop = StopFlag()
     stop.listen()
-    yield stop
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    return stop
 
 
 def test_nobody_told() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,21 +21,13 @@ from tests.components.kafka_broker import KafkaBroker
 from trimtab.commands import bridge
 from trimtab.settings import load_settings
 
+pytestmark = pytest.mark.usefixtures("signals_as_before")
 APP = typer.Typer()
 bridge.register(APP)
 
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(APP, list(arguments))
-
-
-@pytest.fixture(autouse=True)
-def signals_as_before() -> Iterator[None]:
-    """The command takes SIGTERM and SIGINT for itself; the test process wants them back."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,13 +9,10 @@ from trimtab.demo.stop_request import StopRequest
 
 
 @pytest.fixture
-def listening() -> Iterator[StopRequest]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+def listening(signals_as_before: None) -> StopRequest:
     stop = StopRequest()
     stop.listen()
-    yield stop
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    return stop
 
 
 def test_nobody_asked() -> None:
