@@ -18,8 +18,8 @@ from event_schemas.experiment import load_experiment
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
 from producers.key_partition import partition_of
-from stream_processors.attribution import JoinRule
-from stream_processors.reference_join import ReferenceResult, reference_join
+from stream_processors.rule.join_rule import JoinRule
+from stream_processors.rule.reference_join import ReferenceResult, reference_join
 
 CODEC = Codec(Registry.bundled())
 PARTITIONS = 4

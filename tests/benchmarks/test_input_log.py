@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 from benchmarks.bench_broker import BenchBroker
 from benchmarks.event_stream import StreamSettings
 from benchmarks.input_log import EventProducer, delete_input, delete_topics_of, forget_outputs
-from stream_processors.log_reader import LogReader
+from stream_processors.audit.log_reader import LogReader
 from tests.components.kafka_broker import KafkaBroker
 
 

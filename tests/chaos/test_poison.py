@@ -6,8 +6,8 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
-from stream_processors.attribution import JoinRule
-from stream_processors.reference_join import reference_join
+from stream_processors.rule.join_rule import JoinRule
+from stream_processors.rule.reference_join import reference_join
 from tests.chaos.poison import FUZZED_FRAMES, LARGE_BYTES, PoisonEvent, poison
 from tests.components.homefeed_log import HomefeedLog
 

@@ -17,7 +17,7 @@ from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from event_schemas.records import Record
 from event_schemas.registry import Registry
-from stream_processors.log_reader import LogReader
+from stream_processors.audit.log_reader import LogReader
 from tests.components.homefeed_log import SentEvent
 
 COMMAND = (sys.executable, "-m", "trimtab")

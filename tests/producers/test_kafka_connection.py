@@ -18,7 +18,7 @@ from event_schemas.errors import (
 from producers.kafka_connection import Attempt, ConnectionFaults, creating_client, explained, right_missing
 from producers.topic_admin import TopicAdmin, TopicError, create_topics, partitions_of
 from producers.topic_identity import BrokerIdentities
-from stream_processors.log_reader import LogReader
+from stream_processors.audit.log_reader import LogReader
 from tests.components.certificates import write_certificates
 from tests.components.free_port import free_port
 from tests.components.secured_broker import ADMIN, SecuredBroker

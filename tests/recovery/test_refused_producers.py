@@ -30,8 +30,8 @@ from producers.delivery_spool import DeliverySpool
 from producers.outgoing_event import OutgoingEvent
 from producers.replay import ReplayIncomplete, replay_rows
 from producers.topic_admin import create_topics
-from stream_processors.offline_join import OfflineExample
-from stream_processors.replayed_examples import ReplayedExamples, ReplayUnconfirmed
+from stream_processors.audit.offline_join import OfflineExample
+from stream_processors.audit.replayed_examples import ReplayedExamples, ReplayUnconfirmed
 from tests.components.experiment_sample import BRIDGED_SOURCE, HOMEFEED
 from tests.components.join_bench import COMMAND
 from tests.components.secured_broker import ADMIN, SecuredBroker

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from event_schemas import records as r
-from stream_processors.commit_position import CommitPosition
-from stream_processors.fates import SILENT
-from stream_processors.owned_partitions import OwnedPartitions
-from stream_processors.partition_join import Emission
-from stream_processors.record_chunk import RecordChunk, StartingPoint
-from stream_processors.record_columns import RecordColumns
-from stream_processors.reference_join import reference_join
+from stream_processors.columns.record_columns import RecordColumns
+from stream_processors.partition.commit_position import CommitPosition
+from stream_processors.partition.partition_join import Emission
+from stream_processors.rule.fates import SILENT
+from stream_processors.rule.reference_join import reference_join
+from stream_processors.worker.owned_partitions import OwnedPartitions
+from stream_processors.worker.record_chunk import RecordChunk, StartingPoint
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, examples_by_decision, small_rule
 from tests.stream_processors.event_strategies import LogWriter, Move, moves
 

@@ -15,8 +15,8 @@ from producers.outgoing_event import OutgoingEvent
 from simulator.homefeed_world import RunPlan, with_exploration_rate
 from simulator.simulation import EventOutlet, SimulationIncomplete, run_simulation
 from simulator.traffic import DAY_MS
-from stream_processors.attribution import JoinRule
-from stream_processors.reference_join import reference_join
+from stream_processors.rule.join_rule import JoinRule
+from stream_processors.rule.reference_join import reference_join
 from tests.simulator_samples import HOMEFEED
 
 START = 1_700_006_400_000

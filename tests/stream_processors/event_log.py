@@ -12,7 +12,7 @@ from event_schemas.decision_key import DecisionKey
 from event_schemas.experiment import Experiment, parse_experiment
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry, SchemaEntry, schema_entry
-from stream_processors.attribution import JoinRule
+from stream_processors.rule.join_rule import JoinRule
 
 TOPIC = "trimtab.events"
 CLICK_MS, SAVE_MS, LATENESS_MS, SKEW_MS = 40, 100, 20, 30

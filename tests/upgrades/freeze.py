@@ -35,7 +35,7 @@ from producers.delivery import KafkaDelivery
 from producers.delivery_spool import DeliverySpool
 from producers.heartbeats import send_heartbeats
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
-from stream_processors.log_reader import LogReader
+from stream_processors.audit.log_reader import LogReader
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
 from tests.components.redis_server import RedisServer

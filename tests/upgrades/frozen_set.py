@@ -29,7 +29,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from event_schemas.log_record import LogRecord
 from event_schemas.topics import TOPICS
-from stream_processors.log_reader import LogReader
+from stream_processors.audit.log_reader import LogReader
 
 DATA = Path(__file__).parent / "data"
 SOURCE_TOPIC = "actions"

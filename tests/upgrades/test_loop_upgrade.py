@@ -17,7 +17,7 @@ from learner.learner_run import EXAMPLES_FOLDER, learner_directory, stored_examp
 from producers.delivery import KafkaDelivery
 from producers.delivery_spool import DeliverySpool
 from producers.heartbeats import send_heartbeats
-from stream_processors.log_reader import LogReader
+from stream_processors.audit.log_reader import LogReader
 from tests.upgrades.conftest import Restored
 from tests.upgrades.frozen_traffic import DAY, FIRST, visits
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from event_schemas.experiment import Experiment
-    from stream_processors.worker_settings import WorkerSettings
+    from stream_processors.worker.worker_settings import WorkerSettings
 
 SESSION_SECONDS = 10.0
 MOST_WORKERS = 64
@@ -113,8 +113,7 @@ def join(
 def needs_a_person(fault: TrimtabError) -> bool:
     """Whether starting the worker again can only end the same way."""
     from producers.topic_admin import TopicError
-    from stream_processors.commit_position import CommitUnreadable
-    from stream_processors.owned_partitions import LogReplaced, LogTruncated
+    from stream_processors.partition.commit_position import CommitUnreadable, LogReplaced, LogTruncated
 
     lasting = (LogTruncated, LogReplaced, CommitUnreadable, TopicError, SettingError, ExperimentError, SchemaError)
     return isinstance(fault, lasting)
@@ -127,9 +126,9 @@ def _work(options: WorkerOptions) -> None:
 
     from monitoring.metrics import JoinMetrics
     from producers.system_clock import system_millis
-    from stream_processors.attribution import JoinRule
-    from stream_processors.join_worker import JoinWorkerParts, run_join_worker
-    from stream_processors.worker_health import WorkerHealth
+    from stream_processors.rule.join_rule import JoinRule
+    from stream_processors.worker.join_worker import JoinWorkerParts, run_join_worker
+    from stream_processors.worker.worker_health import WorkerHealth
 
     settings, registry, health = load_settings(), CollectorRegistry(), WorkerHealth()
     experiment = settings.load_experiment()
@@ -191,7 +190,7 @@ def _leave(*_: object) -> None:
 
 def worker_settings(settings: Settings, experiment: Experiment, session_seconds: float) -> WorkerSettings:
     """What the environment and the experiment file say to a join worker."""
-    from stream_processors.worker_settings import WorkerSettings
+    from stream_processors.worker.worker_settings import WorkerSettings
 
     return WorkerSettings(
         client_config=settings.kafka_client_config(),

@@ -14,8 +14,8 @@ from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
 from trimtab.settings import load_settings
 
 if TYPE_CHECKING:
-    from stream_processors.reconcile_run import ReconcileOutcome
-    from stream_processors.reconciliation import ReconcileReport
+    from stream_processors.audit.reconcile_run import ReconcileOutcome
+    from stream_processors.audit.reconciliation import ReconcileReport
 
 
 def reconcile(
@@ -39,9 +39,9 @@ def reconcile(
 
     Example: trimtab reconcile --processed --json
     """
-    from stream_processors.attribution import JoinRule
-    from stream_processors.join_topics import JoinTopics
-    from stream_processors.reconcile_run import reconcile as run
+    from stream_processors.audit.join_topics import JoinTopics
+    from stream_processors.audit.reconcile_run import reconcile as run
+    from stream_processors.rule.join_rule import JoinRule
 
     settings = load_settings()
     if processed and end is not None:

@@ -13,7 +13,7 @@ from event_schemas.records import EXAMPLE
 from event_schemas.registry import Registry
 from event_schemas.topics import EXAMPLES, topic_name
 from learner.reference_sketches import ranker_head_values
-from stream_processors.log_reader import LogReader
+from stream_processors.audit.log_reader import LogReader
 from trimtab.demo.workspace import DemoExperiment
 
 CHUNK = 2_000

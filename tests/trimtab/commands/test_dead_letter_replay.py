@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from event_schemas.errors import SettingError
-from stream_processors.letter_gathering import LetterChoice
+from stream_processors.audit.letter_gathering import LetterChoice
 from tests.components.join_bench import JoinBench
 from tests.trimtab.commands.test_dead_letters import _fill
 from trimtab.commands.dead_letter_replay import choice

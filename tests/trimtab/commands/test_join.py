@@ -8,9 +8,9 @@ import pytest
 
 from event_schemas.errors import ComponentUnreachable, ExperimentError, SettingError, TrimtabError, UnknownSchema
 from producers.topic_admin import TopicError
-from stream_processors.commit_position import CommitUnreadable
-from stream_processors.example_writer import DeliveryFailed
-from stream_processors.owned_partitions import LogTruncated, RecordsMissed
+from stream_processors.partition.commit_position import CommitUnreadable, LogTruncated
+from stream_processors.worker.example_writer import DeliveryFailed
+from stream_processors.worker.owned_partitions import RecordsMissed
 from trimtab.commands.join import WorkerOptions, needs_a_person, worker_settings
 from trimtab.settings import load_settings
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from event_schemas.errors import SettingError
 from event_schemas.topics import EVENTS, topic_name
 from producers.topic_admin import touch_topics
-from stream_processors.log_reader import LogReader
+from stream_processors.audit.log_reader import LogReader
 from tests.simulator_samples import HOMEFEED
 from trimtab.commands import simulate
 from trimtab.embedded_runtime import embedded_runtime

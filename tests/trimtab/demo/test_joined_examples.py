@@ -13,8 +13,8 @@ from producers.topic_admin import touch_topics
 from simulator.homefeed_world import RunPlan, with_exploration_rate
 from simulator.simulation import EventOutlet, run_simulation
 from simulator.traffic import DAY_MS
-from stream_processors.attribution import JoinRule
-from stream_processors.reference_join import reference_join
+from stream_processors.rule.join_rule import JoinRule
+from stream_processors.rule.reference_join import reference_join
 from trimtab.demo.joined_examples import JoinedExamples, read_examples
 from trimtab.demo.topic_counts import TopicCounts
 from trimtab.demo.workspace import HOMEFEED, DemoExperiment, Workspace

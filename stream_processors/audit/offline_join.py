@@ -1,0 +1,124 @@
+"""Decisions joined from all their records at once, after the fact: no watermark, no lateness.
+
+The values of a record and the rewards are judged by the same validation and the same rule as in the join of the live
+log. What differs is time: every record counts that is there, whenever it came. For a decision whose records were all on
+time the result is the join's, byte for byte. `offline_decisions` tells the decisions apart that share a request_id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from event_schemas import records as r
+from event_schemas.codec import Codec
+from event_schemas.decision_key import DecisionKey
+from event_schemas.log_record import LogRecord
+from stream_processors.audit.offline_decisions import Apart, OfflineDecision, Unmended, decisions_of, none_apart
+from stream_processors.columns.chunk_validation import ChunkValidator
+from stream_processors.partition.complete_decisions import CompleteDecisions
+from stream_processors.partition.example_splicing import ExampleSplicer
+from stream_processors.partition.held_parts import NEEDED, ranking_in_example
+from stream_processors.rule.fates import Fate
+from stream_processors.rule.input_event import InputEvent, MalformedEvent
+from stream_processors.rule.join_rule import JoinRule
+from stream_processors.rule.outcome_encoding import OutcomeEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineExample:
+    """A complete decision: its framed Example and the place of its request in the events log."""
+
+    decision: DecisionKey
+    key: bytes | None
+    value: bytes
+    partition: int
+    offset: int
+
+
+class OfflineJoin:
+    """Joins single decisions by the rule of one experiment."""
+
+    def __init__(self, rule: JoinRule, codec: Codec) -> None:
+        self._rule = rule
+        self._codec = codec
+        self._validator = ChunkValidator(codec, rule)
+        self._splicer = ExampleSplicer(codec)
+
+    @property
+    def window_ms(self) -> int:
+        """How long a decision is open."""
+        return self._rule.window_ms
+
+    def decisions(
+        self, records: Iterable[LogRecord], gone: Sequence[str] = (), apart: Apart = none_apart
+    ) -> list[OfflineDecision]:
+        """The decisions in the records, in any order, of one request_id in one partition; at least one.
+
+        A record whose event time lies further ahead of its append time than the allowed skew does not count: as an
+        example it would move the learner's horizon. `gone` describes records whose bytes are lost. What does not count
+        may have been part of any of the decisions, and is held against all of them. `apart` knows what the join did.
+        """
+        refused = [Unmended(Fate.MALFORMED, text) for text in gone]
+        valid: list[InputEvent] = []
+        offsets: set[int] = set()
+        for record in sorted(records, key=lambda one: one.offset):
+            event = self._judged(record)
+            if isinstance(event, InputEvent):
+                valid.append(event)
+            else:
+                refused.append(event)
+                offsets.add(record.offset)
+        found = decisions_of(valid, self.window_ms, apart)
+        for decision in found:
+            decision.refused = refused
+            decision.offsets |= offsets
+        return found
+
+    def join(self, decision: OfflineDecision) -> OfflineExample | Unmended:
+        """The example of one decision, or why there is none."""
+        missing = [name for name in NEEDED if name not in decision.parts]
+        return _why(decision, missing) if missing else self._example(decision)
+
+    def _judged(self, record: LogRecord) -> InputEvent | Unmended:
+        event = self._validator.judge_one(record)
+        if isinstance(event, MalformedEvent):
+            return Unmended(Fate.MALFORMED, f"offset {record.offset}: {event.detail}")
+        ahead = event.event_time - record.append_time
+        if ahead > self._rule.max_future_skew_ms:
+            detail = f"offset {record.offset}: {event.name} lies {ahead} ms ahead of its arrival"
+            return Unmended(Fate.FUTURE, detail)
+        return event
+
+    def _example(self, decision: OfflineDecision) -> OfflineExample:
+        request, ranking = decision.parts[r.REQUEST], decision.parts.get(r.RANKING)
+        needed = [decision.parts[name].datum for name in NEEDED]
+        alone = CompleteDecisions(
+            keys=[request.record.key or b""],
+            request_offsets=[request.offset],
+            request_times=[request.event_time],
+            bodies=[b"".join((*needed, ranking_in_example(ranking and ranking.datum)))],
+            totals=[self._totals(request, decision.engagements.values())],
+            joined=0,
+            outside=0,
+        )
+        outcomes = OutcomeEncoder(self._rule, self._codec, request.record.partition).encode(alone, None)
+        (value,) = self._splicer.splice(alone, outcomes)
+        key = DecisionKey(request.request_id, request.event_time)
+        return OfflineExample(key, request.record.key, value, request.record.partition, request.offset)
+
+    def _totals(self, request: InputEvent, engagements: Iterable[InputEvent]) -> tuple[float, ...]:
+        """Sums of engagement values by objective."""
+        found = ((event.engagement, event.event_time - request.event_time) for event in engagements)
+        return self._rule.totals(
+            (engagement[1], delay, engagement[2]) for engagement, delay in found if engagement is not None
+        )
+
+
+def _why(decision: OfflineDecision, missing: Sequence[str]) -> Unmended:
+    """A refused record explains a missing part; without one the part never came."""
+    lacking = f"no valid {' and no valid '.join(missing)}"
+    if decision.refused:
+        first = decision.refused[0]
+        return Unmended(first.reason, f"{lacking}; {first.detail}")
+    return Unmended(Fate.ORPHAN if r.REQUEST in missing else Fate.INCOMPLETE, lacking)

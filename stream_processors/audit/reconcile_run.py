@@ -1,0 +1,124 @@
+"""One reconciliation: reads the three topics and compares them within a range of offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from event_schemas.codec import Codec
+from event_schemas.log_record import LogRecord
+from event_schemas.records import DEAD_LETTER, EXAMPLE, PENDING, Record
+from stream_processors.audit.earlier_outputs import require_same_log
+from stream_processors.audit.join_topics import JoinTopics
+from stream_processors.audit.log_reader import LogRange, LogUnreadable
+from stream_processors.audit.offline_join import OfflineJoin
+from stream_processors.audit.reconciliation import ReconcileReport, compare
+from stream_processors.audit.replayed_examples import MarkedExamples
+from stream_processors.rule.join_rule import JoinRule
+from stream_processors.rule.reference_join import ReferenceResult, reference_join
+
+Offsets = Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class ReconcileOutcome:
+    """The report, the offsets it judges, and how many events in them the join had not processed by its last commit."""
+
+    report: ReconcileReport
+    judged: Mapping[int, LogRange]
+    unprocessed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        judged = {str(partition): [span.start, span.end] for partition, span in self.judged.items()}
+        return {**self.report.as_dict(), "judged": judged, "unprocessed": self.unprocessed}
+
+
+def reconcile(
+    topics: JoinTopics, rule: JoinRule, codec: Codec, start: Offsets, end: Offsets | None
+) -> ReconcileOutcome:
+    """Judge the events from `start` to `end`; missing partitions are judged from the log's start, and to its end.
+
+    The reference reads from the start of the log in any case, so that decisions which began before `start` are known:
+    the judgement is exact when `start` lies a window after the log's start, or is the first record ever written.
+    Examples that a replay of dead letters wrote are judged by joining their records offline once more.
+    Raises LogUnreadable when the log no longer holds `start`, or an output topic holds records of another type, and
+    LogReplaced.
+    """
+    require_same_log(topics, codec)
+    held = topics.events.ranges()
+    judged = {partition: _judged(topics.events.topic, partition, held[partition], start, end) for partition in held}
+    warm_up = {partition: LogRange(held[partition].start, span.end) for partition, span in judged.items()}
+    reference = reference_join(rule, codec, topics.events.read(warm_up))
+    scope = _Scope(judged, reference.fates, codec)
+    marked = MarkedExamples(codec, topics.events_id)
+    examples = topics.examples.read_with_headers(topics.examples.ranges())
+    found = list(scope.examples(marked.noting(examples)))
+    offline = marked.joined_again(topics, OfflineJoin(rule, codec))
+    letters = scope.dead_letters(topics.dead_letters.read_all())
+    report = compare(scope.reference(reference), codec, found, letters, offline)
+    processed = {p: at.settled for p, at in topics.committed().items()}
+    unprocessed = sum(max(0, span.end - max(span.start, processed.get(p, 0))) for p, span in judged.items())
+    return ReconcileOutcome(report, judged, unprocessed)
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What of the topics belongs to the judged offsets, by the place of the event behind it.
+
+    What the reference still holds as pending at the end of its stretch is left aside: the join may have read further.
+    """
+
+    judged: Mapping[int, LogRange]
+    fates: Mapping[tuple[int, int], str]
+    codec: Codec
+
+    def reference(self, whole: ReferenceResult) -> ReferenceResult:
+        fates = {place: fate for place, fate in whole.fates.items() if self._inside(*place)}
+        examples = {decision: value for decision, value in whole.examples.items() if self._inside(*self._source(value))}
+        return replace(whole, fates=fates, examples=examples)
+
+    def examples(self, records: Iterable[LogRecord]) -> Iterator[LogRecord]:
+        for record in records:
+            outcome = self._expect(EXAMPLE, record)["outcome"]
+            if self._settled(outcome["partition"], outcome["offset"]):
+                yield record
+
+    def dead_letters(self, records: Iterable[LogRecord]) -> Iterator[LogRecord]:
+        for record in records:
+            letter = self._expect(DEAD_LETTER, record)
+            if self._settled(letter["partition"], letter["offset"]):
+                yield record
+
+    def _expect(self, name: str, record: LogRecord) -> Record:
+        decoded = self.codec.decode(record.value)
+        if decoded.name != name:
+            raise LogUnreadable(
+                f"{record.topic}[{record.partition}] holds {decoded.name} at offset {record.offset}, not {name}",
+                mend="see who writes to that topic, and keep it to the join and its own dead letters",
+            )
+        return decoded.record
+
+    def _source(self, example: bytes | None) -> tuple[int, int]:
+        """Partition and offset of the example's request."""
+        outcome = self.codec.decode(example).record["outcome"]
+        return outcome["partition"], outcome["offset"]
+
+    def _settled(self, partition: int, offset: int) -> bool:
+        return self._inside(partition, offset) and self.fates.get((partition, offset)) != PENDING
+
+    def _inside(self, partition: int, offset: int) -> bool:
+        span = self.judged.get(partition)
+        return span is not None and span.start <= offset < span.end
+
+
+def _judged(topic: str, partition: int, held: LogRange, start: Offsets, end: Offsets | None) -> LogRange:
+    first = start.get(partition, held.start)
+    if first < held.start:
+        raise LogUnreadable(
+            f"{topic}[{partition}] starts at offset {held.start}, past the {first} asked for",
+            mend=f"judge from {held.start} on, better from a window after it; retention has deleted the rest",
+        )
+    last = held.end if end is None else min(end.get(partition, held.end), held.end)
+    return LogRange(min(first, last), last)

@@ -1,0 +1,168 @@
+"""A chunk of log records into events and faults: in columns where possible, one by one where not.
+
+A run of records is grouped by schema id and each group is read as columns. A group that does not decode is halved
+until what remains is small, and that is judged one by one; so are records written with an older schema version, whose
+datums are re-encoded in the newest one. Both ways give the same events: how a log is cut into chunks has no effect.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple, cast
+
+import structlog
+from polars.exceptions import PanicException
+
+from event_schemas import records as r
+from event_schemas.codec import HEADER, Codec, Decoded, frame
+from event_schemas.columnar import ColumnarFailure
+from event_schemas.errors import SchemaError
+from event_schemas.log_record import LogRecord
+from event_schemas.registry import SchemaEntry, without_logical_types
+from stream_processors.columns.event_columns import EventColumns, EventRows
+from stream_processors.columns.record_columns import RecordColumns
+from stream_processors.columns.validated_records import Judged, JudgedChunk
+from stream_processors.rule.canonical_edges import CanonicalEdges
+from stream_processors.rule.event_limits import EVENT_RECORDS, fault_of
+from stream_processors.rule.input_event import InputEvent, MalformedEvent
+from stream_processors.rule.join_rule import JoinRule
+
+log = structlog.get_logger(__name__)
+
+ONE_BY_ONE = 16
+"""Groups up to this size are judged one by one: a columnar read has a fixed cost of about that many records."""
+
+
+class _Segment(NamedTuple):
+    """Records of one type in one of the chunks judged together."""
+
+    judged: JudgedChunk
+    places: list[int]
+
+
+class ChunkValidator:
+    """Judges records of the events topic by the rule of one experiment."""
+
+    def __init__(self, codec: Codec, rule: JoinRule) -> None:
+        self._codec = codec
+        self._rule = rule
+        newest = [codec.registry.newest(name) for name in sorted(EVENT_RECORDS)]
+        self._newest: dict[bytes | None, SchemaEntry] = {frame(entry.schema_id, b""): entry for entry in newest}
+        self._columns = {entry.name: EventColumns(entry, rule) for entry in newest}
+        self._columns_failed: set[str] = set()
+        self._edges = {entry.schema_id: CanonicalEdges(without_logical_types(entry.schema)) for entry in newest}
+
+    def judge(self, chunk: RecordColumns) -> JudgedChunk:
+        """One verdict for each record, in order."""
+        (judged,) = self.judge_all([chunk])
+        return judged
+
+    def judge_all(self, chunks: Sequence[RecordColumns]) -> list[JudgedChunk]:
+        """The same for several chunks, of any partitions: together they cost less than one by one."""
+        everything = [JudgedChunk(chunk) for chunk in chunks]
+        groups: defaultdict[bytes | None, list[_Segment]] = defaultdict(list)
+        for judged in everything:
+            for framing, places in _by_framing(judged.chunk).items():
+                groups[framing].append(_Segment(judged, places))
+        for framing, segments in groups.items():
+            entry = self._newest.get(framing)
+            if entry is None:
+                self._judge_each(segments)
+            else:
+                self._judge_group(entry, segments)
+        return everything
+
+    def judge_one(self, record: LogRecord) -> Judged:
+        """The event or fault in one record, by decoding it alone."""
+        try:
+            decoded = self._codec.decode(record.value)
+        except SchemaError as fault:
+            return MalformedEvent(record, fault.what)
+        name, content = decoded.name, decoded.record
+        request_id, event_time = content.get("request_id"), content.get("event_time")
+        edges = self._edges.get(decoded.schema_id)
+        detail = fault_of(name, content, self._rule) or _key_fault(record.key, request_id)
+        if detail is None and edges is not None:
+            detail = self._spelling_fault(record, decoded, edges)
+        if detail is not None:
+            return MalformedEvent(record, detail, request_id, event_time)
+        engagement = None
+        if name == r.ENGAGEMENT:
+            engagement = (content["engagement_id"], content["kind"], content["value"])
+        resolved = None if edges is not None else self._codec.encode_datum(name, content)
+        return InputEvent(record, name, request_id or "", content["event_time"], engagement, resolved)
+
+    def _spelling_fault(self, record: LogRecord, decoded: Decoded, edges: CanonicalEdges) -> str | None:
+        """Why the bytes of a newest-version datum must not get into an Example, though they decode."""
+        name, value = decoded.name, record.value or b""
+        if not edges.fit(value[HEADER.size :], decoded.record):
+            return f"{name} is not spelled canonically: an over-long number, or a union or enum index out of range"
+        with suppress(SchemaError):
+            if self._codec.encode_datum(name, decoded.record) == value[HEADER.size :]:
+                return None
+        try:
+            self._columns[name].read([value], [record.key])
+        except (ColumnarFailure, PanicException):
+            return f"{name} is spelled in a way that other readers refuse: a number of more than ten bytes"
+        return None
+
+    def _judge_each(self, segments: Sequence[_Segment]) -> None:
+        for judged, places in segments:
+            for place in places:
+                judged.settle(place, self.judge_one(judged.chunk.record(place)))
+
+    def _judge_group(self, entry: SchemaEntry, segments: Sequence[_Segment]) -> None:
+        if sum(len(places) for _, places in segments) <= ONE_BY_ONE:
+            self._judge_each(segments)
+            return
+        try:
+            rows = self._read(entry, segments)
+        except ColumnarFailure:
+            for half in _halves(segments):
+                self._judge_group(entry, half)
+            return
+        except (Exception, PanicException):  # no fault in reading columns may stop the stream: one by one is exact
+            if entry.name not in self._columns_failed:
+                self._columns_failed.add(entry.name)
+                log.exception("columns cannot be read: all are judged one by one", record=entry.name)
+            self._judge_each(segments)
+            return
+        start = 0
+        for judged, places in segments:
+            judged.fill(places, entry.name, rows, start)
+            start += len(places)
+        members = [(judged, place) for judged, places in segments for place in places] if rows.doubtful else []
+        self._judge_each([_Segment(judged, [place]) for judged, place in (members[row] for row in rows.doubtful)])
+
+    def _read(self, entry: SchemaEntry, segments: Sequence[_Segment]) -> EventRows:
+        values, keys = list[bytes | None](), list[bytes | None]()
+        for judged, places in segments:
+            of_chunk = judged.chunk
+            values += map(of_chunk.values.__getitem__, places)
+            keys += map(of_chunk.keys.__getitem__, places)
+        return self._columns[entry.name].read(cast(list[bytes], values), keys)
+
+
+def _by_framing(chunk: RecordColumns) -> Mapping[bytes | None, list[int]]:
+    """The places of records by the first bytes of their values, which tell the schema."""
+    found: defaultdict[bytes | None, list[int]] = defaultdict(list)
+    for place, value in enumerate(chunk.values):
+        found[None if value is None else value[: HEADER.size]].append(place)
+    return found
+
+
+def _halves(segments: Sequence[_Segment]) -> tuple[Sequence[_Segment], Sequence[_Segment]]:
+    if len(segments) > 1:
+        middle = len(segments) // 2
+        return segments[:middle], segments[middle:]
+    judged, places = segments[0]
+    middle = len(places) // 2
+    return [_Segment(judged, places[:middle])], [_Segment(judged, places[middle:])]
+
+
+def _key_fault(key: bytes | None, request_id: str | None) -> str | None:
+    if request_id is None:
+        return None if key is None else f"key = {key!r}, but a Heartbeat has none"
+    return None if key == request_id.encode() else f"key = {key!r} is not the request_id {request_id!r}"

@@ -1,0 +1,83 @@
+"""A run of the log and what validation says of each record, in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from event_schemas import records as r
+from stream_processors.columns.event_columns import EventRows
+from stream_processors.columns.record_columns import RecordColumns
+from stream_processors.rule.input_event import EngagementFields, InputEvent, MalformedEvent
+
+Judged = InputEvent | MalformedEvent
+
+MALFORMED, REQUEST, ACTION, PROPENSITY, RANKING, ENGAGEMENT, HEARTBEAT = range(7)
+"""Codes of what a record is."""
+NAMES = (None, r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING, r.ENGAGEMENT, r.HEARTBEAT)
+"""The record type of each code."""
+CODES = {name: code for code, name in enumerate(NAMES)}
+
+
+class JudgedChunk:
+    """A run of the log and the verdict on each record, in columns of one entry a record.
+
+    `codes` says what the record is (`faults` why it is malformed); `times` its event time (ms), 0 where malformed;
+    `engagements` the fields of an Engagement. `resolved` holds the datums of older schema versions in the newest.
+    """
+
+    __slots__ = ("chunk", "codes", "engagements", "faults", "resolved", "times")
+
+    def __init__(self, chunk: RecordColumns) -> None:
+        self.chunk = chunk
+        self.codes = np.zeros(len(chunk), np.uint8)
+        self.times = np.zeros(len(chunk), np.int64)
+        self.engagements: list[EngagementFields | None] = [None] * len(chunk)
+        self.resolved: dict[int, bytes] = {}
+        self.faults: dict[int, MalformedEvent] = {}
+
+    def fill(self, places: Sequence[int], name: str, rows: EventRows, start: int) -> None:
+        """The verdicts on records of one type: the rows from `start` on."""
+        stop, at = start + len(places), np.array(places)
+        self.codes[at] = CODES[name]
+        self.times[at] = rows.times[start:stop]
+        if rows.engagements is not None:
+            engagements = self.engagements
+            for place, engagement in zip(places, rows.engagements[start:stop], strict=True):
+                engagements[place] = engagement
+
+    def settle(self, place: int, verdict: Judged) -> None:
+        """The verdict on one record."""
+        if isinstance(verdict, MalformedEvent):
+            self.codes[place], self.times[place] = MALFORMED, 0
+            self.faults[place] = verdict
+            return
+        self.codes[place], self.times[place] = CODES[verdict.name], verdict.event_time
+        self.engagements[place] = verdict.engagement
+        if verdict.resolved is not None:
+            self.resolved[place] = verdict.resolved
+
+    def part(self, start: int, stop: int) -> JudgedChunk:
+        """The records at these places and the verdicts on them."""
+        if start <= 0 and stop >= len(self.chunk):
+            return self
+        part = JudgedChunk(self.chunk.part(start, stop))
+        part.codes, part.times = self.codes[start:stop], self.times[start:stop]
+        part.engagements = self.engagements[start:stop]
+        part.resolved = {place - start: datum for place, datum in self.resolved.items() if start <= place < stop}
+        part.faults = {place - start: fault for place, fault in self.faults.items() if start <= place < stop}
+        return part
+
+    def name(self, place: int) -> str | None:
+        """The type of one record; None when it is malformed."""
+        return NAMES[self.codes[place]]
+
+    def verdict(self, place: int) -> Judged:
+        """The verdict on one record as an object."""
+        name, record = self.name(place), self.chunk.record(place)
+        if name is None:
+            return self.faults[place]
+        request_id = "" if record.key is None else record.key.decode()
+        time, engagement = int(self.times[place]), self.engagements[place]
+        return InputEvent(record, name, request_id, time, engagement, self.resolved.get(place))

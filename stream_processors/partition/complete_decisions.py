@@ -1,0 +1,40 @@
+"""Decisions that closed with all that an example needs, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stream_processors.partition.decision_table import DecisionTable
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteDecisions:
+    """Columns of one entry a decision, in the order they closed.
+
+    `bodies` are their Examples up to the outcome. `totals` are sums of engagement values by objective. Of all events
+    `joined` are parts or count for an objective, and `outside` count for none.
+    """
+
+    keys: list[bytes]
+    request_offsets: list[int]
+    request_times: list[int]
+    bodies: list[bytes]
+    totals: list[tuple[float, ...]]
+    joined: int
+    outside: int
+
+
+def read_complete(table: DecisionTable, rows: Sequence[int]) -> CompleteDecisions:
+    """What these rows hold, all of them complete."""
+    outside, tallied = sum([table.outside[row] for row in rows]), sum([table.tallied[row] for row in rows])
+    parts = sum([table.have[row].bit_count() for row in rows])
+    return CompleteDecisions(
+        keys=[table.keys[row] for row in rows],
+        request_offsets=[table.request_offsets[row] for row in rows],
+        request_times=[table.request_times[row] for row in rows],
+        bodies=table.parts.bodies(rows),
+        totals=[table.totals[row] for row in rows],
+        joined=parts + tallied - outside,
+        outside=outside,
+    )

@@ -1,0 +1,236 @@
+"""The decisions of one partition as a table: one row each, columns of plain numbers and bytes.
+
+Half a million decisions may wait in a partition at a time. As objects they would take more memory than their events and
+be visited by every full garbage collection; as columns they cost a fixed number of bytes each and are not visited at
+all. Only what waits for another part of its decision has objects of its own.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from event_schemas import records as r
+from event_schemas.log_record import LogRecord
+from stream_processors.columns.block_walk import Integers
+from stream_processors.partition.arrival_order import ArrivalOrder
+from stream_processors.partition.engagement_ids import Ids
+from stream_processors.partition.held_parts import NEEDED, PARTS, Datums, HeldPart, HeldParts
+from stream_processors.partition.row_index import RowIndex
+from stream_processors.rule.input_event import InputEvent
+
+HAVE = {name: 1 << place for place, name in enumerate(PARTS)}
+"""The bit of each part a row has."""
+NEEDED_BITS = sum(HAVE[name] for name in NEEDED)
+NO_WATERMARK = -(2**63)
+NO_OFFSET = -1
+"""First offset of an unused row."""
+
+
+FREE, OPEN, COMPLETE, CLOSED = range(4)
+"""States of a row: unused; open; open with request, action and propensity; closed, and remembered for what comes after.
+
+Plain numbers: they are compared for every event.
+"""
+
+
+class DecisionTable:
+    """Rows of decisions by request_id; columns are read and written by whoever keeps the rule.
+
+    A row's number is used again as soon as its decision is forgotten; which decision it belongs to, the first offset
+    tells.
+    """
+
+    def __init__(self, objectives: int, partition: int) -> None:
+        self.topic = ""
+        self._partition = partition
+        self._no_totals = (0.0,) * objectives
+        self.keys: list[bytes] = []
+        """request_ids (UTF-8), empty in unused rows."""
+        self.index = RowIndex(self.keys)
+        """The rows of all remembered decisions."""
+        self.states = bytearray()
+        self.first_offsets = array("q")
+        self.watermarks = array("q")
+        """The partition's watermark before the first event, or NO_WATERMARK."""
+        self.oldest = array("q")
+        """Smallest event time of all events, held or not (ms): nothing of the row is due until a window later."""
+        self.have = bytearray()
+        """Which parts have come, by the bits of `HAVE`."""
+        self.newest = array("q")
+        """Largest event time of all events, held or not (ms)."""
+        self.parts = HeldParts()
+        self.request_offsets, self.request_times = array("q"), array("q")
+        """Where in the log the request stood and when it happened (ms), of rows that have one."""
+        self.seen: list[Ids | None] = []
+        """engagement_ids that were tallied."""
+        self.tallied = array("I")
+        """How many they are."""
+        self.outside = array("I")
+        """How many of the tallied count for no objective."""
+        self.totals: list[tuple[float, ...]] = []
+        """Sums by objective of what was tallied."""
+        self.early: dict[int, dict[str, InputEvent]] = {}
+        """Engagements by id, of rows that cannot tally yet because a part is missing."""
+        self._order = ArrivalOrder()
+        self._remembered_from = self._open_from = 0
+        """Places in the order: every decision before is forgotten, or at least closed."""
+        self._free = array("q")
+
+    def begin(self, key: bytes, offset: int, time: int, watermark: int | None) -> int:
+        """A new open row for the decision whose first event has this offset and event time."""
+        row = self._free.pop() if self._free else self._add_rows(1)
+        self.keys[row] = key
+        self.index.add(key, row)
+        self.states[row], self.have[row] = OPEN, 0
+        self.first_offsets[row] = offset
+        self.watermarks[row] = NO_WATERMARK if watermark is None else watermark
+        self.oldest[row] = self.newest[row] = time
+        place = self._order.add(row, offset)
+        if place < self._open_from:
+            self._open_from = place
+        if place < self._remembered_from:
+            self._remembered_from = place
+        return row
+
+    def begin_all(
+        self, keys: Sequence[bytes], offsets: Sequence[int], times: Integers, watermarks: Integers
+    ) -> Integers:
+        """The same for many decisions whose first offsets ascend and are larger than any before.
+
+        `watermarks` are NO_WATERMARK where there was none.
+        """
+        count = len(keys)
+        kept = max(0, len(self._free) - count)
+        rows = self._free[kept:].tolist()
+        del self._free[kept:]
+        if len(rows) < count:
+            first = self._add_rows(count - len(rows))
+            rows += range(first, len(self.keys))
+        for row, key in zip(rows, keys, strict=True):
+            self.keys[row] = key
+        self._order.add_all(rows, offsets)
+        at = np.array(rows, np.int64)
+        self.index.add_all(keys, at)
+        np.frombuffer(self.states, np.uint8)[at] = OPEN
+        np.frombuffer(self.have, np.uint8)[at] = 0
+        np.frombuffer(self.first_offsets, np.int64)[at] = offsets
+        np.frombuffer(self.watermarks, np.int64)[at] = watermarks
+        for column in (self.oldest, self.newest):
+            np.frombuffer(column, np.int64)[at] = times
+        return at
+
+    def held(self, row: int) -> list[InputEvent]:
+        """The events of an incomplete row, by offset; their append time is not kept and reads 0."""
+        parts = [part for name in PARTS if (part := self.part(row, name)) is not None]
+        return sorted([*parts, *self.early.get(row, {}).values()], key=lambda event: event.record.offset)
+
+    def part(self, row: int, name: str) -> InputEvent | None:
+        """One part of an incomplete row as an event; None when it is missing."""
+        held = self.parts.alone(row, name)
+        if held is None:
+            return None
+        value, offset, time = held
+        key = self.keys[row]
+        record = LogRecord(self.topic, self._partition, offset, 0, key, value)
+        return InputEvent(record, name, key.decode(), time, None, self.parts.resolved.get((row, name)))
+
+    def hold_part(self, row: int, name: str, part: HeldPart, resolved: bytes | None = None) -> None:
+        """Adds a part that the row lacks; `resolved` is its datum in the newest schema when it came in an older one."""
+        self.parts.hold(row, name, part, resolved)
+        self.have[row] |= HAVE[name]
+        if name == r.REQUEST:
+            _, self.request_offsets[row], self.request_times[row] = part
+
+    def note_parts(self, name: str, rows: Integers, offsets: Integers, times: Integers) -> None:
+        """These rows get a part, each once; `parts` is to hold it."""
+        np.frombuffer(self.have, np.uint8)[rows] |= HAVE[name]
+        if name == r.REQUEST:
+            np.frombuffer(self.request_offsets, np.int64)[rows] = offsets
+            np.frombuffer(self.request_times, np.int64)[rows] = times
+
+    def complete(self, rows: Sequence[int], datums: Iterable[Datums] | None = None) -> None:
+        """Request, action and propensity of these rows are there, in `datums` where they come at once.
+
+        Rows best come in the order in which they close.
+        """
+        self.parts.complete(rows, datums)
+        for row in rows:
+            self.states[row] = COMPLETE
+
+    def drop_part(self, row: int, name: str) -> None:
+        """Lets go of one part of an incomplete row."""
+        self.parts.drop(row, name)
+        self.have[row] &= ~HAVE[name]
+
+    def holds_anything(self, row: int) -> bool:
+        """Whether an incomplete row has any part, or an engagement that is not tallied."""
+        return self.parts.holds_alone(row) or bool(self.early.get(row))
+
+    def release_unfinished(self, row: int) -> None:
+        """Lets go of all that an incomplete row holds; key, times and state stay."""
+        for name in PARTS:
+            self.parts.drop(row, name)
+        self.early.pop(row, None)
+
+    def release(self, rows: Sequence[int]) -> None:
+        """Lets go of all that complete rows hold; key, times and state stay."""
+        self.parts.release(rows)
+        tallied, no_totals = self.tallied, self._no_totals
+        for row in rows:
+            if tallied[row]:
+                self.seen[row], self.totals[row] = None, no_totals
+                tallied[row] = self.outside[row] = 0
+
+    def forget(self, row: int) -> None:
+        """Ends a released row."""
+        self.index.remove(row)
+        self.states[row] = FREE
+        self.first_offsets[row] = NO_OFFSET
+        self.keys[row] = b""
+        self._free.append(row)
+
+    def is_open(self, row: int) -> bool:
+        """Whether the decision has not closed."""
+        return self.states[row] in (OPEN, COMPLETE)
+
+    def first_open(self) -> int | None:
+        """The open row with the lowest first offset."""
+        self._open_from, row = self._next(self._open_from, self.is_open)
+        return row
+
+    def first_remembered(self, since: int) -> int | None:
+        """The row with the lowest first offset that is open or has an event of this time or later (ms).
+
+        `since` never falls from one call to the next.
+        """
+        newest = self.newest
+        self._remembered_from, row = self._next(
+            self._remembered_from, lambda row: newest[row] >= since or self.is_open(row)
+        )
+        self._order.cut(self._remembered_from)
+        return row
+
+    def _next(self, place: int, wanted: Callable[[int], bool]) -> tuple[int, int | None]:
+        """The first wanted row that still holds the decision that began in it, and its place in the order."""
+        for at, row, first_offset in self._order.since(place):
+            if self.first_offsets[row] == first_offset and wanted(row):
+                return at, row
+        return self._order.end, None
+
+    def _add_rows(self, count: int) -> int:
+        """So many free rows; returns the first."""
+        first = len(self.keys)
+        self.keys += [b""] * count
+        self.states += bytes([FREE]) * count
+        self.have += bytes(count)
+        self.first_offsets.extend([NO_OFFSET] * count)
+        times = (self.watermarks, self.oldest, self.newest, self.request_offsets, self.request_times)
+        for column in (*times, self.tallied, self.outside):
+            column.frombytes(bytes(column.itemsize * count))
+        self.parts.add_rows(count)
+        self.seen += [None] * count
+        self.totals += [self._no_totals] * count
+        return first

@@ -1,0 +1,68 @@
+"""Examples from the bytes of their parts.
+
+An Avro record nested in a record is just its bytes, so an Example is
+`request ‖ action ‖ propensity ‖ ranking ‖ outcome`, and only the outcome needs encoding (`outcome_encoding`). Only
+validated datums may be spliced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from event_schemas import records as r
+from event_schemas.codec import Codec, frame
+from event_schemas.errors import SchemaError
+from event_schemas.registry import Registry
+from stream_processors.partition.complete_decisions import CompleteDecisions
+
+PARTS = (("request", r.REQUEST), ("action", r.ACTION), ("propensity", r.PROPENSITY), ("ranking", r.RANKING))
+
+
+class ExampleSplicer:
+    """Builds framed Examples; raises SchemaError when Example does not nest the newest parts as they are."""
+
+    def __init__(self, codec: Codec) -> None:
+        entry = codec.registry.newest(r.EXAMPLE)
+        _check_layout(codec.registry, entry.schema)
+        self._framing = frame(entry.schema_id, b"")
+
+    def splice(self, decisions: CompleteDecisions, outcomes: Sequence[bytes]) -> list[bytes]:
+        """The framed Example of each decision, with these outcomes."""
+        framing, join = self._framing, b"".join
+        return [join((framing, *parts)) for parts in zip(decisions.bodies, outcomes, strict=True)]
+
+
+def _check_layout(registry: Registry, example: Mapping[str, Any]) -> None:
+    fields = [field["name"] for field in example["fields"]]
+    expected = [*(field for field, _ in PARTS), "outcome"]
+    if fields != expected:
+        raise SchemaError(
+            f"Example has the fields {fields}, not {expected}", mend="keep the order of the parts in Example"
+        )
+    for field, (_, name) in zip(example["fields"], PARTS, strict=False):
+        nested = field["type"]
+        if name == r.RANKING:
+            nested = nested[1] if isinstance(nested, list) and nested[:1] == ["null"] else nested
+        if _shape(nested) != _shape(registry.newest(name).schema):
+            raise SchemaError(
+                f"Example nests another {name} than the newest registered one",
+                mend=f"register a new version of Example that nests the newest {name}",
+            )
+
+
+def _shape(schema: Any) -> Any:
+    """What of a schema decides its bytes: field order and types, without the names of types."""
+    if isinstance(schema, list):
+        return [_shape(branch) for branch in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    match schema["type"]:
+        case "record":
+            return [(field["name"], _shape(field["type"])) for field in schema["fields"]]
+        case "array":
+            return ("array", _shape(schema["items"]))
+        case "enum":
+            return ("enum", tuple(schema["symbols"]))
+        case kind:
+            return _shape(kind)

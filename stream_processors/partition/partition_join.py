@@ -1,0 +1,323 @@
+"""The join of one partition: log records in; examples, dead letters and a position to commit out.
+
+Everything here is a function of the log alone: no clock, no randomness, no network. How the log is cut into chunks has
+no effect but on the order of dead letters. The rule, for each event in offset order:
+
+1. *malformed*: not a valid record of the events topic, or its key is not its request_id. It has no further effect.
+2. *future*: event_time > append_time + skew. It has no further effect either.
+3. A Heartbeat is *joined*: it only moves the watermark.
+4. *late*: event_time + window ≤ watermark, whatever state its decision is in. (With the decision still open such an
+   event happened before the request, so no reward is lost.) It does not move the watermark, being older.
+5. Otherwise it is held by its decision, unless that closed (*orphan*), has the same engagement_id or the same bytes
+   (*duplicate*), or another record of that type (*conflict*).
+6. Then the watermark moves to the event's time if that is larger, and decisions end: one with a request when the
+   watermark reaches request time + window; without a request its events become *orphan* one by one, at their own
+   event_time + window.
+7. Then the open decisions with the lowest first offsets close early until `max_pending` are left.
+
+A decision that closes with Request, Action and Propensity gives one Example; all its parts are *joined*, and so are
+the engagements that count for an objective. Without Action or Propensity they are *incomplete*. An engagement that
+counts for no objective, by its delay or its kind, is *outside* in both cases. Closed early without a request, the
+events are *orphan*.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from event_schemas.codec import Codec
+from event_schemas.log_record import LogRecord
+from stream_processors.columns.chunk_validation import ChunkValidator
+from stream_processors.columns.record_columns import RecordColumns
+from stream_processors.columns.validated_records import JudgedChunk
+from stream_processors.partition.commit_position import CommitPosition, CommitUnreadable
+from stream_processors.partition.complete_decisions import CompleteDecisions
+from stream_processors.partition.dead_letter_writing import dead_letter
+from stream_processors.partition.example_splicing import ExampleSplicer
+from stream_processors.partition.pending_decisions import (
+    OVERDUE,
+    Expired,
+    FirstOffset,
+    PendingDecisions,
+    Rejected,
+    Unfinished,
+)
+from stream_processors.partition.watermark_course import WatermarkCourse, watermark_course
+from stream_processors.rule.fates import SILENT, Fate
+from stream_processors.rule.input_event import InputEvent, MalformedEvent
+from stream_processors.rule.join_rule import JoinRule
+from stream_processors.rule.outcome_encoding import OutcomeEncoder
+
+EMISSIONS_AT_ONCE = 1_000
+HEARD = Rejected(Fate.JOINED, "")
+"""A heartbeat, the only event without a key, is not held: it only moves the watermark."""
+
+
+class Emission(NamedTuple):
+    """One record to write, to the partition its source came from.
+
+    `value` is framed. `reason` is None for an example. `source_offset` is the request's of an example, the event's of
+    a dead letter.
+    """
+
+    kind: Literal["example", "dead_letter", "heartbeat"]
+    key: bytes | None
+    value: bytes
+    source_offset: int
+    reason: Fate | None
+
+    @property
+    def request_id(self) -> str | None:
+        """What the key says; None when it is no text."""
+        try:
+            return None if self.key is None else self.key.decode()
+        except UnicodeDecodeError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a run of records brought: emissions in a deterministic order, and the fates that became certain."""
+
+    emissions: tuple[Emission, ...]
+    fates: Mapping[Fate, int]
+    examples: int
+
+
+@dataclass(slots=True)
+class _Step:
+    """The result under construction; `silent` while the state is being rebuilt."""
+
+    silent: bool
+    emissions: list[Emission] = field(default_factory=list)
+    fates: Counter[Fate] = field(default_factory=Counter)
+    examples: int = 0
+
+    def result(self) -> StepResult:
+        return StepResult(tuple(self.emissions), Counter(self.fates), self.examples)
+
+    def clear(self) -> None:
+        self.emissions.clear()
+        self.fates.clear()
+        self.examples = 0
+
+
+class PartitionJoin:
+    """Joins the events of one partition; a new one takes up where `resume` was committed.
+
+    With `resume`, reading starts at `resume.rebuild_from`; records before `resume.settled` rebuild the state and bring
+    nothing out. Without it, reading starts at the first record of the log. Records seen before are skipped.
+    Raises CommitUnreadable when `resume` was computed with another window.
+    """
+
+    def __init__(self, rule: JoinRule, codec: Codec, partition: int, resume: CommitPosition | None = None) -> None:
+        if resume is not None and resume.window_ms != rule.window_ms:
+            raise CommitUnreadable(
+                f"partition {partition} was joined up to offset {resume.settled} with a window of "
+                f"{resume.window_ms} ms, not {rule.window_ms} ms",
+                mend="set attribution and allowed_lateness back, or give the changed experiment its own topic prefix",
+            )
+        self._rule = rule
+        self._codec = codec
+        self._validator = ChunkValidator(codec, rule)
+        self._splicer = ExampleSplicer(codec)
+        self._outcomes = OutcomeEncoder(rule, codec, partition)
+        self._pending = PendingDecisions(rule, partition)
+        self._pending.watermark = resume.watermark if resume else None
+        self._next = resume.rebuild_from if resume else None
+        self._rebuilding = resume
+        self._finish_rebuild()
+
+    @property
+    def pending(self) -> int:
+        """Number of open decisions."""
+        return self._pending.open_count
+
+    @property
+    def oldest(self) -> FirstOffset | None:
+        """The decision that began first of those remembered: a restart begins to read there."""
+        return self._pending.first_remembered()
+
+    @property
+    def watermark(self) -> int | None:
+        """Largest event time seen (ms); None before the first."""
+        return self._pending.watermark
+
+    def process(self, records: RecordColumns | Sequence[LogRecord]) -> StepResult:
+        """Joins records of this partition, given in offset order, and says what they brought."""
+        records = records if isinstance(records, RecordColumns) else RecordColumns.of(records)
+        emissions, fates, examples = list[Emission](), Counter[Fate](), 0
+        for result in self.steps(self._validator.judge(records)):
+            emissions += result.emissions
+            fates.update(result.fates)
+            examples += result.examples
+        return StepResult(tuple(emissions), fates, examples)
+
+    def steps(self, judged: JudgedChunk) -> Iterator[StepResult]:
+        """The same for records already judged, in parts of about `EMISSIONS_AT_ONCE` that together are the step.
+
+        What a part brought is to be written before the next is asked for: a jump of the watermark may end every open
+        decision, and their examples would take as much memory again.
+        """
+        records = judged.chunk
+        fresh = judged.part(0 if self._next is None else records.place_of(self._next), len(records))
+        if self._rebuilding is not None:
+            rest = fresh.chunk.place_of(self._rebuilding.settled)
+            for _ in self._join(fresh.part(0, rest), _Step(silent=True)):
+                """Nothing comes of what had its effect before."""
+            fresh = fresh.part(rest, len(fresh.chunk))
+            if len(fresh.chunk) or self._next == self._rebuilding.settled:
+                self._next = self._rebuilding.settled
+                self._finish_rebuild()
+        step = _Step(silent=False)
+        for _ in self._join(fresh, step):
+            yield step.result()
+            step.clear()
+        yield step.result()
+
+    def position(self) -> CommitPosition | None:
+        """Where this join stands; None before the first record of a log. While rebuilding: `resume`, unchanged.
+
+        To be committed once every emission up to here is confirmed.
+        """
+        if self._rebuilding is not None:
+            return self._rebuilding
+        if self._next is None:
+            return None
+        first_open, oldest = self._pending.first_open(), self._pending.first_remembered()
+        return CommitPosition(
+            settled=self._next,
+            open_from=first_open.offset if first_open else self._next,
+            rebuild_from=oldest.offset if oldest else self._next,
+            watermark=oldest.watermark if oldest else self._pending.watermark,
+            floor=self._pending.floor,
+            window_ms=self._rule.window_ms,
+        )
+
+    def _finish_rebuild(self) -> None:
+        """Once all before S is read again: closes what the cap had closed before S; from here on results count."""
+        resume = self._rebuilding
+        if resume is not None and self._next == resume.settled:
+            self._pending.close_before(resume.floor)
+            self._rebuilding = None
+
+    def _join(self, judged: JudgedChunk, step: _Step) -> Iterator[None]:
+        """Steps 1 to 7 for each record; stops now and then for `step` to be emptied.
+
+        What the watermark ends is asked for only where something depends on it.
+        """
+        chunk, pending = judged.chunk, self._pending
+        if not len(chunk):
+            return
+        pending.topic = chunk.topic
+        course = watermark_course(judged, pending.watermark, self._rule)
+        cap = sys.maxsize if step.silent else self._rule.max_pending
+        held = pending.hold_plain(judged, course, cap)
+        for fate, count in ((Fate.JOINED, held.heartbeats), (Fate.DUPLICATE, held.duplicates)):
+            if count and not step.silent:
+                step.fates[fate] += count
+        for place in held.left:
+            yield from self._join_one(judged, place, course, step)
+            if pending.open_count > cap:
+                yield from self._end_decisions(step)
+                for ended in pending.close_beyond(cap):
+                    self._close(ended, True, step)
+                    if len(step.emissions) >= EMISSIONS_AT_ONCE:
+                        yield
+        pending.watermark = course.at(len(chunk))
+        yield from self._end_decisions(step)
+        self._next = chunk.end
+
+    def _join_one(self, judged: JudgedChunk, place: int, course: WatermarkCourse, step: _Step) -> Iterator[None]:
+        """Steps 1 to 6 for one record."""
+        pending, chunk = self._pending, judged.chunk
+        pending.watermark = course.at(place)
+        if not course.heard[place]:
+            self._refuse(judged, place, step)
+            return
+        key, value, name, engagement = (
+            chunk.keys[place],
+            chunk.values[place],
+            judged.name(place),
+            judged.engagements[place],
+        )
+        offset, time = chunk.offsets[place], int(judged.times[place])
+        rejected: Rejected | None = HEARD
+        while key is not None and value is not None and name is not None:
+            if engagement is not None:
+                rejected = pending.hold_engagement(engagement, key, value, offset, time)
+            else:
+                rejected = pending.hold_part(name, key, value, offset, time, judged.resolved.get(place))
+            if rejected is not OVERDUE:
+                break
+            yield from self._end_decisions(step)
+        if rejected is not None:
+            self._settle_rejected(judged, place, rejected, step)
+        pending.watermark = course.at(place + 1)
+
+    def _refuse(self, judged: JudgedChunk, place: int, step: _Step) -> None:
+        """Settles a malformed, future or late event; none of them moves the watermark."""
+        event, time, watermark = judged.verdict(place), int(judged.times[place]), self._pending.watermark
+        if isinstance(event, MalformedEvent):
+            self._settle(event, Fate.MALFORMED, event.detail, step)
+        elif (ahead := time - event.record.append_time) > self._rule.max_future_skew_ms:
+            self._settle(event, Fate.FUTURE, f"event_time {time} is {ahead} ms ahead of its append time", step)
+        else:
+            behind = f"event_time {time} is {(watermark or 0) - time} ms behind the watermark"
+            self._settle(event, Fate.LATE, f"{behind}, past the window of {self._rule.window_ms} ms", step)
+
+    def _settle_rejected(self, judged: JudgedChunk, place: int, rejected: Rejected, step: _Step) -> None:
+        if rejected.fate not in SILENT:
+            self._settle(judged.verdict(place), rejected.fate, rejected.detail, step)
+        elif not step.silent:
+            step.fates[rejected.fate] += 1
+
+    def _end_decisions(self, step: _Step) -> Iterator[None]:
+        for ended in self._pending.advance():
+            if isinstance(ended, Expired):
+                detail = f"no request came until the window of {self._rule.window_ms} ms had passed"
+                self._settle(ended.event, Fate.ORPHAN, detail, step)
+            else:
+                self._close(ended, False, step)
+            if len(step.emissions) >= EMISSIONS_AT_ONCE:
+                yield
+
+    def _close(self, ended: CompleteDecisions | Unfinished, early: bool, step: _Step) -> None:
+        if step.silent:
+            return
+        if isinstance(ended, Unfinished):
+            self._settle_unfinished(ended, early, step)
+            return
+        outcomes = self._outcomes.encode(ended, self._pending.watermark if early else None)
+        columns = zip(ended.keys, self._splicer.splice(ended, outcomes), ended.request_offsets, strict=True)
+        step.emissions += [Emission("example", key, value, offset, None) for key, value, offset in columns]
+        step.examples += len(ended.keys)
+        step.fates[Fate.JOINED] += ended.joined
+        if ended.outside:
+            step.fates[Fate.OUTSIDE] += ended.outside
+
+    def _settle_unfinished(self, ended: Unfinished, early: bool, step: _Step) -> None:
+        request, how = ended.request, "was closed early, at the cap on open decisions," if early else "closed"
+        for event in ended.events:
+            engagement = event.engagement
+            if request is None:
+                self._settle(event, Fate.ORPHAN, f"decision {how} before a request came", step)
+            elif engagement and not self._rule.counts(engagement[1], event.event_time - request.event_time):
+                self._settle(event, Fate.OUTSIDE, "", step)
+            else:
+                self._settle(event, Fate.INCOMPLETE, f"decision {how} without {' and '.join(ended.missing)}", step)
+
+    def _settle(self, event: InputEvent | MalformedEvent, fate: Fate, detail: str, step: _Step) -> None:
+        if step.silent:
+            return
+        step.fates[fate] += 1
+        if fate in SILENT:
+            return
+        record = event.record
+        request_id = event.request_id or None
+        value = dead_letter(self._codec, record, fate, detail, (request_id, event.event_time))
+        step.emissions.append(Emission("dead_letter", record.key, value, record.offset, fate))

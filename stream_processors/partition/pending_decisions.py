@@ -1,0 +1,376 @@
+"""The decisions of one partition that are still open, and those closed but not yet forgotten.
+
+A decision is all events of one request_id. It is *remembered* from its first event until the watermark reaches its
+newest event time plus the window. That is what makes a rebuild exact, which reads the log again from the first event
+of the oldest remembered decision: every remembered decision is read whole; of one that began before only some events
+are read, and what the rebuild makes of those ends, as everything does, a window after its newest event at the latest,
+so no later than the decision itself was forgotten.
+
+While remembered a decision is first *open* and then closed:
+
+- with a request, it closes when the watermark reaches request time + window;
+- without one, its events expire one by one, each at its own event time + window, and the decision is forgotten with
+  the last of them;
+- the cap closes the one with the lowest first offset early.
+
+Once request, action and propensity are there nothing of the decision can become a dead letter any more, so engagements
+are then tallied on arrival and only their ids are kept. Before that they are held whole.
+
+What the watermark ends may be asked for later than it moved (`advance`), many decisions at a time, as long as nothing
+depends on it: `hold` refuses an event whose decision may have ended meanwhile (`OVERDUE`). That a closed decision is
+no longer remembered shows in its newest event time alone; its row is given back a little later, many at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from event_schemas import records as r
+from event_schemas.log_record import LogRecord
+from stream_processors.columns.validated_records import JudgedChunk
+from stream_processors.partition.columnar_holding import Held, PlainEvents
+from stream_processors.partition.complete_decisions import CompleteDecisions, read_complete
+from stream_processors.partition.decision_table import (
+    CLOSED,
+    COMPLETE,
+    HAVE,
+    NEEDED_BITS,
+    NO_WATERMARK,
+    OPEN,
+    DecisionTable,
+)
+from stream_processors.partition.engagement_ids import with_id
+from stream_processors.partition.expiry_queue import Agenda, Due
+from stream_processors.partition.held_parts import NEEDED
+from stream_processors.partition.timer_buckets import DueCalendar
+from stream_processors.partition.watermark_course import WatermarkCourse
+from stream_processors.rule.fates import Fate
+from stream_processors.rule.input_event import EngagementFields, InputEvent
+from stream_processors.rule.join_rule import JoinRule
+
+CLOSED_AT_ONCE = 500
+SUMS_KEPT = 4_096
+"""So many different sums are kept once for all decisions that have them."""
+
+
+class Rejected(NamedTuple):
+    """An event that is not held: its fate, and why."""
+
+    fate: Fate
+    detail: str
+
+
+class Unfinished(NamedTuple):
+    """A decision that closed without request, action or propensity: its request, if that came, and all its events."""
+
+    request: InputEvent | None
+    missing: tuple[str, ...]
+    events: tuple[InputEvent, ...]
+
+
+class Expired(NamedTuple):
+    """An event whose own window passed without a request."""
+
+    event: InputEvent
+
+
+Ended = CompleteDecisions | Unfinished | Expired
+DUPLICATE = Rejected(Fate.DUPLICATE, "")
+OVERDUE = Rejected(Fate.ORPHAN, "advance first")
+"""Not a verdict: the watermark may have ended this decision; `advance`, then ask again."""
+NOTHING: dict[str, InputEvent] = {}
+
+
+class FirstOffset(NamedTuple):
+    """Where a decision began, the watermark before that, and its request_id (UTF-8)."""
+
+    offset: int
+    watermark: int | None
+    key: bytes
+
+
+class PendingDecisions:
+    """Holds events until the watermark ends their decision. Every method takes amortised constant time."""
+
+    def __init__(self, rule: JoinRule, partition: int) -> None:
+        self._window = rule.window_ms
+        self._counting = rule.counting_by_kind()
+        self._partition = partition
+        self._table = DecisionTable(len(rule.objectives), partition)
+        self._row_of = self._table.index.get
+        self._agenda = Agenda(self._table, rule.window_ms)
+        self._calendar = self._agenda.calendar
+        self._forgetting = DueCalendar(rule.window_ms)
+        self._plain = PlainEvents(self._table, self._calendar, rule.window_ms, self)
+        self._sums: dict[tuple[float, ...], tuple[float, ...]] = {}
+        self.watermark: int | None = None
+        """Largest event time seen (ms), None before the first; moved by whoever judges the events."""
+        self.open_count = 0
+        self.floor = 0
+        """Decisions that began before this offset and whose window has not ended were closed early."""
+
+    @property
+    def topic(self) -> str:
+        """The topic that events came from, as it returns in those of decisions without example."""
+        return self._table.topic
+
+    @topic.setter
+    def topic(self, topic: str) -> None:
+        self._table.topic = topic
+
+    def hold_part(
+        self, name: str, key: bytes, value: bytes, offset: int, time: int, resolved: bytes | None = None
+    ) -> Rejected | None:
+        """Adds a Request, Action, Propensity or Ranking that is neither late nor future; None when it is held.
+
+        `resolved` is its datum in the newest schema when it was written with an older one.
+        """
+        row = self._row(key, offset, time)
+        if row is None:
+            return OVERDUE
+        table = self._table
+        state = table.states[row]
+        if state == CLOSED:
+            return _after_close(key)
+        if table.have[row] & HAVE[name]:
+            if table.parts.is_first(row, name, value, resolved is None):
+                return DUPLICATE
+            began = table.first_offsets[row]
+            return Rejected(Fate.CONFLICT, f"another {name} of its decision, begun at offset {began}, came first")
+        table.hold_part(row, name, (value, offset, time), resolved)
+        if time + self._window < self._calendar.opened_end:
+            self._soon(row, name, offset, time)
+        if state == OPEN and table.have[row] & NEEDED_BITS == NEEDED_BITS:
+            self.complete([row])
+        return None
+
+    def hold_engagement(
+        self, engagement: EngagementFields, key: bytes, value: bytes, offset: int, time: int
+    ) -> Rejected | None:
+        """Adds an Engagement that is neither late nor future; None when it is held."""
+        row = self._row(key, offset, time)
+        if row is None:
+            return OVERDUE
+        if self._table.states[row] == CLOSED:
+            return _after_close(key)
+        return None if self.engage(row, engagement, offset, time, value) else DUPLICATE
+
+    def hold_plain(self, judged: JudgedChunk, course: WatermarkCourse, cap: int) -> Held:
+        """Holds what is plain of a chunk, and says what is left."""
+        return self._plain.hold(judged, course, cap)
+
+    def engage(self, row: int, engagement: EngagementFields, offset: int, time: int, value: bytes) -> bool:
+        """Adds an engagement to an open decision; False when it has one of that id."""
+        table = self._table
+        if table.states[row] == COMPLETE:
+            return self._tally(row, time, engagement)
+        key = table.keys[row]
+        record = LogRecord(table.topic, self._partition, offset, 0, key, value)
+        event = InputEvent(record, r.ENGAGEMENT, key.decode(), time, engagement)
+        if table.early.setdefault(row, {}).setdefault(engagement[0], event) is not event:
+            return False
+        if time + self._window < self._calendar.opened_end and not table.have[row] & HAVE[r.REQUEST]:
+            self._agenda.add(time + self._window, offset, Due.EXPIRE, row, event)
+        return True
+
+    def advance(self) -> Iterator[Ended]:
+        """Yields what has ended at the watermark, complete decisions many at a time; these and the rest in order."""
+        watermark = self.watermark
+        if watermark is None:
+            return
+        table, complete = self._table, list[int]()
+        states, first_offsets, request_times = table.states, table.first_offsets, table.request_times
+        for at, offset, due, row, event in self._agenda.take(watermark):
+            if due is Due.CLOSE:
+                if first_offsets[row] != offset or request_times[row] + self._window != at:
+                    continue
+                if states[row] == COMPLETE:
+                    states[row] = CLOSED
+                    complete.append(row)
+                    if len(complete) == CLOSED_AT_ONCE:
+                        yield self._close_complete(complete)
+                        complete = []
+                elif states[row] == OPEN and table.have[row] & HAVE[r.REQUEST]:
+                    yield self._close_unfinished(row)
+            elif event is not None and self._expires(row, event):
+                yield Expired(event)
+                self._forget_if_empty(row)
+            elif due is Due.FORGET:
+                self._forget_if_empty(row)
+        if complete:
+            yield self._close_complete(complete)
+        self._forget_or_wait([row for row in self._forgetting.open_passed(watermark) if states[row] == CLOSED])
+
+    def close_beyond(self, cap: int) -> Iterator[CompleteDecisions | Unfinished]:
+        """Closes the open decisions with the lowest first offsets until no more than `cap` are open."""
+        while self.open_count > cap:
+            yield self._close_first()
+
+    def close_before(self, floor: int) -> None:
+        """Closes every open decision that began before `floor`: they were closed early before a restart."""
+        while (first := self.first_open()) is not None and first.offset < floor:
+            self._close_first()
+        self.floor = max(self.floor, floor)
+
+    def first_open(self) -> FirstOffset | None:
+        """The beginning of the open decision that began first."""
+        return self._first(self._table.first_open())
+
+    def first_remembered(self) -> FirstOffset | None:
+        """The beginning of the remembered decision that began first."""
+        since = NO_WATERMARK if self.watermark is None else self.watermark - self._window + 1
+        return self._first(self._table.first_remembered(since))
+
+    def _first(self, row: int | None) -> FirstOffset | None:
+        if row is None:
+            return None
+        watermark = self._table.watermarks[row]
+        began = None if watermark == NO_WATERMARK else watermark
+        return FirstOffset(self._table.first_offsets[row], began, self._table.keys[row])
+
+    def _row(self, key: bytes, offset: int, time: int) -> int | None:
+        """The row of an event, a new one if need be; None when the watermark may have ended it."""
+        table, row, window = self._table, self._row_of(key), self._window
+        if row is None:
+            return self._begin(key, offset, time)
+        oldest = table.oldest[row]
+        watermark = self.watermark
+        if watermark is not None and oldest + window <= watermark:
+            if table.states[row] == CLOSED and table.newest[row] + window <= watermark:
+                table.forget(row)
+                return self._begin(key, offset, time)
+            if self._agenda.next_due <= watermark:
+                return None
+        if oldest + window < self._calendar.opened_end:
+            self._calendar.enter(time + window, row)
+        if time > table.newest[row]:
+            table.newest[row] = time
+        elif time < oldest:
+            table.oldest[row] = time
+            self._calendar.enter(time + window, row)
+        return row
+
+    def _begin(self, key: bytes, offset: int, time: int) -> int:
+        row = self._table.begin(key, offset, time, self.watermark)
+        self._calendar.enter(time + self._window, row)
+        self.open_count += 1
+        return row
+
+    def _soon(self, row: int, name: str, offset: int, time: int) -> None:
+        """What a part just held brings within a bucket that is open already."""
+        if name == r.REQUEST:
+            self._agenda.add(time + self._window, self._table.first_offsets[row], Due.CLOSE, row)
+        elif not self._table.have[row] & HAVE[r.REQUEST]:
+            self._agenda.add(time + self._window, offset, Due.EXPIRE, row, self._table.part(row, name))
+
+    def complete(self, rows: Sequence[int]) -> None:
+        """All that an example needs is there: what came early is tallied."""
+        self._table.complete(rows)
+        early = self._table.early
+        for row in rows if early else ():
+            for event in early.pop(row, NOTHING).values():
+                assert event.engagement is not None
+                self._tally(row, event.event_time, event.engagement)
+
+    def _tally(self, row: int, time: int, engagement: EngagementFields) -> bool:
+        """Count an engagement of a complete decision; False when its id was tallied before."""
+        table, (engagement_id, kind, value) = self._table, engagement
+        seen = table.seen[row]
+        if seen is None:
+            table.seen[row] = engagement_id
+        elif (seen := with_id(seen, engagement_id)) is None:
+            return False
+        else:
+            table.seen[row] = seen
+        table.tallied[row] += 1
+        delay = time - table.request_times[row]
+        totals = before = table.totals[row]
+        for objective, attribution in self._counting.get(kind, ()):
+            if 0 <= delay <= attribution:
+                totals = (*totals[:objective], totals[objective] + value, *totals[objective + 1 :])
+        if totals is before:
+            table.outside[row] += 1
+        else:
+            table.totals[row] = self._shared(totals)
+        return True
+
+    def _shared(self, totals: tuple[float, ...]) -> tuple[float, ...]:
+        """The same sums, as one object where they are frequent."""
+        if len(self._sums) < SUMS_KEPT:
+            return self._sums.setdefault(totals, totals)
+        return self._sums.get(totals, totals)
+
+    def _expires(self, row: int, event: InputEvent) -> bool:
+        """Takes the event out of its row; False when it is not there any more or its request has come."""
+        table = self._table
+        if table.states[row] != OPEN or table.have[row] & HAVE[r.REQUEST]:
+            return False
+        if event.engagement is not None:
+            early = table.early.get(row, NOTHING)
+            held = early.get(event.engagement[0])
+            if held is None or held.record.offset != event.record.offset:
+                return False
+            del early[event.engagement[0]]
+            if not early:
+                del table.early[row]
+            return True
+        part = table.parts.alone(row, event.name)
+        if part is None or part[1] != event.record.offset:
+            return False
+        table.drop_part(row, event.name)
+        return True
+
+    def _close_complete(self, rows: list[int]) -> CompleteDecisions:
+        """What these rows, marked closed already, were; lets go of what they held."""
+        closed = read_complete(self._table, rows)
+        self.open_count -= len(rows)
+        self._table.release(rows)
+        self._forget_or_wait(rows)
+        return closed
+
+    def _close_unfinished(self, row: int) -> Unfinished:
+        """Ends an open decision that makes no example."""
+        table = self._table
+        missing = tuple(name for name in NEEDED if not table.have[row] & HAVE[name])
+        ended = Unfinished(table.part(row, r.REQUEST), missing, tuple(table.held(row)))
+        table.states[row] = CLOSED
+        self.open_count -= 1
+        table.release_unfinished(row)
+        self._forget_or_wait([row])
+        return ended
+
+    def _close_first(self) -> CompleteDecisions | Unfinished:
+        table, row = self._table, self._table.first_open()
+        assert row is not None
+        self.floor = max(self.floor, table.first_offsets[row] + 1)
+        if table.states[row] == COMPLETE:
+            table.states[row] = CLOSED
+            return self._close_complete([row])
+        return self._close_unfinished(row)
+
+    def _forget_or_wait(self, rows: Sequence[int]) -> None:
+        """Forgets closed rows as soon as their newest events are a window old, or soon after."""
+        newest, window, watermark = self._table.newest, self._window, self.watermark
+        for row in rows:
+            passed = newest[row] + window
+            if watermark is None or passed > watermark:
+                self._forgetting.enter(passed, row)
+            else:
+                self._table.forget(row)
+
+    def _forget_if_empty(self, row: int) -> None:
+        """Forgets an open row that holds nothing once its newest event is a window old."""
+        table = self._table
+        if table.states[row] != OPEN or table.holds_anything(row):
+            return
+        passed = table.newest[row] + self._window
+        if self.watermark is None or passed > self.watermark:
+            self._agenda.add(passed, table.first_offsets[row], Due.FORGET, row)
+            return
+        self.open_count -= 1
+        table.forget(row)
+
+
+def _after_close(key: bytes) -> Rejected:
+    return Rejected(Fate.ORPHAN, f"decision {key.decode()!r} had closed already")

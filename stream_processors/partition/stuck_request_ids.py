@@ -1,0 +1,48 @@
+"""Log lines about request_ids that never come to rest.
+
+A decision is remembered until a window has passed without an event of it, and a restart reads the log again from the
+first event of the oldest one. A request_id that is sent for ever (a constant like `undefined`, or a session's id) holds
+the committed offset back for ever. Nothing goes wrong until a restart, which takes longer and longer, and in the end
+wants records that retention has deleted. Only the producer can mend it; this says which id it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from stream_processors.partition.pending_decisions import FirstOffset
+
+WINDOWS = 4
+"""An ordinary decision is forgotten after two."""
+log = structlog.get_logger(__name__)
+
+
+class RestlessIds:
+    """Tells of a partition's oldest decision once it is `WINDOWS` windows old, and again whenever its age doubled."""
+
+    def __init__(self, window_ms: int, tell: Callable[..., object] | None = None) -> None:
+        self._window = window_ms
+        self._tell = tell or log.warning
+        self._next: dict[int, tuple[int, int]] = {}
+
+    def look(self, partition: int, oldest: FirstOffset | None, watermark: int | None) -> None:
+        """Looks at what a partition remembers, at this watermark (ms)."""
+        if oldest is None or oldest.watermark is None or watermark is None:
+            return
+        age = watermark - oldest.watermark
+        offset, next_age = self._next.get(partition, (oldest.offset, 0))
+        if offset != oldest.offset:
+            next_age = 0
+        if age < max(next_age, WINDOWS * self._window):
+            return
+        self._next[partition] = (oldest.offset, 2 * age)
+        self._tell(
+            "a request_id never comes to rest",
+            partition=partition,
+            offset=oldest.offset,
+            request_id=oldest.key.decode(),
+            windows=age // self._window,
+            mend="its producer must not use it again: restarts read the log from this offset",
+        )

@@ -1,0 +1,47 @@
+"""How the watermark moves over a run of the log, and which events it finds late.
+
+Every sound event moves the watermark, whatever becomes of it: so its course is known before any decision is looked at.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_processors.columns.block_walk import Integers, Mask
+from stream_processors.columns.validated_records import HEARTBEAT, MALFORMED, JudgedChunk
+from stream_processors.partition.decision_table import NO_WATERMARK
+from stream_processors.rule.join_rule import JoinRule
+
+LAST = 2**63 - 1
+
+
+class WatermarkCourse(NamedTuple):
+    """The watermark (ms) before each record; `heard` are the events that are neither malformed, future nor late."""
+
+    before: Integers
+    """One entry more than records: the last is the watermark after them. `NO_WATERMARK` before the first event."""
+    heard: Mask
+
+    def at(self, place: int) -> int | None:
+        """The watermark before the record at this place."""
+        watermark = int(self.before[place])
+        return None if watermark == NO_WATERMARK else watermark
+
+
+def watermark_course(judged: JudgedChunk, watermark: int | None, rule: JoinRule) -> WatermarkCourse:
+    """The course over these records from a watermark on, by steps 1, 2, 4 and 6 of the rule."""
+    times, window = judged.times, rule.window_ms
+    skew = rule.max_future_skew_ms
+    latest = np.minimum(np.array(judged.chunk.append_times, np.int64), LAST - skew) + skew
+    sound = (judged.codes != MALFORMED) & (times <= latest)
+    moved = np.where(sound, times, NO_WATERMARK)
+    before = np.empty(len(times) + 1, np.int64)
+    before[0] = NO_WATERMARK if watermark is None else watermark
+    before[1:] = moved
+    np.maximum.accumulate(before, out=before)
+    earlier = before[:-1]
+    moved_far = earlier >= NO_WATERMARK + window
+    late = moved_far & (times <= np.where(moved_far, earlier, 0) - window) & (judged.codes != HEARTBEAT)
+    return WatermarkCourse(before, sound & ~late)

@@ -1,0 +1,315 @@
+"""Faust's aiokafka transport, handing over many records of one partition as one message.
+
+Faust makes four tasks for each message, which bounds it to a few thousand messages a second. Here a message is a
+`RecordChunk`: up to `CHUNK_RECORDS` records of one partition in offset order. Faust does what it is good at: group
+membership, rebalancing, fetching, flow control and the rhythm of commits.
+
+What is committed does not follow from Faust's acknowledgements (after an offset gap those count a message as
+processed that is not); the `PartitionOwner` says it, and also where reading starts. The topic is read with
+`acks=False`.
+
+This module was written against certain methods of Faust and aiokafka; its test holds digests of their source, and fails
+when a release changes one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any, ClassVar, cast
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust import Schema
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP, AppT, ConsumerMessage, Message
+
+from stream_processors.columns.record_columns import RecordColumns
+from stream_processors.columns.validated_records import JudgedChunk
+from stream_processors.partition.commit_position import CommitPosition
+from stream_processors.worker.fetched_batches import take_fetched
+from stream_processors.worker.record_chunk import PartitionOwner, RecordChunk, StartingPoint
+
+CHUNK_RECORDS = 5_000
+"""More than a fetch brings of one partition where records are of ordinary size."""
+PAUSE_SECONDS = 0.01
+"""How long to wait while enough chunks of every partition wait to be joined."""
+CHUNKS_AT_ONCE = 2
+"""Chunks judged together."""
+GIVE_WAY_SECONDS = 0.25
+"""So long the fetching thread judges before the group's heartbeats get a turn."""
+LOG_APPEND_TIME = 1
+# librdkafka copies the metadata of several partitions without its end; a final NUL keeps its readers from running on.
+METADATA_END = "\0"
+
+Offsets = Mapping[TP, OffsetAndMetadata]
+log = structlog.get_logger(__name__)
+
+
+class PassThroughSchema(Schema[Any, Any]):
+    """Leaves keys and chunks as they are."""
+
+    def loads_key(self, app: AppT, message: Message, **_: Any) -> Any:
+        del app
+        return message.key
+
+    def loads_value(self, app: AppT, message: Message, **_: Any) -> Any:
+        del app
+        return message.value
+
+
+class BatchConsumerThread(AIOKafkaConsumerThread):
+    """The thread that owns the aiokafka consumer; commits carry metadata."""
+
+    async def on_thread_stop(self) -> None:
+        """Stop the consumer, also while the broker is away.
+
+        aiokafka's fetcher then passes on the cancellation of its own requests before the client is closed; left alone,
+        it would end this thread without a word and make the worker wait a minute for it.
+        """
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            await self._ensure_consumer()._client.close()
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Any:
+        """What was fetched for these partitions, judged and in chunks; waits up to `timeout` seconds for some.
+
+        Judging may take seconds where columns do not help (an older schema, a flood of malformed records): in between,
+        the heartbeats that keep this worker in its group get their turn.
+        """
+        del max_records
+        found = await self._fetched(consumer, active_partitions, timeout)
+        owner = cast(BatchTransport, self.transport).owner
+        chunks = [part for records in found.values() for part in _cut(records)]
+        judged: dict[TP, list[JudgedChunk]] = {tp: [] for tp in found}
+        turn = time.monotonic()
+        for start in range(0, len(chunks), CHUNKS_AT_ONCE):
+            for one in owner.judge(chunks[start : start + CHUNKS_AT_ONCE]):
+                judged[TP(one.chunk.topic, one.chunk.partition)].append(one)
+            if (now := time.monotonic()) - turn > GIVE_WAY_SECONDS:
+                await asyncio.sleep(0)
+                turn = now
+        return judged
+
+    async def _fetched(
+        self, consumer: AIOKafkaConsumer, active_partitions: set[TP], timeout: float | None
+    ) -> dict[TP, RecordColumns]:
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError
+        with fetcher._subscriptions.fetch_context():
+            if fetcher._subscriptions.reassignment_in_progress:
+                await fetcher._subscriptions.wait_for_assignment()
+            found = take_fetched(fetcher, active_partitions)
+            if found or not timeout:
+                return found
+            waiter = fetcher._create_fetch_waiter()
+            await asyncio.wait([waiter], timeout=timeout)
+            if not waiter.done():
+                waiter.cancel()
+                return {}
+            waiter.result()
+            return {} if fetcher._subscriptions.reassignment_in_progress else take_fetched(fetcher, active_partitions)
+
+    async def starting_points(self, partitions: Sequence[TP]) -> dict[TP, StartingPoint]:
+        """What the group committed and the log holds, for each partition."""
+        points: dict[TP, StartingPoint] = await self.call_thread(self._starting_points, partitions)
+        return points
+
+    async def _starting_points(self, partitions: Sequence[TP]) -> dict[TP, StartingPoint]:
+        consumer = self._ensure_consumer()
+        keys = {tp: TopicPartition(tp.topic, tp.partition) for tp in partitions}
+        committed = await consumer._coordinator.fetch_committed_offsets(list(keys.values()))
+        starts = await consumer.beginning_offsets(list(keys.values()))
+        ends = await consumer.end_offsets(list(keys.values()))
+        return {tp: StartingPoint(_position(committed.get(key)), starts[key], ends[key]) for tp, key in keys.items()}
+
+    async def seek_all(self, offsets: Mapping[TP, int]) -> None:
+        """Read on from these offsets; what was fetched before is forgotten. Lost partitions are left out."""
+        await self.call_thread(self._seek_all, offsets)
+
+    async def _seek_all(self, offsets: Mapping[TP, int]) -> None:
+        consumer = self._ensure_consumer()
+        for tp, offset in offsets.items():
+            key = TopicPartition(tp.topic, tp.partition)
+            if key in consumer.assignment():
+                consumer.seek(key, offset)
+
+    async def check_group(self) -> None:
+        """Raise what keeps this member out of its group; aiokafka holds it, and rests, until it is asked."""
+        await self.call_thread(self._check_group)
+
+    async def _check_group(self) -> None:
+        try:
+            self._ensure_consumer()._coordinator.check_errors()
+        except KafkaError as fault:
+            if not fault.retriable:
+                raise
+            log.warning("the group is joined again", after=repr(fault))
+
+    async def commit_positions(self, offsets: Offsets) -> bool:
+        """Commit offsets with their metadata; False when a rebalance came in between."""
+        done: bool = await self.call_thread(self._commit_positions, offsets)
+        return done
+
+    async def _commit_positions(self, offsets: Offsets) -> bool:
+        consumer = self._ensure_consumer()
+        try:
+            await consumer.commit({TopicPartition(tp.topic, tp.partition): entry for tp, entry in offsets.items()})
+        except (CommitFailedError, IllegalStateError):
+            return False
+        return True
+
+
+class BatchConsumer(Consumer):
+    """Faust's consumer with three changes: messages are chunks, and reading and committing ask the owner."""
+
+    _thread: BatchConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._owner = cast(BatchTransport, self.transport).owner
+        self._epoch = 0
+        self._reached: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Start reading where the owner says; Faust calls this after each assignment, before records flow."""
+        assigned = sorted(self.assignment())
+        points = await self._thread.starting_points(assigned)
+        self._epoch += 1
+        starts = self._owner.resume(self._epoch, {tp.partition: points[tp] for tp in assigned})
+        self._reached = {tp: starts[tp.partition] for tp in assigned}
+        await self._thread.seek_all(self._reached)
+        return dict(self._reached)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Tell the owner also when nothing is left to it: Faust asks for no place to read from then."""
+        if not assigned:
+            self._epoch += 1
+            self._reached = {}
+            self._owner.resume(self._epoch, {})
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Mapping[TP, list[Any]] | None, set[TP] | None]:
+        """Fetch from the partitions whose chunks are not waiting to be joined.
+
+        Faust looks again after a second where none is left; the join would long have run out of chunks by then.
+        """
+        if not self.flow_active:
+            await self.wait(cast(Any, self.can_resume_flow))
+        active = self._get_active_partitions()
+        if not active:
+            await self.sleep(PAUSE_SECONDS)
+            return {}, active
+        return await self._getmany(active_partitions=active, timeout=timeout), active
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Fetch once and hand over what came, in chunks, the partitions taking turns.
+
+        What cannot be handed over (the flow was stopped, the group rebalanced, reading was restarted meanwhile) is
+        read again.
+        """
+        epoch = self._epoch
+        records, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if records is None or self.should_stop:
+            return
+        refused: set[TP] = set()
+        for tp, judged in _in_turns(cast(Mapping[TP, Sequence[JudgedChunk]], records)):
+            current = epoch == self._epoch and generation == self.app.consumer_generation_id
+            wanted = active is None or tp in active or tp in self._buffered_partitions
+            if tp in refused or not (current and wanted and self.flow_active):
+                refused.add(tp)
+                continue
+            yield tp, self._chunk_message(tp, judged)
+        if refused:
+            await self._read_again(refused)
+
+    def _chunk_message(self, tp: TP, judged: JudgedChunk) -> ConsumerMessage:
+        chunk, part = RecordChunk(self._epoch, tp.partition, self._reached[tp], judged), judged.chunk
+        self._reached[tp] = chunk.end
+        return ConsumerMessage(
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=part.offsets[-1],
+            timestamp=part.append_times[-1] / 1000.0,
+            timestamp_type=LOG_APPEND_TIME,
+            headers=[],
+            key=None,
+            value=cast(Any, chunk),
+            checksum=None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    async def check_group(self) -> None:
+        """Raise the aiokafka error that keeps this worker out of its group for good, if there is one."""
+        await self._thread.check_group()
+
+    def known_partitions(self, topic: str) -> int:
+        """How many partitions of the topic the group's members know of: those that they share."""
+        known = self._thread._ensure_consumer()._client.cluster.partitions_for_topic(topic)
+        return len(known or ())
+
+    async def _read_again(self, partitions: set[TP]) -> None:
+        await self._thread.seek_all({tp: self._reached[tp] for tp in partitions if tp in self._reached})
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit what the owner says; Faust calls this at every commit interval and when it stops.
+
+        The arguments choose among Faust's own acknowledgements, which are not used.
+        """
+        del topics, start_new_transaction
+        assigned = {tp.partition: tp for tp in self.assignment()}
+        positions = {p: at for p, at in self._owner.committable().items() if p in assigned}
+        if not positions:
+            return False
+        offsets = {
+            assigned[p]: OffsetAndMetadata(at.rebuild_from, at.encode() + METADATA_END) for p, at in positions.items()
+        }
+        done = await self._thread.commit_positions(offsets)
+        if done:
+            self._owner.committed(positions)
+        return done
+
+
+class BatchTransport(Transport):
+    """The transport to return from `App._new_transport`."""
+
+    Consumer: ClassVar[type[BatchConsumer]] = BatchConsumer
+
+    def __init__(self, url: list[Any], app: AppT, owner: PartitionOwner) -> None:
+        super().__init__(url, app)
+        self.owner = owner
+
+
+def _position(entry: OffsetAndMetadata | None) -> CommitPosition | None:
+    return None if entry is None else CommitPosition.parse(entry.offset, entry.metadata.rstrip(METADATA_END))
+
+
+def _cut(records: RecordColumns) -> Iterator[RecordColumns]:
+    """Slices of at most CHUNK_RECORDS."""
+    for start in range(0, len(records), CHUNK_RECORDS):
+        yield records.part(start, start + CHUNK_RECORDS)
+
+
+def _in_turns(fetched: Mapping[TP, Sequence[JudgedChunk]]) -> Iterator[tuple[TP, JudgedChunk]]:
+    """One chunk of each partition after the other, in order within a partition."""
+    turns = zip_longest(*([(tp, chunk) for chunk in chunks] for tp, chunks in fetched.items()))
+    return (chunk for turn in turns for chunk in turn if chunk is not None)

@@ -1,0 +1,246 @@
+"""Examples and dead letters to Kafka, each one confirmed.
+
+The numbers are those of the commit protocol in docs/guarantees.md: this module is steps 3 and 4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, Message
+
+from event_schemas.codec import Codec
+from event_schemas.errors import TrimtabError
+from event_schemas.records import DEAD_LETTER, HEARTBEAT
+from producers.kafka_client import PERMANENT, KafkaClient
+from producers.kafka_connection import unwritten
+from producers.outage_notice import OutageNotice
+from stream_processors.partition.partition_join import Emission
+from stream_processors.worker.worker_settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+MESSAGE_BYTES = 8 * 1_048_576
+BYTES_IN_FLIGHT = 64 * 1_048_576
+TOO_LARGE = "too_large"
+POLL_SECONDS = 0.01
+AT_ONCE = 1_000
+"""Records handed to the client in one call."""
+MEND = "see to the broker; a restarted worker goes on from the last commit and loses nothing"
+NOWHERE = -1
+"""Source offset of a heartbeat, which comes from no event."""
+
+
+class DeliveryFailed(TrimtabError):
+    """An output record was not confirmed; the worker must end without committing past it."""
+
+
+class _Delivery:
+    """Records of one topic partition on their way: once all are reported, `confirmed` is told how many are stored."""
+
+    __slots__ = ("_left", "_writer", "alone", "confirmed", "emissions", "partition", "size", "stored", "topic")
+
+    def __init__(
+        self,
+        writer: ExampleWriter,
+        topic: str,
+        partition: int,
+        emissions: Sequence[Emission],
+        confirmed: Callable[[int], None],
+    ) -> None:
+        self._writer = writer
+        self.topic = topic
+        self.partition = partition
+        self.emissions = emissions
+        self.confirmed = confirmed
+        self.alone = False
+        """Whether each of them travels in a batch of its own."""
+        self.size = sum([len(emission.value) for emission in emissions])
+        self.stored = 0
+        self._left = len(emissions)
+
+    def __call__(self, fault: KafkaError | None, message: Message) -> None:
+        """The client's report on one of the records."""
+        if fault is None:
+            self.stored += 1
+        else:
+            key, value = message.key(), message.value()
+            refused = next((one for one in self.emissions if one.value == value and one.key == key), None)
+            self._writer.refused(self, refused, fault)
+        self.reported()
+
+    def reported(self) -> None:
+        """What became of one more of them is known."""
+        self._left -= 1
+        if not self._left:
+            self._writer.done(self)
+
+
+class ExampleWriter:
+    """Writes with an idempotent producer and knows what is confirmed.
+
+    Everything happens on the caller's thread: delivery reports are served by `serve`, which tells the `confirmed`
+    function of what was written how many more of its records the broker has stored. A record that is refused for what
+    it is, also when it is sent alone (the broker refuses whole batches), becomes a dead letter with reason
+    `too_large`, and counts as stored when that one is. Any other failure is final: it is kept in `failure`, and
+    nothing more is confirmed.
+    """
+
+    def __init__(self, settings: WorkerSettings, codec: Codec) -> None:
+        self._settings = settings
+        self._codec = codec
+        self._outstanding = 0
+        self._outstanding_bytes = 0
+        self._outage = OutageNotice(settings.client_config)
+        self._failure: DeliveryFailed | None = None
+        self._client = self._connect({"linger.ms": 20})
+        self._single: KafkaClient | None = None
+
+    @property
+    def outstanding(self) -> int:
+        """Records handed to the client and not yet confirmed."""
+        return self._outstanding
+
+    @property
+    def failure(self) -> DeliveryFailed | None:
+        """The failure that ended the writing, if any."""
+        return self._failure
+
+    def write(self, partition: int, emissions: Sequence[Emission], confirmed: Callable[[int], None]) -> None:
+        """Step 3: hand emissions to the client, in their order, into the partition their events came from.
+
+        They should be no more than `AT_ONCE`, written while the writer is not `full`.
+        """
+        for kind, run in groupby(emissions, key=lambda emission: emission.kind):
+            topic = self._settings.examples if kind == "example" else self._settings.dead_letters
+            self._send(_Delivery(self, topic, partition, list(run), confirmed), self._client)
+
+    def write_heartbeat(self, partition: int, event_time: int) -> None:
+        """Assert in a partition of the events topic that nothing earlier than `event_time` (ms) is to be expected."""
+        value = self._codec.encode(HEARTBEAT, {"event_time": event_time})
+        heartbeat = Emission("heartbeat", None, value, NOWHERE, None)
+        self._send(_Delivery(self, self._settings.events, partition, [heartbeat], _nothing), self._client)
+
+    def serve(self) -> None:
+        """Step 4: serve the delivery reports that have come in; never waits."""
+        for client in self._clients():
+            client.poll(0)
+            if client.fault is not None:
+                self._fail(client.fault, self._settings.examples)
+        self._outage.look()
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is on its way that `write` should wait."""
+        return self._outstanding >= self._settings.records_in_flight or self._outstanding_bytes >= BYTES_IN_FLIGHT
+
+    async def wait_for_room(self) -> None:
+        """Wait while `full`; raises DeliveryFailed."""
+        while self.full and self._failure is None:
+            self.serve()
+            await asyncio.sleep(POLL_SECONDS)
+        if self._failure is not None:
+            raise self._failure
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until everything is confirmed; False when something is not after `timeout_s`, or has failed."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while self._outstanding and self._failure is None and asyncio.get_running_loop().time() < deadline:
+            self.serve()
+            await asyncio.sleep(POLL_SECONDS)
+        return not self._outstanding and self._failure is None
+
+    def close(self) -> None:
+        """Give up what is still on its way and release the client."""
+        for client in self._clients():
+            client.give_up()
+            client.release()
+
+    def done(self, delivery: _Delivery) -> None:
+        """Everything is known of a delivery; what was refused of it is on its way again."""
+        self._outstanding -= len(delivery.emissions)
+        self._outstanding_bytes -= delivery.size
+        if delivery.stored:
+            self._outage.works()
+            if self._failure is None:
+                delivery.confirmed(delivery.stored)
+
+    def refused(self, delivery: _Delivery, emission: Emission | None, fault: KafkaError) -> None:
+        """A record was not stored: it is sent alone, becomes a dead letter, or ends the writing."""
+        of_example = delivery.topic == self._settings.examples
+        if emission is None or fault.code() not in PERMANENT or (delivery.alone and not of_example):
+            self._fail(self._client.cause(fault), delivery.topic)
+            return
+        again = _Delivery(self, delivery.topic, delivery.partition, [emission], delivery.confirmed)
+        if delivery.alone:
+            log.error(
+                "example refused",
+                partition=delivery.partition,
+                offset=emission.source_offset,
+                request_id=emission.request_id,
+                bytes=len(emission.value),
+                fault=fault.str(),
+            )
+            again.topic, again.emissions = self._settings.dead_letters, [self._dead_letter(delivery, emission, fault)]
+            self._send(again, self._client)
+            return
+        again.alone = True
+        self._single = self._single or self._connect({"batch.num.messages": 1})
+        self._send(again, self._single)
+
+    def _clients(self) -> list[KafkaClient]:
+        return [self._client] if self._single is None else [self._client, self._single]
+
+    def _send(self, delivery: _Delivery, client: KafkaClient) -> None:
+        emissions = delivery.emissions
+        self._outstanding += len(emissions)
+        self._outstanding_bytes += delivery.size
+        messages: list[dict[str, Any]] = [{"value": emission.value, "key": emission.key} for emission in emissions]
+        faults = client.produce_batch(delivery.topic, messages, delivery.partition, delivery)
+        for place, fault in faults.items():
+            self.refused(delivery, emissions[place], fault)
+            delivery.reported()
+
+    def _connect(self, paces: Mapping[str, int]) -> KafkaClient:
+        return KafkaClient(
+            {
+                **self._settings.client_config,
+                "message.max.bytes": MESSAGE_BYTES,
+                "delivery.timeout.ms": int(self._settings.delivery_seconds * 1000),
+                "queue.buffering.max.messages": 2 * (self._settings.records_in_flight + AT_ONCE),
+                "queue.buffering.max.kbytes": 4 * BYTES_IN_FLIGHT // 1024,
+                **paces,
+            },
+            "trimtab.stream_processors",
+            self._outage.note,
+        )
+
+    def _dead_letter(self, delivery: _Delivery, emission: Emission, fault: KafkaError) -> Emission:
+        digest = hashlib.sha256(emission.value).hexdigest()
+        letter = {
+            "reason": TOO_LARGE,
+            "detail": f"example of {len(emission.value)} bytes (SHA-256 {digest}) refused: {fault.str()}",
+            "topic": self._settings.events,
+            "partition": delivery.partition,
+            "offset": emission.source_offset,
+            "key": emission.key,
+            "value": None,
+            "event_time": None,
+            "request_id": emission.request_id,
+        }
+        value = self._codec.encode(DEAD_LETTER, letter)
+        return Emission("dead_letter", emission.key, value, emission.source_offset, None)
+
+    def _fail(self, fault: KafkaError, topic: str) -> None:
+        if self._failure is None:
+            what, mend = unwritten(fault, self._settings.client_config, topic, MEND)
+            self._failure = DeliveryFailed(what, mend=mend)
+
+
+def _nothing(_: int) -> None:
+    """A heartbeat belongs to no step."""
