@@ -12,7 +12,7 @@ from benchmarks.event_stream import EventStream
 from benchmarks.example_tally import ExampleTally
 from event_schemas.errors import TrimtabError
 from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES, TOPICS, topic_name
-from producers.topic_admin import create_topics
+from producers.topics.topic_admin import create_topics
 from stream_processors.audit.log_reader import LogReader
 
 PARTITIONS = 4

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from event_schemas.directory_sync import sync_directory
+from event_schemas.instant import utc_text
 from learner.durable_files import publish, write_durably, writing
 from learner.learner_errors import CheckpointBroken, ClockMismatch
 from policy_store.checkpoint_record import (
@@ -23,7 +24,6 @@ from policy_store.checkpoint_record import (
     CheckpointManifest,
     check_blobs,
 )
-from policy_store.store import utc_text
 from policy_store.store_errors import RecordMalformed, SignatureInvalid
 
 MANIFEST_FILE = "manifest.json"

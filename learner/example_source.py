@@ -9,8 +9,8 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
 from learner.learner_errors import ExamplesLost
-from producers.kafka_connection import Attempt, ConnectionFaults, asking, creating_client, right_missing
-from producers.topic_identity import TopicIdentities, topic_identities
+from producers.topics.kafka_connection import Attempt, ConnectionFaults, asking, creating_client, right_missing
+from producers.topics.topic_identity import TopicIdentities, topic_identities
 
 METADATA_TIMEOUT_S = 5.0
 REREAD = (

@@ -18,9 +18,9 @@ from learner.example_decoder import BadExample, ExampleDecoder
 from learner.example_source import ExampleSource
 from learner.segment_store import AppendCounts, SegmentStore
 from monitoring.metrics import LearnerMetrics
-from producers.outgoing_event import EventSender, OutgoingEvent, fault_of
-from producers.topic_admin import TopicError
-from producers.topic_identity import recreated
+from producers.delivery.outgoing_event import EventSender, OutgoingEvent, fault_of
+from producers.topics.topic_admin import TopicError
+from producers.topics.topic_identity import recreated
 
 CHUNK = 2_000
 LARGEST_VALUE = 512 * 1024

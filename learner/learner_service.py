@@ -24,7 +24,7 @@ from learner.learner_errors import (
 )
 from learner.learner_run import Learner, RunReport
 from learner.preference_in_force import PreferenceInForce
-from producers.topic_identity import TopicUnidentified
+from producers.topics.topic_identity import TopicUnidentified
 
 NEEDS_A_PERSON = (
     ClockMismatch,

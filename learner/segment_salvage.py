@@ -18,12 +18,12 @@ import polars as pl
 import structlog
 
 from event_schemas.directory_sync import sync_directory
+from event_schemas.instant import utc_text
 from learner.durable_files import unwritable
 from learner.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
 from learner.learner_errors import ClockMismatch, StoreDamaged
 from learner.segment_file import examined, file_hash, segment_name, write_segment
 from learner.segment_manifest import MANIFEST_NAME, Segment, SegmentManifest
-from policy_store.store import utc_text
 
 DAMAGED_FOLDER = "damaged"
 MANY_ROWS = 1_000

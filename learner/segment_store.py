@@ -34,6 +34,8 @@ from typing import Any, Self
 import polars as pl
 import structlog
 
+from event_schemas.directory_lock import DirectoryLock, DirectoryTaken
+from event_schemas.instant import utc_text
 from learner.durable_files import unwritable
 from learner.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
 from learner.learner_errors import ClockMismatch, ExamplesLost, StoreDamaged, StoreMismatch, StoreUnwritable
@@ -42,9 +44,7 @@ from learner.segment_leftovers import delete, settle_leftovers
 from learner.segment_manifest import REREAD, Segment, SegmentManifest
 from learner.segment_salvage import sound_part
 from learner.time_limit import DAY_MS
-from policy_store.store import utc_text
-from producers.directory_lock import DirectoryLock, DirectoryTaken
-from producers.topic_identity import recreated
+from producers.topics.topic_identity import recreated
 
 SMALL_SEGMENT_ROWS = 20_000
 MERGE_AT = 32

@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import sha1
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
+from event_schemas.instant import wall_clock_ms
 from policy_store.audit import verify_chain
 from policy_store.control_record import CONTROL_SLOT, ControlRecord, ControlRecords
 from policy_store.governed_record import GovernedRecord, SignedRecord
@@ -15,7 +16,7 @@ from policy_store.preference_record import PREFERENCE_SLOT
 from policy_store.rebase_reading import remembered_rebases
 from policy_store.rebase_record import ORDERED_SLOTS, REBASE_SLOT, RebaseRecord
 from policy_store.revision_rules import ReaderMemory, require_publishable
-from policy_store.store import PolicyStore, wall_clock_ms
+from policy_store.store import PolicyStore
 from policy_store.store_change import parse_record
 from policy_store.store_errors import RecordMalformed, RevisionRegressed, SignatureInvalid, StoreRefused
 from policy_store.verification import TrustRule, verify_checkpoint, verify_record

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from event_schemas.instant import wall_clock_ms
 from event_schemas.process_fork import renew_in_children
 from policy_store.audit import AuditEntry, AuditEvent, chain
 from policy_store.canonical_json import canonical_json, parse_object
@@ -28,7 +29,6 @@ from policy_store.store import (
     Lease,
     NodeStatus,
     StoreUpdate,
-    wall_clock_ms,
 )
 from policy_store.store_change import (
     RecordChange,

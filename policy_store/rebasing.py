@@ -13,13 +13,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from event_schemas.instant import utc_text
 from policy_store.governance import Decider
 from policy_store.governed_record import GovernedRecord, SignedRecord
 from policy_store.node_claims import NodeClaims, claimed_revisions, claims_of_live_nodes
 from policy_store.rebase_reading import claimed_rebases, rebases_beyond, verified_rebases
 from policy_store.rebase_record import DECIDED_SLOTS, ORDERED_SLOTS, REBASE_SLOT, RebaseRecord, SlotRemoval
 from policy_store.revision_rules import KnownRevision, hinders_publishing, next_epoch, require_clocks_agree
-from policy_store.store import PolicyStore, utc_text
+from policy_store.store import PolicyStore
 from policy_store.store_change import parse_record, revisions_of
 from policy_store.store_errors import NothingToRebase, RecordMalformed, RevisionConflict
 from policy_store.verification import TrustRule

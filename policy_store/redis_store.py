@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from redis.exceptions import NoPermissionError
 
+from event_schemas.instant import wall_clock_ms
 from policy_store import redis_scripts
 from policy_store.audit import AuditEntry, AuditEvent
 from policy_store.canonical_json import canonical_json, parse_object
@@ -17,16 +18,7 @@ from policy_store.preference_proposal import PreferenceProposal, ProposalStatus
 from policy_store.preference_record import PreferenceRecord
 from policy_store.redis_changes import audit_entry, stream, text_fields
 from policy_store.redis_records import RedisRecords, require_done
-from policy_store.store import (
-    HEARTBEAT_LIMIT_MS,
-    MAX_BLOCK_MS,
-    UPDATES_LIMIT,
-    Clock,
-    Lease,
-    NodeStatus,
-    StoreUpdate,
-    wall_clock_ms,
-)
+from policy_store.store import HEARTBEAT_LIMIT_MS, MAX_BLOCK_MS, UPDATES_LIMIT, Clock, Lease, NodeStatus, StoreUpdate
 from policy_store.store_change import (
     checkpoint_audited,
     checkpoint_change,

@@ -58,10 +58,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from event_schemas.instant import utc_text
 from policy_store.control_record import ControlRecord
 from policy_store.governed_record import GovernedRecord, SignedRecord
 from policy_store.rebase_record import RebaseRecord
-from policy_store.store import utc_text
 from policy_store.store_errors import (
     ClocksDisagree,
     RecordFromFuture,

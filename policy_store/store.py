@@ -6,10 +6,8 @@ A store holds bytes and keeps their order; it has no keys and judges no signatur
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from policy_store.audit import AuditEntry
@@ -26,19 +24,6 @@ HISTORY_LIMIT = 1000
 HEARTBEAT_LIMIT_MS = 86_400_000
 UPDATES_LIMIT = 1000
 MAX_BLOCK_MS = 800
-
-
-def wall_clock_ms() -> int:
-    """The machine's time in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
-def utc_text(epoch_ms: int) -> str:
-    """`2024-05-01 12:00:00Z`; the number itself for a time no calendar has (times in a store may be anybody's)."""
-    try:
-        return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return f"{epoch_ms} ms"
 
 
 @dataclass(frozen=True, slots=True)

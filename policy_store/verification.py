@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from event_schemas.instant import utc_text
 from policy_store.channel_record import Channel, ChannelRecord, FreshnessRecord, channel_slot
 from policy_store.checkpoint_record import CheckpointManifest, SignedCheckpoint, check_blobs
 from policy_store.governed_record import GovernedRecord, SignedRecord
 from policy_store.preference_record import PREFERENCE_SLOT, PreferenceRecord
 from policy_store.revision_rules import ReaderMemory
 from policy_store.signing import Role, SigningKey, TrustedKeys, role_of
-from policy_store.store import PolicyStore, utc_text
+from policy_store.store import PolicyStore
 from policy_store.store_errors import (
     ContractMismatch,
     PromotionRefused,

@@ -8,16 +8,16 @@ from prometheus_client import CollectorRegistry
 
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
+from event_schemas.instant import wall_clock_ms
 from event_schemas.topics import DEFAULT_PREFIX, EVENTS, TALLIES, topic_name
 from feature_contract import known_contracts
 from monitoring.metrics import DriftMetrics, ServingMetrics
 from policy_store.signing import TrustedKeys
 from policy_store.store import PolicyStore
 from policy_store.verification import Approval, TrustRule
-from producers.decision_logger import DecisionLogger, TallyPlan
-from producers.engagement_logger import EngagementLogger
-from producers.outgoing_event import EventSender, expect_topics, fault_of, spool_fault_of
-from producers.system_clock import system_millis
+from producers.delivery.outgoing_event import EventSender, expect_topics, fault_of, spool_fault_of
+from producers.loggers.decision_logger import DecisionLogger, TallyPlan
+from producers.loggers.engagement_logger import EngagementLogger
 from serving_agent.decision import Decision
 from serving_agent.decision_request import DecisionRequest
 from serving_agent.drift_check import DriftCheck
@@ -50,7 +50,7 @@ class ServingNodeConfig:
     kill_file: Path | None = None
     killed: bool = False
     log_on_decide: bool = False
-    clock: Callable[[], int] = system_millis
+    clock: Callable[[], int] = wall_clock_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from event_schemas.experiment import Experiment
+from event_schemas.instant import wall_clock_ms
 from event_schemas.records import RankingRecord, RequestRecord
 from event_schemas.slices import Slice, SliceDraw, coin, draw_arm, draw_sampling, draw_slice
 from monitoring.metrics import ServingMetrics
-from producers.decision_logger import DecisionLogger
-from producers.system_clock import system_millis
+from producers.loggers.decision_logger import DecisionLogger
 from serving_agent.decision import Decision
 from serving_agent.decision_errors import InvalidRequest
 from serving_agent.decision_records import Outcome, action_record, propensity_record
@@ -39,7 +39,7 @@ class AgentOptions:
 
     log_on_decide: bool = False
     killed: Callable[[], bool] = field(default=lambda: False)
-    clock: Callable[[], int] = system_millis
+    clock: Callable[[], int] = wall_clock_ms
     timer: Callable[[], float] = time.perf_counter
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
     metrics: ServingMetrics | None = None

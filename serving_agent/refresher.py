@@ -14,16 +14,17 @@ from functools import partial
 
 import structlog
 
+from event_schemas.directory_lock import DirectoryTaken
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.experiment import Experiment
+from event_schemas.instant import wall_clock_ms
 from event_schemas.process_fork import renew_in_children
 from monitoring.metrics import ServingMetrics
 from policy_store.channel_record import Channel
 from policy_store.revision_rules import ReaderMemory
-from policy_store.store import MAX_BLOCK_MS, PolicyStore, wall_clock_ms
+from policy_store.store import MAX_BLOCK_MS, PolicyStore
 from policy_store.verification import TrustRule
-from producers.careful_log import tell
-from producers.directory_lock import DirectoryTaken
+from producers.delivery.log_safely import tell
 from serving_agent.channel_watch import ChannelWatch
 from serving_agent.fallback_reason import FallbackReason
 from serving_agent.kill_watch import KillWatch

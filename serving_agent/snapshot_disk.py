@@ -12,10 +12,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
+from event_schemas.directory_lock import DirectoryLock
 from event_schemas.directory_sync import replace_file
 from policy_store.checkpoint_record import SignedCheckpoint
 from policy_store.governed_record import SignedRecord
-from producers.directory_lock import DirectoryLock
 from serving_agent.memory_disk import MemoryDisk, SnapshotUnreadable, draft_of, unreadable
 from serving_agent.node_memory import NodeMemory
 from serving_agent.signed_json import (

@@ -30,7 +30,7 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 
 class EngagementSink(Protocol):
-    """Where engagements go; `producers.engagement_logger.EngagementLogger` is one."""
+    """Where engagements go; `producers.loggers.engagement_logger.EngagementLogger` is one."""
 
     def log(self, request_id: str, kind: str, *, event_time: int, item_id: str | None = None) -> str:
         """Takes one engagement."""

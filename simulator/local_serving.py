@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
-from producers.decision_logger import DecisionLogger
-from producers.delivery_ledger import DeliveryCounts
-from producers.engagement_logger import EngagementLogger
-from producers.outgoing_event import EventSender, OutgoingEvent, fault_of
+from producers.delivery.delivery_ledger import DeliveryCounts
+from producers.delivery.outgoing_event import EventSender, OutgoingEvent, fault_of
+from producers.loggers.decision_logger import DecisionLogger
+from producers.loggers.engagement_logger import EngagementLogger
 from serving_agent.objective_preference import ObjectivePreference
 from serving_agent.policy_agent import PolicyAgent
 from serving_agent.snapshot import ServingSnapshot, SnapshotHolder

@@ -11,10 +11,10 @@ from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.records import PROPENSITY
-from producers.delivery_ledger import DeliveryCounts
-from producers.heartbeats import send_heartbeats
-from producers.outgoing_event import EventSender, fault_of
-from producers.replay_pacing import Pacer
+from producers.delivery.delivery_ledger import DeliveryCounts
+from producers.delivery.outgoing_event import EventSender, fault_of
+from producers.loggers.heartbeats import send_heartbeats
+from producers.replay.replay_pacing import Pacer
 from simulator.decision_port import DecisionPort, logged_by
 from simulator.homefeed_world import RunPlan, build_world
 from simulator.live_run import LiveRun, LiveRunReport

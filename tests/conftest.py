@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from producers.topic_admin import create_topics
+from producers.topics.topic_admin import create_topics
 from tests.components.experiment_sample import HOMEFEED
 from tests.components.join_bench import JoinBench
 from tests.components.kafka_broker import ComponentMissing, KafkaBroker

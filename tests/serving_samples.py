@@ -27,7 +27,7 @@ from policy_store.preference_record import PreferenceTarget
 from policy_store.signing import Role, SigningKey, TrustedKeys
 from policy_store.store import PolicyStore
 from policy_store.verification import TrustRule
-from producers.memory_log import MemoryLog
+from producers.delivery.memory_log import MemoryLog
 from serving_agent.objective_preference import ObjectivePreference
 from serving_agent.scoring import PolicyNetwork
 from serving_agent.snapshot import LoadedPolicy, ServingSnapshot

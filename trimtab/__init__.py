@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from event_schemas.errors import TrimtabError as TrimtabError
     from policy_store.redis_store import RedisStore as RedisStore
     from policy_store.signing import TrustedKeys as TrustedKeys
-    from producers.decision_logger import DecisionLogger as DecisionLogger
-    from producers.delivery import KafkaDelivery as KafkaDelivery
-    from producers.delivery_spool import DeliverySpool as DeliverySpool
-    from producers.engagement_logger import EngagementLogger as EngagementLogger
+    from producers.delivery.delivery_spool import DeliverySpool as DeliverySpool
+    from producers.delivery.kafka_delivery import KafkaDelivery as KafkaDelivery
+    from producers.loggers.decision_logger import DecisionLogger as DecisionLogger
+    from producers.loggers.engagement_logger import EngagementLogger as EngagementLogger
     from serving_agent.decision import Decision as Decision
     from serving_agent.decision_request import DecisionRequest as DecisionRequest
     from serving_agent.node import NodeConnections as NodeConnections
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 PUBLIC = {
     "Decision": "serving_agent.decision",
-    "DecisionLogger": "producers.decision_logger",
+    "DecisionLogger": "producers.loggers.decision_logger",
     "DecisionRequest": "serving_agent.decision_request",
-    "DeliverySpool": "producers.delivery_spool",
-    "EngagementLogger": "producers.engagement_logger",
-    "KafkaDelivery": "producers.delivery",
+    "DeliverySpool": "producers.delivery.delivery_spool",
+    "EngagementLogger": "producers.loggers.engagement_logger",
+    "KafkaDelivery": "producers.delivery.kafka_delivery",
     "NodeConnections": "serving_agent.node",
     "PolicyAgent": "serving_agent.policy_agent",
     "RedisStore": "policy_store.redis_store",

@@ -19,7 +19,7 @@ from trimtab.known_variables import require_known
 from trimtab.setting_formats import require_text, server_list, topic_beginning
 
 if TYPE_CHECKING:
-    from producers.topic_identity import TopicIdentities
+    from producers.topics.topic_identity import TopicIdentities
 
 PREFIX = "TRIMTAB_"
 GREETING_MS = "6000"
@@ -123,7 +123,7 @@ class Settings(BaseSettings):
 
     def topic_identities(self) -> TopicIdentities:
         """Tells a topic from one that was created again under its name; raises SettingError."""
-        from producers.topic_identity import topic_identities
+        from producers.topics.topic_identity import topic_identities
 
         return topic_identities(self.kafka_client_config(), self.kafka_identity)
 
@@ -133,8 +133,8 @@ class Settings(BaseSettings):
         Raises ComponentUnreachable. An embedded broker, which knows no rights and answers no such questions, is not
         asked.
         """
-        from producers.kafka_connection import Attempt
-        from producers.kafka_rights import require_rights
+        from producers.topics.kafka_connection import Attempt
+        from producers.topics.kafka_rights import require_rights
 
         if self.kafka_identity is None:
             topics = [Attempt("Read", "topic", name) for name in reads]

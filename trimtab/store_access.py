@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from event_schemas.experiment import Experiment
+from event_schemas.instant import wall_clock_ms
 from policy_store.governance import Decider, Statement
 from policy_store.preference_record import PreferenceTarget, initial_target
 from policy_store.signing import SigningKey, TrustedKeys
-from policy_store.store import wall_clock_ms
 from policy_store.verification import Approval, TrustRule
 from trimtab.settings import Settings
 

@@ -14,8 +14,8 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, Message, Topic
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.log_record import LogRecord
-from producers.group_coordinator import coordinator_is_moving
-from producers.kafka_connection import (
+from producers.topics.group_coordinator import coordinator_is_moving
+from producers.topics.kafka_connection import (
     GROUP_RIGHT,
     RIGHTS,
     Attempt,
@@ -24,7 +24,7 @@ from producers.kafka_connection import (
     creating_client,
     explained,
 )
-from producers.topic_admin import asking_as_group, partitions_of
+from producers.topics.topic_admin import asking_as_group, partitions_of
 from stream_processors.partition.commit_position import CommitPosition
 
 Headers = Mapping[str, bytes]

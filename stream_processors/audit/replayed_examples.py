@@ -19,9 +19,9 @@ from event_schemas.decision_key import DecisionKey
 from event_schemas.errors import SchemaError, TrimtabError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import EXAMPLE
-from producers.kafka_client import PERMANENT, KafkaClient
-from producers.kafka_connection import unwritten
-from producers.outgoing_event import OutgoingEvent
+from producers.delivery.kafka_client import PERMANENT, KafkaClient
+from producers.delivery.outgoing_event import OutgoingEvent
+from producers.topics.kafka_connection import unwritten
 from stream_processors.audit.dead_letter_store import read_dead_letters
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.audit.letter_gathering import GatheredDecisions, by_request_id

@@ -17,9 +17,9 @@ from confluent_kafka import KafkaError, Message
 from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from event_schemas.records import DEAD_LETTER, HEARTBEAT
-from producers.kafka_client import PERMANENT, KafkaClient
-from producers.kafka_connection import unwritten
-from producers.outage_notice import OutageNotice
+from producers.delivery.kafka_client import PERMANENT, KafkaClient
+from producers.delivery.outage_notice import OutageNotice
+from producers.topics.kafka_connection import unwritten
 from stream_processors.partition.partition_join import Emission
 from stream_processors.worker.worker_settings import WorkerSettings
 

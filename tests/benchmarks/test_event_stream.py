@@ -17,7 +17,7 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
-from producers.key_partition import partition_of
+from producers.topics.key_partition import partition_of
 from stream_processors.rule.join_rule import JoinRule
 from stream_processors.rule.reference_join import ReferenceResult, reference_join
 

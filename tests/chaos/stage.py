@@ -24,7 +24,7 @@ from event_schemas.errors import TrimtabError
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from learner.segment_manifest import SegmentManifest
-from producers.topic_admin import create_topics
+from producers.topics.topic_admin import create_topics
 from stream_processors.audit.log_reader import LogReader
 from tests.chaos.consumer_group import Members, group_members
 from tests.chaos.fragile_broker import FragileBroker

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from event_schemas.errors import ComponentUnreachable
-from producers.topic_admin import create_topics
+from producers.topics.topic_admin import create_topics
 from tests.chaos.consumer_group import group_members
 from tests.chaos.fragile_broker import FragileBroker
 from tests.components.free_port import free_port

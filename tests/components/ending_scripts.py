@@ -84,9 +84,9 @@ def _status(worker: multiprocessing.process.BaseProcess) -> int | None:
 def _built(script: EndingScript, place: Path) -> tuple[Any, Any]:
     from event_schemas.codec import Codec
     from event_schemas.registry import Registry
-    from producers.delivery import KafkaDelivery
-    from producers.delivery_spool import DeliverySpool
-    from producers.engagement_logger import EngagementLogger
+    from producers.delivery.delivery_spool import DeliverySpool
+    from producers.delivery.kafka_delivery import KafkaDelivery
+    from producers.loggers.engagement_logger import EngagementLogger
 
     spool = None if script.max_bytes is None else DeliverySpool(place / "spool", script.max_bytes)
     delivery = KafkaDelivery({"bootstrap.servers": script.bootstrap}, spool=spool)

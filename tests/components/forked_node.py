@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from tests.components.forking import ended
 
 if TYPE_CHECKING:
-    from producers.delivery import KafkaDelivery
+    from producers.delivery.kafka_delivery import KafkaDelivery
     from serving_agent.node import ServingNode
 
 MODULE = "tests.components.forked_node"
@@ -104,8 +104,8 @@ def started_node(order: ForkOrder) -> tuple[ServingNode, KafkaDelivery]:
     from monitoring.metrics import ProducerMetrics
     from policy_store.redis_store import RedisStore
     from policy_store.signing import TrustedKeys
-    from producers.delivery import KafkaDelivery
-    from producers.delivery_spool import DeliverySpool
+    from producers.delivery.delivery_spool import DeliverySpool
+    from producers.delivery.kafka_delivery import KafkaDelivery
     from serving_agent.node import NodeConnections, ServingNodeConfig, build_node
     from tests.serving_samples import codec, serving_experiment
 

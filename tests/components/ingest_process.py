@@ -26,7 +26,7 @@ from learner.example_decoder import ExampleDecoder
 from learner.example_source import KafkaExampleSource
 from learner.ingest import DeadLetters, Ingest
 from learner.segment_store import SegmentStore
-from producers.memory_log import MemoryLog
+from producers.delivery.memory_log import MemoryLog
 
 MODULE = "tests.components.ingest_process"
 FOREVER_MS = 10**15

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from event_schemas.experiment import Experiment
 from event_schemas.slices import Slice
-from producers.decision_logger import DecisionLogger
-from producers.memory_log import MemoryLog
+from producers.delivery.memory_log import MemoryLog
+from producers.loggers.decision_logger import DecisionLogger
 from serving_agent.decision_errors import InvalidRequest
 from serving_agent.decision_request import DecisionRequest
 from serving_agent.policy_agent import AgentOptions, PolicyAgent

@@ -14,10 +14,10 @@ from datasets.open_bandit.rebuild import CAMPAIGNS, COLUMNS, POLICIES, arm_featu
 from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
-from producers.column_mapping import load_mapping
-from producers.log_rows import read_rows
-from producers.memory_log import MemoryLog
-from producers.replay import ReplayPlan, replay_rows
+from producers.delivery.memory_log import MemoryLog
+from producers.replay.column_mapping import load_mapping
+from producers.replay.log_rows import read_rows
+from producers.replay.replay_run import ReplayPlan, replay_rows
 
 DATA = Path(__file__).parents[2] / "datasets" / "open_bandit"
 REFERENCE = Path(__file__).parent / "reference" / "bts_action_dist.json"

@@ -15,8 +15,8 @@ from event_schemas.bridge_section import BridgeSpec
 from event_schemas.codec import frame
 from event_schemas.experiment_sections import ExperimentSpec
 from event_schemas.log_record import LogRecord
-from producers.engagement_mapping import BridgeFate, EngagementMapper
-from producers.source_decoding import decode_json, framed_decoder
+from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper
+from producers.bridge.source_decoding import decode_json, framed_decoder
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "bridge.md").read_text(encoding="utf-8")
 SECTIONS = [tomllib.loads(block)["bridge"][0] for block in re.findall(r"```toml\n(.*?)```", GUIDE, flags=re.DOTALL)]

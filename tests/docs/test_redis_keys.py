@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import redis
 
+from event_schemas.instant import wall_clock_ms
 from policy_store.channel_record import Channel, ChannelRecord
 from policy_store.control_reading import ControlReader
 from policy_store.governance import point_channel, publish_checkpoint, set_preference
@@ -26,7 +27,6 @@ from policy_store.rebase_reading import remembered_rebases
 from policy_store.rebasing import rebase
 from policy_store.redis_store import RedisStore
 from policy_store.signing import Role, SigningKey, TrustedKeys
-from policy_store.store import wall_clock_ms
 from policy_store.store_errors import StoreRefused
 from tests.policy_store.control_samples import go, odd_stop, stop
 from tests.policy_store.foreign_hands import RedisHands

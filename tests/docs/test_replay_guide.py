@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from producers.column_mapping import ColumnMapping, EngagementColumns
+from producers.replay.column_mapping import ColumnMapping, EngagementColumns
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "replay.md").read_text(encoding="utf-8")
 

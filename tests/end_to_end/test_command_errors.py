@@ -17,7 +17,7 @@ import typer
 from confluent_kafka import Producer
 
 from policy_store.signing import Role, SigningKey, write_key_pair
-from producers.topic_admin import create_topics
+from producers.topics.topic_admin import create_topics
 from tests.components.certificates import write_certificates
 from tests.components.command_pool import Call, Ended, run_all
 from tests.components.experiment_sample import BRIDGED_SOURCE, HOMEFEED

@@ -13,7 +13,7 @@ import pytest
 from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
-from producers.topic_admin import create_topics, touch_topics
+from producers.topics.topic_admin import create_topics, touch_topics
 from tests.components.experiment_sample import HOMEFEED
 from tests.components.free_port import free_port
 from tests.components.homefeed_log import HomefeedLog

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from producers.topic_admin import create_topics
+from producers.topics.topic_admin import create_topics
 from tests.components.command_pool import Call, Ended, run_all
 from tests.components.experiment_sample import BRIDGED_SOURCE, HOMEFEED
 from tests.components.secured_broker import ADMIN, SecuredBroker

@@ -11,7 +11,7 @@ from event_schemas.errors import ComponentUnreachable, RightMissing
 from event_schemas.log_record import LogRecord
 from learner.example_source import ExampleSource, KafkaExampleSource, MemoryExampleSource
 from learner.learner_errors import ExamplesLost
-from producers.topic_identity import DeclaredIdentity
+from producers.topics.topic_identity import DeclaredIdentity
 from tests.components.secured_broker import ADMIN, SecuredBroker
 
 TOPIC = "t.examples"

@@ -22,9 +22,9 @@ from learner.ingest import LARGEST_KEY, LARGEST_VALUE, DeadLetters, Ingest, Inge
 from learner.learner_errors import ExamplesLost
 from learner.segment_store import SegmentStore
 from monitoring.metrics import LearnerMetrics
-from producers.delivery_ledger import DeliveryCounts
-from producers.memory_log import MemoryLog
-from producers.topic_admin import TopicError
+from producers.delivery.delivery_ledger import DeliveryCounts
+from producers.delivery.memory_log import MemoryLog
+from producers.topics.topic_admin import TopicError
 from tests.learner.segment_samples import as_version_0_1_0
 
 Build = Callable[..., Ingest]

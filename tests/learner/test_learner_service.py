@@ -34,8 +34,8 @@ from monitoring.metrics import LearnerMetrics
 from policy_store.memory_store import MemoryStore
 from policy_store.signing import Role, SigningKey
 from policy_store.store_errors import LeaseHeld, LeaseLost, RevisionConflict, SignatureInvalid, StoreUnreachable
-from producers.memory_log import MemoryLog
-from producers.topic_identity import TopicMissing
+from producers.delivery.memory_log import MemoryLog
+from producers.topics.topic_identity import TopicMissing
 
 NOW = 1_800_000_000_000
 

@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from event_schemas.instant import wall_clock_ms
 from policy_store.checkpoint_record import CheckpointManifest, SignedCheckpoint, describe_blobs, sign_checkpoint
 from policy_store.governance import Decider
 from policy_store.signing import Role, SigningKey, TrustedKeys
-from policy_store.store import PolicyStore, wall_clock_ms
+from policy_store.store import PolicyStore
 from policy_store.verification import Approval, TrustRule
 from tests.policy_store.foreign_hands import ForeignHands
 

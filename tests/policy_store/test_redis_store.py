@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 
+from event_schemas.instant import wall_clock_ms
 from policy_store.channel_record import Channel
 from policy_store.checkpoint_record import describe_blobs
 from policy_store.governance import point_channel, propose_preference, publish_checkpoint, set_preference
@@ -17,7 +18,7 @@ from policy_store.key_names import KeyNames
 from policy_store.preference_record import PreferenceTarget
 from policy_store.redis_store import RedisStore
 from policy_store.revision_rules import ReaderMemory
-from policy_store.store import PolicyStore, wall_clock_ms
+from policy_store.store import PolicyStore
 from policy_store.store_errors import (
     LeaseHeld,
     LeaseLost,

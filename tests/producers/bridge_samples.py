@@ -10,11 +10,11 @@ from typing import Any
 from event_schemas.bridge_section import BridgeSpec
 from event_schemas.experiment_sections import ExperimentSpec
 from event_schemas.log_record import LogRecord
-from producers.confirmed_writer import DeliveryFailed, Refusal
-from producers.engagement_mapping import BridgeFate, EngagementMapper
-from producers.outgoing_event import OutgoingEvent
-from producers.source_decoding import decode_json
-from producers.source_position import SourcePartition, SourcePosition
+from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper
+from producers.bridge.source_decoding import decode_json
+from producers.bridge.source_position import SourcePartition, SourcePosition
+from producers.delivery.confirmed_writer import DeliveryFailed, Refusal
+from producers.delivery.outgoing_event import OutgoingEvent
 
 TOPIC = "shop.actions"
 SECTION: dict[str, Any] = {

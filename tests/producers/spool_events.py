@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from producers.outgoing_event import OutgoingEvent
+from producers.delivery.outgoing_event import OutgoingEvent
 
 RECORDS = ("Request", "Action", "Engagement", "Tally")
 

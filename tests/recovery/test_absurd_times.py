@@ -25,7 +25,7 @@ from learner.segment_manifest import MANIFEST_NAME
 from learner.segment_salvage import DAMAGED_FOLDER, MANY_ROWS
 from learner.segment_store import SegmentStore
 from learner.time_limit import DAY_MS, TimeLimit
-from producers.memory_log import MemoryLog
+from producers.delivery.memory_log import MemoryLog
 from tests.learner_samples import START, World, experiment_document
 
 EXPERIMENT = Experiment.model_validate(experiment_document())

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from producers.delivery import ClientSetting, KafkaDelivery
-from producers.delivery_spool import DeliverySpool
-from producers.outgoing_event import OutgoingEvent
-from producers.topic_admin import create_topics
+from producers.delivery.delivery_spool import DeliverySpool
+from producers.delivery.kafka_delivery import ClientSetting, KafkaDelivery
+from producers.delivery.outgoing_event import OutgoingEvent
+from producers.topics.topic_admin import create_topics
 from tests.components.embedded_log import read_all
 from tests.components.kafka_broker import KafkaBroker
 

@@ -17,8 +17,8 @@ from learner.example_source import KafkaExampleSource
 from learner.ingest import DeadLetters, Ingest
 from learner.learner_errors import ExamplesLost
 from learner.segment_store import SegmentStore
-from producers.memory_log import MemoryLog
-from producers.topic_identity import TopicMissing
+from producers.delivery.memory_log import MemoryLog
+from producers.topics.topic_identity import TopicMissing
 from tests.components.kafka_broker import KafkaBroker
 from tests.components.topic_again import create_again
 from tests.learner_samples import World, experiment_document

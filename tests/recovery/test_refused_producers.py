@@ -25,18 +25,18 @@ from event_schemas.registry import Registry
 from learner.example_decoder import BadExample
 from learner.ingest import DeadLetters
 from monitoring.metrics import ProducerMetrics
-from producers.delivery import KafkaDelivery
-from producers.delivery_spool import DeliverySpool
-from producers.outgoing_event import OutgoingEvent
-from producers.replay import ReplayIncomplete, replay_rows
-from producers.topic_admin import create_topics
+from producers.delivery.delivery_spool import DeliverySpool
+from producers.delivery.kafka_delivery import KafkaDelivery
+from producers.delivery.outgoing_event import OutgoingEvent
+from producers.replay.replay_run import ReplayIncomplete, replay_rows
+from producers.topics.topic_admin import create_topics
 from stream_processors.audit.offline_join import OfflineExample
 from stream_processors.audit.replayed_examples import ReplayedExamples, ReplayUnconfirmed
 from tests.components.experiment_sample import BRIDGED_SOURCE, HOMEFEED
 from tests.components.join_bench import COMMAND
 from tests.components.secured_broker import ADMIN, SecuredBroker
+from tests.producers.replay.test_replay_run import prepare
 from tests.producers.replay_samples import row
-from tests.producers.test_replay import prepare
 
 CODEC = Codec(Registry.bundled())
 
@@ -129,7 +129,7 @@ def test_a_topic_that_is_refused_holds_up_no_other(
     secured: tuple[SecuredBroker, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client lives, for it may write elsewhere; what it may not write fills whole batches out of the spool."""
-    monkeypatch.setattr("producers.resending.RESEND_BATCH", 5)
+    monkeypatch.setattr("producers.delivery.resending.RESEND_BATCH", 5)
     broker, prefix = secured
     broker.grant("serving", "WRITE,DESCRIBE", "topic", f"{prefix}events", prefixed=False)
     spool = DeliverySpool(tmp_path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from producers.topic_admin import create_topics
+from producers.topics.topic_admin import create_topics
 from tests.components.experiment_sample import HOMEFEED
 from tests.components.free_port import free_port
 from tests.components.join_bench import COMMAND

@@ -10,8 +10,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from monitoring.metrics import ServingMetrics
-from producers.decision_logger import DecisionLogger
-from producers.memory_log import MemoryLog
+from producers.delivery.memory_log import MemoryLog
+from producers.loggers.decision_logger import DecisionLogger
 from serving_agent.decision_request import DecisionRequest
 from serving_agent.policy_agent import AgentOptions, PolicyAgent
 from serving_agent.recent_traffic import RecentTraffic

@@ -16,7 +16,7 @@ from feature_contract import FeatureContract
 from policy_store.channel_record import Channel
 from policy_store.memory_store import MemoryStore
 from policy_store.redis_store import RedisStore
-from producers.memory_log import MemoryLog
+from producers.delivery.memory_log import MemoryLog
 from serving_agent.decision_request import DecisionRequest
 from serving_agent.fallback_reason import FallbackReason
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 from event_schemas.experiment import Experiment
 from event_schemas.slices import Slice
 from monitoring.metrics import ServingMetrics
-from producers.decision_logger import DecisionLogger
-from producers.memory_log import MemoryLog
+from producers.delivery.memory_log import MemoryLog
+from producers.loggers.decision_logger import DecisionLogger
 from serving_agent.decision import Decision
 from serving_agent.decision_errors import InvalidRequest
 from serving_agent.decision_request import DecisionRequest

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from policy_store.channel_record import Channel
 from policy_store.memory_store import MemoryStore
 from policy_store.store_errors import StoreUnreachable
-from producers.memory_log import MemoryLog
+from producers.delivery.memory_log import MemoryLog
 from serving_agent.body_limit import LARGEST_BODY
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
 from serving_agent.sidecar import create_app

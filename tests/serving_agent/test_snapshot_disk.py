@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from event_schemas.directory_lock import DirectoryLock, DirectoryTaken
 from policy_store.checkpoint_record import SignedCheckpoint
 from policy_store.governed_record import SignedRecord
-from producers.directory_lock import DirectoryLock, DirectoryTaken
 from serving_agent import snapshot_disk
 from serving_agent.memory_disk import FILE_NAMES
 from serving_agent.node_memory import NodeMemory

@@ -6,7 +6,7 @@ import pytest
 from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
-from producers.memory_log import MemoryLog
+from producers.delivery.memory_log import MemoryLog
 from simulator.homefeed import HEADS
 from simulator.homefeed_world import RunPlan, build_world, with_exploration_rate
 from simulator.live_run import STRIDE_MS, LiveRun, LiveRunReport, summarise_heads

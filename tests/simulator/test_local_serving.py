@@ -4,7 +4,7 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from event_schemas.slices import Slice
-from producers.memory_log import MemoryLog
+from producers.delivery.memory_log import MemoryLog
 from serving_agent.decision_request import DecisionRequest
 from simulator.homefeed_world import with_exploration_rate
 from simulator.local_serving import local_serving

@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from event_schemas.experiment import load_experiment
+from event_schemas.instant import wall_clock_ms
 from policy_store.preference_record import PREFERENCE_SLOT, PreferenceTarget
-from policy_store.store import wall_clock_ms
 from policy_store.store_errors import RecordMalformed, RoleForbidden
 from policy_store.verification import Approval
 from tests.policy_store.store_samples import LEARNER, PEOPLE, TRUSTED_TEXT

@@ -31,9 +31,9 @@ from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from policy_store.redis_store import RedisStore
 from policy_store.signing import Role, SigningKey, TrustedKeys, write_key_pair
-from producers.delivery import KafkaDelivery
-from producers.delivery_spool import DeliverySpool
-from producers.heartbeats import send_heartbeats
+from producers.delivery.delivery_spool import DeliverySpool
+from producers.delivery.kafka_delivery import KafkaDelivery
+from producers.loggers.heartbeats import send_heartbeats
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
 from stream_processors.audit.log_reader import LogReader
 from tests.components.free_port import free_port

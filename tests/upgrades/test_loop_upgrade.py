@@ -14,9 +14,9 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from learner.learner_run import EXAMPLES_FOLDER, learner_directory, stored_examples
-from producers.delivery import KafkaDelivery
-from producers.delivery_spool import DeliverySpool
-from producers.heartbeats import send_heartbeats
+from producers.delivery.delivery_spool import DeliverySpool
+from producers.delivery.kafka_delivery import KafkaDelivery
+from producers.loggers.heartbeats import send_heartbeats
 from stream_processors.audit.log_reader import LogReader
 from tests.upgrades.conftest import Restored
 from tests.upgrades.frozen_traffic import DAY, FIRST, visits

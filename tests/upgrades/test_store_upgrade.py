@@ -13,7 +13,7 @@ from event_schemas.registry import Registry
 from event_schemas.slices import Slice
 from policy_store.redis_store import RedisStore
 from policy_store.signing import TrustedKeys
-from producers.memory_log import MemoryLog
+from producers.delivery.memory_log import MemoryLog
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
 from tests.components.free_port import free_port
 from tests.upgrades.conftest import Restored

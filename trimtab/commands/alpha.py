@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from event_schemas.instant import utc_text
 from policy_store.preference_record import PREFERENCE_SLOT
-from policy_store.store import utc_text
 from trimtab.settings import load_settings
 from trimtab.store_access import (
     AsJson,

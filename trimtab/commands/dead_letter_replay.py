@@ -89,7 +89,7 @@ def _bound(option: str, text: str | None, partitions: int) -> tuple[int | None, 
 
 
 def _partitions(settings: Settings) -> int:
-    from producers.topic_admin import partitions_of
+    from producers.topics.topic_admin import partitions_of
 
     return partitions_of(settings.kafka_client_config(), settings.topic(EVENTS))
 

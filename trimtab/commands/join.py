@@ -112,7 +112,7 @@ def join(
 
 def needs_a_person(fault: TrimtabError) -> bool:
     """Whether starting the worker again can only end the same way."""
-    from producers.topic_admin import TopicError
+    from producers.topics.topic_admin import TopicError
     from stream_processors.partition.commit_position import CommitUnreadable, LogReplaced, LogTruncated
 
     lasting = (LogTruncated, LogReplaced, CommitUnreadable, TopicError, SettingError, ExperimentError, SchemaError)
@@ -124,8 +124,8 @@ def _work(options: WorkerOptions) -> None:
     os.environ["RUST_BACKTRACE"] = "0"
     from prometheus_client import CollectorRegistry
 
+    from event_schemas.instant import wall_clock_ms
     from monitoring.metrics import JoinMetrics
-    from producers.system_clock import system_millis
     from stream_processors.rule.join_rule import JoinRule
     from stream_processors.worker.join_worker import JoinWorkerParts, run_join_worker
     from stream_processors.worker.worker_health import WorkerHealth
@@ -135,7 +135,7 @@ def _work(options: WorkerOptions) -> None:
     metrics = JoinMetrics(registry)
     rule = JoinRule.from_experiment(experiment)
     identities = settings.topic_identities()
-    parts = JoinWorkerParts(rule, settings.codec(), metrics, system_millis, identities, health)
+    parts = JoinWorkerParts(rule, settings.codec(), metrics, wall_clock_ms, identities, health)
     worker = worker_settings(settings, experiment, options.session_seconds)
     settings.require_rights([worker.events], worker.written_topics, worker.group)
     with _serving(options, registry, health):

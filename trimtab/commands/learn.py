@@ -146,6 +146,7 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
     """The learner, wired to Kafka, the data directory and the policy store."""
     from prometheus_client import CollectorRegistry
 
+    from event_schemas.instant import wall_clock_ms
     from learner.example_decoder import ExampleDecoder
     from learner.example_rule import ExampleRule
     from learner.example_source import KafkaExampleSource
@@ -156,8 +157,7 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
     from learner.time_limit import TimeLimit
     from monitoring.exposition import serve_metrics
     from monitoring.metrics import LearnerMetrics, ProducerMetrics
-    from policy_store.store import wall_clock_ms
-    from producers.delivery import KafkaDelivery
+    from producers.delivery.kafka_delivery import KafkaDelivery
 
     experiment, codec = settings.load_experiment(), settings.codec()
     registry = CollectorRegistry()
@@ -202,9 +202,9 @@ def _tallies(settings: Settings, codec: Codec) -> SliceTallies:
 
 def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
     """Raises SettingError without a signing key; the store is connected to on first use."""
+    from event_schemas.instant import wall_clock_ms
     from learner.publishing import Publisher
     from policy_store.signing import SigningKey
-    from policy_store.store import wall_clock_ms
     from trimtab.store_access import open_store
 
     key = SigningKey.parse(settings.signing_key_text())

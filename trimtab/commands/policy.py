@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from event_schemas.instant import utc_text
 from policy_store.channel_record import Channel, channel_slot
 from policy_store.signing import Role
-from policy_store.store import utc_text
 from trimtab.commands.policy_stop import kill, rebase, resume
 from trimtab.settings import load_settings, require_usable
 from trimtab.store_access import AsJson, By, Reason, decider, echo_json, open_store, statement, trust_rule
@@ -62,8 +62,8 @@ def status(as_json: AsJson = False) -> None:
 
     Example: trimtab policy status
     """
+    from event_schemas.instant import wall_clock_ms
     from policy_store.overview import store_overview
-    from policy_store.store import wall_clock_ms
 
     settings = load_settings()
     experiment = settings.load_experiment()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from event_schemas.instant import utc_text
 from policy_store.control_record import CONTROL_SLOT, ControlRecord
 from policy_store.rebase_record import REBASE_SLOT
-from policy_store.store import utc_text
 from trimtab.settings import load_settings
 from trimtab.store_access import AsJson, By, Reason, decider, echo_json, open_store, statement, trust_rule
 

@@ -17,9 +17,9 @@ from event_schemas.topics import DEAD_LETTERS, EVENTS
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from producers.log_rows import LogRows
-    from producers.replay import ReplaySummary
-    from producers.replay_pacing import Pacer
+    from producers.replay.log_rows import LogRows
+    from producers.replay.replay_pacing import Pacer
+    from producers.replay.replay_run import ReplaySummary
 
 MEBIBYTE = 1_048_576
 STALL_SECONDS = 60.0
@@ -72,11 +72,11 @@ def parse_instant(text: str, option: str = "--heartbeat-at") -> int:
 
 
 def _replay_file(settings: Settings, file: Path, mapping_file: Path, limit: int | None, max_lag: int) -> ReplaySummary:
-    from producers.column_mapping import load_mapping
-    from producers.delivery import KafkaDelivery
-    from producers.log_rows import read_rows
-    from producers.replay import ReplayPlan, replay_rows
-    from producers.topic_admin import partitions_of
+    from producers.delivery.kafka_delivery import KafkaDelivery
+    from producers.replay.column_mapping import load_mapping
+    from producers.replay.log_rows import read_rows
+    from producers.replay.replay_run import ReplayPlan, replay_rows
+    from producers.topics.topic_admin import partitions_of
 
     experiment, mapping = settings.load_experiment(), load_mapping(mapping_file)
     mapping.check_against(experiment)
@@ -103,7 +103,7 @@ def _replay_file(settings: Settings, file: Path, mapping_file: Path, limit: int 
 
 @contextmanager
 def _pacer(settings: Settings, partitions: int, max_lag: int) -> Iterator[Pacer | None]:
-    from producers.replay_pacing import KafkaReaderLag, LagPacer
+    from producers.replay.replay_pacing import KafkaReaderLag, LagPacer
 
     if max_lag == 0:
         yield None
@@ -136,10 +136,10 @@ def _progress(rows: LogRows) -> Iterator[Callable[[ReplaySummary], None]]:
 
 
 def _write_heartbeats(settings: Settings, event_time: int) -> dict[str, int]:
-    from producers.delivery import KafkaDelivery
-    from producers.heartbeats import send_heartbeats
-    from producers.replay import ReplayIncomplete
-    from producers.topic_admin import partitions_of
+    from producers.delivery.kafka_delivery import KafkaDelivery
+    from producers.loggers.heartbeats import send_heartbeats
+    from producers.replay.replay_run import ReplayIncomplete
+    from producers.topics.topic_admin import partitions_of
 
     client, topic = settings.kafka_client_config(), settings.topic(EVENTS)
     settings.require_rights(writes=[topic])

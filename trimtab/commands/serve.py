@@ -92,8 +92,8 @@ def _running_node(
     from monitoring.metrics import ProducerMetrics
     from policy_store.redis_store import RedisStore
     from policy_store.signing import TrustedKeys
-    from producers.delivery import KafkaDelivery
-    from producers.delivery_spool import DeliverySpool
+    from producers.delivery.delivery_spool import DeliverySpool
+    from producers.delivery.kafka_delivery import KafkaDelivery
     from serving_agent.node import NodeConnections, ServingNodeConfig, build_node
 
     experiment = settings.load_experiment()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from event_schemas.experiment import Experiment
-    from producers.replay_pacing import Pacer
+    from producers.replay.replay_pacing import Pacer
     from simulator.homefeed_world import RunPlan
 
 DAY_MS = 86_400_000
@@ -91,8 +91,8 @@ def _run(settings: Settings, experiment: Experiment, plan: RunPlan, route: Route
     from prometheus_client import CollectorRegistry
 
     from monitoring.metrics import ProducerMetrics
-    from producers.delivery import KafkaDelivery
-    from producers.topic_admin import partitions_of
+    from producers.delivery.kafka_delivery import KafkaDelivery
+    from producers.topics.topic_admin import partitions_of
     from simulator.homefeed_world import with_exploration_rate
     from simulator.simulation import EventOutlet, run_simulation
 
@@ -125,7 +125,7 @@ def _acknowledged(registry: CollectorRegistry) -> Counter[str]:
 
 @contextmanager
 def _pacer(settings: Settings, partitions: int) -> Iterator[Pacer]:
-    from producers.replay_pacing import KafkaReaderLag, LagPacer
+    from producers.replay.replay_pacing import KafkaReaderLag, LagPacer
 
     group = f"{settings.topic_prefix}join"
     with closing(KafkaReaderLag(settings.kafka_client_config(), group, settings.topic(EVENTS), partitions)) as lag:

@@ -12,8 +12,8 @@ from typing import Any
 from event_schemas.topics import EVENTS, topic_name
 from policy_store.checkpoint_record import EVALUATION_BLOB, SignedCheckpoint
 from policy_store.redis_store import RedisStore
-from producers.replay_pacing import KafkaReaderLag
-from producers.topic_admin import touch_topics
+from producers.replay.replay_pacing import KafkaReaderLag
+from producers.topics.topic_admin import touch_topics
 from trimtab.demo.act_outcome import Funnel, NodeOutcome
 from trimtab.demo.joined_examples import JoinedExamples
 from trimtab.demo.live_screen import LiveScreen, Step

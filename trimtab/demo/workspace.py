@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from event_schemas.directory_lock import DirectoryLock, DirectoryTaken
 from event_schemas.experiment import Experiment, load_experiment
 from policy_store.signing import Role, SigningKey, write_key_pair
-from producers.directory_lock import DirectoryLock, DirectoryTaken
 from trimtab.demo.process_supervisor import DemoFailed, Job
 from trimtab.embedded_runtime import EmbeddedRuntime
 

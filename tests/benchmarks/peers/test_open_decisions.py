@@ -7,7 +7,7 @@ from benchmarks.peers.open_decisions import OpenDecisions
 from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.registry import Registry
-from producers.key_partition import partition_of
+from producers.topics.key_partition import partition_of
 from tests.benchmarks.test_event_stream import PARTITIONS, stream
 
 

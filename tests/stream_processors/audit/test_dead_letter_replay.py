@@ -15,7 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, wit
 )
 
 from event_schemas.log_record import LogRecord
-from producers.topic_identity import topic_identities
+from producers.topics.topic_identity import topic_identities
 from stream_processors.audit.dead_letter_replay import LetterReplay, LetterReplaySummary
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.audit.letter_gathering import TOO_LARGE, LetterChoice

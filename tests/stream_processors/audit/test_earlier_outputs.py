@@ -8,8 +8,8 @@ from confluent_kafka.admin import AdminClient
 from structlog.testing import capture_logs
 
 from event_schemas import records as r
-from producers.topic_admin import create_topics
-from producers.topic_identity import topic_identities
+from producers.topics.topic_admin import create_topics
+from producers.topics.topic_identity import topic_identities
 from stream_processors.audit.earlier_outputs import require_same_log
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.partition.commit_position import CommitPosition, LogReplaced

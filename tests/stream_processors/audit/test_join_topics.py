@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from producers.topic_admin import TopicError
-from producers.topic_identity import DeclaredIdentity, topic_identities
+from producers.topics.topic_admin import TopicError
+from producers.topics.topic_identity import DeclaredIdentity, topic_identities
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.partition.commit_position import CommitPosition, LogReplaced
 from tests.components.kafka_broker import KafkaBroker

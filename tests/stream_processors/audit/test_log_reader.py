@@ -11,7 +11,7 @@ from aiokafka.structs import OffsetAndMetadata
 from confluent_kafka import Producer
 
 from event_schemas.errors import ComponentUnreachable
-from producers.topic_admin import TopicError
+from producers.topics.topic_admin import TopicError
 from stream_processors.audit.log_reader import LogRange, LogReader, LogUnreadable
 from stream_processors.partition.commit_position import CommitPosition
 from stream_processors.worker.batch_transport import METADATA_END

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
-from producers.topic_identity import topic_identities
+from producers.topics.topic_identity import topic_identities
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.audit.log_reader import LogRange, LogUnreadable
 from stream_processors.audit.reconcile_run import ReconcileOutcome, reconcile

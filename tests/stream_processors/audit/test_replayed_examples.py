@@ -7,7 +7,7 @@ from confluent_kafka import Producer
 
 from event_schemas import records as r
 from event_schemas.decision_key import DecisionKey
-from producers.topic_identity import topic_identities
+from producers.topics.topic_identity import topic_identities
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.audit.log_reader import LogRange
 from stream_processors.audit.offline_join import OfflineExample, OfflineJoin

@@ -25,11 +25,11 @@ from prometheus_client import CollectorRegistry
 from event_schemas.codec import Codec
 from event_schemas.errors import ComponentUnreachable, RightMissing
 from event_schemas.experiment import load_experiment
+from event_schemas.instant import wall_clock_ms
 from event_schemas.registry import Registry
 from monitoring.metrics import JoinMetrics
-from producers.system_clock import system_millis
-from producers.topic_admin import TopicError
-from producers.topic_identity import topic_identities
+from producers.topics.topic_admin import TopicError
+from producers.topics.topic_identity import topic_identities
 from stream_processors.partition.commit_position import CommitPosition, LogReplaced, LogTruncated
 from stream_processors.rule.join_rule import JoinRule
 from stream_processors.worker import topic_watch
@@ -53,7 +53,7 @@ def registry() -> CollectorRegistry:
 def parts(experiment_file: Path, kafka: KafkaBroker, registry: CollectorRegistry) -> JoinWorkerParts:
     identities = topic_identities({"bootstrap.servers": kafka.bootstrap})
     rule = JoinRule.from_experiment(load_experiment(experiment_file))
-    return JoinWorkerParts(rule, CODEC, JoinMetrics(registry), system_millis, identities)
+    return JoinWorkerParts(rule, CODEC, JoinMetrics(registry), wall_clock_ms, identities)
 
 
 @pytest.fixture

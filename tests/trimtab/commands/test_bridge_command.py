@@ -11,8 +11,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from event_schemas.errors import ComponentUnreachable, SettingError, TrimtabError
-from producers.source_consumer import SourceUnreadable
-from producers.topic_admin import TopicError
+from producers.bridge.source_consumer import SourceUnreadable
+from producers.topics.topic_admin import TopicError
 from tests.components.company_topics import create_source
 from tests.components.embedded_log import read_all
 from tests.components.experiment_sample import BRIDGED_SOURCE, HOMEFEED

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from event_schemas.errors import ComponentUnreachable, ExperimentError, SettingError, TrimtabError, UnknownSchema
-from producers.topic_admin import TopicError
+from producers.topics.topic_admin import TopicError
 from stream_processors.partition.commit_position import CommitUnreadable, LogTruncated
 from stream_processors.worker.example_writer import DeliveryFailed
 from stream_processors.worker.owned_partitions import RecordsMissed

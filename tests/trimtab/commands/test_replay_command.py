@@ -17,9 +17,9 @@ from typer.testing import CliRunner, Result
 from event_schemas.codec import Codec
 from event_schemas.errors import SettingError, TrimtabError
 from event_schemas.registry import Registry
-from producers.log_rows import LogFileError
-from producers.replay_pacing import ReplayStalled
-from producers.topic_admin import TopicError
+from producers.replay.log_rows import LogFileError
+from producers.replay.replay_pacing import ReplayStalled
+from producers.topics.topic_admin import TopicError
 from tests.components.embedded_log import read_all
 from tests.components.kafka_broker import KafkaBroker
 from trimtab.commands import replay

@@ -18,8 +18,8 @@ import typer
 from typer.testing import CliRunner
 
 from event_schemas.errors import SettingError
-from producers.delivery_spool import DeliverySpool
-from producers.outgoing_event import OutgoingEvent
+from producers.delivery.delivery_spool import DeliverySpool
+from producers.delivery.outgoing_event import OutgoingEvent
 from tests.components.embedded_log import embedded_broker, read_all
 from tests.serving_samples import GOVERNANCE_KEY, LEARNER_KEY
 from trimtab.commands import serve

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from event_schemas.errors import SettingError
 from event_schemas.topics import EVENTS, topic_name
-from producers.topic_admin import touch_topics
+from producers.topics.topic_admin import touch_topics
 from stream_processors.audit.log_reader import LogReader
 from tests.simulator_samples import HOMEFEED
 from trimtab.commands import simulate

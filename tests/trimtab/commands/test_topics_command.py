@@ -31,7 +31,7 @@ def test_topics_are_created_once(kafka: KafkaBroker, monkeypatch: pytest.MonkeyP
 
 
 def test_without_a_broker_the_error_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("producers.topic_admin.ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("producers.topics.topic_admin.ANSWER_SECONDS", 0.3)
     monkeypatch.setenv("TRIMTAB_KAFKA_BOOTSTRAP", f"127.0.0.1:{free_port()}")
     ended = CliRunner().invoke(APP, ["topics", "create"])
     assert isinstance(ended.exception, ComponentUnreachable)

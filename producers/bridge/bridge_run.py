@@ -1,0 +1,179 @@
+"""Engagements out of topics of the company's own, into the log: at least once, in source order, under stable ids.
+
+The protocol, by the numbers of docs/guides/bridge.md:
+
+0. take over: go on from the group's commit (`SourceConsumer`);
+1. poll: up to a thousand source records (`SourceConsumer.poll`);
+2. map: each to an engagement, or to why it is none, in memory (`EngagementMapper.map`);
+3. write: engagements and dead letters go to the idempotent producer, keyed anew (`ConfirmedWriter.write`);
+4. confirm: the broker has all of them (`ConfirmedWriter.confirm`);
+5. commit: offsets and counts, in one step (`SourceConsumer.commit`).
+
+One round ends before the next begins, so nothing is committed before what it led to is stored.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from event_schemas import records as r
+from event_schemas.codec import Codec
+from event_schemas.errors import MalformedRecord
+from event_schemas.log_record import LogRecord
+from monitoring.metrics import BridgeMetrics
+from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper, MappedRecord
+from producers.bridge.source_letter import MALFORMED, TOO_LARGE, source_letter
+from producers.bridge.source_position import SourcePartition, SourcePosition
+from producers.delivery.confirmed_writer import DeliveryFailed, EventWriter, Refusal
+from producers.delivery.outgoing_event import OutgoingEvent
+from producers.replay.replay_run import LARGEST_EVENT
+
+
+class EngagementSource(Protocol):
+    """Where source records come from; `producers.bridge.source_consumer.SourceConsumer` is one."""
+
+    positions: dict[SourcePartition, SourcePosition]
+    """The partitions held now, with how far each is settled."""
+
+    def poll(self) -> list[LogRecord]:
+        """The next records, none that is settled already; may be empty."""
+
+    def settle(self, fates: Mapping[tuple[SourcePartition, int], BridgeFate]) -> None:
+        """Takes these records as done: whatever they led to is stored."""
+
+    def commit(self) -> None:
+        """Makes what is settled, offsets and counts, survive this process."""
+
+    def lags(self) -> Mapping[SourcePartition, int]:
+        """Records not settled yet, per partition held."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything that was there at the start is settled."""
+
+
+@dataclass(frozen=True)
+class BridgeParts:
+    """What a bridge is made of: where records come from, how they are read, and where they go."""
+
+    source: EngagementSource
+    mappers: Mapping[str, EngagementMapper]
+    """One for each source topic."""
+    codec: Codec
+    writer: EventWriter
+    events_topic: str
+    dead_letters_topic: str
+    metrics: BridgeMetrics
+
+
+class Bridge:
+    """One process's share of the bridge."""
+
+    def __init__(self, parts: BridgeParts) -> None:
+        self._parts = parts
+        self._shown: set[SourcePartition] = set()
+        self.fates: Counter[BridgeFate] = Counter()
+        """Records settled by this process, by fate."""
+
+    def run(self, stopping: Callable[[], bool], until_end: bool = False) -> None:
+        """Round after round until `stopping`, or with `until_end` until the source as it was is settled.
+
+        Raises DeliveryFailed, SourceUnreadable or ComponentUnreachable; the round under way is then not committed.
+        """
+        source = self._parts.source
+        while not stopping() and not (until_end and source.finished):
+            self._round(source.poll())  # 1
+            self._show_lags()
+        source.commit()
+
+    def summary(self) -> dict[str, Any]:
+        """What this process did, and per partition held what the group has done in all, as plain values."""
+        totals: dict[str, dict[str, dict[str, int]]] = {}
+        for place, position in sorted(self._parts.source.positions.items()):
+            counts = {fate.value: position.fates[fate] for fate in BridgeFate}
+            totals.setdefault(place.topic, {})[str(place.partition)] = {"next_offset": position.next_offset, **counts}
+        return {
+            "records": self.fates.total(),
+            "fates": {fate.value: self.fates[fate] for fate in BridgeFate},
+            "committed": totals,
+        }
+
+    def _round(self, records: list[LogRecord]) -> None:
+        if not records:
+            self._parts.writer.confirm()  # a writer that cannot go on says so before there is anything to write
+            return
+        fates = {_place(record): self._send(record) for record in records}  # 2, 3
+        fates |= self._settle_refusals(self._parts.writer.confirm())  # 4
+        self._parts.source.settle(fates)
+        self._parts.source.commit()  # 5
+        counted = Counter(fates.values())
+        self.fates += counted
+        for fate, number in counted.items():
+            self._parts.metrics.events.labels(fate.value).inc(number)
+
+    def _send(self, record: LogRecord) -> BridgeFate:
+        """Maps one record and writes what it leads to; its fate, unless the broker refuses that."""
+        mapped = self._map(record)
+        if mapped.engagement is None:
+            if mapped.fate is BridgeFate.DEAD_LETTER:
+                self._write_letter(record, mapped, MALFORMED, mapped.fault)
+            return mapped.fate
+        try:
+            value = self._parts.codec.encode(r.ENGAGEMENT, mapped.engagement)
+        except MalformedRecord as fault:
+            return self._write_letter(record, mapped, MALFORMED, str(fault))
+        if len(value) > LARGEST_EVENT:
+            detail = f"engagement of {len(value)} bytes, more than {LARGEST_EVENT} | mend: map shorter fields"
+            return self._write_letter(record, mapped, TOO_LARGE, detail)
+        key = mapped.engagement["request_id"].encode()
+        self._parts.writer.write(OutgoingEvent(self._parts.events_topic, key, value, r.ENGAGEMENT), record)
+        return mapped.fate
+
+    def _map(self, record: LogRecord) -> MappedRecord:
+        return self._parts.mappers[record.topic].map(record)
+
+    def _settle_refusals(self, refusals: list[Refusal]) -> dict[tuple[SourcePartition, int], BridgeFate]:
+        """Engagements that the broker refuses become dead letters; a refused dead letter has nowhere to go."""
+        fates = {}
+        for refusal in refusals:
+            _raise_for_letter(refusal)
+            detail = f"engagement of {len(refusal.event.value)} bytes refused by {refusal.event.topic}"
+            mapped = self._map(refusal.origin)
+            fates[_place(refusal.origin)] = self._write_letter(refusal.origin, mapped, TOO_LARGE, detail)
+        if fates:
+            for refusal in self._parts.writer.confirm():
+                _raise_for_letter(refusal)
+        return fates
+
+    def _write_letter(self, record: LogRecord, mapped: MappedRecord, reason: str, detail: str) -> BridgeFate:
+        value = self._parts.codec.encode(r.DEAD_LETTER, source_letter(record, mapped, reason, detail))
+        event = OutgoingEvent(self._parts.dead_letters_topic, record.key, value, r.DEAD_LETTER)
+        self._parts.writer.write(event, record)
+        return BridgeFate.DEAD_LETTER
+
+    def _show_lags(self) -> None:
+        """The lag gauges of the partitions held now; those of others are withdrawn."""
+        lags, gauge = self._parts.source.lags(), self._parts.metrics.lag
+        for place, lag in lags.items():
+            gauge.labels(place.topic, str(place.partition)).set(lag)
+        for place in self._shown - lags.keys():
+            gauge.remove(place.topic, str(place.partition))
+        self._shown = set(lags)
+
+
+def _place(record: LogRecord) -> tuple[SourcePartition, int]:
+    return SourcePartition(record.topic, record.partition), record.offset
+
+
+def _raise_for_letter(refusal: Refusal) -> None:
+    """A dead letter is built to fit any topic made by `trimtab topics create`; this one was not."""
+    if refusal.event.record == r.DEAD_LETTER:
+        origin = refusal.origin
+        raise DeliveryFailed(
+            f"{refusal.event.topic} refuses the dead letter of {origin.topic}[{origin.partition}] offset"
+            f" {origin.offset}, {len(refusal.event.value)} bytes",
+            mend=f"raise max.message.bytes of {refusal.event.topic} to 4194304, as `trimtab topics create` makes it",
+        )

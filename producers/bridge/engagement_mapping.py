@@ -1,0 +1,219 @@
+"""One source record → one engagement, or the reason why it is none. Pure: the same record always gives the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from event_schemas import records as r
+from event_schemas.bridge_section import KEY, TIMESTAMP, BridgeSpec
+from event_schemas.errors import MalformedRecord, UnknownSchema
+from event_schemas.experiment_sections import ExperimentSpec
+from event_schemas.log_record import LogRecord
+from event_schemas.slices import can_be_logged
+from producers.bridge.source_decoding import Decoder
+from producers.replay.log_rows import epoch_millis
+
+SHOWN = 100
+
+
+class BridgeFate(StrEnum):
+    """What a source record ends as; every one in exactly one."""
+
+    BRIDGED = "bridged"
+    """It is an engagement in the events log."""
+    UNSAMPLED = "unsampled"
+    """No node can have logged the decision it belongs to."""
+    IGNORED = "ignored"
+    """Its kind is one that the experiment file says to ignore."""
+    DEAD_LETTER = "dead_letter"
+    """It cannot be read as an engagement."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappedRecord:
+    """A record's fate with what it needs: BRIDGED its `engagement`, DEAD_LETTER the `fault` in one line with its mend.
+
+    `request_id` and `event_time` are given as far as they could be read.
+    """
+
+    fate: BridgeFate
+    engagement: r.EngagementRecord | None = None
+    fault: str = ""
+    request_id: str | None = None
+    event_time: int | None = None
+
+
+class EngagementMapper:
+    """Maps the records of one source topic, as its `[[bridge]]` says."""
+
+    def __init__(self, source: BridgeSpec, rates: ExperimentSpec, decode: Decoder) -> None:
+        self._source = source
+        self._fields = source.fields
+        self._decode = decode
+        self._can_be_logged = partial(
+            can_be_logged,
+            rates.salt,
+            exploration_rate=rates.exploration_rate,
+            control_rate=rates.control_rate,
+            log_rate=rates.log_rate,
+        )
+
+    def map(self, record: LogRecord) -> MappedRecord:
+        """The record's fate. Its request id is read first: what no decision waits for is not looked at further.
+
+        Raises ComponentUnreachable when the schema it was written with cannot be had now.
+        """
+        request_id = event_time = None
+        try:
+            view = _RecordView(record, self._decoded(record))
+            request_id = self._request_id(view)
+            if self._source.sampled and not self._can_be_logged(request_id):
+                return MappedRecord(BridgeFate.UNSAMPLED, request_id=request_id)
+            kind = self._kind(view)
+            if kind is None:
+                return MappedRecord(BridgeFate.IGNORED, request_id=request_id)
+            event_time = self._event_time(view)
+            engagement: r.EngagementRecord = {
+                "engagement_id": self._engagement_id(view),
+                "request_id": request_id,
+                "event_time": event_time,
+                "kind": kind,
+                "item_id": self._item_id(view),
+                "value": self._value(view),
+            }
+            return MappedRecord(BridgeFate.BRIDGED, engagement, request_id=request_id, event_time=event_time)
+        except (MalformedRecord, UnknownSchema, ValueError) as wrong:
+            return MappedRecord(BridgeFate.DEAD_LETTER, None, str(wrong), request_id, event_time)
+
+    def _decoded(self, record: LogRecord) -> Any:
+        if record.value is None:
+            raise _fault("value is null (a tombstone)", "an engagement that happened cannot be taken back")
+        return self._decode(record.value)
+
+    def _request_id(self, view: _RecordView) -> str:
+        return _required_text(self._fields.request_id, view.get(self._fields.request_id))
+
+    def _engagement_id(self, view: _RecordView) -> str:
+        """The source's own id, else the record's place: reading it again gives the same."""
+        path = self._fields.engagement_id
+        return view.place if path is None else _required_text(path, view.get(path))
+
+    def _kind(self, view: _RecordView) -> str | None:
+        """The engagement kind; None when it is to be ignored."""
+        path = self._fields.kind
+        found = None if path is None else view.get(path)
+        if found is None:
+            if self._source.defaults.kind is None:
+                raise _fault(f"{path} is missing", "fill it, or set bridge.defaults.kind")
+            return self._source.defaults.kind
+        name = _required_text(str(path), found)
+        known = self._source.kinds.get(name)
+        if known is not None:
+            return known
+        if not self._source.kinds or self._source.other_kinds == "keep":
+            return name
+        if self._source.other_kinds == "ignore":
+            return None
+        raise _fault(f"{path} = {_shown(name)} is not in bridge.kinds", "name it there, or set bridge.other_kinds")
+
+    def _event_time(self, view: _RecordView) -> int:
+        path = self._fields.event_time
+        found = view.get(path)
+        when = epoch_millis(found, "ms" if path == TIMESTAMP else self._source.time_unit)
+        if when is None:
+            raise _fault(f"{path} = {_shown(found)} is not a time", "write ISO 8601 or a number in bridge.time_unit")
+        return when
+
+    def _item_id(self, view: _RecordView) -> str | None:
+        path = self._fields.item_id
+        found = None if path is None else view.get(path)
+        return self._source.defaults.item_id if found is None else _text(str(path), found)
+
+    def _value(self, view: _RecordView) -> float:
+        path = self._fields.value
+        found = None if path is None else view.get(path)
+        return self._source.defaults.value if found is None else _finite(str(path), found)
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordView:
+    """A source record and the data in its value, read by path."""
+
+    record: LogRecord
+    data: Any
+
+    @property
+    def place(self) -> str:
+        """Where the record lies, as one text."""
+        return f"{self.record.topic}/{self.record.partition}/{self.record.offset}"
+
+    def get(self, path: str) -> Any:
+        """What lies at a path; None when there is nothing."""
+        if path == KEY:
+            return self.record.key
+        if path == TIMESTAMP:
+            return self.record.append_time if self.record.append_time >= 0 else None
+        return value_at(self.data, path)
+
+
+def value_at(data: Any, path: str) -> Any:
+    """The value at a path of names joined by dots, None where there is none.
+
+    A field that is spelled like the whole path, or like what is left of it, comes before the fields inside fields.
+    """
+    while isinstance(data, Mapping):
+        if path in data:
+            return data[path]
+        name, _, path = path.partition(".")
+        if not path:
+            return None
+        data = data.get(name)
+    return None
+
+
+def _required_text(path: str, value: Any) -> str:
+    if value is None or value in ("", b""):
+        raise _fault(f"{path} is missing", "fill it in the source, or map another field")
+    return _text(path, value)
+
+
+def _text(path: str, value: Any) -> str:
+    """Texts, UTF-8 bytes and whole numbers as text; other numbers have more than one spelling."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    try:
+        if isinstance(value, bytes):
+            return value.decode()
+        if isinstance(value, str):
+            value.encode()
+            return value
+    except UnicodeError as fault:
+        raise _fault(f"{path} is not UTF-8 text: {fault}", "write UTF-8, or map another field") from fault
+    raise _fault(f"{path} = {_shown(value)} is not a text", "map a field with a text or a whole number")
+
+
+def _finite(path: str, value: Any) -> float:
+    """Numbers and texts that are numbers; true is 1 and false 0, as a flag that something happened."""
+    if isinstance(value, (int, float, Decimal, str)):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number):
+            return number
+    raise _fault(f"{path} = {_shown(value)} is not a finite number", "map a field with a number")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _fault(what: str, mend: str) -> ValueError:
+    return ValueError(f"{what} | mend: {mend}")

@@ -1,0 +1,150 @@
+"""Events to Kafka of which the caller must know that each is stored, before it goes on.
+
+Unlike `KafkaDelivery` it waits, and ends with an error rather than a spool: its caller can read the events again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import structlog
+from confluent_kafka import KafkaError, Message
+
+from event_schemas.errors import TrimtabError
+from event_schemas.log_record import LogRecord
+from producers.delivery.kafka_client import PERMANENT, ClientSetting, KafkaClient
+from producers.delivery.outgoing_event import OutgoingEvent
+from producers.topics.kafka_connection import unwritten
+
+MESSAGE_BYTES = 8 * 1_048_576
+POLL_SECONDS = 0.1
+MEND = "see to the broker; a restart goes on from the last commit and loses nothing"
+
+log = structlog.get_logger(__name__)
+
+
+class DeliveryFailed(TrimtabError):
+    """An event was not confirmed, and trying again later may help: its source must not be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An event that the broker will not take, however often it is sent, and the record it was made of."""
+
+    event: OutgoingEvent
+    origin: LogRecord
+
+
+class EventWriter(Protocol):
+    """Where events are written by a caller that must know of each that it is stored."""
+
+    def write(self, event: OutgoingEvent, origin: LogRecord) -> None:
+        """Hands in an event made of `origin`; raises DeliveryFailed."""
+
+    def confirm(self) -> list[Refusal]:
+        """Returns when every event written so far is stored, or refused for good; raises DeliveryFailed."""
+
+
+class ConfirmedWriter:
+    """An `EventWriter` on an idempotent producer. Everything happens on the caller's thread.
+
+    `topic` is where most events go: a client that may write nowhere ends before it has been given any.
+    An event that is not stored within `delivery_seconds`, or when `give_up` says so before, is a DeliveryFailed, and so
+    is the end of the client, such as for a missing right; nothing more can be written then. Raises SettingError for
+    settings that no client takes.
+    """
+
+    def __init__(
+        self,
+        client_config: Mapping[str, ClientSetting],
+        topic: str,
+        delivery_seconds: float = 60.0,
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._seconds = delivery_seconds
+        self._give_up = give_up
+        self._open = 0
+        self._refused: list[Refusal] = []
+        self._failure: DeliveryFailed | None = None
+        self._client_config = client_config
+        self._topic = topic
+        self._client = KafkaClient(
+            {
+                "linger.ms": 5,
+                **client_config,
+                "message.max.bytes": MESSAGE_BYTES,
+                "delivery.timeout.ms": int(delivery_seconds * 1000),
+            }
+        )
+
+    def write(self, event: OutgoingEvent, origin: LogRecord) -> None:
+        """Hands the event to the client, waiting while its queue is full; raises DeliveryFailed."""
+        deadline = time.monotonic() + self._seconds
+        report = partial(self._delivered, Refusal(event, origin))
+        while self._failure is None:
+            fault = self._client.produce(event, report)
+            if fault is None or fault.code() != KafkaError._QUEUE_FULL:
+                self._open += 1
+                if fault is not None:
+                    report(fault)
+                self._serve(0)
+                return
+            self._serve(POLL_SECONDS)
+            if time.monotonic() > deadline:
+                self._fail("the client's queue stays full")
+        raise self._failure
+
+    def confirm(self) -> list[Refusal]:
+        """See EventWriter. A batch is refused as a whole where one of its events is too large for the topic, so what
+        was refused is sent once more, each event alone, before it counts as refused for good.
+        """
+        return [last for first in self._settled() for last in self._alone(first)]
+
+    def close(self) -> None:
+        """Gives up what is still on its way and releases the client."""
+        self._client.give_up()
+        self._client.release()
+
+    def _alone(self, refusal: Refusal) -> list[Refusal]:
+        self.write(refusal.event, refusal.origin)
+        return self._settled()
+
+    def _settled(self) -> list[Refusal]:
+        """Waits for the fate of everything that is open; what was refused."""
+        self._serve(0)
+        while self._open and self._failure is None:
+            self._client.flush(POLL_SECONDS)
+            self._look_at_client()
+            if self._open and self._give_up():
+                self._fail("stopped before the broker confirmed")
+        if self._failure is not None:
+            raise self._failure
+        refused, self._refused = self._refused, []
+        return refused
+
+    def _serve(self, seconds: float) -> None:
+        self._client.poll(seconds)
+        self._look_at_client()
+
+    def _look_at_client(self) -> None:
+        fault = self._client.fault
+        if fault is not None:
+            self._fail(*unwritten(fault, self._client_config, self._topic, MEND))
+
+    def _delivered(self, refusal: Refusal, fault: KafkaError | None, _: Message | None = None) -> None:
+        self._open -= 1
+        event = refusal.event
+        if fault is None:
+            return
+        if fault.code() in PERMANENT:
+            log.warning("event refused", record=event.record, topic=event.topic, fault=fault.str())
+            self._refused.append(refusal)
+        else:
+            self._fail(*unwritten(self._client.cause(fault), self._client_config, event.topic, MEND))
+
+    def _fail(self, what: str, mend: str = MEND) -> None:
+        self._failure = self._failure or DeliveryFailed(what, mend=mend)

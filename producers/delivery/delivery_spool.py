@@ -1,0 +1,246 @@
+"""A bounded spool of events the broker did not acknowledge, kept on disk until it does.
+
+A spool belongs to one process at a time. What a dead owner left is adopted by a living one: that of the same directory,
+and those of its neighbours. A forked child does not share its parent's spool, but opens one of its own at its first
+event, below the parent's: `<directory>/forked/<pid>-…`.
+
+TrimtabError
+└── SpoolError   the spool's directory cannot be used
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import structlog
+
+from event_schemas.directory_lock import DirectoryTaken
+from event_schemas.errors import TrimtabError
+from event_schemas.process_fork import renew_in_children
+from producers.delivery.log_safely import tell
+from producers.delivery.outgoing_event import OutgoingEvent
+from producers.delivery.spool_adoption import Adoption, adopt_files, has_files, orphans
+from producers.delivery.spool_directory import MEBIBYTE, SpoolDirectory
+from producers.delivery.spool_files import FORKED
+from producers.delivery.spool_origin import SpoolOrigin, read_origin
+
+TAKEN_SECONDS = 30.0
+"""How long a new owner waits for the lock: a neighbour that adopts holds it while it moves a file, maybe by copying."""
+log = structlog.get_logger(__name__)
+
+
+class SpoolError(TrimtabError):
+    """The spool's directory cannot be used."""
+
+
+class DeliverySpool:
+    """The spool of one process. Thread-safe.
+
+    `max_bytes` bounds all its files together, adopted ones too. `neighbours` is the folder whose subfolders hold the
+    spools of other nodes, as `<neighbours>/<node>/spool`; without it only what forked children of this spool's owners
+    left is adopted. `topic_prefix` is that of the events: only spools of the same one are adopted. Raises SpoolError
+    when the directory cannot be written or is in use.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        max_bytes: int = 64 * MEBIBYTE,
+        neighbours: Path | None = None,
+        topic_prefix: str | None = None,
+    ) -> None:
+        self._home = directory
+        self._max_bytes = max_bytes
+        self._neighbours = neighbours
+        self._mutex = threading.Lock()
+        self._closed = False
+        self._inherited = False
+        self._told: set[Path] = set()
+        self._origin = SpoolOrigin(prefix=topic_prefix)
+        self._files: SpoolDirectory | None = _opened(directory, max_bytes)
+        renew_in_children(self)
+
+    @property
+    def waiting(self) -> int:
+        """Events on disk that nobody has acknowledged."""
+        with self._mutex:
+            return 0 if self._files is None else self._files.waiting
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is on disk, damaged bytes that were not set aside yet included."""
+        with self._mutex:
+            return self._files is None or not self._files.size
+
+    def append(self, event: OutgoingEvent) -> bool:
+        """Writes the event to disk; False at the bound, when the disk refuses, and after `close`."""
+        with self._mutex:
+            files = self._own_files()
+            return files is not None and files.append(event)
+
+    def checkout(self, limit: int) -> list[OutgoingEvent]:
+        """The oldest events, at most `limit`; they stay on disk until `finish` says what became of them."""
+        with self._mutex:
+            return [] if self._files is None else self._files.checkout(limit)
+
+    def postpone(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
+        """Puts events of the last `checkout` last in line, so that they hold up no others; those that stay first.
+
+        They count as settled for `finish`.
+        """
+        with self._mutex:
+            return list(events) if self._files is None else self._files.postpone(events)
+
+    def set_aside(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
+        """Keeps events of the last `checkout` in a file that nobody sends; those that it does not take.
+
+        They count as settled for `finish`.
+        """
+        with self._mutex:
+            return list(events) if self._files is None else self._files.set_aside(events)
+
+    def finish(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
+        """Ends the last `checkout`: `settled` events leave the spool, `undelivered` stay first in line.
+
+        When the disk fails (OSError) nothing has changed, and the same events are checked out again.
+        """
+        with self._mutex:
+            if self._files is not None:
+                self._files.finish(settled, undelivered)
+
+    def take_damaged(self) -> Counter[str]:
+        """Events, by record, that were damaged on disk and are set aside unsent; each is told once."""
+        with self._mutex:
+            return Counter() if self._files is None else self._files.take_damaged()
+
+    def adopt(self) -> list[Adoption]:
+        """Takes over what dead owners left near this spool, as far as it fits within the bound.
+
+        Raises nothing for what is wrong with theirs: an orphan that cannot be read is told once and passed over.
+        """
+        adopted = []
+        for directory in orphans(self._home, self._neighbours, self._current()):
+            try:
+                adoption = self._adopt_from(directory)
+            except OSError as fault:
+                self._tell_once(directory, "spool cannot be adopted", fault=str(fault))
+                continue
+            if adoption is not None and adoption.events:
+                adopted.append(adoption)
+        return adopted
+
+    def announce(self, bootstrap: str) -> None:
+        """Notes the addresses of the brokers, which say where new events belong until the cluster is known.
+
+        Raises nothing: what cannot be done now is done by `settle`.
+        """
+        self._origin = replace(self._origin, bootstrap=bootstrap)
+        try:
+            with self._mutex:
+                if self._files is not None:
+                    self._files.announce(self._origin)
+        except (OSError, DirectoryTaken) as fault:
+            tell(log.error, "spool of another Kafka cannot be set apart", path=str(self._home), fault=str(fault))
+
+    def settle(self, cluster: str) -> None:
+        """Notes the cluster that the events are sent to from now on; what belongs to another one is set apart.
+
+        Until then nothing must be sent or adopted. Raises OSError when that cannot be set apart.
+        """
+        origin = replace(self._origin, cluster=cluster)
+        with self._mutex:
+            if self._files is not None:
+                self._files.settle(origin)
+            self._origin = origin
+
+    @property
+    def settled(self) -> bool:
+        """Whether the cluster is known."""
+        return self._origin.cluster is not None
+
+    def has_room(self, size: int) -> bool:
+        """See Adopter."""
+        with self._mutex:
+            files = self._own_files()
+            return files is not None and files.has_room(size)
+
+    def take_over(self, file: Path, events: int) -> bool:
+        """See Adopter."""
+        with self._mutex:
+            files = self._own_files()
+            return files is not None and files.take_over(file, events)
+
+    def close(self) -> None:
+        """Closes the files and frees the directory; the next process that opens or adopts it sends what waits."""
+        with self._mutex:
+            self._closed = True
+            files, self._files = self._files, None
+            if files is None:
+                return
+            if self._inherited and not files.size:
+                files.remove()
+            else:
+                files.close()
+
+    def after_fork(self) -> None:
+        """The parent keeps its directory; a child that has something to spool opens its own."""
+        files, self._files = self._files, None
+        self._mutex = threading.Lock()
+        self._inherited = True
+        if files is not None:
+            files.leave_to_parent()
+
+    def _current(self) -> Path | None:
+        with self._mutex:
+            return None if self._files is None else self._files.directory
+
+    def _adopt_from(self, directory: Path) -> Adoption | None:
+        """What was taken over; None where there is nothing to take, or not for this process. Raises OSError."""
+        if not has_files(directory):
+            return None
+        origin = read_origin(directory)
+        if not self._origin.takes(origin):
+            assert origin is not None
+            self._tell_once(directory, "spool left alone: it belongs to another Kafka", **asdict(origin))
+            return None
+        adoption = adopt_files(directory, self)
+        if adoption.events:
+            says = "where it belongs" if origin is not None else "nothing of where it belongs, as of 0.1.0"
+            tell(log.info, "spool adopted", path=str(directory), events=adoption.total, says=says)
+        return adoption
+
+    def _tell_once(self, directory: Path, event: str, **fields: object) -> None:
+        if directory not in self._told:
+            self._told.add(directory)
+            tell(log.error, event, path=str(directory), **fields)
+
+    def _own_files(self) -> SpoolDirectory | None:
+        """The files of this process, opened now in a child that has none yet; None where that fails."""
+        if self._files is None and self._inherited and not self._closed:
+            try:
+                parent = self._home / FORKED
+                parent.mkdir(exist_ok=True)
+                own = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
+                self._files = SpoolDirectory(own, self._max_bytes)
+                self._files.announce(self._origin)
+            except (OSError, DirectoryTaken) as fault:
+                tell(log.error, "spool of a forked process cannot be opened", path=str(self._home), fault=str(fault))
+        return self._files
+
+
+def _opened(directory: Path, max_bytes: int) -> SpoolDirectory:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return SpoolDirectory(directory, max_bytes, TAKEN_SECONDS)
+    except DirectoryTaken as taken:
+        raise SpoolError(f"spool {directory} belongs to another process", mend=taken.mend) from taken
+    except OSError as refused:
+        raise SpoolError(
+            f"spool {directory} cannot be written: {refused}", mend="choose a writable directory"
+        ) from refused

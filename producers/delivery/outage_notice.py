@@ -1,0 +1,56 @@
+"""The log line that says that no broker answers, and why: once for each reason, until a broker takes something."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError
+
+from producers.delivery.log_safely import tell
+from producers.topics.kafka_connection import REASONS, Attempt, ConnectionFaults, unreachable
+
+REASON_SECONDS = 1.0
+"""The client may say that everything is down before it says why."""
+log = structlog.get_logger(__name__)
+
+
+class OutageNotice:
+    """Takes what a client with `client_config` says of its connections, and is asked often whether to tell.
+
+    `clock` counts seconds.
+    """
+
+    def __init__(self, client_config: Mapping[str, Any], clock: Callable[[], float] = time.monotonic) -> None:
+        self._client_config = client_config
+        self._clock = clock
+        self._faults = ConnectionFaults()
+        self._due: float | None = None
+        self._worked = False
+        self._told: set[frozenset[int]] = set()
+
+    def note(self, fault: KafkaError) -> None:
+        """What the client's error callback was told."""
+        self._faults(fault)
+        if fault.code() == KafkaError._ALL_BROKERS_DOWN and self._due is None:
+            self._due = self._clock() + REASON_SECONDS
+
+    def works(self) -> None:
+        """A broker took something: what was noted before is over."""
+        if self._due is not None or self._told or not self._worked:
+            self._worked, self._due, self._faults = True, None, ConnectionFaults()
+            self._told.clear()
+
+    def look(self) -> None:
+        """Tells what is due. A client that worked and names no reason is idle, and was let go by its broker."""
+        if self._due is None or self._clock() < self._due:
+            return
+        self._due = None
+        why = self._faults.codes.intersection(REASONS)
+        if (why or not self._worked) and why not in self._told:
+            self._told.add(why)
+            told = unreachable(self._client_config, Attempt("Write", "events", ""), "", self._faults)
+            tell(log.warning, "no broker takes events", fault=told.what, mend=told.mend)
+        self._faults = ConnectionFaults()

@@ -1,0 +1,314 @@
+"""The spool files of one directory that this process owns.
+
+`incoming.spool` is appended to, `outgoing.spool` is being resent, and `adopted-<n>.spool` were left by other owners and
+wait for their turn. Events leave `outgoing.spool` only when acknowledged, so a process that dies while resending sends
+some of them twice and none never. What is damaged in it leaves with them, for `damaged-<n>.spool`, which nobody sends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import structlog
+
+from event_schemas.directory_lock import DirectoryLock
+from producers.delivery.log_safely import tell
+from producers.delivery.outgoing_event import OutgoingEvent
+from producers.delivery.spool_damage import DamagedBytes, survey
+from producers.delivery.spool_entries import Stretch, encode_entry, read_stretches
+from producers.delivery.spool_files import (
+    ADOPTED,
+    DRAFTS,
+    FORKED,
+    INCOMING,
+    LOCK,
+    OUTGOING,
+    UNDELIVERABLE,
+    append_durably,
+    move,
+    next_file,
+    size_of,
+    spool_files,
+)
+from producers.delivery.spool_origin import ORIGIN, SpoolOrigin, read_origin, write_origin
+
+MEBIBYTE = 1_048_576
+APART_SECONDS = 1.0
+log = structlog.get_logger(__name__)
+
+
+class SpoolDirectory:
+    """Not thread-safe. `size` counts the bytes of all files to be sent.
+
+    Raises DirectoryTaken, and OSError where the directory cannot be written.
+    """
+
+    def __init__(self, directory: Path, max_bytes: int, wait_s: float = 0.0) -> None:
+        self.directory = directory
+        self._incoming = directory / INCOMING
+        self._outgoing = directory / OUTGOING
+        self._max_bytes = max_bytes
+        self._lock = DirectoryLock(directory / LOCK, wait_s)
+        self._checked_out = 0
+        self._read_at = 0
+        self._damaged: list[Stretch] = []
+        self._kept = DamagedBytes(directory)
+        try:
+            self._close_incoming()
+            self._events = {file: survey(file).total() for file in spool_files(directory)}
+            self._measure()
+            self._writer = os.open(self._incoming, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except OSError:
+            self._lock.release()
+            raise
+
+    @property
+    def waiting(self) -> int:
+        """Events that nobody has acknowledged."""
+        return sum(self._events.values())
+
+    def append(self, event: OutgoingEvent) -> bool:
+        """Writes the event to disk; False at the bound and when the disk refuses."""
+        entry = encode_entry(event)
+        return self.size + len(entry) <= self._max_bytes and self._write(entry)
+
+    def checkout(self, limit: int) -> list[OutgoingEvent]:
+        """The oldest events, at most `limit`; they stay on disk until `finish`. Raises OSError."""
+        while True:
+            if not size_of(self._outgoing):
+                self._next_file()
+            batch = self._read(limit)
+            if batch or not size_of(self._outgoing):
+                return batch
+            self._leave()  # there was nothing else in the rest of this file
+            self._events[self._outgoing] = 0
+
+    def postpone(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
+        """Writes events of the last `checkout` again, last in line, past the bound; those that the disk refuses."""
+        return [event for event in events if not self._write(encode_entry(event))]
+
+    def set_aside(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
+        """Appends events of the last `checkout` to `undeliverable.spool`; those that its bound or the disk refuses."""
+        entries = [encode_entry(event) for event in events]
+        file = self.directory / UNDELIVERABLE
+        size = size_of(file)
+        if not entries or size + sum(map(len, entries)) > self._max_bytes:
+            return list(events)
+        try:
+            append_durably(file, b"".join(entries))
+        except OSError as refused:
+            with contextlib.suppress(OSError):
+                os.truncate(file, size)
+            tell(log.error, "events cannot be set aside", path=str(file), fault=str(refused))
+            return list(events)
+        tell(log.error, "events are set aside that Kafka does not take", path=str(file), events=len(events))
+        return []
+
+    def finish(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
+        """Ends the last `checkout`: `settled` events leave, `undelivered` stay first in line.
+
+        Raises OSError, and then nothing has changed.
+        """
+        if not settled:
+            return  # they are first in line as they were
+        left = self._events[self._outgoing] - settled
+        self._leave(undelivered)
+        # When the file is gone, so is what was damaged after it was counted.
+        self._events[self._outgoing] = left if size_of(self._outgoing) else 0
+
+    def take_damaged(self) -> Counter[str]:
+        """Events, by record, that were known to be damaged and are set aside; each is told once."""
+        return self._kept.take_count()
+
+    def has_room(self, size: int) -> bool:
+        """Whether a file of `size` bytes may be taken over: it fits, or would never fit and nothing else waits."""
+        return not self.waiting or self.size + size <= self._max_bytes
+
+    def take_over(self, file: Path, events: int) -> bool:
+        """Moves the spool file of another owner here; False when it does not fit now. Raises OSError."""
+        size = file.stat().st_size
+        if not self.has_room(size):
+            return False
+        adopted = next_file(self.directory, "adopted")
+        move(file, adopted)
+        self.size += size
+        self._events[adopted] = events
+        return True
+
+    def announce(self, origin: SpoolOrigin) -> None:
+        """Notes where new events belong, as far as that is known before a broker has answered.
+
+        With other addresses the cluster may be another one, so what was here before is set apart. When it is the same,
+        it is adopted again. What 0.1.0 left, or an owner that knew no cluster, stays as it is.
+        """
+        before = self._origin()
+        moved = before is not None and before.bootstrap != origin.bootstrap
+        if before is not None and moved and before.cluster is not None and self.size:
+            self._set_apart(before)
+        if (before is None or moved) and not self.size:
+            self._write_origin(origin)
+
+    def settle(self, origin: SpoolOrigin) -> None:
+        """Notes where the events belong that are appended from now on.
+
+        What was here before and belongs to another cluster is set apart as a spool that a process of that one adopts.
+        Raises OSError when that fails.
+        """
+        before = self._origin()
+        if before is not None and not origin.same_kafka(before):
+            self._set_apart(before)
+            write_origin(self.directory, origin)
+        elif before != origin:
+            self._write_origin(origin)
+
+    def close(self) -> None:
+        """Closes the files and frees the directory."""
+        os.close(self._writer)
+        self._lock.release()
+
+    def remove(self) -> None:
+        """Closes the files and removes them with the directory: nothing waits in it."""
+        os.close(self._writer)
+        remove_directory(self.directory, self._lock)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: closes the copies of the parent's files."""
+        os.close(self._writer)
+        self._lock.release()
+
+    def _write(self, entry: bytes) -> bool:
+        try:
+            written = os.write(self._writer, entry)
+            if written != len(entry):
+                os.ftruncate(self._writer, os.fstat(self._writer).st_size - written)
+                return False
+        except OSError as refused:
+            tell(log.error, "spool cannot be written", path=str(self._incoming), fault=str(refused))
+            return False
+        self.size += len(entry)
+        self._events[self._incoming] += 1
+        return True
+
+    def _close_incoming(self) -> None:
+        """Keeps what an owner before this one has appended apart from what this one will, where they may differ."""
+        origin = self._origin()
+        if origin is not None and origin.cluster is not None and size_of(self._incoming):
+            self._incoming.rename(next_file(self.directory, "adopted"))
+
+    def _origin(self) -> SpoolOrigin | None:
+        """What is noted here; None also where that cannot be read, for this directory has no other owner."""
+        try:
+            return read_origin(self.directory)
+        except OSError as fault:
+            tell(log.error, "spool does not say where it belongs", path=str(self.directory), fault=str(fault))
+            return None
+
+    def _write_origin(self, origin: SpoolOrigin) -> None:
+        """A full disk stops nobody: the events are this process's own, and the note is for others."""
+        try:
+            write_origin(self.directory, origin)
+        except OSError as refused:
+            tell(log.error, "spool cannot be marked", path=str(self.directory), fault=str(refused))
+
+    def _measure(self) -> None:
+        self.size = sum(map(size_of, spool_files(self.directory)))
+
+    def _set_apart(self, origin: SpoolOrigin) -> None:
+        """Moves all that was here when this process came; what it has appended itself is in `incoming.spool`."""
+        files = [file for file in spool_files(self.directory) if file != self._incoming and size_of(file)]
+        if not files:
+            return
+        name = zlib.crc32(repr((origin.cluster, origin.prefix)).encode())
+        apart = self.directory / FORKED / f"elsewhere-{name:08x}"
+        apart.mkdir(parents=True, exist_ok=True)
+        lock = DirectoryLock(apart / LOCK, APART_SECONDS)
+        try:
+            write_origin(apart, origin)
+            for file in files:
+                move(file, next_file(apart, "adopted"))
+                self._events[file] = 0
+        finally:
+            self._measure()
+            lock.release()
+        tell(log.error, "events for another Kafka are not sent", path=str(apart), **asdict(origin))
+
+    def _read(self, limit: int) -> list[OutgoingEvent]:
+        batch: list[OutgoingEvent] = []
+        self._checked_out, self._damaged = self._read_at, []
+        for stretch in read_stretches(self._outgoing, self._read_at):
+            if stretch.event is None:
+                self._damaged.append(stretch)
+            else:
+                batch.append(stretch.event)
+            self._checked_out = stretch.end
+            if len(batch) == limit:
+                break
+        return batch
+
+    def _leave(self, undelivered: Sequence[OutgoingEvent] = ()) -> None:
+        """Leaves what is checked out behind, but for the undelivered; what is damaged in it is set aside."""
+        self._kept.keep(self._outgoing, self._damaged)
+        self._damaged = []
+        size = self._outgoing.stat().st_size
+        if undelivered:
+            self._rewrite(undelivered)
+        elif self._checked_out < size:
+            self._read_at = self._checked_out
+        else:
+            self._outgoing.unlink()
+            self._read_at = 0
+            self._measure()
+
+    def _next_file(self) -> None:
+        """Makes the oldest adopted file the outgoing one, else the incoming one."""
+        adopted = sorted(self.directory.glob(ADOPTED))
+        if adopted:
+            adopted[0].rename(self._outgoing)
+            self._events[self._outgoing] = self._events.pop(adopted[0], 0)
+        else:
+            self._rotate()
+            self._events[self._outgoing], self._events[self._incoming] = self._events[self._incoming], 0
+        self._read_at = 0
+
+    def _rotate(self) -> None:
+        """Turns the incoming file into the outgoing one; a disk that refuses (OSError) leaves both as they are."""
+        self._incoming.rename(self._outgoing)
+        try:
+            fresh = os.open(self._incoming, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except OSError:
+            self._outgoing.rename(self._incoming)
+            raise
+        stale, self._writer = self._writer, fresh
+        os.close(stale)
+
+    def _rewrite(self, undelivered: Sequence[OutgoingEvent]) -> None:
+        """Replaces `outgoing.spool` by the undelivered events and those not yet read, in one rename."""
+        before = self._outgoing.stat().st_size
+        shorter = self.directory / "outgoing.spool.new"
+        with self._outgoing.open("rb") as old, shorter.open("wb") as new:
+            old.seek(self._checked_out)
+            for event in undelivered:
+                new.write(encode_entry(event))
+            while block := old.read(MEBIBYTE):
+                new.write(block)
+            new.flush()
+            os.fsync(new.fileno())
+        shorter.replace(self._outgoing)
+        self.size += self._outgoing.stat().st_size - before
+        self._read_at = 0
+
+
+def remove_directory(directory: Path, lock: DirectoryLock) -> None:
+    """Removes a spool directory in which nothing waits, under its lock; one that holds more stays."""
+    with contextlib.suppress(OSError):
+        for file in (*spool_files(directory), *(directory / name for name in (ORIGIN, *DRAFTS))):
+            file.unlink(missing_ok=True)
+    lock.remove()
+    with contextlib.suppress(OSError):
+        directory.rmdir()

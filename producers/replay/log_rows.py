@@ -1,0 +1,193 @@
+"""Rows of an existing log, in event-time order: Parquet, CSV or JSON lines.
+
+Only the mapped columns are kept. A file is sorted in memory by event time (stable: rows of one instant keep
+their order); rows without a readable time come first. Parquet stays columnar until a row is asked for, so
+large logs belong in Parquet.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from event_schemas.errors import TrimtabError
+from producers.replay.column_mapping import ColumnMapping
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+MILLIS_PER_UNIT = {"s": 1_000.0, "ms": 1.0, "us": 0.001}
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
+CHUNK_ROWS = 2_000
+# About the year 287,000: what event time plus any window fits into 64 bits, and microseconds still count exactly.
+LAST_MILLIS = 9_007_199_254_740_992
+MEND_FILE = "give a readable Parquet, CSV or JSON-lines file"
+
+
+class LogFileError(TrimtabError):
+    """A log file that cannot be read or lacks a mapped column."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One row of a log.
+
+    `number` is its place in the file (from 0), `event_time` epoch milliseconds (None: unreadable); `fault`
+    says why the row as a whole could not be read, and `values` then holds what there is of it.
+    """
+
+    number: int
+    event_time: int | None
+    values: Mapping[str, Any]
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class LogRows:
+    """The rows of one file; `file` is its name without the ending, `total` their number. Iterable more than once."""
+
+    file: str
+    total: int
+    source: Callable[[], Iterator[LogRow]]
+
+    def __iter__(self) -> Iterator[LogRow]:
+        return self.source()
+
+
+def read_rows(path: str | Path, mapping: ColumnMapping, limit: int | None = None) -> LogRows:
+    """The rows of `path` in event-time order, the first `limit` of them when given.
+
+    Raises LogFileError when the file cannot be read, has another ending than .parquet, .csv, .jsonl or
+    .ndjson, or lacks a column of the mapping.
+    """
+    file = Path(path)
+    match file.suffix.lower():
+        case ".parquet":
+            return _parquet_rows(file, mapping, limit)
+        case ".csv":
+            return _text_rows(file, mapping, limit, _csv_lines)
+        case ".jsonl" | ".ndjson":
+            return _text_rows(file, mapping, limit, _json_lines)
+        case ending:
+            raise LogFileError(f"{file}: ending {ending!r} is not read", mend=MEND_FILE)
+
+
+def epoch_millis(value: Any, unit: str) -> int | None:
+    """Milliseconds since the epoch of a time as logs hold it, rounded down; None when it is not one.
+
+    Reads datetimes and ISO 8601 texts (UTC unless they say otherwise), and numbers, or texts that are
+    numbers, in `unit` ("s", "ms" or "us"). Numbers beyond ±`LAST_MILLIS` are no times.
+    """
+    if isinstance(value, str):
+        try:
+            value = _number_or_instant(value)
+        except ValueError:
+            return None
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        return (aware - EPOCH) // MILLISECOND
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LAST_MILLIS:
+        millis = math.floor(value * MILLIS_PER_UNIT[unit])
+        return millis if abs(millis) <= LAST_MILLIS else None
+    return None
+
+
+def _number_or_instant(text: str) -> int | float | datetime:
+    if NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
+    return datetime.fromisoformat(text)
+
+
+def _parquet_rows(file: Path, mapping: ColumnMapping, limit: int | None) -> LogRows:
+    import polars as pl  # an optional dependency: only a Parquet replay needs it
+
+    columns = mapping.columns()
+    try:
+        scanned = pl.scan_parquet(file)
+        _check_columns(file, columns, scanned.collect_schema().names())
+        frame = scanned.select(columns).collect()
+    except LogFileError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as fault:  # polars tells of a broken file in many ways
+        raise LogFileError(f"{file}: cannot be read: {fault}", mend=MEND_FILE) from fault
+    number, event_time = "__number", "__event_time"
+    times = [epoch_millis(value, mapping.time_unit) for value in frame[mapping.request.event_time]]
+    frame = frame.with_columns(
+        pl.Series(number, range(frame.height), dtype=pl.Int64), pl.Series(event_time, times, dtype=pl.Int64)
+    ).sort(event_time, maintain_order=True, nulls_last=False)
+    frame = frame if limit is None else frame.head(limit)
+
+    def rows() -> Iterator[LogRow]:
+        for chunk in frame.iter_slices(CHUNK_ROWS):
+            for values in chunk.iter_rows(named=True):
+                yield LogRow(values.pop(number), values.pop(event_time), values)
+
+    return LogRows(file.stem, frame.height, rows)
+
+
+def _text_rows(file: Path, mapping: ColumnMapping, limit: int | None, read: LineReader) -> LogRows:
+    columns = mapping.columns()
+    try:
+        present, lines = read(file)
+    except (OSError, UnicodeDecodeError, csv.Error) as fault:
+        raise LogFileError(f"{file}: cannot be read: {fault}", mend=MEND_FILE) from fault
+    _check_columns(file, columns, present)
+    rows = []
+    for number, (values, broken) in enumerate(lines):
+        event_time = epoch_millis(values.get(mapping.request.event_time), mapping.time_unit)
+        kept = values if broken else {column: values.get(column) for column in columns}
+        rows.append(LogRow(number, event_time, kept, broken))
+    rows.sort(key=lambda row: -math.inf if row.event_time is None else row.event_time)
+    rows = rows if limit is None else rows[:limit]
+    return LogRows(file.stem, len(rows), lambda: iter(rows))
+
+
+Line = tuple[dict[str, Any], str | None]
+LineReader = Callable[[Path], tuple[Sequence[str], list[Line]]]
+
+
+def _csv_lines(file: Path) -> tuple[Sequence[str], list[Line]]:
+    """Column names, and each line's values (empty texts are null) with what is wrong with it."""
+    with file.open(encoding="utf-8-sig", newline="") as source:
+        reader = csv.reader(source)
+        names = next(reader, [])
+        lines: list[Line] = []
+        for cells in reader:
+            values = {name: cell or None for name, cell in zip(names, cells, strict=False)}
+            fits = len(cells) == len(names)
+            lines.append((values, None if fits else f"line has {len(cells)} cells, the header {len(names)}"))
+    return names, lines
+
+
+def _json_lines(file: Path) -> tuple[Sequence[str], list[Line]]:
+    """Names that occur, and each line's values with what is wrong with it."""
+    names: dict[str, None] = {}
+    lines: list[Line] = []
+    with file.open(encoding="utf-8") as source:
+        for text in filter(str.strip, source):
+            try:
+                values = json.loads(text)
+            except (ValueError, RecursionError) as fault:
+                lines.append(({"line": text.rstrip("\n")}, f"line is not JSON: {fault}"))
+                continue
+            if isinstance(values, dict):
+                names.update(dict.fromkeys(values))
+                lines.append((values, None))
+            else:
+                lines.append(({"line": text.rstrip("\n")}, "line is not a JSON object"))
+    return list(names), lines
+
+
+def _check_columns(file: Path, columns: Sequence[str], present: Sequence[str]) -> None:
+    missing = [column for column in columns if column not in present]
+    if missing:
+        raise LogFileError(
+            f"{file}: column {', '.join(missing)} is missing (present: {', '.join(present) or 'none'})",
+            mend="correct the column's name in the mapping, or give the log that has it",
+        )

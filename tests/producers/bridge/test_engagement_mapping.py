@@ -1,0 +1,196 @@
+"""Mapping is total and pure: whatever a record holds, it gets one fate, the same every time."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from event_schemas.bridge_section import BridgeSpec
+from event_schemas.codec import Codec
+from event_schemas.errors import ComponentUnreachable, MalformedRecord
+from event_schemas.experiment_sections import ExperimentSpec
+from event_schemas.log_record import LogRecord
+from event_schemas.records import DEAD_LETTER, ENGAGEMENT
+from event_schemas.registry import Registry
+from event_schemas.slices import can_be_logged
+from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper, value_at
+from producers.bridge.source_letter import source_letter
+from tests.producers.bridge_samples import RATES, SECTION, TOPIC, action, mapper, source_record
+
+SOURCE = BridgeSpec.model_validate(SECTION)
+CODEC = Codec(Registry.bundled())
+ALL = ExperimentSpec(name="all", salt="pepper", log_rate=1.0)
+NAMES = st.sampled_from(["request", "at", "type", "pin", "a", "b.c"])
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("SAVE")
+JSON = PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(NAMES, PLAIN, max_size=2)
+ACTIONS = st.fixed_dictionaries({}, optional={"request": JSON, "at": JSON, "type": JSON, "pin": JSON})
+
+
+def mapped(value: bytes | None, rates: ExperimentSpec = ALL, **changes: Any) -> Any:
+    return mapper(rates, **changes).map(source_record(value, offset=17, partition=2))
+
+
+def test_all_fields_are_mapped() -> None:
+    fields = {
+        "request_id": "context.request", "event_time": "at", "kind": "type",
+        "engagement_id": "id", "item_id": "pin.id", "value": "amount",
+    }  # fmt: skip
+    said = {"context": {"request": 5}, "at": "2026-11-25T12:00:00Z", "type": "SAVE", "id": "e", "pin": {"id": "p"}}
+    outcome = mapped(json.dumps({**said, "amount": "2.5"}).encode(), fields=fields)
+    assert outcome.fate is BridgeFate.BRIDGED
+    assert outcome.engagement == {
+        "engagement_id": "e",
+        "request_id": "5",
+        "event_time": int(datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp() * 1000),
+        "kind": "repin",
+        "item_id": "p",
+        "value": 2.5,
+    }
+
+
+def test_without_an_id_the_place_is_the_id() -> None:
+    assert mapped(action()).engagement["engagement_id"] == f"{TOPIC}/2/17"
+
+
+@given(value=st.binary(max_size=40) | ACTIONS.map(lambda said: json.dumps(said).encode()))
+@example(b"[" * 100_000)
+@example(b'{"request": "\\ud800"}')
+@example(b"1" * 5_000)
+@example(b'{"request": "r", "at": 1e999, "type": "SAVE"}')
+@example(b'{"request": "r", "at": "' + b"9" * 5_000 + b'", "type": "SAVE"}')
+@example(b'{"request": "r", "at": 1, "type": "SAVE", "pin": "\\udfff"}')
+def test_every_value_has_one_fate_and_its_output_can_be_encoded(value: bytes) -> None:
+    for sampled in (True, False):
+        outcome = mapped(value, RATES, sampled=sampled)
+        assert mapped(value, RATES, sampled=sampled) == outcome
+        if outcome.fate is BridgeFate.BRIDGED:
+            CODEC.encode(ENGAGEMENT, outcome.engagement)
+            assert outcome.engagement["request_id"].encode()
+            assert math.isfinite(outcome.engagement["value"])
+        elif outcome.fate is BridgeFate.DEAD_LETTER:
+            assert " | mend: " in outcome.fault
+            CODEC.encode(DEAD_LETTER, source_letter(source_record(value), outcome, "malformed", outcome.fault))
+        else:
+            assert outcome.engagement is None
+
+
+@given(request_id=st.text(min_size=1, max_size=8).filter(lambda text: not any("\ud800" <= c <= "\udfff" for c in text)))
+def test_unsampled_is_what_no_node_can_have_logged(request_id: str) -> None:
+    rates = {"exploration_rate": RATES.exploration_rate, "control_rate": 0.0, "log_rate": RATES.log_rate}
+    logged = can_be_logged(RATES.salt, request_id, **rates)
+    assert mapped(action(request_id), RATES).fate is (BridgeFate.BRIDGED if logged else BridgeFate.UNSAMPLED)
+    assert mapped(action(request_id, at=None), RATES).fate is (
+        BridgeFate.DEAD_LETTER if logged else BridgeFate.UNSAMPLED
+    )
+    assert mapped(action(request_id), RATES, sampled=False).fate is BridgeFate.BRIDGED
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (None, "value is null (a tombstone)"),
+        (b"{", "value is not JSON"),
+        (action(None), "request is missing"),
+        (action(""), "request is missing"),
+        (action(1.5), "request = 1.5 is not a text"),
+        (action(True), "request = True is not a text"),
+        (action("\ud800"), "request is not UTF-8 text"),
+        (action(at=None), "at = None is not a time"),
+        (action(at="soon"), "at = 'soon' is not a time"),
+        (action(at=True), "at = True is not a time"),
+        (action(at=float("nan")), "at = nan is not a time"),
+        (action(type=None), "type is missing"),
+        (action(pin={"id": 1}), "pin = {'id': 1} is not a text"),
+        (action(pin=["x" * 1_000]), "…"),
+    ],
+)
+def test_what_cannot_be_mapped_says_why(value: bytes | None, fault: str) -> None:
+    outcome = mapped(value)
+    assert outcome.fate is BridgeFate.DEAD_LETTER
+    assert fault in outcome.fault
+
+
+def test_a_dead_letter_knows_what_could_be_read() -> None:
+    outcome = mapped(action("r-9", pin=[]))
+    assert (outcome.request_id, outcome.event_time) == ("r-9", 1_700_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("other_kinds", "fate", "kind"),
+    [
+        ("dead_letter", BridgeFate.DEAD_LETTER, None),
+        ("ignore", BridgeFate.IGNORED, None),
+        ("keep", BridgeFate.BRIDGED, "VIEW"),
+    ],
+)
+def test_other_kinds(other_kinds: str, fate: BridgeFate, kind: str | None) -> None:
+    outcome = mapped(action(type="VIEW"), other_kinds=other_kinds)
+    assert outcome.fate is fate
+    assert (outcome.engagement or {}).get("kind") == kind
+
+
+def test_without_a_table_kinds_are_taken_over() -> None:
+    assert mapped(action(type=3), kinds={}).engagement["kind"] == "3"
+
+
+def test_defaults_fill_what_is_missing() -> None:
+    defaults = {"kind": "repin", "item_id": "none", "value": 0.5}
+    fields = {**SECTION["fields"], "value": "amount"}
+    found = mapped(action(type=None, amount=None), defaults=defaults, fields=fields).engagement
+    assert (found["kind"], found["item_id"], found["value"]) == ("repin", "none", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("amount", "value"),
+    [(2, 2.0), ("2.5", 2.5), (True, 1.0), (float("inf"), None), ("x", None), ([], None), (10**400, None)],
+)
+def test_values_are_finite_numbers(amount: Any, value: float | None) -> None:
+    outcome = mapped(action(amount=amount), fields={**SECTION["fields"], "value": "amount"})
+    assert (outcome.engagement or {}).get("value") == value
+    assert outcome.fate is (BridgeFate.DEAD_LETTER if value is None else BridgeFate.BRIDGED)
+
+
+@pytest.mark.parametrize(("unit", "number"), [("s", 1_700_000_000), ("ms", 1_700_000_000_000), ("us", 17 * 10**14)])
+def test_numbers_are_times_in_the_declared_unit(unit: str, number: int) -> None:
+    assert mapped(action(at=number), time_unit=unit).engagement["event_time"] == 1_700_000_000_000
+
+
+def test_key_and_timestamp_of_the_record() -> None:
+    fields = {**SECTION["fields"], "request_id": "$key", "event_time": "$timestamp"}
+    found = mapper(ALL, fields=fields, time_unit="s").map(source_record(action(), key=b"r-7")).engagement
+    assert found is not None
+    assert (found["request_id"], found["event_time"]) == ("r-7", 1_700_000_000_500)
+    for key, append_time in ((None, 0), (b"\xff", 0), (b"r", -1)):
+        record = LogRecord(TOPIC, 0, 0, append_time, key, action())
+        assert mapper(ALL, fields=fields).map(record).fate is BridgeFate.DEAD_LETTER
+
+
+def test_a_registry_that_is_down_is_no_fate() -> None:
+    def down(_: bytes) -> Any:
+        raise ComponentUnreachable("no answer", mend="wait")
+
+    with pytest.raises(ComponentUnreachable):
+        EngagementMapper(SOURCE, ALL, down).map(source_record(b"x"))
+
+
+def test_an_unreadable_value_is_a_fate() -> None:
+    def broken(_: bytes) -> Any:
+        raise MalformedRecord("torn", mend="write it whole")
+
+    outcome = EngagementMapper(SOURCE, ALL, broken).map(source_record(b"x"))
+    assert (outcome.fate, outcome.fault) == (BridgeFate.DEAD_LETTER, "torn | mend: write it whole")
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [("a", {"b": 1}), ("a.b", 1), ("c.d", 2), ("e.f.g", 3), ("a.b.c", None), ("x", None), ("x.y", None)],
+)
+def test_paths(path: str, found: Any) -> None:
+    assert value_at({"a": {"b": 1}, "c.d": 2, "e": {"f.g": 3}}, path) == found
+    assert value_at([1], path) is None
