@@ -17,14 +17,14 @@ from event_schemas.directory_sync import sync_directory
 from event_schemas.instant import utc_text
 from learner.durable_files import publish, write_durably, writing
 from learner.learner_errors import CheckpointBroken, ClockMismatch
-from policy_store.checkpoint_record import (
+from policy_store.records.checkpoint_record import (
     EVALUATION_BLOB,
     POLICY_BLOB,
     WEIGHTS_BLOB,
     CheckpointManifest,
     check_blobs,
 )
-from policy_store.store_errors import RecordMalformed, SignatureInvalid
+from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
 
 MANIFEST_FILE = "manifest.json"
 OPTIMISER_FILE = "optimiser.safetensors"

@@ -18,7 +18,7 @@ from learner.tensor_file import write_tensors
 from learner.training import TrainingReport
 from learner.training_window import LearningWindow
 from learner.warm_start import Start
-from policy_store.checkpoint_record import (
+from policy_store.records.checkpoint_record import (
     EVALUATION_BLOB,
     POLICY_BLOB,
     WEIGHTS_BLOB,

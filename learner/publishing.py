@@ -15,11 +15,11 @@ from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from learner.checkpoint import Checkpoint
 from learner.gate import GateVerdict, Verdict
-from policy_store.channel_record import Channel
-from policy_store.governance import Decider, keep_fresh, point_channel, publish_checkpoint
-from policy_store.signing import SigningKey
-from policy_store.store import PolicyStore
-from policy_store.store_errors import UnknownCheckpoint
+from policy_store.backends.store import PolicyStore
+from policy_store.decisions.governance import Decider, keep_fresh, point_channel, publish_checkpoint
+from policy_store.records.channel_record import Channel
+from policy_store.records.signing import SigningKey
+from policy_store.records.store_errors import UnknownCheckpoint
 
 LEASE_TTL_S = 60.0
 OWNER = "learner"

@@ -13,7 +13,7 @@ from learner.gate import Verdict
 from learner.learner_errors import CheckpointBroken, LineageOverlap
 from learner.tensor_file import read_tensors
 from learner.training_window import Ancestor, WindowBounds, require_disjoint
-from policy_store.checkpoint_record import WEIGHTS_BLOB, CheckpointManifest
+from policy_store.records.checkpoint_record import WEIGHTS_BLOB, CheckpointManifest
 
 log = structlog.get_logger(__name__)
 

@@ -1,23 +1,23 @@
 """Follows one channel of the store: what it points to, what of that this node has accepted, and why not the rest."""
 
 from event_schemas.errors import TrimtabError
-from policy_store.channel_record import Channel, channel_slot
-from policy_store.governed_record import SignedRecord
-from policy_store.revision_rules import DecisionOrder, ReaderMemory
-from policy_store.store import PolicyStore
-from policy_store.store_errors import (
-    RecordExpired,
-    RecordFromFuture,
-    StoreRefused,
-    StoreUnreachable,
-    UnknownCheckpoint,
-)
-from policy_store.verification import (
+from policy_store.backends.store import PolicyStore
+from policy_store.decisions.verification import (
     TrustRule,
     VerifiedCheckpoint,
     read_channel_verified,
     verify_channel,
     verify_checkpoint,
+)
+from policy_store.records.channel_record import Channel, channel_slot
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.revision_rules import DecisionOrder, ReaderMemory
+from policy_store.records.store_errors import (
+    RecordExpired,
+    RecordFromFuture,
+    StoreRefused,
+    StoreUnreachable,
+    UnknownCheckpoint,
 )
 from serving_agent.pickup import CheckpointPickup, PickupResult, PickupVerdict
 from serving_agent.recent_traffic import RecentTraffic

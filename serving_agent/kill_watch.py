@@ -1,12 +1,12 @@
 """Follows the kills and resumes of the store; what this node has learnt holds whatever becomes of the store."""
 
 from event_schemas.errors import TrimtabError
-from policy_store.control_reading import ControlReader
-from policy_store.control_record import ControlRecord
-from policy_store.governed_record import SignedRecord
-from policy_store.store import PolicyStore
-from policy_store.store_errors import StoreRefused
-from policy_store.verification import TrustRule
+from policy_store.backends.store import PolicyStore
+from policy_store.decisions.control_reading import ControlReader
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.control_record import ControlRecord
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.store_errors import StoreRefused
 from serving_agent.snapshot_disk import SavedSnapshot
 
 

@@ -12,9 +12,9 @@ from event_schemas.instant import wall_clock_ms
 from event_schemas.topics import DEFAULT_PREFIX, EVENTS, TALLIES, topic_name
 from feature_contract import known_contracts
 from monitoring.metrics import DriftMetrics, ServingMetrics
-from policy_store.signing import TrustedKeys
-from policy_store.store import PolicyStore
-from policy_store.verification import Approval, TrustRule
+from policy_store.backends.store import PolicyStore
+from policy_store.decisions.verification import Approval, TrustRule
+from policy_store.records.signing import TrustedKeys
 from producers.delivery.outgoing_event import EventSender, expect_topics, fault_of, spool_fault_of
 from producers.loggers.decision_logger import DecisionLogger, TallyPlan
 from producers.loggers.engagement_logger import EngagementLogger

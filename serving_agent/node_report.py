@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitoring.metrics import ServingMetrics
-from policy_store.governed_record import SignedRecord
+from policy_store.records.governed_record import SignedRecord
 from serving_agent.channel_watch import ChannelWatch
 from serving_agent.pickup import PickupResult
 from serving_agent.snapshot import ServingSnapshot

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
-from policy_store.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
 
 Weights = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """The way of a checkpoint into service. The same numbers as in the operations guide:
 
 1. verify   signature, role, revision, expiry, experiment, action space, feature contract, blob hashes
-            (policy_store.verification, before this module is asked)
+            (policy_store.decisions.verification, before this module is asked)
 2. load     the ONNX graph
 3. contract the graph takes this experiment's features; its outputs are finite, in [0, 1], of the right shape, and
             the same for a request alone and in a batch
@@ -21,8 +21,8 @@ from drift_detection.head_drift import DriftVerdict
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from feature_contract import known_contracts
-from policy_store.checkpoint_record import POLICY_BLOB, CheckpointManifest, SignedCheckpoint
-from policy_store.store_errors import ContractMismatch
+from policy_store.records.checkpoint_record import POLICY_BLOB, CheckpointManifest, SignedCheckpoint
+from policy_store.records.store_errors import ContractMismatch
 from serving_agent.drift_check import DriftCheck, HeadReferences
 from serving_agent.probe_requests import probe_requests
 from serving_agent.scoring import InferenceFailed, PolicyNetwork

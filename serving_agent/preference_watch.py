@@ -2,12 +2,12 @@
 
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
-from policy_store.governed_record import SignedRecord
-from policy_store.preference_record import PREFERENCE_SLOT, PreferenceRecord
-from policy_store.revision_rules import ReaderMemory
-from policy_store.store import PolicyStore
-from policy_store.store_errors import StoreRefused, StoreUnreachable
-from policy_store.verification import TrustRule, verify_record
+from policy_store.backends.store import PolicyStore
+from policy_store.decisions.verification import TrustRule, verify_record
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceRecord
+from policy_store.records.revision_rules import ReaderMemory
+from policy_store.records.store_errors import StoreRefused, StoreUnreachable
 from serving_agent.objective_preference import ObjectivePreference
 from serving_agent.snapshot_disk import SavedSnapshot
 

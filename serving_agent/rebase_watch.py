@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from event_schemas.errors import TrimtabError
-from policy_store.governed_record import SignedRecord
-from policy_store.rebase_reading import verified_rebases
-from policy_store.rebase_record import REBASE_SLOT, RebaseRecord
-from policy_store.revision_rules import ReaderMemory
-from policy_store.store import PolicyStore
-from policy_store.verification import TrustRule, verify_record
+from policy_store.backends.store import PolicyStore
+from policy_store.decisions.rebase_reading import verified_rebases
+from policy_store.decisions.verification import TrustRule, verify_record
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.rebase_record import REBASE_SLOT, RebaseRecord
+from policy_store.records.revision_rules import ReaderMemory
 
 
 class RebaseWatch:

@@ -20,10 +20,10 @@ from event_schemas.experiment import Experiment
 from event_schemas.instant import wall_clock_ms
 from event_schemas.process_fork import renew_in_children
 from monitoring.metrics import ServingMetrics
-from policy_store.channel_record import Channel
-from policy_store.revision_rules import ReaderMemory
-from policy_store.store import MAX_BLOCK_MS, PolicyStore
-from policy_store.verification import TrustRule
+from policy_store.backends.store import MAX_BLOCK_MS, PolicyStore
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.channel_record import Channel
+from policy_store.records.revision_rules import ReaderMemory
 from producers.delivery.log_safely import tell
 from serving_agent.channel_watch import ChannelWatch
 from serving_agent.fallback_reason import FallbackReason

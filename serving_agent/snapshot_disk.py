@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from event_schemas.directory_lock import DirectoryLock
 from event_schemas.directory_sync import replace_file
-from policy_store.checkpoint_record import SignedCheckpoint
-from policy_store.governed_record import SignedRecord
+from policy_store.records.checkpoint_record import SignedCheckpoint
+from policy_store.records.governed_record import SignedRecord
 from serving_agent.memory_disk import MemoryDisk, SnapshotUnreadable, draft_of, unreadable
 from serving_agent.node_memory import NodeMemory
 from serving_agent.signed_json import (

@@ -17,16 +17,16 @@ from event_schemas.records import Record
 from event_schemas.registry import Registry
 from feature_contract import FeatureContract
 from feature_contract.contract import ENCODING_VERSION
-from policy_store.channel_record import Channel
-from policy_store.checkpoint_record import CheckpointManifest, describe_blobs
-from policy_store.governance import Decider, point_channel, publish_checkpoint, set_preference
-from policy_store.governed_record import SignedRecord
-from policy_store.kill_decisions import kill, kill_state, resume
-from policy_store.memory_store import MemoryStore
-from policy_store.preference_record import PreferenceTarget
-from policy_store.signing import Role, SigningKey, TrustedKeys
-from policy_store.store import PolicyStore
-from policy_store.verification import TrustRule
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.backends.store import PolicyStore
+from policy_store.decisions.governance import Decider, point_channel, publish_checkpoint, set_preference
+from policy_store.decisions.kill_decisions import kill, kill_state, resume
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.channel_record import Channel
+from policy_store.records.checkpoint_record import CheckpointManifest, describe_blobs
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.preference_record import PreferenceTarget
+from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.objective_preference import ObjectivePreference
 from serving_agent.scoring import PolicyNetwork

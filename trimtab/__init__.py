@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from event_schemas.errors import TrimtabError as TrimtabError
-    from policy_store.redis_store import RedisStore as RedisStore
-    from policy_store.signing import TrustedKeys as TrustedKeys
+    from policy_store.backends.redis_store import RedisStore as RedisStore
+    from policy_store.records.signing import TrustedKeys as TrustedKeys
     from producers.delivery.delivery_spool import DeliverySpool as DeliverySpool
     from producers.delivery.kafka_delivery import KafkaDelivery as KafkaDelivery
     from producers.loggers.decision_logger import DecisionLogger as DecisionLogger
@@ -37,12 +37,12 @@ PUBLIC = {
     "KafkaDelivery": "producers.delivery.kafka_delivery",
     "NodeConnections": "serving_agent.node",
     "PolicyAgent": "serving_agent.policy_agent",
-    "RedisStore": "policy_store.redis_store",
+    "RedisStore": "policy_store.backends.redis_store",
     "ServingNode": "serving_agent.node",
     "ServingNodeConfig": "serving_agent.node",
     "Settings": "trimtab.settings",
     "TrimtabError": "event_schemas.errors",
-    "TrustedKeys": "policy_store.signing",
+    "TrustedKeys": "policy_store.records.signing",
     "build_node": "serving_agent.node",
     "load_settings": "trimtab.settings",
 }

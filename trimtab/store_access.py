@@ -10,14 +10,14 @@ import typer
 
 from event_schemas.experiment import Experiment
 from event_schemas.instant import wall_clock_ms
-from policy_store.governance import Decider, Statement
-from policy_store.preference_record import PreferenceTarget, initial_target
-from policy_store.signing import SigningKey, TrustedKeys
-from policy_store.verification import Approval, TrustRule
+from policy_store.decisions.governance import Decider, Statement
+from policy_store.decisions.verification import Approval, TrustRule
+from policy_store.records.preference_record import PreferenceTarget, initial_target
+from policy_store.records.signing import SigningKey, TrustedKeys
 from trimtab.settings import Settings
 
 if TYPE_CHECKING:
-    from policy_store.redis_store import RedisStore
+    from policy_store.backends.redis_store import RedisStore
 
 
 def person() -> str:
@@ -35,7 +35,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def open_store(settings: Settings, experiment: Experiment) -> RedisStore:
     """The experiment's store at TRIMTAB_REDIS_URL; connects on first use."""
-    from policy_store.redis_store import RedisStore
+    from policy_store.backends.redis_store import RedisStore
 
     return RedisStore(settings.redis_url, experiment.name)
 

@@ -102,8 +102,8 @@ def started_node(order: ForkOrder) -> tuple[ServingNode, KafkaDelivery]:
     from prometheus_client import CollectorRegistry
 
     from monitoring.metrics import ProducerMetrics
-    from policy_store.redis_store import RedisStore
-    from policy_store.signing import TrustedKeys
+    from policy_store.backends.redis_store import RedisStore
+    from policy_store.records.signing import TrustedKeys
     from producers.delivery.delivery_spool import DeliverySpool
     from producers.delivery.kafka_delivery import KafkaDelivery
     from serving_agent.node import NodeConnections, ServingNodeConfig, build_node

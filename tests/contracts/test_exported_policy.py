@@ -12,8 +12,8 @@ from feature_contract import FeatureContract
 from learner.algorithm import make_algorithm
 from learner.reference_sketches import q_head_sketches, sketches_as_dict
 from monitoring.metrics import DriftMetrics
-from policy_store.channel_record import Channel
-from policy_store.verification import TrustRule, read_channel_verified
+from policy_store.decisions.verification import TrustRule, read_channel_verified
+from policy_store.records.channel_record import Channel
 from serving_agent.decision_request import DecisionRequest
 from serving_agent.drift_check import DriftCheck
 from serving_agent.pickup import CheckpointPickup, PickupResult

@@ -15,7 +15,7 @@ import serving_agent, trimtab
 for module in pkgutil.iter_modules(serving_agent.__path__):
     importlib.import_module("serving_agent." + module.name)
 trimtab.PolicyAgent, trimtab.DecisionLogger, trimtab.EngagementLogger
-import policy_store.redis_store, producers.delivery.kafka_delivery, trimtab.commands.serve
+import policy_store.backends.redis_store, producers.delivery.kafka_delivery, trimtab.commands.serve
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import trimtab
-from policy_store.channel_record import Channel
-from policy_store.redis_store import RedisStore
+from policy_store.backends.redis_store import RedisStore
+from policy_store.records.channel_record import Channel
 from tests.components.embedded_log import embedded_broker, read_all
 from tests.components.free_port import free_port
 from tests.serving_samples import GOVERNANCE_KEY, LEARNER_KEY, StoreDesk, codec

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from event_schemas.errors import TrimtabError
-from policy_store.channel_record import Channel, ChannelRecord
-from policy_store.governance import point_channel
+from policy_store.decisions.governance import point_channel
+from policy_store.records.channel_record import Channel, ChannelRecord
 from tests.policy_store.foreign_hands import RedisHands
 from tests.policy_store.store_samples import PEOPLE, TTL_MS, people
 from tests.trimtab.store_commands import StoreCommands

@@ -15,19 +15,19 @@ import pytest
 import redis
 
 from event_schemas.instant import wall_clock_ms
-from policy_store.channel_record import Channel, ChannelRecord
-from policy_store.control_reading import ControlReader
-from policy_store.governance import point_channel, publish_checkpoint, set_preference
-from policy_store.governed_record import decode_signature
-from policy_store.inspection import inspect_store
-from policy_store.key_names import KeyNames
-from policy_store.kill_decisions import kill, resume
-from policy_store.preference_record import PreferenceRecord, PreferenceTarget
-from policy_store.rebase_reading import remembered_rebases
-from policy_store.rebasing import rebase
-from policy_store.redis_store import RedisStore
-from policy_store.signing import Role, SigningKey, TrustedKeys
-from policy_store.store_errors import StoreRefused
+from policy_store.backends.key_names import KeyNames
+from policy_store.backends.redis_store import RedisStore
+from policy_store.decisions.control_reading import ControlReader
+from policy_store.decisions.governance import point_channel, publish_checkpoint, set_preference
+from policy_store.decisions.inspection import inspect_store
+from policy_store.decisions.kill_decisions import kill, resume
+from policy_store.decisions.rebase_reading import remembered_rebases
+from policy_store.decisions.rebasing import rebase
+from policy_store.records.channel_record import Channel, ChannelRecord
+from policy_store.records.governed_record import decode_signature
+from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.records.signing import Role, SigningKey, TrustedKeys
+from policy_store.records.store_errors import StoreRefused
 from tests.policy_store.control_samples import go, odd_stop, stop
 from tests.policy_store.foreign_hands import RedisHands
 from tests.policy_store.store_samples import (

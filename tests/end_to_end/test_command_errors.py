@@ -16,7 +16,7 @@ import redis
 import typer
 from confluent_kafka import Producer
 
-from policy_store.signing import Role, SigningKey, write_key_pair
+from policy_store.records.signing import Role, SigningKey, write_key_pair
 from producers.topics.topic_admin import create_topics
 from tests.components.certificates import write_certificates
 from tests.components.command_pool import Call, Ended, run_all

@@ -25,7 +25,7 @@ from learner.checkpoint import (
 from learner.learner_errors import CheckpointBroken, ClockMismatch, StoreUnwritable
 from learner.training_window import WindowBounds
 from learner.warm_start import next_look, start_from
-from policy_store.checkpoint_record import describe_blobs
+from policy_store.records.checkpoint_record import describe_blobs
 from tests.learner.segment_samples import Damage, append, flip, truncate, zero
 
 

@@ -10,7 +10,7 @@ from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.onnx_export import graph_session
 from learner.tensor_file import read_tensors
-from policy_store.checkpoint_record import CheckpointManifest, check_blobs
+from policy_store.records.checkpoint_record import CheckpointManifest, check_blobs
 
 
 def test_the_manifest_names_its_contract(trained: Any, experiment: Experiment) -> None:

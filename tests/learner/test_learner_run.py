@@ -17,8 +17,8 @@ from learner.preference_in_force import PreferenceInForce
 from learner.publishing import Publisher
 from learner.training import TrainingProgress
 from monitoring.metrics import LearnerMetrics
-from policy_store.memory_store import MemoryStore
-from policy_store.signing import Role, SigningKey
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.records.signing import Role, SigningKey
 
 NOW = 1_800_000_000_000
 

@@ -31,9 +31,9 @@ from learner.preference_in_force import PreferenceInForce
 from learner.publishing import Publisher
 from learner.segment_store import SegmentStore
 from monitoring.metrics import LearnerMetrics
-from policy_store.memory_store import MemoryStore
-from policy_store.signing import Role, SigningKey
-from policy_store.store_errors import LeaseHeld, LeaseLost, RevisionConflict, SignatureInvalid, StoreUnreachable
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.records.signing import Role, SigningKey
+from policy_store.records.store_errors import LeaseHeld, LeaseLost, RevisionConflict, SignatureInvalid, StoreUnreachable
 from producers.delivery.memory_log import MemoryLog
 from producers.topics.topic_identity import TopicMissing
 

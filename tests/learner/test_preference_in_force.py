@@ -7,8 +7,8 @@ import pytest
 
 from event_schemas.experiment import Experiment
 from learner.preference_in_force import PreferenceInForce
-from policy_store.preference_record import PreferenceRecord, PreferenceTarget
-from policy_store.store_errors import ContractMismatch
+from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.records.store_errors import ContractMismatch
 
 
 def test_alpha_weighs_its_own_objective(experiment: Experiment) -> None:

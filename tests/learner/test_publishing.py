@@ -9,15 +9,15 @@ import pytest
 from event_schemas.experiment import Experiment
 from learner.gate import GateVerdict, Reason, Verdict
 from learner.publishing import Publisher, channel_for
-from policy_store.channel_record import Channel
-from policy_store.governance import Decider, keep_fresh
-from policy_store.governed_record import SignedRecord
-from policy_store.memory_store import MemoryStore
-from policy_store.rebasing import rebase
-from policy_store.signing import Role, SigningKey, TrustedKeys
-from policy_store.store_change import parse_record
-from policy_store.store_errors import ClocksDisagree, LeaseHeld, RevisionAhead, RevisionConflict
-from policy_store.verification import Approval, TrustRule, read_channel_verified
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.backends.store_change import parse_record
+from policy_store.decisions.governance import Decider, keep_fresh
+from policy_store.decisions.rebasing import rebase
+from policy_store.decisions.verification import Approval, TrustRule, read_channel_verified
+from policy_store.records.channel_record import Channel
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.signing import Role, SigningKey, TrustedKeys
+from policy_store.records.store_errors import ClocksDisagree, LeaseHeld, RevisionAhead, RevisionConflict
 from tests.policy_store.foreign_hands import MemoryHands
 
 NOW = 1_800_000_000_000

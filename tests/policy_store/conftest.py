@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from event_schemas.instant import wall_clock_ms
-from policy_store.memory_store import MemoryStore
-from policy_store.redis_store import RedisStore
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.backends.redis_store import RedisStore
 from tests.policy_store.foreign_hands import MemoryHands, RedisHands
 from tests.policy_store.store_samples import StoreBench, fresh_experiment
 

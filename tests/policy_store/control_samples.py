@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from policy_store.canonical_json import canonical_json
-from policy_store.control_record import ControlRecord
-from policy_store.governed_record import GovernedRecord, SignedRecord
-from policy_store.rebase_record import RebaseRecord
-from policy_store.revision_rules import VerifiedControl
-from policy_store.signing import SigningKey
+from policy_store.records.canonical_json import canonical_json
+from policy_store.records.control_record import ControlRecord
+from policy_store.records.governed_record import GovernedRecord, SignedRecord
+from policy_store.records.rebase_record import RebaseRecord
+from policy_store.records.revision_rules import VerifiedControl
+from policy_store.records.signing import SigningKey
 from tests.policy_store.store_samples import PEOPLE
 
 YEAR_MS = 365 * 86_400_000

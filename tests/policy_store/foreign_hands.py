@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 import redis
 
-from policy_store.canonical_json import canonical_json
-from policy_store.governed_record import SignedRecord, encode_signature
-from policy_store.key_names import KeyNames
-from policy_store.memory_store import MemoryStore
-from policy_store.store import PolicyStore
+from policy_store.backends.key_names import KeyNames
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.backends.store import PolicyStore
+from policy_store.records.canonical_json import canonical_json
+from policy_store.records.governed_record import SignedRecord, encode_signature
 
 
 class ForeignHands(Protocol):

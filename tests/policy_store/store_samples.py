@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from event_schemas.instant import wall_clock_ms
-from policy_store.checkpoint_record import CheckpointManifest, SignedCheckpoint, describe_blobs, sign_checkpoint
-from policy_store.governance import Decider
-from policy_store.signing import Role, SigningKey, TrustedKeys
-from policy_store.store import PolicyStore
-from policy_store.verification import Approval, TrustRule
+from policy_store.backends.store import PolicyStore
+from policy_store.decisions.governance import Decider
+from policy_store.decisions.verification import Approval, TrustRule
+from policy_store.records.checkpoint_record import CheckpointManifest, SignedCheckpoint, describe_blobs, sign_checkpoint
+from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from tests.policy_store.foreign_hands import ForeignHands
 
 LEARNER = SigningKey.generate(Role.LEARNER, "main")

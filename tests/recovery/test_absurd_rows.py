@@ -25,7 +25,7 @@ from learner.preference_in_force import PreferenceInForce
 from learner.segment_store import SegmentStore
 from learner.tally_reading import ABSURD, MOST_DECISIONS, read_tallies
 from monitoring.metrics import LearnerMetrics
-from policy_store.checkpoint_record import EVALUATION_BLOB
+from policy_store.records.checkpoint_record import EVALUATION_BLOB
 from producers.delivery.memory_log import MemoryLog
 from tests.absurd_samples import changed, one_change
 from tests.learner_samples import NOW, World, experiment_document

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from policy_store.channel_record import Channel
-from policy_store.redis_store import RedisStore
+from policy_store.backends.redis_store import RedisStore
+from policy_store.records.channel_record import Channel
 from tests.components.embedded_log import read_all
 from tests.components.forked_node import ForkOrder
 from tests.components.kafka_broker import KafkaBroker

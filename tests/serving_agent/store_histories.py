@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from event_schemas.experiment import Experiment
-from policy_store.control_record import ControlRecord
-from policy_store.governance import Decider, set_preference
-from policy_store.governed_record import GovernedRecord, SignedRecord
-from policy_store.kill_decisions import kill, kill_state, resume
-from policy_store.preference_record import PreferenceRecord, PreferenceTarget
-from policy_store.rebasing import rebase
-from policy_store.revision_rules import EPOCHS_BEYOND, HOUR_MS, MAX_REVISION, READER_TOLERANCE_MS
-from policy_store.store import PolicyStore
-from policy_store.store_change import parse_record
-from policy_store.store_errors import ClocksDisagree, NothingToRebase, RecordMalformed, RevisionAhead
-from policy_store.verification import TrustRule
+from policy_store.backends.store import PolicyStore
+from policy_store.backends.store_change import parse_record
+from policy_store.decisions.governance import Decider, set_preference
+from policy_store.decisions.kill_decisions import kill, kill_state, resume
+from policy_store.decisions.rebasing import rebase
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.control_record import ControlRecord
+from policy_store.records.governed_record import GovernedRecord, SignedRecord
+from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.records.revision_rules import EPOCHS_BEYOND, HOUR_MS, MAX_REVISION, READER_TOLERANCE_MS
+from policy_store.records.store_errors import ClocksDisagree, NothingToRebase, RecordMalformed, RevisionAhead
 from serving_agent.drift_check import DriftCheck
 from serving_agent.pickup import CheckpointPickup
 from serving_agent.recent_traffic import RecentTraffic

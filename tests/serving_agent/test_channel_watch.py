@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from policy_store.channel_record import Channel, ChannelRecord
-from policy_store.governance import keep_fresh
-from policy_store.governed_record import SignedRecord
-from policy_store.memory_store import MemoryStore
-from policy_store.revision_rules import DecisionOrder, ReaderMemory
-from policy_store.store_errors import ContractMismatch, RecordMalformed
-from policy_store.verification import TrustRule
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.decisions.governance import keep_fresh
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.channel_record import Channel, ChannelRecord
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.revision_rules import DecisionOrder, ReaderMemory
+from policy_store.records.store_errors import ContractMismatch, RecordMalformed
 from serving_agent.channel_watch import ChannelWatch
 from serving_agent.drift_check import DriftCheck
 from serving_agent.pickup import CheckpointPickup, PickupResult

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from event_schemas.errors import TrimtabError
-from policy_store.control_record import ControlRecord, ControlRecords
-from policy_store.governed_record import SignedRecord
-from policy_store.kill_decisions import kill_state
-from policy_store.memory_store import MemoryStore
-from policy_store.revision_rules import MAX_REVISION
-from policy_store.store_errors import RecordMalformed, SignatureInvalid, StoreRefused, StoreUnreachable
-from policy_store.verification import TrustRule
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.decisions.kill_decisions import kill_state
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.control_record import ControlRecord, ControlRecords
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.revision_rules import MAX_REVISION
+from policy_store.records.store_errors import RecordMalformed, SignatureInvalid, StoreRefused, StoreUnreachable
 from serving_agent.kill_watch import KillWatch
 from serving_agent.node_memory import NodeMemory
 from serving_agent.signed_json import encode_record

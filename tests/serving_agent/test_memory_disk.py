@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from policy_store.governed_record import SignedRecord
+from policy_store.records.governed_record import SignedRecord
 from serving_agent.memory_disk import FILE_NAMES, MemoryDisk, SnapshotUnreadable
 from serving_agent.node_memory import KEPT, NodeMemory
 

@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from event_schemas.slices import Slice
 from feature_contract import FeatureContract
-from policy_store.channel_record import Channel
-from policy_store.memory_store import MemoryStore
-from policy_store.redis_store import RedisStore
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.backends.redis_store import RedisStore
+from policy_store.records.channel_record import Channel
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.decision_request import DecisionRequest
 from serving_agent.fallback_reason import FallbackReason

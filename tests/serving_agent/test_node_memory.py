@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_store.governed_record import SignedRecord
-from policy_store.revision_rules import ReaderMemory
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.revision_rules import ReaderMemory
 from serving_agent.node_memory import KEPT, NodeMemory
 from tests.policy_store.control_samples import rebase_of
 

@@ -7,10 +7,10 @@ import json
 from prometheus_client import CollectorRegistry
 
 from monitoring.metrics import ServingMetrics
-from policy_store.channel_record import Channel
-from policy_store.node_claims import node_claims
-from policy_store.store import NodeStatus
-from policy_store.verification import TrustRule
+from policy_store.backends.store import NodeStatus
+from policy_store.decisions.node_claims import node_claims
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.channel_record import Channel
 from serving_agent.channel_watch import ChannelWatch
 from serving_agent.drift_check import DriftCheck
 from serving_agent.fallback_reason import FallbackReason

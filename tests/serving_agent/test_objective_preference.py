@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from event_schemas.experiment import Experiment
-from policy_store.preference_record import PreferenceRecord, PreferenceTarget
-from policy_store.store_errors import ContractMismatch
+from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.records.store_errors import ContractMismatch
 from serving_agent.objective_preference import ObjectivePreference
 from tests.serving_samples import NOW, serving_experiment
 

@@ -9,8 +9,8 @@ import pytest
 from onnx import helper
 
 from feature_contract import FeatureContract
-from policy_store.channel_record import Channel
-from policy_store.verification import Approval, TrustRule, VerifiedCheckpoint, read_channel_verified
+from policy_store.decisions.verification import Approval, TrustRule, VerifiedCheckpoint, read_channel_verified
+from policy_store.records.channel_record import Channel
 from serving_agent.decision_request import DecisionRequest
 from serving_agent.drift_check import DriftCheck
 from serving_agent.pickup import CheckpointPickup, PickupResult, PickupVerdict

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from policy_store.governance import set_preference
-from policy_store.governed_record import SignedRecord
-from policy_store.memory_store import MemoryStore
-from policy_store.preference_record import PreferenceRecord, PreferenceTarget
-from policy_store.revision_rules import ReaderMemory
-from policy_store.signing import TrustedKeys
-from policy_store.store_errors import RecordMalformed, SignatureInvalid, StoreRefused
-from policy_store.verification import TrustRule
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.decisions.governance import set_preference
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.records.revision_rules import ReaderMemory
+from policy_store.records.signing import TrustedKeys
+from policy_store.records.store_errors import RecordMalformed, SignatureInvalid, StoreRefused
 from serving_agent.preference_watch import PreferenceWatch
 from serving_agent.snapshot_disk import SavedSnapshot
 from tests.policy_store.control_samples import HOUR_MS, YEAR_MS

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from policy_store.governed_record import SignedRecord
-from policy_store.memory_store import MemoryStore
-from policy_store.revision_rules import ReaderMemory
-from policy_store.store_errors import StoreUnreachable
-from policy_store.verification import TrustRule
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.revision_rules import ReaderMemory
+from policy_store.records.store_errors import StoreUnreachable
 from serving_agent.rebase_watch import RebaseWatch
 from tests.policy_store.control_samples import rebase_of
 from tests.policy_store.foreign_hands import MemoryHands

@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry
 
 from event_schemas.experiment import Experiment
 from monitoring.metrics import ServingMetrics
-from policy_store.channel_record import Channel
-from policy_store.control_record import ControlRecords
-from policy_store.memory_store import MemoryStore
-from policy_store.store_errors import StoreRefused, StoreUnreachable
-from policy_store.verification import TrustRule
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.channel_record import Channel
+from policy_store.records.control_record import ControlRecords
+from policy_store.records.store_errors import StoreRefused, StoreUnreachable
 from serving_agent.drift_check import DriftCheck
 from serving_agent.fallback_reason import FallbackReason
 from serving_agent.pickup import CheckpointPickup

@@ -11,10 +11,10 @@ import pytest
 import structlog
 
 from event_schemas.directory_lock import DirectoryLock
-from policy_store.channel_record import Channel, ChannelRecord
-from policy_store.governance import keep_fresh
-from policy_store.rebasing import rebase
-from policy_store.store_errors import RevisionAhead
+from policy_store.decisions.governance import keep_fresh
+from policy_store.decisions.rebasing import rebase
+from policy_store.records.channel_record import Channel, ChannelRecord
+from policy_store.records.store_errors import RevisionAhead
 from serving_agent import snapshot_disk
 from serving_agent.pickup import PickupResult
 from serving_agent.refresher import SnapshotRefresher

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from policy_store.channel_record import Channel
-from policy_store.memory_store import MemoryStore
-from policy_store.verification import TrustRule
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.channel_record import Channel
 from serving_agent.drift_check import DriftCheck
 from serving_agent.pickup import CheckpointPickup
 from serving_agent.recent_traffic import RecentTraffic

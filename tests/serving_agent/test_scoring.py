@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, load_model_from_string
 
 from off_policy.target_policies import alpha_policies, preference_policy
-from policy_store.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
 from serving_agent.objective_preference import ObjectivePreference
 from serving_agent.scoring import InferenceFailed, PolicyNetwork, best_arm, run_flag
 from tests.serving_samples import DIM, graph_bytes, linear_graph, serving_experiment

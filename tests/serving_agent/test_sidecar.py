@@ -13,9 +13,9 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
-from policy_store.channel_record import Channel
-from policy_store.memory_store import MemoryStore
-from policy_store.store_errors import StoreUnreachable
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.records.channel_record import Channel
+from policy_store.records.store_errors import StoreUnreachable
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.body_limit import LARGEST_BODY
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_store.checkpoint_record import SignedCheckpoint
-from policy_store.governed_record import SignedRecord
+from policy_store.records.checkpoint_record import SignedCheckpoint
+from policy_store.records.governed_record import SignedRecord
 from serving_agent.signed_json import (
     NOT_AS_SAVED,
     decode_checkpoint,

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from event_schemas.directory_lock import DirectoryLock, DirectoryTaken
-from policy_store.checkpoint_record import SignedCheckpoint
-from policy_store.governed_record import SignedRecord
+from policy_store.records.checkpoint_record import SignedCheckpoint
+from policy_store.records.governed_record import SignedRecord
 from serving_agent import snapshot_disk
 from serving_agent.memory_disk import FILE_NAMES
 from serving_agent.node_memory import NodeMemory

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment, load_experiment
-from policy_store.redis_store import RedisStore
-from policy_store.signing import SigningKey
+from policy_store.backends.redis_store import RedisStore
+from policy_store.records.signing import SigningKey
 from tests.components.experiment_sample import HOMEFEED
 from tests.policy_store.store_samples import BLOBS, LEARNER, PEOPLE, TRUSTED_TEXT, fresh_experiment, manifest
 from trimtab.commands import alpha, policy
@@ -61,7 +61,7 @@ class StoreCommands:
 
     def put(self, version: str, verdict: str = "pass", key: SigningKey = LEARNER) -> None:
         """Publish a checkpoint that fits the experiment."""
-        from policy_store.governance import publish_checkpoint
+        from policy_store.decisions.governance import publish_checkpoint
 
         space = self.experiment.action_space.digest
         made = manifest(self.name, version, action_space=space, evaluation={"verdict": verdict})

@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from event_schemas.experiment import load_experiment
 from event_schemas.instant import wall_clock_ms
-from policy_store.preference_record import PREFERENCE_SLOT, PreferenceTarget
-from policy_store.store_errors import RecordMalformed, RoleForbidden
-from policy_store.verification import Approval
+from policy_store.decisions.verification import Approval
+from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceTarget
+from policy_store.records.store_errors import RecordMalformed, RoleForbidden
 from tests.policy_store.store_samples import LEARNER, PEOPLE, TRUSTED_TEXT
 from trimtab.settings import Settings
 from trimtab.store_access import (

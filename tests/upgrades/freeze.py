@@ -29,8 +29,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
-from policy_store.redis_store import RedisStore
-from policy_store.signing import Role, SigningKey, TrustedKeys, write_key_pair
+from policy_store.backends.redis_store import RedisStore
+from policy_store.records.signing import Role, SigningKey, TrustedKeys, write_key_pair
 from producers.delivery.delivery_spool import DeliverySpool
 from producers.delivery.kafka_delivery import KafkaDelivery
 from producers.loggers.heartbeats import send_heartbeats

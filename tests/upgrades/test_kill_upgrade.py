@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from event_schemas.experiment import load_experiment
-from policy_store.control_record import ControlRecord
-from policy_store.governance import Decider
-from policy_store.kill_decisions import kill
-from policy_store.redis_store import RedisStore
-from policy_store.signing import SigningKey, TrustedKeys
-from policy_store.verification import TrustRule
+from policy_store.backends.redis_store import RedisStore
+from policy_store.decisions.governance import Decider
+from policy_store.decisions.kill_decisions import kill
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.control_record import ControlRecord
+from policy_store.records.signing import SigningKey, TrustedKeys
 from serving_agent.kill_watch import KillWatch
 from serving_agent.snapshot_disk import SnapshotDisk
 from tests.policy_store.foreign_hands import RedisHands

@@ -11,8 +11,8 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from event_schemas.slices import Slice
-from policy_store.redis_store import RedisStore
-from policy_store.signing import TrustedKeys
+from policy_store.backends.redis_store import RedisStore
+from policy_store.records.signing import TrustedKeys
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
 from tests.components.free_port import free_port

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from event_schemas.instant import utc_text
-from policy_store.preference_record import PREFERENCE_SLOT
+from policy_store.records.preference_record import PREFERENCE_SLOT
 from trimtab.settings import load_settings
 from trimtab.store_access import (
     AsJson,
@@ -26,8 +26,8 @@ from trimtab.store_access import (
 
 if TYPE_CHECKING:
     from event_schemas.experiment import Experiment
-    from policy_store.preference_proposal import PreferenceProposal
-    from policy_store.preference_record import PreferenceRecord, PreferenceTarget
+    from policy_store.records.preference_proposal import PreferenceProposal
+    from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
 
 alpha_app = typer.Typer(no_args_is_help=True, help="The approved trade-off between objectives, and proposals.")
 
@@ -43,7 +43,7 @@ def show(as_json: AsJson = False) -> None:
 
     Example: trimtab alpha show
     """
-    from policy_store.verification import read_preference_verified
+    from policy_store.decisions.verification import read_preference_verified
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -71,9 +71,9 @@ def propose(
 
     Example: trimtab alpha propose 0.3 --cohort CORE --by ada --reason "more saves for core users"
     """
-    from policy_store.governance import propose_preference
-    from policy_store.preference_proposal import new_proposal_id
-    from policy_store.preference_record import PreferenceTarget, parse_weights
+    from policy_store.decisions.governance import propose_preference
+    from policy_store.records.preference_proposal import new_proposal_id
+    from policy_store.records.preference_record import PreferenceTarget, parse_weights
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -98,8 +98,8 @@ def approve(
 
     Example: trimtab alpha approve p-0a1b2c3d4e5f --by grace --reason "agreed in the review"
     """
-    from policy_store.governance import approve_proposal, find_open_proposal
-    from policy_store.verification import read_preference_verified
+    from policy_store.decisions.governance import approve_proposal, find_open_proposal
+    from policy_store.decisions.verification import read_preference_verified
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -128,7 +128,7 @@ def reject(
 
     Example: trimtab alpha reject p-0a1b2c3d4e5f --by grace --reason "too far at once"
     """
-    from policy_store.governance import reject_proposal
+    from policy_store.decisions.governance import reject_proposal
 
     settings = load_settings()
     store = open_store(settings, settings.load_experiment())
@@ -141,7 +141,7 @@ def reject(
 
 def _require_known(experiment: Experiment, target: PreferenceTarget, cohort: str | None) -> None:
     """Raise ContractMismatch for a target that does not weigh these objectives, or a cohort not declared."""
-    from policy_store.preference_record import require_known_cohort
+    from policy_store.records.preference_record import require_known_cohort
 
     target.objective_weights(experiment.objective_names, experiment.preference.alpha_objective)
     require_known_cohort(cohort, [each.name for each in experiment.cohorts])

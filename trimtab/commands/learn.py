@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from learner.preference_in_force import PreferenceInForce
     from learner.publishing import Publisher
     from learner.slice_tallies import SliceTallies
-    from policy_store.store import PolicyStore
+    from policy_store.backends.store import PolicyStore
 
 WAIT_S = 900.0
 """How long `--wait-examples` waits."""
@@ -204,7 +204,7 @@ def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
     """Raises SettingError without a signing key; the store is connected to on first use."""
     from event_schemas.instant import wall_clock_ms
     from learner.publishing import Publisher
-    from policy_store.signing import SigningKey
+    from policy_store.records.signing import SigningKey
     from trimtab.store_access import open_store
 
     key = SigningKey.parse(settings.signing_key_text())
@@ -214,7 +214,7 @@ def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
 def _preference(settings: Settings, experiment: Experiment, store: PolicyStore | None) -> PreferenceInForce:
     """What people approved, verified; the experiment file's start where nobody has, or nothing is published."""
     from learner.preference_in_force import PreferenceInForce
-    from policy_store.verification import read_preference_verified
+    from policy_store.decisions.verification import read_preference_verified
     from trimtab.store_access import trust_rule
 
     record = None if store is None else read_preference_verified(store, trust_rule(settings, experiment))

@@ -10,16 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 from event_schemas.instant import utc_text
-from policy_store.channel_record import Channel, channel_slot
-from policy_store.signing import Role
+from policy_store.records.channel_record import Channel, channel_slot
+from policy_store.records.signing import Role
 from trimtab.commands.policy_stop import kill, rebase, resume
 from trimtab.settings import load_settings, require_usable
 from trimtab.store_access import AsJson, By, Reason, decider, echo_json, open_store, statement, trust_rule
 
 if TYPE_CHECKING:
-    from policy_store.checkpoint_record import CheckpointManifest
-    from policy_store.store import PolicyStore
-    from policy_store.verification import TrustRule
+    from policy_store.backends.store import PolicyStore
+    from policy_store.decisions.verification import TrustRule
+    from policy_store.records.checkpoint_record import CheckpointManifest
 
 policy = typer.Typer(no_args_is_help=True, help="Checkpoints, channels and the kill switch.")
 
@@ -40,7 +40,7 @@ def keygen(
 
     Example: trimtab policy keygen --role governance --id board --out board.key
     """
-    from policy_store.signing import SigningKey, write_key_pair
+    from policy_store.records.signing import SigningKey, write_key_pair
 
     require_usable()
     key = SigningKey.generate(role, name)
@@ -63,7 +63,7 @@ def status(as_json: AsJson = False) -> None:
     Example: trimtab policy status
     """
     from event_schemas.instant import wall_clock_ms
-    from policy_store.overview import store_overview
+    from policy_store.decisions.overview import store_overview
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -103,7 +103,7 @@ def show(version: Annotated[str, typer.Argument(help="Version of a checkpoint.")
     """
     import json
 
-    from policy_store.verification import verify_checkpoint
+    from policy_store.decisions.verification import verify_checkpoint
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -131,8 +131,8 @@ def promote(
 
     Example: trimtab policy promote v20240501-1200 --to stable --by ada --reason "canary was fine for a week"
     """
-    from policy_store.governance import point_channel
-    from policy_store.verification import require_promotable
+    from policy_store.decisions.governance import point_channel
+    from policy_store.decisions.verification import require_promotable
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -159,7 +159,7 @@ def rollback(
 
     Example: trimtab policy rollback --channel stable --by ada --reason "sessions fell"
     """
-    from policy_store.governance import point_channel, require_served_before, rollback_version
+    from policy_store.decisions.governance import point_channel, require_served_before, rollback_version
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -185,8 +185,8 @@ def history(
 
     Example: trimtab policy history channel:stable
     """
-    from policy_store.canonical_json import parse_object
-    from policy_store.inspection import require_slot
+    from policy_store.decisions.inspection import require_slot
+    from policy_store.records.canonical_json import parse_object
 
     settings = load_settings()
     store = open_store(settings, settings.load_experiment())
@@ -204,7 +204,7 @@ def verify(as_json: AsJson = False) -> None:
 
     Example: trimtab policy verify
     """
-    from policy_store.inspection import inspect_store
+    from policy_store.decisions.inspection import inspect_store
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -220,7 +220,7 @@ def verify(as_json: AsJson = False) -> None:
 
 
 def _verified(store: PolicyStore, version: str, rule: TrustRule) -> CheckpointManifest:
-    from policy_store.verification import verify_checkpoint
+    from policy_store.decisions.verification import verify_checkpoint
 
     return verify_checkpoint(store.get_checkpoint(version), version, rule)
 

@@ -90,8 +90,8 @@ def _running_node(
 ) -> Iterator[ServingNode]:
     """A started node on the configured Kafka and Redis; flushed and closed on the way out."""
     from monitoring.metrics import ProducerMetrics
-    from policy_store.redis_store import RedisStore
-    from policy_store.signing import TrustedKeys
+    from policy_store.backends.redis_store import RedisStore
+    from policy_store.records.signing import TrustedKeys
     from producers.delivery.delivery_spool import DeliverySpool
     from producers.delivery.kafka_delivery import KafkaDelivery
     from serving_agent.node import NodeConnections, ServingNodeConfig, build_node

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from event_schemas.topics import EVENTS, topic_name
-from policy_store.checkpoint_record import EVALUATION_BLOB, SignedCheckpoint
-from policy_store.redis_store import RedisStore
+from policy_store.backends.redis_store import RedisStore
+from policy_store.records.checkpoint_record import EVALUATION_BLOB, SignedCheckpoint
 from producers.replay.replay_pacing import KafkaReaderLag
 from producers.topics.topic_admin import touch_topics
 from trimtab.demo.act_outcome import Funnel, NodeOutcome

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from event_schemas.directory_lock import DirectoryLock, DirectoryTaken
 from event_schemas.experiment import Experiment, load_experiment
-from policy_store.signing import Role, SigningKey, write_key_pair
+from policy_store.records.signing import Role, SigningKey, write_key_pair
 from trimtab.demo.process_supervisor import DemoFailed, Job
 from trimtab.embedded_runtime import EmbeddedRuntime
 

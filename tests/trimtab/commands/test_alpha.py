@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from policy_store.governance import set_preference
-from policy_store.key_names import KeyNames
-from policy_store.preference_record import PreferenceTarget
-from policy_store.store_errors import (
+from policy_store.backends.key_names import KeyNames
+from policy_store.decisions.governance import set_preference
+from policy_store.records.preference_record import PreferenceTarget
+from policy_store.records.store_errors import (
     ContractMismatch,
     RecordMalformed,
     RevisionConflict,

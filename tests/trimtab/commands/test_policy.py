@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from event_schemas.errors import SettingError
-from policy_store.key_names import KeyNames
-from policy_store.kill_decisions import kill
-from policy_store.signing import SigningKey, TrustedKeys
-from policy_store.store_errors import (
+from policy_store.backends.key_names import KeyNames
+from policy_store.decisions.kill_decisions import kill
+from policy_store.records.signing import SigningKey, TrustedKeys
+from policy_store.records.store_errors import (
     ContractMismatch,
     PromotionRefused,
     RecordMalformed,

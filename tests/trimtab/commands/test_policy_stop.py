@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from policy_store.channel_record import ChannelRecord
-from policy_store.governed_record import SignedRecord
-from policy_store.preference_record import PreferenceRecord
-from policy_store.store_errors import (
+from policy_store.records.channel_record import ChannelRecord
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.preference_record import PreferenceRecord
+from policy_store.records.store_errors import (
     ContractMismatch,
     NothingToRebase,
     RevisionAhead,

@@ -1,0 +1,222 @@
+"""A change to the store, worked out before it is written: the part that all implementations share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from policy_store.records.audit import AuditEvent
+from policy_store.records.canonical_json import parse_object
+from policy_store.records.channel_record import ChannelRecord, FreshnessRecord
+from policy_store.records.checkpoint_record import RESERVED_FIELDS, CheckpointManifest, SignedCheckpoint, check_blobs
+from policy_store.records.control_record import ControlRecord
+from policy_store.records.governed_record import GovernedRecord, SignedRecord
+from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus
+from policy_store.records.preference_record import PreferenceRecord
+from policy_store.records.rebase_record import RebaseRecord
+from policy_store.records.store_errors import (
+    ContractMismatch,
+    LeaseHeld,
+    LeaseLost,
+    RecordMalformed,
+    RevisionConflict,
+    UnknownCheckpoint,
+    UnknownProposal,
+)
+
+RECORD_TYPES: dict[str, type[GovernedRecord]] = {
+    "channel": ChannelRecord,
+    "freshness": FreshnessRecord,
+    "preference": PreferenceRecord,
+    "control": ControlRecord,
+    "rebase": RebaseRecord,
+}
+
+
+def parse_record(signed: SignedRecord) -> GovernedRecord:
+    """The record of whatever kind. Raises RecordMalformed; verifies no signature."""
+    kind = parse_object(signed.record, "the signed record").get("kind")
+    record_type = RECORD_TYPES.get(kind) if isinstance(kind, str) else None
+    if record_type is None:
+        raise RecordMalformed(
+            f"a signed record has kind {kind!r}; known kinds are {sorted(RECORD_TYPES)}",
+            mend="publish it again with this version of trimtab",
+        )
+    return record_type.parse(signed.record)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChange:
+    """One signed record on its way into its slot, with the conditions under which it may enter."""
+
+    signed: SignedRecord
+    parsed: GovernedRecord
+    parent_revision: int | None
+    fencing_token: int | None = None
+    closes: PreferenceProposal | None = None
+
+    @property
+    def points_to(self) -> str | None:
+        """The checkpoint that must exist for this record to make sense."""
+        return self.parsed.version if isinstance(self.parsed, ChannelRecord | FreshnessRecord) else None
+
+    def closing(self, decided: PreferenceProposal) -> RecordChange:
+        """This change together with the decision on a proposal."""
+        return replace(self, closes=decided)
+
+    def audited(self, at_ms: int) -> AuditEvent:
+        """What the audit says of this change: the record itself, and the hash of exactly its bytes."""
+        detail = self.parsed.model_dump(mode="json")
+        detail |= {"key_id": self.signed.key_id, "sha256": self.signed.hash}
+        if self.closes is not None:
+            detail["proposal"] = self.closes.proposal_id
+        return AuditEvent(at_ms, self.parsed.by, f"publish {self.parsed.slot}", detail)
+
+
+def record_change(
+    experiment: str,
+    expected: tuple[type[GovernedRecord], ...],
+    signed: SignedRecord,
+    parent_revision: int | None,
+    fencing_token: int | None = None,
+) -> RecordChange:
+    """Check that a record belongs here and names the parent it is published over.
+
+    Raises RecordMalformed, ContractMismatch (another experiment) or RevisionConflict.
+    """
+    parsed = parse_expected(experiment, expected, signed)
+    if parsed.parent_revision != parent_revision:
+        raise RevisionConflict(
+            f"{parsed.slot}: the record names parent revision {parsed.parent_revision}, the writer read "
+            f"{parent_revision}",
+            mend="read the slot again and sign a record over its revision",
+        )
+    return RecordChange(signed, parsed, parent_revision, fencing_token)
+
+
+def unordered_change(experiment: str, expected: type[GovernedRecord], signed: SignedRecord) -> RecordChange:
+    """Check that a record belongs here whose revision orders nothing. Raises RecordMalformed or ContractMismatch."""
+    parsed = parse_expected(experiment, (expected,), signed)
+    return RecordChange(signed, parsed, parsed.parent_revision)
+
+
+def parse_expected(experiment: str, expected: tuple[type[GovernedRecord], ...], signed: SignedRecord) -> GovernedRecord:
+    """The record, when it is of an expected kind and of this experiment. Raises RecordMalformed, ContractMismatch."""
+    parsed = parse_record(signed)
+    if not isinstance(parsed, expected):
+        raise RecordMalformed(
+            f"a {type(parsed).__name__} was given where {' or '.join(t.__name__ for t in expected)} belongs",
+            mend="publish it through the method of its kind",
+        )
+    require_experiment(experiment, parsed.experiment)
+    return parsed
+
+
+def revisions_of(records: Iterable[SignedRecord]) -> list[int]:
+    """The revisions of those records that are records at all."""
+    revisions = []
+    for signed in records:
+        try:
+            revisions.append(parse_record(signed).revision)
+        except RecordMalformed:
+            continue
+    return revisions
+
+
+def require_experiment(expected: str, found: str) -> None:
+    """Raise ContractMismatch for a record or checkpoint of another experiment."""
+    if found != expected:
+        raise ContractMismatch(
+            f"record belongs to experiment {found!r}, the store holds {expected!r}",
+            mend="check TRIMTAB_EXPERIMENT: one store prefix holds one experiment",
+        )
+
+
+def checkpoint_change(experiment: str, checkpoint: SignedCheckpoint) -> CheckpointManifest:
+    """Check that a checkpoint is whole and belongs here. Raises RecordMalformed, ContractMismatch, SignatureInvalid."""
+    manifest = checkpoint.parsed()
+    require_experiment(experiment, manifest.experiment)
+    if RESERVED_FIELDS & set(manifest.blobs):
+        raise RecordMalformed(
+            f"checkpoint {manifest.version}: a blob is named {sorted(RESERVED_FIELDS & set(manifest.blobs))}",
+            mend="rename the blob",
+        )
+    check_blobs(manifest, checkpoint.blobs)
+    return manifest
+
+
+def checkpoint_audited(checkpoint: SignedCheckpoint, manifest: CheckpointManifest, at_ms: int) -> AuditEvent:
+    """What the audit says of a new checkpoint."""
+    detail = {
+        "version": manifest.version,
+        "sha256": hashlib.sha256(checkpoint.manifest).hexdigest(),
+        "verdict": manifest.verdict,
+    }
+    return AuditEvent(at_ms, checkpoint.key_id, "put checkpoint", detail)
+
+
+def proposal_audited(proposal: PreferenceProposal, at_ms: int) -> AuditEvent:
+    """What the audit says of a proposal made or rejected."""
+    made = proposal.status is ProposalStatus.OPEN
+    actor = proposal.by if made or proposal.decided_by is None else proposal.decided_by
+    return AuditEvent(at_ms, actor, "propose" if made else "reject", proposal.model_dump(mode="json"))
+
+
+def revision_conflict(change: RecordChange, current: int | None) -> RevisionConflict:
+    """The slot has moved since the writer read it, or the new revision is not higher."""
+    return RevisionConflict(
+        f"{change.parsed.slot} is at revision {current}; revision {change.parsed.revision} was written over "
+        f"parent {change.parent_revision}",
+        mend="somebody published in between: look at `trimtab policy history` and decide again",
+    )
+
+
+def slot_moved(slot: str) -> RevisionConflict:
+    """Somebody published there while a re-base was worked out."""
+    return RevisionConflict(
+        f"{slot} has changed since the re-base was worked out", mend="run `trimtab policy rebase` again"
+    )
+
+
+def version_conflict(version: str) -> RevisionConflict:
+    """A version is taken by other bytes."""
+    return RevisionConflict(
+        f"checkpoint {version} exists with other content; checkpoints never change",
+        mend="give the new checkpoint its own version",
+    )
+
+
+def unknown_checkpoint(version: str) -> UnknownCheckpoint:
+    """No such version."""
+    return UnknownCheckpoint(
+        f"the store has no checkpoint {version!r}", mend="list the versions with `trimtab policy list`"
+    )
+
+
+def unknown_proposal(proposal_id: str) -> UnknownProposal:
+    """No such open proposal."""
+    return UnknownProposal(
+        f"there is no open proposal {proposal_id!r}", mend="list the proposals with `trimtab alpha show`"
+    )
+
+
+def proposal_conflict(proposal_id: str) -> RevisionConflict:
+    """The id is taken."""
+    return RevisionConflict(f"proposal {proposal_id!r} exists already", mend="propose again under a new id")
+
+
+def lease_lost(token: int) -> LeaseLost:
+    """The fencing token is not that of the current lease."""
+    return LeaseLost(
+        f"the learner's lease with fencing token {token} has expired or passed to another owner",
+        mend="stop publishing; another learner may be at work. Start again to acquire a new lease",
+    )
+
+
+def lease_held(owner: str, left_ms: int) -> LeaseHeld:
+    """Somebody has the lease."""
+    return LeaseHeld(
+        f"the learner's lease is held by {owner!r} for another {max(left_ms, 0)} ms",
+        mend="one learner publishes at a time: stop the other one, or wait until its lease expires",
+    )

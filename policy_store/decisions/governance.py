@@ -1,0 +1,260 @@
+"""Decisions written to the store: each reads the slot, signs a record over its revision, and publishes it.
+
+All functions take the store, the signing key and the time of the decider's own clock from the caller and raise what
+PolicyStore's methods raise; on any error nothing has changed. A RevisionConflict means that somebody else decided in
+between: read again, and decide again. Revisions and expiry follow the store's time
+(`policy_store.records.revision_rules`). Kills and resumes are in `policy_store.decisions.kill_decisions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from event_schemas.errors import TrimtabError
+from policy_store.backends.store import PolicyStore
+from policy_store.backends.store_change import parse_record, revisions_of, unknown_proposal
+from policy_store.decisions.node_claims import claimed_revisions, claims_of_live_nodes
+from policy_store.decisions.rebase_reading import claimed_rebases
+from policy_store.decisions.verification import TrustRule, verify_channel
+from policy_store.records.channel_record import Channel, ChannelRecord, FreshnessRecord, channel_slot, freshness_slot
+from policy_store.records.checkpoint_record import CheckpointManifest, SignedCheckpoint, sign_checkpoint
+from policy_store.records.governed_record import MAX_NAME, MAX_REASON, SignedRecord
+from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus
+from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceRecord, PreferenceTarget, changed_targets
+from policy_store.records.rebase_record import REBASE_SLOT
+from policy_store.records.revision_rules import KnownRevision, next_revision, require_clocks_agree
+from policy_store.records.signing import SigningKey
+from policy_store.records.store_errors import PromotionRefused, RecordMalformed, RevisionConflict, UnknownCheckpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """Who says something, why and when. `by` is a person or a process, in words; `now_ms` is its clock, in epoch ms.
+
+    Raises RecordMalformed for an empty or overlong name, or an overlong reason.
+    """
+
+    by: str
+    reason: str
+    now_ms: int
+
+    def __post_init__(self) -> None:
+        if not self.by.strip() or len(self.by) > MAX_NAME or len(self.reason) > MAX_REASON:
+            raise RecordMalformed(
+                f"a decision needs a name of 1 to {MAX_NAME} characters and a reason of at most {MAX_REASON}",
+                mend="give --by and a shorter --reason",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decider(Statement):
+    """A statement with the key that signs what follows from it."""
+
+    key: SigningKey = field(repr=False)
+
+
+def publish_checkpoint(
+    store: PolicyStore,
+    manifest: CheckpointManifest,
+    blobs: Mapping[str, bytes],
+    key: SigningKey,
+    *,
+    fencing_token: int | None = None,
+) -> SignedCheckpoint:
+    """Sign a checkpoint and put it into the store; no channel points to it yet."""
+    checkpoint = sign_checkpoint(manifest, blobs, key)
+    store.put_checkpoint(checkpoint, fencing_token=fencing_token)
+    return checkpoint
+
+
+def point_channel(
+    store: PolicyStore,
+    channel: Channel,
+    version: str,
+    decider: Decider,
+    *,
+    ttl_ms: int,
+    fencing_token: int | None = None,
+) -> ChannelRecord:
+    """Point a channel to a checkpoint, to be accepted anew until `ttl_ms` from now. Raises UnknownCheckpoint."""
+    parent, place = _revision(store.channel(channel.value)), _place(store, channel_slot(channel), decider)
+    decision = {"channel": channel.value, "version": version, "expires_at": place.time_ms + ttl_ms}
+    record = ChannelRecord.from_content(decision | _provenance(store, parent, place, decider))
+    store.publish_channel(record.signed_by(decider.key), parent_revision=parent, fencing_token=fencing_token)
+    return record
+
+
+def keep_fresh(
+    store: PolicyStore, channel: Channel, decider: Decider, *, ttl_ms: int, fencing_token: int | None = None
+) -> FreshnessRecord:
+    """Prolong the life of what the channel points to, without deciding anew. Raises UnknownCheckpoint."""
+    record = current_channel(store, channel)
+    parent, place = _revision(store.freshness(channel.value)), _place(store, freshness_slot(channel), decider)
+    decision = {"channel": channel.value, "version": record.version, "channel_revision": record.revision}
+    decision["expires_at"] = place.time_ms + ttl_ms
+    fresh = FreshnessRecord.from_content(decision | _provenance(store, parent, place, decider))
+    store.publish_channel(fresh.signed_by(decider.key), parent_revision=parent, fencing_token=fencing_token)
+    return fresh
+
+
+def rollback_version(store: PolicyStore, channel: Channel) -> str:
+    """The version served before the present one was first chosen.
+
+    Pointing back to an earlier version counts as undoing what came after it: A, B, C, back to B → the next rollback
+    leads to A, not to C. Raises UnknownCheckpoint when there is nothing earlier.
+    """
+    trail: list[str] = []
+    for signed in reversed(store.history(channel_slot(channel))):
+        version = ChannelRecord.parse(signed.record).version
+        trail = [*trail[: trail.index(version)], version] if version in trail else [*trail, version]
+    if len(trail) < 2:
+        raise UnknownCheckpoint(
+            f"channel:{channel.value} has no earlier version to roll back to",
+            mend="name a version with --to, or stop the policy with `trimtab policy kill`",
+        )
+    return trail[-2]
+
+
+def rollback(
+    store: PolicyStore, channel: Channel, decider: Decider, *, ttl_ms: int, version: str | None = None
+) -> ChannelRecord:
+    """Point the channel to an earlier version by a newer record; to rollback_version when none is named."""
+    return point_channel(store, channel, version or rollback_version(store, channel), decider, ttl_ms=ttl_ms)
+
+
+def require_served_before(store: PolicyStore, channel: Channel, version: str, rule: TrustRule) -> None:
+    """Raise PromotionRefused unless a record in the channel's history that `rule` believes points to the version."""
+    for signed in store.history(channel_slot(channel)):
+        try:
+            if verify_channel(signed, channel, rule).version == version:
+                return
+        except TrimtabError:
+            # Not a decision that anybody may have taken: it vouches for nothing.
+            continue
+    raise PromotionRefused(
+        f"channel:{channel.value} has never pointed to {version}: that is no way back",
+        mend=f"use `trimtab policy promote {version} --to {channel.value}`, which looks at the gate's verdict",
+    )
+
+
+def set_preference(
+    store: PolicyStore, default: PreferenceTarget, cohorts: Mapping[str, PreferenceTarget], decider: Decider
+) -> PreferenceRecord:
+    """Replace the whole preference without a proposal: the first one of an experiment, or a scripted one."""
+    record = _preference(store, default, cohorts, decider)
+    store.publish_preference(record.signed_by(decider.key), parent_revision=record.parent_revision)
+    return record
+
+
+def propose_preference(
+    store: PolicyStore, proposal_id: str, cohort: str | None, target: PreferenceTarget, statement: Statement
+) -> PreferenceProposal:
+    """Propose `target` for a cohort, or for everybody else when None. Nothing changes before the approval."""
+    proposal = PreferenceProposal(
+        proposal_id=proposal_id,
+        experiment=store.experiment,
+        cohort=cohort,
+        target=target,
+        by=statement.by,
+        reason=statement.reason,
+        created_at=statement.now_ms,
+        base_revision=_revision(store.preference()),
+    )
+    store.propose(proposal)
+    return proposal
+
+
+def approve_proposal(
+    store: PolicyStore, proposal_id: str, initial: PreferenceTarget | None, decider: Decider
+) -> PreferenceRecord:
+    """Sign and publish what was proposed; `initial` is the default target while nobody has set one.
+
+    Raises ContractMismatch when there is neither, and the proposal is for one cohort.
+
+    Raises UnknownProposal when it is not open, RevisionConflict when the preference has moved since the proposal was
+    made: what was weighed then is no longer what would change.
+    """
+    proposal = find_open_proposal(store, proposal_id)
+    current = store.preference()
+    if _revision(current) != proposal.base_revision:
+        raise RevisionConflict(
+            f"proposal {proposal_id} was made over preference revision {proposal.base_revision}; it is now at "
+            f"{_revision(current)}",
+            mend="reject it and propose again over the present preference",
+        )
+    held = None if current is None else PreferenceRecord.parse(current.record)
+    default, cohorts = (initial, {}) if held is None else (held.default, held.cohorts)
+    default, cohorts = changed_targets(default, cohorts, proposal.cohort, proposal.target)
+    record = _preference(store, default, cohorts, decider)
+    decided = proposal.decided(ProposalStatus.APPROVED, decider.by, decider.reason, decider.now_ms)
+    store.approve(decided, record.signed_by(decider.key), parent_revision=record.parent_revision)
+    return record
+
+
+def reject_proposal(store: PolicyStore, proposal_id: str, statement: Statement) -> PreferenceProposal:
+    """Close a proposal without a change. Raises UnknownProposal when it is not open."""
+    proposal = find_open_proposal(store, proposal_id)
+    decided = proposal.decided(ProposalStatus.REJECTED, statement.by, statement.reason, statement.now_ms)
+    store.reject(decided)
+    return decided
+
+
+def find_open_proposal(store: PolicyStore, proposal_id: str) -> PreferenceProposal:
+    """The open proposal of this id. Raises UnknownProposal."""
+    for proposal in store.proposals():
+        if proposal.proposal_id == proposal_id and proposal.status is ProposalStatus.OPEN:
+            return proposal
+    raise unknown_proposal(proposal_id)
+
+
+def current_channel(store: PolicyStore, channel: Channel) -> ChannelRecord:
+    """What the channel says, unverified. Raises UnknownCheckpoint when nothing was published there."""
+    signed = store.channel(channel.value)
+    if signed is None:
+        raise UnknownCheckpoint(
+            f"channel:{channel.value} points to nothing yet",
+            mend=f"publish there with `trimtab learn` or `trimtab policy promote VERSION --to {channel.value}`",
+        )
+    return ChannelRecord.parse(signed.record)
+
+
+def _preference(
+    store: PolicyStore, default: PreferenceTarget, cohorts: Mapping[str, PreferenceTarget], decider: Decider
+) -> PreferenceRecord:
+    parent, place = _revision(store.preference()), _place(store, PREFERENCE_SLOT, decider)
+    targets = {"default": default.model_dump(), "cohorts": {name: each.model_dump() for name, each in cohorts.items()}}
+    return PreferenceRecord.from_content(targets | _provenance(store, parent, place, decider))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The revision that comes next in a slot, and the store's time when it was chosen."""
+
+    revision: int
+    time_ms: int
+
+
+def _place(store: PolicyStore, slot: str, decider: Decider) -> _Place:
+    """Raises ClocksDisagree or RevisionAhead."""
+    time_ms = store.time_ms()
+    require_clocks_agree(decider.now_ms, time_ms)
+    known = [KnownRevision(revision, "the store") for revision in revisions_of(store.known_records(slot))]
+    known += claimed_revisions(claims_of_live_nodes(store), slot, claimed_rebases(store.known_records(REBASE_SLOT)))
+    return _Place(next_revision(slot, known, time_ms), time_ms)
+
+
+def _provenance(store: PolicyStore, parent: int | None, place: _Place, decider: Decider) -> dict[str, Any]:
+    """The fields all records have in common."""
+    return {
+        "experiment": store.experiment,
+        "revision": place.revision,
+        "parent_revision": parent,
+        "by": decider.by,
+        "reason": decider.reason,
+    }
+
+
+def _revision(signed: SignedRecord | None) -> int | None:
+    return None if signed is None else parse_record(signed).revision

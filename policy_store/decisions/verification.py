@@ -1,0 +1,217 @@
+"""What a reader checks before it believes anything in the store. Pure: bytes in, verified content or an error out.
+
+Order of the checks, for a channel: signature → role → experiment and channel → revision
+(`policy_store.records.revision_rules`) → expiry → manifest signature and role → version → experiment,
+action space, feature contract → blob hashes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from event_schemas.instant import utc_text
+from policy_store.backends.store import PolicyStore
+from policy_store.records.channel_record import Channel, ChannelRecord, FreshnessRecord, channel_slot
+from policy_store.records.checkpoint_record import CheckpointManifest, SignedCheckpoint, check_blobs
+from policy_store.records.governed_record import GovernedRecord, SignedRecord
+from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceRecord
+from policy_store.records.revision_rules import ReaderMemory
+from policy_store.records.signing import Role, SigningKey, TrustedKeys, role_of
+from policy_store.records.store_errors import (
+    ContractMismatch,
+    PromotionRefused,
+    RecordExpired,
+    RecordFromFuture,
+    RecordMalformed,
+    RecordVoided,
+    RevisionRegressed,
+    RoleForbidden,
+    SignatureInvalid,
+)
+
+Record = TypeVar("Record", bound=GovernedRecord)
+_GOVERNANCE = frozenset({Role.GOVERNANCE})
+_BOTH = frozenset({Role.GOVERNANCE, Role.LEARNER})
+
+
+class Approval(StrEnum):
+    """The experiment's `[gate] approval`: whether a learner's key may sign canary and stable records."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRule:
+    """What one reader accepts.
+
+    `feature_contracts` holds the digests of those it can encode; None: any, for a reader that does not load the model.
+    """
+
+    trusted: TrustedKeys
+    experiment: str
+    action_space: str
+    approval: Approval = Approval.MANUAL
+    feature_contracts: frozenset[str] | None = None
+
+    def roles_for(self, slot: str) -> frozenset[Role]:
+        """The roles whose signature makes a record in this slot valid.
+
+        Governance signs everything. The learner keeps records fresh, points `shadow` wherever it likes, and moves
+        `canary` and `stable` only where the experiment's approval is automatic.
+        """
+        kind, _, name = slot.partition(":")
+        moved_by_learner = kind == "channel" and (name == Channel.SHADOW or self.approval is Approval.AUTO)
+        return _BOTH if kind == "freshness" or moved_by_learner else _GOVERNANCE
+
+    def require_role(self, slot: str, key_id: str) -> None:
+        """Raise RoleForbidden unless the role of `key_id` may sign for this slot."""
+        if role_of(key_id) not in self.roles_for(slot):
+            raise RoleForbidden(
+                f"{slot}: role {role_of(key_id).value} of key {key_id} may not sign it",
+                mend='sign with a governance key, or set [gate] approval = "auto" if the learner may promote itself',
+            )
+
+    def require_signer(self, slot: str, key: SigningKey) -> None:
+        """Raise RoleForbidden or SignatureInvalid unless readers with this rule would accept `key` for the slot."""
+        self.require_role(slot, key.key_id)
+        self.trusted.verify(key.key_id, b"probe", key.sign(b"probe"), f"a record for {slot}")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedCheckpoint:
+    """A checkpoint that may be loaded, with the decision that points to it.
+
+    `signed` and `record` are the stored forms: what a node keeps on disk to verify again after a restart.
+    `expires_at` (epoch ms) takes a freshness record into account.
+    """
+
+    manifest: CheckpointManifest
+    channel: ChannelRecord
+    expires_at: int
+    signed: SignedCheckpoint
+    record: SignedRecord
+
+
+def verify_record(signed: SignedRecord, record_type: type[Record], rule: TrustRule) -> Record:
+    """The record, when its signature, role and experiment hold; its revision is not judged here.
+
+    Raises SignatureInvalid, RoleForbidden, RecordMalformed or ContractMismatch.
+    """
+    what = f"the {record_type.__name__}"
+    rule.trusted.verify(signed.key_id, signed.record, signed.signature, what)
+    record = record_type.parse(signed.record)
+    rule.require_role(record.slot, signed.key_id)
+    if record.experiment != rule.experiment:
+        raise _mismatch(record.slot, "experiment", record.experiment, rule.experiment)
+    return record
+
+
+def verify_channel(signed: SignedRecord, channel: Channel, rule: TrustRule) -> ChannelRecord:
+    """The record of this very channel; neither revision nor expiry is judged here. Raises as verify_record."""
+    record = verify_record(signed, ChannelRecord, rule)
+    if record.channel is not channel:
+        raise _mismatch(f"channel:{channel.value}", "channel", record.channel.value, channel.value)
+    return record
+
+
+def verify_checkpoint(signed: SignedCheckpoint, version: str, rule: TrustRule) -> CheckpointManifest:
+    """The manifest, when signature, version, experiment, action space, feature contract and blobs hold.
+
+    Raises SignatureInvalid, RecordMalformed or ContractMismatch.
+    """
+    what = f"checkpoint {version}"
+    rule.trusted.verify(signed.key_id, signed.manifest, signed.signature, what)
+    manifest = signed.parsed()
+    if manifest.version != version:
+        raise _mismatch(what, "version", manifest.version, version)
+    if manifest.experiment != rule.experiment:
+        raise _mismatch(what, "experiment", manifest.experiment, rule.experiment)
+    if manifest.action_space != rule.action_space:
+        raise _mismatch(what, "action space", manifest.action_space, rule.action_space)
+    if rule.feature_contracts is not None and manifest.feature_contract not in rule.feature_contracts:
+        known = ", ".join(sorted(rule.feature_contracts))
+        raise _mismatch(what, "feature contract", manifest.feature_contract, known)
+    check_blobs(manifest, signed.blobs)
+    return manifest
+
+
+def require_promotable(manifest: CheckpointManifest, channel: Channel) -> None:
+    """Raise PromotionRefused unless the gate's verdict allows the channel: `pass` anywhere, otherwise `shadow` only,
+    and nowhere after `refuse`."""
+    allowed = manifest.verdict == "pass" or (channel is Channel.SHADOW and manifest.verdict != "refuse")
+    if not allowed:
+        raise PromotionRefused(
+            f"checkpoint {manifest.version} has the verdict {manifest.verdict!r}; channel {channel.value} needs a pass",
+            mend=f"read why with `trimtab policy show {manifest.version}`; --override-gate serves it all the same",
+        )
+
+
+def read_channel_verified(
+    store: PolicyStore, channel: Channel, rule: TrustRule, *, now_ms: int, memory: ReaderMemory | None = None
+) -> VerifiedCheckpoint | None:
+    """What the channel points to, fully verified; None when nothing was ever published there.
+
+    Raises every error of verify_channel and verify_checkpoint, those of ReaderMemory.require_acceptable,
+    RecordExpired when neither the record nor a freshness record for it reaches past `now_ms`, UnknownCheckpoint,
+    StoreUnreachable. A node that already serves something keeps it on any of them. `memory` is what the reader
+    remembers, nothing when left out; a channel that it remembers and that has vanished raises RevisionRegressed.
+    """
+    memory = ReaderMemory() if memory is None else memory
+    signed = store.channel(channel.value)
+    if signed is None:
+        memory.require_never_seen(channel_slot(channel))
+        return None
+    record = verify_channel(signed, channel, rule)
+    memory.require_acceptable(signed, record, now_ms)
+    expires_at = _expiry(store, record, rule, memory, now_ms)
+    if expires_at <= now_ms:
+        raise RecordExpired(
+            f"channel:{channel.value} revision {record.revision} expired at {utc_text(expires_at)}",
+            mend="a running learner keeps it fresh; else publish it again with `trimtab policy promote`",
+        )
+    checkpoint = store.get_checkpoint(record.version)
+    manifest = verify_checkpoint(checkpoint, record.version, rule)
+    return VerifiedCheckpoint(manifest, record, expires_at, checkpoint, signed)
+
+
+def read_preference_verified(
+    store: PolicyStore, rule: TrustRule, *, now_ms: int | None = None, memory: ReaderMemory | None = None
+) -> PreferenceRecord | None:
+    """The approved preference; None when people never set one.
+
+    Raises as verify_record and ReaderMemory.require_acceptable; without `now_ms` the future is not judged.
+    """
+    memory = ReaderMemory() if memory is None else memory
+    signed = store.preference()
+    if signed is None:
+        memory.require_never_seen(PREFERENCE_SLOT)
+        return None
+    record = verify_record(signed, PreferenceRecord, rule)
+    memory.require_acceptable(signed, record, now_ms)
+    return record
+
+
+def _expiry(store: PolicyStore, record: ChannelRecord, rule: TrustRule, memory: ReaderMemory, now_ms: int) -> int:
+    """The record's own expiry, or a later one granted by a valid freshness record for this very decision."""
+    try:
+        signed = store.freshness(record.channel.value)
+        if signed is None:
+            return record.expires_at
+        fresh = verify_record(signed, FreshnessRecord, rule)
+        memory.require_acceptable(signed, fresh, now_ms)
+    except (SignatureInvalid, RecordMalformed, ContractMismatch, RecordFromFuture, RecordVoided, RevisionRegressed):
+        return record.expires_at
+    named = (fresh.channel, fresh.channel_revision, fresh.version)
+    if named != (record.channel, record.revision, record.version):
+        return record.expires_at
+    return max(record.expires_at, fresh.expires_at)
+
+
+def _mismatch(what: str, field: str, found: str, expected: str) -> ContractMismatch:
+    return ContractMismatch(
+        f"{what}: {field} is {found!r}, this process has {expected!r}",
+        mend="give every process the same experiment file, and train a checkpoint for it",
+    )

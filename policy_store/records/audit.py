@@ -1,0 +1,94 @@
+"""The audit: who did what, in a chain where each entry holds the hash of the one before.
+
+hash(entry) = SHA-256 over the entry's canonical JSON, which contains `previous`. Changing, removing or inserting an
+entry breaks the chain from there on. Cutting off the end does not: compare the last hash with one noted elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policy_store.records.canonical_json import canonical_json, parse_object
+from policy_store.records.store_errors import AuditBroken, RecordMalformed
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """The canonical bytes of one entry and their SHA-256 (lower-case hex)."""
+
+    entry: bytes
+    hash: str
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """at (epoch ms), actor, action, detail, sequence (from 1), previous (hash). Raises RecordMalformed."""
+        return parse_object(self.entry, "an audit entry")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """What happened, before it has a place in the chain."""
+
+    at_ms: int
+    actor: str
+    action: str
+    detail: Mapping[str, Any]
+
+
+def chain(event: AuditEvent, previous: AuditEntry | None) -> AuditEntry:
+    """The entry that follows `previous` (None: the first). Raises RecordMalformed for detail that is not JSON.
+
+    A `previous` that is no entry at all does not stop the chain: whoever could append garbage could otherwise keep
+    people from pulling the kill switch. `verify_chain` reports it.
+    """
+    payload = canonical_json(
+        {
+            "at": event.at_ms,
+            "actor": event.actor,
+            "action": event.action,
+            "detail": dict(event.detail),
+            "sequence": 1 if previous is None else _sequence(previous) + 1,
+            "previous": GENESIS if previous is None else previous.hash,
+        }
+    )
+    return AuditEntry(payload, hashlib.sha256(payload).hexdigest())
+
+
+def verify_chain(entries: Sequence[AuditEntry]) -> str:
+    """The last hash of a chain given from its first entry on; GENESIS when empty.
+
+    Raises AuditBroken naming the first entry that does not fit.
+    """
+    previous = GENESIS
+    for sequence, entry in enumerate(entries, start=1):
+        try:
+            content = entry.content
+        except RecordMalformed:
+            raise _broken(sequence, "it is not a JSON object") from None
+        if hashlib.sha256(entry.entry).hexdigest() != entry.hash:
+            raise _broken(sequence, "its content was changed")
+        if content.get("previous") != previous or content.get("sequence") != sequence:
+            raise _broken(sequence, "it does not follow the entry before it")
+        previous = entry.hash
+    return previous
+
+
+def _sequence(entry: AuditEntry) -> int:
+    """The entry's number; 0 for one that has none."""
+    try:
+        number = entry.content.get("sequence")
+    except RecordMalformed:
+        return 0
+    return number if isinstance(number, int) and 0 <= number < 2**53 else 0
+
+
+def _broken(sequence: int, why: str) -> AuditBroken:
+    return AuditBroken(
+        f"audit entry {sequence}: {why}",
+        mend="treat the store as tampered with: compare with a backup and rotate the credentials that may write to it",
+    )

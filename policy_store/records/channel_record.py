@@ -1,0 +1,69 @@
+"""Which checkpoint a channel points to, until when, and since what decision; and how its life is prolonged.
+
+A channel record is the decision; a freshness record prolongs its acceptance without deciding anew. Only people may
+sign a `stable` record under manual approval, but the learner may keep it fresh while the decision stands.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from policy_store.records.governed_record import GovernedRecord, Name, Revision
+from policy_store.records.store_errors import RecordMalformed
+
+
+class Channel(StrEnum):
+    """stable serves everybody, canary a share of users, shadow nobody: it is only logged."""
+
+    STABLE = "stable"
+    CANARY = "canary"
+    SHADOW = "shadow"
+
+
+class ChannelRecord(GovernedRecord):
+    """Channel `channel` points to checkpoint `version`; not to be accepted anew after `expires_at` (epoch ms)."""
+
+    kind: Literal["channel"] = "channel"
+    channel: Channel
+    version: Name
+    expires_at: Revision
+
+    @property
+    def slot(self) -> str:
+        """`channel:<name>`."""
+        return channel_slot(self.channel)
+
+
+class FreshnessRecord(GovernedRecord):
+    """The channel record of `channel_revision`, still pointing to `version`, may be accepted until `expires_at`."""
+
+    kind: Literal["freshness"] = "freshness"
+    channel: Channel
+    version: Name
+    channel_revision: Revision
+    expires_at: Revision
+
+    @property
+    def slot(self) -> str:
+        """`freshness:<name>`."""
+        return freshness_slot(self.channel)
+
+
+def channel_named(name: str) -> Channel:
+    """The channel of this name. Raises RecordMalformed."""
+    try:
+        return Channel(name)
+    except ValueError:
+        known = ", ".join(channel.value for channel in Channel)
+        raise RecordMalformed(f"there is no channel {name!r}", mend=f"use one of {known}") from None
+
+
+def channel_slot(channel: Channel) -> str:
+    """The slot of a channel's record."""
+    return f"channel:{channel.value}"
+
+
+def freshness_slot(channel: Channel) -> str:
+    """The slot of a channel's freshness record."""
+    return f"freshness:{channel.value}"

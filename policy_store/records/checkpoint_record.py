@@ -1,0 +1,118 @@
+"""A checkpoint: a manifest that names its blobs by hash, the signature over the manifest, and the blobs.
+
+The manifest is parsed leniently (a newer learner may add fields, which stay part of the signed bytes) but the fields
+that readers act on are checked here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from policy_store.records.canonical_json import canonical_json, parse_object
+from policy_store.records.governed_record import Name, Revision, Sha256, first_problem
+from policy_store.records.signing import SigningKey
+from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
+
+POLICY_BLOB = "policy.onnx"
+WEIGHTS_BLOB = "weights.safetensors"
+EVALUATION_BLOB = "evaluation.json"
+RESERVED_FIELDS = frozenset({"manifest", "signature", "key_id"})
+_BLOB_NAME = r"^[a-z0-9][a-z0-9_]*\.[a-z0-9]+$"
+_MEND = "rebuild the checkpoint with `trimtab learn`; do not edit the store by hand"
+
+
+class BlobEntry(BaseModel):
+    """SHA-256 (lower-case hex) and size in bytes of one blob."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0)]
+
+
+class CheckpointManifest(BaseModel):
+    """What a checkpoint is, what it was trained on and what it may be used for. Times are epoch milliseconds."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, ser_json_inf_nan="constants")
+
+    format: Literal[1] = 1
+    version: Name
+    experiment: Name
+    created_at: Revision
+    algorithm: str
+    action_space: Sha256
+    arms: Annotated[int, Field(ge=1)]
+    objectives: Annotated[list[str], Field(min_length=1)]
+    feature_contract: str
+    feature_spec: dict[str, Any] = Field(default_factory=dict)
+    window: dict[str, Any] = Field(default_factory=dict)
+    parent: Name | None = None
+    evaluation: dict[str, Any] = Field(default_factory=dict)
+    blobs: dict[Annotated[str, Field(pattern=_BLOB_NAME)], BlobEntry]
+    reference: dict[str, Any] = Field(default_factory=dict)
+    policy: dict[str, Any] = Field(default_factory=dict)
+
+    def canonical(self) -> bytes:
+        """The bytes that are signed and stored. Raises RecordMalformed for NaN or infinity."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @classmethod
+    def parse(cls, payload: bytes) -> Self:
+        """The manifest in `payload`. Raises RecordMalformed naming the field."""
+        content = parse_object(payload, "the checkpoint manifest")
+        try:
+            return cls.model_validate_json(canonical_json(content))
+        except ValidationError as error:
+            raise RecordMalformed(f"checkpoint manifest: {first_problem(error)}", mend=_MEND) from error
+
+    @property
+    def verdict(self) -> str | None:
+        """The gate's verdict in the evaluation summary: pass, inconclusive, refuse; None when not evaluated."""
+        verdict = self.evaluation.get("verdict")
+        return verdict if isinstance(verdict, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """Manifest bytes, Ed25519 signature (64 bytes) over exactly these, key id, and blobs by name."""
+
+    manifest: bytes
+    signature: bytes
+    key_id: str
+    blobs: Mapping[str, bytes] = field(repr=False)
+
+    def parsed(self) -> CheckpointManifest:
+        """The manifest. Raises RecordMalformed."""
+        return CheckpointManifest.parse(self.manifest)
+
+
+def describe_blobs(blobs: Mapping[str, bytes]) -> dict[str, BlobEntry]:
+    """Hash and size of each blob, for the manifest."""
+    return {name: BlobEntry(sha256=hashlib.sha256(blob).hexdigest(), size=len(blob)) for name, blob in blobs.items()}
+
+
+def check_blobs(manifest: CheckpointManifest, blobs: Mapping[str, bytes]) -> None:
+    """Raise SignatureInvalid unless `blobs` are exactly those the manifest names, byte for byte."""
+    mend = "the store was changed after signing, or the upload was cut: publish the checkpoint again"
+    if set(blobs) != set(manifest.blobs):
+        missing, extra = sorted(set(manifest.blobs) - set(blobs)), sorted(set(blobs) - set(manifest.blobs))
+        raise SignatureInvalid(
+            f"checkpoint {manifest.version}: blobs missing {missing}, not in the manifest {extra}", mend=mend
+        )
+    for name, found in describe_blobs(blobs).items():
+        if found != manifest.blobs[name]:
+            raise SignatureInvalid(
+                f"checkpoint {manifest.version}: blob {name} differs from the signed manifest", mend=mend
+            )
+
+
+def sign_checkpoint(manifest: CheckpointManifest, blobs: Mapping[str, bytes], key: SigningKey) -> SignedCheckpoint:
+    """The checkpoint under `key`'s signature. Raises SignatureInvalid when blobs and manifest disagree."""
+    check_blobs(manifest, blobs)
+    payload = manifest.canonical()
+    return SignedCheckpoint(payload, key.sign(payload), key.key_id, dict(blobs))

@@ -1,0 +1,51 @@
+"""The way out of a history with revisions from the far future: a signed record that voids them.
+
+`policy_store.records.revision_rules` says what it does to readers, `policy_store.decisions.rebasing` how it is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from policy_store.records.channel_record import Channel, channel_slot, freshness_slot
+from policy_store.records.governed_record import GovernedRecord, Revision, Sha256, SignedRecord
+from policy_store.records.preference_record import PREFERENCE_SLOT
+
+REBASE_SLOT = "rebase"
+DECIDED_SLOTS = (*(channel_slot(channel) for channel in Channel), PREFERENCE_SLOT)
+"""The slots that hold decisions of people or the gate."""
+ORDERED_SLOTS = (*DECIDED_SLOTS, *(freshness_slot(channel) for channel in Channel))
+"""The slots whose records are ordered by their revisions, and which a re-base therefore touches."""
+MAX_VOIDED = 100_000
+
+
+class RebaseRecord(GovernedRecord):
+    """Re-base number `epoch` (from 1): the records whose hashes `voids` lists never count again.
+
+    `revision` is the store's time when it was made, in epoch ms; the epoch alone orders re-bases.
+    """
+
+    kind: Literal["rebase"] = "rebase"
+    epoch: Revision
+    voids: Annotated[tuple[Sha256, ...], Field(max_length=MAX_VOIDED)] = ()
+
+    @property
+    def slot(self) -> str:
+        """`rebase`."""
+        return REBASE_SLOT
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRemoval:
+    """What a re-base does to one slot: `voided` leave slot and history, and `left` is then in force.
+
+    `found` are the bytes of the record that was in the slot when the re-base was worked out, none when it was empty.
+    """
+
+    slot: str
+    found: bytes
+    left: SignedRecord | None
+    voided: tuple[SignedRecord, ...]

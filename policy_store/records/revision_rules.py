@@ -1,0 +1,311 @@
+"""Every rule about the order of records, in one place. Pure: verified records, numbers and hashes in, a verdict out.
+
+A hash is the SHA-256 (lower-case hex) of a record's bytes as they were signed. Clocks may be wrong by years; each rule
+has its test in `tests/policy_store/records/test_revision_rules.py`.
+
+Kills and resumes are a set, not a sequence:
+
+1. **A kill holds until a resume names its hash.** Revisions and clocks do not matter: a kill of revision 5, published
+   while the slot holds a resume of the year 2036, kills.
+2. **A lifted kill stays lifted.** A reader that knows the resume ignores the kill wherever it turns up again; another
+   kill, even of the same revision, is not the same kill. An old kill written back into the slot stops nobody; one
+   signed today with its revision does.
+3. **A resume of version 0.1.0 names nothing, and lifts only kills of version 0.1.0**: the one right below it in the
+   history whose revision is its parent revision, then that kill's parent, and so on. What the history does not show so
+   is not lifted, and a kill of this version never is: it has its own revision for parent, which no other has. History
+   [resume 12 over 11, kill 11 over 10, kill 10]: both are lifted. [kill 12, resume 11 over 10, kill 10]: kill 12 holds.
+   [resume 12 over 11, kill 11 over 11]: kill 11 holds.
+4. **A new kill is never one that was lifted before.** Its hash is in no resume known to the writer: a person who
+   kills twice for the same reason, over the highest revision there is, writes two different records.
+
+All other records are ordered within their slot by revision:
+
+5. **The next revision is max(highest revision known, time of the store) + 1**, and at most an hour ahead of the
+   store's time. Known: the slot, its history, and what nodes report. Example: known 90, time 100 → 101; known 100,
+   time 90 → 101.
+6. **A writer whose clock differs from the store's by more than an hour publishes nothing**: one of the two is wrong,
+   and nobody can tell which. A learner of 2036 at a store of 2026 is refused; it may still be stopped by a kill.
+7. **A reader refuses a revision more than an hour and five minutes ahead of its own clock**, keeps what it has, and
+   looks again later: the clock that was wrong may be the reader's. A node of 1970 takes nothing up until its clock is
+   set.
+8. **Within an epoch a reader never goes back**: it refuses a revision below the highest it has accepted in the slot.
+   Highest 101: 100, from a restored backup, is refused, and 101 and 102 are taken.
+
+A re-base leads out of a history with revisions from the far future:
+
+9. **Its epoch alone orders re-bases.** A reader applies each epoch once, in rising order: after epoch 2, epoch 1
+   written back into the slot changes nothing, whatever their revisions say.
+10. **It voids by hash, for good, and lowers what a reader remembers to at most its own revision.** Highest 2036,
+    re-base at 2026 → 2026; highest 2025 → 2025. A voided record is refused even when its time has come. Kills stay.
+11. **What a node reports from an earlier epoch counts as at most the revision of each re-base since**: the node will
+    lower it when it looks. A node of epoch 0 that reports 2036 counts as 2026 after the re-base of 2026. A report from
+    an epoch more than 1,000 beyond the store's counts for nothing, and a new epoch is the lowest above the store's with
+    no report from it or from the 1,000 after it: one re-base leads out of any set of reports, and none uses epochs up.
+    Store at epoch 0, reports from 4 and 2^52: the re-base has epoch 5, and the second report counts neither before it
+    nor after it. A re-base that no trusted key has signed is a report of its epoch, and leaves if that is a later one.
+12. **Decisions about different slots are ordered by (epoch in which they were accepted, revision)**: a canary of this
+    epoch is newer than a stable record of the year 2036 from the last one.
+
+And for the learner's lease:
+
+13. **Each lease gets a token of its own**: max(last + 1, time of the store), or the time where that lies more than an
+    hour ahead. Last token 2036, time 2026 → 2026. A lease that would last longer than it was taken for has met a clock
+    that was set back: it has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from event_schemas.instant import utc_text
+from policy_store.records.control_record import ControlRecord
+from policy_store.records.governed_record import GovernedRecord, SignedRecord
+from policy_store.records.rebase_record import RebaseRecord
+from policy_store.records.store_errors import (
+    ClocksDisagree,
+    RecordFromFuture,
+    RecordVoided,
+    RevisionAhead,
+    RevisionRegressed,
+)
+
+HOUR_MS = 3_600_000
+READER_TOLERANCE_MS = 300_000
+MAX_REVISION = 2**53 - 1
+EPOCHS_BEYOND = 1_000
+UNKNOWN_LEASE_MS = HOUR_MS
+"""How long a lease may last that does not say for how long it was taken."""
+REBASE_MEND = "look with `trimtab policy rebase --dry-run`, then void it with `trimtab policy rebase`"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRevision:
+    """A revision of a slot, and who knows it: `the store` or `node <id>`."""
+
+    revision: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedControl:
+    """A kill or resume whose signature, role and experiment hold, with the bytes that were signed."""
+
+    signed: SignedRecord
+    record: ControlRecord
+
+    @property
+    def hash(self) -> str:
+        """The record's hash."""
+        return self.signed.hash
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DecisionOrder:
+    """Rule 12: the place of a decision among those of all slots."""
+
+    epoch: int = 0
+    revision: int = 0
+
+
+def lies_far_ahead(revision: int, time_ms: int) -> bool:
+    """Whether a revision lies more than an hour ahead of a time."""
+    return revision - time_ms > HOUR_MS
+
+
+def hinders_publishing(revision: int, time_ms: int) -> bool:
+    """Whether nothing can be published over a revision now: what a re-base voids."""
+    return lies_far_ahead(revision + 1, time_ms)
+
+
+def next_revision(slot: str, known: Iterable[KnownRevision], time_ms: int) -> int:
+    """Rule 5. Raises RevisionAhead naming who knows the highest revision."""
+    highest = max(known, key=lambda each: each.revision, default=KnownRevision(0, "nobody"))
+    revision = max(highest.revision, time_ms) + 1
+    require_publishable(slot, revision, time_ms, highest.source)
+    return revision
+
+
+def require_publishable(slot: str, revision: int, time_ms: int, source: str = "the writer") -> None:
+    """Raise RevisionAhead for a revision more than an hour ahead of the store's time."""
+    if lies_far_ahead(revision, time_ms):
+        raise RevisionAhead(
+            f"{slot}: revision {revision} ({utc_text(revision)}, from {source}) lies more than an hour ahead of the "
+            f"store's clock ({utc_text(time_ms)})",
+            mend=REBASE_MEND,
+        )
+
+
+def require_clocks_agree(own_ms: int, time_ms: int) -> None:
+    """Rule 6. Raises ClocksDisagree naming both times."""
+    if abs(own_ms - time_ms) > HOUR_MS:
+        raise ClocksDisagree(
+            f"this machine's clock says {utc_text(own_ms)}, the store's {utc_text(time_ms)}: one of them is wrong by "
+            "more than an hour",
+            mend="set the wrong clock, then publish again",
+        )
+
+
+def control_revision(known: Iterable[int], time_ms: int) -> int:
+    """The revision of a kill or resume: above all that are known where there is one, so that 0.1.0 nodes obey."""
+    return min(max([*known, time_ms]) + 1, MAX_REVISION)
+
+
+def kill_revisions(revision: int) -> dict[str, int]:
+    """Rule 3: the fields by which a kill says that only a resume with its hash lifts it."""
+    return {"revision": revision, "parent_revision": revision}
+
+
+def unlike_lifted(kill: ControlRecord, lifted: Callable[[str], bool]) -> ControlRecord:
+    """Rule 4: the kill itself, or one that differs from it in its revision only and was never lifted."""
+    while lifted(SignedRecord(kill.canonical(), b"", "").hash):
+        kill = kill.model_copy(update=kill_revisions(kill.revision - 1))
+    return kill
+
+
+def next_epoch(known: Iterable[int], claimed: Iterable[int]) -> int:
+    """Rules 9 and 11: above every epoch the store knows and every one that nodes report and that counts then."""
+    epoch = max(known, default=0) + 1
+    for each in sorted(claimed):
+        if epoch <= each <= epoch + EPOCHS_BEYOND:
+            epoch = each + 1
+    return epoch
+
+
+def counted_claim(revision: int, epoch: int, rebases: Collection[RebaseRecord]) -> int:
+    """Rule 11: what a revision counts, 0 for nothing, that a node of this epoch reports; `rebases` are the store's."""
+    if epoch > max((each.epoch for each in rebases), default=0) + EPOCHS_BEYOND:
+        return 0
+    return min([revision, *(each.revision for each in rebases if each.epoch > epoch)])
+
+
+def next_token(last: int, time_ms: int) -> int:
+    """Rule 13."""
+    token = max(last + 1, time_ms)
+    return time_ms if lies_far_ahead(token, time_ms) else token
+
+
+class KillLatch:
+    """Rules 1 to 3 for one reader: the kills and resumes it knows, whatever becomes of the store."""
+
+    def __init__(self) -> None:
+        self._kills: dict[str, VerifiedControl] = {}
+        self._resumes: dict[str, VerifiedControl] = {}
+        self._lifts: dict[str, tuple[str, ...]] = {}
+        self._lifted: set[str] = set()
+
+    @property
+    def killed(self) -> bool:
+        """Whether some kill holds."""
+        return any(each not in self._lifted for each in self._kills)
+
+    @property
+    def open_kills(self) -> tuple[VerifiedControl, ...]:
+        """The kills that hold, in the order they became known."""
+        return tuple(each for name, each in self._kills.items() if name not in self._lifted)
+
+    @property
+    def kills(self) -> tuple[SignedRecord, ...]:
+        """Every kill known, lifted or not."""
+        return tuple(each.signed for each in self._kills.values())
+
+    @property
+    def resumes(self) -> tuple[tuple[SignedRecord, tuple[str, ...]], ...]:
+        """Every resume known, with the hashes of the kills it lifts."""
+        return tuple((each.signed, self._lifts[name]) for name, each in self._resumes.items())
+
+    @property
+    def lifted(self) -> frozenset[str]:
+        """The hashes that some resume lifts, kills not yet seen included."""
+        return frozenset(self._lifted)
+
+    def learn(self, found: Iterable[VerifiedControl], history: Sequence[VerifiedControl | None] = ()) -> None:
+        """Take in what lies in a store: `history` newest first, None for what does not verify; `found` elsewhere."""
+        records = [each for each in (*found, *history) if each is not None]
+        for each in records:
+            if each.record.killed:
+                self._kills.setdefault(each.hash, each)
+            else:
+                self._lift(each, each.record.resumes or _shown_to_lift(each, history))
+
+    def recall(self, resume: VerifiedControl, lifts: Iterable[str]) -> None:
+        """Take in a resume together with what this reader found, in an earlier life, that it lifts."""
+        self._lift(resume, (*lifts, *resume.record.resumes))
+
+    def _lift(self, resume: VerifiedControl, hashes: Iterable[str]) -> None:
+        known = self._lifts.get(resume.hash, ())
+        self._resumes.setdefault(resume.hash, resume)
+        self._lifts[resume.hash] = tuple(dict.fromkeys((*known, *hashes)))
+        self._lifted.update(self._lifts[resume.hash])
+
+
+@dataclass
+class ReaderMemory:
+    """Rules 7 to 10 for one reader: the highest revision accepted by slot, the epoch, and the hashes voided."""
+
+    highest: dict[str, int] = field(default_factory=dict)
+    epoch: int = 0
+    voided: set[str] = field(default_factory=set)
+
+    def require_acceptable(self, signed: SignedRecord, record: GovernedRecord, clock_ms: int | None = None) -> None:
+        """Raise RecordVoided, RecordFromFuture (only when a clock is given) or RevisionRegressed."""
+        if signed.hash in self.voided:
+            raise RecordVoided(
+                f"{record.slot}: revision {record.revision} was voided by a re-base", mend="publish a new record"
+            )
+        if clock_ms is not None and record.revision - clock_ms > HOUR_MS + READER_TOLERANCE_MS:
+            # Without this clock's time: the sentence must not change from look to look.
+            raise RecordFromFuture(
+                f"{record.slot}: revision {record.revision} ({utc_text(record.revision)}) lies more than an hour ahead "
+                "of this machine's clock",
+                mend=f"set this machine's clock if it is the wrong one; else {REBASE_MEND}",
+            )
+        highest = self.highest.get(record.slot)
+        if highest is not None and record.revision < highest:
+            raise RevisionRegressed(
+                f"{record.slot} is at revision {record.revision}, but {highest} was seen before",
+                mend="the store was restored from old data or an old record was replayed: publish a new record",
+            )
+
+    def require_never_seen(self, slot: str) -> None:
+        """Raise RevisionRegressed when a slot that is empty now had a record before."""
+        if slot in self.highest:
+            raise RevisionRegressed(
+                f"{slot} is empty, but revision {self.highest[slot]} was seen before",
+                mend="the store was emptied or restored from old data: publish a new record",
+            )
+
+    def accept(self, record: GovernedRecord) -> None:
+        """Remember an accepted record's revision."""
+        self.highest[record.slot] = max(record.revision, self.highest.get(record.slot, 0))
+
+    def order_of(self, record: GovernedRecord) -> DecisionOrder:
+        """Rule 12, for a record accepted now."""
+        return DecisionOrder(self.epoch, record.revision)
+
+    def recall(self, signed: SignedRecord, record: GovernedRecord) -> None:
+        """Remember a record accepted in an earlier life, unless its slot is remembered already or it is void."""
+        if signed.hash not in self.voided and record.slot not in self.highest:
+            self.accept(record)
+
+    def apply(self, rebase: RebaseRecord) -> bool:
+        """Rules 9 and 10; True when the re-base is a new one."""
+        self.voided.update(rebase.voids)
+        if rebase.epoch <= self.epoch:
+            return False
+        self.epoch = rebase.epoch
+        self.highest = {slot: min(revision, rebase.revision) for slot, revision in self.highest.items()}
+        return True
+
+
+def _shown_to_lift(resume: VerifiedControl, history: Sequence[VerifiedControl | None]) -> tuple[str, ...]:
+    """Rule 3: the kills of version 0.1.0 that a resume of that version lifts."""
+    lifts, parent = list[str](), resume.record.parent_revision
+    # Where a resume was replayed into the history, the lowest place is the one it was published at.
+    place = max((at for at, each in enumerate(history) if each == resume), default=len(history))
+    for below in history[place + 1 :]:
+        if below is None or not below.record.killed or below.record.revision != parent or below.record.must_be_named:
+            break
+        lifts.append(below.hash)
+        parent = below.record.parent_revision
+    return tuple(lifts)

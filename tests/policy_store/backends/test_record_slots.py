@@ -1,0 +1,52 @@
+"""Each slot takes its own kinds of record and no other, in every implementation."""
+
+import pytest
+
+from policy_store.backends.record_slots import RecordSlots
+from policy_store.decisions.kill_decisions import kill
+from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.records.rebase_record import REBASE_SLOT, RebaseRecord, SlotRemoval
+from policy_store.records.store_errors import RecordMalformed, RevisionAhead
+from tests.policy_store.store_samples import PEOPLE, StoreBench, people
+
+HOUR_MS = 3_600_000
+
+
+def test_every_store_has_the_same_slots(bench: StoreBench) -> None:
+    store = bench.store
+    assert isinstance(store, RecordSlots)
+    empty = [store.preference(), store.control(), store.rebase()]
+    empty += [read("stable") for read in (store.channel, store.freshness)]
+    assert empty == [None] * 5
+
+
+def test_a_record_of_another_kind_is_refused_in_a_slot(bench: StoreBench) -> None:
+    store = bench.store
+    kill(store, people())
+    control = store.control()
+    assert control is not None
+    with pytest.raises(RecordMalformed):
+        store.publish_preference(control, parent_revision=None)
+    with pytest.raises(RecordMalformed):
+        store.publish_channel(control, parent_revision=None)
+    assert store.preference() is None
+
+
+def test_a_store_takes_no_revision_from_the_far_future_whoever_signed_it(bench: StoreBench) -> None:
+    def preference(revision: int) -> PreferenceRecord:
+        alpha = PreferenceTarget.of(alpha=0.5)
+        return PreferenceRecord(experiment=bench.experiment, revision=revision, by="ada", default=alpha)
+
+    limit = bench.store.time_ms() + HOUR_MS
+    with pytest.raises(RevisionAhead, match="preference"):
+        bench.store.publish_preference(preference(limit + 60_000).signed_by(PEOPLE), parent_revision=None)
+    assert bench.store.preference() is None
+    bench.store.publish_preference(preference(limit - 60_000).signed_by(PEOPLE), parent_revision=None)
+
+
+def test_a_rebase_comes_back(bench: StoreBench) -> None:
+    signed = RebaseRecord(experiment=bench.experiment, revision=5, by="ada", epoch=1).signed_by(PEOPLE)
+    bench.store.publish_rebase(signed, SlotRemoval(REBASE_SLOT, b"", None, ()), ())
+    assert bench.second.rebase() == signed
+    assert bench.second.history("rebase") == bench.second.known_records("rebase") == [signed]
+    assert bench.second.slot_bytes("rebase") == signed.record

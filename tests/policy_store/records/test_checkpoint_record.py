@@ -1,0 +1,74 @@
+"""Checkpoints: manifest, blobs, and what happens when they disagree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from policy_store.records.checkpoint_record import CheckpointManifest, check_blobs, describe_blobs, sign_checkpoint
+from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
+from tests.policy_store.store_samples import BLOBS, LEARNER, TRUSTED, manifest
+
+
+def test_a_manifest_survives_its_bytes_with_fields_this_version_does_not_know() -> None:
+    made = manifest("homefeed", dataset={"rows": 10})
+    again = CheckpointManifest.parse(made.canonical())
+    assert again == made
+    assert again.canonical() == made.canonical()
+    assert json.loads(made.canonical())["dataset"] == {"rows": 10}
+
+
+def test_the_signature_covers_the_manifest_and_through_it_the_blobs() -> None:
+    signed = sign_checkpoint(manifest("homefeed"), BLOBS, LEARNER)
+    TRUSTED.verify(signed.key_id, signed.manifest, signed.signature, "it")
+    assert signed.parsed().blobs["policy.onnx"].sha256 == hashlib.sha256(BLOBS["policy.onnx"]).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"format": 2}, "format"),
+        ({"version": "a/b"}, "version"),
+        ({"arms": 0}, "arms"),
+        ({"objectives": []}, "objectives"),
+        ({"action_space": "short"}, "action_space"),
+        ({"blobs": {"manifest": {"sha256": "0" * 64, "size": 1}}}, "blobs"),
+        ({"blobs": {"policy.onnx": {"sha256": "0" * 64, "size": -1}}}, "blobs"),
+        ({"created_at": "now"}, "created_at"),
+    ],
+)
+def test_a_wrong_field_is_named(change: dict[str, object], field: str) -> None:
+    content = json.loads(manifest("homefeed").canonical()) | change
+    with pytest.raises(RecordMalformed, match=f"checkpoint manifest: {field}"):
+        CheckpointManifest.parse(json.dumps(content).encode())
+
+
+def test_a_manifest_with_nan_cannot_be_signed() -> None:
+    with pytest.raises(RecordMalformed, match="canonical"):
+        sign_checkpoint(manifest("homefeed", evaluation={"ips": float("nan")}), BLOBS, LEARNER)
+
+
+def test_blobs_must_be_those_of_the_manifest() -> None:
+    made = manifest("homefeed")
+    check_blobs(made, BLOBS)
+    wrong: list[tuple[dict[str, bytes], str]] = [
+        ({**BLOBS, "policy.onnx": b"\x08\x07grapH"}, "policy.onnx differs"),
+        ({"policy.onnx": BLOBS["policy.onnx"]}, "missing"),
+        ({**BLOBS, "extra.bin": b""}, "extra.bin"),
+    ]
+    for blobs, said in wrong:
+        with pytest.raises(SignatureInvalid, match=said):
+            check_blobs(made, blobs)
+
+
+def test_the_verdict_is_read_from_the_evaluation() -> None:
+    assert manifest("homefeed").verdict == "pass"
+    assert manifest("homefeed", evaluation={}).verdict is None
+    assert manifest("homefeed", evaluation={"verdict": 3}).verdict is None
+
+
+def test_blobs_are_described_by_hash_and_size() -> None:
+    described = describe_blobs({"evaluation.json": b"{}"})["evaluation.json"]
+    assert (described.size, described.sha256) == (2, hashlib.sha256(b"{}").hexdigest())
