@@ -18,17 +18,17 @@ from policy_store.records.signing import TrustedKeys
 from producers.delivery.outgoing_event import EventSender, expect_topics, fault_of, spool_fault_of
 from producers.loggers.decision_logger import DecisionLogger, TallyPlan
 from producers.loggers.engagement_logger import EngagementLogger
-from serving_agent.decision import Decision
-from serving_agent.decision_request import DecisionRequest
-from serving_agent.drift_check import DriftCheck
-from serving_agent.kill_switch import KillSwitch
-from serving_agent.node_report import NodeReport
-from serving_agent.pickup import CheckpointPickup
-from serving_agent.policy_agent import AgentOptions, PolicyAgent
-from serving_agent.recent_traffic import HEAD_VALUES, RecentTraffic
-from serving_agent.refresher import RefresherOptions, SnapshotRefresher
-from serving_agent.snapshot import ServingSnapshot
-from serving_agent.snapshot_disk import SnapshotDisk
+from serving_agent.decide.decision import Decision
+from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
+from serving_agent.decide.recent_traffic import HEAD_VALUES, RecentTraffic
+from serving_agent.decide.snapshot import ServingSnapshot
+from serving_agent.pickup.checkpoint_pickup import CheckpointPickup
+from serving_agent.pickup.drift_check import DriftCheck
+from serving_agent.pickup.kill_switch import KillSwitch
+from serving_agent.pickup.node_report import NodeReport
+from serving_agent.pickup.refresher import RefresherOptions, SnapshotRefresher
+from serving_agent.pickup.snapshot_disk import SnapshotDisk
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from event_schemas.experiment import Experiment
 from event_schemas.slices import Slice, draw_sampling
-from serving_agent.decision_request import DecisionRequest
+from serving_agent.decide.decision_request import DecisionRequest
 
 HeadSummaries = Mapping[str, Mapping[str, float]]
 
@@ -27,7 +27,7 @@ def logged_by(experiment: Experiment) -> IsLogged:
 
 
 class PortDecision(Protocol):
-    """A decision as its caller sees it; `serving_agent.decision.Decision` is one."""
+    """A decision as its caller sees it; `serving_agent.decide.decision.Decision` is one."""
 
     @property
     def request_id(self) -> str:
@@ -50,7 +50,7 @@ class PortDecision(Protocol):
 
 
 class DecisionPort(Protocol):
-    """Something that decides; `serving_agent.policy_agent.PolicyAgent` is one."""
+    """Something that decides; `serving_agent.decide.policy_agent.PolicyAgent` is one."""
 
     def decide(self, request: DecisionRequest) -> PortDecision:
         """The weights for one request."""

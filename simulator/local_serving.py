@@ -11,9 +11,9 @@ from producers.delivery.delivery_ledger import DeliveryCounts
 from producers.delivery.outgoing_event import EventSender, OutgoingEvent, fault_of
 from producers.loggers.decision_logger import DecisionLogger
 from producers.loggers.engagement_logger import EngagementLogger
-from serving_agent.objective_preference import ObjectivePreference
-from serving_agent.policy_agent import PolicyAgent
-from serving_agent.snapshot import ServingSnapshot, SnapshotHolder
+from serving_agent.decide.objective_preference import ObjectivePreference
+from serving_agent.decide.policy_agent import PolicyAgent
+from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
 
 FLUSH_SECONDS = 30.0
 

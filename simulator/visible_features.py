@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.records import HistoryItemRecord
-from serving_agent.decision_request import DecisionRequest
+from serving_agent.decide.decision_request import DecisionRequest
 from simulator.homefeed import DEVICES
 from simulator.traffic import DAY_MS, NUMBERS_PER_SEED, TrafficPlan
 from simulator.user_population import COHORTS, UserPopulation

@@ -28,9 +28,9 @@ from policy_store.records.governed_record import SignedRecord
 from policy_store.records.preference_record import PreferenceTarget
 from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from producers.delivery.memory_log import MemoryLog
-from serving_agent.objective_preference import ObjectivePreference
-from serving_agent.scoring import PolicyNetwork
-from serving_agent.snapshot import LoadedPolicy, ServingSnapshot
+from serving_agent.decide.objective_preference import ObjectivePreference
+from serving_agent.decide.scoring import PolicyNetwork
+from serving_agent.decide.snapshot import LoadedPolicy, ServingSnapshot
 
 NOW = 1_750_000_000_000
 DAY_MS = 86_400_000

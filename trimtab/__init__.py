@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from producers.delivery.kafka_delivery import KafkaDelivery as KafkaDelivery
     from producers.loggers.decision_logger import DecisionLogger as DecisionLogger
     from producers.loggers.engagement_logger import EngagementLogger as EngagementLogger
-    from serving_agent.decision import Decision as Decision
-    from serving_agent.decision_request import DecisionRequest as DecisionRequest
+    from serving_agent.decide.decision import Decision as Decision
+    from serving_agent.decide.decision_request import DecisionRequest as DecisionRequest
+    from serving_agent.decide.policy_agent import PolicyAgent as PolicyAgent
     from serving_agent.node import NodeConnections as NodeConnections
     from serving_agent.node import ServingNode as ServingNode
     from serving_agent.node import ServingNodeConfig as ServingNodeConfig
     from serving_agent.node import build_node as build_node
-    from serving_agent.policy_agent import PolicyAgent as PolicyAgent
     from trimtab.settings import Settings as Settings
     from trimtab.settings import load_settings as load_settings
 
 PUBLIC = {
-    "Decision": "serving_agent.decision",
+    "Decision": "serving_agent.decide.decision",
     "DecisionLogger": "producers.loggers.decision_logger",
-    "DecisionRequest": "serving_agent.decision_request",
+    "DecisionRequest": "serving_agent.decide.decision_request",
     "DeliverySpool": "producers.delivery.delivery_spool",
     "EngagementLogger": "producers.loggers.engagement_logger",
     "KafkaDelivery": "producers.delivery.kafka_delivery",
     "NodeConnections": "serving_agent.node",
-    "PolicyAgent": "serving_agent.policy_agent",
+    "PolicyAgent": "serving_agent.decide.policy_agent",
     "RedisStore": "policy_store.backends.redis_store",
     "ServingNode": "serving_agent.node",
     "ServingNodeConfig": "serving_agent.node",

@@ -158,7 +158,7 @@ def use(order: ForkOrder, node: ServingNode, delivery: KafkaDelivery, name: str)
 
 def log_decisions(node: ServingNode, name: str | None, count: int) -> list[str]:
     """Decide, confirm and engage `count` times; without a name only decide. What chose each time: version or reason."""
-    from serving_agent.decision_request import DecisionRequest
+    from serving_agent.decide.decision_request import DecisionRequest
     from tests.serving_samples import embedded
 
     chosen = []

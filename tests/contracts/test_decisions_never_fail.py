@@ -16,11 +16,11 @@ from event_schemas.experiment import Experiment
 from event_schemas.slices import Slice
 from producers.delivery.memory_log import MemoryLog
 from producers.loggers.decision_logger import DecisionLogger
-from serving_agent.decision_errors import InvalidRequest
-from serving_agent.decision_request import DecisionRequest
-from serving_agent.policy_agent import AgentOptions, PolicyAgent
-from serving_agent.recent_traffic import RecentTraffic
-from serving_agent.snapshot import SnapshotHolder
+from serving_agent.decide.decision_errors import InvalidRequest
+from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
+from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.decide.snapshot import SnapshotHolder
 from tests.serving_samples import NOW, codec, embedded, loaded, logged, preferring, serving_experiment, snapshot_of
 
 FEATURES = {

@@ -14,11 +14,11 @@ from learner.reference_sketches import q_head_sketches, sketches_as_dict
 from monitoring.metrics import DriftMetrics
 from policy_store.decisions.verification import TrustRule, read_channel_verified
 from policy_store.records.channel_record import Channel
-from serving_agent.decision_request import DecisionRequest
-from serving_agent.drift_check import DriftCheck
-from serving_agent.pickup import CheckpointPickup, PickupResult
-from serving_agent.probe_requests import probe_requests
-from serving_agent.recent_traffic import RecentTraffic
+from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult
+from serving_agent.pickup.drift_check import DriftCheck
+from serving_agent.pickup.probe_requests import probe_requests
 from tests.serving_samples import NOW, TRUSTED, StoreDesk, serving_experiment
 
 FEATURES = {

@@ -19,7 +19,7 @@ def test_import_rules_hold() -> None:
 
 def test_the_serving_path_loads_nothing_heavy() -> None:
     code = (
-        "import sys; import serving_agent.sidecar, producers.loggers.decision_logger;"
+        "import sys; import serving_agent.sidecar.sidecar_app, producers.loggers.decision_logger;"
         "import policy_store.backends.redis_store, trimtab;"
         "heavy = ('torch', 'faust', 'aiokafka', 'polars', 'pyarrow', 'scipy', 'altair');"
         "print([m for m in heavy if m in sys.modules])"

@@ -16,7 +16,7 @@ from learner.candidate_policies import (
     uniform_over,
 )
 from learner.preference_in_force import PreferenceInForce
-from serving_agent.scoring import best_arm
+from serving_agent.decide.scoring import best_arm
 
 CATALOGUE = {
     "production": "b",

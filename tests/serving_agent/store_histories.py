@@ -27,11 +27,11 @@ from policy_store.records.governed_record import GovernedRecord, SignedRecord
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.records.revision_rules import EPOCHS_BEYOND, HOUR_MS, MAX_REVISION, READER_TOLERANCE_MS
 from policy_store.records.store_errors import ClocksDisagree, NothingToRebase, RecordMalformed, RevisionAhead
-from serving_agent.drift_check import DriftCheck
-from serving_agent.pickup import CheckpointPickup
-from serving_agent.recent_traffic import RecentTraffic
-from serving_agent.refresher import RefresherOptions, SnapshotRefresher
-from serving_agent.snapshot_disk import SnapshotDisk
+from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.pickup.checkpoint_pickup import CheckpointPickup
+from serving_agent.pickup.drift_check import DriftCheck
+from serving_agent.pickup.refresher import RefresherOptions, SnapshotRefresher
+from serving_agent.pickup.snapshot_disk import SnapshotDisk
 from tests.policy_store.control_samples import YEAR_MS
 from tests.policy_store.foreign_hands import ForeignHands
 from tests.serving_samples import GOVERNANCE_KEY, TRUSTED, serving_experiment

@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry
 from monitoring.metrics import ServingMetrics
 from producers.delivery.memory_log import MemoryLog
 from producers.loggers.decision_logger import DecisionLogger
-from serving_agent.decision_request import DecisionRequest
-from serving_agent.policy_agent import AgentOptions, PolicyAgent
-from serving_agent.recent_traffic import RecentTraffic
-from serving_agent.snapshot import SnapshotHolder
-from serving_agent.unconfirmed_decisions import UnconfirmedDecisions
+from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
+from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.decide.snapshot import SnapshotHolder
+from serving_agent.sidecar.unconfirmed_decisions import UnconfirmedDecisions
 from tests.components.forking import in_child, outcome_of
 from tests.serving_samples import codec, embedded, loaded, preferring, serving_experiment, slow_graph, snapshot_of
 

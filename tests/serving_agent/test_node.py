@@ -17,8 +17,8 @@ from policy_store.backends.memory_store import MemoryStore
 from policy_store.backends.redis_store import RedisStore
 from policy_store.records.channel_record import Channel
 from producers.delivery.memory_log import MemoryLog
-from serving_agent.decision_request import DecisionRequest
-from serving_agent.fallback_reason import FallbackReason
+from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
 from tests.components.redis_server import RedisServer
 from tests.serving_samples import (

@@ -15,13 +15,13 @@ from policy_store.decisions.governance import keep_fresh
 from policy_store.decisions.rebasing import rebase
 from policy_store.records.channel_record import Channel, ChannelRecord
 from policy_store.records.store_errors import RevisionAhead
-from serving_agent import snapshot_disk
-from serving_agent.pickup import PickupResult
-from serving_agent.refresher import SnapshotRefresher
-from serving_agent.snapshot_disk import FILE_NAME, LOCK_NAME, SnapshotDisk
+from serving_agent.pickup import snapshot_disk
+from serving_agent.pickup.checkpoint_pickup import PickupResult
+from serving_agent.pickup.refresher import SnapshotRefresher
+from serving_agent.pickup.snapshot_disk import FILE_NAME, LOCK_NAME, SnapshotDisk
 from tests.policy_store.control_samples import YEAR_MS
 from tests.policy_store.foreign_hands import MemoryHands
-from tests.serving_agent.test_refresher import Bench, eventually
+from tests.serving_agent.pickup.test_refresher import Bench, eventually
 from tests.serving_samples import GOVERNANCE_KEY, NOW, preferring, serving_experiment
 
 YEARS_AHEAD = NOW + 10 * YEAR_MS

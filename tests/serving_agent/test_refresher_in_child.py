@@ -11,11 +11,11 @@ from typing import Any
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.channel_record import Channel
-from serving_agent.drift_check import DriftCheck
-from serving_agent.pickup import CheckpointPickup
-from serving_agent.recent_traffic import RecentTraffic
-from serving_agent.refresher import RefresherOptions, SnapshotRefresher
-from serving_agent.snapshot_disk import SnapshotDisk
+from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.pickup.checkpoint_pickup import CheckpointPickup
+from serving_agent.pickup.drift_check import DriftCheck
+from serving_agent.pickup.refresher import RefresherOptions, SnapshotRefresher
+from serving_agent.pickup.snapshot_disk import SnapshotDisk
 from tests.components.forking import in_child, outcome_of
 from tests.serving_samples import NOW, TRUSTED, StoreDesk, preferring, serving_experiment
 

@@ -2,8 +2,8 @@
 
 from event_schemas.experiment import load_experiment
 from event_schemas.slices import Slice, draw_sampling
-from serving_agent.decision import Decision
-from serving_agent.policy_agent import PolicyAgent
+from serving_agent.decide.decision import Decision
+from serving_agent.decide.policy_agent import PolicyAgent
 from simulator.decision_port import DecisionPort, PortDecision, logged_by
 from simulator.sidecar_port import SidecarDecision, SidecarPort
 from tests.simulator_samples import HOMEFEED

@@ -5,7 +5,7 @@ from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from event_schemas.slices import Slice
 from producers.delivery.memory_log import MemoryLog
-from serving_agent.decision_request import DecisionRequest
+from serving_agent.decide.decision_request import DecisionRequest
 from simulator.homefeed_world import with_exploration_rate
 from simulator.local_serving import local_serving
 from tests.simulator_samples import HOMEFEED

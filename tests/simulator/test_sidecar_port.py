@@ -5,7 +5,7 @@ import json
 import pytest
 
 from event_schemas.errors import ComponentUnreachable
-from serving_agent.decision_request import DecisionRequest
+from serving_agent.decide.decision_request import DecisionRequest
 from simulator.sidecar_port import SidecarPort, SidecarRefused, request_body
 from tests.simulator_samples import Answers, scripted_sidecar
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from event_schemas.records import HistoryItemRecord
-from serving_agent.decision_request import DecisionRequest
+from serving_agent.decide.decision_request import DecisionRequest
 
 EXPERIMENT = """\
 [experiment]

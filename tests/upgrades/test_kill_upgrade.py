@@ -14,8 +14,8 @@ from policy_store.decisions.kill_decisions import kill
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.control_record import ControlRecord
 from policy_store.records.signing import SigningKey, TrustedKeys
-from serving_agent.kill_watch import KillWatch
-from serving_agent.snapshot_disk import SnapshotDisk
+from serving_agent.pickup.kill_watch import KillWatch
+from serving_agent.pickup.snapshot_disk import SnapshotDisk
 from tests.policy_store.foreign_hands import RedisHands
 from tests.upgrades.frozen_set import FrozenSet
 

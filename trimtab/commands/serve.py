@@ -48,8 +48,8 @@ def serve(
     """
     from prometheus_client import CollectorRegistry
 
-    from serving_agent.sidecar import create_app
-    from serving_agent.unconfirmed_decisions import UnconfirmedDecisions
+    from serving_agent.sidecar.sidecar_app import create_app
+    from serving_agent.sidecar.unconfirmed_decisions import UnconfirmedDecisions
     from trimtab.process_log import log_to_stderr
 
     log_to_stderr()

@@ -11,7 +11,7 @@ import polars as pl
 
 from event_schemas.experiment import Experiment
 from off_policy.evaluation_report import EvaluationReport
-from serving_agent.decision_request import DecisionRequest
+from serving_agent.decide.decision_request import DecisionRequest
 from simulator.sidecar_port import SidecarPort
 from trimtab.demo.act_outcome import EvaluationView, ExperimentOutcome, LearnOutcome
 from trimtab.demo.act_stage import ActStage, funnel_of, node_outcome

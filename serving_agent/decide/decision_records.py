@@ -1,0 +1,118 @@
+"""The records that a decision leaves in the log.
+
+All of them carry the time of the request: a retried send then repeats the same bytes, which the join counts as
+`duplicate` and not as `conflict`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from event_schemas.action_space import ActionSpace
+from event_schemas.records import (
+    ActionRecord,
+    HeadSummaryRecord,
+    PropensityRecord,
+    RankingRecord,
+)
+from event_schemas.slices import Slice
+from serving_agent.decide.decision_errors import InvalidConfirmation
+from serving_agent.decide.fallback_reason import FallbackReason
+
+HeadSummaries = Mapping[str, Mapping[str, float]]
+LARGEST_FLOAT = 3.4028234e38
+LARGEST_COUNT = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The facts of a decision; not the request itself, of which a sidecar would hold thousands until confirmed.
+
+    `propensity` = P(arm | slice, request); `slice_probability` = P(slice | request) intended at the draw;
+    `sampling_rate` = P(logged | request, slice), `logged` what that coin said.
+    """
+
+    request_id: str
+    event_time: int
+    eligible: tuple[int, ...]
+    weights: Mapping[str, float]
+    arm: int
+    slice: Slice
+    propensity: float
+    slice_probability: float
+    sampling_rate: float
+    logged: bool
+    policy_version: str
+    config_revision: int
+    fallback_reason: FallbackReason | None = None
+    shadow_arm: int | None = None
+    experiment_arm: str | None = None
+
+
+def action_record(outcome: Outcome, space: ActionSpace) -> ActionRecord:
+    """The Action of a decision."""
+    reason = outcome.fallback_reason
+    return {
+        "request_id": outcome.request_id,
+        "event_time": outcome.event_time,
+        "slice": outcome.slice.value,
+        "arm": outcome.arm,
+        "shadow_arm": outcome.shadow_arm,
+        "eligible": list(outcome.eligible),
+        "weights": space.weights[outcome.arm].tolist(),
+        "action_space": space.digest,
+        "policy_version": outcome.policy_version,
+        "config_revision": outcome.config_revision,
+        "experiment_arm": outcome.experiment_arm,
+        "fallback_reason": None if reason is None else reason.value,
+    }
+
+
+def propensity_record(outcome: Outcome) -> PropensityRecord:
+    """The Propensity of a decision; the distribution itself follows from the action space and is left empty."""
+    return {
+        "request_id": outcome.request_id,
+        "event_time": outcome.event_time,
+        "propensity": outcome.propensity,
+        "slice_probability": outcome.slice_probability,
+        "sampling_rate": outcome.sampling_rate,
+        "probabilities": [],
+    }
+
+
+def ranking_record(outcome: Outcome, heads: HeadSummaries, served: Sequence[str], ranker_version: str) -> RankingRecord:
+    """The Ranking of a decision; raises InvalidConfirmation."""
+    return {
+        "request_id": outcome.request_id,
+        "event_time": outcome.event_time,
+        "ranker_version": _text("ranker_version", ranker_version),
+        "heads": [_head_summary(_text("heads", name), summary) for name, summary in heads.items()],
+        "served": [_text("served", str(item)) for item in served],
+    }
+
+
+def _text(name: str, text: str) -> str:
+    """The text itself; a string without a UTF-8 form would be refused by Avro, and the Ranking lost in silence."""
+    try:
+        text.encode()
+    except (AttributeError, UnicodeEncodeError) as fault:
+        raise InvalidConfirmation(f"{name} is not UTF-8 text: {fault}", mend=f"send {name} as text") from fault
+    return text
+
+
+def _head_summary(head: str, summary: Mapping[str, float]) -> HeadSummaryRecord:
+    try:
+        count = int(summary["count"])
+        mean, p10, p50, p90 = (float(summary[name]) for name in ("mean", "p10", "p50", "p90"))
+    except (KeyError, TypeError, ValueError, OverflowError) as fault:
+        raise InvalidConfirmation(
+            f"heads.{head} = {summary!r} is not a summary: {fault!r}",
+            mend="give count, mean, p10, p50 and p90 for every head",
+        ) from fault
+    bounded = all(math.isfinite(value) and abs(value) <= LARGEST_FLOAT for value in (mean, p10, p50, p90))
+    if not (1 <= count < LARGEST_COUNT and bounded and p10 <= p50 <= p90):
+        raise InvalidConfirmation(
+            f"heads.{head} = {summary!r}: count must be 1 to 2^53, values finite and p10 ≤ p50 ≤ p90",
+            mend="summarise the head over this request's candidates",
+        )
+    return {"head": head, "count": count, "mean": mean, "p10": p10, "p50": p50, "p90": p90}

@@ -1,0 +1,155 @@
+"""What a caller tells about a request, and the Request record it becomes."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Number
+from operator import index
+from typing import TypeVar
+
+import numpy as np
+
+from event_schemas.records import ContextFeatureRecord, HistoryItemRecord, RequestRecord
+from serving_agent.decide.decision_errors import InvalidRequest
+
+ContextValue = str | int | float | bool
+Item = TypeVar("Item")
+LARGEST_FLOAT = 3.4028234e38
+WHOLE = range(-(2**63), 2**63)
+LONGEST_ID = 256
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """A request to be decided; everything is optional.
+
+    `request_id` is drawn when absent. `user_id` places the user in or out of the canary. `history` holds the user's
+    last actions, oldest first, times in epoch milliseconds. `eligible` lists the arms that exploration and policies
+    may choose (empty: all); CONTROL and FALLBACK serve production whether it is among them or not.
+    `event_time` (epoch ms) may be given only in an experiment with `join.clock = "replay"`.
+    """
+
+    request_id: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    cohort: str | None = None
+    user_embedding: Sequence[float] = ()
+    context: Mapping[str, ContextValue] = field(default_factory=dict)
+    history: Sequence[HistoryItemRecord] = ()
+    eligible: Sequence[int] = ()
+    event_time: int | None = None
+
+    def as_record(self, request_id: str, event_time: int) -> RequestRecord:
+        """The Request record of this request under the given id and time (epoch ms); raises InvalidRequest."""
+        return {
+            "request_id": _identifier(request_id),
+            "event_time": event_time,
+            "user_id": _optional_text("user_id", self.user_id),
+            "session_id": _optional_text("session_id", self.session_id),
+            "cohort": _optional_text("cohort", self.cohort),
+            "user_embedding": _numbers("user_embedding", self.user_embedding),
+            "context": _context(self.context),
+            "history": [_history_item(slot, item) for slot, item in enumerate(listed("history", self.history))],
+        }
+
+    def eligible_arms(self, arms: int) -> tuple[int, ...]:
+        """The arms allowed in index order, out of `arms` there are; raises InvalidRequest."""
+        chosen = tuple(sorted({whole_number("eligible", arm) for arm in listed("eligible", self.eligible)}))
+        if chosen and (chosen[0] < 0 or chosen[-1] >= arms):
+            raise InvalidRequest(
+                f"eligible names arm {chosen[0] if chosen[0] < 0 else chosen[-1]}, outside 0..{arms - 1}",
+                mend="send arm indices of this experiment's action space, or none for all",
+            )
+        return chosen
+
+
+def whole_number(name: str, value: int) -> int:
+    """A plain int out of any integer type, NumPy's included; raises InvalidRequest."""
+    try:
+        whole = index(value)
+    except TypeError as fault:
+        raise InvalidRequest(f"{name} = {value!r} is not a whole number", mend=f"send {name} as an integer") from fault
+    if whole not in WHOLE:
+        raise InvalidRequest(f"{name} does not fit into 64 bits", mend=f"send {name} as a 64-bit integer")
+    return whole
+
+
+def listed(name: str, values: Iterable[Item]) -> list[Item]:
+    """The values as a list; raises InvalidRequest for what cannot be iterated."""
+    try:
+        return list(values)
+    except TypeError as fault:
+        raise InvalidRequest(
+            f"{name} is not a list: {fault}", mend=f"send {name} as a list, or leave it out"
+        ) from fault
+
+
+def _context(context: Mapping[str, ContextValue]) -> list[ContextFeatureRecord]:
+    if not isinstance(context, Mapping):
+        raise InvalidRequest(f"context is a {type(context).__name__}", mend="send context as name → value")
+    return [_context_feature(_text("context", name), value) for name, value in context.items()]
+
+
+def _context_feature(name: str, value: ContextValue) -> ContextFeatureRecord:
+    if isinstance(value, bool | np.bool_):
+        return {"name": name, "value": "true" if value else "false"}
+    if not isinstance(value, str | Number):
+        raise InvalidRequest(
+            f"context.{name} is a {type(value).__name__}", mend="send text, a number or a boolean, or leave it out"
+        )
+    try:
+        shown = value if isinstance(value, str) else str(value)
+    except ValueError as fault:
+        raise InvalidRequest(f"context.{name} has too many digits", mend="send a smaller number") from fault
+    return {"name": name, "value": _text(f"context.{name}", shown)}
+
+
+def _history_item(slot: int, item: HistoryItemRecord) -> HistoryItemRecord:
+    where = f"history[{slot}]"
+    if not isinstance(item, Mapping):
+        raise InvalidRequest(f"{where} is a {type(item).__name__}", mend="send every item as name → value")
+    absent = [name for name in ("item_id", "action_type", "event_time") if name not in item]
+    if absent:
+        raise InvalidRequest(
+            f"{where} lacks {', '.join(absent)}", mend="give item_id, action_type and event_time (epoch ms)"
+        )
+    return {
+        "item_id": _text(f"{where}.item_id", item["item_id"]),
+        "action_type": _text(f"{where}.action_type", item["action_type"]),
+        "event_time": whole_number(f"{where}.event_time", item["event_time"]),
+        "embedding": _numbers(f"{where}.embedding", item.get("embedding", ())),
+    }
+
+
+def _numbers(name: str, values: Sequence[float]) -> list[float]:
+    """The values as floats. NaN and infinity pass (the feature then counts as missing), what Avro's float cannot hold
+    does not: the Request would be lost on its way to the log."""
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError, OverflowError) as fault:
+        raise InvalidRequest(f"{name} is not a list of numbers: {fault}", mend=f"send {name} as numbers") from fault
+    if any(LARGEST_FLOAT < abs(number) < math.inf for number in numbers):
+        raise InvalidRequest(f"{name} holds a number beyond 32-bit floats", mend=f"scale {name}")
+    return numbers
+
+
+def _identifier(text: str) -> str:
+    if not 1 <= len(_text("request_id", text)) <= LONGEST_ID:
+        raise InvalidRequest(
+            f"request_id has {len(text)} characters",
+            mend=f"send 1 to {LONGEST_ID} characters, or leave it out and use the id in the answer",
+        )
+    return text
+
+
+def _optional_text(name: str, text: str | None) -> str | None:
+    return None if text is None else _text(name, text)
+
+
+def _text(name: str, text: str) -> str:
+    """The text itself; hashing and logging need a string with a UTF-8 form, which a lone surrogate has not."""
+    try:
+        text.encode()
+    except (AttributeError, UnicodeEncodeError) as fault:
+        raise InvalidRequest(f"{name} is not UTF-8 text: {fault}", mend=f"send {name} as a string") from fault
+    return text

@@ -1,0 +1,87 @@
+"""Which arm a policy takes for one request, or why it cannot say."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from event_schemas.experiment import Experiment
+from event_schemas.records import RequestRecord
+from feature_contract import FeatureContract, MissingFeatures, ModelInput
+from serving_agent.decide.fallback_reason import FallbackReason
+from serving_agent.decide.inference_budget import BudgetExceeded, InferenceBudget
+from serving_agent.decide.objective_preference import ObjectivePreference
+from serving_agent.decide.scoring import best_arm, run_flag
+from serving_agent.decide.snapshot import LoadedPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChoice:
+    """An arm, or None with the reason."""
+
+    arm: int | None
+    reason: FallbackReason | None = None
+
+
+class PolicyChooser:
+    """Encodes a request and scores it inside the experiment's inference budget."""
+
+    def __init__(
+        self, experiment: Experiment, workers: int = 2, timer: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._budget_seconds = experiment.serving.budget_ms / 1000.0
+        self._budget = InferenceBudget(workers)
+        self._timer = timer
+
+    def begin(self, record: RequestRecord, eligible: tuple[int, ...]) -> "RequestScoring":
+        """Start the clock of one request's budget, shared by all policies scored for it."""
+        return RequestScoring(self, record, eligible, self._timer() + self._budget_seconds)
+
+    def close(self) -> None:
+        """Let the inference threads go."""
+        self._budget.close()
+
+    def score(
+        self, policy: LoadedPolicy, model_input: ModelInput, scoring: "RequestScoring", weights: ObjectivePreference
+    ) -> PolicyChoice:
+        """The policy's best eligible arm, or `no_preference`, `time_out`; raises InferenceFailed."""
+        objective_weights = weights.weights_for(scoring.record["cohort"])
+        if objective_weights is None:
+            return PolicyChoice(None, FallbackReason.NO_PREFERENCE)
+        flag = run_flag()
+        feeds = model_input.feeds()
+        try:
+            remaining = scoring.deadline - self._timer()
+            q = self._budget.run(lambda: policy.network.score(feeds, flag), remaining, flag)
+        except BudgetExceeded:
+            return PolicyChoice(None, FallbackReason.TIME_OUT)
+        return PolicyChoice(best_arm(q[0], objective_weights, scoring.eligible))
+
+
+class RequestScoring:
+    """One request on its way through one or two policies; it is encoded at most once for each version of encoding."""
+
+    def __init__(
+        self, chooser: PolicyChooser, record: RequestRecord, eligible: tuple[int, ...], deadline: float
+    ) -> None:
+        self.record = record
+        self.eligible = eligible
+        self.deadline = deadline
+        self._chooser = chooser
+        self._inputs: dict[str, ModelInput] = {}
+
+    def choose(self, policy: LoadedPolicy | None, preference: ObjectivePreference) -> PolicyChoice:
+        """The arm `policy` takes, or the reason it cannot say; never raises."""
+        if policy is None:
+            return PolicyChoice(None, FallbackReason.NO_POLICY)
+        try:
+            return self._chooser.score(policy, self._encoded(policy.contract), self, preference)
+        except MissingFeatures:
+            return PolicyChoice(None, FallbackReason.MISSING_FEATURES)
+        except Exception:  # whatever is wrong with a policy, the request is answered; the reason is counted
+            return PolicyChoice(None, FallbackReason.INFERENCE_ERROR)
+
+    def _encoded(self, contract: FeatureContract) -> ModelInput:
+        """The arrays of the request; raises MissingFeatures."""
+        if contract.digest not in self._inputs:
+            self._inputs[contract.digest] = contract.encode([self.record])
+        return self._inputs[contract.digest]

@@ -1,0 +1,123 @@
+"""The way of a checkpoint into service. The same numbers as in the operations guide:
+
+1. verify   signature, role, revision, expiry, experiment, action space, feature contract, blob hashes
+            (policy_store.decisions.verification, before this module is asked)
+2. load     the ONNX graph
+3. contract the graph takes this experiment's features; its outputs are finite, in [0, 1], of the right shape, and
+            the same for a request alone and in a batch
+4. drift    live ranker heads against the reference; the network's values of recent requests against the reference
+5. swap     by the refresher, between two requests; then report
+
+A checkpoint that fails in 1–3 or in its own Q heads leaves the old policy in place. Live heads that drifted put
+production weights in place until they return.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from drift_detection.head_drift import DriftVerdict
+from event_schemas.errors import TrimtabError
+from event_schemas.experiment import Experiment
+from feature_contract import known_contracts
+from policy_store.records.checkpoint_record import POLICY_BLOB, CheckpointManifest, SignedCheckpoint
+from policy_store.records.store_errors import ContractMismatch
+from serving_agent.decide.scoring import InferenceFailed, PolicyNetwork
+from serving_agent.decide.snapshot import LoadedPolicy
+from serving_agent.pickup.drift_check import DriftCheck, HeadReferences
+from serving_agent.pickup.probe_requests import probe_requests
+
+BATCH_TOLERANCE = 1e-4
+
+
+class PickupResult(StrEnum):
+    """How a pick-up ended; a metric label."""
+
+    ACCEPTED = "accepted"
+    UNVERIFIED = "unverified"
+    EXPIRED = "expired"
+    FUTURE = "future"
+    CONTRACT = "contract"
+    Q_DRIFT = "q_drift"
+    LIVE_DRIFT = "live_drift"
+
+
+@dataclass(frozen=True, slots=True)
+class PickupVerdict:
+    """`policy` is there exactly when the result is accepted; `notes` are sentences for people."""
+
+    result: PickupResult
+    notes: tuple[str, ...] = ()
+    policy: LoadedPolicy | None = None
+
+    @property
+    def waits_for_traffic(self) -> bool:
+        """Whether new traffic alone may change the verdict."""
+        return self.result in (PickupResult.Q_DRIFT, PickupResult.LIVE_DRIFT)
+
+
+class CheckpointPickup:
+    """Steps 2 to 4, for checkpoints that step 1 has verified."""
+
+    def __init__(self, experiment: Experiment, drift: DriftCheck) -> None:
+        self._experiment = experiment
+        self._contracts = known_contracts(experiment)
+        self._drift = drift
+
+    def consider(self, manifest: CheckpointManifest, checkpoint: SignedCheckpoint) -> PickupVerdict:
+        """The verdict on a verified checkpoint; never raises for what is wrong with it."""
+        try:
+            policy = self.load(manifest, checkpoint)
+            references = HeadReferences.of_manifest(manifest.reference)
+            live = self._drift.live_heads(references)
+            if live.status == "drift":
+                return PickupVerdict(PickupResult.LIVE_DRIFT, live.reasons)
+            fresh = self._drift.q_heads(references, policy)
+        except TrimtabError as fault:
+            return PickupVerdict(PickupResult.CONTRACT, (str(fault),))
+        if fresh.status == "drift":
+            return PickupVerdict(PickupResult.Q_DRIFT, fresh.reasons)
+        return PickupVerdict(PickupResult.ACCEPTED, _notes(live, fresh), policy)
+
+    def load(self, manifest: CheckpointManifest, checkpoint: SignedCheckpoint) -> LoadedPolicy:
+        """Steps 2 and 3 alone, for a node that starts from its disk. Raises ContractMismatch or InferenceFailed."""
+        objectives = list(self._experiment.objective_names)
+        if manifest.objectives != objectives:
+            raise ContractMismatch(
+                f"checkpoint {manifest.version} has objectives {manifest.objectives}, the experiment {objectives}",
+                mend="train a checkpoint for this experiment file",
+            )
+        contract = self._contracts.get(manifest.feature_contract)
+        if contract is None:
+            raise ContractMismatch(
+                f"checkpoint {manifest.version} was trained on other features than the experiment file declares, or on "
+                "an encoding of them that this version does not know",
+                mend="give every process the same experiment file, and upgrade serving before the learner",
+            )
+        if POLICY_BLOB not in checkpoint.blobs:
+            raise ContractMismatch(
+                f"checkpoint {manifest.version} has no blob {POLICY_BLOB}", mend="publish it again with its graph"
+            )
+        network = PolicyNetwork(
+            checkpoint.blobs[POLICY_BLOB], arms=self._experiment.action_space.arms, objectives=len(objectives)
+        )
+        policy = LoadedPolicy(manifest.version, manifest.created_at, network, contract)
+        self._probe(policy)
+        return policy
+
+    def _probe(self, policy: LoadedPolicy) -> None:
+        network, batch = policy.network, policy.contract.encode(probe_requests(self._experiment))
+        together = network.score(batch.feeds())
+        for row in range(batch.rows):
+            alone = network.score(batch.take([row]).feeds())[0]
+            if not np.allclose(alone, together[row], atol=BATCH_TOLERANCE, rtol=0.0):
+                raise InferenceFailed(
+                    f"probe request {row} scores differently alone and in a batch",
+                    mend="recompute the batch-norm statistics before export",
+                )
+
+
+def _notes(live: DriftVerdict, fresh: DriftVerdict) -> tuple[str, ...]:
+    """What people should know of a check that did not refuse: above all that it had too little to judge."""
+    return tuple(f"insufficient data: {reason}" for verdict in (live, fresh) for reason in verdict.reasons)

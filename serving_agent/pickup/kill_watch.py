@@ -1,0 +1,74 @@
+"""Follows the kills and resumes of the store; what this node has learnt holds whatever becomes of the store."""
+
+from event_schemas.errors import TrimtabError
+from policy_store.backends.store import PolicyStore
+from policy_store.decisions.control_reading import ControlReader
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.control_record import ControlRecord
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.store_errors import StoreRefused
+from serving_agent.pickup.snapshot_disk import SavedSnapshot
+
+
+class KillWatch:
+    """Whether the fleet is killed, as far as this node knows; used by one thread.
+
+    `fault` says what in the store could not be believed or read. `forgotten`: the disk is damaged so that this node may
+    have known a kill which it knows no more; it stays killed until the store has answered once.
+    """
+
+    def __init__(self, rule: TrustRule) -> None:
+        self.fault: str | None = None
+        self.forgotten = False
+        self._reader = ControlReader(rule)
+
+    @property
+    def killed(self) -> bool:
+        """Whether some kill holds, or may hold."""
+        return self._reader.latch.killed or self.forgotten
+
+    @property
+    def open_kills(self) -> dict[str, SignedRecord]:
+        """The kills that hold, by hash."""
+        return {each.hash: each.signed for each in self._reader.latch.open_kills}
+
+    @property
+    def kills(self) -> tuple[SignedRecord, ...]:
+        """Every kill known."""
+        return self._reader.latch.kills
+
+    @property
+    def resumes(self) -> dict[SignedRecord, tuple[str, ...]]:
+        """Every resume known, with the hashes of what it lifts."""
+        return dict(self._reader.latch.resumes)
+
+    def poll(self, store: PolicyStore) -> bool:
+        """Look at the store; True when something changed. Raises StoreUnreachable."""
+        before = (self.kills, self.resumes, self.fault, self.forgotten)
+        try:
+            self.fault = "; ".join(self._reader.read(store)) or None
+            self.forgotten = False
+        except StoreRefused as fault:
+            self.fault = str(fault)
+        return before != (self.kills, self.resumes, self.fault, self.forgotten)
+
+    def restore(self, saved: SavedSnapshot) -> None:
+        """Start from the disk: what verifies is known again. Raises the first TrimtabError after all was tried.
+
+        A snapshot of version 0.1.0 holds the newest record only. A resume of that version is left to the store's
+        history, which shows what it lifts.
+        """
+        self.forgotten = saved.forgotten
+        try:
+            self._restore(saved)
+        except TrimtabError:
+            # Without a hash, damage looks like the record of a key that is no longer trusted.
+            self.forgotten = self.forgotten or not saved.certain
+            raise
+
+    def _restore(self, saved: SavedSnapshot) -> None:
+        try:
+            self._reader.recall(saved.memory.kills, saved.memory.resumes)
+        finally:
+            if saved.control is not None and ControlRecord.parse(saved.control.record).killed:
+                self._reader.recall((saved.control,), {})

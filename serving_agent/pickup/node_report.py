@@ -1,0 +1,109 @@
+"""What a node says about itself: metrics for Prometheus, a heartbeat for people, audit entries for refusals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitoring.metrics import ServingMetrics
+from policy_store.records.governed_record import SignedRecord
+from serving_agent.decide.snapshot import ServingSnapshot
+from serving_agent.pickup.channel_watch import ChannelWatch
+from serving_agent.pickup.checkpoint_pickup import PickupResult
+
+MILLISECONDS = 1_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """One heartbeat; times are epoch ms. `store`, `disk`, `delivery` and `spool` say `ok` or what is wrong.
+
+    epoch        of the last re-base applied, 0 before the first
+    revisions    the highest revision the node remembers, by slot
+    open_kills   the kills that hold for this node, by hash
+    """
+
+    node_id: str
+    at: int
+    started_at: int
+    snapshot: ServingSnapshot
+    channels: Mapping[str, Mapping[str, Any]]
+    decisions: Mapping[str, int] = field(default_factory=dict)
+    store: str = "ok"
+    disk: str = "ok"
+    delivery: str = "ok"
+    spool: str = "ok"
+    preference_fault: str | None = None
+    kill_file: bool = False
+    epoch: int = 0
+    revisions: Mapping[str, int] = field(default_factory=dict)
+    open_kills: Mapping[str, SignedRecord] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, as stored under `nodes:<id>`."""
+        withheld = self.snapshot.withheld
+        return {
+            "node_id": self.node_id,
+            "at": self.at,
+            "started_at": self.started_at,
+            "versions": self.snapshot.versions(),
+            "config_revision": self.snapshot.preference.revision,
+            "killed": self.snapshot.killed or self.kill_file,
+            "withheld": None if withheld is None else withheld.value,
+            "channels": {name: dict(state) for name, state in self.channels.items()},
+            "decisions": dict(self.decisions),
+            "store": self.store,
+            "disk": self.disk,
+            "delivery": self.delivery,
+            "spool": self.spool,
+            "preference_fault": self.preference_fault,
+            "epoch": self.epoch,
+            "revisions": dict(self.revisions),
+            "open_kills": {name: signed.as_item() for name, signed in self.open_kills.items()},
+        }
+
+
+def channel_state(watch: ChannelWatch) -> dict[str, Any]:
+    """What a heartbeat tells of one channel."""
+    verdict = watch.verdict
+    return {
+        "version": None if watch.policy is None else watch.policy.version,
+        "revision": watch.revision,
+        "stale": watch.stale,
+        "result": None if verdict is None else verdict.result.value,
+        "notes": [] if verdict is None else list(verdict.notes),
+    }
+
+
+def refusal_detail(node_id: str, watch: ChannelWatch) -> dict[str, Any] | None:
+    """What the audit is told of the channel's last verdict; None when nothing was refused."""
+    verdict = watch.verdict
+    if verdict is None or verdict.result is PickupResult.ACCEPTED:
+        return None
+    return {"node": node_id, "channel": watch.channel.value, **channel_state(watch)}
+
+
+class SnapshotMetrics:
+    """Mirrors the snapshot in force into the serving metrics."""
+
+    def __init__(self, metrics: ServingMetrics | None) -> None:
+        self._metrics = metrics
+        self._shown: set[tuple[str, str]] = set()
+
+    def show(self, snapshot: ServingSnapshot, now_ms: int) -> None:
+        """One `policy_info` series per checkpoint in use; age of the stable one, from its creation."""
+        if self._metrics is None:
+            return
+        versions = {(version, channel) for channel, version in snapshot.versions().items()}
+        for version, channel in self._shown - versions:
+            self._metrics.policy_info.remove(version, channel)
+        for version, channel in versions:
+            self._metrics.policy_info.labels(version=version, channel=channel).set(1)
+        self._shown = versions
+        self._metrics.config_revision.set(snapshot.preference.revision)
+        if snapshot.stable is not None:
+            self._metrics.policy_age.set(max(now_ms - snapshot.stable.created_at, 0) / MILLISECONDS)
+
+    def count_pickup(self, watch: ChannelWatch) -> None:
+        """Count the channel's last verdict."""
+        if self._metrics is not None and watch.verdict is not None:
+            self._metrics.pickups.labels(channel=watch.channel.value, result=watch.verdict.result.value).inc()

@@ -1,0 +1,60 @@
+"""Follows the preference that people approved for the whole fleet."""
+
+from event_schemas.errors import TrimtabError
+from event_schemas.experiment import Experiment
+from policy_store.backends.store import PolicyStore
+from policy_store.decisions.verification import TrustRule, verify_record
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceRecord
+from policy_store.records.revision_rules import ReaderMemory
+from policy_store.records.store_errors import StoreRefused, StoreUnreachable
+from serving_agent.decide.objective_preference import ObjectivePreference
+from serving_agent.pickup.snapshot_disk import SavedSnapshot
+
+
+class PreferenceWatch:
+    """The preference this node has accepted; used by one thread.
+
+    `fault` says why the newest record was not accepted; the last good one stays in force.
+    """
+
+    def __init__(self, experiment: Experiment, rule: TrustRule, memory: ReaderMemory | None = None) -> None:
+        """`memory` is what the node remembers of revisions; its own when left out."""
+        self.preference = ObjectivePreference.of_experiment(experiment)
+        self.fault: str | None = None
+        self.saved: SignedRecord | None = None
+        self.memory = ReaderMemory() if memory is None else memory
+        self._experiment = experiment
+        self._rule = rule
+
+    def poll(self, store: PolicyStore, now_ms: int) -> bool:
+        """Look at the record; True when something changed. Raises StoreUnreachable and StoreRefused."""
+        before = (self.saved, self.fault)
+        try:
+            self._accept(store.preference(), now_ms)
+            self.fault = None
+        except (StoreUnreachable, StoreRefused):
+            raise
+        except TrimtabError as fault:
+            self.fault = str(fault)
+        return before != (self.saved, self.fault)
+
+    def restore(self, saved: SavedSnapshot) -> None:
+        """Start from the disk: what was in force is so again, whatever its time. Raises TrimtabError."""
+        if saved.preference is not None:
+            record = verify_record(saved.preference, PreferenceRecord, self._rule)
+            self._take(saved.preference, record)
+            self.memory.recall(saved.preference, record)
+
+    def _accept(self, signed: SignedRecord | None, now_ms: int) -> None:
+        if signed is None:
+            self.memory.require_never_seen(PREFERENCE_SLOT)
+        elif signed != self.saved:
+            record = verify_record(signed, PreferenceRecord, self._rule)
+            self.memory.require_acceptable(signed, record, now_ms)
+            self._take(signed, record)
+            self.memory.accept(record)
+
+    def _take(self, signed: SignedRecord, record: PreferenceRecord) -> None:
+        self.preference = ObjectivePreference.of_record(record, self._experiment)
+        self.saved = signed

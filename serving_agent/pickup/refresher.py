@@ -1,0 +1,396 @@
+"""The background thread that keeps a node's snapshot fresh; nothing of it is on the request path.
+
+It polls the store every `serving.poll` and at once when the updates stream says that something changed (notifications
+get lost, so both). While Redis is dead the last good snapshot serves on; at a start without Redis it comes from disk.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import structlog
+
+from event_schemas.directory_lock import DirectoryTaken
+from event_schemas.errors import ComponentUnreachable, TrimtabError
+from event_schemas.experiment import Experiment
+from event_schemas.instant import wall_clock_ms
+from event_schemas.process_fork import renew_in_children
+from monitoring.metrics import ServingMetrics
+from policy_store.backends.store import MAX_BLOCK_MS, PolicyStore
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.channel_record import Channel
+from policy_store.records.revision_rules import ReaderMemory
+from producers.delivery.log_safely import tell
+from serving_agent.decide.fallback_reason import FallbackReason
+from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
+from serving_agent.pickup.channel_watch import ChannelWatch
+from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult
+from serving_agent.pickup.kill_watch import KillWatch
+from serving_agent.pickup.node_memory import NodeMemory
+from serving_agent.pickup.node_report import NodeReport, SnapshotMetrics, channel_state, refusal_detail
+from serving_agent.pickup.preference_watch import PreferenceWatch
+from serving_agent.pickup.rebase_watch import RebaseWatch
+from serving_agent.pickup.snapshot_disk import SavedSnapshot, SnapshotDisk
+
+HEARTBEATS_BEFORE_DEAD = 3
+RETRY_SECONDS = 1.0
+AUDIT_ACTION = "refuse checkpoint"
+NOT_ASKED = "not asked yet"
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RefresherOptions:
+    """Who the node is and what the refresher takes from its surroundings; `clock` gives epoch ms."""
+
+    node_id: str = "node"
+    disk: SnapshotDisk | None = None
+    metrics: ServingMetrics | None = None
+    clock: Callable[[], int] = wall_clock_ms
+    decisions: Callable[[], dict[str, int]] = field(default=dict)
+    kill_file: Callable[[], bool] = field(default=lambda: False)
+    delivery_fault: Callable[[], str | None] = field(default=lambda: None)
+    spool_fault: Callable[[], str | None] = field(default=lambda: None)
+
+
+class SnapshotRefresher:
+    """Owns the snapshot: reads the store, judges what is new, swaps, saves, reports.
+
+    A forked child follows the store by itself from its first look at `current` on. That look waits for what people
+    decided meanwhile, for as long as a decision may wait for a policy, and serves none without it (FALLBACK `forked`).
+    The child beats under a name of its own, `<node id>.<pid>`.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        store: PolicyStore,
+        rule: TrustRule,
+        pickup: CheckpointPickup,
+        recent: RecentTraffic,
+        options: RefresherOptions,
+    ) -> None:
+        self._serving = experiment.serving
+        self._store = store
+        self._options = options
+        self._memory = ReaderMemory()
+        self._kills = KillWatch(rule)
+        self._rebases = RebaseWatch(rule, self._memory)
+        self._preference = PreferenceWatch(experiment, rule, self._memory)
+        evidence = experiment.serving.min_drift_samples
+        self._watches = {
+            channel: ChannelWatch(channel, rule, pickup, recent, evidence, self._memory) for channel in Channel
+        }
+        self.holder = SnapshotHolder(ServingSnapshot(self._preference.preference))
+        self.store_state = NOT_ASKED
+        self._disk_state = "ok"
+        self._unsaved = False
+        self._shown = SnapshotMetrics(options.metrics)
+        self._node_id = options.node_id
+        self._started_at = options.clock()
+        self._beaten_at = 0
+        self._last_update = "0"
+        self._asleep = False
+        self._looked: threading.Event | None = None
+        """In a child that has just begun to follow: set once the store has been looked at."""
+        self._waking = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        renew_in_children(self)
+
+    @property
+    def current(self) -> ServingSnapshot:
+        """The snapshot in force."""
+        if self._asleep:
+            self._wake()
+        if (looked := self._looked) is not None:
+            looked.wait(self._serving.budget_ms / 1_000.0)
+        return self.holder.current
+
+    def start(self) -> None:
+        """Take the last good snapshot from disk, then what the store says now, then follow the store.
+
+        Without an answer from the store the one from disk serves. The disk comes first in any case: it knows the
+        highest revisions this node has seen, and a store restored from old data must not pass for news.
+        """
+        self._asleep = False
+        self._restore()
+        self.poll()
+        self._start_thread(self._follow)
+
+    def close(self) -> None:
+        """Stop following; the snapshot in force stays."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10.0)
+
+    def after_fork(self) -> None:
+        """The thread that follows the store is the parent's."""
+        following = self._thread is not None or self._asleep
+        self._asleep = following and not self._stop.is_set()
+        self._waking, self._stop, self._thread = threading.Lock(), threading.Event(), None
+        self._looked = None
+        self._node_id = f"{self._options.node_id}.{os.getpid()}"
+
+    def _wake(self) -> None:
+        """In a forked child: follow the store again, and serve no policy until it has been looked at."""
+        with self._waking:
+            if not self._asleep:
+                return
+            self._started_at, self._beaten_at = self._options.clock(), 0
+            # The shadow is left out: its network is still the parent's.
+            self.holder.swap(replace(self.holder.current, withheld=FallbackReason.FORKED, shadow=None))
+            self._looked = threading.Event()
+            try:
+                self._start_thread(self._follow_in_child)
+                self._asleep = False
+            except RuntimeError:  # no more threads now; the next decision tries again
+                self._looked = None
+
+    def _start_thread(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name="trimtab-refresher", daemon=True)
+        thread.start()
+        self._thread = thread
+
+    def _follow_in_child(self) -> None:
+        for watch in self._watches.values():
+            if watch.policy is not None:
+                with suppress(TrimtabError):  # it is tried again by the decisions, which then fall back
+                    watch.policy.network.load()
+        with suppress(Exception):  # as in _follow
+            self.poll()
+        self._follow()
+
+    def poll(self) -> bool:
+        """One look at the whole store; False when it did not answer, and then what was accepted serves on."""
+        # The kills come first, and nothing that is wrong with anything else may keep them from working.
+        looks: list[Callable[[], bool]] = [
+            self._follow_updates,
+            self._look_at_kills,
+            self._look_at_rebases,
+            self._look_at_preference,
+            *(partial(self._look_at, watch) for watch in self._watches.values()),
+        ]
+        changed, reached, state = False, True, "ok"
+        for look in looks:
+            try:
+                changed = look() or changed
+            except ComponentUnreachable as fault:
+                reached, state = False, str(fault)
+                break
+            except Exception as fault:  # one record that nobody thought of must not stop the others, nor the thread
+                state = str(fault) or repr(fault)
+        self._swap()
+        self._store_is(state)
+        self._unsaved = self._unsaved or changed
+        if self._unsaved:
+            self._save()
+        if reached:
+            self._beat(at_once=changed)
+        return state == "ok"
+
+    def _follow_updates(self) -> bool:
+        """Wait for what comes after the newest notification there is, read before the records.
+
+        The one seen last may lie ahead of a store that was restored, and would then hide all that come.
+        """
+        self._last_update = self._store.newest_update()
+        return False
+
+    def _look_at_kills(self) -> bool:
+        before = self._kills.fault
+        changed = self._kills.poll(self._store)
+        # A kill must not wait for a checkpoint to be fetched and judged, nor for a log that cannot be written.
+        self._unsaved = self._unsaved or changed
+        self._swap(seen_all=False)
+        self._tell_fault("kill switch", before, self._kills.fault)
+        return changed
+
+    def _look_at_rebases(self) -> bool:
+        before = self._rebases.fault
+        applied = self._rebases.poll(self._store)
+        self._unsaved = self._unsaved or applied
+        for watch in self._watches.values() if applied else ():
+            watch.rebased()
+        self._tell_fault("re-base", before, self._rebases.fault)
+        if applied:
+            log.info("re-base applied", node=self._options.node_id, epoch=self._memory.epoch)
+        return applied
+
+    def _look_at_preference(self) -> bool:
+        before = self._preference.fault
+        changed = self._preference.poll(self._store, self._options.clock())
+        self._tell_fault("preference", before, self._preference.fault)
+        return changed
+
+    def _tell_fault(self, what: str, before: str | None, now: str | None) -> None:
+        if now != before:
+            log.info(what, node=self._options.node_id, state=now or "ok")
+
+    def _look_at(self, watch: ChannelWatch) -> bool:
+        changed = watch.poll(self._store, self._options.clock())
+        if changed:
+            self._announce(watch)
+        return changed
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._await_update()
+                if not self._stop.is_set():
+                    self.poll()
+            except Exception:  # even a log that cannot be written (closed stderr) must not end this: a kill comes by it
+                self._stop.wait(RETRY_SECONDS)
+
+    def _await_update(self) -> None:
+        """Return at the next notification, at the latest when the next poll is due."""
+        due = time.monotonic() + self._serving.poll / 1_000.0
+        while not self._stop.is_set() and time.monotonic() < due:
+            left_ms = max(int((due - time.monotonic()) * 1_000), 1)
+            try:
+                updates = self._store.updates_since(self._last_update, min(left_ms, MAX_BLOCK_MS))
+            except Exception as fault:  # whatever it is, the poll goes on without notifications
+                self._store_is(str(fault) or repr(fault))
+                self._stop.wait(min(RETRY_SECONDS, left_ms / 1_000.0))
+                continue
+            if updates:
+                self._last_update = updates[-1].update_id
+                return
+
+    def _swap(self, *, seen_all: bool = True) -> None:
+        """Step 5: put what was accepted in force, in one binding; no policy in a child that has not `seen_all`."""
+        forked = self._looked is not None and not seen_all
+        stable, canary = self._watches[Channel.STABLE], self._watches[Channel.CANARY]
+        # A decision about stable ends the canary that came before it, promoted or not, waiting or in service.
+        superseded = canary.accepted < stable.accepted
+        judged = (stable,) if canary.seen < stable.accepted else (stable, canary)
+        snapshot = ServingSnapshot(
+            preference=self._preference.preference,
+            stable=stable.policy,
+            canary=None if superseded else canary.policy,
+            shadow=None if forked else self._watches[Channel.SHADOW].policy,
+            killed=self._kills.killed,
+            withheld=FallbackReason.FORKED if forked else self._withheld(*judged),
+        )
+        self.holder.swap(snapshot)
+        if (looked := self._looked) is not None and seen_all:
+            self._looked = None
+            looked.set()
+        self._shown.show(snapshot, self._options.clock())
+
+    def _withheld(self, *serving: ChannelWatch) -> FallbackReason | None:
+        if any(w.verdict is not None and w.verdict.result is PickupResult.LIVE_DRIFT for w in serving):
+            return FallbackReason.DRIFT
+        if self._serving.on_stale == "fallback" and any(watch.stale for watch in serving):
+            return FallbackReason.STALE
+        return None
+
+    def _announce(self, watch: ChannelWatch) -> None:
+        """Tell metrics, log and audit how a pick-up ended; a store that cannot be written to changes nothing."""
+        self._shown.count_pickup(watch)
+        log.info("pick-up", node=self._node_id, channel=watch.channel.value, **channel_state(watch))
+        detail = refusal_detail(self._node_id, watch)
+        if detail is None:
+            return
+        try:
+            self._store.append_audit(f"node {self._node_id}", AUDIT_ACTION, detail)
+        except TrimtabError as fault:
+            log.warning("audit not written", what=fault.what, mend=fault.mend)
+
+    def _save(self) -> None:
+        # What may be forgotten must not be replaced before the store has said what there is.
+        if self._options.disk is None or self._kills.forgotten:
+            return
+        kills = tuple(self._kills.open_kills.values())
+        snapshot = SavedSnapshot(
+            channels={w.channel.value: w.saved for w in self._watches.values() if w.saved is not None},
+            preference=self._preference.saved,
+            control=kills[-1] if kills else None,
+            accepted_in={watch.slot: watch.accepted.epoch for watch in self._watches.values()},
+            memory=NodeMemory(
+                revisions=dict(self._memory.highest),
+                kills=self._kills.kills,
+                resumes=self._kills.resumes,
+                epoch=self._memory.epoch,
+                voided=frozenset(self._memory.voided),
+            ),
+        )
+        try:
+            self._options.disk.save(snapshot)
+            self._disk_state = "ok"
+            self._unsaved = False
+        except (OSError, DirectoryTaken) as fault:
+            self._disk_state = str(fault)
+            log.warning("snapshot not saved", what=str(fault))
+
+    def _restore(self) -> None:
+        """The last good snapshot, verified again; what is damaged or does not verify is left out."""
+        saved = None if self._options.disk is None else self._options.disk.load()
+        if saved is None:
+            return
+        faults: list[TrimtabError] = list(saved.faults)
+        self._memory.epoch, self._memory.voided = saved.memory.epoch, set(saved.memory.voided)
+        self._memory.highest = dict(saved.memory.revisions)
+        restores = [self._kills.restore, self._preference.restore, *(w.restore for w in self._watches.values())]
+        for restore in restores:
+            try:
+                restore(saved)
+            except TrimtabError as fault:
+                faults.append(fault)
+        for each in faults:
+            log.warning("snapshot on disk not used", what=each.what, mend=each.mend)
+        if faults:
+            self._disk_state = "; ".join(map(str, faults))
+        self._unsaved = bool(saved.faults)
+        self._swap()
+
+    def _store_is(self, state: str) -> None:
+        # Told when it changes between well and ill, not for every wording of the same illness.
+        before, self.store_state = self.store_state, state
+        if (state == "ok") != (before == "ok") or before == NOT_ASKED:
+            tell(log.info if state == "ok" else log.warning, "policy store", node=self._node_id, state=state)
+
+    def report(self) -> NodeReport:
+        """What this node would say of itself now."""
+        return self._report(self.current)
+
+    def _report(self, snapshot: ServingSnapshot) -> NodeReport:
+        return NodeReport(
+            node_id=self._node_id,
+            at=self._options.clock(),
+            started_at=self._started_at,
+            snapshot=snapshot,
+            channels={watch.channel.value: channel_state(watch) for watch in self._watches.values()},
+            decisions=self._options.decisions(),
+            store=self.store_state,
+            disk=self._disk_state,
+            delivery=self._options.delivery_fault() or "ok",
+            spool=self._options.spool_fault() or "ok",
+            preference_fault=self._faults(),
+            kill_file=self._options.kill_file(),
+            epoch=self._memory.epoch,
+            revisions=dict(self._memory.highest),
+            open_kills=self._kills.open_kills,
+        )
+
+    def _faults(self) -> str | None:
+        """What is wrong with the records that people sign for the whole fleet."""
+        faults = (self._kills.fault, self._rebases.fault, self._preference.fault)
+        return "; ".join(fault for fault in faults if fault is not None) or None
+
+    def _beat(self, at_once: bool) -> None:
+        now = self._options.clock()
+        # A clock that was set back must not silence the node until it has caught up.
+        if not at_once and 0 <= now - self._beaten_at < self._serving.heartbeat:
+            return
+        self._beaten_at = now
+        seconds = HEARTBEATS_BEFORE_DEAD * self._serving.heartbeat / 1_000.0
+        try:
+            self._store.heartbeat(self._node_id, self._report(self.holder.current).as_dict(), max(seconds, 1.0))
+        except TrimtabError as fault:
+            log.warning("heartbeat not written", what=fault.what, mend=fault.mend)

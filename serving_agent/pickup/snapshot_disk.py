@@ -1,0 +1,181 @@
+"""The last good snapshot on this machine's disk: what a node serves when it starts and Redis does not answer.
+
+The files hold the signed bytes as the store gave them. They are verified again when read, so that they need no more
+trust than the store. They are written only after everything in them was verified and loaded.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+from event_schemas.directory_lock import DirectoryLock
+from event_schemas.directory_sync import replace_file
+from policy_store.records.checkpoint_record import SignedCheckpoint
+from policy_store.records.governed_record import SignedRecord
+from serving_agent.pickup.memory_disk import MemoryDisk, SnapshotUnreadable, draft_of, unreadable
+from serving_agent.pickup.node_memory import NodeMemory
+from serving_agent.pickup.signed_json import (
+    NOT_AS_SAVED,
+    decode_checkpoint,
+    decode_record,
+    encode_checkpoint,
+    encode_record,
+    fields,
+    numbers,
+)
+
+FORMAT = 1
+FILE_NAME = "last_good_snapshot.json"
+LOCK_NAME = "snapshot.lock"
+LOCK_SECONDS = 1.0
+MEMORY_PARTS = (("revisions", "epoch"), ("kills",), ("resumes",), ("voided",))
+PARTS = {"format", "channels", "preference", "control", "accepted_in", *chain.from_iterable(MEMORY_PARTS)}
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedChannel:
+    """A channel's signed record and the signed checkpoint it points to."""
+
+    record: SignedRecord
+    checkpoint: SignedCheckpoint
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSnapshot:
+    """Signed content by channel name, and what the node must not forget.
+
+    control       a kill that holds, for nodes of version 0.1.0, which know no other
+    accepted_in   the epoch in which the decision in force was accepted, by slot
+    certain       whether a hash says that the memory is what was saved; the first versions saved none
+    forgotten     some of the memory may be lost
+    faults        what cannot be read, of everything
+    """
+
+    channels: Mapping[str, SavedChannel] = field(default_factory=dict)
+    preference: SignedRecord | None = None
+    control: SignedRecord | None = None
+    accepted_in: Mapping[str, int] = field(default_factory=dict)
+    memory: NodeMemory = field(default_factory=NodeMemory)
+    certain: bool = True
+    forgotten: bool = False
+    faults: tuple[SnapshotUnreadable, ...] = ()
+
+
+class SnapshotDisk:
+    """The files in a folder of one node and experiment; a node and its forked children save into the same."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = folder / FILE_NAME
+        self._memory = MemoryDisk(folder)
+
+    def save(self, snapshot: SavedSnapshot) -> None:
+        """Add to the memory there is, then replace the rest. Raises OSError, and DirectoryTaken while another saves."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = DirectoryLock(self._folder / LOCK_NAME, wait_s=LOCK_SECONDS)
+        try:
+            # A kill must not be forgotten with the machine's power, nor for want of room for a checkpoint.
+            memory = self._memory.save(snapshot.memory)
+            content = json.dumps(_encode(snapshot, memory)).encode()
+            replace_file(self._file, content, draft_of(self._file))
+        finally:
+            lock.release()
+
+    def load(self) -> SavedSnapshot | None:
+        """What was saved and can be read, unverified; None when nothing was saved."""
+        faults: list[SnapshotUnreadable] = []
+        memory = self._memory.load(faults)
+        content = self._content(faults)
+        if content is None and memory is None and not faults:
+            return None
+        parts = _Parts(content or {}, lambda what, fault: faults.append(unreadable(f"{what} in {self._file}", fault)))
+        # In this order: what is read first tells whether there are faults.
+        return SavedSnapshot(
+            channels=parts.channels(),
+            preference=parts.read("preference", None, _record_or_none),
+            control=parts.read("control", None, _record_or_none),
+            accepted_in=parts.read("accepted_in", {}, numbers),
+            memory=parts.memory() if memory is None else memory,
+            certain=memory is not None,
+            forgotten=memory is None and bool(faults),
+            faults=tuple(faults),
+        )
+
+    def _content(self, faults: list[SnapshotUnreadable]) -> dict[str, Any] | None:
+        """The JSON object in the snapshot's own file; None where there is none."""
+        try:
+            # Not strictly, so that a bad byte in one part leaves the others.
+            text = self._file.read_bytes().decode("ascii", "replace")
+            content: dict[str, Any] = json.loads(text, strict=False)
+            if content["format"] != FORMAT:
+                raise ValueError(f"format {content['format']} is not {FORMAT}")
+        except FileNotFoundError:
+            return None
+        except NOT_AS_SAVED as fault:
+            faults.append(unreadable(self._file, fault))
+            return None
+        return content
+
+
+class _Parts:
+    """What can be read of a snapshot's file, part by part."""
+
+    def __init__(self, content: Mapping[str, Any], report: Callable[[str, Exception], None]) -> None:
+        self._content, self._report = content, report
+        for name in sorted(set(content) - PARTS):
+            report(name, LookupError("there is no such part"))
+
+    def read(self, name: str, otherwise: Part, decode: Callable[[Any], Part]) -> Part:
+        """One part; `otherwise` where there is none, or it is damaged."""
+        return self._read(name, lambda: decode(self._content[name]), otherwise) if name in self._content else otherwise
+
+    def channels(self) -> dict[str, SavedChannel]:
+        """Each channel for itself."""
+        none: dict[str, Any] = {}
+        saved = self.read("channels", none, fields)
+        read = {name: self._read(f"channel {name}", partial(_channel, each), None) for name, each in saved.items()}
+        return {name: channel for name, channel in read.items() if channel is not None}
+
+    def memory(self) -> NodeMemory:
+        """What is remembered here, and by versions that had no files for it nowhere else."""
+        memory = NodeMemory()
+        for names in MEMORY_PARTS:
+            held = {name: self._content[name] for name in names if name in self._content}
+            memory = memory.merged(self._read("/".join(names), partial(NodeMemory.decoded, held), NodeMemory()))
+        return memory
+
+    def _read(self, what: str, read: Callable[[], Part], otherwise: Part) -> Part:
+        try:
+            return read()
+        except NOT_AS_SAVED as fault:
+            self._report(what, fault)
+            return otherwise
+
+
+def _encode(snapshot: SavedSnapshot, memory: NodeMemory) -> dict[str, Any]:
+    """The memory is here too, for versions that know no other place."""
+    return {
+        "format": FORMAT,
+        "channels": {
+            name: {"record": encode_record(saved.record), "checkpoint": encode_checkpoint(saved.checkpoint)}
+            for name, saved in snapshot.channels.items()
+        },
+        "preference": None if snapshot.preference is None else encode_record(snapshot.preference),
+        "control": None if snapshot.control is None else encode_record(snapshot.control),
+        "accepted_in": dict(snapshot.accepted_in),
+        **memory.encoded(),
+    }
+
+
+def _channel(saved: dict[str, Any]) -> SavedChannel:
+    return SavedChannel(decode_record(saved["record"]), decode_checkpoint(saved["checkpoint"]))
+
+
+def _record_or_none(content: dict[str, str] | None) -> SignedRecord | None:
+    return None if content is None else decode_record(content)

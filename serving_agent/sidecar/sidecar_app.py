@@ -1,0 +1,138 @@
+"""The HTTP sidecar, for rankers not in Python: decisions, confirmations, engagements, health and metrics.
+
+A decision never fails because Redis or Kafka is down; 4xx means that the caller's own input is wrong.
+"""
+
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.exceptions import HTTPException
+
+from serving_agent.decide.decision_errors import InvalidDecision
+from serving_agent.node import ServingNode
+from serving_agent.sidecar.body_limit import LARGEST_BODY, BodyLimit
+from serving_agent.sidecar.sidecar_bodies import (
+    AppliedAnswer,
+    AppliedBody,
+    DecisionAnswer,
+    DecisionBody,
+    EngagementAnswer,
+    EngagementBody,
+    Problem,
+)
+from serving_agent.sidecar.unconfirmed_decisions import UnconfirmedDecisions
+
+LONGEST_ERROR = 500
+BAD_INPUT: dict[int | str, dict[str, object]] = {422: {"model": Problem}}
+UNKNOWN: dict[int | str, dict[str, object]] = {**BAD_INPUT, 404: {"model": Problem}}
+
+
+def create_app(node: ServingNode, registry: CollectorRegistry, unconfirmed: UnconfirmedDecisions) -> FastAPI:
+    """The application around a node; starting and closing the node is the caller's."""
+    app = FastAPI(title="Trimtab sidecar", description=__doc__, docs_url=None, redoc_url=None)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+    app.add_exception_handler(InvalidDecision, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_middleware(
+        BodyLimit, refusal=_problem(413, f"the body is larger than {LARGEST_BODY} bytes", "send less history")
+    )
+    _add_decisions(app, node, unconfirmed)
+    _add_engagements(app, node)
+    _add_health(app, node, registry, lambda: {"held": len(unconfirmed), "forgotten": unconfirmed.forgotten})
+    return app
+
+
+def _add_decisions(app: FastAPI, node: ServingNode, unconfirmed: UnconfirmedDecisions) -> None:
+    arm_names = node.config.experiment.action_space.arm_names
+
+    @app.post("/v1/decisions", responses=BAD_INPUT)
+    def decide(body: DecisionBody) -> DecisionAnswer:
+        """Choose the weights for a request. A repeated request_id gets the first answer again."""
+        request = body.as_request()
+        if body.request_id is not None:
+            decision = unconfirmed.once(body.request_id, lambda: node.decide(request))
+        else:
+            decision = node.decide(request)
+            unconfirmed.remember(decision)
+        return DecisionAnswer.of(decision, arm_names)
+
+    @app.post("/v1/decisions/{request_id:path}/applied", response_model=AppliedAnswer, responses=UNKNOWN)
+    def applied(request_id: str, body: AppliedBody | None = None) -> AppliedAnswer | JSONResponse:
+        """Confirm that the weights were used: only then does the decision count. Repeating it is harmless."""
+        decision = unconfirmed.find(request_id)
+        if decision is None:
+            return _problem(
+                404,
+                f"decision {request_id!r} is not known here",
+                "confirm at the sidecar that decided, soon after; it remembers a bounded number of decisions",
+            )
+        told = AppliedBody() if body is None else body
+        heads = {name: head.model_dump() for name, head in told.heads.items()}
+        return AppliedAnswer(request_id=request_id, first=decision.applied(heads, told.served, told.ranker_version))
+
+
+def _add_engagements(app: FastAPI, node: ServingNode) -> None:
+    @app.post("/v1/engagements", status_code=202, responses=BAD_INPUT)
+    def engage(body: EngagementBody) -> EngagementAnswer:
+        """Report something a user did with what was served."""
+        engagement_id = node.engagements.log(
+            body.request_id,
+            body.kind,
+            event_time=node.config.clock() if body.event_time is None else body.event_time,
+            item_id=body.item_id,
+            value=body.value,
+            engagement_id=body.engagement_id,
+        )
+        return EngagementAnswer(engagement_id=engagement_id)
+
+
+def _add_health(
+    app: FastAPI, node: ServingNode, registry: CollectorRegistry, memory: Callable[[], dict[str, int]]
+) -> None:
+    @app.get("/healthz")
+    def healthz() -> dict[str, object]:
+        """Alive, and what the node says of itself."""
+        return {"status": "ok", "unconfirmed": memory(), **node.report().as_dict()}
+
+    @app.get("/readyz")
+    def readyz(response: Response) -> dict[str, object]:
+        """200 once the first look at the store is over, whether it answered or not: then fallbacks are honest.
+
+        503 with its reasons before, and while Kafka refuses this node's events; not while no broker answers.
+        """
+        reasons = node.unready()
+        if not reasons:
+            return {"ready": True}
+        response.status_code = 503
+        return {"ready": False, "reasons": reasons}
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _answer_validation(_: Request, fault: Exception) -> JSONResponse:
+    # The offending value is left out: it may be huge, private, or not JSON (NaN).
+    assert isinstance(fault, RequestValidationError)
+    first = fault.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return _problem(422, f"{where}: {first['msg']}", "see /openapi.json for the fields and their limits")
+
+
+def _answer_invalid(_: Request, fault: Exception) -> JSONResponse:
+    assert isinstance(fault, InvalidDecision)
+    return _problem(422, fault.what, fault.mend)
+
+
+def _answer_http(_: Request, fault: Exception) -> JSONResponse:
+    assert isinstance(fault, HTTPException)
+    return _problem(fault.status_code, str(fault.detail), "see /openapi.json for the routes and their bodies")
+
+
+def _problem(status: int, error: str, mend: str) -> JSONResponse:
+    # What the caller sent may be quoted in it: endless, or without a UTF-8 form.
+    shown = error[:LONGEST_ERROR].encode("utf-8", "replace").decode()
+    return JSONResponse(Problem(error=shown, mend=mend).model_dump(), status_code=status)

@@ -1,0 +1,158 @@
+"""What goes over HTTP, as JSON; unknown fields are errors, times are epoch milliseconds."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
+
+from serving_agent.decide.decision import Decision
+from serving_agent.decide.decision_request import DecisionRequest
+
+LARGEST_FLOAT = 3.4028234e38
+Text = Annotated[str, Field(max_length=1024)]
+Identifier = Annotated[str, Field(min_length=1, max_length=256)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST_FLOAT, le=LARGEST_FLOAT)]
+Embedding = Annotated[list[Number], Field(max_length=4096)]
+Time = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class Body(BaseModel):
+    """A JSON object with no other than the declared fields; null stands for absent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        return {name: value for name, value in content.items() if value is not None}
+
+
+class HistoryItemBody(Body):
+    """One past action of the user."""
+
+    item_id: Text = Field(description="Item acted on.")
+    action_type: Text = Field(description="Kind of action.")
+    event_time: Time = Field(description="When, epoch milliseconds.")
+    embedding: Embedding = Field(default_factory=list, description="Item embedding; may be empty.")
+
+
+class DecisionBody(Body):
+    """A request to be decided; everything is optional."""
+
+    request_id: Identifier | None = Field(default=None, description="Identifier of the decision; drawn when absent.")
+    user_id: Text | None = Field(default=None, description="Stable user identifier; places the user in the canary.")
+    session_id: Text | None = Field(default=None, description="Session identifier.")
+    cohort: Text | None = Field(default=None, description="Cohort of the experiment file.")
+    user_embedding: Embedding = Field(default_factory=list, description="User embedding.")
+    context: dict[Text, StrictBool | StrictInt | Number | Text] = Field(
+        default_factory=dict, max_length=256, description="Serving-time context by feature name."
+    )
+    history: list[HistoryItemBody] = Field(
+        default_factory=list, max_length=1000, description="The user's last actions, oldest first."
+    )
+    eligible: list[StrictInt] = Field(
+        default_factory=list, max_length=100_000, description="Arms allowed; empty means all."
+    )
+    event_time: Time | None = Field(default=None, description='Only with join.clock = "replay".')
+
+    def as_request(self) -> DecisionRequest:
+        """The same in the agent's terms."""
+        return DecisionRequest(
+            request_id=self.request_id,
+            user_id=self.user_id,
+            session_id=self.session_id,
+            cohort=self.cohort,
+            user_embedding=self.user_embedding,
+            context=self.context,
+            history=[
+                {
+                    "item_id": item.item_id,
+                    "action_type": item.action_type,
+                    "event_time": item.event_time,
+                    "embedding": item.embedding,
+                }
+                for item in self.history
+            ],
+            eligible=self.eligible,
+            event_time=self.event_time,
+        )
+
+
+class DecisionAnswer(BaseModel):
+    """What to rank the request with."""
+
+    request_id: str = Field(description="Confirm and report engagements under this id.")
+    weights: dict[str, float] = Field(description="Weights by name; empty for a catalogue.")
+    arm: int = Field(description="Index of the arm in the action space.")
+    arm_name: str = Field(description="Name of the arm.")
+    slice: str = Field(description="EXPLORE, CONTROL, POLICY or FALLBACK.")
+    propensity: float = Field(description="P(arm | slice, request).")
+    policy_version: str = Field(description="Checkpoint that chose the arm, else `exploration` or `production`.")
+    config_revision: int = Field(description="Revision of the preference in force.")
+    fallback_reason: str | None = Field(description="Why the policy was not used; null unless FALLBACK.")
+
+    @classmethod
+    def of(cls, decision: Decision, arm_names: tuple[str, ...]) -> "DecisionAnswer":
+        """The answer that tells of a decision."""
+        reason = decision.fallback_reason
+        return cls(
+            request_id=decision.request_id,
+            weights=dict(decision.weights),
+            arm=decision.arm,
+            arm_name=arm_names[decision.arm],
+            slice=decision.slice.value,
+            propensity=decision.propensity,
+            policy_version=decision.policy_version,
+            config_revision=decision.config_revision,
+            fallback_reason=None if reason is None else reason.value,
+        )
+
+
+class HeadBody(Body):
+    """One ranker head over this request's candidates."""
+
+    count: Annotated[int, Field(ge=1, lt=2**53)]
+    mean: Number
+    p10: Number
+    p50: Number
+    p90: Number
+
+
+class AppliedBody(Body):
+    """What the ranker did with the weights; everything is optional."""
+
+    heads: dict[Text, HeadBody] = Field(default_factory=dict, max_length=64, description="Head summaries by name.")
+    served: list[Text] = Field(default_factory=list, max_length=1000, description="Served item ids, best first.")
+    ranker_version: Text = Field(default="", description="Ranker that scored the candidates.")
+
+
+class AppliedAnswer(BaseModel):
+    """The decision counts; `first` is false when it had been confirmed before."""
+
+    request_id: str
+    first: bool
+
+
+class EngagementBody(Body):
+    """Something a user did with what was served."""
+
+    request_id: Identifier = Field(description="The decision it belongs to.")
+    kind: Identifier = Field(description="Kind of engagement, as named by the objectives.")
+    event_time: Time | None = Field(default=None, description="When; now unless given.")
+    item_id: Text | None = Field(default=None, description="Item engaged with.")
+    value: Number = Field(default=1.0, description="Amount.")
+    engagement_id: Identifier | None = Field(default=None, description="Repeats of an id are one engagement.")
+
+
+class EngagementAnswer(BaseModel):
+    """The engagement was taken; `engagement_id` is given or drawn from the content."""
+
+    engagement_id: str
+
+
+class Problem(BaseModel):
+    """What is wrong with the call, and how to mend it."""
+
+    error: str
+    mend: str

@@ -1,0 +1,278 @@
+"""One channel: what is accepted, refused, kept, waited for and restored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.decisions.governance import keep_fresh
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.channel_record import Channel, ChannelRecord
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.revision_rules import DecisionOrder, ReaderMemory
+from policy_store.records.store_errors import ContractMismatch, RecordMalformed
+from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.pickup.channel_watch import ChannelWatch
+from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult
+from serving_agent.pickup.drift_check import DriftCheck
+from serving_agent.pickup.snapshot_disk import SavedSnapshot
+from tests.policy_store.control_samples import YEAR_MS, rebase_of
+from tests.policy_store.foreign_hands import MemoryHands
+from tests.serving_samples import (
+    DAY_MS,
+    GOVERNANCE_KEY,
+    NOW,
+    TRUSTED,
+    StoreDesk,
+    preferring,
+    serving_experiment,
+    sketch_of,
+)
+
+EXPERIMENT = serving_experiment()
+GRAPH = preferring(EXPERIMENT, repin=2)
+RULE = TrustRule(TRUSTED, EXPERIMENT.name, EXPERIMENT.action_space.digest)
+STEADY = {"ranker_heads": {"repin": sketch_of(np.full(500, 0.2))}}
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.desk = StoreDesk(EXPERIMENT)
+        self.recent = RecentTraffic(capacity=100)
+        self.watch = self.fresh_watch()
+
+    def fresh_watch(self, memory: ReaderMemory | None = None) -> ChannelWatch:
+        pickup = CheckpointPickup(EXPERIMENT, DriftCheck(EXPERIMENT, self.recent))
+        return ChannelWatch(Channel.STABLE, RULE, pickup, self.recent, new_evidence=50, memory=memory)
+
+    def poll(self, now: int = NOW) -> bool:
+        return self.watch.poll(self.desk.store, now)
+
+    def traffic(self, mean: float, count: int = 100) -> None:
+        for _ in range(count):
+            self.recent.note_heads([{"head": "repin", "count": 9, "mean": mean, "p10": 0, "p50": 0, "p90": 1}])
+            self.recent.note_request({"request_id": "r", "user_embedding": []})  # type: ignore[typeddict-item]
+
+    @property
+    def result(self) -> PickupResult | None:
+        return None if self.watch.verdict is None else self.watch.verdict.result
+
+    @property
+    def version(self) -> str | None:
+        return None if self.watch.policy is None else self.watch.policy.version
+
+
+@pytest.fixture
+def bench() -> Bench:
+    made = Bench()
+    assert not made.poll()
+    made.desk.publish("v1", GRAPH, reference=STEADY)
+    made.desk.point(Channel.STABLE, "v1")
+    return made
+
+
+def test_accepts_once(bench: Bench) -> None:
+    assert bench.poll()
+    assert (bench.version, bench.result, bench.watch.revision) == ("v1", PickupResult.ACCEPTED, NOW + 1)
+    assert not bench.poll()
+
+
+def test_a_refused_checkpoint_leaves_the_old_one(bench: Bench) -> None:
+    bench.poll()
+    bench.desk.publish("v2", b"no graph")
+    bench.desk.point(Channel.STABLE, "v2")
+    assert bench.poll()
+    assert (bench.version, bench.result) == ("v1", PickupResult.CONTRACT)
+    assert not bench.poll(), "a refusal is told once"
+
+
+def test_a_checkpoint_for_another_action_space_is_refused(bench: Bench) -> None:
+    bench.poll()
+    bench.desk.publish("v2", GRAPH, action_space="0" * 64)
+    bench.desk.point(Channel.STABLE, "v2")
+    assert bench.poll()
+    assert (bench.version, bench.result) == ("v1", PickupResult.UNVERIFIED)
+    assert bench.watch.verdict is not None
+    assert "action space" in bench.watch.verdict.notes[0]
+
+
+def test_an_expired_record_is_not_accepted_but_serves_on(bench: Bench) -> None:
+    assert bench.poll(NOW + 2 * DAY_MS)
+    assert (bench.version, bench.result) == (None, PickupResult.EXPIRED)
+    assert bench.poll()
+    assert bench.version == "v1"
+    assert bench.poll(NOW + 2 * DAY_MS)
+    assert (bench.version, bench.watch.stale) == ("v1", True)
+    assert not bench.poll(NOW + 2 * DAY_MS)
+    bench.desk.now = NOW + 2 * DAY_MS
+    keep_fresh(bench.desk.store, Channel.STABLE, bench.desk.decider(), ttl_ms=DAY_MS)
+    assert bench.poll(NOW + 2 * DAY_MS)
+    assert (bench.version, bench.watch.stale) == ("v1", False)
+
+
+def test_rolling_back_is_a_newer_record(bench: Bench) -> None:
+    bench.poll()
+    bench.desk.publish("v2", GRAPH)
+    for version in ("v2", "v1"):
+        bench.desk.point(Channel.STABLE, version)
+        bench.poll()
+        assert bench.version == version
+
+
+def test_a_store_restored_from_old_data_is_refused(bench: Bench) -> None:
+    old = bench.desk.store.channel("stable")
+    bench.desk.publish("v2", GRAPH)
+    bench.desk.point(Channel.STABLE, "v2")
+    bench.poll()
+    assert old is not None
+    restored = StoreDesk(EXPERIMENT, MemoryStore(EXPERIMENT.name), now=NOW)
+    restored.publish("v1", GRAPH, reference=STEADY)
+    restored.store.publish_channel(old, parent_revision=None)
+    assert bench.watch.poll(restored.store, NOW)
+    assert (bench.version, bench.result) == ("v2", PickupResult.UNVERIFIED)
+    assert bench.watch.poll(MemoryStore(EXPERIMENT.name), NOW)
+    assert bench.version == "v2"
+
+
+def test_drift_is_looked_at_again_with_new_traffic(bench: Bench) -> None:
+    bench.traffic(0.9)
+    assert bench.poll()
+    assert (bench.version, bench.result) == (None, PickupResult.LIVE_DRIFT)
+    assert not bench.poll()
+    bench.traffic(0.2, count=49)
+    assert not bench.poll(), "49 requests are not yet new evidence"
+    bench.traffic(0.2, count=51)
+    assert bench.poll()
+    assert (bench.version, bench.result) == ("v1", PickupResult.ACCEPTED)
+    assert not bench.poll()
+
+
+def test_starts_from_disk_past_expiry(bench: Bench) -> None:
+    bench.poll()
+    assert bench.watch.saved is not None
+    saved = SavedSnapshot({"stable": bench.watch.saved}, accepted_in={"channel:stable": 2})
+    watch = bench.fresh_watch(ReaderMemory({"channel:stable": NOW + 7}))
+    watch.restore(saved)
+    assert watch.policy is not None
+    assert (watch.policy.version, watch.highest) == ("v1", NOW + 7)
+    assert watch.accepted == DecisionOrder(2, NOW + 1)
+
+
+def far_record(bench: Bench, version: str) -> SignedRecord:
+    """What a clock ten years ahead points `stable` to."""
+    content: dict[str, Any] = {"experiment": EXPERIMENT.name, "channel": "stable", "version": version, "by": "ada"}
+    content |= {"revision": NOW + 10 * YEAR_MS, "expires_at": NOW + 11 * YEAR_MS}
+    signed = ChannelRecord.from_content(content).signed_by(GOVERNANCE_KEY)
+    assert isinstance(bench.desk.store, MemoryStore)
+    MemoryHands(bench.desk.store).publish_as_0_1_0("channel:stable", signed)
+    return signed
+
+
+def test_the_far_future_waits_until_the_clocks_agree(bench: Bench) -> None:
+    bench.poll()
+    bench.desk.publish("v2", GRAPH)
+    far_record(bench, "v2")
+    told = [bench.poll(NOW + minute * 60_000) for minute in range(3)]
+    assert told == [True, False, False], "what is told lands in an audit that is kept for ever"
+    assert (bench.version, bench.result, bench.watch.highest) == ("v1", PickupResult.FUTURE, NOW + 1)
+    assert bench.watch.verdict is not None
+    assert "ahead of this machine's clock" in bench.watch.verdict.notes[0]
+    assert bench.poll(NOW + 10 * YEAR_MS)
+    assert (bench.version, bench.result) == ("v2", PickupResult.ACCEPTED)
+
+
+def test_what_was_refused_as_old_is_looked_at_again_after_a_rebase(bench: Bench) -> None:
+    bench.watch = bench.fresh_watch(ReaderMemory({"channel:stable": NOW + 10 * YEAR_MS}))
+    assert bench.poll()
+    assert (bench.version, bench.result) == (None, PickupResult.UNVERIFIED)
+    assert not bench.poll()
+    bench.watch.memory.apply(rebase_of(1, NOW))
+    bench.watch.rebased()
+    assert bench.poll()
+    assert (bench.version, bench.result, bench.watch.accepted) == (
+        "v1",
+        PickupResult.ACCEPTED,
+        DecisionOrder(1, NOW + 1),
+    )
+
+
+def test_what_waits_for_traffic_is_dropped_when_a_rebase_voids_it(bench: Bench) -> None:
+    bench.traffic(0.9)
+    bench.desk.publish("v2", GRAPH, reference=STEADY)
+    far = far_record(bench, "v2")
+    assert bench.poll(NOW + 10 * YEAR_MS)
+    assert bench.result is PickupResult.LIVE_DRIFT
+    bench.watch.memory.apply(rebase_of(1, NOW).model_copy(update={"voids": (far.hash,)}))
+    bench.watch.rebased()
+    bench.traffic(0.2)
+    assert bench.poll(NOW + 10 * YEAR_MS)
+    assert (bench.version, bench.result) == (None, PickupResult.UNVERIFIED)
+    assert bench.watch.verdict is not None
+    assert "voided" in bench.watch.verdict.notes[0]
+
+
+def test_a_voided_decision_serves_on_after_a_restart_and_raises_nothing(bench: Bench) -> None:
+    bench.desk.publish("v2", GRAPH)
+    far = far_record(bench, "v2")
+    bench.poll(NOW + 10 * YEAR_MS)
+    assert bench.watch.saved is not None
+    again = bench.fresh_watch(ReaderMemory({"channel:stable": NOW + 5}, 1, {far.hash}))
+    again.restore(SavedSnapshot({"stable": bench.watch.saved}))
+    assert again.policy is not None
+    assert (again.policy.version, again.highest) == ("v2", NOW + 5)
+
+
+def test_a_disk_of_another_experiment_is_refused(bench: Bench) -> None:
+    bench.poll()
+    assert bench.watch.saved is not None
+    other = TrustRule(TRUSTED, EXPERIMENT.name, "0" * 64)
+    pickup = CheckpointPickup(EXPERIMENT, DriftCheck(EXPERIMENT, bench.recent))
+    watch = ChannelWatch(Channel.STABLE, other, pickup, bench.recent, 50)
+    with pytest.raises(ContractMismatch):
+        watch.restore(SavedSnapshot({"stable": bench.watch.saved}))
+    assert watch.policy is None
+
+
+def test_a_record_that_stays_expired_is_told_once(bench: Bench) -> None:
+    """What is told lands in an audit that is kept for ever."""
+    told = [bench.poll(NOW + 2 * DAY_MS + index * 5_000) for index in range(5)]
+    assert told == [True, False, False, False, False]
+    assert bench.result is PickupResult.EXPIRED
+
+
+def test_drift_that_goes_on_is_told_once(bench: Bench) -> None:
+    told = []
+    for index in range(5):
+        bench.traffic(0.9 + index / 1_000)
+        told.append(bench.poll())
+    assert told == [True, False, False, False, False]
+    assert bench.result is PickupResult.LIVE_DRIFT
+    bench.traffic(0.2)
+    assert bench.poll()
+    assert bench.version == "v1"
+
+
+def test_what_waits_for_traffic_is_not_accepted_past_its_expiry(bench: Bench) -> None:
+    bench.traffic(0.9)
+    bench.poll()
+    bench.traffic(0.2)
+    assert bench.poll(NOW + 2 * DAY_MS)
+    assert (bench.version, bench.result) == (None, PickupResult.EXPIRED)
+    bench.desk.now = NOW + 2 * DAY_MS
+    keep_fresh(bench.desk.store, Channel.STABLE, bench.desk.decider(), ttl_ms=DAY_MS)
+    assert bench.poll(NOW + 2 * DAY_MS)
+    assert bench.version == "v1"
+
+
+def test_a_malformed_record_is_a_verdict(bench: Bench) -> None:
+    bench.poll()
+
+    class Torn(MemoryStore):
+        def channel(self, name: str) -> Any:
+            raise RecordMalformed("channel:stable lacks its signature", mend="publish a new record")
+
+    assert bench.watch.poll(Torn(EXPERIMENT.name), NOW)
+    assert (bench.version, bench.result) == ("v1", PickupResult.UNVERIFIED)

@@ -1,0 +1,89 @@
+"""What a node tells of itself is plain JSON."""
+
+from __future__ import annotations
+
+import json
+
+from prometheus_client import CollectorRegistry
+
+from monitoring.metrics import ServingMetrics
+from policy_store.backends.store import NodeStatus
+from policy_store.decisions.node_claims import node_claims
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.channel_record import Channel
+from serving_agent.decide.fallback_reason import FallbackReason
+from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.pickup.channel_watch import ChannelWatch
+from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult, PickupVerdict
+from serving_agent.pickup.drift_check import DriftCheck
+from serving_agent.pickup.node_report import NodeReport, SnapshotMetrics, channel_state, refusal_detail
+from tests.policy_store.control_samples import stop
+from tests.serving_samples import NOW, TRUSTED, loaded, preferring, serving_experiment, snapshot_of
+
+EXPERIMENT = serving_experiment()
+
+
+def watch() -> ChannelWatch:
+    recent = RecentTraffic()
+    rule = TrustRule(TRUSTED, EXPERIMENT.name, EXPERIMENT.action_space.digest)
+    return ChannelWatch(Channel.SHADOW, rule, CheckpointPickup(EXPERIMENT, DriftCheck(EXPERIMENT, recent)), recent, 50)
+
+
+def test_report_is_json() -> None:
+    policy = loaded(EXPERIMENT, preferring(EXPERIMENT, repin=1), "v7")
+    snapshot = snapshot_of(EXPERIMENT, stable=policy, withheld=FallbackReason.DRIFT)
+    report = NodeReport("n1", NOW, NOW - 5, snapshot, {"shadow": channel_state(watch())}, kill_file=True)
+    told = json.loads(json.dumps(report.as_dict()))
+    assert (told["node_id"], told["versions"], told["withheld"]) == ("n1", {"stable": "v7"}, "drift")
+    assert told["killed"], "the file kills as the store does"
+    assert told["channels"]["shadow"] == {
+        "version": None,
+        "revision": 0,
+        "stale": False,
+        "result": None,
+        "notes": [],
+    }
+
+
+def test_a_heartbeat_holds_what_publishing_and_resuming_need() -> None:
+    kill = stop(5)
+    report = NodeReport(
+        *("n1", NOW, NOW - 5, snapshot_of(EXPERIMENT), {}),
+        epoch=2,
+        revisions={"preference": 7},
+        open_kills={kill.hash: kill.signed},
+    )
+    [claims] = node_claims([NodeStatus("n1", json.loads(json.dumps(report.as_dict())))])
+    assert (claims.epoch, claims.revisions, claims.open_kills) == (2, {"preference": 7}, {kill.hash: kill.signed})
+
+
+def test_only_refusals_are_audited() -> None:
+    channel = watch()
+    assert refusal_detail("n1", channel) is None
+    channel.verdict = PickupVerdict(PickupResult.ACCEPTED)
+    assert refusal_detail("n1", channel) is None
+    channel.verdict = PickupVerdict(PickupResult.Q_DRIFT, ("PSI 0.9",))
+    detail = refusal_detail("n1", channel)
+    assert detail is not None
+    assert (detail["node"], detail["channel"], detail["result"], detail["notes"]) == (
+        "n1",
+        "shadow",
+        "q_drift",
+        ["PSI 0.9"],
+    )
+
+
+def test_metrics_forget_what_no_longer_serves() -> None:
+    registry = CollectorRegistry()
+    shown = SnapshotMetrics(ServingMetrics(registry))
+    graph = preferring(EXPERIMENT, repin=1)
+    for version in ("v1", "v2"):
+        shown.show(snapshot_of(EXPERIMENT, stable=loaded(EXPERIMENT, graph, version)), NOW + 5_000)
+    value = registry.get_sample_value
+    assert value("trimtab_serving_policy_info", {"version": "v1", "channel": "stable"}) is None
+    assert value("trimtab_serving_policy_info", {"version": "v2", "channel": "stable"}) == 1
+    assert value("trimtab_serving_policy_age_seconds") == 5
+
+
+def test_without_metrics_nothing_is_shown() -> None:
+    SnapshotMetrics(None).show(snapshot_of(EXPERIMENT), NOW)
