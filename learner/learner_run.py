@@ -11,19 +11,19 @@ import polars as pl
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
-from learner.algorithm import make_algorithm
-from learner.checkpoint import Checkpoint, CheckpointShelf
-from learner.checkpoint_building import FinishedRun, build_checkpoint
-from learner.evaluation import Candidate, evaluate_window
-from learner.gate import GateVerdict, judge
-from learner.learning_rows import COLUMNS
-from learner.preference_in_force import PreferenceInForce
-from learner.publishing import Published, Publisher
-from learner.segment_store import read_segments
-from learner.slice_tallies import SliceTallies
-from learner.training import OnProgress
-from learner.training_window import LearningWindow, build_window, require_disjoint
-from learner.warm_start import Start, next_look, start_from
+from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
+from learner.checkpoints.checkpoint_building import FinishedRun, build_checkpoint
+from learner.checkpoints.publishing import Published, Publisher
+from learner.checkpoints.warm_start import Start, next_look, start_from
+from learner.examples.learning_rows import COLUMNS
+from learner.examples.segment_store import read_segments
+from learner.examples.slice_tallies import SliceTallies
+from learner.examples.training_window import LearningWindow, build_window, require_disjoint
+from learner.judgement.evaluation import Candidate, evaluate_window
+from learner.judgement.gate import GateVerdict, judge
+from learner.judgement.preference_in_force import PreferenceInForce
+from learner.network.algorithm import make_algorithm
+from learner.network.training import OnProgress
 from monitoring.metrics import LearnerMetrics
 
 EXAMPLES_FOLDER = "examples"

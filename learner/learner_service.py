@@ -13,8 +13,8 @@ import structlog
 from polars.exceptions import PanicException
 
 from event_schemas.errors import RightMissing, TrimtabError
-from learner.ingest import Ingest, IngestCounts
-from learner.learner_errors import (
+from learner.examples.ingest import Ingest, IngestCounts
+from learner.examples.learner_errors import (
     ClockMismatch,
     ExamplesLost,
     NothingToLearn,
@@ -22,8 +22,8 @@ from learner.learner_errors import (
     StoreMismatch,
     StoreUnwritable,
 )
+from learner.judgement.preference_in_force import PreferenceInForce
 from learner.learner_run import Learner, RunReport
-from learner.preference_in_force import PreferenceInForce
 from producers.topics.topic_identity import TopicUnidentified
 
 NEEDS_A_PERSON = (

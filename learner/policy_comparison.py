@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract, ModelInput, known_contracts
-from learner.candidate_policies import (
+from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
+from learner.checkpoints.warm_start import holdout_start
+from learner.examples.learner_errors import NothingToLearn
+from learner.examples.learning_rows import LearningRows
+from learner.examples.training_window import rows_since, window_bounds
+from learner.judgement.candidate_policies import (
     PRODUCTION,
     UNIFORM,
     alpha_family,
@@ -18,15 +23,10 @@ from learner.candidate_policies import (
     preferred_policy,
     uniform_over,
 )
-from learner.checkpoint import Checkpoint, CheckpointShelf
-from learner.evaluation import requirements_of
-from learner.learner_errors import NothingToLearn
-from learner.learning_rows import LearningRows
-from learner.onnx_export import OUTPUT, graph_session
-from learner.preference_in_force import PreferenceInForce
-from learner.table_policy import TableLayout, read_table, table_policy
-from learner.training_window import rows_since, window_bounds
-from learner.warm_start import holdout_start
+from learner.judgement.evaluation import requirements_of
+from learner.judgement.preference_in_force import PreferenceInForce
+from learner.judgement.table_policy import TableLayout, read_table, table_policy
+from learner.network.onnx_export import OUTPUT, graph_session
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.policy_evaluation import evaluate_policies
 from off_policy.target_policies import TargetPolicy, constant_policy

@@ -15,10 +15,10 @@ from event_schemas.log_record import LogRecord
 from event_schemas.records import EXAMPLE
 from event_schemas.slices import exploration_distribution
 from feature_contract import FeatureContract
-from learner.example_decoder import ExampleDecoder
+from learner.examples.example_decoder import ExampleDecoder
+from learner.examples.learning_rows import COLUMNS, LearningRows
+from learner.examples.segment_store import SegmentStore
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunReport
-from learner.learning_rows import COLUMNS, LearningRows
-from learner.segment_store import SegmentStore
 
 START = 1_700_000_000_000
 MINUTE = 60_000

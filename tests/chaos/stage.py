@@ -23,7 +23,7 @@ from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
-from learner.segment_manifest import SegmentManifest
+from learner.examples.segment_manifest import SegmentManifest
 from producers.topics.topic_admin import create_topics
 from stream_processors.audit.log_reader import LogReader
 from tests.chaos.consumer_group import Members, group_members

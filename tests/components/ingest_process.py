@@ -21,11 +21,11 @@ from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.registry import Registry
-from learner import ingest
-from learner.example_decoder import ExampleDecoder
-from learner.example_source import KafkaExampleSource
-from learner.ingest import DeadLetters, Ingest
-from learner.segment_store import SegmentStore
+from learner.examples import ingest
+from learner.examples.example_decoder import ExampleDecoder
+from learner.examples.example_source import KafkaExampleSource
+from learner.examples.ingest import DeadLetters, Ingest
+from learner.examples.segment_store import SegmentStore
 from producers.delivery.memory_log import MemoryLog
 
 MODULE = "tests.components.ingest_process"

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from event_schemas.records import RequestRecord
 from feature_contract import FeatureContract
-from learner.algorithm import make_algorithm
-from learner.reference_sketches import q_head_sketches, sketches_as_dict
+from learner.judgement.reference_sketches import q_head_sketches, sketches_as_dict
+from learner.network.algorithm import make_algorithm
 from monitoring.metrics import DriftMetrics
 from policy_store.decisions.verification import TrustRule, read_channel_verified
 from policy_store.records.channel_record import Channel

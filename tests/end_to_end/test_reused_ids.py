@@ -11,8 +11,8 @@ from event_schemas.codec import Codec
 from event_schemas.decision_key import DecisionKey
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
-from learner.example_decoder import ExampleDecoder
-from learner.segment_store import SegmentStore
+from learner.examples.example_decoder import ExampleDecoder
+from learner.examples.segment_store import SegmentStore
 from tests.components.homefeed_log import MINUTE, START, HomefeedLog, SentEvent
 from tests.components.join_bench import JoinBench
 

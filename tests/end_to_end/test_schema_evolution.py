@@ -19,7 +19,7 @@ from event_schemas.errors import SchemaError
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from event_schemas.schema_registry import load_registry
-from learner.example_decoder import ExampleDecoder
+from learner.examples.example_decoder import ExampleDecoder
 from tests.components.homefeed_log import HomefeedLog, SentEvent
 from tests.components.join_bench import JoinBench
 from tests.components.schema_registry import RegisteredSchemas, schema_registry

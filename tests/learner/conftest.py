@@ -10,8 +10,8 @@ import torch
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.registry import Registry
+from learner.judgement.preference_in_force import PreferenceInForce
 from learner.learner_run import Learner
-from learner.preference_in_force import PreferenceInForce
 from tests.learner_samples import NOW, Trained, World, experiment_document, ingested
 
 

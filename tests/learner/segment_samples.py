@@ -13,10 +13,10 @@ import polars as pl
 from event_schemas.columnar import empty_frame
 from event_schemas.records import EXAMPLE
 from event_schemas.registry import Registry
-from learner.example_columns import portable
-from learner.segment_file import file_hash
-from learner.segment_manifest import MANIFEST_NAME, SegmentManifest
-from learner.segment_store import SegmentStore
+from learner.examples.example_columns import portable
+from learner.examples.segment_file import file_hash
+from learner.examples.segment_manifest import MANIFEST_NAME, SegmentManifest
+from learner.examples.segment_store import SegmentStore
 
 FOREVER = 10**15
 TOPIC = "t"

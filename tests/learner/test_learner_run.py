@@ -10,12 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from event_schemas.experiment import Experiment
-from learner.gate import Verdict
-from learner.learner_errors import NothingToLearn
+from learner.checkpoints.publishing import Publisher
+from learner.examples.learner_errors import NothingToLearn
+from learner.judgement.gate import Verdict
+from learner.judgement.preference_in_force import PreferenceInForce
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver, learner_directory, stored_examples
-from learner.preference_in_force import PreferenceInForce
-from learner.publishing import Publisher
-from learner.training import TrainingProgress
+from learner.network.training import TrainingProgress
 from monitoring.metrics import LearnerMetrics
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.records.signing import Role, SigningKey

@@ -14,10 +14,11 @@ from structlog.testing import capture_logs
 from event_schemas.codec import Codec
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.experiment import Experiment
-from learner.example_decoder import ExampleDecoder
-from learner.example_source import MemoryExampleSource
-from learner.ingest import DeadLetters, Ingest
-from learner.learner_errors import (
+from learner.checkpoints.publishing import Publisher
+from learner.examples.example_decoder import ExampleDecoder
+from learner.examples.example_source import MemoryExampleSource
+from learner.examples.ingest import DeadLetters, Ingest
+from learner.examples.learner_errors import (
     CheckpointBroken,
     ExportMismatch,
     LineageOverlap,
@@ -25,11 +26,10 @@ from learner.learner_errors import (
     StoreDamaged,
     StoreUnwritable,
 )
+from learner.examples.segment_store import SegmentStore
+from learner.judgement.preference_in_force import PreferenceInForce
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver, RunReport
 from learner.learner_service import NEEDS_A_PERSON, LearnerService, Schedule
-from learner.preference_in_force import PreferenceInForce
-from learner.publishing import Publisher
-from learner.segment_store import SegmentStore
 from monitoring.metrics import LearnerMetrics
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.records.signing import Role, SigningKey

@@ -11,14 +11,14 @@ import pytest
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
-from learner.candidate_policies import preferred_policy
-from learner.checkpoint import CheckpointShelf
-from learner.learner_errors import CheckpointBroken, NothingToLearn
+from learner.checkpoints.checkpoint import CheckpointShelf
+from learner.examples.learner_errors import CheckpointBroken, NothingToLearn
+from learner.examples.training_window import rows_since
+from learner.judgement.candidate_policies import preferred_policy
+from learner.judgement.preference_in_force import PreferenceInForce
+from learner.judgement.table_policy import TableLayout
 from learner.learner_run import stored_examples
 from learner.policy_comparison import Answer, Question, compare, graph_values, newest_checkpoint
-from learner.preference_in_force import PreferenceInForce
-from learner.table_policy import TableLayout
-from learner.training_window import rows_since
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
-from learner.example_decoder import ExampleDecoder
-from learner.example_source import MemoryExampleSource
-from learner.ingest import DeadLetters, Ingest
+from learner.examples.example_decoder import ExampleDecoder
+from learner.examples.example_source import MemoryExampleSource
+from learner.examples.ingest import DeadLetters, Ingest
+from learner.examples.segment_store import SegmentStore
+from learner.examples.tally_reading import ABSURD, MOST_DECISIONS, read_tallies
+from learner.judgement.preference_in_force import PreferenceInForce
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunReport
-from learner.preference_in_force import PreferenceInForce
-from learner.segment_store import SegmentStore
-from learner.tally_reading import ABSURD, MOST_DECISIONS, read_tallies
 from monitoring.metrics import LearnerMetrics
 from policy_store.records.checkpoint_record import EVALUATION_BLOB
 from producers.delivery.memory_log import MemoryLog

@@ -16,15 +16,15 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
-from learner.example_decoder import ExampleDecoder
-from learner.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
-from learner.example_source import MemoryExampleSource
-from learner.ingest import DeadLetters, Ingest
-from learner.learner_errors import ClockMismatch
-from learner.segment_manifest import MANIFEST_NAME
-from learner.segment_salvage import DAMAGED_FOLDER, MANY_ROWS
-from learner.segment_store import SegmentStore
-from learner.time_limit import DAY_MS, TimeLimit
+from learner.examples.example_decoder import ExampleDecoder
+from learner.examples.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
+from learner.examples.example_source import MemoryExampleSource
+from learner.examples.ingest import DeadLetters, Ingest
+from learner.examples.learner_errors import ClockMismatch
+from learner.examples.segment_manifest import MANIFEST_NAME
+from learner.examples.segment_salvage import DAMAGED_FOLDER, MANY_ROWS
+from learner.examples.segment_store import SegmentStore
+from learner.examples.time_limit import DAY_MS, TimeLimit
 from producers.delivery.memory_log import MemoryLog
 from tests.learner_samples import START, World, experiment_document
 

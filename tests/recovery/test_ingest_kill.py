@@ -15,10 +15,10 @@ from confluent_kafka.admin import AdminClient
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.registry import Registry
-from learner.example_source import KafkaExampleSource
-from learner.learner_errors import ExamplesLost
-from learner.segment_manifest import SegmentManifest
-from learner.segment_store import read_segments
+from learner.examples.example_source import KafkaExampleSource
+from learner.examples.learner_errors import ExamplesLost
+from learner.examples.segment_manifest import SegmentManifest
+from learner.examples.segment_store import read_segments
 from tests.components.ingest_process import IngestOrder
 from tests.components.kafka_broker import KafkaBroker
 from tests.learner_samples import World, experiment_document

@@ -12,11 +12,11 @@ from confluent_kafka import Producer
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.registry import Registry
-from learner.example_decoder import ExampleDecoder
-from learner.example_source import KafkaExampleSource
-from learner.ingest import DeadLetters, Ingest
-from learner.learner_errors import ExamplesLost
-from learner.segment_store import SegmentStore
+from learner.examples.example_decoder import ExampleDecoder
+from learner.examples.example_source import KafkaExampleSource
+from learner.examples.ingest import DeadLetters, Ingest
+from learner.examples.learner_errors import ExamplesLost
+from learner.examples.segment_store import SegmentStore
 from producers.delivery.memory_log import MemoryLog
 from producers.topics.topic_identity import TopicMissing
 from tests.components.kafka_broker import KafkaBroker

@@ -22,8 +22,8 @@ from event_schemas.decision_key import DecisionKey
 from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
-from learner.example_decoder import BadExample
-from learner.ingest import DeadLetters
+from learner.examples.example_decoder import BadExample
+from learner.examples.ingest import DeadLetters
 from monitoring.metrics import ProducerMetrics
 from producers.delivery.delivery_spool import DeliverySpool
 from producers.delivery.kafka_delivery import KafkaDelivery

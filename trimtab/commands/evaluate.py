@@ -15,8 +15,8 @@ from event_schemas.errors import SettingError
 from trimtab.settings import load_settings
 
 if TYPE_CHECKING:
+    from learner.judgement.table_policy import TableLayout
     from learner.policy_comparison import Answer
-    from learner.table_policy import TableLayout
     from off_policy.estimates import Estimate, Interval
     from off_policy.evaluation_report import PolicyReport
 
@@ -53,7 +53,7 @@ def evaluate(
 
     Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
     """
-    from learner.checkpoint import CheckpointShelf
+    from learner.checkpoints.checkpoint import CheckpointShelf
     from learner.learner_run import CHECKPOINTS_FOLDER, EXAMPLES_FOLDER, learner_directory, stored_examples
     from learner.policy_comparison import Question, compare
 
@@ -79,7 +79,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _layout(table: Mapping[str, str], where: Mapping[str, str]) -> TableLayout:
-    from learner.table_policy import TableLayout
+    from learner.judgement.table_policy import TableLayout
 
     unknown = sorted(set(table) - set(LAYOUT_FIELDS))
     base = table.get("base", "1")

@@ -25,11 +25,11 @@ from trimtab.settings import Settings, load_settings
 from trimtab.stop_flag import StopFlag
 
 if TYPE_CHECKING:
+    from learner.checkpoints.publishing import Publisher
+    from learner.examples.slice_tallies import SliceTallies
+    from learner.judgement.preference_in_force import PreferenceInForce
     from learner.learner_run import RunObserver, RunReport
     from learner.learner_service import LearnerService
-    from learner.preference_in_force import PreferenceInForce
-    from learner.publishing import Publisher
-    from learner.slice_tallies import SliceTallies
     from policy_store.backends.store import PolicyStore
 
 WAIT_S = 900.0
@@ -147,14 +147,14 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
     from prometheus_client import CollectorRegistry
 
     from event_schemas.instant import wall_clock_ms
-    from learner.example_decoder import ExampleDecoder
-    from learner.example_rule import ExampleRule
-    from learner.example_source import KafkaExampleSource
-    from learner.ingest import DeadLetters, Ingest
+    from learner.examples.example_decoder import ExampleDecoder
+    from learner.examples.example_rule import ExampleRule
+    from learner.examples.example_source import KafkaExampleSource
+    from learner.examples.ingest import DeadLetters, Ingest
+    from learner.examples.segment_store import SegmentStore
+    from learner.examples.time_limit import TimeLimit
     from learner.learner_run import EXAMPLES_FOLDER, Learner, learner_directory
     from learner.learner_service import LearnerService, Schedule
-    from learner.segment_store import SegmentStore
-    from learner.time_limit import TimeLimit
     from monitoring.exposition import serve_metrics
     from monitoring.metrics import LearnerMetrics, ProducerMetrics
     from producers.delivery.kafka_delivery import KafkaDelivery
@@ -193,8 +193,8 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
 
 def _tallies(settings: Settings, codec: Codec) -> SliceTallies:
     """What the producers counted so far."""
-    from learner.example_source import KafkaExampleSource
-    from learner.tally_reading import read_tallies
+    from learner.examples.example_source import KafkaExampleSource
+    from learner.examples.tally_reading import read_tallies
 
     with closing(KafkaExampleSource(settings.kafka_client_config(), settings.topic(TALLIES))) as source:
         return read_tallies(source, codec)
@@ -203,7 +203,7 @@ def _tallies(settings: Settings, codec: Codec) -> SliceTallies:
 def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
     """Raises SettingError without a signing key; the store is connected to on first use."""
     from event_schemas.instant import wall_clock_ms
-    from learner.publishing import Publisher
+    from learner.checkpoints.publishing import Publisher
     from policy_store.records.signing import SigningKey
     from trimtab.store_access import open_store
 
@@ -213,7 +213,7 @@ def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
 
 def _preference(settings: Settings, experiment: Experiment, store: PolicyStore | None) -> PreferenceInForce:
     """What people approved, verified; the experiment file's start where nobody has, or nothing is published."""
-    from learner.preference_in_force import PreferenceInForce
+    from learner.judgement.preference_in_force import PreferenceInForce
     from policy_store.decisions.verification import read_preference_verified
     from trimtab.store_access import trust_rule
 
@@ -232,7 +232,7 @@ def _progress(quiet: bool) -> Iterator[RunObserver]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from learner.learner_run import RunObserver
-    from learner.training import TrainingProgress
+    from learner.network.training import TrainingProgress
 
     columns = (
         SpinnerColumn(),

@@ -12,7 +12,7 @@ from event_schemas.codec import Codec
 from event_schemas.errors import SettingError
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
-from learner.table_policy import TablePolicyError
+from learner.judgement.table_policy import TablePolicyError
 from tests.learner_samples import World, ingested
 from trimtab.commands import evaluate
 

@@ -1,0 +1,168 @@
+"""A checkpoint: manifest, weights, graph and evaluation, complete or not there.
+
+On disk each version is a directory that appears by one rename; what goes to the policy store are its manifest and
+the three blobs the manifest names by hash. The optimiser's state stays here: only a warm start needs it. A file with
+the hashes of all the others protects it and the manifest; version 0.1.0 wrote none.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from event_schemas.directory_sync import sync_directory
+from event_schemas.instant import utc_text
+from learner.examples.durable_files import publish, write_durably, writing
+from learner.examples.learner_errors import CheckpointBroken, ClockMismatch
+from policy_store.records.checkpoint_record import (
+    EVALUATION_BLOB,
+    POLICY_BLOB,
+    WEIGHTS_BLOB,
+    CheckpointManifest,
+    check_blobs,
+)
+from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
+
+MANIFEST_FILE = "manifest.json"
+OPTIMISER_FILE = "optimiser.safetensors"
+HASHES_FILE = "hashes.json"
+BLOBS = (POLICY_BLOB, WEIGHTS_BLOB, EVALUATION_BLOB)
+KEPT_VERSIONS = 10
+VERSION_TIME = "%Y%m%dT%H%M%S"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+END_OF_NAMES_MS = 253_370_764_800_000
+"""The year 9999 begins: a name of it leaves no room for the names after it, and no clock that is right gave it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """`blobs` hold policy.onnx, weights.safetensors and evaluation.json, as the manifest's hashes say."""
+
+    manifest: CheckpointManifest
+    blobs: Mapping[str, bytes]
+    optimiser: bytes
+
+    @property
+    def version(self) -> str:
+        """Its name, for ever."""
+        return self.manifest.version
+
+
+def version_id(now_ms: int, blobs: Mapping[str, bytes]) -> str:
+    """UTC time and the first digits of the content's hash: sorts by age, and never names two contents."""
+    digest = sha256(b"".join(sha256(blobs[name]).digest() for name in sorted(blobs))).hexdigest()
+    moment = EPOCH + timedelta(milliseconds=now_ms)
+    return f"{moment:{VERSION_TIME}}{moment.microsecond // 1000:03d}Z-{digest[:8]}"
+
+
+class CheckpointShelf:
+    """The checkpoints of one learner on disk; the newest KEPT_VERSIONS are kept."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Write a version durably: its directory appears, complete, by one rename; older ones are cleared away.
+
+        Raises StoreUnwritable when the disk does not take it; what a failed save left goes with the next one.
+        """
+        final = self._directory / checkpoint.version
+        beside = self._directory / f".{checkpoint.version}.tmp"
+        with writing(beside):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            for unfinished in self._directory.glob(".*.tmp"):
+                shutil.rmtree(unfinished, ignore_errors=True)
+            beside.mkdir()
+            for name, content in _files(checkpoint).items():
+                write_durably(beside / name, content)
+            publish(beside, final)
+            self._clear()
+        return final
+
+    def versions(self) -> list[str]:
+        """Complete versions, oldest first; names of a time that no other can follow count as older than all others."""
+        if not self._directory.exists():
+            return []
+        names = (path.parent.name for path in self._directory.glob(f"[!.]*/{MANIFEST_FILE}"))
+        return sorted(names, key=lambda name: ((_time_of(name) or 0) < END_OF_NAMES_MS, name))
+
+    def next_time(self, now_ms: int) -> int:
+        """The time (epoch ms) to name the next version by: now, or just after the newest one where that is later.
+
+        A version named while a clock ran ahead is followed by newer ones all the same. Raises ClockMismatch for a `now`
+        that no name can hold.
+        """
+        if not 0 < now_ms < END_OF_NAMES_MS:
+            raise ClockMismatch(
+                f"this machine's clock says {utc_text(now_ms)}, which no checkpoint can be named by",
+                mend="set this machine's clock",
+            )
+        following = [time + 1 for version in self.versions() if (time := _time_of(version)) is not None]
+        return max([now_ms, *(time for time in following if time < END_OF_NAMES_MS)])
+
+    def manifest(self, version: str) -> CheckpointManifest:
+        """The manifest alone; raises CheckpointBroken."""
+        try:
+            return CheckpointManifest.parse(self._read(version, MANIFEST_FILE))
+        except (OSError, ValueError, RecordMalformed) as fault:
+            raise _broken(version, fault) from fault
+
+    def load(self, version: str) -> Checkpoint:
+        """A version with its hashes checked; raises CheckpointBroken."""
+        manifest = self.manifest(version)
+        try:
+            blobs = {name: self._read(version, name) for name in BLOBS}
+            check_blobs(manifest, blobs)
+            return Checkpoint(manifest, blobs, self._read(version, OPTIMISER_FILE))
+        except (OSError, ValueError, SignatureInvalid) as fault:
+            raise _broken(version, fault) from fault
+
+    def _read(self, version: str, name: str) -> bytes:
+        """A file of the version; raises ValueError when it is not what was saved, as far as anybody knows, OSError."""
+        folder = self._directory / version
+        content = (folder / name).read_bytes()
+        try:
+            saved = json.loads((folder / HASHES_FILE).read_bytes())
+        except FileNotFoundError:
+            return content
+        except (ValueError, RecursionError) as fault:
+            raise ValueError(f"{HASHES_FILE} is unreadable: {fault}") from fault
+        if not isinstance(saved, dict) or saved.get(name) != sha256(content).hexdigest():
+            raise ValueError(f"{name} differs from what {HASHES_FILE} says was saved")
+        return content
+
+    def _clear(self) -> None:
+        for version in self.versions()[:-KEPT_VERSIONS]:
+            shutil.rmtree(self._directory / version, ignore_errors=True)
+        sync_directory(self._directory)
+
+
+def _files(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """The files of a version, the last one with the hashes of the others."""
+    files = {
+        **checkpoint.blobs,
+        OPTIMISER_FILE: checkpoint.optimiser,
+        MANIFEST_FILE: checkpoint.manifest.canonical(),
+    }
+    hashes = {name: sha256(content).hexdigest() for name, content in files.items()}
+    return {**files, HASHES_FILE: json.dumps(hashes, indent=1).encode()}
+
+
+def _time_of(version: str) -> int | None:
+    """The time (epoch ms) in a version's name; None where people named it."""
+    text = version.partition("Z-")[0]
+    try:
+        whole = datetime.strptime(f"{text[:-3]}+0000", f"{VERSION_TIME}%z")
+        return (whole - EPOCH) // timedelta(milliseconds=1) + int(text[-3:])
+    except ValueError:
+        return None
+
+
+def _broken(version: str, fault: Exception) -> CheckpointBroken:
+    return CheckpointBroken(
+        f"checkpoint {version} on this machine: {fault}",
+        mend="delete its directory under checkpoints; the next run starts from the one before, or cold",
+    )

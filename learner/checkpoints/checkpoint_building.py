@@ -1,0 +1,111 @@
+"""From a finished run to its checkpoint: what the manifest says."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract
+from learner.checkpoints.checkpoint import Checkpoint, version_id
+from learner.checkpoints.warm_start import Start
+from learner.examples.learning_rows import LearningRows
+from learner.examples.training_window import LearningWindow
+from learner.judgement.evaluation import ESTIMATOR, Evaluation
+from learner.judgement.gate import GateVerdict
+from learner.judgement.reference_sketches import REFERENCE_ROWS, q_head_sketches, ranker_head_sketches, sketches_as_dict
+from learner.network.tensor_file import write_tensors
+from learner.network.training import TrainingReport
+from policy_store.records.checkpoint_record import (
+    EVALUATION_BLOB,
+    POLICY_BLOB,
+    WEIGHTS_BLOB,
+    CheckpointManifest,
+    describe_blobs,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """Everything a checkpoint is made of."""
+
+    window: LearningWindow
+    start: Start
+    training: TrainingReport
+    graph: bytes
+    evaluation: Evaluation
+    verdict: GateVerdict
+
+
+def build_checkpoint(
+    run: FinishedRun, experiment: Experiment, contract: FeatureContract, now_ms: int, named_at: int
+) -> Checkpoint:
+    """`named_at` (epoch ms) is the time in the version's name. Raises CheckpointBroken when a weight is not finite."""
+    blobs = {
+        POLICY_BLOB: run.graph,
+        WEIGHTS_BLOB: write_tensors(run.start.algorithm.weights()),
+        EVALUATION_BLOB: json.dumps(run.evaluation.as_dict() | {"gate": run.verdict.as_dict()}).encode(),
+    }
+    manifest = CheckpointManifest(
+        version=version_id(named_at, blobs),
+        experiment=experiment.name,
+        created_at=now_ms,
+        algorithm=run.start.algorithm.name,
+        action_space=experiment.action_space.digest,
+        arms=experiment.action_space.arms,
+        objectives=list(experiment.objective_names),
+        feature_contract=contract.digest,
+        feature_spec=contract.as_dict(),
+        window=window_summary(run),
+        parent=run.start.parent,
+        evaluation=evaluation_summary(run.evaluation, run.verdict),
+        blobs=describe_blobs(blobs),
+        reference=reference_sketches(run, experiment),
+        policy={"alpha_objective": experiment.preference.alpha_objective},
+    )
+    return Checkpoint(manifest, blobs, write_tensors(run.start.algorithm.optimiser()))
+
+
+def window_summary(run: FinishedRun) -> dict[str, Any]:
+    """What was trained on and held out, how the run started, and the whole lineage."""
+    return run.window.bounds.as_dict() | {
+        "examples": run.window.training.count,
+        "holdout_examples": run.window.holdout.count,
+        "left_out": run.window.left_out,
+        "start": run.start.why,
+        "lineage": [asdict(ancestor) for ancestor in run.start.lineage],
+        "losses": list(run.training.losses),
+        "steps": run.training.steps,
+    }
+
+
+def evaluation_summary(evaluation: Evaluation, verdict: GateVerdict) -> dict[str, Any]:
+    """The verdict, and the lifts it rests on, in a few lines; evaluation.json has the rest."""
+    return verdict.as_dict() | {
+        "look": evaluation.look,
+        "estimator": ESTIMATOR,
+        "rows": evaluation.judgement.rows,
+        "baseline": evaluation.judgement.baseline.name,
+        "proposal": evaluation.proposal,
+        "preference": evaluation.preference.as_dict(),
+        "lifts": {name: lift.as_dict() for name, lift in evaluation.evidence.lifts.items()},
+        "log_p_value": evaluation.soundness.p_value,
+    }
+
+
+def reference_sketches(run: FinishedRun, experiment: Experiment) -> dict[str, Any]:
+    """`ranker_heads` and `q_heads` over the newest rows of the window, the held-out ones first of all."""
+    rows = _newest(run.window)
+    q: NDArray[np.float32] = run.start.algorithm.score(rows.inputs)
+    return {
+        "ranker_heads": sketches_as_dict(ranker_head_sketches(rows.frame)),
+        "q_heads": sketches_as_dict(q_head_sketches(q, experiment.objective_names)),
+    }
+
+
+def _newest(window: LearningWindow) -> LearningRows:
+    """The hold-out when it is large enough for a sketch, else the training rows; at most REFERENCE_ROWS."""
+    rows = window.holdout if window.holdout.count >= REFERENCE_ROWS // 10 else window.training
+    return rows.take(np.arange(max(rows.count - REFERENCE_ROWS, 0), rows.count))

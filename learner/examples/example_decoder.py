@@ -1,0 +1,153 @@
+"""Framed Example records to columns; the bad ones come back beside the good ones, never as an exception."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from event_schemas.action_space import ActionSpace
+from event_schemas.codec import Codec, unframe
+from event_schemas.columnar import ColumnarFailure, read_datums
+from event_schemas.errors import SchemaError
+from event_schemas.log_record import LogRecord
+from event_schemas.records import EXAMPLE
+from learner.examples.example_columns import portable
+from learner.examples.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
+from learner.examples.time_limit import DAY_MS, TimeLimit
+
+KEY = "record_key"
+APPEND_TIME = "record_append_time"
+
+
+@dataclass(frozen=True, slots=True)
+class BadExample:
+    """A record that is no usable example, and why."""
+
+    record: LogRecord
+    detail: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class DecodedChunk:
+    """`frame`: one row per good record, in the order given (no columns when there is none); `bad`: the others."""
+
+    frame: pl.DataFrame
+    bad: tuple[BadExample, ...]
+
+
+class ExampleDecoder:
+    """Decodes chunks columnar, and record by record where that fails or another schema version is met.
+
+    `max_future_skew_ms` is the join's: no request can lie further ahead of the moment its example was appended. `limit`
+    is the learner's own, and holds whatever moment the log tells.
+    """
+
+    def __init__(
+        self, codec: Codec, space: ActionSpace, max_future_skew_ms: int = 0, limit: TimeLimit | None = None
+    ) -> None:
+        self._codec = codec
+        self._rule = ExampleRule(space, limit or TimeLimit())
+        self._furthest_ahead_ms = max_future_skew_ms + DAY_MS
+        self._entry = codec.registry.newest(EXAMPLE)
+
+    def decode(self, records: Sequence[LogRecord]) -> DecodedChunk:
+        """Every record ends up in exactly one of `frame` and `bad`."""
+        fast = self._columnar(records)
+        if fast is None:
+            records, frame, bad = self._one_by_one(records)
+        else:
+            frame, bad = fast, ()
+        if frame.height == 0:
+            return DecodedChunk(frame, bad)
+        described = frame.with_columns(_keys(records), _append_times(records))
+        faults = _faults(described, self._rule, self._furthest_ahead_ms)
+        unsound = [
+            BadExample(record, fault, request_id)
+            for record, fault, request_id in zip(records, faults, frame[REQUEST_ID].to_list(), strict=True)
+            if fault
+        ]
+        good = pl.Series([not fault for fault in faults], dtype=pl.Boolean)
+        return DecodedChunk(portable(frame.filter(good)), (*bad, *unsound))
+
+    def _columnar(self, records: Sequence[LogRecord]) -> pl.DataFrame | None:
+        """The rows when every record is of the newest schema, decodes, and carries its own key; else None.
+
+        The key check catches datums that borrow bytes from a neighbour.
+        """
+        try:
+            parts = [unframe(record.value) for record in records]
+            if any(schema_id != self._entry.schema_id for schema_id, _ in parts):
+                return None
+            frame = read_datums(self._entry, [datum for _, datum in parts])
+        except (SchemaError, ColumnarFailure):
+            return None
+        borrowed = frame.height > 0 and not frame[REQUEST_ID].equals(_keys(records))
+        return None if borrowed else frame
+
+    def _one_by_one(
+        self, records: Sequence[LogRecord]
+    ) -> tuple[Sequence[LogRecord], pl.DataFrame, tuple[BadExample, ...]]:
+        datums: list[tuple[LogRecord, bytes]] = []
+        bad: list[BadExample] = []
+        for record in records:
+            try:
+                datums.append((record, self._newest_datum(record)))
+            except SchemaError as fault:
+                bad.append(BadExample(record, _first_line(fault)))
+        try:
+            return (
+                [record for record, _ in datums],
+                read_datums(self._entry, [datum for _, datum in datums]),
+                tuple(bad),
+            )
+        except ColumnarFailure:  # a datum that decodes by itself may still not fit into columns
+            good, frame, misfits = self._row_by_row(datums)
+            return good, frame, (*bad, *misfits)
+
+    def _row_by_row(
+        self, datums: Sequence[tuple[LogRecord, bytes]]
+    ) -> tuple[list[LogRecord], pl.DataFrame, list[BadExample]]:
+        rows: list[tuple[LogRecord, pl.DataFrame]] = []
+        bad: list[BadExample] = []
+        for record, datum in datums:
+            try:
+                rows.append((record, read_datums(self._entry, [datum])))
+            except ColumnarFailure as fault:
+                bad.append(BadExample(record, _first_line(fault)))
+        frame = pl.concat([row for _, row in rows]) if rows else pl.DataFrame()
+        return [record for record, _ in rows], frame, bad
+
+    def _newest_datum(self, record: LogRecord) -> bytes:
+        """The record's datum under the newest schema; raises SchemaError for anything but an Example."""
+        decoded = self._codec.decode(record.value)
+        if decoded.name != EXAMPLE:
+            raise SchemaError(f"is a {decoded.name}, not an Example", mend="write only Examples to this topic")
+        return self._codec.encode_datum(EXAMPLE, decoded.record)
+
+
+def _faults(frame: pl.DataFrame, rule: ExampleRule, furthest_ahead_ms: int) -> list[str]:
+    """Per row what makes it unusable for every purpose, else an empty text."""
+    appended, event_time = pl.col(APPEND_TIME), pl.col(EVENT_TIME)
+    fault = (
+        pl.when((pl.col(REQUEST_ID) != "") & pl.col(REQUEST_ID).ne_missing(pl.col(KEY)))
+        .then(pl.lit("request_id is not the record's key"))
+        .when((appended > 0) & (event_time > appended + furthest_ahead_ms))
+        .then(pl.format("event_time {} lies in the future of {}, when the example was appended", event_time, appended))
+        .otherwise(rule.fault())
+    )
+    return frame.select(fault.alias("fault"))["fault"].to_list()
+
+
+def _first_line(fault: SchemaError) -> str:
+    return next(iter(fault.what.splitlines()), "")
+
+
+def _keys(records: Sequence[LogRecord]) -> pl.Series:
+    keys = [None if record.key is None else record.key.decode("utf-8", "replace") for record in records]
+    return pl.Series(KEY, keys, dtype=pl.String)
+
+
+def _append_times(records: Sequence[LogRecord]) -> pl.Series:
+    """When each record was appended, epoch ms; not positive where the log does not say."""
+    return pl.Series(APPEND_TIME, [record.append_time for record in records], dtype=pl.Int64)

@@ -1,0 +1,204 @@
+"""Where examples come from: a Kafka topic, or a log in memory."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from event_schemas.errors import ComponentUnreachable
+from event_schemas.log_record import LogRecord
+from learner.examples.learner_errors import ExamplesLost
+from producers.topics.kafka_connection import Attempt, ConnectionFaults, asking, creating_client, right_missing
+from producers.topics.topic_identity import TopicIdentities, topic_identities
+
+METADATA_TIMEOUT_S = 5.0
+REREAD = (
+    "the topic lost records, or was created again: raise its retention, and start `trimtab learn` once with --reread, "
+    "which keeps what is stored and reads what the log still holds"
+)
+GROUP = "trimtab-learner-reads-by-assignment"
+log = structlog.get_logger(__name__)
+
+
+class ExampleSource(Protocol):
+    """A partitioned log, read by explicit offsets.
+
+    `start` comes first, and again whenever the position or the partitions may have changed; then `poll` as often as
+    wanted; `close` at last. Nothing is committed here: the offsets belong to whoever stores the records.
+    """
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        """Read each partition from its offset on; partitions without one from the beginning of the log.
+
+        Raises ExamplesLost when the log does not hold such an offset, ComponentUnreachable when it does not answer.
+        """
+
+    def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
+        """The next records, offsets ascending inside a partition; empty when none came within `timeout_s`."""
+
+    def topic_id(self) -> str:
+        """The id of the topic that is read, as of now: offsets count the records of this one and no other.
+
+        Asked after `poll`, it is that of the records given: a topic that was deleted never comes back. Raises
+        ComponentUnreachable, and TopicError when there is no topic or its id is not told.
+        """
+
+    def positions(self) -> Mapping[int, int]:
+        """Per partition the offset that `poll` gives next."""
+
+    def ends(self) -> Mapping[int, int]:
+        """Per partition the offset that the next record written will get, as of now."""
+
+    def close(self) -> None:
+        """Release the connection."""
+
+
+class MemoryExampleSource:
+    """An `ExampleSource` over records in memory; `extend` adds more while it is read."""
+
+    def __init__(self, records: Sequence[LogRecord], topic_id: str = "memory") -> None:
+        self._records = list(records)
+        self._topic_id = topic_id
+        self._next: dict[int, int] = {}
+
+    def extend(self, records: Sequence[LogRecord]) -> None:
+        """Append to the log."""
+        self._records.extend(records)
+
+    def create_again(self, records: Sequence[LogRecord], topic_id: str) -> None:
+        """Make it another topic, which holds other records; positions stay, as a client's do."""
+        self._records, self._topic_id = list(records), topic_id
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        """Read from `offsets`."""
+        ends = self.ends()
+        for partition, offset in offsets.items():
+            _require_held(partition, offset, (0, ends.get(partition, 0)))
+        self._next = {partition: offsets.get(partition, 0) for partition in ends}
+
+    def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:  # noqa: ARG002  a log in memory never waits
+        """The next records in the order given."""
+        ready = [r for r in self._records if r.offset >= self._next.get(r.partition, 0)][:max_records]
+        for record in ready:
+            self._next[record.partition] = record.offset + 1
+        return ready
+
+    def topic_id(self) -> str:
+        """What it was made with."""
+        return self._topic_id
+
+    def positions(self) -> Mapping[int, int]:
+        """Where `poll` goes on."""
+        return dict(self._next)
+
+    def ends(self) -> Mapping[int, int]:
+        """One past the largest offset of each partition."""
+        return {r.partition: r.offset + 1 for r in sorted(self._records, key=lambda r: r.offset)}
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class KafkaExampleSource:
+    """An `ExampleSource` over a Kafka topic, by `assign()`: no consumer group decides what this learner reads."""
+
+    def __init__(
+        self,
+        client_config: Mapping[str, str],
+        topic: str,
+        metadata_timeout_s: float = METADATA_TIMEOUT_S,
+        identities: TopicIdentities | None = None,
+    ) -> None:
+        """`identities` None: the broker is asked for the topic's id."""
+        self._topic = topic
+        self._identities = topic_identities(client_config) if identities is None else identities
+        self._timeout_s = metadata_timeout_s
+        self._next: dict[int, int] = {}
+        self._client_config = dict(client_config)
+        with creating_client():
+            self._consumer = Consumer(
+                {
+                    **client_config,
+                    "group.id": GROUP,
+                    "enable.auto.commit": False,
+                    # Never skip silently: an offset the log has lost is an error.
+                    "auto.offset.reset": "error",
+                }
+            )
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        """Assign every partition of the topic."""
+        held = self._held()
+        self._next = {partition: offsets.get(partition, low) for partition, (low, _) in held.items()}
+        for partition, offset in self._next.items():
+            _require_held(partition, offset, held[partition])
+        self._consumer.assign([TopicPartition(self._topic, p, offset) for p, offset in self._next.items()])
+
+    def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
+        """One consume call; raises ExamplesLost when the log no longer holds the position."""
+        records = []
+        for message in self._consumer.consume(max_records, timeout_s):
+            fault = message.error()
+            if fault is not None:
+                self._raise_unless_transient(fault)
+                continue
+            partition, offset = message.partition(), message.offset()
+            assert partition is not None and offset is not None
+            key, value = message.key(), message.value()
+            self._next[partition] = offset + 1
+            records.append(
+                LogRecord(self._topic, partition, offset, message.timestamp()[1], _bytes(key), _bytes(value))
+            )
+        return records
+
+    def topic_id(self) -> str:
+        """One request to the broker."""
+        return self._identities.of(self._topic)
+
+    def positions(self) -> Mapping[int, int]:
+        """Where `poll` goes on."""
+        return dict(self._next)
+
+    def ends(self) -> Mapping[int, int]:
+        """The high watermarks."""
+        return {partition: end for partition, (_, end) in self._held().items()}
+
+    def close(self) -> None:
+        """Close the consumer."""
+        self._consumer.close()
+
+    def _held(self) -> dict[int, tuple[int, int]]:
+        """Per partition the first offset held and the next one to be written; empty while the topic does not exist."""
+        attempt = Attempt("Describe", "topic", self._topic)
+        with asking(self._client_config, attempt, ConnectionFaults()):
+            topics = self._consumer.list_topics(self._topic, timeout=self._timeout_s).topics
+            return {partition: self._watermarks(partition) for partition in sorted(topics[self._topic].partitions)}
+
+    def _watermarks(self, partition: int) -> tuple[int, int]:
+        low, high = self._consumer.get_watermark_offsets(
+            TopicPartition(self._topic, partition), timeout=self._timeout_s
+        )
+        return max(low, 0), max(high, 0)
+
+    def _raise_unless_transient(self, fault: KafkaError) -> None:
+        if fault.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise ExamplesLost(f"topic {self._topic}: it lost the offset to continue from: {fault.str()}", mend=REREAD)
+        if fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise right_missing(self._client_config, Attempt("Read", "topic", self._topic))
+        if fault.fatal():
+            raise ComponentUnreachable(f"Kafka consumer failed: {fault.str()}", mend="check the broker and start again")
+        log.warning("consumer", topic=self._topic, fault=fault.str())
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _require_held(partition: int, offset: int, held: tuple[int, int]) -> None:
+    low, high = held
+    if low <= offset <= high:
+        return
+    raise ExamplesLost(
+        f"examples partition {partition}: the next offset is {offset}, the log holds {low} to {high}", mend=REREAD
+    )

@@ -1,0 +1,186 @@
+"""From the examples topic into the segment store, at least once from the log and exactly once on disk.
+
+Each round: read a batch, decode it, send dead letters for the bad records and wait until they are delivered, then
+commit rows and offsets together. A kill before the commit reads the same records again; their dead letters may then
+be written twice, their rows not.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from event_schemas.codec import Codec
+from event_schemas.errors import ComponentUnreachable
+from event_schemas.log_record import LogRecord
+from event_schemas.records import DEAD_LETTER
+from learner.examples.example_decoder import BadExample, ExampleDecoder
+from learner.examples.example_source import ExampleSource
+from learner.examples.segment_store import AppendCounts, SegmentStore
+from monitoring.metrics import LearnerMetrics
+from producers.delivery.outgoing_event import EventSender, OutgoingEvent, fault_of
+from producers.topics.topic_admin import TopicError
+from producers.topics.topic_identity import recreated
+
+CHUNK = 2_000
+LARGEST_VALUE = 512 * 1024
+LARGEST_KEY = 16 * 1024
+LONGEST_DETAIL = 2_000
+"""A letter stays below the million bytes of a client's message: one that no topic takes would hold up the ingest."""
+DELIVERY_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class IngestCounts:
+    """Example records read, by what became of them: stored, duplicate, expired (past retention), malformed."""
+
+    stored: int = 0
+    duplicate: int = 0
+    expired: int = 0
+    malformed: int = 0
+
+    @property
+    def records(self) -> int:
+        """All records read."""
+        return self.stored + self.duplicate + self.expired + self.malformed
+
+    def plus(self, rows: AppendCounts, malformed: int) -> "IngestCounts":
+        """With one more round."""
+        return IngestCounts(
+            self.stored + rows.stored,
+            self.duplicate + rows.duplicate,
+            self.expired + rows.expired,
+            self.malformed + malformed,
+        )
+
+
+class DeadLetters:
+    """Writes what cannot be an example to the dead-letters topic and waits until it is there."""
+
+    def __init__(self, codec: Codec, sender: EventSender, topic: str) -> None:
+        self._codec = codec
+        self._sender = sender
+        self._topic = topic
+
+    def send(self, bad: Sequence[BadExample]) -> None:
+        """Returns when every letter is delivered; raises ComponentUnreachable when one is not."""
+        before = self._sender.counts()
+        for example in bad:
+            value = self._codec.encode(DEAD_LETTER, _dead_letter(example))
+            self._sender.send(OutgoingEvent(self._topic, _kept_key(example.record.key), value, DEAD_LETTER))
+        after = self._sender.flush(DELIVERY_TIMEOUT_S)
+        if after.in_flight or after.dropped > before.dropped:
+            fault = fault_of(self._sender)
+            raise ComponentUnreachable(
+                f"{len(bad)} dead letters were not delivered to {self._topic!r}{f': {fault}' if fault else ''}",
+                mend="check the broker and this user's rights there; nothing was committed, so a new start reads the "
+                "same records again",
+            )
+
+
+@dataclass
+class Ingest:
+    """Reads `source`, from the store's own offsets on, into `store`."""
+
+    source: ExampleSource
+    decoder: ExampleDecoder
+    store: SegmentStore
+    dead_letters: DeadLetters
+    metrics: LearnerMetrics | None = None
+    counts: IngestCounts = field(default_factory=IngestCounts)
+    _topic_id: str = field(default="", init=False)
+
+    def start(self) -> None:
+        """Position the source after what is committed.
+
+        Raises ExamplesLost when that is not in the log or the log is another one, ClockMismatch when what is committed
+        lies in the future, ComponentUnreachable, and TopicError when there is no topic or its id is not told.
+        """
+        self.store.require_times()
+        self._topic_id = self.source.topic_id()
+        self.store.require_topic(self._topic_id)
+        self.source.start(self.store.next_offsets)
+        self.store.adopt_topic(self._topic_id)
+
+    def round(self, timeout_s: float) -> int:
+        """One batch, committed; returns the number of records read. Raises as `start`, and StoreUnwritable."""
+        records = self.source.poll(CHUNK, timeout_s)
+        if not records:
+            return 0
+        self._require_same_topic()
+        chunk = self.decoder.decode(records)
+        if chunk.bad:
+            self.dead_letters.send(chunk.bad)
+        rows = self.store.append(chunk.frame, _next_offsets(records))
+        self.counts = self.counts.plus(rows, len(chunk.bad))
+        self._export(rows, len(chunk.bad))
+        return len(records)
+
+    def to_end(self, timeout_s: float = 30.0, clock: Callable[[], float] = time.monotonic) -> Iterator[IngestCounts]:
+        """Rounds until everything that is in the log now has been taken in, one result each.
+
+        Raises ComponentUnreachable when nothing comes for `timeout_s` although the log holds more.
+        """
+        ends = self.source.ends()
+        last_progress = clock()
+        while self._behind(ends):
+            if self.round(0.2):
+                last_progress = clock()
+                yield self.counts
+            elif clock() - last_progress > timeout_s:
+                raise ComponentUnreachable(
+                    f"no example came for {timeout_s:g} s although the log holds more ({self.counts.records} read)",
+                    mend="check the broker and start again: ingest continues where it stopped",
+                )
+
+    def _require_same_topic(self) -> None:
+        """Raise unless the records just polled are of the topic that reading was started on."""
+        topic_id = self.source.topic_id()
+        self.store.require_topic(topic_id)
+        if topic_id != self._topic_id:
+            raise TopicError(
+                recreated("of examples", self._topic_id, topic_id),
+                mend="start again: nothing was stored yet, and the new topic is read from its first record",
+            )
+
+    def _behind(self, ends: Mapping[int, int]) -> bool:
+        positions = self.source.positions()
+        return any(position < ends.get(partition, 0) for partition, position in positions.items())
+
+    def _export(self, rows: AppendCounts, malformed: int) -> None:
+        if self.metrics is not None:
+            fates = {"stored": rows.stored, "duplicate": rows.duplicate, "expired": rows.expired}
+            for fate, count in {**fates, "malformed": malformed}.items():
+                self.metrics.ingested.labels(fate=fate).inc(count)
+
+
+def _next_offsets(records: Sequence[LogRecord]) -> dict[int, int]:
+    return {record.partition: record.offset + 1 for record in records}
+
+
+def _dead_letter(bad: BadExample) -> dict[str, object]:
+    """The letter about a record; of a key or value that is too large it has the size and the hash."""
+    record = bad.record
+    too_large = len(record.value or b"") > LARGEST_VALUE
+    sizes = _described("value", record.value, LARGEST_VALUE) + _described("key", record.key, LARGEST_KEY)
+    return {
+        "reason": "malformed",
+        "detail": bad.detail[:LONGEST_DETAIL].encode(errors="backslashreplace").decode() + sizes,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": _kept_key(record.key),
+        "value": None if too_large else record.value,
+        "event_time": None,
+        "request_id": None if len(bad.request_id or "") > LARGEST_KEY else bad.request_id,
+    }
+
+
+def _kept_key(key: bytes | None) -> bytes | None:
+    return None if len(key or b"") > LARGEST_KEY else key
+
+
+def _described(name: str, content: bytes | None, largest: int) -> str:
+    if content is None or len(content) <= largest:
+        return ""
+    return f"; {name} of {len(content)} bytes, SHA-256 {sha256(content).hexdigest()}"

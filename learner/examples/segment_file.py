@@ -1,0 +1,136 @@
+"""One segment: a Parquet file that is written once and believed only while it is what was written.
+
+What tells is the hash that was committed with it. Segments of format 1 have none; they, and all segments when a
+directory is to be mended, are read to the last column and compared with what an example consists of.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from learner.examples.durable_files import publish, sync_file, writing
+from learner.examples.example_columns import misshapen
+from learner.examples.example_rule import EVENT_TIME, REQUEST_ID
+from learner.examples.learner_errors import StoreDamaged
+from learner.examples.segment_manifest import REREAD, Segment
+
+KEY = [REQUEST_ID, EVENT_TIME]
+"""The columns that make one decision."""
+
+
+def segment_name(sequence: int) -> str:
+    """The file name of the segment with this number."""
+    return f"{sequence:08d}.parquet"
+
+
+def write_segment(
+    directory: Path, sequence: int, rows: pl.DataFrame, after_step: Callable[[int], None] = lambda _: None
+) -> Segment:
+    """Steps 1 and 2 of the commit protocol (see segment_store): at least one row, durable under its final name.
+
+    Raises StoreUnwritable.
+    """
+    path = directory / segment_name(sequence)
+    beside = path.with_name(path.name + ".tmp")
+    with writing(beside, (OSError, pl.exceptions.PolarsError)):
+        rows.write_parquet(beside, compression="zstd")
+        sync_file(beside)
+        segment = Segment(path.name, rows.height, *_span(rows), file_hash(beside))
+        after_step(1)
+        publish(beside, path)
+    after_step(2)
+    return segment
+
+
+def read_segment(directory: Path, segment: Segment, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """The segment's rows, `columns` of them or all.
+
+    Raises StoreDamaged when the file is not the one that was written, FileNotFoundError when there is none.
+    """
+    if segment.sha256 is None:
+        rows = examined(directory, segment)
+        return rows if columns is None else rows.select(columns)
+    path = directory / segment.name
+    _require_hash(path, segment.sha256)
+    return _committed_rows(path, segment, columns)
+
+
+def examined(directory: Path, segment: Segment) -> pl.DataFrame:
+    """Every row, from a file that is examined whole, whatever its hash says. Raises as `read_segment`."""
+    path = directory / segment.name
+    if segment.sha256 is not None:
+        _require_hash(path, segment.sha256)
+    rows = _committed_rows(path, segment, None)
+    if fault := misshapen(rows):
+        raise _damaged(path, fault)
+    if rows.height and _span(rows) != (segment.first_event_time, segment.last_event_time):
+        raise _damaged(path, "its rows are of other times than were committed")
+    return rows
+
+
+def hashed(directory: Path, segment: Segment) -> Segment:
+    """A segment of format 1 with the hash that its file has now, once it is examined. Raises as `read_segment`."""
+    examined(directory, segment)
+    return replace(segment, sha256=file_hash(directory / segment.name))
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 (hex) of the file's bytes; raises OSError."""
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def parsed(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """The rows of a Parquet file; raises StoreDamaged when it is none, FileNotFoundError when nothing is there.
+
+    polars reports on a broken file with many types, one of them no Exception.
+    """
+    try:
+        return pl.read_parquet(path, columns=None if columns is None else list(columns))
+    except (FileNotFoundError, MemoryError):
+        raise
+    except (Exception, pl.exceptions.PanicException) as fault:
+        raise _damaged(path, f"it is no readable Parquet file: {first_line(fault)}") from fault
+
+
+def first_line(fault: BaseException) -> str:
+    """What polars says is wrong, without the query plan that it may add."""
+    return next(iter(str(fault).splitlines()), type(fault).__name__)
+
+
+def missing(path: Path) -> StoreDamaged:
+    """The error for a segment that the manifest names and nobody finds."""
+    return _damaged(path, "it is missing")
+
+
+def _committed_rows(path: Path, segment: Segment, columns: Sequence[str] | None) -> pl.DataFrame:
+    rows = parsed(path, columns)
+    if rows.height != segment.rows:
+        raise _damaged(path, f"it holds {rows.height} rows, {segment.rows} were committed")
+    return rows
+
+
+def _require_hash(path: Path, expected: str) -> None:
+    try:
+        found = file_hash(path)
+    except FileNotFoundError:
+        raise
+    except OSError as fault:
+        raise _damaged(path, f"it cannot be read: {fault.strerror}") from fault
+    if found != expected:
+        size = path.stat().st_size
+        raise _damaged(path, f"its {size} bytes are not those that were committed (SHA-256 {found[:12]}…)")
+
+
+def _damaged(path: Path, what: str) -> StoreDamaged:
+    return StoreDamaged(f"segment {path} is damaged: {what}", mend=REREAD)
+
+
+def _span(rows: pl.DataFrame) -> tuple[int, int]:
+    """The smallest and the largest event time of at least one row."""
+    first, last = rows[EVENT_TIME].min(), rows[EVENT_TIME].max()
+    assert isinstance(first, int) and isinstance(last, int)
+    return first, last

@@ -1,0 +1,122 @@
+"""The list of committed segments together with the offsets they reach to: one JSON file, replaced atomically.
+
+Format 2 names the topic's id and every segment's hash, and ends in a hash of itself: a manifest that a disk or a person
+altered is not believed. Format 1, of version 0.1.0, has none of the three; `SegmentStore` takes it over when it opens.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, TypeAdapter
+
+from learner.examples.durable_files import write_durably
+from learner.examples.learner_errors import StoreDamaged, StoreMismatch
+
+MANIFEST_NAME = "manifest.json"
+FORMAT = 2
+UNHASHED_FORMAT = 1
+REREAD = (
+    "start `trimtab learn` once with --reread: it keeps what is sound, sets the rest aside in the folder `damaged`, "
+    "and reads the topic again as far as its retention goes"
+)
+"""What to do about a damaged directory."""
+
+REQUIRED = frozenset({"topic", "next_offsets", "segments", "newest_closed", "sequence"})
+
+Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One Parquet file; its rows' request ids and times are its dedupe keys. Event times are epoch milliseconds.
+
+    `sha256` is that of the file's bytes, in lower-case hex; None for a segment of format 1.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[0-9]{8,}\.parquet$")]
+    rows: Count
+    first_event_time: int
+    last_event_time: int
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+@dataclass(frozen=True)
+class SegmentManifest:
+    """What is committed.
+
+    `next_offsets` maps a partition of `topic` to the first offset not yet taken in, and `topic_id` says which topic of
+    that name they count (None: nobody has said so yet); `newest_closed` is the largest event time of any example ever
+    taken in; `sequence` numbers the next segment file.
+    """
+
+    topic: str
+    next_offsets: Mapping[Count, Count] = field(default_factory=dict)
+    segments: tuple[Segment, ...] = ()
+    newest_closed: int | None = None
+    sequence: Count = 0
+    topic_id: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows in all segments."""
+        return sum(segment.rows for segment in self.segments)
+
+    @property
+    def hashed(self) -> bool:
+        """Whether every segment's hash is known."""
+        return all(segment.sha256 is not None for segment in self.segments)
+
+    def retired(self, horizon: int) -> Self:
+        """Without the segments whose every row is older than `horizon`."""
+        return replace(self, segments=tuple(s for s in self.segments if s.last_event_time >= horizon))
+
+    def save(self, directory: Path) -> None:
+        """Commit: from here on this is what the directory holds; every segment must be hashed."""
+        assert self.hashed
+        offsets = {str(partition): offset for partition, offset in sorted(self.next_offsets.items())}
+        content = {"format": FORMAT, **asdict(self), "next_offsets": offsets}
+        content["sha256"] = _digest(content)
+        write_durably(directory / MANIFEST_NAME, json.dumps(content, indent=1).encode())
+
+    @classmethod
+    def load(cls, directory: Path) -> Self | None:
+        """The committed manifest of `directory`, None when there is none.
+
+        Raises StoreDamaged when it is unreadable or altered, StoreMismatch when a newer version wrote it.
+        """
+        path = directory / MANIFEST_NAME
+        try:
+            content = json.loads(path.read_bytes())
+            _require_known(path, content["format"])
+            if content.pop("format") == FORMAT and content.pop("sha256") != _digest({"format": FORMAT, **content}):
+                raise ValueError("its content does not agree with its own hash")
+            if lacking := REQUIRED - content.keys():
+                raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
+            return TypeAdapter(cls).validate_json(json.dumps(content), strict=True)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
+            raise StoreDamaged(f"{path}: unreadable segment manifest: {_first_line(fault)}", mend=REREAD) from fault
+
+
+def _require_known(path: Path, form: Any) -> None:
+    if isinstance(form, int) and form > FORMAT:
+        raise StoreMismatch(
+            f"{path} is of format {form}; this version of Trimtab reads formats up to {FORMAT}",
+            mend="use the version that wrote it, or give this one a TRIMTAB_DATA_DIR of its own",
+        )
+    if form not in (FORMAT, UNHASHED_FORMAT):
+        raise ValueError(f"its format is {form!r}")
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of the canonical JSON of everything but the hash itself."""
+    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _first_line(fault: Exception) -> str:
+    return next(iter(f"{type(fault).__name__}: {fault}".splitlines()))

@@ -1,0 +1,347 @@
+"""Examples on disk: Parquet segments, next offsets and dedupe keys, committed as one.
+
+The commit protocol (a kill between any two steps leaves the directory as the last committed manifest describes it):
+
+1. The new rows are written to a segment file under a temporary name and synced.
+   *Dies after 1:* the temporary file is removed on the next opening; the rows are read again from the log.
+2. The segment gets its final name.
+   *Dies after 2:* no manifest names it, so the next opening sets it aside; the rows are read again from the log.
+3. The manifest that names it, with the offsets its rows reach to, replaces the old one atomically. **This commits.**
+   *Dies after 3:* rows and offsets are there together; ingest goes on behind them.
+4. Files that the new manifest no longer names (retired by age, or merged) are deleted.
+   *Dies after 4 or in it:* left-overs are removed on the next opening, which finds their rows stored or too old.
+
+The first opening commits an empty manifest, so that a segment without one is always damage. No file is deleted while a
+row may be in it alone (see segment_leftovers).
+
+A disk that is full in 1, 2 or 3 ends the append with StoreUnwritable: the unfinished files are removed, the manifest
+stays the old one, and the rows are read again from the log once there is room.
+
+The dedupe keys, request id and request time (`DecisionKey`), are in the segments themselves, so they commit with them.
+The first copy of a decision's example wins; an id that is used again at another time is another decision, and kept. A
+row older than the retention horizon is not taken in: its key may have been retired.
+
+A segment is believed only while its file has the hash that was committed, the offsets only while the topic has the id
+that was committed with them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+import structlog
+
+from event_schemas.directory_lock import DirectoryLock, DirectoryTaken
+from event_schemas.instant import utc_text
+from learner.examples.durable_files import unwritable
+from learner.examples.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
+from learner.examples.learner_errors import ClockMismatch, ExamplesLost, StoreDamaged, StoreMismatch, StoreUnwritable
+from learner.examples.segment_file import KEY, first_line, hashed, missing, read_segment, segment_name, write_segment
+from learner.examples.segment_leftovers import delete, settle_leftovers
+from learner.examples.segment_manifest import REREAD, Segment, SegmentManifest
+from learner.examples.segment_salvage import sound_part
+from learner.examples.time_limit import DAY_MS
+from producers.topics.topic_identity import recreated
+
+SMALL_SEGMENT_ROWS = 20_000
+MERGE_AT = 32
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AppendCounts:
+    """What became of the rows of one append."""
+
+    stored: int = 0
+    duplicate: int = 0
+    expired: int = 0
+
+    def __add__(self, other: "AppendCounts") -> "AppendCounts":
+        return AppendCounts(self.stored + other.stored, self.duplicate + other.duplicate, self.expired + other.expired)
+
+
+class SegmentStore:
+    """The one writer of a directory of segments.
+
+    `after_step` is called after each step of the commit protocol with its number; tests kill the process there. With
+    `reread` what is damaged is set aside and the topic is read again from its first record (see segment_salvage), and
+    rows that the `rule` calls unusable are left out.
+    Raises StoreMismatch when the directory belongs to another topic or another process writes to it, StoreDamaged when
+    a file is not what was committed, StoreUnwritable when the disk does not take what is written.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        topic: str,
+        retention_ms: int,
+        after_step: Callable[[int], None] = lambda _: None,
+        reread: bool = False,
+        rule: ExampleRule | None = None,
+    ) -> None:
+        self._directory = directory
+        self._retention_ms = retention_ms
+        self._after_step = after_step
+        self._rule = rule
+        self._lock = _exclusive(directory)
+        self._manifest = SegmentManifest(topic)
+        self._keys: set[tuple[Any, ...]] = set()
+        try:
+            if reread:
+                sound_part(directory, topic, rule)
+            self._take_up()
+            settle_leftovers(directory, self._names(), self._keys, self._horizon(self._manifest))
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def next_offsets(self) -> Mapping[int, int]:
+        """Per partition the first offset not yet taken in; partitions never read are absent."""
+        return self._manifest.next_offsets
+
+    @property
+    def rows(self) -> int:
+        """Rows committed."""
+        return self._manifest.rows
+
+    def require_topic(self, topic_id: str) -> None:
+        """Raise ExamplesLost when the offsets count the records of another topic than this one."""
+        kept = self._manifest
+        if kept.next_offsets and kept.topic_id not in (None, topic_id):
+            raise ExamplesLost(
+                f"{self._directory}: {recreated(kept.topic, str(kept.topic_id), topic_id)}",
+                mend="start `trimtab learn` once with --reread: it keeps what is stored and reads the new topic from "
+                "its first record",
+            )
+
+    def require_times(self) -> None:
+        """Raise ClockMismatch when an example that was taken in lies later than the rule's limit, by more than a day.
+
+        All that is older than the retention before such an example counts as expired.
+        """
+        latest, newest = None if self._rule is None else self._rule.limit.latest(), self._manifest.newest_closed
+        if latest is None or newest is None or newest - DAY_MS <= latest:
+            return
+        raise ClockMismatch(
+            f"{self._directory}: a stored example is of {utc_text(newest)}; the latest that this machine's clock "
+            f"allows is {utc_text(latest)}",
+            mend="set this machine's clock; or, when that example is wrong, start `trimtab learn` once with --reread: "
+            "it leaves the example out, and reads again what expired because of it",
+        )
+
+    def adopt_topic(self, topic_id: str) -> None:
+        """Take this as the topic that the offsets count, once `require_topic` lets it pass and the log holds them.
+
+        Offsets that say nothing of their topic, as version 0.1.0 left them, are taken over once, and from then on say.
+        """
+        kept = self._manifest
+        if kept.topic_id == topic_id:
+            return
+        self._manifest = replace(kept, topic_id=topic_id)
+        if kept.next_offsets:
+            log.warning("offsets of an older version taken over", topic=kept.topic, topic_id=topic_id)
+            self._manifest.save(self._directory)
+
+    def append(self, frame: pl.DataFrame, next_offsets: Mapping[int, int]) -> AppendCounts:
+        """Take in rows in log order, together with the offsets they reach to; atomic.
+
+        `frame` has the flattened Example columns (no columns at all when every record was bad); `next_offsets` covers
+        the partitions that moved. Returns when the commit is durable; raises StoreUnwritable, and StoreMismatch in a
+        process that no longer holds the lock: after `close`, or forked from the writer.
+        """
+        if not self._lock.held:
+            raise StoreMismatch(
+                f"{self._directory}: this process is not its writer", mend="open the store in the process that writes"
+            )
+        fresh, counts = self._fresh_rows(frame)
+        before = self._manifest
+        manifest = replace(before, next_offsets={**before.next_offsets, **next_offsets})
+        try:
+            if counts.stored:
+                manifest = replace(self._merge_small(manifest, fresh), newest_closed=self._newest_with(fresh))
+            held, manifest = manifest, manifest.retired(self._horizon(manifest))
+            manifest.save(self._directory)  # step 3: the commit
+        except StoreUnwritable:
+            self._take_up()
+            self._sweep(before)
+            raise
+        self._manifest = manifest
+        self._after_step(3)
+        self._keys.update(fresh.select(KEY).rows() if counts.stored else ())
+        if manifest.segments != held.segments:  # retired keys are older than any row that is still taken in
+            self._keys = self._read_keys()
+        self._sweep(before)
+        self._after_step(4)
+        return counts
+
+    def frame(self) -> pl.DataFrame:
+        """Every committed row; raises StoreDamaged."""
+        return read_segments(self._directory)
+
+    def close(self) -> None:
+        """Let another process write."""
+        self._lock.release()
+
+    def _fresh_rows(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, AppendCounts]:
+        if frame.height == 0:
+            return frame, AppendCounts()
+        kept = frame.filter(pl.col(EVENT_TIME) >= self._horizon(self._manifest))
+        fresh = kept.unique(subset=KEY, keep="first", maintain_order=True)
+        known = pl.Series([key in self._keys for key in fresh.select(KEY).rows()], dtype=pl.Boolean)
+        fresh = fresh.filter(~known)
+        return fresh, AppendCounts(fresh.height, kept.height - fresh.height, frame.height - kept.height)
+
+    def _merge_small(self, manifest: SegmentManifest, fresh: pl.DataFrame) -> SegmentManifest:
+        """The manifest with `fresh` as a new segment; many small segments are merged into it."""
+        small = [segment for segment in manifest.segments if segment.rows < SMALL_SEGMENT_ROWS]
+        merged = small if len(small) >= MERGE_AT else []
+        parts = [self._read(segment) for segment in merged]
+        rows = _stacked([*parts, fresh], self._directory)
+        segment = write_segment(self._directory, manifest.sequence, rows, self._after_step)
+        kept = tuple(old for old in manifest.segments if old not in merged)
+        return replace(manifest, segments=(*kept, segment), sequence=manifest.sequence + 1)
+
+    def _horizon(self, manifest: SegmentManifest) -> int:
+        return -(2**62) if manifest.newest_closed is None else manifest.newest_closed - self._retention_ms
+
+    def _newest_with(self, fresh: pl.DataFrame) -> int:
+        """The largest event time of any example, `fresh` ones included; one that makes all others expire is named."""
+        newest, before = _newest(fresh), self._manifest.newest_closed
+        if before is not None and newest - self._retention_ms > before:
+            log.warning(
+                "every example stored so far expires: one is newer than all of them by more than the retention",
+                request_id=fresh.filter(pl.col(EVENT_TIME) == newest)[REQUEST_ID][0],
+                event_time=newest,
+                mend="when its time is wrong, start once with --once --reread --not-after TIME, which leaves it out",
+            )
+        return newest if before is None else max(newest, before)
+
+    def _take_up(self) -> None:
+        """Go on from what the disk holds.
+
+        After a failed append that may be the new manifest: when only the last sync was refused, it is there.
+        """
+        self._manifest = self._committed()
+        self._keys = self._read_keys()
+
+    def _committed(self) -> SegmentManifest:
+        topic = self._manifest.topic
+        manifest = SegmentManifest.load(self._directory)
+        if manifest is None:
+            if _segment_files(self._directory) not in ([], [segment_name(0)]):
+                raise _without_manifest(self._directory)  # version 0.1.0, killed in its first commit, left only one
+            manifest = SegmentManifest(topic)
+            manifest.save(self._directory)
+        if manifest.topic != topic and not manifest.segments and not manifest.next_offsets:
+            return replace(manifest, topic=topic, topic_id=None)  # nothing was ever read of that one
+        if manifest.topic != topic:
+            raise StoreMismatch(
+                f"{self._directory}: holds examples of topic {manifest.topic!r}, not {topic!r}",
+                mend="give each experiment its own TRIMTAB_DATA_DIR",
+            )
+        return manifest if manifest.hashed else self._hashed(manifest)
+
+    def _hashed(self, manifest: SegmentManifest) -> SegmentManifest:
+        """A manifest of version 0.1.0 with the hashes that its files have now, saved."""
+        segments = []
+        for segment in manifest.segments:
+            try:
+                segments.append(hashed(self._directory, segment))
+            except FileNotFoundError:
+                raise missing(self._path(segment)) from None
+        adopted = replace(manifest, segments=tuple(segments))
+        adopted.save(self._directory)
+        log.warning("segments of an older version taken over", segments=len(segments), rows=adopted.rows)
+        return adopted
+
+    def _sweep(self, before: SegmentManifest) -> None:
+        """Delete what an append left of the manifest `before` it: retired and merged files, or an uncommitted one."""
+        there = {*(segment.name for segment in before.segments), segment_name(before.sequence)}
+        for name in there - self._names():
+            delete(self._directory / name)
+
+    def _names(self) -> set[str]:
+        return {segment.name for segment in self._manifest.segments}
+
+    def _read_keys(self) -> set[tuple[Any, ...]]:
+        return {key for segment in self._manifest.segments for key in self._read(segment, KEY).rows()}
+
+    def _read(self, segment: Segment, columns: list[str] | None = None) -> pl.DataFrame:
+        try:
+            return read_segment(self._directory, segment, columns)
+        except FileNotFoundError:
+            raise missing(self._path(segment)) from None
+
+    def _path(self, segment: Segment) -> Path:
+        return self._directory / segment.name
+
+
+def read_segments(directory: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """The rows committed in `directory`, without taking the writer's place; an empty frame when there are none.
+
+    A writer that merges or retires segments meanwhile makes this start over with the newer manifest. Raises
+    StoreDamaged when a file is not what was committed, or the manifest is missing.
+    """
+    manifest = SegmentManifest.load(directory)
+    if manifest is None and _segment_files(directory):
+        manifest = SegmentManifest.load(directory)  # a writer may have begun in between: its manifest comes first
+        if manifest is None:
+            raise _without_manifest(directory)
+    while manifest is not None and manifest.segments:
+        try:
+            return _stacked([read_segment(directory, segment, columns) for segment in manifest.segments], directory)
+        except FileNotFoundError as fault:
+            read, manifest = manifest, SegmentManifest.load(directory)
+            if manifest == read:  # a writer deletes files only after a manifest that no longer names them
+                raise missing(Path(fault.filename or directory)) from None
+    return pl.DataFrame()
+
+
+def _stacked(parts: list[pl.DataFrame], directory: Path) -> pl.DataFrame:
+    """The parts' rows in order; a field that an older schema version lacked is null in its rows."""
+    try:
+        return pl.concat(parts, how="diagonal_relaxed")
+    except pl.exceptions.PolarsError as fault:
+        what = f"{directory}: its segments do not fit together: {first_line(fault)}"
+        raise StoreDamaged(what, mend=REREAD) from fault
+
+
+def _segment_files(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.glob("*.parquet"))
+
+
+def _without_manifest(directory: Path) -> StoreDamaged:
+    count = len(_segment_files(directory))
+    return StoreDamaged(
+        f"{directory}: its manifest is missing, and {count} segment{'s are' if count > 1 else ' is'} there without it",
+        mend=f"restore manifest.json from a backup; or {REREAD}",
+    )
+
+
+def _exclusive(directory: Path) -> DirectoryLock:
+    lock = directory / "writer.lock"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return DirectoryLock(lock)
+    except DirectoryTaken as taken:
+        raise StoreMismatch(
+            f"{directory}: another process is writing here", mend="stop the other `trimtab learn`, or wait for it"
+        ) from taken
+    except OSError as fault:
+        raise unwritable(lock, fault) from fault
+
+
+def _newest(frame: pl.DataFrame) -> int:
+    newest = frame[EVENT_TIME].max()
+    assert isinstance(newest, int)
+    return newest

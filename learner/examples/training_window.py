@@ -1,0 +1,173 @@
+"""Which examples are trained on, which are held out, and the proof that the two stay apart.
+
+    train_from ──── train ──── train_to   embargo   holdout_from ──── hold-out ──── holdout_to
+                                       └ an outcome may lie this far behind its request ┘
+
+"Now" is the newest closed event time, not the wall clock, so that logs of any age give the same window. The embargo
+is the longest attribution window plus lateness: no outcome of a trained-on request can lie in the hold-out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import polars as pl
+import structlog
+
+from event_schemas.experiment import Experiment
+from feature_contract import AbsurdFeature, FeatureContract, MissingFeatures
+from learner.examples.learner_errors import LineageOverlap, NothingToLearn
+from learner.examples.learning_rows import LearningRows, feature_faults
+
+SMALLEST_TRAINING_SET = 64
+NAMED_ROWS = 10
+"""How many rows with an absurd feature a run names in the log."""
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowBounds:
+    """Half-open spans of request event time, epoch milliseconds."""
+
+    train_from: int
+    train_to: int
+    holdout_from: int
+    holdout_to: int
+    embargo_ms: int
+
+    def as_dict(self) -> dict[str, int]:
+        """For the checkpoint's manifest."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """A checkpoint that a warm start goes back to, and the end of what it was trained on (exclusive).
+
+    `embargo_ms` is the one of its own run: how far behind its request an outcome could lie then.
+    """
+
+    version: str
+    train_to: int
+    embargo_ms: int
+
+    @property
+    def outcomes_to(self) -> int:
+        """No outcome it was trained on lies at or behind this."""
+        return self.train_to + self.embargo_ms
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """From a checkpoint's manifest."""
+        return cls(str(content["version"]), int(content["train_to"]), int(content["embargo_ms"]))
+
+
+@dataclass(frozen=True, eq=False)
+class LearningWindow:
+    """Rows to train on and rows held out, each in the order (event_time, request_id), and what was left out why."""
+
+    bounds: WindowBounds
+    training: LearningRows
+    holdout: LearningRows
+    left_out: dict[str, int]
+
+
+def window_bounds(now: int, experiment: Experiment) -> WindowBounds:
+    """The spans when the newest closed request carries event time `now`."""
+    spec, embargo = experiment.learner, experiment.window_ms
+    holdout_to = now + 1
+    holdout_from = holdout_to - spec.holdout_window
+    train_to = holdout_from - embargo
+    return WindowBounds(holdout_from - spec.train_window, train_to, holdout_from, holdout_to, embargo)
+
+
+def require_disjoint(bounds: WindowBounds, lineage: Sequence[Ancestor]) -> None:
+    """Raise LineageOverlap when an outcome that this run or an ancestor was trained on may lie in the hold-out."""
+    for ancestor in (Ancestor("this run", bounds.train_to, bounds.embargo_ms), *lineage):
+        if ancestor.outcomes_to > bounds.holdout_from:
+            raise LineageOverlap(
+                f"{ancestor.version} was trained on requests up to {ancestor.train_to}, whose outcomes reach "
+                f"{ancestor.outcomes_to}, into the hold-out from {bounds.holdout_from} on",
+                mend="start cold, or shorten the hold-out window",
+            )
+
+
+def build_window(frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract) -> LearningWindow:
+    """Split the stored examples; raises NothingToLearn when too few are left to train on.
+
+    Only EXPLORE decisions of the experiment's own action space take part (no others have known, positive
+    propensities for every arm), and no decision that closed early: its later engagements are missing.
+    """
+    if frame.height == 0:
+        raise NothingToLearn("no example has been ingested", mend="run the join, and see `trimtab reconcile`")
+    newest = frame["request_event_time"].max()
+    assert isinstance(newest, int)
+    bounds = window_bounds(newest, experiment)
+    rows, left_out = _usable(frame, (bounds.train_from, bounds.holdout_to), experiment, contract)
+    training = rows.take(rows.event_times < bounds.train_to)
+    holdout = rows.take(rows.event_times >= bounds.holdout_from)
+    left_out["embargo"] = rows.count - training.count - holdout.count
+    if training.count < SMALLEST_TRAINING_SET:
+        raise NothingToLearn(
+            f"{training.count} explored examples to train on, {holdout.count} held out, left out {left_out}",
+            mend=f"wait for at least {SMALLEST_TRAINING_SET}, or lengthen learner.train_window",
+        )
+    return LearningWindow(bounds, training, holdout, left_out)
+
+
+def rows_since(frame: pl.DataFrame, since: int, experiment: Experiment, contract: FeatureContract) -> LearningRows:
+    """Every usable row whose request is not older than `since` (epoch ms), for an evaluation without training."""
+    if frame.height == 0:
+        raise NothingToLearn("no example has been ingested", mend="run `trimtab learn` first")
+    rows, left_out = _usable(frame, (since, 2**62), experiment, contract)
+    if rows.count == 0:
+        raise NothingToLearn(
+            f"no explored example is left to evaluate on; left out {left_out}", mend="wait for more, or give --all"
+        )
+    return rows
+
+
+def _usable(
+    frame: pl.DataFrame, span: tuple[int, int], experiment: Experiment, contract: FeatureContract
+) -> tuple[LearningRows, dict[str, int]]:
+    """The rows that may enter training and estimates, in order, and how many were left out why.
+
+    `span` is half-open, in epoch milliseconds.
+    """
+    explored = frame.filter(pl.col("action_slice") == "EXPLORE")
+    own = explored.filter(pl.col("action_action_space") == experiment.action_space.digest)
+    complete = own.filter(~pl.col("outcome_closed_early"))
+    inside = complete.filter(pl.col("request_event_time").is_between(*span, closed="left"))
+    rows, unencodable = _encodable(inside.sort("request_event_time", "request_request_id"), experiment, contract)
+    left_out = {
+        "not_explored": frame.height - explored.height,
+        "other_action_space": explored.height - own.height,
+        "closed_early": own.height - complete.height,
+        "outside_window": complete.height - inside.height,
+        **unencodable,
+    }
+    return rows, left_out
+
+
+def _encodable(
+    frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract
+) -> tuple[LearningRows, dict[str, int]]:
+    """The rows that carry what the contract requires, the others counted; those would have fallen back in serving."""
+    try:
+        return LearningRows.of(frame, experiment, contract), {"missing_features": 0, "absurd_features": 0}
+    except MissingFeatures:
+        faults = feature_faults(frame, contract)
+    sound = pl.Series([row not in faults for row in range(frame.height)], dtype=pl.Boolean)
+    absurd = {row: fault for row, fault in faults.items() if isinstance(fault, AbsurdFeature)}
+    _name_absurd(frame, absurd)
+    left_out = {"missing_features": len(faults) - len(absurd), "absurd_features": len(absurd)}
+    return LearningRows.of(frame.filter(sound), experiment, contract), left_out
+
+
+def _name_absurd(frame: pl.DataFrame, absurd: dict[int, AbsurdFeature]) -> None:
+    """A line for each of the first few rows: whoever sends such numbers should hear of it."""
+    for row in sorted(absurd)[:NAMED_ROWS]:
+        request_id, fault = frame["request_request_id"][row], absurd[row]
+        log.warning("example left out", request_id=request_id, feature=fault.feature, value=fault.value)
+    if len(absurd) > NAMED_ROWS:
+        log.warning("more examples left out for absurd features", examples=len(absurd) - NAMED_ROWS)

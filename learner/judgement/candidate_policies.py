@@ -1,0 +1,79 @@
+"""The policies a checkpoint's values give rise to, and the baselines they are measured against."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from event_schemas.experiment import Experiment
+from event_schemas.slices import exploration_distribution
+from learner.examples.learning_rows import LearningRows
+from learner.judgement.preference_in_force import PreferenceInForce
+from off_policy.target_policies import TargetPolicy, alpha_policies, constant_policy, preference_policy, uniform_policy
+
+PREFERENCE = "preference"
+PRODUCTION = "production"
+LOGGED = "logged"
+UNIFORM = "uniform"
+
+
+def alpha_grid(experiment: Experiment) -> list[float]:
+    """`learner.alpha_steps` values from 0 to 1 for two objectives; empty otherwise, where α means nothing."""
+    if len(experiment.objectives) != 2:
+        return []
+    return [round(float(alpha), 12) for alpha in np.linspace(0.0, 1.0, experiment.learner.alpha_steps)]
+
+
+def alpha_family(
+    q: NDArray[np.float64], experiment: Experiment, eligible: NDArray[np.bool_] | None
+) -> list[TargetPolicy]:
+    """One policy per value of the grid: argmax of α Q[alpha_objective] + (1 − α) Q[other] (PRL-PUTS, Eq. 5)."""
+    target = experiment.preference.alpha_objective
+    index = 0 if target is None else experiment.objective_names.index(target)
+    grid = alpha_grid(experiment)
+    return alpha_policies(q, index, grid, eligible) if grid else []
+
+
+def preferred_policy(
+    q: NDArray[np.float64],
+    preference: PreferenceInForce,
+    cohorts: Sequence[str | None],
+    eligible: NDArray[np.bool_] | None,
+) -> TargetPolicy:
+    """What serving would do under the preference in force, each row by its own cohort's weights.
+
+    The arithmetic is `preference_policy`'s, as in serving: a near tie must not be judged on another arm than is served.
+    """
+    arms = np.zeros(len(q), dtype=np.int64)
+    distinct, group = np.unique(preference.weights_by_row(cohorts), axis=0, return_inverse=True)
+    for index, weights in enumerate(distinct):
+        rows = group.reshape(-1) == index
+        allowed = None if eligible is None else eligible[rows]
+        chosen = preference_policy(PREFERENCE, q[rows], weights.tolist(), allowed).arms
+        assert chosen is not None
+        arms[rows] = chosen
+    return TargetPolicy(PREFERENCE, arms=arms)
+
+
+def baseline_policy(rows: LearningRows, experiment: Experiment) -> TargetPolicy:
+    """Production weights for a grid; for a catalogue the policy that explored, whose value is the log's mean."""
+    space = experiment.action_space
+    if space.kind == "grid":
+        return constant_policy(PRODUCTION, space.production_arm, rows.count)
+    return TargetPolicy(LOGGED, probabilities=exploration_rows(rows, experiment))
+
+
+def exploration_rows(rows: LearningRows, experiment: Experiment) -> NDArray[np.float64]:
+    """float64[n, arms]: the exploring policy's distribution in each row."""
+    space, share = experiment.action_space, experiment.production_share
+    lists = rows.frame["action_eligible"].to_list()
+    known = {key: exploration_distribution(space, key, share) for key in {tuple(arms or ()) for arms in lists}}
+    return np.array([known[tuple(arms or ())] for arms in lists]).reshape(rows.count, space.arms)
+
+
+def uniform_over(rows: LearningRows, experiment: Experiment) -> TargetPolicy:
+    """Every eligible arm with the same probability."""
+    eligible = rows.eligible(experiment.action_space.arms)
+    if eligible is None:
+        return uniform_policy(UNIFORM, rows.count, experiment.action_space.arms)
+    return TargetPolicy(UNIFORM, probabilities=eligible / eligible.sum(axis=1, keepdims=True))

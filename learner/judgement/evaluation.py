@@ -1,0 +1,181 @@
+"""A trained policy on the hold-out: what is known of it, selected on one half of the users and judged on the other.
+
+People and the proposal look at the selection half only; the gate looks at the judging half only. Users stay in their
+half from run to run, so that nothing chosen by looking at a half is ever judged on it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from event_schemas.experiment import Experiment
+from learner.examples.learning_rows import LearningRows
+from learner.examples.slice_tallies import SliceTallies
+from learner.examples.training_window import LearningWindow
+from learner.judgement.calibration import Calibration, calibrate
+from learner.judgement.candidate_policies import (
+    PREFERENCE,
+    alpha_family,
+    baseline_policy,
+    preferred_policy,
+    uniform_over,
+)
+from learner.judgement.gate import GateEvidence, look_level
+from learner.judgement.log_soundness import LogSoundness, check_log
+from learner.judgement.preference_in_force import PreferenceInForce
+from learner.judgement.reference_sketches import head_shift
+from off_policy.evaluation_report import EvaluationReport, FrontierPoint
+from off_policy.intervals import EvidenceRequirements
+from off_policy.policy_evaluation import evaluate_policies
+from off_policy.target_policies import TargetPolicy
+
+SELECTION_LEVEL = 0.95
+ESTIMATOR = "dr"
+"""Fixed before any data is seen: doubly robust, unbiased like SNIPS and tighter where requests differ."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The result, for the gate (`evidence`) and for people (`as_dict`, a checkpoint's evaluation.json)."""
+
+    selection: EvaluationReport
+    judgement: EvaluationReport
+    proposal: float | None
+    calibration: Mapping[str, Calibration]
+    soundness: LogSoundness
+    head_shift: Mapping[str, float]
+    preference: PreferenceInForce
+    look: int
+
+    @property
+    def evidence(self) -> GateEvidence:
+        """What the gate judges by: the preference in force, on the judging half."""
+        judged = self.judgement.policy(PREFERENCE)
+        return GateEvidence(
+            lifts={name: result.dr_lift or result.lift for name, result in judged.objectives.items()},
+            cohort_lifts={
+                cohort: {name: result.dr_lift or result.lift for name, result in scope.items()}
+                for cohort, scope in judged.cohorts.items()
+            },
+            log_p_value=self.soundness.p_value,
+            head_shift=self.head_shift,
+            preference_declared=self.preference.declared,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; undefined numbers are null."""
+        return {
+            "estimator": ESTIMATOR,
+            "selection": self.selection.as_dict(),
+            "judgement": self.judgement.as_dict(),
+            "frontier": [_point(point) for point in self.selection.frontier(ESTIMATOR)],
+            "proposal": self.proposal,
+            "preference": self.preference.as_dict(),
+            "look": self.look,
+            "calibration": {name: result.as_dict() for name, result in self.calibration.items()},
+            "soundness": self.soundness.as_dict(),
+            "head_shift": dict(self.head_shift),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """What is evaluated: predicted values of the hold-out's rows float[n, arms, objectives], and how they are used."""
+
+    q: NDArray[np.float64]
+    preference: PreferenceInForce
+    look: int
+
+
+def evaluate_window(
+    window: LearningWindow, candidate: Candidate, experiment: Experiment, tallies: SliceTallies | None = None
+) -> Evaluation:
+    """Evaluate a candidate that was trained on `window.training` on `window.holdout`.
+
+    `tallies` is the producers' count of decisions by slice; without it only the logged arms are tested.
+    """
+    tallied = SliceTallies({}) if tallies is None else tallies
+    judging = judging_half(window.holdout)
+    selection = _select(window.holdout.take(~judging), candidate.q[~judging], experiment)
+    proposal = propose_alpha(selection.frontier(ESTIMATOR))
+    rows, q = window.holdout.take(judging), candidate.q[judging]
+    return Evaluation(
+        selection=selection,
+        judgement=_judge(rows, q, experiment, candidate, proposal),
+        proposal=proposal,
+        calibration=_calibration(window.holdout, candidate.q, experiment),
+        soundness=check_log(window.holdout, experiment).with_tallies(tallied, experiment.experiment.exploration_rate),
+        head_shift=head_shift(window.training.frame, window.holdout.frame),
+        preference=candidate.preference,
+        look=candidate.look,
+    )
+
+
+def judging_half(rows: LearningRows) -> NDArray[np.bool_]:
+    """bool[n]: rows whose user (or, without one, whose request) hashes into the judging half."""
+    users = rows.frame["request_user_id"].to_list()
+    requests = rows.frame["request_request_id"].to_list()
+    names = [request if user is None else user for user, request in zip(users, requests, strict=True)]
+    return np.array([blake2b(f"judge\0{name}".encode(), digest_size=1).digest()[0] < 128 for name in names], dtype=bool)
+
+
+def propose_alpha(points: tuple[FrontierPoint, ...]) -> float | None:
+    """The α worth proposing to people: on the frontier, no loss on any objective, and the largest smallest lift."""
+    offers = [point for point in points if point.proposable and point.alpha is not None]
+    if not offers:
+        return None
+    best = max(offers, key=lambda point: min(lift.relative for lift in point.lifts.values()))
+    return best.alpha
+
+
+def requirements_of(experiment: Experiment, level: float) -> EvidenceRequirements:
+    """The experiment's minimum of evidence, at a coverage of its own."""
+    gate = experiment.gate
+    return EvidenceRequirements(
+        level=level, min_matched_rows=max(gate.min_matched_rows, 2), min_positives=gate.min_positives
+    )
+
+
+def _select(rows: LearningRows, q: NDArray[np.float64], experiment: Experiment) -> EvaluationReport:
+    policies = [*alpha_family(q, experiment, rows.eligible(q.shape[1])), uniform_over(rows, experiment)]
+    return _report(rows, q, policies, experiment, SELECTION_LEVEL)
+
+
+def _judge(
+    rows: LearningRows, q: NDArray[np.float64], experiment: Experiment, candidate: Candidate, proposal: float | None
+) -> EvaluationReport:
+    eligible = rows.eligible(q.shape[1])
+    preferred = preferred_policy(q, candidate.preference, rows.frame["request_cohort"].to_list(), eligible)
+    proposed = [policy for policy in alpha_family(q, experiment, eligible) if policy.alpha == proposal]
+    level = look_level(experiment.gate.error_budget, candidate.look)
+    return _report(rows, q, [preferred, *proposed, uniform_over(rows, experiment)], experiment, level)
+
+
+def _report(
+    rows: LearningRows, q: NDArray[np.float64], policies: list[TargetPolicy], experiment: Experiment, level: float
+) -> EvaluationReport:
+    log = rows.logged_bandit(experiment.objective_names)
+    baseline = baseline_policy(rows, experiment)
+    return evaluate_policies(log, policies, baseline, q, requirements_of(experiment, level))
+
+
+def _calibration(rows: LearningRows, q: NDArray[np.float64], experiment: Experiment) -> dict[str, Calibration]:
+    logged = q[np.arange(rows.count), rows.arms]
+    return {
+        name: calibrate(logged[rows.observed[:, column], column], rows.rewards[rows.observed[:, column], column])
+        for column, name in enumerate(experiment.objective_names)
+    }
+
+
+def _point(point: FrontierPoint) -> dict[str, Any]:
+    return {
+        "name": point.name,
+        "alpha": point.alpha,
+        "lifts": {name: lift.as_dict() for name, lift in point.lifts.items()},
+        "on_front": point.on_front,
+        "proposable": point.proposable,
+    }

@@ -1,0 +1,142 @@
+"""A policy from a file: a table of probabilities by arm and, where the choice depends on one, by position.
+
+Such a table comes from elsewhere (another policy's log, a paper's data set), with its own column names and its own way
+of counting positions; both are stated, never guessed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from event_schemas.action_space import ActionSpace
+from event_schemas.errors import TrimtabError
+from learner.examples.learning_rows import LearningRows
+from off_policy.target_policies import ROW_SUM_TOLERANCE, TargetPolicy, by_position
+
+
+class TablePolicyError(TrimtabError):
+    """The file is no policy for this experiment."""
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """How to read the file.
+
+    arm_column, probability_column   columns of the file; arms are named as in the experiment
+    position_column    column of the file with the position, counted from 0; empty: the policy knows no positions
+    position_feature   context feature of the log that holds the position
+    position_base      what that feature says for the file's position 0
+    where              column = value pairs that select the rows of the file
+    """
+
+    arm_column: str = "item_id"
+    probability_column: str = "probability"
+    position_column: str = ""
+    position_feature: str = "position"
+    position_base: int = 1
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_table(path: Path, layout: TableLayout, space: ActionSpace) -> NDArray[np.float64]:
+    """float64[arms, positions] (one position when the policy knows none).
+
+    Raises TablePolicyError for an unreadable file, a missing column, an unknown arm, a row given twice, or
+    probabilities of a position that do not sum to 1; an arm without a row has probability 0.
+    """
+    frame = _selected(path, layout)
+    positions = _positions(frame, layout, path)
+    arms = _arms(frame, layout, space, path)
+    table = np.zeros((space.arms, int(positions.max()) + 1))
+    if len({*zip(arms.tolist(), positions.tolist(), strict=True)}) != len(arms):
+        raise TablePolicyError(f"{path}: an arm and position occur twice", mend="select one policy's rows with --where")
+    table[arms, positions] = _column(frame, layout.probability_column, pl.Float64, path).to_numpy()
+    sums = table.sum(axis=0)
+    if not np.all(np.abs(sums - 1.0) <= ROW_SUM_TOLERANCE) or bool((table < 0).any()):
+        raise TablePolicyError(
+            f"{path}: probabilities sum to {', '.join(f'{s:.6g}' for s in sums)} by position",
+            mend="give a distribution over the arms for every position, and select one policy's rows with --where",
+        )
+    return table
+
+
+def table_policy(name: str, table: NDArray[np.float64], rows: LearningRows, layout: TableLayout) -> TargetPolicy:
+    """The table as a policy for `rows`; raises TablePolicyError when a row's position is absent or not in the table."""
+    if not layout.position_column:
+        return TargetPolicy(name, probabilities=np.repeat(table.T, rows.count, axis=0))
+    logged = rows.context(layout.position_feature)
+    try:
+        positions = np.array([int(value) for value in logged if value is not None]) - layout.position_base
+    except ValueError as fault:
+        raise _unplaced(layout, f"is not a whole number: {fault}") from fault
+    if len(positions) != rows.count:
+        raise _unplaced(layout, f"is absent from {rows.count - len(positions)} of {rows.count} rows")
+    if positions.size and (positions.min() < 0 or positions.max() >= table.shape[1]):
+        low, high = int(positions.min()) + layout.position_base, int(positions.max()) + layout.position_base
+        raise _unplaced(layout, f"runs from {low} to {high}; with base {layout.position_base} the table does not")
+    return by_position(name, table, positions)
+
+
+def _selected(path: Path, layout: TableLayout) -> pl.DataFrame:
+    try:
+        frame = pl.read_parquet(path)
+    except (Exception, pl.exceptions.PanicException) as fault:  # polars tells of a broken file in many ways
+        raise TablePolicyError(f"{path}: cannot be read as Parquet: {fault}", mend="give an existing file") from fault
+    wanted = [layout.arm_column, layout.probability_column, layout.position_column, *layout.where]
+    missing = [column for column in wanted if column and column not in frame.columns]
+    if missing:
+        raise TablePolicyError(
+            f"{path}: columns {missing} are missing; there are {frame.columns}", mend="name its columns by options"
+        )
+    for column, value in layout.where.items():
+        frame = frame.filter(pl.col(column).cast(pl.String) == value)
+    if frame.height == 0:
+        raise TablePolicyError(f"{path}: no row is left where {dict(layout.where)}", mend="correct --where")
+    return frame
+
+
+def _positions(frame: pl.DataFrame, layout: TableLayout, path: Path) -> NDArray[np.int64]:
+    if not layout.position_column:
+        return np.zeros(frame.height, dtype=np.int64)
+    positions = _column(frame, layout.position_column, pl.Int64, path).to_numpy()
+    if positions.min() < 0:
+        raise TablePolicyError(f"{path}: position {positions.min()} is negative", mend="count positions from 0")
+    if positions.max() >= frame.height:
+        raise TablePolicyError(
+            f"{path}: position {positions.max()} in a file of {frame.height} rows",
+            mend="give a distribution over the arms for every position from 0 on",
+        )
+    return positions
+
+
+def _arms(frame: pl.DataFrame, layout: TableLayout, space: ActionSpace, path: Path) -> NDArray[np.int64]:
+    index = {name: arm for arm, name in enumerate(space.arm_names)}
+    names = _column(frame, layout.arm_column, pl.String, path).to_list()
+    unknown = sorted({name for name in names if name not in index})
+    if unknown:
+        raise TablePolicyError(
+            f"{path}: arms {unknown[:5]} are not in the experiment's action space",
+            mend="name the arms as the experiment file does, or select rows with --where",
+        )
+    return np.array([index[name] for name in names], dtype=np.int64)
+
+
+def _column(frame: pl.DataFrame, name: str, kind: type[pl.DataType], path: Path) -> pl.Series:
+    """The column as `kind`; raises TablePolicyError for an empty cell or one that is nothing of the kind."""
+    try:
+        column = frame[name].cast(kind)
+    except pl.exceptions.PolarsError as fault:
+        raise TablePolicyError(f"{path}: column {name!r}: {fault}", mend="mend the file's values") from fault
+    if column.null_count():
+        raise TablePolicyError(f"{path}: column {name!r} has {column.null_count()} empty cells", mend="fill them")
+    return column
+
+
+def _unplaced(layout: TableLayout, problem: str) -> TablePolicyError:
+    return TablePolicyError(
+        f"context feature {layout.position_feature!r} {problem}",
+        mend="state how positions are logged with --table feature=NAME,base=NUMBER",
+    )

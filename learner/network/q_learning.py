@@ -1,0 +1,79 @@
+"""PRL-PUTS as an Algorithm: the Q-network, its optimiser, and their state as named arrays."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract, ModelInput
+from learner.examples.learner_errors import CheckpointBroken
+from learner.examples.learning_rows import LearningRows
+from learner.network.adam_optimiser import AdamOptimiser
+from learner.network.onnx_export import export_graph
+from learner.network.q_network import NetworkShape, QNetwork, arm_inputs
+from learner.network.training import OnProgress, TrainingReport, input_tensors, train
+
+SCORING_ROWS = 4096
+
+
+class QLearning:
+    """Fits the PRL-PUTS value network with Adam; a fresh one predicts the mean rewards of the first rows it sees."""
+
+    name = "q_network"
+
+    def __init__(self, experiment: Experiment, contract: FeatureContract) -> None:
+        self._spec = experiment.learner
+        shape = NetworkShape.of(experiment, contract)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._spec.seed)
+            self._network = QNetwork(shape, arm_inputs(experiment.action_space))
+        self._optimiser = AdamOptimiser.of(self._network, self._spec.learning_rate, self._spec.weight_decay)
+        self._fresh = True
+
+    def restore(self, weights: Mapping[str, NDArray[Any]], optimiser: Mapping[str, NDArray[Any]]) -> None:
+        """Raises CheckpointBroken when a name or shape differs from this experiment's network."""
+        try:
+            self._network.load_state_dict({name: _tensor(array) for name, array in weights.items()})
+            self._optimiser.restore({name: _tensor(array) for name, array in optimiser.items()})
+        except (RuntimeError, KeyError, TypeError, ValueError) as fault:
+            raise CheckpointBroken(
+                f"the checkpoint's tensors do not fit this experiment's network: {fault}",
+                mend="the run starts cold; move the checkpoint's directory away to be rid of this",
+            ) from fault
+        self._fresh = False
+
+    def fit(self, rows: LearningRows, on_progress: OnProgress = lambda _: None) -> TrainingReport:
+        """See `learner.network.training.train`."""
+        if self._fresh:
+            self._network.start_from_rates(rows.mean_rewards())
+            self._fresh = False
+        return train(self._network, self._optimiser, rows, self._spec, on_progress)
+
+    def score(self, inputs: ModelInput) -> NDArray[np.float32]:
+        """By the network itself, in pieces that bound the memory."""
+        self._network.eval()
+        parts = [inputs.take(slice(start, start + SCORING_ROWS)) for start in range(0, inputs.rows, SCORING_ROWS)]
+        with torch.inference_mode():
+            values = [self._network(input_tensors(part)).numpy() for part in parts]
+        shape = (0, self._network.arm_features.shape[0], self._network.objectives)
+        return np.concatenate(values) if values else np.zeros(shape, dtype=np.float32)
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Parameters and batch-norm statistics."""
+        return {name: tensor.detach().numpy().copy() for name, tensor in self._network.state_dict().items()}
+
+    def optimiser(self) -> dict[str, NDArray[Any]]:
+        """Adam's step count and moments, named `<moment>.<parameter>`."""
+        return {name: tensor.numpy().copy() for name, tensor in self._optimiser.state().items()}
+
+    def export(self, sample: ModelInput) -> bytes:
+        """The all-arms forward pass as ONNX, verified against the network."""
+        self._network.eval()
+        return export_graph(self._network, sample)
+
+
+def _tensor(array: NDArray[Any]) -> torch.Tensor:
+    return torch.from_numpy(np.array(array))

@@ -1,0 +1,196 @@
+"""The PRL-PUTS value network: Q_o(s, a) = E[r_o | s, a] for every objective o.
+
+State: category embeddings, encoded history, numbers and user embedding (both normalised by column), concatenated,
+through an MLP. Action: the normalised weights (Eq. 6) or the catalogue's features through a one-layer MLP. Backbone:
+three blocks of batch normalisation, linear layer, ReLU. One linear head with a sigmoid per objective (Eq. 7). Loss: the
+sum over objectives of the mean squared error (Eq. 8), over the rows in which the objective was observed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from event_schemas.action_space import ActionSpace
+from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract
+from feature_contract.model_input import CONTEXT_IDS, CONTEXT_NUMBERS, HISTORY_MASK, USER_EMBEDDING
+from learner.examples.learner_errors import NothingToLearn
+from learner.network.column_norm import ColumnNorm
+from learner.network.history_encoder import HistoryEncoder, HistoryShape
+
+SMALLEST_RATE = 1e-4
+LEAST_VARIANCE = 1e-3
+"""Added to the variance of what the backbone normalises. A hidden value that hardly varies carries the rounding of the
+sums it comes from; this keeps the rounding from being multiplied by more than some thirty times."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """Every size of the network; a warm start needs equal shapes."""
+
+    contract: FeatureContract
+    objectives: int
+    embedding_dim: int
+    state_dim: int
+    action_dim: int
+    hidden_dims: tuple[int, int, int]
+    attention_heads: int
+    transformer_layers: int
+
+    def __post_init__(self) -> None:
+        if self.contract.history_length and self.state_dim % self.attention_heads:
+            raise NothingToLearn(
+                f"learner.state_dim {self.state_dim} is no multiple of learner.attention_heads {self.attention_heads}",
+                mend="change one of the two so that the heads share the width evenly",
+            )
+        if not (self.contract.user_embedding_dim or self.contract.context or self.contract.history_length):
+            raise NothingToLearn(
+                "the experiment file declares no features, so there is no state to learn from",
+                mend="declare user_embedding_dim, history_length or [[features.context]] under [features]",
+            )
+
+    @classmethod
+    def of(cls, experiment: Experiment, contract: FeatureContract) -> Self:
+        """The sizes that the experiment file's `[learner]` section declares; raises NothingToLearn."""
+        spec = experiment.learner
+        return cls(
+            contract=contract,
+            objectives=len(experiment.objectives),
+            embedding_dim=spec.embedding_dim,
+            state_dim=spec.state_dim,
+            action_dim=spec.action_dim,
+            hidden_dims=spec.hidden_dims,
+            attention_heads=spec.attention_heads,
+            transformer_layers=spec.transformer_layers,
+        )
+
+
+class StateModule(nn.Module):
+    """The arrays of a ModelInput to [n, state_dim]."""
+
+    stretches: Tensor
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__()
+        contract = shape.contract
+        categories, buckets = len(contract.categories), contract.hash_buckets
+        width = contract.user_embedding_dim + categories * shape.embedding_dim + contract.number_columns
+        if contract.user_embedding_dim:
+            # Centred and scaled down, never up: what an embedding hardly says must not be made loud.
+            self.users = ColumnNorm(contract.user_embedding_dim, eps=1.0)
+        if categories:
+            # One table for all features; each has its own stretch of rows.
+            self.categories = nn.Embedding(categories * buckets, shape.embedding_dim)
+            self.register_buffer("stretches", torch.arange(categories) * buckets, persistent=False)
+        if contract.number_columns:
+            self.numbers = ColumnNorm(contract.number_columns)
+        if contract.history_length:
+            self.history = HistoryEncoder(_history_shape(shape))
+            width += shape.state_dim
+        self.combine = nn.Sequential(nn.Linear(width, 2 * shape.state_dim), nn.ReLU())
+        self.project = nn.Sequential(nn.Linear(2 * shape.state_dim, shape.state_dim), nn.ReLU())
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Concatenate what the contract has and map it to the state."""
+        parts: list[Tensor] = []
+        if USER_EMBEDDING in inputs:
+            parts.append(self.users(inputs[USER_EMBEDDING]))
+        if CONTEXT_IDS in inputs:
+            parts.append(self.categories(inputs[CONTEXT_IDS] + self.stretches).flatten(1))
+        if CONTEXT_NUMBERS in inputs:
+            parts.append(self.numbers(inputs[CONTEXT_NUMBERS]))
+        if HISTORY_MASK in inputs:
+            parts.append(self.history(inputs))
+        state: Tensor = self.project(self.combine(torch.cat(parts, dim=1)))
+        return state
+
+
+class QNetwork(nn.Module):
+    """Values of logged actions (`logged`) for training, of all arms (`forward`) for choosing."""
+
+    arm_features: Tensor
+
+    def __init__(self, shape: NetworkShape, arm_features: NDArray[np.float32]) -> None:
+        """`arm_features` float32[arms, k] become a constant of the network."""
+        super().__init__()
+        self.objectives = shape.objectives
+        self.register_buffer("arm_features", torch.from_numpy(arm_features.copy()), persistent=False)
+        self.state = StateModule(shape)
+        self.action = nn.Sequential(nn.Linear(arm_features.shape[1], shape.action_dim), nn.ReLU())
+        widths = (shape.state_dim + shape.action_dim, *shape.hidden_dims)
+        self.backbone = nn.Sequential(*(_block(w, v) for w, v in pairwise(widths)))
+        self.heads = nn.ModuleList(nn.Linear(widths[-1], 1) for _ in range(shape.objectives))
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Q of every arm: [n, arms, objectives] in [0, 1]."""
+        state, actions = self.state(inputs), self.action(self.arm_features)
+        arms = actions.shape[0]
+        pairs = torch.cat(
+            [state[:, None, :].expand(-1, arms, -1), actions[None, :, :].expand(state.shape[0], -1, -1)], dim=2
+        )
+        values = self._values(pairs.flatten(0, 1))
+        return values.reshape(-1, arms, self.objectives)
+
+    def logged(self, inputs: Mapping[str, Tensor], arms: Tensor) -> Tensor:
+        """Q of one arm per request: arms int64[n] -> [n, objectives]."""
+        actions = self.action(self.arm_features[arms])
+        return self._values(torch.cat([self.state(inputs), actions], dim=1))
+
+    def start_from_rates(self, rates: NDArray[np.float64]) -> None:
+        """Set the heads' biases so that an untrained network predicts each objective's mean reward, float[objectives].
+
+        Rewards are rare: from 0.5 a sigmoid under a squared error takes most of its training to come down.
+        """
+        with torch.no_grad():
+            for head, rate in zip(self.heads, np.clip(rates, SMALLEST_RATE, 1 - SMALLEST_RATE), strict=True):
+                assert isinstance(head, nn.Linear)
+                head.bias.fill_(float(np.log(rate / (1 - rate))))
+
+    def _values(self, pairs: Tensor) -> Tensor:
+        hidden = self.backbone(pairs)
+        return torch.sigmoid(torch.cat([head(hidden) for head in self.heads], dim=1))
+
+
+def arm_inputs(space: ActionSpace) -> NDArray[np.float32]:
+    """float32[arms, k], what the network knows of each arm.
+
+    A grid's normalised weights as they are (Eq. 6); a catalogue's features scaled to mean 0 and deviation 1 over the
+    arms, because their units are the user's; arms without features are told apart by an indicator each.
+    """
+    if space.features.shape[1] == 0:
+        return np.eye(space.arms, dtype=np.float32)
+    if space.kind == "grid":
+        return space.features
+    features = space.features.astype(np.float64)  # squares of large features do not fit into float32
+    deviation = features.std(axis=0)
+    centred = features - features.mean(axis=0)
+    return np.asarray(centred / np.where(deviation > 0, deviation, 1.0), dtype=np.float32)
+
+
+def masked_squared_error(values: Tensor, rewards: Tensor, observed: Tensor) -> Tensor:
+    """Eq. 8 with masks: sum over objectives of the mean of (Q − r)² over observed rows; all [n, objectives].
+
+    `observed` holds 1 and 0; an objective without an observed row contributes nothing.
+    """
+    errors = (values - rewards).square() * observed
+    return (errors.sum(0) / observed.sum(0).clamp(min=1.0)).sum()
+
+
+def _block(width: int, out: int) -> nn.Sequential:
+    return nn.Sequential(ColumnNorm(width, eps=LEAST_VARIANCE), nn.Linear(width, out), nn.ReLU())
+
+
+def _history_shape(shape: NetworkShape) -> HistoryShape:
+    return HistoryShape(
+        item_dim=shape.contract.item_embedding_dim,
+        buckets=shape.contract.hash_buckets,
+        width=shape.state_dim,
+        heads=shape.attention_heads,
+        layers=shape.transformer_layers,
+    )

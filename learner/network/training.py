@@ -1,0 +1,138 @@
+"""The training loop: epochs of shuffled batches, the same on every run with the same seed, rows and threads."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from event_schemas.experiment_sections import LearnerSpec
+from feature_contract import ModelInput
+from learner.examples.learning_rows import LearningRows
+from learner.network.adam_optimiser import AdamOptimiser
+from learner.network.q_network import QNetwork, masked_squared_error
+
+SMALLEST_BATCH = 2
+"""Batch normalisation needs two rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """After each epoch: how many are done, of how many, and the mean loss of the epoch."""
+
+    epoch: int
+    epochs: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """Mean loss by epoch, optimiser steps taken, wall time."""
+
+    losses: tuple[float, ...]
+    steps: int
+    seconds: float
+
+
+OnProgress = Callable[[TrainingProgress], None]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingTensors:
+    """LearningRows as tensors."""
+
+    inputs: dict[str, Tensor]
+    arms: Tensor
+    rewards: Tensor
+    observed: Tensor
+
+    @classmethod
+    def of(cls, rows: LearningRows) -> "TrainingTensors":
+        """Share memory with the arrays where possible."""
+        return cls(
+            inputs=input_tensors(rows.inputs),
+            arms=torch.from_numpy(rows.arms),
+            rewards=torch.from_numpy(rows.rewards),
+            observed=torch.from_numpy(rows.observed.astype(np.float32)),
+        )
+
+    def batch(self, index: Tensor) -> "TrainingTensors":
+        """The rows at `index`."""
+        inputs = {name: tensor[index] for name, tensor in self.inputs.items()}
+        return TrainingTensors(inputs, self.arms[index], self.rewards[index], self.observed[index])
+
+
+def input_tensors(inputs: ModelInput) -> dict[str, Tensor]:
+    """A ModelInput as the network takes it."""
+    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in inputs.items()}
+
+
+def train(
+    network: QNetwork,
+    optimiser: AdamOptimiser,
+    rows: LearningRows,
+    spec: LearnerSpec,
+    on_progress: OnProgress = lambda _: None,
+) -> TrainingReport:
+    """Fit `network` to `rows` in place by `spec.epochs` passes over batches of `spec.batch_size`.
+
+    The shuffle comes from `spec.seed`; afterwards the batch-norm statistics are those of the rows under the final
+    weights, and the network is in evaluation mode.
+    """
+    started = time.monotonic()
+    data = TrainingTensors.of(rows)
+    generator = torch.Generator().manual_seed(spec.seed)
+    losses: list[float] = []
+    steps = 0
+    network.train()
+    for epoch in range(spec.epochs):
+        batches = batches_of(torch.randperm(rows.count, generator=generator), spec.batch_size)
+        losses.append(sum(_step(network, optimiser, data.batch(index)) for index in batches) / len(batches))
+        steps += len(batches)
+        on_progress(TrainingProgress(epoch + 1, spec.epochs, losses[-1]))
+    recompute_batch_norm(network, data, spec.batch_size)
+    return TrainingReport(tuple(losses), steps, time.monotonic() - started)
+
+
+def recompute_batch_norm(network: QNetwork, data: TrainingTensors, batch_size: int) -> None:
+    """Replace the running averages of a training run by the plain averages under the final weights.
+
+    Running averages lag behind the weights; the graph that serves uses what is set here for every request, alone or
+    in any batch.
+    """
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm1d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative average
+    # In any order but the log's: a batch that is one stretch of time knows only that stretch's spread.
+    order = torch.randperm(len(data.arms), generator=torch.Generator().manual_seed(0))
+    network.train()
+    with torch.no_grad():
+        for index in batches_of(order, batch_size):
+            part = data.batch(index)
+            network.logged(part.inputs, part.arms)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.eval()
+
+
+def batches_of(order: Tensor, size: int) -> list[Tensor]:
+    """`order` cut into the fewest batches of at most `size` rows, as even as can be.
+
+    Even, because a rest of a few rows would weigh as much as a whole batch in every average over batches. One too small
+    to normalise over is left out.
+    """
+    batches = torch.tensor_split(order, max(1, -(-len(order) // size)))
+    return [batch for batch in batches if len(batch) >= SMALLEST_BATCH]
+
+
+def _step(network: QNetwork, optimiser: AdamOptimiser, batch: TrainingTensors) -> float:
+    values = network.logged(batch.inputs, batch.arms)
+    loss = masked_squared_error(values, batch.rewards, batch.observed)
+    optimiser.clear()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return float(loss.detach())

@@ -1,0 +1,160 @@
+"""How far a verdict carries a checkpoint."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from event_schemas.experiment import Experiment
+from learner.checkpoints.publishing import Publisher, channel_for
+from learner.judgement.gate import GateVerdict, Reason, Verdict
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.backends.store_change import parse_record
+from policy_store.decisions.governance import Decider, keep_fresh
+from policy_store.decisions.rebasing import rebase
+from policy_store.decisions.verification import Approval, TrustRule, read_channel_verified
+from policy_store.records.channel_record import Channel
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.signing import Role, SigningKey, TrustedKeys
+from policy_store.records.store_errors import ClocksDisagree, LeaseHeld, RevisionAhead, RevisionConflict
+from tests.policy_store.foreign_hands import MemoryHands
+
+NOW = 1_800_000_000_000
+
+
+def verdict(of: Verdict) -> GateVerdict:
+    return GateVerdict(of, (Reason("code", "a sentence " * 100),))
+
+
+@pytest.fixture
+def publisher(experiment: Experiment) -> Publisher:
+    key = SigningKey.generate(Role.LEARNER, "main")
+    return Publisher(MemoryStore(experiment.name, clock=lambda: NOW), key, experiment, lambda: NOW)
+
+
+def rule(publisher: Publisher) -> TrustRule:
+    experiment = publisher.experiment
+    trusted, approval = TrustedKeys.of(publisher.key), Approval(experiment.gate.approval)
+    return TrustRule(trusted, experiment.name, experiment.action_space.digest, approval)
+
+
+def test_a_pass_reaches_stable_and_verifies(publisher: Publisher, trained: Any) -> None:
+    checkpoint = trained.report.checkpoint
+    published = publisher.publish(checkpoint, verdict(Verdict.PASS))
+    assert (published.version, published.channel) == (checkpoint.version, "stable")
+    found = read_channel_verified(publisher.store, Channel.STABLE, rule(publisher), now_ms=NOW + 1)
+    assert found is not None
+    assert found.manifest == checkpoint.manifest
+    assert found.channel.reason.startswith("pass: a sentence")
+
+
+def test_inconclusive_reaches_shadow_and_refused_no_channel(publisher: Publisher, trained: Any) -> None:
+    shadow = publisher.publish(trained.report.checkpoint, verdict(Verdict.INCONCLUSIVE))
+    assert shadow.channel == "shadow"
+    checkpoint = trained.report.checkpoint
+    later = replace(checkpoint, manifest=checkpoint.manifest.model_copy(update={"version": "later"}))
+    refused = publisher.publish(later, verdict(Verdict.REFUSE))
+    assert (refused.channel, refused.revision) == (None, None)
+    assert {manifest.version for manifest in publisher.store.list_checkpoints()} == {checkpoint.version, "later"}
+    assert publisher.store.channel("stable") is None
+
+
+@pytest.mark.parametrize(
+    ("of", "approval", "channel"),
+    [
+        (Verdict.PASS, "auto", Channel.STABLE),
+        (Verdict.PASS, "manual", Channel.SHADOW),
+        (Verdict.INCONCLUSIVE, "auto", Channel.SHADOW),
+        (Verdict.REFUSE, "auto", None),
+    ],
+)
+def test_the_channel_follows_from_verdict_and_approval(of: Verdict, approval: str, channel: Channel | None) -> None:
+    assert channel_for(of, approval) is channel
+
+
+def test_readers_accept_what_the_learner_signs_under_manual_approval(
+    make_experiment: Callable[..., Experiment], trained: Any
+) -> None:
+    experiment = make_experiment(gate={"approval": "manual"})
+    store = MemoryStore("small", clock=lambda: NOW)
+    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    assert read_channel_verified(publisher.store, Channel.SHADOW, rule(publisher), now_ms=NOW + 1) is not None
+
+
+def test_another_learner_at_work_is_an_error_and_the_lease_is_given_back(publisher: Publisher, trained: Any) -> None:
+    lease = publisher.store.acquire_lease("another", 60)
+    with pytest.raises(LeaseHeld):
+        publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    publisher.store.release_lease(lease)
+    publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    publisher.store.release_lease(publisher.store.acquire_lease("another", 60))
+
+
+def test_channels_in_use_are_kept_alive(publisher: Publisher, trained: Any) -> None:
+    assert publisher.keep_alive() == []
+    publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    store = publisher.store
+    assert isinstance(store, MemoryStore)
+    store.clock = lambda: NOW + 3_600_000
+    later = replace(publisher, clock=lambda: NOW + 3_600_001)
+    assert later.keep_alive() == ["stable"]
+    found = read_channel_verified(later.store, Channel.STABLE, rule(later), now_ms=NOW + 1)
+    assert found is not None
+    assert found.expires_at == NOW + 3_600_000 + later.experiment.serving.checkpoint_ttl
+
+
+def test_a_learner_goes_on_after_a_rebase(publisher: Publisher, trained: Any) -> None:
+    """Its clock, or another writer's, was in 2037 once; kept alive, the same version is published again."""
+    store, board = publisher.store, SigningKey.generate(Role.GOVERNANCE, "board")
+    assert isinstance(store, MemoryStore)
+    publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    far = NOW + 10 * 365 * 86_400_000
+    for slot, record in (("channel:stable", store.channel("stable")), ("freshness:stable", None)):
+        signed = record or keep_fresh(
+            store, Channel.STABLE, Decider(by="l", reason="", now_ms=NOW, key=publisher.key), ttl_ms=1
+        ).signed_by(publisher.key)
+        parsed = parse_record(signed).model_copy(update={"revision": far})
+        MemoryHands(store).publish_as_0_1_0(slot, parsed.signed_by(publisher.key))
+    for publish in (
+        publisher.keep_alive,
+        lambda: publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS)),
+    ):
+        with pytest.raises(RevisionAhead, match="hour ahead"):
+            publish()
+    trust = replace(rule(publisher), trusted=TrustedKeys.of(publisher.key, board))
+    plan = rebase(store, trust, Decider(by="ada", reason="2037", now_ms=NOW, key=board))
+    assert len(plan.voided) == 2
+    assert publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS)).channel == "stable"
+    assert publisher.keep_alive() == ["stable"]
+    assert read_channel_verified(store, Channel.STABLE, trust, now_ms=NOW) is not None
+
+
+@pytest.mark.parametrize("off_ms", [2 * 3_600_000, -10 * 365 * 86_400_000])
+def test_a_learner_whose_clock_is_wrong_publishes_nothing_and_gives_the_lease_back(
+    publisher: Publisher, trained: Any, off_ms: int
+) -> None:
+    wrong = replace(publisher, clock=lambda: NOW + off_ms)
+    with pytest.raises(ClocksDisagree):
+        wrong.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    assert publisher.store.channel("stable") is None
+    assert publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS)).channel == "stable"
+
+
+class ContestedStore(MemoryStore):
+    """Somebody else writes to `stable` at every moment."""
+
+    def channel(self, name: str) -> SignedRecord | None:
+        if name == "stable":
+            raise RevisionConflict("stable: another record came first", mend="read it again")
+        return super().channel(name)
+
+
+def test_trouble_with_one_channel_does_not_let_another_expire(experiment: Experiment, trained: Any) -> None:
+    key = SigningKey.generate(Role.LEARNER, "main")
+    publisher = Publisher(ContestedStore(experiment.name, clock=lambda: NOW), key, experiment, lambda: NOW)
+    publisher.publish(trained.report.checkpoint, verdict(Verdict.INCONCLUSIVE))
+    with pytest.raises(RevisionConflict):
+        replace(publisher, clock=lambda: NOW + 1000).keep_alive()
+    assert publisher.store.freshness("shadow") is not None

@@ -1,0 +1,87 @@
+"""Policies out of values."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from event_schemas.experiment import Experiment
+from learner.judgement.candidate_policies import (
+    alpha_family,
+    alpha_grid,
+    baseline_policy,
+    exploration_rows,
+    preferred_policy,
+    uniform_over,
+)
+from learner.judgement.preference_in_force import PreferenceInForce
+from serving_agent.decide.scoring import best_arm
+
+CATALOGUE = {
+    "production": "b",
+    "features": ["size"],
+    "arms": [{"name": name, "features": [i]} for i, name in enumerate("abc")],
+}
+
+
+def test_the_family_covers_alpha_and_its_ends_are_pure(experiment: Experiment) -> None:
+    q = np.random.default_rng(0).random((6, 10, 2))
+    family = alpha_family(q, experiment, None)
+    assert [policy.alpha for policy in family] == alpha_grid(experiment) == [0.0, 0.25, 0.5, 0.75, 1.0]
+    np.testing.assert_array_equal(family[0].arms, q[:, :, 0].argmax(axis=1))
+    np.testing.assert_array_equal(family[-1].arms, q[:, :, 1].argmax(axis=1))
+
+
+def test_one_objective_has_no_family(make_experiment: Callable[..., Experiment]) -> None:
+    experiment = make_experiment(objectives=[{"name": "a", "kinds": ["a"], "attribution": "1m"}], preference={})
+    assert alpha_family(np.zeros((1, 10, 1)), experiment, None) == []
+
+
+def test_each_cohort_gets_its_own_preference_and_only_eligible_arms() -> None:
+    q = np.zeros((3, 4, 2))
+    q[:, 1, 0] = q[:, 2, 1] = 1.0
+    preference = PreferenceInForce(1, (1.0, 0.0), {"CORE": (0.0, 1.0)})
+    eligible = np.ones((3, 4), dtype=bool)
+    eligible[2, 1] = False
+    policy = preferred_policy(q, preference, ["CORE", "REST", None], eligible)
+    assert policy.arms is not None
+    assert policy.arms.tolist() == [2, 1, 0]
+
+
+def test_a_grid_is_measured_against_production(experiment: Experiment, world: Any) -> None:
+    baseline = baseline_policy(world.rows(world.examples(4)), experiment)
+    assert baseline.name == "production"
+    assert baseline.arms is not None
+    assert set(baseline.arms.tolist()) == {9}
+
+
+def test_a_catalogue_is_measured_against_its_log(make_experiment: Callable[..., Any], make_world: Any) -> None:
+    document = {"weights": [], "catalogue": CATALOGUE}
+    experiment = make_experiment(**document)
+    world = make_world(experiment, truth=lambda users, features: np.full((len(users), 2), 0.5))
+    examples = world.examples(5)
+    examples[1]["action"]["eligible"] = [0, 2]
+    rows = world.rows(examples)
+    baseline = baseline_policy(rows, experiment)
+    assert baseline.name == "logged"
+    np.testing.assert_allclose(exploration_rows(rows, experiment)[1], [0.5, 0.0, 0.5])
+    uniform = uniform_over(rows, experiment)
+    assert uniform.probabilities is not None
+    np.testing.assert_allclose(uniform.probabilities[:2], [[1 / 3] * 3, [0.5, 0.0, 0.5]])
+
+
+def test_uniform_where_all_arms_are_eligible(experiment: Experiment, world: Any) -> None:
+    uniform = uniform_over(world.rows(world.examples(2)), experiment)
+    assert uniform.probabilities is not None
+    assert uniform.probabilities[0, 0] == pytest.approx(0.1)
+
+
+def test_near_ties_are_judged_on_the_arm_that_serving_takes(experiment: Experiment) -> None:
+    """Values on a coarse grid tie all the time; the order of additions must not decide between judge and server."""
+    q = np.random.default_rng(1).integers(0, 4, (500, 10, 2)).astype(np.float32) / np.float32(10)
+    preference = PreferenceInForce.of_experiment(experiment)
+    weights = preference.weights_by_row([None] * 500)[0]
+    judged = preferred_policy(q.astype(np.float64), preference, [None] * 500, None).arms
+    assert judged is not None
+    assert judged.tolist() == [best_arm(row, weights, ()) for row in q]

@@ -1,0 +1,96 @@
+"""Selected on one half, judged on the other."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract
+from learner.examples.training_window import LearningWindow, build_window
+from learner.judgement.evaluation import Candidate, Evaluation, evaluate_window, judging_half, propose_alpha
+from learner.judgement.gate import Verdict, judge
+from learner.judgement.preference_in_force import PreferenceInForce
+
+
+@pytest.fixture
+def window(experiment: Experiment, world: Any) -> LearningWindow:
+    frame = world.frame(world.examples(6000))
+    return build_window(frame, experiment, FeatureContract.from_experiment(experiment))
+
+
+def evaluated(experiment: Experiment, window: LearningWindow, rising: bool = True) -> Evaluation:
+    """Under values that rise (or fall) with both weights, so that the best (or worst) arm is chosen everywhere."""
+    score = experiment.action_space.features.sum(axis=1)
+    by_arm = 0.2 + 0.3 * (score if rising else 2 - score)
+    q = np.broadcast_to(by_arm[None, :, None], (window.holdout.count, 10, 2))
+    return evaluate_window(window, Candidate(q, PreferenceInForce.of_experiment(experiment), 1), experiment)
+
+
+def test_users_stay_in_their_half(world: Any) -> None:
+    rows = world.rows(world.examples(2000))
+    half = judging_half(rows)
+    assert 0.4 < half.mean() < 0.6
+    halves: dict[str, set[bool]] = {}
+    for user, judging in zip(rows.frame["request_user_id"], half, strict=True):
+        halves.setdefault(user, set()).add(bool(judging))
+    assert all(len(sides) == 1 for sides in halves.values())
+
+
+def test_requests_without_a_user_are_split_by_their_id(world: Any) -> None:
+    examples = world.examples(200)
+    for example in examples:
+        example["request"]["user_id"] = None
+    assert 50 < judging_half(world.rows(examples)).sum() < 150
+
+
+def test_a_better_policy_shows_its_lift(experiment: Experiment, window: LearningWindow) -> None:
+    result = evaluated(experiment, window)
+    for lift in result.evidence.lifts.values():
+        assert lift.estimator == "dr"
+        assert lift.relative > 0.1
+    assert set(result.evidence.cohort_lifts) == {"CORE", "REST"}
+    assert result.selection.rows + result.judgement.rows == window.holdout.count
+    assert result.proposal is not None
+
+
+def test_a_worse_policy_shows_its_harm_and_nothing_is_proposed(experiment: Experiment, window: LearningWindow) -> None:
+    result = evaluated(experiment, window, rising=False)
+    assert all(lift.relative < 0 for lift in result.evidence.lifts.values())
+    assert result.proposal is None
+
+
+def test_the_report_survives_json(experiment: Experiment, window: LearningWindow) -> None:
+    content = json.loads(json.dumps(evaluated(experiment, window).as_dict(), allow_nan=False))
+    assert [point["alpha"] for point in content["frontier"]] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert {policy["name"] for policy in content["judgement"]["policies"]} >= {"preference", "uniform"}
+    assert content["soundness"]["p_value"] > 0
+    assert set(content["calibration"]) == {"repin", "p2p"}
+
+
+def test_an_empty_holdout_is_no_evidence(experiment: Experiment, window: LearningWindow) -> None:
+    nothing = window.holdout.take(np.zeros(window.holdout.count, dtype=bool))
+    result = evaluated(experiment, replace(window, holdout=nothing))
+    assert result.judgement.rows == 0
+    assert judge(result.evidence, experiment.gate).verdict is Verdict.INCONCLUSIVE
+    json.dumps(result.as_dict(), allow_nan=False)
+
+
+def test_the_proposal_is_the_best_worst_objective(experiment: Experiment, window: LearningWindow) -> None:
+    points = evaluated(experiment, window).selection.frontier("dr")
+    lifts = points[0].lifts
+    some = tuple(
+        replace(
+            points[0],
+            alpha=alpha,
+            proposable=alpha != 0.9,
+            lifts={
+                name: replace(lift, relative=value) for (name, lift), value in zip(lifts.items(), pair, strict=True)
+            },
+        )
+        for alpha, pair in ((0.1, (0.5, 0.01)), (0.2, (0.2, 0.1)), (0.9, (0.9, 0.9)))
+    )
+    assert propose_alpha(some) == 0.2
+    assert propose_alpha(()) is None

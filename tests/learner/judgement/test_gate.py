@@ -1,0 +1,138 @@
+"""The gate: three verdicts, each with its reasons."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from event_schemas.experiment_sections import GateSpec
+from learner.judgement.gate import UNSOUND_P_VALUE, GateEvidence, Verdict, judge, look_level
+from off_policy.estimates import Interval, Refusal, RefusalCode
+from off_policy.paired_lift import PairedLift
+
+SPEC = GateSpec(margin=0.05, max_drift=0.25)
+
+
+def lift(lower: float, upper: float) -> PairedLift:
+    interval = Interval(lower, upper, 0.95, "student-t")
+    return PairedLift(
+        estimator="dr",
+        value=0.01,
+        standard_error=0.005,
+        interval=interval,
+        relative=(lower + upper) / 2,
+        relative_standard_error=(upper - lower) / 4,
+        relative_interval=interval,
+        refusal=None,
+        baseline_value=0.1,
+        matched_rows=5000,
+        baseline_matched_rows=5000,
+        positives=500,
+        baseline_positives=500,
+    )
+
+
+def refused() -> PairedLift:
+    why = Refusal(RefusalCode.TOO_FEW_POSITIVES, "the policy: fewer than 30 positives (1)")
+    return replace(lift(0, 0), interval=None, relative_interval=None, refusal=why)
+
+
+def codes(evidence: GateEvidence) -> tuple[Verdict, list[str]]:
+    verdict = judge(evidence, SPEC)
+    return verdict.verdict, [reason.code for reason in verdict.reasons]
+
+
+def test_harmless_on_every_objective_passes() -> None:
+    evidence = GateEvidence({"repin": lift(0.01, 0.2), "p2p": lift(-0.04, 0.1)}, log_p_value=0.5, head_shift={"h": 0.1})
+    assert codes(evidence) == (Verdict.PASS, ["harmless"])
+
+
+def test_shown_harm_is_refused_whatever_else_holds() -> None:
+    evidence = GateEvidence({"repin": lift(0.1, 0.2), "p2p": lift(-0.2, -0.01)}, log_p_value=1e-9)
+    verdict = judge(evidence, SPEC)
+    assert verdict.verdict is Verdict.REFUSE
+    assert [reason.code for reason in verdict.reasons] == ["harm"]
+    assert "p2p" in verdict.reasons[0].sentence
+
+
+def test_a_wide_interval_is_inconclusive() -> None:
+    assert codes(GateEvidence({"o": lift(-0.06, 0.3)})) == (Verdict.INCONCLUSIVE, ["not_shown_harmless"])
+
+
+def test_the_margin_itself_is_not_enough() -> None:
+    assert codes(GateEvidence({"o": lift(-0.05, 0.3)}))[0] is Verdict.INCONCLUSIVE
+
+
+def test_too_little_evidence_is_inconclusive_and_says_what_is_missing() -> None:
+    verdict = judge(GateEvidence({"click": refused()}), SPEC)
+    assert (verdict.verdict, verdict.reasons[0].code) == (Verdict.INCONCLUSIVE, "insufficient_evidence")
+    assert "fewer than 30 positives" in verdict.reasons[0].sentence
+
+
+def test_production_itself_needs_evidence_too() -> None:
+    same = replace(lift(0, 0), matched_rows=10, baseline_matched_rows=10)
+    assert codes(GateEvidence({"o": same})) == (Verdict.INCONCLUSIVE, ["insufficient_evidence"])
+    assert codes(GateEvidence({"o": replace(lift(0, 0), positives=3)}))[0] is Verdict.INCONCLUSIVE
+    assert codes(GateEvidence({"o": lift(0, 0)})) == (Verdict.PASS, ["harmless"])
+
+
+def test_an_undefined_relative_lift_is_no_evidence() -> None:
+    undefined = replace(lift(0, 0), relative=math.nan, relative_interval=None)
+    assert codes(GateEvidence({"o": undefined})) == (Verdict.INCONCLUSIVE, ["insufficient_evidence"])
+
+
+def test_an_interval_that_came_with_a_refusal_decides_nothing() -> None:
+    doubtful = replace(refused(), relative_interval=Interval(-0.5, -0.1, 0.95, "x"))
+    assert codes(GateEvidence({"o": doubtful}))[0] is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("bounds", [(math.nan, math.nan), (math.nan, 0.2), (0.1, math.nan), (-math.inf, math.inf)])
+def test_bounds_that_are_no_numbers_neither_pass_nor_refuse(bounds: tuple[float, float]) -> None:
+    assert codes(GateEvidence({"o": lift(*bounds)}))[0] is Verdict.INCONCLUSIVE
+
+
+def test_nothing_judged_is_nothing_passed() -> None:
+    assert codes(GateEvidence({})) == (Verdict.INCONCLUSIVE, ["insufficient_evidence"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"log_p_value": UNSOUND_P_VALUE / 2}, "unsound_log"),
+        ({"head_shift": {"repin": 0.26}}, "drift"),
+        ({"head_shift": {"repin": math.nan}}, "drift"),
+        ({"log_p_value": math.nan}, "unsound_log"),
+        ({"preference_declared": False}, "no_preference"),
+        ({"cohort_lifts": {"CORE": {"o": lift(-0.3, -0.1)}}}, "cohort_harm"),
+    ],
+)
+def test_each_doubt_alone_prevents_a_pass(changes: dict[str, object], code: str) -> None:
+    evidence = GateEvidence({"o": lift(0.1, 0.2)})
+    assert codes(replace(evidence, **changes)) == (Verdict.INCONCLUSIVE, [code])  # type: ignore[arg-type]
+
+
+def test_all_looks_together_cost_the_error_budget() -> None:
+    one_sided = [(1 - look_level(0.05, look)) / 2 for look in range(1, 2000)]
+    assert one_sided == sorted(one_sided, reverse=True)
+    assert sum(one_sided) == pytest.approx(0.05, rel=1e-3)
+
+
+def test_a_null_policy_passes_no_more_often_than_the_budget() -> None:
+    """A policy exactly at -margin, looked at 20 times on fresh normal data."""
+    rng = np.random.default_rng(3)
+    budget, passed = 0.05, 0
+    from scipy.special import ndtri
+
+    reach = [float(ndtri(0.5 + look_level(budget, look) / 2)) for look in range(1, 21)]
+    for _ in range(2000):
+        draws = rng.normal(size=20)
+        passed += any(
+            judge(GateEvidence({"o": lift(-0.05 + z - r, -0.05 + z + r)}), SPEC).verdict is Verdict.PASS
+            for z, r in zip(draws, reach, strict=True)
+        )
+    assert passed / 2000 <= budget + 0.01
+
+
+def test_the_verdict_is_plain_json() -> None:
+    assert judge(GateEvidence({"o": lift(0.1, 0.2)}), SPEC).as_dict()["verdict"] == "pass"

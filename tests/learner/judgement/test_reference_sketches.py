@@ -1,0 +1,69 @@
+"""What a checkpoint remembers of its world."""
+
+from typing import Any
+
+import numpy as np
+
+from drift_detection.quantile_sketch import QuantileSketch
+from learner.judgement.reference_sketches import (
+    SMALLEST_SAMPLE,
+    head_shift,
+    q_head_sketches,
+    ranker_head_sketches,
+    ranker_head_values,
+    sketches_as_dict,
+)
+
+
+def test_one_value_per_request_and_head(world: Any) -> None:
+    values = ranker_head_values(world.frame(world.examples(10)))
+    assert set(values) == {"repin", "p2p"}
+    assert len(values["repin"]) == 10
+
+
+def test_requests_without_a_ranking_are_skipped(world: Any) -> None:
+    examples = world.examples(3)
+    examples[1]["ranking"] = None
+    assert len(ranker_head_values(world.frame(examples))["p2p"]) == 2
+    for example in examples:
+        example["ranking"] = None
+    assert ranker_head_values(world.frame(examples)) == {}
+
+
+def test_values_that_are_not_finite_stay_out(world: Any) -> None:
+    examples = world.examples(3)
+    examples[0]["ranking"]["heads"][0]["mean"] = float("nan")
+    sketches = ranker_head_sketches(world.frame(examples))
+    assert (sketches["repin"].total, sketches["repin"].non_finite) == (2, 0)
+
+
+def test_a_head_that_hardly_any_request_carries_gets_no_reference(world: Any) -> None:
+    examples = world.examples(200)
+    examples[7]["ranking"]["heads"][0]["head"] = "rpein"
+    for example in examples[:10]:
+        example["ranking"]["heads"].append({**example["ranking"]["heads"][1], "head": "new"})
+    assert set(ranker_head_sketches(world.frame(examples))) == {"repin", "p2p", "new"}
+
+
+def test_q_sketches_count_every_arm_of_every_request() -> None:
+    q = np.random.default_rng(0).random((20, 10, 2)).astype(np.float32)
+    sketches = q_head_sketches(q, ("repin", "p2p"))
+    assert sketches["p2p"].total == 200
+    assert q_head_sketches(q[:0], ("repin", "p2p")) == {}
+    again = {name: QuantileSketch.from_dict(content) for name, content in sketches_as_dict(sketches).items()}
+    assert again == sketches
+
+
+def test_a_shift_between_two_spans_is_measured(world: Any) -> None:
+    examples = world.examples(2 * SMALLEST_SAMPLE)
+    for example in examples[SMALLEST_SAMPLE:]:
+        example["ranking"]["heads"][1]["mean"] += 1.0
+    before, after = world.frame(examples[:SMALLEST_SAMPLE]), world.frame(examples[SMALLEST_SAMPLE:])
+    shifts = head_shift(before, after)
+    assert shifts["repin"] < 0.1
+    assert shifts["p2p"] > 1.0
+
+
+def test_too_few_values_are_not_judged(world: Any) -> None:
+    frame = world.frame(world.examples(50))
+    assert head_shift(frame, frame) == {}

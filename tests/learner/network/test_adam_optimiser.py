@@ -1,0 +1,90 @@
+"""The steps of the paper, resumable, without loading torch's compiler."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from learner.network.adam_optimiser import BETAS, EPSILON, AdamOptimiser
+
+ROOT = Path(__file__).parents[2]
+
+
+def network() -> nn.Linear:
+    torch.manual_seed(2)
+    return nn.Linear(3, 2)
+
+
+def backward(of: nn.Module, step: int) -> None:
+    torch.manual_seed(step)
+    of(torch.randn(5, 3)).square().sum().backward()
+
+
+def test_steps_are_those_of_the_paper() -> None:
+    """Algorithm 2 of the paper, in double precision: decay, then the step along the corrected moments."""
+    rate, decay, model = 0.01, 0.1, network()
+    adam = AdamOptimiser.of(model, rate, decay)
+    weight = model.weight.detach().double()
+    mean, square = torch.zeros_like(weight), torch.zeros_like(weight)
+    for step in range(1, 6):
+        adam.clear()
+        backward(model, step)
+        assert model.weight.grad is not None
+        gradient = model.weight.grad.double()
+        mean = BETAS[0] * mean + (1 - BETAS[0]) * gradient
+        square = BETAS[1] * square + (1 - BETAS[1]) * gradient.square()
+        corrected = mean / (1 - BETAS[0] ** step), square / (1 - BETAS[1] ** step)
+        weight = weight * (1 - rate * decay) - rate * corrected[0] / (corrected[1].sqrt() + EPSILON)
+        adam.step()
+    torch.testing.assert_close(model.weight.detach().double(), weight, atol=1e-6, rtol=1e-5)
+
+
+def test_a_restored_state_goes_on_as_if_never_stopped() -> None:
+    straight = network()
+    adam = AdamOptimiser.of(straight, 0.01, 0.0)
+    backward(straight, 0)
+    adam.step()
+    resumed = network()
+    resumed.load_state_dict(straight.state_dict())
+    again = AdamOptimiser.of(resumed, 0.01, 0.0)
+    again.restore(adam.state())
+    for model, optimiser in ((straight, adam), (resumed, again)):
+        optimiser.clear()
+        backward(model, 1)
+        optimiser.step()
+    assert torch.equal(straight.weight, resumed.weight)
+
+
+@pytest.mark.parametrize("name", ["step.bias", "exp_avg.weight", "exp_avg_sq.weight"])
+def test_state_of_other_parameters_is_not_taken(name: str) -> None:
+    adam = AdamOptimiser.of(network(), 0.01, 0.0)
+    with pytest.raises(ValueError, match=name):
+        adam.restore({**adam.state(), name: torch.zeros(7)})
+    with pytest.raises(KeyError):
+        adam.restore({})
+
+
+STARTING = """
+import sys
+from event_schemas.codec import Codec
+from event_schemas.experiment import Experiment
+from event_schemas.registry import Registry
+from feature_contract import FeatureContract
+from learner.network.q_learning import QLearning
+from tests.learner_samples import World, experiment_document
+experiment = Experiment.model_validate(experiment_document())
+world = World(experiment, Codec(Registry.bundled()))
+rows = world.rows(world.examples(80))
+learner = QLearning(experiment, FeatureContract.from_experiment(experiment))
+learner.fit(rows)
+assert learner.export(rows.inputs)
+sys.exit("torch._dynamo" in sys.modules)
+"""
+
+
+def test_a_learner_trains_and_exports_without_the_compiler() -> None:
+    done = subprocess.run([sys.executable, "-c", STARTING], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
