@@ -45,6 +45,6 @@ class Algorithm(Protocol):
 
 
 def make_algorithm(experiment: Experiment, contract: FeatureContract) -> Algorithm:
-    """The algorithm that `learner.algorithm` names, in its initial state; raises NothingToLearn for impossible sizes."""
+    """The algorithm `learner.algorithm` names, in its initial state; raises NothingToLearn for impossible sizes."""
     algorithms = {"q_network": QLearning}
     return algorithms[experiment.learner.algorithm](experiment, contract)
