@@ -17,7 +17,7 @@ MASKED = -1e9
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryShape:
+class EncoderShape:
     """Sizes of the encoder: I, buckets of the action types, width (divisible by heads), heads, layers."""
 
     item_dim: int
@@ -67,7 +67,7 @@ class TransformerLayer(nn.Module):
 class HistoryEncoder(nn.Module):
     """History arrays of a ModelInput to [n, width]; an empty history gives zeros."""
 
-    def __init__(self, shape: HistoryShape) -> None:
+    def __init__(self, shape: EncoderShape) -> None:
         super().__init__()
         self.actions = nn.Embedding(shape.buckets, shape.width)
         self.ages = nn.Linear(1, shape.width)

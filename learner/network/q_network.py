@@ -22,7 +22,7 @@ from feature_contract import FeatureContract
 from feature_contract.model_input import CONTEXT_IDS, CONTEXT_NUMBERS, HISTORY_MASK, USER_EMBEDDING
 from learner.examples.learner_errors import NothingToLearn
 from learner.network.column_norm import ColumnNorm
-from learner.network.history_encoder import HistoryEncoder, HistoryShape
+from learner.network.history_encoder import EncoderShape, HistoryEncoder
 
 SMALLEST_RATE = 1e-4
 LEAST_VARIANCE = 1e-3
@@ -186,8 +186,8 @@ def _block(width: int, out: int) -> nn.Sequential:
     return nn.Sequential(ColumnNorm(width, eps=LEAST_VARIANCE), nn.Linear(width, out), nn.ReLU())
 
 
-def _history_shape(shape: NetworkShape) -> HistoryShape:
-    return HistoryShape(
+def _history_shape(shape: NetworkShape) -> EncoderShape:
+    return EncoderShape(
         item_dim=shape.contract.item_embedding_dim,
         buckets=shape.contract.hash_buckets,
         width=shape.state_dim,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RedisRefusal:
     """A state of Redis in which it refuses writes.
 
     said    how Redis words it, in a command's error or inside that of a script; redis-py cuts off most errors' codes
@@ -19,22 +19,22 @@ class Refusal:
 
 
 REFUSALS = (
-    Refusal(
+    RedisRefusal(
         ("used memory > 'maxmemory'",),
         "it has reached its memory limit",
         "raise maxmemory or delete keys that are not Trimtab's; kills, resumes and re-bases are written all the same",
     ),
-    Refusal(
+    RedisRefusal(
         ("read only replica", "Link with MASTER is down"),
         "it is a read-only replica",
         "set TRIMTAB_REDIS_URL to the primary, or make this one the primary (REPLICAOF NO ONE)",
     ),
-    Refusal(
+    RedisRefusal(
         ("Not enough good replicas",),
         "it has too few replicas for its min-replicas-to-write",
         "start its replicas again, or lower min-replicas-to-write",
     ),
-    Refusal(
+    RedisRefusal(
         ("MISCONF",),
         "it cannot save to its disk and therefore takes no writes",
         "make room on its disk; to write before that, set stop-writes-on-bgsave-error to no",
@@ -42,6 +42,6 @@ REFUSALS = (
 )
 
 
-def refusal_in(error: str) -> Refusal | None:
+def refusal_in(error: str) -> RedisRefusal | None:
     """The state that an error of Redis tells of; None where it is none of these."""
     return next((each for each in REFUSALS if any(words in error for words in each.said)), None)

@@ -27,7 +27,7 @@ from monitoring.metrics import BridgeMetrics
 from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper, MappedRecord
 from producers.bridge.source_letter import MALFORMED, TOO_LARGE, source_letter
 from producers.bridge.source_position import SourcePartition, SourcePosition
-from producers.delivery.confirmed_writer import DeliveryFailed, EventWriter, Refusal
+from producers.delivery.confirmed_writer import EventWriter, RefusedEvent, WriteUnconfirmed
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.replay.replay_run import LARGEST_EVENT
 
@@ -41,7 +41,7 @@ class EngagementSource(Protocol):
     def poll(self) -> list[LogRecord]:
         """The next records, none that is settled already; may be empty."""
 
-    def settle(self, fates: Mapping[tuple[SourcePartition, int], BridgeFate]) -> None:
+    def mark_done(self, fates: Mapping[tuple[SourcePartition, int], BridgeFate]) -> None:
         """Takes these records as done: whatever they led to is stored."""
 
     def commit(self) -> None:
@@ -81,7 +81,7 @@ class Bridge:
     def run(self, stopping: Callable[[], bool], until_end: bool = False) -> None:
         """Round after round until `stopping`, or with `until_end` until the source as it was is settled.
 
-        Raises DeliveryFailed, SourceUnreadable or ComponentUnreachable; the round under way is then not committed.
+        Raises WriteUnconfirmed, SourceUnreadable or ComponentUnreachable; the round under way is then not committed.
         """
         source = self._parts.source
         while not stopping() and not (until_end and source.finished):
@@ -107,7 +107,7 @@ class Bridge:
             return
         fates = {_place(record): self._send(record) for record in records}  # 2, 3
         fates |= self._settle_refusals(self._parts.writer.confirm())  # 4
-        self._parts.source.settle(fates)
+        self._parts.source.mark_done(fates)
         self._parts.source.commit()  # 5
         counted = Counter(fates.values())
         self.fates += counted
@@ -135,7 +135,7 @@ class Bridge:
     def _map(self, record: LogRecord) -> MappedRecord:
         return self._parts.mappers[record.topic].map(record)
 
-    def _settle_refusals(self, refusals: list[Refusal]) -> dict[tuple[SourcePartition, int], BridgeFate]:
+    def _settle_refusals(self, refusals: list[RefusedEvent]) -> dict[tuple[SourcePartition, int], BridgeFate]:
         """Engagements that the broker refuses become dead letters; a refused dead letter has nowhere to go."""
         fates = {}
         for refusal in refusals:
@@ -168,11 +168,11 @@ def _place(record: LogRecord) -> tuple[SourcePartition, int]:
     return SourcePartition(record.topic, record.partition), record.offset
 
 
-def _raise_for_letter(refusal: Refusal) -> None:
+def _raise_for_letter(refusal: RefusedEvent) -> None:
     """A dead letter is built to fit any topic made by `trimtab topics create`; this one was not."""
     if refusal.event.record == r.DEAD_LETTER:
         origin = refusal.origin
-        raise DeliveryFailed(
+        raise WriteUnconfirmed(
             f"{refusal.event.topic} refuses the dead letter of {origin.topic}[{origin.partition}] offset"
             f" {origin.offset}, {len(refusal.event.value)} bytes",
             mend=f"raise max.message.bytes of {refusal.event.topic} to 4194304, as `trimtab topics create` makes it",

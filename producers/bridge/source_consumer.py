@@ -118,10 +118,10 @@ class SourceConsumer:
             self._require_same_topics({record.topic for record in due} or {place.topic for place in self.positions})
         return due
 
-    def settle(self, fates: Mapping[tuple[SourcePartition, int], BridgeFate]) -> None:
+    def mark_done(self, fates: Mapping[tuple[SourcePartition, int], BridgeFate]) -> None:
         """Takes records, in the order they were polled, as done; `commit` may tell the group from now on."""
         for (place, offset), fate in fates.items():
-            self.positions[place].settle(offset, fate)
+            self.positions[place].mark_done(offset, fate)
 
     def commit(self) -> None:
         """Step 5: tell the group what is settled, and wait for its answer.

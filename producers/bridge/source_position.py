@@ -43,7 +43,7 @@ class SourcePosition:
     fates: Counter[BridgeFate] = field(default_factory=Counter)
     uncommitted: bool = False
 
-    def settle(self, offset: int, fate: BridgeFate) -> None:
+    def mark_done(self, offset: int, fate: BridgeFate) -> None:
         """Takes the record at `offset` as done."""
         self.next_offset = offset + 1
         self.fates[fate] += 1

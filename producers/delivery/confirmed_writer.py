@@ -27,12 +27,12 @@ MEND = "see to the broker; a restart goes on from the last commit and loses noth
 log = structlog.get_logger(__name__)
 
 
-class DeliveryFailed(TrimtabError):
+class WriteUnconfirmed(TrimtabError):
     """An event was not confirmed, and trying again later may help: its source must not be committed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedEvent:
     """An event that the broker will not take, however often it is sent, and the record it was made of."""
 
     event: OutgoingEvent
@@ -43,18 +43,18 @@ class EventWriter(Protocol):
     """Where events are written by a caller that must know of each that it is stored."""
 
     def write(self, event: OutgoingEvent, origin: LogRecord) -> None:
-        """Hands in an event made of `origin`; raises DeliveryFailed."""
+        """Hands in an event made of `origin`; raises WriteUnconfirmed."""
 
-    def confirm(self) -> list[Refusal]:
-        """Returns when every event written so far is stored, or refused for good; raises DeliveryFailed."""
+    def confirm(self) -> list[RefusedEvent]:
+        """Returns when every event written so far is stored, or refused for good; raises WriteUnconfirmed."""
 
 
 class ConfirmedWriter:
     """An `EventWriter` on an idempotent producer. Everything happens on the caller's thread.
 
     `topic` is where most events go: a client that may write nowhere ends before it has been given any.
-    An event that is not stored within `delivery_seconds`, or when `give_up` says so before, is a DeliveryFailed, and so
-    is the end of the client, such as for a missing right; nothing more can be written then. Raises SettingError for
+    An event that is not stored within `delivery_seconds`, or before `give_up` says stop, is a WriteUnconfirmed. So is
+    the end of the client, for instance for a missing right; nothing more can be written then. Raises SettingError for
     settings that no client takes.
     """
 
@@ -68,8 +68,8 @@ class ConfirmedWriter:
         self._seconds = delivery_seconds
         self._give_up = give_up
         self._open = 0
-        self._refused: list[Refusal] = []
-        self._failure: DeliveryFailed | None = None
+        self._refused: list[RefusedEvent] = []
+        self._failure: WriteUnconfirmed | None = None
         self._client_config = client_config
         self._topic = topic
         self._client = KafkaClient(
@@ -82,9 +82,9 @@ class ConfirmedWriter:
         )
 
     def write(self, event: OutgoingEvent, origin: LogRecord) -> None:
-        """Hands the event to the client, waiting while its queue is full; raises DeliveryFailed."""
+        """Hands the event to the client, waiting while its queue is full; raises WriteUnconfirmed."""
         deadline = time.monotonic() + self._seconds
-        report = partial(self._delivered, Refusal(event, origin))
+        report = partial(self._delivered, RefusedEvent(event, origin))
         while self._failure is None:
             fault = self._client.produce(event, report)
             if fault is None or fault.code() != KafkaError._QUEUE_FULL:
@@ -98,7 +98,7 @@ class ConfirmedWriter:
                 self._fail("the client's queue stays full")
         raise self._failure
 
-    def confirm(self) -> list[Refusal]:
+    def confirm(self) -> list[RefusedEvent]:
         """See EventWriter. A batch is refused as a whole where one of its events is too large for the topic, so what
         was refused is sent once more, each event alone, before it counts as refused for good.
         """
@@ -109,11 +109,11 @@ class ConfirmedWriter:
         self._client.give_up()
         self._client.release()
 
-    def _alone(self, refusal: Refusal) -> list[Refusal]:
+    def _alone(self, refusal: RefusedEvent) -> list[RefusedEvent]:
         self.write(refusal.event, refusal.origin)
         return self._settled()
 
-    def _settled(self) -> list[Refusal]:
+    def _settled(self) -> list[RefusedEvent]:
         """Waits for the fate of everything that is open; what was refused."""
         self._serve(0)
         while self._open and self._failure is None:
@@ -135,7 +135,7 @@ class ConfirmedWriter:
         if fault is not None:
             self._fail(*unwritten(fault, self._client_config, self._topic, MEND))
 
-    def _delivered(self, refusal: Refusal, fault: KafkaError | None, _: Message | None = None) -> None:
+    def _delivered(self, refusal: RefusedEvent, fault: KafkaError | None, _: Message | None = None) -> None:
         self._open -= 1
         event = refusal.event
         if fault is None:
@@ -147,4 +147,4 @@ class ConfirmedWriter:
             self._fail(*unwritten(self._client.cause(fault), self._client_config, event.topic, MEND))
 
     def _fail(self, what: str, mend: str = MEND) -> None:
-        self._failure = self._failure or DeliveryFailed(what, mend=mend)
+        self._failure = self._failure or WriteUnconfirmed(what, mend=mend)

@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import KafkaError
 
 from monitoring.metrics import ProducerMetrics
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from producers.topics.kafka_connection import CERTIFICATE, RIGHTS, Attempt, right_missing
 
 FORGET_SECONDS = 30.0
@@ -107,9 +107,9 @@ class DeliveryHealth:
             self._metrics.delivering.set(fault is None)
         before, self._told = self._told, fault
         if fault is None and before is not None:
-            tell(log.info, "events are delivered again")
+            log_safely(log.info, "events are delivered again")
         elif fault is not None and before is None:
-            tell(log.error, "Kafka refuses events", fault=fault)
+            log_safely(log.error, "Kafka refuses events", fault=fault)
 
 
 def is_refusal(fault: KafkaError) -> bool:

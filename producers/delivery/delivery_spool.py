@@ -23,7 +23,7 @@ import structlog
 from event_schemas.directory_lock import DirectoryTaken
 from event_schemas.errors import TrimtabError
 from event_schemas.process_fork import renew_in_children
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.delivery.spool_adoption import Adoption, adopt_files, has_files, orphans
 from producers.delivery.spool_directory import MEBIBYTE, SpoolDirectory
@@ -146,9 +146,9 @@ class DeliverySpool:
                 if self._files is not None:
                     self._files.announce(self._origin)
         except (OSError, DirectoryTaken) as fault:
-            tell(log.error, "spool of another Kafka cannot be set apart", path=str(self._home), fault=str(fault))
+            log_safely(log.error, "spool of another Kafka cannot be set apart", path=str(self._home), fault=str(fault))
 
-    def settle(self, cluster: str) -> None:
+    def claim(self, cluster: str) -> None:
         """Notes the cluster that the events are sent to from now on; what belongs to another one is set apart.
 
         Until then nothing must be sent or adopted. Raises OSError when that cannot be set apart.
@@ -156,11 +156,11 @@ class DeliverySpool:
         origin = replace(self._origin, cluster=cluster)
         with self._mutex:
             if self._files is not None:
-                self._files.settle(origin)
+                self._files.claim(origin)
             self._origin = origin
 
     @property
-    def settled(self) -> bool:
+    def claimed(self) -> bool:
         """Whether the cluster is known."""
         return self._origin.cluster is not None
 
@@ -212,13 +212,13 @@ class DeliverySpool:
         adoption = adopt_files(directory, self)
         if adoption.events:
             says = "where it belongs" if origin is not None else "nothing of where it belongs, as of 0.1.0"
-            tell(log.info, "spool adopted", path=str(directory), events=adoption.total, says=says)
+            log_safely(log.info, "spool adopted", path=str(directory), events=adoption.total, says=says)
         return adoption
 
     def _tell_once(self, directory: Path, event: str, **fields: object) -> None:
         if directory not in self._told:
             self._told.add(directory)
-            tell(log.error, event, path=str(directory), **fields)
+            log_safely(log.error, event, path=str(directory), **fields)
 
     def _own_files(self) -> SpoolDirectory | None:
         """The files of this process, opened now in a child that has none yet; None where that fails."""
@@ -230,7 +230,9 @@ class DeliverySpool:
                 self._files = SpoolDirectory(own, self._max_bytes)
                 self._files.announce(self._origin)
             except (OSError, DirectoryTaken) as fault:
-                tell(log.error, "spool of a forked process cannot be opened", path=str(self._home), fault=str(fault))
+                log_safely(
+                    log.error, "spool of a forked process cannot be opened", path=str(self._home), fault=str(fault)
+                )
         return self._files
 
 

@@ -16,7 +16,7 @@ from weakref import WeakSet
 import structlog
 
 from producers.delivery.delivery_ledger import DeliveryCounts
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 
 QUEUE_SECONDS = 5.0
 """How long queues may take to hand over what they hold: encoding takes time, but waits for nobody."""
@@ -86,7 +86,7 @@ def _close_all() -> None:
     for sender, before in senders.items():
         after = sender.close(max(deadline - time.monotonic(), LEAST_SECONDS))
         if before.in_flight or after.handed_in != before.handed_in:
-            tell(
+            log_safely(
                 log.warning,
                 "the process ends with events under way",
                 acknowledged=after.acknowledged - before.acknowledged,

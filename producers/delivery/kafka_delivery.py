@@ -23,7 +23,7 @@ from producers.delivery.delivery_ledger import DeliveryCounts, DeliveryLedger
 from producers.delivery.delivery_spool import DeliverySpool
 from producers.delivery.exit_hook import close_sender_at_exit
 from producers.delivery.kafka_client import PERMANENT, REQUIRED, ClientSetting, KafkaClient
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from producers.delivery.outage_notice import OutageNotice
 from producers.delivery.outgoing_event import EventSender, OutgoingEvent
 from producers.delivery.resending import DeliveryParts, SpoolResending
@@ -184,7 +184,7 @@ class KafkaDelivery:
             try:
                 self._start()
             except RuntimeError as refused:  # no more threads: what comes goes to the spool
-                tell(log.error, "delivery cannot start", fault=str(refused))
+                log_safely(log.error, "delivery cannot start", fault=str(refused))
             self._asleep = False
         close_sender_at_exit(self)
 
@@ -211,7 +211,7 @@ class KafkaDelivery:
     def _settle_fault(self, event: OutgoingEvent, fault: KafkaError) -> None:
         if fault.code() in PERMANENT:
             self._ledger.settle(event.record, "dropped")
-            tell(log.error, "event dropped", record=event.record, topic=event.topic, fault=fault.str())
+            log_safely(log.error, "event dropped", record=event.record, topic=event.topic, fault=fault.str())
         else:
             self._health.refused(event.topic, fault)
             self._settle_undelivered(event)
@@ -227,7 +227,7 @@ class KafkaDelivery:
             try:
                 self._turn()
             except Exception as fault:  # whatever it is, the events that come after it must still be delivered
-                tell(log.error, "delivery stumbled", fault=repr(fault))
+                log_safely(log.error, "delivery stumbled", fault=repr(fault))
                 closing.wait(DISK_RETRY_SECONDS)
 
     def _turn(self) -> None:
@@ -246,5 +246,5 @@ class KafkaDelivery:
         try:
             resending.turn()
         except OSError as fault:
-            tell(log.error, "spool cannot be read", fault=str(fault))
+            log_safely(log.error, "spool cannot be read", fault=str(fault))
             self._closing.wait(DISK_RETRY_SECONDS)

@@ -11,7 +11,7 @@ from structlog import _output
 from event_schemas.process_fork import renew_in_children
 
 
-def tell(write: Callable[..., Any], event: str, /, **fields: object) -> None:
+def log_safely(write: Callable[..., Any], event: str, /, **fields: object) -> None:
     """Calls `write(event, **fields)`, a method of a logger, and passes over anything it raises."""
     with contextlib.suppress(Exception):
         write(event, **fields)

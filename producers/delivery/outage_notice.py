@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError
 
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from producers.topics.kafka_connection import REASONS, Attempt, ConnectionFaults, unreachable
 
 REASON_SECONDS = 1.0
@@ -52,5 +52,5 @@ class OutageNotice:
         if (why or not self._worked) and why not in self._told:
             self._told.add(why)
             told = unreachable(self._client_config, Attempt("Write", "events", ""), "", self._faults)
-            tell(log.warning, "no broker takes events", fault=told.what, mend=told.mend)
+            log_safely(log.warning, "no broker takes events", fault=told.what, mend=told.mend)
         self._faults = ConnectionFaults()

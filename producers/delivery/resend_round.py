@@ -10,7 +10,7 @@ from typing import Literal
 
 from producers.delivery.outgoing_event import OutgoingEvent
 
-Outcome = Literal["delivered", "refused", "expired", "timed_out", "undelivered"]
+ResendOutcome = Literal["delivered", "refused", "expired", "timed_out", "undelivered"]
 """`refused`: the broker said no, and may take it another time. `expired`: it has said no for too long. `undelivered`:
 the event was not sent."""
 
@@ -36,7 +36,7 @@ class ResendRound:
         self._lock = threading.Lock()
         self._open = 0
         self._not_before = clock()
-        self._outcomes: list[tuple[OutgoingEvent, Outcome]] = []
+        self._outcomes: list[tuple[OutgoingEvent, ResendOutcome]] = []
         self._heard = False
         self.size = 0
         """Events of the batch under way."""
@@ -51,7 +51,7 @@ class ResendRound:
             self.size = self._open = size
             self._outcomes, self._heard = [], False
 
-    def settle(self, event: OutgoingEvent, outcome: Outcome) -> None:
+    def note(self, event: OutgoingEvent, outcome: ResendOutcome) -> None:
         """Notes what became of one event of the batch."""
         with self._lock:
             self._open -= 1

@@ -26,9 +26,9 @@ from producers.delivery.delivery_health import DeliveryHealth, is_refusal
 from producers.delivery.delivery_ledger import DeliveryLedger
 from producers.delivery.delivery_spool import DeliverySpool
 from producers.delivery.kafka_client import PERMANENT
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from producers.delivery.outgoing_event import OutgoingEvent
-from producers.delivery.resend_round import Outcome, ResendRound
+from producers.delivery.resend_round import ResendOutcome, ResendRound
 from producers.delivery.spool_refusals import SpoolRefusals
 
 RESEND_BATCH = 500
@@ -78,7 +78,7 @@ class SpoolResending:
     def turn(self) -> None:
         """One look at everything, to be called often. Raises OSError when the disk fails; the next turn tries again."""
         self._end_round()
-        if self._spool.settled or self._settle_in():
+        if self._spool.claimed or self._settle_in():
             self._adopt()
             self._begin_round()
         self._parts.ledger.damaged(self._spool.take_damaged())
@@ -89,7 +89,7 @@ class SpoolResending:
         try:
             self._end_round()
         except OSError as fault:  # what was resent stays on disk and will be sent once more
-            tell(log.error, "spool cannot be brought up to date", fault=str(fault))
+            log_safely(log.error, "spool cannot be brought up to date", fault=str(fault))
         self._parts.ledger.damaged(self._spool.take_damaged())
         self._spool.close()
 
@@ -103,7 +103,7 @@ class SpoolResending:
         self._ask_at = time.monotonic() + self._retry_s
         if cluster is None:
             return False
-        self._spool.settle(cluster)
+        self._spool.claim(cluster)
         return True
 
     def _adopt(self) -> None:
@@ -142,9 +142,9 @@ class SpoolResending:
         self._settle(event, fault)
 
     def _settle(self, event: OutgoingEvent, fault: KafkaError | None) -> None:
-        self._round.settle(event, self._outcome(event, fault))
+        self._round.note(event, self._outcome(event, fault))
 
-    def _outcome(self, event: OutgoingEvent, fault: KafkaError | None) -> Outcome:
+    def _outcome(self, event: OutgoingEvent, fault: KafkaError | None) -> ResendOutcome:
         if fault is None:
             self._parts.ledger.resent(event.record)
             self._refusals.accepted(event)
@@ -152,13 +152,13 @@ class SpoolResending:
             return "delivered"
         if fault.code() in PERMANENT:
             self._parts.ledger.refused(event.record)
-            tell(log.error, "spooled event refused", record=event.record, topic=event.topic, fault=fault.str())
+            log_safely(log.error, "spooled event refused", record=event.record, topic=event.topic, fault=fault.str())
             return "delivered"  # it leaves the spool
         if is_refusal(fault):
             return self._refused(event, fault)
         return "timed_out" if fault.code() in TIMED_OUT else "undelivered"
 
-    def _refused(self, event: OutgoingEvent, fault: KafkaError) -> Outcome:
+    def _refused(self, event: OutgoingEvent, fault: KafkaError) -> ResendOutcome:
         """A topic that this process is handed events for makes it unready, and its events wait for as long as it takes.
 
         A partition is named by who made the event, and may be missing in a topic that takes all others.

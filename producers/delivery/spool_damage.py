@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from producers.delivery.spool_entries import Stretch, known_in, read_stretches
 from producers.delivery.spool_files import append_durably, next_file
 
@@ -28,7 +28,7 @@ def survey(path: Path) -> Counter[str]:
         else:
             events[stretch.event.record] += 1
     if damaged:
-        tell(log.warning, "spool is damaged; the rest of it is sent", path=str(path), bytes=damaged)
+        log_safely(log.warning, "spool is damaged; the rest of it is sent", path=str(path), bytes=damaged)
     return events
 
 
@@ -55,7 +55,7 @@ class DamagedBytes:
         lost = sum(map(known_in, parts), Counter())
         self._count += lost
         kept = self._append(b"".join(parts))
-        tell(log.error, "spool was damaged", path=str(source), kept_in=kept, events=lost.total())
+        log_safely(log.error, "spool was damaged", path=str(source), kept_in=kept, events=lost.total())
 
     def take_count(self) -> Counter[str]:
         """The events counted since the last call, by record."""
@@ -67,6 +67,6 @@ class DamagedBytes:
             self._file = self._file or next_file(self._directory, "damaged")
             append_durably(self._file, content)
         except OSError as refused:
-            tell(log.error, "damaged bytes cannot be kept", path=str(self._directory), fault=str(refused))
+            log_safely(log.error, "damaged bytes cannot be kept", path=str(self._directory), fault=str(refused))
             return None
         return str(self._file)

@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from event_schemas.directory_lock import DirectoryLock
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.delivery.spool_damage import DamagedBytes, survey
 from producers.delivery.spool_entries import Stretch, encode_entry, read_stretches
@@ -105,9 +105,9 @@ class SpoolDirectory:
         except OSError as refused:
             with contextlib.suppress(OSError):
                 os.truncate(file, size)
-            tell(log.error, "events cannot be set aside", path=str(file), fault=str(refused))
+            log_safely(log.error, "events cannot be set aside", path=str(file), fault=str(refused))
             return list(events)
-        tell(log.error, "events are set aside that Kafka does not take", path=str(file), events=len(events))
+        log_safely(log.error, "events are set aside that Kafka does not take", path=str(file), events=len(events))
         return []
 
     def finish(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
@@ -154,7 +154,7 @@ class SpoolDirectory:
         if (before is None or moved) and not self.size:
             self._write_origin(origin)
 
-    def settle(self, origin: SpoolOrigin) -> None:
+    def claim(self, origin: SpoolOrigin) -> None:
         """Notes where the events belong that are appended from now on.
 
         What was here before and belongs to another cluster is set apart as a spool that a process of that one adopts.
@@ -189,7 +189,7 @@ class SpoolDirectory:
                 os.ftruncate(self._writer, os.fstat(self._writer).st_size - written)
                 return False
         except OSError as refused:
-            tell(log.error, "spool cannot be written", path=str(self._incoming), fault=str(refused))
+            log_safely(log.error, "spool cannot be written", path=str(self._incoming), fault=str(refused))
             return False
         self.size += len(entry)
         self._events[self._incoming] += 1
@@ -206,7 +206,7 @@ class SpoolDirectory:
         try:
             return read_origin(self.directory)
         except OSError as fault:
-            tell(log.error, "spool does not say where it belongs", path=str(self.directory), fault=str(fault))
+            log_safely(log.error, "spool does not say where it belongs", path=str(self.directory), fault=str(fault))
             return None
 
     def _write_origin(self, origin: SpoolOrigin) -> None:
@@ -214,7 +214,7 @@ class SpoolDirectory:
         try:
             write_origin(self.directory, origin)
         except OSError as refused:
-            tell(log.error, "spool cannot be marked", path=str(self.directory), fault=str(refused))
+            log_safely(log.error, "spool cannot be marked", path=str(self.directory), fault=str(refused))
 
     def _measure(self) -> None:
         self.size = sum(map(size_of, spool_files(self.directory)))
@@ -236,7 +236,7 @@ class SpoolDirectory:
         finally:
             self._measure()
             lock.release()
-        tell(log.error, "events for another Kafka are not sent", path=str(apart), **asdict(origin))
+        log_safely(log.error, "events for another Kafka are not sent", path=str(apart), **asdict(origin))
 
     def _read(self, limit: int) -> list[OutgoingEvent]:
         batch: list[OutgoingEvent] = []

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from monitoring.metrics import ProducerMetrics
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from producers.delivery.outgoing_event import OutgoingEvent
 
 SET_ASIDE_SECONDS = 3_600.0
@@ -60,7 +60,7 @@ class SpoolRefusals:
         refusal = self._refusals.get(destination)
         if refusal is None:
             self._refusals[destination] = refusal = _Refusal(reason, now, now)
-            tell(log.error, "Kafka refuses events of the spool", to=_name(destination), fault=reason)
+            log_safely(log.error, "Kafka refuses events of the spool", to=_name(destination), fault=reason)
         refusal.reason, refusal.newest = reason, now
         return now - refusal.first >= SET_ASIDE_SECONDS
 

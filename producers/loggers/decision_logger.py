@@ -17,7 +17,7 @@ from event_schemas.instant import wall_clock_ms
 from event_schemas.process_fork import renew_in_children
 from producers.delivery.delivery_ledger import DeliveryCounts
 from producers.delivery.exit_hook import QUEUE_SECONDS
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from producers.delivery.outgoing_event import EventSender, OutgoingEvent
 from producers.loggers.encoding_queue import EncodingQueue, UnencodedEvent
 
@@ -145,7 +145,7 @@ class DecisionLogger:
         try:
             value = self._codec.encode(r.TALLY, record)
         except SchemaError as refused:
-            tell(log.error, "tally dropped", what=refused.what)
+            log_safely(log.error, "tally dropped", what=refused.what)
             self._sender.reject(r.TALLY)
             return
         self._sender.send(OutgoingEvent(self._tally.topic, self._source.encode(), value, r.TALLY))

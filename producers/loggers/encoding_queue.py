@@ -15,7 +15,7 @@ from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from event_schemas.process_fork import renew_in_children
 from producers.delivery.exit_hook import close_queue_at_exit
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from producers.delivery.outgoing_event import EventSender, OutgoingEvent
 
 IDLE_SECONDS = 0.1
@@ -124,7 +124,7 @@ class EncodingQueue:
             try:
                 thread.start()
             except RuntimeError as refused:  # no more threads; the caller must not hear of it
-                tell(log.error, "events cannot be encoded", fault=str(refused))
+                log_safely(log.error, "events cannot be encoded", fault=str(refused))
                 return False
             self._thread = thread
             close_queue_at_exit(self)
@@ -161,7 +161,7 @@ class EncodingQueue:
             if work is not None:
                 work()
         except Exception as fault:  # whatever it is, the events that come after it must still be encoded
-            tell(log.error, "work between events failed", fault=repr(fault))
+            log_safely(log.error, "work between events failed", fault=repr(fault))
 
     def _hand_over(self, event: UnencodedEvent) -> None:
         try:
@@ -170,6 +170,6 @@ class EncodingQueue:
             self._sender.reject(event.name)
             told = refused if isinstance(refused, TrimtabError) else None
             what, mend = (told.what, told.mend) if told else (repr(refused), "hand in a plain record")
-            tell(log.error, "event dropped", record=event.name, what=what, mend=mend)
+            log_safely(log.error, "event dropped", record=event.name, what=what, mend=mend)
             return
         self._sender.send(OutgoingEvent(event.topic, event.key, value, event.name))

@@ -25,7 +25,7 @@ LARGEST_COUNT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DecisionFacts:
     """The facts of a decision; not the request itself, of which a sidecar would hold thousands until confirmed.
 
     `propensity` = P(arm | slice, request); `slice_probability` = P(slice | request) intended at the draw;
@@ -49,42 +49,44 @@ class Outcome:
     experiment_arm: str | None = None
 
 
-def action_record(outcome: Outcome, space: ActionSpace) -> ActionRecord:
+def action_record(facts: DecisionFacts, space: ActionSpace) -> ActionRecord:
     """The Action of a decision."""
-    reason = outcome.fallback_reason
+    reason = facts.fallback_reason
     return {
-        "request_id": outcome.request_id,
-        "event_time": outcome.event_time,
-        "slice": outcome.slice.value,
-        "arm": outcome.arm,
-        "shadow_arm": outcome.shadow_arm,
-        "eligible": list(outcome.eligible),
-        "weights": space.weights[outcome.arm].tolist(),
+        "request_id": facts.request_id,
+        "event_time": facts.event_time,
+        "slice": facts.slice.value,
+        "arm": facts.arm,
+        "shadow_arm": facts.shadow_arm,
+        "eligible": list(facts.eligible),
+        "weights": space.weights[facts.arm].tolist(),
         "action_space": space.digest,
-        "policy_version": outcome.policy_version,
-        "config_revision": outcome.config_revision,
-        "experiment_arm": outcome.experiment_arm,
+        "policy_version": facts.policy_version,
+        "config_revision": facts.config_revision,
+        "experiment_arm": facts.experiment_arm,
         "fallback_reason": None if reason is None else reason.value,
     }
 
 
-def propensity_record(outcome: Outcome) -> PropensityRecord:
+def propensity_record(facts: DecisionFacts) -> PropensityRecord:
     """The Propensity of a decision; the distribution itself follows from the action space and is left empty."""
     return {
-        "request_id": outcome.request_id,
-        "event_time": outcome.event_time,
-        "propensity": outcome.propensity,
-        "slice_probability": outcome.slice_probability,
-        "sampling_rate": outcome.sampling_rate,
+        "request_id": facts.request_id,
+        "event_time": facts.event_time,
+        "propensity": facts.propensity,
+        "slice_probability": facts.slice_probability,
+        "sampling_rate": facts.sampling_rate,
         "probabilities": [],
     }
 
 
-def ranking_record(outcome: Outcome, heads: HeadSummaries, served: Sequence[str], ranker_version: str) -> RankingRecord:
+def ranking_record(
+    facts: DecisionFacts, heads: HeadSummaries, served: Sequence[str], ranker_version: str
+) -> RankingRecord:
     """The Ranking of a decision; raises InvalidConfirmation."""
     return {
-        "request_id": outcome.request_id,
-        "event_time": outcome.event_time,
+        "request_id": facts.request_id,
+        "event_time": facts.event_time,
         "ranker_version": _text("ranker_version", ranker_version),
         "heads": [_head_summary(_text("heads", name), summary) for name, summary in heads.items()],
         "served": [_text("served", str(item)) for item in served],

@@ -17,7 +17,7 @@ from monitoring.metrics import ServingMetrics
 from producers.loggers.decision_logger import DecisionLogger
 from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_errors import InvalidRequest
-from serving_agent.decide.decision_records import Outcome, action_record, propensity_record
+from serving_agent.decide.decision_records import DecisionFacts, action_record, propensity_record
 from serving_agent.decide.decision_request import DecisionRequest, whole_number
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.policy_choice import PolicyChooser, RequestScoring
@@ -88,10 +88,10 @@ class PolicyAgent:
         scoring = self._chooser.begin(record, eligible)
         choice = self._choose(drawn, snapshot, scoring, killed)
         decision = Decision(self._outcome(drawn, choice, snapshot, scoring), self._confirm)
-        if decision.outcome.logged:
+        if decision.facts.logged:
             self._logger.log_request(record)
         if self._options.log_on_decide:
-            self._log_applied(decision.outcome, None)
+            self._log_applied(decision.facts, None)
         self._measure(choice, started)
         return decision
 
@@ -148,9 +148,9 @@ class PolicyAgent:
 
     def _outcome(
         self, drawn: SliceDraw, choice: _Choice, snapshot: ServingSnapshot, scoring: RequestScoring
-    ) -> Outcome:
+    ) -> DecisionFacts:
         sampled = draw_sampling(self._rates.salt, scoring.record["request_id"], choice.slice, self._rates.log_rate)
-        return Outcome(
+        return DecisionFacts(
             request_id=scoring.record["request_id"],
             event_time=scoring.record["event_time"],
             eligible=scoring.eligible,
@@ -174,17 +174,17 @@ class PolicyAgent:
             return None
         return scoring.choose(snapshot.shadow, snapshot.preference).arm
 
-    def _confirm(self, outcome: Outcome, ranking: RankingRecord | None) -> None:
+    def _confirm(self, facts: DecisionFacts, ranking: RankingRecord | None) -> None:
         if ranking is not None:
             self._recent.note_heads(ranking["heads"])
         if not self._options.log_on_decide:
-            self._log_applied(outcome, ranking)
+            self._log_applied(facts, ranking)
 
-    def _log_applied(self, outcome: Outcome, ranking: RankingRecord | None) -> None:
-        if outcome.logged:
-            self._logger.log_applied(action_record(outcome, self._space), propensity_record(outcome), ranking)
+    def _log_applied(self, facts: DecisionFacts, ranking: RankingRecord | None) -> None:
+        if facts.logged:
+            self._logger.log_applied(action_record(facts, self._space), propensity_record(facts), ranking)
         else:
-            self._logger.count_unlogged(outcome.slice.value)
+            self._logger.count_unlogged(facts.slice.value)
 
     def _measure(self, choice: _Choice, started: float) -> None:
         metrics = self._options.metrics

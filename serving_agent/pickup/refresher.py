@@ -24,7 +24,7 @@ from policy_store.backends.store import MAX_BLOCK_MS, PolicyStore
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.channel_record import Channel
 from policy_store.records.revision_rules import ReaderMemory
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
@@ -353,7 +353,7 @@ class SnapshotRefresher:
         # Told when it changes between well and ill, not for every wording of the same illness.
         before, self.store_state = self.store_state, state
         if (state == "ok") != (before == "ok") or before == NOT_ASKED:
-            tell(log.info if state == "ok" else log.warning, "policy store", node=self._node_id, state=state)
+            log_safely(log.info if state == "ok" else log.warning, "policy store", node=self._node_id, state=state)
 
     def report(self) -> NodeReport:
         """What this node would say of itself now."""

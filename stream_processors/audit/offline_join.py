@@ -1,6 +1,6 @@
 """Decisions joined from all their records at once, after the fact: no watermark, no lateness.
 
-The values of a record and the rewards are judged by the same validation and the same rule as in the join of the live
+The values of a record and the rewards are validated by the same validation and the same rule as in the join of the live
 log. What differs is time: every record counts that is there, whenever it came. For a decision whose records were all on
 time the result is the join's, byte for byte. `offline_decisions` tells the decisions apart that share a request_id.
 """
@@ -81,7 +81,7 @@ class OfflineJoin:
         return _why(decision, missing) if missing else self._example(decision)
 
     def _judged(self, record: LogRecord) -> InputEvent | Unmended:
-        event = self._validator.judge_one(record)
+        event = self._validator.validate_one(record)
         if isinstance(event, MalformedEvent):
             return Unmended(Fate.MALFORMED, f"offset {record.offset}: {event.detail}")
         ahead = event.event_time - record.append_time

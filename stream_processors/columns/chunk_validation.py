@@ -1,7 +1,7 @@
 """A chunk of log records into events and faults: in columns where possible, one by one where not.
 
 A run of records is grouped by schema id and each group is read as columns. A group that does not decode is halved
-until what remains is small, and that is judged one by one; so are records written with an older schema version, whose
+until the rest is small; the rest is validated one by one. So are records written with an older schema version, whose
 datums are re-encoded in the newest one. Both ways give the same events: how a log is cut into chunks has no effect.
 """
 
@@ -23,7 +23,7 @@ from event_schemas.log_record import LogRecord
 from event_schemas.registry import SchemaEntry, without_logical_types
 from stream_processors.columns.event_columns import EventColumns, EventRows
 from stream_processors.columns.record_columns import RecordColumns
-from stream_processors.columns.validated_records import Judged, JudgedChunk
+from stream_processors.columns.validated_records import Validated, ValidatedRecords
 from stream_processors.rule.canonical_edges import CanonicalEdges
 from stream_processors.rule.event_limits import EVENT_RECORDS, fault_of
 from stream_processors.rule.input_event import InputEvent, MalformedEvent
@@ -32,13 +32,13 @@ from stream_processors.rule.join_rule import JoinRule
 log = structlog.get_logger(__name__)
 
 ONE_BY_ONE = 16
-"""Groups up to this size are judged one by one: a columnar read has a fixed cost of about that many records."""
+"""Groups up to this size are validated one by one: a columnar read has a fixed cost of about that many records."""
 
 
 class _Segment(NamedTuple):
-    """Records of one type in one of the chunks judged together."""
+    """Records of one type in one of the chunks validated together."""
 
-    judged: JudgedChunk
+    validated: ValidatedRecords
     places: list[int]
 
 
@@ -54,18 +54,18 @@ class ChunkValidator:
         self._columns_failed: set[str] = set()
         self._edges = {entry.schema_id: CanonicalEdges(without_logical_types(entry.schema)) for entry in newest}
 
-    def judge(self, chunk: RecordColumns) -> JudgedChunk:
+    def validate(self, chunk: RecordColumns) -> ValidatedRecords:
         """One verdict for each record, in order."""
-        (judged,) = self.judge_all([chunk])
-        return judged
+        (validated,) = self.validate_all([chunk])
+        return validated
 
-    def judge_all(self, chunks: Sequence[RecordColumns]) -> list[JudgedChunk]:
+    def validate_all(self, chunks: Sequence[RecordColumns]) -> list[ValidatedRecords]:
         """The same for several chunks, of any partitions: together they cost less than one by one."""
-        everything = [JudgedChunk(chunk) for chunk in chunks]
+        everything = [ValidatedRecords(chunk) for chunk in chunks]
         groups: defaultdict[bytes | None, list[_Segment]] = defaultdict(list)
-        for judged in everything:
-            for framing, places in _by_framing(judged.chunk).items():
-                groups[framing].append(_Segment(judged, places))
+        for validated in everything:
+            for framing, places in _by_framing(validated.records).items():
+                groups[framing].append(_Segment(validated, places))
         for framing, segments in groups.items():
             entry = self._newest.get(framing)
             if entry is None:
@@ -74,7 +74,7 @@ class ChunkValidator:
                 self._judge_group(entry, segments)
         return everything
 
-    def judge_one(self, record: LogRecord) -> Judged:
+    def validate_one(self, record: LogRecord) -> Validated:
         """The event or fault in one record, by decoding it alone."""
         try:
             decoded = self._codec.decode(record.value)
@@ -109,9 +109,9 @@ class ChunkValidator:
         return None
 
     def _judge_each(self, segments: Sequence[_Segment]) -> None:
-        for judged, places in segments:
+        for validated, places in segments:
             for place in places:
-                judged.settle(place, self.judge_one(judged.chunk.record(place)))
+                validated.set_verdict(place, self.validate_one(validated.records.record(place)))
 
     def _judge_group(self, entry: SchemaEntry, segments: Sequence[_Segment]) -> None:
         if sum(len(places) for _, places in segments) <= ONE_BY_ONE:
@@ -126,20 +126,20 @@ class ChunkValidator:
         except (Exception, PanicException):  # no fault in reading columns may stop the stream: one by one is exact
             if entry.name not in self._columns_failed:
                 self._columns_failed.add(entry.name)
-                log.exception("columns cannot be read: all are judged one by one", record=entry.name)
+                log.exception("columns cannot be read: all are validated one by one", record=entry.name)
             self._judge_each(segments)
             return
         start = 0
-        for judged, places in segments:
-            judged.fill(places, entry.name, rows, start)
+        for validated, places in segments:
+            validated.fill(places, entry.name, rows, start)
             start += len(places)
-        members = [(judged, place) for judged, places in segments for place in places] if rows.doubtful else []
-        self._judge_each([_Segment(judged, [place]) for judged, place in (members[row] for row in rows.doubtful)])
+        members = [(validated, place) for validated, places in segments for place in places] if rows.doubtful else []
+        self._judge_each([_Segment(validated, [place]) for validated, place in (members[row] for row in rows.doubtful)])
 
     def _read(self, entry: SchemaEntry, segments: Sequence[_Segment]) -> EventRows:
         values, keys = list[bytes | None](), list[bytes | None]()
-        for judged, places in segments:
-            of_chunk = judged.chunk
+        for validated, places in segments:
+            of_chunk = validated.records
             values += map(of_chunk.values.__getitem__, places)
             keys += map(of_chunk.keys.__getitem__, places)
         return self._columns[entry.name].read(cast(list[bytes], values), keys)
@@ -157,9 +157,9 @@ def _halves(segments: Sequence[_Segment]) -> tuple[Sequence[_Segment], Sequence[
     if len(segments) > 1:
         middle = len(segments) // 2
         return segments[:middle], segments[middle:]
-    judged, places = segments[0]
+    validated, places = segments[0]
     middle = len(places) // 2
-    return [_Segment(judged, places[:middle])], [_Segment(judged, places[middle:])]
+    return [_Segment(validated, places[:middle])], [_Segment(validated, places[middle:])]
 
 
 def _key_fault(key: bytes | None, request_id: str | None) -> str | None:

@@ -5,7 +5,7 @@ Reading a block is not validating it, so three guards make it so:
 1. Behind every value stands a marker, eight bytes that no writer can foresee, read as a column of its own. There are as
    many markers as rows, so where each row ends in one, each ends exactly where its record's value does.
 2. Whole numbers are read as 64-bit ones and an enum as its index (the bytes are the same), so that nothing wraps.
-3. A row with any doubtful value is named as doubtful, to be judged one by one (`event_limits`, `canonical_edges`).
+3. A row with any doubtful value is named as doubtful, to be validated one by one (`event_limits`, `canonical_edges`).
 
 The five bytes of Confluent framing are read as two columns nobody looks at: all values of a group begin with the same.
 """
@@ -47,7 +47,7 @@ OUTPUTS = dict.fromkeys((r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING), ("reques
 class EventRows(NamedTuple):
     """What the join needs of many records of one type: a column of event times (ms), of Engagements their fields too.
 
-    The rows at the places in `doubtful` are to be judged one by one.
+    The rows at the places in `doubtful` are to be validated one by one.
     """
 
     times: NDArray[np.int64]

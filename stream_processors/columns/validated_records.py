@@ -11,7 +11,7 @@ from stream_processors.columns.event_columns import EventRows
 from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.rule.input_event import EngagementFields, InputEvent, MalformedEvent
 
-Judged = InputEvent | MalformedEvent
+Validated = InputEvent | MalformedEvent
 
 MALFORMED, REQUEST, ACTION, PROPENSITY, RANKING, ENGAGEMENT, HEARTBEAT = range(7)
 """Codes of what a record is."""
@@ -20,20 +20,20 @@ NAMES = (None, r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING, r.ENGAGEMENT, r.HEA
 CODES = {name: code for code, name in enumerate(NAMES)}
 
 
-class JudgedChunk:
+class ValidatedRecords:
     """A run of the log and the verdict on each record, in columns of one entry a record.
 
     `codes` says what the record is (`faults` why it is malformed); `times` its event time (ms), 0 where malformed;
     `engagements` the fields of an Engagement. `resolved` holds the datums of older schema versions in the newest.
     """
 
-    __slots__ = ("chunk", "codes", "engagements", "faults", "resolved", "times")
+    __slots__ = ("codes", "engagements", "faults", "records", "resolved", "times")
 
-    def __init__(self, chunk: RecordColumns) -> None:
-        self.chunk = chunk
-        self.codes = np.zeros(len(chunk), np.uint8)
-        self.times = np.zeros(len(chunk), np.int64)
-        self.engagements: list[EngagementFields | None] = [None] * len(chunk)
+    def __init__(self, records: RecordColumns) -> None:
+        self.records = records
+        self.codes = np.zeros(len(records), np.uint8)
+        self.times = np.zeros(len(records), np.int64)
+        self.engagements: list[EngagementFields | None] = [None] * len(records)
         self.resolved: dict[int, bytes] = {}
         self.faults: dict[int, MalformedEvent] = {}
 
@@ -47,7 +47,7 @@ class JudgedChunk:
             for place, engagement in zip(places, rows.engagements[start:stop], strict=True):
                 engagements[place] = engagement
 
-    def settle(self, place: int, verdict: Judged) -> None:
+    def set_verdict(self, place: int, verdict: Validated) -> None:
         """The verdict on one record."""
         if isinstance(verdict, MalformedEvent):
             self.codes[place], self.times[place] = MALFORMED, 0
@@ -58,11 +58,11 @@ class JudgedChunk:
         if verdict.resolved is not None:
             self.resolved[place] = verdict.resolved
 
-    def part(self, start: int, stop: int) -> JudgedChunk:
+    def part(self, start: int, stop: int) -> ValidatedRecords:
         """The records at these places and the verdicts on them."""
-        if start <= 0 and stop >= len(self.chunk):
+        if start <= 0 and stop >= len(self.records):
             return self
-        part = JudgedChunk(self.chunk.part(start, stop))
+        part = ValidatedRecords(self.records.part(start, stop))
         part.codes, part.times = self.codes[start:stop], self.times[start:stop]
         part.engagements = self.engagements[start:stop]
         part.resolved = {place - start: datum for place, datum in self.resolved.items() if start <= place < stop}
@@ -73,9 +73,9 @@ class JudgedChunk:
         """The type of one record; None when it is malformed."""
         return NAMES[self.codes[place]]
 
-    def verdict(self, place: int) -> Judged:
+    def verdict(self, place: int) -> Validated:
         """The verdict on one record as an object."""
-        name, record = self.name(place), self.chunk.record(place)
+        name, record = self.name(place), self.records.record(place)
         if name is None:
             return self.faults[place]
         request_id = "" if record.key is None else record.key.decode()

@@ -1,6 +1,6 @@
 """What the watermark will end in the rows of a table, in order of time and offset.
 
-Nearly all of it is the closing of decisions a window after their requests. Rows stand in the calendar at their oldest
+Nearly all of it is the closing of decisions a window after their requests. Rows stand in the timers at their oldest
 event time plus the window, before which nothing of them is due. When the bucket is opened each row is looked at: what
 is due in this bucket goes into a list that is sorted once; a row with nothing due yet is entered anew. Only what comes
 due in a bucket that is open already needs a heap.
@@ -14,7 +14,7 @@ from enum import IntEnum
 
 from event_schemas import records as r
 from stream_processors.partition.decision_table import COMPLETE, HAVE, OPEN, DecisionTable
-from stream_processors.partition.timer_buckets import DueCalendar
+from stream_processors.partition.timer_buckets import TimerBuckets
 from stream_processors.rule.input_event import InputEvent
 
 
@@ -31,7 +31,7 @@ Coming = tuple[int, int, Due, int, InputEvent | None]
 true of the row by then has no effect."""
 
 
-class Agenda:
+class ExpiryQueue:
     """What is due of the open rows of `table`; every row must have been entered at its oldest time plus the window."""
 
     def __init__(self, table: DecisionTable, window_ms: int) -> None:
@@ -40,31 +40,31 @@ class Agenda:
         self._line: list[Coming] = []
         """What was due in the bucket opened last, the next at the end."""
         self._near: list[Coming] = []
-        self.calendar = DueCalendar(window_ms)
+        self.timers = TimerBuckets(window_ms)
 
     @property
     def next_due(self) -> int:
         """No watermark below this ends anything."""
-        due = self.calendar.next_opening
+        due = self.timers.next_opening
         if self._line:
             due = min(due, self._line[-1][0])
         return min(due, self._near[0][0]) if self._near else due
 
     def add(self, at: int, offset: int, due: Due, row: int, event: InputEvent | None = None) -> None:
         """Something due at `at`: to be remembered by itself where its bucket is open, else by its row."""
-        if not self.calendar.enter(at, row):
+        if not self.timers.enter(at, row):
             heapq.heappush(self._near, (at, offset, due, row, event))
 
     def take(self, watermark: int) -> Iterator[Coming]:
         """Takes out what is due, in order of time and offset; meanwhile more may be added."""
-        near, calendar = self._near, self.calendar
+        near, timers = self._near, self.timers
         while True:
             line = self._line
             while line and line[-1][0] <= watermark and not (near and near[0] < line[-1]):
                 yield line.pop()
             if near and near[0][0] <= watermark:
                 yield heapq.heappop(near)
-            elif calendar.next_opening <= watermark:
+            elif timers.next_opening <= watermark:
                 self._open_next()
             else:
                 return
@@ -73,8 +73,8 @@ class Agenda:
         """Finds what is due in the next bucket, by when all that was due before has been taken."""
         table, window = self._table, self._window
         states, offsets, times = table.states, table.first_offsets, table.request_times
-        rows, line = self.calendar.open_next(), list[Coming]()
-        end, enter = self.calendar.opened_end, self.calendar.enter
+        rows, line = self.timers.open_next(), list[Coming]()
+        end, enter = self.timers.opened_end, self.timers.enter
         for row in rows:
             state = states[row]
             if state == COMPLETE or (state == OPEN and table.have[row] & HAVE[r.REQUEST]):

@@ -33,7 +33,7 @@ from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from stream_processors.columns.chunk_validation import ChunkValidator
 from stream_processors.columns.record_columns import RecordColumns
-from stream_processors.columns.validated_records import JudgedChunk
+from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.partition.commit_position import CommitPosition, CommitUnreadable
 from stream_processors.partition.complete_decisions import CompleteDecisions
 from stream_processors.partition.dead_letter_writing import dead_letter
@@ -151,26 +151,26 @@ class PartitionJoin:
         """Joins records of this partition, given in offset order, and says what they brought."""
         records = records if isinstance(records, RecordColumns) else RecordColumns.of(records)
         emissions, fates, examples = list[Emission](), Counter[Fate](), 0
-        for result in self.steps(self._validator.judge(records)):
+        for result in self.steps(self._validator.validate(records)):
             emissions += result.emissions
             fates.update(result.fates)
             examples += result.examples
         return StepResult(tuple(emissions), fates, examples)
 
-    def steps(self, judged: JudgedChunk) -> Iterator[StepResult]:
-        """The same for records already judged, in parts of about `EMISSIONS_AT_ONCE` that together are the step.
+    def steps(self, validated: ValidatedRecords) -> Iterator[StepResult]:
+        """The same for records already validated, in parts of about `EMISSIONS_AT_ONCE` that together are the step.
 
         What a part brought is to be written before the next is asked for: a jump of the watermark may end every open
         decision, and their examples would take as much memory again.
         """
-        records = judged.chunk
-        fresh = judged.part(0 if self._next is None else records.place_of(self._next), len(records))
+        records = validated.records
+        fresh = validated.part(0 if self._next is None else records.place_of(self._next), len(records))
         if self._rebuilding is not None:
-            rest = fresh.chunk.place_of(self._rebuilding.settled)
+            rest = fresh.records.place_of(self._rebuilding.settled)
             for _ in self._join(fresh.part(0, rest), _Step(silent=True)):
                 """Nothing comes of what had its effect before."""
-            fresh = fresh.part(rest, len(fresh.chunk))
-            if len(fresh.chunk) or self._next == self._rebuilding.settled:
+            fresh = fresh.part(rest, len(fresh.records))
+            if len(fresh.records) or self._next == self._rebuilding.settled:
                 self._next = self._rebuilding.settled
                 self._finish_rebuild()
         step = _Step(silent=False)
@@ -205,23 +205,23 @@ class PartitionJoin:
             self._pending.close_before(resume.floor)
             self._rebuilding = None
 
-    def _join(self, judged: JudgedChunk, step: _Step) -> Iterator[None]:
+    def _join(self, validated: ValidatedRecords, step: _Step) -> Iterator[None]:
         """Steps 1 to 7 for each record; stops now and then for `step` to be emptied.
 
         What the watermark ends is asked for only where something depends on it.
         """
-        chunk, pending = judged.chunk, self._pending
+        chunk, pending = validated.records, self._pending
         if not len(chunk):
             return
         pending.topic = chunk.topic
-        course = watermark_course(judged, pending.watermark, self._rule)
+        course = watermark_course(validated, pending.watermark, self._rule)
         cap = sys.maxsize if step.silent else self._rule.max_pending
-        held = pending.hold_plain(judged, course, cap)
+        held = pending.hold_plain(validated, course, cap)
         for fate, count in ((Fate.JOINED, held.heartbeats), (Fate.DUPLICATE, held.duplicates)):
             if count and not step.silent:
                 step.fates[fate] += count
         for place in held.left:
-            yield from self._join_one(judged, place, course, step)
+            yield from self._join_one(validated, place, course, step)
             if pending.open_count > cap:
                 yield from self._end_decisions(step)
                 for ended in pending.close_beyond(cap):
@@ -232,36 +232,38 @@ class PartitionJoin:
         yield from self._end_decisions(step)
         self._next = chunk.end
 
-    def _join_one(self, judged: JudgedChunk, place: int, course: WatermarkCourse, step: _Step) -> Iterator[None]:
+    def _join_one(
+        self, validated: ValidatedRecords, place: int, course: WatermarkCourse, step: _Step
+    ) -> Iterator[None]:
         """Steps 1 to 6 for one record."""
-        pending, chunk = self._pending, judged.chunk
+        pending, chunk = self._pending, validated.records
         pending.watermark = course.at(place)
         if not course.heard[place]:
-            self._refuse(judged, place, step)
+            self._refuse(validated, place, step)
             return
         key, value, name, engagement = (
             chunk.keys[place],
             chunk.values[place],
-            judged.name(place),
-            judged.engagements[place],
+            validated.name(place),
+            validated.engagements[place],
         )
-        offset, time = chunk.offsets[place], int(judged.times[place])
+        offset, time = chunk.offsets[place], int(validated.times[place])
         rejected: Rejected | None = HEARD
         while key is not None and value is not None and name is not None:
             if engagement is not None:
                 rejected = pending.hold_engagement(engagement, key, value, offset, time)
             else:
-                rejected = pending.hold_part(name, key, value, offset, time, judged.resolved.get(place))
+                rejected = pending.hold_part(name, key, value, offset, time, validated.resolved.get(place))
             if rejected is not OVERDUE:
                 break
             yield from self._end_decisions(step)
         if rejected is not None:
-            self._settle_rejected(judged, place, rejected, step)
+            self._settle_rejected(validated, place, rejected, step)
         pending.watermark = course.at(place + 1)
 
-    def _refuse(self, judged: JudgedChunk, place: int, step: _Step) -> None:
+    def _refuse(self, validated: ValidatedRecords, place: int, step: _Step) -> None:
         """Settles a malformed, future or late event; none of them moves the watermark."""
-        event, time, watermark = judged.verdict(place), int(judged.times[place]), self._pending.watermark
+        event, time, watermark = validated.verdict(place), int(validated.times[place]), self._pending.watermark
         if isinstance(event, MalformedEvent):
             self._settle(event, Fate.MALFORMED, event.detail, step)
         elif (ahead := time - event.record.append_time) > self._rule.max_future_skew_ms:
@@ -270,9 +272,9 @@ class PartitionJoin:
             behind = f"event_time {time} is {(watermark or 0) - time} ms behind the watermark"
             self._settle(event, Fate.LATE, f"{behind}, past the window of {self._rule.window_ms} ms", step)
 
-    def _settle_rejected(self, judged: JudgedChunk, place: int, rejected: Rejected, step: _Step) -> None:
+    def _settle_rejected(self, validated: ValidatedRecords, place: int, rejected: Rejected, step: _Step) -> None:
         if rejected.fate not in SILENT:
-            self._settle(judged.verdict(place), rejected.fate, rejected.detail, step)
+            self._settle(validated.verdict(place), rejected.fate, rejected.detail, step)
         elif not step.silent:
             step.fates[rejected.fate] += 1
 

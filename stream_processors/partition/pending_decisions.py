@@ -28,8 +28,8 @@ from typing import NamedTuple
 
 from event_schemas import records as r
 from event_schemas.log_record import LogRecord
-from stream_processors.columns.validated_records import JudgedChunk
-from stream_processors.partition.columnar_holding import Held, PlainEvents
+from stream_processors.columns.validated_records import ValidatedRecords
+from stream_processors.partition.columnar_holding import ColumnarHolding, Held
 from stream_processors.partition.complete_decisions import CompleteDecisions, read_complete
 from stream_processors.partition.decision_table import (
     CLOSED,
@@ -41,9 +41,9 @@ from stream_processors.partition.decision_table import (
     DecisionTable,
 )
 from stream_processors.partition.engagement_ids import with_id
-from stream_processors.partition.expiry_queue import Agenda, Due
+from stream_processors.partition.expiry_queue import Due, ExpiryQueue
 from stream_processors.partition.held_parts import NEEDED
-from stream_processors.partition.timer_buckets import DueCalendar
+from stream_processors.partition.timer_buckets import TimerBuckets
 from stream_processors.partition.watermark_course import WatermarkCourse
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.input_event import EngagementFields, InputEvent
@@ -99,10 +99,10 @@ class PendingDecisions:
         self._partition = partition
         self._table = DecisionTable(len(rule.objectives), partition)
         self._row_of = self._table.index.get
-        self._agenda = Agenda(self._table, rule.window_ms)
-        self._calendar = self._agenda.calendar
-        self._forgetting = DueCalendar(rule.window_ms)
-        self._plain = PlainEvents(self._table, self._calendar, rule.window_ms, self)
+        self._expiries = ExpiryQueue(self._table, rule.window_ms)
+        self._timers = self._expiries.timers
+        self._forgetting = TimerBuckets(rule.window_ms)
+        self._plain = ColumnarHolding(self._table, self._timers, rule.window_ms, self)
         self._sums: dict[tuple[float, ...], tuple[float, ...]] = {}
         self.watermark: int | None = None
         """Largest event time seen (ms), None before the first; moved by whoever judges the events."""
@@ -139,7 +139,7 @@ class PendingDecisions:
             began = table.first_offsets[row]
             return Rejected(Fate.CONFLICT, f"another {name} of its decision, begun at offset {began}, came first")
         table.hold_part(row, name, (value, offset, time), resolved)
-        if time + self._window < self._calendar.opened_end:
+        if time + self._window < self._timers.opened_end:
             self._soon(row, name, offset, time)
         if state == OPEN and table.have[row] & NEEDED_BITS == NEEDED_BITS:
             self.complete([row])
@@ -156,9 +156,9 @@ class PendingDecisions:
             return _after_close(key)
         return None if self.engage(row, engagement, offset, time, value) else DUPLICATE
 
-    def hold_plain(self, judged: JudgedChunk, course: WatermarkCourse, cap: int) -> Held:
+    def hold_plain(self, validated: ValidatedRecords, course: WatermarkCourse, cap: int) -> Held:
         """Holds what is plain of a chunk, and says what is left."""
-        return self._plain.hold(judged, course, cap)
+        return self._plain.hold(validated, course, cap)
 
     def engage(self, row: int, engagement: EngagementFields, offset: int, time: int, value: bytes) -> bool:
         """Adds an engagement to an open decision; False when it has one of that id."""
@@ -170,8 +170,8 @@ class PendingDecisions:
         event = InputEvent(record, r.ENGAGEMENT, key.decode(), time, engagement)
         if table.early.setdefault(row, {}).setdefault(engagement[0], event) is not event:
             return False
-        if time + self._window < self._calendar.opened_end and not table.have[row] & HAVE[r.REQUEST]:
-            self._agenda.add(time + self._window, offset, Due.EXPIRE, row, event)
+        if time + self._window < self._timers.opened_end and not table.have[row] & HAVE[r.REQUEST]:
+            self._expiries.add(time + self._window, offset, Due.EXPIRE, row, event)
         return True
 
     def advance(self) -> Iterator[Ended]:
@@ -181,7 +181,7 @@ class PendingDecisions:
             return
         table, complete = self._table, list[int]()
         states, first_offsets, request_times = table.states, table.first_offsets, table.request_times
-        for at, offset, due, row, event in self._agenda.take(watermark):
+        for at, offset, due, row, event in self._expiries.take(watermark):
             if due is Due.CLOSE:
                 if first_offsets[row] != offset or request_times[row] + self._window != at:
                     continue
@@ -240,29 +240,29 @@ class PendingDecisions:
             if table.states[row] == CLOSED and table.newest[row] + window <= watermark:
                 table.forget(row)
                 return self._begin(key, offset, time)
-            if self._agenda.next_due <= watermark:
+            if self._expiries.next_due <= watermark:
                 return None
-        if oldest + window < self._calendar.opened_end:
-            self._calendar.enter(time + window, row)
+        if oldest + window < self._timers.opened_end:
+            self._timers.enter(time + window, row)
         if time > table.newest[row]:
             table.newest[row] = time
         elif time < oldest:
             table.oldest[row] = time
-            self._calendar.enter(time + window, row)
+            self._timers.enter(time + window, row)
         return row
 
     def _begin(self, key: bytes, offset: int, time: int) -> int:
         row = self._table.begin(key, offset, time, self.watermark)
-        self._calendar.enter(time + self._window, row)
+        self._timers.enter(time + self._window, row)
         self.open_count += 1
         return row
 
     def _soon(self, row: int, name: str, offset: int, time: int) -> None:
         """What a part just held brings within a bucket that is open already."""
         if name == r.REQUEST:
-            self._agenda.add(time + self._window, self._table.first_offsets[row], Due.CLOSE, row)
+            self._expiries.add(time + self._window, self._table.first_offsets[row], Due.CLOSE, row)
         elif not self._table.have[row] & HAVE[r.REQUEST]:
-            self._agenda.add(time + self._window, offset, Due.EXPIRE, row, self._table.part(row, name))
+            self._expiries.add(time + self._window, offset, Due.EXPIRE, row, self._table.part(row, name))
 
     def complete(self, rows: Sequence[int]) -> None:
         """All that an example needs is there: what came early is tallied."""
@@ -366,7 +366,7 @@ class PendingDecisions:
             return
         passed = table.newest[row] + self._window
         if self.watermark is None or passed > self.watermark:
-            self._agenda.add(passed, table.first_offsets[row], Due.FORGET, row)
+            self._expiries.add(passed, table.first_offsets[row], Due.FORGET, row)
             return
         self.open_count -= 1
         table.forget(row)

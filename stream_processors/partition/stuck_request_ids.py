@@ -19,7 +19,7 @@ WINDOWS = 4
 log = structlog.get_logger(__name__)
 
 
-class RestlessIds:
+class StuckRequestIds:
     """Tells of a partition's oldest decision once it is `WINDOWS` windows old, and again whenever its age doubled."""
 
     def __init__(self, window_ms: int, tell: Callable[..., object] | None = None) -> None:

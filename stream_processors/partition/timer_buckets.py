@@ -19,7 +19,7 @@ FAR = 2**63
 """Later than any event time."""
 
 
-class DueCalendar:
+class TimerBuckets:
     """Numbers below 2^31 to look at again at an event time (ms); the same number may be entered several times."""
 
     def __init__(self, window_ms: int) -> None:

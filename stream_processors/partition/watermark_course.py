@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_processors.columns.block_walk import Integers, Mask
-from stream_processors.columns.validated_records import HEARTBEAT, MALFORMED, JudgedChunk
+from stream_processors.columns.validated_records import HEARTBEAT, MALFORMED, ValidatedRecords
 from stream_processors.partition.decision_table import NO_WATERMARK
 from stream_processors.rule.join_rule import JoinRule
 
@@ -30,12 +30,12 @@ class WatermarkCourse(NamedTuple):
         return None if watermark == NO_WATERMARK else watermark
 
 
-def watermark_course(judged: JudgedChunk, watermark: int | None, rule: JoinRule) -> WatermarkCourse:
+def watermark_course(validated: ValidatedRecords, watermark: int | None, rule: JoinRule) -> WatermarkCourse:
     """The course over these records from a watermark on, by steps 1, 2, 4 and 6 of the rule."""
-    times, window = judged.times, rule.window_ms
+    times, window = validated.times, rule.window_ms
     skew = rule.max_future_skew_ms
-    latest = np.minimum(np.array(judged.chunk.append_times, np.int64), LAST - skew) + skew
-    sound = (judged.codes != MALFORMED) & (times <= latest)
+    latest = np.minimum(np.array(validated.records.append_times, np.int64), LAST - skew) + skew
+    sound = (validated.codes != MALFORMED) & (times <= latest)
     moved = np.where(sound, times, NO_WATERMARK)
     before = np.empty(len(times) + 1, np.int64)
     before[0] = NO_WATERMARK if watermark is None else watermark
@@ -43,5 +43,5 @@ def watermark_course(judged: JudgedChunk, watermark: int | None, rule: JoinRule)
     np.maximum.accumulate(before, out=before)
     earlier = before[:-1]
     moved_far = earlier >= NO_WATERMARK + window
-    late = moved_far & (times <= np.where(moved_far, earlier, 0) - window) & (judged.codes != HEARTBEAT)
+    late = moved_far & (times <= np.where(moved_far, earlier, 0) - window) & (validated.codes != HEARTBEAT)
     return WatermarkCourse(before, sound & ~late)

@@ -16,20 +16,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, ClassVar, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError
+from aiokafka.errors import (
+    CommitFailedError,
+    ConsumerStoppedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+)
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, AppT, ConsumerMessage, Message
 
 from stream_processors.columns.record_columns import RecordColumns
-from stream_processors.columns.validated_records import JudgedChunk
+from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.partition.commit_position import CommitPosition
 from stream_processors.worker.fetched_batches import take_fetched
 from stream_processors.worker.record_chunk import PartitionOwner, RecordChunk, StartingPoint
@@ -39,9 +45,12 @@ CHUNK_RECORDS = 5_000
 PAUSE_SECONDS = 0.01
 """How long to wait while enough chunks of every partition wait to be joined."""
 CHUNKS_AT_ONCE = 2
-"""Chunks judged together."""
+"""Chunks validated together."""
 GIVE_WAY_SECONDS = 0.25
 """So long the fetching thread judges before the group's heartbeats get a turn."""
+PATIENCE_SECONDS = 30.0
+"""How long a newly assigned partition may lack a position."""
+UNSEEKED_PAUSE_SECONDS = 0.1
 LOG_APPEND_TIME = 1
 # librdkafka copies the metadata of several partitions without its end; a final NUL keeps its readers from running on.
 METADATA_END = "\0"
@@ -83,7 +92,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Any:
-        """What was fetched for these partitions, judged and in chunks; waits up to `timeout` seconds for some.
+        """What was fetched for these partitions, validated and in chunks; waits up to `timeout` seconds for some.
 
         Judging may take seconds where columns do not help (an older schema, a flood of malformed records): in between,
         the heartbeats that keep this worker in its group get their turn.
@@ -92,15 +101,15 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         found = await self._fetched(consumer, active_partitions, timeout)
         owner = cast(BatchTransport, self.transport).owner
         chunks = [part for records in found.values() for part in _cut(records)]
-        judged: dict[TP, list[JudgedChunk]] = {tp: [] for tp in found}
+        validated: dict[TP, list[ValidatedRecords]] = {tp: [] for tp in found}
         turn = time.monotonic()
         for start in range(0, len(chunks), CHUNKS_AT_ONCE):
-            for one in owner.judge(chunks[start : start + CHUNKS_AT_ONCE]):
-                judged[TP(one.chunk.topic, one.chunk.partition)].append(one)
+            for one in owner.validate(chunks[start : start + CHUNKS_AT_ONCE]):
+                validated[TP(one.records.topic, one.records.partition)].append(one)
             if (now := time.monotonic()) - turn > GIVE_WAY_SECONDS:
                 await asyncio.sleep(0)
                 turn = now
-        return judged
+        return validated
 
     async def _fetched(
         self, consumer: AIOKafkaConsumer, active_partitions: set[TP], timeout: float | None
@@ -174,8 +183,32 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         return True
 
 
+class Patience:
+    """How long in a row the same thing has gone wrong. `clock` counts seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: float | None = None
+
+    def went_well(self) -> None:
+        """Start counting again at the next fault."""
+        self._since = None
+
+    def ends(self) -> bool:
+        """Note one more fault; whether they have lasted longer than `PATIENCE_SECONDS`."""
+        now = self._clock()
+        self._since = now if self._since is None else self._since
+        return now - self._since > PATIENCE_SECONDS
+
+
 class BatchConsumer(Consumer):
-    """Faust's consumer with three changes: messages are chunks, and reading and committing ask the owner."""
+    """Faust's consumer with four changes: messages are chunks, reading and committing ask the owner, and a partition
+    without a position yet reads as empty.
+
+    On a rebalance aiokafka looks for the group's commit of a new partition by itself, and raises when there is none
+    (`auto.offset.reset = none`). That may happen before Faust calls `seek_to_committed`, which sets the position. It is
+    an error only when it lasts.
+    """
 
     _thread: BatchConsumerThread
 
@@ -184,6 +217,7 @@ class BatchConsumer(Consumer):
         self._owner = cast(BatchTransport, self.transport).owner
         self._epoch = 0
         self._reached: dict[TP, int] = {}
+        self._patience = Patience()
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -217,7 +251,15 @@ class BatchConsumer(Consumer):
         if not active:
             await self.sleep(PAUSE_SECONDS)
             return {}, active
-        return await self._getmany(active_partitions=active, timeout=timeout), active
+        try:
+            found = await self._getmany(active_partitions=active, timeout=timeout)
+        except NoOffsetForPartitionError:
+            if self._patience.ends():
+                raise
+            await asyncio.sleep(UNSEEKED_PAUSE_SECONDS)
+            return None, None
+        self._patience.went_well()
+        return found, active
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch once and hand over what came, in chunks, the partitions taking turns.
@@ -231,18 +273,18 @@ class BatchConsumer(Consumer):
         if records is None or self.should_stop:
             return
         refused: set[TP] = set()
-        for tp, judged in _in_turns(cast(Mapping[TP, Sequence[JudgedChunk]], records)):
+        for tp, validated in _in_turns(cast(Mapping[TP, Sequence[ValidatedRecords]], records)):
             current = epoch == self._epoch and generation == self.app.consumer_generation_id
             wanted = active is None or tp in active or tp in self._buffered_partitions
             if tp in refused or not (current and wanted and self.flow_active):
                 refused.add(tp)
                 continue
-            yield tp, self._chunk_message(tp, judged)
+            yield tp, self._chunk_message(tp, validated)
         if refused:
             await self._read_again(refused)
 
-    def _chunk_message(self, tp: TP, judged: JudgedChunk) -> ConsumerMessage:
-        chunk, part = RecordChunk(self._epoch, tp.partition, self._reached[tp], judged), judged.chunk
+    def _chunk_message(self, tp: TP, validated: ValidatedRecords) -> ConsumerMessage:
+        chunk, part = RecordChunk(self._epoch, tp.partition, self._reached[tp], validated), validated.records
         self._reached[tp] = chunk.end
         return ConsumerMessage(
             topic=tp.topic,
@@ -309,7 +351,7 @@ def _cut(records: RecordColumns) -> Iterator[RecordColumns]:
         yield records.part(start, start + CHUNK_RECORDS)
 
 
-def _in_turns(fetched: Mapping[TP, Sequence[JudgedChunk]]) -> Iterator[tuple[TP, JudgedChunk]]:
+def _in_turns(fetched: Mapping[TP, Sequence[ValidatedRecords]]) -> Iterator[tuple[TP, ValidatedRecords]]:
     """One chunk of each partition after the other, in order within a partition."""
     turns = zip_longest(*([(tp, chunk) for chunk in chunks] for tp, chunks in fetched.items()))
     return (chunk for turn in turns for chunk in turn if chunk is not None)

@@ -36,7 +36,7 @@ NOWHERE = -1
 """Source offset of a heartbeat, which comes from no event."""
 
 
-class DeliveryFailed(TrimtabError):
+class OutputUnconfirmed(TrimtabError):
     """An output record was not confirmed; the worker must end without committing past it."""
 
 
@@ -97,7 +97,7 @@ class ExampleWriter:
         self._outstanding = 0
         self._outstanding_bytes = 0
         self._outage = OutageNotice(settings.client_config)
-        self._failure: DeliveryFailed | None = None
+        self._failure: OutputUnconfirmed | None = None
         self._client = self._connect({"linger.ms": 20})
         self._single: KafkaClient | None = None
 
@@ -107,7 +107,7 @@ class ExampleWriter:
         return self._outstanding
 
     @property
-    def failure(self) -> DeliveryFailed | None:
+    def failure(self) -> OutputUnconfirmed | None:
         """The failure that ended the writing, if any."""
         return self._failure
 
@@ -140,7 +140,7 @@ class ExampleWriter:
         return self._outstanding >= self._settings.records_in_flight or self._outstanding_bytes >= BYTES_IN_FLIGHT
 
     async def wait_for_room(self) -> None:
-        """Wait while `full`; raises DeliveryFailed."""
+        """Wait while `full`; raises OutputUnconfirmed."""
         while self.full and self._failure is None:
             self.serve()
             await asyncio.sleep(POLL_SECONDS)
@@ -239,7 +239,7 @@ class ExampleWriter:
     def _fail(self, fault: KafkaError, topic: str) -> None:
         if self._failure is None:
             what, mend = unwritten(fault, self._settings.client_config, topic, MEND)
-            self._failure = DeliveryFailed(what, mend=mend)
+            self._failure = OutputUnconfirmed(what, mend=mend)
 
 
 def _nothing(_: int) -> None:

@@ -11,8 +11,7 @@ from faust.app.base import BootStrategy
 from faust.auth import Credentials
 from faust.types import TopicT, TransportT
 
-from stream_processors.worker.batch_transport import BatchConsumer, PassThroughSchema
-from stream_processors.worker.patient_transport import PatientTransport
+from stream_processors.worker.batch_transport import BatchConsumer, BatchTransport, PassThroughSchema
 from stream_processors.worker.record_chunk import PartitionOwner
 from stream_processors.worker.worker_settings import WorkerSettings
 
@@ -70,7 +69,7 @@ class JoinApp(faust.App):
         await cast(BatchConsumer, self.consumer).check_group()
 
     def _new_transport(self) -> TransportT:
-        return PatientTransport(self.conf.broker_consumer, self, self._owner)
+        return BatchTransport(self.conf.broker_consumer, self, self._owner)
 
     def _create_directories(self) -> None:
         """Nothing is kept on disk: the log is the state store."""

@@ -18,7 +18,7 @@ SWITCH_SECONDS = 0.0005
 
 
 @contextmanager
-def joining_pace() -> Iterator[None]:
+def tuned_for_joining() -> Iterator[None]:
     """Sets the pace of this process, and sets it back at the end."""
     thresholds, interval = gc.get_threshold(), sys.getswitchinterval()
     gc.collect()

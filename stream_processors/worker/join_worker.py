@@ -39,12 +39,12 @@ from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.audit.log_reader import LogReader
 from stream_processors.partition.commit_position import LogTruncated
 from stream_processors.partition.partition_join import StepResult
-from stream_processors.partition.stuck_request_ids import RestlessIds
+from stream_processors.partition.stuck_request_ids import StuckRequestIds
 from stream_processors.rule.join_rule import JoinRule
 from stream_processors.worker.dead_letter_log import DeadLetterLog
 from stream_processors.worker.example_writer import AT_ONCE, ExampleWriter
 from stream_processors.worker.faust_app import JoinApp
-from stream_processors.worker.gc_tuning import joining_pace
+from stream_processors.worker.gc_tuning import tuned_for_joining
 from stream_processors.worker.idle_heartbeat import IdleHeartbeat
 from stream_processors.worker.owned_partitions import OwnedPartitions
 from stream_processors.worker.partition_gauges import PartitionGauges, records_to_rebuild
@@ -94,7 +94,7 @@ class JoinWorker:
         self._gauges = PartitionGauges(parts.metrics)
         self._writes = WriteWatch(parts.metrics.write_seconds)
         self._letters = DeadLetterLog()
-        self._restless = RestlessIds(parts.rule.window_ms)
+        self._stuck = StuckRequestIds(parts.rule.window_ms)
         self._app = JoinApp(settings, self._owned)
         self._app.agent(self._app.events(settings), name="join")(self._join)
         self._app.task(self._tend)
@@ -197,7 +197,7 @@ class JoinWorker:
         tps = {partition: TP(self._settings.events, partition) for partition in owned}
         log_ends = {p: self._app.consumer.highwater(tp) if tp in assigned else None for p, tp in tps.items()}
         for partition, state in owned.items():
-            self._restless.look(partition, state.join.oldest, state.join.watermark)
+            self._stuck.look(partition, state.join.oldest, state.join.watermark)
             log_end = log_ends[partition]
             if log_end is None:
                 continue
@@ -233,7 +233,7 @@ def run_join_worker(settings: WorkerSettings, parts: JoinWorkerParts) -> None:
             f" added to {settings.events}, see {GUIDE} first",
         )
     require_same_log(_topics(settings, begun.identity), parts.codec)
-    with joining_pace():
+    with tuned_for_joining():
         asyncio.run(_run(settings, parts, TopicWatch(settings.events, begun, look)))
 
 

@@ -16,7 +16,7 @@ from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from stream_processors.columns.chunk_validation import ChunkValidator
 from stream_processors.columns.record_columns import RecordColumns
-from stream_processors.columns.validated_records import JudgedChunk
+from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.partition.commit_position import BEGIN_ANEW, CommitPosition, LogReplaced, LogTruncated
 from stream_processors.partition.partition_join import PartitionJoin, StepResult
 from stream_processors.rule.join_rule import JoinRule
@@ -34,7 +34,7 @@ class RecordsMissed(TrimtabError):
 
 
 @dataclass(slots=True)
-class Step:
+class ChunkStep:
     """One chunk: the position after it, None while it is being joined, and how many outputs are not yet confirmed."""
 
     position: CommitPosition | None
@@ -55,7 +55,7 @@ class OwnedPartition:
     """The next offset to process."""
     committed: CommitPosition | None
     confirmed: CommitPosition | None
-    steps: deque[Step] = field(default_factory=deque)
+    steps: deque[ChunkStep] = field(default_factory=deque)
 
     def news(self) -> CommitPosition | None:
         """The newest position with everything before it confirmed, if the committed one is older or names no topic."""
@@ -124,11 +124,11 @@ class OwnedPartitions:
             )
         log.info("commit without a topic id is taken up", partition=partition, topic_id=self._topic_id)
 
-    def judge(self, chunks: Sequence[RecordColumns]) -> list[JudgedChunk]:
+    def validate(self, chunks: Sequence[RecordColumns]) -> list[ValidatedRecords]:
         """Part of step 1: which records may join; called from the thread that fetches."""
-        return self._validator.judge_all(chunks)
+        return self._validator.validate_all(chunks)
 
-    def accept(self, chunk: RecordChunk) -> JudgedChunk | None:
+    def accept(self, chunk: RecordChunk) -> ValidatedRecords | None:
         """Step 1: the records of a chunk that are to be processed now; None when the chunk is void.
 
         Raises RecordsMissed when the chunk does not follow what was processed before.
@@ -141,22 +141,24 @@ class OwnedPartitions:
                 f"partition {chunk.partition}: records {owned.reached} to {chunk.follows - 1} never arrived",
                 mend="restart the worker: it goes on from the last commit",
             )
-        records = chunk.judged.chunk
+        records = chunk.validated.records
         seen = records.place_of(owned.reached)
-        return chunk.judged.part(seen, len(records)) if seen < len(records) else None
+        return chunk.validated.part(seen, len(records)) if seen < len(records) else None
 
-    def process(self, partition: int, judged: JudgedChunk) -> Iterator[tuple[StepResult, Callable[[int], None]]]:
+    def process(
+        self, partition: int, validated: ValidatedRecords
+    ) -> Iterator[tuple[StepResult, Callable[[int], None]]]:
         """Step 2: join the records; yields what to write, and what to tell as more of it is confirmed.
 
         To be taken to its end: only then is the position after these records known.
         """
         owned = self._partitions[partition]
-        step = Step(None, 0)
+        step = ChunkStep(None, 0)
         owned.steps.append(step)
-        for result in owned.join.steps(judged):
+        for result in owned.join.steps(validated):
             step.unconfirmed += len(result.emissions)
             yield result, step.confirm
-        owned.reached = judged.chunk.end
+        owned.reached = validated.records.end
         position = owned.join.position()
         assert position is not None, "a join that processed records has a position"
         step.position = replace(position, topic_id=self._topic_id)

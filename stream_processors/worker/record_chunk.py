@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stream_processors.columns.record_columns import RecordColumns
-from stream_processors.columns.validated_records import JudgedChunk
+from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.partition.commit_position import CommitPosition
 
 
@@ -23,12 +23,12 @@ class RecordChunk:
     epoch: int
     partition: int
     follows: int
-    judged: JudgedChunk
+    validated: ValidatedRecords
 
     @property
     def end(self) -> int:
         """The offset after the last record."""
-        return self.judged.chunk.end
+        return self.validated.records.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class PartitionOwner(Protocol):
         """
         ...
 
-    def judge(self, chunks: Sequence[RecordColumns]) -> list[JudgedChunk]:
+    def validate(self, chunks: Sequence[RecordColumns]) -> list[ValidatedRecords]:
         """Judge chunks just fetched. Unlike all other calls it comes from the thread that fetches: most of the work
-        is done outside the interpreter's lock, while the event loop joins what was judged before.
+        is done outside the interpreter's lock, while the event loop joins what was validated before.
         """
         ...
 

@@ -97,7 +97,7 @@ def test_any_input_is_answered_or_refused(desk: Desk, fields: dict[str, Any]) ->
         assert fault.mend
         return
     assert 0 < decision.propensity <= 1
-    assert 0 < decision.outcome.slice_probability <= 1
+    assert 0 < decision.facts.slice_probability <= 1
     decision.applied()
     # What was answered can be written down: a Request that Avro refuses would be lost in silence.
     assert desk.logger.flush().dropped == dropped

@@ -13,7 +13,7 @@ from event_schemas.log_record import LogRecord
 from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper
 from producers.bridge.source_decoding import decode_json
 from producers.bridge.source_position import SourcePartition, SourcePosition
-from producers.delivery.confirmed_writer import DeliveryFailed, Refusal
+from producers.delivery.confirmed_writer import RefusedEvent, WriteUnconfirmed
 from producers.delivery.outgoing_event import OutgoingEvent
 
 TOPIC = "shop.actions"
@@ -70,9 +70,9 @@ class MemorySource:
             polled += fresh
         return polled
 
-    def settle(self, fates: Mapping[tuple[SourcePartition, int], BridgeFate]) -> None:
+    def mark_done(self, fates: Mapping[tuple[SourcePartition, int], BridgeFate]) -> None:
         for (place, offset), fate in fates.items():
-            self.positions[place].settle(offset, fate)
+            self.positions[place].mark_done(offset, fate)
 
     def commit(self) -> None:
         self._on_step()
@@ -105,16 +105,16 @@ class MemoryWriter:
         self._open.append((event, origin))
         self._step()
 
-    def confirm(self) -> list[Refusal]:
+    def confirm(self) -> list[RefusedEvent]:
         self._step()
         opened, self._open = self._open, []
         self._disk.stored += [event for event, _ in opened if not self._refuses(event)]
-        return [Refusal(event, origin) for event, origin in opened if self._refuses(event)]
+        return [RefusedEvent(event, origin) for event, origin in opened if self._refuses(event)]
 
     def _step(self) -> None:
         try:
             self._on_step()
-        except (Crash, DeliveryFailed):
+        except (Crash, WriteUnconfirmed):
             kept = self._on_crash(len(self._open))
             self._disk.stored += [event for event, _ in self._open[:kept]]
             raise

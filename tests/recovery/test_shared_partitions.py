@@ -68,8 +68,8 @@ class SharedPartitions(RuleBasedStateMachine):
         if not records:
             return
         owned = self.workers[self.owner[partition]]
-        (judged,) = owned.judge([RecordColumns.of(records)])
-        chunk = RecordChunk(self.epoch, partition, self.reading[partition], judged)
+        (validated,) = owned.validate([RecordColumns.of(records)])
+        chunk = RecordChunk(self.epoch, partition, self.reading[partition], validated)
         self.reading[partition] = chunk.end
         accepted = owned.accept(chunk)
         assert accepted is not None

@@ -18,7 +18,7 @@ from trimtab.demo.act_outcome import Funnel, NodeOutcome
 from trimtab.demo.joined_examples import JoinedExamples
 from trimtab.demo.live_screen import LiveScreen, Step
 from trimtab.demo.process_supervisor import Job, JobResult, ProcessSupervisor, Tick
-from trimtab.demo.serving_nodes import ServingNode, await_nodes
+from trimtab.demo.serving_nodes import NodeProcess, await_nodes
 from trimtab.demo.topic_counts import PARTITIONS, TopicCounts
 from trimtab.demo.workspace import DemoExperiment
 
@@ -70,7 +70,7 @@ class ActStage:
                     )
             step.tell(self.counts.sentence())
 
-    def await_pickup(self, nodes: list[ServingNode], channel: str, versions: dict[str, str]) -> None:
+    def await_pickup(self, nodes: list[NodeProcess], channel: str, versions: dict[str, str]) -> None:
         """Waits until each node has accepted its experiment's checkpoint from `channel`."""
         with self.screen.step(f"{len(nodes)} serving nodes pick up the checkpoint from `{channel}`") as step:
             await_nodes(
@@ -101,7 +101,7 @@ class ActStage:
             step.tell(f"{lost} lost, {twice} duplicated")
         return reports
 
-    def stop(self, nodes: Sequence[ServingNode]) -> None:
+    def stop(self, nodes: Sequence[NodeProcess]) -> None:
         """Stops nodes and joins."""
         names = [*(node.process for node in nodes), *(f"{each.name}-join" for each in self.experiments)]
         self.supervisor.stop(*names)
@@ -137,7 +137,7 @@ def funnel_of(decisions: int, reconciled: dict[str, Any], joined: JoinedExamples
     )
 
 
-def node_outcome(node: ServingNode, channel: str, decisions: int) -> NodeOutcome:
+def node_outcome(node: NodeProcess, channel: str, decisions: int) -> NodeOutcome:
     """What a node says of itself at the end."""
     state = node.channel(channel)
     return NodeOutcome(

@@ -28,7 +28,7 @@ from trimtab.demo.act_stage import (
 )
 from trimtab.demo.joined_examples import JoinedExamples, read_examples
 from trimtab.demo.process_supervisor import DemoFailed, Job
-from trimtab.demo.serving_nodes import ServingNode, await_nodes, start_nodes
+from trimtab.demo.serving_nodes import NodeProcess, await_nodes, start_nodes
 from trimtab.demo.workspace import GOVERNANCE, DemoExperiment
 
 STABLE = "stable"
@@ -104,10 +104,10 @@ def play(stage: ActStage, now: datetime) -> ExperimentOutcome:
 
 def _warm_up(
     stage: ActStage, experiment: DemoExperiment, calendar: Calendar
-) -> tuple[list[ServingNode], dict[str, Any]]:
+) -> tuple[list[NodeProcess], dict[str, Any]]:
     """Two nodes serve production for a while, so that the pick-up's drift check has live predictions to look at."""
     nodes = start_nodes(stage.supervisor, experiment)
-    await_nodes(stage.supervisor, nodes, ServingNode.ready, "both nodes answer", stage.quiet)
+    await_nodes(stage.supervisor, nodes, NodeProcess.ready, "both nodes answer", stage.quiet)
     job = _traffic_job(experiment, nodes, WARM_REQUESTS, ("--seed", "2", "--ending", calendar.warm_up()))
     return nodes, stage.run("two nodes serve production weights: there is no policy yet", [job])[0].json()
 
@@ -129,7 +129,7 @@ def _explore(
 
 
 def _learn_and_swap(
-    stage: ActStage, experiment: DemoExperiment, learner: str, nodes: list[ServingNode]
+    stage: ActStage, experiment: DemoExperiment, learner: str, nodes: list[NodeProcess]
 ) -> LearnOutcome:
     """Nodes serve production while the learner trains, and swap when its checkpoint is published."""
     with stage.screen.step("train on 14 days, judge on the next 7") as step:
@@ -145,7 +145,7 @@ def _learn_and_swap(
 
 
 def _serve(
-    stage: ActStage, experiment: DemoExperiment, nodes: list[ServingNode], alpha: float, ending: str
+    stage: ActStage, experiment: DemoExperiment, nodes: list[NodeProcess], alpha: float, ending: str
 ) -> dict[str, Any]:
     chosen = ("--seed", str(round(100 * alpha)), "--ending", ending)
     job = _traffic_job(experiment, nodes, SERVED_REQUESTS, chosen)
@@ -156,14 +156,14 @@ def _serve(
     return report
 
 
-def _traffic_job(experiment: DemoExperiment, nodes: list[ServingNode], requests: int, chosen: tuple[str, ...]) -> Job:
+def _traffic_job(experiment: DemoExperiment, nodes: list[NodeProcess], requests: int, chosen: tuple[str, ...]) -> Job:
     """Half a day of traffic through the nodes, in turn."""
     via = [argument for node in nodes for argument in ("--via", node.url)]
     amount = ("--requests", str(requests), "--days", str(SERVED_DAYS))
     return experiment.job("simulate", *amount, *chosen, *via, "--json", label=f"simulate-{chosen[1]}")
 
 
-def _turn_alpha(stage: ActStage, experiment: DemoExperiment, nodes: list[ServingNode]) -> None:
+def _turn_alpha(stage: ActStage, experiment: DemoExperiment, nodes: list[NodeProcess]) -> None:
     """One person proposes, another approves with the governance key, and the nodes follow."""
     with stage.screen.step(f"`trimtab alpha`: one person proposes {ALPHA_AFTER}, another approves it") as step:
         propose = experiment.job(

@@ -17,7 +17,7 @@ from trimtab.demo.act_outcome import EvaluationView, ExperimentOutcome, LearnOut
 from trimtab.demo.act_stage import ActStage, funnel_of, node_outcome
 from trimtab.demo.joined_examples import read_examples
 from trimtab.demo.process_supervisor import DemoFailed, Job
-from trimtab.demo.serving_nodes import ServingNode, await_nodes, start_nodes
+from trimtab.demo.serving_nodes import NodeProcess, await_nodes, start_nodes
 from trimtab.demo.workspace import OPEN_BANDIT, DemoExperiment
 
 CAMPAIGNS = ("all", "men", "women")
@@ -46,7 +46,7 @@ def play(stage: ActStage) -> list[ExperimentOutcome]:
     stage.start_joins()
     nodes = {experiment.name: start_nodes(stage.supervisor, experiment) for experiment in stage.experiments}
     every_node = [node for group in nodes.values() for node in group]
-    await_nodes(stage.supervisor, every_node, ServingNode.ready, "every node answers", stage.quiet)
+    await_nodes(stage.supervisor, every_node, NodeProcess.ready, "every node answers", stage.quiet)
     warmed = _serve(stage, nodes, first_requests, "nodes serve production the day before the log begins")
     replayed = _replay(stage)
     learned, views = _learn_and_evaluate(stage, {name: sum(counts) for name, counts in warmed.items()})
@@ -120,7 +120,7 @@ def _learn_and_evaluate(
 
 def _serve(
     stage: ActStage,
-    nodes: dict[str, list[ServingNode]],
+    nodes: dict[str, list[NodeProcess]],
     requests_of: Callable[[DemoExperiment], list[DecisionRequest]],
     spoken: str,
 ) -> dict[str, list[int]]:

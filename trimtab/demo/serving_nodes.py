@@ -22,7 +22,7 @@ START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class ServingNode:
+class NodeProcess:
     """One node of one experiment."""
 
     experiment: DemoExperiment
@@ -70,9 +70,9 @@ class ServingNode:
         return counts
 
 
-def start_nodes(supervisor: ProcessSupervisor, experiment: DemoExperiment, count: int = 2) -> list[ServingNode]:
+def start_nodes(supervisor: ProcessSupervisor, experiment: DemoExperiment, count: int = 2) -> list[NodeProcess]:
     """Starts `count` nodes on free ports, without waiting for them."""
-    nodes = [ServingNode(experiment, number, free_port()) for number in range(1, count + 1)]
+    nodes = [NodeProcess(experiment, number, free_port()) for number in range(1, count + 1)]
     for node in nodes:
         arguments = ("--port", str(node.port), "--node-id", f"node-{node.number}")
         supervisor.start(experiment.job("serve", *arguments, label=f"node-{node.number}"))
@@ -81,8 +81,8 @@ def start_nodes(supervisor: ProcessSupervisor, experiment: DemoExperiment, count
 
 def await_nodes(
     supervisor: ProcessSupervisor,
-    nodes: list[ServingNode],
-    holds: Callable[[ServingNode], bool],
+    nodes: list[NodeProcess],
+    holds: Callable[[NodeProcess], bool],
     what: str,
     tick: Tick,
 ) -> None:

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from learner.network.history_encoder import HistoryEncoder, HistoryShape
+from learner.network.history_encoder import EncoderShape, HistoryEncoder
 
 
 @pytest.fixture
 def encoder() -> HistoryEncoder:
     torch.manual_seed(0)
-    return HistoryEncoder(HistoryShape(item_dim=2, buckets=8, width=8, heads=2, layers=2)).eval()
+    return HistoryEncoder(EncoderShape(item_dim=2, buckets=8, width=8, heads=2, layers=2)).eval()
 
 
 def history(real: list[int], length: int = 4) -> dict[str, torch.Tensor]:

@@ -20,7 +20,7 @@ from monitoring.metrics import BridgeMetrics
 from producers.bridge.bridge_run import Bridge, BridgeParts
 from producers.bridge.engagement_mapping import BridgeFate
 from producers.bridge.source_position import SourcePartition, SourcePosition
-from producers.delivery.confirmed_writer import DeliveryFailed
+from producers.delivery.confirmed_writer import WriteUnconfirmed
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.replay.replay_run import LARGEST_EVENT
 from tests.producers.bridge_samples import (
@@ -149,13 +149,13 @@ def _run_until_crash(disk: Disk, steps: int, kept: Any) -> None:
 def test_a_failed_delivery_commits_nothing_of_its_round() -> None:
     disk = disk_of([BridgeFate.BRIDGED] * 2)
     writer = MemoryWriter(disk, on_step=_fail)
-    with pytest.raises(DeliveryFailed):
+    with pytest.raises(WriteUnconfirmed):
         bridge(MemorySource(disk), writer).run(never)
     assert not disk.committed
 
 
 def _fail() -> None:
-    raise DeliveryFailed("no", mend="wait")
+    raise WriteUnconfirmed("no", mend="wait")
 
 
 def test_what_the_broker_refuses_becomes_a_dead_letter() -> None:
@@ -170,7 +170,7 @@ def test_what_the_broker_refuses_becomes_a_dead_letter() -> None:
 @pytest.mark.parametrize("first", [BridgeFate.BRIDGED, BridgeFate.DEAD_LETTER])
 def test_a_refused_dead_letter_ends_the_bridge(first: BridgeFate) -> None:
     disk = disk_of([first])
-    with pytest.raises(DeliveryFailed, match=r"refuses the dead letter of shop.actions\[0\] offset 0"):
+    with pytest.raises(WriteUnconfirmed, match=r"refuses the dead letter of shop.actions\[0\] offset 0"):
         bridge(MemorySource(disk), MemoryWriter(disk, refuses=_everything)).run(never)
     assert not disk.committed
 

@@ -63,7 +63,7 @@ def poll(source: SourceConsumer, until: Callable[[list[LogRecord]], bool]) -> li
 
 
 def settle(source: SourceConsumer, records: list[LogRecord]) -> None:
-    source.settle({(SourcePartition(r.topic, r.partition), r.offset): BridgeFate.BRIDGED for r in records})
+    source.mark_done({(SourcePartition(r.topic, r.partition), r.offset): BridgeFate.BRIDGED for r in records})
 
 
 def test_a_group_goes_on_where_it_committed_with_its_counts(kafka: KafkaBroker, topic: str) -> None:

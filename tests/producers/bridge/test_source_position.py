@@ -17,7 +17,7 @@ from producers.topics.topic_identity import IDENTITY
 def test_the_text_reads_back_whatever_runs_on_behind_it(fates: list[BridgeFate], behind: str, topic_id: str) -> None:
     position = SourcePosition(0, topic_id)
     for offset, fate in enumerate(fates):
-        position.settle(offset, fate)
+        position.mark_done(offset, fate)
     assert position.uncommitted is bool(fates)
     found = SourcePosition.committed(position.next_offset, position.text() + behind)
     assert (found.next_offset, found.topic_id, found.fates) == (len(fates), topic_id, Counter(fates))
@@ -39,5 +39,5 @@ def test_versions_read_each_other_s_texts() -> None:
 
 def test_gaps_in_the_source_are_passed_over() -> None:
     position = SourcePosition(3)
-    position.settle(9, BridgeFate.IGNORED)
+    position.mark_done(9, BridgeFate.IGNORED)
     assert (position.next_offset, position.fates.total()) == (10, 1)

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from event_schemas.log_record import LogRecord
-from producers.delivery.confirmed_writer import ConfirmedWriter, DeliveryFailed
+from producers.delivery.confirmed_writer import ConfirmedWriter, WriteUnconfirmed
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.topics.key_partition import partition_of
 from tests.components.embedded_log import read_all
@@ -67,9 +67,9 @@ def test_a_broker_that_is_not_there_is_a_failure(patient: bool) -> None:
     writer = ConfirmedWriter(nowhere, "events", 1.0 if patient else 60.0, lambda: not patient)
     event = OutgoingEvent("events", b"k", b"v", "Engagement")
     writer.write(event, ORIGIN)
-    with pytest.raises(DeliveryFailed, match="did not take" if patient else "stopped before"):
+    with pytest.raises(WriteUnconfirmed, match="did not take" if patient else "stopped before"):
         writer.confirm()
-    with pytest.raises(DeliveryFailed):
+    with pytest.raises(WriteUnconfirmed):
         writer.write(event, ORIGIN)
     writer.close()
 

@@ -298,7 +298,7 @@ class FullDiskSpool(DeliverySpool):
 
 def test_a_full_disk_at_the_end_does_not_reach_the_caller(nowhere: dict[str, ClientSetting], tmp_path: Path) -> None:
     spool = FullDiskSpool(tmp_path)
-    spool.settle("a cluster that answered before")
+    spool.claim("a cluster that answered before")
     for event in events(3):
         spool.append(event)
     delivery = KafkaDelivery({**nowhere, "delivery.timeout.ms": 60_000}, spool=spool)

@@ -8,7 +8,7 @@ import threading
 import structlog
 from structlog import _output
 
-from producers.delivery.log_safely import tell
+from producers.delivery.log_safely import log_safely
 from tests.components.forking import in_child, outcome_of
 
 
@@ -19,7 +19,7 @@ def test_fields_arrive_and_failures_pass() -> None:
         written.append((event, fields))
         raise OSError("No space left on device")
 
-    tell(write, "event dropped", what="x")
+    log_safely(write, "event dropped", what="x")
     assert written == [("event dropped", {"what": "x"})]
 
 
@@ -27,7 +27,7 @@ def tell_in_child() -> bool:
     """A thread of the parent is writing while it forks, and its pipe is full."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     log = structlog.get_logger()
-    tell(log.info, "first")
+    log_safely(log.info, "first")
     held, release = threading.Event(), threading.Event()
 
     def write() -> None:
@@ -40,7 +40,7 @@ def tell_in_child() -> bool:
     held.wait(60)
 
     def child() -> bool:
-        tell(log.info, "second")
+        log_safely(log.info, "second")
         return True
 
     told = bool(in_child(child))

@@ -7,7 +7,7 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.delivery.resend_round import Outcome, ResendRound, RoundEnd
+from producers.delivery.resend_round import ResendOutcome, ResendRound, RoundEnd
 from tests.producers.spool_events import events
 
 ONE, TWO = events(2)
@@ -27,10 +27,10 @@ def test_a_round_ends_when_every_event_is_settled() -> None:
     batch = ResendRound(retry_s=5)
     assert batch.due()
     batch.begin(2)
-    batch.settle(ONE, "delivered")
+    batch.note(ONE, "delivered")
     assert not batch.finished()
     assert not batch.due()
-    batch.settle(TWO, "delivered")
+    batch.note(TWO, "delivered")
     assert batch.finished()
     assert batch.end() == RoundEnd()
     assert batch.due()
@@ -41,8 +41,8 @@ def test_after_a_failure_the_next_round_waits() -> None:
     clock = Clock()
     batch = ResendRound(retry_s=5, clock=clock)
     batch.begin(2)
-    batch.settle(ONE, "undelivered")
-    batch.settle(TWO, "delivered")
+    batch.note(ONE, "undelivered")
+    batch.note(TWO, "delivered")
     assert batch.end() == RoundEnd(first=[ONE])
     assert not batch.due()
     clock.now = 5.0
@@ -50,19 +50,19 @@ def test_after_a_failure_the_next_round_waits() -> None:
 
 
 @given(
-    outcomes=st.lists(st.sampled_from(get_args(Outcome)), min_size=1, max_size=20),
+    outcomes=st.lists(st.sampled_from(get_args(ResendOutcome)), min_size=1, max_size=20),
     heard=st.booleans(),
     up=st.booleans(),
 )
 def test_what_a_broker_that_is_there_does_not_take_holds_up_nothing(
-    outcomes: list[Outcome], heard: bool, up: bool
+    outcomes: list[ResendOutcome], heard: bool, up: bool
 ) -> None:
     clock, asked = Clock(), []
     batch = ResendRound(retry_s=5, clock=clock)
     batch.begin(len(outcomes))
-    by: dict[str, list[object]] = {outcome: [] for outcome in get_args(Outcome)}
+    by: dict[str, list[object]] = {outcome: [] for outcome in get_args(ResendOutcome)}
     for event, outcome in zip(events(len(outcomes)), outcomes, strict=True):
-        batch.settle(event, outcome)
+        batch.note(event, outcome)
         by[outcome].append(event)
     if heard:
         batch.hear()
@@ -82,5 +82,5 @@ def test_what_a_broker_that_is_there_does_not_take_holds_up_nothing(
     clock.now = 5.0
     assert batch.due()
     batch.begin(1)
-    batch.settle(ONE, "timed_out")
+    batch.note(ONE, "timed_out")
     assert batch.end() == RoundEnd(first=[ONE]), "what was heard before does not count"

@@ -117,13 +117,13 @@ def test_nothing_of_one_kafka_is_sent_to_another(tmp_path: Path, monkeypatch: py
         for name in ("gone", "shared"):
             spool = spool_of(name)
             spool.announce(production)
-            spool.settle(cluster)
+            spool.claim(cluster)
             assert all(spool.append(OutgoingEvent("events", b"k", name.encode(), "Request")) for _ in range(5))
             spool.close()
         delivery, spool = node(staging, "shared")
         with delivery:
             delivery.send(OutgoingEvent("events", b"k", b"of staging", "Request"))
-            wait_for(lambda: delivery.counts().acknowledged == 1 and spool.settled)
+            wait_for(lambda: delivery.counts().acknowledged == 1 and spool.claimed)
             wait_for(lambda: bool(list(tmp_path.glob("shared/spool/forked/elsewhere-*"))))
             assert (spool.waiting, delivery.counts().resent) == (0, 0)
         delivery, spool = node(production, "other")

@@ -145,7 +145,7 @@ def test_of_several_that_adopt_at_once_one_wins(tmp_path: Path) -> None:
 def settled(data_dir: Path, node: str, cluster: str, prefix: str | None = "p.") -> DeliverySpool:
     spool = DeliverySpool(data_dir / node / "spool", neighbours=data_dir, topic_prefix=prefix)
     spool.announce(f"{cluster}:9092")
-    spool.settle(cluster)
+    spool.claim(cluster)
     return spool
 
 
@@ -157,7 +157,7 @@ def test_only_what_belongs_to_the_same_kafka_is_adopted(tmp_path: Path) -> None:
             spool = DeliverySpool(tmp_path / f"{cluster}{prefix}{known}" / "spool", topic_prefix=prefix)
             spool.announce(f"{cluster}:9092")
             if known:
-                spool.settle(cluster)
+                spool.claim(cluster)
             place += 1
             assert all(map(spool.append, events(place, start=place - 1)))
             spool.close()
@@ -186,7 +186,7 @@ def test_an_owner_with_another_kafka_sets_apart_what_is_not_its_own(tmp_path: Pa
     staging = DeliverySpool(tmp_path / "n1" / "spool", neighbours=tmp_path, topic_prefix="p.")
     staging.announce("c2:9092")
     assert all(map(staging.append, events(9, start=6)))
-    staging.settle("c2")
+    staging.claim("c2")
     assert staging.adopt() == []
     assert values(staging) == [event.value for event in events(9, start=6)]
     assert staging.append(events(10, start=9)[0])
@@ -205,7 +205,7 @@ def test_brokers_that_were_set_up_anew_take_what_was_meant_for_them(tmp_path: Pa
         first.close()
     again = DeliverySpool(tmp_path / "n1" / "spool", neighbours=tmp_path, topic_prefix="p.")
     again.announce("c1:9092")
-    again.settle("c1, anew")
+    again.claim("c1, anew")
     assert (again.waiting, [adoption.total for adoption in again.adopt()]) == (6, [6])
 
 
@@ -241,7 +241,7 @@ def test_new_addresses_of_the_same_kafka_change_nothing_in_the_end(tmp_path: Pat
     moved = DeliverySpool(tmp_path / "n1" / "spool", neighbours=tmp_path, topic_prefix="p.")
     moved.announce("elsewhere:9092")
     assert moved.append(events(7, start=6)[0])
-    moved.settle("c1")
+    moved.claim("c1")
     moved.adopt()
     assert sorted(values(moved)) == sorted(event.value for event in events(7))
 

@@ -8,12 +8,12 @@ import pytest
 
 from event_schemas.slices import Slice
 from serving_agent.decide.decision_errors import InvalidConfirmation
-from serving_agent.decide.decision_records import Outcome, action_record, propensity_record, ranking_record
+from serving_agent.decide.decision_records import DecisionFacts, action_record, propensity_record, ranking_record
 from serving_agent.decide.fallback_reason import FallbackReason
 from tests.serving_samples import NOW, codec, serving_experiment
 
 GOOD = {"count": 5, "mean": 0.5, "p10": 0.25, "p50": 0.5, "p90": 0.75}
-OUTCOME = Outcome(
+OUTCOME = DecisionFacts(
     request_id="r",
     event_time=NOW,
     eligible=(1, 9),

@@ -75,18 +75,18 @@ def test_a_running_network_stops_when_told(budget: InferenceBudget) -> None:
     experiment = serving_experiment()
     network = loaded(experiment, slow_graph(experiment)).network
     feeds = {"user_embedding": np.array([embedded(1.0)], dtype=np.float32)}
-    flag, outcome = run_flag(), []
+    flag, facts = run_flag(), []
 
     def work() -> None:
         try:
             network.score(feeds, flag)
         except InferenceFailed as fault:
-            outcome.append(fault.what)
+            facts.append(fault.what)
 
     with pytest.raises(BudgetExceeded):
         budget.run(work, 0.05, flag)
     budget.run(lambda: None, 10.0, Flag())
-    assert len(outcome) == 1
+    assert len(facts) == 1
 
 
 def test_work_nobody_waits_for_is_never_queued(budget: InferenceBudget) -> None:

@@ -113,12 +113,12 @@ def test_slices_arms_and_propensities_follow_the_coins(desks: list[Desk], experi
             expected = 9 if coin < 0.125 else int((coin - 0.125) / 0.875 * 9)
             assert decision.arm == expected
             assert decision.propensity == pytest.approx(0.125 if expected == 9 else 0.875 / 9, abs=1e-15)
-            assert decision.outcome.slice_probability == 0.1
+            assert decision.facts.slice_probability == 0.1
         else:
             assert decision.propensity == 1.0
             assert decision.arm == (9 if decision.slice is Slice.CONTROL else 2)
             share = 0.05 if decision.slice is Slice.CONTROL else 0.95
-            assert decision.outcome.slice_probability == pytest.approx(0.9 * share)
+            assert decision.facts.slice_probability == pytest.approx(0.9 * share)
 
 
 def test_shares_are_those_of_the_experiment(desks: list[Desk], experiment: Experiment) -> None:
@@ -229,7 +229,7 @@ def test_killed_explores_nothing_and_serves_production(desks: list[Desk], experi
         control = u("control", f"k{index}") < 0.05
         assert decision.slice is (Slice.CONTROL if control else Slice.FALLBACK)
         assert decision.fallback_reason is (None if control else FallbackReason.KILLED)
-        assert decision.outcome.slice_probability == pytest.approx(0.05 if control else 0.95)
+        assert decision.facts.slice_probability == pytest.approx(0.05 if control else 0.95)
     pulled[0] = False
     desk.holder.swap(snapshot_of(experiment, stable=desk.holder.current.stable, killed=True))
     assert not any(desk.decide(f"k{index}").slice is Slice.EXPLORE for index in range(200))
@@ -288,9 +288,9 @@ def test_canary_serves_a_share_of_users(desks: list[Desk]) -> None:
         decision = desk.decide(user_id=f"user{index}")
         assert decision.policy_version == ("v2" if inside else "v1")
         assert decision.arm == (3 if inside else 2)
-        assert decision.outcome.experiment_arm == ("canary" if inside else "control")
+        assert decision.facts.experiment_arm == ("canary" if inside else "control")
     anonymous = desk.decide()
-    assert (anonymous.policy_version, anonymous.outcome.experiment_arm) == ("v1", None)
+    assert (anonymous.policy_version, anonymous.facts.experiment_arm) == ("v1", None)
 
 
 def test_shadow_is_logged_and_never_served(desks: list[Desk]) -> None:
@@ -302,7 +302,7 @@ def test_shadow_is_logged_and_never_served(desks: list[Desk]) -> None:
     for index in range(300):
         decision = desk.decide(f"sh{index}")
         decision.applied()
-        seen[decision.slice, decision.outcome.logged, decision.shadow_arm] += 1
+        seen[decision.slice, decision.facts.logged, decision.shadow_arm] += 1
     assert {key for key in seen if key[0] != "EXPLORE"} == {
         (Slice.CONTROL, True, 4),
         (Slice.FALLBACK, True, 4),

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from event_schemas.slices import Slice
 from serving_agent.decide.decision import Decision
-from serving_agent.decide.decision_records import Outcome
+from serving_agent.decide.decision_records import DecisionFacts
 from serving_agent.sidecar.unconfirmed_decisions import UnconfirmedDecisions
 
 
 def decision(request_id: str) -> Decision:
-    outcome = Outcome(request_id, 0, (), {}, 0, Slice.CONTROL, 1.0, 1.0, 1.0, True, "production", 0)
-    return Decision(outcome, lambda *_: None)
+    facts = DecisionFacts(request_id, 0, (), {}, 0, Slice.CONTROL, 1.0, 1.0, 1.0, True, "production", 0)
+    return Decision(facts, lambda *_: None)
 
 
 def test_finds_what_it_remembers() -> None:

@@ -142,7 +142,7 @@ def test_what_the_join_did_with_a_request_tells_whether_it_began_a_decision(
     reason: Fate, others: set[DecisionKey]
 ) -> None:
     decision, record = GatheredDecision("a"), one_record()
-    request = ChunkValidator(CODEC, small_rule()).judge_one(record)
+    request = ChunkValidator(CODEC, small_rule()).validate_one(record)
     assert isinstance(request, InputEvent)
     assert not decision.is_apart(others, request)
     assert decision.is_apart({*others, DecisionKey("a", 100)}, request)

@@ -14,7 +14,7 @@ VALIDATOR = ChunkValidator(CODEC, small_rule())
 
 
 def split(records: list[LogRecord], apart: Apart = none_apart) -> list[OfflineDecision]:
-    events = [VALIDATOR.judge_one(record) for record in records]
+    events = [VALIDATOR.validate_one(record) for record in records]
     return decisions_of([event for event in events if isinstance(event, InputEvent)], WINDOW_MS, apart)
 
 

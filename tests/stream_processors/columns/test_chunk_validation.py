@@ -18,7 +18,7 @@ from stream_processors.columns import chunk_validation
 from stream_processors.columns.chunk_validation import ChunkValidator
 from stream_processors.columns.event_columns import EventColumns
 from stream_processors.columns.record_columns import RecordColumns
-from stream_processors.columns.validated_records import Judged
+from stream_processors.columns.validated_records import Validated
 from stream_processors.rule.event_limits import EVENT_RECORDS
 from stream_processors.rule.input_event import InputEvent, MalformedEvent
 from tests.stream_processors.event_log import CODEC, EventLog, small_rule
@@ -27,9 +27,9 @@ from tests.stream_processors.event_strategies import Move, histories, written
 VALIDATOR = ChunkValidator(CODEC, small_rule())
 
 
-def judge(records: Sequence[LogRecord], validator: ChunkValidator = VALIDATOR) -> list[Judged]:
-    judged = validator.judge(RecordColumns.of(records))
-    return [judged.verdict(place) for place in range(len(records))]
+def judge(records: Sequence[LogRecord], validator: ChunkValidator = VALIDATOR) -> list[Validated]:
+    validated = validator.validate(RecordColumns.of(records))
+    return [validated.verdict(place) for place in range(len(records))]
 
 
 def sound_log(decisions: int) -> list[LogRecord]:
@@ -44,10 +44,10 @@ def sound_log(decisions: int) -> list[LogRecord]:
 
 def test_a_sound_log_is_all_events_in_order() -> None:
     log = sound_log(40)
-    judged = judge(log)
-    assert all(isinstance(event, InputEvent) for event in judged)
-    assert [event.record for event in judged] == log
-    assert judged == [VALIDATOR.judge_one(record) for record in log]
+    validated = judge(log)
+    assert all(isinstance(event, InputEvent) for event in validated)
+    assert [event.record for event in validated] == log
+    assert validated == [VALIDATOR.validate_one(record) for record in log]
 
 
 @given(
@@ -62,7 +62,7 @@ def test_columns_and_one_by_one_agree_on_corrupted_datums(damage: list[tuple[int
         value = log[index].value or b""
         at = min(at, len(value) - 1)
         log[index] = log[index]._replace(value=value[:at] if cut else value[:at] + bytes([byte]) + value[at + 1 :])
-    assert judge(log) == [VALIDATOR.judge_one(record) for record in log]
+    assert judge(log) == [VALIDATOR.validate_one(record) for record in log]
 
 
 @given(histories)
@@ -71,7 +71,7 @@ def test_columns_and_one_by_one_agree_on_random_logs(history: list[Move]) -> Non
     log = written(history)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunk_validation, "ONE_BY_ONE", 1)
-        assert judge(log) == [VALIDATOR.judge_one(record) for record in log]
+        assert judge(log) == [VALIDATOR.validate_one(record) for record in log]
 
 
 def test_a_fault_of_the_columns_only_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_a_fault_of_the_columns_only_costs_time(monkeypatch: pytest.MonkeyPatch)
     validator = ChunkValidator(CODEC, small_rule())
     monkeypatch.setattr(EventColumns, "read", fail)
     with structlog.testing.capture_logs() as lines:
-        assert judge(log, validator) == [VALIDATOR.judge_one(record) for record in log]
+        assert judge(log, validator) == [VALIDATOR.validate_one(record) for record in log]
         judge(log, validator)
     assert sorted(line["record"] for line in lines) == sorted(EVENT_RECORDS), "one line for each type"
 
@@ -93,10 +93,10 @@ def test_chunks_judged_together_are_judged_as_alone(several: list[list[Move]]) -
     chunks = [RecordColumns.of(written(history)) for history in several]
     for number, chunk in enumerate(chunks):
         chunk.partition = number
-    together = VALIDATOR.judge_all(chunks)
-    for chunk, judged in zip(chunks, together, strict=True):
-        alone = [VALIDATOR.judge_one(chunk.record(place)) for place in range(len(chunk))]
-        assert [judged.verdict(place) for place in range(len(chunk))] == alone
+    together = VALIDATOR.validate_all(chunks)
+    for chunk, validated in zip(chunks, together, strict=True):
+        alone = [VALIDATOR.validate_one(chunk.record(place)) for place in range(len(chunk))]
+        assert [validated.verdict(place) for place in range(len(chunk))] == alone
 
 
 def malformed(record: LogRecord) -> MalformedEvent:
@@ -150,7 +150,7 @@ def test_a_number_that_other_readers_refuse_is_malformed_in_any_company(count: i
     at = value.index(short)
     spelled = short if count == 1 else bytes([short[0] | 0x80]) + b"\x80" * (count - 2) + b"\x00"
     record = record._replace(value=value[:at] + spelled + value[at + 1 :])
-    alone, company = VALIDATOR.judge_one(record), judge([*sound_log(30), record])[-1]
+    alone, company = VALIDATOR.validate_one(record), judge([*sound_log(30), record])[-1]
     assert alone == company
     assert isinstance(alone, InputEvent if sound else MalformedEvent), alone
 

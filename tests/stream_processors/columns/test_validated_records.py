@@ -1,4 +1,4 @@
-"""Judged chunks: verdicts stand beside their records, also in a part."""
+"""Validated chunks: verdicts stand beside their records, also in a part."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import numpy as np
 from event_schemas.log_record import LogRecord
 from stream_processors.columns.event_columns import EventRows
 from stream_processors.columns.record_columns import RecordColumns
-from stream_processors.columns.validated_records import JudgedChunk
+from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.rule.input_event import InputEvent, MalformedEvent
 
 RECORDS = [LogRecord("events", 1, offset, 0, b"k%d" % offset, b"v") for offset in range(6)]
 
 
-def judged() -> JudgedChunk:
+def validated() -> ValidatedRecords:
     """An Action, two Engagements, a malformed record, a Request in an older version, an Engagement."""
-    chunk = JudgedChunk(RecordColumns.of(RECORDS))
+    chunk = ValidatedRecords(RecordColumns.of(RECORDS))
     chunk.fill([0], "Action", EventRows(np.array([7, 70]), None, []), 1)
     chunk.fill(
         [1, 2, 5],
@@ -23,8 +23,8 @@ def judged() -> JudgedChunk:
         EventRows(np.array([11, 12, 15]), [("e1", "k", 1.0), ("e2", "k", 2.0), ("e5", "k", 5.0)], []),
         0,
     )
-    chunk.settle(3, MalformedEvent(RECORDS[3], "broken"))
-    chunk.settle(4, InputEvent(RECORDS[4], "Request", "k4", 14, None, b"newest"))
+    chunk.set_verdict(3, MalformedEvent(RECORDS[3], "broken"))
+    chunk.set_verdict(4, InputEvent(RECORDS[4], "Request", "k4", 14, None, b"newest"))
     return chunk
 
 
@@ -39,12 +39,12 @@ EXPECTED = [
 
 
 def test_verdicts_come_back_as_objects() -> None:
-    assert [judged().verdict(place) for place in range(6)] == EXPECTED
+    assert [validated().verdict(place) for place in range(6)] == EXPECTED
 
 
 def test_a_part_keeps_its_verdicts() -> None:
-    whole = judged()
+    whole = validated()
     assert whole.part(0, 6) is whole
     for start in range(6):
         part = whole.part(start, 5)
-        assert [part.verdict(place) for place in range(len(part.chunk))] == EXPECTED[start:5]
+        assert [part.verdict(place) for place in range(len(part.records))] == EXPECTED[start:5]

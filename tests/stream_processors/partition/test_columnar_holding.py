@@ -24,10 +24,10 @@ VALIDATOR = ChunkValidator(CODEC, small_rule())
 
 def held(pending: PendingDecisions, records: list[LogRecord], cap: int = sys.maxsize) -> Held:
     """What is held of one chunk, which then moves the watermark."""
-    judged = VALIDATOR.judge(RecordColumns.of(records))
-    course = watermark_course(judged, pending.watermark, small_rule())
+    validated = VALIDATOR.validate(RecordColumns.of(records))
+    course = watermark_course(validated, pending.watermark, small_rule())
     with columns_beyond(0):
-        found = pending.hold_plain(judged, course, cap)
+        found = pending.hold_plain(validated, course, cap)
     pending.watermark = course.at(len(records))
     return found
 
@@ -125,9 +125,9 @@ def test_a_small_chunk_is_left(pending: PendingDecisions) -> None:
     log = EventLog()
     for number in range(FEW):
         log.request(f"r{number}", 100)
-    judged = VALIDATOR.judge(RecordColumns.of(log.records))
-    course = watermark_course(judged, None, small_rule())
-    assert pending.hold_plain(judged, course, sys.maxsize).left == list(range(FEW))
+    validated = VALIDATOR.validate(RecordColumns.of(log.records))
+    course = watermark_course(validated, None, small_rule())
+    assert pending.hold_plain(validated, course, sys.maxsize).left == list(range(FEW))
 
 
 def test_decisions_stand_in_the_order_they_began_however_they_were_held(pending: PendingDecisions) -> None:

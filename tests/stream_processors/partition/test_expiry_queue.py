@@ -1,4 +1,4 @@
-"""The agenda: all that is due comes in order of time and offset, from calendar, list and heap alike."""
+"""The expiries: all that is due comes in order of time and offset, from timers, list and heap alike."""
 
 from __future__ import annotations
 
@@ -6,85 +6,85 @@ import random
 
 from event_schemas import records as r
 from stream_processors.partition.decision_table import CLOSED, DecisionTable
-from stream_processors.partition.expiry_queue import Agenda, Due
+from stream_processors.partition.expiry_queue import Due, ExpiryQueue
 from stream_processors.partition.timer_buckets import FAR
 
 WINDOW_MS = 640
 
 
-def begun(table: DecisionTable, agenda: Agenda, offset: int, time: int, request: bool = True) -> int:
+def begun(table: DecisionTable, expiries: ExpiryQueue, offset: int, time: int, request: bool = True) -> int:
     """A row that began with a Request, or an Action, of this time."""
     row = table.begin(b"r%d" % offset, offset, time, None)
     table.hold_part(row, r.REQUEST if request else r.ACTION, (b"value", offset, time))
-    agenda.calendar.enter(time + WINDOW_MS, row)
+    expiries.timers.enter(time + WINDOW_MS, row)
     return row
 
 
-def taken(agenda: Agenda, watermark: int) -> list[tuple[int, int, Due, int]]:
-    return [coming[:4] for coming in agenda.take(watermark)]
+def taken(expiries: ExpiryQueue, watermark: int) -> list[tuple[int, int, Due, int]]:
+    return [coming[:4] for coming in expiries.take(watermark)]
 
 
 def test_closings_come_in_order_and_not_too_early() -> None:
     table = DecisionTable(1, 0)
-    agenda = Agenda(table, WINDOW_MS)
-    first, second, third = (begun(table, agenda, *at) for at in ((5, 103), (6, 101), (7, 101)))
-    assert agenda.next_due <= 101 + WINDOW_MS
-    assert taken(agenda, 100 + WINDOW_MS) == []
-    assert taken(agenda, 102 + WINDOW_MS) == [
+    expiries = ExpiryQueue(table, WINDOW_MS)
+    first, second, third = (begun(table, expiries, *at) for at in ((5, 103), (6, 101), (7, 101)))
+    assert expiries.next_due <= 101 + WINDOW_MS
+    assert taken(expiries, 100 + WINDOW_MS) == []
+    assert taken(expiries, 102 + WINDOW_MS) == [
         (101 + WINDOW_MS, 6, Due.CLOSE, second),
         (101 + WINDOW_MS, 7, Due.CLOSE, third),
     ]
-    assert agenda.next_due == 103 + WINDOW_MS
-    assert taken(agenda, 103 + WINDOW_MS) == [(103 + WINDOW_MS, 5, Due.CLOSE, first)]
-    assert agenda.next_due == FAR
+    assert expiries.next_due == 103 + WINDOW_MS
+    assert taken(expiries, 103 + WINDOW_MS) == [(103 + WINDOW_MS, 5, Due.CLOSE, first)]
+    assert expiries.next_due == FAR
 
 
 def test_what_is_added_to_an_open_bucket_comes_between_the_others() -> None:
     table = DecisionTable(1, 0)
-    agenda = Agenda(table, WINDOW_MS)
-    rows = [begun(table, agenda, 0, 101), begun(table, agenda, 1, 107)]
-    assert taken(agenda, 101 + WINDOW_MS) == [(101 + WINDOW_MS, 0, Due.CLOSE, rows[0])]
-    agenda.add(104 + WINDOW_MS, 9, Due.FORGET, 77)
-    assert [offset for _, offset, _, _ in taken(agenda, 1_000)] == [9, 1]
+    expiries = ExpiryQueue(table, WINDOW_MS)
+    rows = [begun(table, expiries, 0, 101), begun(table, expiries, 1, 107)]
+    assert taken(expiries, 101 + WINDOW_MS) == [(101 + WINDOW_MS, 0, Due.CLOSE, rows[0])]
+    expiries.add(104 + WINDOW_MS, 9, Due.FORGET, 77)
+    assert [offset for _, offset, _, _ in taken(expiries, 1_000)] == [9, 1]
 
 
 def test_a_row_that_is_not_yet_due_is_entered_anew() -> None:
     table = DecisionTable(1, 0)
-    agenda = Agenda(table, WINDOW_MS)
-    row = begun(table, agenda, 0, 100, request=False)
+    expiries = ExpiryQueue(table, WINDOW_MS)
+    row = begun(table, expiries, 0, 100, request=False)
     table.hold_part(row, r.REQUEST, (b"request", 3, 300))
-    assert taken(agenda, 299 + WINDOW_MS) == []
-    assert taken(agenda, 300 + WINDOW_MS) == [(300 + WINDOW_MS, 0, Due.CLOSE, row)]
+    assert taken(expiries, 299 + WINDOW_MS) == []
+    assert taken(expiries, 300 + WINDOW_MS) == [(300 + WINDOW_MS, 0, Due.CLOSE, row)]
 
 
 def test_without_a_request_events_expire_and_an_empty_row_is_forgotten() -> None:
     table = DecisionTable(1, 0)
-    agenda = Agenda(table, WINDOW_MS)
-    row = begun(table, agenda, 4, 100, request=False)
-    (expiry,) = agenda.take(100 + WINDOW_MS)
+    expiries = ExpiryQueue(table, WINDOW_MS)
+    row = begun(table, expiries, 4, 100, request=False)
+    (expiry,) = expiries.take(100 + WINDOW_MS)
     assert (expiry[:4], expiry[4] and expiry[4].offset) == ((100 + WINDOW_MS, 4, Due.EXPIRE, row), 4)
     table.drop_part(row, r.ACTION)
-    agenda.add(102 + WINDOW_MS, 4, Due.FORGET, row)
-    assert taken(agenda, 102 + WINDOW_MS) == [(102 + WINDOW_MS, 4, Due.FORGET, row)]
+    expiries.add(102 + WINDOW_MS, 4, Due.FORGET, row)
+    assert taken(expiries, 102 + WINDOW_MS) == [(102 + WINDOW_MS, 4, Due.FORGET, row)]
 
 
 def test_closed_rows_are_passed_over() -> None:
     table = DecisionTable(1, 0)
-    agenda = Agenda(table, WINDOW_MS)
-    table.states[begun(table, agenda, 0, 100)] = CLOSED
-    assert taken(agenda, 10_000) == []
+    expiries = ExpiryQueue(table, WINDOW_MS)
+    table.states[begun(table, expiries, 0, 100)] = CLOSED
+    assert taken(expiries, 10_000) == []
 
 
 def test_any_watermarks_give_the_same_order() -> None:
     draw = random.Random(5)
     times = [draw.randrange(5_000) for _ in range(300)]
     table = DecisionTable(1, 0)
-    agenda, found, watermark = Agenda(table, WINDOW_MS), list[tuple[int, int]](), 0
+    expiries, found, watermark = ExpiryQueue(table, WINDOW_MS), list[tuple[int, int]](), 0
     for offset, time in enumerate(times):
-        begun(table, agenda, offset, time)
+        begun(table, expiries, offset, time)
     while watermark < 6_000:
         watermark += draw.randrange(200)
-        step = [(at, offset) for at, offset, _, _ in taken(agenda, watermark)]
+        step = [(at, offset) for at, offset, _, _ in taken(expiries, watermark)]
         assert all(at <= watermark for at, _ in step)
         found += step
     assert found == sorted((time + WINDOW_MS, offset) for offset, time in enumerate(times))

@@ -217,7 +217,7 @@ def test_steps_are_parts_of_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partition_join, "EMISSIONS_AT_ONCE", 7)
     monkeypatch.setattr(pending_decisions, "CLOSED_AT_ONCE", 3)
     join = PartitionJoin(small_rule(), CODEC, 0)
-    parts = list(join.steps(ChunkValidator(CODEC, small_rule()).judge(RecordColumns.of(log.records))))
+    parts = list(join.steps(ChunkValidator(CODEC, small_rule()).validate(RecordColumns.of(log.records))))
     assert len(parts) > 8
     assert max(len(part.emissions) for part in parts) < 7 + 3
     assert_same_outputs([emission for part in parts for emission in part.emissions], whole.emissions)
@@ -266,10 +266,10 @@ def test_a_lowered_cap_closes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     before = PartitionJoin(small_rule(), CODEC, 0)
     assert before.process(log.records).emissions == ()
     log.request("last", 100)
-    lowered, judged = replace(small_rule(), max_pending=1), ChunkValidator(CODEC, small_rule())
+    lowered, validated = replace(small_rule(), max_pending=1), ChunkValidator(CODEC, small_rule())
     monkeypatch.setattr(partition_join, "EMISSIONS_AT_ONCE", 7)
     join = PartitionJoin(lowered, CODEC, 0, before.position())
-    parts = list(join.steps(judged.judge(RecordColumns.of(log.records))))
+    parts = list(join.steps(validated.validate(RecordColumns.of(log.records))))
     assert [part.examples for part in parts] == [7, 7, 7, 7, 7, 5]
 
 

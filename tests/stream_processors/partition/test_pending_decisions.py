@@ -26,7 +26,7 @@ VALIDATOR = ChunkValidator(CODEC, small_rule())
 
 
 def hold(pending: PendingDecisions, log: EventLog, place: int) -> Rejected | None:
-    event = VALIDATOR.judge_one(log.records[place])
+    event = VALIDATOR.validate_one(log.records[place])
     assert isinstance(event, InputEvent)
     key, value, offset = event.record.key or b"", event.record.value or b"", event.offset
     if event.engagement is not None:

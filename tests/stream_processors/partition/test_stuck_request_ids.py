@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from stream_processors.partition.partition_join import PartitionJoin
-from stream_processors.partition.stuck_request_ids import WINDOWS, RestlessIds
+from stream_processors.partition.stuck_request_ids import WINDOWS, StuckRequestIds
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
 
 
 def told_over(windows: int, restless: str | None) -> list[dict[str, Any]]:
     """What is told while decisions come for so many windows, and engagements of one id all the time."""
     lines: list[dict[str, Any]] = []
-    ids = RestlessIds(WINDOW_MS, lambda event, **fields: lines.append({"event": event, **fields}))
+    ids = StuckRequestIds(WINDOW_MS, lambda event, **fields: lines.append({"event": event, **fields}))
     join, log = PartitionJoin(small_rule(), CODEC, 3), EventLog(3)
     for step in range(4 * windows):
         log.decision(f"r{step}", time := 1_000 + step * WINDOW_MS // 4)
@@ -35,4 +35,4 @@ def test_an_id_that_never_rests_is_told_with_its_place_and_again_when_its_age_do
 
 
 def test_a_partition_without_memory_is_quiet() -> None:
-    RestlessIds(WINDOW_MS, None).look(0, None, None)
+    StuckRequestIds(WINDOW_MS, None).look(0, None, None)

@@ -1,4 +1,4 @@
-"""The calendar: nothing comes out late, nothing is lost, and every number comes once an opening."""
+"""The timers: nothing comes out late, nothing is lost, and every number comes once an opening."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_processors.partition.timer_buckets import FAR, DueCalendar
+from stream_processors.partition.timer_buckets import FAR, TimerBuckets
 
 
 def test_a_number_comes_out_once_the_watermark_enters_its_bucket() -> None:
-    calendar = DueCalendar(window_ms=640)
-    assert calendar.enter(1_000, 7)
-    assert calendar.enter(1_005, 7)
-    assert calendar.next_opening == 1_000
-    assert calendar.enter(1_010, 8)
-    assert (calendar.open_next(), calendar.opened_end, calendar.next_opening) == ([7], 1_010, 1_010)
-    assert calendar.open_next() == [8]
-    assert calendar.next_opening == FAR
+    timers = TimerBuckets(window_ms=640)
+    assert timers.enter(1_000, 7)
+    assert timers.enter(1_005, 7)
+    assert timers.next_opening == 1_000
+    assert timers.enter(1_010, 8)
+    assert (timers.open_next(), timers.opened_end, timers.next_opening) == ([7], 1_010, 1_010)
+    assert timers.open_next() == [8]
+    assert timers.next_opening == FAR
 
 
 def test_an_open_bucket_takes_nothing_more() -> None:
-    calendar = DueCalendar(window_ms=640)
-    calendar.enter(1_000, 0)
-    calendar.open_next()
-    assert calendar.end_of(1_009) == 1_010
-    assert not calendar.enter(1_009, 1)
-    assert calendar.enter(1_010, 1)
+    timers = TimerBuckets(window_ms=640)
+    timers.enter(1_000, 0)
+    timers.open_next()
+    assert timers.end_of(1_009) == 1_010
+    assert not timers.enter(1_009, 1)
+    assert timers.enter(1_010, 1)
 
 
 @given(st.lists(st.integers(-200, 200)), st.integers(1, 3_000))
 def test_many_are_entered_as_one_by_one(times: list[int], window_ms: int) -> None:
-    many, single = DueCalendar(window_ms), DueCalendar(window_ms)
-    for calendar in (many, single):
-        calendar.enter(17, 1_000)
+    many, single = TimerBuckets(window_ms), TimerBuckets(window_ms)
+    for timers in (many, single):
+        timers.enter(17, 1_000)
     many.enter_all(np.array(times, np.int64), np.arange(len(times)))
     for number, time in enumerate(times):
         assert single.enter(time, number)
@@ -44,26 +44,26 @@ def test_many_are_entered_as_one_by_one(times: list[int], window_ms: int) -> Non
 
 
 def test_buckets_are_passed_once_they_have_ended() -> None:
-    calendar = DueCalendar(window_ms=640)
+    timers = TimerBuckets(window_ms=640)
     for time, number in ((1_000, 1), (1_009, 2), (1_010, 1), (1_020, 3)):
-        calendar.enter(time, number)
-    assert calendar.open_passed(1_009) == []
-    assert calendar.open_passed(1_020) == [1, 2]
-    assert calendar.open_passed(1_030) == [3]
+        timers.enter(time, number)
+    assert timers.open_passed(1_009) == []
+    assert timers.open_passed(1_020) == [1, 2]
+    assert timers.open_passed(1_030) == [3]
 
 
 @given(st.lists(st.tuples(st.integers(-2_000, 2_000), st.booleans()), max_size=60), st.integers(1, 3_000))
 def test_what_was_entered_is_out_when_its_time_has_come(moves: list[tuple[int, bool]], window_ms: int) -> None:
-    calendar, waiting, watermark = DueCalendar(window_ms), dict[int, int](), -3_000
+    timers, waiting, watermark = TimerBuckets(window_ms), dict[int, int](), -3_000
     for number, (time, opens) in enumerate(moves):
         if opens:
             watermark = max(watermark, time)
-            while calendar.next_opening <= watermark:
-                for found in calendar.open_next():
+            while timers.next_opening <= watermark:
+                for found in timers.open_next():
                     del waiting[found]
             assert all(time > watermark for time in waiting.values())
-        elif calendar.enter(time, number):
+        elif timers.enter(time, number):
             waiting[number] = time
         else:
-            assert time < calendar.opened_end
-        assert calendar.next_opening <= min(waiting.values(), default=FAR)
+            assert time < timers.opened_end
+        assert timers.next_opening <= min(waiting.values(), default=FAR)

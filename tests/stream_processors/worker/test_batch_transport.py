@@ -7,18 +7,35 @@ import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError
 from confluent_kafka import Producer
 from faust.types import TP, StreamT
 
+from event_schemas.codec import Codec
+from event_schemas.experiment import load_experiment
 from event_schemas.log_record import LogRecord
+from event_schemas.registry import Registry
 from stream_processors.columns.record_columns import RecordColumns
-from stream_processors.columns.validated_records import JudgedChunk
+from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.partition.commit_position import CommitPosition
-from stream_processors.worker.batch_transport import CHUNK_RECORDS, METADATA_END, _cut, _in_turns
+from stream_processors.rule.join_rule import JoinRule
+from stream_processors.worker.batch_transport import (
+    CHUNK_RECORDS,
+    METADATA_END,
+    PATIENCE_SECONDS,
+    BatchConsumer,
+    BatchTransport,
+    Patience,
+    _cut,
+    _in_turns,
+)
 from stream_processors.worker.faust_app import JoinApp
+from stream_processors.worker.owned_partitions import OwnedPartitions
 from stream_processors.worker.record_chunk import RecordChunk, StartingPoint
 from stream_processors.worker.worker_settings import WorkerSettings
 from tests.components.kafka_broker import KafkaBroker
@@ -77,8 +94,8 @@ def test_partitions_take_turns_and_keep_their_order() -> None:
     fetched = {}
     for tp, count in ((first, CHUNK_RECORDS * 2 + 1), (second, 1)):
         records = RecordColumns.of([LogRecord(*tp, offset, 0, None, None) for offset in range(count)])
-        fetched[tp] = [JudgedChunk(part) for part in _cut(records)]
-    turns = [(tp, judged.chunk) for tp, judged in _in_turns(fetched)]
+        fetched[tp] = [ValidatedRecords(part) for part in _cut(records)]
+    turns = [(tp, validated.records) for tp, validated in _in_turns(fetched)]
     assert [tp for tp, _ in turns] == [first, second, first, first]
     assert [len(part) for _, part in turns] == [CHUNK_RECORDS, 1, CHUNK_RECORDS, 1]
     offsets = [offset for tp, part in turns if tp == first for offset in part.offsets]
@@ -100,8 +117,8 @@ class RecordingOwner:
         self.assignments.append(set(assigned))
         return {partition: self.starts[partition] for partition in assigned}
 
-    def judge(self, chunks: Sequence[RecordColumns]) -> list[JudgedChunk]:
-        return [JudgedChunk(chunk) for chunk in chunks]
+    def validate(self, chunks: Sequence[RecordColumns]) -> list[ValidatedRecords]:
+        return [ValidatedRecords(chunk) for chunk in chunks]
 
     def committable(self) -> Mapping[int, CommitPosition]:
         return {p: at for p, at in self.to_commit.items() if self.stored.get(p) != at}
@@ -126,7 +143,7 @@ class ReadingApp:
         """Run until so many records were read, or 30 s."""
         starting = asyncio.create_task(self.app.start())
         deadline = asyncio.get_running_loop().time() + 30
-        while sum(len(chunk.judged.chunk) for chunk in self.chunks) < records:
+        while sum(len(chunk.validated.records) for chunk in self.chunks) < records:
             assert asyncio.get_running_loop().time() < deadline, f"only {self.chunks}"
             await asyncio.sleep(0.05)
         await self.app.stop()
@@ -183,11 +200,11 @@ def test_reads_chunks_from_where_the_owner_says_and_commits_what_it_says(
     assert owner.points == {0: StartingPoint(None, 0, 1500), 1: StartingPoint(None, 0, 1500)}
     for partition, start in ((0, 0), (1, 400)):
         chunks = [chunk for chunk in reading.chunks if chunk.partition == partition]
-        offsets = [offset for chunk in chunks for offset in chunk.judged.chunk.offsets]
+        offsets = [offset for chunk in chunks for offset in chunk.validated.records.offsets]
         assert offsets == list(range(start, 1500))
         assert [chunk.follows for chunk in chunks] == [start] + [chunk.end for chunk in chunks[:-1]]
-        assert max(len(chunk.judged.chunk) for chunk in chunks) <= CHUNK_RECORDS
-    first = reading.chunks[0].judged.chunk.record(0)
+        assert max(len(chunk.validated.records) for chunk in chunks) <= CHUNK_RECORDS
+    first = reading.chunks[0].validated.records.record(0)
     assert (first.topic, first.key) == (settings.events, b"key")
     assert first.value is not None and first.value.startswith(b"value ")
     assert first.append_time > 1_500_000_000_000
@@ -230,3 +247,65 @@ def test_an_owner_hears_that_nothing_is_left_to_it(kafka: KafkaBroker, topics: T
         return last
 
     assert asyncio.run(work()) == [[set()], [{0}]]
+
+
+def test_patience_ends_when_it_goes_on_and_begins_anew_when_it_went_well() -> None:
+    now = [100.0]
+    patience = Patience(lambda: now[0])
+    assert not patience.ends()
+    now[0] += PATIENCE_SECONDS
+    assert not patience.ends()
+    now[0] += 1
+    assert patience.ends()
+    patience.went_well()
+    assert not patience.ends()
+
+
+class Unseeked(BatchConsumer):
+    """A consumer of a partition that nobody has positioned; the flow is what it was told."""
+
+    faults: int = 0
+
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+        if self.faults:
+            self.faults -= 1
+            raise NoOffsetForPartitionError(TopicPartition("events", 0))
+        return {}
+
+    def _get_active_partitions(self) -> Any:
+        return {TopicPartition("events", 0)}
+
+
+def test_a_partition_without_a_position_reads_as_nothing(experiment_file: Path) -> None:
+    async def read() -> None:
+        transport = BatchTransport(app.conf.broker_consumer, app, owner)
+        consumer = Unseeked(transport, callback=_nobody, on_partitions_revoked=_nobody, on_partitions_assigned=_nobody)
+        consumer.resume_flow()
+        consumer.faults = 2
+        assert await consumer._wait_next_records(0.1) == (None, None)
+        assert [message async for message in consumer.getmany(0.1)] == []
+        records, active = await consumer._wait_next_records(0.1)
+        assert (records, active) == ({}, {TopicPartition("events", 0)})
+        consumer.faults = 1
+        consumer._patience = Patience(iter([0.0, PATIENCE_SECONDS + 1]).__next__)
+        assert not consumer._patience.ends()
+        with pytest.raises(NoOffsetForPartitionError):
+            await consumer._wait_next_records(0.1)
+
+    rule = JoinRule.from_experiment(load_experiment(experiment_file))
+    owner = OwnedPartitions(rule, Codec(Registry.bundled()), "topic", lambda: 4)
+    settings = WorkerSettings(
+        client_config={"bootstrap.servers": "nowhere:9092"},
+        events="t.events",
+        examples="t.examples",
+        dead_letters="t.dead-letters",
+        group="t.join",
+        live=False,
+        producer_delay_ms=0,
+    )
+    app = JoinApp(settings, owner)
+    asyncio.run(read())
+
+
+async def _nobody(*_: Any) -> None:
+    """Nothing is handed over and nothing is assigned."""

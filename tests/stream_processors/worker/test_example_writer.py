@@ -21,7 +21,7 @@ from event_schemas.registry import Registry
 from stream_processors.audit.log_reader import LogReader
 from stream_processors.partition.partition_join import Emission
 from stream_processors.rule.fates import Fate
-from stream_processors.worker.example_writer import DeliveryFailed, ExampleWriter
+from stream_processors.worker.example_writer import ExampleWriter, OutputUnconfirmed
 from stream_processors.worker.worker_settings import WorkerSettings
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
@@ -127,7 +127,7 @@ def test_dead_letters_that_fit_alone_survive_a_refused_batch(kafka: KafkaBroker,
     _limit_messages(kafka, settings.dead_letters, 1_000)
     confirmed: list[int] = []
 
-    async def write(letters: list[Emission]) -> DeliveryFailed | None:
+    async def write(letters: list[Emission]) -> OutputUnconfirmed | None:
         writer = ExampleWriter(settings, CODEC)
         writer.write(0, letters, confirmed.append)
         await writer.drain(20)
@@ -194,10 +194,10 @@ def test_a_failure_that_trying_again_may_mend_is_final_here() -> None:
     settings = _settings(f"127.0.0.1:{free_port()}", "nowhere.", records_in_flight=1, delivery_seconds=0.5)
     confirmed: list[str] = []
 
-    async def write() -> DeliveryFailed:
+    async def write() -> OutputUnconfirmed:
         writer = ExampleWriter(settings, CODEC)
         writer.write(0, [_example("r1", b"x")], partial(_note, confirmed, "r1"))
-        with pytest.raises(DeliveryFailed) as caught:
+        with pytest.raises(OutputUnconfirmed) as caught:
             await asyncio.wait_for(writer.wait_for_room(), 20)
         assert not await writer.drain(1)
         writer.close()

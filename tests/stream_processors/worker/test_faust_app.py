@@ -12,9 +12,9 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from stream_processors.rule.join_rule import JoinRule
+from stream_processors.worker.batch_transport import BatchTransport
 from stream_processors.worker.faust_app import ConsumeOnly, JoinApp, credentials
 from stream_processors.worker.owned_partitions import OwnedPartitions
-from stream_processors.worker.patient_transport import PatientTransport
 from stream_processors.worker.worker_settings import WorkerSettings
 
 
@@ -54,7 +54,7 @@ def test_neither_a_web_server_nor_a_producer_nor_directories(app: JoinApp) -> No
 
 
 def test_the_transport_is_ours(app: JoinApp) -> None:
-    assert isinstance(app.transport, PatientTransport)
+    assert isinstance(app.transport, BatchTransport)
 
 
 def test_credentials_follow_librdkafkas_names() -> None:

@@ -33,7 +33,7 @@ from producers.topics.topic_identity import topic_identities
 from stream_processors.partition.commit_position import CommitPosition, LogReplaced, LogTruncated
 from stream_processors.rule.join_rule import JoinRule
 from stream_processors.worker import topic_watch
-from stream_processors.worker.example_writer import DeliveryFailed
+from stream_processors.worker.example_writer import OutputUnconfirmed
 from stream_processors.worker.join_worker import JoinWorkerParts, _fault, run_join_worker
 from stream_processors.worker.worker_settings import WorkerSettings
 from tests.components.homefeed_log import HomefeedLog
@@ -128,7 +128,7 @@ def test_an_output_that_is_not_confirmed_ends_it_and_is_not_committed_past(
         join_bench.close_windows(log.heartbeat())
 
     breaker = _when(lambda: bool(join_bench.processed()), break_the_output)
-    with pytest.raises(DeliveryFailed, match="examples"):
+    with pytest.raises(OutputUnconfirmed, match="examples"):
         run_join_worker(replace(settings, delivery_seconds=2.0), parts)
     breaker.join()
     ends = {partition: span.end for partition, span in join_bench.reader("events").ranges().items()}

@@ -46,17 +46,17 @@ class Desk:
         self.owned = OwnedPartitions(self.rule, CODEC, TOPIC_ID, lambda: 4)
 
     def chunk(self, epoch: int, start: int, end: int, follows: int | None = None) -> RecordChunk:
-        (judged,) = self.owned.judge([RecordColumns.of(self.log[start:end])])
-        return RecordChunk(epoch, 0, start if follows is None else follows, judged)
+        (validated,) = self.owned.validate([RecordColumns.of(self.log[start:end])])
+        return RecordChunk(epoch, 0, start if follows is None else follows, validated)
 
     def process(
         self, chunk: RecordChunk, owned: OwnedPartitions | None = None
     ) -> tuple[StepResult, Callable[[int], None]]:
         """Steps 1 and 2 for a chunk that is not void."""
         owned = owned or self.owned
-        judged = owned.accept(chunk)
-        assert judged is not None
-        return taken(owned.process(0, judged))
+        validated = owned.accept(chunk)
+        assert validated is not None
+        return taken(owned.process(0, validated))
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_confirmed_step_waits_for_the_one_before_it(desk: Desk) -> None:
     desk.owned.committable()
     _, confirm_first = desk.process(desk.chunk(1, 30, 31))
     garbage = LogRecord("events", 0, 31, START, b"x", b"x")
-    _, confirm_second = taken(desk.owned.process(0, desk.owned.judge([RecordColumns.of([garbage])])[0]))
+    _, confirm_second = taken(desk.owned.process(0, desk.owned.validate([RecordColumns.of([garbage])])[0]))
     confirm_second(1)
     assert desk.owned.committable()[0].settled == 30
     for _ in range(10):
@@ -139,10 +139,10 @@ def test_a_position_is_known_only_when_all_parts_of_a_step_were_taken(desk: Desk
     monkeypatch.setattr(partition_join, "EMISSIONS_AT_ONCE", 4)
     monkeypatch.setattr(pending_decisions, "CLOSED_AT_ONCE", 4)
     desk.owned.resume(1, {0: FRESH})
-    judged = desk.owned.accept(desk.chunk(1, 0, 31))
-    assert judged is not None
+    validated = desk.owned.accept(desk.chunk(1, 0, 31))
+    assert validated is not None
     parts = []
-    for result, confirm in desk.owned.process(0, judged):
+    for result, confirm in desk.owned.process(0, validated):
         assert desk.owned.committable() == {}
         parts.append(len(result.emissions))
         for _ in result.emissions:
@@ -156,9 +156,9 @@ def test_void_and_repeated_records_are_passed_over(desk: Desk) -> None:
     assert desk.owned.accept(desk.chunk(3, 0, 10)) is None, "from before a rebalance"
     desk.process(desk.chunk(4, 0, 10))
     again = desk.owned.accept(desk.chunk(4, 5, 15))
-    assert again is not None and again.chunk.offsets == list(range(10, 15))
+    assert again is not None and again.records.offsets == list(range(10, 15))
     assert desk.owned.accept(desk.chunk(4, 0, 10)) is None, "all seen before"
-    assert desk.owned.accept(RecordChunk(4, 9, 0, desk.owned.judge([RecordColumns.of(desk.log[:1])])[0])) is None, (
+    assert desk.owned.accept(RecordChunk(4, 9, 0, desk.owned.validate([RecordColumns.of(desk.log[:1])])[0])) is None, (
         "not ours"
     )
 
@@ -167,7 +167,7 @@ def test_a_gap_in_the_log_is_fine_but_not_one_between_chunks(desk: Desk) -> None
     desk.owned.resume(1, {0: FRESH})
     desk.process(desk.chunk(1, 0, 10))
     fresh = desk.owned.accept(desk.chunk(1, 14, 16, follows=10))
-    assert fresh is not None and fresh.chunk.offsets == [14, 15]
+    assert fresh is not None and fresh.records.offsets == [14, 15]
     with pytest.raises(RecordsMissed, match="records 10 to 13 never arrived"):
         desk.owned.accept(desk.chunk(1, 14, 16))
 

@@ -9,7 +9,7 @@ import pytest
 from event_schemas.errors import ComponentUnreachable, ExperimentError, SettingError, TrimtabError, UnknownSchema
 from producers.topics.topic_admin import TopicError
 from stream_processors.partition.commit_position import CommitUnreadable, LogTruncated
-from stream_processors.worker.example_writer import DeliveryFailed
+from stream_processors.worker.example_writer import OutputUnconfirmed
 from stream_processors.worker.owned_partitions import RecordsMissed
 from trimtab.commands.join import WorkerOptions, needs_a_person, worker_settings
 from trimtab.settings import load_settings
@@ -66,7 +66,7 @@ def test_a_supervised_worker_gets_a_port_of_its_own() -> None:
         (UnknownSchema, True),
         (SettingError, True),
         (ComponentUnreachable, False),
-        (DeliveryFailed, False),
+        (OutputUnconfirmed, False),
         (RecordsMissed, False),
     ],
 )

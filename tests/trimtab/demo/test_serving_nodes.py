@@ -8,7 +8,7 @@ import pytest
 from tests.simulator_samples import Answers, scripted_sidecar
 from trimtab.demo import serving_nodes
 from trimtab.demo.process_supervisor import DemoFailed, ProcessSupervisor
-from trimtab.demo.serving_nodes import ServingNode, await_nodes
+from trimtab.demo.serving_nodes import NodeProcess, await_nodes
 from trimtab.demo.workspace import HOMEFEED, DemoExperiment, Workspace
 from trimtab.embedded_runtime import EmbeddedRuntime
 
@@ -22,8 +22,8 @@ trimtab_producer_events_total{fate="acknowledged",record="Request"} 3.0
 HEALTH = {"config_revision": 4, "channels": {"stable": {"version": "v1", "result": "accepted"}, "canary": None}}
 
 
-def node_at(url: str, directory: Path) -> ServingNode:
-    return ServingNode(DemoExperiment(Workspace(directory), RUNTIME, HOMEFEED), 2, int(url.rsplit(":", 1)[1]))
+def node_at(url: str, directory: Path) -> NodeProcess:
+    return NodeProcess(DemoExperiment(Workspace(directory), RUNTIME, HOMEFEED), 2, int(url.rsplit(":", 1)[1]))
 
 
 def test_a_node_tells_of_its_channels_drift_and_deliveries(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_waiting_for_nodes_ends_when_all_hold_or_says_what_did_not_happen(
     nodes = [node_at(f"http://127.0.0.1:{port}", tmp_path) for port in (1, 2)]
     asked = list[int]()
 
-    def third_time(node: ServingNode) -> bool:
+    def third_time(node: NodeProcess) -> bool:
         asked.append(node.port)
         return len(asked) > 2
 
