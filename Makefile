@@ -28,7 +28,7 @@ install: $(VENV)/.installed  ## Create the virtual environment from the lock fil
 
 $(VENV)/.installed: $(LOCK) pyproject.toml
 	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || \
-	  { echo "error: no Python 3.11 or 3.12 found; mend: install one, or make PYTHON=/path/to/python3.11"; exit 1; }
+	  { echo "error: no Python 3.11 or 3.12 found; fix: install one, or make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/installer.lock
 	$(if $(TORCH_BACKEND),$(INSTALL_WITH_BACKEND),$(UV) pip install --python $(RUN) --require-hashes --requirement $(LOCK))

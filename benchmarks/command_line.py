@@ -25,7 +25,7 @@ def run_command(command: Callable[..., None]) -> None:
     try:
         app()
     except TrimtabError as fault:
-        sys.stderr.write(f"error: {fault.what}\nmend: {fault.mend}\n")
+        sys.stderr.write(f"error: {fault.what}\nfix: {fault.fix}\n")
         sys.exit(1)
 
 

@@ -92,7 +92,7 @@ class EventProducer:
         left = self._producer.flush(FLUSH_SECONDS)
         if left:
             raise InputIncomplete(
-                f"{left} of {self.events} events are not in {self.topic}", mend="see to the broker's log and disk"
+                f"{left} of {self.events} events are not in {self.topic}", fix="see to the broker's log and disk"
             )
 
 
@@ -109,7 +109,7 @@ def write_input(bootstrap: str, prefix: str, stream: EventStream) -> InputLog:
     ranges = LogReader({"bootstrap.servers": bootstrap}, producer.topic).ranges()
     held = sum(span.end - span.start for span in ranges.values())
     if held != producer.events:
-        raise InputIncomplete(f"{producer.topic} holds {held} of {producer.events} events", mend="run it again")
+        raise InputIncomplete(f"{producer.topic} holds {held} of {producer.events} events", fix="run it again")
     requests = stream.settings.requests
     return InputLog(bootstrap, prefix, requests, producer.events, stream.part_bytes, stream.reference)
 

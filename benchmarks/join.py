@@ -57,7 +57,7 @@ def measure(plan: Plan, broker: BenchBroker) -> list[Measurement]:
     tell("warming the broker up")
     warm_up = PeerRun(peer_table()[PYTHON_JOIN], little, settings).measure()
     if not warm_up.correct:
-        raise WarmUpFailed(f"the plain Python join came to a wrong result: {warm_up}", mend="see to the broker")
+        raise WarmUpFailed(f"the plain Python join came to a wrong result: {warm_up}", fix="see to the broker")
     measurements = []
     for turn in range(plan.repeat):
         for peer in plan.peers if turn % 2 == 0 else reversed(plan.peers):

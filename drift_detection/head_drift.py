@@ -33,7 +33,7 @@ class DriftLimits:
             raise SketchError(
                 f"drift limits: max_psi {self.max_psi}, min_samples {self.min_samples}, "
                 f"max_non_finite_share {self.max_non_finite_share}",
-                mend="use a PSI from 0, at least one sample and a share in [0, 1]",
+                fix="use a PSI from 0, at least one sample and a share in [0, 1]",
             )
 
 

@@ -49,17 +49,17 @@ class QuantileSketch:
         if not self.edges or not sound:
             raise SketchError(
                 f"sketch edges {list(self.edges)[:4]}… are not strictly increasing finite numbers",
-                mend="build sketches with QuantileSketch.from_sample",
+                fix="build sketches with QuantileSketch.from_sample",
             )
         if not all(math.isfinite(end) for end in (self.lowest, self.highest) if end is not None):
             raise SketchError(
                 f"sketch extremes {self.lowest} and {self.highest} are not finite",
-                mend="build sketches with QuantileSketch.from_sample",
+                fix="build sketches with QuantileSketch.from_sample",
             )
         if len(self.counts) != len(self.edges) + 1 or min(self.counts) < 0 or self.non_finite < 0:
             raise SketchError(
                 f"sketch has {len(self.counts)} counts for {len(self.edges)} edges, or a negative count",
-                mend="build sketches with QuantileSketch.from_sample",
+                fix="build sketches with QuantileSketch.from_sample",
             )
 
     @property
@@ -85,7 +85,7 @@ class QuantileSketch:
         if finite.size == 0 or bins < 2:
             raise SketchError(
                 f"cannot build a sketch of {finite.size} finite values in {bins} bins",
-                mend="give at least one finite value and two bins",
+                fix="give at least one finite value and two bins",
             )
         edges = edges_of(finite, bins)
         return cls(edges=edges, counts=(0,) * (len(edges) + 1)).updated(sample)
@@ -108,7 +108,7 @@ class QuantileSketch:
     def merged(self, other: QuantileSketch) -> QuantileSketch:
         """Both sketches' values; raises SketchError when the edges differ."""
         if self.edges != other.edges:
-            raise SketchError("sketches with different edges cannot be merged", mend="start both from one reference")
+            raise SketchError("sketches with different edges cannot be merged", fix="start both from one reference")
         return replace(
             self,
             counts=tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
@@ -150,12 +150,12 @@ class QuantileSketch:
             total = index(data["total"])
         except (KeyError, TypeError, ValueError) as error:
             raise SketchError(
-                f"not a sketch: {error!r}", mend="take the sketch from a checkpoint manifest as it is"
+                f"not a sketch: {error!r}", fix="take the sketch from a checkpoint manifest as it is"
             ) from error
         if total != sketch.total:
             raise SketchError(
                 f"sketch counts sum to {sketch.total}, its total says {total}",
-                mend="take the sketch from a checkpoint manifest as it is",
+                fix="take the sketch from a checkpoint manifest as it is",
             )
         return sketch
 

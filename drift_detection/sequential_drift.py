@@ -58,12 +58,12 @@ class SequentialSettings:
         if self.thinning < 1 or not 0 <= self.tolerance < 1:
             raise SketchError(
                 f"thinning {self.thinning}, tolerance {self.tolerance}",
-                mend="use a thinning of at least 1 and a tolerance in [0, 1)",
+                fix="use a thinning of at least 1 and a tolerance in [0, 1)",
             )
         if not self.thinning < self.mean_time_between_false_alarms < np.inf:
             raise SketchError(
                 f"mean_time_between_false_alarms {self.mean_time_between_false_alarms} is not a number above thinning",
-                mend="declare it in raw values, such as a month's worth of them",
+                fix="declare it in raw values, such as a month's worth of them",
             )
 
     @property
@@ -80,7 +80,7 @@ class SequentialDrift:
 
     def __init__(self, reference: QuantileSketch, settings: SequentialSettings) -> None:
         if reference.total == 0:
-            raise SketchError("the reference sketch is empty", mend="build it from a sample of the head")
+            raise SketchError("the reference sketch is empty", fix="build it from a sample of the head")
         self.settings = settings
         self._reference = reference
         counts = np.asarray(reference.counts, dtype=np.float64) + 0.5

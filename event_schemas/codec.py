@@ -40,11 +40,11 @@ def unframe(framed: bytes | None) -> tuple[int, bytes]:
     if framed is None or len(framed) < HEADER.size:
         size = "null" if framed is None else f"{len(framed)} bytes"
         raise MalformedRecord(
-            f"value is {size}; a framed datum has at least {HEADER.size}", mend="write Confluent framing"
+            f"value is {size}; a framed datum has at least {HEADER.size}", fix="write Confluent framing"
         )
     magic, schema_id = HEADER.unpack_from(framed)
     if magic != MAGIC:
-        raise MalformedRecord(f"first byte is {magic}, not 0", mend="write Confluent framing: 0x00, schema id, datum")
+        raise MalformedRecord(f"first byte is {magic}, not 0", fix="write Confluent framing: 0x00, schema id, datum")
     return schema_id, framed[HEADER.size :]
 
 
@@ -70,7 +70,7 @@ class Codec:
         except (TypeError, ValueError, KeyError, AttributeError, OverflowError, struct.error) as fault:
             raise MalformedRecord(
                 f"{name} cannot be encoded: {fault}",
-                mend=f"fill every field of event_schemas/avsc/{name} with its type",
+                fix=f"fill every field of event_schemas/avsc/{name} with its type",
             ) from fault
         return sink.getvalue()
 
@@ -94,15 +94,15 @@ class Codec:
         except Exception as fault:  # fastavro raises many types on bad bytes; all of them mean the same here
             raise MalformedRecord(
                 f"{entry.name} v{entry.version} cannot be decoded: {type(fault).__name__}: {_reason(fault)}",
-                mend="write the datum with the schema its id names",
+                fix="write the datum with the schema its id names",
             ) from fault
         if source.tell() != len(datum):
             raise MalformedRecord(
                 f"{entry.name} v{entry.version} leaves {len(datum) - source.tell()} of {len(datum)} bytes unread",
-                mend="write the datum with the schema its id names",
+                fix="write the datum with the schema its id names",
             )
         if not isinstance(record, dict):
-            raise MalformedRecord(f"{entry.name} v{entry.version} is not a record", mend="write a record")
+            raise MalformedRecord(f"{entry.name} v{entry.version} is not a record", fix="write a record")
         return record
 
 

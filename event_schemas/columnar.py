@@ -50,7 +50,7 @@ def read_datums(entry: SchemaEntry, datums: Sequence[bytes]) -> pl.DataFrame:
     frame = BlockReader(entry.name, {**schema, "fields": fields}).read(block, len(datums))
     if not np.array_equal(frame[MARKER].to_numpy(), markers):
         raise ColumnarFailure(
-            f"{len(datums)} {entry.name} datums do not end where they should", mend="decode one by one"
+            f"{len(datums)} {entry.name} datums do not end where they should", fix="decode one by one"
         )
     return _narrowed(entry.name, frame.drop(MARKER), schema)
 
@@ -77,10 +77,10 @@ class BlockReader:
             if isinstance(fault, (KeyboardInterrupt, SystemExit, GeneratorExit)):
                 raise
             raise ColumnarFailure(
-                f"{rows} {self._name} datums do not decode: {fault}", mend="decode one by one"
+                f"{rows} {self._name} datums do not decode: {fault}", fix="decode one by one"
             ) from None
         if frame.height != rows:
-            raise ColumnarFailure(f"{rows} {self._name} datums gave {frame.height} rows", mend="decode one by one")
+            raise ColumnarFailure(f"{rows} {self._name} datums gave {frame.height} rows", fix="decode one by one")
         return frame
 
 
@@ -132,7 +132,7 @@ def _narrowed(name: str, frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.D
     try:
         return frame.cast(types)
     except pl.exceptions.InvalidOperationError as fault:
-        raise ColumnarFailure(f"{name} with an int beyond 32 bits: {fault}", mend="decode one by one") from None
+        raise ColumnarFailure(f"{name} with an int beyond 32 bits: {fault}", fix="decode one by one") from None
 
 
 def _header(schema: Mapping[str, Any]) -> bytes:

@@ -42,7 +42,7 @@ class DirectoryLock:
         deadline = time.monotonic() + wait_s
         while not self._acquire():
             if time.monotonic() >= deadline:
-                raise DirectoryTaken(f"{file.parent} belongs to another process", mend="give each process its own")
+                raise DirectoryTaken(f"{file.parent} belongs to another process", fix="give each process its own")
             time.sleep(POLL_SECONDS)
 
     @property

@@ -11,25 +11,25 @@ TrimtabError
     ├── UnknownSchema        a schema id, record name or subject nobody registered
     └── MalformedRecord      bytes that are not the record they claim to be
 
-Every stage derives its own exceptions from `TrimtabError`; each says what is wrong and where, and how to mend it.
+Every stage derives its own exceptions from `TrimtabError`; each says what is wrong and where, and how to fix it.
 """
 
 from __future__ import annotations
 
 
 class TrimtabError(Exception):
-    """Something a person can mend.
+    """Something a person can fix.
 
-    `what` names the fault and where it is; `mend` names the next step. Both are one line each.
+    `what` names the fault and where it is; `fix` names the next step. Both are one line each.
     """
 
-    def __init__(self, what: str, *, mend: str) -> None:
-        super().__init__(what, mend)
+    def __init__(self, what: str, *, fix: str) -> None:
+        super().__init__(what, fix)
         self.what = what
-        self.mend = mend
+        self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.what} | mend: {self.mend}"
+        return f"{self.what} | fix: {self.fix}"
 
 
 class ExperimentError(TrimtabError):

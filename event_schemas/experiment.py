@@ -136,16 +136,16 @@ class Experiment(Section):
 
 
 def load_experiment(path: str | Path) -> Experiment:
-    """The validated experiment in `path`; raises ExperimentError naming file, field, value and mend."""
+    """The validated experiment in `path`; raises ExperimentError naming file, field, value and fix."""
     file = Path(path)
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as fault:
         raise ExperimentError(
-            f"{file}: cannot be read: {fault.strerror}", mend="set TRIMTAB_EXPERIMENT to an existing trimtab.toml"
+            f"{file}: cannot be read: {fault.strerror}", fix="set TRIMTAB_EXPERIMENT to an existing trimtab.toml"
         ) from fault
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise ExperimentError(f"{file}: is not TOML: {fault}", mend="mend the syntax at that line") from fault
+        raise ExperimentError(f"{file}: is not TOML: {fault}", fix="fix the syntax at that line") from fault
     return parse_experiment(document, file)
 
 
@@ -161,7 +161,7 @@ def parse_experiment(document: Mapping[str, Any], file: Path) -> Experiment:
         more = "" if fault.error_count() == 1 else f" (and {fault.error_count() - 1} more)"
         raise ExperimentError(
             f"{file}: {field}{shown}: {first['msg']}{more}",
-            mend=f"mend {field}; docs/reference/experiment.md lists every field",
+            fix=f"fix {field}; docs/reference/experiment.md lists every field",
         ) from fault
 
 
@@ -173,22 +173,22 @@ def _with_arms_file(document: Mapping[str, Any], file: Path) -> dict[str, Any]:
     features = catalogue.get("features")
     columns = ["name", *features] if isinstance(features, list) else ["name"]
     field = f"{file}: catalogue.arms_file = {catalogue['arms_file']!r}"
-    mend = f"give a CSV (UTF-8) with the columns {', '.join(map(str, columns))}"
+    fix = f"give a CSV (UTF-8) with the columns {', '.join(map(str, columns))}"
     if "arms" in catalogue:
-        raise ExperimentError(f"{field}: there are [[catalogue.arms]] as well", mend="keep one of the two")
+        raise ExperimentError(f"{field}: there are [[catalogue.arms]] as well", fix="keep one of the two")
     try:
         with (file.parent / str(catalogue["arms_file"])).open(encoding="utf-8-sig", newline="") as handle:
             table = csv.DictReader(handle, strict=True)
             absent = [column for column in columns if column not in (table.fieldnames or ())]
             rows = [] if absent else list(table)
     except OSError as fault:
-        raise ExperimentError(f"{field}: cannot be read: {fault.strerror}", mend=mend) from fault
+        raise ExperimentError(f"{field}: cannot be read: {fault.strerror}", fix=fix) from fault
     except (csv.Error, ValueError) as fault:
-        raise ExperimentError(f"{field}: is not CSV: {fault}", mend=mend) from fault
+        raise ExperimentError(f"{field}: is not CSV: {fault}", fix=fix) from fault
     if absent:
-        raise ExperimentError(f"{field}: lacks the columns {absent}", mend=mend)
+        raise ExperimentError(f"{field}: lacks the columns {absent}", fix=fix)
     ragged = [row["name"] for row in rows if None in row]
     if ragged:
-        raise ExperimentError(f"{field}: arm {ragged[0]!r} has more cells than the header", mend=mend)
+        raise ExperimentError(f"{field}: arm {ragged[0]!r} has more cells than the header", fix=fix)
     arms = [{"name": row["name"], "features": [row[column] for column in columns[1:]]} for row in rows]
     return {**document, "catalogue": {**{k: v for k, v in catalogue.items() if k != "arms_file"}, "arms": arms}}

@@ -65,7 +65,7 @@ class Registry:
         if found is None:
             raise UnknownSchema(
                 f"schema id {schema_id} is not registered (known: {sorted(self._by_id)})",
-                mend="add it to event_schemas/registry.json, or set TRIMTAB_SCHEMA_REGISTRY_URL as the writer has it",
+                fix="add it to event_schemas/registry.json, or set TRIMTAB_SCHEMA_REGISTRY_URL as the writer has it",
             )
         return found
 
@@ -75,7 +75,7 @@ class Registry:
         if found is None:
             raise UnknownSchema(
                 f"record {name!r} is not registered (known: {sorted(self._newest)})",
-                mend="register the record's schema first",
+                fix="register the record's schema first",
             )
         return found
 

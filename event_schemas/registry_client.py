@@ -61,26 +61,26 @@ class RegistryConnection:
         if status == UNAUTHORISED:
             return CredentialsRefused(
                 f"{where} refuses user {self._user!r} ({action}): {fault}",
-                mend=f"correct the user and the password in {self._setting} (https://USER:PASSWORD@HOST:PORT)",
+                fix=f"correct the user and the password in {self._setting} (https://USER:PASSWORD@HOST:PORT)",
             )
         if status == FORBIDDEN:
             return RightMissing(
                 f"user {self._user!r} of the {where} may not do this ({action}): {fault}",
-                mend="give the user the right to read and register the subjects trimtab.*",
+                fix="give the user the right to read and register the subjects trimtab.*",
             )
         if status is not None:
             return ComponentUnreachable(
                 f"{where} refuses ({action}): {fault}",
-                mend=f"see its log, keep the subjects to Trimtab's own schemas, or correct {self._setting}",
+                fix=f"see its log, keep the subjects to Trimtab's own schemas, or correct {self._setting}",
             )
         if caused_by(fault, ssl.SSLError):
             return CertificateRefused(
                 f"{where}: TLS fails: {fault}",
-                mend="set SSL_CERT_FILE to the authority that signed its certificate, and name the host as the"
+                fix="set SSL_CERT_FILE to the authority that signed its certificate, and name the host as the"
                 f" certificate does; http:// in {self._setting} if it speaks no TLS",
             )
         return ComponentUnreachable(
-            f"{where} does not answer ({action}): {fault}", mend=f"start it, or correct {self._setting}"
+            f"{where} does not answer ({action}): {fault}", fix=f"start it, or correct {self._setting}"
         )
 
 
@@ -94,7 +94,7 @@ def _without_credentials(url: str, setting: str) -> tuple[str, str]:
     if parts.scheme not in ("http", "https") or not host:
         raise SettingError(
             f"{url.rpartition('@')[2]!r} is not the address of a Schema Registry",
-            mend=f"set {setting} to http://HOST:PORT, or https:// for TLS",
+            fix=f"set {setting} to http://HOST:PORT, or https:// for TLS",
         )
     place = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{place}{'' if port is None else f':{port}'}{parts.path}", user or "anonymous"

@@ -22,7 +22,7 @@ class MissingFeatures(TrimtabError):
         self.feature = feature
         super().__init__(
             f"request feature {feature!r} {problem}",
-            mend=f"send {feature!r} as the [features] section of the experiment file declares it",
+            fix=f"send {feature!r} as the [features] section of the experiment file declares it",
         )
 
 

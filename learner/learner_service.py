@@ -35,7 +35,7 @@ NEEDS_A_PERSON = (
     StoreUnwritable,
     TopicUnidentified,
 )
-"""Errors of ingest that trying again does not mend: the log or the data directory is not what it was, the disk takes no
+"""Errors of ingest that trying again does not fix: the log or the data directory is not what it was, the disk takes no
 more, the clock is wrong, a right is missing."""
 log = structlog.get_logger(__name__)
 
@@ -91,7 +91,7 @@ class LearnerService:
             if self.clock() > deadline:
                 raise fault or NothingToLearn(
                     f"{self.ingest.store.rows} of the {examples} examples waited for came in {timeout_s:g} s",
-                    mend="look at the join (`trimtab join`), or wait for fewer",
+                    fix="look at the join (`trimtab join`), or wait for fewer",
                 )
             stop.wait(min(self.schedule.poll_s, 0.2))
             fault = self._take_in()
@@ -122,7 +122,7 @@ class LearnerService:
             stop.wait(self.schedule.poll_s)
 
     def _take_in(self) -> BaseException | None:
-        """Ingest what the log holds now; what went wrong, when trying again may mend it. Raises NEEDS_A_PERSON."""
+        """Ingest what the log holds now; what went wrong, when trying again may fix it. Raises NEEDS_A_PERSON."""
         try:
             self.catch_up()
         except NEEDS_A_PERSON:
@@ -166,6 +166,6 @@ class LearnerService:
 def _tell(event: str, fault: BaseException) -> None:
     """A TrimtabError says what to do; of anything else the log shows where it came from."""
     if isinstance(fault, TrimtabError):
-        log.warning(event, error=type(fault).__name__, what=fault.what, mend=fault.mend)
+        log.warning(event, error=type(fault).__name__, what=fault.what, fix=fault.fix)
     else:
         log.error(event, error=type(fault).__name__, what=str(fault), exc_info=fault)

@@ -75,7 +75,7 @@ def compare(question: Question, frame: pl.DataFrame, shelf: CheckpointShelf, exp
     if question.policy == LEARNED and (checkpoint is None or question.every_row):
         raise NothingToLearn(
             "there is no checkpoint of this experiment here" if checkpoint is None else "it was trained on some rows",
-            mend="run `trimtab learn` first" if checkpoint is None else "leave out --all: only later rows can judge it",
+            fix="run `trimtab learn` first" if checkpoint is None else "leave out --all: only later rows can judge it",
         )
     contract = _contract(checkpoint, experiment)
     rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract)

@@ -54,9 +54,7 @@ def serve_metrics(
     try:
         server = _Server((host, port), Handler)
     except (OSError, OverflowError) as fault:
-        raise SettingError(
-            f"metrics port {host}:{port} cannot be opened: {fault}", mend="choose a free port"
-        ) from fault
+        raise SettingError(f"metrics port {host}:{port} cannot be opened: {fault}", fix="choose a free port") from fault
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
 

@@ -24,7 +24,7 @@ class RefusalCode(StrEnum):
 
     @property
     def is_lack_of_evidence(self) -> bool:
-        """True when more rows would mend it."""
+        """True when more rows would fix it."""
         return self in _LACK_OF_EVIDENCE
 
 

@@ -33,11 +33,11 @@ class EvidenceRequirements:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.level < 1.0:
-            raise EvaluationError(f"level {self.level} is outside (0, 1)", mend="use, for example, 0.95")
+            raise EvaluationError(f"level {self.level} is outside (0, 1)", fix="use, for example, 0.95")
         if self.min_matched_rows < 2 or self.min_positives < 1:
             raise EvaluationError(
                 f"min_matched_rows {self.min_matched_rows}, min_positives {self.min_positives}",
-                mend="ask for at least 2 matched rows and 1 positive",
+                fix="ask for at least 2 matched rows and 1 positive",
             )
 
 

@@ -75,30 +75,30 @@ class LoggedBandit:
             require_shape(f"log.{name}", np.asarray(getattr(self, name)), shape)
         if width == 0 or len(set(self.objectives)) != width:
             raise EvaluationError(
-                f"log.objectives are {self.objectives!r}", mend="name each objective once, and at least one"
+                f"log.objectives are {self.objectives!r}", fix="name each objective once, and at least one"
             )
         if self.cohort is not None and len(self.cohort) != n:
             raise EvaluationError(
-                f"log.cohort has {len(self.cohort)} entries for {n} rows", mend="give one cohort per row"
+                f"log.cohort has {len(self.cohort)} entries for {n} rows", fix="give one cohort per row"
             )
 
     def _check_ranges(self) -> None:
         self._require("action", self.action >= 0, "a negative arm", "use arm indices from 0")
         sound = np.isfinite(self.propensity) & (self.propensity > 0) & (self.propensity <= 1)
-        mend = "log P(arm | slice, request) of the arm that was applied; drop rows that lack it"
-        self._require("propensity", sound, "a propensity outside (0, 1]", mend)
+        fix = "log P(arm | slice, request) of the arm that was applied; drop rows that lack it"
+        self._require("propensity", sound, "a propensity outside (0, 1]", fix)
         squarable = self.propensity >= LEAST_PROPENSITY
-        self._require("propensity", squarable, f"a propensity below {LEAST_PROPENSITY:g}", mend)
+        self._require("propensity", squarable, f"a propensity below {LEAST_PROPENSITY:g}", fix)
         finite: BoolArray = np.isfinite(self.reward) | ~self.observed
         complete = np.all(finite, axis=1)
         self._require("reward", complete, "a reward that is not finite", "mask it with observed = False")
 
-    def _require(self, field: str, sound: BoolArray, trouble: str, mend: str) -> None:
+    def _require(self, field: str, sound: BoolArray, trouble: str, fix: str) -> None:
         unsound = np.flatnonzero(~sound)
         if unsound.size:
             first = int(unsound[0])
             value = getattr(self, field)[first].tolist()
-            raise EvaluationError(f"log.{field}: {trouble} in row {first}: {value!r}", mend=mend)
+            raise EvaluationError(f"log.{field}: {trouble} in row {first}: {value!r}", fix=fix)
 
 
 def require_shape(name: str, array: npt.NDArray[np.generic], shape: Sequence[int]) -> None:
@@ -106,7 +106,7 @@ def require_shape(name: str, array: npt.NDArray[np.generic], shape: Sequence[int
     if array.shape != tuple(shape):
         raise EvaluationError(
             f"{name} has shape {array.shape}, expected {tuple(shape)}",
-            mend="build all arrays of one evaluation from the same rows, arms and objectives",
+            fix="build all arrays of one evaluation from the same rows, arms and objectives",
         )
 
 
@@ -114,5 +114,5 @@ def whole_numbers(values: npt.ArrayLike, name: str) -> IntArray:
     """`values` as int64; raises EvaluationError for anything but integers, which would be cut off in silence."""
     array = np.asarray(values)
     if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise EvaluationError(f"{name} has type {array.dtype}", mend="give arm indices as integers")
+        raise EvaluationError(f"{name} has type {array.dtype}", fix="give arm indices as integers")
     return array.astype(np.int64)

@@ -41,6 +41,6 @@ def _as_points(points: npt.ArrayLike) -> npt.NDArray[np.float64]:
     values = np.asarray(points, dtype=np.float64)
     if values.ndim != 2:
         raise EvaluationError(
-            f"points have shape {values.shape}", mend="give one row per policy, one column per objective"
+            f"points have shape {values.shape}", fix="give one row per policy, one column per objective"
         )
     return values

@@ -187,12 +187,12 @@ def _model_estimates(sample: ModelledSample, requirements: EvidenceRequirements)
 
 def _check_predictions(log: LoggedBandit, q: FloatArray) -> None:
     if q.ndim != 3:
-        raise EvaluationError(f"q has {q.ndim} axes", mend="give q as float[rows, arms, objectives]")
+        raise EvaluationError(f"q has {q.ndim} axes", fix="give q as float[rows, arms, objectives]")
     require_shape("q", q, (log.rows, q.shape[1], len(log.objectives)))
     if log.rows and int(log.action.max()) >= q.shape[1]:
         raise EvaluationError(
             f"the log holds arm {int(log.action.max())}, q knows {q.shape[1]} arms",
-            mend="score every arm of the log's action space",
+            fix="score every arm of the log's action space",
         )
     if not np.isfinite(q).all():
-        raise EvaluationError("q holds values that are not finite", mend="retrain or drop the model")
+        raise EvaluationError("q holds values that are not finite", fix="retrain or drop the model")

@@ -32,16 +32,14 @@ class TargetPolicy:
         if (self.probabilities is None) == (self.arms is None):
             raise EvaluationError(
                 f"policy {self.name!r} needs arms or probabilities",
-                mend="give arms int[n] for a deterministic policy, else probabilities float[n, arms]",
+                fix="give arms int[n] for a deterministic policy, else probabilities float[n, arms]",
             )
         if self.arms is not None:
             arms = whole_numbers(self.arms, f"policy {self.name!r}: arms")
             object.__setattr__(self, "arms", arms)
             require_shape(f"policy {self.name!r}: arms", arms, (arms.size,))
             if arms.size and int(arms.min()) < 0:
-                raise EvaluationError(
-                    f"policy {self.name!r} plays arm {int(arms.min())}", mend="use arm indices from 0"
-                )
+                raise EvaluationError(f"policy {self.name!r} plays arm {int(arms.min())}", fix="use arm indices from 0")
         if self.probabilities is not None:
             probabilities = np.asarray(self.probabilities, dtype=np.float64)
             object.__setattr__(self, "probabilities", probabilities)
@@ -65,7 +63,7 @@ class TargetPolicy:
         if action.size and int(action.max()) >= distribution.shape[1]:
             raise EvaluationError(
                 f"the log holds arm {int(action.max())}, policy {self.name!r} knows {distribution.shape[1]} arms",
-                mend="evaluate only policies of the log's action space",
+                fix="evaluate only policies of the log's action space",
             )
         chosen: FloatArray = distribution[np.arange(self.rows), action]
         return chosen
@@ -77,7 +75,7 @@ class TargetPolicy:
             if self.rows and int(self.arms.max()) >= q.shape[1]:
                 raise EvaluationError(
                     f"policy {self.name!r} plays arm {int(self.arms.max())}, q knows {q.shape[1]} arms",
-                    mend="score every arm of the action space",
+                    fix="score every arm of the action space",
                 )
             return q[np.arange(self.rows), self.arms].astype(np.float64)
         require_shape("q (rows, arms)", q[:, :, 0], self._distribution.shape)
@@ -123,19 +121,19 @@ class TargetPolicy:
         if probabilities.ndim != 2:
             raise EvaluationError(
                 f"policy {self.name!r}: probabilities have {probabilities.ndim} axes",
-                mend="give float[n, arms]",
+                fix="give float[n, arms]",
             )
         sums = probabilities.sum(axis=1)
         if not np.all(np.isfinite(sums)) or np.any(probabilities < 0):
             raise EvaluationError(
                 f"policy {self.name!r}: a probability is negative or not finite",
-                mend="give a distribution over the arms in every row",
+                fix="give a distribution over the arms in every row",
             )
         off = np.abs(sums - 1.0)
         if off.size and float(off.max()) > ROW_SUM_TOLERANCE:
             raise EvaluationError(
                 f"policy {self.name!r}: probabilities of row {int(off.argmax())} sum to {sums[off.argmax()]:.6g}",
-                mend="normalise every row to one",
+                fix="normalise every row to one",
             )
 
 
@@ -156,7 +154,7 @@ def by_position(name: str, table: FloatArray, position: IntArray) -> TargetPolic
         raise EvaluationError(
             f"policy {name!r} knows positions 0 to {table.shape[1] - 1}, "
             f"the log holds {int(position.min())} to {int(position.max())}",
-            mend="count positions from 0 and give one column per position",
+            fix="count positions from 0 and give one column per position",
         )
     return TargetPolicy(name, probabilities=table.T[position])
 
@@ -180,14 +178,14 @@ def preference_policy(
     if not np.isfinite(score).all():
         raise EvaluationError(
             f"policy {name!r}: a score of row {int(np.argwhere(~np.isfinite(score))[0][0])} is not finite",
-            mend="retrain the model, or mend the preference weights",
+            fix="retrain the model, or fix the preference weights",
         )
     if eligible is not None:
         require_shape("eligible", eligible, score.shape)
         if not eligible.any(axis=1).all():
             raise EvaluationError(
                 f"row {int(np.flatnonzero(~eligible.any(axis=1))[0])} has no eligible arm",
-                mend="leave at least the production arm eligible",
+                fix="leave at least the production arm eligible",
             )
         score = np.where(eligible, score, -np.inf)
     return TargetPolicy(name, arms=score.argmax(axis=1).astype(np.int64), alpha=alpha)
@@ -208,12 +206,12 @@ def alpha_policies(
     if objectives > 2 or not 0 <= alpha_objective < objectives:
         raise EvaluationError(
             f"alpha_objective {alpha_objective} does not fit {objectives} objectives",
-            mend="alpha trades one objective for one other; use preference_policy for more than two",
+            fix="alpha trades one objective for one other; use preference_policy for more than two",
         )
     policies = []
     for alpha in alphas:
         if not 0.0 <= alpha <= 1.0:
-            raise EvaluationError(f"alpha {alpha} is outside [0, 1]", mend="use alphas between 0 and 1")
+            raise EvaluationError(f"alpha {alpha} is outside [0, 1]", fix="use alphas between 0 and 1")
         weights = [1.0] if objectives == 1 else [1.0 - alpha, 1.0 - alpha]
         if objectives == 2:
             weights[alpha_objective] = alpha

@@ -69,10 +69,10 @@ def _check_fits(experiment: Experiment) -> None:
         if found[table] != names:
             raise ExperimentError(
                 f"experiment {experiment.name!r} has [[{table}]] {list(found[table])}, the homefeed {list(names)}",
-                mend="simulate with simulator/experiments/homefeed.toml",
+                fix="simulate with simulator/experiments/homefeed.toml",
             )
     if experiment.join.clock != "replay":
         raise ExperimentError(
             f"experiment {experiment.name!r} has join.clock = 'live', and simulated days are not lived",
-            mend="set join.clock = 'replay'",
+            fix="set join.clock = 'replay'",
         )

@@ -58,7 +58,7 @@ class SidecarPort:
     def __init__(self, url: str, is_logged: IsLogged = lambda request_id, slice_name: True) -> None:  # noqa: ARG005
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
-            raise SidecarRefused(f"{url!r} is not a sidecar's address", mend="give http://host:port")
+            raise SidecarRefused(f"{url!r} is not a sidecar's address", fix="give http://host:port")
         self.url = url
         self._is_logged = is_logged
         self._logged = 0
@@ -120,7 +120,7 @@ class SidecarPort:
         return answer
 
     def _undelivered(self) -> SidecarRefused:
-        return SidecarRefused(f"sidecar {self.url} does not get its events delivered", mend="check its Kafka settings")
+        return SidecarRefused(f"sidecar {self.url} does not get its events delivered", fix="check its Kafka settings")
 
     def _exchange(self, method: str, path: str, body: str | None) -> bytes:
         try:
@@ -130,12 +130,12 @@ class SidecarPort:
         except (OSError, http.client.HTTPException) as fault:
             self._connection.close()
             raise ComponentUnreachable(
-                f"sidecar {self.url} does not answer {path}: {fault!r}", mend="start it with `trimtab serve`"
+                f"sidecar {self.url} does not answer {path}: {fault!r}", fix="start it with `trimtab serve`"
             ) from fault
         if response.status >= 400:
             raise SidecarRefused(
                 f"sidecar {self.url} answered {path} with {response.status}: {text[:300].decode(errors='replace')}",
-                mend="check that it serves the same experiment file",
+                fix="check that it serves the same experiment file",
             )
         return text
 

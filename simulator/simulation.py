@@ -131,6 +131,6 @@ def _expect_complete(delivery: DeliveryCounts, fault: str | None) -> None:
         raise SimulationIncomplete(
             f"{delivery.handed_in - delivery.acknowledged} of {delivery.handed_in} events were not acknowledged"
             f"{f': {fault}' if fault else ''}",
-            mend="check the broker and this user's rights there; the same --seed and --ending send the same events "
+            fix="check the broker and this user's rights there; the same --seed and --ending send the same events "
             "again",
         )

@@ -39,7 +39,7 @@ def signals_as_before() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """A running broker; without Java or the jars the test fails and names the mend."""
+    """A running broker; without Java or the jars the test fails and names the fix."""
     broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
     try:
         broker.start()
@@ -63,7 +63,7 @@ def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredB
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a running redis-server; without one the test fails and names the mend."""
+    """URL of a running redis-server; without one the test fails and names the fix."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     try:
         server.start()

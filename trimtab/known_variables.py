@@ -24,7 +24,7 @@ def require_known(environment: Mapping[str, str], prefix: str, known: Collection
             continue
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
         raise SettingError(
-            f"{variable} is not a setting", mend=f"unset it, or did you mean {near}? docs/reference/settings.md has all"
+            f"{variable} is not a setting", fix=f"unset it, or did you mean {near}? docs/reference/settings.md has all"
         )
 
 

@@ -41,7 +41,7 @@ def log_to_stderr() -> None:
 
 
 def _not_told_elsewhere(record: logging.LogRecord) -> bool:
-    """A TrimtabError that ends a process is told once, at its end, with its mend and without a traceback."""
+    """A TrimtabError that ends a process is told once, at its end, with its fix and without a traceback."""
     return record.exc_info is None or not isinstance(record.exc_info[1], TrimtabError)
 
 

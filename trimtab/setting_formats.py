@@ -42,5 +42,5 @@ def require_text(environment: Mapping[str, str], prefix: str) -> None:
         except UnicodeEncodeError as fault:
             raise SettingError(
                 f"{variable.encode(errors='backslashreplace').decode()} holds bytes that are no UTF-8 text",
-                mend="write its value again, in UTF-8",
+                fix="write its value again, in UTF-8",
             ) from fault

@@ -89,18 +89,18 @@ class Settings(BaseSettings):
         if given and not protocol.startswith("SASL"):
             raise SettingError(
                 f"{', '.join(given)} is set, but {now}",
-                mend="set TRIMTAB_KAFKA_SECURITY_PROTOCOL=SASL_SSL (or SASL_PLAINTEXT), or unset the SASL variables",
+                fix="set TRIMTAB_KAFKA_SECURITY_PROTOCOL=SASL_SSL (or SASL_PLAINTEXT), or unset the SASL variables",
             )
         missing = [PREFIX + name for name, value in sasl.items() if value is None]
         if missing and protocol.startswith("SASL"):
             raise SettingError(
                 f"{now}, but {', '.join(missing)} is not set",
-                mend="set the mechanism (such as SCRAM-SHA-512), the user name and the password",
+                fix="set the mechanism (such as SCRAM-SHA-512), the user name and the password",
             )
         if self.kafka_ssl_ca_location is not None and not protocol.endswith("SSL"):
             raise SettingError(
                 f"TRIMTAB_KAFKA_SSL_CA_LOCATION is set, but {now}",
-                mend="set TRIMTAB_KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL, or unset TRIMTAB_KAFKA_SSL_CA_LOCATION",
+                fix="set TRIMTAB_KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL, or unset TRIMTAB_KAFKA_SSL_CA_LOCATION",
             )
         return self
 
@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         """The signing key's text, read from its file when given as `@file`; raises SettingError."""
         if self.signing_key is None:
             raise SettingError(
-                "TRIMTAB_SIGNING_KEY is not set", mend="make one with `trimtab policy keygen --role learner --id main`"
+                "TRIMTAB_SIGNING_KEY is not set", fix="make one with `trimtab policy keygen --role learner --id main`"
             )
         return _inline("TRIMTAB_SIGNING_KEY", self.signing_key.get_secret_value())
 
@@ -177,7 +177,7 @@ def require_usable(environment: Mapping[str, str] = os.environ) -> None:
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from the environment; raises SettingError naming the variable, its value and the mend."""
+    """Settings from the environment; raises SettingError naming the variable, its value and the fix."""
     require_usable(environment)
     try:
         settings = Settings()
@@ -186,7 +186,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         variable = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
         raise SettingError(
             f"{variable} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}",
-            mend=f"correct or unset {variable}",
+            fix=f"correct or unset {variable}",
         ) from fault
     _require_readable("TRIMTAB_KAFKA_SSL_CA_LOCATION", settings.kafka_ssl_ca_location)
     return settings
@@ -198,7 +198,7 @@ def _require_readable(variable: str, file: Path | None) -> None:
             file.read_bytes()
     except OSError as fault:
         raise SettingError(
-            f"{variable} = {file}: {fault.strerror}", mend="name a file that this user can read"
+            f"{variable} = {file}: {fault.strerror}", fix="name a file that this user can read"
         ) from fault
 
 
@@ -208,10 +208,8 @@ def _inline(variable: str, text: str) -> str:
     try:
         return Path(text[1:]).read_text(encoding="utf-8").strip()
     except OSError as fault:
-        raise SettingError(
-            f"{variable} = {text}: {fault.strerror}", mend="name an existing file after the @"
-        ) from fault
+        raise SettingError(f"{variable} = {text}: {fault.strerror}", fix="name an existing file after the @") from fault
     except UnicodeDecodeError as fault:
         raise SettingError(
-            f"{variable} = {text}: is not text", mend="name a file with the line `role/id=<base64>`"
+            f"{variable} = {text}: is not text", fix="name a file with the line `role/id=<base64>`"
         ) from fault

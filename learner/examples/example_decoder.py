@@ -122,7 +122,7 @@ class ExampleDecoder:
         """The record's datum under the newest schema; raises SchemaError for anything but an Example."""
         decoded = self._codec.decode(record.value)
         if decoded.name != EXAMPLE:
-            raise SchemaError(f"is a {decoded.name}, not an Example", mend="write only Examples to this topic")
+            raise SchemaError(f"is a {decoded.name}, not an Example", fix="write only Examples to this topic")
         return self._codec.encode_datum(EXAMPLE, decoded.record)
 
 

@@ -183,11 +183,11 @@ class KafkaExampleSource:
 
     def _raise_unless_transient(self, fault: KafkaError) -> None:
         if fault.code() == KafkaError._AUTO_OFFSET_RESET:
-            raise ExamplesLost(f"topic {self._topic}: it lost the offset to continue from: {fault.str()}", mend=REREAD)
+            raise ExamplesLost(f"topic {self._topic}: it lost the offset to continue from: {fault.str()}", fix=REREAD)
         if fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             raise right_missing(self._client_config, Attempt("Read", "topic", self._topic))
         if fault.fatal():
-            raise ComponentUnreachable(f"Kafka consumer failed: {fault.str()}", mend="check the broker and start again")
+            raise ComponentUnreachable(f"Kafka consumer failed: {fault.str()}", fix="check the broker and start again")
         log.warning("consumer", topic=self._topic, fault=fault.str())
 
 
@@ -200,5 +200,5 @@ def _require_held(partition: int, offset: int, held: tuple[int, int]) -> None:
     if low <= offset <= high:
         return
     raise ExamplesLost(
-        f"examples partition {partition}: the next offset is {offset}, the log holds {low} to {high}", mend=REREAD
+        f"examples partition {partition}: the next offset is {offset}, the log holds {low} to {high}", fix=REREAD
     )

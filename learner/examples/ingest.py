@@ -73,7 +73,7 @@ class DeadLetters:
             fault = fault_of(self._sender)
             raise ComponentUnreachable(
                 f"{len(bad)} dead letters were not delivered to {self._topic!r}{f': {fault}' if fault else ''}",
-                mend="check the broker and this user's rights there; nothing was committed, so a new start reads the "
+                fix="check the broker and this user's rights there; nothing was committed, so a new start reads the "
                 "same records again",
             )
 
@@ -130,7 +130,7 @@ class Ingest:
             elif clock() - last_progress > timeout_s:
                 raise ComponentUnreachable(
                     f"no example came for {timeout_s:g} s although the log holds more ({self.counts.records} read)",
-                    mend="check the broker and start again: ingest continues where it stopped",
+                    fix="check the broker and start again: ingest continues where it stopped",
                 )
 
     def _require_same_topic(self) -> None:
@@ -140,7 +140,7 @@ class Ingest:
         if topic_id != self._topic_id:
             raise TopicError(
                 recreated("of examples", self._topic_id, topic_id),
-                mend="start again: nothing was stored yet, and the new topic is read from its first record",
+                fix="start again: nothing was stored yet, and the new topic is read from its first record",
             )
 
     def _behind(self, ends: Mapping[int, int]) -> bool:

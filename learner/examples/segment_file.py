@@ -1,7 +1,7 @@
 """One segment: a Parquet file that is written once and believed only while it is what was written.
 
 What tells is the hash that was committed with it. Segments of format 1 have none; they, and all segments when a
-directory is to be mended, are read to the last column and compared with what an example consists of.
+directory is to be fixed, are read to the last column and compared with what an example consists of.
 """
 
 import hashlib
@@ -126,7 +126,7 @@ def _require_hash(path: Path, expected: str) -> None:
 
 
 def _damaged(path: Path, what: str) -> StoreDamaged:
-    return StoreDamaged(f"segment {path} is damaged: {what}", mend=REREAD)
+    return StoreDamaged(f"segment {path} is damaged: {what}", fix=REREAD)
 
 
 def _span(rows: pl.DataFrame) -> tuple[int, int]:

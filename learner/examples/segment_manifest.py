@@ -100,14 +100,14 @@ class SegmentManifest:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
-            raise StoreDamaged(f"{path}: unreadable segment manifest: {_first_line(fault)}", mend=REREAD) from fault
+            raise StoreDamaged(f"{path}: unreadable segment manifest: {_first_line(fault)}", fix=REREAD) from fault
 
 
 def _require_known(path: Path, form: Any) -> None:
     if isinstance(form, int) and form > FORMAT:
         raise StoreMismatch(
             f"{path} is of format {form}; this version of Trimtab reads formats up to {FORMAT}",
-            mend="use the version that wrote it, or give this one a TRIMTAB_DATA_DIR of its own",
+            fix="use the version that wrote it, or give this one a TRIMTAB_DATA_DIR of its own",
         )
     if form not in (FORMAT, UNHASHED_FORMAT):
         raise ValueError(f"its format is {form!r}")

@@ -126,7 +126,7 @@ def _require_clock(directory: Path, found: _Findings, rule: ExampleRule | None) 
     raise ClockMismatch(
         f"{directory}: {found.late} of {found.rows} stored examples lie after {latest}, the latest that this machine's "
         "clock allows",
-        mend="set this machine's clock; or, when those examples are the ones that are wrong, give --not-after TIME as "
+        fix="set this machine's clock; or, when those examples are the ones that are wrong, give --not-after TIME as "
         "well, and they are left out",
     )
 

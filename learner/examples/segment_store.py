@@ -120,7 +120,7 @@ class SegmentStore:
         if kept.next_offsets and kept.topic_id not in (None, topic_id):
             raise ExamplesLost(
                 f"{self._directory}: {recreated(kept.topic, str(kept.topic_id), topic_id)}",
-                mend="start `trimtab learn` once with --reread: it keeps what is stored and reads the new topic from "
+                fix="start `trimtab learn` once with --reread: it keeps what is stored and reads the new topic from "
                 "its first record",
             )
 
@@ -135,7 +135,7 @@ class SegmentStore:
         raise ClockMismatch(
             f"{self._directory}: a stored example is of {utc_text(newest)}; the latest that this machine's clock "
             f"allows is {utc_text(latest)}",
-            mend="set this machine's clock; or, when that example is wrong, start `trimtab learn` once with --reread: "
+            fix="set this machine's clock; or, when that example is wrong, start `trimtab learn` once with --reread: "
             "it leaves the example out, and reads again what expired because of it",
         )
 
@@ -161,7 +161,7 @@ class SegmentStore:
         """
         if not self._lock.held:
             raise StoreMismatch(
-                f"{self._directory}: this process is not its writer", mend="open the store in the process that writes"
+                f"{self._directory}: this process is not its writer", fix="open the store in the process that writes"
             )
         fresh, counts = self._fresh_rows(frame)
         before = self._manifest
@@ -222,7 +222,7 @@ class SegmentStore:
                 "every example stored so far expires: one is newer than all of them by more than the retention",
                 request_id=fresh.filter(pl.col(EVENT_TIME) == newest)[REQUEST_ID][0],
                 event_time=newest,
-                mend="when its time is wrong, start once with --once --reread --not-after TIME, which leaves it out",
+                fix="when its time is wrong, start once with --once --reread --not-after TIME, which leaves it out",
             )
         return newest if before is None else max(newest, before)
 
@@ -247,7 +247,7 @@ class SegmentStore:
         if manifest.topic != topic:
             raise StoreMismatch(
                 f"{self._directory}: holds examples of topic {manifest.topic!r}, not {topic!r}",
-                mend="give each experiment its own TRIMTAB_DATA_DIR",
+                fix="give each experiment its own TRIMTAB_DATA_DIR",
             )
         return manifest if manifest.hashed else self._hashed(manifest)
 
@@ -313,7 +313,7 @@ def _stacked(parts: list[pl.DataFrame], directory: Path) -> pl.DataFrame:
         return pl.concat(parts, how="diagonal_relaxed")
     except pl.exceptions.PolarsError as fault:
         what = f"{directory}: its segments do not fit together: {first_line(fault)}"
-        raise StoreDamaged(what, mend=REREAD) from fault
+        raise StoreDamaged(what, fix=REREAD) from fault
 
 
 def _segment_files(directory: Path) -> list[str]:
@@ -324,7 +324,7 @@ def _without_manifest(directory: Path) -> StoreDamaged:
     count = len(_segment_files(directory))
     return StoreDamaged(
         f"{directory}: its manifest is missing, and {count} segment{'s are' if count > 1 else ' is'} there without it",
-        mend=f"restore manifest.json from a backup; or {REREAD}",
+        fix=f"restore manifest.json from a backup; or {REREAD}",
     )
 
 
@@ -335,7 +335,7 @@ def _exclusive(directory: Path) -> DirectoryLock:
         return DirectoryLock(lock)
     except DirectoryTaken as taken:
         raise StoreMismatch(
-            f"{directory}: another process is writing here", mend="stop the other `trimtab learn`, or wait for it"
+            f"{directory}: another process is writing here", fix="stop the other `trimtab learn`, or wait for it"
         ) from taken
     except OSError as fault:
         raise unwritable(lock, fault) from fault

@@ -57,7 +57,7 @@ def read_tallies(source: ExampleSource, codec: Codec, clock: Callable[[], float]
                 _take_in(record, codec, reading)
     except ExamplesLost as fault:  # no offset of this topic is kept, so the next reading begins at what it holds then
         raise ComponentUnreachable(
-            f"the tallies changed while they were read: {fault.what}", mend="the next run reads them again"
+            f"the tallies changed while they were read: {fault.what}", fix="the next run reads them again"
         ) from fault
     if (unnamed := sum(reading.left_out.values()) - NAMED_TALLIES) > 0:
         log.warning("more tallies left out", tallies=unnamed)
@@ -80,7 +80,7 @@ def _to_end(source: ExampleSource, clock: Callable[[], float]) -> Iterator[Seque
         elif clock() - last_progress > SILENCE_S:
             raise ComponentUnreachable(
                 f"no tally came for {SILENCE_S:g} s although the log holds more",
-                mend="check the broker; the next run reads them again",
+                fix="check the broker; the next run reads them again",
             )
 
 

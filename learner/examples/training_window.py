@@ -88,7 +88,7 @@ def require_disjoint(bounds: WindowBounds, lineage: Sequence[Ancestor]) -> None:
             raise LineageOverlap(
                 f"{ancestor.version} was trained on requests up to {ancestor.train_to}, whose outcomes reach "
                 f"{ancestor.outcomes_to}, into the hold-out from {bounds.holdout_from} on",
-                mend="start cold, or shorten the hold-out window",
+                fix="start cold, or shorten the hold-out window",
             )
 
 
@@ -99,7 +99,7 @@ def build_window(frame: pl.DataFrame, experiment: Experiment, contract: FeatureC
     propensities for every arm), and no decision that closed early: its later engagements are missing.
     """
     if frame.height == 0:
-        raise NothingToLearn("no example has been ingested", mend="run the join, and see `trimtab reconcile`")
+        raise NothingToLearn("no example has been ingested", fix="run the join, and see `trimtab reconcile`")
     newest = frame["request_event_time"].max()
     assert isinstance(newest, int)
     bounds = window_bounds(newest, experiment)
@@ -110,7 +110,7 @@ def build_window(frame: pl.DataFrame, experiment: Experiment, contract: FeatureC
     if training.count < SMALLEST_TRAINING_SET:
         raise NothingToLearn(
             f"{training.count} explored examples to train on, {holdout.count} held out, left out {left_out}",
-            mend=f"wait for at least {SMALLEST_TRAINING_SET}, or lengthen learner.train_window",
+            fix=f"wait for at least {SMALLEST_TRAINING_SET}, or lengthen learner.train_window",
         )
     return LearningWindow(bounds, training, holdout, left_out)
 
@@ -118,11 +118,11 @@ def build_window(frame: pl.DataFrame, experiment: Experiment, contract: FeatureC
 def rows_since(frame: pl.DataFrame, since: int, experiment: Experiment, contract: FeatureContract) -> LearningRows:
     """Every usable row whose request is not older than `since` (epoch ms), for an evaluation without training."""
     if frame.height == 0:
-        raise NothingToLearn("no example has been ingested", mend="run `trimtab learn` first")
+        raise NothingToLearn("no example has been ingested", fix="run `trimtab learn` first")
     rows, left_out = _usable(frame, (since, 2**62), experiment, contract)
     if rows.count == 0:
         raise NothingToLearn(
-            f"no explored example is left to evaluate on; left out {left_out}", mend="wait for more, or give --all"
+            f"no explored example is left to evaluate on; left out {left_out}", fix="wait for more, or give --all"
         )
     return rows
 

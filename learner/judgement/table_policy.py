@@ -52,13 +52,13 @@ def read_table(path: Path, layout: TableLayout, space: ActionSpace) -> NDArray[n
     arms = _arms(frame, layout, space, path)
     table = np.zeros((space.arms, int(positions.max()) + 1))
     if len({*zip(arms.tolist(), positions.tolist(), strict=True)}) != len(arms):
-        raise TablePolicyError(f"{path}: an arm and position occur twice", mend="select one policy's rows with --where")
+        raise TablePolicyError(f"{path}: an arm and position occur twice", fix="select one policy's rows with --where")
     table[arms, positions] = _column(frame, layout.probability_column, pl.Float64, path).to_numpy()
     sums = table.sum(axis=0)
     if not np.all(np.abs(sums - 1.0) <= ROW_SUM_TOLERANCE) or bool((table < 0).any()):
         raise TablePolicyError(
             f"{path}: probabilities sum to {', '.join(f'{s:.6g}' for s in sums)} by position",
-            mend="give a distribution over the arms for every position, and select one policy's rows with --where",
+            fix="give a distribution over the arms for every position, and select one policy's rows with --where",
         )
     return table
 
@@ -84,17 +84,17 @@ def _selected(path: Path, layout: TableLayout) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(path)
     except (Exception, pl.exceptions.PanicException) as fault:  # polars tells of a broken file in many ways
-        raise TablePolicyError(f"{path}: cannot be read as Parquet: {fault}", mend="give an existing file") from fault
+        raise TablePolicyError(f"{path}: cannot be read as Parquet: {fault}", fix="give an existing file") from fault
     wanted = [layout.arm_column, layout.probability_column, layout.position_column, *layout.where]
     missing = [column for column in wanted if column and column not in frame.columns]
     if missing:
         raise TablePolicyError(
-            f"{path}: columns {missing} are missing; there are {frame.columns}", mend="name its columns by options"
+            f"{path}: columns {missing} are missing; there are {frame.columns}", fix="name its columns by options"
         )
     for column, value in layout.where.items():
         frame = frame.filter(pl.col(column).cast(pl.String) == value)
     if frame.height == 0:
-        raise TablePolicyError(f"{path}: no row is left where {dict(layout.where)}", mend="correct --where")
+        raise TablePolicyError(f"{path}: no row is left where {dict(layout.where)}", fix="correct --where")
     return frame
 
 
@@ -103,11 +103,11 @@ def _positions(frame: pl.DataFrame, layout: TableLayout, path: Path) -> NDArray[
         return np.zeros(frame.height, dtype=np.int64)
     positions = _column(frame, layout.position_column, pl.Int64, path).to_numpy()
     if positions.min() < 0:
-        raise TablePolicyError(f"{path}: position {positions.min()} is negative", mend="count positions from 0")
+        raise TablePolicyError(f"{path}: position {positions.min()} is negative", fix="count positions from 0")
     if positions.max() >= frame.height:
         raise TablePolicyError(
             f"{path}: position {positions.max()} in a file of {frame.height} rows",
-            mend="give a distribution over the arms for every position from 0 on",
+            fix="give a distribution over the arms for every position from 0 on",
         )
     return positions
 
@@ -119,7 +119,7 @@ def _arms(frame: pl.DataFrame, layout: TableLayout, space: ActionSpace, path: Pa
     if unknown:
         raise TablePolicyError(
             f"{path}: arms {unknown[:5]} are not in the experiment's action space",
-            mend="name the arms as the experiment file does, or select rows with --where",
+            fix="name the arms as the experiment file does, or select rows with --where",
         )
     return np.array([index[name] for name in names], dtype=np.int64)
 
@@ -129,14 +129,14 @@ def _column(frame: pl.DataFrame, name: str, kind: type[pl.DataType], path: Path)
     try:
         column = frame[name].cast(kind)
     except pl.exceptions.PolarsError as fault:
-        raise TablePolicyError(f"{path}: column {name!r}: {fault}", mend="mend the file's values") from fault
+        raise TablePolicyError(f"{path}: column {name!r}: {fault}", fix="fix the file's values") from fault
     if column.null_count():
-        raise TablePolicyError(f"{path}: column {name!r} has {column.null_count()} empty cells", mend="fill them")
+        raise TablePolicyError(f"{path}: column {name!r} has {column.null_count()} empty cells", fix="fill them")
     return column
 
 
 def _unplaced(layout: TableLayout, problem: str) -> TablePolicyError:
     return TablePolicyError(
         f"context feature {layout.position_feature!r} {problem}",
-        mend="state how positions are logged with --table feature=NAME,base=NUMBER",
+        fix="state how positions are logged with --table feature=NAME,base=NUMBER",
     )

@@ -81,14 +81,14 @@ def _run(session: onnxruntime.InferenceSession, inputs: ModelInput) -> NDArray[n
 
 
 def _require_close(what: str, found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
-    mend = "nothing was published; report this with the installed versions of torch, onnx and onnxruntime"
+    fix = "nothing was published; report this with the installed versions of torch, onnx and onnxruntime"
     if found.shape != expected.shape:
-        raise ExportMismatch(f"{what}: shapes {found.shape} and {expected.shape}", mend=mend)
+        raise ExportMismatch(f"{what}: shapes {found.shape} and {expected.shape}", fix=fix)
     if not np.isfinite(found).all():
-        raise ExportMismatch(f"{what}: a value is not finite", mend="look at the training loss; train from scratch")
+        raise ExportMismatch(f"{what}: a value is not finite", fix="look at the training loss; train from scratch")
     difference = float(np.abs(found - expected).max(initial=0.0))
     if difference > TOLERANCE:
-        raise ExportMismatch(f"{what} differ by {difference:.2e}, more than {TOLERANCE:.0e}", mend=mend)
+        raise ExportMismatch(f"{what} differ by {difference:.2e}, more than {TOLERANCE:.0e}", fix=fix)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class QLearning:
         except (RuntimeError, KeyError, TypeError, ValueError) as fault:
             raise CheckpointBroken(
                 f"the checkpoint's tensors do not fit this experiment's network: {fault}",
-                mend="the run starts cold; move the checkpoint's directory away to be rid of this",
+                fix="the run starts cold; move the checkpoint's directory away to be rid of this",
             ) from fault
         self._fresh = False
 

@@ -47,12 +47,12 @@ class NetworkShape:
         if self.contract.history_length and self.state_dim % self.attention_heads:
             raise NothingToLearn(
                 f"learner.state_dim {self.state_dim} is no multiple of learner.attention_heads {self.attention_heads}",
-                mend="change one of the two so that the heads share the width evenly",
+                fix="change one of the two so that the heads share the width evenly",
             )
         if not (self.contract.user_embedding_dim or self.contract.context or self.contract.history_length):
             raise NothingToLearn(
                 "the experiment file declares no features, so there is no state to learn from",
-                mend="declare user_embedding_dim, history_length or [[features.context]] under [features]",
+                fix="declare user_embedding_dim, history_length or [[features.context]] under [features]",
             )
 
     @classmethod

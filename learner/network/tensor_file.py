@@ -31,7 +31,7 @@ def read_tensors(content: bytes, what: str) -> dict[str, NDArray[Any]]:
         json.loads(content[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + size], object_pairs_hook=_unique)
         tensors = load(content)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError, MemoryError) as fault:
-        raise CheckpointBroken(f"{what}: {fault}", mend="restore it, or train again") from fault
+        raise CheckpointBroken(f"{what}: {fault}", fix="restore it, or train again") from fault
     _require_finite(tensors)
     return tensors
 
@@ -40,7 +40,7 @@ def _require_finite(tensors: Mapping[str, NDArray[Any]]) -> None:
     for name, array in tensors.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise CheckpointBroken(
-                f"tensor {name} holds a value that is not finite", mend="lower learner.learning_rate and train again"
+                f"tensor {name} holds a value that is not finite", fix="lower learner.learning_rate and train again"
             )
 
 

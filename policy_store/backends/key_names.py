@@ -24,7 +24,7 @@ class KeyNames:
         if not _EXPERIMENT.fullmatch(self.experiment):
             raise RecordMalformed(
                 f"experiment name {self.experiment!r} cannot be part of a Redis key",
-                mend="use letters, digits, '.', '_' and '-' only, at most 128 of them",
+                fix="use letters, digits, '.', '_' and '-' only, at most 128 of them",
             )
 
     def _name(self, rest: str) -> str:

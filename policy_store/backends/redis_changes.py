@@ -38,7 +38,7 @@ class RedisChanges:
             answer = self.run(script, common + keys, self._entry(event) + arguments)
             if answer[0] != redis_scripts.AUDIT_MOVED:
                 return answer
-        raise RevisionConflict("too many writers append to the audit at once", mend="try again in a moment")
+        raise RevisionConflict("too many writers append to the audit at once", fix="try again in a moment")
 
     def change_anyway(self, script: str, event: AuditEvent, keys: list[str], arguments: list[Any]) -> None:
         """Run a script that must not fail because others write to the audit: its entry then follows by itself.
@@ -71,7 +71,7 @@ class RedisChanges:
         except RevisionConflict as crowded:
             raise RevisionConflict(
                 f"the record is published and holds, but its audit entry is not written: {crowded.what}",
-                mend="find out with `trimtab policy verify` who writes to the audit",
+                fix="find out with `trimtab policy verify` who writes to the audit",
             ) from crowded
 
     def _entry(self, event: AuditEvent) -> list[Any]:

@@ -57,7 +57,7 @@ class RedisConnection:
         except AuthenticationError as error:
             raise StoreCredentialsRefused(
                 f"Redis at {self._where} refuses user {self._user!r}: {error}",
-                mend="correct the user and the password in TRIMTAB_REDIS_URL (redis://USER:PASSWORD@HOST:PORT/0)",
+                fix="correct the user and the password in TRIMTAB_REDIS_URL (redis://USER:PASSWORD@HOST:PORT/0)",
             ) from error
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             raise self._unanswered(action, error) from error
@@ -73,26 +73,26 @@ class RedisConnection:
         if self._speaks_tls and caused_by(error, ssl.SSLError, FileNotFoundError):
             return StoreCertificateRefused(
                 f"Redis at {self._where}: TLS fails: {error}",
-                mend="trust the authority that signed its certificate: add ?ssl_ca_certs=FILE to TRIMTAB_REDIS_URL, and"
+                fix="trust the authority that signed its certificate: add ?ssl_ca_certs=FILE to TRIMTAB_REDIS_URL, and"
                 " name the host as the certificate does",
             )
         other = f"redis:// if it speaks no TLS, {TLS_SCHEME}:// if it does"
         return StoreUnreachable(
             f"Redis at {self._where} does not answer ({action}): {error}",
-            mend=f"start Redis, or set TRIMTAB_REDIS_URL to where it listens, with {other}",
+            fix=f"start Redis, or set TRIMTAB_REDIS_URL to where it listens, with {other}",
         )
 
     def _refused(self, action: str, error: RedisError) -> StoreRefused:
         if isinstance(error, NoPermissionError) or FORBIDDEN_IN_SCRIPT in str(error):
             return StoreRightMissing(
                 f"Redis user {self._user!r} at {self._where} may not do this ({action}): {error}",
-                mend="give the user the ACL of its role, as docs/reference/redis_keys.md lists it",
+                fix="give the user the ACL of its role, as docs/reference/redis_keys.md lists it",
             )
         known = refusal_in(str(error))
         if known is not None:
-            return StoreRefused(f"Redis at {self._where} refused ({action}): {known.cause}: {error}", mend=known.mend)
+            return StoreRefused(f"Redis at {self._where} refused ({action}): {known.cause}: {error}", fix=known.fix)
         return StoreRefused(
-            f"Redis at {self._where} refused ({action}): {error}", mend="read Redis' log and configuration"
+            f"Redis at {self._where} refused ({action}): {error}", fix="read Redis' log and configuration"
         )
 
     def _client(self, url: str, answer_timeout_s: float) -> redis.Redis:
@@ -108,7 +108,7 @@ class RedisConnection:
         except ValueError as error:
             raise StoreUnreachable(
                 f"{self._where!r} is not a Redis address: {error}",
-                mend="set TRIMTAB_REDIS_URL to redis://host:port/0, or rediss:// for TLS",
+                fix="set TRIMTAB_REDIS_URL to redis://host:port/0, or rediss:// for TLS",
             ) from error
 
 

@@ -213,7 +213,7 @@ def _require_published(answer: list[Any], change: RecordChange) -> None:
     if outcome == b"malformed":
         raise RecordMalformed(
             f"{change.parsed.slot} holds something that is no record",
-            mend="the store was edited by hand: delete that key, look at the audit, and publish again",
+            fix="the store was edited by hand: delete that key, look at the audit, and publish again",
         )
     require_done(answer)
 
@@ -221,7 +221,7 @@ def _require_published(answer: list[Any], change: RecordChange) -> None:
 def require_done(answer: list[Any]) -> None:
     """Raise RevisionConflict unless the script says that it is done."""
     if answer[0] != redis_scripts.DONE:
-        raise RevisionConflict(f"nothing was changed: {answer[0].decode()}", mend="read the store again and retry")
+        raise RevisionConflict(f"nothing was changed: {answer[0].decode()}", fix="read the store again and retry")
 
 
 def _stored(signed: SignedRecord) -> tuple[bytes, str, str]:

@@ -15,7 +15,7 @@ class RedisRefusal:
 
     said: tuple[str, ...]
     cause: str
-    mend: str
+    fix: str
 
 
 REFUSALS = (

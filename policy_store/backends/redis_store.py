@@ -99,7 +99,7 @@ class RedisStore(RedisRecords):
             fields = text_fields(self._redis.bulk.hgetall(key))
         what = f"checkpoint {version}"
         if not fields.keys() >= RESERVED_FIELDS:
-            raise RecordMalformed(f"{what} lacks its manifest or signature", mend="publish a new checkpoint")
+            raise RecordMalformed(f"{what} lacks its manifest or signature", fix="publish a new checkpoint")
         return SignedCheckpoint(
             manifest=fields["manifest"],
             signature=decode_signature(fields["signature"], what),

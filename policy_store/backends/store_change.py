@@ -41,7 +41,7 @@ def parse_record(signed: SignedRecord) -> GovernedRecord:
     if record_type is None:
         raise RecordMalformed(
             f"a signed record has kind {kind!r}; known kinds are {sorted(RECORD_TYPES)}",
-            mend="publish it again with this version of trimtab",
+            fix="publish it again with this version of trimtab",
         )
     return record_type.parse(signed.record)
 
@@ -90,7 +90,7 @@ def record_change(
         raise RevisionConflict(
             f"{parsed.slot}: the record names parent revision {parsed.parent_revision}, the writer read "
             f"{parent_revision}",
-            mend="read the slot again and sign a record over its revision",
+            fix="read the slot again and sign a record over its revision",
         )
     return RecordChange(signed, parsed, parent_revision, fencing_token)
 
@@ -107,7 +107,7 @@ def parse_expected(experiment: str, expected: tuple[type[GovernedRecord], ...], 
     if not isinstance(parsed, expected):
         raise RecordMalformed(
             f"a {type(parsed).__name__} was given where {' or '.join(t.__name__ for t in expected)} belongs",
-            mend="publish it through the method of its kind",
+            fix="publish it through the method of its kind",
         )
     require_experiment(experiment, parsed.experiment)
     return parsed
@@ -129,7 +129,7 @@ def require_experiment(expected: str, found: str) -> None:
     if found != expected:
         raise ContractMismatch(
             f"record belongs to experiment {found!r}, the store holds {expected!r}",
-            mend="check TRIMTAB_EXPERIMENT: one store prefix holds one experiment",
+            fix="check TRIMTAB_EXPERIMENT: one store prefix holds one experiment",
         )
 
 
@@ -140,7 +140,7 @@ def checkpoint_change(experiment: str, checkpoint: SignedCheckpoint) -> Checkpoi
     if RESERVED_FIELDS & set(manifest.blobs):
         raise RecordMalformed(
             f"checkpoint {manifest.version}: a blob is named {sorted(RESERVED_FIELDS & set(manifest.blobs))}",
-            mend="rename the blob",
+            fix="rename the blob",
         )
     check_blobs(manifest, checkpoint.blobs)
     return manifest
@@ -168,14 +168,14 @@ def revision_conflict(change: RecordChange, current: int | None) -> RevisionConf
     return RevisionConflict(
         f"{change.parsed.slot} is at revision {current}; revision {change.parsed.revision} was written over "
         f"parent {change.parent_revision}",
-        mend="somebody published in between: look at `trimtab policy history` and decide again",
+        fix="somebody published in between: look at `trimtab policy history` and decide again",
     )
 
 
 def slot_moved(slot: str) -> RevisionConflict:
     """Somebody published there while a re-base was worked out."""
     return RevisionConflict(
-        f"{slot} has changed since the re-base was worked out", mend="run `trimtab policy rebase` again"
+        f"{slot} has changed since the re-base was worked out", fix="run `trimtab policy rebase` again"
     )
 
 
@@ -183,34 +183,34 @@ def version_conflict(version: str) -> RevisionConflict:
     """A version is taken by other bytes."""
     return RevisionConflict(
         f"checkpoint {version} exists with other content; checkpoints never change",
-        mend="give the new checkpoint its own version",
+        fix="give the new checkpoint its own version",
     )
 
 
 def unknown_checkpoint(version: str) -> UnknownCheckpoint:
     """No such version."""
     return UnknownCheckpoint(
-        f"the store has no checkpoint {version!r}", mend="list the versions with `trimtab policy list`"
+        f"the store has no checkpoint {version!r}", fix="list the versions with `trimtab policy list`"
     )
 
 
 def unknown_proposal(proposal_id: str) -> UnknownProposal:
     """No such open proposal."""
     return UnknownProposal(
-        f"there is no open proposal {proposal_id!r}", mend="list the proposals with `trimtab alpha show`"
+        f"there is no open proposal {proposal_id!r}", fix="list the proposals with `trimtab alpha show`"
     )
 
 
 def proposal_conflict(proposal_id: str) -> RevisionConflict:
     """The id is taken."""
-    return RevisionConflict(f"proposal {proposal_id!r} exists already", mend="propose again under a new id")
+    return RevisionConflict(f"proposal {proposal_id!r} exists already", fix="propose again under a new id")
 
 
 def lease_lost(token: int) -> LeaseLost:
     """The fencing token is not that of the current lease."""
     return LeaseLost(
         f"the learner's lease with fencing token {token} has expired or passed to another owner",
-        mend="stop publishing; another learner may be at work. Start again to acquire a new lease",
+        fix="stop publishing; another learner may be at work. Start again to acquire a new lease",
     )
 
 
@@ -218,5 +218,5 @@ def lease_held(owner: str, left_ms: int) -> LeaseHeld:
     """Somebody has the lease."""
     return LeaseHeld(
         f"the learner's lease is held by {owner!r} for another {max(left_ms, 0)} ms",
-        mend="one learner publishes at a time: stop the other one, or wait until its lease expires",
+        fix="one learner publishes at a time: stop the other one, or wait until its lease expires",
     )

@@ -44,7 +44,7 @@ class Statement:
         if not self.by.strip() or len(self.by) > MAX_NAME or len(self.reason) > MAX_REASON:
             raise RecordMalformed(
                 f"a decision needs a name of 1 to {MAX_NAME} characters and a reason of at most {MAX_REASON}",
-                mend="give --by and a shorter --reason",
+                fix="give --by and a shorter --reason",
             )
 
 
@@ -112,7 +112,7 @@ def rollback_version(store: PolicyStore, channel: Channel) -> str:
     if len(trail) < 2:
         raise UnknownCheckpoint(
             f"channel:{channel.value} has no earlier version to roll back to",
-            mend="name a version with --to, or stop the policy with `trimtab policy kill`",
+            fix="name a version with --to, or stop the policy with `trimtab policy kill`",
         )
     return trail[-2]
 
@@ -135,7 +135,7 @@ def require_served_before(store: PolicyStore, channel: Channel, version: str, ru
             continue
     raise PromotionRefused(
         f"channel:{channel.value} has never pointed to {version}: that is no way back",
-        mend=f"use `trimtab policy promote {version} --to {channel.value}`, which looks at the gate's verdict",
+        fix=f"use `trimtab policy promote {version} --to {channel.value}`, which looks at the gate's verdict",
     )
 
 
@@ -182,7 +182,7 @@ def approve_proposal(
         raise RevisionConflict(
             f"proposal {proposal_id} was made over preference revision {proposal.base_revision}; it is now at "
             f"{_revision(current)}",
-            mend="reject it and propose again over the present preference",
+            fix="reject it and propose again over the present preference",
         )
     held = None if current is None else PreferenceRecord.parse(current.record)
     default, cohorts = (initial, {}) if held is None else (held.default, held.cohorts)
@@ -215,7 +215,7 @@ def current_channel(store: PolicyStore, channel: Channel) -> ChannelRecord:
     if signed is None:
         raise UnknownCheckpoint(
             f"channel:{channel.value} points to nothing yet",
-            mend=f"publish there with `trimtab learn` or `trimtab policy promote VERSION --to {channel.value}`",
+            fix=f"publish there with `trimtab learn` or `trimtab policy promote VERSION --to {channel.value}`",
         )
     return ChannelRecord.parse(signed.record)
 

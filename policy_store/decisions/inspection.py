@@ -51,7 +51,7 @@ def inspect_store(store: PolicyStore, rule: TrustRule) -> list[Finding]:
 def require_slot(slot: str) -> str:
     """The slot's name, when there is such a slot. Raises RecordMalformed."""
     if slot not in SLOTS:
-        raise RecordMalformed(f"there is no slot {slot!r}", mend=f"use one of {', '.join(SLOTS)}")
+        raise RecordMalformed(f"there is no slot {slot!r}", fix=f"use one of {', '.join(SLOTS)}")
     return slot
 
 
@@ -77,7 +77,7 @@ def _check_slot(store: PolicyStore, slot: str, rule: TrustRule, memory: ReaderMe
         memory.require_acceptable(signed, record)
         require_publishable(slot, record.revision, time_ms, "its history")
         if newer is not None and record.revision >= newer:
-            raise RevisionRegressed(f"{slot}: the history's revisions do not rise", mend="publish a new record")
+            raise RevisionRegressed(f"{slot}: the history's revisions do not rise", fix="publish a new record")
         newer = record.revision
 
 
@@ -88,7 +88,7 @@ def _check_rebases(store: PolicyStore, rule: TrustRule) -> None:
         record = _true(signed, REBASE_SLOT, rule)
         assert isinstance(record, RebaseRecord)
         if newer is not None and record.epoch >= newer:
-            raise RevisionRegressed("rebase: the history's epochs do not rise", mend="run `trimtab policy rebase`")
+            raise RevisionRegressed("rebase: the history's epochs do not rise", fix="run `trimtab policy rebase`")
         newer = record.epoch
 
 
@@ -102,7 +102,7 @@ def _control(store: PolicyStore, rule: TrustRule) -> Iterator[Finding]:
 
 def _check_control(store: PolicyStore, rule: TrustRule, found: ControlRecords) -> None:
     for fault in found.faults:
-        raise RecordMalformed(fault, mend="look at it with redis-cli, then delete it")
+        raise RecordMalformed(fault, fix="look at it with redis-cli, then delete it")
     for signed in (*([] if found.slot is None else [found.slot]), *store.history(CONTROL_SLOT)):
         _true(signed, CONTROL_SLOT, rule)
 
@@ -113,7 +113,7 @@ def _check_set(subject: str, records: Mapping[str, SignedRecord], killed: bool, 
         names = record.resumes if not killed else (signed.hash, f"slot:{sha1(signed.record).hexdigest()}")
         if record.killed is not killed or name not in names:
             raise SignatureInvalid(
-                f"{subject}: field {name} holds another record", mend="it was written around the store's scripts"
+                f"{subject}: field {name} holds another record", fix="it was written around the store's scripts"
             )
 
 
@@ -122,7 +122,7 @@ def _placed(store: PolicyStore, slot: str) -> list[SignedRecord]:
     history = store.history(slot)
     if _in_force(store, slot) != (history[0] if history else None):
         raise SignatureInvalid(
-            f"{slot} is not the newest record of its history", mend="the slot was written around the store's scripts"
+            f"{slot} is not the newest record of its history", fix="the slot was written around the store's scripts"
         )
     return history
 
@@ -131,7 +131,7 @@ def _true(signed: SignedRecord, slot: str, rule: TrustRule) -> GovernedRecord:
     """The record, verified, when it belongs to the slot."""
     record = verify_record(signed, type(parse_record(signed)), rule)
     if record.slot != slot:
-        raise SignatureInvalid(f"{slot} holds a record of {record.slot}", mend="publish a new record")
+        raise SignatureInvalid(f"{slot} holds a record of {record.slot}", fix="publish a new record")
     return record
 
 

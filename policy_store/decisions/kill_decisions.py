@@ -104,14 +104,14 @@ def kill(store: PolicyStore, decider: Decider) -> ControlRecord:
     try:
         store.publish_control(fresh.signed_by(decider.key))
     except (StoreRefused, StoreUnreachable) as fault:
-        raise type(fault)(fault.what, mend=f"{WITHOUT_A_STORE}; then {fault.mend}") from fault
+        raise type(fault)(fault.what, fix=f"{WITHOUT_A_STORE}; then {fault.fix}") from fault
     return fresh
 
 
 def resume(store: PolicyStore, lifts: Sequence[str], decider: Decider) -> ControlRecord:
     """Lift the kills of these hashes, at least one. Raises RecordMalformed for what is no hash."""
     if not lifts:
-        raise RecordMalformed("a resume names at least one kill", mend="list them with `trimtab policy status`")
+        raise RecordMalformed("a resume names at least one kill", fix="list them with `trimtab policy status`")
     record = _record(store, decider, {"killed": False, "resumes": list(lifts)})
     store.publish_control(record.signed_by(decider.key))
     return record
@@ -129,7 +129,7 @@ def kills_to_lift(state: KillState, named: Sequence[str]) -> list[OpenKill]:
         if each not in known and each not in state.lifted:
             raise UnknownKill(
                 f"no kill {each} is open in the store or on a live node",
-                mend="copy the whole hash from `trimtab policy status`",
+                fix="copy the whole hash from `trimtab policy status`",
             )
     return [known.get(each, OpenKill(each, None, ())) for each in dict.fromkeys(named)]
 

@@ -128,7 +128,7 @@ def plan_rebase(store: PolicyStore, rule: TrustRule) -> RebasePlan:
         raise NothingToRebase(
             "no revision in the store, and none that a live node reports, lies more than an hour ahead of the store's "
             f"clock ({utc_text(time_ms)})",
-            mend="if publishing is refused all the same, read its error: the fault is another one",
+            fix="if publishing is refused all the same, read its error: the fault is another one",
         )
     epoch = next_epoch(
         [each.epoch for each in held], [*(each.epoch for each in claims), *(each.epoch for each in claimed)]

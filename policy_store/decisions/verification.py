@@ -71,7 +71,7 @@ class TrustRule:
         if role_of(key_id) not in self.roles_for(slot):
             raise RoleForbidden(
                 f"{slot}: role {role_of(key_id).value} of key {key_id} may not sign it",
-                mend='sign with a governance key, or set [gate] approval = "auto" if the learner may promote itself',
+                fix='sign with a governance key, or set [gate] approval = "auto" if the learner may promote itself',
             )
 
     def require_signer(self, slot: str, key: SigningKey) -> None:
@@ -145,7 +145,7 @@ def require_promotable(manifest: CheckpointManifest, channel: Channel) -> None:
     if not allowed:
         raise PromotionRefused(
             f"checkpoint {manifest.version} has the verdict {manifest.verdict!r}; channel {channel.value} needs a pass",
-            mend=f"read why with `trimtab policy show {manifest.version}`; --override-gate serves it all the same",
+            fix=f"read why with `trimtab policy show {manifest.version}`; --override-gate serves it all the same",
         )
 
 
@@ -170,7 +170,7 @@ def read_channel_verified(
     if expires_at <= now_ms:
         raise RecordExpired(
             f"channel:{channel.value} revision {record.revision} expired at {utc_text(expires_at)}",
-            mend="a running learner keeps it fresh; else publish it again with `trimtab policy promote`",
+            fix="a running learner keeps it fresh; else publish it again with `trimtab policy promote`",
         )
     checkpoint = store.get_checkpoint(record.version)
     manifest = verify_checkpoint(checkpoint, record.version, rule)
@@ -213,5 +213,5 @@ def _expiry(store: PolicyStore, record: ChannelRecord, rule: TrustRule, memory: 
 def _mismatch(what: str, field: str, found: str, expected: str) -> ContractMismatch:
     return ContractMismatch(
         f"{what}: {field} is {found!r}, this process has {expected!r}",
-        mend="give every process the same experiment file, and train a checkpoint for it",
+        fix="give every process the same experiment file, and train a checkpoint for it",
     )

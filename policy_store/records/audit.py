@@ -90,5 +90,5 @@ def _sequence(entry: AuditEntry) -> int:
 def _broken(sequence: int, why: str) -> AuditBroken:
     return AuditBroken(
         f"audit entry {sequence}: {why}",
-        mend="treat the store as tampered with: compare with a backup and rotate the credentials that may write to it",
+        fix="treat the store as tampered with: compare with a backup and rotate the credentials that may write to it",
     )

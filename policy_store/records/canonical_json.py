@@ -19,7 +19,7 @@ def canonical_json(content: Any) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         raise RecordMalformed(
             f"content cannot be written as canonical JSON: {error}",
-            mend="use strings, finite numbers, booleans, null, lists and objects with string keys",
+            fix="use strings, finite numbers, booleans, null, lists and objects with string keys",
         ) from error
 
 
@@ -32,13 +32,13 @@ def parse_object(payload: bytes, what: str) -> dict[str, Any]:
     try:
         content = json.loads(payload.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise RecordMalformed(f"{what} is not valid JSON: {error}", mend=_MEND) from error
+        raise RecordMalformed(f"{what} is not valid JSON: {error}", fix=_FIX) from error
     if not isinstance(content, dict):
-        raise RecordMalformed(f"{what} is JSON but not an object", mend=_MEND)
+        raise RecordMalformed(f"{what} is JSON but not an object", fix=_FIX)
     return content
 
 
-_MEND = "publish it again with `trimtab policy` or the learner; do not edit the store by hand"
+_FIX = "publish it again with `trimtab policy` or the learner; do not edit the store by hand"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

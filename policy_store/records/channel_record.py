@@ -56,7 +56,7 @@ def channel_named(name: str) -> Channel:
         return Channel(name)
     except ValueError:
         known = ", ".join(channel.value for channel in Channel)
-        raise RecordMalformed(f"there is no channel {name!r}", mend=f"use one of {known}") from None
+        raise RecordMalformed(f"there is no channel {name!r}", fix=f"use one of {known}") from None
 
 
 def channel_slot(channel: Channel) -> str:

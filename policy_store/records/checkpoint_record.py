@@ -23,7 +23,7 @@ WEIGHTS_BLOB = "weights.safetensors"
 EVALUATION_BLOB = "evaluation.json"
 RESERVED_FIELDS = frozenset({"manifest", "signature", "key_id"})
 _BLOB_NAME = r"^[a-z0-9][a-z0-9_]*\.[a-z0-9]+$"
-_MEND = "rebuild the checkpoint with `trimtab learn`; do not edit the store by hand"
+_FIX = "rebuild the checkpoint with `trimtab learn`; do not edit the store by hand"
 
 
 class BlobEntry(BaseModel):
@@ -68,7 +68,7 @@ class CheckpointManifest(BaseModel):
         try:
             return cls.model_validate_json(canonical_json(content))
         except ValidationError as error:
-            raise RecordMalformed(f"checkpoint manifest: {first_problem(error)}", mend=_MEND) from error
+            raise RecordMalformed(f"checkpoint manifest: {first_problem(error)}", fix=_FIX) from error
 
     @property
     def verdict(self) -> str | None:
@@ -98,16 +98,16 @@ def describe_blobs(blobs: Mapping[str, bytes]) -> dict[str, BlobEntry]:
 
 def check_blobs(manifest: CheckpointManifest, blobs: Mapping[str, bytes]) -> None:
     """Raise SignatureInvalid unless `blobs` are exactly those the manifest names, byte for byte."""
-    mend = "the store was changed after signing, or the upload was cut: publish the checkpoint again"
+    fix = "the store was changed after signing, or the upload was cut: publish the checkpoint again"
     if set(blobs) != set(manifest.blobs):
         missing, extra = sorted(set(manifest.blobs) - set(blobs)), sorted(set(blobs) - set(manifest.blobs))
         raise SignatureInvalid(
-            f"checkpoint {manifest.version}: blobs missing {missing}, not in the manifest {extra}", mend=mend
+            f"checkpoint {manifest.version}: blobs missing {missing}, not in the manifest {extra}", fix=fix
         )
     for name, found in describe_blobs(blobs).items():
         if found != manifest.blobs[name]:
             raise SignatureInvalid(
-                f"checkpoint {manifest.version}: blob {name} differs from the signed manifest", mend=mend
+                f"checkpoint {manifest.version}: blob {name} differs from the signed manifest", fix=fix
             )
 
 

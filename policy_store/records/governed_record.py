@@ -48,12 +48,12 @@ class SignedRecord:
     def from_item(cls, item: Mapping[str, Any], what: str) -> Self:
         """The opposite of as_item; `what` names it in errors. Raises RecordMalformed or SignatureInvalid."""
         if not all(isinstance(item.get(name), str) for name in ("record", "signature", "key_id")):
-            raise RecordMalformed(f"{what} lacks its record, signature or key id", mend="publish a new record")
+            raise RecordMalformed(f"{what} lacks its record, signature or key id", fix="publish a new record")
         signature = decode_signature(item["signature"], what)
         try:
             return cls(item["record"].encode("utf-8"), signature, item["key_id"])
         except UnicodeEncodeError as error:
-            raise RecordMalformed(f"{what} holds text that is not Unicode", mend="publish a new record") from error
+            raise RecordMalformed(f"{what} holds text that is not Unicode", fix="publish a new record") from error
 
 
 class GovernedRecord(BaseModel):
@@ -92,10 +92,10 @@ class GovernedRecord(BaseModel):
         try:
             return cls.model_validate_json(canonical_json(content))
         except ValidationError as error:
-            raise RecordMalformed(f"{cls.__name__}: {first_problem(error)}", mend=_MEND) from error
+            raise RecordMalformed(f"{cls.__name__}: {first_problem(error)}", fix=_FIX) from error
 
 
-_MEND = "correct the value; a record already in the store is replaced by publishing a new one"
+_FIX = "correct the value; a record already in the store is replaced by publishing a new one"
 
 
 def first_problem(error: ValidationError) -> str:
@@ -115,4 +115,4 @@ def decode_signature(text: str | bytes, what: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise SignatureInvalid(f"{what}: the signature is not base64", mend="publish it again") from error
+        raise SignatureInvalid(f"{what}: the signature is not base64", fix="publish it again") from error

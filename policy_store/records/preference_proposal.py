@@ -51,7 +51,7 @@ class PreferenceProposal(BaseModel):
             return cls.model_validate_json(payload)
         except ValidationError as error:
             raise RecordMalformed(
-                f"proposal: {first_problem(error)}", mend="remove it from the store and propose again"
+                f"proposal: {first_problem(error)}", fix="remove it from the store and propose again"
             ) from error
 
     def decided(self, status: ProposalStatus, by: str, reason: str, at_ms: int) -> Self:

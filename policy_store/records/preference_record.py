@@ -48,7 +48,7 @@ class PreferenceTarget(BaseModel):
         except ValidationError as error:
             raise RecordMalformed(
                 f"preference: {first_problem(error)}",
-                mend="give alpha in [0, 1], or one weight in [0, 1] per objective with sum 1",
+                fix="give alpha in [0, 1], or one weight in [0, 1] per objective with sum 1",
             ) from error
 
     def objective_weights(self, objectives: tuple[str, ...], alpha_objective: str | None) -> dict[str, float]:
@@ -61,14 +61,14 @@ class PreferenceTarget(BaseModel):
             if set(self.weights) != set(objectives):
                 raise ContractMismatch(
                     f"preference weights name {sorted(self.weights)}, the experiment has {sorted(objectives)}",
-                    mend="give one weight per objective of the experiment file",
+                    fix="give one weight per objective of the experiment file",
                 )
             return {name: self.weights[name] for name in objectives}
         assert self.alpha is not None
         if len(objectives) != 2 or alpha_objective not in objectives:
             raise ContractMismatch(
                 f"α needs two objectives and a declared alpha_objective; objectives are {list(objectives)}",
-                mend="give weights per objective instead, or declare [preference] alpha_objective",
+                fix="give weights per objective instead, or declare [preference] alpha_objective",
             )
         return {name: self.alpha if name == alpha_objective else 1.0 - self.alpha for name in objectives}
 
@@ -111,7 +111,7 @@ def changed_targets(
     if default is None:
         raise ContractMismatch(
             f"a preference for cohort {cohort} needs one for everybody else first, and nobody has chosen it",
-            mend="propose and approve weights without --cohort, then those of the cohort",
+            fix="propose and approve weights without --cohort, then those of the cohort",
         )
     return default, {**cohorts, cohort: target}
 
@@ -121,7 +121,7 @@ def require_known_cohort(cohort: str | None, cohorts: Collection[str]) -> None:
     if cohort is not None and cohort not in cohorts:
         raise ContractMismatch(
             f"cohort {cohort!r} is not declared; the experiment has {sorted(cohorts) or 'no cohorts'}",
-            mend="use a declared cohort, or add it under [[cohorts]] in the experiment file",
+            fix="use a declared cohort, or add it under [[cohorts]] in the experiment file",
         )
 
 
@@ -147,7 +147,7 @@ def parse_weights(pairs: Sequence[str]) -> dict[str, float]:
         if not separator or not name or name in weights or not math.isfinite(weight):
             raise RecordMalformed(
                 f"weight {pair!r} is not NAME=VALUE, or names an objective twice",
-                mend="give --weight NAME=VALUE once per objective, such as --weight repin=0.3 --weight save=0.7",
+                fix="give --weight NAME=VALUE once per objective, such as --weight repin=0.3 --weight save=0.7",
             )
         weights[name] = weight
     return weights

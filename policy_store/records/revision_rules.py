@@ -76,7 +76,7 @@ MAX_REVISION = 2**53 - 1
 EPOCHS_BEYOND = 1_000
 UNKNOWN_LEASE_MS = HOUR_MS
 """How long a lease may last that does not say for how long it was taken."""
-REBASE_MEND = "look with `trimtab policy rebase --dry-run`, then void it with `trimtab policy rebase`"
+REBASE_FIX = "look with `trimtab policy rebase --dry-run`, then void it with `trimtab policy rebase`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def require_publishable(slot: str, revision: int, time_ms: int, source: str = "t
         raise RevisionAhead(
             f"{slot}: revision {revision} ({utc_text(revision)}, from {source}) lies more than an hour ahead of the "
             f"store's clock ({utc_text(time_ms)})",
-            mend=REBASE_MEND,
+            fix=REBASE_FIX,
         )
 
 
@@ -142,7 +142,7 @@ def require_clocks_agree(own_ms: int, time_ms: int) -> None:
         raise ClocksDisagree(
             f"this machine's clock says {utc_text(own_ms)}, the store's {utc_text(time_ms)}: one of them is wrong by "
             "more than an hour",
-            mend="set the wrong clock, then publish again",
+            fix="set the wrong clock, then publish again",
         )
 
 
@@ -251,20 +251,20 @@ class ReaderMemory:
         """Raise RecordVoided, RecordFromFuture (only when a clock is given) or RevisionRegressed."""
         if signed.hash in self.voided:
             raise RecordVoided(
-                f"{record.slot}: revision {record.revision} was voided by a re-base", mend="publish a new record"
+                f"{record.slot}: revision {record.revision} was voided by a re-base", fix="publish a new record"
             )
         if clock_ms is not None and record.revision - clock_ms > HOUR_MS + READER_TOLERANCE_MS:
             # Without this clock's time: the sentence must not change from look to look.
             raise RecordFromFuture(
                 f"{record.slot}: revision {record.revision} ({utc_text(record.revision)}) lies more than an hour ahead "
                 "of this machine's clock",
-                mend=f"set this machine's clock if it is the wrong one; else {REBASE_MEND}",
+                fix=f"set this machine's clock if it is the wrong one; else {REBASE_FIX}",
             )
         highest = self.highest.get(record.slot)
         if highest is not None and record.revision < highest:
             raise RevisionRegressed(
                 f"{record.slot} is at revision {record.revision}, but {highest} was seen before",
-                mend="the store was restored from old data or an old record was replayed: publish a new record",
+                fix="the store was restored from old data or an old record was replayed: publish a new record",
             )
 
     def require_never_seen(self, slot: str) -> None:
@@ -272,7 +272,7 @@ class ReaderMemory:
         if slot in self.highest:
             raise RevisionRegressed(
                 f"{slot} is empty, but revision {self.highest[slot]} was seen before",
-                mend="the store was emptied or restored from old data: publish a new record",
+                fix="the store was emptied or restored from old data: publish a new record",
             )
 
     def accept(self, record: GovernedRecord) -> None:

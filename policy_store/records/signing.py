@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
 
 _KEY_ID = re.compile(r"(learner|governance)/[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_KEY_MEND = "make a pair with `trimtab policy keygen`; the form is <role>/<id>=<base64 of 32 bytes>, or @<file>"
+_KEY_FIX = "make a pair with `trimtab policy keygen`; the form is <role>/<id>=<base64 of 32 bytes>, or @<file>"
 _RAW_KEY_BYTES = 32
 
 
@@ -33,7 +33,7 @@ class Role(StrEnum):
 def role_of(key_id: str) -> Role:
     """The role named by a key id. Raises SignatureInvalid for an id that names none."""
     if not _KEY_ID.fullmatch(key_id):
-        raise SignatureInvalid(f"key id {key_id!r} is not <role>/<id> with a known role", mend=_KEY_MEND)
+        raise SignatureInvalid(f"key id {key_id!r} is not <role>/<id> with a known role", fix=_KEY_FIX)
     return Role(key_id.split("/", 1)[0])
 
 
@@ -51,7 +51,7 @@ class SigningKey:
         if not _KEY_ID.fullmatch(key_id):
             raise RecordMalformed(
                 f"{name!r} cannot name a key",
-                mend="use letters, digits, '.', '_' and '-' only, at most 64 of them",
+                fix="use letters, digits, '.', '_' and '-' only, at most 64 of them",
             )
         return cls(key_id, Ed25519PrivateKey.generate())
 
@@ -60,7 +60,7 @@ class SigningKey:
         """A key from its text form or `@file`. Raises RecordMalformed; the message never holds the key."""
         entries = _entries(text, "the signing key")
         if len(entries) != 1:
-            raise RecordMalformed(f"the signing key must be one key, not {len(entries)}", mend=_KEY_MEND)
+            raise RecordMalformed(f"the signing key must be one key, not {len(entries)}", fix=_KEY_FIX)
         [(key_id, raw)] = entries
         return cls(key_id, Ed25519PrivateKey.from_private_bytes(raw))
 
@@ -94,7 +94,7 @@ class TrustedKeys:
         keys: dict[str, Ed25519PublicKey] = {}
         for key_id, raw in _entries(text, "the list of trusted keys"):
             if key_id in keys:
-                raise RecordMalformed(f"trusted key {key_id} is given twice", mend="keep one key per id")
+                raise RecordMalformed(f"trusted key {key_id} is given twice", fix="keep one key per id")
             keys[key_id] = Ed25519PublicKey.from_public_bytes(raw)
         return cls(keys)
 
@@ -118,14 +118,14 @@ class TrustedKeys:
         if public is None:
             raise SignatureInvalid(
                 f"{what} is signed by {key_id}, which is not a trusted key",
-                mend="add its public key to TRIMTAB_TRUSTED_KEYS if you trust it",
+                fix="add its public key to TRIMTAB_TRUSTED_KEYS if you trust it",
             )
         try:
             public.verify(signature, payload)
         except InvalidSignature:
             raise SignatureInvalid(
                 f"{what}: the signature of {key_id} does not fit the content",
-                mend="the content was changed after signing, or signed with another key of this id; publish it again",
+                fix="the content was changed after signing, or signed with another key of this id; publish it again",
             ) from None
         return role
 
@@ -142,7 +142,7 @@ def write_key_pair(key: SigningKey, file: Path) -> Path:
             with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
                 opened.write(text + "\n")
     except OSError as error:
-        raise RecordMalformed(f"the key pair cannot be written to {file}: {error}", mend="name a new file") from error
+        raise RecordMalformed(f"the key pair cannot be written to {file}: {error}", fix="name a new file") from error
     return public
 
 
@@ -159,17 +159,17 @@ def _resolved(text: str, what: str) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordMalformed(f"{what} cannot be read from {path}: {error}", mend=_KEY_MEND) from error
+        raise RecordMalformed(f"{what} cannot be read from {path}: {error}", fix=_KEY_FIX) from error
 
 
 def _entry(line: str, what: str) -> tuple[str, bytes]:
     key_id, separator, encoded = line.partition("=")
     if not separator or not _KEY_ID.fullmatch(key_id):
-        raise RecordMalformed(f"an entry of {what} has no key id of the form <role>/<id>", mend=_KEY_MEND)
+        raise RecordMalformed(f"an entry of {what} has no key id of the form <role>/<id>", fix=_KEY_FIX)
     try:
         raw = base64.b64decode(encoded, validate=True)
     except ValueError as error:  # a character that is not ASCII, or base64 that is cut
-        raise RecordMalformed(f"key {key_id} is not base64", mend=_KEY_MEND) from error
+        raise RecordMalformed(f"key {key_id} is not base64", fix=_KEY_FIX) from error
     if len(raw) != _RAW_KEY_BYTES:
-        raise RecordMalformed(f"key {key_id} has {len(raw)} bytes instead of 32", mend=_KEY_MEND)
+        raise RecordMalformed(f"key {key_id} has {len(raw)} bytes instead of 32", fix=_KEY_FIX)
     return key_id, raw

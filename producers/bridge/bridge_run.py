@@ -126,7 +126,7 @@ class Bridge:
         except MalformedRecord as fault:
             return self._write_letter(record, mapped, MALFORMED, str(fault))
         if len(value) > LARGEST_EVENT:
-            detail = f"engagement of {len(value)} bytes, more than {LARGEST_EVENT} | mend: map shorter fields"
+            detail = f"engagement of {len(value)} bytes, more than {LARGEST_EVENT} | fix: map shorter fields"
             return self._write_letter(record, mapped, TOO_LARGE, detail)
         key = mapped.engagement["request_id"].encode()
         self._parts.writer.write(OutgoingEvent(self._parts.events_topic, key, value, r.ENGAGEMENT), record)
@@ -175,5 +175,5 @@ def _raise_for_letter(refusal: RefusedEvent) -> None:
         raise WriteUnconfirmed(
             f"{refusal.event.topic} refuses the dead letter of {origin.topic}[{origin.partition}] offset"
             f" {origin.offset}, {len(refusal.event.value)} bytes",
-            mend=f"raise max.message.bytes of {refusal.event.topic} to 4194304, as `trimtab topics create` makes it",
+            fix=f"raise max.message.bytes of {refusal.event.topic} to 4194304, as `trimtab topics create` makes it",
         )

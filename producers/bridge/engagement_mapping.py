@@ -37,7 +37,7 @@ class BridgeFate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MappedRecord:
-    """A record's fate with what it needs: BRIDGED its `engagement`, DEAD_LETTER the `fault` in one line with its mend.
+    """A record's fate with what it needs: BRIDGED its `engagement`, DEAD_LETTER the `fault` in one line with its fix.
 
     `request_id` and `event_time` are given as far as they could be read.
     """
@@ -215,5 +215,5 @@ def _shown(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
-def _fault(what: str, mend: str) -> ValueError:
-    return ValueError(f"{what} | mend: {mend}")
+def _fault(what: str, fix: str) -> ValueError:
+    return ValueError(f"{what} | fix: {fix}")

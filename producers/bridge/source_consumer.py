@@ -195,7 +195,7 @@ class SourceConsumer:
                 raise explained(found.error, self._client_config, attempt)
             if found.error is not None:
                 raise SourceUnreadable(
-                    f"source topic {topic}: {found.error.str()}", mend="mend the topic of that [[bridge]], or create it"
+                    f"source topic {topic}: {found.error.str()}", fix="fix the topic of that [[bridge]], or create it"
                 )
             for partition in found.partitions:
                 ends[SourcePartition(topic, partition)] = self._watermarks(topic, partition)[1]
@@ -234,7 +234,7 @@ class SourceConsumer:
         if not low <= offset <= high:
             raise SourceUnreadable(
                 f"{place.topic}[{place.partition}] holds the records {low} to {high}, and {offset} is the next to read",
-                mend=self._reset(place.topic),
+                fix=self._reset(place.topic),
             )
 
     def _require_same_topics(self, topics: set[str]) -> None:
@@ -252,7 +252,7 @@ class SourceConsumer:
                 del self.positions[held]  # nothing of them may be committed: the new topic's offsets count from 0
             raise SourceUnreadable(
                 f"{place.topic}[{place.partition}]: {recreated(place.topic, position.topic_id, topic_id)}",
-                mend=self._reset(place.topic),
+                fix=self._reset(place.topic),
             )
 
     def _reset(self, topic: str) -> str:
@@ -304,7 +304,7 @@ class SourceConsumer:
         elif fault.code() in TRUNCATED:
             raise SourceUnreadable(
                 f"{place.topic}[{place.partition}] no longer holds the next record to read: {fault.str()}",
-                mend=f"raise its retention; {self._reset(place.topic)}",
+                fix=f"raise its retention; {self._reset(place.topic)}",
             )
         elif fault.code() in PASSING or fault.retriable():
             log.warning("source does not answer", reason=fault.str())
@@ -312,7 +312,7 @@ class SourceConsumer:
             raise explained(fault, self._client_config, Attempt("Read", "topic", place.topic), self._faults)
         else:
             raise SourceUnreadable(
-                f"{place.topic}[{place.partition}] cannot be read: {fault.str()}", mend="see to the topic, then restart"
+                f"{place.topic}[{place.partition}] cannot be read: {fault.str()}", fix="see to the topic, then restart"
             )
 
     def _is_due(self, record: LogRecord) -> bool:

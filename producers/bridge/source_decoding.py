@@ -38,7 +38,7 @@ def decoder_for(source: BridgeSpec, folder: Path, schema_registry_url: str | Non
     if schema_registry_url is None:
         raise SettingError(
             f"[[bridge]] {source.topic}: no registry tells its schemas",
-            mend="set bridge.schema_registry, bridge.schema_file or TRIMTAB_SCHEMA_REGISTRY_URL",
+            fix="set bridge.schema_registry, bridge.schema_file or TRIMTAB_SCHEMA_REGISTRY_URL",
         )
     return framed_decoder(RegistrySchemas(schema_registry_url, REGISTRY_SETTING).schema)
 
@@ -58,7 +58,7 @@ def decode_json(value: bytes) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as fault:
-        raise MalformedRecord(f"value is not JSON: {fault}", mend="write one JSON document per record") from fault
+        raise MalformedRecord(f"value is not JSON: {fault}", fix="write one JSON document per record") from fault
 
 
 def decode_avro(schema: Any, datum: bytes) -> Any:
@@ -68,11 +68,11 @@ def decode_avro(schema: Any, datum: bytes) -> Any:
         data = schemaless_reader(source, schema, None)
     except Exception as fault:  # fastavro raises many types on bad bytes; all of them mean the same here
         raise MalformedRecord(
-            f"value cannot be decoded: {type(fault).__name__}: {fault}", mend="write it with the schema that is named"
+            f"value cannot be decoded: {type(fault).__name__}: {fault}", fix="write it with the schema that is named"
         ) from fault
     if source.tell() != len(datum):
         raise MalformedRecord(
             f"value leaves {len(datum) - source.tell()} of {len(datum)} bytes unread",
-            mend="write it with the schema that is named",
+            fix="write it with the schema that is named",
         )
     return data

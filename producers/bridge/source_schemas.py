@@ -47,7 +47,7 @@ class RegistrySchemas:
             if registered.schema_type not in (None, "AVRO"):
                 raise UnknownSchema(
                     f"schema id {schema_id} of {self._url} is {registered.schema_type}, not AVRO",
-                    mend="bridge topics that hold Avro or JSON",
+                    fix="bridge topics that hold Avro or JSON",
                 )
             named: dict[str, Any] = {}
             self._parse_references(registered, named)
@@ -56,7 +56,7 @@ class RegistrySchemas:
             raise
         except (SchemaParseException, ValueError) as fault:
             raise UnknownSchema(
-                f"schema id {schema_id} of {self._url} is no Avro schema: {fault}", mend="mend it in the registry"
+                f"schema id {schema_id} of {self._url} is no Avro schema: {fault}", fix="fix it in the registry"
             ) from fault
         except Exception as fault:  # httpx and registry errors alike; only a clear no is an answer
             raise self._unanswered(schema_id, fault) from fault
@@ -72,7 +72,7 @@ class RegistrySchemas:
         if getattr(fault, "http_status_code", None) == NOT_FOUND:
             return UnknownSchema(
                 f"schema id {schema_id} is not registered at {self._url}",
-                mend="name the registry of the source's writers in bridge.schema_registry",
+                fix="name the registry of the source's writers in bridge.schema_registry",
             )
         return self._registry.explained(f"read schema id {schema_id}", fault)
 
@@ -83,11 +83,11 @@ def read_schema_file(file: Path) -> Any:
         return _parse(json.loads(file.read_text(encoding="utf-8")), {})
     except OSError as fault:
         raise SourceSchemaError(
-            f"{file}: cannot be read: {fault.strerror}", mend="mend bridge.schema_file, a path beside trimtab.toml"
+            f"{file}: cannot be read: {fault.strerror}", fix="fix bridge.schema_file, a path beside trimtab.toml"
         ) from fault
     except (SchemaParseException, ValueError, KeyError, TypeError) as fault:
         raise SourceSchemaError(
-            f"{file}: is no Avro schema: {fault}", mend="give the .avsc that the source is written with"
+            f"{file}: is no Avro schema: {fault}", fix="give the .avsc that the source is written with"
         ) from fault
 
 

@@ -241,8 +241,8 @@ def _opened(directory: Path, max_bytes: int) -> SpoolDirectory:
         directory.mkdir(parents=True, exist_ok=True)
         return SpoolDirectory(directory, max_bytes, TAKEN_SECONDS)
     except DirectoryTaken as taken:
-        raise SpoolError(f"spool {directory} belongs to another process", mend=taken.mend) from taken
+        raise SpoolError(f"spool {directory} belongs to another process", fix=taken.fix) from taken
     except OSError as refused:
         raise SpoolError(
-            f"spool {directory} cannot be written: {refused}", mend="choose a writable directory"
+            f"spool {directory} cannot be written: {refused}", fix="choose a writable directory"
         ) from refused

@@ -26,7 +26,7 @@ ANY_PARTITION = -1
 GIVE_UP_ROUNDS = 30
 RELEASE_SECONDS = 2.0
 REQUIRED: dict[str, ClientSetting] = {"enable.idempotence": True, "partitioner": "murmur2_random"}
-# No retry mends these: the broker looked at the event itself and refused it.
+# No retry fixes these: the broker looked at the event itself and refused it.
 PERMANENT = frozenset(
     {
         KafkaError.MSG_SIZE_TOO_LARGE,

@@ -52,5 +52,5 @@ class OutageNotice:
         if (why or not self._worked) and why not in self._told:
             self._told.add(why)
             told = unreachable(self._client_config, Attempt("Write", "events", ""), "", self._faults)
-            log_safely(log.warning, "no broker takes events", fault=told.what, mend=told.mend)
+            log_safely(log.warning, "no broker takes events", fault=told.what, fix=told.fix)
         self._faults = ConnectionFaults()

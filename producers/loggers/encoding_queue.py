@@ -169,7 +169,7 @@ class EncodingQueue:
         except Exception as refused:  # a caller's object may raise anything while it is read
             self._sender.reject(event.name)
             told = refused if isinstance(refused, TrimtabError) else None
-            what, mend = (told.what, told.mend) if told else (repr(refused), "hand in a plain record")
-            log_safely(log.error, "event dropped", record=event.name, what=what, mend=mend)
+            what, fix = (told.what, told.fix) if told else (repr(refused), "hand in a plain record")
+            log_safely(log.error, "event dropped", record=event.name, what=what, fix=fix)
             return
         self._sender.send(OutgoingEvent(event.topic, event.key, value, event.name))

@@ -124,12 +124,12 @@ class ColumnMapping(Part):
             if feature.required and feature.name not in self.request.context:
                 raise MappingError(
                     f"mapping: request.context lacks {feature.name!r}, which the experiment requires",
-                    mend=f"map {feature.name} to a column, or make it optional in the experiment",
+                    fix=f"map {feature.name} to a column, or make it optional in the experiment",
                 )
         if experiment.features.user_embedding_dim and self.request.user_embedding is None:
             raise MappingError(
                 "mapping: request.user_embedding is absent, and the experiment's requests have one",
-                mend="map it to a column, or set features.user_embedding_dim = 0",
+                fix="map it to a column, or set features.user_embedding_dim = 0",
             )
         for engagement in self.engagements:
             _check_delay(engagement, experiment)
@@ -154,22 +154,22 @@ def fill(template: str, file: str, row: int, values: dict[str, Any]) -> str:
 
 
 def load_mapping(path: str | Path) -> ColumnMapping:
-    """The validated mapping in `path`; raises MappingError naming file, field, value and mend."""
+    """The validated mapping in `path`; raises MappingError naming file, field, value and fix."""
     file = Path(path)
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         return ColumnMapping.model_validate(document)
     except OSError as fault:
         raise MappingError(
-            f"{file}: cannot be read: {fault.strerror}", mend="give the path of a mapping file with --mapping"
+            f"{file}: cannot be read: {fault.strerror}", fix="give the path of a mapping file with --mapping"
         ) from fault
     except ValidationError as fault:  # a subclass of ValueError: it must come before the next one
         first = fault.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "file"
         shown = "" if isinstance(first["input"], (dict, list)) else f" = {first['input']!r}"
-        raise MappingError(f"{file}: {field}{shown}: {first['msg']}", mend=f"mend {field} in the mapping") from fault
+        raise MappingError(f"{file}: {field}{shown}: {first['msg']}", fix=f"fix {field} in the mapping") from fault
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise MappingError(f"{file}: is not TOML: {fault}", mend="mend the syntax at that line") from fault
+        raise MappingError(f"{file}: is not TOML: {fault}", fix="fix the syntax at that line") from fault
 
 
 def _check_delay(engagement: EngagementColumns, experiment: Experiment) -> None:
@@ -181,5 +181,5 @@ def _check_delay(engagement: EngagementColumns, experiment: Experiment) -> None:
         raise MappingError(
             f"mapping: engagements.synthetic_delay.cap = {engagement.synthetic_delay.cap} ms is longer than the"
             f" attribution of {engagement.kind!r}, {shortest} ms",
-            mend="lower the cap: made-up delays must not push engagements outside their window",
+            fix="lower the cap: made-up delays must not push engagements outside their window",
         )

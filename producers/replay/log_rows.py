@@ -27,7 +27,7 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 CHUNK_ROWS = 2_000
 # About the year 287,000: what event time plus any window fits into 64 bits, and microseconds still count exactly.
 LAST_MILLIS = 9_007_199_254_740_992
-MEND_FILE = "give a readable Parquet, CSV or JSON-lines file"
+FIX_FILE = "give a readable Parquet, CSV or JSON-lines file"
 
 
 class LogFileError(TrimtabError):
@@ -75,7 +75,7 @@ def read_rows(path: str | Path, mapping: ColumnMapping, limit: int | None = None
         case ".jsonl" | ".ndjson":
             return _text_rows(file, mapping, limit, _json_lines)
         case ending:
-            raise LogFileError(f"{file}: ending {ending!r} is not read", mend=MEND_FILE)
+            raise LogFileError(f"{file}: ending {ending!r} is not read", fix=FIX_FILE)
 
 
 def epoch_millis(value: Any, unit: str) -> int | None:
@@ -115,7 +115,7 @@ def _parquet_rows(file: Path, mapping: ColumnMapping, limit: int | None) -> LogR
     except LogFileError:
         raise
     except (Exception, pl.exceptions.PanicException) as fault:  # polars tells of a broken file in many ways
-        raise LogFileError(f"{file}: cannot be read: {fault}", mend=MEND_FILE) from fault
+        raise LogFileError(f"{file}: cannot be read: {fault}", fix=FIX_FILE) from fault
     number, event_time = "__number", "__event_time"
     times = [epoch_millis(value, mapping.time_unit) for value in frame[mapping.request.event_time]]
     frame = frame.with_columns(
@@ -136,7 +136,7 @@ def _text_rows(file: Path, mapping: ColumnMapping, limit: int | None, read: Line
     try:
         present, lines = read(file)
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
-        raise LogFileError(f"{file}: cannot be read: {fault}", mend=MEND_FILE) from fault
+        raise LogFileError(f"{file}: cannot be read: {fault}", fix=FIX_FILE) from fault
     _check_columns(file, columns, present)
     rows = []
     for number, (values, broken) in enumerate(lines):
@@ -189,5 +189,5 @@ def _check_columns(file: Path, columns: Sequence[str], present: Sequence[str]) -
     if missing:
         raise LogFileError(
             f"{file}: column {', '.join(missing)} is missing (present: {', '.join(present) or 'none'})",
-            mend="correct the column's name in the mapping, or give the log that has it",
+            fix="correct the column's name in the mapping, or give the log that has it",
         )

@@ -78,7 +78,7 @@ class LagPacer:
             elif self._clock() - moved_at > self._stall_s:
                 raise ReplayStalled(
                     f"the join has not moved for {self._stall_s:g} s with {unread} records unread in one partition",
-                    mend="start `trimtab join`, or replay with --max-lag 0 if the broker keeps the whole log",
+                    fix="start `trimtab join`, or replay with --max-lag 0 if the broker keeps the whole log",
                 )
         self._checked_at = sent_bytes
 

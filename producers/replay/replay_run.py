@@ -173,7 +173,7 @@ class _Run:
             raise HistoryUnderLiveClock(
                 f'{self._plan.file} begins at {event_time} ms, a window or more ago, and join.clock is "live": '
                 "heartbeats of the join would make its rows late",
-                mend='set join.clock = "replay" in an experiment file with a topic prefix of its own',
+                fix='set join.clock = "replay" in an experiment file with a topic prefix of its own',
             )
 
     def dead_letter(self, row: LogRow, bad: BadRow) -> None:
@@ -200,7 +200,7 @@ class _Run:
         if self._ends is not None:
             closing = self._ends + self._plan.experiment.window_ms + 1
             if closing > self._latest:
-                log.warning("the last windows end in the future and stay open", mend="replay --heartbeat-at later")
+                log.warning("the last windows end in the future and stay open", fix="replay --heartbeat-at later")
                 closing = self._latest
             send_heartbeats(self._sender, self._plan.codec, self._plan.events_topic, self._plan.partitions, closing)
             self.summary.events[r.HEARTBEAT] += self._plan.partitions
@@ -215,7 +215,7 @@ class _Run:
             raise ReplayIncomplete(
                 f"{open_events} of {self.summary.delivery.handed_in} events were not acknowledged by the broker"
                 f"{f': {fault}' if fault else ''}",
-                mend="check the broker and this user's rights there, and replay the same file again: what arrived "
+                fix="check the broker and this user's rights there, and replay the same file again: what arrived "
                 "already counts as duplicate",
             )
 
@@ -230,7 +230,7 @@ class _Run:
         value = self._plan.codec.encode(name, record)
         if len(value) > LARGEST_EVENT:
             raise MalformedRecord(
-                f"{name} has {len(value)} bytes, more than {LARGEST_EVENT}", mend="shorten what the columns hold"
+                f"{name} has {len(value)} bytes, more than {LARGEST_EVENT}", fix="shorten what the columns hold"
             )
         return value
 

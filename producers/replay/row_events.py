@@ -30,7 +30,7 @@ class RowEvents:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that is no decision: what is wrong and how to mend it, in one line, and its ids as far as known."""
+    """A row that is no decision: what is wrong and how to fix it, in one line, and its ids as far as known."""
 
     detail: str
     request_id: str | None
@@ -54,7 +54,7 @@ class RowTranslator:
         request_id = None
         try:
             if row.fault is not None:
-                raise _fault(row.fault, "mend the line")
+                raise _fault(row.fault, "fix the line")
             values = dict(row.values)
             request_id = self._request_id(row.number, values)
             event_time = self._event_time(row)
@@ -205,8 +205,8 @@ def row_as_json(row: LogRow) -> bytes:
     return json.dumps(dict(row.values), default=str, ensure_ascii=False).encode(errors="backslashreplace")
 
 
-def _fault(what: str, mend: str) -> ValueError:
-    return ValueError(f"{what} | mend: {mend}")
+def _fault(what: str, fix: str) -> ValueError:
+    return ValueError(f"{what} | fix: {fix}")
 
 
 def _text(value: Any) -> str:

@@ -102,19 +102,19 @@ def unreachable(
     if (certificate := faults.cause(KafkaError._SSL)) is not None:
         return CertificateRefused(
             f"{where}: TLS fails: {_short(certificate)}",
-            mend="set TRIMTAB_KAFKA_SSL_CA_LOCATION to the authority that signed the brokers' certificates, and"
+            fix="set TRIMTAB_KAFKA_SSL_CA_LOCATION to the authority that signed the brokers' certificates, and"
             " TRIMTAB_KAFKA_BOOTSTRAP to the names in those",
         )
     if (password := faults.cause(KafkaError._AUTHENTICATION)) is not None:
         user = client_config.get("sasl.username", "?")
         return CredentialsRefused(
             f"{where} refuses user {user!r}: {_short(password)}",
-            mend="check TRIMTAB_KAFKA_SASL_USERNAME, TRIMTAB_KAFKA_SASL_PASSWORD and TRIMTAB_KAFKA_SASL_MECHANISM",
+            fix="check TRIMTAB_KAFKA_SASL_USERNAME, TRIMTAB_KAFKA_SASL_PASSWORD and TRIMTAB_KAFKA_SASL_MECHANISM",
         )
     if (strange := faults.cause(KafkaError._BAD_MSG)) is not None:
         return ComponentUnreachable(
             f"{where} does not answer as Kafka does ({attempt}): {_short(strange)}",
-            mend="set TRIMTAB_KAFKA_BOOTSTRAP to where a broker listens",
+            fix="set TRIMTAB_KAFKA_BOOTSTRAP to where a broker listens",
         )
     reason = faults.cause(KafkaError._RESOLVE, KafkaError._TRANSPORT)
     if reason is None and faults.cause(KafkaError._ALL_BROKERS_DOWN) is not None:
@@ -122,12 +122,12 @@ def unreachable(
         return ComponentUnreachable(
             f"{where} closes the connections of this client, which speaks {protocol}, or does not answer on them"
             f" ({attempt})",
-            mend="see whether the broker is well; if it is, set TRIMTAB_KAFKA_SECURITY_PROTOCOL to what this listener"
+            fix="see whether the broker is well; if it is, set TRIMTAB_KAFKA_SECURITY_PROTOCOL to what this listener"
             " speaks, or name another listener",
         )
     return ComponentUnreachable(
         f"{where} does not answer ({attempt}): {_short(reason or said)}",
-        mend="start the broker, or set TRIMTAB_KAFKA_BOOTSTRAP to where it listens",
+        fix="start the broker, or set TRIMTAB_KAFKA_BOOTSTRAP to where it listens",
     )
 
 
@@ -141,7 +141,7 @@ def creating_client() -> Iterator[None]:
         text = first.str() if isinstance(first, KafkaError) else str(first)
         raise SettingError(
             f"the Kafka client refuses its settings: {_short(text)}",
-            mend="correct TRIMTAB_KAFKA_BOOTSTRAP or the other TRIMTAB_KAFKA_* variables",
+            fix="correct TRIMTAB_KAFKA_BOOTSTRAP or the other TRIMTAB_KAFKA_* variables",
         ) from refused
 
 
@@ -163,15 +163,15 @@ def asking(
         raise explained(fault.args[0], client_config, attempt, faults) from fault
 
 
-def unwritten(fault: KafkaError, client_config: Mapping[str, Any], topic: str, mend: str) -> tuple[str, str]:
-    """What to say, and how to mend it, when `topic` did not take a record; `mend` is for anything but a missing right.
+def unwritten(fault: KafkaError, client_config: Mapping[str, Any], topic: str, fix: str) -> tuple[str, str]:
+    """What to say, and how to fix it, when `topic` did not take a record; `fix` is for anything but a missing right.
 
     A user who may write nowhere is refused as a producer, by a cluster's right, before a topic is named.
     """
     if fault.code() in RIGHTS:
         missing = right_missing(client_config, Attempt("Write", "topic", topic))
-        return missing.what, missing.mend
-    return f"{topic} did not take a record: {fault.str()}", mend
+        return missing.what, missing.fix
+    return f"{topic} did not take a record: {fault.str()}", fix
 
 
 def right_missing(client_config: Mapping[str, Any], attempt: Attempt) -> RightMissing:
@@ -181,7 +181,7 @@ def right_missing(client_config: Mapping[str, Any], attempt: Attempt) -> RightMi
     place = "--cluster" if option is None else f"{option} {attempt.name}"
     return RightMissing(
         f"Kafka user {user!r} may not {attempt}",
-        mend=f"grant it: kafka-acls --add --allow-principal User:{user} --operation {attempt.operation} {place}",
+        fix=f"grant it: kafka-acls --add --allow-principal User:{user} --operation {attempt.operation} {place}",
     )
 
 

@@ -175,7 +175,7 @@ def partitions_of_all(client_config: Mapping[str, str], topics: Sequence[str]) -
     for topic in topics:
         if not counts.get(topic):
             admin.require_right(topic)
-            raise TopicError(f"topic {topic} does not exist", mend="create the topics with `trimtab topics create`")
+            raise TopicError(f"topic {topic} does not exist", fix="create the topics with `trimtab topics create`")
     return {topic: counts[topic] for topic in topics}
 
 
@@ -194,7 +194,7 @@ def _check_equal_counts(counts: Mapping[str, int]) -> None:
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{name}: {count}" for name, count in counts.items())
         raise TopicError(
-            f"partition counts differ ({shown})", mend="give --partitions the count of the topics that exist already"
+            f"partition counts differ ({shown})", fix="give --partitions the count of the topics that exist already"
         )
 
 
@@ -212,7 +212,7 @@ def _create(admin: TopicAdmin, topics: list[NewTopic]) -> None:
                 raise explained(error, admin.client_config, Attempt("Create", "topic", name)) from fault
             raise TopicError(
                 f"topic {name} cannot be created: {error.str()}",
-                mend="check --replication against the number of brokers, and the broker's log",
+                fix="check --replication against the number of brokers, and the broker's log",
             ) from fault
 
 
@@ -223,7 +223,7 @@ def _wait_until_visible(admin: TopicAdmin, names: list[str]) -> None:
         if time.monotonic() > deadline:
             for name in sorted(unseen):
                 admin.require_right(name)
-            raise TopicError(f"topics {', '.join(sorted(unseen))} do not appear", mend="check the broker's log")
+            raise TopicError(f"topics {', '.join(sorted(unseen))} do not appear", fix="check the broker's log")
         time.sleep(0.05)
 
 

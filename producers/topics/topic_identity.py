@@ -7,7 +7,7 @@ beside them and compares before reading on:
     identities = topic_identities(client_config, declared)     # once; `declared` is TRIMTAB_KAFKA_IDENTITY
     found = identities.of("trimtab.events")                    # before offsets are taken up
     if found != kept:
-        raise …(recreated("trimtab.events", kept, found), mend=…)
+        raise …(recreated("trimtab.events", kept, found), fix=…)
 
 An id is 1 to 64 characters out of A–Z, a–z, 0–9, `.`, `_` and `-`, so it fits into any text without quoting. There is
 always one: where it cannot be found out, `of` raises.
@@ -84,7 +84,7 @@ class BrokerIdentities:
         if identity == NO_ID:
             raise TopicUnidentified(
                 f"topic {topic}: the broker gives its topics no id",
-                mend="use Kafka 2.8 or later, or set TRIMTAB_KAFKA_IDENTITY to a name that you change with every topic",
+                fix="use Kafka 2.8 or later, or set TRIMTAB_KAFKA_IDENTITY to a name that you change with every topic",
             )
         return identity
 
@@ -99,7 +99,7 @@ class DeclaredIdentity:
         if IDENTITY.fullmatch(identity) is None:
             raise SettingError(
                 f"TRIMTAB_KAFKA_IDENTITY = {identity!r} is no identity",
-                mend="give 1 to 64 characters out of A-Z, a-z, 0-9, '.', '_' and '-', or unset it to ask the broker",
+                fix="give 1 to 64 characters out of A-Z, a-z, 0-9, '.', '_' and '-', or unset it to ask the broker",
             )
         self._identity = identity
 
@@ -118,13 +118,13 @@ def recreated(topic: str, kept: str, found: str) -> str:
 def _explained(topic: str, fault: KafkaError, admin: TopicAdmin) -> TrimtabError:
     if fault.code() in MISSING:
         return TopicMissing(
-            f"topic {topic} does not exist", mend="create it; `trimtab topics create` makes Trimtab's own topics"
+            f"topic {topic} does not exist", fix="create it; `trimtab topics create` makes Trimtab's own topics"
         )
     attempt = Attempt("Describe", "topic", topic)
     admin.client.poll(0)
     told = explained(fault, admin.client_config, attempt, admin.faults)
     if fault.code() == KafkaError._TIMED_OUT and type(told) is ComponentUnreachable:
         return ComponentUnreachable(
-            told.what, mend=f"{told.mend}; for a broker without topic ids set TRIMTAB_KAFKA_IDENTITY"
+            told.what, fix=f"{told.fix}; for a broker without topic ids set TRIMTAB_KAFKA_IDENTITY"
         )
     return told

@@ -98,7 +98,7 @@ def _text(name: str, text: str) -> str:
     try:
         text.encode()
     except (AttributeError, UnicodeEncodeError) as fault:
-        raise InvalidConfirmation(f"{name} is not UTF-8 text: {fault}", mend=f"send {name} as text") from fault
+        raise InvalidConfirmation(f"{name} is not UTF-8 text: {fault}", fix=f"send {name} as text") from fault
     return text
 
 
@@ -109,12 +109,12 @@ def _head_summary(head: str, summary: Mapping[str, float]) -> HeadSummaryRecord:
     except (KeyError, TypeError, ValueError, OverflowError) as fault:
         raise InvalidConfirmation(
             f"heads.{head} = {summary!r} is not a summary: {fault!r}",
-            mend="give count, mean, p10, p50 and p90 for every head",
+            fix="give count, mean, p10, p50 and p90 for every head",
         ) from fault
     bounded = all(math.isfinite(value) and abs(value) <= LARGEST_FLOAT for value in (mean, p10, p50, p90))
     if not (1 <= count < LARGEST_COUNT and bounded and p10 <= p50 <= p90):
         raise InvalidConfirmation(
             f"heads.{head} = {summary!r}: count must be 1 to 2^53, values finite and p10 ≤ p50 ≤ p90",
-            mend="summarise the head over this request's candidates",
+            fix="summarise the head over this request's candidates",
         )
     return {"head": head, "count": count, "mean": mean, "p10": p10, "p50": p50, "p90": p90}

@@ -58,7 +58,7 @@ class DecisionRequest:
         if chosen and (chosen[0] < 0 or chosen[-1] >= arms):
             raise InvalidRequest(
                 f"eligible names arm {chosen[0] if chosen[0] < 0 else chosen[-1]}, outside 0..{arms - 1}",
-                mend="send arm indices of this experiment's action space, or none for all",
+                fix="send arm indices of this experiment's action space, or none for all",
             )
         return chosen
 
@@ -68,9 +68,9 @@ def whole_number(name: str, value: int) -> int:
     try:
         whole = index(value)
     except TypeError as fault:
-        raise InvalidRequest(f"{name} = {value!r} is not a whole number", mend=f"send {name} as an integer") from fault
+        raise InvalidRequest(f"{name} = {value!r} is not a whole number", fix=f"send {name} as an integer") from fault
     if whole not in WHOLE:
-        raise InvalidRequest(f"{name} does not fit into 64 bits", mend=f"send {name} as a 64-bit integer")
+        raise InvalidRequest(f"{name} does not fit into 64 bits", fix=f"send {name} as a 64-bit integer")
     return whole
 
 
@@ -79,14 +79,12 @@ def listed(name: str, values: Iterable[Item]) -> list[Item]:
     try:
         return list(values)
     except TypeError as fault:
-        raise InvalidRequest(
-            f"{name} is not a list: {fault}", mend=f"send {name} as a list, or leave it out"
-        ) from fault
+        raise InvalidRequest(f"{name} is not a list: {fault}", fix=f"send {name} as a list, or leave it out") from fault
 
 
 def _context(context: Mapping[str, ContextValue]) -> list[ContextFeatureRecord]:
     if not isinstance(context, Mapping):
-        raise InvalidRequest(f"context is a {type(context).__name__}", mend="send context as name → value")
+        raise InvalidRequest(f"context is a {type(context).__name__}", fix="send context as name → value")
     return [_context_feature(_text("context", name), value) for name, value in context.items()]
 
 
@@ -95,23 +93,23 @@ def _context_feature(name: str, value: ContextValue) -> ContextFeatureRecord:
         return {"name": name, "value": "true" if value else "false"}
     if not isinstance(value, str | Number):
         raise InvalidRequest(
-            f"context.{name} is a {type(value).__name__}", mend="send text, a number or a boolean, or leave it out"
+            f"context.{name} is a {type(value).__name__}", fix="send text, a number or a boolean, or leave it out"
         )
     try:
         shown = value if isinstance(value, str) else str(value)
     except ValueError as fault:
-        raise InvalidRequest(f"context.{name} has too many digits", mend="send a smaller number") from fault
+        raise InvalidRequest(f"context.{name} has too many digits", fix="send a smaller number") from fault
     return {"name": name, "value": _text(f"context.{name}", shown)}
 
 
 def _history_item(slot: int, item: HistoryItemRecord) -> HistoryItemRecord:
     where = f"history[{slot}]"
     if not isinstance(item, Mapping):
-        raise InvalidRequest(f"{where} is a {type(item).__name__}", mend="send every item as name → value")
+        raise InvalidRequest(f"{where} is a {type(item).__name__}", fix="send every item as name → value")
     absent = [name for name in ("item_id", "action_type", "event_time") if name not in item]
     if absent:
         raise InvalidRequest(
-            f"{where} lacks {', '.join(absent)}", mend="give item_id, action_type and event_time (epoch ms)"
+            f"{where} lacks {', '.join(absent)}", fix="give item_id, action_type and event_time (epoch ms)"
         )
     return {
         "item_id": _text(f"{where}.item_id", item["item_id"]),
@@ -127,9 +125,9 @@ def _numbers(name: str, values: Sequence[float]) -> list[float]:
     try:
         numbers = [float(value) for value in values]
     except (TypeError, ValueError, OverflowError) as fault:
-        raise InvalidRequest(f"{name} is not a list of numbers: {fault}", mend=f"send {name} as numbers") from fault
+        raise InvalidRequest(f"{name} is not a list of numbers: {fault}", fix=f"send {name} as numbers") from fault
     if any(LARGEST_FLOAT < abs(number) < math.inf for number in numbers):
-        raise InvalidRequest(f"{name} holds a number beyond 32-bit floats", mend=f"scale {name}")
+        raise InvalidRequest(f"{name} holds a number beyond 32-bit floats", fix=f"scale {name}")
     return numbers
 
 
@@ -137,7 +135,7 @@ def _identifier(text: str) -> str:
     if not 1 <= len(_text("request_id", text)) <= LONGEST_ID:
         raise InvalidRequest(
             f"request_id has {len(text)} characters",
-            mend=f"send 1 to {LONGEST_ID} characters, or leave it out and use the id in the answer",
+            fix=f"send 1 to {LONGEST_ID} characters, or leave it out and use the id in the answer",
         )
     return text
 
@@ -151,5 +149,5 @@ def _text(name: str, text: str) -> str:
     try:
         text.encode()
     except (AttributeError, UnicodeEncodeError) as fault:
-        raise InvalidRequest(f"{name} is not UTF-8 text: {fault}", mend=f"send {name} as a string") from fault
+        raise InvalidRequest(f"{name} is not UTF-8 text: {fault}", fix=f"send {name} as a string") from fault
     return text

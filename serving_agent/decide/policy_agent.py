@@ -104,7 +104,7 @@ class PolicyAgent:
         if request.event_time is not None and self._experiment.join.clock != "replay":
             raise InvalidRequest(
                 "event_time was given, but join.clock is 'live'",
-                mend="leave event_time out; only experiments with join.clock = 'replay' take it",
+                fix="leave event_time out; only experiments with join.clock = 'replay' take it",
             )
         given = request.event_time
         event_time = self._options.clock() if given is None else whole_number("event_time", given)

@@ -38,7 +38,7 @@ class PolicyNetwork:
         self.inputs = tuple(node.name for node in self._session.get_inputs())
         outputs = [node.name for node in self._session.get_outputs()]
         if "q" not in outputs:
-            raise InferenceFailed(f"policy.onnx has outputs {outputs}, none is 'q'", mend="export the checkpoint again")
+            raise InferenceFailed(f"policy.onnx has outputs {outputs}, none is 'q'", fix="export the checkpoint again")
         self.shape = (arms, objectives)
         renew_in_children(self)
 
@@ -62,13 +62,13 @@ class PolicyNetwork:
         """
         missing = [name for name in self.inputs if name not in feeds]
         if missing:
-            raise InferenceFailed(f"policy.onnx wants inputs {missing}", mend="train with this experiment's [features]")
+            raise InferenceFailed(f"policy.onnx wants inputs {missing}", fix="train with this experiment's [features]")
         try:
             session = self._session or self.load()
             (q,) = session.run(["q"], {name: feeds[name] for name in self.inputs}, flag)
         except Exception as fault:  # as above
             raise InferenceFailed(
-                f"policy.onnx cannot be run: {fault}", mend="see the first line of the fault"
+                f"policy.onnx cannot be run: {fault}", fix="see the first line of the fault"
             ) from fault
         rows = len(feeds[self.inputs[0]]) if self.inputs else None
         return self._checked(q, rows)
@@ -76,15 +76,15 @@ class PolicyNetwork:
     def _checked(self, q: Any, rows: int | None) -> Scores:
         """`rows`: how many requests were asked about; None for a graph that reads nothing of them."""
         if not isinstance(q, np.ndarray) or q.dtype.kind != "f":
-            raise InferenceFailed("q is not an array of floating-point numbers", mend="export the checkpoint again")
+            raise InferenceFailed("q is not an array of floating-point numbers", fix="export the checkpoint again")
         if q.ndim != 3 or q.shape[1:] != self.shape or q.shape[0] != (q.shape[0] if rows is None else rows):
             raise InferenceFailed(
                 f"q has shape {q.shape}, not ({rows or 'n'}, {self.shape[0]} arms, {self.shape[1]} objectives)",
-                mend="export the checkpoint for this experiment's action space and objectives",
+                fix="export the checkpoint for this experiment's action space and objectives",
             )
         # Written so that a NaN fails it too.
         if not bool(((q >= 0.0) & (q <= 1.0)).all()):
-            raise InferenceFailed("q holds values outside [0, 1] or not finite", mend="train again; the loss diverged")
+            raise InferenceFailed("q holds values outside [0, 1] or not finite", fix="train again; the loss diverged")
         return q.astype(np.float32, copy=False)
 
 
@@ -114,7 +114,7 @@ def _loaded(graph: bytes) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(graph, _options(), providers=["CPUExecutionProvider"])
     except Exception as fault:  # ONNX Runtime raises its own family of types, none of them public
-        raise InferenceFailed(f"policy.onnx cannot be loaded: {fault}", mend="export the checkpoint again") from fault
+        raise InferenceFailed(f"policy.onnx cannot be loaded: {fault}", fix="export the checkpoint again") from fault
 
 
 def _options() -> onnxruntime.SessionOptions:

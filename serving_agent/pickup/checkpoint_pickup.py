@@ -86,18 +86,18 @@ class CheckpointPickup:
         if manifest.objectives != objectives:
             raise ContractMismatch(
                 f"checkpoint {manifest.version} has objectives {manifest.objectives}, the experiment {objectives}",
-                mend="train a checkpoint for this experiment file",
+                fix="train a checkpoint for this experiment file",
             )
         contract = self._contracts.get(manifest.feature_contract)
         if contract is None:
             raise ContractMismatch(
                 f"checkpoint {manifest.version} was trained on other features than the experiment file declares, or on "
                 "an encoding of them that this version does not know",
-                mend="give every process the same experiment file, and upgrade serving before the learner",
+                fix="give every process the same experiment file, and upgrade serving before the learner",
             )
         if POLICY_BLOB not in checkpoint.blobs:
             raise ContractMismatch(
-                f"checkpoint {manifest.version} has no blob {POLICY_BLOB}", mend="publish it again with its graph"
+                f"checkpoint {manifest.version} has no blob {POLICY_BLOB}", fix="publish it again with its graph"
             )
         network = PolicyNetwork(
             checkpoint.blobs[POLICY_BLOB], arms=self._experiment.action_space.arms, objectives=len(objectives)
@@ -114,7 +114,7 @@ class CheckpointPickup:
             if not np.allclose(alone, together[row], atol=BATCH_TOLERANCE, rtol=0.0):
                 raise InferenceFailed(
                     f"probe request {row} scores differently alone and in a batch",
-                    mend="recompute the batch-norm statistics before export",
+                    fix="recompute the batch-norm statistics before export",
                 )
 
 

@@ -38,7 +38,7 @@ class HeadReferences:
             return cls(_sketches(reference.get("ranker_heads", {})), _sketches(reference.get("q_heads", {})))
         except (TrimtabError, AttributeError, TypeError) as fault:
             raise ReferenceUnusable(
-                f"reference sketches of the manifest are unusable: {fault}", mend="train the checkpoint again"
+                f"reference sketches of the manifest are unusable: {fault}", fix="train the checkpoint again"
             ) from fault
 
 

@@ -64,7 +64,7 @@ def draft_of(file: Path) -> Path:
 def unreadable(what: object, fault: Exception) -> SnapshotUnreadable:
     """The error that says so of a file, or of a part of one."""
     return SnapshotUnreadable(
-        f"{what} cannot be read: {fault!r}", mend="nothing: the node replaces it once the policy store has answered"
+        f"{what} cannot be read: {fault!r}", fix="nothing: the node replaces it once the policy store has answered"
     )
 
 

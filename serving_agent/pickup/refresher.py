@@ -300,7 +300,7 @@ class SnapshotRefresher:
         try:
             self._store.append_audit(f"node {self._node_id}", AUDIT_ACTION, detail)
         except TrimtabError as fault:
-            log.warning("audit not written", what=fault.what, mend=fault.mend)
+            log.warning("audit not written", what=fault.what, fix=fault.fix)
 
     def _save(self) -> None:
         # What may be forgotten must not be replaced before the store has said what there is.
@@ -343,7 +343,7 @@ class SnapshotRefresher:
             except TrimtabError as fault:
                 faults.append(fault)
         for each in faults:
-            log.warning("snapshot on disk not used", what=each.what, mend=each.mend)
+            log.warning("snapshot on disk not used", what=each.what, fix=each.fix)
         if faults:
             self._disk_state = "; ".join(map(str, faults))
         self._unsaved = bool(saved.faults)
@@ -393,4 +393,4 @@ class SnapshotRefresher:
         try:
             self._store.heartbeat(self._node_id, self._report(self.holder.current).as_dict(), max(seconds, 1.0))
         except TrimtabError as fault:
-            log.warning("heartbeat not written", what=fault.what, mend=fault.mend)
+            log.warning("heartbeat not written", what=fault.what, fix=fault.fix)

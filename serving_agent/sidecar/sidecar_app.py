@@ -124,7 +124,7 @@ def _answer_validation(_: Request, fault: Exception) -> JSONResponse:
 
 def _answer_invalid(_: Request, fault: Exception) -> JSONResponse:
     assert isinstance(fault, InvalidDecision)
-    return _problem(422, fault.what, fault.mend)
+    return _problem(422, fault.what, fault.fix)
 
 
 def _answer_http(_: Request, fault: Exception) -> JSONResponse:
@@ -132,7 +132,7 @@ def _answer_http(_: Request, fault: Exception) -> JSONResponse:
     return _problem(fault.status_code, str(fault.detail), "see /openapi.json for the routes and their bodies")
 
 
-def _problem(status: int, error: str, mend: str) -> JSONResponse:
+def _problem(status: int, error: str, fix: str) -> JSONResponse:
     # What the caller sent may be quoted in it: endless, or without a UTF-8 form.
     shown = error[:LONGEST_ERROR].encode("utf-8", "replace").decode()
-    return JSONResponse(Problem(error=shown, mend=mend).model_dump(), status_code=status)
+    return JSONResponse(Problem(error=shown, fix=fix).model_dump(), status_code=status)

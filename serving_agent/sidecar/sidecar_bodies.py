@@ -152,7 +152,7 @@ class EngagementAnswer(BaseModel):
 
 
 class Problem(BaseModel):
-    """What is wrong with the call, and how to mend it."""
+    """What is wrong with the call, and how to fix it."""
 
     error: str
-    mend: str
+    fix: str

@@ -1,4 +1,4 @@
-"""Dead letters joined offline after a mend, and their examples written unless they exist.
+"""Dead letters joined offline after a fix, and their examples written unless they exist.
 
 One partition after the other; the order of reading makes it safe beside a running join:
 
@@ -35,7 +35,7 @@ from stream_processors.audit.letter_gathering import (
     key_text,
 )
 from stream_processors.audit.log_reader import LogRange, LogReader
-from stream_processors.audit.offline_decisions import OfflineDecision, Unmended
+from stream_processors.audit.offline_decisions import OfflineDecision, Unresolved
 from stream_processors.audit.offline_join import OfflineJoin
 from stream_processors.audit.replayed_examples import ReplayedExamples
 
@@ -196,7 +196,7 @@ class LetterReplay:
         self, request_id: str, partition: int, decision: OfflineDecision, up_to: int, summary: LetterReplaySummary
     ) -> None:
         verdict = self.join.join(decision)
-        if isinstance(verdict, Unmended):
+        if isinstance(verdict, Unresolved):
             summary.leave(Unwritten(request_id, partition, verdict.reason, verdict.detail))
             return
         summary.writable += 1

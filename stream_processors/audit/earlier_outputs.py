@@ -58,14 +58,14 @@ def require_same_log(topics: JoinTopics, codec: Codec) -> None:
             elif fits is False:
                 strangers[output.partition] = output
     except RightMissing as fault:
-        log.warning("outputs are not compared with the log", what=fault.what, mend=fault.mend)
+        log.warning("outputs are not compared with the log", what=fault.what, fix=fault.fix)
         return
     for partition, output in strangers.items():
         if partition not in fitting:
             raise LogReplaced(
                 f"{output.place} was made of an event with key {_shown(output.key)} at offset {output.offset} of"
                 f" {topics.events.topic}[{partition}], which is not there: the topic was deleted and created again",
-                mend=BEGIN_ANEW,
+                fix=BEGIN_ANEW,
             )
 
 

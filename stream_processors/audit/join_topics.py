@@ -47,6 +47,6 @@ class JoinTopics:
             if position.topic_id not in (None, self.events_id):
                 raise LogReplaced(
                     f"the join's commits: {recreated(self.events.topic, str(position.topic_id), self.events_id)}",
-                    mend=BEGIN_ANEW,
+                    fix=BEGIN_ANEW,
                 )
         return found

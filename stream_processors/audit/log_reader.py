@@ -137,7 +137,7 @@ class LogReader:
             if fault.code() in RIGHTS:
                 raise explained(fault, self._config, Attempt("Read", "topic", self.topic))
             raise LogUnreadable(
-                f"{self.topic}[{partition}] cannot be read: {fault.str()}", mend="ask for offsets the log still holds"
+                f"{self.topic}[{partition}] cannot be read: {fault.str()}", fix="ask for offsets the log still holds"
             )
         if partition is None or offset is None or partition not in wanted:
             return None
@@ -152,7 +152,7 @@ class LogReader:
     def _silence(self, wanted: Mapping[int, LogRange]) -> ComponentUnreachable:
         return ComponentUnreachable(
             f"{self.topic}{sorted(wanted)} sent nothing for {ANSWER_SECONDS:.0f} s",
-            mend=f"see whether the broker at {self._config['bootstrap.servers']} is well",
+            fix=f"see whether the broker at {self._config['bootstrap.servers']} is well",
         )
 
     @contextmanager

@@ -21,7 +21,7 @@ from stream_processors.rule.input_event import InputEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Unmended:
+class Unresolved:
     """A decision that gives no example, or a record that counts for none, and the reason as of now."""
 
     reason: Fate
@@ -38,7 +38,7 @@ class OfflineDecision:
 
     parts: dict[str, InputEvent] = field(default_factory=dict)
     engagements: dict[str, InputEvent] = field(default_factory=dict)
-    refused: Sequence[Unmended] = ()
+    refused: Sequence[Unresolved] = ()
     offsets: set[int] = field(default_factory=set)
 
     @property

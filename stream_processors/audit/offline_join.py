@@ -14,7 +14,7 @@ from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
-from stream_processors.audit.offline_decisions import Apart, OfflineDecision, Unmended, decisions_of, none_apart
+from stream_processors.audit.offline_decisions import Apart, OfflineDecision, Unresolved, decisions_of, none_apart
 from stream_processors.columns.chunk_validation import ChunkValidator
 from stream_processors.partition.complete_decisions import CompleteDecisions
 from stream_processors.partition.example_splicing import ExampleSplicer
@@ -59,7 +59,7 @@ class OfflineJoin:
         example it would move the learner's horizon. `gone` describes records whose bytes are lost. What does not count
         may have been part of any of the decisions, and is held against all of them. `apart` knows what the join did.
         """
-        refused = [Unmended(Fate.MALFORMED, text) for text in gone]
+        refused = [Unresolved(Fate.MALFORMED, text) for text in gone]
         valid: list[InputEvent] = []
         offsets: set[int] = set()
         for record in sorted(records, key=lambda one: one.offset):
@@ -75,19 +75,19 @@ class OfflineJoin:
             decision.offsets |= offsets
         return found
 
-    def join(self, decision: OfflineDecision) -> OfflineExample | Unmended:
+    def join(self, decision: OfflineDecision) -> OfflineExample | Unresolved:
         """The example of one decision, or why there is none."""
         missing = [name for name in NEEDED if name not in decision.parts]
         return _why(decision, missing) if missing else self._example(decision)
 
-    def _judged(self, record: LogRecord) -> InputEvent | Unmended:
+    def _judged(self, record: LogRecord) -> InputEvent | Unresolved:
         event = self._validator.validate_one(record)
         if isinstance(event, MalformedEvent):
-            return Unmended(Fate.MALFORMED, f"offset {record.offset}: {event.detail}")
+            return Unresolved(Fate.MALFORMED, f"offset {record.offset}: {event.detail}")
         ahead = event.event_time - record.append_time
         if ahead > self._rule.max_future_skew_ms:
             detail = f"offset {record.offset}: {event.name} lies {ahead} ms ahead of its arrival"
-            return Unmended(Fate.FUTURE, detail)
+            return Unresolved(Fate.FUTURE, detail)
         return event
 
     def _example(self, decision: OfflineDecision) -> OfflineExample:
@@ -115,10 +115,10 @@ class OfflineJoin:
         )
 
 
-def _why(decision: OfflineDecision, missing: Sequence[str]) -> Unmended:
+def _why(decision: OfflineDecision, missing: Sequence[str]) -> Unresolved:
     """A refused record explains a missing part; without one the part never came."""
     lacking = f"no valid {' and no valid '.join(missing)}"
     if decision.refused:
         first = decision.refused[0]
-        return Unmended(first.reason, f"{lacking}; {first.detail}")
-    return Unmended(Fate.ORPHAN if r.REQUEST in missing else Fate.INCOMPLETE, lacking)
+        return Unresolved(first.reason, f"{lacking}; {first.detail}")
+    return Unresolved(Fate.ORPHAN if r.REQUEST in missing else Fate.INCOMPLETE, lacking)

@@ -96,7 +96,7 @@ class _Scope:
         if decoded.name != name:
             raise LogUnreadable(
                 f"{record.topic}[{record.partition}] holds {decoded.name} at offset {record.offset}, not {name}",
-                mend="see who writes to that topic, and keep it to the join and its own dead letters",
+                fix="see who writes to that topic, and keep it to the join and its own dead letters",
             )
         return decoded.record
 
@@ -118,7 +118,7 @@ def _judged(topic: str, partition: int, held: LogRange, start: Offsets, end: Off
     if first < held.start:
         raise LogUnreadable(
             f"{topic}[{partition}] starts at offset {held.start}, past the {first} asked for",
-            mend=f"judge from {held.start} on, better from a window after it; retention has deleted the rest",
+            fix=f"judge from {held.start} on, better from a window after it; retention has deleted the rest",
         )
     last = held.end if end is None else min(end.get(partition, held.end), held.end)
     return LogRange(min(first, last), last)

@@ -100,14 +100,14 @@ def compare(
     silent = {*(fate.value for fate in SILENT), r.PENDING}
     due = {place: str(fate) for place, fate in reference.fates.items() if fate not in silent}
     replayed_ids = {decision.request_id for decision in replayed}
-    mended = {
+    fixed = {
         place
         for place, letter in letters.items()
         if letter.decision in replayed_ids and due.get(place) != letter.reason
     }
     of_letters = _differences(
-        {place: reason for place, reason in due.items() if place not in mended},
-        {place: letter.reason for place, letter in letters.items() if place not in mended},
+        {place: reason for place, reason in due.items() if place not in fixed},
+        {place: letter.reason for place, letter in letters.items() if place not in fixed},
         str.__eq__,
     )
     fates = Counter(str(fate) for fate in reference.fates.values())
@@ -135,7 +135,7 @@ def compare(
         dead_letters_differing=len(of_letters.differing),
         dead_letters_repeated=repeated.count,
         dead_letters_repeated_differing=len(repeated.differing),
-        dead_letters_mended=len(mended),
+        dead_letters_mended=len(fixed),
         differences=tuple(named[:NAMED]),
     )
 

@@ -33,7 +33,7 @@ TOPIC_MARK = "trimtab-replayed-topic-id"
 MESSAGE_BYTES = 8 * 1_048_576
 DELIVERY_SECONDS = 30.0
 IN_FLIGHT = 5_000
-MEND = "see to the broker and run it again: what is written is found and left alone"
+FIX = "see to the broker and run it again: what is written is found and left alone"
 
 
 class ReplayUnconfirmed(TrimtabError):
@@ -110,7 +110,7 @@ class ReplayedExamples:
         left = self._client.flush(self._seconds + 5.0)
         self._raise_failure()
         if left:
-            raise ReplayUnconfirmed(f"{left} examples were not confirmed by {self.topic}", mend=MEND)
+            raise ReplayUnconfirmed(f"{left} examples were not confirmed by {self.topic}", fix=FIX)
 
     def _delivered(self, outgoing: _Outgoing, fault: KafkaError | None, _: Message) -> None:
         self._settle(outgoing, fault)
@@ -126,8 +126,8 @@ class ReplayedExamples:
     def _raise_failure(self) -> None:
         fault = self._client.fault or self._failure
         if fault is not None:
-            what, mend = unwritten(self._client.cause(fault), self._client_config, self.topic, MEND)
-            raise ReplayUnconfirmed(what, mend=mend)
+            what, fix = unwritten(self._client.cause(fault), self._client_config, self.topic, FIX)
+            raise ReplayUnconfirmed(what, fix=fix)
 
 
 class MarkedExamples:

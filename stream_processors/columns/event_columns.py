@@ -91,7 +91,7 @@ class EventColumns:
         seen = frame.select_seq(self._looked_at)
         if not seen[MARKER].all():
             raise ColumnarFailure(
-                f"{len(values)} {self._name} datums do not end where they should", mend="decode one by one"
+                f"{len(values)} {self._name} datums do not end where they should", fix="decode one by one"
             )
         sure: Mask = seen[SURE].to_numpy() & self._keyed(seen, keys)
         if self._nested is not None and not seen[NESTED_FINITE].all():

@@ -38,7 +38,7 @@ def _check_layout(registry: Registry, example: Mapping[str, Any]) -> None:
     expected = [*(field for field, _ in PARTS), "outcome"]
     if fields != expected:
         raise SchemaError(
-            f"Example has the fields {fields}, not {expected}", mend="keep the order of the parts in Example"
+            f"Example has the fields {fields}, not {expected}", fix="keep the order of the parts in Example"
         )
     for field, (_, name) in zip(example["fields"], PARTS, strict=False):
         nested = field["type"]
@@ -47,7 +47,7 @@ def _check_layout(registry: Registry, example: Mapping[str, Any]) -> None:
         if _shape(nested) != _shape(registry.newest(name).schema):
             raise SchemaError(
                 f"Example nests another {name} than the newest registered one",
-                mend=f"register a new version of Example that nests the newest {name}",
+                fix=f"register a new version of Example that nests the newest {name}",
             )
 
 

@@ -119,7 +119,7 @@ class PartitionJoin:
             raise CommitUnreadable(
                 f"partition {partition} was joined up to offset {resume.settled} with a window of "
                 f"{resume.window_ms} ms, not {rule.window_ms} ms",
-                mend="set attribution and allowed_lateness back, or give the changed experiment its own topic prefix",
+                fix="set attribution and allowed_lateness back, or give the changed experiment its own topic prefix",
             )
         self._rule = rule
         self._codec = codec

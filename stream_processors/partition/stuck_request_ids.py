@@ -3,7 +3,7 @@
 A decision is remembered until a window has passed without an event of it, and a restart reads the log again from the
 first event of the oldest one. A request_id that is sent for ever (a constant like `undefined`, or a session's id) holds
 the committed offset back for ever. Nothing goes wrong until a restart, which takes longer and longer, and in the end
-wants records that retention has deleted. Only the producer can mend it; this says which id it is.
+wants records that retention has deleted. Only the producer can fix it; this says which id it is.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ class StuckRequestIds:
             offset=oldest.offset,
             request_id=oldest.key.decode(),
             windows=age // self._window,
-            mend="its producer must not use it again: restarts read the log from this offset",
+            fix="its producer must not use it again: restarts read the log from this offset",
         )

@@ -34,7 +34,7 @@ class CanonicalEdges:
             if _has_choice(field["type"]):
                 raise SchemaError(
                     f"{schema['name']}.{field['name']}: a union or enum inside or between arrays cannot be checked",
-                    mend="move the field before the first or behind the last array of the record",
+                    fix="move the field before the first or behind the last array of the record",
                 )
         self._head = _segment("Head", fields[:start])
         self._tail = _segment("Tail", fields[end:])

@@ -53,7 +53,7 @@ class OutcomeEncoder:
         if fields[0]["name"] != OBJECTIVES or found != TAIL:
             raise SchemaError(
                 f"Outcome has the fields {[field['name'] for field in fields]}",
-                mend=f"keep {OBJECTIVES} first in Outcome, then {', '.join(name for name, _ in TAIL)}",
+                fix=f"keep {OBJECTIVES} first in Outcome, then {', '.join(name for name, _ in TAIL)}",
             )
         self._objectives = rule.objectives
         self._window = rule.window_ms

@@ -31,7 +31,7 @@ TOO_LARGE = "too_large"
 POLL_SECONDS = 0.01
 AT_ONCE = 1_000
 """Records handed to the client in one call."""
-MEND = "see to the broker; a restarted worker goes on from the last commit and loses nothing"
+FIX = "see to the broker; a restarted worker goes on from the last commit and loses nothing"
 NOWHERE = -1
 """Source offset of a heartbeat, which comes from no event."""
 
@@ -238,8 +238,8 @@ class ExampleWriter:
 
     def _fail(self, fault: KafkaError, topic: str) -> None:
         if self._failure is None:
-            what, mend = unwritten(fault, self._settings.client_config, topic, MEND)
-            self._failure = OutputUnconfirmed(what, mend=mend)
+            what, fix = unwritten(fault, self._settings.client_config, topic, FIX)
+            self._failure = OutputUnconfirmed(what, fix=fix)
 
 
 def _nothing(_: int) -> None:

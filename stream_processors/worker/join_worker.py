@@ -229,7 +229,7 @@ def run_join_worker(settings: WorkerSettings, parts: JoinWorkerParts) -> None:
         raise TopicError(
             f"an output topic has {begun.output_partitions} partitions, {settings.events} has {begun.partitions}:"
             " outputs keep the partition of their events",
-            mend=f"add partitions to {settings.examples} and {settings.dead_letters} up to that number; if they were"
+            fix=f"add partitions to {settings.examples} and {settings.dead_letters} up to that number; if they were"
             f" added to {settings.events}, see {GUIDE} first",
         )
     require_same_log(_topics(settings, begun.identity), parts.codec)
@@ -265,8 +265,8 @@ def _fault(reason: BaseException, settings: WorkerSettings) -> BaseException:
     if isinstance(reason, OffsetOutOfRangeError):
         return LogTruncated(
             f"the log no longer holds the next record to read: {reason}",
-            mend="raise the topic's retention; docs/guarantees.md says how to start anew and what that costs",
+            fix="raise the topic's retention; docs/guarantees.md says how to start anew and what that costs",
         )
     if isinstance(reason, KafkaError) and not isinstance(reason, TrimtabError):
-        return ComponentUnreachable(f"the consumer cannot go on: {reason!r}", mend="see to the broker, then restart")
+        return ComponentUnreachable(f"the consumer cannot go on: {reason!r}", fix="see to the broker, then restart")
     return reason

@@ -120,7 +120,7 @@ class OwnedPartitions:
             raise LogReplaced(
                 f"partition {partition}: offset {committed.settled} was committed for topic id {committed.topic_id},"
                 f" but the events topic has id {self._topic_id}: it was deleted and created again",
-                mend=BEGIN_ANEW,
+                fix=BEGIN_ANEW,
             )
         log.info("commit without a topic id is taken up", partition=partition, topic_id=self._topic_id)
 
@@ -139,7 +139,7 @@ class OwnedPartitions:
         if chunk.follows > owned.reached:
             raise RecordsMissed(
                 f"partition {chunk.partition}: records {owned.reached} to {chunk.follows - 1} never arrived",
-                mend="restart the worker: it goes on from the last commit",
+                fix="restart the worker: it goes on from the last commit",
             )
         records = chunk.validated.records
         seen = records.place_of(owned.reached)
@@ -183,7 +183,7 @@ def _check_outputs(assigned: Mapping[int, StartingPoint], outputs: int) -> None:
     if assigned and (widest := max(assigned)) >= outputs:
         raise OutputsTooNarrow(
             f"partition {widest} was added to the events topic, and an output topic has only {outputs} partitions",
-            mend="add as many to examples and dead-letters; docs/guides/operating_the_join.md says what growth costs",
+            fix="add as many to examples and dead-letters; docs/guides/operating_the_join.md says what growth costs",
         )
 
 
@@ -191,11 +191,11 @@ def _check_log(partition: int, point: StartingPoint, start: int) -> None:
     if start < point.log_start:
         raise LogTruncated(
             f"partition {partition}: the log starts at offset {point.log_start}, the join must read from {start}",
-            mend="raise the topic's retention; docs/guarantees.md says how to start anew and what that costs",
+            fix="raise the topic's retention; docs/guarantees.md says how to start anew and what that costs",
         )
     settled = 0 if point.committed is None else point.committed.settled
     if settled > point.log_end:
         raise LogTruncated(
             f"partition {partition}: the log ends at offset {point.log_end}, the join had read to {settled}",
-            mend="was the topic created anew? Then use a new topic prefix, or delete the consumer group",
+            fix="was the topic created anew? Then use a new topic prefix, or delete the consumer group",
         )

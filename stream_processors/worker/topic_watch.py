@@ -63,7 +63,7 @@ class TopicWatch:
 
     def _take_fault(self, fault: TrimtabError) -> None:
         if self._fault is None or self._fault.what != fault.what:
-            log.error("topics are not as they were", what=fault.what, mend=fault.mend)
+            log.error("topics are not as they were", what=fault.what, fix=fault.fix)
         self._fault = fault
 
     def compare(self, now: TopicState, known: int) -> None:
@@ -72,7 +72,7 @@ class TopicWatch:
             raise LogReplaced(
                 f"{self._events} was deleted and created again: its topic id was {self.state.identity}, it is now"
                 f" {now.identity}",
-                mend=BEGIN_ANEW,
+                fix=BEGIN_ANEW,
             )
         self.state, before = now, self.unread
         self.unread = max(0, now.partitions - known)
@@ -83,7 +83,7 @@ class TopicWatch:
                 partitions=now.partitions,
                 unread=self.unread,
                 of_outputs=now.output_partitions,
-                mend=f"see {GUIDE}",
+                fix=f"see {GUIDE}",
             )
         elif before and not self.unread:
             log.info("added partitions are read now", topic=self._events, partitions=now.partitions)

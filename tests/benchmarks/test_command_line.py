@@ -27,10 +27,10 @@ def test_help_shows_an_example(name: str) -> None:
     assert f"python -m benchmarks.{name}" in ended.stdout
 
 
-def test_an_error_says_what_and_how_to_mend_it() -> None:
+def test_an_error_says_what_and_how_to_fix_it() -> None:
     ended = run("benchmarks.join", "--peers", "storm")
     assert ended.returncode == 1
-    assert ended.stderr.startswith("error: no such peer: storm\nmend: choose from trimtab")
+    assert ended.stderr.startswith("error: no such peer: storm\nfix: choose from trimtab")
 
 
 @pytest.mark.parametrize("as_json", [True, False])

@@ -56,7 +56,7 @@ def _chosen(names: list[str]) -> list[Schedule]:
     known = load_schedules()
     for name in names:
         if name not in known:
-            raise ScheduleError(f"there is no schedule {name!r}", mend=f"choose from {', '.join(known)}")
+            raise ScheduleError(f"there is no schedule {name!r}", fix=f"choose from {', '.join(known)}")
     return [known[name] for name in names or known]
 
 

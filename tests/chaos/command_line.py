@@ -27,7 +27,7 @@ def main(command: Callable[..., Any]) -> None:
     try:
         typer.run(command)
     except TrimtabError as fault:
-        sys.exit(f"error: {fault.what}\nmend: {fault.mend}")
+        sys.exit(f"error: {fault.what}\nfix: {fault.fix}")
 
 
 def console(*, stderr: bool = False) -> Console:

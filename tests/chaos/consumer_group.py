@@ -24,7 +24,7 @@ def group_members(bootstrap: str, group: str) -> Members:
     try:
         return asyncio.run(asyncio.wait_for(_members(bootstrap, group), ANSWER_SECONDS))
     except (KafkaError, TimeoutError, OSError) as fault:
-        raise ComponentUnreachable(f"group {group}: {fault!r}", mend="see to the broker") from fault
+        raise ComponentUnreachable(f"group {group}: {fault!r}", fix="see to the broker") from fault
 
 
 async def _members(bootstrap: str, group: str) -> Members:

@@ -139,7 +139,7 @@ def load_schedules(file: Path = SCHEDULES) -> dict[str, Schedule]:
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as fault:
-        raise ScheduleError(f"{file}: cannot be read: {fault}", mend="see tests/chaos/schedules.toml") from fault
+        raise ScheduleError(f"{file}: cannot be read: {fault}", fix="see tests/chaos/schedules.toml") from fault
     return {name: parse_schedule(name, table) for name, table in document.items()}
 
 
@@ -152,5 +152,5 @@ def parse_schedule(name: str, table: dict[str, Any]) -> Schedule:
         field = ".".join(str(part) for part in first["loc"]) or "schedule"
         raise ScheduleError(
             f"schedule {name!r}: {field}: {first['msg']}",
-            mend="tests/chaos/schedule.py says what a table holds",
+            fix="tests/chaos/schedule.py says what a table holds",
         ) from fault

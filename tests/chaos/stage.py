@@ -212,7 +212,7 @@ class Stage:
             if time.monotonic() > deadline:
                 raise ChaosError(
                     f"schedule {self.schedule.name!r}: waited {seconds:.0f} s for {what}",
-                    mend=f"see the logs of its processes in {self._directory}",
+                    fix=f"see the logs of its processes in {self._directory}",
                 )
             self.rest(TEND_SECONDS)
 

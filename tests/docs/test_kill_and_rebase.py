@@ -37,7 +37,7 @@ def printed(cli: StoreCommands, command: str) -> str:
     try:
         return cli.run(*shlex.split(command))
     except TrimtabError as error:
-        return f"error: {error.what}\nmend: {error.mend}\n"
+        return f"error: {error.what}\nfix: {error.fix}\n"
 
 
 @pytest.fixture

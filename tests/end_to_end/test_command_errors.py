@@ -139,13 +139,13 @@ def run_those_that_need(folder: Path, needed: str, **changes: str) -> dict[str, 
 
 
 def assert_told(outcomes: dict[str, Ended], words: str) -> None:
-    """Each ended as failed, with an error of these words (a pattern) and a mend, and nothing that a reader of code
+    """Each ended as failed, with an error of these words (a pattern) and a fix, and nothing that a reader of code
     would have to look at."""
     assert outcomes
     wrong = {}
     for line, ended in outcomes.items():
-        error, mend = ([*ended.last_words, "", ""])[:2]
-        told = re.match(f"error: .*{words}", error) is not None and mend.startswith("mend: ")
+        error, fix = ([*ended.last_words, "", ""])[:2]
+        told = re.match(f"error: .*{words}", error) is not None and fix.startswith("fix: ")
         if ended.code not in (1, 3) or not told or "Traceback" in ended.errors:
             wrong[line] = (ended.code, ended.errors[-600:])
     assert not wrong, wrong

@@ -1,4 +1,4 @@
-"""A worker runs with a wrong experiment file; after the mend a replay of its dead letters gives every example."""
+"""A worker runs with a wrong experiment file; after the fix a replay of its dead letters gives every example."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAULTY = HOMEFEED.replace("high = 200", "high = 210")
 DECISIONS = 40
 
 
-def test_a_mended_experiment_file_gives_every_example_once(join_bench: JoinBench) -> None:
+def test_a_fixed_experiment_file_gives_every_example_once(join_bench: JoinBench) -> None:
     log = HomefeedLog(load_experiment(join_bench.experiment_file), CODEC, DECISIONS)
     join_bench.experiment_file.write_text(FAULTY, encoding="utf-8")
     join_bench.send(_traffic(log))

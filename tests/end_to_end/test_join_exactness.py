@@ -156,7 +156,7 @@ def test_reconcile_names_a_bad_range(join_bench: JoinBench, option: str) -> None
     done = join_bench.run("reconcile", option, "9=1")
     assert done.returncode == 1
     assert "there is no partition 9" in done.stderr
-    assert "mend: partitions are 0 to 3" in done.stderr
+    assert "fix: partitions are 0 to 3" in done.stderr
 
 
 def _request(request_id: str) -> dict[str, Any]:

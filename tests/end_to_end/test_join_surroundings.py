@@ -27,7 +27,7 @@ LIVE = LIVE.replace('producer_delay = "1m"', 'producer_delay = "1s"').replace('"
 
 
 @pytest.mark.parametrize("command", [("join",), ("reconcile",), ("dead-letters", "list")])
-def test_an_unreachable_broker_is_an_error_with_a_mend(
+def test_an_unreachable_broker_is_an_error_with_a_fix(
     command: tuple[str, ...], experiment_file: Path, tmp_path: Path
 ) -> None:
     bench = JoinBench(f"127.0.0.1:{free_port()}", "nowhere.", experiment_file, tmp_path)
@@ -35,12 +35,12 @@ def test_an_unreachable_broker_is_an_error_with_a_mend(
     done = bench.run(*command)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-2].startswith("error: ")
-    assert done.stderr.splitlines()[-1].startswith("mend: ")
+    assert done.stderr.splitlines()[-1].startswith("fix: ")
     assert "Traceback" not in done.stderr
     assert time.monotonic() - began < 25
 
 
-def test_missing_topics_are_an_error_with_a_mend(join_bench: JoinBench) -> None:
+def test_missing_topics_are_an_error_with_a_fix(join_bench: JoinBench) -> None:
     join_bench.prefix = "absent."
     done = join_bench.run("join")
     assert done.returncode == 3, "a restart would only find them missing again"

@@ -1,4 +1,4 @@
-"""Every right that a command needs, left out alone: the command ends at once and names it, with the mend."""
+"""Every right that a command needs, left out alone: the command ends at once and names it, with the fix."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def _run(secured_kafka: SecuredBroker, folder: Path, left_out: Right) -> dict[st
 def test_a_right_that_is_left_out_is_named(secured_kafka: SecuredBroker, desk: Path, left_out: Right) -> None:
     operation, kind, name = left_out
     words = f"error: Kafka user '{USER}' may not {operation.title()} {kind} {name}"
-    grant = f"mend: grant it: kafka-acls .*--operation {operation.title()} --{kind} {re.escape(name)}"
+    grant = f"fix: grant it: kafka-acls .*--operation {operation.title()} --{kind} {re.escape(name)}"
     wrong = {}
     for line, ended in _run(secured_kafka, desk, left_out).items():
-        error, mend = ([*ended.last_words, "", ""])[:2]
-        if ended.code != 1 or error != words or re.match(grant, mend) is None or "Traceback" in ended.errors:
+        error, fix = ([*ended.last_words, "", ""])[:2]
+        if ended.code != 1 or error != words or re.match(grant, fix) is None or "Traceback" in ended.errors:
             wrong[line] = (ended.code, ended.waited, ended.errors[-600:])
     assert wrong == {}

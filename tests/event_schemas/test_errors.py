@@ -12,9 +12,9 @@ def test_the_drawn_tree_names_every_exception() -> None:
     assert drawn == classes
 
 
-def test_an_error_says_what_and_how_to_mend_it() -> None:
-    fault = TrimtabError("the cup is empty", mend="fill it")
-    assert (fault.what, fault.mend, str(fault)) == ("the cup is empty", "fill it", "the cup is empty | mend: fill it")
+def test_an_error_says_what_and_how_to_fix_it() -> None:
+    fault = TrimtabError("the cup is empty", fix="fill it")
+    assert (fault.what, fault.fix, str(fault)) == ("the cup is empty", "fill it", "the cup is empty | fix: fill it")
 
 
 def test_an_error_is_of_a_kind_when_what_led_to_it_is() -> None:

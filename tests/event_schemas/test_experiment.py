@@ -1,4 +1,4 @@
-"""The experiment file: a good one is read, a broken one names file, field, value and mend."""
+"""The experiment file: a good one is read, a broken one names file, field, value and fix."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_broken_file_is_explained(tmp_path: Path, fault: str) -> None:
         load_experiment(file)
     assert named in caught.value.what
     assert str(file) in caught.value.what
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_broken_catalogue_file_is_explained(tmp_path: Path, fault: str) -> Non
     with pytest.raises(ExperimentError) as caught:
         load_experiment(written(tmp_path, CATALOGUE))
     assert named in caught.value.what
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 BROKEN_CATALOGUES = {

@@ -48,7 +48,7 @@ def test_silence_names_the_address_and_the_setting() -> None:
     port = free_port()
     with pytest.raises(ComponentUnreachable, match=f"http://127.0.0.1:{port} does not answer") as caught:
         ask(f"http://127.0.0.1:{port}")
-    assert "TRIMTAB_SCHEMA_REGISTRY_URL" in caught.value.mend
+    assert "TRIMTAB_SCHEMA_REGISTRY_URL" in caught.value.fix
 
 
 def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,13 +61,13 @@ def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(other.authority))
         with pytest.raises(CertificateRefused, match="TLS fails") as caught:
             ask(url)
-    assert "SSL_CERT_FILE" in caught.value.mend
+    assert "SSL_CERT_FILE" in caught.value.fix
 
 
 def test_tls_to_a_port_that_speaks_none_is_said() -> None:
     with schema_registry(RegisteredSchemas()) as url, pytest.raises(CertificateRefused) as caught:
         ask(url.replace("http://", "https://"))
-    assert "http:// in TRIMTAB_SCHEMA_REGISTRY_URL if it speaks no TLS" in caught.value.mend
+    assert "http:// in TRIMTAB_SCHEMA_REGISTRY_URL if it speaks no TLS" in caught.value.fix
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_tls_to_a_port_that_speaks_none_is_said() -> None:
 def test_an_address_that_is_none_is_a_setting_error(url: str) -> None:
     with pytest.raises(SettingError, match="is not the address of a Schema Registry") as caught:
         RegistryConnection(url, "bridge.schema_registry")
-    assert "set bridge.schema_registry to" in caught.value.mend
+    assert "set bridge.schema_registry to" in caught.value.fix
     assert "xyzzy" not in str(caught.value)
 
 
 def test_an_error_of_ours_passes_through() -> None:
     with pytest.raises(SchemaError), RegistryConnection("http://127.0.0.1:1").asking("read schema id 7"):
-        raise SchemaError("no", mend="none")
+        raise SchemaError("no", fix="none")

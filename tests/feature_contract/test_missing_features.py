@@ -11,7 +11,7 @@ def test_an_absurd_value_is_named_and_counts_as_missing() -> None:
     assert isinstance(fault, MissingFeatures) and isinstance(fault, TrimtabError)
     assert (fault.feature, fault.value) == ("context.hour", "'1e30'")
     assert fault.what == "request feature 'context.hour' holds '1e30', and only finite numbers up to 1e+20 can be meant"
-    assert "[features]" in fault.mend
+    assert "[features]" in fault.fix
 
 
 @pytest.mark.parametrize("value", ["9" * 10_000, "a\nb", 1e30, float("nan")])

@@ -111,12 +111,12 @@ def test_a_schedule_of_runs_goes_on_when_a_run_cannot_be_made(
 
 
 FAULTS: list[BaseException] = [
-    LineageOverlap("a parent saw the hold-out", mend="start cold"),
-    ExportMismatch("graph and network differ", mend="report it"),
-    CheckpointBroken("a weight is not finite", mend="train again"),
-    StoreDamaged("a segment is damaged", mend="read again"),
-    StoreUnwritable("the disk is full", mend="make room"),
-    SignatureInvalid("the preference is not signed", mend="sign it"),
+    LineageOverlap("a parent saw the hold-out", fix="start cold"),
+    ExportMismatch("graph and network differ", fix="report it"),
+    CheckpointBroken("a weight is not finite", fix="train again"),
+    StoreDamaged("a segment is damaged", fix="read again"),
+    StoreUnwritable("the disk is full", fix="make room"),
+    SignatureInvalid("the preference is not signed", fix="sign it"),
     ZeroDivisionError("nobody thought of this"),
     MemoryError(),
     PanicException("called `Option::unwrap()` on a `None` value"),
@@ -203,13 +203,13 @@ def test_an_ingest_that_may_be_tried_again_is_and_the_runs_go_on(
     registry = CollectorRegistry()
     service = build()
     service.learner = replace(service.learner, metrics=LearnerMetrics(registry))
-    away = ComponentUnreachable("Kafka does not answer", mend="start it")
+    away = ComponentUnreachable("Kafka does not answer", fix="start it")
     source = Flaky([])
     source.faults = []
     service.ingest.source = source
     source.extend(world.log(world.examples(10)))
     service.catch_up()
-    source.faults = [away] * 40 + [TopicMissing("no topic", mend="create it"), ValueError("nobody thought of this")]
+    source.faults = [away] * 40 + [TopicMissing("no topic", fix="create it"), ValueError("nobody thought of this")]
     stop, runs = threading.Event(), 0
     monkeypatch.setattr(service, "once", lambda: trained.report)
     source.extend(world.log(world.examples(20))[10:])
@@ -232,7 +232,7 @@ def test_what_needs_a_person_ends_the_service(
 ) -> None:
     service = build()
     source = Flaky([])
-    source.faults = [kind("it is broken", mend="see to it")]
+    source.faults = [kind("it is broken", fix="see to it")]
     service.ingest.source = source
     with pytest.raises(kind, match="it is broken"):
         list(service.forever(threading.Event()))
@@ -244,9 +244,9 @@ def test_waiting_outlasts_a_broker_that_comes_later(
     service = build()
     flaky = Flaky(world.log(world.examples(5)))
     service.ingest.source = flaky
-    flaky.faults = [ComponentUnreachable("Kafka does not answer", mend="start it")] * 3
+    flaky.faults = [ComponentUnreachable("Kafka does not answer", fix="start it")] * 3
     service.wait_for(5, 60.0, threading.Event())
-    flaky.faults = [ComponentUnreachable("Kafka does not answer", mend="start it")] * 99
+    flaky.faults = [ComponentUnreachable("Kafka does not answer", fix="start it")] * 99
     with pytest.raises(ComponentUnreachable, match="does not answer"):
         service.wait_for(6, 5.0, threading.Event())
 
@@ -254,7 +254,7 @@ def test_waiting_outlasts_a_broker_that_comes_later(
 class DownStore(MemoryStore):
     """Answers every request for the lease with `fault`."""
 
-    fault: TrimtabError = StoreUnreachable("Redis does not answer", mend="start it")
+    fault: TrimtabError = StoreUnreachable("Redis does not answer", fix="start it")
 
     def acquire_lease(self, owner: str, ttl_s: float) -> Any:
         raise self.fault
@@ -267,9 +267,9 @@ class DownStore(MemoryStore):
     "fault",
     [
         DownStore.fault,
-        LeaseHeld("another learner", mend="wait"),
-        LeaseLost("expired", mend="wait"),
-        RevisionConflict("a person promoted meanwhile", mend="read again"),
+        LeaseHeld("another learner", fix="wait"),
+        LeaseLost("expired", fix="wait"),
+        RevisionConflict("a person promoted meanwhile", fix="read again"),
     ],
 )
 def test_a_store_that_does_not_take_the_run_does_not_stop_the_ingest(

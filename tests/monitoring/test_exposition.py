@@ -71,6 +71,6 @@ def test_a_taken_port_is_named() -> None:
 
 
 @pytest.mark.parametrize("address", [("no.such.host.invalid", 80), ("127.0.0.1", 70_000)])
-def test_an_address_that_cannot_be_is_an_error_with_a_mend(address: tuple[str, int]) -> None:
+def test_an_address_that_cannot_be_is_an_error_with_a_fix(address: tuple[str, int]) -> None:
     with pytest.raises(SettingError, match="cannot be opened"):
         serve_metrics(address[1], CollectorRegistry(), address[0])

@@ -44,9 +44,9 @@ def test_half_width() -> None:
     assert INTERVAL.half_width == pytest.approx(0.1)
 
 
-def test_only_more_rows_mend_a_lack_of_evidence() -> None:
-    mended_by_rows = {code for code in RefusalCode if code.is_lack_of_evidence}
-    assert mended_by_rows == {
+def test_only_more_rows_fix_a_lack_of_evidence() -> None:
+    fixed_by_rows = {code for code in RefusalCode if code.is_lack_of_evidence}
+    assert fixed_by_rows == {
         RefusalCode.TOO_FEW_MATCHED_ROWS,
         RefusalCode.TOO_FEW_POSITIVES,
         RefusalCode.TOO_FEW_NEGATIVES,

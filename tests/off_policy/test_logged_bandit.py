@@ -57,7 +57,7 @@ def test_a_broken_log_is_refused(changes: dict[str, Any], part: str) -> None:
     with pytest.raises(EvaluationError) as caught:
         log(**changes)
     assert part in caught.value.what
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 def test_shapes_are_compared_exactly() -> None:

@@ -122,7 +122,7 @@ def test_what_is_stored_from_the_future_is_named_at_the_start_and_when_it_is_lef
     assert warning["request_id"] == "far0"
     with pytest.raises(ClockMismatch, match="a stored example is of ") as refused:
         taken_in(tmp_path, log, LIVE)
-    assert "--reread" in refused.value.mend
+    assert "--reread" in refused.value.fix
     with capture_logs() as said:
         taken_in(tmp_path, log, LIVE, reread=True)
     [left_out] = [line for line in said if line["event"] == "stored example left out"]
@@ -152,7 +152,7 @@ def test_a_clock_that_stands_far_back_drops_nothing(tmp_path: Path) -> None:
     rule = ExampleRule(EXPERIMENT.action_space, TimeLimit(lambda: START - 10 * DAY_MS, SKEW))
     with pytest.raises(ClockMismatch, match=f"{MANY_ROWS} of {MANY_ROWS} stored examples lie after") as refused:
         SegmentStore(tmp_path, "t.examples", RETENTION, reread=True, rule=rule)
-    assert "--not-after" in refused.value.mend
+    assert "--not-after" in refused.value.fix
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     by_hand = ExampleRule(EXPERIMENT.action_space, TimeLimit(not_after=START + 99 * WORLD.spacing_ms))
     with SegmentStore(tmp_path, "t.examples", RETENTION, reread=True, rule=by_hand) as store:

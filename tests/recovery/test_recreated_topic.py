@@ -70,7 +70,7 @@ def test_offsets_of_the_old_topic_are_refused_until_it_is_read_again(
     fill(kafka, topic, records, first=1000)
     with pytest.raises(ExamplesLost, match="was deleted and created again") as refused:
         ingest(kafka, topic, tmp_path)
-    assert "--reread" in refused.value.mend
+    assert "--reread" in refused.value.fix
     assert ingest(kafka, topic, tmp_path, reread=True) == ids(0, HELD) | ids(1000, records)
 
 

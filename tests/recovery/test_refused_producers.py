@@ -254,9 +254,9 @@ def test_a_bridge_and_a_join_that_may_not_write_end_with_the_reason(
     ]
     try:
         for user, process, topic in zip(commands, processes, ("events", "examples"), strict=True):
-            error, mend = last_words(process)
+            error, fix = last_words(process)
             assert error == f"error: Kafka user '{user}' may not Write topic {prefix}{topic}"
-            assert mend.endswith(f"--allow-principal User:{user} --operation Write --topic {prefix}{topic}")
+            assert fix.endswith(f"--allow-principal User:{user} --operation Write --topic {prefix}{topic}")
     finally:
         for process in processes:
             process.kill()

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help everywhere, one line of error and one of mend, exit codes."""
+"""The command line as a user meets it: help everywhere, one line of error and one of fix, exit codes."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
     assert "Example" in (command.help or ""), f"trimtab {' '.join(path)} shows no example"
 
 
-def test_a_broken_experiment_ends_in_one_error_and_one_mend(tmp_path: Path) -> None:
+def test_a_broken_experiment_ends_in_one_error_and_one_fix(tmp_path: Path) -> None:
     file = tmp_path / "trimtab.toml"
     file.write_text("[experiment]\nname = 5\n")
     ended = run("learn", "--once", TRIMTAB_EXPERIMENT=str(file))
     assert ended.returncode == 1
     lines = ended.stderr.strip().splitlines()
     assert lines[-2].startswith(f"error: {file}: experiment.name = 5")
-    assert lines[-1].startswith("mend: ")
+    assert lines[-1].startswith("fix: ")
 
 
 def test_help_is_cheap() -> None:

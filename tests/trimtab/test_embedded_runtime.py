@@ -65,7 +65,7 @@ def test_without_any_redis_server_the_error_says_what_to_install(monkeypatch: py
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ComponentUnreachable) as raised:
         bundled_redis_server()
-    assert "trimtab[local]" in raised.value.mend
+    assert "trimtab[local]" in raised.value.fix
 
 
 def test_a_free_port_can_be_listened_on() -> None:

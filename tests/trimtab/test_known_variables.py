@@ -28,7 +28,7 @@ def test_one_wrong_letter_is_an_error_that_names_the_right_word(name: str, data:
     with pytest.raises(SettingError) as caught:
         require_known({wrong: "x", "PATH": "/bin", "OTHER_TRIMTAB_THING": "y"}, "TRIMTAB_", VARIABLES)
     assert caught.value.what == f"{wrong} is not a setting"
-    assert f"did you mean {name}?" in caught.value.mend
+    assert f"did you mean {name}?" in caught.value.fix
 
 
 @given(names, st.booleans())

@@ -12,13 +12,13 @@ from trimtab import process_exit
 
 
 def test_a_fault_is_two_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    process_exit.tell(SettingError("no port", mend="choose one"))
-    assert capsys.readouterr().err == "error: no port\nmend: choose one\n"
+    process_exit.tell(SettingError("no port", fix="choose one"))
+    assert capsys.readouterr().err == "error: no port\nfix: choose one\n"
 
 
 def test_each_part_is_one_line_whatever_it_quotes(capsys: pytest.CaptureFixture[str]) -> None:
-    process_exit.tell(TrimtabError("bad file:\n  column 3\n\n", mend="look\tat it"))
-    assert capsys.readouterr().err == "error: bad file: column 3\nmend: look at it\n"
+    process_exit.tell(TrimtabError("bad file:\n  column 3\n\n", fix="look\tat it"))
+    assert capsys.readouterr().err == "error: bad file: column 3\nfix: look at it\n"
 
 
 def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
@@ -28,15 +28,15 @@ def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         (file / "data").mkdir()
     fault = process_exit.of_the_machine(caught.value)
     assert fault.what == f"{file / 'data'}: Not a directory"
-    assert "TRIMTAB_DATA_DIR" in fault.mend
+    assert "TRIMTAB_DATA_DIR" in fault.fix
 
 
-def test_a_full_disk_and_what_has_no_path_have_their_own_mend() -> None:
+def test_a_full_disk_and_what_has_no_path_have_their_own_fix() -> None:
     full = process_exit.of_the_machine(OSError(errno.ENOSPC, "No space left on device"))
-    assert (full.what, "free space" in full.mend) == ("[Errno 28] No space left on device", True)
+    assert (full.what, "free space" in full.fix) == ("[Errno 28] No space left on device", True)
     files = process_exit.of_the_machine(OSError(errno.EMFILE, "Too many open files"))
     assert "Too many open files" in files.what
-    assert "machine" in files.mend
+    assert "machine" in files.fix
 
 
 def test_the_codes_are_told_apart_and_documented() -> None:

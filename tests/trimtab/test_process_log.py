@@ -17,7 +17,7 @@ structlog.get_logger("x").info("partition taken", partition=3, done=True)
 structlog.get_logger("x").debug("unseen")
 logging.getLogger("library").info("unseen")
 logging.getLogger("library").warning("seen %s", 7)
-for fault in (TrimtabError("unseen", mend="unseen"), ValueError("a bug")):
+for fault in (TrimtabError("unseen", fix="unseen"), ValueError("a bug")):
     try:
         raise fault
     except Exception:

@@ -59,7 +59,7 @@ def test_credentials_never_go_out_in_plain_text(given_ones: set[str], protocol: 
         with pytest.raises(SettingError) as caught:
             load_settings()
     assert all(f"TRIMTAB_{name}" in caught.value.what for name in given_ones)
-    assert "TRIMTAB_KAFKA_SECURITY_PROTOCOL" in caught.value.mend and "secret" not in str(caught.value)
+    assert "TRIMTAB_KAFKA_SECURITY_PROTOCOL" in caught.value.fix and "secret" not in str(caught.value)
 
 
 @given(st.sets(st.sampled_from(sorted(SASL)), max_size=2), st.sampled_from(["SASL_SSL", "sasl_plaintext"]))
@@ -92,7 +92,7 @@ def test_a_misspelt_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("TRIMTAB_KAFKA_BOOTSTRAPS", "broker:9092")
     with pytest.raises(SettingError, match="TRIMTAB_KAFKA_BOOTSTRAPS is not a setting") as caught:
         load_settings()
-    assert "TRIMTAB_KAFKA_BOOTSTRAP?" in caught.value.mend
+    assert "TRIMTAB_KAFKA_BOOTSTRAP?" in caught.value.fix
 
 
 def test_a_certificate_needs_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_keys_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_a_missing_key_says_how_to_make_one() -> None:
     with pytest.raises(SettingError) as caught:
         load_settings().signing_key_text()
-    assert "keygen" in caught.value.mend
+    assert "keygen" in caught.value.fix
 
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def test_a_failed_worker_is_started_again_and_the_other_goes_on(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("program", "status"), [("exit(3)", 3), ("exit(2)", 3), ("exit(1)", 1)])
-def test_what_a_restart_cannot_mend_ends_all_of_it(program: str, status: int, tmp_path: Path) -> None:
+def test_what_a_restart_cannot_fix_ends_all_of_it(program: str, status: int, tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, {1: [SERVES], 2: [program]})
     assert fleet.supervisor().run() == status
     assert [number for number, _ in fleet.started].count(2) == (4 if status == 1 else 1), "three restarts at most"

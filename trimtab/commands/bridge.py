@@ -43,7 +43,7 @@ def bridge(
     """Bring engagements from your own topics into the log, as the experiment file maps them.
 
     It runs until SIGTERM or Ctrl-C, then finishes the round under way, commits and exits 0. Run it under a supervisor:
-    a failure that trying again may mend ends it, and the next start goes on from the last commit. Several share the
+    a failure that trying again may fix ends it, and the next start goes on from the last commit. Several share the
     partitions. Records that are no engagements become dead letters.
 
     Example: trimtab bridge --metrics-port 9103
@@ -115,7 +115,7 @@ def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, Engageme
 
     if not experiment.bridge:
         raise SettingError(
-            f"{settings.experiment}: there is no [[bridge]] section", mend="add one; docs/guides/bridge.md shows how"
+            f"{settings.experiment}: there is no [[bridge]] section", fix="add one; docs/guides/bridge.md shows how"
         )
     ours = {settings.topic(topic) for topic in TOPICS}
     mappers = {}
@@ -123,7 +123,7 @@ def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, Engageme
         if source.topic in ours:
             raise SettingError(
                 f"[[bridge]] topic = {source.topic!r} is a topic of Trimtab's own",
-                mend="name the topic that your own systems write",
+                fix="name the topic that your own systems write",
             )
         decode = decoder_for(source, settings.experiment.parent, settings.schema_registry_url)
         mappers[source.topic] = EngagementMapper(source, experiment.experiment, decode)

@@ -1,4 +1,4 @@
-"""`trimtab dead-letters replay`: decisions that a mend made whole, joined after the fact."""
+"""`trimtab dead-letters replay`: decisions that a fix made whole, joined after the fact."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge everything, write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
-    """Join the decisions of dead letters offline, after a mend, and write each example that does not exist yet.
+    """Join the decisions of dead letters offline, after a fix, and write each example that does not exist yet.
 
     The options choose letters; all records of their decisions are then judged again by the experiment file and schemas
     in force now, without regard to when they came. A second run writes nothing. Decisions that the join still holds
@@ -74,7 +74,7 @@ def choice(
     for number in wanted:
         if not 0 <= number < partitions:
             raise SettingError(
-                f"--partition: there is no partition {number}", mend=f"partitions are 0 to {partitions - 1}"
+                f"--partition: there is no partition {number}", fix=f"partitions are 0 to {partitions - 1}"
             )
     since, start = _bound("--from", span[0], partitions)
     until, end = _bound("--to", span[1], partitions)

@@ -84,19 +84,19 @@ def _at(settings: Settings, place: str) -> StoredDeadLetter:
 
     partition, colon, offset = place.partition(":")
     if not (colon and partition.isdecimal() and offset.isdecimal()):
-        raise SettingError(f"{place!r} is not a place", mend="write PARTITION:OFFSET, such as 2:17")
+        raise SettingError(f"{place!r} is not a place", fix="write PARTITION:OFFSET, such as 2:17")
     settings.require_rights([settings.topic(DEAD_LETTERS)])
     reader = LogReader(settings.kafka_client_config(), settings.topic(DEAD_LETTERS))
     span = reader.ranges().get(int(partition))
     if span is None or not span.start <= int(offset) < span.end:
         held = "none" if span is None else f"{span.start} to {span.end - 1}"
         raise SettingError(
-            f"{reader.topic} holds nothing at {place} (offsets held: {held})", mend="see `trimtab dead-letters list`"
+            f"{reader.topic} holds nothing at {place} (offsets held: {held})", fix="see `trimtab dead-letters list`"
         )
     records = reader.read({int(partition): LogRange(int(offset), int(offset) + 1)})
     letters = list(read_dead_letters(records, settings.codec()))
     if not letters:
-        raise SettingError(f"{reader.topic} has no dead letter at {place}", mend="see `trimtab dead-letters list`")
+        raise SettingError(f"{reader.topic} has no dead letter at {place}", fix="see `trimtab dead-letters list`")
     return letters[0]
 
 

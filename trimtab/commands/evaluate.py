@@ -85,7 +85,7 @@ def _layout(table: Mapping[str, str], where: Mapping[str, str]) -> TableLayout:
     base = table.get("base", "1")
     if unknown or not re.fullmatch(r"-?[0-9]{1,9}", base):
         raise SettingError(
-            f"--table {dict(table)} is not understood", mend=f"give {', '.join(LAYOUT_FIELDS)}; base is a whole number"
+            f"--table {dict(table)} is not understood", fix=f"give {', '.join(LAYOUT_FIELDS)}; base is a whole number"
         )
     fields: dict[str, Any] = {LAYOUT_FIELDS[name]: value for name, value in table.items() if name != "base"}
     return TableLayout(**fields, position_base=int(base), where=where)
@@ -97,7 +97,7 @@ def _pairs(option: str, texts: list[str]) -> Mapping[str, str]:
         column, equals, value = text.partition("=")
         if not equals or not column:
             raise SettingError(
-                f"{option} {text!r} is not name=value", mend=f"write, for example, {option} {EXAMPLES[option]}"
+                f"{option} {text!r} is not name=value", fix=f"write, for example, {option} {EXAMPLES[option]}"
             )
         pairs[column] = value
     return pairs

@@ -85,7 +85,7 @@ def learn(  # noqa: PLR0913  one parameter for each option
     if not_after is not None and not (once and reread):
         raise SettingError(
             "--not-after without --once and --reread would leave out examples for as long as the learner runs",
-            mend="give all three, once: trimtab learn --once --reread --not-after TIME",
+            fix="give all three, once: trimtab learn --once --reread --not-after TIME",
         )
     latest = None if not_after is None else parse_instant(not_after, "--not-after")
     order = _Order(parse_duration(every), not no_publish, metrics_port, reread, latest)
@@ -138,7 +138,7 @@ def _take_greeting(greeting: Future[None], *, must_answer: bool) -> None:
     except ComponentUnreachable as fault:
         if must_answer:
             raise
-        log.warning("no broker yet", fault=fault.what, mend=fault.mend)
+        log.warning("no broker yet", fault=fault.what, fix=fault.fix)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def reconcile(
 
     settings = load_settings()
     if processed and end is not None:
-        raise SettingError("--processed and --to exclude each other", mend="leave one of them out")
+        raise SettingError("--processed and --to exclude each other", fix="leave one of them out")
     rule = JoinRule.from_experiment(settings.load_experiment())
     settings.require_rights(settings.topic(topic) for topic in (EVENTS, EXAMPLES, DEAD_LETTERS))
     topics = JoinTopics.under(settings.kafka_client_config(), settings.topic_prefix, settings.topic_identities())
@@ -75,13 +75,11 @@ def parse_offsets(option: str, text: str | None, partitions: int) -> dict[int, i
         offsets = {int(partition): int(offset) for partition, offset in pairs}
     except ValueError as fault:
         raise SettingError(
-            f"{option} {text!r} is not understood", mend="write an offset, or PARTITION=OFFSET,PARTITION=OFFSET"
+            f"{option} {text!r} is not understood", fix="write an offset, or PARTITION=OFFSET,PARTITION=OFFSET"
         ) from fault
     unknown = [partition for partition in offsets if not 0 <= partition < partitions]
     if unknown:
-        raise SettingError(
-            f"{option}: there is no partition {unknown[0]}", mend=f"partitions are 0 to {partitions - 1}"
-        )
+        raise SettingError(f"{option}: there is no partition {unknown[0]}", fix=f"partitions are 0 to {partitions - 1}")
     return offsets
 
 

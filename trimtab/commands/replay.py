@@ -50,7 +50,7 @@ def replay(
     else:
         raise SettingError(
             "replay takes either FILE with --mapping, or --heartbeat-at alone",
-            mend="run `trimtab replay LOG --mapping MAPPING`, or `trimtab replay --heartbeat-at 2019-12-01T00:00:00Z`",
+            fix="run `trimtab replay LOG --mapping MAPPING`, or `trimtab replay --heartbeat-at 2019-12-01T00:00:00Z`",
         )
 
 
@@ -65,7 +65,7 @@ def parse_instant(text: str, option: str = "--heartbeat-at") -> int:
         instant = datetime.fromisoformat(text)
     except ValueError as fault:
         raise SettingError(
-            f"{option} {text!r} is not a time", mend="write ISO 8601, such as 2019-12-01T00:00:00Z"
+            f"{option} {text!r} is not a time", fix="write ISO 8601, such as 2019-12-01T00:00:00Z"
         ) from fault
     aware = instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
     return int(aware.timestamp() * 1_000)
@@ -151,7 +151,7 @@ def _write_heartbeats(settings: Settings, event_time: int) -> dict[str, int]:
         raise ReplayIncomplete(
             f"{partitions - counts.acknowledged} of {partitions} heartbeats were not acknowledged"
             f"{f': {fault}' if fault else ''}",
-            mend="check the broker and this user's rights there, and run the command again",
+            fix="check the broker and this user's rights there, and run the command again",
         )
     return {"heartbeats": partitions, "event_time": event_time}
 

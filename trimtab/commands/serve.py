@@ -67,7 +67,7 @@ def require_node_id(name: str) -> str:
     """The name, which is also that of a folder and of a Redis key; raises SettingError."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name):
         raise SettingError(
-            f"node id {name!r} is not usable", mend="use letters, digits, '.', '_' and '-', at most 128 of them"
+            f"node id {name!r} is not usable", fix="use letters, digits, '.', '_' and '-', at most 128 of them"
         )
     return name
 
@@ -77,7 +77,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((host, port), backlog=2048)
     except (OSError, OverflowError) as fault:
-        raise SettingError(f"{host}:{port} cannot be opened: {fault}", mend="choose a free --port") from fault
+        raise SettingError(f"{host}:{port} cannot be opened: {fault}", fix="choose a free --port") from fault
     with listener:
         # asyncio only sets this on sockets made with an explicit protocol number; without it every answer takes 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -58,7 +58,7 @@ def simulate(
     Example: trimtab simulate --days 21 --requests 30000 --exploration-rate 0.95
     """
     if via and exploration_rate is not None:
-        raise SettingError("--exploration-rate is for the agent in this process", mend="leave it out with --via")
+        raise SettingError("--exploration-rate is for the agent in this process", fix="leave it out with --via")
     end_ms, settings = None if ending is None else _instant(ending), load_settings()
     experiment = settings.load_experiment()
     plan = _plan(experiment, seed, requests, days, end_ms)
@@ -81,7 +81,7 @@ def _plan(experiment: Experiment, seed: int, requests: int, days: float, end_ms:
         moment = datetime.fromtimestamp(latest // 1000, UTC).isoformat()
         raise SettingError(
             "--ending is too late: the heartbeats that close the log would lie in the future, and end as dead letters",
-            mend=f"end at {moment} or before",
+            fix=f"end at {moment} or before",
         )
     end_ms = latest if end_ms is None else end_ms
     return RunPlan(seed, requests, end_ms - round(days * DAY_MS), end_ms)
@@ -150,7 +150,7 @@ def _instant(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as fault:
         raise SettingError(
-            f"--ending {text!r} is not a time", mend="write ISO 8601, such as 2024-05-01T12:00Z"
+            f"--ending {text!r} is not a time", fix="write ISO 8601, such as 2024-05-01T12:00Z"
         ) from fault
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 

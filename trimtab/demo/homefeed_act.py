@@ -138,7 +138,7 @@ def _learn_and_swap(
     if learned.channel != STABLE:
         raise DemoFailed(
             f"the gate said {learned.verdict_sentence} to the homefeed's checkpoint: {'; '.join(learned.reasons)}",
-            mend="its true lift is known to be large: see the learner's log",
+            fix="its true lift is known to be large: see the learner's log",
         )
     stage.await_pickup(nodes, STABLE, {experiment.name: learned.version})
     return learned

@@ -85,7 +85,7 @@ def _replay(stage: ActStage) -> dict[str, _Replayed]:
     for experiment, result in zip(stage.experiments, results, strict=True):
         report = result.json()
         if report["acknowledged"] != report["handed_in"]:
-            raise DemoFailed(f"{result.name}: {report} leaves events unacknowledged", mend="report this")
+            raise DemoFailed(f"{result.name}: {report} leaves events unacknowledged", fix="report this")
         replayed[experiment.name] = _Replayed(report["decisions"], report["last_event_time"])
     return replayed
 

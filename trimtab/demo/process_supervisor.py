@@ -48,9 +48,9 @@ class JobResult:
         try:
             parsed = json.loads(self.output)
         except ValueError as fault:
-            raise DemoFailed(f"{self.name} printed no JSON: {self.output[:200]!r}", mend="report this") from fault
+            raise DemoFailed(f"{self.name} printed no JSON: {self.output[:200]!r}", fix="report this") from fault
         if not isinstance(parsed, dict):
-            raise DemoFailed(f"{self.name} printed {type(parsed).__name__}, not an object", mend="report this")
+            raise DemoFailed(f"{self.name} printed {type(parsed).__name__}, not an object", fix="report this")
         return parsed
 
 
@@ -137,7 +137,7 @@ class ProcessSupervisor:
         while not ready():
             self.check()
             if time.monotonic() > deadline:
-                raise DemoFailed(f"{what}: not within {seconds:g} s", mend=f"see the logs in {self._logs}")
+                raise DemoFailed(f"{what}: not within {seconds:g} s", fix=f"see the logs in {self._logs}")
             self._rest(tick)
 
     def check(self, may_end: Sequence[str] = ()) -> None:
@@ -172,7 +172,7 @@ class ProcessSupervisor:
         log = self._log(name)
         lines = tail(log).splitlines()
         said = next((line for line in reversed(lines) if line.startswith("error:")), lines[-1] if lines else "nothing")
-        return DemoFailed(f"{name} ended with exit status {status}, saying: {said}", mend=f"see {log}")
+        return DemoFailed(f"{name} ended with exit status {status}, saying: {said}", fix=f"see {log}")
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"

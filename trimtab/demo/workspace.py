@@ -40,7 +40,7 @@ class Workspace:
         Raises DemoFailed when another demo runs there, the directory holds something else, or the data set is missing.
         """
         if not OPEN_BANDIT.is_dir():
-            raise DemoFailed(f"{OPEN_BANDIT} does not exist", mend="run the demo from a checkout of the repository")
+            raise DemoFailed(f"{OPEN_BANDIT} does not exist", fix="run the demo from a checkout of the repository")
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         try:
             # Beside the directory, whose contents go: a lock in it would go with them.
@@ -48,7 +48,7 @@ class Workspace:
         except DirectoryTaken as taken:
             raise DemoFailed(
                 f"another demo is running in {self.directory}",
-                mend="wait until it ends, or set TRIMTAB_DATA_DIR to another directory for this one",
+                fix="wait until it ends, or set TRIMTAB_DATA_DIR to another directory for this one",
             ) from taken
         try:
             self._prepare()
@@ -59,7 +59,7 @@ class Workspace:
     def _prepare(self) -> None:
         if self.directory.exists():
             if any(self.directory.iterdir()) and not (self.directory / MARKER).exists():
-                raise DemoFailed(f"{self.directory} is not empty and not from a demo", mend="set TRIMTAB_DATA_DIR")
+                raise DemoFailed(f"{self.directory} is not empty and not from a demo", fix="set TRIMTAB_DATA_DIR")
             shutil.rmtree(self.directory)
         keys = self.directory / "keys"
         keys.mkdir(parents=True)

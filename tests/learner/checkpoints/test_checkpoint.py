@@ -112,7 +112,7 @@ def test_damage_is_named_and_the_next_run_starts_without_it(
         assert not hashed or loaded == checkpoint
     except CheckpointBroken as fault:
         assert "\n" not in fault.what
-        assert "delete its directory" in fault.mend
+        assert "delete its directory" in fault.fix
 
 
 def test_an_altered_blob_is_noticed(shelf: CheckpointShelf, trained: Any) -> None:

@@ -147,7 +147,7 @@ class ContestedStore(MemoryStore):
 
     def channel(self, name: str) -> SignedRecord | None:
         if name == "stable":
-            raise RevisionConflict("stable: another record came first", mend="read it again")
+            raise RevisionConflict("stable: another record came first", fix="read it again")
         return super().channel(name)
 
 

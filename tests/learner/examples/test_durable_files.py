@@ -28,11 +28,11 @@ def test_publish_renames(tmp_path: Path) -> None:
     assert (tmp_path / "b").is_dir()
 
 
-def test_a_full_disk_is_an_error_with_a_mend_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_with_a_fix_and_changes_nothing(tmp_path: Path) -> None:
     target = tmp_path / "f"
     write_durably(target, b"one")
     (tmp_path / "f.tmp").symlink_to("/dev/full")
-    with pytest.raises(StoreUnwritable, match=r"f\.tmp: cannot be written: No space left on device .* mend: make room"):
+    with pytest.raises(StoreUnwritable, match=r"f\.tmp: cannot be written: No space left on device .* fix: make room"):
         write_durably(target, b"two")
     assert target.read_bytes() == b"one"
     assert [path.name for path in tmp_path.iterdir()] == ["f"]

@@ -63,7 +63,7 @@ def test_every_reader_refuses_every_damage(sound: Path, copies: Path, name: str,
     for read in (read_segments, lambda place: SegmentStore(place, TOPIC, FOREVER)):
         with pytest.raises(StoreDamaged, match=r"segment .*\.parquet is damaged: ") as refused:
             read(directory)
-        assert "--reread" in refused.value.mend
+        assert "--reread" in refused.value.fix
         assert "\n" not in refused.value.what
     assert contents(directory) == before, "nothing is deleted"
 

@@ -36,11 +36,11 @@ def test_segments_retire_when_every_row_is_old() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"format": 0}', b'{"format": 1, "topic": "t"}', b"[]", b"[" * 99999])
-def test_an_unreadable_manifest_says_how_to_mend_it(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_manifest_says_how_to_fix_it(tmp_path: Path, content: bytes) -> None:
     (tmp_path / MANIFEST_NAME).write_bytes(content)
     with pytest.raises(StoreDamaged, match="unreadable") as refused:
         SegmentManifest.load(tmp_path)
-    assert "--reread" in refused.value.mend
+    assert "--reread" in refused.value.fix
 
 
 def test_a_manifest_of_a_newer_version_is_not_called_damaged(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_offsets_of_another_topic_are_refused_until_the_topic_is_read_again(tmp_
         store.require_topic("second")
         with pytest.raises(ExamplesLost, match=r"created again: .* topic id second, its id is now third") as refused:
             store.require_topic("third")
-        assert "--reread" in refused.value.mend
+        assert "--reread" in refused.value.fix
         assert dict(store.next_offsets) == {0: 3}
     with SegmentStore(tmp_path, "t", FOREVER, reread=True) as store:
         store.require_topic("third")
@@ -276,7 +276,7 @@ def test_a_full_disk_ends_the_append_and_loses_nothing(tmp_path: Path, full: str
         store.append(rows(0, 4), {0: 4})
         before = {path.name for path in tmp_path.iterdir()}
         (tmp_path / full).symlink_to("/dev/full")
-        with pytest.raises(StoreUnwritable, match=r"cannot be written: .* bytes free on its disk\) \| mend: make room"):
+        with pytest.raises(StoreUnwritable, match=r"cannot be written: .* bytes free on its disk\) \| fix: make room"):
             store.append(rows(2, 6), {0: 10})
         assert {path.name for path in tmp_path.iterdir()} == before, "what was begun gives its room back"
         assert dict(store.next_offsets) == {0: 4}

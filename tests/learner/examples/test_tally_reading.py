@@ -95,7 +95,7 @@ class Replaced(MemoryExampleSource):
     """A topic that is created again while it is read."""
 
     def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
-        raise ExamplesLost("the log lost the offset", mend="read again")
+        raise ExamplesLost("the log lost the offset", fix="read again")
 
 
 def test_a_topic_that_changes_while_it_is_read_is_read_again_by_the_next_run() -> None:

@@ -62,7 +62,7 @@ def test_an_unusable_file_is_named(tmp_path: Path, changes: dict[str, Any], layo
     file = write(tmp_path, **changes)
     with pytest.raises(TablePolicyError, match=problem) as caught:
         read_table(file, layout, SPACE)
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_closed_port_is_reported_at_once(action: str) -> None:
     port = free_port()
     error = unreachable_within_limit(RedisStore(f"redis://127.0.0.1:{port}/0", "homefeed"), action)
     assert f"redis://127.0.0.1:{port}/0" in error.what
-    assert "TRIMTAB_REDIS_URL" in error.mend
+    assert "TRIMTAB_REDIS_URL" in error.fix
 
 
 @pytest.mark.parametrize("action", ["read", "put", "get", "updates"])
@@ -112,7 +112,7 @@ def test_a_missing_right_names_the_user_the_deed_and_the_command(reader: str) ->
     assert store.channel("stable") is None
     with pytest.raises(StoreRightMissing, match=r"user 'reader'.*sending a heartbeat.*run the '\w+' command") as caught:
         store.heartbeat("n", {}, 1)
-    assert "ACL" in caught.value.mend
+    assert "ACL" in caught.value.fix
     assert "word" not in caught.value.what
     store.close()
 
@@ -152,7 +152,7 @@ def test_a_certificate_of_another_authority_is_told_apart_from_silence(redis_url
     for untrusted in (other.authority, tmp_path / "none.pem"):
         with pytest.raises(StoreCertificateRefused, match="TLS fails") as caught:
             RedisStore(f"{secured}{untrusted}", "homefeed").channel("stable")
-        assert "ssl_ca_certs" in caught.value.mend
+        assert "ssl_ca_certs" in caught.value.fix
     front.close()
 
 
@@ -160,4 +160,4 @@ def test_a_protocol_that_the_port_does_not_speak_is_silence(redis_url: str) -> N
     with pytest.raises(StoreUnreachable, match="does not answer") as caught:
         RedisStore(redis_url.replace("redis://", "rediss://"), "homefeed").channel("stable")
     assert not isinstance(caught.value, StoreCertificateRefused)
-    assert "redis:// if it speaks no TLS" in caught.value.mend
+    assert "redis:// if it speaks no TLS" in caught.value.fix

@@ -39,11 +39,11 @@ def test_every_state_is_tried_on_a_real_redis() -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_refused_write_names_the_state_of_redis_and_its_mend(sick: SickRedis, state: str) -> None:
+def test_a_refused_write_names_the_state_of_redis_and_its_fix(sick: SickRedis, state: str) -> None:
     enter, cause = STATES[state]
     store = RedisStore(sick.url, fresh_experiment())
     lifted = kill(store, people()).signed_by(people().key).hash
-    [mend] = [each.mend for each in REFUSALS if each.cause == cause]
+    [fix] = [each.fix for each in REFUSALS if each.cause == cause]
 
     def writes() -> dict[str, Callable[[], object]]:
         return {
@@ -60,8 +60,8 @@ def test_a_refused_write_names_the_state_of_redis_and_its_mend(sick: SickRedis, 
                 continue
             with pytest.raises(StoreRefused, match=cause) as caught:
                 write()
-            assert mend in caught.value.mend
-            assert ("kill file" in caught.value.mend and "--killed" in caught.value.mend) is (name == "kill")
+            assert fix in caught.value.fix
+            assert ("kill file" in caught.value.fix and "--killed" in caught.value.fix) is (name == "kill")
     for write in writes().values():
         write()
     assert kill_state(store, rule(store.experiment)).killed is True

@@ -97,7 +97,7 @@ def test_nothing_is_published_more_than_an_hour_ahead_of_the_store(store: Memory
     before = store.audit_entries()
     with pytest.raises(RevisionAhead, match=r"from the store.*more than an hour ahead") as refused:
         point_channel(store, Channel.STABLE, "v2", people(), ttl_ms=TTL_MS)
-    assert "trimtab policy rebase" in refused.value.mend
+    assert "trimtab policy rebase" in refused.value.fix
     store.heartbeat("n2", {"revisions": {"channel:stable": 2**53 - 1}}, 60)
     with pytest.raises(RevisionAhead, match="from node n2"):
         point_channel(store, Channel.STABLE, "v2", people(), ttl_ms=TTL_MS)

@@ -215,7 +215,7 @@ def test_a_kill_that_nobody_may_believe_is_unknown(bench: StoreBench) -> None:
 class RefusesReading(MemoryStore):
     """A store of which nothing can be read but the kills."""
 
-    error: Exception = StoreRefused("NOPERM", mend="check the ACL")
+    error: Exception = StoreRefused("NOPERM", fix="check the ACL")
 
     def nodes(self) -> list[NodeStatus]:
         raise self.error
@@ -237,7 +237,7 @@ class RefusesReading(MemoryStore):
 def test_what_cannot_be_read_does_not_stop_a_kill(error: type[TrimtabError]) -> None:
     """Not permitted, or so much junk that it does not come in time."""
     store = RefusesReading(X, clock=lambda: NOW)
-    store.error = error("no answer", mend="look at Redis")
+    store.error = error("no answer", fix="look at Redis")
     record = kill(store, people(NOW + 5))
     assert record.revision == NOW + 6
     reader = ControlReader(rule(X))

@@ -251,7 +251,7 @@ class FreshnessTorn(MemoryStore):
     """A store whose freshness record somebody edited."""
 
     def freshness(self, name: str) -> SignedRecord | None:
-        raise RecordMalformed("freshness lacks its signature", mend="publish again")
+        raise RecordMalformed("freshness lacks its signature", fix="publish again")
 
 
 @pytest.mark.parametrize("kind", [FreshnessFromFuture, FreshnessTorn])
@@ -322,7 +322,7 @@ class CheckpointGone(MemoryStore):
     """A store that has lost its checkpoints, but not its channels."""
 
     def get_checkpoint(self, version: str) -> SignedCheckpoint:
-        raise UnknownCheckpoint(f"no {version}", mend="publish it")
+        raise UnknownCheckpoint(f"no {version}", fix="publish it")
 
 
 def test_a_channel_to_a_lost_checkpoint_says_so() -> None:

@@ -20,7 +20,7 @@ def test_the_drawn_tree_is_complete() -> None:
     assert all(issubclass(each, TrimtabError) for each in classes.values())
 
 
-def test_an_error_says_what_and_how_to_mend() -> None:
-    error = store_errors.LeaseHeld("the lease is held", mend="wait")
+def test_an_error_says_what_and_how_to_fix() -> None:
+    error = store_errors.LeaseHeld("the lease is held", fix="wait")
     assert isinstance(error, store_errors.LeaseLost)
-    assert (error.what, error.mend) == ("the lease is held", "wait")
+    assert (error.what, error.fix) == ("the lease is held", "wait")

@@ -155,7 +155,7 @@ def test_a_failed_delivery_commits_nothing_of_its_round() -> None:
 
 
 def _fail() -> None:
-    raise WriteUnconfirmed("no", mend="wait")
+    raise WriteUnconfirmed("no", fix="wait")
 
 
 def test_what_the_broker_refuses_becomes_a_dead_letter() -> None:

@@ -74,7 +74,7 @@ def test_every_value_has_one_fate_and_its_output_can_be_encoded(value: bytes) ->
             assert outcome.engagement["request_id"].encode()
             assert math.isfinite(outcome.engagement["value"])
         elif outcome.fate is BridgeFate.DEAD_LETTER:
-            assert " | mend: " in outcome.fault
+            assert " | fix: " in outcome.fault
             CODEC.encode(DEAD_LETTER, source_letter(source_record(value), outcome, "malformed", outcome.fault))
         else:
             assert outcome.engagement is None
@@ -173,7 +173,7 @@ def test_key_and_timestamp_of_the_record() -> None:
 
 def test_a_registry_that_is_down_is_no_fate() -> None:
     def down(_: bytes) -> Any:
-        raise ComponentUnreachable("no answer", mend="wait")
+        raise ComponentUnreachable("no answer", fix="wait")
 
     with pytest.raises(ComponentUnreachable):
         EngagementMapper(SOURCE, ALL, down).map(source_record(b"x"))
@@ -181,10 +181,10 @@ def test_a_registry_that_is_down_is_no_fate() -> None:
 
 def test_an_unreadable_value_is_a_fate() -> None:
     def broken(_: bytes) -> Any:
-        raise MalformedRecord("torn", mend="write it whole")
+        raise MalformedRecord("torn", fix="write it whole")
 
     outcome = EngagementMapper(SOURCE, ALL, broken).map(source_record(b"x"))
-    assert (outcome.fate, outcome.fault) == (BridgeFate.DEAD_LETTER, "torn | mend: write it whole")
+    assert (outcome.fate, outcome.fault) == (BridgeFate.DEAD_LETTER, "torn | fix: write it whole")
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_a_topic_that_was_created_again_is_not_read_on(kafka: KafkaBroker, topic
     with consumer(kafka, topic) as source:
         with pytest.raises(SourceUnreadable, match="was deleted and created again") as refused:
             follow(source)
-        assert "--to-earliest" in refused.value.mend
+        assert "--to-earliest" in refused.value.fix
     commit(kafka, topic, [TopicPartition(topic, partition, 0) for partition in (0, 1)])
     with consumer(kafka, topic) as source, capture_logs() as said:
         assert len(poll(source, lambda polled: len(polled) == records)) == records

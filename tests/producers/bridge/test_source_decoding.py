@@ -59,7 +59,7 @@ def test_any_bytes_are_either_read_or_malformed(value: bytes) -> None:
         try:
             decode(value)
         except MalformedRecord as fault:
-            assert fault.mend
+            assert fault.fix
 
 
 def test_bytes_left_over_mean_another_schema() -> None:
@@ -82,7 +82,7 @@ def test_framing_needs_somebody_who_knows_the_schemas(tmp_path: Path) -> None:
 
 def test_an_unknown_schema_is_told_as_such() -> None:
     def unknown(schema_id: int) -> Any:
-        raise UnknownSchema(f"{schema_id} is unknown", mend="register it")
+        raise UnknownSchema(f"{schema_id} is unknown", fix="register it")
 
     with pytest.raises(UnknownSchema, match="9 is unknown"):
         framed_decoder(unknown)(frame(9, b"x"))

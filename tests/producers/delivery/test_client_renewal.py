@@ -53,7 +53,7 @@ class Bench:
 
     def build(self, look_seconds: float) -> ScriptedClient:
         if self.refuses:
-            raise SettingError("no such file", mend="name one")
+            raise SettingError("no such file", fix="name one")
         self.looked.append(look_seconds)
         self.clients.append(ScriptedClient())
         return self.clients[-1]

@@ -92,8 +92,8 @@ def test_what_was_set_aside_is_sent_when_somebody_puts_it_back(tmp_path: Path, m
             put_back = [OutgoingEvent(e.topic, e.key, e.value, e.record, 0) for e in read_events(aside)]
             again.mkdir(parents=True)
             aside.unlink()
-            (tmp_path / "mended").write_bytes(b"".join(map(encode_entry, put_back)))
-            shutil.move(tmp_path / "mended", again / "incoming.spool")
+            (tmp_path / "fixed").write_bytes(b"".join(map(encode_entry, put_back)))
+            shutil.move(tmp_path / "fixed", again / "incoming.spool")
             wait_for(lambda: delivery.counts().resent == 30)
         assert {message.value() for message in read_all(bootstrap, "events")} == {b"%d" % n for n in range(30)}
 

@@ -62,12 +62,12 @@ def test_templates_take_the_file_the_row_and_columns() -> None:
         ("[propensity]", "[propensity", "is not TOML"),
     ],
 )
-def test_errors_name_file_field_value_and_mend(tmp_path: Path, wrong: str, right: str, message: str) -> None:
+def test_errors_name_file_field_value_and_fix(tmp_path: Path, wrong: str, right: str, message: str) -> None:
     with pytest.raises(MappingError) as caught:
         mapping(tmp_path, MAPPING.replace(wrong, right))
     assert str(tmp_path / "mapping.toml") in caught.value.what
     assert message in caught.value.what
-    assert caught.value.mend.startswith("mend ")
+    assert caught.value.fix.startswith("fix ")
 
 
 def test_a_mapping_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_reader_that_stands_still_is_an_error() -> None:
     lag, time = ScriptedLag(500, 400), Time()
     with pytest.raises(ReplayStalled, match="has not moved for 5 s with 400 records unread") as caught:
         pacer(lag, time).wait(5_000, 100)
-    assert "trimtab join" in caught.value.mend
+    assert "trimtab join" in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -110,15 +110,15 @@ def test_embeddings_have_the_length_the_experiment_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"p": 0}, "p = 0 is not in (0, 1] | mend: log the probability of the chosen arm"),
+        ({"p": 0}, "p = 0 is not in (0, 1] | fix: log the probability of the chosen arm"),
         ({"p": 1.5}, "p = 1.5 is not in (0, 1]"),
         ({"p": -0.1}, "p = -0.1 is not in (0, 1]"),
         ({"p": float("nan")}, "p = nan is not finite"),
         ({"p": None}, "p is missing"),
         ({"p": "half"}, "p = 'half' is not a number"),
-        ({"item": "z"}, "item = 'z' is an unknown arm | mend: declare it in the experiment's action space"),
+        ({"item": "z"}, "item = 'z' is an unknown arm | fix: declare it in the experiment's action space"),
         ({"item": None}, "item is missing"),
-        ({"surface": None}, "surface is missing | mend: fill it: the experiment requires surface"),
+        ({"surface": None}, "surface is missing | fix: fill it: the experiment requires surface"),
         ({"when": None}, "when = None is not a time"),
         ({"clicks": None}, "clicks is missing"),
         ({"clicks": -1}, "clicks = -1 is negative"),
@@ -129,7 +129,7 @@ def test_bad_rows_say_what_is_wrong(tmp_path: Path, change: dict[str, Any], mess
     bad = translate(tmp_path, row(**change))
     assert isinstance(bad, BadRow)
     assert bad.detail.startswith(f"row 3 of log: {message}")
-    assert " | mend: " in bad.detail
+    assert " | fix: " in bad.detail
     assert bad.request_id == "log-3"
 
 
@@ -137,7 +137,7 @@ def test_a_broken_line_is_a_bad_row_without_an_id(tmp_path: Path) -> None:
     translator = RowTranslator(parsed(tmp_path, MAPPING), shelf_experiment(tmp_path), "log")
     broken = LogRow(0, None, {"line": "{"}, "line is not JSON")
     bad = translator.translate(broken)
-    assert bad == BadRow("row 0 of log: line is not JSON | mend: mend the line", None, None)
+    assert bad == BadRow("row 0 of log: line is not JSON | fix: fix the line", None, None)
     assert json.loads(row_as_json(broken)) == {"line": "{"}
 
 

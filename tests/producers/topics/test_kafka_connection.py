@@ -62,7 +62,7 @@ def test_a_missing_right_names_the_operation_and_the_resource(
     fault = fault_of(nobody, monkeypatch)
     assert isinstance(fault, RightMissing)
     assert fault.what == "Kafka user 'nobody' may not Describe topic secured.events"
-    assert "--operation Describe --topic secured.events" in fault.mend
+    assert "--operation Describe --topic secured.events" in fault.fix
     with pytest.raises(RightMissing, match=r"Describe topic secured\.events"):
         BrokerIdentities(nobody).of("secured.events")
     with pytest.raises(RightMissing, match=r"Create topic secured2\.events"):
@@ -105,7 +105,7 @@ def test_a_group_is_refused_before_the_topic_it_reads() -> None:
     noted = ConnectionFaults()
     noted(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
     assert isinstance(explained(KafkaError(KafkaError._TIMED_OUT), client, READ, noted), RightMissing)
-    assert "--cluster" in right_missing(client, Attempt("IdempotentWrite", "cluster", "kafka")).mend
+    assert "--cluster" in right_missing(client, Attempt("IdempotentWrite", "cluster", "kafka")).fix
 
 
 @pytest.mark.parametrize(

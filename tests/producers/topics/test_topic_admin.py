@@ -1,4 +1,4 @@
-"""Topics on a real broker: made as the table says, never changed, and missed with a mend."""
+"""Topics on a real broker: made as the table says, never changed, and missed with a fix."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_unequal_partition_counts_are_refused(client: dict[str, str], prefix: st
 def test_a_refusal_names_the_topic(client: dict[str, str], prefix: str) -> None:
     with pytest.raises(TopicError, match=f"topic {prefix}[a-z-]+ cannot be created") as caught:
         create_topics(client, prefix, partitions=1, replication=7)
-    assert "--replication" in caught.value.mend
+    assert "--replication" in caught.value.fix
 
 
 def test_partitions_are_counted_and_missing_topics_named(client: dict[str, str], prefix: str) -> None:
@@ -94,7 +94,7 @@ def test_partitions_are_counted_and_missing_topics_named(client: dict[str, str],
     assert partitions_of(client, f"{prefix}events") == 3
     with pytest.raises(TopicError, match="does not exist") as caught:
         partitions_of(client, "no-such-topic")
-    assert "trimtab topics create" in caught.value.mend
+    assert "trimtab topics create" in caught.value.fix
 
 
 def test_touching_makes_topics_appear_on_the_embedded_broker(prefix: str) -> None:
@@ -110,10 +110,10 @@ def test_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("producers.topics.topic_admin.ANSWER_SECONDS", 0.3)
     with pytest.raises(ComponentUnreachable, match=r"does not answer .*Connection refused") as caught:
         partitions_of({"bootstrap.servers": f"127.0.0.1:{free_port()}"}, "events")
-    assert "TRIMTAB_KAFKA_BOOTSTRAP" in caught.value.mend
+    assert "TRIMTAB_KAFKA_BOOTSTRAP" in caught.value.fix
 
 
 def test_settings_that_the_client_refuses_are_named() -> None:
     with pytest.raises(SettingError, match=r"security\.protocol") as caught:
         partitions_of({"bootstrap.servers": "127.0.0.1:1", "security.protocol": "FOO"}, "events")
-    assert "TRIMTAB_KAFKA_" in caught.value.mend
+    assert "TRIMTAB_KAFKA_" in caught.value.fix

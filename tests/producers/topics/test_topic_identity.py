@@ -62,7 +62,7 @@ def test_without_the_right_to_describe_the_error_names_it(secured_kafka: Secured
     identities = topic_identities(secured_kafka.client_config("nobody"))
     with pytest.raises(RightMissing, match=r"may not Describe topic identity\.secret") as refused:
         identities.of("identity.secret")
-    assert "Describe" in refused.value.mend
+    assert "Describe" in refused.value.fix
     secured_kafka.grant("nobody", "DESCRIBE", "topic", "identity.secret", prefixed=False)
     assert IDENTITY.fullmatch(identities.of("identity.secret"))
     secured_kafka.revoke_all("nobody")
@@ -89,7 +89,7 @@ def test_a_cluster_whose_topics_have_no_ids_is_refused(client: dict[str, str], m
     monkeypatch.setattr(AdminClient, "describe_topics", lambda *_, **__: {"t": NoId()})
     with pytest.raises(TopicUnidentified, match="gives its topics no id") as refused:
         topic_identities(client).of("t")
-    assert "TRIMTAB_KAFKA_IDENTITY" in refused.value.mend
+    assert "TRIMTAB_KAFKA_IDENTITY" in refused.value.fix
 
 
 def test_a_declared_identity_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The exception tree: callers catch one type, people read what and how to mend."""
+"""The exception tree: callers catch one type, people read what and how to fix."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from serving_agent.decide.decision_errors import InvalidConfirmation, InvalidDec
 @pytest.mark.parametrize("kind", [InvalidRequest, InvalidConfirmation])
 def test_callers_catch_one_type(kind: type[InvalidDecision]) -> None:
     with pytest.raises(InvalidDecision) as caught:
-        raise kind("eligible = [99]", mend="send known arms")
+        raise kind("eligible = [99]", fix="send known arms")
     assert isinstance(caught.value, TrimtabError)
-    assert (caught.value.what, caught.value.mend) == ("eligible = [99]", "send known arms")
+    assert (caught.value.what, caught.value.fix) == ("eligible = [99]", "send known arms")

@@ -31,7 +31,7 @@ def test_work_in_time_gives_its_result(budget: InferenceBudget) -> None:
 
 def test_what_work_raises_reaches_the_caller(budget: InferenceBudget) -> None:
     def fail() -> int:
-        raise InferenceFailed("broken", mend="mend")
+        raise InferenceFailed("broken", fix="fix")
 
     with pytest.raises(InferenceFailed):
         budget.run(fail, 5.0, Flag())

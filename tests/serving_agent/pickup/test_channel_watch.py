@@ -272,7 +272,7 @@ def test_a_malformed_record_is_a_verdict(bench: Bench) -> None:
 
     class Torn(MemoryStore):
         def channel(self, name: str) -> Any:
-            raise RecordMalformed("channel:stable lacks its signature", mend="publish a new record")
+            raise RecordMalformed("channel:stable lacks its signature", fix="publish a new record")
 
     assert bench.watch.poll(Torn(EXPERIMENT.name), NOW)
     assert (bench.version, bench.result) == ("v1", PickupResult.UNVERIFIED)

@@ -184,7 +184,7 @@ def test_no_damage_to_a_file_of_an_older_version_lets_a_killed_node_go_on(tmp_pa
 
 def test_a_node_that_may_have_forgotten_a_kill_is_killed_until_the_store_has_answered(bench: Bench) -> None:
     class Away(MemoryStore):
-        error: Exception = StoreRefused("NOPERM", mend="check the ACL")
+        error: Exception = StoreRefused("NOPERM", fix="check the ACL")
 
         def control_records(self) -> ControlRecords:
             raise self.error
@@ -193,7 +193,7 @@ def test_a_node_that_may_have_forgotten_a_kill_is_killed_until_the_store_has_ans
     bench.watch.restore(SavedSnapshot(forgotten=True))
     assert bench.watch.killed
     bench.watch.poll(away)
-    away.error = StoreUnreachable("gone", mend="start it")
+    away.error = StoreUnreachable("gone", fix="start it")
     with pytest.raises(StoreUnreachable):
         bench.watch.poll(away)
     assert bench.watch.killed
@@ -221,7 +221,7 @@ def test_what_cannot_be_believed_is_said_and_hides_nothing(bench: Bench) -> None
 
 def test_a_store_that_refuses_or_is_away_changes_nothing(bench: Bench) -> None:
     class Away(MemoryStore):
-        error: Exception = StoreRefused("NOPERM", mend="check the ACL")
+        error: Exception = StoreRefused("NOPERM", fix="check the ACL")
 
         def control_records(self) -> ControlRecords:
             raise self.error
@@ -231,7 +231,7 @@ def test_a_store_that_refuses_or_is_away_changes_nothing(bench: Bench) -> None:
     away = Away(EXPERIMENT.name)
     assert bench.watch.poll(away)
     assert "NOPERM" in str(bench.watch.fault)
-    away.error = StoreUnreachable("gone", mend="start it")
+    away.error = StoreUnreachable("gone", fix="start it")
     with pytest.raises(StoreUnreachable):
         bench.watch.poll(away)
     assert bench.watch.killed

@@ -27,7 +27,7 @@ def test_both_files_hold_what_was_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damaged", FILE_NAMES)
-def test_a_damaged_file_is_reported_and_mended_by_the_next_save(tmp_path: Path, damaged: str) -> None:
+def test_a_damaged_file_is_reported_and_fixed_by_the_next_save(tmp_path: Path, damaged: str) -> None:
     disk = MemoryDisk(tmp_path)
     disk.save(memory_of("a"))
     (tmp_path / damaged).write_bytes((tmp_path / damaged).read_bytes().replace(b"key_id", b"key_iD"))

@@ -129,7 +129,7 @@ def test_what_served_before_a_restart_serves_after_it_and_raises_nothing_once_vo
 def test_a_preference_that_cannot_be_read_changes_nothing(fault: type[RecordMalformed | StoreRefused]) -> None:
     class Torn(MemoryStore):
         def preference(self) -> SignedRecord | None:
-            raise fault("preference lacks its signature", mend="publish a new record")
+            raise fault("preference lacks its signature", fix="publish a new record")
 
     watch = PreferenceWatch(EXPERIMENT, RULE)
     if fault is StoreRefused:

@@ -115,7 +115,7 @@ def test_a_store_that_goes_away_in_between_is_looked_at_again(bench: Bench) -> N
 
         def known_records(self, slot: str) -> list[SignedRecord]:
             if self.away:
-                raise StoreUnreachable("gone", mend="start it")
+                raise StoreUnreachable("gone", fix="start it")
             return super().known_records(slot)
 
     flaky = Flaky(EXPERIMENT.name)

@@ -58,11 +58,11 @@ class FlakyStore(MemoryStore):
 
     def _answer(self) -> None:
         if self.cut:
-            raise StoreUnreachable("Redis does not answer", mend="start Redis")
+            raise StoreUnreachable("Redis does not answer", fix="start Redis")
 
     def _permit(self) -> None:
         if self.read_only:
-            raise StoreRefused("NOPERM", mend="check the ACL")
+            raise StoreRefused("NOPERM", fix="check the ACL")
 
 
 class Bench:
@@ -195,7 +195,7 @@ def test_how_the_store_is_found_is_told_at_once_and_when_it_changes(bench: Bench
                 bench.store.cut = now_cut
                 refresher.poll()
         told = [(line["log_level"], line["state"]) for line in lines if line["event"] == "policy store"]
-        ill, well = ("warning", "Redis does not answer | mend: start Redis"), ("info", "ok")
+        ill, well = ("warning", "Redis does not answer | fix: start Redis"), ("info", "ok")
         assert told == ([ill, well] if cut else [well, ill])
 
 

@@ -1,4 +1,4 @@
-"""The HTTP surface: the contract's routes, idempotence, and 4xx that say how to mend."""
+"""The HTTP surface: the contract's routes, idempotence, and 4xx that say how to fix."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class DeadStore(MemoryStore):
     """A store that never answers."""
 
     def preference(self) -> Any:
-        raise StoreUnreachable("Redis does not answer", mend="start Redis")
+        raise StoreUnreachable("Redis does not answer", fix="start Redis")
 
     def updates_since(self, last_id: str, block_ms: int = 0) -> Any:
-        raise StoreUnreachable("Redis does not answer", mend="start Redis")
+        raise StoreUnreachable("Redis does not answer", fix="start Redis")
 
 
 class Bench:
@@ -145,10 +145,10 @@ def test_engagements(bench: Bench) -> None:
         ("/v1/engagements", b"{}", 422, "request_id"),
     ],
 )
-def test_bad_input_is_told_with_a_mend(bench: Bench, path: str, content: bytes, status: int, message: str) -> None:
+def test_bad_input_is_told_with_a_fix(bench: Bench, path: str, content: bytes, status: int, message: str) -> None:
     answer = bench.http.post(path, content=content, headers={"content-type": "application/json"})
     assert answer.status_code == status
-    assert set(answer.json()) == {"error", "mend"}
+    assert set(answer.json()) == {"error", "fix"}
     assert message in answer.json()["error"]
 
 
@@ -163,7 +163,7 @@ def test_a_head_whose_name_is_no_text_is_refused(bench: Bench) -> None:
     bench.decide({**GOOD, "request_id": "r"})
     content = b'{"heads": {"\\ud800": {"count": 1, "mean": 1, "p10": 3, "p50": 2, "p90": 1}}}'
     answer = bench.http.post("/v1/decisions/r/applied", content=content, headers={"content-type": "application/json"})
-    assert (answer.status_code, set(answer.json())) == (422, {"error", "mend"})
+    assert (answer.status_code, set(answer.json())) == (422, {"error", "fix"})
     assert bench.http.post("/v1/decisions/r/applied").json()["first"]
 
 

@@ -90,7 +90,7 @@ def test_an_output_of_another_log_is_refused(desk: Desk, kind: str, key: str, of
         desk.letter(key.encode(), offset)
     with pytest.raises(LogReplaced, match=f"with key '{key}' at offset {offset} of {desk.prefix}events") as caught:
         desk.check()
-    assert "new topic prefix" in caught.value.mend
+    assert "new topic prefix" in caught.value.fix
     desk.commit(desk.topics.events_id)
     desk.check()
 
@@ -140,7 +140,7 @@ def test_without_the_right_to_read_outputs_the_log_says_so(secured_kafka: Secure
     with capture_logs() as lines:
         restricted.check()
     assert [line["event"] for line in lines] == ["outputs are not compared with the log"]
-    assert "--topic outputs.examples" in lines[0]["mend"]
+    assert "--topic outputs.examples" in lines[0]["fix"]
     secured_kafka.grant("join", "READ", "topic", "outputs.")
     with pytest.raises(LogReplaced):
         restricted.check()

@@ -1,4 +1,4 @@
-"""Reading a topic by offset: exact ranges, whole topics, and errors that name the mend."""
+"""Reading a topic by offset: exact ranges, whole topics, and errors that name the fix."""
 
 from __future__ import annotations
 

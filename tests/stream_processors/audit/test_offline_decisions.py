@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
-from stream_processors.audit.offline_decisions import Apart, OfflineDecision, Unmended, decisions_of, none_apart
+from stream_processors.audit.offline_decisions import Apart, OfflineDecision, Unresolved, decisions_of, none_apart
 from stream_processors.columns.chunk_validation import ChunkValidator
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.input_event import InputEvent
@@ -74,4 +74,4 @@ def test_without_a_request_there_is_one_decision_and_without_records_an_empty_on
 
 
 def test_what_is_unmended_has_a_reason() -> None:
-    assert Unmended(Fate.LATE, "why").reason == "late"
+    assert Unresolved(Fate.LATE, "why").reason == "late"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from event_schemas import records as r
 from event_schemas.log_record import LogRecord
-from stream_processors.audit.offline_decisions import Unmended
+from stream_processors.audit.offline_decisions import Unresolved
 from stream_processors.audit.offline_join import OfflineExample, OfflineJoin
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.reference_join import reference_join
@@ -20,7 +20,7 @@ from tests.stream_processors.event_strategies import Move, histories, written
 ON_TIME = {Fate.JOINED, Fate.DUPLICATE, Fate.OUTSIDE, Fate.CONFLICT, Fate.MALFORMED}
 
 
-def join(records: list[LogRecord], *gone: str) -> OfflineExample | Unmended:
+def join(records: list[LogRecord], *gone: str) -> OfflineExample | Unresolved:
     """The verdict on the one decision in these records."""
     offline = OfflineJoin(small_rule(), CODEC)
     [decision] = offline.decisions(records, gone)
@@ -33,9 +33,9 @@ def example(records: list[LogRecord]) -> r.Record:
     return CODEC.decode(verdict.value).record
 
 
-def unmended(records: list[LogRecord], *gone: str) -> Unmended:
+def unmended(records: list[LogRecord], *gone: str) -> Unresolved:
     verdict = join(records, *gone)
-    assert isinstance(verdict, Unmended), verdict
+    assert isinstance(verdict, Unresolved), verdict
     return verdict
 
 
@@ -117,7 +117,7 @@ def test_the_first_of_each_counts_and_the_ranking_may_be_there() -> None:
 def test_what_is_still_missing_is_named_with_the_present_reason() -> None:
     log = EventLog()
     log.request("a", 100)
-    assert unmended(log.records) == Unmended(Fate.INCOMPLETE, "no valid Action and no valid Propensity")
+    assert unmended(log.records) == Unresolved(Fate.INCOMPLETE, "no valid Action and no valid Propensity")
     log.action("a", 100)
     log.propensity("a", 100, propensity=1.5)
     refused = unmended(log.records)
@@ -125,7 +125,7 @@ def test_what_is_still_missing_is_named_with_the_present_reason() -> None:
     assert refused.detail == "no valid Propensity; offset 2: propensity = 1.5 is outside (0, 1]"
     assert unmended(log.records[1:2]).reason == Fate.ORPHAN
     gone = unmended(log.records[:2], "offset 2: its value is nowhere")
-    assert gone == Unmended(Fate.MALFORMED, "no valid Propensity; offset 2: its value is nowhere")
+    assert gone == Unresolved(Fate.MALFORMED, "no valid Propensity; offset 2: its value is nowhere")
     assert unmended([]).reason == Fate.ORPHAN
 
 

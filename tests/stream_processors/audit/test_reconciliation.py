@@ -132,7 +132,7 @@ def test_dead_letters_of_other_sources_are_left_aside() -> None:
     assert report(examples, [*letters, letters[0]._replace(value=CODEC.encode(r.DEAD_LETTER, foreign))]).ok
 
 
-def test_a_replayed_example_is_verified_and_its_letters_are_mended() -> None:
+def test_a_replayed_example_is_verified_and_its_letters_are_fixed() -> None:
     examples, letters = outputs()
     replayed = CODEC.decode(examples[0].value).record
     replayed["request"]["request_id"] = "c"
@@ -141,13 +141,13 @@ def test_a_replayed_example_is_verified_and_its_letters_are_mended() -> None:
     reference = reference_join(small_rule(), CODEC, events())
     (incomplete,) = [letter for letter in letters if letter.key == b"c"]
     (junk,) = [letter for letter in letters if letter.key == b"d"]
-    mended = [junk, incomplete._replace(value=_as(incomplete, reason="malformed"))]
+    fixed = [junk, incomplete._replace(value=_as(incomplete, reason="malformed"))]
 
-    trusted = compare(reference, CODEC, everything, mended, {key: value})
+    trusted = compare(reference, CODEC, everything, fixed, {key: value})
     assert trusted.ok, trusted.differences
     assert (trusted.replayed, trusted.dead_letters_mended, trusted.unexpected) == (1, 1, 0)
     for offline in ({key: None}, {key: examples[1].value}, {}):
-        doubted = compare(reference, CODEC, everything, mended, offline)
+        doubted = compare(reference, CODEC, everything, fixed, offline)
         assert (doubted.ok, doubted.replayed, doubted.unexpected, doubted.dead_letters_differing) == (False, 0, 1, 1)
 
 

@@ -42,13 +42,13 @@ def test_an_example_is_marked_and_confirmed(kafka: KafkaBroker, topics: TopicFac
     assert (record.key, record.value, headers) == (b"a", b"value", {MARK: b"17", TOPIC_MARK: under.events_id.encode()})
 
 
-def test_a_partition_that_does_not_exist_is_an_error_with_a_mend(kafka: KafkaBroker, topics: TopicFactory) -> None:
+def test_a_partition_that_does_not_exist_is_an_error_with_a_fix(kafka: KafkaBroker, topics: TopicFactory) -> None:
     client = {"bootstrap.servers": kafka.bootstrap}
     with ReplayedExamples(client, topics(1) + "examples", "id") as examples:
         with pytest.raises(ReplayUnconfirmed) as caught:
             examples.write(example(partition=5), 1)
             examples.confirm()
-        assert "run it again" in caught.value.mend
+        assert "run it again" in caught.value.fix
 
 
 def test_a_broker_that_is_away_is_an_error() -> None:

@@ -31,7 +31,7 @@ def test_an_id_that_never_rests_is_told_with_its_place_and_again_when_its_age_do
     lines = told_over(30, "undefined")
     assert [line["windows"] for line in lines] == [WINDOWS, 2 * WINDOWS, 4 * WINDOWS]
     assert {(line["request_id"], line["partition"], line["offset"]) for line in lines} == {("undefined", 3, 3)}
-    assert "producer" in lines[0]["mend"]
+    assert "producer" in lines[0]["fix"]
 
 
 def test_a_partition_without_memory_is_quiet() -> None:

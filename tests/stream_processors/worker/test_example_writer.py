@@ -190,7 +190,7 @@ def test_a_heartbeat_goes_to_the_events_with_a_null_key(kafka: KafkaBroker, topi
     assert CODEC.decode(heartbeat.value).record == {"event_time": 1_700_000_000_000}
 
 
-def test_a_failure_that_trying_again_may_mend_is_final_here() -> None:
+def test_a_failure_that_trying_again_may_fix_is_final_here() -> None:
     settings = _settings(f"127.0.0.1:{free_port()}", "nowhere.", records_in_flight=1, delivery_seconds=0.5)
     confirmed: list[str] = []
 
@@ -206,7 +206,7 @@ def test_a_failure_that_trying_again_may_mend_is_final_here() -> None:
     failure = asyncio.run(write())
     assert confirmed == []
     assert "nowhere.examples" in failure.what
-    assert "last commit" in failure.mend
+    assert "last commit" in failure.fix
 
 
 def _limit_messages(kafka: KafkaBroker, topic: str, size: int) -> None:

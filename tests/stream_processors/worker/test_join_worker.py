@@ -1,4 +1,4 @@
-"""The worker in this process: it drains, leaves no thread behind, and ends with what a person can mend."""
+"""The worker in this process: it drains, leaves no thread behind, and ends with what a person can fix."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_partitions_that_were_added_are_named_until_they_are_read(
     assert any("2 of 6 partitions" in reason and "'Partitions were added'" in reason for reason in told), told
     with pytest.raises(TopicError, match=r"has 4 partitions.* has 6") as refused:
         run_join_worker(settings, parts)
-    assert "'Partitions were added'" in refused.value.mend
+    assert "'Partitions were added'" in refused.value.fix
 
 
 def test_offsets_of_a_topic_that_was_deleted_are_refused(
@@ -231,7 +231,7 @@ def test_a_topic_created_again_under_a_running_worker_ends_it(
     recreator.join()
 
 
-def test_faults_of_the_consumer_get_a_mend(settings: WorkerSettings) -> None:
+def test_faults_of_the_consumer_get_a_fix(settings: WorkerSettings) -> None:
     def told(reason: Exception) -> BaseException:
         return _fault(reason, settings)
 

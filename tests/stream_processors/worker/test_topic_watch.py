@@ -46,7 +46,7 @@ def test_a_topic_created_again_ends_the_worker_whatever_its_size() -> None:
 
 def test_it_looks_on_after_a_broker_that_did_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topic_watch, "LOOK_SECONDS", 0.001)
-    away = ComponentUnreachable("away", mend="start it")
+    away = ComponentUnreachable("away", fix="start it")
     topics = watch(BEGUN, away, TopicState("id-1", 5, 5), TopicState("id-2", 5, 5))
     with pytest.raises(LogReplaced):
         asyncio.run(topics.watch(lambda: 4))
@@ -55,7 +55,7 @@ def test_it_looks_on_after_a_broker_that_did_not_answer(monkeypatch: pytest.Monk
 
 def test_a_topic_that_is_gone_is_a_reason_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topic_watch, "LOOK_SECONDS", 0.001)
-    gone, away = TrimtabError("events is gone", mend="create it"), ComponentUnreachable("away", mend="start it")
+    gone, away = TrimtabError("events is gone", fix="create it"), ComponentUnreachable("away", fix="start it")
     seen: list[list[str]] = []
     topics = watch(gone, gone, away, BEGUN, TopicState("id-2", 4, 4))
     look = topics._look

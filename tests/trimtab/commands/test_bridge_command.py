@@ -96,7 +96,7 @@ def test_what_is_wrong_is_named(point_at: Path, topic: str, more: str, error: ty
 def test_there_must_be_something_to_bridge(point_at: Path) -> None:
     ended = run()
     assert isinstance(ended.exception, SettingError)
-    assert "docs/guides/bridge.md" in ended.exception.mend
+    assert "docs/guides/bridge.md" in ended.exception.fix
 
 
 def test_since_is_a_time(point_at: Path) -> None:

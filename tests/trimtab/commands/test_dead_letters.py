@@ -53,4 +53,4 @@ def test_places_that_hold_nothing_are_named(join_bench: JoinBench) -> None:
         done = join_bench.run("dead-letters", "show", place)
         assert done.returncode == 1
         assert message in done.stderr
-        assert "mend: " in done.stderr
+        assert "fix: " in done.stderr

@@ -70,5 +70,5 @@ def test_a_supervised_worker_gets_a_port_of_its_own() -> None:
         (RecordsMissed, False),
     ],
 )
-def test_what_a_restart_cannot_mend_needs_a_person(fault: type[TrimtabError], person: bool) -> None:
-    assert needs_a_person(fault("what", mend="how")) is person
+def test_what_a_restart_cannot_fix_needs_a_person(fault: type[TrimtabError], person: bool) -> None:
+    assert needs_a_person(fault("what", fix="how")) is person

@@ -130,7 +130,7 @@ def test_what_is_damaged_or_new_is_refused_and_read_again_on_request(
     for command in (once, ["evaluate", "--policy", "uniform"]):
         with pytest.raises(StoreDamaged, match=segment.name) as damaged:
             CliRunner().invoke(app, command, catch_exceptions=False)
-        assert "--reread" in damaged.value.mend
+        assert "--reread" in damaged.value.fix
     assert [path.name for path in checkpoints.iterdir()] == [first["version"]], "nothing new"
     again = json.loads(CliRunner().invoke(app, [*once, "--reread"], catch_exceptions=False).stdout)
     assert again["window"]["examples"] == first["window"]["examples"]

@@ -188,9 +188,9 @@ def test_an_error_is_two_lines_and_exit_code_1(cli: StoreCommands) -> None:
     command = [sys.executable, "-m", "trimtab", "policy", "status"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
     assert ended.returncode == 1
-    error, mend = ended.stderr.strip().splitlines()
+    error, fix = ended.stderr.strip().splitlines()
     assert error.startswith("error: Redis at redis://127.0.0.1:")
-    assert mend.startswith("mend: ")
+    assert fix.startswith("fix: ")
 
 
 def test_a_rollback_does_not_go_around_the_gate(cli: StoreCommands) -> None:
@@ -202,7 +202,7 @@ def test_a_rollback_does_not_go_around_the_gate(cli: StoreCommands) -> None:
     assert [row["version"] for row in cli.json("policy", "history")] == ["v1"]
 
 
-def test_a_history_that_is_no_json_is_an_error_with_a_mend(cli: StoreCommands) -> None:
+def test_a_history_that_is_no_json_is_an_error_with_a_fix(cli: StoreCommands) -> None:
     import redis
 
     item = json.dumps({"record": "?", "signature": "", "key_id": "governance/board"})

@@ -18,7 +18,7 @@ def test_one_offset_for_all_or_one_for_each() -> None:
 def test_what_is_no_offset_is_named(text: str) -> None:
     with pytest.raises(SettingError, match="--from") as caught:
         parse_offsets("--from", text, 3)
-    assert "PARTITION=OFFSET" in caught.value.mend
+    assert "PARTITION=OFFSET" in caught.value.fix
 
 
 def test_an_unknown_partition_is_named() -> None:

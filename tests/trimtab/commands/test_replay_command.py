@@ -92,7 +92,7 @@ def test_a_join_that_does_not_run_is_noticed(prefix: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(replay, "STALL_SECONDS", 0.3)
     ended = run(str(DATA / "random_men.parquet"), "--mapping", MAPPING, "--max-lag", "2000")
     assert isinstance(ended.exception, ReplayStalled)
-    assert "trimtab join" in ended.exception.mend
+    assert "trimtab join" in ended.exception.fix
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_topics_must_exist(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("TRIMTAB_TOPIC_PREFIX", "nobody.")
     ended = run(str(DATA / "random_men.parquet"), "--mapping", MAPPING, "--limit", "1")
     assert isinstance(ended.exception, TopicError)
-    assert "trimtab topics create" in ended.exception.mend
+    assert "trimtab topics create" in ended.exception.fix
 
 
 def test_the_arms_are_those_of_the_experiment(prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

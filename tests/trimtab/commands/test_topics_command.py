@@ -35,4 +35,4 @@ def test_without_a_broker_the_error_names_the_setting(monkeypatch: pytest.Monkey
     monkeypatch.setenv("TRIMTAB_KAFKA_BOOTSTRAP", f"127.0.0.1:{free_port()}")
     ended = CliRunner().invoke(APP, ["topics", "create"])
     assert isinstance(ended.exception, ComponentUnreachable)
-    assert "TRIMTAB_KAFKA_BOOTSTRAP" in ended.exception.mend
+    assert "TRIMTAB_KAFKA_BOOTSTRAP" in ended.exception.fix

@@ -44,7 +44,7 @@ def assert_second_is_refused(environment: dict[str, str], directory: Path) -> No
     assert second.returncode == 1
     assert second.stderr.splitlines()[-2:] == [
         f"error: another demo is running in {directory}",
-        "mend: wait until it ends, or set TRIMTAB_DATA_DIR to another directory for this one",
+        "fix: wait until it ends, or set TRIMTAB_DATA_DIR to another directory for this one",
     ]
     assert held.items() <= {entry: entry.stat().st_ino for entry in directory.iterdir()}.items()
 

@@ -59,7 +59,7 @@ def test_a_job_that_fails_is_named_with_its_last_words(tmp_path: Path) -> None:
         pytest.raises(DemoFailed, match="broken ended with exit status 2") as raised,
     ):
         supervisor.run([BROKEN], nothing)
-    assert str(tmp_path / "broken.log") in raised.value.mend
+    assert str(tmp_path / "broken.log") in raised.value.fix
 
 
 def test_a_status_that_is_accepted_is_no_failure(tmp_path: Path) -> None:

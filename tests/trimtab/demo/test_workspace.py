@@ -44,7 +44,7 @@ def test_a_second_demo_in_the_directory_is_refused_and_deletes_nothing(tmp_path:
         (first.directory / "held").touch()
         with pytest.raises(DemoFailed, match="another demo is running in") as caught, second.prepared():
             pass
-        assert "TRIMTAB_DATA_DIR" in caught.value.mend
+        assert "TRIMTAB_DATA_DIR" in caught.value.fix
         assert (first.directory / "held").exists()
         with Workspace(tmp_path / "other").prepared():
             pass
