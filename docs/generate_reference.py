@@ -1,4 +1,4 @@
-"""Writes `docs/reference/`: experiment file, settings, records and topics, metrics and commands, from the code itself.
+"""Writes `docs/reference/` and the index of decisions: what the code itself says of files, settings and commands.
 
 Run as `make docs`; a test fails when a page is stale.
 """
@@ -16,6 +16,9 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from docs.decision_page import decisions
+from docs.error_page import errors
+from docs.package_page import packages
 from event_schemas.duration import format_duration
 from event_schemas.experiment import Experiment
 from event_schemas.experiment_sections import milliseconds
@@ -25,26 +28,28 @@ from monitoring import metrics
 from trimtab.cli import build_app
 from trimtab.settings import Settings
 
-REFERENCE = Path(__file__).parent / "reference"
-NOTICE = "<!-- Written by `make docs` from the code; edit the code instead. -->"
+DOCS = Path(__file__).parent
+NOTICE = "<!-- Written by `make docs`; edit what it is made from instead. -->"
 
 
 def pages() -> dict[str, str]:
-    """Every generated page: file name → text."""
+    """Every generated page: path under docs/ → text."""
     return {
-        "experiment.md": _page("The experiment file `trimtab.toml`", _experiment()),
-        "settings.md": _page("Settings", _settings()),
-        "records.md": _page("Topics and records", _records()),
-        "metrics.md": _page("Metrics", _metrics()),
-        "commands.md": _page("Commands", _commands()),
+        "reference/experiment.md": _page("The experiment file `trimtab.toml`", _experiment()),
+        "reference/settings.md": _page("Settings", _settings()),
+        "reference/records.md": _page("Topics and records", _records()),
+        "reference/metrics.md": _page("Metrics", _metrics()),
+        "reference/commands.md": _page("Commands", _commands()),
+        "reference/packages.md": _page("Packages", packages()),
+        "reference/errors.md": _page("Errors", errors()),
+        "decisions/README.md": _page("Decisions", decisions()),
     }
 
 
 def main() -> None:
     """Write all pages."""
-    REFERENCE.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
-        (REFERENCE / name).write_text(text, encoding="utf-8")
+        (DOCS / name).write_text(text, encoding="utf-8")
 
 
 def _page(title: str, lines: Iterator[str]) -> str:
