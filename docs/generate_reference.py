@@ -127,6 +127,7 @@ def _records() -> Iterator[str]:
         )
         yield _row(*cells)
     yield "\nValues are framed as `0x00`, big-endian int32 schema id, Avro datum."
+    yield "[Conformance vectors](../../event_schemas/conformance/README.md) show the bytes of what clients write."
     for entry in Registry.bundled().entries():
         yield f"\n## {entry.name} (id {entry.schema_id}, version {entry.version})\n\n{entry.schema['doc']}\n"
         yield "| field | type | meaning |\n|---|---|---|"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import numpy as np
+import pytest
 
 from event_schemas.action_space import Axis, catalogue_action_space, grid_action_space
+from tests.conformance.present_code import answer_space
+from tests.conformance.vector_files import Case, cases
 
 AXES = [Axis("repin", 91.6, 10, 200, 7), Axis("p2p", 9.1, 1, 30, 7)]
 
@@ -29,15 +29,9 @@ def test_features_are_normalised_weights() -> None:
     np.testing.assert_allclose(space.features[49], [(91.6 - 10) / 190, (9.1 - 1) / 29], rtol=1e-6)
 
 
-def test_the_digest_can_be_recomputed_from_the_section_alone() -> None:
-    section = {
-        "weights": [
-            {"name": "repin", "production": 91.6, "low": 10.0, "high": 200.0, "steps": 7},
-            {"name": "p2p", "production": 9.1, "low": 1.0, "high": 30.0, "steps": 7},
-        ]
-    }
-    text = json.dumps(section, sort_keys=True, separators=(",", ":"))
-    assert grid_action_space(AXES).digest == hashlib.sha256(text.encode()).hexdigest()
+@pytest.mark.parametrize("case", cases("action_space_digests"), ids=str)
+def test_digests_and_weights_are_those_of_the_contract(case: Case) -> None:
+    assert answer_space(case.given) == case.expected, case.why
 
 
 def test_another_space_has_another_digest() -> None:

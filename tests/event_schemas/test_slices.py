@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -20,15 +18,28 @@ from event_schemas.slices import (
     draw_slice,
     exploration_distribution,
 )
+from tests.conformance.present_code import answer_arm, answer_slice
+from tests.conformance.vector_files import Case, cases
 
 GRID = grid_action_space([Axis("repin", 91.6, 10, 200, 7), Axis("p2p", 9.1, 1, 30, 7)])
 CATALOGUE = catalogue_action_space("b", ["x"], {"a": [0.0], "b": [1.0], "c": [2.0]})
 IDS = [f"request-{i}" for i in range(20_000)]
 
 
-def test_the_coin_is_the_contract_s_hash() -> None:
-    digest = hashlib.sha256(b"pepper\x00explore\x00r1").digest()
-    assert coin("pepper", "explore", "r1") == int.from_bytes(digest[:8], "big") / 2**64
+@pytest.mark.parametrize("case", cases("coins"), ids=str)
+def test_the_coin_is_the_contract_s_hash(case: Case) -> None:
+    asked = case.given
+    assert coin(asked.salt, asked.purpose, asked.id) == case.expected.draw, case.why
+
+
+@pytest.mark.parametrize("case", cases("slices"), ids=str)
+def test_slices_are_those_of_the_contract(case: Case) -> None:
+    assert answer_slice(case.given) == case.expected, case.why
+
+
+@pytest.mark.parametrize("case", cases("arms"), ids=str)
+def test_arms_are_those_of_the_contract(case: Case) -> None:
+    assert answer_arm(case.given) == case.expected, case.why
 
 
 def test_purposes_are_independent_coins() -> None:

@@ -9,7 +9,14 @@ import pytest
 
 from policy_store.records.checkpoint_record import CheckpointManifest, check_blobs, describe_blobs, sign_checkpoint
 from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
+from tests.conformance.present_code import answer_manifest
+from tests.conformance.vector_files import Case, cases
 from tests.policy_store.store_samples import BLOBS, LEARNER, TRUSTED, manifest
+
+
+@pytest.mark.parametrize("case", cases("checkpoint_manifests"), ids=str)
+def test_manifests_are_signed_as_the_contract_says(case: Case) -> None:
+    assert answer_manifest(case.given) == case.expected, case.why
 
 
 def test_a_manifest_survives_its_bytes_with_fields_this_version_does_not_know() -> None:

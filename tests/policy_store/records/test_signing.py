@@ -9,6 +9,8 @@ import pytest
 
 from policy_store.records.signing import Role, SigningKey, TrustedKeys, role_of, write_key_pair
 from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
+from tests.conformance.present_code import answer_signature
+from tests.conformance.vector_files import Case, cases
 from tests.policy_store.store_samples import LEARNER, PEOPLE, STRANGER, TRUSTED
 
 # RFC 8032, section 7.1, test 2.
@@ -29,6 +31,11 @@ def test_signatures_are_those_of_the_standard() -> None:
     assert key.sign(b"\x72") == RFC_SIGNATURE
     assert key.public_text() == text("learner/rfc", RFC_PUBLIC)
     assert TrustedKeys.of(key).verify("learner/rfc", b"\x72", RFC_SIGNATURE, "it") is Role.LEARNER
+
+
+@pytest.mark.parametrize("case", cases("signatures"), ids=str)
+def test_signatures_are_believed_as_the_contract_says(case: Case) -> None:
+    assert answer_signature(case.given) == case.expected, case.why
 
 
 def test_a_key_survives_its_text_form() -> None:

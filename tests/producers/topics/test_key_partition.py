@@ -1,4 +1,4 @@
-"""Key → partition, against the values that Kafka's own test suite holds."""
+"""Key → partition: the contract's vectors, the values of Kafka's own tests among them, and librdkafka itself."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import pytest
 from confluent_kafka import Message, Producer
 
 from producers.topics.key_partition import murmur2, partition_of
+from tests.conformance.vector_files import Case, cases
 
-KAFKA_VALUES = {
-    b"21": -973932308,
-    b"foobar": -790332482,
-    b"a-little-bit-long-string": -985981536,
-    b"a-little-bit-longer-string": -1486304829,
-    b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
-    b"abc": 479470107,
-}
+VECTORS = cases("murmur2_partitions")
 
 
-@pytest.mark.parametrize(("data", "signed"), KAFKA_VALUES.items())
-def test_murmur2_is_kafkas(data: bytes, signed: int) -> None:
-    assert murmur2(data) == signed % 2**32
+@pytest.mark.parametrize("case", VECTORS, ids=str)
+def test_murmur2_is_kafkas(case: Case) -> None:
+    key = bytes.fromhex(case.given.key)
+    assert murmur2(key) == case.expected.murmur2, case.why
+    assert [partition_of(key, count) for count in case.given.partitions] == case.expected.partition
 
 
 def test_partitions_agree_with_librdkafka() -> None:
@@ -29,7 +25,7 @@ def test_partitions_agree_with_librdkafka() -> None:
     def note(_: object, message: Message) -> None:
         placed[message.key()] = message.partition()
 
-    keys = [f"request-{number}".encode() for number in range(64)]
+    keys = [bytes.fromhex(case.given.key) for case in VECTORS] + [f"request-{number}".encode() for number in range(64)]
     for key in keys:
         producer.produce("events", b"x", key, on_delivery=note)
     producer.flush(10)

@@ -24,6 +24,7 @@ from serving_agent.decide.objective_preference import ObjectivePreference
 from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
+from tests.conformance.vector_files import Case, cases
 from tests.serving_samples import (
     NOW,
     codec,
@@ -119,6 +120,14 @@ def test_slices_arms_and_propensities_follow_the_coins(desks: list[Desk], experi
             assert decision.arm == (9 if decision.slice is Slice.CONTROL else 2)
             share = 0.05 if decision.slice is Slice.CONTROL else 0.95
             assert decision.facts.slice_probability == pytest.approx(0.9 * share)
+
+
+@pytest.mark.parametrize("case", cases("slices"), ids=str)
+def test_the_agent_decides_as_the_vectors_say(desks: list[Desk], case: Case) -> None:
+    rates = case.given.model_dump(include={"salt", "exploration_rate", "control_rate", "log_rate"})
+    unusable = {} if case.given.policy_usable else {"user_embedding": ()}
+    facts = serving(desks, serving_experiment(experiment=rates)).decide(case.given.request_id, **unusable).facts
+    assert {name: getattr(facts, name) for name in case.expected.model_dump()} == case.expected.model_dump(), case.why
 
 
 def test_shares_are_those_of_the_experiment(desks: list[Desk], experiment: Experiment) -> None:
