@@ -101,9 +101,9 @@ class ServingNode:
         self.refresher.start()
         self.started = True
 
-    def decide(self, request: DecisionRequest) -> Decision:
+    def decide(self, request: DecisionRequest, waited_s: float = 0.0) -> Decision:
         """See PolicyAgent.decide."""
-        return self.agent.decide(request)
+        return self.agent.decide(request, waited_s)
 
     def report(self) -> NodeReport:
         """What the node would say of itself now."""

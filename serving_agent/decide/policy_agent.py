@@ -77,15 +77,18 @@ class PolicyAgent:
         self._options = options if options is not None else AgentOptions()
         self._chooser = PolicyChooser(experiment, self._options.inference_workers, self._options.timer)
 
-    def decide(self, request: DecisionRequest) -> Decision:
-        """The arm for a request, logged as sampling says; raises InvalidRequest for unusable input, else never."""
+    def decide(self, request: DecisionRequest, waited_s: float = 0.0) -> Decision:
+        """The arm for a request, logged as sampling says; raises InvalidRequest for unusable input, else never.
+
+        `waited_s` is how much of its budget the request has spent already, in a queue of the caller's.
+        """
         started = self._options.timer()
         snapshot = self._snapshots.current
         record, eligible = self._admit(request)
         self._recent.note_request(record)
         killed = snapshot.killed or self._options.killed()
         drawn = self._draw(record["request_id"], killed)
-        scoring = self._chooser.begin(record, eligible)
+        scoring = self._chooser.begin(record, eligible, waited_s)
         choice = self._choose(drawn, snapshot, scoring, killed)
         decision = Decision(self._outcome(drawn, choice, snapshot, scoring), self._confirm)
         if decision.facts.logged:

@@ -32,9 +32,9 @@ class PolicyChooser:
         self._budget = InferenceBudget(workers)
         self._timer = timer
 
-    def begin(self, record: RequestRecord, eligible: tuple[int, ...]) -> "RequestScoring":
-        """Start the clock of one request's budget, shared by all policies scored for it."""
-        return RequestScoring(self, record, eligible, self._timer() + self._budget_seconds)
+    def begin(self, record: RequestRecord, eligible: tuple[int, ...], waited_s: float = 0.0) -> "RequestScoring":
+        """Start the clock of one request's budget, shared by all policies scored for it; `waited_s` of it is spent."""
+        return RequestScoring(self, record, eligible, self._timer() + self._budget_seconds - waited_s)
 
     def close(self) -> None:
         """Let the inference threads go."""

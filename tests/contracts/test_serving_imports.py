@@ -15,7 +15,8 @@ import serving_agent, trimtab
 for module in pkgutil.iter_modules(serving_agent.__path__):
     importlib.import_module("serving_agent." + module.name)
 trimtab.PolicyAgent, trimtab.DecisionLogger, trimtab.EngagementLogger
-import policy_store.backends.redis_store, producers.delivery.kafka_delivery, trimtab.commands.serve
+trimtab.Node
+import policy_store.backends.redis_store, producers.delivery.kafka_delivery, trimtab.commands.serve, trimtab.testing
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 

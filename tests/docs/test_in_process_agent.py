@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,18 @@ from policy_store.records.channel_record import Channel
 from tests.components.embedded_log import embedded_broker, read_all
 from tests.components.free_port import free_port
 from tests.serving_samples import GOVERNANCE_KEY, LEARNER_KEY, StoreDesk, codec
+from trimtab.import_names import PACKAGES
 from trimtab.settings import load_settings
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "in_process_agent.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+EXAMPLE, IN_A_LOOP, A_TEST, BY_HAND = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+A_RANKER = """
+def rank(node, user_id):
+    decision = node.decide(user_id=user_id, context={"surface": "home"})
+    decision.applied(served=["pin-2", "pin-1"])
+    return ["pin-2", "pin-1"]
+"""
+COUNTED = ("Action", "Propensity", "Request")
 EXPERIMENT = """
 [experiment]
 name = "guide"
@@ -50,8 +60,8 @@ budget_ms = 2000
 """
 
 
-def run(kafka: str, redis_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run all blocks in order; the decision they made."""
+def settle(kafka: str, redis_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set what the guide's code finds in its environment."""
     file = folder / "trimtab.toml"
     file.write_text(EXPERIMENT, encoding="utf-8")
     variables = {
@@ -63,10 +73,13 @@ def run(kafka: str, redis_url: str, folder: Path, monkeypatch: pytest.MonkeyPatc
     }
     for name, value in variables.items():
         monkeypatch.setenv(f"TRIMTAB_{name}", value)
+
+
+def run(block: str) -> dict[str, Any]:
+    """Run a block of the guide; the names it leaves."""
     names: dict[str, Any] = {}
-    for block in BLOCKS:
-        exec(block, names)
-    return names["decision"]
+    exec(block, names)
+    return names
 
 
 def graph_that_prefers(arm: int, arms: int) -> bytes:
@@ -94,9 +107,9 @@ def graph_that_prefers(arm: int, arms: int) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_a_dozen_lines_serve_a_policy_and_log_it(
-    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_eight_lines_serve_a_policy_and_log_it(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(EXAMPLE.splitlines()) <= 8
+    assert EXAMPLE.count("import ") == 1
     file = tmp_path / "trimtab.toml"
     file.write_text(EXPERIMENT, encoding="utf-8")
     monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(file))
@@ -104,22 +117,48 @@ def test_a_dozen_lines_serve_a_policy_and_log_it(
     desk = StoreDesk(experiment, RedisStore(redis_url, "guide"), now=time.time_ns() // 1_000_000)
     desk.publish("v1", graph_that_prefers(1, experiment.action_space.arms))
     desk.point(Channel.STABLE, "v1")
+    all_five = Counter(["Action", "Engagement", "Propensity", "Ranking", "Request"])
+    logged = Counter[str]()
     with embedded_broker() as bootstrap:
-        decision = run(bootstrap, redis_url, tmp_path, monkeypatch)
-        events = [codec().decode(message.value()).name for message in read_all(bootstrap, "trimtab.events")]
-    assert (decision.slice, decision.policy_version, decision.arm) == ("POLICY", "v1", 1)
-    assert sorted(events) == ["Action", "Engagement", "Propensity", "Ranking", "Request"]
+        settle(bootstrap, redis_url, tmp_path, monkeypatch)
+        for block, wanted in ((EXAMPLE, all_five), (IN_A_LOOP, all_five), (BY_HAND, Counter(COUNTED))):
+            decision = run(block).get("decision")
+            if decision is not None:
+                assert (decision.slice, decision.policy_version, decision.arm) == ("POLICY", "v1", 1)
+            events = Counter(codec().decode(message.value()).name for message in read_all(bootstrap, "trimtab.events"))
+            assert events - logged == wanted
+            logged = events
 
 
 def test_nothing_there_means_production_weights_and_a_full_spool(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
-    decision = run(nowhere, f"redis://{nowhere}/0", tmp_path, monkeypatch)
+    settle(nowhere, f"redis://{nowhere}/0", tmp_path, monkeypatch)
+    decision = run(EXAMPLE)["decision"]
     assert (decision.slice, decision.fallback_reason) == ("FALLBACK", "no_policy")
     assert decision.weights == {"repin": 91.6}
-    [spooled] = (tmp_path / "var" / "serving").glob("*/ranker-7/spool/incoming.spool")
+    [spooled] = (tmp_path / "var" / "serving").glob("guide/*/spool/incoming.spool")
     assert spooled.stat().st_size
+
+
+def test_a_ranker_s_test_passes_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trimtab.toml").write_text(EXPERIMENT, encoding="utf-8")
+    (tmp_path / "your_ranker.py").write_text(A_RANKER, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    names = run(A_TEST)
+    assert len(A_TEST[A_TEST.index("def test_") :].splitlines()) <= 10
+    monkeypatch.delitem(sys.modules, "your_ranker")
+    names["test_what_was_served_is_confirmed"]()
+    names["rank"] = lambda node, user_id: ["pin-1"]  # a ranker that confirms nothing
+    with pytest.raises(ValueError, match="not enough values"):
+        names["test_what_was_served_is_confirmed"]()
+
+
+def test_the_names_that_are_taken_are_listed() -> None:
+    section = GUIDE.split("## When a name is taken")[1]
+    assert tuple(re.findall(r"`(\w+)`", section.split(".", 1)[0])) == PACKAGES
 
 
 def test_every_public_name_is_there() -> None:

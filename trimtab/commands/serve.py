@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from event_schemas.errors import SettingError
-from trimtab.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
-    from serving_agent.node import ServingNode
+from trimtab.settings import load_settings
 
 CLOSE_SECONDS = 3
-"""How long an end waits for requests under way, for the node and for Kafka, each; what is left goes to the spool."""
+"""How long an end waits for requests under way, before the node is closed."""
 
 
 def register(app: typer.Typer) -> None:
@@ -50,26 +44,18 @@ def serve(
 
     from serving_agent.sidecar.sidecar_app import create_app
     from serving_agent.sidecar.unconfirmed_decisions import UnconfirmedDecisions
+    from trimtab.node import Node
     from trimtab.process_log import log_to_stderr
 
     log_to_stderr()
     settings, registry = load_settings(), CollectorRegistry()
     with _listening(host, port) as listener:
-        name = require_node_id(node_id or f"{socket.gethostname()}-{listener.getsockname()[1]}")
-        with _running_node(settings, name, (kill_file, killed or settings.killed), registry) as node:
-            app = create_app(node, registry, UnconfirmedDecisions(max_unconfirmed))
+        name = node_id or f"{socket.gethostname()}-{listener.getsockname()[1]}"
+        with Node.from_settings(settings, node_id=name, kill_file=kill_file, killed=killed, registry=registry) as node:
+            app = create_app(node.serving, registry, UnconfirmedDecisions(max_unconfirmed))
             bound = "{}:{}".format(*listener.getsockname()[:2])
-            sys.stderr.write(f"node {name} of {node.config.experiment.name} serves on http://{bound}\n")
+            sys.stderr.write(f"node {name} of {node.serving.config.experiment.name} serves on http://{bound}\n")
             _run_until_told(app, listener)
-
-
-def require_node_id(name: str) -> str:
-    """The name, which is also that of a folder and of a Redis key; raises SettingError."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name):
-        raise SettingError(
-            f"node id {name!r} is not usable", fix="use letters, digits, '.', '_' and '-', at most 128 of them"
-        )
-    return name
 
 
 @contextmanager
@@ -82,43 +68,6 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         # asyncio only sets this on sockets made with an explicit protocol number; without it every answer takes 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
-
-
-@contextmanager
-def _running_node(
-    settings: Settings, name: str, kill: tuple[Path | None, bool], registry: CollectorRegistry
-) -> Iterator[ServingNode]:
-    """A started node on the configured Kafka and Redis; flushed and closed on the way out."""
-    from monitoring.metrics import ProducerMetrics
-    from policy_store.backends.redis_store import RedisStore
-    from policy_store.records.signing import TrustedKeys
-    from producers.delivery.delivery_spool import DeliverySpool
-    from producers.delivery.kafka_delivery import KafkaDelivery
-    from serving_agent.node import NodeConnections, ServingNodeConfig, build_node
-
-    experiment = settings.load_experiment()
-    folder = settings.data_dir / "serving" / experiment.name / name
-    kill_file, killed = kill
-    config = ServingNodeConfig(
-        experiment=experiment,
-        trusted=TrustedKeys.parse(settings.trusted_keys_text()),
-        node_id=name,
-        topic_prefix=settings.topic_prefix,
-        data_dir=folder,
-        kill_file=kill_file if kill_file is not None else settings.data_dir / "kill",
-        killed=killed,
-    )
-    store = RedisStore(settings.redis_url, experiment.name)
-    spool = DeliverySpool(folder / "spool", neighbours=folder.parent, topic_prefix=settings.topic_prefix)
-    delivery = KafkaDelivery(settings.kafka_client_config(), metrics=ProducerMetrics(registry), spool=spool)
-    node = build_node(config, NodeConnections(store, delivery, settings.codec()), registry)
-    try:
-        node.start()
-        yield node
-    finally:
-        node.close(CLOSE_SECONDS)
-        delivery.close(CLOSE_SECONDS)
-        store.close()
 
 
 def _run_until_told(app: object, listener: socket.socket) -> None:

@@ -53,6 +53,13 @@ def test_two_policies_share_one_budget(chooser: PolicyChooser, timer: Timer) -> 
     assert scoring.choose(second, PREFERENCE) == PolicyChoice(None, FallbackReason.TIME_OUT)
 
 
+def test_what_a_request_has_waited_is_part_of_its_budget(chooser: PolicyChooser) -> None:
+    policy, budget = loaded(EXPERIMENT, preferring(EXPERIMENT, repin=2)), EXPERIMENT.serving.budget_ms / 1000
+    assert chooser.begin(RECORD, (), budget / 4).choose(policy, PREFERENCE) == PolicyChoice(2)
+    waited_too_long = chooser.begin(RECORD, (), budget).choose(policy, PREFERENCE)
+    assert waited_too_long == PolicyChoice(None, FallbackReason.TIME_OUT)
+
+
 def test_no_policy_and_no_features(chooser: PolicyChooser) -> None:
     policy = loaded(EXPERIMENT, preferring(EXPERIMENT, repin=2))
     assert chooser.begin(RECORD, ()).choose(None, PREFERENCE).reason is FallbackReason.NO_POLICY

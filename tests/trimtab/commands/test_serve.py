@@ -146,10 +146,3 @@ def test_a_taken_port_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         result = CliRunner().invoke(app, ["--port", str(port)])
     assert isinstance(result.exception, SettingError)
     assert f"127.0.0.1:{port}" in result.exception.what
-
-
-@pytest.mark.parametrize("node_id", ["../up", "a/b", "", " ", "."])
-def test_a_node_id_names_a_folder(node_id: str) -> None:
-    assert serve.require_node_id("ranker-7.eu") == "ranker-7.eu"
-    with pytest.raises(SettingError, match="node id"):
-        serve.require_node_id(node_id)

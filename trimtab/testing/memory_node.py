@@ -1,0 +1,73 @@
+"""A node without Kafka, Redis and files, for the tests of a ranker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from event_schemas.codec import Codec
+from event_schemas.experiment import Experiment, load_experiment, parse_experiment
+from event_schemas.records import Record
+from event_schemas.registry import Registry
+from event_schemas.topics import EVENTS, TALLIES, topic_name
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.records.signing import TrustedKeys
+from producers.delivery.memory_log import MemoryLog
+from serving_agent.node import NodeConnections, ServingNodeConfig, build_node
+from trimtab.node import Node
+from trimtab.testing.manual_clock import ManualClock
+
+
+class MemoryNode(Node):
+    """A Node whose log, policy store and clock belong to the test.
+
+    Nothing runs by itself: the store is looked at by `start` and by `look`, and time passes by `clock.advance`.
+    """
+
+    def __init__(self, experiment: Experiment, trusted: TrustedKeys, clock: ManualClock) -> None:
+        self.clock = clock
+        self.log = MemoryLog(clock=clock)
+        self.store = MemoryStore(experiment.name, clock=clock)
+        self._codec = Codec(Registry.bundled())
+        config = ServingNodeConfig(experiment, trusted, clock=clock)
+        super().__init__(build_node(config, NodeConnections(self.store, self.log, self._codec)))
+
+    def look(self) -> None:
+        """Take up what the store says now: policies, preference, kills."""
+        self.serving.refresher.poll()
+
+    def _follow_store(self) -> None:
+        self.look()
+        self.serving.started = True
+
+    def logged(self, record: str) -> list[Record]:
+        """What has been logged of one record type, such as `Action` or `Engagement`, partition by partition."""
+        self.serving.decisions.flush()
+        self.serving.engagements.flush()
+        prefix = self.serving.config.topic_prefix
+        values = [each.value for topic in (EVENTS, TALLIES) for each in self.log.records(topic_name(prefix, topic))]
+        return [datum.record for datum in map(self._codec.decode, values) if datum.name == record]
+
+
+def memory_node(
+    experiment: Experiment | Path | str,
+    *,
+    exploration_rate: float | None = None,
+    trusted: TrustedKeys | None = None,
+    clock: ManualClock | None = None,
+) -> MemoryNode:
+    """A node of an experiment, given as its file or as an object; use it with `with`.
+
+    It logs every decision that is applied, whatever the experiment's `log_rate`, and explores at its rate unless given
+    another: 1 explores always, 0 never. It believes nobody's policies without `trusted` keys, and serves production's
+    weights where it does not explore. Raises ExperimentError.
+    """
+    found = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
+    document = found.model_dump()
+    document["experiment"]["log_rate"] = 1.0
+    if exploration_rate is not None:
+        document["experiment"]["exploration_rate"] = exploration_rate
+    return MemoryNode(
+        parse_experiment(document, Path("memory_node")),
+        TrustedKeys.of() if trusted is None else trusted,
+        ManualClock() if clock is None else clock,
+    )
