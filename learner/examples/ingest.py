@@ -8,9 +8,9 @@ be written twice, their rows not.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from event_schemas.codec import Codec
+from event_schemas.dead_letter import MALFORMED, dead_letter
 from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER
@@ -23,10 +23,6 @@ from producers.topics.topic_admin import TopicError
 from producers.topics.topic_identity import recreated
 
 CHUNK = 2_000
-LARGEST_VALUE = 512 * 1024
-LARGEST_KEY = 16 * 1024
-LONGEST_DETAIL = 2_000
-"""A letter stays below the million bytes of a client's message: one that no topic takes would hold up the ingest."""
 DELIVERY_TIMEOUT_S = 30.0
 
 
@@ -66,8 +62,9 @@ class DeadLetters:
         """Returns when every letter is delivered; raises ComponentUnreachable when one is not."""
         before = self._sender.counts()
         for example in bad:
-            value = self._codec.encode(DEAD_LETTER, _dead_letter(example))
-            self._sender.send(OutgoingEvent(self._topic, _kept_key(example.record.key), value, DEAD_LETTER))
+            letter = dead_letter(example.record, MALFORMED, example.detail, example.request_id)
+            value = self._codec.encode(DEAD_LETTER, letter)
+            self._sender.send(OutgoingEvent(self._topic, letter["key"], value, DEAD_LETTER))
         after = self._sender.flush(DELIVERY_TIMEOUT_S)
         if after.in_flight or after.dropped > before.dropped:
             fault = fault_of(self._sender)
@@ -156,31 +153,3 @@ class Ingest:
 
 def _next_offsets(records: Sequence[LogRecord]) -> dict[int, int]:
     return {record.partition: record.offset + 1 for record in records}
-
-
-def _dead_letter(bad: BadExample) -> dict[str, object]:
-    """The letter about a record; of a key or value that is too large it has the size and the hash."""
-    record = bad.record
-    too_large = len(record.value or b"") > LARGEST_VALUE
-    sizes = _described("value", record.value, LARGEST_VALUE) + _described("key", record.key, LARGEST_KEY)
-    return {
-        "reason": "malformed",
-        "detail": bad.detail[:LONGEST_DETAIL].encode(errors="backslashreplace").decode() + sizes,
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "key": _kept_key(record.key),
-        "value": None if too_large else record.value,
-        "event_time": None,
-        "request_id": None if len(bad.request_id or "") > LARGEST_KEY else bad.request_id,
-    }
-
-
-def _kept_key(key: bytes | None) -> bytes | None:
-    return None if len(key or b"") > LARGEST_KEY else key
-
-
-def _described(name: str, content: bytes | None, largest: int) -> str:
-    if content is None or len(content) <= largest:
-        return ""
-    return f"; {name} of {len(content)} bytes, SHA-256 {sha256(content).hexdigest()}"

@@ -21,15 +21,14 @@ from typing import Any, Protocol
 
 from event_schemas import records as r
 from event_schemas.codec import Codec
+from event_schemas.dead_letter import MALFORMED, TOO_LARGE, dead_letter
 from event_schemas.errors import MalformedRecord
 from event_schemas.log_record import LogRecord
 from monitoring.metrics import BridgeMetrics
 from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper, MappedRecord
-from producers.bridge.source_letter import MALFORMED, TOO_LARGE, source_letter
 from producers.bridge.source_position import SourcePartition, SourcePosition
 from producers.delivery.confirmed_writer import EventWriter, RefusedEvent, WriteUnconfirmed
-from producers.delivery.outgoing_event import OutgoingEvent
-from producers.replay.replay_run import LARGEST_EVENT
+from producers.delivery.outgoing_event import LARGEST_EVENT, OutgoingEvent
 
 
 class EngagementSource(Protocol):
@@ -149,8 +148,9 @@ class Bridge:
         return fates
 
     def _write_letter(self, record: LogRecord, mapped: MappedRecord, reason: str, detail: str) -> BridgeFate:
-        value = self._parts.codec.encode(r.DEAD_LETTER, source_letter(record, mapped, reason, detail))
-        event = OutgoingEvent(self._parts.dead_letters_topic, record.key, value, r.DEAD_LETTER)
+        letter = dead_letter(record, reason, detail, mapped.request_id, mapped.event_time)
+        value = self._parts.codec.encode(r.DEAD_LETTER, letter)
+        event = OutgoingEvent(self._parts.dead_letters_topic, letter["key"], value, r.DEAD_LETTER)
         self._parts.writer.write(event, record)
         return BridgeFate.DEAD_LETTER
 

@@ -7,6 +7,9 @@ from typing import Protocol, runtime_checkable
 
 from producers.delivery.delivery_ledger import DeliveryCounts
 
+LARGEST_EVENT = 500_000
+"""Bytes of an event: with its key (the request_id, which is part of it) it fits the million that clients send."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingEvent:

@@ -15,23 +15,22 @@ import structlog
 
 from event_schemas import records as r
 from event_schemas.codec import Codec
+from event_schemas.dead_letter import MALFORMED, dead_letter
 from event_schemas.errors import MalformedRecord, TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.instant import wall_clock_ms
+from event_schemas.log_record import LogRecord
 from producers.delivery.delivery_ledger import DeliveryCounts
-from producers.delivery.outgoing_event import EventSender, OutgoingEvent, fault_of
+from producers.delivery.outgoing_event import LARGEST_EVENT, EventSender, OutgoingEvent, fault_of
 from producers.loggers.heartbeats import send_heartbeats
 from producers.replay.column_mapping import ColumnMapping
 from producers.replay.log_rows import LogRow
 from producers.replay.replay_pacing import Pacer
-from producers.replay.row_events import BadRow, RowEvents, RowTranslator
-from producers.replay.row_letter import row_letter
+from producers.replay.row_events import BadRow, RowEvents, RowTranslator, row_as_json
 
 CHUNK_ROWS = 200
 MAX_IN_FLIGHT = 20_000
 FLUSH_SECONDS = 30.0
-LARGEST_EVENT = 500_000
-"""Bytes of an event: with its key (the request_id, which is part of it) it fits the million that clients send."""
 
 log = structlog.get_logger(__name__)
 
@@ -178,7 +177,7 @@ class _Run:
 
     def dead_letter(self, row: LogRow, bad: BadRow) -> None:
         """Sends a bad row to the dead letters: the file as topic, the row's number as offset, JSON as value."""
-        letter = row_letter(row, bad, self._plan.file)
+        letter = dead_letter(_place(row, bad, self._plan.file), MALFORMED, bad.detail, bad.request_id, bad.event_time)
         value = self._plan.codec.encode(r.DEAD_LETTER, letter)
         self._send(letter["key"], r.DEAD_LETTER, value, self._plan.dead_letters_topic)
         self.summary.rows += 1
@@ -245,6 +244,12 @@ class _Run:
         first, last = self.summary.first_event_time, self.summary.last_event_time
         self.summary.first_event_time = event_time if first is None else min(first, event_time)
         self.summary.last_event_time = event_time if last is None else max(last, event_time)
+
+
+def _place(row: LogRow, bad: BadRow, file: str) -> LogRecord:
+    """A bad row as a record of a log: the file is the topic, the row's number the offset."""
+    key = None if bad.request_id is None else bad.request_id.encode(errors="backslashreplace")
+    return LogRecord(file, 0, row.number, 0, key, row_as_json(row))
 
 
 def _parts(events: RowEvents) -> tuple[tuple[str, Mapping[str, Any]], ...]:

@@ -21,13 +21,13 @@ from functools import partial
 from typing import Any
 
 from event_schemas.codec import Codec
+from event_schemas.dead_letter import TOO_LARGE
 from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.audit.dead_letter_store import StoredDeadLetter, read_dead_letters
 from stream_processors.audit.earlier_outputs import require_same_log
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.audit.letter_gathering import (
-    TOO_LARGE,
     GatheredDecisions,
     LetterChoice,
     by_request_id,

@@ -7,19 +7,16 @@ size; where the log holds something else at that place, the topic was created an
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from event_schemas.dead_letter import TOO_LARGE, is_about, is_whole
 from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DeadLetterRecord
 from stream_processors.audit.dead_letter_store import StoredDeadLetter
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.input_event import InputEvent
-
-TOO_LARGE = "too_large"
-"""Reason of the letter about an example that the broker refused; it wraps no event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class GatheredDecision:
     log: dict[int, LogRecord] = field(default_factory=dict)
 
     def add_letter(self, stored: StoredDeadLetter) -> None:
-        """The first letter about an event counts; later ones are copies. One about an example wraps no event."""
+        """The first letter about an event counts; later ones are copies. One about a refused example wraps none."""
         if stored.letter["reason"] != TOO_LARGE:
             self.letters.setdefault(stored.letter["offset"], stored)
 
@@ -110,7 +107,7 @@ class GatheredDecision:
         """The decision's records as they were in the events log."""
         known = {offset: record for offset, record in self.log.items() if self._trusted(offset, record)}
         for offset, stored in self.letters.items():
-            if offset not in known and not _left_out(stored.letter):
+            if offset not in known and is_whole(stored.letter):
                 known[offset] = _original(stored)
         return list(known.values())
 
@@ -119,17 +116,12 @@ class GatheredDecision:
         return [
             f"offset {offset}: its value was left out of the dead letter, and the events log no longer holds it"
             for offset, stored in self.letters.items()
-            if _left_out(stored.letter) and not (offset in self.log and self._trusted(offset, self.log[offset]))
+            if not is_whole(stored.letter) and not (offset in self.log and self._trusted(offset, self.log[offset]))
         ]
 
     def _trusted(self, offset: int, record: LogRecord) -> bool:
         stored = self.letters.get(offset)
-        if stored is None:
-            return True
-        if _left_out(stored.letter):
-            digest = hashlib.sha256(record.value or b"").hexdigest()
-            return stored.letter["detail"].endswith(digest)
-        return record.key == stored.letter["key"] and record.value == stored.letter["value"]
+        return stored is None or is_about(stored.letter, record)
 
 
 class GatheredDecisions:
@@ -162,10 +154,6 @@ def by_request_id(decisions: Iterable[DecisionKey]) -> dict[str, set[DecisionKey
     for decision in decisions:
         found.setdefault(decision.request_id, set()).add(decision)
     return found
-
-
-def _left_out(letter: DeadLetterRecord) -> bool:
-    return letter["value"] is None and "left out, SHA-256 " in letter["detail"]
 
 
 def _original(stored: StoredDeadLetter) -> LogRecord:

@@ -30,13 +30,14 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from event_schemas.codec import Codec
+from event_schemas.dead_letter import dead_letter
 from event_schemas.log_record import LogRecord
+from event_schemas.records import DEAD_LETTER
 from stream_processors.columns.chunk_validation import ChunkValidator
 from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.partition.commit_position import CommitPosition, CommitUnreadable
 from stream_processors.partition.complete_decisions import CompleteDecisions
-from stream_processors.partition.dead_letter_writing import dead_letter
 from stream_processors.partition.example_splicing import ExampleSplicer
 from stream_processors.partition.pending_decisions import (
     OVERDUE,
@@ -321,5 +322,6 @@ class PartitionJoin:
             return
         record = event.record
         request_id = event.request_id or None
-        value = dead_letter(self._codec, record, fate, detail, (request_id, event.event_time))
-        step.emissions.append(Emission("dead_letter", record.key, value, record.offset, fate))
+        letter = dead_letter(record, fate.value, detail, request_id, event.event_time)
+        value = self._codec.encode(DEAD_LETTER, letter)
+        step.emissions.append(Emission("dead_letter", letter["key"], value, record.offset, fate))

@@ -6,7 +6,6 @@ The numbers are those of the commit protocol in docs/guarantees.md: this module 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -15,7 +14,9 @@ import structlog
 from confluent_kafka import KafkaError, Message
 
 from event_schemas.codec import Codec
+from event_schemas.dead_letter import TOO_LARGE, dead_letter, left_out
 from event_schemas.errors import TrimtabError
+from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER, HEARTBEAT
 from producers.delivery.kafka_client import PERMANENT, KafkaClient
 from producers.delivery.outage_notice import OutageNotice
@@ -27,7 +28,6 @@ log = structlog.get_logger(__name__)
 
 MESSAGE_BYTES = 8 * 1_048_576
 BYTES_IN_FLIGHT = 64 * 1_048_576
-TOO_LARGE = "too_large"
 POLL_SECONDS = 0.01
 AT_ONCE = 1_000
 """Records handed to the client in one call."""
@@ -221,20 +221,12 @@ class ExampleWriter:
         )
 
     def _dead_letter(self, delivery: _Delivery, emission: Emission, fault: KafkaError) -> Emission:
-        digest = hashlib.sha256(emission.value).hexdigest()
-        letter = {
-            "reason": TOO_LARGE,
-            "detail": f"example of {len(emission.value)} bytes (SHA-256 {digest}) refused: {fault.str()}",
-            "topic": self._settings.events,
-            "partition": delivery.partition,
-            "offset": emission.source_offset,
-            "key": emission.key,
-            "value": None,
-            "event_time": None,
-            "request_id": emission.request_id,
-        }
+        """The letter about an example; it stands where the example's first event does, and wraps none."""
+        place = LogRecord(self._settings.events, delivery.partition, emission.source_offset, 0, emission.key, None)
+        detail = f"refused: {fault.str()}; {left_out('example', emission.value)}"
+        letter = dead_letter(place, TOO_LARGE, detail, emission.request_id)
         value = self._codec.encode(DEAD_LETTER, letter)
-        return Emission("dead_letter", emission.key, value, emission.source_offset, None)
+        return Emission("dead_letter", letter["key"], value, emission.source_offset, None)
 
     def _fail(self, fault: KafkaError, topic: str) -> None:
         if self._failure is None:

@@ -21,8 +21,7 @@ from producers.bridge.bridge_run import Bridge, BridgeParts
 from producers.bridge.engagement_mapping import BridgeFate
 from producers.bridge.source_position import SourcePartition, SourcePosition
 from producers.delivery.confirmed_writer import WriteUnconfirmed
-from producers.delivery.outgoing_event import OutgoingEvent
-from producers.replay.replay_run import LARGEST_EVENT
+from producers.delivery.outgoing_event import LARGEST_EVENT, OutgoingEvent
 from tests.producers.bridge_samples import (
     TOPIC,
     Crash,
@@ -111,6 +110,14 @@ def test_an_engagement_is_keyed_by_its_request_and_a_dead_letter_keeps_its_bytes
     wrapped = CODEC.decode(letter.value).record
     assert (letter.topic, letter.key, wrapped["key"], wrapped["value"]) == ("dead-letters", b"user", b"user", b"{")
     assert wrapped["reason"] == "malformed"
+
+
+def test_a_dead_letter_goes_without_a_key_that_is_too_large() -> None:
+    disk = Disk({SourcePartition(TOPIC, 0): [source_record(b"{", key=b"k" * 5_000_000)]})
+    bridge(MemorySource(disk), MemoryWriter(disk)).run(never, until_end=True)
+    [letter] = disk.stored
+    assert letter.key is None
+    assert "key of 5000000 bytes left out" in CODEC.decode(letter.value).record["detail"]
 
 
 @settings(max_examples=300, deadline=None)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from event_schemas.bridge_section import BridgeSpec
 from event_schemas.codec import Codec
+from event_schemas.dead_letter import MALFORMED, dead_letter
 from event_schemas.errors import ComponentUnreachable, MalformedRecord
 from event_schemas.experiment_sections import ExperimentSpec
 from event_schemas.log_record import LogRecord
@@ -20,7 +21,6 @@ from event_schemas.records import DEAD_LETTER, ENGAGEMENT
 from event_schemas.registry import Registry
 from event_schemas.slices import can_be_logged
 from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper, value_at
-from producers.bridge.source_letter import source_letter
 from tests.producers.bridge_samples import RATES, SECTION, TOPIC, action, mapper, source_record
 
 SOURCE = BridgeSpec.model_validate(SECTION)
@@ -75,7 +75,7 @@ def test_every_value_has_one_fate_and_its_output_can_be_encoded(value: bytes) ->
             assert math.isfinite(outcome.engagement["value"])
         elif outcome.fate is BridgeFate.DEAD_LETTER:
             assert " | fix: " in outcome.fault
-            CODEC.encode(DEAD_LETTER, source_letter(source_record(value), outcome, "malformed", outcome.fault))
+            CODEC.encode(DEAD_LETTER, dead_letter(source_record(value), MALFORMED, outcome.fault, outcome.request_id))
         else:
             assert outcome.engagement is None
 

@@ -14,7 +14,7 @@ from event_schemas.registry import Registry
 from producers.delivery.memory_log import MemoryLog
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.replay.column_mapping import MappingError, load_mapping
-from producers.replay.log_rows import LogRows, read_rows
+from producers.replay.log_rows import LogRow, LogRows, read_rows
 from producers.replay.replay_run import HistoryUnderLiveClock, ReplayIncomplete, ReplayPlan, ReplaySummary, replay_rows
 from tests.producers.replay_samples import EXPERIMENT, MAPPING, START, row, shelf_experiment, write_log
 
@@ -106,6 +106,18 @@ def test_bad_rows_become_dead_letters_and_never_stop_it(tmp_path: Path) -> None:
     assert (letters[0]["topic"], letters[0]["key"], letters[0]["event_time"]) == ("log", b"log-0", START)
     assert json.loads(letters[0]["value"]) == row(p=0)
     assert letters[3]["event_time"] is None
+
+
+def test_hostile_rows_become_letters_that_fit(tmp_path: Path) -> None:
+    log = MemoryLog(partitions=1)
+    _, plan = prepare(tmp_path, [row()], mapping=MAPPING.replace("{file}-{row}", "{user}"))
+    users = ("\ud800", "x" * 2_000_000)
+    rows = [LogRow(number, START, {**row(p=0, user=user), "broken": "\udfff"}) for number, user in enumerate(users)]
+    assert replay_rows(rows, plan, log).bad_rows == 2
+    letters = [CODEC.decode(record.value).record for record in log.records("dead-letters")]
+    assert [letter["request_id"] for letter in letters] == [None, None]
+    assert all(len(record.value or b"") < 1_000_000 for record in log.records("dead-letters"))
+    assert "value of" in letters[1]["detail"]
 
 
 def test_a_second_replay_writes_the_same_bytes(tmp_path: Path) -> None:

@@ -14,15 +14,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, wit
     ResourceType,
 )
 
+from event_schemas.dead_letter import TOO_LARGE, dead_letter
 from event_schemas.log_record import LogRecord
 from producers.topics.topic_identity import topic_identities
 from stream_processors.audit.dead_letter_replay import LetterReplay, LetterReplaySummary
 from stream_processors.audit.join_topics import JoinTopics
-from stream_processors.audit.letter_gathering import TOO_LARGE, LetterChoice
+from stream_processors.audit.letter_gathering import LetterChoice
 from stream_processors.audit.offline_join import OfflineJoin
 from stream_processors.audit.replayed_examples import ReplayedExamples
 from stream_processors.partition.commit_position import CommitPosition
-from stream_processors.partition.dead_letter_writing import dead_letter
 from stream_processors.rule.fates import Fate
 from tests.components.kafka_broker import KafkaBroker
 from tests.conftest import TopicFactory
@@ -44,7 +44,7 @@ class Bench:
 
     def letters(self, records: Iterable[LogRecord], reason: Fate = Fate.INCOMPLETE) -> None:
         ours = (record._replace(topic=self.topics.events.topic) for record in records)
-        values = ((record.key, dead_letter(CODEC, record, reason, "then", (None, None))) for record in ours)
+        values = ((record.key, CODEC.encode("DeadLetter", dead_letter(record, reason, "then"))) for record in ours)
         self._produce(self.topics.dead_letters.topic, values)
 
     def letter(self, **fields: object) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from event_schemas.dead_letter import LARGEST_VALUE, TOO_LARGE, dead_letter
 from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.audit.dead_letter_store import StoredDeadLetter, read_dead_letters
 from stream_processors.audit.letter_gathering import (
-    TOO_LARGE,
     GatheredDecision,
     GatheredDecisions,
     LetterChoice,
@@ -19,14 +19,13 @@ from stream_processors.audit.letter_gathering import (
     key_text,
 )
 from stream_processors.columns.chunk_validation import ChunkValidator
-from stream_processors.partition.dead_letter_writing import LARGEST_VALUE, dead_letter
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.input_event import InputEvent
 from tests.stream_processors.event_log import CODEC, EventLog, small_rule
 
 
 def letter(record: LogRecord, reason: Fate = Fate.INCOMPLETE, request_id: str | None = None) -> StoredDeadLetter:
-    value = dead_letter(CODEC, record, reason, "because", (request_id, None))
+    value = CODEC.encode("DeadLetter", dead_letter(record, reason, "because", request_id))
     stored = LogRecord("dead-letters", record.partition, 0, record.append_time + 500, record.key, value)
     return next(read_dead_letters([stored], CODEC))
 

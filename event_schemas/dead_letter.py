@@ -1,0 +1,89 @@
+"""The dead letter: what a stage writes about a record that it cannot use, and what such a letter tells its readers.
+
+It holds the record as it was. Together with the key it is sent under, it stays below the million bytes that a Kafka
+client sends by default, so every stage can write it and every topic takes it: a long detail is cut, and a large key or
+value is left out and named by its size and SHA-256 at the end of the detail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from event_schemas.log_record import LogRecord
+from event_schemas.records import DeadLetterRecord
+
+MALFORMED = "malformed"
+"""Reason of a letter about a record that is not what its topic holds."""
+TOO_LARGE = "too_large"
+"""Reason of a letter about a record that would have led to a larger one than its topic takes."""
+
+LARGEST_VALUE = 512 * 1024
+LARGEST_KEY = 128 * 1024
+"""The limit of a request_id too: it is the key of most records, and then goes out three times."""
+LONGEST_DETAIL = 2_000
+"""In characters, without what names the bytes that were left out."""
+
+LEFT_OUT = re.compile(r"; (key|value) of \d+ bytes left out, SHA-256 [0-9a-f]{64}")
+
+
+def dead_letter(
+    record: LogRecord, reason: str, detail: str, request_id: str | None = None, event_time: int | None = None
+) -> DeadLetterRecord:
+    """The letter about `record`, to be written under the letter's own key; every letter can be encoded.
+
+    `request_id` and `event_time` are the record's as far as they could be read.
+    """
+    shown = detail if len(detail) <= LONGEST_DETAIL else f"{detail[:LONGEST_DETAIL]}…"
+    key, without_key = _within("key", record.key, LARGEST_KEY)
+    value, without_value = _within("value", record.value, LARGEST_VALUE)
+    return {
+        "reason": reason,
+        "detail": f"{shown.encode(errors='backslashreplace').decode()}{without_key}{without_value}",
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": key,
+        "value": value,
+        "event_time": event_time,
+        "request_id": request_id if _fits(request_id) else None,
+    }
+
+
+def left_out(name: str, content: bytes) -> str:
+    """What a letter says of bytes that it does not hold."""
+    return f"{name} of {len(content)} bytes left out, SHA-256 {hashlib.sha256(content).hexdigest()}"
+
+
+def is_whole(letter: DeadLetterRecord) -> bool:
+    """Whether key and value are the record's own; otherwise one of them was left out."""
+    return not _missing(letter)
+
+
+def is_about(letter: DeadLetterRecord, record: LogRecord) -> bool:
+    """Whether the letter is about a record with this key and value; what it left out is known by its hash."""
+    missing = _missing(letter)
+    return all(
+        f"; {left_out(name, content or b'')}" in letter["detail"] if name in missing else kept == content
+        for name, kept, content in (("key", letter["key"], record.key), ("value", letter["value"], record.value))
+    )
+
+
+def _missing(letter: DeadLetterRecord) -> set[str]:
+    """Which of key and value the letter does not hold though the record had it."""
+    absent = {name for name, kept in (("key", letter["key"]), ("value", letter["value"])) if kept is None}
+    return absent.intersection(LEFT_OUT.findall(letter["detail"])) if absent else absent
+
+
+def _within(name: str, content: bytes | None, largest: int) -> tuple[bytes | None, str]:
+    if content is None or len(content) <= largest:
+        return content, ""
+    return None, f"; {left_out(name, content)}"
+
+
+def _fits(request_id: str | None) -> bool:
+    """Whether a letter can hold it: half of a surrogate pair has no bytes."""
+    try:
+        return request_id is not None and len(request_id.encode()) <= LARGEST_KEY
+    except UnicodeEncodeError:
+        return False
