@@ -10,6 +10,7 @@ from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
 from learner.examples.learner_errors import ExamplesLost
 from producers.topics.kafka_connection import Attempt, ConnectionFaults, asking, creating_client, right_missing
+from producers.topics.kafka_refusals import POSITION_GONE
 from producers.topics.topic_identity import TopicIdentities, topic_identities
 
 METADATA_TIMEOUT_S = 5.0
@@ -182,7 +183,7 @@ class KafkaExampleSource:
         return max(low, 0), max(high, 0)
 
     def _raise_unless_transient(self, fault: KafkaError) -> None:
-        if fault.code() == KafkaError._AUTO_OFFSET_RESET:
+        if fault.code() in POSITION_GONE:
             raise ExamplesLost(f"topic {self._topic}: it lost the offset to continue from: {fault.str()}", fix=REREAD)
         if fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             raise right_missing(self._client_config, Attempt("Read", "topic", self._topic))

@@ -21,7 +21,8 @@ from event_schemas.log_record import LogRecord
 from producers.bridge.engagement_mapping import BridgeFate
 from producers.bridge.source_position import SourcePartition, SourcePosition
 from producers.topics.group_coordinator import coordinator_is_moving
-from producers.topics.kafka_connection import RIGHTS, Attempt, ConnectionFaults, asking, creating_client, explained
+from producers.topics.kafka_connection import Attempt, ConnectionFaults, asking, creating_client, explained
+from producers.topics.kafka_refusals import POSITION_GONE, RIGHTS
 from producers.topics.topic_identity import TopicIdentities, recreated, topic_identities
 
 ANSWER_SECONDS = 10.0
@@ -40,8 +41,7 @@ PARTITION_MOVED = frozenset(
         KafkaError.FENCED_INSTANCE_ID,
     }
 )
-TRUNCATED = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
-PASSING = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE})
+AWAY = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE})
 
 log = structlog.get_logger(__name__)
 
@@ -301,12 +301,12 @@ class SourceConsumer:
     def _judge(self, fault: KafkaError, place: SourcePartition) -> None:
         if fault.code() == KafkaError._PARTITION_EOF:
             self._at_end.add(place)
-        elif fault.code() in TRUNCATED:
+        elif fault.code() in POSITION_GONE:
             raise SourceUnreadable(
                 f"{place.topic}[{place.partition}] no longer holds the next record to read: {fault.str()}",
                 fix=f"raise its retention; {self._reset(place.topic)}",
             )
-        elif fault.code() in PASSING or fault.retriable():
+        elif fault.code() in AWAY or fault.retriable():
             log.warning("source does not answer", reason=fault.str())
         elif fault.code() in RIGHTS:
             raise explained(fault, self._client_config, Attempt("Read", "topic", place.topic), self._faults)

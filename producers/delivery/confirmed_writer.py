@@ -16,11 +16,11 @@ from confluent_kafka import KafkaError, Message
 
 from event_schemas.errors import TrimtabError
 from event_schemas.log_record import LogRecord
-from producers.delivery.kafka_client import PERMANENT, ClientSetting, KafkaClient
+from producers.delivery.kafka_client import OUTPUT_MESSAGE_BYTES, ClientSetting, KafkaClient
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.topics.kafka_connection import unwritten
+from producers.topics.kafka_refusals import EVENT_REFUSED
 
-MESSAGE_BYTES = 8 * 1_048_576
 POLL_SECONDS = 0.1
 FIX = "see to the broker; a restart goes on from the last commit and loses nothing"
 
@@ -76,7 +76,7 @@ class ConfirmedWriter:
             {
                 "linger.ms": 5,
                 **client_config,
-                "message.max.bytes": MESSAGE_BYTES,
+                "message.max.bytes": OUTPUT_MESSAGE_BYTES,
                 "delivery.timeout.ms": int(delivery_seconds * 1000),
             }
         )
@@ -140,7 +140,7 @@ class ConfirmedWriter:
         event = refusal.event
         if fault is None:
             return
-        if fault.code() in PERMANENT:
+        if fault.code() in EVENT_REFUSED:
             log.warning("event refused", record=event.record, topic=event.topic, fault=fault.str())
             self._refused.append(refusal)
         else:

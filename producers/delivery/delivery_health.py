@@ -16,22 +16,11 @@ from confluent_kafka import KafkaError
 
 from monitoring.metrics import ProducerMetrics
 from producers.delivery.log_safely import log_safely
-from producers.topics.kafka_connection import CERTIFICATE, RIGHTS, Attempt, right_missing
+from producers.topics.kafka_connection import Attempt, right_missing
+from producers.topics.kafka_refusals import RIGHTS, needs_a_person
 
 FORGET_SECONDS = 30.0
 """A refusal that has not come again for so long may be over: nothing was sent since that would tell."""
-REFUSALS = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError._AUTHENTICATION,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError.TOPIC_EXCEPTION,
-    }
-)
 ANY_TOPIC = ""
 log = structlog.get_logger(__name__)
 
@@ -77,7 +66,7 @@ class DeliveryHealth:
 
     def refused(self, topic: str, fault: KafkaError) -> bool:
         """The broker did not take an event of `topic`, or (`ANY_TOPIC`) the client; whether a person is needed."""
-        if not is_refusal(fault):
+        if not needs_a_person(fault):
             return False
         self._refusals[topic] = (self.in_words(topic, fault), self._clock())
         self.show()
@@ -110,8 +99,3 @@ class DeliveryHealth:
             log_safely(log.info, "events are delivered again")
         elif fault is not None and before is None:
             log_safely(log.error, "Kafka refuses events", fault=fault)
-
-
-def is_refusal(fault: KafkaError) -> bool:
-    """Whether Kafka said no, and will until a person does something."""
-    return fault.code() in REFUSALS or (fault.code() == KafkaError._SSL and CERTIFICATE in fault.str())

@@ -15,6 +15,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from event_schemas.process_fork import keep_forever, renew_in_children
+from event_schemas.topics import OUTPUT_BYTES
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.topics.kafka_connection import creating_client
 
@@ -26,15 +27,8 @@ ANY_PARTITION = -1
 GIVE_UP_ROUNDS = 30
 RELEASE_SECONDS = 2.0
 REQUIRED: dict[str, ClientSetting] = {"enable.idempotence": True, "partitioner": "murmur2_random"}
-# No retry fixes these: the broker looked at the event itself and refused it.
-PERMANENT = frozenset(
-    {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
-        KafkaError.INVALID_RECORD,
-        KafkaError.INVALID_MSG,
-    }
-)
+OUTPUT_MESSAGE_BYTES = 2 * OUTPUT_BYTES
+"""`message.max.bytes` for outputs: more than their topics take, so that the broker decides and not the client."""
 
 
 class KafkaClient:

@@ -22,13 +22,14 @@ from producers.delivery.delivery_health import ANY_TOPIC, DeliveryHealth
 from producers.delivery.delivery_ledger import DeliveryCounts, DeliveryLedger
 from producers.delivery.delivery_spool import DeliverySpool
 from producers.delivery.exit_hook import close_sender_at_exit
-from producers.delivery.kafka_client import PERMANENT, REQUIRED, ClientSetting, KafkaClient
+from producers.delivery.kafka_client import REQUIRED, ClientSetting, KafkaClient
 from producers.delivery.log_safely import log_safely
 from producers.delivery.outage_notice import OutageNotice
 from producers.delivery.outgoing_event import EventSender, OutgoingEvent
 from producers.delivery.resending import DeliveryParts, SpoolResending
+from producers.topics.kafka_refusals import EVENT_REFUSED
 
-__all__ = ["PERMANENT", "REQUIRED", "ClientSetting", "EventSender", "KafkaDelivery", "OutgoingEvent"]
+__all__ = ["REQUIRED", "ClientSetting", "EventSender", "KafkaDelivery", "OutgoingEvent"]
 
 RETRY_SECONDS = 2.0
 DISK_RETRY_SECONDS = 1.0
@@ -209,7 +210,7 @@ class KafkaDelivery:
         self._outage.works()
 
     def _settle_fault(self, event: OutgoingEvent, fault: KafkaError) -> None:
-        if fault.code() in PERMANENT:
+        if fault.code() in EVENT_REFUSED:
             self._ledger.settle(event.record, "dropped")
             log_safely(log.error, "event dropped", record=event.record, topic=event.topic, fault=fault.str())
         else:

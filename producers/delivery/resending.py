@@ -22,14 +22,14 @@ from confluent_kafka import KafkaError, Message
 
 from monitoring.metrics import ProducerMetrics
 from producers.delivery.client_renewal import ClientRenewal
-from producers.delivery.delivery_health import DeliveryHealth, is_refusal
+from producers.delivery.delivery_health import DeliveryHealth
 from producers.delivery.delivery_ledger import DeliveryLedger
 from producers.delivery.delivery_spool import DeliverySpool
-from producers.delivery.kafka_client import PERMANENT
 from producers.delivery.log_safely import log_safely
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.delivery.resend_round import ResendOutcome, ResendRound
 from producers.delivery.spool_refusals import SpoolRefusals
+from producers.topics.kafka_refusals import EVENT_REFUSED, needs_a_person
 
 RESEND_BATCH = 500
 ADOPT_SECONDS = 30.0
@@ -150,11 +150,11 @@ class SpoolResending:
             self._refusals.accepted(event)
             self._parts.taken(event)
             return "delivered"
-        if fault.code() in PERMANENT:
+        if fault.code() in EVENT_REFUSED:
             self._parts.ledger.refused(event.record)
             log_safely(log.error, "spooled event refused", record=event.record, topic=event.topic, fault=fault.str())
             return "delivered"  # it leaves the spool
-        if is_refusal(fault):
+        if needs_a_person(fault):
             return self._refused(event, fault)
         return "timed_out" if fault.code() in TIMED_OUT else "undelivered"
 

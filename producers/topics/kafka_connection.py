@@ -21,6 +21,7 @@ from event_schemas.errors import (
     SettingError,
     TrimtabError,
 )
+from producers.topics.kafka_refusals import CREDENTIALS, GROUP_RIGHT, RIGHTS, refuses_client
 
 REASONS = (
     KafkaError._RESOLVE,
@@ -30,10 +31,6 @@ REASONS = (
     KafkaError._BAD_MSG,
 )
 """Faults that say why a connection failed."""
-CERTIFICATE = "certificate"
-"""In the text of a TLS fault that stays; TLS also fails when a broker goes away during the greeting."""
-GROUP_RIGHT = KafkaError.GROUP_AUTHORIZATION_FAILED
-RIGHTS = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, GROUP_RIGHT, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +58,7 @@ class ConnectionFaults:
     @property
     def refused(self) -> bool:
         """Whether a broker refused this client, or its certificate was not trusted: waiting longer is of no use."""
-        untrusted = self._newest.get(KafkaError._SSL, "")
-        return KafkaError._AUTHENTICATION in self._newest or CERTIFICATE in untrusted
+        return any(refuses_client(code, text) for code, text in self._newest.items())
 
     @property
     def codes(self) -> frozenset[int]:
@@ -105,7 +101,7 @@ def unreachable(
             fix="set TRIMTAB_KAFKA_SSL_CA_LOCATION to the authority that signed the brokers' certificates, and"
             " TRIMTAB_KAFKA_BOOTSTRAP to the names in those",
         )
-    if (password := faults.cause(KafkaError._AUTHENTICATION)) is not None:
+    if (password := faults.cause(*CREDENTIALS)) is not None:
         user = client_config.get("sasl.username", "?")
         return CredentialsRefused(
             f"{where} refuses user {user!r}: {_short(password)}",

@@ -24,7 +24,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.topics import TOPICS, Topic, topic_name
 from producers.topics.kafka_connection import (
-    RIGHTS,
     Attempt,
     ConnectionFaults,
     asking,
@@ -32,6 +31,7 @@ from producers.topics.kafka_connection import (
     explained,
     right_missing,
 )
+from producers.topics.kafka_refusals import RIGHTS
 
 ANSWER_SECONDS = 5.0
 LOOK_SECONDS = 0.5

@@ -16,14 +16,13 @@ from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.log_record import LogRecord
 from producers.topics.group_coordinator import coordinator_is_moving
 from producers.topics.kafka_connection import (
-    GROUP_RIGHT,
-    RIGHTS,
     Attempt,
     ConnectionFaults,
     asking,
     creating_client,
     explained,
 )
+from producers.topics.kafka_refusals import GROUP_RIGHT, RIGHTS
 from producers.topics.topic_admin import asking_as_group, partitions_of
 from stream_processors.partition.commit_position import CommitPosition
 

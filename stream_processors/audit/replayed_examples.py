@@ -19,9 +19,10 @@ from event_schemas.decision_key import DecisionKey
 from event_schemas.errors import SchemaError, TrimtabError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import EXAMPLE
-from producers.delivery.kafka_client import PERMANENT, KafkaClient
+from producers.delivery.kafka_client import OUTPUT_MESSAGE_BYTES, KafkaClient
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.topics.kafka_connection import unwritten
+from producers.topics.kafka_refusals import EVENT_REFUSED
 from stream_processors.audit.dead_letter_store import read_dead_letters
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.audit.letter_gathering import GatheredDecisions, by_request_id
@@ -30,7 +31,6 @@ from stream_processors.audit.offline_join import OfflineExample, OfflineJoin
 
 MARK = "trimtab-replayed-up-to"
 TOPIC_MARK = "trimtab-replayed-topic-id"
-MESSAGE_BYTES = 8 * 1_048_576
 DELIVERY_SECONDS = 30.0
 IN_FLIGHT = 5_000
 FIX = "see to the broker and run it again: what is written is found and left alone"
@@ -66,7 +66,7 @@ class ReplayedExamples:
             {
                 **client_config,
                 "linger.ms": 20,
-                "message.max.bytes": MESSAGE_BYTES,
+                "message.max.bytes": OUTPUT_MESSAGE_BYTES,
                 "delivery.timeout.ms": int(delivery_seconds * 1000),
             },
             "trimtab.stream_processors",
@@ -118,7 +118,7 @@ class ReplayedExamples:
     def _settle(self, outgoing: _Outgoing, fault: KafkaError | None) -> None:
         if fault is None:
             self.written += 1
-        elif fault.code() in PERMANENT:
+        elif fault.code() in EVENT_REFUSED:
             self._refused[outgoing] = fault.str()
         else:
             self._failure = self._failure or fault

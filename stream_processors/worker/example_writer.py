@@ -18,15 +18,15 @@ from event_schemas.dead_letter import TOO_LARGE, dead_letter, left_out
 from event_schemas.errors import TrimtabError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER, HEARTBEAT
-from producers.delivery.kafka_client import PERMANENT, KafkaClient
+from producers.delivery.kafka_client import OUTPUT_MESSAGE_BYTES, KafkaClient
 from producers.delivery.outage_notice import OutageNotice
 from producers.topics.kafka_connection import unwritten
+from producers.topics.kafka_refusals import EVENT_REFUSED
 from stream_processors.partition.partition_join import Emission
 from stream_processors.worker.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
-MESSAGE_BYTES = 8 * 1_048_576
 BYTES_IN_FLIGHT = 64 * 1_048_576
 POLL_SECONDS = 0.01
 AT_ONCE = 1_000
@@ -173,7 +173,7 @@ class ExampleWriter:
     def refused(self, delivery: _Delivery, emission: Emission | None, fault: KafkaError) -> None:
         """A record was not stored: it is sent alone, becomes a dead letter, or ends the writing."""
         of_example = delivery.topic == self._settings.examples
-        if emission is None or fault.code() not in PERMANENT or (delivery.alone and not of_example):
+        if emission is None or fault.code() not in EVENT_REFUSED or (delivery.alone and not of_example):
             self._fail(self._client.cause(fault), delivery.topic)
             return
         again = _Delivery(self, delivery.topic, delivery.partition, [emission], delivery.confirmed)
@@ -210,7 +210,7 @@ class ExampleWriter:
         return KafkaClient(
             {
                 **self._settings.client_config,
-                "message.max.bytes": MESSAGE_BYTES,
+                "message.max.bytes": OUTPUT_MESSAGE_BYTES,
                 "delivery.timeout.ms": int(self._settings.delivery_seconds * 1000),
                 "queue.buffering.max.messages": 2 * (self._settings.records_in_flight + AT_ONCE),
                 "queue.buffering.max.kbytes": 4 * BYTES_IN_FLIGHT // 1024,

@@ -7,8 +7,8 @@ from confluent_kafka import KafkaError
 from prometheus_client import CollectorRegistry
 
 from monitoring.metrics import ProducerMetrics
-from producers.delivery.delivery_health import ANY_TOPIC, FORGET_SECONDS, REFUSALS, DeliveryHealth
-from producers.topics.kafka_connection import RIGHTS
+from producers.delivery.delivery_health import ANY_TOPIC, FORGET_SECONDS, DeliveryHealth
+from producers.topics.kafka_refusals import CREDENTIALS, NO_DESTINATION, RIGHTS
 
 
 class Bench:
@@ -42,7 +42,7 @@ def test_a_dead_client_is_a_fault_until_one_works(bench: Bench) -> None:
     assert bench.state() == (None, 1.0)
 
 
-@pytest.mark.parametrize("code", sorted(RIGHTS & REFUSALS))
+@pytest.mark.parametrize("code", sorted(RIGHTS))
 def test_who_may_not_write_what_is_named(code: int) -> None:
     health = DeliveryHealth(client_config={"sasl.username": "serving"})
     health.refused("events", KafkaError(code))
@@ -65,7 +65,7 @@ def test_a_topic_stays_refused_while_clients_come_and_go_until_it_takes_somethin
     assert bench.state() == (None, 1.0)
 
 
-@pytest.mark.parametrize("code", sorted(REFUSALS))
+@pytest.mark.parametrize("code", sorted(RIGHTS | CREDENTIALS | NO_DESTINATION))
 def test_a_refusal_is_a_fault_until_the_topic_takes_something(bench: Bench, code: int) -> None:
     assert bench.health.refused("events", KafkaError(code))
     assert bench.state() == (bench.health.in_words("events", KafkaError(code)), 0.0)

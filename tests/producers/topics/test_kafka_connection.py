@@ -112,6 +112,7 @@ def test_a_group_is_refused_before_the_topic_it_reads() -> None:
     ("code", "text", "refused"),
     [
         (KafkaError._AUTHENTICATION, "bad password", True),
+        (KafkaError.SASL_AUTHENTICATION_FAILED, "bad password", True),
         (KafkaError._SSL, "certificate verify failed", True),
         (KafkaError._SSL, "SSL handshake failed: Disconnected", False),
         (KafkaError._TRANSPORT, "Connection refused", False),
