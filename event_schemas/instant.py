@@ -1,9 +1,14 @@
-"""Points in time: now, and as text."""
+"""Points in time: now, as milliseconds since the epoch, as `datetime` and as text."""
 
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+from event_schemas.errors import SettingError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 def wall_clock_ms() -> int:
@@ -11,9 +16,30 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def epoch_ms(moment: datetime) -> int:
+    """Milliseconds since the epoch, rounded down to a whole one; without a zone it is UTC."""
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // MILLISECOND
+
+
+def moment_of(epoch_ms: int) -> datetime:
+    """The moment in UTC; raises OverflowError for one before the year 1 or after 9999."""
+    return EPOCH + epoch_ms * MILLISECOND
+
+
+def parse_instant(text: str, name: str) -> int:
+    """Milliseconds since the epoch of an ISO 8601 time, by the rule of `epoch_ms`; raises SettingError about `name`.
+
+    A date alone is its midnight, and digits beyond microseconds are ignored.
+    """
+    try:
+        return epoch_ms(datetime.fromisoformat(text))
+    except ValueError as fault:
+        raise SettingError(f"{name} {text!r} is not a time", fix="write ISO 8601, such as 2024-05-01T12:00Z") from fault
+
+
 def utc_text(epoch_ms: int) -> str:
     """`2024-05-01 12:00:00Z`; the number itself for a time no calendar has (times in a store may be anybody's)."""
     try:
-        return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
+        return f"{moment_of(epoch_ms):%Y-%m-%d %H:%M:%SZ}"
+    except OverflowError:
         return f"{epoch_ms} ms"

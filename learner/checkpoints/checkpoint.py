@@ -9,12 +9,12 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
 from event_schemas.directory_sync import sync_directory
-from event_schemas.instant import utc_text
+from event_schemas.instant import epoch_ms, moment_of, utc_text
 from learner.examples.durable_files import publish, write_durably, writing
 from learner.examples.learner_errors import CheckpointBroken, ClockMismatch
 from policy_store.records.checkpoint_record import (
@@ -32,7 +32,6 @@ HASHES_FILE = "hashes.json"
 BLOBS = (POLICY_BLOB, WEIGHTS_BLOB, EVALUATION_BLOB)
 KEPT_VERSIONS = 10
 VERSION_TIME = "%Y%m%dT%H%M%S"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 END_OF_NAMES_MS = 253_370_764_800_000
 """The year 9999 begins: a name of it leaves no room for the names after it, and no clock that is right gave it."""
 
@@ -54,7 +53,7 @@ class Checkpoint:
 def version_id(now_ms: int, blobs: Mapping[str, bytes]) -> str:
     """UTC time and the first digits of the content's hash: sorts by age, and never names two contents."""
     digest = sha256(b"".join(sha256(blobs[name]).digest() for name in sorted(blobs))).hexdigest()
-    moment = EPOCH + timedelta(milliseconds=now_ms)
+    moment = moment_of(now_ms)
     return f"{moment:{VERSION_TIME}}{moment.microsecond // 1000:03d}Z-{digest[:8]}"
 
 
@@ -156,7 +155,7 @@ def _time_of(version: str) -> int | None:
     text = version.partition("Z-")[0]
     try:
         whole = datetime.strptime(f"{text[:-3]}+0000", f"{VERSION_TIME}%z")
-        return (whole - EPOCH) // timedelta(milliseconds=1) + int(text[-3:])
+        return epoch_ms(whole) + int(text[-3:])
     except ValueError:
         return None
 

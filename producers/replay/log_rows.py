@@ -13,15 +13,14 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from event_schemas.errors import TrimtabError
+from event_schemas.errors import SettingError, TrimtabError
+from event_schemas.instant import epoch_ms, parse_instant
 from producers.replay.column_mapping import ColumnMapping
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 MILLIS_PER_UNIT = {"s": 1_000.0, "ms": 1.0, "us": 0.001}
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 CHUNK_ROWS = 2_000
@@ -86,22 +85,17 @@ def epoch_millis(value: Any, unit: str) -> int | None:
     """
     if isinstance(value, str):
         try:
-            value = _number_or_instant(value)
-        except ValueError:
+            if NUMBER.fullmatch(value) is None:
+                return parse_instant(value, "time")
+            value = float(value) if "." in value else int(value)
+        except (SettingError, ValueError):  # no time, or a number of thousands of digits
             return None
     if isinstance(value, datetime):
-        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-        return (aware - EPOCH) // MILLISECOND
+        return epoch_ms(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LAST_MILLIS:
         millis = math.floor(value * MILLIS_PER_UNIT[unit])
         return millis if abs(millis) <= LAST_MILLIS else None
     return None
-
-
-def _number_or_instant(text: str) -> int | float | datetime:
-    if NUMBER.fullmatch(text):
-        return float(text) if "." in text else int(text)
-    return datetime.fromisoformat(text)
 
 
 def _parquet_rows(file: Path, mapping: ColumnMapping, limit: int | None) -> LogRows:

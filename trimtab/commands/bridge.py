@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from event_schemas.errors import SettingError
+from event_schemas.instant import parse_instant
 from event_schemas.topics import DEAD_LETTERS, EVENTS, TOPICS
-from trimtab.commands.replay import parse_instant
 from trimtab.settings import Settings, load_settings
 from trimtab.stop_flag import StopFlag
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from event_schemas.errors import SettingError
+from event_schemas.instant import parse_instant
 from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
 from trimtab.commands.reconcile import parse_offsets
-from trimtab.commands.replay import parse_instant
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:

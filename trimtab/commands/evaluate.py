@@ -6,12 +6,12 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from event_schemas.errors import SettingError
+from event_schemas.instant import utc_text
 from trimtab.settings import load_settings
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _show(answer: Answer) -> None:
 
     console = Console()
     report = answer.report
-    console.print(f"{report.rows} explored decisions, {_day(answer.first)} to {_day(answer.last)}")
+    console.print(f"{report.rows} explored decisions, {utc_text(answer.first)} to {utc_text(answer.last)}")
     for policy in (report.baseline, *report.policies):
         table = Table(title=f"{policy.name}   (agrees with the baseline in {policy.agreement:.1%} of requests)")
         for heading in ("objective", "estimator", "value", "interval", "matched", "positives", "ESS"):
@@ -147,14 +147,6 @@ def _show_lifts(write: object, policy: PolicyReport) -> None:
 
 def _interval(interval: Interval | None, form: str = ".5g") -> str:
     return "" if interval is None else f"[{interval.lower:{form}}, {interval.upper:{form}}]"
-
-
-def _day(epoch_ms: int) -> str:
-    """To the minute; the number itself for a time that no calendar has."""
-    try:
-        return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M}"
-    except (ValueError, OverflowError, OSError):
-        return f"{epoch_ms} ms"
 
 
 def _number(value: float) -> str:

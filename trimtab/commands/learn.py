@@ -19,8 +19,8 @@ from event_schemas.codec import Codec
 from event_schemas.duration import parse_duration
 from event_schemas.errors import ComponentUnreachable, SettingError
 from event_schemas.experiment import Experiment
+from event_schemas.instant import parse_instant, wall_clock_ms
 from event_schemas.topics import DEAD_LETTERS, EXAMPLES, TALLIES
-from trimtab.commands.replay import parse_instant
 from trimtab.settings import Settings, load_settings
 from trimtab.stop_flag import StopFlag
 
@@ -146,7 +146,6 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
     """The learner, wired to Kafka, the data directory and the policy store."""
     from prometheus_client import CollectorRegistry
 
-    from event_schemas.instant import wall_clock_ms
     from learner.examples.example_decoder import ExampleDecoder
     from learner.examples.example_rule import ExampleRule
     from learner.examples.example_source import KafkaExampleSource
@@ -202,7 +201,6 @@ def _tallies(settings: Settings, codec: Codec) -> SliceTallies:
 
 def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
     """Raises SettingError without a signing key; the store is connected to on first use."""
-    from event_schemas.instant import wall_clock_ms
     from learner.checkpoints.publishing import Publisher
     from policy_store.records.signing import SigningKey
     from trimtab.store_access import open_store

@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from event_schemas.errors import SettingError
+from event_schemas.instant import parse_instant
 from event_schemas.topics import DEAD_LETTERS, EVENTS
 from trimtab.settings import Settings, load_settings
 
@@ -46,7 +46,7 @@ def replay(
     if file is not None and mapping is not None and heartbeat_at is None:
         _print_summary(_replay_file(settings, file, mapping, limit, max_lag), as_json)
     elif file is None and mapping is None and heartbeat_at is not None:
-        _print_heartbeats(_write_heartbeats(settings, parse_instant(heartbeat_at)), as_json)
+        _print_heartbeats(_write_heartbeats(settings, parse_instant(heartbeat_at, "--heartbeat-at")), as_json)
     else:
         raise SettingError(
             "replay takes either FILE with --mapping, or --heartbeat-at alone",
@@ -57,18 +57,6 @@ def replay(
 def register(app: typer.Typer) -> None:
     """Adds `trimtab replay`."""
     app.command("replay")(replay)
-
-
-def parse_instant(text: str, option: str = "--heartbeat-at") -> int:
-    """Milliseconds since the epoch of an ISO 8601 time (UTC unless it says otherwise); raises SettingError."""
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as fault:
-        raise SettingError(
-            f"{option} {text!r} is not a time", fix="write ISO 8601, such as 2019-12-01T00:00:00Z"
-        ) from fault
-    aware = instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
-    return int(aware.timestamp() * 1_000)
 
 
 def _replay_file(settings: Settings, file: Path, mapping_file: Path, limit: int | None, max_lag: int) -> ReplaySummary:

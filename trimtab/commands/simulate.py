@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from event_schemas.errors import SettingError
+from event_schemas.instant import moment_of, parse_instant, wall_clock_ms
 from event_schemas.topics import EVENTS
 from trimtab.settings import Settings, load_settings
 
@@ -59,7 +58,7 @@ def simulate(
     """
     if via and exploration_rate is not None:
         raise SettingError("--exploration-rate is for the agent in this process", fix="leave it out with --via")
-    end_ms, settings = None if ending is None else _instant(ending), load_settings()
+    end_ms, settings = None if ending is None else parse_instant(ending, "--ending"), load_settings()
     experiment = settings.load_experiment()
     plan = _plan(experiment, seed, requests, days, end_ms)
     report = _run(settings, experiment, plan, Route(tuple(via or ()), exploration_rate))
@@ -76,9 +75,9 @@ def _plan(experiment: Experiment, seed: int, requests: int, days: float, end_ms:
     from simulator.homefeed_world import RunPlan
     from simulator.simulation import latest_end
 
-    latest = latest_end(experiment, time.time_ns() // 1_000_000)
+    latest = latest_end(experiment, wall_clock_ms())
     if end_ms is not None and end_ms > latest:
-        moment = datetime.fromtimestamp(latest // 1000, UTC).isoformat()
+        moment = moment_of(latest).isoformat(timespec="seconds")
         raise SettingError(
             "--ending is too late: the heartbeats that close the log would lie in the future, and end as dead letters",
             fix=f"end at {moment} or before",
@@ -143,16 +142,6 @@ def _progress(requests: int) -> Iterator[Callable[[int], None]]:
     with bar if console.is_terminal else nullcontext():
         task = bar.add_task("simulate", total=requests)
         yield lambda decided: bar.update(task, completed=decided)
-
-
-def _instant(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as fault:
-        raise SettingError(
-            f"--ending {text!r} is not a time", fix="write ISO 8601, such as 2024-05-01T12:00Z"
-        ) from fault
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _as_text(report: dict[str, Any]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from drift_detection.head_drift import DriftLimits, check_heads
 from drift_detection.quantile_sketch import QuantileSketch
 from event_schemas.experiment import Experiment
+from event_schemas.instant import epoch_ms, moment_of
 from event_schemas.slices import Slice
 from off_policy.evaluation_report import EvaluationReport
 from simulator.simulation import latest_end
@@ -48,7 +49,7 @@ class Calendar:
     @classmethod
     def before(cls, now: datetime, experiment: Experiment) -> Calendar:
         """The last phase ends at the last midnight whose log can be closed by `now`."""
-        latest = datetime.fromtimestamp(latest_end(experiment, round(now.timestamp() * 1000)) / 1000, UTC)
+        latest = moment_of(latest_end(experiment, epoch_ms(now)))
         return cls(latest.replace(hour=0, minute=0, second=0, microsecond=0))
 
     def warm_up(self) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from event_schemas.experiment import Experiment
+from event_schemas.instant import moment_of
 from off_policy.evaluation_report import EvaluationReport
 from serving_agent.decide.decision_request import DecisionRequest
 from simulator.sidecar_port import SidecarPort
@@ -179,7 +179,7 @@ def _close(stage: ActStage, replayed: dict[str, _Replayed]) -> None:
     jobs = []
     for experiment in stage.experiments:
         last = replayed[experiment.name].last_event_time + LATER_MS + experiment.spec.window_ms + 1
-        moment = datetime.fromtimestamp(last / 1000, UTC).isoformat()
+        moment = moment_of(last).isoformat()
         jobs.append(experiment.job("replay", "--heartbeat-at", moment, "--json", label="heartbeats"))
     stage.run("close the log by heartbeats", jobs)
 

@@ -39,6 +39,7 @@ def mapping(tmp_path: Path) -> ColumnMapping:
         ("1574553634762999", "us", 1_574_553_634_762),
         ("1574553634.5", "s", 1_574_553_634_500),
         ("yesterday", "ms", None),
+        ("9" * 5_000, "ms", None),
         ("", "ms", None),
         (None, "ms", None),
         (True, "ms", None),

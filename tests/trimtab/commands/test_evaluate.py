@@ -119,8 +119,3 @@ def test_the_table_for_people(app: typer.Typer, mean: float) -> None:
 def test_options_that_are_not_understood(app: typer.Typer, mean: float, options: tuple[str, ...]) -> None:
     with pytest.raises(SettingError, match=options[0]):
         run(app, "--policy", "x.parquet", *options)
-
-
-def test_a_time_that_no_calendar_has_is_shown_as_its_number() -> None:
-    assert evaluate._day(1_700_000_000_000) == "2023-11-14 22:13"
-    assert [evaluate._day(at) for at in (2**62, -(2**62))] == [f"{2**62} ms", f"-{2**62} ms"]
