@@ -12,14 +12,15 @@ import re
 
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DeadLetterRecord
+from event_schemas.units import KIBIBYTE
 
 MALFORMED = "malformed"
 """Reason of a letter about a record that is not what its topic holds."""
 TOO_LARGE = "too_large"
 """Reason of a letter about a record that would have led to a larger one than its topic takes."""
 
-LARGEST_VALUE = 512 * 1024
-LARGEST_KEY = 128 * 1024
+LARGEST_VALUE = 512 * KIBIBYTE
+LARGEST_KEY = 128 * KIBIBYTE
 """The limit of a request_id too: it is the key of most records, and then goes out three times."""
 LONGEST_DETAIL = 2_000
 """In characters, without what names the bytes that were left out."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-LONGEST_MS = 36_525 * UNITS_MS["d"]
+from event_schemas.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, WEEK_MS
+
+UNITS_MS = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": WEEK_MS}
+LONGEST_MS = 36_525 * DAY_MS
 PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 

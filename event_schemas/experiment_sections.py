@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from event_schemas.duration import LONGEST_MS, parse_duration
+from event_schemas.units import DAY_MS, MINUTE_MS
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 
 
 def _number(value: Any) -> Any:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from event_schemas import records as r
+from event_schemas.units import MEBIBYTE
 
 DEFAULT_PREFIX = "trimtab."
-EVENT_BYTES = 1_048_576
+EVENT_BYTES = MEBIBYTE
 OUTPUT_BYTES = 4 * EVENT_BYTES
 
 

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.records import HistoryItemRecord, RequestRecord
+from event_schemas.units import MINUTE_MS
 from feature_contract.float_rows import float32_rows, require_within
 from feature_contract.missing_features import MissingFeatures
 from feature_contract.model_input import HISTORY_ACTIONS, HISTORY_AGES, HISTORY_ITEMS, HISTORY_MASK, Array
 from feature_contract.number_range import NumberRange
 from feature_contract.stable_buckets import MISSING_BUCKET, bucket
-
-MILLISECONDS_PER_MINUTE = 60_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def history_arrays(requests: Sequence[RequestRecord], shape: HistoryShape, withi
         mask[row, :count] = 1.0
         actions[row, :count] = [bucket("history.action_type", item["action_type"], shape.buckets) for item in items]
         minutes[row, :count] = [request["event_time"] - item["event_time"] for item in items]
-    ages = np.log1p(np.maximum(minutes, 0.0) / MILLISECONDS_PER_MINUTE).astype(np.float32)
+    ages = np.log1p(np.maximum(minutes, 0.0) / MINUTE_MS).astype(np.float32)
     arrays: dict[str, Array] = {HISTORY_ACTIONS: actions, HISTORY_AGES: ages, HISTORY_MASK: mask}
     if shape.item_dim:
         arrays[HISTORY_ITEMS] = _item_embeddings(newest, shape, within)

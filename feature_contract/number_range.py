@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from event_schemas.number_bounds import LARGEST_FLOAT
+
 LINEAR_TO = 10.0
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class NumberRange:
 
 
 NUMBER_RANGES = {
-    1: NumberRange(FLOAT32_MAX, FLOAT32_MAX, compressed=False),
+    1: NumberRange(LARGEST_FLOAT, LARGEST_FLOAT, compressed=False),
     # Any 64-bit integer may be meant, a time in nanoseconds among them; no embedding reaches a million.
     2: NumberRange(1e20, 1e6, compressed=True),
 }

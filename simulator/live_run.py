@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from event_schemas.slices import Slice
+from event_schemas.units import HOUR_MS
 from simulator.decision_port import DecisionPort, logged_by
 from simulator.homefeed import HEADS, OBJECTIVES, SERVED, TUNED_HEADS, Homefeed
 from simulator.traffic import NUMBERS_PER_SEED, TrafficPlan
 from simulator.user_responses import Response, ResponseQueue, ShownSlate
 from simulator.visible_features import VisibleFeatures
 
-STRIDE_MS = 3_600_000
+STRIDE_MS = HOUR_MS
 LARGEST_STRIDE = 512
 RANKER_VERSION = "homefeed-1"
 QUANTILES = (0.1, 0.5, 0.9)

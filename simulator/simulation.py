@@ -11,6 +11,7 @@ from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.records import PROPENSITY
+from event_schemas.units import HOUR_MS
 from producers.delivery.delivery_ledger import DeliveryCounts
 from producers.delivery.outgoing_event import EventSender, fault_of
 from producers.loggers.heartbeats import send_heartbeats
@@ -22,7 +23,7 @@ from simulator.local_serving import FLUSH_SECONDS, LocalServing, local_serving
 from simulator.sidecar_port import SidecarPort
 
 # Engagements outside their window come late: one in 10^8 of them more than this after its request.
-LAST_ENGAGEMENT_MS = 6 * 3_600_000
+LAST_ENGAGEMENT_MS = 6 * HOUR_MS
 
 
 class SimulationIncomplete(TrimtabError):

@@ -8,9 +8,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from event_schemas.units import DAY_MS, HOUR_MS
 from simulator.user_population import UserPopulation
 
-DAY_MS = 86_400_000
 REQUEST_GAP_MS = 90_000.0
 REQUESTS_PER_SESSION = 2.5
 DEVICE_SHARES = (0.7, 0.1, 0.2)
@@ -79,7 +79,7 @@ def _session_starts(random: np.random.Generator, sessions: int, start_ms: int, e
     # Inverse of F(x) = (x + x²) / 2, the distribution whose density runs from 0.5 to 1.5.
     grown = (np.sqrt(1 + 8 * random.random((sessions, 2))) - 1) / 2
     moments = start_ms + grown * (end_ms - start_ms)
-    hour = moments % DAY_MS / (DAY_MS / 24)
+    hour = moments % DAY_MS / HOUR_MS
     distance = np.minimum(np.abs(hour - 20), 24 - np.abs(hour - 20))
     nearer = np.take_along_axis(moments, np.argmin(distance, axis=1)[:, None], axis=1)[:, 0]
     return np.where(random.random(sessions) < 0.5, nearer, moments[:, 0])

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.records import HistoryItemRecord
+from event_schemas.units import DAY_MS, HOUR_MS, MINUTE_MS
 from serving_agent.decide.decision_request import DecisionRequest
 from simulator.homefeed import DEVICES
-from simulator.traffic import DAY_MS, NUMBERS_PER_SEED, TrafficPlan
+from simulator.traffic import NUMBERS_PER_SEED, TrafficPlan
 from simulator.user_population import COHORTS, UserPopulation
 
 HISTORY_LENGTH = 5
@@ -55,13 +56,13 @@ class VisibleFeatures:
         count = int(random.integers(0, HISTORY_LENGTH + 1))
         kinds = np.searchsorted(self._cumulative[user], random.random(count))
         kinds = np.minimum(kinds, len(ACTION_TYPES) - 1)
-        ages = np.cumsum(random.exponential(HISTORY_GAP_HOURS, count))[::-1] * (DAY_MS / 24)
+        ages = np.cumsum(random.exponential(HISTORY_GAP_HOURS, count))[::-1] * HOUR_MS
         looks: NDArray[np.float64] = ITEM_LOOKS[kinds] + random.normal(0.0, 0.3, (count, ITEM_EMBEDDING_DIM))
         return [
             {
                 "item_id": f"pin-{number % 99_991}-{position}",
                 "action_type": ACTION_TYPES[kinds[position]],
-                "event_time": time - 60_000 - int(ages[position]),
+                "event_time": time - MINUTE_MS - int(ages[position]),
                 "embedding": looks[position].tolist(),
             }
             for position in range(count)

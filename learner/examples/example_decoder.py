@@ -13,7 +13,7 @@ from event_schemas.log_record import LogRecord
 from event_schemas.records import EXAMPLE
 from learner.examples.example_columns import portable
 from learner.examples.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
-from learner.examples.time_limit import DAY_MS, TimeLimit
+from learner.examples.time_limit import CLOCKS_APART_MS, TimeLimit
 
 KEY = "record_key"
 APPEND_TIME = "record_append_time"
@@ -48,7 +48,7 @@ class ExampleDecoder:
     ) -> None:
         self._codec = codec
         self._rule = ExampleRule(space, limit or TimeLimit())
-        self._furthest_ahead_ms = max_future_skew_ms + DAY_MS
+        self._furthest_ahead_ms = max_future_skew_ms + CLOCKS_APART_MS
         self._entry = codec.registry.newest(EXAMPLE)
 
     def decode(self, records: Sequence[LogRecord]) -> DecodedChunk:

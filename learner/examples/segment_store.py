@@ -43,7 +43,7 @@ from learner.examples.segment_file import KEY, first_line, hashed, missing, read
 from learner.examples.segment_leftovers import delete, settle_leftovers
 from learner.examples.segment_manifest import REREAD, Segment, SegmentManifest
 from learner.examples.segment_salvage import sound_part
-from learner.examples.time_limit import DAY_MS
+from learner.examples.time_limit import CLOCKS_APART_MS
 from producers.topics.topic_identity import recreated
 
 SMALL_SEGMENT_ROWS = 20_000
@@ -130,7 +130,7 @@ class SegmentStore:
         All that is older than the retention before such an example counts as expired.
         """
         latest, newest = None if self._rule is None else self._rule.limit.latest(), self._manifest.newest_closed
-        if latest is None or newest is None or newest - DAY_MS <= latest:
+        if latest is None or newest is None or newest - CLOCKS_APART_MS <= latest:
             return
         raise ClockMismatch(
             f"{self._directory}: a stored example is of {utc_text(newest)}; the latest that this machine's clock "

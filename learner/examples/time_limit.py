@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Self
 
 from event_schemas.experiment_sections import JoinSpec
+from event_schemas.number_bounds import LONGS
+from event_schemas.units import DAY_MS
 
-DAY_MS = 86_400_000
+CLOCKS_APART_MS = DAY_MS
 """How far clocks may lie apart, and more: what a limit catches lies years ahead."""
-ENDLESS = 2**63 - 1
+ENDLESS = LONGS[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +36,5 @@ class TimeLimit:
 
     def latest(self) -> int:
         """The latest event time (epoch ms) that is believed now; a number beyond every date when any is."""
-        by_clock = ENDLESS if self.clock is None else self.clock() + self.max_future_skew_ms + DAY_MS
+        by_clock = ENDLESS if self.clock is None else self.clock() + self.max_future_skew_ms + CLOCKS_APART_MS
         return min(by_clock, ENDLESS if self.not_after is None else self.not_after)

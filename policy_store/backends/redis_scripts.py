@@ -7,8 +7,9 @@ may be is decided by `policy_store.records.revision_rules`; the scripts hold wri
 
 from __future__ import annotations
 
+from event_schemas.units import HOUR_MS
 from policy_store.backends.store import HISTORY_LIMIT, UPDATES_LIMIT
-from policy_store.records.revision_rules import HOUR_MS, MAX_REVISION, UNKNOWN_LEASE_MS
+from policy_store.records.revision_rules import MAX_REVISION, UNKNOWN_LEASE_MS
 
 AUDIT_MOVED = b"audit moved"
 RECORD_LIMIT = 16_000_000

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from event_schemas.units import DAY_MS
 from policy_store.records.audit import AuditEntry
 from policy_store.records.checkpoint_record import CheckpointManifest, SignedCheckpoint
 from policy_store.records.control_record import ControlRecords
@@ -21,7 +22,7 @@ Clock = Callable[[], int]
 """Now in epoch milliseconds."""
 
 HISTORY_LIMIT = 1000
-HEARTBEAT_LIMIT_MS = 86_400_000
+HEARTBEAT_LIMIT_MS = DAY_MS
 UPDATES_LIMIT = 1000
 MAX_BLOCK_MS = 800
 

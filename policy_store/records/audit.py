@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from event_schemas.number_bounds import EXACT_INTEGERS
 from policy_store.records.canonical_json import canonical_json, parse_object
 from policy_store.records.store_errors import AuditBroken, RecordMalformed
 
@@ -84,7 +85,7 @@ def _sequence(entry: AuditEntry) -> int:
         number = entry.content.get("sequence")
     except RecordMalformed:
         return 0
-    return number if isinstance(number, int) and 0 <= number < 2**53 else 0
+    return number if isinstance(number, int) and 0 <= number < EXACT_INTEGERS else 0
 
 
 def _broken(sequence: int, why: str) -> AuditBroken:

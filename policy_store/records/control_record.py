@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from event_schemas.number_bounds import EXACT_INTEGERS
 from policy_store.records.governed_record import MAX_NAME, MAX_REASON, GovernedRecord, Sha256, SignedRecord
 from policy_store.records.store_errors import RecordMalformed
 
@@ -86,7 +87,7 @@ def _odd_kill(payload: bytes) -> dict[str, Any] | None:
     if content.get("killed") is not True:
         return None
     revision = content.get("revision")
-    known = revision if type(revision) is int and 1 <= revision < 2**53 else 1
+    known = revision if type(revision) is int and 1 <= revision < EXACT_INTEGERS else 1
     return {
         "experiment": content.get("experiment"),
         "killed": True,

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from event_schemas.number_bounds import EXACT_INTEGERS
 from policy_store.records.canonical_json import canonical_json, parse_object
 from policy_store.records.signing import SigningKey
 from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
@@ -22,7 +23,7 @@ from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
 MAX_NAME = 200
 MAX_REASON = 2000
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
-Revision = Annotated[int, Field(ge=1, lt=2**53)]
+Revision = Annotated[int, Field(ge=1, lt=EXACT_INTEGERS)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

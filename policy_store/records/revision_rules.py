@@ -59,6 +59,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from event_schemas.instant import utc_text
+from event_schemas.number_bounds import EXACT_INTEGERS
+from event_schemas.units import HOUR_MS, MINUTE_MS
 from policy_store.records.control_record import ControlRecord
 from policy_store.records.governed_record import GovernedRecord, SignedRecord
 from policy_store.records.rebase_record import RebaseRecord
@@ -70,9 +72,8 @@ from policy_store.records.store_errors import (
     RevisionRegressed,
 )
 
-HOUR_MS = 3_600_000
-READER_TOLERANCE_MS = 300_000
-MAX_REVISION = 2**53 - 1
+READER_TOLERANCE_MS = 5 * MINUTE_MS
+MAX_REVISION = EXACT_INTEGERS - 1
 EPOCHS_BEYOND = 1_000
 UNKNOWN_LEASE_MS = HOUR_MS
 """How long a lease may last that does not say for how long it was taken."""

@@ -23,10 +23,11 @@ import structlog
 from event_schemas.directory_lock import DirectoryTaken
 from event_schemas.errors import TrimtabError
 from event_schemas.process_fork import renew_in_children
+from event_schemas.units import MEBIBYTE
 from producers.delivery.log_safely import log_safely
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.delivery.spool_adoption import Adoption, adopt_files, has_files, orphans
-from producers.delivery.spool_directory import MEBIBYTE, SpoolDirectory
+from producers.delivery.spool_directory import SpoolDirectory
 from producers.delivery.spool_files import FORKED
 from producers.delivery.spool_origin import SpoolOrigin, read_origin
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from event_schemas.directory_lock import DirectoryLock
+from event_schemas.units import MEBIBYTE
 from producers.delivery.log_safely import log_safely
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.delivery.spool_damage import DamagedBytes, survey
@@ -38,7 +39,6 @@ from producers.delivery.spool_files import (
 )
 from producers.delivery.spool_origin import ORIGIN, SpoolOrigin, read_origin, write_origin
 
-MEBIBYTE = 1_048_576
 APART_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 

@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
+from event_schemas.units import MEBIBYTE
 from producers.delivery.outgoing_event import OutgoingEvent
 
 ENTRY = struct.Struct(">II")
@@ -25,7 +26,7 @@ HEADER_LENGTH = struct.Struct(">H")
 HEADER_AT = ENTRY.size + HEADER_LENGTH.size
 MARK = b'{"topic": "'
 """How every header begins, and so where an entry may begin: HEADER_AT bytes before."""
-SEARCH_BYTES = 4 * 1_048_576
+SEARCH_BYTES = 4 * MEBIBYTE
 """While searching, nothing longer is taken for an entry: a false beginning could cost the reading of a whole file."""
 BLOCK = 65_536
 TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")

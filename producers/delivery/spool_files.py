@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from event_schemas.directory_sync import sync_directory
+from event_schemas.units import MEBIBYTE
 
 LOCK = "lock"
 INCOMING, OUTGOING, ADOPTED = "incoming.spool", "outgoing.spool", "adopted-*.spool"
@@ -18,7 +19,7 @@ FORKED = "forked"
 what belongs to another Kafka."""
 DRAFTS = ("outgoing.spool.new", "adopted.new", "origin.json.new")
 """Files that a killed process may leave unfinished."""
-COPY_BYTES = 1_048_576
+COPY_BYTES = MEBIBYTE
 
 
 def spool_files(directory: Path) -> list[Path]:

@@ -19,13 +19,14 @@ from typing import Any
 
 from event_schemas.errors import SettingError, TrimtabError
 from event_schemas.instant import epoch_ms, parse_instant
+from event_schemas.number_bounds import EXACT_INTEGERS
 from producers.replay.column_mapping import ColumnMapping
 
 MILLIS_PER_UNIT = {"s": 1_000.0, "ms": 1.0, "us": 0.001}
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 CHUNK_ROWS = 2_000
-# About the year 287,000: what event time plus any window fits into 64 bits, and microseconds still count exactly.
-LAST_MILLIS = 9_007_199_254_740_992
+LAST_MILLIS = EXACT_INTEGERS
+"""About the year 287,000: event time plus any window fits into 64 bits."""
 FIX_FILE = "give a readable Parquet, CSV or JSON-lines file"
 
 

@@ -16,11 +16,11 @@ import stamina
 from confluent_kafka import Consumer, TopicPartition
 
 from event_schemas.errors import TrimtabError
+from event_schemas.units import MEBIBYTE
 from producers.topics.group_coordinator import coordinator_is_moving
 from producers.topics.kafka_connection import Attempt, ConnectionFaults, asking, creating_client
 from producers.topics.topic_admin import asking_as_group
 
-MEBIBYTE = 1_048_576
 PROCESSED = re.compile(r"(?:^|;)S=(\d+)(?:;|$)")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from event_schemas.action_space import ActionSpace
+from event_schemas.number_bounds import EXACT_INTEGERS, LARGEST_FLOAT
 from event_schemas.records import (
     ActionRecord,
     HeadSummaryRecord,
@@ -20,8 +21,6 @@ from serving_agent.decide.decision_errors import InvalidConfirmation
 from serving_agent.decide.fallback_reason import FallbackReason
 
 HeadSummaries = Mapping[str, Mapping[str, float]]
-LARGEST_FLOAT = 3.4028234e38
-LARGEST_COUNT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def _head_summary(head: str, summary: Mapping[str, float]) -> HeadSummaryRecord:
             fix="give count, mean, p10, p50 and p90 for every head",
         ) from fault
     bounded = all(math.isfinite(value) and abs(value) <= LARGEST_FLOAT for value in (mean, p10, p50, p90))
-    if not (1 <= count < LARGEST_COUNT and bounded and p10 <= p50 <= p90):
+    if not (1 <= count < EXACT_INTEGERS and bounded and p10 <= p50 <= p90):
         raise InvalidConfirmation(
             f"heads.{head} = {summary!r}: count must be 1 to 2^53, values finite and p10 ≤ p50 ≤ p90",
             fix="summarise the head over this request's candidates",

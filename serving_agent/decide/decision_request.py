@@ -9,13 +9,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from event_schemas.number_bounds import LARGEST_FLOAT, LONGS
 from event_schemas.records import ContextFeatureRecord, HistoryItemRecord, RequestRecord
 from serving_agent.decide.decision_errors import InvalidRequest
 
 ContextValue = str | int | float | bool
 Item = TypeVar("Item")
-LARGEST_FLOAT = 3.4028234e38
-WHOLE = range(-(2**63), 2**63)
 LONGEST_ID = 256
 
 
@@ -69,7 +68,7 @@ def whole_number(name: str, value: int) -> int:
         whole = index(value)
     except TypeError as fault:
         raise InvalidRequest(f"{name} = {value!r} is not a whole number", fix=f"send {name} as an integer") from fault
-    if whole not in WHOLE:
+    if whole not in LONGS:
         raise InvalidRequest(f"{name} does not fit into 64 bits", fix=f"send {name} as a 64-bit integer")
     return whole
 

@@ -2,7 +2,9 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LARGEST_BODY = 4 * 2**20
+from event_schemas.units import MEBIBYTE
+
+LARGEST_BODY = 4 * MEBIBYTE
 """Bytes: a thousand history items of 128 numbers fit, and Kafka would refuse the Request long before."""
 
 

@@ -4,15 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
+from event_schemas.number_bounds import EXACT_INTEGERS, LARGEST_FLOAT
 from serving_agent.decide.decision import Decision
-from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.decision_request import LONGEST_ID, DecisionRequest
 
-LARGEST_FLOAT = 3.4028234e38
 Text = Annotated[str, Field(max_length=1024)]
-Identifier = Annotated[str, Field(min_length=1, max_length=256)]
+Identifier = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST_FLOAT, le=LARGEST_FLOAT)]
 Embedding = Annotated[list[Number], Field(max_length=4096)]
-Time = Annotated[int, Field(ge=0, lt=2**53)]
+Time = Annotated[int, Field(ge=0, lt=EXACT_INTEGERS)]
 
 
 class Body(BaseModel):
@@ -46,7 +46,7 @@ class DecisionBody(Body):
     cohort: Text | None = Field(default=None, description="Cohort of the experiment file.")
     user_embedding: Embedding = Field(default_factory=list, description="User embedding.")
     context: dict[Text, StrictBool | StrictInt | Number | Text] = Field(
-        default_factory=dict, max_length=256, description="Serving-time context by feature name."
+        default_factory=dict, max_length=LONGEST_ID, description="Serving-time context by feature name."
     )
     history: list[HistoryItemBody] = Field(
         default_factory=list, max_length=1000, description="The user's last actions, oldest first."
@@ -112,7 +112,7 @@ class DecisionAnswer(BaseModel):
 class HeadBody(Body):
     """One ranker head over this request's candidates."""
 
-    count: Annotated[int, Field(ge=1, lt=2**53)]
+    count: Annotated[int, Field(ge=1, lt=EXACT_INTEGERS)]
     mean: Number
     p10: Number
     p50: Number

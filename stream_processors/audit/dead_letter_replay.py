@@ -24,6 +24,7 @@ from event_schemas.codec import Codec
 from event_schemas.dead_letter import TOO_LARGE
 from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
+from event_schemas.units import HOUR_MS
 from stream_processors.audit.dead_letter_store import StoredDeadLetter, read_dead_letters
 from stream_processors.audit.earlier_outputs import require_same_log
 from stream_processors.audit.join_topics import JoinTopics
@@ -42,7 +43,7 @@ from stream_processors.audit.replayed_examples import ReplayedExamples
 LISTED = 1_000
 """At most this many decisions that give no example are listed one by one."""
 PROGRESS_RECORDS = 2_000
-CLOCKS_APART_MS = 3_600_000
+CLOCKS_APART_MS = HOUR_MS
 """Append times of two partitions are two brokers' clocks; reading starts earlier by this much."""
 
 Progress = Callable[[str, int, int], None]

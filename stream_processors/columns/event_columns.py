@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from event_schemas import records as r
 from event_schemas.codec import HEADER
-from event_schemas.columnar import BlockReader, ColumnarFailure
+from event_schemas.columnar import MARKER, BlockReader, ColumnarFailure
 from event_schemas.registry import SchemaEntry, without_logical_types
 from stream_processors.columns.block_walk import BlockWalk, Mask, walked_fields
 from stream_processors.rule.canonical_edges import CanonicalEdges
@@ -31,7 +31,6 @@ from stream_processors.rule.event_limits import HEAD_VALUES, MOST_VALUE, PROBABI
 from stream_processors.rule.input_event import EngagementFields
 from stream_processors.rule.join_rule import JoinRule
 
-MARKER = "trimtab_marker"
 SURE = "trimtab_sure"
 NESTED = {r.REQUEST: "history", r.RANKING: "heads"}
 """Columns of nested records that hold numbers."""

@@ -18,6 +18,7 @@ from event_schemas.dead_letter import TOO_LARGE, dead_letter, left_out
 from event_schemas.errors import TrimtabError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER, HEARTBEAT
+from event_schemas.units import KIBIBYTE, MEBIBYTE
 from producers.delivery.kafka_client import OUTPUT_MESSAGE_BYTES, KafkaClient
 from producers.delivery.outage_notice import OutageNotice
 from producers.topics.kafka_connection import unwritten
@@ -27,7 +28,7 @@ from stream_processors.worker.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
-BYTES_IN_FLIGHT = 64 * 1_048_576
+BYTES_IN_FLIGHT = 64 * MEBIBYTE
 POLL_SECONDS = 0.01
 AT_ONCE = 1_000
 """Records handed to the client in one call."""
@@ -213,7 +214,7 @@ class ExampleWriter:
                 "message.max.bytes": OUTPUT_MESSAGE_BYTES,
                 "delivery.timeout.ms": int(self._settings.delivery_seconds * 1000),
                 "queue.buffering.max.messages": 2 * (self._settings.records_in_flight + AT_ONCE),
-                "queue.buffering.max.kbytes": 4 * BYTES_IN_FLIGHT // 1024,
+                "queue.buffering.max.kbytes": 4 * BYTES_IN_FLIGHT // KIBIBYTE,
                 **paces,
             },
             "trimtab.stream_processors",

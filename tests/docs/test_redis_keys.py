@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from event_schemas.instant import wall_clock_ms
+from event_schemas.units import HOUR_MS
 from policy_store.backends.key_names import KeyNames
 from policy_store.backends.redis_store import RedisStore
 from policy_store.decisions.control_reading import ControlReader
@@ -45,7 +46,6 @@ from tests.policy_store.store_samples import (
 )
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "reference" / "redis_keys.md").read_text(encoding="utf-8")
-HOUR_MS = 3_600_000
 ALPHA = PreferenceTarget.of(alpha=0.5)
 
 

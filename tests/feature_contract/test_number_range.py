@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_contract.number_range import FLOAT32_MAX, LINEAR_TO, NUMBER_RANGES, compress
+from event_schemas.number_bounds import LARGEST_FLOAT
+from feature_contract.number_range import LINEAR_TO, NUMBER_RANGES, compress
 
 NUMBERS = st.floats(-1e300, 1e300)
 
@@ -42,7 +43,7 @@ def test_a_value_is_encoded_the_same_alone_and_among_others(values: list[float],
 
 def test_the_first_version_changes_nothing() -> None:
     assert NUMBER_RANGES[1].encoded(np.array([1e30, -7.5])).tolist() == [float(np.float32(1e30)), -7.5]
-    assert NUMBER_RANGES[1].largest_number == FLOAT32_MAX
+    assert NUMBER_RANGES[1].largest_number == LARGEST_FLOAT
 
 
 def test_any_64_bit_integer_may_be_meant() -> None:

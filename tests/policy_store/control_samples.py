@@ -14,7 +14,6 @@ from policy_store.records.signing import SigningKey
 from tests.policy_store.store_samples import PEOPLE
 
 YEAR_MS = 365 * 86_400_000
-HOUR_MS = 3_600_000
 
 
 def stop(

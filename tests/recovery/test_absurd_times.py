@@ -16,6 +16,7 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
+from event_schemas.units import DAY_MS
 from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
 from learner.examples.example_source import MemoryExampleSource
@@ -24,7 +25,7 @@ from learner.examples.learner_errors import ClockMismatch
 from learner.examples.segment_manifest import MANIFEST_NAME
 from learner.examples.segment_salvage import DAMAGED_FOLDER, MANY_ROWS
 from learner.examples.segment_store import SegmentStore
-from learner.examples.time_limit import DAY_MS, TimeLimit
+from learner.examples.time_limit import TimeLimit
 from producers.delivery.memory_log import MemoryLog
 from tests.learner_samples import START, World, experiment_document
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from event_schemas.experiment import Experiment
+from event_schemas.units import HOUR_MS
 from policy_store.backends.store import PolicyStore
 from policy_store.backends.store_change import parse_record
 from policy_store.decisions.governance import Decider, set_preference
@@ -25,7 +26,7 @@ from policy_store.decisions.verification import TrustRule
 from policy_store.records.control_record import ControlRecord
 from policy_store.records.governed_record import GovernedRecord, SignedRecord
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
-from policy_store.records.revision_rules import EPOCHS_BEYOND, HOUR_MS, MAX_REVISION, READER_TOLERANCE_MS
+from policy_store.records.revision_rules import EPOCHS_BEYOND, MAX_REVISION, READER_TOLERANCE_MS
 from policy_store.records.store_errors import ClocksDisagree, NothingToRebase, RecordMalformed, RevisionAhead
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup

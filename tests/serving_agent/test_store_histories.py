@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
+from event_schemas.units import HOUR_MS
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.backends.redis_store import RedisStore
-from policy_store.records.revision_rules import HOUR_MS
 from tests.policy_store.foreign_hands import ForeignHands, MemoryHands, RedisHands
 from tests.policy_store.store_samples import NOW, fresh_experiment
 from tests.serving_agent.store_histories import StoreHistories

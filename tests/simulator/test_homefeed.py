@@ -5,8 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from event_schemas.action_space import Axis, grid_action_space
+from event_schemas.units import DAY_MS
 from simulator.homefeed import INSIDE_SHARE, SERVED, Homefeed
-from simulator.traffic import DAY_MS, TrafficPlan, plan_traffic
+from simulator.traffic import TrafficPlan, plan_traffic
 from simulator.user_population import TASTES, draw_population
 
 START = 1_700_000_000_000

@@ -5,8 +5,8 @@ import pytest
 
 from event_schemas.errors import ExperimentError
 from event_schemas.experiment import load_experiment
+from event_schemas.units import DAY_MS
 from simulator.homefeed_world import RunPlan, build_world, with_exploration_rate
-from simulator.traffic import DAY_MS
 from tests.simulator_samples import HOMEFEED
 
 START = 1_700_006_400_000

@@ -6,12 +6,12 @@ import pytest
 from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
+from event_schemas.units import DAY_MS
 from producers.delivery.memory_log import MemoryLog
 from simulator.homefeed import HEADS
 from simulator.homefeed_world import RunPlan, build_world, with_exploration_rate
 from simulator.live_run import STRIDE_MS, LiveRun, LiveRunReport, summarise_heads
 from simulator.local_serving import LocalServing, local_serving
-from simulator.traffic import DAY_MS
 from tests.simulator_samples import HOMEFEED
 
 START = 1_700_000_000_000

@@ -9,12 +9,12 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.records import FATES, HEARTBEAT
 from event_schemas.registry import Registry
+from event_schemas.units import DAY_MS
 from producers.delivery.delivery_ledger import DeliveryCounts
 from producers.delivery.memory_log import MemoryLog
 from producers.delivery.outgoing_event import OutgoingEvent
 from simulator.homefeed_world import RunPlan, with_exploration_rate
 from simulator.simulation import EventOutlet, SimulationIncomplete, run_simulation
-from simulator.traffic import DAY_MS
 from stream_processors.rule.join_rule import JoinRule
 from stream_processors.rule.reference_join import reference_join
 from tests.simulator_samples import HOMEFEED

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from simulator.traffic import DAY_MS, plan_traffic
+from event_schemas.units import DAY_MS
+from simulator.traffic import plan_traffic
 from simulator.user_population import draw_population
 
 START = 1_700_000_000_000

@@ -1,8 +1,9 @@
 """A request shows what a serving node may know, and fits the experiment's feature contract."""
 
 from event_schemas.experiment import load_experiment
+from event_schemas.units import DAY_MS
 from feature_contract.contract import FeatureContract
-from simulator.traffic import DAY_MS, plan_traffic
+from simulator.traffic import plan_traffic
 from simulator.user_population import draw_population
 from simulator.visible_features import HISTORY_LENGTH, VisibleFeatures
 from tests.simulator_samples import HOMEFEED

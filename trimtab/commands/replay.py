@@ -14,6 +14,7 @@ import typer
 from event_schemas.errors import SettingError
 from event_schemas.instant import parse_instant
 from event_schemas.topics import DEAD_LETTERS, EVENTS
+from event_schemas.units import MEBIBYTE
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from producers.replay.replay_pacing import Pacer
     from producers.replay.replay_run import ReplaySummary
 
-MEBIBYTE = 1_048_576
 STALL_SECONDS = 60.0
 
 

@@ -14,6 +14,7 @@ import typer
 from event_schemas.errors import SettingError
 from event_schemas.instant import moment_of, parse_instant, wall_clock_ms
 from event_schemas.topics import EVENTS
+from event_schemas.units import DAY_MS
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from producers.replay.replay_pacing import Pacer
     from simulator.homefeed_world import RunPlan
 
-DAY_MS = 86_400_000
 PACE_BYTES = 2 * 1_048_576
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
+from event_schemas.units import MEBIBYTE
 from trimtab.demo.act_outcome import ExperimentOutcome
 
 
@@ -45,7 +46,7 @@ def summary_of(result: DemoResult) -> dict[str, Any]:
         "estimates": each(lambda o: o.estimates()),
         "experiments": each(_experiment),
         "wall_seconds": round(result.wall_seconds, 1),
-        "peak_memory_mib": round(result.peak_bytes / 2**20),
+        "peak_memory_mib": round(result.peak_bytes / MEBIBYTE),
         "steps": [{"act": act, "step": step, "seconds": round(s, 1)} for act, step, s in result.durations],
     }
 

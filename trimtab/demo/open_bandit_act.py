@@ -10,6 +10,7 @@ import polars as pl
 
 from event_schemas.experiment import Experiment
 from event_schemas.instant import moment_of
+from event_schemas.units import DAY_MS
 from off_policy.evaluation_report import EvaluationReport
 from serving_agent.decide.decision_request import DecisionRequest
 from simulator.sidecar_port import SidecarPort
@@ -27,7 +28,6 @@ CAMPAIGNS_AT_ONCE = 2
 HELD_OUT_REQUESTS = 200
 HELD_OUT_DAYS = 2
 WARM_REQUESTS = 240
-DAY_MS = 86_400_000
 # Held-out requests are served "two weeks later", when the replayed log has long been closed.
 LATER_MS = 14 * DAY_MS
 APART_MS = 1_000

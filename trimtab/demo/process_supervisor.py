@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from event_schemas.errors import TrimtabError
+from event_schemas.units import KIBIBYTE
 from trimtab.child_process import spawn, stop_together, tail
 
 TICK_SECONDS = 0.1
@@ -197,6 +198,6 @@ def _resident(pid: int) -> int:
     """Memory in bytes, pages shared with others counted in proportion; 0 where /proc does not tell."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+        return sum(int(line.split()[1]) * KIBIBYTE for line in lines if line.startswith("Pss:"))
     except (OSError, IndexError, ValueError):
         return 0

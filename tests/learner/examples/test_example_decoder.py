@@ -8,9 +8,10 @@ import pytest
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.records import EXAMPLE, HEARTBEAT
+from event_schemas.units import DAY_MS
 from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_rule import REQUEST_ID
-from learner.examples.time_limit import DAY_MS, TimeLimit
+from learner.examples.time_limit import TimeLimit
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_schemas.experiment_sections import JoinSpec
-from learner.examples.time_limit import DAY_MS, ENDLESS, TimeLimit
+from event_schemas.units import DAY_MS
+from learner.examples.time_limit import ENDLESS, TimeLimit
 
 NOW = 1_800_000_000_000
 LIVE = JoinSpec(max_future_skew=7, clock="live")

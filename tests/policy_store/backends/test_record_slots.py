@@ -2,14 +2,13 @@
 
 import pytest
 
+from event_schemas.units import HOUR_MS
 from policy_store.backends.record_slots import RecordSlots
 from policy_store.decisions.kill_decisions import kill
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.records.rebase_record import REBASE_SLOT, RebaseRecord, SlotRemoval
 from policy_store.records.store_errors import RecordMalformed, RevisionAhead
 from tests.policy_store.store_samples import PEOPLE, StoreBench, people
-
-HOUR_MS = 3_600_000
 
 
 def test_every_store_has_the_same_slots(bench: StoreBench) -> None:

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from event_schemas.instant import wall_clock_ms
+from event_schemas.units import HOUR_MS
 from policy_store.backends.key_names import KeyNames
 from policy_store.backends.redis_store import RedisStore
 from policy_store.backends.store import PolicyStore
@@ -43,7 +44,6 @@ from tests.policy_store.store_samples import (
 )
 
 ALPHA = PreferenceTarget.of(alpha=0.3)
-HOUR_MS = 3_600_000
 YEAR_MS = 365 * 24 * HOUR_MS
 
 

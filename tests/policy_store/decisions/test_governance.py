@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from event_schemas.units import HOUR_MS
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.governance import (
     Decider,
@@ -39,9 +40,6 @@ from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, PEOPLE, STRANG
 
 X = "homefeed"
 ALPHA = {number: PreferenceTarget.of(alpha=number / 10) for number in range(11)}
-
-
-HOUR_MS = 3_600_000
 
 
 def people(now_ms: int = NOW) -> Decider:

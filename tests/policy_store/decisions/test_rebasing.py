@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from event_schemas.units import HOUR_MS
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.governance import (
     approve_proposal,
@@ -37,7 +38,7 @@ from policy_store.records.store_errors import (
     RevisionAhead,
     RevisionConflict,
 )
-from tests.policy_store.control_samples import HOUR_MS, YEAR_MS, rebase_of, stop
+from tests.policy_store.control_samples import YEAR_MS, rebase_of, stop
 from tests.policy_store.foreign_hands import MemoryHands
 from tests.policy_store.store_samples import (
     BLOBS,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from event_schemas.units import HOUR_MS
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.governance import (
     Decider,
@@ -59,7 +60,6 @@ from tests.policy_store.store_samples import (
 
 X = "homefeed"
 ALPHA = PreferenceTarget.of(alpha=0.3)
-HOUR_MS = 3_600_000
 
 
 def people(now_ms: int = NOW) -> Decider:

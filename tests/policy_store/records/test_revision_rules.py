@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from event_schemas.units import HOUR_MS
 from policy_store.records import revision_rules
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.records.revision_rules import (
     EPOCHS_BEYOND,
-    HOUR_MS,
     MAX_REVISION,
     READER_TOLERANCE_MS,
     DecisionOrder,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from event_schemas.units import HOUR_MS
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.governance import set_preference
 from policy_store.decisions.verification import TrustRule
@@ -16,7 +17,7 @@ from policy_store.records.signing import TrustedKeys
 from policy_store.records.store_errors import RecordMalformed, SignatureInvalid, StoreRefused
 from serving_agent.pickup.preference_watch import PreferenceWatch
 from serving_agent.pickup.snapshot_disk import SavedSnapshot
-from tests.policy_store.control_samples import HOUR_MS, YEAR_MS
+from tests.policy_store.control_samples import YEAR_MS
 from tests.policy_store.foreign_hands import MemoryHands
 from tests.serving_samples import GOVERNANCE_KEY, LEARNER_KEY, NOW, TRUSTED, StoreDesk, serving_experiment
 

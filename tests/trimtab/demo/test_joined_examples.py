@@ -8,11 +8,11 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from event_schemas.topics import EVENTS, EXAMPLES, topic_name
+from event_schemas.units import DAY_MS
 from producers.delivery.memory_log import MemoryLog
 from producers.topics.topic_admin import touch_topics
 from simulator.homefeed_world import RunPlan, with_exploration_rate
 from simulator.simulation import EventOutlet, run_simulation
-from simulator.traffic import DAY_MS
 from stream_processors.rule.join_rule import JoinRule
 from stream_processors.rule.reference_join import reference_join
 from trimtab.demo.joined_examples import JoinedExamples, read_examples
