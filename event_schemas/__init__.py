@@ -2,5 +2,5 @@
 
 Reads the `.avsc` files, `registry.json` and the experiment file.
 Writes nothing.
-Guarantees that all stages encode, decode, hash and draw in one and the same way.
+Guarantees that all stages encode, decode, hash and draw in the same way.
 """

@@ -19,7 +19,7 @@ class ActionSpace:
 
     `weights` has shape [arms, weights] (catalogue: [arms, 0]); `features` is float32 of shape [arms, features]: the
     normalised weights `(w − low)/(high − low)` (PRL-PUTS, Eq. 6) or the catalogue's feature vectors. `digest` is the
-    SHA-256 (hex) of the canonical section: a checkpoint never applies to another one.
+    SHA-256 (hex) of the canonical section; a checkpoint only applies to the action space with its digest.
     """
 
     kind: Literal["grid", "catalogue"]

@@ -1,12 +1,12 @@
-"""How a forked child ends when its parent had loaded a library whose exit handlers wait for the library's threads.
+"""How a forked child exits when its parent had loaded a library whose exit handlers wait for the library's threads.
 
-ONNX Runtime starts threads when it is imported. A forked child has the library and not the threads, so the handlers
-that the C library calls at the end of the process wait for ever, or crash. They are of no use in the child: all that
-they release is released with the process. So the child ends before they run, after everything of Python (`atexit`, the
-finalizers of `multiprocessing`, files that Python writes) and after C's streams are flushed, with its own exit status.
+ONNX Runtime starts threads when it is imported. A forked child inherits the library but not the threads, so the exit
+handlers that the C library runs at the end of the process hang or crash. The child does not need them: the operating
+system frees everything they would release. The child therefore ends before they run, with its own exit status. By then
+Python has shut down (`atexit`, the finalizers of `multiprocessing`, open files) and C's streams have been flushed.
 
-Handlers that the child registers after the fork run as ever, since the C library calls the newest first. A library that
-only the child imports has its threads there.
+Handlers that the child registers after the fork still run, because the C library calls the newest first. A library
+that only the child imports is not affected: its threads run in the child.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ WAITING_LIBRARIES = ("onnxruntime",)
 
 
 def _libc() -> ctypes.CDLL | None:
-    """The C library, where it can end a process with its status from an exit handler: glibc. Others have no `on_exit`.
+    """The C library if it is glibc, whose `on_exit` passes the exit status to a handler; None for other C libraries.
 
-    Looked up once, and not in a child.
+    Looked up once at import, never in a child.
     """
     try:
         library = ctypes.CDLL(None)
@@ -36,12 +36,12 @@ _LIBC = _libc()
 
 
 def skip_parent_s_exit_handlers() -> None:
-    """To be called in a child right after the fork: the native exit handlers of the parent will not run in it.
+    """Keep the parent's native exit handlers from running in this child; call it right after the fork.
 
     Does nothing unless the parent had loaded one of WAITING_LIBRARIES.
     """
     if _LIBC is None or not any(name in sys.modules for name in WAITING_LIBRARIES):
         return
-    # Called in the reverse order: first fflush(NULL), then _exit(status, NULL), which takes the status and ends.
+    # The C library calls these in reverse order: first fflush(NULL), then _exit(status, NULL), which ends the process.
     _LIBC.on_exit(_LIBC._exit, None)
     _LIBC.__cxa_atexit(_LIBC.fflush, None, None)

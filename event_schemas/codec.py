@@ -31,7 +31,7 @@ class Decoded:
 
 
 def frame(schema_id: int, datum: bytes) -> bytes:
-    """The datum behind its 5-byte Confluent header."""
+    """The datum preceded by its 5-byte Confluent header."""
     return HEADER.pack(MAGIC, schema_id) + datum
 
 
@@ -107,5 +107,5 @@ class Codec:
 
 
 def _reason(fault: Exception) -> str:
-    """fastavro's words without the memory address in them: the same bytes are to give the same message."""
+    """fastavro's message without memory addresses, so that the same bytes always give the same message."""
     return ADDRESS.sub("", str(fault))

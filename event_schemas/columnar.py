@@ -1,9 +1,9 @@
-"""Many datums at once: framed records decoded into columns by polars' native Avro reader.
+"""Decodes many datums at once into columns, with polars' native Avro reader.
 
-A run of datums with one schema, put behind an Avro container header, is one Avro block. Nesting leaves no trace in
-Avro's bytes, so an Example is read through its flattened twin: every part's fields side by side, prefixed with the
-part's name. A block does not check where a datum ends: `read_datums` puts a marker behind each one, and callers compare
-each row's request_id with its record key as well.
+A run of datums with one schema, preceded by an Avro container header, is one Avro block. Nesting leaves no trace in
+Avro's bytes, so an Example is read through a flattened schema: the fields of all parts side by side, prefixed with the
+part's name. Avro does not check where a datum in a block ends, so `read_datums` puts a marker after each one, and
+callers compare each row's request_id with its record key as well.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ NARROW: Mapping[str, Any] = {"int": pl.Int32, "array<int>": pl.List(pl.Int32)}
 
 
 class ColumnarFailure(SchemaError):
-    """The block cannot be decoded as a whole; decode its datums one by one to find the bad ones."""
+    """The block cannot be decoded as a whole; decode the datums one by one to find the bad ones."""
 
 
 def read_datums(entry: SchemaEntry, datums: Sequence[bytes]) -> pl.DataFrame:
-    """One row per datum, in order; columns as the schema's fields (an Example's are flattened).
+    """One row per datum, in order; one column per field of the schema (an Example's fields are flattened).
 
-    Times are integers (ms). Raises ColumnarFailure when any datum does not fit: it leaves bytes over or borrows some
-    from its neighbour (the marker behind it is then not where it should be), or an int has more than 32 bits, which
-    polars would cut off without a word. Two spellings that no writer uses pass: a union index beyond its branches reads
-    as the value, a boolean byte other than 0 and 1 as false.
+    Times are integers (ms). Raises ColumnarFailure if any datum does not fit the schema: it is too long or too short
+    (its marker is then misplaced), or it has an int of more than 32 bits, which polars would silently truncate. Two
+    invalid encodings that no writer produces are accepted: a union index beyond its branches reads as the value, and a
+    boolean byte other than 0 and 1 reads as false.
     """
     if not datums:
         return pl.DataFrame()
@@ -62,7 +62,7 @@ def empty_frame(entry: SchemaEntry) -> pl.DataFrame:
 
 
 class BlockReader:
-    """Reads Avro blocks of one schema into columns; `name` is what its errors speak of."""
+    """Reads Avro blocks of one schema into columns; `name` is the record name used in errors."""
 
     def __init__(self, name: str, schema: Mapping[str, Any]) -> None:
         self._name = name
@@ -85,7 +85,7 @@ class BlockReader:
 
 
 def columnar_schema(entry: SchemaEntry) -> dict[str, Any]:
-    """The schema polars reads the entry's datums with: physical, and flattened for an Example."""
+    """The schema that polars reads the entry's datums with: without logical types, and flattened for an Example."""
     schema = _without_defaults(without_logical_types(entry.schema))
     return flatten(schema) if entry.name == EXAMPLE else dict(schema)
 
@@ -100,7 +100,7 @@ def _without_defaults(schema: Any) -> Any:
 
 
 def flatten(example: Mapping[str, Any]) -> dict[str, Any]:
-    """The flattened twin of a record of records: same bytes, fields named `part_field`; nullable parts stay nested."""
+    """A record of records as one flat record: same bytes, fields named `part_field`; nullable parts stay nested."""
     fields: list[dict[str, Any]] = []
     for part in example["fields"]:
         if isinstance(part["type"], Mapping) and part["type"].get("type") == "record":
@@ -111,7 +111,7 @@ def flatten(example: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _widened(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The fields with every top-level int read as a long: the same bytes, and nothing wraps."""
+    """The fields with every top-level int declared as a long: the bytes are the same and nothing overflows."""
     return [{**field, "type": _wide(field["type"])} for field in fields]
 
 
@@ -126,13 +126,13 @@ def _wide(kind: Any) -> Any:
 
 
 def _narrowed(name: str, frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
-    """The frame with its ints back at 32 bits; raises ColumnarFailure for one that does not fit."""
+    """The frame with its ints cast back to 32 bits; raises ColumnarFailure for an int that does not fit."""
     kinds = {field["name"]: field["type"] for field in schema["fields"] if _wide(field["type"]) != field["type"]}
     types = {column: NARROW["array<int>" if isinstance(kind, Mapping) else "int"] for column, kind in kinds.items()}
     try:
         return frame.cast(types)
     except pl.exceptions.InvalidOperationError as fault:
-        raise ColumnarFailure(f"{name} with an int beyond 32 bits: {fault}", fix="decode one by one") from None
+        raise ColumnarFailure(f"{name} has an int of more than 32 bits: {fault}", fix="decode one by one") from None
 
 
 def _header(schema: Mapping[str, Any]) -> bytes:

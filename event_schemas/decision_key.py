@@ -1,9 +1,9 @@
-"""What makes one decision: its request_id together with the time of its Request.
+"""What identifies a decision: its request_id together with the time of its Request.
 
-Producers give every decision an id of its own. Where one uses an id again after the first decision was forgotten, the
-join makes an example of each, and the ids alone no longer tell a second copy of an example, which readers drop, from
-another decision, which they keep. The time does: no two decisions of one id that the join made examples of began at the
-same time.
+Producers give every decision its own id. If a producer reuses an id after the join has forgotten the first decision,
+the join writes an example for each of the two. The id alone then cannot distinguish a second copy of one example,
+which readers drop, from another decision, which they keep. The request time can: the join never writes examples for
+two decisions with the same id and the same request time.
 """
 
 from __future__ import annotations

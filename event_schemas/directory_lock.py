@@ -1,7 +1,7 @@
-"""One process at a time in a directory, by a `flock` that ends with its owner.
+"""Lets one process at a time use a directory, by a `flock` that ends with the process.
 
-A forked child inherits the open file and with it the lock, which would outlive the owner; so a child closes it. It must
-know of each, also when another thread was about to open or to close one: a fork waits for that.
+A forked child inherits the open file and with it the lock, which would then outlive the owner, so the child closes it.
+For that it must know every open lock; a fork therefore waits until no other thread is opening or closing one.
 
 TrimtabError
 └── DirectoryTaken   another process holds the lock
@@ -20,7 +20,7 @@ from event_schemas.errors import TrimtabError
 from event_schemas.process_fork import renew_in_children
 
 POLL_SECONDS = 0.02
-_opening = threading.RLock()  # held over the fork, and taken again by those who let go of a lock in the child
+_opening = threading.RLock()  # held during a fork; reentrant, because `release` acquires it again in the child
 os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_opening.release)
 
 
@@ -31,8 +31,8 @@ class DirectoryTaken(TrimtabError):
 class DirectoryLock:
     """Holds the lock on `file` from its creation until `release`, or until the process ends.
 
-    With `wait_s` it waits so many seconds for another owner to let go. Raises DirectoryTaken, and OSError where the
-    file cannot be opened, such as in a directory that does not exist.
+    Waits up to `wait_s` seconds for another owner to release it. Raises DirectoryTaken, or OSError if the file cannot
+    be opened, for example because the directory does not exist.
     """
 
     def __init__(self, file: Path, wait_s: float = 0.0) -> None:
@@ -42,7 +42,9 @@ class DirectoryLock:
         deadline = time.monotonic() + wait_s
         while not self._acquire():
             if time.monotonic() >= deadline:
-                raise DirectoryTaken(f"{file.parent} belongs to another process", fix="give each process its own")
+                raise DirectoryTaken(
+                    f"{file.parent} belongs to another process", fix="give each process its own directory"
+                )
             time.sleep(POLL_SECONDS)
 
     @property
@@ -51,7 +53,7 @@ class DirectoryLock:
         return self._descriptor >= 0
 
     def release(self) -> None:
-        """Lets the next process in; safe to repeat."""
+        """Releases the lock for the next process; calling it again does nothing."""
         with _opening:
             descriptor, self._descriptor = self._descriptor, -1
             if descriptor >= 0:
@@ -65,11 +67,11 @@ class DirectoryLock:
         self.release()
 
     def after_fork(self) -> None:
-        """The lock stays the parent's."""
+        """Closes the inherited file; the lock stays with the parent."""
         self.release()
 
     def _acquire(self) -> bool:
-        """Whether the lock is ours now: that of the file that is there, not of one that was removed meanwhile."""
+        """Whether we now hold the lock, on the file that has this name now and not on one removed in the meantime."""
         with _opening:
             self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
         try:

@@ -1,4 +1,4 @@
-"""Files and names in a directory that outlast a power failure."""
+"""Makes files and directory entries survive a power failure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def sync_directory(directory: Path) -> None:
 
 
 def replace_file(file: Path, content: bytes, draft: Path) -> None:
-    """Replace a file in one step: a crash or a power failure leaves the old or the new one. Raises OSError.
+    """Replace a file atomically: a crash or a power failure leaves either the old or the new content. Raises OSError.
 
-    `draft`, beside it, is what a crash may leave unfinished.
+    The content is first written to `draft`, in the same directory; a crash may leave an unfinished draft behind.
     """
     with draft.open("wb") as sink:
         sink.write(content)

@@ -14,8 +14,8 @@ PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 def parse_duration(text: str) -> int:
     """Milliseconds in a duration such as `"30m"`, `"1h30m"`, `"250ms"` or `"0s"`.
 
-    Raises ValueError when `text` is not a sequence of number-unit pairs with units ms, s, m, h, d, w, or is longer than
-    `LONGEST_MS`, a hundred years: beyond, times stop fitting into 64 bits.
+    Raises ValueError if `text` is not a sequence of number-unit pairs with units ms, s, m, h, d, w, or if the duration
+    is longer than `LONGEST_MS`, a hundred years: longer ones could make times overflow 64 bits.
     """
     compact = text.strip().replace(" ", "")
     parts = list(PART.finditer(compact))

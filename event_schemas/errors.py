@@ -1,26 +1,26 @@
-"""The root of Trimtab's exceptions, and those that belong to no single stage.
+"""The root of Trimtab's exceptions, and the exceptions that several stages share.
 
 TrimtabError
 ├── ExperimentError          a broken experiment file
 ├── SettingError             a missing or unusable `TRIMTAB_*` setting
 ├── ComponentUnreachable     a broker, Redis or registry that does not answer
-│   ├── CertificateRefused   TLS fails: the other side's certificate is not trusted, or it speaks no TLS
-│   └── CredentialsRefused   it answers, but not to this user and password
-├── RightMissing             it answers, but this user may not do that: which operation on what
+│   ├── CertificateRefused   TLS fails: the component's certificate is not trusted, or it does not use TLS
+│   └── CredentialsRefused   it answers, but rejects this user and password
+├── RightMissing             it answers, but this user may not perform the operation
 └── SchemaError
-    ├── UnknownSchema        a schema id, record name or subject nobody registered
+    ├── UnknownSchema        a schema id, record name or subject that is not registered
     └── MalformedRecord      bytes that are not the record they claim to be
 
-Every stage derives its own exceptions from `TrimtabError`; each says what is wrong and where, and how to fix it.
+Every stage derives its own exceptions from `TrimtabError`. Each says what is wrong, where, and how to fix it.
 """
 
 from __future__ import annotations
 
 
 class TrimtabError(Exception):
-    """Something a person can fix.
+    """An error that a person can fix.
 
-    `what` names the fault and where it is; `fix` names the next step. Both are one line each.
+    `what` says what is wrong and where; `fix` says what to do next. Each is one line.
     """
 
     def __init__(self, what: str, *, fix: str) -> None:
@@ -45,19 +45,19 @@ class ComponentUnreachable(TrimtabError):
 
 
 class CertificateRefused(ComponentUnreachable):
-    """TLS fails: the certificate of the other side is not trusted or names another host, or it speaks no TLS."""
+    """TLS fails: the component's certificate is not trusted or names another host, or it does not use TLS."""
 
 
 class CredentialsRefused(ComponentUnreachable):
-    """The component does not accept this user and password."""
+    """The component rejects this user and password."""
 
 
 class RightMissing(TrimtabError):
-    """The component answers, but the user may not do what was asked; the error names the operation and the resource."""
+    """The component answers, but the user lacks a right; the error names the operation and the resource."""
 
 
 class SchemaError(TrimtabError):
-    """A schema or a record does not fit."""
+    """A schema is unknown, or a record does not match its schema."""
 
 
 class UnknownSchema(SchemaError):
@@ -65,11 +65,11 @@ class UnknownSchema(SchemaError):
 
 
 class MalformedRecord(SchemaError):
-    """Bytes are not the framed datum they claim to be."""
+    """The bytes are not a framed datum of the schema that their header names."""
 
 
 def caused_by(error: BaseException, *kinds: type[BaseException]) -> bool:
-    """Whether the error, or one that led to it, is of these kinds."""
+    """Whether the error, or an error that caused it, is one of these kinds."""
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, kinds):

@@ -1,4 +1,4 @@
-"""The experiment file `trimtab.toml`: what is tuned, for what, and within which bounds."""
+"""The experiment file `trimtab.toml`: what is tuned, for which objectives, and within which bounds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from event_schemas.experiment_sections import (
 
 GRID_PRODUCTION_SHARE = 0.125
 MAX_GRID = 100_000
-"""Points of a grid: every request is scored on all of them."""
+"""Most arms that a grid may have: the policy scores all of them for every request."""
 
 
 class Experiment(Section):
@@ -43,19 +43,24 @@ class Experiment(Section):
     weights: tuple[WeightSpec, ...] = Field(default=(), description="Tuned weights: a Cartesian grid, production last.")
     catalogue: CatalogueSpec | None = Field(
         default=None,
-        description="Instead of a grid: arms with feature vectors, listed or in `arms_file` (CSV beside the file).",
+        description="Instead of a grid: arms with feature vectors, listed here or in `arms_file`, a CSV whose path is"
+        " relative to the experiment file.",
     )
-    objectives: tuple[ObjectiveSpec, ...] = Field(min_length=1, description="What rewards are counted, 1 to n.")
+    objectives: tuple[ObjectiveSpec, ...] = Field(min_length=1, description="Rewards to count; at least one.")
     cohorts: tuple[CohortSpec, ...] = Field(default=(), description="User groups that may have their own preference.")
-    guardrails: tuple[GuardrailSpec, ...] = Field(default=(), description="Watched, never optimised.")
-    features: FeatureSpec = Field(default_factory=FeatureSpec, description="What a request carries.")
+    guardrails: tuple[GuardrailSpec, ...] = Field(
+        default=(), description="Metrics that are watched but never optimised."
+    )
+    features: FeatureSpec = Field(default_factory=FeatureSpec, description="Features that a request carries.")
     join: JoinSpec = Field(default_factory=JoinSpec, description="How events become examples.")
-    learner: LearnerSpec = Field(default_factory=LearnerSpec, description="What is trained on what.")
-    gate: GateSpec = Field(default_factory=GateSpec, description="What may ship.")
+    learner: LearnerSpec = Field(default_factory=LearnerSpec, description="Training data, network and optimiser.")
+    gate: GateSpec = Field(default_factory=GateSpec, description="Conditions that a policy must meet to ship.")
     preference: PreferenceSpec = Field(default_factory=PreferenceSpec, description="How objectives are weighed.")
-    serving: ServingSpec = Field(default_factory=ServingSpec, description="Budgets and pick-up of a serving node.")
+    serving: ServingSpec = Field(
+        default_factory=ServingSpec, description="Time limits and checkpoint pick-up of a serving node."
+    )
     bridge: tuple[BridgeSpec, ...] = Field(
-        default=(), description="Topics of your own whose records become engagements; docs/guides/bridge.md."
+        default=(), description="Your own topics whose records become engagements; see docs/guides/bridge.md."
     )
 
     @model_validator(mode="after")
@@ -64,7 +69,7 @@ class Experiment(Section):
             raise ValueError("declare either [[weights]] or [catalogue], exactly one of them")
         points = math.prod(weight.steps for weight in self.weights)
         if points > MAX_GRID:
-            raise ValueError(f"the [[weights]] span a grid of {points} arms, more than {MAX_GRID}: lower their steps")
+            raise ValueError(f"the [[weights]] span a grid of {points} arms, more than {MAX_GRID}: reduce their steps")
         if self.catalogue is not None and self.experiment.production_share:
             raise ValueError("experiment.production_share is for weight grids; a catalogue explores its arms uniformly")
         for table in ("weights", "objectives", "cohorts", "guardrails"):
@@ -78,7 +83,7 @@ class Experiment(Section):
             )
         if len(self.objectives) == 2 and target is None:
             raise ValueError(
-                "preference.alpha_objective is missing: with two objectives name the one that alpha multiplies"
+                "preference.alpha_objective is missing: with two objectives, name the one that alpha multiplies"
             )
         return self
 
@@ -93,7 +98,7 @@ class Experiment(Section):
             lost = sorted(set(source.named_kinds) - counted)
             if lost:
                 raise ValueError(
-                    f"bridge.kinds of {source.topic!r} leads to {lost}, which no objective or guardrail counts"
+                    f"bridge.kinds of {source.topic!r} maps to {lost}, which no objective or guardrail counts"
                     f" (counted: {sorted(counted)})"
                 )
         return self
@@ -120,7 +125,7 @@ class Experiment(Section):
 
     @property
     def production_share(self) -> float:
-        """P(production arm | EXPLORE) of a grid: as declared, else 0.125; 0 for a catalogue."""
+        """P(production arm | EXPLORE): for a grid the declared value, else 0.125; 0 for a catalogue."""
         if self.catalogue is not None:
             return 0.0
         declared = self.experiment.production_share
@@ -150,7 +155,7 @@ def load_experiment(path: str | Path) -> Experiment:
 
 
 def parse_experiment(document: Mapping[str, Any], file: Path) -> Experiment:
-    """The validated experiment in a parsed TOML document read from `file` (paths inside are relative to it)."""
+    """The validated experiment in a TOML document that was read from `file`; paths inside it are relative to `file`."""
     try:
         return Experiment.model_validate(_with_arms_file(document, file))
     except ValidationError as fault:
@@ -175,7 +180,7 @@ def _with_arms_file(document: Mapping[str, Any], file: Path) -> dict[str, Any]:
     field = f"{file}: catalogue.arms_file = {catalogue['arms_file']!r}"
     fix = f"give a CSV (UTF-8) with the columns {', '.join(map(str, columns))}"
     if "arms" in catalogue:
-        raise ExperimentError(f"{field}: there are [[catalogue.arms]] as well", fix="keep one of the two")
+        raise ExperimentError(f"{field}: [[catalogue.arms]] is set as well", fix="keep one of the two")
     try:
         with (file.parent / str(catalogue["arms_file"])).open(encoding="utf-8-sig", newline="") as handle:
             table = csv.DictReader(handle, strict=True)

@@ -1,4 +1,4 @@
-"""The sections of the experiment file, each a frozen model whose field descriptions are the reference documentation."""
+"""The sections of the experiment file: frozen models whose field descriptions are the reference documentation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _number(value: Any) -> Any:
 
 
 def milliseconds(value: Any) -> Any:
-    """A duration's text as milliseconds; anything else is left to the field's own checks."""
+    """Converts a duration's text to milliseconds; leaves anything else to the field's own checks."""
     return parse_duration(value) if isinstance(value, str) else _number(value)
 
 
@@ -39,25 +39,25 @@ class Section(BaseModel):
 
 
 class ExperimentSpec(Section):
-    """`[experiment]`: what it is called and how traffic is split."""
+    """`[experiment]`: its name and how traffic is split."""
 
     name: Name = Field(description="Name; part of every Redis key.")
-    salt: str = Field(min_length=1, description="Salt of the coins; change it to draw anew.")
+    salt: str = Field(min_length=1, description="Salt of the random draws; changing it redraws every request.")
     exploration_rate: Probability = Field(default=0.0125, description="Share of requests that explore.")
     control_rate: Probability = Field(
-        default=0.0, description="Share of the rest that serves production and is logged."
+        default=0.0, description="Share of the other requests that serve production and are logged."
     )
     log_rate: Probability = Field(default=0.01, description="Share of POLICY and FALLBACK requests that are logged.")
     production_share: Annotated[Finite, Field(ge=0, lt=1)] | None = Field(
-        default=None, description="P(production arm | EXPLORE) of a grid; 0.125 unless given."
+        default=None, description="P(production arm | EXPLORE), for weight grids only; 0.125 if unset."
     )
 
 
 class WeightSpec(Section):
     """`[[weights]]`: one tuned weight."""
 
-    name: Name = Field(description="Head whose weight is tuned.")
-    production: Finite = Field(description="Weight in production today.")
+    name: Name = Field(description="Ranker head whose weight is tuned.")
+    production: Finite = Field(description="Weight that production uses today.")
     low: Finite = Field(description="Lowest value of the grid.")
     high: Finite = Field(description="Highest value of the grid.")
     steps: int = Field(ge=2, le=1000, description="Number of linearly spaced values.")
@@ -77,7 +77,7 @@ class ArmSpec(Section):
 
 
 class CatalogueSpec(Section):
-    """`[catalogue]`: arms with feature vectors, instead of a weight grid; `arms_file` may name a CSV beside it."""
+    """`[catalogue]`: arms with feature vectors, instead of a weight grid; `arms_file` may name a CSV with the arms."""
 
     production: str = Field(description="Arm that CONTROL and FALLBACK serve.")
     features: tuple[str, ...] = Field(description="Names of the features.")
@@ -103,7 +103,7 @@ class ObjectiveSpec(Section):
 
     name: Name = Field(description="Name of the objective.")
     kinds: tuple[EngagementKind, ...] = Field(min_length=1, description="Engagement kinds that count.")
-    clip: Positive = Field(default=1.0, description="Reward = min(count, clip).")
+    clip: Positive = Field(default=1.0, description="Largest reward: reward = min(count, clip).")
     attribution: Duration = Field(description="How long after the request an engagement still counts.")
 
 
@@ -115,27 +115,31 @@ class CohortSpec(Section):
 
 
 class GuardrailSpec(Section):
-    """`[[guardrails]]`: a metric that is watched and never optimised."""
+    """`[[guardrails]]`: a metric that is watched but never optimised."""
 
     name: Name = Field(description="Name of the guardrail.")
     kinds: tuple[EngagementKind, ...] = Field(default=(), description="Engagement kinds that count.")
 
 
 class ContextSpec(Section):
-    """`[[features.context]]`: one serving-time context feature."""
+    """`[[features.context]]`: one context feature known at serving time."""
 
     name: str = Field(min_length=1, description="Name that requests carry.")
     kind: Literal["category", "number"] = Field(default="category", description="Hashed category or decimal number.")
-    required: bool = Field(default=False, description="A request without it falls back.")
+    required: bool = Field(default=False, description="Whether a request without it gets FALLBACK.")
 
 
 class FeatureSpec(Section):
     """`[features]`: what a request carries; the feature contract is built from it."""
 
     user_embedding_dim: int = Field(default=0, ge=0, le=4096, description="Length of user_embedding.")
-    history_length: int = Field(default=0, ge=0, le=1000, description="Most recent history items the model sees.")
+    history_length: int = Field(
+        default=0, ge=0, le=1000, description="Number of most recent history items that the model sees."
+    )
     item_embedding_dim: int = Field(default=0, ge=0, le=4096, description="Length of a history item's embedding.")
-    hash_buckets: int = Field(default=1024, ge=2, le=1_000_000, description="Buckets of the hashing vocabulary.")
+    hash_buckets: int = Field(
+        default=1024, ge=2, le=1_000_000, description="Number of buckets that categories are hashed into."
+    )
     context: tuple[ContextSpec, ...] = Field(default=(), description="Context features.")
 
     @model_validator(mode="after")
@@ -150,82 +154,99 @@ class JoinSpec(Section):
     """`[join]`: how events become examples."""
 
     allowed_lateness: Duration = Field(
-        default=5 * MINUTE_MS, description="How late an event may come after its window."
+        default=5 * MINUTE_MS, description="How long after the end of its window an event is still accepted."
     )
     producer_delay: Duration = Field(
-        default=MINUTE_MS, description="How long a producer may hold an event (heartbeats)."
+        default=MINUTE_MS,
+        description="Longest time a producer may delay an event; heartbeats lag this far behind the wall clock.",
     )
     max_pending_per_partition: int = Field(
-        default=200_000, ge=1, description="Open decisions before the oldest closes early."
+        default=200_000, ge=1, description="Most open decisions per partition; beyond it the oldest closes early."
     )
     max_future_skew: Duration = Field(
-        default=5 * MINUTE_MS, description="How far event time may run ahead of append time."
+        default=5 * MINUTE_MS, description="How far event time may be ahead of append time."
     )
     clock: Literal["live", "replay"] = Field(
-        default="live", description="Who writes heartbeats: the join, or the replay."
+        default="live", description="Who writes heartbeats: the join (live) or `trimtab replay` (replay)."
     )
 
 
 class LearnerSpec(Section):
-    """`[learner]`: what is trained on what."""
+    """`[learner]`: training data, network and optimiser."""
 
     algorithm: Literal["q_network"] = Field(default="q_network", description="Learning algorithm.")
-    train_window: Duration = Field(default=14 * DAY_MS, gt=0, description="Event time trained on.")
+    train_window: Duration = Field(default=14 * DAY_MS, gt=0, description="Length of the training window (event time).")
     holdout_window: Duration = Field(
-        default=7 * DAY_MS, gt=0, description="Event time held out for evaluation, after training."
+        default=7 * DAY_MS, gt=0, description="Length of the hold-out window, which follows the training window."
     )
-    retention: Duration = Field(default=60 * DAY_MS, description="How long examples are kept.")
+    retention: Duration = Field(default=60 * DAY_MS, description="How long examples are kept (event time).")
     epochs: int = Field(default=10, ge=1, description="Passes over the training window.")
-    batch_size: int = Field(default=512, ge=2, description="Rows per step.")
+    batch_size: int = Field(default=512, ge=2, description="Rows per training step.")
     learning_rate: Positive = Field(default=1e-3, description="Step size of Adam.")
     weight_decay: Annotated[Finite, Field(ge=0)] = Field(default=0.0, description="Decoupled weight decay.")
     embedding_dim: int = Field(default=8, ge=1, description="Width of a category's embedding.")
-    state_dim: int = Field(default=32, ge=1, description="Width of the state.")
+    state_dim: int = Field(default=32, ge=1, description="Width of the network's state.")
     action_dim: int = Field(default=16, ge=1, description="Width of the action's embedding.")
     hidden_dims: tuple[Width, Width, Width] = Field(
         default=(64, 64, 32), description="Widths of the three backbone blocks."
     )
     attention_heads: int = Field(default=2, ge=1, description="Heads of the history Transformer.")
     transformer_layers: int = Field(default=1, ge=1, description="Layers of the history Transformer.")
-    alpha_steps: int = Field(default=25, ge=2, description="Values of alpha in [0, 1] on the frontier.")
-    seed: int = Field(default=7, ge=0, lt=2**63, description="Seed of initial weights and batches.")
+    alpha_steps: int = Field(default=25, ge=2, description="Number of alpha values in [0, 1] on the frontier.")
+    seed: int = Field(default=7, ge=0, lt=2**63, description="Seed of the initial weights and the batch order.")
 
 
 class GateSpec(Section):
-    """`[gate]`: what may ship."""
+    """`[gate]`: conditions that a policy must meet to ship."""
 
-    margin: Probability = Field(default=0.01, description="Relative loss tolerated per objective.")
-    min_matched_rows: int = Field(default=1000, ge=1, description="Hold-out rows whose arm the policy agrees with.")
-    min_positives: int = Field(
-        default=30, ge=1, description="Positive rewards among matched rows, policy and production."
+    margin: Probability = Field(default=0.01, description="Largest relative loss tolerated per objective.")
+    min_matched_rows: int = Field(
+        default=1000,
+        ge=1,
+        description="Fewest hold-out rows in which the policy chooses the logged arm; the baseline needs as many.",
     )
-    error_budget: Annotated[Positive, Field(lt=1)] = Field(default=0.05, description="P(a wrong pass), over all looks.")
-    max_drift: Positive = Field(default=0.25, description="PSI of a head above which nothing ships.")
-    approval: Literal["auto", "manual"] = Field(default="manual", description="Whether a pass needs a person.")
+    min_positives: int = Field(
+        default=30, ge=1, description="Fewest positive rewards among those rows, for the policy and for the baseline."
+    )
+    error_budget: Annotated[Positive, Field(lt=1)] = Field(
+        default=0.05, description="Probability of a wrong pass, over all evaluations together."
+    )
+    max_drift: Positive = Field(
+        default=0.25, description="Largest PSI of a ranker head that the gate and a node's pick-up accept."
+    )
+    approval: Literal["auto", "manual"] = Field(
+        default="manual", description="Whether a policy that passes ships by itself or after a person approves it."
+    )
 
 
 class PreferenceSpec(Section):
-    """`[preference]`: how objectives are weighed, and how far a refresh may move what is served."""
+    """`[preference]`: how objectives are weighed, and how far a refresh may change what is served."""
 
-    alpha_objective: str | None = Field(default=None, description="Objective that alpha multiplies (two objectives).")
-    alpha: Probability = Field(default=0.1, description="Alpha the gate judges before people have chosen one.")
+    alpha_objective: str | None = Field(
+        default=None, description="Objective that alpha multiplies; required with two objectives."
+    )
+    alpha: Probability = Field(default=0.1, description="Alpha that the gate uses until people have approved one.")
     max_mean_weight_move: Probability = Field(
-        default=1.0, description="Move of mean weights (share of range) without people."
+        default=1.0, description="Largest move of a mean weight, as a share of its range, without approval."
     )
     max_changed_arms: Probability = Field(
-        default=1.0, description="Share of changed arms a refresh may have without people."
+        default=1.0, description="Largest share of requests whose arm a refresh may change without approval."
     )
 
 
 class ServingSpec(Section):
-    """`[serving]`: budgets and pick-up of a serving node."""
+    """`[serving]`: time limits and checkpoint pick-up of a serving node."""
 
-    budget_ms: Positive = Field(default=20.0, description="Inference budget; beyond it: fallback.")
-    poll: Duration = Field(default=5_000, description="How often the store is polled besides notifications.")
-    heartbeat: Duration = Field(default=10_000, description="How often a node reports.")
+    budget_ms: Positive = Field(default=20.0, description="Time limit for inference; a slower decision is FALLBACK.")
+    poll: Duration = Field(default=5_000, description="How often to poll the store, in addition to notifications.")
+    heartbeat: Duration = Field(default=10_000, description="How often a node reports its state.")
     checkpoint_ttl: Duration = Field(
-        default=7 * DAY_MS, description="Age after which a channel record is not accepted anew."
+        default=7 * DAY_MS,
+        description="Lifetime of a channel record; a node does not start to serve from an expired one.",
     )
     canary_share: Probability = Field(default=0.05, description="Share of users that the canary channel serves.")
     min_drift_samples: int = Field(default=100, ge=1, description="Live requests needed before drift is judged.")
-    on_stale: Literal["keep", "fallback"] = Field(default="keep", description="What to do when nothing fresh arrives.")
+    on_stale: Literal["keep", "fallback"] = Field(
+        default="keep",
+        description="What to do once the channel record has expired: keep its policy, or serve FALLBACK.",
+    )

@@ -12,7 +12,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 def wall_clock_ms() -> int:
-    """The machine's time in epoch milliseconds, UTC: the default of every `clock` argument."""
+    """The machine's time in milliseconds since the epoch, UTC; the default of every `clock` argument."""
     return time.time_ns() // 1_000_000
 
 
@@ -38,7 +38,7 @@ def parse_instant(text: str, name: str) -> int:
 
 
 def utc_text(epoch_ms: int) -> str:
-    """`2024-05-01 12:00:00Z`; the number itself for a time no calendar has (times in a store may be anybody's)."""
+    """`2024-05-01 12:00:00Z`, or the number if it is out of range: a record in the store may hold any number."""
     try:
         return f"{moment_of(epoch_ms):%Y-%m-%d %H:%M:%SZ}"
     except OverflowError:

@@ -1,4 +1,4 @@
-"""One record of a partitioned log, as every reader sees it."""
+"""One record of a partitioned log, in the form that every reader uses."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class LogRecord(NamedTuple):
-    """One record at its place in a log.
+    """One record and its position in the log.
 
     `append_time` is the broker's LogAppendTime in milliseconds since the epoch; `key` and `value` are the raw bytes.
-    A tuple and not a dataclass: one is made for every record that is read.
+    It is a tuple and not a dataclass because tuples are cheaper and one is created for every record read.
     """
 
     topic: str

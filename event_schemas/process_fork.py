@@ -1,7 +1,8 @@
-"""What a forked child makes anew.
+"""Renews objects in a forked child.
 
-A fork copies memory, but only the thread that forks; locks stay as they happened to be, and a client in C keeps waiting
-for threads that are not there. Whoever holds such things registers here and gives them up in the child.
+A fork copies all memory but only the thread that forks. Locks that another thread held stay locked, and a client
+library in C waits for threads that no longer exist. An object with locks, threads, files or connections registers here
+and replaces or drops them in the child.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from event_schemas.child_exit import skip_parent_s_exit_handlers
 
 
 class Forkable(Protocol):
-    """Holds locks, threads, files or connections that a child must not share."""
+    """An object with locks, threads, files or connections that a child must not share."""
 
     def after_fork(self) -> None:
         """Runs in the child, on its only thread, before anything else does.
 
-        It makes locks anew and lets go of what is the parent's, and must be quick: children that never use the object
-        come here too, such as one that is about to become another program. Threads and connections are opened on first
-        use.
+        Implementations create new locks and drop threads and connections of the parent; the child opens its own on
+        first use. They must be quick: this also runs in children that never use the object, such as one that is about
+        to execute another program.
         """
 
 
@@ -31,19 +32,19 @@ _alive: WeakSet[Forkable] = WeakSet()
 
 
 def renew_in_children(owner: Forkable) -> None:
-    """Calls `owner.after_fork()` in every child forked from now on, for as long as `owner` lives."""
+    """Calls `owner.after_fork()` in every child forked from now on, as long as `owner` exists."""
     _alive.add(owner)
 
 
 def keep_forever(thing: object) -> None:
-    """Never finalises `thing` in this process: its finaliser would wait for threads of the parent."""
+    """Keeps `thing` from being finalised in this process: its finaliser would wait for threads of the parent."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 def _renew_all() -> None:
-    # The list keeps every owner alive until all had their turn: one that lets go of another must not finalise it.
+    # The list keeps every owner alive until all are renewed: an owner that drops another must not finalise it.
     for owner in list(_alive):
-        with contextlib.suppress(Exception):  # one that fails must not leave the others with the parent's locks
+        with contextlib.suppress(Exception):  # if one fails, the others must still replace the parent's locks
             owner.after_fork()
     skip_parent_s_exit_handlers()
 

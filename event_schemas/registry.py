@@ -1,4 +1,4 @@
-"""Schema ids and the Avro schemas behind them, from the checked-in `registry.json`."""
+"""Schema ids and their Avro schemas, from the checked-in `registry.json`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from event_schemas.errors import UnknownSchema
 class SchemaEntry:
     """One registered schema version.
 
-    `schema` is the schema as written, logical types included; `physical` is the same without logical types and
-    parsed by fastavro, so that times stay integers.
+    `schema` is the schema as written, with logical types; `physical` is the same schema without them, parsed by
+    fastavro, so that times stay integers.
     """
 
     schema_id: int
@@ -65,7 +65,7 @@ class Registry:
         if found is None:
             raise UnknownSchema(
                 f"schema id {schema_id} is not registered (known: {sorted(self._by_id)})",
-                fix="add it to event_schemas/registry.json, or set TRIMTAB_SCHEMA_REGISTRY_URL as the writer has it",
+                fix="set TRIMTAB_SCHEMA_REGISTRY_URL as the writer does, or add it to event_schemas/registry.json",
             )
         return found
 
@@ -94,7 +94,7 @@ def schema_entry(schema_id: int, subject: str, version: int, schema: Mapping[str
 
 
 def without_logical_types(schema: Any) -> Any:
-    """A copy of an Avro schema with every `logicalType` and `doc` removed."""
+    """A copy of an Avro schema without any `logicalType` or `doc`."""
     if isinstance(schema, Mapping):
         slim = {k: without_logical_types(v) for k, v in schema.items() if k not in ("logicalType", "doc", "default")}
         return slim | ({"default": schema["default"]} if "default" in schema else {})

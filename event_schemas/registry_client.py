@@ -1,4 +1,4 @@
-"""A client of a Confluent Schema Registry, and what its errors mean to the person who has to fix them."""
+"""A client of a Confluent Schema Registry that turns its errors into errors a person can fix."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ SETTING = "TRIMTAB_SCHEMA_REGISTRY_URL"
 
 
 class RegistryConnection:
-    """A client for the registry at `url`, which `setting` gave; user and password are part of the address.
+    """A client for the registry at `url`, the value of `setting`; user and password are part of the address.
 
-    `shown` is the address without them, fit for messages.
+    `shown` is the address without user and password, for messages.
     """
 
     def __init__(self, url: str, setting: str = SETTING) -> None:
-        """Raises SettingError for an address that is none."""
+        """Raises SettingError if `url` is not an http(s) address."""
         from confluent_kafka.schema_registry import SchemaRegistryClient
 
         self._setting = setting
@@ -44,15 +44,15 @@ class RegistryConnection:
 
     @contextmanager
     def asking(self, action: str) -> Iterator[None]:
-        """Around a question to the registry: whatever goes wrong is raised as what `explained` says.
+        """Wraps a request to the registry and raises any error as the one that `explained` returns.
 
-        A TrimtabError is left as it is.
+        A TrimtabError passes unchanged.
         """
         try:
             yield
         except TrimtabError:
             raise
-        except Exception as fault:  # httpx, registry and JSON errors alike: the registry cannot be used
+        except Exception as fault:  # after any httpx, registry or JSON error, the registry cannot be used
             raise self.explained(action, fault) from fault
 
     def explained(self, action: str, fault: Exception) -> TrimtabError:
@@ -70,14 +70,15 @@ class RegistryConnection:
             )
         if status is not None:
             return ComponentUnreachable(
-                f"{where} refuses ({action}): {fault}",
-                fix=f"see its log, keep the subjects to Trimtab's own schemas, or correct {self._setting}",
+                f"{where} refuses the request ({action}): {fault}",
+                fix=f"read the registry's log, remove foreign schemas from the subjects trimtab.*, or correct"
+                f" {self._setting}",
             )
         if caused_by(fault, ssl.SSLError):
             return CertificateRefused(
                 f"{where}: TLS fails: {fault}",
-                fix="set SSL_CERT_FILE to the authority that signed its certificate, and name the host as the"
-                f" certificate does; http:// in {self._setting} if it speaks no TLS",
+                fix="set SSL_CERT_FILE to the certificate of the authority that signed the registry's certificate, and"
+                f" use the host name in that certificate; without TLS, use http:// in {self._setting}",
             )
         return ComponentUnreachable(
             f"{where} does not answer ({action}): {fault}", fix=f"start it, or correct {self._setting}"
@@ -85,7 +86,7 @@ class RegistryConnection:
 
 
 def _without_credentials(url: str, setting: str) -> tuple[str, str]:
-    """The address fit for a message, and the user in it."""
+    """The address without user and password, and the user name."""
     try:
         parts = urlsplit(url)
         host, port, user = parts.hostname, parts.port, parts.username

@@ -10,15 +10,15 @@ from event_schemas.registry_client import RegistryConnection
 
 
 def load_registry(url: str | None) -> Registry:
-    """The registry every stage uses: the bundled one, or with `url` the ids a Schema Registry gives.
+    """The registry that every stage uses: the bundled one, or, with `url`, the ids that a Schema Registry assigns.
 
-    With `url` the bundled schemas are registered under their subjects (`trimtab.Request` and so on; a no-op when
-    already there), so that ids are the registry's own. Versions that others registered there count too, up to the time
-    of the call: a process reads what a newer one writes, and writes the newest version itself, with the defaults of
-    fields it does not know. A version of a part and the Example that nests it belong together: register both before a
-    process starts.
-    Raises ComponentUnreachable when the registry does not answer or refuses a schema, RightMissing, or SettingError for
-    an address that is none.
+    With `url`, the bundled schemas are registered under their subjects (`trimtab.Request` and so on; this does nothing
+    if they are already there), so that the registry assigns the ids. The result also includes versions that others had
+    registered before the call: a process reads records of newer versions and itself writes the newest version, with
+    defaults for the fields that it does not know. Register a new version of a part together with the Example that
+    nests it, before a process starts.
+    Raises ComponentUnreachable if the registry does not answer or refuses a schema, RightMissing, or SettingError if
+    `url` is not an http(s) address.
     """
     bundled = Registry.bundled()
     return bundled if url is None else Registry(_registered(RegistryConnection(url), bundled))
@@ -35,7 +35,7 @@ def _registered(registry: RegistryConnection, bundled: Registry) -> Iterator[Sch
 
 
 def _versions(registry: RegistryConnection, subject: str) -> Iterator[SchemaEntry]:
-    """Every version of a subject, numbered as the registry does; a schema that does not parse is none of ours."""
+    """Every version of a subject, with the registry's ids; a schema that does not parse is not ours."""
     with registry.asking(f"read the versions of {subject}"):
         for version in registry.client.get_versions(subject):
             found = registry.client.get_version(subject, version)

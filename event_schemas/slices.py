@@ -1,6 +1,6 @@
 """Which slice a request falls into, which arm it explores, and with what probabilities.
 
-Every draw is a pure hash of the request id, so that a replay draws the same and nothing needs to be remembered.
+Every draw is a pure hash of the request id, so a replay draws the same values and no state is kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from event_schemas.action_space import ActionSpace
 
 
 class Slice(StrEnum):
-    """Slices of the traffic, in the order they are drawn."""
+    """Slices of the traffic, in the order in which they are drawn."""
 
     EXPLORE = "EXPLORE"
     CONTROL = "CONTROL"
@@ -27,7 +27,7 @@ class Slice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SliceDraw:
-    """A slice and P(slice | request) as intended at the draw."""
+    """A slice and the P(slice | request) that the draw used."""
 
     slice: Slice
     slice_probability: float
@@ -52,7 +52,7 @@ class SamplingDraw:
 def coin(salt: str, purpose: str, identifier: str) -> float:
     """u in [0, 1]: the first 8 bytes, big-endian, of SHA-256(salt ‖ 0 ‖ purpose ‖ 0 ‖ identifier) over 2^64.
 
-    As a double it rounds to 1 for one identifier in 2^54.
+    As a double it rounds up to 1 for one identifier in 2^54.
     """
     text = f"{salt}\x00{purpose}\x00{identifier}".encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
@@ -75,9 +75,9 @@ def exploration_distribution(
 ) -> NDArray[np.float64]:
     """P(arm | EXPLORE, request), shape [arms], summing to 1.
 
-    A grid gives production `production_share` and the other arms the rest in equal parts; a catalogue has no share of
-    its own for production and is uniform. Only `eligible` arms count (empty = all); where the share or the rest has no
-    eligible arm, the other takes it all. Raises ValueError for an arm outside the space.
+    In a grid, production has probability `production_share` and the other arms share the rest equally; a catalogue is
+    uniform. Only `eligible` arms count (empty = all). If production is not eligible, the others share everything; if
+    only production is eligible, it has probability 1. Raises ValueError for an arm outside the space.
     """
     if eligible and (min(eligible) < 0 or max(eligible) >= space.arms):
         raise ValueError(f"eligible arms {sorted(eligible)} are not all in 0..{space.arms - 1}")
@@ -120,10 +120,10 @@ def draw_sampling(salt: str, request_id: str, drawn: Slice, log_rate: float) -> 
 
 
 def can_be_logged(salt: str, request_id: str, *, exploration_rate: float, control_rate: float, log_rate: float) -> bool:
-    """Whether some node, at any exploration rate from 0 to `exploration_rate`, logs the decision of this request.
+    """Whether a node could log this decision at some exploration rate between 0 and `exploration_rate`.
 
-    At the full rate every id that a lowered one would leave to CONTROL, POLICY or FALLBACK is either EXPLORE, which is
-    always logged, or in the same slice as there: one draw at the full rate therefore speaks for all of them.
+    One draw at the full rate answers this for every lower rate: an id that a lower rate puts into CONTROL, POLICY or
+    FALLBACK is, at the full rate, either in the same slice or in EXPLORE, which is always logged.
     """
     drawn = draw_slice(salt, request_id, exploration_rate=exploration_rate, control_rate=control_rate)
     return draw_sampling(salt, request_id, drawn.slice, log_rate).logged

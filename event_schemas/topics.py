@@ -1,7 +1,7 @@
 """The graph of the system: every topic with its key, records, writers and readers.
 
-A test holds this table against the package docstrings. Event time is the records' own field; topics carry the broker's
-LogAppendTime, because retention by event time deletes historical logs at once.
+A test compares this table with the package docstrings. Event time is a field of the records; topics use the broker's
+LogAppendTime, because retention by event time would delete historical logs at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OUTPUT_BYTES = 4 * EVENT_BYTES
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic; `config` holds the broker settings it is created with."""
+    """One topic; `config` holds the broker settings used to create it."""
 
     name: str
     key: str

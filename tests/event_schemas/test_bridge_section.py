@@ -65,7 +65,7 @@ def experiment(*sections: dict[str, Any]) -> Any:
 def test_kinds_written_out_must_count_for_something() -> None:
     section = {"topic": "saves", "fields": FIELDS, "kinds": {"SAVE": "repin"}, "defaults": {"kind": "click"}}
     assert experiment(section).bridge[0].named_kinds == ("repin", "click")
-    with pytest.raises(ExperimentError, match=r"leads to \['repins'\], which no objective or guardrail counts"):
+    with pytest.raises(ExperimentError, match=r"maps to \['repins'\], which no objective or guardrail counts"):
         experiment({**section, "kinds": {"SAVE": "repins"}})
 
 

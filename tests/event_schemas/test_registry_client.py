@@ -32,8 +32,8 @@ def ask(url: str) -> None:
     [
         (401, CredentialsRefused, r"refuses user 'bob' \(read schema id 7\)"),
         (403, RightMissing, r"user 'bob' .* may not do this \(read schema id 7\)"),
-        (409, ComponentUnreachable, r"refuses \(read schema id 7\)"),
-        (500, ComponentUnreachable, r"refuses \(read schema id 7\)"),
+        (409, ComponentUnreachable, r"refuses the request \(read schema id 7\)"),
+        (500, ComponentUnreachable, r"refuses the request \(read schema id 7\)"),
     ],
 )
 def test_a_refusal_is_named_by_its_kind(status: int, kind: type[TrimtabError], message: str) -> None:
@@ -67,7 +67,7 @@ def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tls_to_a_port_that_speaks_none_is_said() -> None:
     with schema_registry(RegisteredSchemas()) as url, pytest.raises(CertificateRefused) as caught:
         ask(url.replace("http://", "https://"))
-    assert "http:// in TRIMTAB_SCHEMA_REGISTRY_URL if it speaks no TLS" in caught.value.fix
+    assert "use http:// in TRIMTAB_SCHEMA_REGISTRY_URL" in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -61,5 +61,5 @@ def test_a_registry_that_breaks_or_holds_nonsense_is_an_error(held: RegisteredSc
     with pytest.raises(ComponentUnreachable, match=r"read the versions of trimtab\.Engagement"):
         load_registry(registry_url)
     held.refuses_with = 500
-    with pytest.raises(ComponentUnreachable, match=r"refuses \(register trimtab"):
+    with pytest.raises(ComponentUnreachable, match=r"refuses the request \(register trimtab"):
         load_registry(registry_url)

@@ -52,7 +52,7 @@ def test_a_number_that_fits_no_column_is_one_bad_record(
     examples[0]["action"]["arm"] = value
     chunk = decoder.decode(world.log(examples))
     assert [bad.record.key for bad in chunk.bad] == [b"r000000"]
-    assert "beyond 32 bits" in chunk.bad[0].detail and "\n" not in chunk.bad[0].detail
+    assert "more than 32 bits" in chunk.bad[0].detail and "\n" not in chunk.bad[0].detail
     assert chunk.frame.height == others
 
 
