@@ -93,7 +93,7 @@ def _field_table(model: type[BaseModel], path: str) -> Iterator[str]:
 
 
 def _default(field: FieldInfo) -> str:
-    """The default as one would write it in the file."""
+    """The default, as written in the experiment file."""
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "see below"
@@ -110,7 +110,7 @@ def _row(*cells: str) -> str:
 
 
 def _settings() -> Iterator[str]:
-    yield "Every process reads these environment variables; nothing else in Trimtab reads the environment.\n"
+    yield "Every process reads these environment variables; Trimtab reads no others.\n"
     yield "| variable | default | meaning |\n|---|---|---|"
     for name, field in Settings.model_fields.items():
         default = "unset" if field.default is None or field.default == "" else f"`{field.default}`"
@@ -174,7 +174,7 @@ def _commands() -> Iterator[str]:
 
 
 def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The commands that do something; typer's classes are its own and no longer click's, so they are told by shape."""
+    """The commands that are not groups; typer's classes no longer derive from click's, so we check for `commands`."""
     children = getattr(command, "commands", None)
     if children is None:
         yield path, command

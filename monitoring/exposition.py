@@ -1,4 +1,4 @@
-"""A process's HTTP port: its metrics, and what it says about its own health."""
+"""The HTTP port of a process: its metrics and its health checks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from prometheus_client.exposition import choose_encoder
 from event_schemas.errors import SettingError
 
 Check = Callable[[], Sequence[str]]
-"""Says what is wrong, one line each; nothing when all is well. Called on the server's threads."""
+"""Returns what is wrong, one line per problem; empty if nothing is. Called on the server's threads."""
 
 SILENCE_SECONDS = 10.0
-"""A client that says nothing for so long is hung up on."""
+"""A client that sends nothing for this many seconds is disconnected."""
 
 
 def serve_metrics(
@@ -30,10 +30,10 @@ def serve_metrics(
     host: str = "127.0.0.1",
     checks: Mapping[str, Check] = MappingProxyType({}),
 ) -> Callable[[], None]:
-    """Serve the registry at `/metrics` and each check at its path, such as `/healthz`; returns what stops it.
+    """Serve the registry at `/metrics` and each check at its path, such as `/healthz`; returns a function to stop it.
 
-    A check answers 200 `{"status": "ok"}`, or 503 `{"status": "unavailable", "reasons": […]}`. Requests are answered on
-    threads of their own. Raises SettingError for a taken port.
+    A check answers 200 `{"status": "ok"}`, or 503 `{"status": "unavailable", "reasons": […]}`. Each request is answered
+    on its own thread. Raises SettingError if the port cannot be opened.
     """
     pages = {**{path: _checked(check) for path, check in checks.items()}, "/metrics": None, "/": None}
 
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Probes come every few seconds; a line for each would hide the others."""
+        """Logs nothing: probes come every few seconds, and a line for each would hide the other log lines."""
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -1,7 +1,7 @@
-"""Metrics that a forked child counts anew.
+"""Metrics that start from zero in a forked child.
 
-A metric of prometheus_client has locks, which a child inherits as they happen to be: one that another thread of the
-parent held stays held for ever. And what the parent had counted is the parent's.
+A metric of prometheus_client has locks. A forked child inherits their state, so a lock that another thread of the
+parent held stays locked for ever. The child must not report the parent's counts either.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from event_schemas.process_fork import renew_in_children
 
 
 class MetricGroup:
-    """The metrics of one stage: the attributes that a subclass sets, all in one registry."""
+    """The metrics of one stage: the attributes of a subclass, all in one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         _registries.known.add(registry)
         renew_in_children(self)
 
     def after_fork(self) -> None:
-        """Every metric begins anew: prometheus_client does not see to that by itself."""
+        """Resets every metric; prometheus_client does not do this itself."""
         for metric in vars(self).values():
             if isinstance(metric, MetricWrapperBase):
                 _begin_anew(metric)
 
 
 class _Registries:
-    """The registries of all groups, each with a lock of its own."""
+    """The registries of all groups; each has a lock that must be replaced in a child."""
 
     def __init__(self) -> None:
         self.known: WeakSet[CollectorRegistry] = WeakSet()

@@ -14,45 +14,47 @@ WRITE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 
 
 
 class ProducerMetrics(MetricGroup):
-    """Events handed to producers and what became of them: acknowledged, spooled or dropped."""
+    """Events handed to producers and their fates: acknowledged, spooled or dropped."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
         self.events = Counter(
             "trimtab_producer_events_total",
-            "Events by record and fate (handed_in = acknowledged + spooled + dropped; of those in the spool, resent: "
-            "acknowledged later, refused: never taken, set_aside: refused for an hour, damaged: no longer readable; "
-            "adopted: from the spool of a dead process).",
+            "Events by record and fate: handed_in = acknowledged + spooled + dropped. Spooled events also count as "
+            "resent (acknowledged later), refused (Kafka will never accept them), set_aside (refused for an hour), "
+            "damaged (no longer readable) or adopted (from the spool of a dead process).",
             ["record", "fate"],
             registry=registry,
         )
         self.delivering = Gauge(
             "trimtab_producer_delivering",
-            "1 while Kafka takes events or does not answer, 0 while it refuses them: a missing right, a missing topic.",
+            "0 while Kafka refuses events, for example because a right or a topic is missing; 1 otherwise, also while "
+            "it does not answer.",
             registry=registry,
         )
         self.delivering.set(1)
         self.refused_destinations = Gauge(
             "trimtab_producer_refused_destinations",
-            "Topics and partitions that only the spool has events for and Kafka refuses; set aside after an hour.",
+            "Topics and partitions for which Kafka refuses spooled events; after an hour these events are set aside.",
             registry=registry,
         )
 
     def after_fork(self) -> None:
-        """See MetricGroup; nothing has been refused to a child that has sent nothing."""
+        """See MetricGroup; the child has sent nothing, so nothing of its own has been refused."""
         super().after_fork()
         self.delivering.set(1)
         self.refused_destinations.set(0)
 
 
 class BridgeMetrics(MetricGroup):
-    """Records of source topics on their way to becoming engagements."""
+    """The bridge from source topics to engagements."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
         self.events = Counter(
             "trimtab_bridge_events_total",
-            "Source records by fate (bridged, unsampled, ignored, dead_letter), once their outputs are confirmed.",
+            "Source records by fate (bridged, unsampled, ignored, dead_letter), counted once their outputs are "
+            "confirmed.",
             ["fate"],
             registry=registry,
         )
@@ -88,20 +90,21 @@ class JoinMetrics(MetricGroup):
         )
         self.committed_lag = Gauge(
             "trimtab_join_committed_lag",
-            "Records between the committed offset (where a restart begins to rebuild) and the end of the log, "
-            "by partition; about a window by design.",
+            "Records between the committed offset, where a restart begins to rebuild, and the end of the log, "
+            "by partition; by design about as many as arrive within one window.",
             ["partition"],
             registry=registry,
         )
         self.rebuild_records = Gauge(
             "trimtab_join_rebuild_records",
-            "Records still to be read silently before results count again, by partition; 0 in normal work.",
+            "Records that a restarted worker must still re-read before it emits results again, by partition; normally "
+            "0.",
             ["partition"],
             registry=registry,
         )
         self.unread_partitions = Gauge(
             "trimtab_join_unread_partitions",
-            "Partitions added to the events topic that the group does not read; 0 in normal work.",
+            "Partitions that were added to the events topic and that the group does not read; normally 0.",
             registry=registry,
         )
         self.outstanding = Gauge(
@@ -111,7 +114,7 @@ class JoinMetrics(MetricGroup):
         )
         self.write_seconds = Histogram(
             "trimtab_join_write_seconds",
-            "From the join of a chunk to the first confirmation of its outputs.",
+            "Time from joining a chunk to the first confirmation of its outputs.",
             buckets=WRITE_BUCKETS,
             registry=registry,
         )
@@ -122,10 +125,10 @@ class SupervisorMetrics(MetricGroup):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self.running = Gauge("trimtab_join_workers_running", "Worker processes that run now.", registry=registry)
+        self.running = Gauge("trimtab_join_workers_running", "Running worker processes.", registry=registry)
         self.restarts = Counter(
             "trimtab_join_worker_restarts_total",
-            "Starts of a worker after a failed one, by the worker's number.",
+            "Restarts of failed workers, by worker number.",
             ["worker"],
             registry=registry,
         )
@@ -154,31 +157,31 @@ class LearnerMetrics(MetricGroup):
         )
         self.left_out_tallies = Gauge(
             "trimtab_learner_left_out_tallies",
-            "Records of the tallies topic that the last run did not believe, by reason (unreadable, absurd).",
+            "Records of the tallies topic that the last run ignored, by reason (unreadable, absurd).",
             ["reason"],
             registry=registry,
         )
         self.failed_runs = Counter(
             "trimtab_learner_failed_runs_total",
-            "Runs that could not be finished, by the kind of error; the service makes the next one on schedule.",
+            "Failed runs, by kind of error; the service starts the next run on schedule.",
             ["error"],
             registry=registry,
         )
         self.ingest_failures = Counter(
             "trimtab_learner_ingest_failures_total",
-            "Attempts to take in examples that failed and are tried again, by the kind of error.",
+            "Failed attempts to ingest examples, by kind of error; each is retried.",
             ["error"],
             registry=registry,
         )
         self.last_success = Gauge(
-            "trimtab_learner_last_success_timestamp_seconds", "When the last run finished.", registry=registry
+            "trimtab_learner_last_success_timestamp_seconds", "When the last successful run ended.", registry=registry
         )
         self.gate = Counter(
             "trimtab_learner_gate_total", "Gate verdicts by first reason.", ["verdict", "reason"], registry=registry
         )
         self.propensity_pvalue = Gauge(
             "trimtab_propensity_check_pvalue",
-            "P-value of the sample-ratio test of logged arms against logged propensities.",
+            "P-value of the sample-ratio test, which compares logged arms with logged propensities.",
             registry=registry,
         )
 
@@ -195,7 +198,7 @@ class ServingMetrics(MetricGroup):
             registry=registry,
         )
         self.decision_seconds = Histogram(
-            "trimtab_serving_decision_seconds", "Time to decide.", buckets=DECISION_BUCKETS, registry=registry
+            "trimtab_serving_decision_seconds", "Time per decision.", buckets=DECISION_BUCKETS, registry=registry
         )
         self.policy_info = Gauge(
             "trimtab_serving_policy_info", "1 for each checkpoint in use.", ["version", "channel"], registry=registry
@@ -208,20 +211,18 @@ class ServingMetrics(MetricGroup):
         )
         self.pickups = Counter(
             "trimtab_serving_pickups_total",
-            "Pick-ups of a checkpoint by channel and result.",
+            "Checkpoint pick-ups by channel and result.",
             ["channel", "result"],
             registry=registry,
         )
 
 
 class DriftMetrics(MetricGroup):
-    """Distribution shift of head predictions, as the last check saw it."""
+    """Distribution shift of head predictions, measured by the last check."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
         self.statistic = Gauge(
             "trimtab_drift_statistic", "Population stability index against the reference.", ["head"], registry=registry
         )
-        self.alarm = Gauge(
-            "trimtab_drift_alarm", "1 while the head is judged to have drifted.", ["head"], registry=registry
-        )
+        self.alarm = Gauge("trimtab_drift_alarm", "1 while the head counts as drifted.", ["head"], registry=registry)

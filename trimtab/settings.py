@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 PREFIX = "TRIMTAB_"
 GREETING_MS = "6000"
-"""A broker that has not greeted a client by then is not there; the client's own limits are 10 s and 30 s."""
+"""A broker that has not answered a new connection by then counts as down; librdkafka's defaults are 10 s and 30 s."""
 QUIET = "2"
-"""librdkafka writes a line for every failed reconnection at level 3; clients report what matters themselves."""
+"""At level 3 librdkafka logs every failed reconnection; our clients report the failures that matter themselves."""
 
 
 def _upper(value: object) -> object:
@@ -37,7 +37,7 @@ Mechanism = Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Before
 
 
 class Settings(BaseSettings):
-    """One field per variable; the variable is `TRIMTAB_` + the field name in capitals; an empty one counts as unset."""
+    """One field per variable, named `TRIMTAB_` + the field name in capitals; an empty variable counts as unset."""
 
     model_config = SettingsConfigDict(env_prefix="TRIMTAB_", env_ignore_empty=True, frozen=True, extra="ignore")
 
@@ -49,35 +49,45 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis of the policy store.")
     experiment: Path = Field(default=Path("trimtab.toml"), description="Path of the experiment file.")
-    data_dir: Path = Field(default=Path("var"), description="Segments, spools and snapshots of this machine.")
-    signing_key: SecretStr | None = Field(
-        default=None, description="`role/id=<raw Ed25519 private key, base64>` or `@file`."
+    data_dir: Path = Field(
+        default=Path("var"), description="Directory for this machine's segments, spools and snapshots."
     )
-    trusted_keys: str = Field(default="", description="Comma-separated `role/id=<raw public key, base64>`, or `@file`.")
-    schema_registry_url: str | None = Field(default=None, description="Confluent Schema Registry; unset = bundled ids.")
+    signing_key: SecretStr | None = Field(
+        default=None, description="`role/id=<raw Ed25519 private key, base64>`, or `@file` to read it from a file."
+    )
+    trusted_keys: str = Field(
+        default="",
+        description="Comma-separated `role/id=<raw public key, base64>`, or `@file` to read them from a file.",
+    )
+    schema_registry_url: str | None = Field(
+        default=None, description="URL of a Confluent Schema Registry; if unset, the bundled schema ids are used."
+    )
     kafka_security_protocol: Protocol | None = Field(
-        default=None, description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; credentials and certificates need one."
+        default=None,
+        description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; required with SASL credentials or CA certificates.",
     )
     kafka_sasl_mechanism: Mechanism | None = Field(default=None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
     kafka_sasl_username: str | None = Field(default=None, description="SASL user.")
     kafka_sasl_password: SecretStr | None = Field(default=None, description="SASL password.")
-    kafka_ssl_ca_location: Path | None = Field(default=None, description="CA certificates of the brokers.")
+    kafka_ssl_ca_location: Path | None = Field(
+        default=None, description="File with the CA certificates that signed the brokers' certificates."
+    )
     kafka_identity: str | None = Field(
         default=None,
-        description="One id for all topics of a cluster that gives them none, another one whenever they begin anew "
-        "(`trimtab broker` and the demo set it); unset: Kafka is asked for each topic's id.",
+        description="Id to use for all topics if the cluster assigns no topic ids; change it whenever the topics are "
+        "created again. `trimtab broker` and the demo set it. If unset, Kafka is asked for each topic's id.",
     )
     kafka_compression: Literal["none", "gzip", "lz4", "snappy", "zstd"] | None = Field(
         default=None,
-        description="Compression of what is produced; the join needs the package cramjam to read all but gzip.",
+        description="Compression of produced records; except for none and gzip, the join needs the package cramjam.",
     )
     killed: bool = Field(
-        default=False, description="A serving node serves production weights until it is restarted without this."
+        default=False, description="Start a serving node killed: it serves production until restarted without this."
     )
 
     @model_validator(mode="after")
     def _credentials_go_over_what_they_were_given_for(self) -> Self:
-        """Credentials without a protocol would be left out, and the client would connect in plain text."""
+        """Refuses credentials without a protocol: the client would ignore them and connect in plain text."""
         protocol = self.kafka_security_protocol or "PLAINTEXT"
         now = f"TRIMTAB_KAFKA_SECURITY_PROTOCOL is {self.kafka_security_protocol or 'not set'}"
         sasl = {
@@ -122,7 +132,7 @@ class Settings(BaseSettings):
         return {key: value for key, value in named.items() if value is not None}
 
     def topic_identities(self) -> TopicIdentities:
-        """Tells a topic from one that was created again under its name; raises SettingError."""
+        """The ids that distinguish a topic from one created again under the same name; raises SettingError."""
         from producers.topics.topic_identity import topic_identities
 
         return topic_identities(self.kafka_client_config(), self.kafka_identity)
@@ -130,8 +140,8 @@ class Settings(BaseSettings):
     def require_rights(self, reads: Iterable[str] = (), writes: Iterable[str] = (), group: str | None = None) -> None:
         """Raise RightMissing when this user may not read or write these topics (full names), or join this group.
 
-        Raises ComponentUnreachable. An embedded broker, which knows no rights and answers no such questions, is not
-        asked.
+        Raises ComponentUnreachable if Kafka does not answer. An embedded broker is not asked: it has no rights and
+        does not answer such requests.
         """
         from producers.topics.kafka_connection import Attempt
         from producers.topics.kafka_rights import require_rights
@@ -155,15 +165,15 @@ class Settings(BaseSettings):
         return topic_name(self.topic_prefix, topic)
 
     def signing_key_text(self) -> str:
-        """The signing key's text, read from its file when given as `@file`; raises SettingError."""
+        """The text of the signing key, read from a file if the setting is `@file`; raises SettingError."""
         if self.signing_key is None:
             raise SettingError(
-                "TRIMTAB_SIGNING_KEY is not set", fix="make one with `trimtab policy keygen --role learner --id main`"
+                "TRIMTAB_SIGNING_KEY is not set", fix="create a key: `trimtab policy keygen --role learner --id main`"
             )
         return _inline("TRIMTAB_SIGNING_KEY", self.signing_key.get_secret_value())
 
     def trusted_keys_text(self) -> str:
-        """The trusted keys' text, read from its file when given as `@file`; raises SettingError."""
+        """The text of the trusted keys, read from a file if the setting is `@file`; raises SettingError."""
         return _inline("TRIMTAB_TRUSTED_KEYS", self.trusted_keys)
 
 
@@ -171,7 +181,7 @@ VARIABLES = frozenset(PREFIX + name.upper() for name in Settings.model_fields)
 
 
 def require_usable(environment: Mapping[str, str] = os.environ) -> None:
-    """Raise SettingError for a variable of ours that nothing reads, or that is no text."""
+    """Raise SettingError for a `TRIMTAB_*` variable that no setting uses or that is not UTF-8 text."""
     require_text(environment, PREFIX)
     require_known(environment, PREFIX, VARIABLES)
 

@@ -63,7 +63,7 @@ def test_bytes_that_are_no_text_are_named(content: bytes) -> None:
     try:
         content.decode()
     except UnicodeDecodeError:
-        with pytest.raises(SettingError, match="TRIMTAB_TOPIC_PREFIX holds bytes that are no UTF-8 text"):
+        with pytest.raises(SettingError, match="TRIMTAB_TOPIC_PREFIX is not valid UTF-8"):
             require_text(environment, "TRIMTAB_")
     else:
         require_text(environment, "TRIMTAB_")
