@@ -1,7 +1,7 @@
-"""Estimators that add a reward model q.
+"""Estimators that use a reward model q as well.
 
 Symbols: q_i = q(x_i, a_i) of the logged arm, qbar_i = sum_a pi(a|x_i) q(x_i, a), w_i and r_i as in
-`inverse_propensity`. Intervals of DR and SN-DR assume that q was fitted on other rows than these.
+`inverse_propensity`. Intervals of DR and SN-DR are valid only if q was fitted on other rows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ModelledSample:
 
 
 def direct_method(sample: ModelledSample) -> Estimate:
-    """DM: V = mean(qbar), as biased as the model: shown, never gated on."""
+    """DM: V = mean(qbar), as biased as the model; for display, never used by the gate."""
     return _biased("dm", sample, sample.q_policy)
 
 
@@ -66,15 +66,15 @@ def self_normalised_dr(sample: ModelledSample, requirements: EvidenceRequirement
 
 
 def switch_dr(sample: ModelledSample, threshold: float | None = None) -> Estimate:
-    """SWITCH-DR: the correction only where w <= lambda (Wang et al. 2017); lambda defaults to sqrt(n)."""
+    """SWITCH-DR: corrects only rows with w <= lambda (Wang et al. 2017); lambda defaults to sqrt(n)."""
     limit = default_threshold(len(sample.weights)) if threshold is None else threshold
     kept = np.where(sample.weights <= limit, sample.weights, 0.0)
     return _biased("switch_dr", sample, sample.q_policy + kept * sample.residual)
 
 
 def dr_optimistic_shrinkage(sample: ModelledSample, shrinkage: float | None = None) -> Estimate:
-    """DRos: weights lambda w / (w^2 + lambda) (Su et al. 2020); lambda defaults to n, which leaves
-    weights well below sqrt(n) as they are."""
+    """DRos: weights lambda w / (w^2 + lambda) (Su et al. 2020); lambda defaults to n, which barely
+    changes weights well below sqrt(n)."""
     w = sample.weights
     lam = default_threshold(len(w)) ** 2 if shrinkage is None else shrinkage
     shrunk = lam * w / (np.square(w) + lam)

@@ -1,4 +1,4 @@
-"""What an estimator answers: a value, what it rests on, and an interval or the reason for none."""
+"""The result of an estimator: a value, the evidence for it, and an interval or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from off_policy.importance_weights import Evidence
 
 
 class RefusalCode(StrEnum):
-    """Why no interval is stated, or why the stated one must not decide anything."""
+    """Why there is no interval, or why the interval must not be used for a decision."""
 
     TOO_FEW_MATCHED_ROWS = "too_few_matched_rows"
     TOO_FEW_POSITIVES = "too_few_positives"
@@ -24,7 +24,7 @@ class RefusalCode(StrEnum):
 
     @property
     def is_lack_of_evidence(self) -> bool:
-        """True when more rows would fix it."""
+        """Whether more rows would fix it."""
         return self in _LACK_OF_EVIDENCE
 
 
@@ -41,7 +41,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A two-sided confidence interval; `method` says how it was made, `level` its coverage."""
+    """A two-sided confidence interval; `method` names how it was computed, `level` is its coverage."""
 
     lower: float
     upper: float
@@ -57,9 +57,9 @@ class Interval:
 class Estimate:
     """The value of one policy on one objective by one estimator.
 
-    `value` and `standard_error` are NaN where undefined (no matched row). `interval` is None where
-    none is valid, and `refusal` says why. An interval may come with a refusal: the exact binomial
-    one holds at any size, but below the evidence minimum it must not decide anything.
+    `value` and `standard_error` are NaN if undefined (no matched row). `interval` is None if none is
+    valid, and `refusal` says why. An interval may also come with a refusal: the exact binomial
+    interval is valid at any size, but below the evidence minimum it must not be used for a decision.
     """
 
     estimator: str
@@ -75,7 +75,7 @@ class Estimate:
 
     @property
     def gateable(self) -> bool:
-        """Whether a decision may rest on the interval."""
+        """Whether the interval may be used for a decision."""
         return self.interval is not None and self.refusal is None
 
     def as_dict(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def build_estimate(
     evidence: Evidence,
     outcome: tuple[Interval | None, Refusal | None],
 ) -> Estimate:
-    """Assemble an Estimate from (value, standard error), its evidence and (interval, refusal)."""
+    """An Estimate from `point` = (value, standard error), its evidence and `outcome` = (interval, refusal)."""
     return Estimate(
         estimator=estimator,
         value=point[0],
@@ -131,7 +131,7 @@ def build_estimate(
 
 
 def json_number(value: float) -> float | None:
-    """JSON has no NaN or infinity: undefined numbers become null."""
+    """The value, or None if it is NaN or infinite, which JSON cannot express."""
     return float(value) if math.isfinite(value) else None
 
 

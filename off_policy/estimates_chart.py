@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SHOWN = ("reward_at_hit", "ips", "snips", "dr", "dm")
 ROW_HEIGHT = 22
-DECIDES, STATED, NONE = "interval to decide on", "interval, too little evidence", "no valid interval"
+DECIDES, STATED, NONE = "valid for decisions", "too little evidence for decisions", "no valid interval"
 
 
 def estimates_chart(
@@ -23,10 +23,11 @@ def estimates_chart(
     policies: Sequence[str] | None = None,
     estimators: Sequence[str] = SHOWN,
 ) -> alt.LayerChart:
-    """Values of `objective` with their intervals, the baseline's first.
+    """Values of `objective` with their intervals, the baseline first.
 
-    `policies` picks by name (None: all of the report; a family of 25 alphas is long). A value
-    without a valid interval stands alone, in grey. Needs the extra `learner` (altair).
+    `policies` selects policies by name; None shows every policy of the report, which is a long chart
+    for a family of 25 alphas. A value without a valid interval is drawn alone, in grey. Needs the
+    extra `learner` (altair).
     """
     chosen = _chosen(report, policies)
     rows = estimate_rows(chosen, objective, estimators)
@@ -36,7 +37,7 @@ def estimates_chart(
 def estimate_rows(
     policies: Sequence[PolicyReport], objective: str, estimators: Sequence[str] = SHOWN
 ) -> list[dict[str, Any]]:
-    """Plain rows behind the chart, in drawing order; undefined values are left out."""
+    """The chart's data as plain rows, in drawing order; undefined values are left out."""
     rows = []
     for report in policies:
         estimates: Mapping[str, Estimate] = report.objectives[objective].estimates
@@ -66,7 +67,7 @@ def _chosen(report: EvaluationReport, names: Sequence[str] | None) -> list[Polic
 
 
 def value_domain(rows: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Axis limits: from zero (or the lowest bound) to a third beyond the highest, room for the ESS."""
+    """Axis limits: from zero (or the lowest bound) to a third beyond the highest, to leave room for the ESS text."""
     ends = [row[name] for row in rows for name in ("low", "value", "high") if row[name] is not None]
     lowest, highest = min(ends, default=0.0), max(ends, default=1.0)
     reach = highest - min(0.0, lowest)

@@ -1,4 +1,4 @@
-"""The result of an evaluation: policies x objectives x cohorts, as data that survives JSON."""
+"""The result of an evaluation: policies x objectives x cohorts, convertible to JSON and back."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from off_policy.pareto_frontier import pareto_front, proposable
 
 @dataclass(frozen=True, slots=True)
 class PolicyObjective:
-    """One policy on one objective: estimates by estimator name, lift over the baseline.
+    """One policy on one objective: its estimates by estimator name and its lift over the baseline.
 
-    `lift` is the paired SNIPS lift; `dr_lift` is there when the evaluation had a reward model.
+    `lift` is the paired SNIPS lift; `dr_lift` is None if the evaluation had no reward model.
     """
 
     estimates: Mapping[str, Estimate]
@@ -44,10 +44,10 @@ class PolicyObjective:
 
 @dataclass(frozen=True, slots=True)
 class PolicyReport:
-    """One policy: over all rows (`objectives`) and inside each cohort (`cohorts`).
+    """One policy: results over all rows (`objectives`) and inside each cohort (`cohorts`).
 
     agreement          mean overlap with the baseline's decisions, 0 to 1
-    most_common_share  share of requests that get the most common arm; near 1: no personalisation
+    most_common_share  share of requests that get the most common arm; near 1 there is no personalisation
     """
 
     name: str
@@ -85,10 +85,10 @@ class PolicyReport:
 
 @dataclass(frozen=True, slots=True)
 class FrontierPoint:
-    """One policy in the plane (or line, or space) of lifts.
+    """One policy as a point whose coordinates are its lifts, one per objective.
 
-    lifts are relative to the baseline (0.02 is +2 %), NaN where undefined; the intervals are None
-    where refused.
+    `lifts` are relative to the baseline (0.02 is +2 %) and NaN if undefined; an interval is None if
+    it was refused.
     """
 
     name: str
@@ -109,14 +109,14 @@ class EvaluationReport:
     policies: tuple[PolicyReport, ...]
 
     def policy(self, name: str) -> PolicyReport:
-        """The report of the policy `name`; KeyError when it was not evaluated."""
+        """The report of the policy `name`; raises KeyError if it was not evaluated."""
         for report in (*self.policies, self.baseline):
             if report.name == name:
                 return report
         raise KeyError(name)
 
     def frontier(self, estimator: str = "snips", cohort: str | None = None) -> tuple[FrontierPoint, ...]:
-        """Every evaluated policy that carries an alpha, by alpha, judged by its "snips" or "dr" lift."""
+        """Every evaluated policy that has an alpha, sorted by alpha, with its "snips" or "dr" lifts."""
         family = sorted(
             (report for report in self.policies if report.alpha is not None),
             key=lambda report: report.alpha or 0.0,

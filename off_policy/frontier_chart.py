@@ -1,7 +1,7 @@
-"""The frontier over alpha: what each trade-off would bring, with how much doubt.
+"""The frontier over alpha: the lifts of each trade-off, with their intervals.
 
-With two objectives one point per alpha in the plane of relative lifts; with one objective (alpha
-then changes nothing) or more than two, the lifts over alpha.
+With two objectives it has one point per alpha in the plane of relative lifts; with one objective
+(alpha then changes nothing) or more than two, it draws the lifts over alpha.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OFFERED, ON_FRONT, DOMINATED = "may be proposed", "on the front", "dominated"
 
 
 def frontier_chart(report: EvaluationReport, estimator: str = "snips", cohort: str | None = None) -> alt.LayerChart:
-    """Lifts over the baseline in percent, intervals as bars where they are valid.
+    """Lifts over the baseline in percent; valid intervals are drawn as bars.
 
     `estimator` is "snips" or "dr"; `cohort` None means all rows. Needs the extra `learner` (altair).
     """
@@ -31,7 +31,7 @@ def frontier_chart(report: EvaluationReport, estimator: str = "snips", cohort: s
 
 
 def frontier_rows(points: Sequence[FrontierPoint], objectives: Sequence[str]) -> list[dict[str, Any]]:
-    """Plain rows behind the chart: one per policy, lifts and bounds in percent, None where refused."""
+    """The chart's data: one row per policy, lifts and bounds in percent, None if refused."""
     labelled = _labelled(points)
     rows = []
     for point in points:
@@ -125,7 +125,7 @@ def _finished(layers: Sequence[Any], height: int) -> alt.LayerChart:
 
 
 def _labelled(points: Sequence[FrontierPoint]) -> set[str]:
-    """Names of at most MAX_LABELS points of the front, spread over it: the ends always."""
+    """Names of at most MAX_LABELS points spread evenly over the front, both ends included."""
     front = [point.name for point in points if point.on_front]
     if len(front) <= MAX_LABELS:
         return set(front)

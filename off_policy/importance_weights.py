@@ -1,4 +1,4 @@
-"""Importance weights and how much evidence they leave."""
+"""Importance weights and the evidence that a weighted sample provides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def importance_weights(log: LoggedBandit, policy: TargetPolicy) -> FloatArray:
 
 
 def effective_sample_size(weights: FloatArray) -> float:
-    """ESS = (sum w)^2 / sum w^2 (Kish); 0 without any weight. Scaled by the heaviest, so that no square overflows."""
+    """ESS = (sum w)^2 / sum w^2 (Kish); 0 if all weights are 0. Scaling keeps the squares from overflowing."""
     heaviest = float(weights.max(initial=0.0))
     if heaviest <= 0:
         return 0.0
@@ -27,22 +27,22 @@ def effective_sample_size(weights: FloatArray) -> float:
 
 
 def effective_sample_size_inf(weights: FloatArray) -> float:
-    """ESS_inf = sum w / max w: the stricter sister, dominated by the heaviest row."""
+    """ESS_inf = sum w / max w: stricter than ESS, dominated by the heaviest row."""
     heaviest = float(weights.max(initial=0.0))
     return float(weights.sum()) / heaviest if heaviest > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a weighted sample can carry.
+    """How much evidence a weighted sample provides.
 
     n                    rows of the log in which the objective was observed
     matched_rows         rows with a positive weight
     positives            matched rows with a positive reward
-    ess, ess_inf         effective sizes of the weights
+    ess, ess_inf         effective sample sizes of the weights
     effective_positives  (sum w r)^2 / sum (w r)^2: the positives, discounted for uneven weights
-    effective_negatives  the same of (largest reward seen - r): with none, nothing is known about
-                         the spread and a standard error of zero would be an illusion
+    effective_negatives  the same for (largest reward seen - r); if it is 0, all rewards are equal,
+                         so the spread is unknown and a standard error of zero would be meaningless
     """
 
     n: int

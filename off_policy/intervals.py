@@ -1,9 +1,9 @@
 """Confidence intervals, and the rules under which they are refused.
 
-Measured before the rules were set: at an effective size of 8 a nominal 95 % interval covers 85 %
-with normal quantiles and 92 % with Student's t on ESS - 1 degrees of freedom; with rewards as rare
-as 0.4 % it covers 18 % at ESS 50 and 55 % at ESS 200, because a sample without a click makes it
-[0, 0]. Hence t, and a minimum of positives.
+The rules rest on measurements: at an effective size of 8 a nominal 95 % interval covers 85 % with
+normal quantiles and 92 % with Student's t on ESS - 1 degrees of freedom. With rewards as rare as
+0.4 % it covers 18 % at ESS 50 and 55 % at ESS 200, because a sample without a click gives [0, 0].
+We therefore use Student's t and require a minimum of positives.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from off_policy.logged_bandit import EvaluationError
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRequirements:
-    """The least a policy must bring before an interval is stated.
+    """The minimum evidence for an interval.
 
     level             coverage of every interval, in (0, 1)
-    min_matched_rows  matched rows; uneven weights count by their effective size
-    min_positives     matched rows with a reward, and as many without (effective sizes again)
+    min_matched_rows  fewest matched rows, counted as effective sample size
+    min_positives     fewest matched rows with a reward, and fewest below the largest reward
+                      (effective sizes again)
     """
 
     level: float = 0.95
@@ -37,37 +38,37 @@ class EvidenceRequirements:
         if self.min_matched_rows < 2 or self.min_positives < 1:
             raise EvaluationError(
                 f"min_matched_rows {self.min_matched_rows}, min_positives {self.min_positives}",
-                fix="ask for at least 2 matched rows and 1 positive",
+                fix="require at least 2 matched rows and 1 positive",
             )
 
 
 def lacking_evidence(evidence: Evidence, requirements: EvidenceRequirements) -> Refusal | None:
-    """The first requirement that the evidence misses, or None."""
+    """A refusal for the first requirement that the evidence does not meet, or None."""
     rows, positives = requirements.min_matched_rows, requirements.min_positives
     if evidence.matched_rows == 0:
-        return Refusal(RefusalCode.TOO_FEW_MATCHED_ROWS, "no logged row holds an arm of this policy")
+        return Refusal(RefusalCode.TOO_FEW_MATCHED_ROWS, "the policy never chooses the logged arm")
     if evidence.ess < rows - 1e-9:
         return Refusal(
             RefusalCode.TOO_FEW_MATCHED_ROWS,
-            f"fewer than {rows} matched rows ({evidence.matched_rows}, worth {evidence.ess:.1f} evenly weighted ones)",
+            f"fewer than {rows} matched rows ({evidence.matched_rows}, worth {evidence.ess:.1f} evenly weighted rows)",
         )
     if evidence.effective_positives < positives - 1e-9:
         return Refusal(
             RefusalCode.TOO_FEW_POSITIVES,
             f"fewer than {positives} positives "
-            f"({evidence.positives}, worth {evidence.effective_positives:.1f} evenly weighted ones)",
+            f"({evidence.positives}, worth {evidence.effective_positives:.1f} evenly weighted positives)",
         )
     if evidence.effective_negatives < positives - 1e-9:
         return Refusal(
             RefusalCode.TOO_FEW_NEGATIVES,
             f"fewer than {positives} matched rows below the largest reward "
-            f"(worth {evidence.effective_negatives:.1f} evenly weighted ones)",
+            f"(worth {evidence.effective_negatives:.1f} evenly weighted rows)",
         )
     return None
 
 
 def infinite_error(standard_error: float) -> Refusal | None:
-    """The refusal of an interval that would have no ends: rewards or predictions too large to square."""
+    """A refusal if the standard error is not finite, because squares of rewards or predictions overflowed."""
     if math.isfinite(standard_error):
         return None
     return Refusal(RefusalCode.UNDEFINED, "the standard error is not finite: rewards or predictions are too large")
@@ -90,7 +91,7 @@ def wilson_interval(successes: int, trials: int, level: float) -> Interval:
 
 
 def exact_binomial_interval(successes: int, trials: int, level: float) -> Interval:
-    """Clopper and Pearson's interval of a proportion: covers at any size; trials >= 1."""
+    """Clopper and Pearson's interval of a proportion, valid at any sample size; trials >= 1."""
     tail = (1.0 - level) / 2.0
     lower = 0.0 if successes == 0 else float(betaincinv(successes, trials - successes + 1, tail))
     upper = 1.0 if successes == trials else float(betaincinv(successes + 1, trials - successes, 1.0 - tail))

@@ -1,7 +1,8 @@
-"""Estimators that use logged propensities and rewards only.
+"""Estimators that use only logged propensities and rewards.
 
 Symbols as in the literature: w_i = pi(a_i|x_i) / mu(a_i|x_i), r_i the reward, n rows, V the value.
-All take weights float[n] >= 0 and rewards float[n] of the rows in which the objective was observed.
+The arguments are weights float[n] >= 0 and rewards float[n] of the rows in which the objective was
+observed.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def snips(weights: FloatArray, rewards: FloatArray, requirements: EvidenceRequir
 
 
 def clipped_ips(weights: FloatArray, rewards: FloatArray, threshold: float | None = None) -> Estimate:
-    """V = mean(min(w, lambda) r), biased: shown, never gated on.
+    """V = mean(min(w, lambda) r); biased: for display, never used by the gate.
 
     lambda defaults to sqrt(n), the truncation of Ionides (2008, eq. 9).
     """
@@ -53,9 +54,10 @@ def reward_at_hit(
     """V_hit = mean reward of the rows where the logged arm is the policy's arm (PRL-PUTS; the replay
     method of Li et al. 2011).
 
-    Defined for deterministic policies, and for any policy whose positive weights are all equal. With
-    one propensity for all hits it equals SNIPS, and hits are a binomial sample: Wilson's interval,
-    or Clopper and Pearson's (stated, but not to decide on) below the evidence minimum.
+    Defined for deterministic policies, and for any policy whose positive weights are all equal. If
+    all hits have the same propensity, it equals SNIPS and the hits are a binomial sample. The interval
+    is then Wilson's, or, below the evidence minimum, Clopper and Pearson's, which must not be used
+    for a decision.
     """
     evidence = evidence_of(weights, rewards)
     hits = weights > 0
@@ -84,12 +86,12 @@ def _hit_outcome(
 
 
 def default_threshold(rows: int) -> float:
-    """Where weights start to count as extreme: sqrt(n)."""
+    """The weight above which a row counts as extreme: sqrt(n)."""
     return math.sqrt(rows)
 
 
 def mean_and_error(terms: FloatArray) -> tuple[float, float]:
-    """(mean, standard error of the mean) of terms[n]; NaN below one and two rows."""
+    """(mean, standard error of the mean) of terms[n]; the mean needs one row, the error two, else they are NaN."""
     n = len(terms)
     mean = float(terms.mean()) if n else math.nan
     error = float(terms.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
@@ -97,7 +99,7 @@ def mean_and_error(terms: FloatArray) -> tuple[float, float]:
 
 
 def self_normalised_mean(weights: FloatArray, values: FloatArray) -> tuple[float, float]:
-    """(sum w v / sum w, delta-method standard error); NaN without any weight."""
+    """(sum w v / sum w, delta-method standard error); NaN if all weights are 0."""
     total = float(weights.sum())
     if total <= 0:
         return math.nan, math.nan
@@ -108,7 +110,7 @@ def self_normalised_mean(weights: FloatArray, values: FloatArray) -> tuple[float
 def unbiased_outcome(
     point: tuple[float, float], evidence: Evidence, requirements: EvidenceRequirements
 ) -> tuple[Interval | None, Refusal | None]:
-    """Student's interval, or the refusal for lack of evidence or of a finite standard error."""
+    """Student's interval, or a refusal if the evidence is too thin or the standard error is not finite."""
     lacking = lacking_evidence(evidence, requirements) or infinite_error(point[1])
     if lacking is not None:
         return None, lacking
@@ -116,5 +118,5 @@ def unbiased_outcome(
 
 
 def biased_outcome(estimator: str) -> tuple[None, Refusal]:
-    """No interval: a standard error does not see a bias."""
-    return None, Refusal(RefusalCode.BIASED_ESTIMATOR, f"{estimator} is biased: shown, never gated on")
+    """No interval, because a standard error does not include the bias."""
+    return None, Refusal(RefusalCode.BIASED_ESTIMATOR, f"{estimator} is biased: for display only")

@@ -1,4 +1,4 @@
-"""The explored log as arrays, checked once so that every estimator may trust it."""
+"""The explored log as arrays, checked once so that estimators need no checks of their own."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from event_schemas.errors import TrimtabError
 from off_policy.numeric_arrays import BoolArray, FloatArray, IntArray
 
 LEAST_PROPENSITY = 1e-100
-"""Below it a weight's square overflows; no logger that works writes such a probability."""
+"""With smaller propensities, squared weights overflow; no correct logger writes such probabilities."""
 
 
 class EvaluationError(TrimtabError):
-    """The arrays handed to the evaluation contradict each other or leave their ranges."""
+    """The arrays given to the evaluation contradict each other or have values out of range."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,13 +25,13 @@ class LoggedBandit:
 
     action      int[n]      the arm that was applied, >= 0
     propensity  float[n]    P(action | slice, request), in [1e-100, 1]
-    reward      float[n, O] clipped rewards; may be anything where not observed
-    observed    bool[n, O]  False where an objective's engagement feed was dead: such a row is left
-                            out of that objective, never counted as zero
+    reward      float[n, O] clipped rewards; ignored where not observed
+    observed    bool[n, O]  False where an objective's engagement feed was down: the row is left out of
+                            that objective, never counted as zero
     objectives  names of the O objectives
-    cohort      one cohort name (or None) per row, or None when the log knows no cohorts
+    cohort      one cohort name (or None) per row, or None if the log has no cohorts
 
-    Raises EvaluationError when a shape, range or type is wrong.
+    Raises EvaluationError if a shape, range or type is wrong.
     """
 
     action: IntArray
@@ -56,7 +56,7 @@ class LoggedBandit:
 
     @property
     def cohort_names(self) -> tuple[str, ...]:
-        """Cohorts that occur, sorted; rows without a cohort belong to none."""
+        """The cohorts in the log, sorted; rows without a cohort are ignored."""
         if self.cohort is None:
             return ()
         return tuple(sorted({str(name) for name in self.cohort if name is not None}))
@@ -111,7 +111,7 @@ def require_shape(name: str, array: npt.NDArray[np.generic], shape: Sequence[int
 
 
 def whole_numbers(values: npt.ArrayLike, name: str) -> IntArray:
-    """`values` as int64; raises EvaluationError for anything but integers, which would be cut off in silence."""
+    """`values` as int64; raises EvaluationError for non-integers, which a cast would silently truncate."""
     array = np.asarray(values)
     if array.size and not np.issubdtype(array.dtype, np.integer):
         raise EvaluationError(f"{name} has type {array.dtype}", fix="give arm indices as integers")

@@ -1,7 +1,7 @@
 """Lift of a policy over a baseline on the same rows, with the covariance of the two.
 
-Both values come from one log, so their errors are correlated: strongly where the policies agree
-(pairing then pays), not at all where their hits are disjoint, as against production.
+Both values come from one log, so their errors are correlated: strongly if the policies mostly agree,
+which makes the paired error small, and not at all if they never choose the same arm.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from off_policy.numeric_arrays import FloatArray
 class PairedLift:
     """V(policy) - V(baseline), absolute and relative to the baseline's value.
 
-    Values and errors are NaN where undefined; the relative ones also where the baseline's value is
-    not positive. Intervals are None where `refusal` says so.
+    Values and errors are NaN if undefined; relative ones also if the baseline's value is not positive.
+    If an interval is None, `refusal` says why.
     """
 
     estimator: str
@@ -53,7 +53,7 @@ class PairedLift:
 
     @property
     def gateable(self) -> bool:
-        """Whether a decision may rest on the intervals."""
+        """Whether the intervals may be used for a decision."""
         return self.relative_interval is not None and self.refusal is None
 
     def as_dict(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class ValueTerms:
 
 
 def snips_terms(weights: FloatArray, rewards: FloatArray) -> ValueTerms:
-    """SNIPS as value and influence: psi_i = w_i (r_i - V) / sum w."""
+    """The SNIPS value and its influence terms: psi_i = w_i (r_i - V) / sum w."""
     total = float(weights.sum())
     if total <= 0:
         return ValueTerms(math.nan, np.full(len(weights), math.nan))
@@ -111,7 +111,7 @@ def snips_terms(weights: FloatArray, rewards: FloatArray) -> ValueTerms:
 
 
 def dr_terms(sample: ModelledSample) -> ValueTerms:
-    """DR as value and influence: psi_i = (qbar_i + w_i (r_i - q_i) - V) / sqrt(n (n - 1))."""
+    """The DR value and its influence terms: psi_i = (qbar_i + w_i (r_i - q_i) - V) / sqrt(n (n - 1))."""
     n = len(sample.weights)
     if n < 2:
         return ValueTerms(math.nan, np.full(n, math.nan))
@@ -129,13 +129,13 @@ def paired_snips_lift(
 
 
 def paired_dr_lift(sample: ModelledSample, baseline: ModelledSample, requirements: EvidenceRequirements) -> PairedLift:
-    """DR_A - DR_B: the mean of per-row differences, q as control variate of both."""
+    """DR_A - DR_B: the mean of per-row differences, with q as the control variate of both."""
     terms = dr_terms(sample), dr_terms(baseline)
     return _lift("dr", terms, (sample.weights, baseline.weights), sample.rewards, requirements)
 
 
 def no_lift(lift: PairedLift, level: float) -> PairedLift:
-    """The lift of a policy over itself: exactly zero, whatever the evidence."""
+    """The lift of a policy over itself: exactly zero, regardless of the evidence."""
     nought = Interval(0.0, 0.0, level, "identical policies")
     return replace(
         lift,
@@ -195,10 +195,10 @@ def _evidence_of_difference(
     rewards: FloatArray,
     requirements: EvidenceRequirements,
 ) -> tuple[Refusal | None, float]:
-    """(refusal, degrees of freedom + 1).
+    """(refusal, effective sample size of the difference).
 
-    Each policy must bring the required evidence by itself; and so must, in positives, the rows in
-    which the two differ, for only they carry the difference.
+    Each policy alone must meet the required evidence. The rows in which the two differ must also have
+    enough positives, because only those rows determine the difference.
     """
     for side, name in zip(sides, ("the policy", "the baseline"), strict=True):
         lacking = lacking_evidence(side, requirements)

@@ -1,7 +1,7 @@
-"""Which members of a policy family are worth a person's look.
+"""Which members of a policy family a person should consider.
 
-PRL-PUTS: keep an alpha unless another one has at least its lift on all objectives and more on one;
-only an alpha whose lift is at least zero on every objective may be proposed.
+PRL-PUTS: keep an alpha unless another alpha has at least the same lift on every objective and a
+larger one on some objective; only an alpha whose lifts are all at least zero may be proposed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def pareto_front(points: npt.ArrayLike) -> BoolArray:
 
 
 def proposable(points: npt.ArrayLike) -> BoolArray:
-    """bool[P]: on the front and without a loss on any objective."""
+    """bool[P]: True where the point is on the front and has no negative lift."""
     values = _as_points(points)
     harmless: BoolArray = np.asarray(np.all(np.nan_to_num(values, nan=-1.0) >= 0.0, axis=1))
     return pareto_front(values) & harmless

@@ -1,7 +1,7 @@
-"""A family of policies x objectives x cohorts, evaluated on one explored log in one go.
+"""Evaluates policies x objectives x cohorts on one explored log.
 
-The work per policy (weights, model expectations) is done once on whole arrays; scopes and
-objectives only select rows of it.
+Weights and model expectations are computed once per policy, on whole arrays; cohorts and objectives
+only select rows from them.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def evaluate_policies(
     q: FloatArray | None,
     requirements: EvidenceRequirements,
 ) -> EvaluationReport:
-    """Every policy on every objective, over all rows and inside each cohort, with its paired lift over `baseline`
-    (production, or the logged policy).
+    """Evaluates every policy on every objective, over all rows and inside each cohort, with its paired lift over
+    `baseline` (production, or the logged policy).
 
-    q float[n, arms, O] are predictions of a model fitted on *other* rows; without it there are no DM and DR estimates.
-    Raises EvaluationError when shapes or arms do not fit the log.
+    `q` float[n, arms, O] are predictions of a model fitted on *other* rows; if it is None, there are no estimates that
+    use a model (DM and the DR family). Raises EvaluationError if shapes or arms do not match the log.
     """
     if q is not None:
         _check_predictions(log, q)
@@ -58,7 +58,7 @@ def evaluate_policies(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _PreparedPolicy:
-    """A policy on the whole log: weights float[n] and, with a model, its expectations float[O, n]."""
+    """A policy on the whole log: weights float[n] and, if there is a model, expected rewards float[O, n]."""
 
     policy: TargetPolicy
     weights: FloatArray
@@ -67,7 +67,7 @@ class _PreparedPolicy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Slice:
-    """The rows of one objective inside one scope, with all that does not depend on the policy."""
+    """The rows of one objective in one cohort (None: all rows), with everything that is the same for all policies."""
 
     cohort: str | None
     name: str
@@ -191,8 +191,8 @@ def _check_predictions(log: LoggedBandit, q: FloatArray) -> None:
     require_shape("q", q, (log.rows, q.shape[1], len(log.objectives)))
     if log.rows and int(log.action.max()) >= q.shape[1]:
         raise EvaluationError(
-            f"the log holds arm {int(log.action.max())}, q knows {q.shape[1]} arms",
+            f"the log contains arm {int(log.action.max())}, but q has only {q.shape[1]} arms",
             fix="score every arm of the log's action space",
         )
     if not np.isfinite(q).all():
-        raise EvaluationError("q holds values that are not finite", fix="retrain or drop the model")
+        raise EvaluationError("q contains values that are not finite", fix="retrain or drop the model")

@@ -1,4 +1,4 @@
-"""A chart as SVG text to paste into a page: no script, no font file, no network."""
+"""Renders a chart as SVG text for embedding in a page: no script, no font file, no network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import altair as alt
 
 CHART_WIDTH = 360
-"""Drawn width in px, the smallest screen we serve: SVG scales up, and small print stays readable."""
+"""Width in px of the smallest screen we support: the SVG scales up, so small text stays readable on every screen."""
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
 INK, MUTED, GRID = "#1f2933", "#52606d", "#e4e7eb"
@@ -18,7 +18,7 @@ ACCENT, POSITIVE, NEUTRAL = "#0b69a3", "#0c6b58", "#9aa5b1"
 
 
 def styled(chart: Any) -> Any:
-    """The house style on a top-level altair chart: one font, quiet axes, no frame."""
+    """A top-level altair chart in our common style: one font, light axes, no frame."""
     return (
         chart.configure(font=FONT, background="white", padding={"left": 4, "right": 12, "top": 4, "bottom": 4})
         .configure_view(stroke=None)
@@ -40,7 +40,7 @@ def styled(chart: Any) -> Any:
 def to_svg(chart: alt.TopLevelMixin, description: str, max_width: int = 620) -> str:
     """One <svg> element that fills its container up to `max_width` px and keeps its proportions.
 
-    `description` is what a screen reader says. Needs the extra `learner` (vl-convert).
+    `description` is the text for screen readers. Needs the extra `learner` (vl-convert).
     """
     import vl_convert
 

@@ -11,16 +11,16 @@ from off_policy.logged_bandit import EvaluationError, require_shape, whole_numbe
 from off_policy.numeric_arrays import BoolArray, FloatArray, IntArray
 
 ROW_SUM_TOLERANCE = 1e-6
-"""How far a row's probabilities may be from one: covers float32 softmax outputs."""
+"""How far the sum of a row's probabilities may be from one; wide enough for float32 softmax outputs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetPolicy:
     """Either `arms` int[n] (deterministic) or `probabilities` float[n, arms], never both.
 
-    A policy that depends on more than the request (a position, say) is given by the rows that
-    apply: see `by_position`. `alpha` is set for members of an alpha family only.
-    Raises EvaluationError when neither or both are given, or a row is no distribution.
+    For a policy that depends on more than the request, such as a position, give each row the
+    distribution that applies to it (see `by_position`). Only members of an alpha family have `alpha`.
+    Raises EvaluationError if neither or both are given, or if a row is not a distribution.
     """
 
     name: str
@@ -62,7 +62,8 @@ class TargetPolicy:
         distribution = self._distribution
         if action.size and int(action.max()) >= distribution.shape[1]:
             raise EvaluationError(
-                f"the log holds arm {int(action.max())}, policy {self.name!r} knows {distribution.shape[1]} arms",
+                f"the log contains arm {int(action.max())}, but policy {self.name!r} has only "
+                f"{distribution.shape[1]} arms",
                 fix="evaluate only policies of the log's action space",
             )
         chosen: FloatArray = distribution[np.arange(self.rows), action]
@@ -74,7 +75,7 @@ class TargetPolicy:
             require_shape("q (rows)", q[:, 0, 0], (self.rows,))
             if self.rows and int(self.arms.max()) >= q.shape[1]:
                 raise EvaluationError(
-                    f"policy {self.name!r} plays arm {int(self.arms.max())}, q knows {q.shape[1]} arms",
+                    f"policy {self.name!r} plays arm {int(self.arms.max())}, but q has only {q.shape[1]} arms",
                     fix="score every arm of the action space",
                 )
             return q[np.arange(self.rows), self.arms].astype(np.float64)
@@ -95,7 +96,8 @@ class TargetPolicy:
         return float(np.minimum(self._distribution, other._distribution).sum(axis=1).mean())
 
     def same_as(self, other: TargetPolicy) -> bool:
-        """Whether both policies decide alike on every row (so that their lift is exactly zero), of at least one."""
+        """Whether both policies make the same decision on every row, so that their lift is exactly zero; False without
+        rows."""
         if self.rows == 0:
             return False
         if self.arms is not None and other.arms is not None:
@@ -148,12 +150,12 @@ def uniform_policy(name: str, rows: int, arms: int) -> TargetPolicy:
 
 
 def by_position(name: str, table: FloatArray, position: IntArray) -> TargetPolicy:
-    """A context-free policy per position: `table` float[arms, positions], `position` int[n] from 0."""
+    """The policy that depends only on the position: `table` float[arms, positions], `position` int[n] from 0."""
     table = np.asarray(table, dtype=np.float64)
     if position.size and (int(position.min()) < 0 or int(position.max()) >= table.shape[1]):
         raise EvaluationError(
-            f"policy {name!r} knows positions 0 to {table.shape[1] - 1}, "
-            f"the log holds {int(position.min())} to {int(position.max())}",
+            f"policy {name!r} has positions 0 to {table.shape[1] - 1}, "
+            f"but the log has {int(position.min())} to {int(position.max())}",
             fix="count positions from 0 and give one column per position",
         )
     return TargetPolicy(name, probabilities=table.T[position])
@@ -166,10 +168,10 @@ def preference_policy(
     eligible: BoolArray | None = None,
     alpha: float | None = None,
 ) -> TargetPolicy:
-    """argmax_a sum_o weights_o q_o(x, a), the first arm among equals.
+    """argmax_a sum_o weights_o q_o(x, a); ties go to the first arm.
 
     q float[n, arms, O], weights float[O], eligible bool[n, arms] (None: every arm). Raises
-    EvaluationError when shapes differ, a score is not finite or a row has no eligible arm.
+    EvaluationError if shapes differ, a score is not finite or a row has no eligible arm.
     """
     require_shape("preference weights", np.asarray(weights), (q.shape[2],))
     score = np.zeros(q.shape[:2])
@@ -206,7 +208,7 @@ def alpha_policies(
     if objectives > 2 or not 0 <= alpha_objective < objectives:
         raise EvaluationError(
             f"alpha_objective {alpha_objective} does not fit {objectives} objectives",
-            fix="alpha trades one objective for one other; use preference_policy for more than two",
+            fix="alpha trades off two objectives; use preference_policy for more than two",
         )
     policies = []
     for alpha in alphas:

@@ -50,7 +50,7 @@ def test_exact_interval_of_a_textbook_case() -> None:
 @pytest.mark.parametrize(
     ("rows", "positives", "code", "text"),
     [
-        (0, 0, RefusalCode.TOO_FEW_MATCHED_ROWS, "no logged row holds an arm"),
+        (0, 0, RefusalCode.TOO_FEW_MATCHED_ROWS, "never chooses the logged arm"),
         (99, 40, RefusalCode.TOO_FEW_MATCHED_ROWS, "fewer than 100 matched rows (99"),
         (200, 29, RefusalCode.TOO_FEW_POSITIVES, "fewer than 30 positives (29"),
         (200, 180, RefusalCode.TOO_FEW_NEGATIVES, "fewer than 30 matched rows below"),

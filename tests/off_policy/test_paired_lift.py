@@ -66,7 +66,7 @@ def test_evidence_is_asked_of_both_sides_and_of_the_difference() -> None:
     nothing = paired_snips_lift(playing(1), np.zeros(N), REWARDS, strict)
     assert math.isnan(nothing.value)
     assert nothing.refusal is not None
-    assert nothing.refusal.reason.startswith("the baseline: no logged row")
+    assert nothing.refusal.reason.startswith("the baseline: the policy never chooses")
     changed = np.where(np.arange(N) < 40, playing(2), playing(1))
     close = paired_snips_lift(changed, playing(1), REWARDS, strict)
     assert close.interval is None

@@ -121,7 +121,7 @@ def test_an_empty_log_gives_a_report_without_answers() -> None:
         (np.zeros((9, ARMS, 2)), "q has shape"),
         (np.zeros((10, ARMS, 1)), "q has shape"),
         (np.zeros((10, ARMS)), "axes"),
-        (np.zeros((10, 1, 2)), "knows 1 arms"),
+        (np.zeros((10, 1, 2)), "has only 1 arms"),
         (np.full((10, ARMS, 2), np.nan), "not finite"),
     ],
 )
