@@ -1,7 +1,7 @@
 """Distances between two histograms over the same bins, and between two samples.
 
-PSI and KS stand beside the sequential test because people know them. Neither is a calibrated test
-on a stream: a window of correlated values looks drifted to both.
+PSI and KS complement the sequential test because people know them. Neither is a calibrated test on a
+stream: both report drift on a window of correlated values.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy.typing as npt
 from drift_detection.quantile_sketch import SketchError
 
 SMOOTHING = 0.5
-"""Pseudo-count per bin (Jeffreys), so that an empty bin costs a finite amount."""
+"""Pseudo-count per bin (Jeffreys), so that an empty bin contributes a finite amount."""
 
 
 def population_stability_index(reference: Sequence[int], live: Sequence[int], smoothing: float = SMOOTHING) -> float:
     """PSI = sum_b (p_b - q_b) ln(p_b / q_b), the symmetrised Kullback-Leibler divergence, >= 0.
 
-    Convention: below 0.1 stable, above 0.25 shifted. p and q are smoothed shares per bin. A bin that is empty on both
-    sides says nothing: its smoothed shares would differ by the sizes of the samples alone.
+    Convention: below 0.1 stable, above 0.25 shifted. p and q are smoothed shares per bin. Bins that are empty on both
+    sides are ignored: their smoothed shares would differ only because the sample sizes differ.
     """
     _require_same_bins(reference, live)
     told = (np.asarray(reference) > 0) | (np.asarray(live) > 0)
@@ -30,14 +30,14 @@ def population_stability_index(reference: Sequence[int], live: Sequence[int], sm
 
 
 def psi_noise(bins: int, reference_total: int, live_total: int) -> float:
-    """Expected PSI of two samples of one distribution: (bins - 1) (1/n + 1/m)."""
+    """Expected PSI of two samples from the same distribution: (bins - 1) (1/n + 1/m)."""
     if min(reference_total, live_total) == 0:
         return float("inf")
     return (bins - 1) * (1.0 / reference_total + 1.0 / live_total)
 
 
 def ks_of_counts(reference: Sequence[int], live: Sequence[int]) -> float:
-    """Kolmogorov-Smirnov statistic at the bin edges: a lower bound of the exact one, in [0, 1]."""
+    """Kolmogorov-Smirnov statistic at the bin edges: a lower bound of the exact statistic, in [0, 1]."""
     _require_same_bins(reference, live)
     p, q = _shares(reference, 0.0), _shares(live, 0.0)
     return float(np.abs(np.cumsum(p - q)).max())

@@ -1,4 +1,4 @@
-"""Reference against live distribution of each head, with its PSI."""
+"""Charts the reference and live distribution of each head, with the PSI between them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def drift_chart(
     reference: Mapping[str, QuantileSketch],
     live: Mapping[str, Values],
 ) -> alt.VConcatChart:
-    """One panel per judged head: the share of values by bin of the reference's quantiles.
+    """One panel per judged head: the share of values in each quantile bin of the reference.
 
-    Takes what `check_heads` took, and its verdict. Without drift both steps are level. Needs the
-    extra `learner` (altair).
+    `reference` and `live` are the arguments of `check_heads`, `verdict` is its result. Without drift
+    both curves are flat. Needs the extra `learner` (altair).
     """
     import altair as alt
 
@@ -42,7 +42,7 @@ def drift_chart(
 
 
 def drift_rows(sketch: QuantileSketch, values: Values) -> list[dict[str, Any]]:
-    """Plain rows behind a panel: per bin and side the share in percent."""
+    """A panel's data as plain rows: the share in percent per bin and side."""
     counted = sketch.emptied().updated(values)
     return [
         {

@@ -17,11 +17,11 @@ DriftStatus = Literal["ok", "drift", "insufficient_data"]
 class DriftLimits:
     """When a head counts as drifted.
 
-    max_psi               PSI above this alarms (0.25 by convention)
-    min_samples           finite live values below which no verdict is possible
-    max_non_finite_share  share of NaN or infinite live values above which the head alarms
+    max_psi               the head alarms if its PSI is above this (0.25 by convention)
+    min_samples           fewest finite live values for a verdict
+    max_non_finite_share  the head alarms if more than this share of live values is NaN or infinite
 
-    Raises SketchError when a limit is out of its range: a NaN would silence every alarm.
+    Raises SketchError if a limit is out of range; a NaN would silence every alarm.
     """
 
     max_psi: float = 0.25
@@ -39,7 +39,7 @@ class DriftLimits:
 
 @dataclass(frozen=True, slots=True)
 class HeadDrift:
-    """One head: psi and ks are NaN where they cannot be computed; `reason` explains anything but ok."""
+    """The result for one head: psi and ks are NaN if they cannot be computed; `reason` is None if the head is ok."""
 
     head: str
     psi: float
@@ -63,8 +63,8 @@ class HeadDrift:
 
 @dataclass(frozen=True, slots=True)
 class DriftVerdict:
-    """ "drift" when any head alarms, else "insufficient_data" when any head has too few values, else
-    "ok"; without a reference head there is nothing to have drifted from, and the verdict is "ok"."""
+    """ "drift" if any head alarms, else "insufficient_data" if any head has too few values, else "ok".
+    Without reference heads there is nothing to compare with and the verdict is "ok"."""
 
     status: DriftStatus
     heads: tuple[HeadDrift, ...]
@@ -93,8 +93,8 @@ def check_heads(
 ) -> DriftVerdict:
     """Judge every reference head by its live values; heads without a reference are not judged.
 
-    A head that is missing from `live` is drift: a ranker that lost a head is not the ranker the
-    policy was learnt on. A head that is there with too few values is insufficient data.
+    A head missing from `live` is drift: a ranker that lost a head is not the ranker that the policy
+    was trained on. A head with too few values is insufficient data.
     """
     heads = tuple(_check_head(name, sketch, live.get(name), limits) for name, sketch in sorted(reference.items()))
     if any(head.alarm for head in heads):

@@ -1,7 +1,7 @@
 """A distribution as counts between the quantiles of a reference sample.
 
-Small enough for a checkpoint manifest (some ten numbers per head), mergeable across partitions and
-hours, and comparable: two sketches over the same edges are two histograms.
+A sketch is small enough for a checkpoint manifest (about ten numbers per head). Two sketches with the
+same edges are histograms that can be compared and merged.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class SketchError(TrimtabError):
 
 @dataclass(frozen=True, slots=True)
 class QuantileSketch:
-    """Counts of values by bin; bin i holds edges[i-1] < v <= edges[i], the outer bins are open.
+    """Counts of values by bin; bin i contains edges[i-1] < v <= edges[i], the outer bins are open.
 
     edges       strictly increasing, finite
     counts      len(edges) + 1 counts of finite values
-    non_finite  NaN and infinite values seen: counted here and in no bin
-    lowest, highest   extremes of the finite values seen, None before the first
+    non_finite  number of NaN and infinite values; they are in no bin
+    lowest, highest   extremes of the finite values, None before the first value
     """
 
     edges: tuple[float, ...]
@@ -74,11 +74,11 @@ class QuantileSketch:
 
     @classmethod
     def from_sample(cls, values: Values, bins: int = DEFAULT_BINS) -> QuantileSketch:
-        """Edges near the sample's quantiles (`bins` of nearly equal mass), counts of the sample.
+        """A sketch with edges near the sample's quantiles (`bins` bins of nearly equal mass) that counts the sample.
 
-        Values that crowd together get bins of their own (`sketch_edges`), so that a constant head
-        notices a change, but not the last digits in which two runtimes differ. Raises SketchError
-        without a finite value or with fewer than two bins.
+        Values that lie close together get their own bin (see `sketch_edges`). Thus a change of a
+        constant head is noticed, but differences in the last digits between two runtimes are not.
+        Raises SketchError without a finite value or with fewer than two bins.
         """
         sample = _as_array(values)
         finite = sample[np.isfinite(sample)]
@@ -91,7 +91,7 @@ class QuantileSketch:
         return cls(edges=edges, counts=(0,) * (len(edges) + 1)).updated(sample)
 
     def updated(self, values: Values) -> QuantileSketch:
-        """This sketch with `values` counted as well; the edges stay."""
+        """A sketch with the same edges that counts `values` as well."""
         sample = _as_array(values)
         finite = sample[np.isfinite(sample)]
         if sample.size == 0:
@@ -106,9 +106,11 @@ class QuantileSketch:
         )
 
     def merged(self, other: QuantileSketch) -> QuantileSketch:
-        """Both sketches' values; raises SketchError when the edges differ."""
+        """A sketch of the values of both; raises SketchError if the edges differ."""
         if self.edges != other.edges:
-            raise SketchError("sketches with different edges cannot be merged", fix="start both from one reference")
+            raise SketchError(
+                "sketches with different edges cannot be merged", fix="create both with `emptied` from one reference"
+            )
         return replace(
             self,
             counts=tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
@@ -118,7 +120,7 @@ class QuantileSketch:
         )
 
     def emptied(self) -> QuantileSketch:
-        """The same edges without any value: where a live stream starts to count."""
+        """An empty sketch with the same edges, for counting live values."""
         return QuantileSketch(edges=self.edges, counts=(0,) * len(self.counts))
 
     def bins_of(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -138,7 +140,7 @@ class QuantileSketch:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> QuantileSketch:
-        """The sketch behind `as_dict`; raises SketchError when fields are missing or contradict."""
+        """The sketch from its `as_dict` form; raises SketchError if fields are missing or inconsistent."""
         try:
             sketch = cls(
                 edges=tuple(float(edge) for edge in data["edges"]),
@@ -150,12 +152,12 @@ class QuantileSketch:
             total = index(data["total"])
         except (KeyError, TypeError, ValueError) as error:
             raise SketchError(
-                f"not a sketch: {error!r}", fix="take the sketch from a checkpoint manifest as it is"
+                f"not a sketch: {error!r}", fix="use the sketch of a checkpoint manifest unchanged"
             ) from error
         if total != sketch.total:
             raise SketchError(
-                f"sketch counts sum to {sketch.total}, its total says {total}",
-                fix="take the sketch from a checkpoint manifest as it is",
+                f"sketch counts sum to {sketch.total}, but its total is {total}",
+                fix="use the sketch of a checkpoint manifest unchanged",
             )
         return sketch
 

@@ -1,25 +1,25 @@
 """A sequential drift alarm with a declared mean time between false alarms.
 
 An e-detector (Shin, Ramdas, Rinaldo 2022, "E-detectors: a nonparametric framework for sequential
-change detection", CUSUM form): with L_t an e-value given the past, that is E[L_t | past] <= 1 under
-every undrifted distribution,
+change detection", CUSUM form). Let L_t be an e-value given the past, that is, E[L_t | past] <= 1 under
+every undrifted distribution. Then
 
     M_0 = 1,    M_t = L_t max(M_{t-1}, 1),    alarm when M_t >= c
 
-gives a mean time to a false alarm of at least c values. Undrifted means: every bin's share stays
-between l and u, which are the reference share minus and plus Z standard errors (a reference is a
-sample too) and then times 1 -+ tolerance. With q_t a forecast of the next bin, learnt from past
-values only, and p_t the undrifted distribution nearest to it (the reverse information projection),
+gives a mean time to a false alarm of at least c values. Undrifted means that every bin's share stays
+between l and u: the reference share minus or plus Z standard errors (the reference is a sample too),
+times 1 -+ tolerance. Let q_t be a forecast of the next bin, learnt from past values only, and p_t the
+undrifted distribution nearest to it (the reverse information projection). Then
 
     L_t = q_t(b) / p_t(b),    p_t(b) = clip(lambda q_t(b), l(b), u(b)) with lambda such that it sums to 1
 
-is an e-value (Grünwald, de Heide, Koolen 2024, "Safe testing", theorem 1), and 1 as long as the
-forecast itself is undrifted. Forecasts with different memories run side by side: the mean of
-e-detectors is an e-detector.
+is an e-value (Grünwald, de Heide, Koolen 2024, "Safe testing", theorem 1), and equals 1 as long as
+the forecast itself is undrifted. Several forecasts with different memories run in parallel: the mean
+of e-detectors is an e-detector.
 
-The guarantee assumes that a value's bin does not depend on the values before it. Traffic is
-autocorrelated (one user's requests, one hour's mood): feed every k-th value only (`thinning`), with k
-around the correlation time. Unthinned, AR(0.9) traffic alarms at once.
+The guarantee assumes that a value's bin does not depend on earlier values. Traffic is autocorrelated
+(requests of one user, requests of one hour), so only every k-th value is used (`thinning`), with k
+around the correlation time. Without thinning, AR(0.9) traffic alarms at once.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ import numpy.typing as npt
 from drift_detection.quantile_sketch import QuantileSketch, SketchError, Values
 
 MEMORIES = (25.0, 100.0, 400.0)
-"""How many (thinned) values each forecast remembers: large shifts show fast, small ones slowly."""
+"""How many (thinned) values each forecast remembers: short memories find large shifts fast, long ones small shifts."""
 REFERENCE_ERRORS = 3.0
-"""Z: standard errors granted to the reference shares."""
+"""Z: how many standard errors the reference shares may be off."""
 PRIOR_SHARE = 0.1
-"""Share of the reference in every forecast: bounds what one value in an unexpected bin can cost."""
+"""Share of the reference in every forecast; it limits the effect of one value in an unexpected bin."""
 CEILING = 1e12
-"""Where the evidence saturates, in thresholds: long past any alarm, far from overflow."""
+"""Upper limit of the evidence, as a multiple of the threshold: far above any alarm, far below overflow."""
 
 
 @dataclass(frozen=True, slots=True)
 class SequentialSettings:
-    """mean_time_between_false_alarms   raw values (before thinning), above `thinning`
-    tolerance   relative change of a bin's share that is still no drift, in [0, 1)
-    thinning    use every k-th value, >= 1
+    """mean_time_between_false_alarms   in raw values (before thinning); larger than `thinning`
+    tolerance   largest relative change of a bin's share that does not count as drift, in [0, 1)
+    thinning    k: use every k-th value, >= 1
 
-    Raises SketchError when a value is out of its range.
+    Raises SketchError if a value is out of range.
     """
 
     mean_time_between_false_alarms: float = 1_000_000.0
@@ -63,19 +63,19 @@ class SequentialSettings:
         if not self.thinning < self.mean_time_between_false_alarms < np.inf:
             raise SketchError(
                 f"mean_time_between_false_alarms {self.mean_time_between_false_alarms} is not a number above thinning",
-                fix="declare it in raw values, such as a month's worth of them",
+                fix="give a number of raw values, for example those of one month",
             )
 
     @property
     def threshold(self) -> float:
-        """c: the declared time in thinned values."""
+        """c: the declared mean time, in thinned values."""
         return self.mean_time_between_false_alarms / self.thinning
 
 
 class SequentialDrift:
-    """Watches one head; feed values in order with `observe`. Not thread-safe.
+    """Monitors one head; pass its values in order to `observe`. Not thread-safe.
 
-    Once raised, the alarm stays until `reset`: a drifted head does not heal by itself.
+    Once raised, the alarm stays on until `reset`.
     """
 
     def __init__(self, reference: QuantileSketch, settings: SequentialSettings) -> None:
@@ -92,7 +92,7 @@ class SequentialDrift:
         self.reset()
 
     def reset(self) -> None:
-        """Forget every value and the alarm."""
+        """Forget all values and the alarm."""
         self._forecast = np.tile(self._share, (len(MEMORIES), 1))
         self._evidence = np.ones(len(MEMORIES))
         self.observed = 0
@@ -100,7 +100,7 @@ class SequentialDrift:
 
     @property
     def statistic(self) -> float:
-        """M_t relative to its threshold: at least 1 means alarm."""
+        """M_t relative to its threshold; 1 or more raises the alarm."""
         return float(self._evidence.mean()) / self.settings.threshold
 
     @property
@@ -108,9 +108,9 @@ class SequentialDrift:
         return self.alarmed_at is not None
 
     def observe(self, values: Values) -> bool:
-        """Take further values in order (those not finite are skipped); returns whether the alarm is on.
+        """Process more values in order, skipping non-finite ones; returns whether the alarm is on.
 
-        `observed` counts the finite values so far, `alarmed_at` is its value when the alarm rose.
+        `observed` is the number of finite values so far, `alarmed_at` its value when the alarm was raised.
         """
         sample = np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.float64)
         finite = sample[np.isfinite(sample)]
@@ -137,9 +137,9 @@ def nearest_within(
 ) -> npt.NDArray[np.float64]:
     """argmin_p KL(q, p) over distributions lower <= p <= upper, for each row q of forecast[k, bins].
 
-    The minimum is p = clip(lambda q, lower, upper). Its sum is piecewise linear and rises with
-    lambda, so lambda is found between two of the points where a bin enters or leaves its bounds.
-    Needs q > 0 and sum(lower) <= 1 <= sum(upper).
+    The minimum is p = clip(lambda q, lower, upper). Its sum is piecewise linear and increases with
+    lambda, so lambda lies between two of the points where a bin enters or leaves its bounds.
+    Requires q > 0 and sum(lower) <= 1 <= sum(upper).
     """
     knots = np.sort(np.concatenate([lower / forecast, upper / forecast], axis=1), axis=1)
     sums = np.clip(knots[:, :, None] * forecast[:, None, :], lower, upper).sum(axis=2)

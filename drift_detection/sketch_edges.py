@@ -1,12 +1,13 @@
-"""Where a sketch divides its sample: near the quantiles, but never through values that belong together.
+"""Chooses a sketch's bin edges: near the quantiles, but never through a cluster of nearly equal values.
 
-The same network gives values that differ in their last digits on two runtimes (float32: some 1e-7). With few distinct
-states, a binary feature for instance, a quantile falls on a value that many requests share. An edge there would send
-half of them into the next bin, and a distance between two histograms of the same values would be large. So
+On two runtimes the same network gives values that differ in their last digits (float32: about 1e-7). With few distinct
+states, for example a binary feature, a quantile falls on a value that many requests share. An edge there would put half
+of them into the next bin, and the distance between two histograms of the same values would be large. Therefore
 
-- an edge lies half-way between two neighbouring values of the sample, at a place with few values within `JITTER` of it,
-  as near to its quantile as such a place is;
-- values that crowd together, away from the others, get walls on both sides: a crowd that moves is noticed.
+- an edge lies half-way between two neighbouring values of the sample, as near to its quantile as possible but at a
+  place with few values within `JITTER`;
+- a cluster of values away from the others gets walls, which are edges on both sides: if the cluster moves, it is
+  noticed.
 """
 
 from __future__ import annotations
@@ -17,21 +18,23 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 JITTER = 2e-6
-"""How far two runtimes may differ on the same value: relative to it, at least this absolute where values are near 1."""
+"""Largest difference between two runtimes on the same value: absolute for values up to 1, relative above."""
 SMALL_SCALE = 2e-3
-"""The jitter is no more than this share of the mean size of the values: heads of rare events live near 1e-5."""
+"""The jitter is at most this share of the mean absolute value, because heads of rare events have values near 1e-5."""
 FREE_RISK, GREATEST_RISK = 1e-3, 0.02
-"""Shares of the sample within the jitter of an edge: up to the first it stays, beyond the second it is left out."""
+"""Shares of the sample within the jitter of an edge: up to the first the edge costs nothing, beyond the second it is
+left out."""
 RISK_COST = 25.0
-"""How many ranks an edge may move for one value less within its jitter."""
+"""How many ranks an edge may move to have one value less within its jitter."""
 WALL = 5.0
-"""Distance of a wall from its crowd, in jitters."""
+"""Distance of a wall from its cluster, in jitters."""
 CROWD_GAP, CROWD_WIDTH = 5e-3, 1e-2
-"""Shares of the sample's range: values closer than the gap may be one crowd, which is no wider than the width."""
+"""Shares of the sample's range: the largest gap between neighbours of one cluster, and the largest width of a
+cluster."""
 
 
 def edges_of(sample: Floats, bins: int) -> tuple[float, ...]:
-    """Strictly increasing edges for a non-empty sample of finite values: about `bins` - 1, and walls."""
+    """Strictly increasing edges for a non-empty sample of finite values: about `bins` - 1 of them, plus walls."""
     ordered = np.sort(sample)
     jitter = _jitter(ordered)
     edges = {*_quantile_edges(ordered, bins, jitter), *_walls(ordered, bins, jitter)}
@@ -45,7 +48,7 @@ def _jitter(ordered: Floats) -> float:
 
 
 def _quantile_edges(ordered: Floats, bins: int, jitter: float) -> list[float]:
-    """For each quantile the cheapest place between two distinct values: near in rank, with few values beside it."""
+    """For each quantile the cheapest place between two distinct values: near in rank, with few values close by."""
     ranks = np.flatnonzero(np.diff(ordered) > 0) + 1
     if not ranks.size:
         return []
@@ -58,13 +61,13 @@ def _quantile_edges(ordered: Floats, bins: int, jitter: float) -> list[float]:
 
 
 def _around(ordered: Floats, jitter: float) -> tuple[float, float]:
-    """Edges below and above everything: a sample too narrow to be divided and too wide to be one value."""
+    """Edges below and above all values, for a sample that is too narrow to divide but too wide for one cluster."""
     distance = WALL * jitter + float(ordered[-1] - ordered[0])
     return float(ordered[0]) - distance, float(ordered[-1]) + distance
 
 
 def _walls(ordered: Floats, bins: int, jitter: float) -> list[float]:
-    """Edges on both sides of each crowd that fills a bin or more, half-way to its neighbour where that is near."""
+    """Edges on both sides of each cluster that fills at least one bin, at most half-way to the neighbouring value."""
     reach = float(ordered[-1] - ordered[0])
     gap = max(2 * jitter, CROWD_GAP * reach)
     starts = np.r_[0, np.flatnonzero(np.diff(ordered) > gap) + 1]
