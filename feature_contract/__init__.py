@@ -1,11 +1,11 @@
-"""From a request to the numbers a network reads: one encoding for training and for serving.
+"""Encodes a request as the arrays that a network reads; training and serving use the same encoding.
 
-Reads: Request records (plain dicts, as the codec gives them) and the experiment's `[features]` section.
-Writes: nothing; gives numpy arrays (`ModelInput`).
-Guarantees: the same request gives the same arrays in the learner and in a serving node; ids never seen
-before need no rebuild (hashing vocabulary, 0 = missing); the contract's digest changes whenever the
-encoding could; a required feature that is absent or broken is named in a `MissingFeatures` error, an absurd number in
-an `AbsurdFeature`; every version of the encoding that a checkpoint may have been trained with is still there.
+Reads: Request records (plain dicts, as decoded by the codec) and the experiment's `[features]` section.
+Writes: nothing; returns numpy arrays (`ModelInput`).
+Guarantees: the same request gives the same arrays in the learner and in a serving node. New ids need no rebuild,
+because categories are hashed (0 = missing). The contract's digest changes whenever the encoding could change. An absent
+or broken required feature is named in a `MissingFeatures` error, an absurd number in an `AbsurdFeature` error. All
+versions of the encoding that a checkpoint may have been trained with remain available.
 """
 
 from feature_contract.contract import FeatureContract, known_contracts

@@ -14,7 +14,7 @@ Context = Mapping[str, str]
 
 
 def context_of(request: RequestRecord) -> Context:
-    """The request's context as name -> value; of a name given twice the last one counts."""
+    """The request's context as name -> value; if a name occurs twice, the last value counts."""
     return {feature["name"]: feature["value"] for feature in request["context"]}
 
 
@@ -36,8 +36,8 @@ def _category_id(context: Context, name: str, required: bool, buckets: int) -> i
 def numbers(contexts: Sequence[Context], names: Sequence[tuple[str, bool]], within: NumberRange) -> NDArray[np.float32]:
     """float32[n, M]; `names` are (name, required). Raises MissingFeatures.
 
-    An optional number takes two columns, its value (0 when absent) and 1/0 for present/absent: a plain zero
-    could not be told from a measured one.
+    An optional number has two columns: its value (0 if absent) and 1/0 for present/absent. Without the second, an
+    absent number would look like a measured zero.
     """
     width = sum(1 if required else 2 for _, required in names)
     bound = within.largest_number

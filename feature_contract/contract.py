@@ -1,4 +1,4 @@
-"""What a policy network needs to know of a request, as one digest and one function."""
+"""The features that a policy network reads from a request: their encoding and its digest."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from feature_contract.number_range import NUMBER_RANGES, NumberRange
 
 ENCODING_VERSION = 2
 """The newest version, which the learner trains with. It is part of the digest: raise it whenever the same request would
-give other arrays, and keep the old one for the checkpoints that were trained with it."""
+give different arrays, and keep the old version for checkpoints that were trained with it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ContextFeature:
 class FeatureContract:
     """The features of an experiment and their encoding; equal digests mean equal arrays.
 
-    Version 1 of the encoding takes numbers as they are. Version 2 refuses absurd ones and takes large ones by their
+    Version 1 of the encoding uses numbers unchanged. Version 2 refuses absurd numbers and encodes large ones by their
     logarithm (see number_range).
     """
 
@@ -90,14 +90,14 @@ class FeatureContract:
 
     @property
     def number_columns(self) -> int:
-        """M, the width of `context_numbers`: an optional number also takes a present/absent column."""
+        """M, the width of `context_numbers`: an optional number also has a present/absent column."""
         return sum(1 if required else 2 for _, required in self.numbers)
 
     def encode(self, requests: Sequence[RequestRecord]) -> ModelInput:
         """The arrays of `requests`, one row each, in order.
 
-        Raises MissingFeatures when any of them lacks a required feature, AbsurdFeature when one holds an absurd number;
-        `faults` tells which.
+        Raises MissingFeatures if any of them lacks a required feature, AbsurdFeature if one has an absurd number;
+        `faults` finds out which.
         """
         arrays: dict[str, Array] = {}
         within = NUMBER_RANGES[self.encoding]
@@ -115,7 +115,7 @@ class FeatureContract:
         return ModelInput(arrays, len(requests))
 
     def faults(self, requests: Sequence[RequestRecord]) -> dict[int, MissingFeatures]:
-        """What is wrong with the requests that cannot be encoded, by their place; fast when few cannot."""
+        """The errors of the requests that cannot be encoded, by position; fast if there are few of them."""
         try:
             self.encode(requests)
         except MissingFeatures as fault:
@@ -134,9 +134,9 @@ class FeatureContract:
 
 
 def known_contracts(experiment: Experiment) -> dict[str, FeatureContract]:
-    """The experiment's contract in every version of the encoding, the newest first, by digest.
+    """The experiment's contract in every version of the encoding, by digest, newest first.
 
-    A checkpoint is scored with the one that it was trained with.
+    A checkpoint is scored with the version that it was trained with.
     """
     versions = (FeatureContract.from_experiment(experiment, encoding) for encoding in sorted(NUMBER_RANGES)[::-1])
     return {contract.digest: contract for contract in versions}

@@ -1,4 +1,4 @@
-"""The user's last actions: what (item embedding), how (action type), when (age)."""
+"""Encodes the user's last actions: item embedding, action type and age of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from feature_contract.stable_buckets import MISSING_BUCKET, bucket
 
 @dataclass(frozen=True, slots=True)
 class HistoryShape:
-    """Items kept of each history, width of their embeddings (0: none are read), buckets of their action types."""
+    """Number of items used per history, width of their embeddings (0: not used), buckets of their action types."""
 
     length: int
     item_dim: int
@@ -27,9 +27,9 @@ class HistoryShape:
 def history_arrays(requests: Sequence[RequestRecord], shape: HistoryShape, within: NumberRange) -> dict[str, Array]:
     """The `length` newest history items of each request, newest first, padded at the end.
 
-    Ages are log(1 + minutes before the request); an item stamped after its request has age 0 (clock skew).
-    Raises MissingFeatures for an item embedding of the wrong length or with an absurd value; an empty embedding stands
-    for an unknown item and reads as zeros.
+    Ages are log(1 + minutes before the request); an item with a later time than its request (clock skew) has age 0.
+    An empty embedding means an unknown item and is encoded as zeros. Raises MissingFeatures for an item embedding of
+    the wrong length or with an absurd value.
     """
     size = (len(requests), shape.length)
     newest = [_newest(request, shape.length) for request in requests]
@@ -49,7 +49,7 @@ def history_arrays(requests: Sequence[RequestRecord], shape: HistoryShape, withi
 
 
 def _newest(request: RequestRecord, length: int) -> list[HistoryItemRecord]:
-    # Records list the history oldest first: of two items of the same millisecond the later one is the newer.
+    # Records list the history oldest first, so of two items with the same millisecond the later one is newer.
     return sorted(request["history"], key=lambda item: item["event_time"])[-length:][::-1]
 
 

@@ -1,21 +1,21 @@
 """The errors of this package.
 
 TrimtabError
-└── MissingFeatures      a required feature is absent, or a feature is not what the experiment file declares
-    └── AbsurdFeature    a number is not finite, or larger than anything that can be meant
+└── MissingFeatures      a required feature is absent, or a feature does not match the experiment file
+    └── AbsurdFeature    a number is not finite, or too large to be plausible
 """
 
 from event_schemas.errors import TrimtabError
 
 SHOWN = 40
-"""How much of a broken value an error quotes."""
+"""How many characters of a broken value an error quotes."""
 
 
 class MissingFeatures(TrimtabError):
-    """A request lacks a required feature, or carries one of the wrong length or that is not a number.
+    """A request lacks a required feature, or has a feature of the wrong length or one that is not a number.
 
-    `feature` is the feature's name as the experiment file writes it (`user_embedding`, `context.surface`,
-    `history[3].embedding`). Serving answers with FALLBACK, training leaves the row out and counts it.
+    `feature` is the feature's name as in the experiment file (`user_embedding`, `context.surface`,
+    `history[3].embedding`). Serving answers with FALLBACK; training skips the row and counts it.
     """
 
     def __init__(self, feature: str, problem: str) -> None:
@@ -27,14 +27,14 @@ class MissingFeatures(TrimtabError):
 
 
 class AbsurdFeature(MissingFeatures):
-    """A number that is not finite, or beyond the bound of its kind; `value` is its text, cut where it is long."""
+    """A number is not finite or exceeds the bound for its kind; `value` is its text, truncated if long."""
 
     def __init__(self, feature: str, value: object, bound: float) -> None:
         self.value = shown(value)
-        super().__init__(feature, f"holds {self.value}, and only finite numbers up to {bound:g} can be meant")
+        super().__init__(feature, f"contains {self.value}; only finite numbers within ±{bound:g} are accepted")
 
 
 def shown(value: object) -> str:
-    """The value as an error quotes it."""
+    """The value as quoted in an error."""
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -20,11 +20,11 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class ModelInput(Mapping[str, Array]):
-    """Named arrays whose first axis is the request.
+    """Named arrays with one row per request.
 
     user_embedding float32[n, U] · context_ids int64[n, C] · context_numbers float32[n, M] ·
     history_items float32[n, H, I] · history_actions int64[n, H] · history_ages float32[n, H] (log minutes) ·
-    history_mask float32[n, H] (1 = a real item). An array with an axis of length 0 is absent.
+    history_mask float32[n, H] (1 = a real item). Arrays of width 0 are left out.
     """
 
     arrays: Mapping[str, Array]

@@ -10,7 +10,8 @@ def test_an_absurd_value_is_named_and_counts_as_missing() -> None:
     fault = AbsurdFeature("context.hour", "1e30", 1e20)
     assert isinstance(fault, MissingFeatures) and isinstance(fault, TrimtabError)
     assert (fault.feature, fault.value) == ("context.hour", "'1e30'")
-    assert fault.what == "request feature 'context.hour' holds '1e30', and only finite numbers up to 1e+20 can be meant"
+    bound = "only finite numbers within ±1e+20 are accepted"
+    assert fault.what == f"request feature 'context.hour' contains '1e30'; {bound}"
     assert "[features]" in fault.fix
 
 
