@@ -1,4 +1,4 @@
-"""Where the simulator gets its weights from: a PolicyAgent in this process, or a sidecar."""
+"""The interface through which the simulator gets weights: a PolicyAgent in this process, or a sidecar."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IsLogged = Callable[[str, str], bool]
 
 
 def logged_by(experiment: Experiment) -> IsLogged:
-    """What the experiment's sampling says; the same on every node, for it is a hash of the id."""
+    """The experiment's sampling rule; it is the same on every node because it is a hash of the id."""
     rates = experiment.experiment
 
     def is_logged(request_id: str, slice_name: str) -> bool:
@@ -27,7 +27,7 @@ def logged_by(experiment: Experiment) -> IsLogged:
 
 
 class PortDecision(Protocol):
-    """A decision as its caller sees it; `serving_agent.decide.decision.Decision` is one."""
+    """A decision from the caller's point of view; `serving_agent.decide.decision.Decision` is one."""
 
     @property
     def request_id(self) -> str:
@@ -50,7 +50,7 @@ class PortDecision(Protocol):
 
 
 class DecisionPort(Protocol):
-    """Something that decides; `serving_agent.decide.policy_agent.PolicyAgent` is one."""
+    """Anything that makes decisions; `serving_agent.decide.policy_agent.PolicyAgent` is one."""
 
     def decide(self, request: DecisionRequest) -> PortDecision:
         """The weights for one request."""

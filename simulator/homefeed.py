@@ -1,8 +1,8 @@
-"""The synthetic homefeed: candidates with ranker heads, what a weight vector serves, and what users then do.
+"""The synthetic homefeed: candidates with ranker heads, the items that a weight vector serves, and users' responses.
 
-Utility u(s, x; w) = Σ_i w_i h_i(s, x) over the candidates, the top k served (PRL-PUTS, Eq. 1). Two heads are tuned
-(repin, p2p), the closeup head stays at its production weight. Items inspire, sell or merely catch the eye; production's
-weights mix the three for everybody, so weights chosen per user gain on both objectives at once.
+The utility is u(s, x; w) = Σ_i w_i h_i(s, x) over the candidates, and the top k are served (PRL-PUTS, Eq. 1). Two heads
+are tuned (repin, p2p); the closeup head keeps its production weight. Items inspire, sell or merely catch the eye.
+Production's weights serve every user the same mix of the three, so weights chosen per user improve both objectives.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ CANDIDATE_STREAM = 11
 
 @dataclass(frozen=True)
 class Candidates:
-    """`heads` float32[n, 40, 3], the ranker's predictions; `appeal` [n, 40, 2], the truth behind repin and p2p."""
+    """`heads` float32[n, 40, 3] are the ranker's predictions; `appeal` [n, 40, 2] is the true appeal (repin, p2p)."""
 
     heads: NDArray[np.float32]
     appeal: NDArray[np.float64]
 
 
 class Homefeed:
-    """One world: users and the seed that fixes every request's candidates.
+    """One simulated world: its users, and the seed that determines the candidates of every request.
 
-    `weights` is the action space's weights [arms, 2] in the order repin, p2p; `production_arm` its index.
+    `weights` are the weights of the action space, [arms, 2], in the order repin, p2p.
     """
 
     def __init__(self, seed: int, population: UserPopulation, weights: NDArray[np.float64]) -> None:
         if weights.ndim != 2 or weights.shape[1] != len(TUNED_HEADS):
-            raise ValueError(f"weights of shape {weights.shape}; the homefeed tunes {TUNED_HEADS}")
+            raise ValueError(f"weights have shape {weights.shape}, but the homefeed tunes {TUNED_HEADS}")
         self.seed = seed
         self.population = population
         self.weights = weights
 
     def candidates(self, numbers: NDArray[np.int64]) -> Candidates:
-        """Candidates of the requests with these numbers; a number has the same ones in every batch and run."""
+        """The candidates of the requests with these numbers; the same number gives the same candidates in every run."""
         noise = np.stack([self._noise(int(number)) for number in numbers])
         kind = np.searchsorted(np.cumsum(ITEM_KINDS)[:-1], noise[..., 0])
         boost = np.where(kind[..., None] == np.arange(3), KIND_GAIN, -KIND_GAIN / 2)
@@ -62,7 +62,7 @@ class Homefeed:
         return Candidates(heads.astype(np.float32), sigmoid(latent[..., :2]) ** 2)
 
     def served(self, heads: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Indexes [..., 6] of the top candidates under `weights` [..., 2], best first."""
+        """Indices [..., 6] of the top candidates under `weights` [..., 2], best first."""
         full = np.concatenate([weights, np.full((*weights.shape[:-1], 1), CLOSEUP_WEIGHT)], axis=-1)
         utility: NDArray[np.float32] = np.einsum("...ch,...h->...c", heads, full.astype(np.float32))
         best_first: NDArray[np.int64] = np.argsort(-utility, axis=-1, kind="stable")[..., :SERVED]
@@ -71,7 +71,7 @@ class Homefeed:
     def engagement_probability(
         self, plan: TrafficPlan, appeal: NDArray[np.float64], chosen: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """P(engagement inside or outside its window) [n, 6, 2] per served item and objective, for `plan`'s n requests.
+        """P(engagement, inside or outside its window), [n, 6, 2] by request of `plan`, served item and objective.
 
         P(save) = save · device · ((1 − lean) · inspiration + lean · shopping appeal); P(p2p) = p2p · device · shopping.
         """
@@ -86,7 +86,7 @@ class Homefeed:
         return chance
 
     def true_values(self, plan: TrafficPlan, arms: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        """E[reward | request, arm], exactly: [n, arms, 2] for `plan`'s n requests (all arms unless given).
+        """The exact E[reward | request, arm], [n, arms, 2], for the n requests of `plan`; all arms unless given.
 
         Rewards are clipped at 1: V = 1 − Π_item (1 − P(engagement inside its window)).
         """
@@ -98,7 +98,7 @@ class Homefeed:
         return values
 
     def true_values_of(self, plan: TrafficPlan, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """E[reward | request, weights] [n, 2] when request i is served `weights[i]` ([n, 2])."""
+        """The exact E[reward | request, weights], [n, 2], if request i is served with `weights[i]`."""
         return self._value(plan, self.candidates(plan.number), weights)
 
     def _value(self, plan: TrafficPlan, candidates: Candidates, weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ USERS = 3_000
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Which requests come, how many, from when to when (epoch ms); a seed's requests have ids of their own."""
+    """The requests of a run: their number and time range (epoch ms); different seeds give different request ids."""
 
     seed: int
     requests: int
@@ -29,11 +29,11 @@ class RunPlan:
 
 
 def build_world(experiment: Experiment, plan: RunPlan) -> tuple[LiveWorld, TrafficPlan]:
-    """The world, fixed by the experiment's salt, and the requests, fixed by the plan.
+    """The world, determined by the experiment's salt, and the requests, determined by the plan.
 
-    A plan moved in time by whole days is the same but for its dates.
+    A plan shifted by whole days gives the same requests on other dates.
 
-    Raises ExperimentError when the experiment does not tune and count what the homefeed has.
+    Raises ExperimentError if the experiment's weights, objectives and cohorts are not those of the homefeed.
     """
     _check_fits(experiment)
     world_seed = zlib.crc32(experiment.experiment.salt.encode())
@@ -49,7 +49,7 @@ def build_world(experiment: Experiment, plan: RunPlan) -> tuple[LiveWorld, Traff
 
 
 def with_exploration_rate(experiment: Experiment, rate: float | None) -> Experiment:
-    """The experiment as one process runs it that explores at `rate`; unchanged when None."""
+    """The experiment with exploration rate `rate`; unchanged if it is None."""
     if rate is None:
         return experiment
     return experiment.model_copy(
@@ -68,11 +68,11 @@ def _check_fits(experiment: Experiment) -> None:
     for table, names in wanted.items():
         if found[table] != names:
             raise ExperimentError(
-                f"experiment {experiment.name!r} has [[{table}]] {list(found[table])}, the homefeed {list(names)}",
+                f"experiment {experiment.name!r} has [[{table}]] {list(found[table])}, the homefeed has {list(names)}",
                 fix="simulate with simulator/experiments/homefeed.toml",
             )
     if experiment.join.clock != "replay":
         raise ExperimentError(
-            f"experiment {experiment.name!r} has join.clock = 'live', and simulated days are not lived",
+            f"experiment {experiment.name!r} has join.clock = 'live', but a simulation does not run in real time",
             fix="set join.clock = 'replay'",
         )

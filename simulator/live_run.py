@@ -1,8 +1,8 @@
-"""Drives serving through simulated days: decide, rank, confirm, and engage, in the order of event time.
+"""Runs serving through simulated days: decide, rank, confirm and engage, in order of event time.
 
-The clock is the plan's. Decisions and engagements are handed to the producers in time order, except that an engagement
-with a decision of the same stride (an hour) comes after the stride's decisions. Then `settle` is called, which flushes
-and may wait for the readers. So no event overtakes another by more than an hour of event time.
+Times come from the plan. Decisions and engagements are handed to the producers in time order, in strides of an hour. An
+engagement with a decision of the current stride is handed over after all decisions of the stride. `settle` then flushes
+and may wait for the readers. Therefore no event overtakes another by more than an hour of event time.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class EngagementSink(Protocol):
     """Where engagements go; `producers.loggers.engagement_logger.EngagementLogger` is one."""
 
     def log(self, request_id: str, kind: str, *, event_time: int, item_id: str | None = None) -> str:
-        """Takes one engagement."""
+        """Logs one engagement."""
         ...
 
 
 @dataclass(frozen=True)
 class LiveRunReport:
-    """What was decided, and what it is truly worth.
+    """The decisions of a run and their true value.
 
-    `mean_weights` by slice, then weight; `true_value` and `true_production_value` are E[reward] by objective over the
-    decisions of the slice POLICY (over all of them when there are none), exact, not sampled.
+    `mean_weights` is by slice, then weight. `true_value` and `true_production_value` are the exact E[reward] by
+    objective over the POLICY decisions, or over all decisions if there are none.
     """
 
     decisions: int
@@ -73,7 +73,7 @@ class LiveWorld:
 
 
 class LiveRun:
-    """One pass over a traffic plan, request i going to port i modulo their number."""
+    """One pass over a traffic plan; request i goes to port i modulo the number of ports."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class LiveRun:
         sink: EngagementSink,
         settle: Callable[[int], None],
     ) -> None:
-        """`settle(decided so far)` is called after each stride."""
+        """`settle(number of decisions so far)` is called after each stride."""
         self._is_logged = logged_by(experiment)
         self._world = world
         self._ports = ports
@@ -95,7 +95,7 @@ class LiveRun:
         self._weights: list[tuple[float, ...]] = []
 
     def run(self, plan: TrafficPlan) -> LiveRunReport:
-        """Runs the whole plan, waits for the last engagement, and reports."""
+        """Runs the whole plan up to the last engagement and returns the report."""
         start = 0
         while start < len(plan):
             horizon = int(plan.time[start]) + STRIDE_MS
@@ -126,7 +126,7 @@ class LiveRun:
             chosen[index] = feed.served(candidates.heads[index], weights)
             slate = _slate(part, index, decision.request_id, chosen[index])
             decision.applied(summaries[index], slate.items, RANKER_VERSION)
-            # An engagement with a decision that is not in the log is left out, as a bridge would leave it out.
+            # Engagements with decisions that are not logged are left out, as a bridge would do.
             if self._is_logged(decision.request_id, str(decision.slice)):
                 slates[index] = slate
             self._slices.append(str(decision.slice))

@@ -1,4 +1,4 @@
-"""A serving process without a policy: it explores, and serves production where it does not."""
+"""A serving process without a policy: it explores, and serves production to all other requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLUSH_SECONDS = 30.0
 
 
 class MeasuredSender:
-    """Passes events on and counts them and their bytes, for pacing."""
+    """Forwards events and counts them and their bytes, for pacing."""
 
     def __init__(self, sender: EventSender) -> None:
         self._sender = sender
@@ -60,12 +60,12 @@ class LocalServing:
     sender: MeasuredSender
 
     def flush(self) -> DeliveryCounts:
-        """Waits until both loggers' events have their fate."""
+        """Waits until the events of both loggers are acknowledged, spooled or dropped."""
         self.decisions.flush(FLUSH_SECONDS)
         return self.engagements.flush(FLUSH_SECONDS)
 
     def close(self) -> DeliveryCounts:
-        """Ends the agent and the loggers; the sender stays open."""
+        """Closes the agent and the loggers; the sender stays open."""
         self.agent.close()
         self.decisions.close(FLUSH_SECONDS)
         return self.engagements.close(FLUSH_SECONDS)

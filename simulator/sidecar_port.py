@@ -1,4 +1,4 @@
-"""Decisions from `trimtab serve` over HTTP, on one kept-alive connection."""
+"""Decisions from `trimtab serve` over HTTP, on one keep-alive connection."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SidecarDecision:
     fallback_reason: str | None
 
     def applied(self, heads: HeadSummaries | None = None, served: Sequence[str] = (), ranker_version: str = "") -> bool:
-        """Confirms over HTTP; raises SidecarRefused or ComponentUnreachable."""
+        """Confirms the decision over HTTP; raises SidecarRefused or ComponentUnreachable."""
         body = {"heads": heads, "served": list(served), "ranker_version": ranker_version}
         self.port.post(f"/v1/decisions/{self.request_id}/applied", body)
         self.port.note_confirmed(self)
@@ -50,22 +50,22 @@ class SidecarDecision:
 
 
 class SidecarPort:
-    """One sidecar, spoken to from one thread. `url` is its base, such as `http://127.0.0.1:8080`.
+    """One sidecar, to be used from one thread. `url` is its base, such as `http://127.0.0.1:8080`.
 
-    `is_logged` tells which of its decisions the sidecar logs: all, unless it samples.
+    `is_logged` says which decisions the sidecar logs; by default all of them.
     """
 
     def __init__(self, url: str, is_logged: IsLogged = lambda request_id, slice_name: True) -> None:  # noqa: ARG005
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
-            raise SidecarRefused(f"{url!r} is not a sidecar's address", fix="give http://host:port")
+            raise SidecarRefused(f"{url!r} is not the address of a sidecar", fix="give http://host:port")
         self.url = url
         self._is_logged = is_logged
         self._logged = 0
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=TIMEOUT_S)
 
     def decide(self, request: DecisionRequest) -> SidecarDecision:
-        """Asks for weights; raises SidecarRefused or ComponentUnreachable."""
+        """Requests weights; raises SidecarRefused or ComponentUnreachable."""
         answer = self.post("/v1/decisions", request_body(request))
         return SidecarDecision(
             port=self,
@@ -78,7 +78,7 @@ class SidecarPort:
         )
 
     def events(self) -> Counter[tuple[str, str]]:
-        """Its producers' events so far by (record, fate), from `/metrics`; raises as `post` does."""
+        """The events of its producers so far by (record, fate), from `/metrics`; raises the same errors as `post`."""
         text = self._exchange("GET", "/metrics", None).decode()
         counts: Counter[tuple[str, str]] = Counter()
         for family in text_string_to_metric_families(text):
@@ -88,13 +88,13 @@ class SidecarPort:
         return counts
 
     def note_confirmed(self, decision: SidecarDecision) -> None:
-        """Counts a confirmed decision, when the sidecar logs it."""
+        """Counts a confirmed decision if the sidecar logs it."""
         self._logged += self._is_logged(decision.request_id, decision.slice)
 
     def await_logged(self, earlier: int, sleep: Callable[[float], None] = time.sleep) -> None:
         """Waits until every decision confirmed through this port is in the log.
 
-        `earlier` are the Propensity records the sidecar had had acknowledged before. Raises SidecarRefused after 30 s.
+        `earlier` is the number of Propensity records acknowledged before this run. Raises SidecarRefused after 30 s.
         """
         for _ in range(LOGGED_ATTEMPTS):
             if self.events()[PROPENSITY, "acknowledged"] - earlier >= self._logged:
@@ -103,7 +103,7 @@ class SidecarPort:
         raise self._undelivered()
 
     def settled_events(self, sleep: Callable[[float], None] = time.sleep) -> Counter[tuple[str, str]]:
-        """`events` once they stand still with nothing on its way; raises SidecarRefused after 30 s."""
+        """`events`, once they no longer change and none is in flight; raises SidecarRefused after 30 s."""
         before = self.events()
         for _ in range(SETTLE_ATTEMPTS):
             sleep(SETTLE_SECONDS)
@@ -114,13 +114,13 @@ class SidecarPort:
         raise self._undelivered()
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The JSON answer to a POST ({} for an empty one); raises SidecarRefused or ComponentUnreachable."""
+        """The JSON answer to a POST ({} if it is empty); raises SidecarRefused or ComponentUnreachable."""
         text = self._exchange("POST", path, json.dumps(body))
         answer: dict[str, Any] = json.loads(text) if text else {}
         return answer
 
     def _undelivered(self) -> SidecarRefused:
-        return SidecarRefused(f"sidecar {self.url} does not get its events delivered", fix="check its Kafka settings")
+        return SidecarRefused(f"sidecar {self.url} cannot deliver its events", fix="check its Kafka settings")
 
     def _exchange(self, method: str, path: str, body: str | None) -> bytes:
         try:
@@ -145,13 +145,13 @@ class SidecarPort:
 
 
 def _in_flight(counts: Mapping[tuple[str, str], int]) -> int:
-    """Events handed in that have no fate yet."""
+    """The number of events handed in that are not yet acknowledged, spooled or dropped."""
     signs = {"handed_in": 1, "acknowledged": -1, "spooled": -1, "dropped": -1}
     return sum(signs.get(fate, 0) * count for (_, fate), count in counts.items())
 
 
 def request_body(request: DecisionRequest) -> dict[str, Any]:
-    """The JSON body of a decision request, without what is absent."""
+    """The JSON body of a decision request, without empty fields."""
     body: dict[str, Any] = {
         "request_id": request.request_id,
         "user_id": request.user_id,

@@ -1,4 +1,4 @@
-"""One simulation from plan to closed log: the world runs, everything is delivered, heartbeats close the windows."""
+"""One simulation from plan to closed log: runs the world, waits for delivery and closes the windows with heartbeats."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from simulator.live_run import LiveRun, LiveRunReport
 from simulator.local_serving import FLUSH_SECONDS, LocalServing, local_serving
 from simulator.sidecar_port import SidecarPort
 
-# Engagements outside their window come late: one in 10^8 of them more than this after its request.
+# Engagements after their window come late: one in 10^8 of them comes more than this after its request.
 LAST_ENGAGEMENT_MS = 6 * HOUR_MS
 
 
@@ -32,7 +32,7 @@ class SimulationIncomplete(TrimtabError):
 
 @dataclass(frozen=True)
 class EventOutlet:
-    """Where events go: an acknowledging sender, the events topic and its number of partitions."""
+    """Where events go: a sender with acknowledgements, the events topic and its number of partitions."""
 
     codec: Codec
     sender: EventSender
@@ -43,7 +43,7 @@ class EventOutlet:
 
 @dataclass(frozen=True)
 class SimulationReport:
-    """What happened; `sidecar_events` counts the sidecars' acknowledged events of this run by record."""
+    """The result of a simulation; `sidecar_events` counts the acknowledged events of the sidecars by record."""
 
     live: LiveRunReport
     exploration_rate: float
@@ -65,9 +65,9 @@ class SimulationReport:
 
 
 def latest_end(experiment: Experiment, now_ms: int) -> int:
-    """The latest `end_ms` of a plan whose closing heartbeats do not lie after `now_ms`; the join takes no such events.
+    """The latest `end_ms` of a plan such that its closing heartbeats are not in the future of `now_ms`.
 
-    They lie a window after the last engagement.
+    The heartbeats lie one window after the last engagement, and the join refuses events from the future.
     """
     return now_ms - LAST_ENGAGEMENT_MS - experiment.window_ms - 1
 
@@ -81,8 +81,8 @@ def run_simulation(
 ) -> SimulationReport:
     """Runs the plan through `sidecars` (URLs; none: an agent in this process) and closes the log.
 
-    `progress` is told the number of decisions so far. Raises SimulationIncomplete when the outlet did not get every
-    event acknowledged; then no heartbeat is written.
+    `progress` is called with the number of decisions so far. Raises SimulationIncomplete if not every event was
+    acknowledged; no heartbeat is written then.
     """
     world, traffic = build_world(experiment, plan)
     serving = local_serving(experiment, outlet.codec, outlet.sender, outlet.topic, lambda: plan.end_ms)
@@ -108,7 +108,7 @@ def run_simulation(
 
 
 def _settle(serving: LocalServing, outlet: EventOutlet) -> None:
-    """Waits for acknowledgements and readers; raises SimulationIncomplete at once when Kafka refuses events."""
+    """Waits for acknowledgements and readers; raises SimulationIncomplete at once if Kafka refuses events."""
     delivery = serving.flush()
     if fault_of(outlet.sender) is not None:
         _expect_complete(delivery, fault_of(outlet.sender))
@@ -117,7 +117,7 @@ def _settle(serving: LocalServing, outlet: EventOutlet) -> None:
 
 
 def _delivered_by(sidecars: Sequence[SidecarPort], before: Sequence[Counter[tuple[str, str]]]) -> dict[str, int]:
-    """Waits until the sidecars' events are delivered; their acknowledged events of this run by record."""
+    """Waits until the sidecars' events are delivered; returns the acknowledged events of this run by record."""
     total: Counter[str] = Counter()
     for port, earlier in zip(sidecars, before, strict=True):
         for (record, fate), count in port.settled_events().items():
@@ -132,6 +132,6 @@ def _expect_complete(delivery: DeliveryCounts, fault: str | None) -> None:
         raise SimulationIncomplete(
             f"{delivery.handed_in - delivery.acknowledged} of {delivery.handed_in} events were not acknowledged"
             f"{f': {fault}' if fault else ''}",
-            fix="check the broker and this user's rights there; the same --seed and --ending send the same events "
-            "again",
+            fix="check the broker and this user's rights, then run it again: the same --seed and --ending send the "
+            "same events",
         )

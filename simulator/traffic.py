@@ -1,4 +1,4 @@
-"""When users come: sessions over simulated days, each with a few requests."""
+"""Plans when users visit: sessions over simulated days, each with a few requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NUMBERS_PER_SEED = 1_000_000
 class TrafficPlan:
     """Requests in time order, as arrays over requests: number, time (epoch ms), user, session and device index.
 
-    Numbers start at seed · 10^6, so plans of different seeds share none.
+    Numbers start at seed · 10^6, so plans with different seeds have no number in common.
     """
 
     number: NDArray[np.int64]
@@ -48,8 +48,8 @@ class TrafficPlan:
 def plan_traffic(seed: int, population: UserPopulation, requests: int, *, start_ms: int, end_ms: int) -> TrafficPlan:
     """`requests` requests between `start_ms` and `end_ms` (epoch ms, start < end).
 
-    Traffic grows over the days, to three times its first rate, and is busiest in the evening. Sessions have a
-    geometric number of requests (mean 2.5) about 90 s apart; users come in proportion to their visits.
+    Traffic grows over the days to three times its initial rate and is busiest in the evening. Sessions have a geometric
+    number of requests (mean 2.5) about 90 s apart; users are drawn in proportion to their visits.
     """
     if not 1 <= requests <= NUMBERS_PER_SEED or start_ms >= end_ms:
         raise ValueError(f"{requests} requests between {start_ms} and {end_ms} cannot be planned")
@@ -75,8 +75,8 @@ def plan_traffic(seed: int, population: UserPopulation, requests: int, *, start_
 
 
 def _session_starts(random: np.random.Generator, sessions: int, start_ms: int, end_ms: int) -> NDArray[np.float64]:
-    """Growing over the days; of two moments mostly the one nearer to 20:00 UTC."""
-    # Inverse of F(x) = (x + x²) / 2, the distribution whose density runs from 0.5 to 1.5.
+    """Start times: more on later days and around 20:00 UTC (half of them are the nearer one of two drawn times)."""
+    # The inverse of F(x) = (x + x²) / 2, a distribution whose density grows from 0.5 to 1.5.
     grown = (np.sqrt(1 + 8 * random.random((sessions, 2))) - 1) / 2
     moments = start_ms + grown * (end_ms - start_ms)
     hour = moments % DAY_MS / HOUR_MS

@@ -1,4 +1,4 @@
-"""Who visits the homefeed: what users like, what of it can be seen, and how often they come."""
+"""The users of the homefeed: their hidden affinities, their visible embedding, and how often they visit."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ POPULATION_STREAM = 1
 
 @dataclass(frozen=True)
 class Taste:
-    """One kind of user: its share of all users and the typical affinities of its members, each in [0, 1].
+    """A type of user: its share of all users and the typical affinities of its members, each in [0, 1].
 
-    `save` and `p2p` scale the probability of an engagement per served item; `shop_lean` is how much of the appeal that
-    leads to a save is the item's shopping appeal rather than its inspiration.
+    `save` and `p2p` scale the probability of an engagement per served item. `shop_lean` is the weight of an item's
+    shopping appeal, as opposed to its inspiration, in the user's decision to save it.
     """
 
     name: str
@@ -38,7 +38,10 @@ TASTES = (
 
 @dataclass(frozen=True)
 class UserPopulation:
-    """Arrays over users: `taste` indexes TASTES, `cohort` COHORTS; `visits` is relative, `embedding` [users, 8]."""
+    """Arrays with one row per user.
+
+    `taste` is an index into TASTES, `cohort` into COHORTS; `visits` is relative, `embedding` has shape [users, 8].
+    """
 
     taste: NDArray[np.int64]
     save: NDArray[np.float64]
@@ -57,8 +60,8 @@ class UserPopulation:
 def draw_population(seed: int, users: int) -> UserPopulation:
     """`users` users; the same seed gives the same users.
 
-    The embedding is a fixed random projection of the (hidden) affinities with a little noise: what a recommender's user
-    tower would have learnt about them. Cohorts follow visits, and savers' cohorts lean to CORE.
+    The embedding is a fixed random projection of the hidden affinities with a little noise, like the output of a
+    recommender's user tower. Cohorts depend on visits; savers are more likely to be CORE.
     """
     random = np.random.default_rng([seed, POPULATION_STREAM])
     taste = random.choice(len(TASTES), size=users, p=[each.share for each in TASTES])

@@ -1,4 +1,4 @@
-"""What users do with what they were served, and when: engagements on their way to the log."""
+"""Draws the users' engagements with served items, and hands them out at their time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DUPLICATE_SHARE = 0.01
 
 @dataclass(frozen=True, order=True, slots=True)
 class Response:
-    """One engagement that will happen; ordered by time."""
+    """One future engagement; sorts by time."""
 
     time: int
     request_id: str
@@ -28,7 +28,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class ShownSlate:
-    """What one request was served, best first, and when."""
+    """The items served to one request, best first, and the request's time."""
 
     number: int
     request_id: str
@@ -37,7 +37,7 @@ class ShownSlate:
 
 
 class ResponseQueue:
-    """Engagements that have not happened yet, handed out in the order of their time."""
+    """Future engagements, handed out in order of time."""
 
     def __init__(self, seed: int, attribution_ms: Sequence[int]) -> None:
         """`attribution_ms` in the order of OBJECTIVES."""
@@ -46,9 +46,10 @@ class ResponseQueue:
         self._waiting: list[Response] = []
 
     def respond(self, shown: Sequence[ShownSlate], probability: NDArray[np.float64]) -> int:
-        """Draws the engagements with slates shown; `probability` [slates, items, objectives]; how many came.
+        """Draws the engagements with the slates in `shown` and returns their number.
 
-        97 % come inside the attribution window, most of them early; the rest after it. 1 % are sent twice.
+        `probability` has shape [slates, items, objectives]. 97 % of the engagements happen inside the attribution
+        window, most of them early, and the rest after it. 1 % are sent twice.
         """
         if not shown:
             return 0
@@ -69,12 +70,12 @@ class ResponseQueue:
         return int(happened.sum())
 
     def due(self, time: int) -> Iterator[Response]:
-        """Takes out everything that happens at or before `time`, earliest first."""
+        """Removes and yields the engagements at or before `time`, earliest first."""
         while self._waiting and self._waiting[0].time <= time:
             yield heapq.heappop(self._waiting)
 
     def rest(self) -> Iterator[Response]:
-        """Takes out everything that is left, earliest first."""
+        """Removes and yields all remaining engagements, earliest first."""
         while self._waiting:
             yield heapq.heappop(self._waiting)
 

@@ -1,4 +1,4 @@
-"""What a serving node sees of a homefeed request: embedding, context, history; never the affinities themselves."""
+"""The features of a homefeed request that a serving node sees: embedding, context and history, but no affinities."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACTION_TYPES = ("repin", "p2p", "closeup")
 CLOSEUP_PULL = 0.1
 HISTORY_STREAM = 12
 HISTORY_GAP_HOURS = 8.0
-# What an item of each kind looks like to the item tower: inspiring, for sale, merely eye-catching.
+# The typical item embedding of each kind: inspiring, for sale, merely eye-catching.
 ITEM_LOOKS = np.array([[1.0, 0.0, 0.3, -0.2], [-0.2, 1.0, -0.3, 0.2], [-0.4, -0.4, 0.6, 0.6]])
 
 
@@ -28,7 +28,7 @@ def request_id_of(number: int) -> str:
 
 
 class VisibleFeatures:
-    """Builds decision requests; the same world and plan give the same request."""
+    """Builds decision requests; the same world and plan always give the same requests."""
 
     def __init__(self, seed: int, population: UserPopulation) -> None:
         self._seed = seed
@@ -51,7 +51,7 @@ class VisibleFeatures:
         )
 
     def _history(self, number: int, user: int, time: int) -> list[HistoryItemRecord]:
-        """0 to 5 past actions of the user, oldest first: what they did follows their taste."""
+        """0 to 5 past actions of the user, oldest first, drawn according to the user's taste."""
         random = np.random.Generator(np.random.Philox(key=self._seed, counter=[0, 0, number, HISTORY_STREAM]))
         count = int(random.integers(0, HISTORY_LENGTH + 1))
         kinds = np.searchsorted(self._cumulative[user], random.random(count))
