@@ -209,7 +209,7 @@ class GateSpec(Section):
         default=30, ge=1, description="Fewest positive rewards among those rows, for the policy and for the baseline."
     )
     error_budget: Annotated[Positive, Field(lt=1)] = Field(
-        default=0.05, description="Probability of a wrong pass, over all evaluations together."
+        default=0.05, description="Probability of a wrong pass over all looks (evaluations) together."
     )
     max_drift: Positive = Field(
         default=0.25, description="Largest PSI of a ranker head that the gate and a node's pick-up accept."
