@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 
-GRACE_SECONDS = 40.0
+from trimtab.child_process import GRACE_SECONDS
 
 
 def end_with_parent(lifeline: int = 0, grace_s: float = GRACE_SECONDS) -> None:

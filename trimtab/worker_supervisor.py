@@ -20,13 +20,11 @@ from dataclasses import dataclass, field
 import structlog
 
 from monitoring.metrics import SupervisorMetrics
-from trimtab.child_process import stop_together
+from trimtab.child_process import GRACE_SECONDS
 from trimtab.process_exit import FAILED, NEEDS_A_PERSON, USAGE
+from trimtab.process_group import LOOK_SECONDS, ProcessGroup
 from trimtab.restart_policy import RestartHistory, RestartPolicy
 
-TICK_SECONDS = 0.1
-GRACE_SECONDS = 40.0
-"""How long workers may take to end: the join drains for 15 s and leaves its group."""
 UNMENDABLE = frozenset({NEEDS_A_PERSON, USAGE})
 # A worker that is told to end before it could install a handler, or after it removed it, dies of the signal: it had
 # not begun, or was done.
@@ -37,18 +35,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class WorkerSlot:
-    """One worker's place: its process, or when the next one is due, or neither when it ended for good."""
+    """One worker's place: it runs, or it is due at a time, or neither when it ended for good."""
 
     number: int
     history: RestartHistory
-    process: subprocess.Popen[bytes] | None = None
+    running: bool = False
     started_at: float = 0.0
     due_at: float | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether its process is there."""
-        return self.process is not None
 
 
 @dataclass
@@ -66,7 +59,7 @@ class WorkerSupervisor:
 
     def __post_init__(self) -> None:
         self._slots = [WorkerSlot(n, RestartHistory(self.policy, self.draw)) for n in range(1, self.workers + 1)]
-        self._told = False
+        self._processes = ProcessGroup[int]()
         self._verdict: int | None = None
         self._turned = self.clock()
 
@@ -80,22 +73,18 @@ class WorkerSupervisor:
         """When it last looked after its workers, by `clock`."""
         return self._turned
 
-    def stop(self, *_: object) -> None:
-        """Told to end; may be called from a signal handler."""
-        self._told = True
-
-    def run(self) -> int:
-        """Start all and look after them until told to end, or until there is nothing to look after; the exit code."""
+    def run(self, stopping: Callable[[], bool]) -> int:
+        """Start all and look after them until `stopping`, or until there is nothing to look after; the exit code."""
         try:
             for slot in self._slots:
                 self._launch(slot)
-            while not self._told and self._verdict is None:
+            while not stopping() and self._verdict is None:
                 self._turned = self.clock()
                 for slot in self._slots:
                     self._tend(slot)
                 if not any(slot.running or slot.due_at is not None for slot in self._slots):
                     return self._verdict or 0
-                time.sleep(TICK_SECONDS)
+                time.sleep(LOOK_SECONDS)
         finally:
             in_order = self._end_all()
         if self._verdict is not None:
@@ -103,20 +92,24 @@ class WorkerSupervisor:
         return 0 if in_order else FAILED
 
     def _launch(self, slot: WorkerSlot) -> None:
-        slot.process, slot.started_at, slot.due_at = self.start(slot.number), self.clock(), None
-        log.info("worker started", worker=slot.number, pid=slot.process.pid)
+        process = self.start(slot.number)
+        self._processes.add(slot.number, process)
+        slot.running, slot.started_at, slot.due_at = True, self.clock(), None
+        log.info("worker started", worker=slot.number, pid=process.pid)
         self._count()
 
     def _tend(self, slot: WorkerSlot) -> None:
-        if slot.process is None:
+        if not slot.running:
             if slot.due_at is not None and self.clock() >= slot.due_at:
                 self.metrics.restarts.labels(str(slot.number)).inc()
                 self._launch(slot)
             return
-        status = slot.process.poll()
+        status = self._processes.status(slot.number)
         if status is None:
             return
-        self._release(slot)
+        self._processes.stop(slot.number)
+        slot.running = False
+        self._count()
         if status == 0:
             log.info("worker ended in order", worker=slot.number)
         elif status in UNMENDABLE:
@@ -137,19 +130,14 @@ class WorkerSupervisor:
 
     def _end_all(self) -> bool:
         """Ends what still runs; whether all of that ended in order."""
-        running = [slot for slot in self._slots if slot.process is not None]
-        statuses = stop_together([slot.process for slot in running if slot.process is not None], self.grace_seconds)
-        for slot, status in zip(running, statuses, strict=True):
-            self._release(slot)
-            if status not in ENDED_IN_ORDER:
-                log.error("worker did not end in order", worker=slot.number, status=status)
-        return all(status in ENDED_IN_ORDER for status in statuses)
-
-    def _release(self, slot: WorkerSlot) -> None:
-        if slot.process is not None and slot.process.stdin is not None:
-            slot.process.stdin.close()
-        slot.process = None
+        statuses = self._processes.stop_all(self.grace_seconds)
+        for slot in self._slots:
+            slot.running = False
         self._count()
+        unruly = {number: status for number, status in statuses.items() if status not in ENDED_IN_ORDER}
+        for number, status in unruly.items():
+            log.error("worker did not end in order", worker=number, status=status)
+        return not unruly
 
     def _count(self) -> None:
         self.metrics.running.set(sum(slot.running for slot in self._slots))

@@ -47,5 +47,19 @@ def test_it_is_told_while_it_waits(flag: StopFlag, number: signal.Signals) -> No
     assert time.monotonic() - flag.seconds() == pytest.approx(first, abs=0.01), "the first signal counts"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_interrupts_where_it_may_and_tells_of_it_again(number: signal.Signals, signals_as_before: None) -> None:
+    flag = StopFlag()
+    flag.listen(interrupt=True)
+    flag.check()
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), number)
+    assert flag.signal == number
+    with pytest.raises(KeyboardInterrupt):
+        flag.check()
+    os.kill(os.getpid(), signal.SIGINT)
+    assert flag.signal == number, "a second signal does not break into the cleaning up"
+
+
 def test_a_signal_at_any_moment_of_a_wait_is_taken() -> None:
     subprocess.run([sys.executable, "-c", MANY], timeout=60, check=True)

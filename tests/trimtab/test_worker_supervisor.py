@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,21 +46,17 @@ class Fleet:
         return WorkerSupervisor(len(self.programs), self.start, metrics, lambda: 0.5, QUICK, grace_seconds=0.5)
 
     def up(self, workers: int) -> bool:
-        return sum((self.folder / f"{n}.log").read_text().count("up") for n in range(1, workers + 1)) >= workers
+        logs = [self.folder / f"{n}.log" for n in range(1, workers + 1)]
+        return sum(log.read_text().count("up") for log in logs if log.exists()) >= workers
 
 
 def run_until(supervisor: WorkerSupervisor, condition: Callable[[], bool]) -> int:
-    def tell() -> None:
-        deadline = time.monotonic() + 20
-        while not condition() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        supervisor.stop()
+    deadline = time.monotonic() + 20
+    return supervisor.run(lambda: condition() or time.monotonic() > deadline)
 
-    teller = threading.Thread(target=tell)
-    teller.start()
-    status = supervisor.run()
-    teller.join()
-    return status
+
+def never() -> bool:
+    return False
 
 
 def test_told_to_end_it_ends_all_in_order(tmp_path: Path) -> None:
@@ -84,7 +79,7 @@ def test_a_failed_worker_is_started_again_and_the_other_goes_on(tmp_path: Path) 
 @pytest.mark.parametrize(("program", "status"), [("exit(3)", 3), ("exit(2)", 3), ("exit(1)", 1)])
 def test_what_a_restart_cannot_fix_ends_all_of_it(program: str, status: int, tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, {1: [SERVES], 2: [program]})
-    assert fleet.supervisor().run() == status
+    assert fleet.supervisor().run(never) == status
     assert [number for number, _ in fleet.started].count(2) == (4 if status == 1 else 1), "three restarts at most"
     assert fleet.started[0][1].returncode in (0, -signal.SIGTERM)
 
@@ -99,7 +94,7 @@ def test_workers_that_end_in_order_by_themselves_are_let_go(tmp_path: Path) -> N
     fleet = Fleet(tmp_path, {1: ["exit(0)"], 2: ["exit(0)"]})
     supervisor = fleet.supervisor()
     before = supervisor.turned
-    assert supervisor.run() == 0
+    assert supervisor.run(never) == 0
     assert len(fleet.started) == 2
     assert supervisor.turned > before
 
@@ -114,5 +109,5 @@ def test_workers_do_not_outlive_a_fault_of_the_supervisor(tmp_path: Path) -> Non
 
     supervisor = WorkerSupervisor(2, start, SupervisorMetrics(fleet.registry), lambda: 0.5, QUICK)
     with pytest.raises(OSError, match="no more processes"):
-        supervisor.run()
+        supervisor.run(never)
     assert fleet.started[0][1].returncode is not None

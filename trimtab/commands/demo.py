@@ -28,10 +28,10 @@ def demo(
 
     from trimtab.demo.demo_run import REPORT, run_demo
     from trimtab.demo.demo_summary import result_table, summary_of, traffic_table, verdict_lines
-    from trimtab.demo.stop_request import StopRequest
+    from trimtab.stop_flag import StopFlag
 
-    stop = StopRequest()
-    stop.listen()
+    stop = StopFlag()
+    stop.listen(interrupt=True)
     directory, console = load_settings().data_dir / "demo", Console(stderr=as_json)
     try:
         result = run_demo(directory, console, datetime.now(UTC), stop)

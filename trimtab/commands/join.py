@@ -17,6 +17,7 @@ from event_schemas.errors import ExperimentError, SchemaError, SettingError, Tri
 from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
 from trimtab.process_exit import NEEDS_A_PERSON, tell
 from trimtab.settings import Settings, load_settings
+from trimtab.stop_flag import StopFlag
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -160,11 +161,11 @@ def _supervise(workers: int, options: WorkerOptions) -> int:
         SupervisorMetrics(registry),
         random.random,
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, supervisor.stop)
+    stop = StopFlag()
+    stop.listen()
     urls = {slot.number: options.url(slot.number) for slot in supervisor.slots}
     with _serving(options, registry, WorkerProbes(supervisor, urls, time.monotonic)):
-        return supervisor.run()
+        return supervisor.run(stop.is_set)
 
 
 @contextmanager

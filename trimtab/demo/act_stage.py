@@ -15,9 +15,9 @@ from policy_store.records.checkpoint_record import EVALUATION_BLOB, SignedCheckp
 from producers.replay.replay_pacing import KafkaReaderLag
 from producers.topics.topic_admin import touch_topics
 from trimtab.demo.act_outcome import Funnel, NodeOutcome
+from trimtab.demo.job_runner import Job, JobResult, JobRunner, Tick
 from trimtab.demo.joined_examples import JoinedExamples
 from trimtab.demo.live_screen import LiveScreen, Step
-from trimtab.demo.process_supervisor import Job, JobResult, ProcessSupervisor, Tick
 from trimtab.demo.serving_nodes import NodeProcess, await_nodes
 from trimtab.demo.topic_counts import PARTITIONS, TopicCounts
 from trimtab.demo.workspace import DemoExperiment
@@ -32,14 +32,14 @@ COUNTS = ("inputs", "pending", "lost", "duplicated")
 class ActStage:
     """One act's processes, screen and experiments."""
 
-    supervisor: ProcessSupervisor
+    runner: JobRunner
     screen: LiveScreen
     counts: TopicCounts
     experiments: Sequence[DemoExperiment]
 
     def ticking(self, step: Step) -> Tick:
         """A tick that shows how much the topics hold."""
-        return lambda: step.tell(self.counts.sentence())
+        return lambda: step.show(self.counts.sentence())
 
     def quiet(self) -> None:
         """A tick that shows nothing."""
@@ -48,12 +48,12 @@ class ActStage:
         """Makes the topics appear and starts one join worker per experiment."""
         for experiment in self.experiments:
             touch_topics(client_config(experiment), experiment.topic_prefix)
-        self.supervisor.start(*(experiment.job("join") for experiment in self.experiments))
+        self.runner.start(*(experiment.job("join") for experiment in self.experiments))
 
     def run(self, name: str, jobs: Sequence[Job]) -> list[JobResult]:
         """Jobs side by side as one step on the screen."""
         with self.screen.step(name) as step:
-            return self.supervisor.run(jobs, self.ticking(step))
+            return self.runner.run(jobs, self.ticking(step))
 
     def await_joins(self) -> None:
         """Waits until the joins have processed and committed everything in the log."""
@@ -62,25 +62,25 @@ class ActStage:
                 topic = topic_name(experiment.topic_prefix, EVENTS)
                 group = f"{experiment.topic_prefix}join"
                 with closing(KafkaReaderLag(client_config(experiment), group, topic, PARTITIONS)) as lag:
-                    self.supervisor.wait_until(
+                    self.runner.wait_until(
                         lambda lag=lag: lag.unread() == 0,  # type: ignore[misc]  # bound at once, called at once
                         f"the join of {experiment.name} caught up",
                         CATCH_UP_SECONDS,
                         self.ticking(step),
                     )
-            step.tell(self.counts.sentence())
+            step.show(self.counts.sentence())
 
     def await_pickup(self, nodes: list[NodeProcess], channel: str, versions: dict[str, str]) -> None:
         """Waits until each node has accepted its experiment's checkpoint from `channel`."""
         with self.screen.step(f"{len(nodes)} serving nodes pick up the checkpoint from `{channel}`") as step:
             await_nodes(
-                self.supervisor,
+                self.runner,
                 nodes,
                 lambda node: node.channel(channel).get("version") == versions[node.experiment.name],
                 f"every node picked up its checkpoint from {channel}",
                 self.quiet,
             )
-            step.tell("verified, contract and drift checked")
+            step.show("verified, contract and drift checked")
 
     def reconcile(self) -> list[dict[str, Any]]:
         """The independent reference's report by experiment; a difference shows in it, and does not end the demo.
@@ -94,17 +94,17 @@ class ActStage:
             for part, share in enumerate(shares)
         ]
         with self.screen.step("reconcile against the slow reference join") as step:
-            parts = [result.json() for result in self.supervisor.run(jobs, self.quiet)]
+            parts = [result.json() for result in self.runner.run(jobs, self.quiet)]
             count = len(shares)
             reports = [merged_reports(parts[start : start + count]) for start in range(0, len(parts), count)]
             lost, twice = sum(r["lost"] for r in reports), sum(r["duplicated"] for r in reports)
-            step.tell(f"{lost} lost, {twice} duplicated")
+            step.show(f"{lost} lost, {twice} duplicated")
         return reports
 
     def stop(self, nodes: Sequence[NodeProcess]) -> None:
         """Stops nodes and joins."""
         names = [*(node.process for node in nodes), *(f"{each.name}-join" for each in self.experiments)]
-        self.supervisor.stop(*names)
+        self.runner.stop(*names)
 
 
 def client_config(experiment: DemoExperiment) -> dict[str, str]:

@@ -14,18 +14,18 @@ from rich.console import Console
 from trimtab.demo import homefeed_act, open_bandit_act
 from trimtab.demo.act_stage import ActStage
 from trimtab.demo.demo_summary import DemoResult, summary_of
+from trimtab.demo.job_runner import JobRunner
 from trimtab.demo.live_screen import LiveScreen
-from trimtab.demo.process_supervisor import ProcessSupervisor
 from trimtab.demo.report_page import render_report
-from trimtab.demo.stop_request import StopRequest
 from trimtab.demo.topic_counts import TopicCounts
 from trimtab.demo.workspace import HOMEFEED, DemoExperiment, Workspace
 from trimtab.embedded_runtime import EmbeddedRuntime, embedded_runtime
+from trimtab.stop_flag import StopFlag
 
 SUMMARY, REPORT = "summary.json", "report.html"
 
 
-def run_demo(directory: Path, console: Console, now: datetime, stop: StopRequest) -> DemoResult:
+def run_demo(directory: Path, console: Console, now: datetime, stop: StopFlag) -> DemoResult:
     """Plays both acts below `directory`, which is emptied first, and writes summary.json and report.html there.
 
     Raises DemoFailed, also when another demo runs there, or another TrimtabError; whatever happens, no process is left
@@ -36,18 +36,18 @@ def run_demo(directory: Path, console: Console, now: datetime, stop: StopRequest
     with (
         workspace.prepared(),
         embedded_runtime(workspace.directory / "runtime") as runtime,
-        ProcessSupervisor(workspace.logs, stop.check) as supervisor,
+        JobRunner(workspace.logs, stop.check) as runner,
     ):
         console.print(f"embedded broker {runtime.kafka_bootstrap}, redis {runtime.redis_url}; logs in {workspace.logs}")
         campaigns = [DemoExperiment(workspace, runtime, file) for file in open_bandit_act.experiment_files()]
         screen.begin_act("Act 1", "a real log: the Open Bandit Dataset, three campaigns, one experiment each")
-        with _stage(supervisor, screen, runtime, campaigns) as stage:
+        with _stage(runner, screen, runtime, campaigns) as stage:
             outcomes = open_bandit_act.play(stage)
         homefeed = [DemoExperiment(workspace, runtime, HOMEFEED)]
         screen.begin_act("Act 2", "two objectives, live: a simulated homefeed whose truth is known")
-        with _stage(supervisor, screen, runtime, homefeed) as stage:
+        with _stage(runner, screen, runtime, homefeed) as stage:
             outcomes.append(homefeed_act.play(stage, now))
-        result = DemoResult(outcomes, screen.durations, time.monotonic() - began, supervisor.peak_bytes)
+        result = DemoResult(outcomes, screen.durations, time.monotonic() - began, runner.peak_bytes)
         (workspace.directory / SUMMARY).write_text(json.dumps(summary_of(result), indent=2) + "\n", encoding="utf-8")
         (workspace.directory / REPORT).write_text(render_report(result, now), encoding="utf-8")
     return result
@@ -55,8 +55,8 @@ def run_demo(directory: Path, console: Console, now: datetime, stop: StopRequest
 
 @contextmanager
 def _stage(
-    supervisor: ProcessSupervisor, screen: LiveScreen, runtime: EmbeddedRuntime, experiments: Sequence[DemoExperiment]
+    runner: JobRunner, screen: LiveScreen, runtime: EmbeddedRuntime, experiments: Sequence[DemoExperiment]
 ) -> Iterator[ActStage]:
     prefixes = [experiment.topic_prefix for experiment in experiments]
     with TopicCounts(runtime.kafka_bootstrap, prefixes) as counts:
-        yield ActStage(supervisor, screen, counts, experiments)
+        yield ActStage(runner, screen, counts, experiments)

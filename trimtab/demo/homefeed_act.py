@@ -27,8 +27,8 @@ from trimtab.demo.act_stage import (
     published_checkpoint,
     published_evaluation,
 )
+from trimtab.demo.job_runner import DemoFailed, Job
 from trimtab.demo.joined_examples import JoinedExamples, read_examples
-from trimtab.demo.process_supervisor import DemoFailed, Job
 from trimtab.demo.serving_nodes import NodeProcess, await_nodes, start_nodes
 from trimtab.demo.workspace import GOVERNANCE, DemoExperiment
 
@@ -107,8 +107,8 @@ def _warm_up(
     stage: ActStage, experiment: DemoExperiment, calendar: Calendar
 ) -> tuple[list[NodeProcess], dict[str, Any]]:
     """Two nodes serve production for a while, so that the pick-up's drift check has live predictions to look at."""
-    nodes = start_nodes(stage.supervisor, experiment)
-    await_nodes(stage.supervisor, nodes, NodeProcess.ready, "both nodes answer", stage.quiet)
+    nodes = start_nodes(stage.runner, experiment)
+    await_nodes(stage.runner, nodes, NodeProcess.ready, "both nodes answer", stage.quiet)
     job = _traffic_job(experiment, nodes, WARM_REQUESTS, ("--seed", "2", "--ending", calendar.warm_up()))
     return nodes, stage.run("two nodes serve production weights: there is no policy yet", [job])[0].json()
 
@@ -118,7 +118,7 @@ def _explore(
 ) -> tuple[dict[str, Any], str]:
     """The pilot's report, and the name of the learner, which ingests meanwhile and runs once it has everything."""
     learn = experiment.job("learn", "--once", "--wait-examples", str(PILOT_REQUESTS + warmed), "--json")
-    stage.supervisor.start(learn)
+    stage.runner.start(learn)
     pilot = experiment.job(
         "simulate",
         *("--requests", str(PILOT_REQUESTS), "--days", str(PILOT_DAYS), "--seed", "1", "--ending", calendar.pilot()),
@@ -134,8 +134,8 @@ def _learn_and_swap(
 ) -> LearnOutcome:
     """Nodes serve production while the learner trains, and swap when its checkpoint is published."""
     with stage.screen.step("train on 14 days, judge on the next 7") as step:
-        learned = LearnOutcome.of(stage.supervisor.finish([learner], stage.ticking(step))[0].json())
-        step.tell(f"{learned.version}: {learned.verdict_sentence}")
+        learned = LearnOutcome.of(stage.runner.finish([learner], stage.ticking(step))[0].json())
+        step.show(f"{learned.version}: {learned.verdict_sentence}")
     if learned.channel != STABLE:
         raise DemoFailed(
             f"the gate said {learned.verdict_sentence} to the homefeed's checkpoint: {'; '.join(learned.reasons)}",
@@ -151,9 +151,9 @@ def _serve(
     chosen = ("--seed", str(round(100 * alpha)), "--ending", ending)
     job = _traffic_job(experiment, nodes, SERVED_REQUESTS, chosen)
     with stage.screen.step(f"traffic through the nodes at α = {alpha}") as step:
-        report = stage.supervisor.run([job], stage.ticking(step))[0].json()
+        report = stage.runner.run([job], stage.ticking(step))[0].json()
         weights = report["mean_weights"].get("POLICY", {})
-        step.tell("mean served weights: " + ", ".join(f"{name} {value:.1f}" for name, value in weights.items()))
+        step.show("mean served weights: " + ", ".join(f"{name} {value:.1f}" for name, value in weights.items()))
     return report
 
 
@@ -171,21 +171,21 @@ def _turn_alpha(stage: ActStage, experiment: DemoExperiment, nodes: list[NodePro
             *("alpha", "propose", str(ALPHA_AFTER), "--by", "ada", "--reason", "more shopping", "--json"),
             label="alpha-propose",
         )
-        proposal = stage.supervisor.run([propose], stage.quiet)[0].json()
+        proposal = stage.runner.run([propose], stage.quiet)[0].json()
         approve = experiment.job(
             *("alpha", "approve", proposal["proposal_id"], "--by", "grace", "--reason", "agreed", "--json"),
             label="alpha-approve",
             signs_as=GOVERNANCE,
         )
-        revision = stage.supervisor.run([approve], stage.quiet)[0].json()["revision"]
+        revision = stage.runner.run([approve], stage.quiet)[0].json()["revision"]
         await_nodes(
-            stage.supervisor,
+            stage.runner,
             nodes,
             lambda node: node.health().get("config_revision") == revision,
             f"both nodes follow revision {revision}",
             stage.quiet,
         )
-        step.tell(f"revision {revision} in force on both nodes")
+        step.show(f"revision {revision} in force on both nodes")
 
 
 def _live_drift(experiment: DemoExperiment, learned: LearnOutcome, joined: JoinedExamples) -> DriftView:

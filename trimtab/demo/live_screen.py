@@ -13,13 +13,13 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 @dataclass
 class Step:
-    """The step under way; `tell` changes what stands behind its name."""
+    """The step under way; `show` changes what stands behind its name."""
 
     progress: Progress
     task: TaskID
     detail: str = ""
 
-    def tell(self, detail: str) -> None:
+    def show(self, detail: str) -> None:
         """Shows `detail` behind the step's name."""
         self.detail = detail
         self.progress.update(self.task, detail=detail)

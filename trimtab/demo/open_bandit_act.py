@@ -16,8 +16,8 @@ from serving_agent.decide.decision_request import DecisionRequest
 from simulator.sidecar_port import SidecarPort
 from trimtab.demo.act_outcome import EvaluationView, ExperimentOutcome, LearnOutcome
 from trimtab.demo.act_stage import ActStage, funnel_of, node_outcome
+from trimtab.demo.job_runner import DemoFailed, Job
 from trimtab.demo.joined_examples import read_examples
-from trimtab.demo.process_supervisor import DemoFailed, Job
 from trimtab.demo.serving_nodes import NodeProcess, await_nodes, start_nodes
 from trimtab.demo.workspace import OPEN_BANDIT, DemoExperiment
 
@@ -44,9 +44,9 @@ class _Replayed:
 def play(stage: ActStage) -> list[ExperimentOutcome]:
     """Replay → join → learn → evaluate → serve from shadow → close → reconcile; one outcome per campaign."""
     stage.start_joins()
-    nodes = {experiment.name: start_nodes(stage.supervisor, experiment) for experiment in stage.experiments}
+    nodes = {experiment.name: start_nodes(stage.runner, experiment) for experiment in stage.experiments}
     every_node = [node for group in nodes.values() for node in group]
-    await_nodes(stage.supervisor, every_node, NodeProcess.ready, "every node answers", stage.quiet)
+    await_nodes(stage.runner, every_node, NodeProcess.ready, "every node answers", stage.quiet)
     warmed = _serve(stage, nodes, first_requests, "nodes serve production the day before the log begins")
     replayed = _replay(stage)
     learned, views = _learn_and_evaluate(stage, {name: sum(counts) for name, counts in warmed.items()})
@@ -106,7 +106,7 @@ def _learn_and_evaluate(
     ]
     learned, views = {}, {}
     with stage.screen.step("train on the earlier days, judge and evaluate on the held-out ones") as step:
-        results = stage.supervisor.run_chains(chains, CAMPAIGNS_AT_ONCE, stage.ticking(step))
+        results = stage.runner.run_chains(chains, CAMPAIGNS_AT_ONCE, stage.ticking(step))
         for experiment, (run, *evaluations) in zip(stage.experiments, results, strict=True):
             own, bts = (EvaluationReport.from_dict(result.json()["report"]) for result in evaluations)
             learned[experiment.name] = LearnOutcome.of(run.json())
@@ -114,7 +114,7 @@ def _learn_and_evaluate(
                 EvaluationView("learned policy", own, ("preference",)),
                 EvaluationView("policy of the BTS log", bts, ("bts_policy",)),
             ]
-        step.tell("; ".join(dict.fromkeys(outcome.verdict_sentence for outcome in learned.values())))
+        step.show("; ".join(dict.fromkeys(outcome.verdict_sentence for outcome in learned.values())))
     return learned, views
 
 
@@ -132,12 +132,12 @@ def _serve(
             for number, request in enumerate(requests_of(experiment)):
                 ports[number % len(ports)].decide(request).applied()
                 if number % 50 == 0:
-                    stage.supervisor.check()
-                    step.tell(f"{experiment.name}: {number} requests")
+                    stage.runner.check()
+                    step.show(f"{experiment.name}: {number} requests")
             for port in ports:
                 port.close()
             served[experiment.name] = [node.acknowledged()["Propensity"] for node in nodes[experiment.name]]
-        step.tell(f"{sum(map(sum, served.values())):,} decisions so far")
+        step.show(f"{sum(map(sum, served.values())):,} decisions so far")
     return served
 
 

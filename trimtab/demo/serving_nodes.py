@@ -14,7 +14,7 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from simulator.sidecar_port import SidecarPort
-from trimtab.demo.process_supervisor import ProcessSupervisor, Tick
+from trimtab.demo.job_runner import JobRunner, Tick
 from trimtab.demo.workspace import DemoExperiment
 from trimtab.embedded_runtime import free_port
 
@@ -70,17 +70,17 @@ class NodeProcess:
         return counts
 
 
-def start_nodes(supervisor: ProcessSupervisor, experiment: DemoExperiment, count: int = 2) -> list[NodeProcess]:
+def start_nodes(runner: JobRunner, experiment: DemoExperiment, count: int = 2) -> list[NodeProcess]:
     """Starts `count` nodes on free ports, without waiting for them."""
     nodes = [NodeProcess(experiment, number, free_port()) for number in range(1, count + 1)]
     for node in nodes:
         arguments = ("--port", str(node.port), "--node-id", f"node-{node.number}")
-        supervisor.start(experiment.job("serve", *arguments, label=f"node-{node.number}"))
+        runner.start(experiment.job("serve", *arguments, label=f"node-{node.number}"))
     return nodes
 
 
 def await_nodes(
-    supervisor: ProcessSupervisor,
+    runner: JobRunner,
     nodes: list[NodeProcess],
     holds: Callable[[NodeProcess], bool],
     what: str,
@@ -93,7 +93,7 @@ def await_nodes(
         waiting[:] = [node for node in waiting if not holds(node)]
         return not waiting
 
-    supervisor.wait_until(all_hold, what, START_SECONDS, tick)
+    runner.wait_until(all_hold, what, START_SECONDS, tick)
 
 
 def _get(url: str) -> str | None:

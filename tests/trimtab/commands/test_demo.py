@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tests.demo_samples import sample_result
 from trimtab.commands import demo
 from trimtab.demo import demo_run
-from trimtab.demo.stop_request import StopRequest
+from trimtab.stop_flag import StopFlag
 
 
 def app() -> typer.Typer:
@@ -26,7 +26,7 @@ def test_the_end_is_a_table_or_the_summary(
 ) -> None:
     asked = list[Path]()
 
-    def finished(directory: Path, console: object, now: datetime, stop: StopRequest) -> object:
+    def finished(directory: Path, console: object, now: datetime, stop: StopFlag) -> object:
         assert console is not None and now.tzinfo is UTC and stop.signal is None
         asked.append(directory)
         return sample_result()

@@ -13,8 +13,8 @@ def test_a_finished_step_leaves_one_line_with_its_last_detail() -> None:
     screen = LiveScreen(Console(file=text, width=100))
     screen.begin_act("Act 1", "a beginning")
     with screen.step("count") as step:
-        step.tell("half")
-        step.tell("all of it")
+        step.show("half")
+        step.show("all of it")
     lines = [line for line in text.getvalue().splitlines() if line.strip()]
     assert lines[0] == "Act 1  a beginning"
     assert lines[1].startswith("  ✓") and lines[1].endswith("count  all of it") and "half" not in text.getvalue()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulator_samples import Answers, scripted_sidecar
 from trimtab.demo import serving_nodes
-from trimtab.demo.process_supervisor import DemoFailed, ProcessSupervisor
+from trimtab.demo.job_runner import DemoFailed, JobRunner
 from trimtab.demo.serving_nodes import NodeProcess, await_nodes
 from trimtab.demo.workspace import HOMEFEED, DemoExperiment, Workspace
 from trimtab.embedded_runtime import EmbeddedRuntime
@@ -52,8 +52,8 @@ def test_waiting_for_nodes_ends_when_all_hold_or_says_what_did_not_happen(
         asked.append(node.port)
         return len(asked) > 2
 
-    with ProcessSupervisor(tmp_path / "logs", lambda: None) as supervisor:
-        await_nodes(supervisor, nodes, third_time, "never", lambda: None)
+    with JobRunner(tmp_path / "logs", lambda: None) as runner:
+        await_nodes(runner, nodes, third_time, "never", lambda: None)
         monkeypatch.setattr(serving_nodes, "START_SECONDS", 0.1)
         with pytest.raises(DemoFailed, match="pick-up of v2: not within"):
-            await_nodes(supervisor, nodes, lambda _: False, "pick-up of v2", lambda: None)
+            await_nodes(runner, nodes, lambda _: False, "pick-up of v2", lambda: None)

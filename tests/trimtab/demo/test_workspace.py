@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from policy_store.records.signing import Role, SigningKey, TrustedKeys
-from trimtab.demo.process_supervisor import DemoFailed
+from trimtab.demo.job_runner import DemoFailed
 from trimtab.demo.workspace import GOVERNANCE, HOMEFEED, OPEN_BANDIT, DemoExperiment, Workspace
 from trimtab.embedded_runtime import EmbeddedRuntime
 

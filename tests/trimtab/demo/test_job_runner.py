@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.demo.process_supervisor import (
+from trimtab.demo.job_runner import (
     DemoFailed,
     Job,
     JobResult,
-    ProcessSupervisor,
+    JobRunner,
     inherited_environment,
 )
 
@@ -28,10 +28,10 @@ BROKER = Job("broker", ["broker"], {})
 
 def test_jobs_side_by_side_give_their_output_in_order(tmp_path: Path) -> None:
     ticks = list[int]()
-    with ProcessSupervisor(tmp_path, nothing) as supervisor:
-        results = supervisor.run([keygen("one"), keygen("two")], lambda: ticks.append(1))
+    with JobRunner(tmp_path, nothing) as runner:
+        results = runner.run([keygen("one"), keygen("two")], lambda: ticks.append(1))
     assert [result.json()["key_id"] for result in results] == ["learner/one", "learner/two"]
-    assert ticks and supervisor.peak_bytes > 0
+    assert ticks and runner.peak_bytes > 0
 
 
 def test_chains_run_in_order_and_only_so_many_at_once(tmp_path: Path) -> None:
@@ -42,8 +42,8 @@ def test_chains_run_in_order_and_only_so_many_at_once(tmp_path: Path) -> None:
         seen.append({file.stem for file in tmp_path.glob("*.out")})
 
     chains = [[keygen("a"), keygen("b")], [keygen("c")], [keygen("d")]]
-    with ProcessSupervisor(tmp_path, nothing) as supervisor:
-        results = supervisor.run_chains(chains, 2, watch)
+    with JobRunner(tmp_path, nothing) as runner:
+        results = runner.run_chains(chains, 2, watch)
     assert [[each.json()["key_id"] for each in chain] for chain in results] == [
         ["learner/a", "learner/b"],
         ["learner/c"],
@@ -55,41 +55,41 @@ def test_chains_run_in_order_and_only_so_many_at_once(tmp_path: Path) -> None:
 
 def test_a_job_that_fails_is_named_with_its_last_words(tmp_path: Path) -> None:
     with (
-        ProcessSupervisor(tmp_path, nothing) as supervisor,
+        JobRunner(tmp_path, nothing) as runner,
         pytest.raises(DemoFailed, match="broken ended with exit status 2") as raised,
     ):
-        supervisor.run([BROKEN], nothing)
+        runner.run([BROKEN], nothing)
     assert str(tmp_path / "broken.log") in raised.value.fix
 
 
 def test_a_status_that_is_accepted_is_no_failure(tmp_path: Path) -> None:
-    with ProcessSupervisor(tmp_path, nothing) as supervisor:
+    with JobRunner(tmp_path, nothing) as runner:
         job = Job(BROKEN.name, BROKEN.arguments, {}, accept=(0, 2))
-        assert supervisor.run([job], nothing)[0].status == 2
+        assert runner.run([job], nothing)[0].status == 2
 
 
 def test_a_background_child_that_dies_ends_the_wait(tmp_path: Path) -> None:
-    with ProcessSupervisor(tmp_path, nothing) as supervisor:
-        supervisor.start(BROKEN)
+    with JobRunner(tmp_path, nothing) as runner:
+        runner.start(BROKEN)
         with pytest.raises(DemoFailed, match="broken ended"):
-            supervisor.wait_until(lambda: False, "nothing", 30, nothing)
+            runner.wait_until(lambda: False, "nothing", 30, nothing)
 
 
 def test_waiting_too_long_says_for_what(tmp_path: Path) -> None:
     with (
-        ProcessSupervisor(tmp_path, nothing) as supervisor,
+        JobRunner(tmp_path, nothing) as runner,
         pytest.raises(DemoFailed, match=r"the tide: not within 0\.2 s"),
     ):
-        supervisor.wait_until(lambda: False, "the tide", 0.2, nothing)
+        runner.wait_until(lambda: False, "the tide", 0.2, nothing)
 
 
 def test_leaving_stops_what_runs(tmp_path: Path) -> None:
-    with ProcessSupervisor(tmp_path, nothing) as supervisor:
-        supervisor.start(BROKER)
+    with JobRunner(tmp_path, nothing) as runner:
+        runner.start(BROKER)
         started = time.monotonic()
-        supervisor.wait_until(lambda: "export" in (tmp_path / "broker.out").read_text(), "broker", 30, nothing)
+        runner.wait_until(lambda: "export" in (tmp_path / "broker.out").read_text(), "broker", 30, nothing)
     assert time.monotonic() - started < 40
-    supervisor.stop_all()
+    runner.stop_all()
 
 
 def test_output_that_is_no_json_object_is_reported() -> None:
@@ -110,6 +110,6 @@ def test_a_stop_request_ends_the_wait_and_the_children(tmp_path: Path) -> None:
     def stopped() -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), ProcessSupervisor(tmp_path, stopped) as supervisor:
-        supervisor.run([BROKER], nothing)
-    supervisor.stop_all()
+    with pytest.raises(KeyboardInterrupt), JobRunner(tmp_path, stopped) as runner:
+        runner.run([BROKER], nothing)
+    runner.stop_all()

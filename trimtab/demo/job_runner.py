@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +14,9 @@ from typing import Any, Self
 
 from event_schemas.errors import TrimtabError
 from event_schemas.units import KIBIBYTE
-from trimtab.child_process import spawn, stop_together, tail
+from trimtab.child_process import spawn, tail
+from trimtab.process_group import LOOK_SECONDS, ProcessGroup
 
-TICK_SECONDS = 0.1
 MEASURE_SECONDS = 1.0
 Tick = Callable[[], None]
 
@@ -55,7 +54,7 @@ class JobResult:
         return parsed
 
 
-class ProcessSupervisor:
+class JobRunner:
     """Owns every child process; leaving the context stops them all, the youngest first.
 
     Children see this process' environment without its `TRIMTAB_*` variables, and their job's. Call it from the main
@@ -63,11 +62,11 @@ class ProcessSupervisor:
     """
 
     def __init__(self, logs: Path, interrupted: Tick) -> None:
-        """`interrupted` raises when the demo was told to stop; it is called wherever the supervisor waits."""
+        """`interrupted` raises when the demo was told to stop; it is called wherever the runner waits."""
         logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
         self._interrupted = interrupted
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._children = ProcessGroup[str]()
         self._jobs: dict[str, Job] = {}
         self._inherited = inherited_environment(os.environ, logs.parent / "bytecode")
         self.peak_bytes = 0
@@ -88,16 +87,15 @@ class ProcessSupervisor:
             command = [sys.executable, "-m", "trimtab", *job.arguments]
             environment = {**self._inherited, **job.environment}
             self._jobs[job.name] = job
-            self._children[job.name] = spawn(
-                command, log=self._log(job.name), output=self._output(job.name), env=environment
-            )
+            process = spawn(command, log=self._log(job.name), output=self._output(job.name), env=environment)
+            self._children.add(job.name, process)
 
     def finish(self, names: Sequence[str], tick: Tick) -> list[JobResult]:
         """Waits for started jobs to end, calling `tick` meanwhile; results in the order of `names`.
 
         Raises DemoFailed when one of them, or any other child, ends with a status that is not fine.
         """
-        while any(self._children[name].poll() is None for name in names):
+        while any(self._children.status(name) is None for name in names):
             self.check(may_end=names)
             self._rest(tick)
         self.check(may_end=names)
@@ -124,7 +122,7 @@ class ProcessSupervisor:
             while waiting and len(running) < at_once:
                 advance(waiting.pop(0))
             for chain, name in list(running.items()):
-                if self._children[name].poll() is not None:
+                if self._children.status(name) is not None:
                     self.check(may_end=list(running.values()))
                     results[chain].append(self._result(name))
                     advance(chain)
@@ -144,30 +142,29 @@ class ProcessSupervisor:
     def check(self, may_end: Sequence[str] = ()) -> None:
         """Raises DemoFailed when a child ended that should not have, or ended badly; what `interrupted` raises."""
         self._interrupted()
-        for name, process in self._children.items():
-            status = process.poll()
-            if status is not None and (name not in may_end or status not in self._jobs[name].accept):
+        for name, status in self._children.ended().items():
+            if name not in may_end or status not in self._jobs[name].accept:
                 raise self._failure(name, status)
 
     def stop(self, *names: str) -> None:
         """Stops the named children together, and forgets them."""
-        stop_together([self._children.pop(name) for name in names])
+        self._children.stop(*names)
 
     def stop_all(self) -> None:
         """Stops every child; safe to repeat."""
-        self.stop(*reversed(self._children))
+        self._children.stop_all()
 
     def _rest(self, tick: Tick) -> None:
         tick()
         if time.monotonic() > self._measured_at + MEASURE_SECONDS:
             self._measured_at = time.monotonic()
-            alive = [child.pid for child in self._children.values() if child.poll() is None]
-            self.peak_bytes = max(self.peak_bytes, sum(_resident(pid) for pid in [os.getpid(), *alive]))
-        time.sleep(TICK_SECONDS)
+            alive = [os.getpid(), *self._children.pids()]
+            self.peak_bytes = max(self.peak_bytes, sum(_resident(pid) for pid in alive))
+        time.sleep(LOOK_SECONDS)
 
     def _result(self, name: str) -> JobResult:
-        process = self._children.pop(name)
-        return JobResult(name, process.returncode, self._output(name).read_text(encoding="utf-8"))
+        status = self._children.stop(name)[name]
+        return JobResult(name, status, self._output(name).read_text(encoding="utf-8"))
 
     def _failure(self, name: str, status: int) -> DemoFailed:
         log = self._log(name)
