@@ -15,6 +15,18 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(file: Path) -> None:
+    """Make the content of a finished file durable; raises OSError."""
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def publish(draft: Path, path: Path) -> None:
+    """Give a finished file or directory its final name, durably; raises OSError."""
+    draft.replace(path)
+    sync_directory(path.parent)
+
+
 def replace_file(file: Path, content: bytes, draft: Path) -> None:
     """Replace a file atomically: a crash or a power failure leaves either the old or the new content. Raises OSError.
 
@@ -24,5 +36,4 @@ def replace_file(file: Path, content: bytes, draft: Path) -> None:
         sink.write(content)
         sink.flush()
         os.fsync(sink.fileno())
-    draft.replace(file)
-    sync_directory(file.parent)
+    publish(draft, file)

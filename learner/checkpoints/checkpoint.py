@@ -13,9 +13,9 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from event_schemas.directory_sync import sync_directory
+from event_schemas.directory_sync import publish, sync_directory
 from event_schemas.instant import epoch_ms, moment_of, utc_text
-from learner.examples.durable_files import publish, write_durably, writing
+from learner.examples.durable_files import write_durably, writing
 from learner.examples.learner_errors import CheckpointBroken, ClockMismatch
 from policy_store.records.checkpoint_record import (
     EVALUATION_BLOB,

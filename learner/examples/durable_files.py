@@ -1,12 +1,11 @@
 """Files that are there completely or not at all, also after a power cut or on a full disk."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from event_schemas.directory_sync import sync_directory
+from event_schemas.directory_sync import replace_file
 from learner.examples.learner_errors import StoreUnwritable
 
 
@@ -17,11 +16,7 @@ def write_durably(path: Path, content: bytes) -> None:
     """
     beside = path.with_name(path.name + ".tmp")
     with writing(beside):
-        with beside.open("wb") as sink:
-            sink.write(content)
-            sink.flush()
-            os.fsync(sink.fileno())
-        publish(beside, path)
+        replace_file(path, content, beside)
 
 
 @contextmanager
@@ -48,15 +43,3 @@ def unwritable(path: Path, fault: Exception) -> StoreUnwritable:
         f"{path}: cannot be written: {reason}{free}",
         fix="make room on that disk, or see why it refuses, and start again: what is committed there is whole",
     )
-
-
-def publish(beside: Path, path: Path) -> None:
-    """Rename a finished file or directory to its final name and make the rename durable."""
-    beside.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_file(path: Path) -> None:
-    """Flush a finished file's content to the disk."""
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())

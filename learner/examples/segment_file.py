@@ -11,7 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
-from learner.examples.durable_files import publish, sync_file, writing
+from event_schemas.directory_sync import publish, sync_file
+from learner.examples.durable_files import writing
 from learner.examples.example_columns import misshapen
 from learner.examples.example_rule import EVENT_TIME, REQUEST_ID
 from learner.examples.learner_errors import StoreDamaged

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from learner.examples.durable_files import publish, write_durably, writing
+from learner.examples.durable_files import write_durably, writing
 from learner.examples.learner_errors import StoreUnwritable
 
 
@@ -20,12 +20,6 @@ def test_a_left_over_of_a_crash_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "f.tmp").write_bytes(b"half a fi")
     write_durably(tmp_path / "f", b"whole")
     assert (tmp_path / "f").read_bytes() == b"whole"
-
-
-def test_publish_renames(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    publish(tmp_path / "a", tmp_path / "b")
-    assert (tmp_path / "b").is_dir()
 
 
 def test_a_full_disk_is_an_error_with_a_fix_and_changes_nothing(tmp_path: Path) -> None:

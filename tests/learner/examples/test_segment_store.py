@@ -295,7 +295,7 @@ def test_a_commit_whose_last_sync_is_refused_keeps_its_segment(tmp_path: Path, m
             if (fault := next(answers)) is not None:
                 raise fault
 
-        monkeypatch.setattr("learner.examples.durable_files.sync_directory", refuse_second)
+        monkeypatch.setattr("event_schemas.directory_sync.sync_directory", refuse_second)
         with pytest.raises(StoreUnwritable, match="Input/output error"):
             store.append(rows(4, 4), {0: 8})
         monkeypatch.undo()
