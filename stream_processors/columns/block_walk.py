@@ -13,8 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
-Integers = NDArray[np.int64]
+from stream_processors.columns.array_types import Integers, Mask
 
 WORD = 8
 FIXED = {"float": 4, "double": 8, "boolean": 1}

@@ -25,7 +25,8 @@ from event_schemas import records as r
 from event_schemas.codec import HEADER
 from event_schemas.columnar import MARKER, BlockReader, ColumnarFailure
 from event_schemas.registry import SchemaEntry, without_logical_types
-from stream_processors.columns.block_walk import BlockWalk, Mask, walked_fields
+from stream_processors.columns.array_types import Mask
+from stream_processors.columns.block_walk import BlockWalk, walked_fields
 from stream_processors.rule.canonical_edges import CanonicalEdges
 from stream_processors.rule.event_limits import HEAD_VALUES, MOST_VALUE, PROBABILITIES
 from stream_processors.rule.input_event import EngagementFields

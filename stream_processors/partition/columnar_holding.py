@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_processors.columns.block_walk import Integers, Mask
+from stream_processors.columns.array_types import Integers, Mask
 from stream_processors.columns.validated_records import ENGAGEMENT, HEARTBEAT, NAMES, ValidatedRecords
 from stream_processors.partition.decision_table import CLOSED, HAVE, NEEDED_BITS, NO_WATERMARK, OPEN, DecisionTable
 from stream_processors.partition.held_parts import FRAMING

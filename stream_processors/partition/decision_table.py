@@ -14,7 +14,7 @@ import numpy as np
 
 from event_schemas import records as r
 from event_schemas.log_record import LogRecord
-from stream_processors.columns.block_walk import Integers
+from stream_processors.columns.array_types import Integers
 from stream_processors.partition.arrival_order import ArrivalOrder
 from stream_processors.partition.engagement_ids import Ids
 from stream_processors.partition.held_parts import NEEDED, PARTS, Datums, HeldPart, HeldParts

@@ -13,7 +13,7 @@ from operator import eq
 
 import numpy as np
 
-from stream_processors.columns.block_walk import Integers
+from stream_processors.columns.array_types import Integers
 
 EMPTY, GONE = -1, -2
 """Slots that were never used, or whose row was removed: probing goes on behind these."""

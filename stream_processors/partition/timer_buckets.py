@@ -12,7 +12,7 @@ from array import array
 
 import numpy as np
 
-from stream_processors.columns.block_walk import Integers
+from stream_processors.columns.array_types import Integers
 
 BUCKETS_PER_WINDOW = 64
 FAR = 2**63

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_processors.columns.block_walk import Integers, Mask
+from stream_processors.columns.array_types import Integers, Mask
 from stream_processors.columns.validated_records import HEARTBEAT, MALFORMED, ValidatedRecords
 from stream_processors.partition.decision_table import NO_WATERMARK
 from stream_processors.rule.join_rule import JoinRule
