@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from benchmarks.event_stream import EventStream
 from benchmarks.example_tally import ExampleTally
 from event_schemas.errors import TrimtabError
-from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES, TOPICS, topic_name
+from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES, TOPICS, join_group, topic_name
 from producers.topics.topic_admin import create_topics
 from stream_processors.audit.log_reader import LogReader
 
@@ -51,7 +51,7 @@ class InputLog:
     @property
     def group(self) -> str:
         """The consumer group of `trimtab join`."""
-        return f"{self.prefix}join"
+        return join_group(self.prefix)
 
     @property
     def client_config(self) -> dict[str, str]:

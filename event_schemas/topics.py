@@ -66,6 +66,11 @@ TALLIES = Topic("tallies", "source", (r.TALLY,), ("producers",), ("learner",), _
 TOPICS = (EVENTS, EXAMPLES, DEAD_LETTERS, TALLIES)
 
 
+def join_group(prefix: str) -> str:
+    """The consumer group of the join, such as `trimtab.join`."""
+    return f"{prefix}join"
+
+
 def topic_name(prefix: str, topic: Topic) -> str:
     """Full name of a topic, such as `trimtab.events`."""
     return f"{prefix}{topic.name}"

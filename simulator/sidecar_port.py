@@ -15,8 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.records import PROPENSITY
+from serving_agent.decide.decision_records import HeadSummaries
 from serving_agent.decide.decision_request import DecisionRequest
-from simulator.decision_port import HeadSummaries, IsLogged
+from simulator.decision_port import IsLogged
 
 TIMEOUT_S = 10.0
 SETTLE_SECONDS = 0.3

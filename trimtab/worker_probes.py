@@ -9,10 +9,10 @@ from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+from stream_processors.worker.worker_health import ALIVE_SECONDS
 from trimtab.worker_supervisor import WorkerSlot, WorkerSupervisor
 
 ANSWER_SECONDS = 1.0
-ALIVE_SECONDS = 5.0
 START_SECONDS = 30.0
 """A worker opens its port only once it has loaded its libraries."""
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
-from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget, initial_target
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class PreferenceInForce:
     @classmethod
     def of_experiment(cls, experiment: Experiment) -> Self:
         """What holds before people have decided."""
-        count = len(experiment.objectives)
-        if count == 2:
-            target = PreferenceTarget(alpha=experiment.preference.alpha)
-            return cls(0, _weights(target, experiment), {})
-        return cls(0, (1.0 / count,) * count, {}, declared=count == 1)
+        preference, names = experiment.preference, experiment.objective_names
+        target = initial_target(names, preference.alpha_objective, preference.alpha)
+        if target is None:
+            return cls(0, (1.0 / len(names),) * len(names), {}, declared=False)
+        return cls(0, _weights(target, experiment), {})
 
     @classmethod
     def of_record(cls, record: PreferenceRecord, experiment: Experiment) -> Self:
@@ -55,8 +55,4 @@ class PreferenceInForce:
 
 
 def _weights(target: PreferenceTarget, experiment: Experiment) -> tuple[float, ...]:
-    names = experiment.objective_names
-    if len(names) == 1:
-        return (1.0,)
-    by_name = target.objective_weights(names, experiment.preference.alpha_objective)
-    return tuple(by_name[name] for name in names)
+    return target.in_order(experiment.objective_names, experiment.preference.alpha_objective)

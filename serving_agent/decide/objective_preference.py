@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
-from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
+from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget, initial_target
 
 Weights = NDArray[np.float64]
 
@@ -32,11 +32,9 @@ class ObjectivePreference:
     @classmethod
     def of_experiment(cls, experiment: Experiment) -> Self:
         """What holds before people have written a preference record: the experiment file, revision 0."""
-        if len(experiment.objective_names) == 1:
-            return cls(0, np.ones(1))
-        if len(experiment.objective_names) == 2:
-            return cls(0, _weights(PreferenceTarget(alpha=experiment.preference.alpha), experiment))
-        return cls(0, None)
+        preference = experiment.preference
+        target = initial_target(experiment.objective_names, preference.alpha_objective, preference.alpha)
+        return cls(0, None if target is None else _weights(target, experiment))
 
     @classmethod
     def of_record(cls, record: PreferenceRecord, experiment: Experiment) -> Self:
@@ -46,8 +44,4 @@ class ObjectivePreference:
 
 
 def _weights(target: PreferenceTarget, experiment: Experiment) -> Weights:
-    names = experiment.objective_names
-    if len(names) == 1:
-        return np.ones(1)
-    by_name = target.objective_weights(names, experiment.preference.alpha_objective)
-    return np.array([by_name[name] for name in names])
+    return np.array(target.in_order(experiment.objective_names, experiment.preference.alpha_objective))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES, topic_name
+from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES, join_group, topic_name
 from producers.topics.topic_identity import TopicIdentities, recreated
 from stream_processors.audit.log_reader import LogReader
 from stream_processors.partition.commit_position import BEGIN_ANEW, CommitPosition, LogReplaced
@@ -33,7 +33,7 @@ class JoinTopics:
             events=events,
             examples=LogReader(client_config, topic_name(prefix, EXAMPLES)),
             dead_letters=LogReader(client_config, topic_name(prefix, DEAD_LETTERS)),
-            group=f"{prefix}join",
+            group=join_group(prefix),
             events_id=identities.of(events.topic),
         )
 

@@ -7,11 +7,12 @@ from importlib import import_module
 import pytest
 
 from event_schemas.records import RECORD_NAMES
-from event_schemas.topics import DEFAULT_PREFIX, EVENTS, TOPICS, Topic, topic_name
+from event_schemas.topics import DEFAULT_PREFIX, EVENTS, TOPICS, Topic, join_group, topic_name
 
 
 def test_names_carry_the_prefix() -> None:
     assert topic_name(DEFAULT_PREFIX, EVENTS) == "trimtab.events"
+    assert join_group(DEFAULT_PREFIX) == "trimtab.join"
     assert [topic.name for topic in TOPICS] == ["events", "examples", "dead-letters", "tallies"]
 
 

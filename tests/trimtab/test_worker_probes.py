@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from monitoring.exposition import serve_metrics
 from monitoring.metrics import SupervisorMetrics
+from stream_processors.worker.worker_health import ALIVE_SECONDS
 from tests.components.free_port import free_port
-from trimtab.worker_probes import ALIVE_SECONDS, START_SECONDS, WorkerProbes, reasons_of
+from trimtab.worker_probes import START_SECONDS, WorkerProbes, reasons_of
 from trimtab.worker_supervisor import WorkerSupervisor
 
 

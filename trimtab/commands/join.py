@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from event_schemas.errors import ExperimentError, SchemaError, SettingError, TrimtabError
-from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
+from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES, join_group
 from trimtab.process_exit import NEEDS_A_PERSON, tell
 from trimtab.settings import Settings, load_settings
 from trimtab.stop_flag import StopFlag
@@ -198,7 +198,7 @@ def worker_settings(settings: Settings, experiment: Experiment, session_seconds:
         events=settings.topic(EVENTS),
         examples=settings.topic(EXAMPLES),
         dead_letters=settings.topic(DEAD_LETTERS),
-        group=f"{settings.topic_prefix}join",
+        group=join_group(settings.topic_prefix),
         live=experiment.join.clock == "live",
         producer_delay_ms=experiment.join.producer_delay,
         session_seconds=session_seconds,

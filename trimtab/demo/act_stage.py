@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from event_schemas.topics import EVENTS, topic_name
+from event_schemas.topics import EVENTS, join_group, topic_name
 from policy_store.backends.redis_store import RedisStore
 from policy_store.records.checkpoint_record import EVALUATION_BLOB, SignedCheckpoint
 from producers.replay.replay_pacing import KafkaReaderLag
@@ -60,7 +60,7 @@ class ActStage:
         with self.screen.step("the join catches up") as step:
             for experiment in self.experiments:
                 topic = topic_name(experiment.topic_prefix, EVENTS)
-                group = f"{experiment.topic_prefix}join"
+                group = join_group(experiment.topic_prefix)
                 with closing(KafkaReaderLag(client_config(experiment), group, topic, PARTITIONS)) as lag:
                     self.runner.wait_until(
                         lambda lag=lag: lag.unread() == 0,  # type: ignore[misc]  # bound at once, called at once

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from simulator.sidecar_port import SidecarPort
 from trimtab.demo.job_runner import JobRunner, Tick
 from trimtab.demo.workspace import DemoExperiment
-from trimtab.embedded_runtime import free_port
+from trimtab.embedded_runtime import LOOPBACK, free_port
 
 START_SECONDS = 60.0
 
@@ -37,7 +37,7 @@ class NodeProcess:
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{LOOPBACK}:{self.port}"
 
     def ready(self) -> bool:
         """Whether it answers, after its first look at the store."""
