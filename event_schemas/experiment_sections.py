@@ -225,7 +225,7 @@ class PreferenceSpec(Section):
     alpha_objective: str | None = Field(
         default=None, description="Objective that alpha multiplies; required with two objectives."
     )
-    alpha: Probability = Field(default=0.1, description="Alpha that the gate uses until people have approved one.")
+    alpha: Probability = Field(default=0.1, description="With two objectives: alpha until people have approved one.")
     max_mean_weight_move: Probability = Field(
         default=1.0, description="Largest move of a mean weight, as a share of its range, without approval."
     )

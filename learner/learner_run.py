@@ -21,10 +21,10 @@ from learner.examples.slice_tallies import SliceTallies
 from learner.examples.training_window import LearningWindow, build_window, require_disjoint
 from learner.judgement.evaluation import Candidate, evaluate_window
 from learner.judgement.gate import GateVerdict, judge
-from learner.judgement.preference_in_force import PreferenceInForce
 from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
 from monitoring.metrics import LearnerMetrics
+from policy_store.records.objective_weights import ObjectiveWeights
 
 EXAMPLES_FOLDER = "examples"
 CHECKPOINTS_FOLDER = "checkpoints"
@@ -77,7 +77,7 @@ class Learner:
     observer: RunObserver = field(default_factory=RunObserver)
     tallies: Callable[[], SliceTallies] = lambda: SliceTallies({})
 
-    def run(self, preference: PreferenceInForce, *, warm: bool = True) -> RunReport:
+    def run(self, preference: ObjectiveWeights, *, warm: bool = True) -> RunReport:
         """Window → train → export → evaluate → judge → keep → publish.
 
         Raises NothingToLearn, LineageOverlap, ExportMismatch, CheckpointBroken and what publishing raises; whatever

@@ -22,8 +22,8 @@ from learner.examples.learner_errors import (
     StoreMismatch,
     StoreUnwritable,
 )
-from learner.judgement.preference_in_force import PreferenceInForce
 from learner.learner_run import Learner, RunReport
+from policy_store.records.objective_weights import ObjectiveWeights
 from producers.topics.topic_identity import TopicUnidentified
 
 NEEDS_A_PERSON = (
@@ -68,7 +68,7 @@ class LearnerService:
 
     ingest: Ingest
     learner: Learner
-    preference: Callable[[], PreferenceInForce]
+    preference: Callable[[], ObjectiveWeights]
     schedule: Schedule = Schedule()
     clock: Callable[[], float] = time.monotonic
     _ingest_fault: type[BaseException] | None = field(default=None, init=False)

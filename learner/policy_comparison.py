@@ -24,12 +24,12 @@ from learner.judgement.candidate_policies import (
     uniform_over,
 )
 from learner.judgement.evaluation import requirements_of
-from learner.judgement.preference_in_force import PreferenceInForce
 from learner.judgement.table_policy import TableLayout, read_table, table_policy
 from learner.network.onnx_export import OUTPUT, graph_session
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.policy_evaluation import evaluate_policies
 from off_policy.target_policies import TargetPolicy, constant_policy
+from policy_store.records.objective_weights import ObjectiveWeights
 
 LEARNED = "learned"
 EVERY_ROW = -(2**62)
@@ -138,7 +138,7 @@ def _policies(
     if question.policy == LEARNED:
         assert q is not None
         eligible, cohorts = rows.eligible(space.arms), rows.frame["request_cohort"].to_list()
-        preferred = preferred_policy(q, PreferenceInForce.of_experiment(experiment), cohorts, eligible)
+        preferred = preferred_policy(q, ObjectiveWeights.in_force(experiment), cohorts, eligible)
         return [preferred, *alpha_family(q, experiment, eligible)]
     if question.policy == UNIFORM:
         return [uniform_over(rows, experiment)]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
+from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.delivery_ledger import DeliveryCounts
 from producers.delivery.outgoing_event import EventSender, OutgoingEvent, fault_of
 from producers.loggers.decision_logger import DecisionLogger
 from producers.loggers.engagement_logger import EngagementLogger
-from serving_agent.decide.objective_preference import ObjectivePreference
 from serving_agent.decide.policy_agent import PolicyAgent
 from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
 
@@ -77,6 +77,6 @@ def local_serving(
     """A serving process that writes into the events topic `topic` through `sender`."""
     measured = MeasuredSender(sender)
     decisions = DecisionLogger(codec, measured, topic, clock=clock)
-    nothing = ServingSnapshot(ObjectivePreference.of_experiment(experiment))
+    nothing = ServingSnapshot(ObjectiveWeights.in_force(experiment))
     agent = PolicyAgent(experiment, decisions, SnapshotHolder(nothing))
     return LocalServing(agent, decisions, EngagementLogger(codec, measured, topic), measured)

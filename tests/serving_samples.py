@@ -25,10 +25,10 @@ from policy_store.decisions.verification import TrustRule
 from policy_store.records.channel_record import Channel
 from policy_store.records.checkpoint_record import CheckpointManifest, describe_blobs
 from policy_store.records.governed_record import SignedRecord
+from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.preference_record import PreferenceTarget
 from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from producers.delivery.memory_log import MemoryLog
-from serving_agent.decide.objective_preference import ObjectivePreference
 from serving_agent.decide.scoring import PolicyNetwork
 from serving_agent.decide.snapshot import LoadedPolicy, ServingSnapshot
 
@@ -130,7 +130,7 @@ def loaded(experiment: Experiment, graph: bytes, version: str = "v1", encoding: 
 
 def snapshot_of(experiment: Experiment, **parts: Any) -> ServingSnapshot:
     """A snapshot with the experiment file's preference unless given."""
-    return ServingSnapshot(**{"preference": ObjectivePreference.of_experiment(experiment), **parts})
+    return ServingSnapshot(**{"preference": ObjectiveWeights.in_force(experiment), **parts})
 
 
 def sketch_of(values: Any) -> Document:

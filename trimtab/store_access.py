@@ -12,7 +12,6 @@ from event_schemas.experiment import Experiment
 from event_schemas.instant import wall_clock_ms
 from policy_store.decisions.governance import Decider, Statement
 from policy_store.decisions.verification import Approval, TrustRule
-from policy_store.records.preference_record import PreferenceTarget, initial_target
 from policy_store.records.signing import SigningKey, TrustedKeys
 from trimtab.settings import Settings
 
@@ -63,13 +62,6 @@ def decider(settings: Settings, rule: TrustRule, slot: str, said: Statement) -> 
     key = SigningKey.parse(settings.signing_key_text())
     rule.require_signer(slot, key)
     return Decider(by=said.by, reason=said.reason, now_ms=said.now_ms, key=key)
-
-
-def preference_before_people(experiment: Experiment) -> PreferenceTarget | None:
-    """The target that holds while the store has no preference; None where nobody has weighed several objectives."""
-    return initial_target(
-        experiment.objective_names, experiment.preference.alpha_objective, experiment.preference.alpha
-    )
 
 
 def echo_json(content: Any) -> None:

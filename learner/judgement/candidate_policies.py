@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from event_schemas.experiment import Experiment
 from event_schemas.slices import exploration_distribution
 from learner.examples.learning_rows import LearningRows
-from learner.judgement.preference_in_force import PreferenceInForce
 from off_policy.target_policies import TargetPolicy, alpha_policies, constant_policy, preference_policy, uniform_policy
+from policy_store.records.objective_weights import ObjectiveWeights
 
 PREFERENCE = "preference"
+EQUAL_WEIGHTS = "equal_weights"
 PRODUCTION = "production"
 LOGGED = "logged"
 UNIFORM = "uniform"
@@ -36,23 +37,26 @@ def alpha_family(
 
 def preferred_policy(
     q: NDArray[np.float64],
-    preference: PreferenceInForce,
+    weights: ObjectiveWeights,
     cohorts: Sequence[str | None],
     eligible: NDArray[np.bool_] | None,
 ) -> TargetPolicy:
-    """What serving would do under the preference in force, each row by its own cohort's weights.
+    """What serving would do under the weights in force, each row by its own cohort's.
+
+    While nobody has weighed the objectives serving uses no policy. Equal weights then stand in, under the name
+    EQUAL_WEIGHTS, for people to look at; the gate judges nothing by them.
 
     The arithmetic is `preference_policy`'s, as in serving: a near tie must not be judged on another arm than is served.
     """
     arms = np.zeros(len(q), dtype=np.int64)
-    distinct, group = np.unique(preference.weights_by_row(cohorts), axis=0, return_inverse=True)
-    for index, weights in enumerate(distinct):
+    distinct, group = np.unique(_weights_by_row(weights, cohorts, q.shape[2]), axis=0, return_inverse=True)
+    for index, row_weights in enumerate(distinct):
         rows = group.reshape(-1) == index
         allowed = None if eligible is None else eligible[rows]
-        chosen = preference_policy(PREFERENCE, q[rows], weights.tolist(), allowed).arms
+        chosen = preference_policy(PREFERENCE, q[rows], row_weights.tolist(), allowed).arms
         assert chosen is not None
         arms[rows] = chosen
-    return TargetPolicy(PREFERENCE, arms=arms)
+    return TargetPolicy(PREFERENCE if weights.declared else EQUAL_WEIGHTS, arms=arms)
 
 
 def baseline_policy(rows: LearningRows, experiment: Experiment) -> TargetPolicy:
@@ -77,3 +81,10 @@ def uniform_over(rows: LearningRows, experiment: Experiment) -> TargetPolicy:
     if eligible is None:
         return uniform_policy(UNIFORM, rows.count, experiment.action_space.arms)
     return TargetPolicy(UNIFORM, probabilities=eligible / eligible.sum(axis=1, keepdims=True))
+
+
+def _weights_by_row(weights: ObjectiveWeights, cohorts: Sequence[str | None], objectives: int) -> NDArray[np.float64]:
+    """float64[n, objectives]."""
+    equal = (1.0 / objectives,) * objectives
+    rows = [weights.of_cohort(cohort) or equal for cohort in cohorts]
+    return np.array(rows, dtype=np.float64).reshape(len(cohorts), objectives)

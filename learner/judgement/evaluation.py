@@ -26,12 +26,13 @@ from learner.judgement.candidate_policies import (
 )
 from learner.judgement.gate import GateEvidence, look_level
 from learner.judgement.log_soundness import LogSoundness, check_log
-from learner.judgement.preference_in_force import PreferenceInForce
 from learner.judgement.reference_sketches import head_shift
-from off_policy.evaluation_report import EvaluationReport, FrontierPoint
+from off_policy.evaluation_report import EvaluationReport, FrontierPoint, PolicyObjective
 from off_policy.intervals import EvidenceRequirements
+from off_policy.paired_lift import PairedLift
 from off_policy.policy_evaluation import evaluate_policies
 from off_policy.target_policies import TargetPolicy
+from policy_store.records.objective_weights import ObjectiveWeights
 
 SELECTION_LEVEL = 0.95
 ESTIMATOR = "dr"
@@ -48,19 +49,16 @@ class Evaluation:
     calibration: Mapping[str, Calibration]
     soundness: LogSoundness
     head_shift: Mapping[str, float]
-    preference: PreferenceInForce
+    preference: ObjectiveWeights
     look: int
 
     @property
     def evidence(self) -> GateEvidence:
-        """What the gate judges by: the preference in force, on the judging half."""
-        judged = self.judgement.policy(PREFERENCE)
+        """What the gate judges by: the preference in force, on the judging half; no lifts where nobody has chosen."""
+        judged = self.judgement.policy(PREFERENCE) if self.preference.declared else None
         return GateEvidence(
-            lifts={name: result.dr_lift or result.lift for name, result in judged.objectives.items()},
-            cohort_lifts={
-                cohort: {name: result.dr_lift or result.lift for name, result in scope.items()}
-                for cohort, scope in judged.cohorts.items()
-            },
+            lifts={} if judged is None else _lifts(judged.objectives),
+            cohort_lifts={} if judged is None else {name: _lifts(scope) for name, scope in judged.cohorts.items()},
             log_p_value=self.soundness.p_value,
             head_shift=self.head_shift,
             preference_declared=self.preference.declared,
@@ -87,7 +85,7 @@ class Candidate:
     """What is evaluated: predicted values of the hold-out's rows float[n, arms, objectives], and how they are used."""
 
     q: NDArray[np.float64]
-    preference: PreferenceInForce
+    preference: ObjectiveWeights
     look: int
 
 
@@ -169,6 +167,10 @@ def _calibration(rows: LearningRows, q: NDArray[np.float64], experiment: Experim
         name: calibrate(logged[rows.observed[:, column], column], rows.rewards[rows.observed[:, column], column])
         for column, name in enumerate(experiment.objective_names)
     }
+
+
+def _lifts(objectives: Mapping[str, PolicyObjective]) -> dict[str, PairedLift]:
+    return {name: result.dr_lift or result.lift for name, result in objectives.items()}
 
 
 def _point(point: FrontierPoint) -> dict[str, Any]:

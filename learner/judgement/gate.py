@@ -42,7 +42,8 @@ class Reason:
 class GateEvidence:
     """What the gate judges by.
 
-    lifts            objective -> lift of the judged policy over the baseline, at `look_level(...)`
+    lifts            objective -> lift of the judged policy over the baseline, at `look_level(...)`; empty while nobody
+                     has weighed the objectives
     cohort_lifts     the same inside each cohort
     log_p_value      of the sample-ratio test; None when it could not be made
     head_shift       ranker head -> PSI between the training span and the hold-out
@@ -80,12 +81,12 @@ def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
     if harm:
         return GateVerdict(Verdict.REFUSE, tuple(harm))
     doubts = [
+        *_preference_doubts(evidence),
         *_no_objective(evidence),
         *(reason for name, lift in evidence.lifts.items() for reason in _doubt(name, lift, spec)),
         *_cohort_doubts(evidence),
         *_log_doubts(evidence),
         *_drift_doubts(evidence, spec.max_drift),
-        *_preference_doubts(evidence),
     ]
     if doubts:
         return GateVerdict(Verdict.INCONCLUSIVE, tuple(doubts))
@@ -95,7 +96,9 @@ def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
 
 
 def _no_objective(evidence: GateEvidence) -> list[Reason]:
-    return [] if evidence.lifts else [Reason("insufficient_evidence", "no objective was judged")]
+    if evidence.lifts or not evidence.preference_declared:
+        return []
+    return [Reason("insufficient_evidence", "no objective was judged")]
 
 
 def _harm(name: str, lift: PairedLift) -> list[Reason]:

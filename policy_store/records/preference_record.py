@@ -134,16 +134,6 @@ def require_known_cohort(cohort: str | None, cohorts: Collection[str]) -> None:
         )
 
 
-def initial_target(objectives: tuple[str, ...], alpha_objective: str | None, alpha: float) -> PreferenceTarget | None:
-    """What holds before people have chosen: the experiment file's α for two objectives, the one objective there is.
-
-    None for more: serving nodes then serve production weights until somebody has weighed them.
-    """
-    if len(objectives) == 2 and alpha_objective is not None:
-        return PreferenceTarget.of(alpha=alpha)
-    return PreferenceTarget.of(weights={objectives[0]: 1.0}) if len(objectives) == 1 else None
-
-
 def parse_weights(pairs: Sequence[str]) -> dict[str, float]:
     """`NAME=VALUE` texts as weights by objective. Raises RecordMalformed naming the text."""
     weights: dict[str, float] = {}

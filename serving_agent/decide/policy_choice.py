@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from event_schemas.experiment import Experiment
 from event_schemas.records import RequestRecord
 from feature_contract import FeatureContract, MissingFeatures, ModelInput
+from policy_store.records.objective_weights import ObjectiveWeights
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.inference_budget import BudgetExceeded, InferenceBudget
-from serving_agent.decide.objective_preference import ObjectivePreference
 from serving_agent.decide.scoring import best_arm, run_flag
 from serving_agent.decide.snapshot import LoadedPolicy
 
@@ -41,10 +41,10 @@ class PolicyChooser:
         self._budget.close()
 
     def score(
-        self, policy: LoadedPolicy, model_input: ModelInput, scoring: "RequestScoring", weights: ObjectivePreference
+        self, policy: LoadedPolicy, model_input: ModelInput, scoring: "RequestScoring", weights: ObjectiveWeights
     ) -> PolicyChoice:
         """The policy's best eligible arm, or `no_preference`, `time_out`; raises InferenceFailed."""
-        objective_weights = weights.weights_for(scoring.record["cohort"])
+        objective_weights = weights.of_cohort(scoring.record["cohort"])
         if objective_weights is None:
             return PolicyChoice(None, FallbackReason.NO_PREFERENCE)
         flag = run_flag()
@@ -69,7 +69,7 @@ class RequestScoring:
         self._chooser = chooser
         self._inputs: dict[str, ModelInput] = {}
 
-    def choose(self, policy: LoadedPolicy | None, preference: ObjectivePreference) -> PolicyChoice:
+    def choose(self, policy: LoadedPolicy | None, preference: ObjectiveWeights) -> PolicyChoice:
         """The arm `policy` takes, or the reason it cannot say; never raises."""
         if policy is None:
             return PolicyChoice(None, FallbackReason.NO_POLICY)

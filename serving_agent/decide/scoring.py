@@ -4,7 +4,7 @@ PRL-PUTS, inference: a* = argmax_a Σ_o λ_o Q_o(s, a), for two objectives λ = 
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,7 +95,7 @@ def run_flag() -> Any:
     return flag
 
 
-def best_arm(q: Scores, objective_weights: NDArray[np.float64], eligible: tuple[int, ...]) -> int:
+def best_arm(q: Scores, objective_weights: Sequence[float], eligible: tuple[int, ...]) -> int:
     """argmax over the eligible arms (empty: all) of Σ_o weights_o q[arm, o]; ties go to the lowest arm.
 
     Multiplied and added in float64, objective by objective, exactly as off_policy.target_policies does: a matrix

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from feature_contract import FeatureContract
+from policy_store.records.objective_weights import ObjectiveWeights
 from serving_agent.decide.fallback_reason import FallbackReason
-from serving_agent.decide.objective_preference import ObjectivePreference
 from serving_agent.decide.scoring import PolicyNetwork
 
 
@@ -26,7 +26,7 @@ class LoadedPolicy:
 class ServingSnapshot:
     """What serves between two swaps. `withheld` says why policies that are there must not be used."""
 
-    preference: ObjectivePreference
+    preference: ObjectiveWeights
     stable: LoadedPolicy | None = None
     canary: LoadedPolicy | None = None
     shadow: LoadedPolicy | None = None

@@ -5,10 +5,10 @@ from event_schemas.experiment import Experiment
 from policy_store.backends.store import PolicyStore
 from policy_store.decisions.verification import TrustRule, verify_record
 from policy_store.records.governed_record import SignedRecord
+from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceRecord
 from policy_store.records.revision_rules import ReaderMemory
 from policy_store.records.store_errors import StoreRefused, StoreUnreachable
-from serving_agent.decide.objective_preference import ObjectivePreference
 from serving_agent.pickup.snapshot_disk import SavedSnapshot
 
 
@@ -20,7 +20,7 @@ class PreferenceWatch:
 
     def __init__(self, experiment: Experiment, rule: TrustRule, memory: ReaderMemory | None = None) -> None:
         """`memory` is what the node remembers of revisions; its own when left out."""
-        self.preference = ObjectivePreference.of_experiment(experiment)
+        self.preference = ObjectiveWeights.in_force(experiment)
         self.fault: str | None = None
         self.saved: SignedRecord | None = None
         self.memory = ReaderMemory() if memory is None else memory
@@ -56,5 +56,5 @@ class PreferenceWatch:
             self.memory.accept(record)
 
     def _take(self, signed: SignedRecord, record: PreferenceRecord) -> None:
-        self.preference = ObjectivePreference.of_record(record, self._experiment)
+        self.preference = ObjectiveWeights.in_force(self._experiment, record)
         self.saved = signed

@@ -10,8 +10,8 @@ import torch
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.registry import Registry
-from learner.judgement.preference_in_force import PreferenceInForce
 from learner.learner_run import Learner
+from policy_store.records.objective_weights import ObjectiveWeights
 from tests.learner_samples import NOW, Trained, World, experiment_document, ingested
 
 
@@ -56,7 +56,7 @@ def trained(
     world = World(experiment, codec)
     ingested(world, world.examples(6000), directory)
     learner = Learner(experiment, directory, lambda: NOW)
-    return Trained(learner, learner.run(PreferenceInForce.of_experiment(experiment)))
+    return Trained(learner, learner.run(ObjectiveWeights.in_force(experiment)))
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from event_schemas.experiment import Experiment
 from learner.checkpoints.publishing import Publisher
 from learner.examples.learner_errors import NothingToLearn
 from learner.judgement.gate import Verdict
-from learner.judgement.preference_in_force import PreferenceInForce
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver, learner_directory, stored_examples
 from learner.network.training import TrainingProgress
 from monitoring.metrics import LearnerMetrics
 from policy_store.backends.memory_store import MemoryStore
+from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.signing import Role, SigningKey
 
 NOW = 1_800_000_000_000
@@ -32,7 +32,7 @@ def test_a_policy_that_is_better_passes(trained: Any) -> None:
 
 def test_the_same_examples_give_the_same_network(trained: Any, tmp_path: Path, experiment: Experiment) -> None:
     learner = trained.copied_to(tmp_path)
-    again = learner.run(PreferenceInForce.of_experiment(experiment), warm=False)
+    again = learner.run(ObjectiveWeights.in_force(experiment), warm=False)
     blobs, first = again.checkpoint.blobs, trained.report.checkpoint.blobs
     assert blobs["weights.safetensors"] == first["weights.safetensors"]
     assert again.checkpoint.manifest.window["start"] == "cold: asked for"
@@ -56,7 +56,7 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
         metrics=LearnerMetrics(registry),
         observer=RunObserver(lambda stage, _: stages.append(stage), epochs.append),
     )
-    report = learner.run(PreferenceInForce.of_experiment(experiment))
+    report = learner.run(ObjectiveWeights.in_force(experiment))
     content = report.as_dict()
     assert content["parent"] == trained.report.checkpoint.version
     assert [entry["version"] for entry in content["window"]["lineage"]] == [trained.report.checkpoint.version]
@@ -91,7 +91,7 @@ def test_rare_rewards_end_inconclusive_in_the_shadow(
     ingest(world, world.examples(4000), tmp_path)
     store = MemoryStore("small", clock=lambda: NOW)
     publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
-    report = Learner(experiment, tmp_path, lambda: NOW, publisher).run(PreferenceInForce.of_experiment(experiment))
+    report = Learner(experiment, tmp_path, lambda: NOW, publisher).run(ObjectiveWeights.in_force(experiment))
     assert report.verdict.verdict is Verdict.INCONCLUSIVE
     assert report.as_dict()["reason_codes"] == ["insufficient_evidence"]
     assert report.as_dict()["channel"] == "shadow"
@@ -110,7 +110,7 @@ def test_a_harmful_policy_is_refused_and_reaches_no_channel(
     ingest(world, examples, tmp_path)
     store = MemoryStore("small", clock=lambda: NOW)
     publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
-    report = Learner(experiment, tmp_path, lambda: NOW, publisher).run(PreferenceInForce.of_experiment(experiment))
+    report = Learner(experiment, tmp_path, lambda: NOW, publisher).run(ObjectiveWeights.in_force(experiment))
     assert report.verdict.verdict is Verdict.REFUSE
     assert report.as_dict()["channel"] is None
     assert publisher.store.channel("shadow") is None
@@ -118,6 +118,6 @@ def test_a_harmful_policy_is_refused_and_reaches_no_channel(
 
 def test_nothing_stored_is_nothing_to_learn(experiment: Experiment, tmp_path: Path) -> None:
     with pytest.raises(NothingToLearn):
-        Learner(experiment, tmp_path, lambda: NOW).run(PreferenceInForce.of_experiment(experiment))
+        Learner(experiment, tmp_path, lambda: NOW).run(ObjectiveWeights.in_force(experiment))
     assert stored_examples(tmp_path / EXAMPLES_FOLDER).height == 0
     assert learner_directory(tmp_path, experiment) == tmp_path / "learner" / "small"

@@ -27,11 +27,11 @@ from learner.examples.learner_errors import (
     StoreUnwritable,
 )
 from learner.examples.segment_store import SegmentStore
-from learner.judgement.preference_in_force import PreferenceInForce
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver, RunReport
 from learner.learner_service import NEEDS_A_PERSON, LearnerService, Schedule
 from monitoring.metrics import LearnerMetrics
 from policy_store.backends.memory_store import MemoryStore
+from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.signing import Role, SigningKey
 from policy_store.records.store_errors import LeaseHeld, LeaseLost, RevisionConflict, SignatureInvalid, StoreUnreachable
 from producers.delivery.memory_log import MemoryLog
@@ -67,7 +67,7 @@ def build(
         return LearnerService(
             ingest,
             learner or Learner(experiment, tmp_path, lambda: NOW),
-            lambda: PreferenceInForce.of_experiment(experiment),
+            lambda: ObjectiveWeights.in_force(experiment),
             Schedule(**{"poll_s": 0.0, "every_s": 5.0, **schedule}),
             Ticks(),
         )

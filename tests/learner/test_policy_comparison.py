@@ -15,10 +15,10 @@ from learner.checkpoints.checkpoint import CheckpointShelf
 from learner.examples.learner_errors import CheckpointBroken, NothingToLearn
 from learner.examples.training_window import rows_since
 from learner.judgement.candidate_policies import preferred_policy
-from learner.judgement.preference_in_force import PreferenceInForce
 from learner.judgement.table_policy import TableLayout
 from learner.learner_run import stored_examples
 from learner.policy_comparison import Answer, Question, compare, graph_values, newest_checkpoint
+from policy_store.records.objective_weights import ObjectiveWeights
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_checkpoint_of_an_older_encoding_is_asked_with_it(
     assert not np.array_equal(scored, graph_values(checkpoint, newest.inputs)), "hours beyond ten differ"
     model = answer.report.policies[0].objectives["repin"].estimates["dm"].value
     chosen = preferred_policy(
-        scored, PreferenceInForce.of_experiment(experiment), rows.frame["request_cohort"].to_list(), None
+        scored, ObjectiveWeights.in_force(experiment), rows.frame["request_cohort"].to_list(), None
     )
     assert chosen.arms is not None
     assert model == pytest.approx(scored[np.arange(rows.count), chosen.arms, 0].mean(), rel=1e-9)

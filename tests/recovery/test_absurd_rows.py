@@ -22,10 +22,10 @@ from learner.examples.example_source import MemoryExampleSource
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.segment_store import SegmentStore
 from learner.examples.tally_reading import ABSURD, MOST_DECISIONS, read_tallies
-from learner.judgement.preference_in_force import PreferenceInForce
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunReport
 from monitoring.metrics import LearnerMetrics
 from policy_store.records.checkpoint_record import EVALUATION_BLOB
+from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog
 from tests.absurd_samples import changed, one_change
 from tests.learner_samples import NOW, World, experiment_document
@@ -61,7 +61,7 @@ def ingested(examples: list[dict[str, Any]], directory: Path) -> int:
 def learnt(examples: list[dict[str, Any]], directory: Path) -> RunReport:
     shutil.rmtree(directory, ignore_errors=True)
     ingested(examples, directory)
-    return Learner(EXPERIMENT, directory, lambda: NOW).run(PreferenceInForce.of_experiment(EXPERIMENT))
+    return Learner(EXPERIMENT, directory, lambda: NOW).run(ObjectiveWeights.in_force(EXPERIMENT))
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_absurd_tallies_change_no_verdict(plain: RunReport, tmp_path: Path) -> N
         metrics=metrics,
         tallies=lambda: read_tallies(MemoryExampleSource(records), WORLD.codec),
     )
-    report = learner.run(PreferenceInForce.of_experiment(EXPERIMENT))
+    report = learner.run(ObjectiveWeights.in_force(EXPERIMENT))
     assert report.verdict.verdict == plain.verdict.verdict
     assert f"1 of {20 * MOST_DECISIONS + 10_001} tallied" in report.checkpoint.blobs[EVALUATION_BLOB].decode()
     assert metrics.left_out_tallies.labels(reason=ABSURD)._value.get() == 2

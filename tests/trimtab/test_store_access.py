@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from event_schemas.experiment import load_experiment
 from event_schemas.instant import wall_clock_ms
 from policy_store.decisions.verification import Approval
-from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceTarget
+from policy_store.records.preference_record import PREFERENCE_SLOT
 from policy_store.records.store_errors import RecordMalformed, RoleForbidden
 from tests.policy_store.store_samples import LEARNER, PEOPLE, TRUSTED_TEXT
 from trimtab.settings import Settings
@@ -21,7 +21,6 @@ from trimtab.store_access import (
     echo_json,
     open_store,
     person,
-    preference_before_people,
     statement,
     trust_rule,
 )
@@ -66,10 +65,6 @@ def test_the_person_is_the_systems_user_or_nobody(monkeypatch: pytest.MonkeyPatc
     assert person() == "ada"
     monkeypatch.setattr(getpass, "getuser", nobody)
     assert person() == ""
-
-
-def test_the_first_preference_is_the_files(experiment_file: Path) -> None:
-    assert preference_before_people(load_experiment(experiment_file)) == PreferenceTarget.of(alpha=0.1)
 
 
 def test_output_forms(capsys: pytest.CaptureFixture[str]) -> None:

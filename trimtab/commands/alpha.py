@@ -19,7 +19,6 @@ from trimtab.store_access import (
     decider,
     echo_json,
     open_store,
-    preference_before_people,
     statement,
     trust_rule,
 )
@@ -100,6 +99,7 @@ def approve(
     """
     from policy_store.decisions.governance import approve_proposal, find_open_proposal
     from policy_store.decisions.verification import read_preference_verified
+    from policy_store.records.objective_weights import initial_target
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -109,7 +109,7 @@ def approve(
     # A proposal is not signed: it may be older than the experiment file, or altered in the store.
     proposal = find_open_proposal(store, proposal_id)
     _require_known(experiment, proposal.target, proposal.cohort)
-    record = approve_proposal(store, proposal_id, preference_before_people(experiment), decision)
+    record = approve_proposal(store, proposal_id, initial_target(experiment), decision)
     content = _in_force(experiment, record)
     if as_json:
         echo_json(content)
@@ -149,7 +149,9 @@ def _require_known(experiment: Experiment, target: PreferenceTarget, cohort: str
 
 def _in_force(experiment: Experiment, record: PreferenceRecord | None) -> dict[str, Any]:
     """The targets that hold now; revision null while people have not chosen."""
-    default = preference_before_people(experiment) if record is None else record.default
+    from policy_store.records.objective_weights import initial_target
+
+    default = initial_target(experiment) if record is None else record.default
     cohorts = {} if record is None else record.cohorts
     return {
         "experiment": experiment.name,
@@ -161,9 +163,11 @@ def _in_force(experiment: Experiment, record: PreferenceRecord | None) -> dict[s
 
 
 def _target(experiment: Experiment, target: PreferenceTarget | None) -> dict[str, Any]:
+    from policy_store.records.objective_weights import weights_of
+
     if target is None:
         return {"objective_weights": None}
-    weights = target.objective_weights(experiment.objective_names, experiment.preference.alpha_objective)
+    weights = dict(zip(experiment.objective_names, weights_of(target, experiment), strict=True))
     return target.model_dump(mode="json") | {"objective_weights": weights}
 
 

@@ -27,10 +27,10 @@ from trimtab.stop_flag import StopFlag
 if TYPE_CHECKING:
     from learner.checkpoints.publishing import Publisher
     from learner.examples.slice_tallies import SliceTallies
-    from learner.judgement.preference_in_force import PreferenceInForce
     from learner.learner_run import RunObserver, RunReport
     from learner.learner_service import LearnerService
     from policy_store.backends.store import PolicyStore
+    from policy_store.records.objective_weights import ObjectiveWeights
 
 WAIT_S = 900.0
 """How long `--wait-examples` waits."""
@@ -209,18 +209,14 @@ def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
     return Publisher(open_store(settings, experiment), key, experiment, wall_clock_ms)
 
 
-def _preference(settings: Settings, experiment: Experiment, store: PolicyStore | None) -> PreferenceInForce:
+def _preference(settings: Settings, experiment: Experiment, store: PolicyStore | None) -> ObjectiveWeights:
     """What people approved, verified; the experiment file's start where nobody has, or nothing is published."""
-    from learner.judgement.preference_in_force import PreferenceInForce
     from policy_store.decisions.verification import read_preference_verified
+    from policy_store.records.objective_weights import ObjectiveWeights
     from trimtab.store_access import trust_rule
 
     record = None if store is None else read_preference_verified(store, trust_rule(settings, experiment))
-    return (
-        PreferenceInForce.of_experiment(experiment)
-        if record is None
-        else PreferenceInForce.of_record(record, experiment)
-    )
+    return ObjectiveWeights.in_force(experiment, record)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from learner.judgement.candidate_policies import (
     preferred_policy,
     uniform_over,
 )
-from learner.judgement.preference_in_force import PreferenceInForce
+from policy_store.records.objective_weights import ObjectiveWeights
 from serving_agent.decide.scoring import best_arm
 
 CATALOGUE = {
@@ -41,12 +41,20 @@ def test_one_objective_has_no_family(make_experiment: Callable[..., Experiment])
 def test_each_cohort_gets_its_own_preference_and_only_eligible_arms() -> None:
     q = np.zeros((3, 4, 2))
     q[:, 1, 0] = q[:, 2, 1] = 1.0
-    preference = PreferenceInForce(1, (1.0, 0.0), {"CORE": (0.0, 1.0)})
+    preference = ObjectiveWeights(1, (1.0, 0.0), {"CORE": (0.0, 1.0)})
     eligible = np.ones((3, 4), dtype=bool)
     eligible[2, 1] = False
     policy = preferred_policy(q, preference, ["CORE", "REST", None], eligible)
     assert policy.arms is not None
     assert policy.arms.tolist() == [2, 1, 0]
+
+
+def test_equal_weights_that_nobody_chose_have_a_name_of_their_own() -> None:
+    q = np.zeros((2, 4, 3))
+    q[:, 1, 0], q[:, 2, 1:] = 0.9, 0.6
+    policy = preferred_policy(q, ObjectiveWeights(0, None), ["CORE", None], None)
+    assert policy.arms is not None
+    assert (policy.name, policy.arms.tolist()) == ("equal_weights", [2, 2])
 
 
 def test_a_grid_is_measured_against_production(experiment: Experiment, world: Any) -> None:
@@ -80,8 +88,9 @@ def test_uniform_where_all_arms_are_eligible(experiment: Experiment, world: Any)
 def test_near_ties_are_judged_on_the_arm_that_serving_takes(experiment: Experiment) -> None:
     """Values on a coarse grid tie all the time; the order of additions must not decide between judge and server."""
     q = np.random.default_rng(1).integers(0, 4, (500, 10, 2)).astype(np.float32) / np.float32(10)
-    preference = PreferenceInForce.of_experiment(experiment)
-    weights = preference.weights_by_row([None] * 500)[0]
+    preference = ObjectiveWeights.in_force(experiment)
+    weights = preference.of_cohort(None)
+    assert weights is not None
     judged = preferred_policy(q.astype(np.float64), preference, [None] * 500, None).arms
     assert judged is not None
     assert judged.tolist() == [best_arm(row, weights, ()) for row in q]

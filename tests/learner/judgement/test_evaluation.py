@@ -12,7 +12,7 @@ from feature_contract import FeatureContract
 from learner.examples.training_window import LearningWindow, build_window
 from learner.judgement.evaluation import Candidate, Evaluation, evaluate_window, judging_half, propose_alpha
 from learner.judgement.gate import Verdict, judge
-from learner.judgement.preference_in_force import PreferenceInForce
+from policy_store.records.objective_weights import ObjectiveWeights
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def evaluated(experiment: Experiment, window: LearningWindow, rising: bool = Tru
     score = experiment.action_space.features.sum(axis=1)
     by_arm = 0.2 + 0.3 * (score if rising else 2 - score)
     q = np.broadcast_to(by_arm[None, :, None], (window.holdout.count, 10, 2))
-    return evaluate_window(window, Candidate(q, PreferenceInForce.of_experiment(experiment), 1), experiment)
+    return evaluate_window(window, Candidate(q, ObjectiveWeights.in_force(experiment), 1), experiment)
 
 
 def test_users_stay_in_their_half(world: Any) -> None:
@@ -76,6 +76,18 @@ def test_an_empty_holdout_is_no_evidence(experiment: Experiment, window: Learnin
     assert result.judgement.rows == 0
     assert judge(result.evidence, experiment.gate).verdict is Verdict.INCONCLUSIVE
     json.dumps(result.as_dict(), allow_nan=False)
+
+
+def test_weights_that_nobody_chose_neither_pass_nor_harm(experiment: Experiment, window: LearningWindow) -> None:
+    q = np.zeros((window.holdout.count, 10, 2))
+    q[:, 0] = 1.0
+    result = evaluate_window(window, Candidate(q, ObjectiveWeights(0, None), 1), experiment)
+    verdict = judge(result.evidence, experiment.gate)
+    assert (verdict.verdict, verdict.reasons[0].code) == (Verdict.INCONCLUSIVE, "no_preference")
+    content = json.loads(json.dumps(result.as_dict(), allow_nan=False))
+    assert content["preference"]["default"] is None
+    assert "equal_weights" in {policy["name"] for policy in content["judgement"]["policies"]}
+    assert "preference" not in {policy["name"] for policy in content["judgement"]["policies"]}
 
 
 def test_the_proposal_is_the_best_worst_objective(experiment: Experiment, window: LearningWindow) -> None:

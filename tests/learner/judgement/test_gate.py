@@ -112,6 +112,11 @@ def test_each_doubt_alone_prevents_a_pass(changes: dict[str, object], code: str)
     assert codes(replace(evidence, **changes)) == (Verdict.INCONCLUSIVE, [code])  # type: ignore[arg-type]
 
 
+def test_objectives_that_nobody_weighed_are_the_first_reason_and_not_missing_evidence() -> None:
+    evidence = GateEvidence({}, log_p_value=UNSOUND_P_VALUE / 2, preference_declared=False)
+    assert codes(evidence) == (Verdict.INCONCLUSIVE, ["no_preference", "unsound_log"])
+
+
 def test_all_looks_together_cost_the_error_budget() -> None:
     one_sided = [(1 - look_level(0.05, look)) / 2 for look in range(1, 2000)]
     assert one_sided == sorted(one_sided, reverse=True)

@@ -12,7 +12,6 @@ from policy_store.records.preference_record import (
     PreferenceRecord,
     PreferenceTarget,
     changed_targets,
-    initial_target,
     parse_weights,
     require_known_cohort,
 )
@@ -111,12 +110,6 @@ def test_cohorts_must_be_declared() -> None:
     require_known_cohort("CORE", ["CORE"])
     with pytest.raises(ContractMismatch, match="'core'"):
         require_known_cohort("core", ["CORE"])
-
-
-def test_before_people_choose_the_experiment_file_holds() -> None:
-    assert initial_target(TWO, "save", 0.1) == PreferenceTarget.of(alpha=0.1)
-    assert initial_target(("click",), None, 0.1) == PreferenceTarget.of(weights={"click": 1.0})
-    assert initial_target(("a", "b", "c"), None, 0.1) is None, "nobody has weighed them"
 
 
 def test_weights_are_read_from_texts() -> None:

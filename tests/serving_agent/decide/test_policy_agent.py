@@ -14,13 +14,13 @@ from prometheus_client import CollectorRegistry
 from event_schemas.experiment import Experiment
 from event_schemas.slices import Slice
 from monitoring.metrics import ServingMetrics
+from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog
 from producers.loggers.decision_logger import DecisionLogger
 from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_errors import InvalidRequest
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.fallback_reason import FallbackReason
-from serving_agent.decide.objective_preference import ObjectivePreference
 from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
@@ -200,7 +200,7 @@ def test_log_on_decide_counts_at_once(desks: list[Desk]) -> None:
 def test_alpha_and_cohort_choose_the_arm(desks: list[Desk]) -> None:
     experiment = never_exploring()
     policy = loaded(experiment, preferring(experiment, repin=2, p2p=5))
-    preference = ObjectivePreference(7, np.array([0.9, 0.1]), {"CORE": np.array([0.2, 0.8])})
+    preference = ObjectiveWeights(7, (0.9, 0.1), {"CORE": (0.2, 0.8)})
     desk = Desk(experiment, ServingSnapshot(preference, stable=policy))
     desks.append(desk)
     assert desk.decide(cohort="REST").arm == desk.decide().arm == 2
@@ -263,7 +263,7 @@ def test_fallback_reasons(desks: list[Desk]) -> None:
         assert fallback_reason(desk) is reason
     desk.holder.swap(snapshot_of(experiment))
     assert fallback_reason(desk) is FallbackReason.NO_POLICY
-    desk.holder.swap(ServingSnapshot(ObjectivePreference(0, None), stable=policy))
+    desk.holder.swap(ServingSnapshot(ObjectiveWeights(0, None), stable=policy))
     assert fallback_reason(desk) is FallbackReason.NO_PREFERENCE
 
 

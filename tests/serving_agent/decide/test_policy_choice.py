@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from feature_contract import FeatureContract
+from policy_store.records.objective_weights import ObjectiveWeights
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.fallback_reason import FallbackReason
-from serving_agent.decide.objective_preference import ObjectivePreference
 from serving_agent.decide.policy_choice import PolicyChoice, PolicyChooser
 from serving_agent.decide.scoring import PolicyNetwork
 from serving_agent.decide.snapshot import LoadedPolicy
 from tests.serving_samples import DIM, NOW, embedded, linear_graph, loaded, preferring, serving_experiment
 
 EXPERIMENT = serving_experiment()
-PREFERENCE = ObjectivePreference.of_experiment(EXPERIMENT)
+PREFERENCE = ObjectiveWeights.in_force(EXPERIMENT)
 RECORD = DecisionRequest(user_embedding=embedded(0.0)).as_record("r", NOW)
 
 
@@ -99,7 +99,7 @@ def test_an_absurd_feature_falls_back_in_the_encoding_that_refuses_it(chooser: P
 
 def test_no_preference(chooser: PolicyChooser) -> None:
     policy = loaded(EXPERIMENT, preferring(EXPERIMENT, repin=2))
-    chosen = chooser.begin(RECORD, ()).choose(policy, ObjectivePreference(0, None))
+    chosen = chooser.begin(RECORD, ()).choose(policy, ObjectiveWeights(0, None))
     assert chosen == PolicyChoice(None, FallbackReason.NO_PREFERENCE)
 
 

@@ -26,9 +26,9 @@ RULE = TrustRule(TRUSTED, EXPERIMENT.name, EXPERIMENT.action_space.digest)
 
 
 def alpha_of(watch: PreferenceWatch, cohort: str | None = None) -> float:
-    weights = watch.preference.weights_for(cohort)
+    weights = watch.preference.of_cohort(cohort)
     assert weights is not None
-    return float(weights[1])
+    return weights[1]
 
 
 def far_preference(desk: StoreDesk, alpha: float) -> SignedRecord:

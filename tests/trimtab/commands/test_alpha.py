@@ -75,6 +75,14 @@ def test_weights_by_name_for_any_number_of_objectives(redis_url: str, tmp_path: 
         propose(cli, "0.3")
 
 
+def test_one_objective_weighs_one_whatever_people_approved_for_two(cli: StoreCommands) -> None:
+    cli.run("alpha", "approve", propose(cli, "0.3"), "--by", "grace")
+    second = '[[objectives]]\nname = "click"\nkinds = ["click", "long_click"]\nclip = 2\nattribution = "10m"\n'
+    one = cli.file.read_text(encoding="utf-8").replace(second, "")
+    cli.file.write_text(one, encoding="utf-8")
+    assert cli.json("alpha", "show")["default"] == {"alpha": 0.3, "objective_weights": {"repin": 1.0}}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
