@@ -154,16 +154,26 @@ def read_channel_verified(
 ) -> VerifiedCheckpoint | None:
     """What the channel points to, fully verified; None when nothing was ever published there.
 
-    Raises every error of verify_channel and verify_checkpoint, those of ReaderMemory.require_acceptable,
-    RecordExpired when neither the record nor a freshness record for it reaches past `now_ms`, UnknownCheckpoint,
-    StoreUnreachable. A node that already serves something keeps it on any of them. `memory` is what the reader
-    remembers, nothing when left out; a channel that it remembers and that has vanished raises RevisionRegressed.
+    Raises as verify_decision. `memory` is what the reader remembers, nothing when left out; a channel that it
+    remembers and that has vanished raises RevisionRegressed.
     """
     memory = ReaderMemory() if memory is None else memory
     signed = store.channel(channel.value)
     if signed is None:
         memory.require_never_seen(channel_slot(channel))
         return None
+    return verify_decision(store, channel, signed, rule, now_ms, memory)
+
+
+def verify_decision(
+    store: PolicyStore, channel: Channel, signed: SignedRecord, rule: TrustRule, now_ms: int, memory: ReaderMemory
+) -> VerifiedCheckpoint:
+    """The decision in `signed`, which lay in the channel's slot, with the checkpoint it points to.
+
+    Raises every error of verify_channel and verify_checkpoint, those of ReaderMemory.require_acceptable,
+    RecordExpired when neither the record nor a freshness record for it reaches past `now_ms`, UnknownCheckpoint,
+    StoreUnreachable. A node that already serves something keeps it on any of them.
+    """
     record = verify_channel(signed, channel, rule)
     memory.require_acceptable(signed, record, now_ms)
     expires_at = _expiry(store, record, rule, memory, now_ms)

@@ -1,13 +1,13 @@
-"""Follows one channel of the store: what it points to, what of that this node has accepted, and why not the rest."""
+"""Follows one channel of the store: reads, verifies and judges what it points to, and keeps the channel's state."""
 
 from event_schemas.errors import TrimtabError
 from policy_store.backends.store import PolicyStore
 from policy_store.decisions.verification import (
     TrustRule,
     VerifiedCheckpoint,
-    read_channel_verified,
     verify_channel,
     verify_checkpoint,
+    verify_decision,
 )
 from policy_store.records.channel_record import Channel, channel_slot
 from policy_store.records.governed_record import SignedRecord
@@ -20,17 +20,29 @@ from policy_store.records.store_errors import (
     UnknownCheckpoint,
 )
 from serving_agent.decide.recent_traffic import RecentTraffic
-from serving_agent.decide.snapshot import LoadedPolicy
+from serving_agent.pickup.channel_state import (
+    ChannelState,
+    Event,
+    InPlace,
+    Judged,
+    Lapsed,
+    Prolonged,
+    Rebased,
+    Rejected,
+    Restored,
+    Serving,
+    Sight,
+    Told,
+    is_news,
+)
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult, PickupVerdict
-from serving_agent.pickup.snapshot_disk import SavedChannel, SavedSnapshot
+from serving_agent.pickup.snapshot_disk import SavedSnapshot
 
 
 class ChannelWatch:
-    """The state of one channel on this node; used by one thread.
+    """One channel on this node; used by one thread. `state` is where it stands; `channel_state` says what may follow.
 
-    `policy` is the last checkpoint accepted and `revision` that of its channel record; `verdict` is how the newest
-    record fared. `stale` says that the accepted decision has expired: it serves on, new ones are not taken.
-    `accepted` and `seen` place the decision accepted, and the newest one judged, among those of other channels.
+    `memory` is what the node remembers of revisions, shared by its watches.
     """
 
     def __init__(
@@ -44,25 +56,15 @@ class ChannelWatch:
     ) -> None:
         """`new_evidence`: requests that must have come before a verdict of drift is looked at again.
 
-        `memory` is what the node remembers of revisions; its own when left out.
+        `memory` is the watch's own when left out.
         """
         self.channel = channel
-        self.policy: LoadedPolicy | None = None
-        self.revision = 0
-        self.verdict: PickupVerdict | None = None
-        self.stale = False
+        self.state = ChannelState()
         self.memory = ReaderMemory() if memory is None else memory
-        self.accepted = self.seen = DecisionOrder()
-        self.saved: SavedChannel | None = None
         self._rule = rule
         self._pickup = pickup
         self._recent = recent
         self._new_evidence = new_evidence
-        self._expires_at = 0
-        self._refused: SignedRecord | None = None
-        self._waiting: VerifiedCheckpoint | None = None
-        self._judged_at = 0
-        self._told: int | None = None
 
     @property
     def slot(self) -> str:
@@ -79,29 +81,11 @@ class ChannelWatch:
 
         Raises StoreUnreachable and StoreRefused, after which everything stands as before.
         """
-        try:
-            signed = store.channel(self.channel.value)
-        except (StoreUnreachable, StoreRefused):
-            raise
-        except TrimtabError as fault:
-            return self._report(PickupVerdict(PickupResult.UNVERIFIED, (str(fault),)))
-        if self._settled(signed, now_ms):
-            return self._reconsider(signed)
-        try:
-            verified = read_channel_verified(store, self.channel, self._rule, now_ms=now_ms, memory=self.memory)
-        except (StoreUnreachable, StoreRefused):
-            raise
-        except RecordExpired as fault:
-            return self._expired(signed, fault)
-        except RecordFromFuture as fault:
-            # Not refused for good: the clock that is wrong may be this machine's.
-            return self._report(PickupVerdict(PickupResult.FUTURE, (str(fault),)))
-        except UnknownCheckpoint as fault:
-            return self._report(PickupVerdict(PickupResult.UNVERIFIED, (str(fault),)))
-        except TrimtabError as fault:
-            self._refused = signed
-            return self._report(PickupVerdict(PickupResult.UNVERIFIED, (str(fault),)))
-        return verified is not None and self._take(verified)
+        event = self._look(store, now_ms)
+        if event is None:
+            return False
+        before, self.state = self.state, self.state.after(event)
+        return is_news(before, self.state)
 
     def restore(self, snapshot: SavedSnapshot) -> None:
         """Start from the disk: verified and loaded as from the store, but past expiry too; raises TrimtabError.
@@ -113,80 +97,65 @@ class ChannelWatch:
             return
         record = verify_channel(saved.record, self.channel, self._rule)
         manifest = verify_checkpoint(saved.checkpoint, record.version, self._rule)
-        self.policy = self._pickup.load(manifest, saved.checkpoint)
-        self.revision = record.revision
-        self.accepted = self.seen = DecisionOrder(snapshot.accepted_in.get(self.slot, 0), record.revision)
+        policy = self._pickup.load(manifest, saved.checkpoint)
         self.memory.recall(saved.record, record)
-        self._expires_at = record.expires_at
-        self.saved = saved
-        self.verdict = PickupVerdict(PickupResult.ACCEPTED, ("from this node's disk",), self.policy)
+        accepted = DecisionOrder(snapshot.accepted_in.get(self.slot, 0), record.revision)
+        told = Told(PickupVerdict(PickupResult.ACCEPTED, ("from this node's disk",), policy))
+        serving = Serving(policy, record.revision, accepted, saved, record.expires_at)
+        self.state = self.state.after(Restored(serving, told))
 
     def rebased(self) -> None:
         """A re-base was applied: what was refused may be acceptable now, and what waits may be void."""
-        self._refused = None
-        if self._waiting is not None and self._waiting.record.hash in self.memory.voided:
-            self._waiting = None
+        self.state = self.state.after(Rebased(frozenset(self.memory.voided)))
 
-    def _settled(self, signed: SignedRecord | None, now_ms: int) -> bool:
-        if signed is None:
-            return self.highest is None
-        if signed == self._refused:
-            return True
-        if self._waiting is not None and signed == self._waiting.record:
-            # Past its expiry it must not be accepted any more, whatever the traffic says.
-            return now_ms < self._waiting.expires_at
-        return self.saved is not None and signed == self.saved.record and now_ms < self._expires_at
+    def _look(self, store: PolicyStore, now_ms: int) -> Event | None:
+        """What has happened to the channel; None for nothing."""
+        signed: SignedRecord | None = None
+        try:
+            signed = store.channel(self.channel.value)
+            if signed is None:
+                self.memory.require_never_seen(self.slot)
+                return None
+            sight = self.state.sight_of(signed, now_ms)
+            if sight is not Sight.NEW:
+                return self._seen_before(sight)
+            verified = verify_decision(store, self.channel, signed, self._rule, now_ms, self.memory)
+        except (StoreUnreachable, StoreRefused):
+            raise
+        except TrimtabError as fault:
+            return self._rejected(signed, fault)
+        return self._decided(verified)
 
-    def _take(self, verified: VerifiedCheckpoint) -> bool:
-        """Judge a verified checkpoint, unless it is the one in service with a later expiry."""
-        self.memory.accept(verified.channel)
-        self.seen = self.memory.order_of(verified.channel)
-        self._refused = self._waiting = None
-        if self.saved is not None and self.saved.record == verified.record:
-            self._expires_at = verified.expires_at
-            was_stale, self.stale = self.stale, False
-            return was_stale
-        return self._judge(verified)
-
-    def _judge(self, verified: VerifiedCheckpoint) -> bool:
-        verdict = self._pickup.consider(verified.manifest, verified.signed)
-        self._judged_at = self._recent.seen
-        if verdict.policy is not None:
-            self.policy = verdict.policy
-            self.revision = verified.channel.revision
-            self.accepted = self.seen
-            self.saved = SavedChannel(verified.record, verified.signed)
-            self.stale = False
-            self._expires_at = verified.expires_at
-            self._waiting = None
-        elif verdict.waits_for_traffic:
-            self._waiting = verified
-        else:
-            self._refused = verified.record
-        return self._report(verdict)
-
-    def _reconsider(self, signed: SignedRecord | None) -> bool:
+    def _seen_before(self, sight: Sight) -> Event | None:
         """A verdict of drift stands until enough new requests have come to look again."""
-        if self._waiting is None or signed != self._waiting.record:
-            return False
-        if self._recent.seen - self._judged_at < self._new_evidence:
-            return False
-        return self._judge(self._waiting)
+        if sight is Sight.IN_SERVICE:
+            return InPlace()
+        waiting = self.state.waiting
+        if sight is Sight.REFUSED or waiting is None or self._recent.seen - waiting.judged_at < self._new_evidence:
+            return None
+        return self._judged(waiting.verified, self.state.seen)
 
-    def _expired(self, signed: SignedRecord | None, fault: RecordExpired) -> bool:
-        if self.saved is not None and signed == self.saved.record:
-            was_stale, self.stale = self.stale, True
-            return not was_stale
-        return self._report(PickupVerdict(PickupResult.EXPIRED, (str(fault),)))
+    def _rejected(self, signed: SignedRecord | None, fault: TrimtabError) -> Event:
+        result = PickupResult.UNVERIFIED
+        if isinstance(fault, RecordExpired):
+            result = PickupResult.EXPIRED
+        elif isinstance(fault, RecordFromFuture):
+            result = PickupResult.FUTURE
+        told = Told(PickupVerdict(result, (str(fault),)), self.highest)
+        if signed is not None and isinstance(fault, RecordExpired):
+            return Lapsed(signed, told)
+        # Not for good: the clock that is wrong may be this machine's, and a checkpoint may still arrive.
+        passing = isinstance(fault, RecordFromFuture | UnknownCheckpoint)
+        return Rejected(told, for_good=None if passing else signed)
 
-    def _report(self, verdict: PickupVerdict) -> bool:
-        """Keep the verdict; True when it tells something new.
+    def _decided(self, verified: VerifiedCheckpoint) -> Event:
+        """Judge a verified decision, unless it is the one in service with a later expiry."""
+        self.memory.accept(verified.channel)
+        place = self.memory.order_of(verified.channel)
+        if self.state.serves(verified.record):
+            return Prolonged(verified.expires_at, place)
+        return self._judged(verified, place)
 
-        Drift that goes on is told once: each look at it measures another value, and the audit is kept for ever.
-        """
-        before, self.verdict = self.verdict, verdict
-        told_again = before is not None and before.result is verdict.result and self._told == self.highest
-        self._told = self.highest
-        if verdict.policy is not None or before is None or not told_again:
-            return True
-        return not verdict.waits_for_traffic and before.notes != verdict.notes
+    def _judged(self, verified: VerifiedCheckpoint, place: DecisionOrder) -> Event:
+        verdict = self._pickup.consider(verified.manifest, verified.signed)
+        return Judged(verified, Told(verdict, self.highest), place, self._recent.seen)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitoring.metrics import ServingMetrics
+from policy_store.records.channel_record import Channel
 from policy_store.records.governed_record import SignedRecord
 from serving_agent.decide.snapshot import ServingSnapshot
-from serving_agent.pickup.channel_watch import ChannelWatch
+from serving_agent.pickup.channel_state import ChannelState
 from serving_agent.pickup.checkpoint_pickup import PickupResult
 
 MILLISECONDS = 1_000.0
@@ -62,24 +63,24 @@ class NodeReport:
         }
 
 
-def channel_state(watch: ChannelWatch) -> dict[str, Any]:
+def channel_report(state: ChannelState) -> dict[str, Any]:
     """What a heartbeat tells of one channel."""
-    verdict = watch.verdict
+    verdict = state.verdict
     return {
-        "version": None if watch.policy is None else watch.policy.version,
-        "revision": watch.revision,
-        "stale": watch.stale,
+        "version": None if state.policy is None else state.policy.version,
+        "revision": state.revision,
+        "stale": state.stale,
         "result": None if verdict is None else verdict.result.value,
         "notes": [] if verdict is None else list(verdict.notes),
     }
 
 
-def refusal_detail(node_id: str, watch: ChannelWatch) -> dict[str, Any] | None:
+def refusal_detail(node_id: str, channel: Channel, state: ChannelState) -> dict[str, Any] | None:
     """What the audit is told of the channel's last verdict; None when nothing was refused."""
-    verdict = watch.verdict
+    verdict = state.verdict
     if verdict is None or verdict.result is PickupResult.ACCEPTED:
         return None
-    return {"node": node_id, "channel": watch.channel.value, **channel_state(watch)}
+    return {"node": node_id, "channel": channel.value, **channel_report(state)}
 
 
 class SnapshotMetrics:
@@ -103,7 +104,7 @@ class SnapshotMetrics:
         if snapshot.stable is not None:
             self._metrics.policy_age.set(max(now_ms - snapshot.stable.created_at, 0) / MILLISECONDS)
 
-    def count_pickup(self, watch: ChannelWatch) -> None:
+    def count_pickup(self, channel: Channel, state: ChannelState) -> None:
         """Count the channel's last verdict."""
-        if self._metrics is not None and watch.verdict is not None:
-            self._metrics.pickups.labels(channel=watch.channel.value, result=watch.verdict.result.value).inc()
+        if self._metrics is not None and state.verdict is not None:
+            self._metrics.pickups.labels(channel=channel.value, result=state.verdict.result.value).inc()

@@ -28,11 +28,12 @@ from producers.delivery.log_safely import log_safely
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
+from serving_agent.pickup.channel_state import ChannelState
 from serving_agent.pickup.channel_watch import ChannelWatch
-from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult
+from serving_agent.pickup.checkpoint_pickup import CheckpointPickup
 from serving_agent.pickup.kill_watch import KillWatch
 from serving_agent.pickup.node_memory import NodeMemory
-from serving_agent.pickup.node_report import NodeReport, SnapshotMetrics, channel_state, refusal_detail
+from serving_agent.pickup.node_report import NodeReport, SnapshotMetrics, channel_report, refusal_detail
 from serving_agent.pickup.preference_watch import PreferenceWatch
 from serving_agent.pickup.rebase_watch import RebaseWatch
 from serving_agent.pickup.snapshot_disk import SavedSnapshot, SnapshotDisk
@@ -159,9 +160,9 @@ class SnapshotRefresher:
 
     def _follow_in_child(self) -> None:
         for watch in self._watches.values():
-            if watch.policy is not None:
+            if (policy := watch.state.policy) is not None:
                 with suppress(TrimtabError):  # it is tried again by the decisions, which then fall back
-                    watch.policy.network.load()
+                    policy.network.load()
         with suppress(Exception):  # as in _follow
             self.poll()
         self._follow()
@@ -265,7 +266,7 @@ class SnapshotRefresher:
     def _swap(self, *, seen_all: bool = True) -> None:
         """Step 5: put what was accepted in force, in one binding; no policy in a child that has not `seen_all`."""
         forked = self._looked is not None and not seen_all
-        stable, canary = self._watches[Channel.STABLE], self._watches[Channel.CANARY]
+        stable, canary = self._watches[Channel.STABLE].state, self._watches[Channel.CANARY].state
         # A decision about stable ends the canary that came before it, promoted or not, waiting or in service.
         superseded = canary.accepted < stable.accepted
         judged = (stable,) if canary.seen < stable.accepted else (stable, canary)
@@ -273,7 +274,7 @@ class SnapshotRefresher:
             preference=self._preference.preference,
             stable=stable.policy,
             canary=None if superseded else canary.policy,
-            shadow=None if forked else self._watches[Channel.SHADOW].policy,
+            shadow=None if forked else self._watches[Channel.SHADOW].state.policy,
             killed=self._kills.killed,
             withheld=FallbackReason.FORKED if forked else self._withheld(*judged),
         )
@@ -283,18 +284,18 @@ class SnapshotRefresher:
             looked.set()
         self._shown.show(snapshot, self._options.clock())
 
-    def _withheld(self, *serving: ChannelWatch) -> FallbackReason | None:
-        if any(w.verdict is not None and w.verdict.result is PickupResult.LIVE_DRIFT for w in serving):
+    def _withheld(self, *serving: ChannelState) -> FallbackReason | None:
+        if any(state.drifted for state in serving):
             return FallbackReason.DRIFT
-        if self._serving.on_stale == "fallback" and any(watch.stale for watch in serving):
+        if self._serving.on_stale == "fallback" and any(state.stale for state in serving):
             return FallbackReason.STALE
         return None
 
     def _announce(self, watch: ChannelWatch) -> None:
         """Tell metrics, log and audit how a pick-up ended; a store that cannot be written to changes nothing."""
-        self._shown.count_pickup(watch)
-        log.info("pick-up", node=self._node_id, channel=watch.channel.value, **channel_state(watch))
-        detail = refusal_detail(self._node_id, watch)
+        self._shown.count_pickup(watch.channel, watch.state)
+        log.info("pick-up", node=self._node_id, channel=watch.channel.value, **channel_report(watch.state))
+        detail = refusal_detail(self._node_id, watch.channel, watch.state)
         if detail is None:
             return
         try:
@@ -308,10 +309,10 @@ class SnapshotRefresher:
             return
         kills = tuple(self._kills.open_kills.values())
         snapshot = SavedSnapshot(
-            channels={w.channel.value: w.saved for w in self._watches.values() if w.saved is not None},
+            channels={name.value: saved for name, w in self._watches.items() if (saved := w.state.saved) is not None},
             preference=self._preference.saved,
             control=kills[-1] if kills else None,
-            accepted_in={watch.slot: watch.accepted.epoch for watch in self._watches.values()},
+            accepted_in={watch.slot: watch.state.accepted.epoch for watch in self._watches.values()},
             memory=NodeMemory(
                 revisions=dict(self._memory.highest),
                 kills=self._kills.kills,
@@ -365,7 +366,7 @@ class SnapshotRefresher:
             at=self._options.clock(),
             started_at=self._started_at,
             snapshot=snapshot,
-            channels={watch.channel.value: channel_state(watch) for watch in self._watches.values()},
+            channels={watch.channel.value: channel_report(watch.state) for watch in self._watches.values()},
             decisions=self._options.decisions(),
             store=self.store_state,
             disk=self._disk_state,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import structlog
 
@@ -15,6 +16,9 @@ from policy_store.decisions.governance import keep_fresh
 from policy_store.decisions.rebasing import rebase
 from policy_store.records.channel_record import Channel, ChannelRecord
 from policy_store.records.store_errors import RevisionAhead
+from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.fallback_reason import FallbackReason
+from serving_agent.decide.recent_traffic import HEAD_VALUES
 from serving_agent.pickup import snapshot_disk
 from serving_agent.pickup.checkpoint_pickup import PickupResult
 from serving_agent.pickup.refresher import SnapshotRefresher
@@ -22,7 +26,7 @@ from serving_agent.pickup.snapshot_disk import FILE_NAME, LOCK_NAME, SnapshotDis
 from tests.policy_store.control_samples import YEAR_MS
 from tests.policy_store.foreign_hands import MemoryHands
 from tests.serving_agent.pickup.test_refresher import Bench, eventually
-from tests.serving_samples import GOVERNANCE_KEY, NOW, preferring, serving_experiment
+from tests.serving_samples import GOVERNANCE_KEY, NOW, embedded, preferring, serving_experiment, sketch_of
 
 YEARS_AHEAD = NOW + 10 * YEAR_MS
 
@@ -212,6 +216,32 @@ def test_a_log_that_cannot_be_written_keeps_neither_kill_nor_rebase_from_disk(be
     saved = SnapshotDisk(bench.folder).load()
     assert saved is not None
     assert (saved.memory.kills, saved.memory.epoch) == ((signed,), 1)
+
+
+def test_a_record_that_nobody_can_accept_does_not_end_drift(bench: Bench) -> None:
+    """Live heads that drifted put production's weights in place until they return, whatever lies in the store."""
+    steady = {"ranker_heads": {"repin": sketch_of(np.full(500, 0.2))}}
+    bench.publish("v1", reference=steady)
+    refresher = bench.refresher()
+    refresher.poll()
+    bench.heads(0.9)
+    bench.publish("v2", reference=steady)
+    refresher.poll()
+    assert refresher.holder.current.withheld is FallbackReason.DRIFT
+    drifted = bench.store.channel("stable")
+    assert drifted is not None
+    hands(bench).put("channel:stable", replace(drifted, signature=bytes(64)))
+    refresher.poll()
+    assert refresher.report().channels["stable"]["result"] == PickupResult.UNVERIFIED
+    assert refresher.holder.current.withheld is FallbackReason.DRIFT
+    hands(bench).put("channel:stable", drifted)
+    for _ in range(HEAD_VALUES // 200):
+        bench.heads(0.2)
+    for number in range(50):
+        bench.recent.note_request(DecisionRequest(user_embedding=embedded(0.0)).as_record(f"r{number}", NOW))
+    refresher.poll()
+    assert refresher.holder.current.withheld is None
+    assert refresher.holder.current.versions() == {"stable": "v2"}
 
 
 def test_faults_of_kills_rebases_and_preference_are_reported_together(bench: Bench) -> None:

@@ -58,11 +58,11 @@ class Bench:
 
     @property
     def result(self) -> PickupResult | None:
-        return None if self.watch.verdict is None else self.watch.verdict.result
+        return None if self.watch.state.verdict is None else self.watch.state.verdict.result
 
     @property
     def version(self) -> str | None:
-        return None if self.watch.policy is None else self.watch.policy.version
+        return None if self.watch.state.policy is None else self.watch.state.policy.version
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def bench() -> Bench:
 
 def test_accepts_once(bench: Bench) -> None:
     assert bench.poll()
-    assert (bench.version, bench.result, bench.watch.revision) == ("v1", PickupResult.ACCEPTED, NOW + 1)
+    assert (bench.version, bench.result, bench.watch.state.revision) == ("v1", PickupResult.ACCEPTED, NOW + 1)
     assert not bench.poll()
 
 
@@ -95,8 +95,8 @@ def test_a_checkpoint_for_another_action_space_is_refused(bench: Bench) -> None:
     bench.desk.point(Channel.STABLE, "v2")
     assert bench.poll()
     assert (bench.version, bench.result) == ("v1", PickupResult.UNVERIFIED)
-    assert bench.watch.verdict is not None
-    assert "action space" in bench.watch.verdict.notes[0]
+    assert bench.watch.state.verdict is not None
+    assert "action space" in bench.watch.state.verdict.notes[0]
 
 
 def test_an_expired_record_is_not_accepted_but_serves_on(bench: Bench) -> None:
@@ -105,12 +105,12 @@ def test_an_expired_record_is_not_accepted_but_serves_on(bench: Bench) -> None:
     assert bench.poll()
     assert bench.version == "v1"
     assert bench.poll(NOW + 2 * DAY_MS)
-    assert (bench.version, bench.watch.stale) == ("v1", True)
+    assert (bench.version, bench.watch.state.stale) == ("v1", True)
     assert not bench.poll(NOW + 2 * DAY_MS)
     bench.desk.now = NOW + 2 * DAY_MS
     keep_fresh(bench.desk.store, Channel.STABLE, bench.desk.decider(), ttl_ms=DAY_MS)
     assert bench.poll(NOW + 2 * DAY_MS)
-    assert (bench.version, bench.watch.stale) == ("v1", False)
+    assert (bench.version, bench.watch.state.stale) == ("v1", False)
 
 
 def test_rolling_back_is_a_newer_record(bench: Bench) -> None:
@@ -152,13 +152,13 @@ def test_drift_is_looked_at_again_with_new_traffic(bench: Bench) -> None:
 
 def test_starts_from_disk_past_expiry(bench: Bench) -> None:
     bench.poll()
-    assert bench.watch.saved is not None
-    saved = SavedSnapshot({"stable": bench.watch.saved}, accepted_in={"channel:stable": 2})
+    assert bench.watch.state.saved is not None
+    saved = SavedSnapshot({"stable": bench.watch.state.saved}, accepted_in={"channel:stable": 2})
     watch = bench.fresh_watch(ReaderMemory({"channel:stable": NOW + 7}))
     watch.restore(saved)
-    assert watch.policy is not None
-    assert (watch.policy.version, watch.highest) == ("v1", NOW + 7)
-    assert watch.accepted == DecisionOrder(2, NOW + 1)
+    assert watch.state.policy is not None
+    assert (watch.state.policy.version, watch.highest) == ("v1", NOW + 7)
+    assert watch.state.accepted == DecisionOrder(2, NOW + 1)
 
 
 def far_record(bench: Bench, version: str) -> SignedRecord:
@@ -178,8 +178,8 @@ def test_the_far_future_waits_until_the_clocks_agree(bench: Bench) -> None:
     told = [bench.poll(NOW + minute * 60_000) for minute in range(3)]
     assert told == [True, False, False], "what is told lands in an audit that is kept for ever"
     assert (bench.version, bench.result, bench.watch.highest) == ("v1", PickupResult.FUTURE, NOW + 1)
-    assert bench.watch.verdict is not None
-    assert "ahead of this machine's clock" in bench.watch.verdict.notes[0]
+    assert bench.watch.state.verdict is not None
+    assert "ahead of this machine's clock" in bench.watch.state.verdict.notes[0]
     assert bench.poll(NOW + 10 * YEAR_MS)
     assert (bench.version, bench.result) == ("v2", PickupResult.ACCEPTED)
 
@@ -192,7 +192,7 @@ def test_what_was_refused_as_old_is_looked_at_again_after_a_rebase(bench: Bench)
     bench.watch.memory.apply(rebase_of(1, NOW))
     bench.watch.rebased()
     assert bench.poll()
-    assert (bench.version, bench.result, bench.watch.accepted) == (
+    assert (bench.version, bench.result, bench.watch.state.accepted) == (
         "v1",
         PickupResult.ACCEPTED,
         DecisionOrder(1, NOW + 1),
@@ -210,30 +210,30 @@ def test_what_waits_for_traffic_is_dropped_when_a_rebase_voids_it(bench: Bench) 
     bench.traffic(0.2)
     assert bench.poll(NOW + 10 * YEAR_MS)
     assert (bench.version, bench.result) == (None, PickupResult.UNVERIFIED)
-    assert bench.watch.verdict is not None
-    assert "voided" in bench.watch.verdict.notes[0]
+    assert bench.watch.state.verdict is not None
+    assert "voided" in bench.watch.state.verdict.notes[0]
 
 
 def test_a_voided_decision_serves_on_after_a_restart_and_raises_nothing(bench: Bench) -> None:
     bench.desk.publish("v2", GRAPH)
     far = far_record(bench, "v2")
     bench.poll(NOW + 10 * YEAR_MS)
-    assert bench.watch.saved is not None
+    assert bench.watch.state.saved is not None
     again = bench.fresh_watch(ReaderMemory({"channel:stable": NOW + 5}, 1, {far.hash}))
-    again.restore(SavedSnapshot({"stable": bench.watch.saved}))
-    assert again.policy is not None
-    assert (again.policy.version, again.highest) == ("v2", NOW + 5)
+    again.restore(SavedSnapshot({"stable": bench.watch.state.saved}))
+    assert again.state.policy is not None
+    assert (again.state.policy.version, again.highest) == ("v2", NOW + 5)
 
 
 def test_a_disk_of_another_experiment_is_refused(bench: Bench) -> None:
     bench.poll()
-    assert bench.watch.saved is not None
+    assert bench.watch.state.saved is not None
     other = TrustRule(TRUSTED, EXPERIMENT.name, "0" * 64)
     pickup = CheckpointPickup(EXPERIMENT, DriftCheck(EXPERIMENT, bench.recent))
     watch = ChannelWatch(Channel.STABLE, other, pickup, bench.recent, 50)
     with pytest.raises(ContractMismatch):
-        watch.restore(SavedSnapshot({"stable": bench.watch.saved}))
-    assert watch.policy is None
+        watch.restore(SavedSnapshot({"stable": bench.watch.state.saved}))
+    assert watch.state.policy is None
 
 
 def test_a_record_that_stays_expired_is_told_once(bench: Bench) -> None:

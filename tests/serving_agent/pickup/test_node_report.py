@@ -9,30 +9,21 @@ from prometheus_client import CollectorRegistry
 from monitoring.metrics import ServingMetrics
 from policy_store.backends.store import NodeStatus
 from policy_store.decisions.node_claims import node_claims
-from policy_store.decisions.verification import TrustRule
 from policy_store.records.channel_record import Channel
 from serving_agent.decide.fallback_reason import FallbackReason
-from serving_agent.decide.recent_traffic import RecentTraffic
-from serving_agent.pickup.channel_watch import ChannelWatch
-from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult, PickupVerdict
-from serving_agent.pickup.drift_check import DriftCheck
-from serving_agent.pickup.node_report import NodeReport, SnapshotMetrics, channel_state, refusal_detail
+from serving_agent.pickup.channel_state import ChannelState, Told
+from serving_agent.pickup.checkpoint_pickup import PickupResult, PickupVerdict
+from serving_agent.pickup.node_report import NodeReport, SnapshotMetrics, channel_report, refusal_detail
 from tests.policy_store.control_samples import stop
-from tests.serving_samples import NOW, TRUSTED, loaded, preferring, serving_experiment, snapshot_of
+from tests.serving_samples import NOW, loaded, preferring, serving_experiment, snapshot_of
 
 EXPERIMENT = serving_experiment()
-
-
-def watch() -> ChannelWatch:
-    recent = RecentTraffic()
-    rule = TrustRule(TRUSTED, EXPERIMENT.name, EXPERIMENT.action_space.digest)
-    return ChannelWatch(Channel.SHADOW, rule, CheckpointPickup(EXPERIMENT, DriftCheck(EXPERIMENT, recent)), recent, 50)
 
 
 def test_report_is_json() -> None:
     policy = loaded(EXPERIMENT, preferring(EXPERIMENT, repin=1), "v7")
     snapshot = snapshot_of(EXPERIMENT, stable=policy, withheld=FallbackReason.DRIFT)
-    report = NodeReport("n1", NOW, NOW - 5, snapshot, {"shadow": channel_state(watch())}, kill_file=True)
+    report = NodeReport("n1", NOW, NOW - 5, snapshot, {"shadow": channel_report(ChannelState())}, kill_file=True)
     told = json.loads(json.dumps(report.as_dict()))
     assert (told["node_id"], told["versions"], told["withheld"]) == ("n1", {"stable": "v7"}, "drift")
     assert told["killed"], "the file kills as the store does"
@@ -58,12 +49,10 @@ def test_a_heartbeat_holds_what_publishing_and_resuming_need() -> None:
 
 
 def test_only_refusals_are_audited() -> None:
-    channel = watch()
-    assert refusal_detail("n1", channel) is None
-    channel.verdict = PickupVerdict(PickupResult.ACCEPTED)
-    assert refusal_detail("n1", channel) is None
-    channel.verdict = PickupVerdict(PickupResult.Q_DRIFT, ("PSI 0.9",))
-    detail = refusal_detail("n1", channel)
+    accepted = ChannelState(told=Told(PickupVerdict(PickupResult.ACCEPTED)))
+    assert [refusal_detail("n1", Channel.SHADOW, state) for state in (ChannelState(), accepted)] == [None, None]
+    refused = ChannelState(told=Told(PickupVerdict(PickupResult.Q_DRIFT, ("PSI 0.9",))))
+    detail = refusal_detail("n1", Channel.SHADOW, refused)
     assert detail is not None
     assert (detail["node"], detail["channel"], detail["result"], detail["notes"]) == (
         "n1",
