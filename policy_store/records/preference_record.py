@@ -72,15 +72,6 @@ class PreferenceTarget(BaseModel):
             )
         return {name: self.alpha if name == alpha_objective else 1.0 - self.alpha for name in objectives}
 
-    def in_order(self, objectives: tuple[str, ...], alpha_objective: str | None) -> tuple[float, ...]:
-        """The weights in the order of the objectives; a single one has all, whatever the target says.
-
-        Raises as `objective_weights`.
-        """
-        if len(objectives) == 1:
-            return (1.0,)
-        return tuple(self.objective_weights(objectives, alpha_objective).values())
-
     def describe(self) -> str:
         """One short phrase for people: `α = 0.3` or `weights repin = 0.2, save = 0.8`."""
         if self.weights is None:

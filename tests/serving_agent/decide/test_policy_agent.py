@@ -337,6 +337,7 @@ def test_one_objective_needs_no_preference(desks: list[Desk]) -> None:
         ({"eligible": [10]}, "outside 0..9"),
         ({"eligible": [-1]}, "outside 0..9"),
         ({"eligible": [1.5]}, "not a whole number"),
+        ({"eligible": [[10**5000]]}, "not a whole number"),
         ({"request_id": ""}, "0 characters"),
         ({"request_id": "x" * 257}, "257 characters"),
         ({"request_id": "\ud800"}, "UTF-8"),
