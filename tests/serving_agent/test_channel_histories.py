@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from event_schemas.units import HOUR_MS
 from policy_store.decisions.governance import keep_fresh
 from policy_store.decisions.rebasing import rebase
 from policy_store.records.channel_record import Channel, ChannelRecord
 from policy_store.records.governed_record import SignedRecord
 from policy_store.records.rebase_record import RebaseRecord
-from policy_store.records.revision_rules import HOUR_MS, READER_TOLERANCE_MS, ReaderMemory
+from policy_store.records.revision_rules import READER_TOLERANCE_MS, ReaderMemory
 from policy_store.records.store_errors import (
     NothingToRebase,
     RecordMalformed,
