@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
 from learner.examples.learner_errors import ExamplesLost
+from producers.topics.consumed_record import consumed_record
 from producers.topics.kafka_connection import Attempt, ConnectionFaults, asking, creating_client, right_missing
 from producers.topics.kafka_refusals import POSITION_GONE
 from producers.topics.topic_identity import TopicIdentities, topic_identities
@@ -144,13 +145,9 @@ class KafkaExampleSource:
             if fault is not None:
                 self._raise_unless_transient(fault)
                 continue
-            partition, offset = message.partition(), message.offset()
-            assert partition is not None and offset is not None
-            key, value = message.key(), message.value()
-            self._next[partition] = offset + 1
-            records.append(
-                LogRecord(self._topic, partition, offset, message.timestamp()[1], _bytes(key), _bytes(value))
-            )
+            record = consumed_record(message)
+            self._next[record.partition] = record.offset + 1
+            records.append(record)
         return records
 
     def topic_id(self) -> str:
@@ -190,10 +187,6 @@ class KafkaExampleSource:
         if fault.fatal():
             raise ComponentUnreachable(f"Kafka consumer failed: {fault.str()}", fix="check the broker and start again")
         log.warning("consumer", topic=self._topic, fault=fault.str())
-
-
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value
 
 
 def _require_held(partition: int, offset: int, held: tuple[int, int]) -> None:

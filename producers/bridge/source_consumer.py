@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-import stamina
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -20,7 +19,8 @@ from event_schemas.errors import TrimtabError
 from event_schemas.log_record import LogRecord
 from producers.bridge.engagement_mapping import BridgeFate
 from producers.bridge.source_position import SourcePartition, SourcePosition
-from producers.topics.group_coordinator import coordinator_is_moving
+from producers.topics.consumed_record import consumed_record
+from producers.topics.group_coordinator import ask_coordinator
 from producers.topics.kafka_connection import Attempt, ConnectionFaults, asking, creating_client, explained
 from producers.topics.kafka_refusals import POSITION_GONE, RIGHTS
 from producers.topics.topic_identity import TopicIdentities, recreated, topic_identities
@@ -138,7 +138,7 @@ class SourceConsumer:
         if not due:
             return
         try:
-            self._retry(lambda: self._consumer.commit(offsets=due, asynchronous=False))
+            ask_coordinator(lambda: self._consumer.commit(offsets=due, asynchronous=False), ANSWER_SECONDS)
         except KafkaException as fault:
             if fault.args[0].code() not in PARTITION_MOVED:
                 raise explained(fault.args[0], self._client_config, self._as_group, self._faults) from fault
@@ -203,9 +203,8 @@ class SourceConsumer:
 
     def _take_over(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Step 0: go on from the group's commit, or from the start that was asked for."""
-        answers = self._ask(
-            self._as_group, lambda: self._retry(lambda: consumer.committed(partitions, timeout=ANSWER_SECONDS))
-        )
+        committed = partial(consumer.committed, partitions, timeout=ANSWER_SECONDS)
+        answers = self._ask(self._as_group, lambda: ask_coordinator(committed, ANSWER_SECONDS))
         topic_ids = {topic: self._identities.of(topic) for topic in {partition.topic for partition in partitions}}
         for answer in answers:
             if answer.error is not None:
@@ -288,15 +287,12 @@ class SourceConsumer:
             self._at_end.discard(place)
 
     def _record(self, message: Message) -> LogRecord | None:
-        """The record in a message; its timestamp is whichever kind the source topic keeps."""
-        fault, topic, partition, offset = message.error(), message.topic(), message.partition(), message.offset()
+        """The record in a message that holds one."""
+        fault = message.error()
         if fault is not None:
-            self._judge(fault, SourcePartition(topic or "", partition or 0))
+            self._judge(fault, SourcePartition(message.topic() or "", message.partition() or 0))
             return None
-        if topic is None or partition is None or offset is None:
-            return None
-        key, value = message.key(), message.value()
-        return LogRecord(topic, partition, offset, message.timestamp()[1], _bytes(key), _bytes(value))
+        return consumed_record(message)
 
     def _judge(self, fault: KafkaError, place: SourcePartition) -> None:
         if fault.code() == KafkaError._PARTITION_EOF:
@@ -323,18 +319,6 @@ class SourceConsumer:
         with asking(self._client_config, attempt, self._faults):
             return ask()
 
-    def _retry(self, ask: Callable[[], Answer]) -> Answer:
-        for attempt in stamina.retry_context(
-            on=coordinator_is_moving, attempts=None, timeout=ANSWER_SECONDS, wait_max=1.0
-        ):
-            with attempt:
-                return ask()
-        raise AssertionError("stamina either returns or raises")
-
 
 def _shown(places: Mapping[SourcePartition, SourcePosition]) -> str:
     return ",".join(f"{place.topic}[{place.partition}]@{at.next_offset}" for place, at in places.items())
-
-
-def _bytes(content: str | bytes | None) -> bytes | None:
-    return content.encode() if isinstance(content, str) else content

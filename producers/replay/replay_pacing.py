@@ -10,14 +10,14 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
-import stamina
 from confluent_kafka import Consumer, TopicPartition
 
 from event_schemas.errors import TrimtabError
 from event_schemas.units import MEBIBYTE
-from producers.topics.group_coordinator import coordinator_is_moving
+from producers.topics.group_coordinator import ask_coordinator
 from producers.topics.kafka_connection import Attempt, ConnectionFaults, asking, creating_client
 from producers.topics.topic_admin import asking_as_group
 
@@ -109,11 +109,8 @@ class KafkaReaderLag:
             asking_as_group(self._client_config, self._attempt.name),
             asking(self._settings, self._attempt, self._faults, lambda: self._consumer.poll(0)),
         ):
-            for attempt in stamina.retry_context(
-                on=coordinator_is_moving, attempts=None, timeout=self._answer_s, wait_max=1.0
-            ):
-                with attempt:
-                    committed = self._consumer.committed(self._partitions, timeout=self._answer_s)
+            asked = partial(self._consumer.committed, self._partitions, timeout=self._answer_s)
+            committed = ask_coordinator(asked, self._answer_s)
             return max((self._behind(position) for position in committed), default=0)
 
     def close(self) -> None:

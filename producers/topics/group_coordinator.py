@@ -1,16 +1,34 @@
-"""When a consumer group's coordinator is only on the move."""
+"""A consumer group's coordinator, which now and then is only on the move."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import stamina
 from confluent_kafka import KafkaError, KafkaException
 
-PASSING = frozenset(
+MOVING = frozenset(
     {
         KafkaError.NOT_COORDINATOR,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
     }
 )
+LONGEST_PAUSE_SECONDS = 1.0
+Answer = TypeVar("Answer")
+
+
+def ask_coordinator(ask: Callable[[], Answer], seconds: float) -> Answer:
+    """What `ask` returns; while the coordinator is moving it is asked again, for about this long."""
+    for attempt in stamina.retry_context(
+        on=coordinator_is_moving, attempts=None, timeout=seconds, wait_max=LONGEST_PAUSE_SECONDS
+    ):
+        with attempt:
+            return ask()
+    raise AssertionError("stamina either returns or raises")
 
 
 def coordinator_is_moving(fault: Exception) -> bool:
     """Whether asking again soon is likely to help: the coordinator is being found, moved or loaded."""
-    return isinstance(fault, KafkaException) and fault.args[0].code() in PASSING
+    return isinstance(fault, KafkaException) and fault.args[0].code() in MOVING

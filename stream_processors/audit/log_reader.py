@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import stamina
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, Message, TopicPartition
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.log_record import LogRecord
-from producers.topics.group_coordinator import coordinator_is_moving
+from producers.topics.consumed_record import as_bytes, consumed_record
+from producers.topics.group_coordinator import ask_coordinator
 from producers.topics.kafka_connection import (
     Attempt,
     ConnectionFaults,
@@ -81,7 +81,7 @@ class LogReader:
     def read_with_headers(self, ranges: Mapping[int, LogRange]) -> Iterator[tuple[LogRecord, Headers]]:
         """As `read`, each record with its Kafka headers."""
         for record, message in self._read(ranges):
-            yield record, {name: _bytes(field) or b"" for name, field in dict(message.headers() or {}).items()}
+            yield record, {name: as_bytes(field) or b"" for name, field in dict(message.headers() or {}).items()}
 
     def _read(self, ranges: Mapping[int, LogRange]) -> Iterator[tuple[LogRecord, Message]]:
         wanted = {partition: span for partition, span in ranges.items() if span.start < span.end}
@@ -114,11 +114,7 @@ class LogReader:
         """The positions that a join's consumer group committed; partitions without one are left out."""
         with asking_as_group(self._config, group), self._consumer(group) as consumer:
             asked = [TopicPartition(self.topic, partition) for partition in range(self.partitions)]
-            for attempt in stamina.retry_context(
-                on=coordinator_is_moving, attempts=None, timeout=ANSWER_SECONDS, wait_max=1.0
-            ):
-                with attempt:
-                    answers = consumer.committed(asked, timeout=ANSWER_SECONDS)
+            answers = ask_coordinator(lambda: consumer.committed(asked, timeout=ANSWER_SECONDS), ANSWER_SECONDS)
         return {
             answer.partition: CommitPosition.parse(answer.offset, answer.metadata or "")
             for answer in answers
@@ -145,8 +141,7 @@ class LogReader:
             del wanted[partition]
         if offset >= end:
             return None
-        append_time = message.timestamp()[1]
-        return LogRecord(self.topic, partition, offset, append_time, _bytes(message.key()), _bytes(message.value()))
+        return consumed_record(message)
 
     def _silence(self, wanted: Mapping[int, LogRange]) -> ComponentUnreachable:
         return ComponentUnreachable(
@@ -173,7 +168,3 @@ class LogReader:
                 yield consumer
         finally:
             consumer.close()
-
-
-def _bytes(field: bytes | str | None) -> bytes | None:
-    return field.encode() if isinstance(field, str) else field
