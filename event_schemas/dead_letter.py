@@ -12,6 +12,7 @@ import re
 
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DeadLetterRecord
+from event_schemas.shown_text import cut
 from event_schemas.units import KIBIBYTE
 
 MALFORMED = "malformed"
@@ -35,12 +36,12 @@ def dead_letter(
 
     `request_id` and `event_time` are the record's as far as they could be read.
     """
-    shown = detail if len(detail) <= LONGEST_DETAIL else f"{detail[:LONGEST_DETAIL]}…"
+    text = cut(detail, LONGEST_DETAIL).encode(errors="backslashreplace").decode()
     key, without_key = _within("key", record.key, LARGEST_KEY)
     value, without_value = _within("value", record.value, LARGEST_VALUE)
     return {
         "reason": reason,
-        "detail": f"{shown.encode(errors='backslashreplace').decode()}{without_key}{without_value}",
+        "detail": f"{text}{without_key}{without_value}",
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,

@@ -6,6 +6,7 @@ TrimtabError
 """
 
 from event_schemas.errors import TrimtabError
+from event_schemas.shown_text import shown
 
 SHOWN = 40
 """How many characters of a broken value an error quotes."""
@@ -30,11 +31,5 @@ class AbsurdFeature(MissingFeatures):
     """A number is not finite or exceeds the bound for its kind; `value` is its text, truncated if long."""
 
     def __init__(self, feature: str, value: object, bound: float) -> None:
-        self.value = shown(value)
+        self.value = shown(value, SHOWN)
         super().__init__(feature, f"contains {self.value}; only finite numbers within ±{bound:g} are accepted")
-
-
-def shown(value: object) -> str:
-    """The value as quoted in an error."""
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -15,11 +15,10 @@ from event_schemas.bridge_section import KEY, TIMESTAMP, BridgeSpec
 from event_schemas.errors import MalformedRecord, UnknownSchema
 from event_schemas.experiment_sections import ExperimentSpec
 from event_schemas.log_record import LogRecord
+from event_schemas.shown_text import shown
 from event_schemas.slices import can_be_logged
 from producers.bridge.source_decoding import Decoder
 from producers.replay.log_rows import epoch_millis
-
-SHOWN = 100
 
 
 class BridgeFate(StrEnum):
@@ -120,14 +119,14 @@ class EngagementMapper:
             return name
         if self._source.other_kinds == "ignore":
             return None
-        raise _fault(f"{path} = {_shown(name)} is not in bridge.kinds", "name it there, or set bridge.other_kinds")
+        raise _fault(f"{path} = {shown(name)} is not in bridge.kinds", "name it there, or set bridge.other_kinds")
 
     def _event_time(self, view: _RecordView) -> int:
         path = self._fields.event_time
         found = view.get(path)
         when = epoch_millis(found, "ms" if path == TIMESTAMP else self._source.time_unit)
         if when is None:
-            raise _fault(f"{path} = {_shown(found)} is not a time", "write ISO 8601 or a number in bridge.time_unit")
+            raise _fault(f"{path} = {shown(found)} is not a time", "write ISO 8601 or a number in bridge.time_unit")
         return when
 
     def _item_id(self, view: _RecordView) -> str | None:
@@ -195,7 +194,7 @@ def _text(path: str, value: Any) -> str:
             return value
     except UnicodeError as fault:
         raise _fault(f"{path} is not UTF-8 text: {fault}", "write UTF-8, or map another field") from fault
-    raise _fault(f"{path} = {_shown(value)} is not a text", "map a field with a text or a whole number")
+    raise _fault(f"{path} = {shown(value)} is not a text", "map a field with a text or a whole number")
 
 
 def _finite(path: str, value: Any) -> float:
@@ -207,12 +206,7 @@ def _finite(path: str, value: Any) -> float:
             number = math.nan
         if math.isfinite(number):
             return number
-    raise _fault(f"{path} = {_shown(value)} is not a finite number", "map a field with a number")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    raise _fault(f"{path} = {shown(value)} is not a finite number", "map a field with a number")
 
 
 def _fault(what: str, fix: str) -> ValueError:

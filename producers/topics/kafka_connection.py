@@ -21,8 +21,10 @@ from event_schemas.errors import (
     SettingError,
     TrimtabError,
 )
+from event_schemas.shown_text import cut
 from producers.topics.kafka_refusals import CREDENTIALS, GROUP_RIGHT, RIGHTS, refuses_client
 
+LONGEST_REASON = 300
 REASONS = (
     KafkaError._RESOLVE,
     KafkaError._TRANSPORT,
@@ -97,19 +99,19 @@ def unreachable(
     where = f"Kafka at {client_config.get('bootstrap.servers', '?')}"
     if (certificate := faults.cause(KafkaError._SSL)) is not None:
         return CertificateRefused(
-            f"{where}: TLS fails: {_short(certificate)}",
+            f"{where}: TLS fails: {cut(certificate, LONGEST_REASON)}",
             fix="set TRIMTAB_KAFKA_SSL_CA_LOCATION to the authority that signed the brokers' certificates, and"
             " TRIMTAB_KAFKA_BOOTSTRAP to the names in those",
         )
     if (password := faults.cause(*CREDENTIALS)) is not None:
         user = client_config.get("sasl.username", "?")
         return CredentialsRefused(
-            f"{where} refuses user {user!r}: {_short(password)}",
+            f"{where} refuses user {user!r}: {cut(password, LONGEST_REASON)}",
             fix="check TRIMTAB_KAFKA_SASL_USERNAME, TRIMTAB_KAFKA_SASL_PASSWORD and TRIMTAB_KAFKA_SASL_MECHANISM",
         )
     if (strange := faults.cause(KafkaError._BAD_MSG)) is not None:
         return ComponentUnreachable(
-            f"{where} does not answer as Kafka does ({attempt}): {_short(strange)}",
+            f"{where} does not answer as Kafka does ({attempt}): {cut(strange, LONGEST_REASON)}",
             fix="set TRIMTAB_KAFKA_BOOTSTRAP to where a broker listens",
         )
     reason = faults.cause(KafkaError._RESOLVE, KafkaError._TRANSPORT)
@@ -122,7 +124,7 @@ def unreachable(
             " speaks, or name another listener",
         )
     return ComponentUnreachable(
-        f"{where} does not answer ({attempt}): {_short(reason or said)}",
+        f"{where} does not answer ({attempt}): {cut(reason or said, LONGEST_REASON)}",
         fix="start the broker, or set TRIMTAB_KAFKA_BOOTSTRAP to where it listens",
     )
 
@@ -136,7 +138,7 @@ def creating_client() -> Iterator[None]:
         first = refused.args[0] if refused.args else refused
         text = first.str() if isinstance(first, KafkaError) else str(first)
         raise SettingError(
-            f"the Kafka client refuses its settings: {_short(text)}",
+            f"the Kafka client refuses its settings: {cut(text, LONGEST_REASON)}",
             fix="correct TRIMTAB_KAFKA_BOOTSTRAP or the other TRIMTAB_KAFKA_* variables",
         ) from refused
 
@@ -186,7 +188,3 @@ def _refused(code: int, client_config: Mapping[str, Any], attempt: Attempt) -> A
     if code == GROUP_RIGHT and attempt.kind != "group":
         return Attempt("Read", "group", str(client_config.get("group.id", "?")))
     return attempt
-
-
-def _short(text: str, limit: int = 300) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -21,14 +21,3 @@ class InvalidRequest(InvalidDecision):
 
 class InvalidConfirmation(InvalidDecision):
     """A field of a confirmation is unusable."""
-
-
-def printable(value: object) -> str:
-    """The caller's value for a message: its repr, or its type where it has none.
-
-    Python prints no number of more than 4,300 digits, and an object's own repr may do anything.
-    """
-    try:
-        return repr(value)
-    except Exception:
-        return f"a {type(value).__name__} that cannot be printed"

@@ -16,11 +16,14 @@ from event_schemas.records import (
     PropensityRecord,
     RankingRecord,
 )
+from event_schemas.shown_text import shown
 from event_schemas.slices import Slice
-from serving_agent.decide.decision_errors import InvalidConfirmation, printable
+from serving_agent.decide.decision_errors import InvalidConfirmation
 from serving_agent.decide.fallback_reason import FallbackReason
 
 HeadSummaries = Mapping[str, Mapping[str, float]]
+LONGEST_SUMMARY = 300
+"""How much of a broken summary an error quotes, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +110,14 @@ def _head_summary(head: str, summary: Mapping[str, float]) -> HeadSummaryRecord:
         mean, p10, p50, p90 = (float(summary[name]) for name in ("mean", "p10", "p50", "p90"))
     except (KeyError, TypeError, ValueError, OverflowError) as fault:
         raise InvalidConfirmation(
-            f"heads.{head} = {printable(summary)} is not a summary: {fault!r}",
+            f"heads.{head} = {shown(summary, LONGEST_SUMMARY)} is not a summary: {fault!r}",
             fix="give count, mean, p10, p50 and p90 for every head",
         ) from fault
     bounded = all(math.isfinite(value) and abs(value) <= LARGEST_FLOAT for value in (mean, p10, p50, p90))
     if not (1 <= count < EXACT_INTEGERS and bounded and p10 <= p50 <= p90):
         raise InvalidConfirmation(
-            f"heads.{head} = {printable(summary)}: count must be 1 to 2^53, values finite and p10 ≤ p50 ≤ p90",
+            f"heads.{head} = {shown(summary, LONGEST_SUMMARY)}:"
+            " count must be 1 to 2^53, values finite and p10 ≤ p50 ≤ p90",
             fix="summarise the head over this request's candidates",
         )
     return {"head": head, "count": count, "mean": mean, "p10": p10, "p50": p50, "p90": p90}

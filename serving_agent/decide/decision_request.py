@@ -11,7 +11,8 @@ import numpy as np
 
 from event_schemas.number_bounds import LARGEST_FLOAT, LONGS
 from event_schemas.records import ContextFeatureRecord, HistoryItemRecord, RequestRecord
-from serving_agent.decide.decision_errors import InvalidRequest, printable
+from event_schemas.shown_text import shown
+from serving_agent.decide.decision_errors import InvalidRequest
 
 ContextValue = str | int | float | bool
 Item = TypeVar("Item")
@@ -67,8 +68,9 @@ def whole_number(name: str, value: int) -> int:
     try:
         whole = index(value)
     except TypeError as fault:
-        what = f"{name} = {printable(value)} is not a whole number"
-        raise InvalidRequest(what, fix=f"send {name} as an integer") from fault
+        raise InvalidRequest(
+            f"{name} = {shown(value)} is not a whole number", fix=f"send {name} as an integer"
+        ) from fault
     if whole not in LONGS:
         raise InvalidRequest(f"{name} does not fit into 64 bits", fix=f"send {name} as a 64-bit integer")
     return whole

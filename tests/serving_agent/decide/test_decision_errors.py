@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from event_schemas.errors import TrimtabError
-from serving_agent.decide.decision_errors import InvalidConfirmation, InvalidDecision, InvalidRequest, printable
+from serving_agent.decide.decision_errors import InvalidConfirmation, InvalidDecision, InvalidRequest
 
 
 @pytest.mark.parametrize("kind", [InvalidRequest, InvalidConfirmation])
@@ -14,13 +14,3 @@ def test_callers_catch_one_type(kind: type[InvalidDecision]) -> None:
         raise kind("eligible = [99]", fix="send known arms")
     assert isinstance(caught.value, TrimtabError)
     assert (caught.value.what, caught.value.fix) == ("eligible = [99]", "send known arms")
-
-
-def test_any_value_can_be_named_in_a_message() -> None:
-    class Mute:
-        def __repr__(self) -> str:
-            raise ZeroDivisionError
-
-    assert printable([1.5]) == "[1.5]"
-    assert printable([10**5000]) == "a list that cannot be printed"
-    assert printable(Mute()) == "a Mute that cannot be printed"

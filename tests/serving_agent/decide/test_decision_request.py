@@ -39,6 +39,10 @@ def test_context_values_become_text_and_arrays_become_lists() -> None:
             DecisionRequest(history=[{"item_id": "i", "action_type": "s", "event_time": "x", "embedding": []}]),  # type: ignore[typeddict-item]
             r"history\[0\].event_time = 'x'",
         ),
+        (
+            DecisionRequest(history=[{"item_id": "i", "action_type": "s", "event_time": [10**5000], "embedding": []}]),  # type: ignore[typeddict-item]
+            r"history\[0\].event_time = <list> is not a whole number",
+        ),
         (DecisionRequest(history=[{"item_id": "i"}]), r"history\[0\] lacks"),  # type: ignore[typeddict-item]
         (DecisionRequest(history=[None]), r"history\[0\] is a NoneType"),  # type: ignore[list-item]
         (DecisionRequest(history=None), "history is not a list"),  # type: ignore[arg-type]
