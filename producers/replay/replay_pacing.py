@@ -16,7 +16,6 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, TopicPartition
 
 from event_schemas.errors import TrimtabError
-from event_schemas.units import MEBIBYTE
 from producers.topics.group_coordinator import ask_coordinator
 from producers.topics.kafka_connection import Attempt, ConnectionFaults, asking, creating_client
 from producers.topics.topic_admin import asking_as_group
@@ -51,8 +50,8 @@ class LagPacer:
     def __init__(
         self,
         lag: ReaderLag,
-        max_bytes: int = 2 * MEBIBYTE,
-        stall_s: float = 60.0,
+        max_bytes: int,
+        stall_s: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

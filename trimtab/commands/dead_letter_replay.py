@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +11,7 @@ from event_schemas.errors import SettingError
 from event_schemas.instant import parse_instant
 from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
 from trimtab.commands.reconcile import parse_offsets
+from trimtab.live_bar import live_bar
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -56,8 +55,8 @@ def replay(
     written = [] if dry_run else [settings.topic(EXAMPLES)]
     settings.require_rights((settings.topic(topic) for topic in (EVENTS, EXAMPLES, DEAD_LETTERS)), written)
     chosen = choice((reason or [], request_id or [], partition or []), (start, end), _partitions(settings))
-    with _progress() as progress:
-        summary = _run(settings, rule, chosen, dry_run, progress)
+    with live_bar(stays=False) as show:
+        summary = _run(settings, rule, chosen, dry_run, show)
     if as_json:
         typer.echo(json.dumps(summary.as_dict()))
     else:
@@ -109,19 +108,6 @@ def _run(
         return LetterReplay(topics, join, codec, None, progress).run(chosen)
     with ReplayedExamples(client, settings.topic(EXAMPLES), topics.events_id) as examples:
         return LetterReplay(topics, join, codec, examples, progress).run(chosen)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A live bar on stderr; nothing where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    bar = Bar(console=console, transient=True)
-    with bar if console.is_terminal else nullcontext():
-        task = bar.add_task("")
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=max(total, 1))
 
 
 def _print(summary: LetterReplaySummary) -> None:

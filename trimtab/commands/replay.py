@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,15 +12,12 @@ import typer
 from event_schemas.errors import SettingError
 from event_schemas.instant import parse_instant
 from event_schemas.topics import DEAD_LETTERS, EVENTS
-from event_schemas.units import MEBIBYTE
+from trimtab.join_pace import UNREAD_BYTES, paced_by_join
+from trimtab.live_bar import live_bar
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from producers.replay.log_rows import LogRows
-    from producers.replay.replay_pacing import Pacer
     from producers.replay.replay_run import ReplaySummary
-
-STALL_SECONDS = 60.0
 
 
 def replay(
@@ -31,7 +26,7 @@ def replay(
     limit: Annotated[int | None, typer.Option(min=1, help="Replay only the first rows by event time.")] = None,
     max_lag: Annotated[
         int, typer.Option(min=0, help="Bytes a partition may hold unread by the join; 0 = do not wait for it.")
-    ] = 2 * MEBIBYTE,
+    ] = UNREAD_BYTES,
     heartbeat_at: Annotated[str | None, typer.Option(help="Without FILE: only write heartbeats of this time.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -82,45 +77,15 @@ def _replay_file(settings: Settings, file: Path, mapping_file: Path, limit: int 
         partitions=partitions_of(client, events),
     )
     with (
-        _pacer(settings, plan.partitions, max_lag) as pacer,
+        paced_by_join(settings, plan.partitions, max_lag) as pacer,
         KafkaDelivery(client) as sender,
-        _progress(rows) as progress,
+        live_bar() as show,
     ):
+
+        def progress(summary: ReplaySummary) -> None:
+            show(f"replay {rows.file}", summary.rows, rows.total, f"{summary.bad_rows} bad")
+
         return replay_rows(rows, plan, sender, pacer=pacer, progress=progress)
-
-
-@contextmanager
-def _pacer(settings: Settings, partitions: int, max_lag: int) -> Iterator[Pacer | None]:
-    from producers.replay.replay_pacing import KafkaReaderLag, LagPacer
-
-    if max_lag == 0:
-        yield None
-        return
-    lag = KafkaReaderLag(
-        settings.kafka_client_config(), f"{settings.topic_prefix}join", settings.topic(EVENTS), partitions
-    )
-    with closing(lag):
-        yield LagPacer(lag, max_lag, STALL_SECONDS)
-
-
-@contextmanager
-def _progress(rows: LogRows) -> Iterator[Callable[[ReplaySummary], None]]:
-    """A live bar on stderr; nothing where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[bad]} bad"),
-        TimeRemainingColumn(),
-        console=console,
-    )
-    with bar if console.is_terminal else nullcontext():
-        task = bar.add_task(f"replay {rows.file}", total=rows.total, bad=0)
-        yield lambda summary: bar.update(task, completed=summary.rows, bad=summary.bad_rows)
 
 
 def _write_heartbeats(settings: Settings, event_time: int) -> dict[str, int]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,16 +14,15 @@ from event_schemas.errors import SettingError
 from event_schemas.instant import moment_of, parse_instant, wall_clock_ms
 from event_schemas.topics import EVENTS
 from event_schemas.units import DAY_MS
+from trimtab.join_pace import paced_by_join
+from trimtab.live_bar import live_bar
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from event_schemas.experiment import Experiment
-    from producers.replay.replay_pacing import Pacer
     from simulator.homefeed_world import RunPlan
-
-PACE_BYTES = 2 * 1_048_576
 
 
 @dataclass(frozen=True)
@@ -101,9 +99,10 @@ def _run(settings: Settings, experiment: Experiment, plan: RunPlan, route: Route
     partitions = partitions_of(client, topic)
     with (
         KafkaDelivery(client, metrics=ProducerMetrics(registry)) as sender,
-        _pacer(settings, partitions) as pacer,
-        _progress(plan.requests) as progress,
+        paced_by_join(settings, partitions) as pacer,
+        live_bar() as show,
     ):
+        progress = partial(show, "simulate", total=plan.requests)
         outlet = EventOutlet(settings.codec(), sender, topic, partitions, pacer)
         report = run_simulation(experiment, plan, outlet, route.sidecars, progress)
     acknowledged = Counter(report.sidecar_events) + _acknowledged(registry)
@@ -120,28 +119,6 @@ def _acknowledged(registry: CollectorRegistry) -> Counter[str]:
             if sample.name == "trimtab_producer_events_total" and sample.labels["fate"] == "acknowledged"
         }
     )
-
-
-@contextmanager
-def _pacer(settings: Settings, partitions: int) -> Iterator[Pacer]:
-    from producers.replay.replay_pacing import KafkaReaderLag, LagPacer
-
-    group = f"{settings.topic_prefix}join"
-    with closing(KafkaReaderLag(settings.kafka_client_config(), group, settings.topic(EVENTS), partitions)) as lag:
-        yield LagPacer(lag, PACE_BYTES)
-
-
-@contextmanager
-def _progress(requests: int) -> Iterator[Callable[[int], None]]:
-    """A live bar on stderr; nothing where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    bar = Progress(TextColumn("simulate"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
-    with bar if console.is_terminal else nullcontext():
-        task = bar.add_task("simulate", total=requests)
-        yield lambda decided: bar.update(task, completed=decided)
 
 
 def _as_text(report: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from producers.replay.replay_pacing import ReplayStalled
 from producers.topics.topic_admin import TopicError
 from tests.components.embedded_log import read_all
 from tests.components.kafka_broker import KafkaBroker
+from trimtab import join_pace
 from trimtab.commands import replay
 
 APP = typer.Typer()
@@ -89,7 +90,7 @@ def test_heartbeats_alone_close_a_log(kafka: KafkaBroker, prefix: str) -> None:
 
 
 def test_a_join_that_does_not_run_is_noticed(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(join_pace, "STALL_SECONDS", 0.3)
     ended = run(str(DATA / "random_men.parquet"), "--mapping", MAPPING, "--max-lag", "2000")
     assert isinstance(ended.exception, ReplayStalled)
     assert "trimtab join" in ended.exception.fix
