@@ -1,4 +1,4 @@
-"""Distances between two histograms over the same bins, and between two samples.
+"""Distances between two histograms over the same bins.
 
 PSI and KS complement the sequential test because people know them. Neither is a calibrated test on a
 stream: both report drift on a window of correlated values.
@@ -29,28 +29,11 @@ def population_stability_index(reference: Sequence[int], live: Sequence[int], sm
     return float(np.sum((p - q) * np.log(p / q)))
 
 
-def psi_noise(bins: int, reference_total: int, live_total: int) -> float:
-    """Expected PSI of two samples from the same distribution: (bins - 1) (1/n + 1/m)."""
-    if min(reference_total, live_total) == 0:
-        return float("inf")
-    return (bins - 1) * (1.0 / reference_total + 1.0 / live_total)
-
-
 def ks_of_counts(reference: Sequence[int], live: Sequence[int]) -> float:
     """Kolmogorov-Smirnov statistic at the bin edges: a lower bound of the exact statistic, in [0, 1]."""
     _require_same_bins(reference, live)
     p, q = _shares(reference, 0.0), _shares(live, 0.0)
     return float(np.abs(np.cumsum(p - q)).max())
-
-
-def ks_of_samples(reference: npt.ArrayLike, live: npt.ArrayLike) -> float:
-    """Exact two-sample Kolmogorov-Smirnov statistic sup |F - G|, in [0, 1]; both non-empty."""
-    a, b = (np.sort(np.asarray(sample, dtype=np.float64).ravel()) for sample in (reference, live))
-    if min(a.size, b.size) == 0:
-        raise SketchError("a sample is empty", fix="compare only samples with at least one value")
-    grid = np.concatenate([a, b])
-    below = np.searchsorted(a, grid, side="right") / a.size - np.searchsorted(b, grid, side="right") / b.size
-    return float(np.abs(below).max())
 
 
 def _shares(counts: npt.ArrayLike, smoothing: float) -> npt.NDArray[np.float64]:

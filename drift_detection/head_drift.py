@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from drift_detection.distribution_distance import ks_of_counts, population_stability_index
 from drift_detection.quantile_sketch import QuantileSketch, SketchError, Values
@@ -49,17 +49,6 @@ class HeadDrift:
     sufficient: bool = True
     reason: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "head": self.head,
-            "psi": self.psi if math.isfinite(self.psi) else None,
-            "ks": self.ks if math.isfinite(self.ks) else None,
-            "samples": self.samples,
-            "alarm": self.alarm,
-            "sufficient": self.sufficient,
-            "reason": self.reason,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class DriftVerdict:
@@ -72,18 +61,6 @@ class DriftVerdict:
     @property
     def reasons(self) -> tuple[str, ...]:
         return tuple(head.reason for head in self.heads if head.reason is not None)
-
-    @property
-    def alarmed(self) -> tuple[str, ...]:
-        """Names of the heads that drifted."""
-        return tuple(head.head for head in self.heads if head.alarm)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "status": self.status,
-            "heads": [head.as_dict() for head in self.heads],
-            "reasons": list(self.reasons),
-        }
 
 
 def check_heads(

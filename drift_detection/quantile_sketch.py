@@ -1,7 +1,7 @@
 """A distribution as counts between the quantiles of a reference sample.
 
 A sketch is small enough for a checkpoint manifest (about ten numbers per head). Two sketches with the
-same edges are histograms that can be compared and merged.
+same edges are histograms that can be compared.
 """
 
 from __future__ import annotations
@@ -103,20 +103,6 @@ class QuantileSketch:
             non_finite=self.non_finite + int(sample.size - finite.size),
             lowest=_extreme(min, self.lowest, float(finite.min()) if finite.size else None),
             highest=_extreme(max, self.highest, float(finite.max()) if finite.size else None),
-        )
-
-    def merged(self, other: QuantileSketch) -> QuantileSketch:
-        """A sketch of the values of both; raises SketchError if the edges differ."""
-        if self.edges != other.edges:
-            raise SketchError(
-                "sketches with different edges cannot be merged", fix="create both with `emptied` from one reference"
-            )
-        return replace(
-            self,
-            counts=tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
-            non_finite=self.non_finite + other.non_finite,
-            lowest=_extreme(min, self.lowest, other.lowest),
-            highest=_extreme(max, self.highest, other.highest),
         )
 
     def emptied(self) -> QuantileSketch:

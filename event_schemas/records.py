@@ -16,7 +16,6 @@ HEARTBEAT = "Heartbeat"
 TALLY = "Tally"
 EXAMPLE = "Example"
 DEAD_LETTER = "DeadLetter"
-RECORD_NAMES = (REQUEST, ACTION, PROPENSITY, RANKING, ENGAGEMENT, HEARTBEAT, TALLY, EXAMPLE, DEAD_LETTER)
 
 FATES = ("joined", "duplicate", "conflict", "late", "future", "outside", "orphan", "incomplete", "malformed")
 PENDING = "pending"

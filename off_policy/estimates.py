@@ -22,16 +22,6 @@ class RefusalCode(StrEnum):
     NOT_BINARY = "not_binary"
     UNDEFINED = "undefined"
 
-    @property
-    def is_lack_of_evidence(self) -> bool:
-        """Whether more rows would fix it."""
-        return self in _LACK_OF_EVIDENCE
-
-
-_LACK_OF_EVIDENCE = frozenset(
-    {RefusalCode.TOO_FEW_MATCHED_ROWS, RefusalCode.TOO_FEW_POSITIVES, RefusalCode.TOO_FEW_NEGATIVES}
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -47,10 +37,6 @@ class Interval:
     upper: float
     level: float
     method: str
-
-    @property
-    def half_width(self) -> float:
-        return (self.upper - self.lower) / 2.0
 
 
 @dataclass(frozen=True, slots=True)

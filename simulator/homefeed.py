@@ -85,23 +85,12 @@ class Homefeed:
         chance: NDArray[np.float64] = np.minimum(np.stack([save, p2p], axis=-1), 0.95)
         return chance
 
-    def true_values(self, plan: TrafficPlan, arms: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        """The exact E[reward | request, arm], [n, arms, 2], for the n requests of `plan`; all arms unless given.
+    def true_values_of(self, plan: TrafficPlan, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The exact E[reward | request, weights], [n, 2], if request i is served with `weights[i]`.
 
         Rewards are clipped at 1: V = 1 − Π_item (1 − P(engagement inside its window)).
         """
-        picked = np.arange(len(self.weights)) if arms is None else arms
         candidates = self.candidates(plan.number)
-        values = np.empty((len(plan.number), len(picked), len(OBJECTIVES)))
-        for column, arm in enumerate(picked):
-            values[:, column] = self._value(plan, candidates, np.broadcast_to(self.weights[arm], (len(values), 2)))
-        return values
-
-    def true_values_of(self, plan: TrafficPlan, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The exact E[reward | request, weights], [n, 2], if request i is served with `weights[i]`."""
-        return self._value(plan, self.candidates(plan.number), weights)
-
-    def _value(self, plan: TrafficPlan, candidates: Candidates, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         chosen = self.served(candidates.heads, weights)
         inside = INSIDE_SHARE * self.engagement_probability(plan, candidates.appeal, chosen)
         value: NDArray[np.float64] = 1.0 - np.prod(1.0 - inside, axis=1)

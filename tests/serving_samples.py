@@ -19,7 +19,7 @@ from feature_contract import FeatureContract
 from feature_contract.contract import ENCODING_VERSION
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.backends.store import PolicyStore
-from policy_store.decisions.governance import Decider, point_channel, publish_checkpoint, set_preference
+from policy_store.decisions.governance import Decider, point_channel, publish_checkpoint
 from policy_store.decisions.kill_decisions import kill, kill_state, resume
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.channel_record import Channel
@@ -31,6 +31,7 @@ from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.decide.scoring import PolicyNetwork
 from serving_agent.decide.snapshot import LoadedPolicy, ServingSnapshot
+from tests.policy_store.store_samples import set_preference
 
 NOW = 1_750_000_000_000
 DAY_MS = 86_400_000
@@ -172,8 +173,9 @@ class StoreDesk:
 
     def alpha(self, alpha: float, **cohorts: float) -> None:
         """Set the preference."""
-        targets = {name: PreferenceTarget(alpha=value) for name, value in cohorts.items()}
-        set_preference(self.store, PreferenceTarget(alpha=alpha), targets, self.decider())
+        set_preference(self.store, PreferenceTarget(alpha=alpha), self.decider())
+        for cohort, value in cohorts.items():
+            set_preference(self.store, PreferenceTarget(alpha=value), self.decider(), cohort=cohort)
 
     def kill(self, reason: str = "test") -> SignedRecord:
         """Stop the fleet; the signed kill."""

@@ -184,10 +184,6 @@ class SegmentStore:
         self._after_step(4)
         return counts
 
-    def frame(self) -> pl.DataFrame:
-        """Every committed row; raises StoreDamaged."""
-        return read_segments(self._directory)
-
     def close(self) -> None:
         """Let another process write."""
         self._lock.release()

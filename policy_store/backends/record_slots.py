@@ -15,7 +15,7 @@ from policy_store.records.channel_record import (
 )
 from policy_store.records.control_record import CONTROL_SLOT, ControlRecord
 from policy_store.records.governed_record import GovernedRecord, SignedRecord
-from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceRecord
+from policy_store.records.preference_record import PREFERENCE_SLOT
 from policy_store.records.rebase_record import REBASE_SLOT, RebaseRecord, SlotRemoval
 from policy_store.records.revision_rules import require_publishable
 
@@ -73,10 +73,6 @@ class RecordSlots(ABC):
     ) -> None:
         """See PolicyStore."""
         self._publish(self._ordered((ChannelRecord, FreshnessRecord), record, parent_revision, fencing_token))
-
-    def publish_preference(self, record: SignedRecord, *, parent_revision: int | None) -> None:
-        """See PolicyStore."""
-        self._publish(self._ordered((PreferenceRecord,), record, parent_revision))
 
     def publish_control(self, record: SignedRecord) -> None:
         """See PolicyStore."""

@@ -131,10 +131,6 @@ class PolicyStore(Protocol):
         """
         ...
 
-    def publish_preference(self, record: SignedRecord, *, parent_revision: int | None) -> None:
-        """Replace the preference (PreferenceRecord). Raises as publish_channel."""
-        ...
-
     def publish_control(self, record: SignedRecord) -> None:
         """Add a kill or resume (ControlRecord) to those the store holds. It also becomes the record in `control`.
 

@@ -117,13 +117,6 @@ def rollback_version(store: PolicyStore, channel: Channel) -> str:
     return trail[-2]
 
 
-def rollback(
-    store: PolicyStore, channel: Channel, decider: Decider, *, ttl_ms: int, version: str | None = None
-) -> ChannelRecord:
-    """Point the channel to an earlier version by a newer record; to rollback_version when none is named."""
-    return point_channel(store, channel, version or rollback_version(store, channel), decider, ttl_ms=ttl_ms)
-
-
 def require_served_before(store: PolicyStore, channel: Channel, version: str, rule: TrustRule) -> None:
     """Raise PromotionRefused unless a record in the channel's history that `rule` believes points to the version."""
     for signed in store.history(channel_slot(channel)):
@@ -137,15 +130,6 @@ def require_served_before(store: PolicyStore, channel: Channel, version: str, ru
         f"channel:{channel.value} has never pointed to {version}: that is no way back",
         fix=f"use `trimtab policy promote {version} --to {channel.value}`, which looks at the gate's verdict",
     )
-
-
-def set_preference(
-    store: PolicyStore, default: PreferenceTarget, cohorts: Mapping[str, PreferenceTarget], decider: Decider
-) -> PreferenceRecord:
-    """Replace the whole preference without a proposal: the first one of an experiment, or a scripted one."""
-    record = _preference(store, default, cohorts, decider)
-    store.publish_preference(record.signed_by(decider.key), parent_revision=record.parent_revision)
-    return record
 
 
 def propose_preference(

@@ -91,10 +91,6 @@ class PreferenceRecord(GovernedRecord):
         """`preference`."""
         return PREFERENCE_SLOT
 
-    def target(self, cohort: str | None) -> PreferenceTarget:
-        """What holds for a request of this cohort."""
-        return self.default if cohort is None else self.cohorts.get(cohort, self.default)
-
 
 def changed_targets(
     default: PreferenceTarget | None,

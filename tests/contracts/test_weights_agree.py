@@ -9,12 +9,12 @@ from hypothesis.extra import numpy as arrays
 
 from event_schemas.experiment import Experiment
 from learner.judgement.candidate_policies import EQUAL_WEIGHTS, PREFERENCE, preferred_policy
-from policy_store.decisions.governance import set_preference
 from policy_store.decisions.verification import read_preference_verified
 from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.preference_record import PreferenceTarget
 from serving_agent.decide.scoring import best_arm
 from serving_agent.pickup.preference_watch import PreferenceWatch
+from tests.policy_store.store_samples import set_preference
 from tests.serving_samples import NOW, StoreDesk, serving_experiment
 
 COHORTS = (None, "CORE", "REST", "NEW")
@@ -45,7 +45,9 @@ def test_serving_and_learner_take_the_same_weights_and_arms_from_one_store(data:
     desk = StoreDesk(experiment)
     if data.draw(st.booleans(), label="people have decided"):
         cohorts = data.draw(st.dictionaries(st.sampled_from(["CORE", "NEW"]), targets(experiment)))
-        set_preference(desk.store, data.draw(targets(experiment)), cohorts, desk.decider())
+        set_preference(desk.store, data.draw(targets(experiment)), desk.decider())
+        for name, target in cohorts.items():
+            set_preference(desk.store, target, desk.decider(), cohort=name)
     watch = PreferenceWatch(experiment, desk.rule)
     watch.poll(desk.store, NOW)
     assert watch.fault is None

@@ -19,7 +19,7 @@ from event_schemas.units import HOUR_MS
 from policy_store.backends.key_names import KeyNames
 from policy_store.backends.redis_store import RedisStore
 from policy_store.decisions.control_reading import ControlReader
-from policy_store.decisions.governance import point_channel, publish_checkpoint, set_preference
+from policy_store.decisions.governance import point_channel, publish_checkpoint
 from policy_store.decisions.inspection import inspect_store
 from policy_store.decisions.kill_decisions import kill, resume
 from policy_store.decisions.rebase_reading import remembered_rebases
@@ -43,6 +43,7 @@ from tests.policy_store.store_samples import (
     manifest,
     people,
     rule,
+    set_preference,
 )
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "reference" / "redis_keys.md").read_text(encoding="utf-8")
@@ -118,7 +119,7 @@ def test_the_program_refuses_a_changed_blob_a_changed_record_and_a_stranger(redi
 def test_every_key_in_redis_is_in_the_table(redis_url: str, store: RedisStore) -> None:
     store.heartbeat("n1", {}, 60)
     store.acquire_lease("a", 60)
-    set_preference(store, ALPHA, {}, people())
+    set_preference(store, ALPHA, people())
     hands = RedisHands(store, redis_url)
     hands.raw.set(hands.keys.audit, "no stream")
     resume(store, [kill(store, people()).signed_by(PEOPLE).hash], people())
@@ -251,7 +252,7 @@ def test_each_documented_user_can_do_its_work_and_no_more(request: pytest.Fixtur
     serving.heartbeat("n1", {}, 60)
     serving.append_audit("n1", "picked up", {"version": "v1"})
     with pytest.raises(StoreRefused):
-        set_preference(serving, ALPHA, {}, people())
+        set_preference(serving, ALPHA, people())
     with pytest.raises(StoreRefused):
         serving.put_checkpoint(checkpoint(name, "v2"))
     with pytest.raises(StoreRefused):
@@ -268,11 +269,11 @@ def test_each_documented_user_can_do_its_work_and_no_more(request: pytest.Fixtur
     learning.release_lease(lease)
     assert learning.preference() is None
     with pytest.raises(StoreRefused):
-        set_preference(learning, ALPHA, {}, learner())
+        set_preference(learning, ALPHA, learner())
     with pytest.raises(StoreRefused):
         point_channel(learning, Channel.STABLE, "v2", learner(wall_clock_ms()), ttl_ms=HOUR_MS)
 
-    set_preference(deciding, ALPHA, {}, people())
+    set_preference(deciding, ALPHA, people())
     resume(deciding, [kill(deciding, people()).signed_by(PEOPLE).hash], people())
     point_channel(deciding, Channel.STABLE, "v2", people(wall_clock_ms() + 1), ttl_ms=HOUR_MS)
     assert [node.node_id for node in deciding.nodes()] == ["n1"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -33,7 +32,7 @@ def test_the_same_distribution_is_ok() -> None:
 def test_a_shifted_head_is_drift_and_named() -> None:
     verdict = check_heads(REFERENCE, live(save=RNG.beta(4, 3, 1000).tolist()), LIMITS)
     assert verdict.status == "drift"
-    assert verdict.alarmed == ("save",)
+    assert [head.head for head in verdict.heads if head.alarm] == ["save"]
     assert "PSI" in verdict.reasons[0]
 
 
@@ -77,18 +76,3 @@ def test_an_empty_reference_decides_nothing() -> None:
     verdict = check_heads({"click": REFERENCE["click"].emptied()}, live(), LIMITS)
     assert verdict.status == "insufficient_data"
     assert "reference sketch is empty" in verdict.reasons[0]
-
-
-def test_the_verdict_is_plain_json() -> None:
-    verdict = check_heads(REFERENCE, live(save=None), LIMITS)
-    data = json.loads(json.dumps(verdict.as_dict(), allow_nan=False))
-    assert data["status"] == "drift"
-    assert data["heads"][1] == {
-        "head": "save",
-        "psi": None,
-        "ks": None,
-        "samples": 0,
-        "alarm": True,
-        "sufficient": True,
-        "reason": "head 'save' is missing from the live predictions",
-    }

@@ -50,9 +50,9 @@ def test_values_that_are_not_finite_are_counted_apart() -> None:
 
 
 @given(st.lists(FINITE, min_size=1), st.lists(FINITE), st.lists(FINITE))
-def test_merging_is_counting_together(reference: list[float], one: list[float], two: list[float]) -> None:
+def test_values_count_alike_in_pieces_and_together(reference: list[float], one: list[float], two: list[float]) -> None:
     empty = QuantileSketch.from_sample(reference).emptied()
-    assert empty.updated(one).merged(empty.updated(two)) == empty.updated(one + two)
+    assert empty.updated(one).updated(two) == empty.updated(one + two)
 
 
 @given(st.lists(FINITE | st.just(float("nan")), min_size=1).filter(lambda v: any(x == x for x in v)))
@@ -61,11 +61,6 @@ def test_round_trip_through_json(values: list[float]) -> None:
     text = json.dumps(sketch.as_dict(), allow_nan=False)
     assert QuantileSketch.from_dict(json.loads(text)) == sketch
     assert sketch.seen == len(values)
-
-
-def test_different_edges_cannot_be_merged() -> None:
-    with pytest.raises(SketchError, match="different edges"):
-        QuantileSketch.from_sample([1.0, 2.0]).merged(QuantileSketch.from_sample([3.0, 4.0]))
 
 
 @pytest.mark.parametrize(

@@ -38,16 +38,3 @@ def test_undefined_numbers_become_null_and_come_back() -> None:
     again = Estimate.from_dict(estimate.as_dict())
     assert math.isnan(again.value)
     assert again.refusal == REFUSAL
-
-
-def test_half_width() -> None:
-    assert INTERVAL.half_width == pytest.approx(0.1)
-
-
-def test_only_more_rows_fix_a_lack_of_evidence() -> None:
-    fixed_by_rows = {code for code in RefusalCode if code.is_lack_of_evidence}
-    assert fixed_by_rows == {
-        RefusalCode.TOO_FEW_MATCHED_ROWS,
-        RefusalCode.TOO_FEW_POSITIVES,
-        RefusalCode.TOO_FEW_NEGATIVES,
-    }

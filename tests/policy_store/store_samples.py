@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from event_schemas.instant import wall_clock_ms
 from policy_store.backends.store import PolicyStore
-from policy_store.decisions.governance import Decider
+from policy_store.decisions.governance import Decider, approve_proposal, propose_preference
 from policy_store.decisions.verification import Approval, TrustRule
 from policy_store.records.checkpoint_record import CheckpointManifest, SignedCheckpoint, describe_blobs, sign_checkpoint
+from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from tests.policy_store.foreign_hands import ForeignHands
 
@@ -67,6 +68,15 @@ def people(now_ms: int | None = None, reason: str = "looks good") -> Decider:
 def learner(now_ms: int | None = None) -> Decider:
     """A decision by the learner."""
     return Decider(by="learner main", reason="gate passed", now_ms=_clock(now_ms), key=LEARNER)
+
+
+def set_preference(
+    store: PolicyStore, target: PreferenceTarget, decider: Decider, *, cohort: str | None = None
+) -> PreferenceRecord:
+    """Propose a target for a cohort, or for everybody else, and approve it."""
+    proposal_id = f"set-{next(_names)}"
+    propose_preference(store, proposal_id, cohort, target, decider)
+    return approve_proposal(store, proposal_id, target, decider)
 
 
 def _clock(now_ms: int | None) -> int:

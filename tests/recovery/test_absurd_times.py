@@ -24,7 +24,7 @@ from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.learner_errors import ClockMismatch
 from learner.examples.segment_manifest import MANIFEST_NAME
 from learner.examples.segment_salvage import DAMAGED_FOLDER, MANY_ROWS
-from learner.examples.segment_store import SegmentStore
+from learner.examples.segment_store import SegmentStore, read_segments
 from learner.examples.time_limit import TimeLimit
 from producers.delivery.memory_log import MemoryLog
 from tests.learner_samples import START, World, experiment_document
@@ -62,7 +62,7 @@ def taken_in(directory: Path, log: list[LogRecord], limit: TimeLimit, reread: bo
         ingest.start()
         for _ in ingest.to_end():
             pass
-        frame = store.frame()
+        frame = read_segments(directory)
         keys = set(frame.select(REQUEST_ID, EVENT_TIME).rows()) if frame.height else set()
         return Fates(keys, ingest.counts.expired, len(letters.records("dl")))
 

@@ -16,7 +16,7 @@ from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_source import KafkaExampleSource
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.learner_errors import ExamplesLost
-from learner.examples.segment_store import SegmentStore
+from learner.examples.segment_store import SegmentStore, read_segments
 from producers.delivery.memory_log import MemoryLog
 from producers.topics.topic_identity import TopicMissing
 from tests.components.kafka_broker import KafkaBroker
@@ -52,7 +52,7 @@ def ingest(kafka: KafkaBroker, topic: str, directory: Path, *, reread: bool = Fa
             job.start()
             for _ in job.to_end():
                 pass
-            return set(store.frame()["request_request_id"]) if store.rows else set()
+            return set(read_segments(directory)["request_request_id"]) if store.rows else set()
     finally:
         source.close()
 
@@ -93,5 +93,5 @@ def test_a_topic_created_again_while_it_is_followed_is_noticed(kafka: KafkaBroke
         with pytest.raises(ExamplesLost):
             while time.monotonic() < deadline:
                 job.round(0.5)
-        assert set(store.frame()["request_request_id"]) == ids(0, HELD)
+        assert set(read_segments(tmp_path)["request_request_id"]) == ids(0, HELD)
     source.close()

@@ -19,7 +19,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.units import HOUR_MS
 from policy_store.backends.store import PolicyStore
 from policy_store.backends.store_change import parse_record
-from policy_store.decisions.governance import Decider, set_preference
+from policy_store.decisions.governance import Decider
 from policy_store.decisions.kill_decisions import kill, kill_state, resume
 from policy_store.decisions.rebasing import rebase
 from policy_store.decisions.verification import TrustRule
@@ -35,6 +35,7 @@ from serving_agent.pickup.refresher import RefresherOptions, SnapshotRefresher
 from serving_agent.pickup.snapshot_disk import SnapshotDisk
 from tests.policy_store.control_samples import YEAR_MS
 from tests.policy_store.foreign_hands import ForeignHands
+from tests.policy_store.store_samples import set_preference
 from tests.serving_samples import GOVERNANCE_KEY, TRUSTED, serving_experiment
 
 EXPERIMENT = serving_experiment()
@@ -310,7 +311,7 @@ class StoreHistories(RuleBasedStateMachine):
 
     def publish(self, offset: int) -> PreferenceRecord:
         """A preference, by somebody whose clock is off."""
-        made = set_preference(self.store, PreferenceTarget.of(alpha=0.5), {}, self.decider(offset))
+        made = set_preference(self.store, PreferenceTarget.of(alpha=0.5), self.decider(offset))
         self.keep(made)
         return made
 

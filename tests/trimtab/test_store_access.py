@@ -14,7 +14,7 @@ from event_schemas.instant import wall_clock_ms
 from policy_store.decisions.verification import Approval
 from policy_store.records.preference_record import PREFERENCE_SLOT
 from policy_store.records.store_errors import RecordMalformed, RoleForbidden
-from tests.policy_store.store_samples import LEARNER, PEOPLE, TRUSTED_TEXT
+from tests.policy_store.store_samples import LEARNER, PEOPLE, TRUSTED, TRUSTED_TEXT
 from trimtab.settings import Settings
 from trimtab.store_access import (
     decider,
@@ -35,7 +35,7 @@ def test_the_rule_follows_experiment_and_settings(experiment_file: Path) -> None
     rule = trust_rule(settings_with(""), experiment)
     assert (rule.experiment, rule.action_space) == ("homefeed", experiment.action_space.digest)
     assert rule.approval is Approval.MANUAL
-    assert rule.trusted.key_ids == ("governance/board", "learner/main")
+    assert rule.trusted == TRUSTED
 
 
 def test_opening_a_store_asks_nothing_of_redis(experiment_file: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from learner.examples.example_columns import misshapen, portable
 from tests.learner.segment_samples import NULLABLE, rows
 
-FROZEN = sorted((Path(__file__).parents[1] / "upgrades" / "data").glob("*/machine/learner/*/examples/*.parquet"))
+FROZEN = sorted((Path(__file__).parents[2] / "upgrades" / "data").glob("*/machine/learner/*/examples/*.parquet"))
 NAMES = [name for name in rows(0, 1).columns if name != "mark"]
 
 

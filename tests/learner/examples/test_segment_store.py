@@ -28,7 +28,7 @@ def test_rows_and_offsets_are_there_after_reopening(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         assert dict(store.next_offsets) == {0: 10, 1: 5}
         assert store.rows == 15
-        assert store.frame()["request_event_time"].to_list() == list(range(15))
+        assert read_segments(tmp_path)["request_event_time"].to_list() == list(range(15))
 
 
 def test_the_first_copy_of_a_request_wins(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_first_copy_of_a_request_wins(tmp_path: Path) -> None:
         assert store.append(doubled, {0: 4}) == AppendCounts(stored=3, duplicate=1)
     with open_store(tmp_path) as store:
         assert store.append(rows(2, 2, "third"), {0: 6}) == AppendCounts(stored=1, duplicate=1)
-        assert store.frame()["mark"].to_list() == ["first"] * 3 + ["third"]
+        assert read_segments(tmp_path)["mark"].to_list() == ["first"] * 3 + ["third"]
 
 
 def test_an_id_used_again_at_another_time_is_another_decision(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_retention_drops_old_segments_and_refuses_old_rows(tmp_path: Path) -> No
     with open_store(tmp_path, retention=50) as store:
         store.append(rows(0, 10), {0: 10})
         store.append(rows(100, 10), {0: 20})
-        assert store.frame()["request_event_time"].min() == 100
+        assert read_segments(tmp_path)["request_event_time"].min() == 100
         assert store.append(rows(0, 3), {0: 23}) == AppendCounts(expired=3)
     assert len(list(tmp_path.glob("*.parquet"))) == 1
 
@@ -69,7 +69,7 @@ def test_many_small_segments_are_merged(tmp_path: Path) -> None:
         for i in range(MERGE_AT + 1):
             store.append(rows(i, 1), {0: i + 1})
         assert len(list(tmp_path.glob("*.parquet"))) == 1
-        assert store.frame()["request_event_time"].to_list() == list(range(MERGE_AT + 1))
+        assert read_segments(tmp_path)["request_event_time"].to_list() == list(range(MERGE_AT + 1))
 
 
 def test_two_writers_and_another_topic_are_refused(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_the_first_segment_alone_is_set_aside_and_read_again(tmp_path: Path) -> 
         assert (tmp_path / "damaged" / f"unnamed-{first.name}").read_bytes() == content
         store.append(rows(0, ROWS), {0: ROWS})
     with open_store(tmp_path) as store:
-        assert store.frame().height == ROWS
+        assert read_segments(tmp_path).height == ROWS
     assert not (tmp_path / "damaged").exists(), "what is stored again needs no copy"
 
 
@@ -200,10 +200,10 @@ def test_segments_of_an_older_schema_are_read_and_merged(tmp_path: Path) -> None
             store.append(rows(at, 1), {0: at + 1})
         newer = rows(MERGE_AT + 1, 1).with_columns(added=pl.lit("new"))
         store.append(newer, {0: MERGE_AT + 2})
-        assert store.frame()["added"].to_list() == [None] * (MERGE_AT + 1) + ["new"]
+        assert read_segments(tmp_path)["added"].to_list() == [None] * (MERGE_AT + 1) + ["new"]
         for at in range(MERGE_AT + 2, 2 * MERGE_AT + 4):
             store.append(rows(at, 1), {0: at + 1})
-        assert store.rows == store.frame().height == 2 * MERGE_AT + 4
+        assert store.rows == read_segments(tmp_path).height == 2 * MERGE_AT + 4
 
 
 CRASHING = """
@@ -244,9 +244,9 @@ def assert_goes_on(directory: Path, committed: bool | None) -> None:
     with open_store(directory, retention=15) as store:
         offset = store.next_offsets[0]
         assert offset in ((8, 22) if committed is None else ((8, 22)[committed],))
-        assert store.rows == store.frame().height == (8 if offset == 8 else 18)
+        assert store.rows == read_segments(directory).height == (8 if offset == 8 else 18)
         store.append(rows(5, 17), {0: 22})  # what the log gives again from there, or a second copy
-        assert store.frame()["request_event_time"].sort().to_list() == list(range(4, 22))
+        assert read_segments(directory)["request_event_time"].sort().to_list() == list(range(4, 22))
         assert dict(store.next_offsets) == {0: 22}
     with open_store(directory, retention=15) as store:
         assert store.rows == 18
@@ -282,7 +282,7 @@ def test_a_full_disk_ends_the_append_and_loses_nothing(tmp_path: Path, full: str
         assert dict(store.next_offsets) == {0: 4}
         assert store.append(rows(2, 6), {0: 10}) == AppendCounts(stored=4, duplicate=2)
     with open_store(tmp_path) as store:
-        assert store.frame()["request_event_time"].to_list() == list(range(8))
+        assert read_segments(tmp_path)["request_event_time"].to_list() == list(range(8))
         assert dict(store.next_offsets) == {0: 10}
 
 
@@ -301,7 +301,7 @@ def test_a_commit_whose_last_sync_is_refused_keeps_its_segment(tmp_path: Path, m
         monkeypatch.undo()
         assert dict(store.next_offsets) == {0: 8}, "the new manifest is the one on disk"
         assert store.append(rows(4, 6), {0: 10}) == AppendCounts(stored=2, duplicate=4)
-        assert store.frame().height == store.rows == 10
+        assert read_segments(tmp_path).height == store.rows == 10
 
 
 def test_the_hook_sees_the_steps_in_order(tmp_path: Path) -> None:

@@ -4,11 +4,21 @@ import pytest
 
 from event_schemas.units import HOUR_MS
 from policy_store.backends.record_slots import RecordSlots
+from policy_store.decisions.governance import propose_preference
 from policy_store.decisions.kill_decisions import kill
+from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.records.rebase_record import REBASE_SLOT, RebaseRecord, SlotRemoval
 from policy_store.records.store_errors import RecordMalformed, RevisionAhead
-from tests.policy_store.store_samples import PEOPLE, StoreBench, people
+from tests.policy_store.store_samples import NOW, PEOPLE, StoreBench, people
+
+ALPHA = PreferenceTarget.of(alpha=0.5)
+
+
+def proposed(bench: StoreBench) -> PreferenceProposal:
+    """A decision of a proposal that the store holds open."""
+    proposal = propose_preference(bench.store, "p-1", None, ALPHA, people())
+    return proposal.decided(ProposalStatus.APPROVED, "ada", "looks good", NOW)
 
 
 def test_every_store_has_the_same_slots(bench: StoreBench) -> None:
@@ -25,7 +35,7 @@ def test_a_record_of_another_kind_is_refused_in_a_slot(bench: StoreBench) -> Non
     control = store.control()
     assert control is not None
     with pytest.raises(RecordMalformed):
-        store.publish_preference(control, parent_revision=None)
+        store.approve(proposed(bench), control, parent_revision=None)
     with pytest.raises(RecordMalformed):
         store.publish_channel(control, parent_revision=None)
     assert store.preference() is None
@@ -33,14 +43,14 @@ def test_a_record_of_another_kind_is_refused_in_a_slot(bench: StoreBench) -> Non
 
 def test_a_store_takes_no_revision_from_the_far_future_whoever_signed_it(bench: StoreBench) -> None:
     def preference(revision: int) -> PreferenceRecord:
-        alpha = PreferenceTarget.of(alpha=0.5)
-        return PreferenceRecord(experiment=bench.experiment, revision=revision, by="ada", default=alpha)
+        return PreferenceRecord(experiment=bench.experiment, revision=revision, by="ada", default=ALPHA)
 
-    limit = bench.store.time_ms() + HOUR_MS
+    limit, decided = bench.store.time_ms() + HOUR_MS, proposed(bench)
     with pytest.raises(RevisionAhead, match="preference"):
-        bench.store.publish_preference(preference(limit + 60_000).signed_by(PEOPLE), parent_revision=None)
+        bench.store.approve(decided, preference(limit + 60_000).signed_by(PEOPLE), parent_revision=None)
     assert bench.store.preference() is None
-    bench.store.publish_preference(preference(limit - 60_000).signed_by(PEOPLE), parent_revision=None)
+    bench.store.approve(decided, preference(limit - 60_000).signed_by(PEOPLE), parent_revision=None)
+    assert bench.store.preference() is not None
 
 
 def test_a_rebase_comes_back(bench: StoreBench) -> None:

@@ -17,7 +17,7 @@ from policy_store.backends import redis_control_scripts
 from policy_store.backends.key_names import KeyNames
 from policy_store.backends.redis_store import RedisStore
 from policy_store.backends.store import HISTORY_LIMIT
-from policy_store.decisions.governance import point_channel, publish_checkpoint, set_preference
+from policy_store.decisions.governance import point_channel, publish_checkpoint
 from policy_store.decisions.inspection import inspect_store
 from policy_store.decisions.kill_decisions import kill, kill_state, kills_to_lift, resume
 from policy_store.decisions.rebasing import rebase
@@ -39,6 +39,7 @@ from tests.policy_store.store_samples import (
     manifest,
     people,
     rule,
+    set_preference,
 )
 
 ALPHA = PreferenceTarget.of(alpha=0.5)
@@ -116,8 +117,9 @@ def test_an_exhausted_audit_goes_on_after_a_kill(redis_bench: StoreBench) -> Non
     hands = hands_of(redis_bench)
     hands.raw.xadd(hands.keys.audit, {"entry": "{}", "hash": "h"}, id=LAST_ID)
     kill(redis_bench.store, people())
-    set_preference(redis_bench.store, PreferenceTarget.of(alpha=0.5), {}, people())
-    assert [e.content["action"] for e in redis_bench.store.audit_entries()] == ["publish control", "publish preference"]
+    set_preference(redis_bench.store, PreferenceTarget.of(alpha=0.5), people())
+    actions = [each.content["action"] for each in redis_bench.store.audit_entries()]
+    assert actions == ["publish control", "propose", "publish preference"]
 
 
 def test_garbage_in_the_audit_breaks_its_chain_and_stops_nobody(redis_bench: StoreBench) -> None:
@@ -127,7 +129,7 @@ def test_garbage_in_the_audit_breaks_its_chain_and_stops_nobody(redis_bench: Sto
     for junk in ({"x": "y"}, {"entry": "{}", "hash": b"\xff\xfe"}, {"entry": b"\xff", "hash": "é"}):
         hands.raw.xadd(hands.keys.audit, junk)
         require_kill_and_resume(redis_bench, "two")
-        set_preference(redis_bench.store, PreferenceTarget.of(alpha=0.5), {}, people())
+        set_preference(redis_bench.store, PreferenceTarget.of(alpha=0.5), people())
     with pytest.raises(AuditBroken, match="entry 2"):
         verify_chain(redis_bench.store.audit_entries())
 
@@ -167,7 +169,7 @@ def test_a_full_redis_refuses_neither_kill_nor_resume_nor_rebase(tmp_path: Path)
     with sick.full():
         require_kill_and_resume(StoreBench(store, store, lambda _: None, hands), "full")
         assert len(rebase(store, rule(name), people()).voided) == 1
-        for refused in (lambda: set_preference(store, ALPHA, {}, people()), lambda: store.append_audit("n", "a", {})):
+        for refused in (lambda: set_preference(store, ALPHA, people()), lambda: store.append_audit("n", "a", {})):
             with pytest.raises(StoreRefused, match="memory limit"):
                 refused()
         store._changes.change(redis_control_scripts.APPEND_AUDIT, event, [], [])

@@ -9,12 +9,11 @@ import pytest
 
 from policy_store.backends.redis_refusals import REFUSALS, refusal_in
 from policy_store.backends.redis_store import RedisStore
-from policy_store.decisions.governance import set_preference
 from policy_store.decisions.kill_decisions import kill, kill_state, resume
 from policy_store.records.preference_record import PreferenceTarget
 from policy_store.records.store_errors import StoreRefused
 from tests.policy_store.redis_states import SickRedis
-from tests.policy_store.store_samples import fresh_experiment, people, rule
+from tests.policy_store.store_samples import fresh_experiment, people, rule, set_preference
 
 STATES: dict[str, tuple[Callable[[SickRedis], AbstractContextManager[None]], str]] = {
     "full": (SickRedis.full, "it has reached its memory limit"),
@@ -47,7 +46,7 @@ def test_a_refused_write_names_the_state_of_redis_and_its_fix(sick: SickRedis, s
 
     def writes() -> dict[str, Callable[[], object]]:
         return {
-            "script": lambda: set_preference(store, PreferenceTarget.of(alpha=0.5), {}, people()),
+            "script": lambda: set_preference(store, PreferenceTarget.of(alpha=0.5), people()),
             "command": lambda: store.heartbeat("n1", {}, 60),
             "resume": lambda: resume(store, [lifted], people()),
             "kill": lambda: kill(store, people()),

@@ -15,7 +15,7 @@ from event_schemas.units import HOUR_MS
 from policy_store.backends.key_names import KeyNames
 from policy_store.backends.redis_store import RedisStore
 from policy_store.backends.store import PolicyStore
-from policy_store.decisions.governance import point_channel, propose_preference, publish_checkpoint, set_preference
+from policy_store.decisions.governance import point_channel, propose_preference, publish_checkpoint
 from policy_store.decisions.verification import read_channel_verified
 from policy_store.records.channel_record import Channel
 from policy_store.records.checkpoint_record import describe_blobs
@@ -41,6 +41,7 @@ from tests.policy_store.store_samples import (
     manifest,
     people,
     rule,
+    set_preference,
 )
 
 ALPHA = PreferenceTarget.of(alpha=0.3)
@@ -90,7 +91,7 @@ def test_the_keys_are_those_of_the_contract(store: RedisStore, keys: KeyNames, r
 
 
 def test_experiments_do_not_see_each_other(redis_url: str, store: RedisStore) -> None:
-    set_preference(store, ALPHA, {}, people())
+    set_preference(store, ALPHA, people())
     assert RedisStore(redis_url, fresh_experiment()).preference() is None
 
 
@@ -135,11 +136,12 @@ def test_a_slot_written_by_hand_is_an_error_for_reader_and_writer(
 def test_a_writer_does_not_publish_over_a_record_the_script_cannot_read(
     store: RedisStore, keys: KeyNames, raw: Any, record: str
 ) -> None:
-    held = set_preference(store, ALPHA, {}, people())
+    held = set_preference(store, ALPHA, people())
+    proposal = propose_preference(store, "p-1", None, ALPHA, people())
     raw.hset(keys.slot("preference"), "record", record)
     newer = held.model_copy(update={"revision": held.revision + 1, "parent_revision": held.revision})
     with pytest.raises(RecordMalformed, match="preference holds something"):
-        store.publish_preference(newer.signed_by(people().key), parent_revision=held.revision)
+        store.approve(proposal, newer.signed_by(people().key), parent_revision=held.revision)
 
 
 def test_a_blob_of_several_megabytes_travels(store: RedisStore) -> None:
@@ -209,7 +211,7 @@ def test_a_restarted_redis_with_its_log_has_everything(tmp_path: Path) -> None:
         verified = read_channel_verified(store, Channel.STABLE, rule("homefeed"), now_ms=wall_clock_ms())
         assert verified is not None
         assert verified.signed == checkpoint("homefeed")
-        set_preference(store, ALPHA, {}, people())
+        set_preference(store, ALPHA, people())
     finally:
         store.close()
         server.stop()
@@ -298,30 +300,30 @@ def test_a_user_that_may_not_ask_for_the_time_learns_it_all_the_same(
     raw.execute_command("ACL", "SETUSER", "timeless", "reset", "on", ">PASSWORD", "~*", "+@all", "-time")
     limited = RedisStore(redis_url.replace("redis://", "redis://timeless:PASSWORD@"), store.experiment)
     assert abs(limited.time_ms() - wall_clock_ms()) < 60_000
-    assert set_preference(limited, ALPHA, {}, people()).revision > NOW
+    assert set_preference(limited, ALPHA, people()).revision > NOW
     limited.close()
     raw.execute_command("ACL", "DELUSER", "timeless")
 
 
 def test_the_newest_notification_is_where_a_reader_goes_on(store: RedisStore, keys: KeyNames, raw: Any) -> None:
     assert store.newest_update() == "0"
-    set_preference(store, ALPHA, {}, people())
+    set_preference(store, ALPHA, people())
     newest = store.newest_update()
     assert list(store.updates_since(newest)) == []
     raw.delete(keys.updates)
-    set_preference(store, ALPHA, {}, people())
-    assert [each.slot for each in store.updates_since("0")] == ["preference"]
+    set_preference(store, ALPHA, people())
+    assert [each.slot for each in store.updates_since("0")] == ["proposal", "preference"]
 
 
 def test_notifications_that_take_no_more_begin_anew(store: RedisStore, keys: KeyNames, raw: Any) -> None:
     """The highest id there is, and no stream at all: neither may keep a decision from being published."""
     raw.xadd(keys.updates, {"slot": "", "value": ""}, id=f"{2**64 - 1}-{2**64 - 1}")
-    set_preference(store, ALPHA, {}, people())
-    assert [each.slot for each in store.updates_since("0")] == ["preference"]
+    set_preference(store, ALPHA, people())
+    assert [each.slot for each in store.updates_since("0")] == ["proposal", "preference"]
     raw.delete(keys.updates)
     raw.set(keys.updates, "not a stream")
-    set_preference(store, ALPHA, {}, people())
-    assert [each.slot for each in store.updates_since("0")] == ["preference"]
+    set_preference(store, ALPHA, people())
+    assert [each.slot for each in store.updates_since("0")] == ["proposal", "preference"]
 
 
 def test_a_stray_notification_is_only_a_hint(store: RedisStore, keys: KeyNames, raw: Any) -> None:

@@ -15,7 +15,6 @@ from policy_store.decisions.governance import (
     approve_proposal,
     point_channel,
     propose_preference,
-    set_preference,
 )
 from policy_store.decisions.kill_decisions import kill
 from policy_store.records.audit import verify_chain
@@ -47,6 +46,7 @@ from tests.policy_store.store_samples import (
     learner,
     manifest,
     people,
+    set_preference,
 )
 
 ALPHA = PreferenceTarget.of(alpha=0.3)
@@ -164,11 +164,12 @@ def test_a_channel_cannot_point_to_a_checkpoint_the_store_lacks(bench: StoreBenc
 
 def test_a_record_of_another_kind_or_experiment_is_refused(bench: StoreBench) -> None:
     control = ControlRecord(experiment=bench.experiment, revision=1, by="ada", killed=True).signed_by(PEOPLE)
+    proposal = propose_preference(bench.store, "p-1", None, ALPHA, people())
     foreign = ControlRecord(experiment="elsewhere", revision=1, by="ada", killed=True).signed_by(PEOPLE)
     with pytest.raises(RecordMalformed, match="ControlRecord"):
         bench.store.publish_channel(control, parent_revision=None)
     with pytest.raises(RecordMalformed, match="ControlRecord"):
-        bench.store.publish_preference(control, parent_revision=None)
+        bench.store.approve(proposal, control, parent_revision=None)
     with pytest.raises(ContractMismatch, match="elsewhere"):
         bench.store.publish_control(foreign)
     with pytest.raises(RecordMalformed, match="ChannelRecord"):
@@ -310,11 +311,11 @@ def test_a_proposal_id_is_used_once_and_decided_once(bench: StoreBench) -> None:
 
 def test_an_approval_that_conflicts_leaves_the_proposal_open(bench: StoreBench) -> None:
     proposal = propose_preference(bench.store, "p-1", None, ALPHA, people())
-    record = set_preference(bench.store, ALPHA, {}, people())
+    record = set_preference(bench.store, ALPHA, people())
     late = record.model_copy(update={"revision": record.revision + 1}).signed_by(PEOPLE)
     with pytest.raises(RevisionConflict):
         bench.second.approve(proposal, late, parent_revision=None)
-    assert bench.store.proposals() == [proposal]
+    assert bench.store.proposals()[0] == proposal
 
 
 def test_updates_tell_what_changed_in_order(bench: StoreBench) -> None:

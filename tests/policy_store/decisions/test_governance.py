@@ -18,9 +18,7 @@ from policy_store.decisions.governance import (
     publish_checkpoint,
     reject_proposal,
     require_served_before,
-    rollback,
     rollback_version,
-    set_preference,
 )
 from policy_store.records.channel_record import Channel, ChannelRecord
 from policy_store.records.preference_proposal import ProposalStatus
@@ -36,7 +34,17 @@ from policy_store.records.store_errors import (
     UnknownProposal,
 )
 from tests.policy_store import store_samples
-from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, PEOPLE, STRANGER, TTL_MS, manifest, rule
+from tests.policy_store.store_samples import (
+    BLOBS,
+    LEARNER,
+    NOW,
+    PEOPLE,
+    STRANGER,
+    TTL_MS,
+    manifest,
+    rule,
+    set_preference,
+)
 
 X = "homefeed"
 ALPHA = {number: PreferenceTarget.of(alpha=number / 10) for number in range(11)}
@@ -86,7 +94,7 @@ def test_a_revision_lies_above_the_history_and_what_nodes_report(store: MemorySt
     assert point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS).revision == NOW + 4
     store.heartbeat("n1", {"revisions": {"channel:stable": NOW + 50, "preference": NOW + 70}}, 60)
     assert point_channel(store, Channel.STABLE, "v2", people(), ttl_ms=TTL_MS).revision == NOW + 51
-    assert set_preference(store, ALPHA[1], {}, people()).revision == NOW + 71
+    assert set_preference(store, ALPHA[1], people()).revision == NOW + 71
 
 
 def test_nothing_is_published_more_than_an_hour_ahead_of_the_store(store: MemoryStore) -> None:
@@ -106,14 +114,15 @@ def test_nothing_is_published_more_than_an_hour_ahead_of_the_store(store: Memory
 def test_a_writer_whose_clock_is_wrong_publishes_nothing(store: MemoryStore, off_ms: int) -> None:
     wrong = people(NOW + off_ms)
     point(store, "v1")
+    propose_preference(store, "p-1", None, ALPHA[1], people())
     for publish in (
         lambda: point_channel(store, Channel.STABLE, "v2", wrong, ttl_ms=TTL_MS),
         lambda: keep_fresh(store, Channel.STABLE, wrong, ttl_ms=TTL_MS),
-        lambda: set_preference(store, ALPHA[1], {}, wrong),
+        lambda: approve_proposal(store, "p-1", ALPHA[1], wrong),
     ):
         with pytest.raises(ClocksDisagree, match="2023-11-14 22:13:20Z"):
             publish()
-    assert [update.slot for update in store.updates_since("0")][3:] == ["channel:stable"]
+    assert [update.slot for update in store.updates_since("0")][3:] == ["channel:stable", "proposal"]
 
 
 def test_a_channel_points_to_what_exists(store: MemoryStore) -> None:
@@ -132,17 +141,18 @@ def test_an_odd_version_is_malformed(store: MemoryStore) -> None:
 
 def test_a_rollback_undoes_one_step_after_another(store: MemoryStore) -> None:
     point(store, "v1", "v2", "v2", "v3")
-    assert rollback(store, Channel.STABLE, people(), ttl_ms=TTL_MS).version == "v2"
-    assert rollback(store, Channel.STABLE, people(), ttl_ms=TTL_MS).version == "v1"
+    for expected in ("v2", "v1"):
+        assert rollback_version(store, Channel.STABLE) == expected
+        point(store, expected)
     with pytest.raises(UnknownCheckpoint, match="no earlier"):
         rollback_version(store, Channel.STABLE)
     revisions = [ChannelRecord.parse(signed.record).revision for signed in store.history("channel:stable")]
     assert revisions == sorted(revisions, reverse=True)
 
 
-def test_a_rollback_may_name_its_version(store: MemoryStore) -> None:
+def test_versions_skipped_by_a_rollback_are_no_way_back(store: MemoryStore) -> None:
     point(store, "v1", "v2", "v3")
-    assert rollback(store, Channel.STABLE, people(), ttl_ms=TTL_MS, version="v1").version == "v1"
+    point(store, "v1")
     point(store, "v3")
     assert rollback_version(store, Channel.STABLE) == "v1"
 
@@ -163,7 +173,7 @@ def test_the_first_approval_for_a_cohort_keeps_the_initial_default(store: Memory
 
 def test_a_proposal_over_a_preference_that_has_moved_is_not_approved(store: MemoryStore) -> None:
     propose_preference(store, "p-0", None, ALPHA[4], people())
-    set_preference(store, ALPHA[9], {}, people())
+    set_preference(store, ALPHA[9], people())
     with pytest.raises(RevisionConflict, match="propose again"):
         approve_proposal(store, "p-0", ALPHA[1], people())
     assert preference(store).default == ALPHA[9]

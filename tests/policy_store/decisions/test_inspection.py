@@ -10,7 +10,7 @@ import redis
 
 from policy_store.backends.key_names import KeyNames
 from policy_store.backends.redis_store import RedisStore
-from policy_store.decisions.governance import keep_fresh, point_channel, publish_checkpoint, set_preference
+from policy_store.decisions.governance import keep_fresh, point_channel, publish_checkpoint
 from policy_store.decisions.inspection import SLOTS, inspect_store, require_slot
 from policy_store.decisions.kill_decisions import kill, resume
 from policy_store.records.channel_record import Channel
@@ -27,6 +27,7 @@ from tests.policy_store.store_samples import (
     manifest,
     people,
     rule,
+    set_preference,
 )
 
 
@@ -37,7 +38,7 @@ def fill(bench: StoreBench) -> None:
         point_channel(store, Channel.STABLE, version, people(), ttl_ms=TTL_MS)
     point_channel(store, Channel.SHADOW, "v1", learner(), ttl_ms=TTL_MS)
     keep_fresh(store, Channel.STABLE, learner(), ttl_ms=TTL_MS)
-    set_preference(store, PreferenceTarget.of(alpha=0.2), {}, people())
+    set_preference(store, PreferenceTarget.of(alpha=0.2), people())
     stop = kill(store, people()).signed_by(PEOPLE)
     resume(store, [stop.hash], people())
 

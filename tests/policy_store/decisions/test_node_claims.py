@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy_store.backends.store import NodeStatus
-from policy_store.decisions.governance import set_preference
 from policy_store.decisions.node_claims import claimed_revisions, claims_of_live_nodes, node_claims
 from policy_store.decisions.rebasing import rebase
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.records.revision_rules import MAX_REVISION, KnownRevision
 from tests.policy_store.control_samples import YEAR_MS, rebase_of, stop
 from tests.policy_store.foreign_hands import RedisHands
-from tests.policy_store.store_samples import PEOPLE, StoreBench, people, rule
+from tests.policy_store.store_samples import PEOPLE, StoreBench, people, rule, set_preference
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -43,7 +42,7 @@ def test_who_may_report_cannot_stop_publishing_or_rebasing(redis_bench: StoreBen
     hands.raw.delete(hands.keys.node_index)
     hands.raw.sadd(hands.keys.node_index, "x") if kind == "set" else hands.raw.set(hands.keys.node_index, "x")
     assert claims_of_live_nodes(redis_bench.store) == []
-    set_preference(redis_bench.store, PreferenceTarget.of(alpha=0.5), {}, people())
+    set_preference(redis_bench.store, PreferenceTarget.of(alpha=0.5), people())
     record = PreferenceRecord(
         experiment=redis_bench.experiment, revision=far, by="a", default=PreferenceTarget(alpha=0)
     )

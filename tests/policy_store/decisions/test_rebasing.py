@@ -17,8 +17,7 @@ from policy_store.decisions.governance import (
     point_channel,
     propose_preference,
     publish_checkpoint,
-    rollback,
-    set_preference,
+    rollback_version,
 )
 from policy_store.decisions.inspection import inspect_store
 from policy_store.decisions.kill_decisions import kill, kill_state, resume
@@ -52,6 +51,7 @@ from tests.policy_store.store_samples import (
     manifest,
     people,
     rule,
+    set_preference,
 )
 
 ALPHA = {number: PreferenceTarget.of(alpha=number / 10) for number in range(11)}
@@ -63,7 +63,7 @@ def fill(bench: StoreBench) -> None:
         publish_checkpoint(bench.store, manifest(bench.experiment, version), BLOBS, LEARNER)
         point_channel(bench.store, Channel.STABLE, version, people(), ttl_ms=TTL_MS)
     keep_fresh(bench.store, Channel.STABLE, learner(), ttl_ms=TTL_MS)
-    set_preference(bench.store, ALPHA[2], {}, people())
+    set_preference(bench.store, ALPHA[2], people())
 
 
 def far_channel(bench: StoreBench, version: str = "v1", ahead_ms: int = 10 * YEAR_MS) -> SignedRecord:
@@ -104,7 +104,7 @@ def test_everything_works_again_after_a_rebase(bench: StoreBench) -> None:
     for publish in (
         lambda: point_channel(bench.store, Channel.STABLE, "v2", people(), ttl_ms=TTL_MS),
         lambda: keep_fresh(bench.store, Channel.STABLE, learner(), ttl_ms=TTL_MS),
-        lambda: set_preference(bench.store, ALPHA[1], {}, people()),
+        lambda: set_preference(bench.store, ALPHA[1], people()),
     ):
         with pytest.raises(RevisionAhead, match="hour ahead"):
             publish()
@@ -124,7 +124,8 @@ def test_everything_works_again_after_a_rebase(bench: StoreBench) -> None:
     time_ms = bench.store.time_ms()
     record = point_channel(bench.store, Channel.STABLE, "v2", people(), ttl_ms=TTL_MS)
     assert abs(record.revision - time_ms) < 60_000
-    assert rollback(bench.store, Channel.STABLE, people(), ttl_ms=TTL_MS).version == "v1"
+    assert rollback_version(bench.store, Channel.STABLE) == "v1"
+    point_channel(bench.store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
     keep_fresh(bench.store, Channel.STABLE, learner(), ttl_ms=TTL_MS)
     propose_preference(bench.store, "p-1", None, ALPHA[5], people())
     assert approve_proposal(bench.store, "p-1", None, people()).default == ALPHA[5]
@@ -195,12 +196,12 @@ def test_what_only_a_node_remembers_is_reason_enough(bench: StoreBench) -> None:
     far = bench.store.time_ms() + 10 * YEAR_MS
     bench.store.heartbeat("n1", {"epoch": 4, "revisions": {"preference": far}}, 60)
     with pytest.raises(RevisionAhead, match="node n1"):
-        set_preference(bench.store, ALPHA[1], {}, people())
+        set_preference(bench.store, ALPHA[1], people())
     plan = rebase(bench.store, rule(bench.experiment), people())
     assert (plan.epoch, plan.voided, plan.decide_again) == (5, (), ("preference",))
     assert plan.as_dict()["nodes"] == [{"slot": "preference", "revision": far, "known_to": "node n1"}]
     # The node will lower what it remembers to the re-base's revision.
-    assert set_preference(bench.store, ALPHA[1], {}, people()).revision > plan.time_ms
+    assert set_preference(bench.store, ALPHA[1], people()).revision > plan.time_ms
     with pytest.raises(NothingToRebase):
         rebase(bench.store, rule(bench.experiment), people())
 
@@ -306,7 +307,7 @@ def test_one_rebase_leads_out_whatever_nodes_report_and_others_have_forged(
         for channel in Channel:
             point_channel(store, channel, "v1", people(NOW), ttl_ms=TTL_MS)
             keep_fresh(store, channel, learner(NOW), ttl_ms=TTL_MS)
-        set_preference(store, ALPHA[1], {}, people(NOW))
+        set_preference(store, ALPHA[1], people(NOW))
 
     try:
         publish_all()

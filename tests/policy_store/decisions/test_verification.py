@@ -15,7 +15,6 @@ from policy_store.decisions.governance import (
     keep_fresh,
     point_channel,
     publish_checkpoint,
-    set_preference,
 )
 from policy_store.decisions.verification import (
     Approval,
@@ -56,6 +55,7 @@ from tests.policy_store.store_samples import (
     checkpoint,
     manifest,
     rule,
+    set_preference,
 )
 
 X = "homefeed"
@@ -146,7 +146,7 @@ def test_how_far_a_learner_may_promote_itself(channel: Channel, approval: Approv
 
 def test_a_learner_decides_neither_preference_nor_kills_nor_rebases() -> None:
     store = MemoryStore(X, clock=lambda: NOW)
-    set_preference(store, ALPHA, {}, learner())
+    set_preference(store, ALPHA, learner())
     for approval in Approval:
         with pytest.raises(RoleForbidden, match="preference"):
             read_preference_verified(store, rule(X, approval))
@@ -168,7 +168,7 @@ def test_a_manifest_or_preference_does_not_pass_as_a_channel_record() -> None:
     with pytest.raises(RecordMalformed, match="ChannelRecord"):
         verify_channel(SignedRecord(signed.manifest, signed.signature, signed.key_id), Channel.STABLE, rule(X))
     store = MemoryStore(X, clock=lambda: NOW)
-    preference = set_preference(store, ALPHA, {}, people()).signed_by(PEOPLE)
+    preference = set_preference(store, ALPHA, people()).signed_by(PEOPLE)
     with pytest.raises(RecordMalformed, match="ChannelRecord"):
         verify_record(preference, ChannelRecord, rule(X))
     assert verify_record(preference, PreferenceRecord, rule(X)).default == ALPHA
@@ -194,7 +194,7 @@ def test_an_emptied_store_is_refused() -> None:
 
 def test_a_record_from_the_far_future_is_refused_by_a_reader_with_a_clock() -> None:
     store = stored()
-    set_preference(store, ALPHA, {}, people())
+    set_preference(store, ALPHA, people())
     lagging = NOW - HOUR_MS - 10 * 60_000
     with pytest.raises(RecordFromFuture, match="channel:stable"):
         read(store, now_ms=lagging)
@@ -336,7 +336,7 @@ def test_a_channel_to_a_lost_checkpoint_says_so() -> None:
 def test_a_preference_is_read_when_true() -> None:
     store = MemoryStore(X, clock=lambda: NOW)
     assert read_preference_verified(store, rule(X)) is None
-    preference = set_preference(store, ALPHA, {}, people())
+    preference = set_preference(store, ALPHA, people())
     memory = seen("preference", preference.revision)
     assert read_preference_verified(store, rule(X), now_ms=NOW, memory=memory) == preference
 

@@ -87,12 +87,6 @@ def test_the_record_is_as_documented_and_survives() -> None:
     )
 
 
-def test_a_cohort_without_its_own_target_has_the_default() -> None:
-    default, core = PreferenceTarget.of(alpha=0.1), PreferenceTarget.of(alpha=0.4)
-    record = PreferenceRecord(experiment="x", revision=1, by="ada", default=default, cohorts={"CORE": core})
-    assert [record.target(cohort) for cohort in (None, "NEW", "CORE")] == [default, default, core]
-
-
 def test_a_change_touches_one_target_only() -> None:
     old, core, new = (PreferenceTarget.of(alpha=alpha) for alpha in (0.1, 0.4, 0.9))
     assert changed_targets(old, {"CORE": core}, None, new) == (new, {"CORE": core})

@@ -8,7 +8,6 @@ import pytest
 
 from event_schemas.units import HOUR_MS
 from policy_store.backends.memory_store import MemoryStore
-from policy_store.decisions.governance import set_preference
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.governed_record import SignedRecord
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
@@ -19,6 +18,7 @@ from serving_agent.pickup.preference_watch import PreferenceWatch
 from serving_agent.pickup.snapshot_disk import SavedSnapshot
 from tests.policy_store.control_samples import YEAR_MS
 from tests.policy_store.foreign_hands import MemoryHands
+from tests.policy_store.store_samples import set_preference
 from tests.serving_samples import GOVERNANCE_KEY, LEARNER_KEY, NOW, TRUSTED, StoreDesk, serving_experiment
 
 EXPERIMENT = serving_experiment()
@@ -47,7 +47,7 @@ def test_follows_the_preference() -> None:
     desk.alpha(0.3, CORE=0.5)
     assert watch.poll(desk.store, NOW)
     assert [alpha_of(watch), alpha_of(watch, "CORE")] == pytest.approx([0.3, 0.5])
-    assert watch.preference.revision == watch.memory.highest["preference"] == NOW + 1
+    assert watch.preference.revision == watch.memory.highest["preference"] == NOW + 2
     assert not watch.poll(desk.store, NOW)
 
 
@@ -56,7 +56,7 @@ def test_a_record_signed_by_the_wrong_role_is_not_accepted() -> None:
     desk.alpha(0.3)
     watch.poll(desk.store, NOW)
     forged = replace(desk.decider(), key=LEARNER_KEY)
-    set_preference(desk.store, PreferenceTarget(alpha=0.9), {}, forged)
+    set_preference(desk.store, PreferenceTarget(alpha=0.9), forged)
     assert watch.poll(desk.store, NOW)
     assert watch.fault is not None
     assert "may not sign" in watch.fault

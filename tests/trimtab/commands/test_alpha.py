@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from policy_store.backends.key_names import KeyNames
-from policy_store.decisions.governance import set_preference
 from policy_store.records.preference_record import PreferenceTarget
 from policy_store.records.store_errors import (
     ContractMismatch,
@@ -19,7 +18,7 @@ from policy_store.records.store_errors import (
     UnknownProposal,
 )
 from tests.components.experiment_sample import HOMEFEED
-from tests.policy_store.store_samples import LEARNER, people
+from tests.policy_store.store_samples import LEARNER, people, set_preference
 from tests.trimtab.store_commands import COHORTS, StoreCommands
 
 THIRD = '\n[[objectives]]\nname = "hide"\nkinds = ["hide"]\nclip = 1\nattribution = "10m"\n'
@@ -136,7 +135,7 @@ def test_a_learner_approves_nothing(cli: StoreCommands) -> None:
 
 def test_nothing_is_approved_on_top_of_a_forged_preference(cli: StoreCommands) -> None:
     forged = replace(people(), by="eve", key=LEARNER)
-    set_preference(cli.store(), PreferenceTarget.of(alpha=1.0), {}, forged)
+    set_preference(cli.store(), PreferenceTarget.of(alpha=1.0), forged)
     with pytest.raises(SignatureInvalid, match="preference"):
         cli.run("alpha", "show")
     with pytest.raises(SignatureInvalid, match="preference"):
