@@ -8,13 +8,15 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from event_schemas.experiment_sections import EngagementKind, Finite, Section
 
-KEY = "$key"
-TIMESTAMP = "$timestamp"
+KEY_FIELD = "$key"
+TIMESTAMP_FIELD = "$timestamp"
 
 
 def _path(value: object) -> object:
-    if isinstance(value, str) and value.startswith("$") and value not in (KEY, TIMESTAMP):
-        raise ValueError(f"only {KEY} and {TIMESTAMP} start with $; write the path of a field, such as 'user.id'")
+    if isinstance(value, str) and value.startswith("$") and value not in (KEY_FIELD, TIMESTAMP_FIELD):
+        raise ValueError(
+            f"only {KEY_FIELD} and {TIMESTAMP_FIELD} start with $; write the path of a field, such as 'user.id'"
+        )
     if isinstance(value, str) and not all(value.split(".")):
         raise ValueError("write the path of a field: names joined by dots, such as 'user.id'")
     return value

@@ -34,7 +34,9 @@ def _category_id(context: Context, name: str, required: bool, buckets: int) -> i
     return bucket(name, value, buckets)
 
 
-def numbers(contexts: Sequence[Context], names: Sequence[tuple[str, bool]], within: NumberRange) -> NDArray[np.float32]:
+def number_values(
+    contexts: Sequence[Context], names: Sequence[tuple[str, bool]], within: NumberRange
+) -> NDArray[np.float32]:
     """float32[n, M]; `names` are (name, required). Raises MissingFeatures.
 
     An optional number has two columns: its value (0 if absent) and 1/0 for present/absent. Without the second, an

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from event_schemas.records import RequestRecord
-from feature_contract.context_encoding import category_ids, context_of, numbers
+from feature_contract.context_encoding import category_ids, context_of, number_values
 from feature_contract.float_rows import float32_rows, require_within
 from feature_contract.history_encoding import HistoryShape, history_arrays
 from feature_contract.missing_features import MissingFeatures
@@ -108,7 +108,7 @@ class FeatureContract:
             if self.categories:
                 arrays[CONTEXT_IDS] = category_ids(contexts, self.categories, self.hash_buckets)
             if self.numbers:
-                arrays[CONTEXT_NUMBERS] = numbers(contexts, self.numbers, within)
+                arrays[CONTEXT_NUMBERS] = number_values(contexts, self.numbers, within)
         if self.history_length:
             shape = HistoryShape(self.history_length, self.item_embedding_dim, self.hash_buckets)
             arrays |= history_arrays(requests, shape, within)

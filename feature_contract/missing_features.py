@@ -8,7 +8,7 @@ TrimtabError
 from event_schemas.errors import TrimtabError
 from event_schemas.shown_text import shown
 
-SHOWN = 40
+QUOTED_CHARACTERS = 40
 """How many characters of a broken value an error quotes."""
 
 
@@ -31,5 +31,5 @@ class AbsurdFeature(MissingFeatures):
     """A number is not finite or exceeds the bound for its kind; `value` is its text, truncated if long."""
 
     def __init__(self, feature: str, value: object, bound: float) -> None:
-        self.value = shown(value, SHOWN)
+        self.value = shown(value, QUOTED_CHARACTERS)
         super().__init__(feature, f"contains {self.value}; only finite numbers within ±{bound:g} are accepted")

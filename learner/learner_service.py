@@ -77,7 +77,7 @@ class LearnerService:
         """Take in everything the log holds now."""
         self.ingest.start()
         for counts in self.ingest.to_end():
-            self.learner.observer.stage("ingest", f"{counts.records} records, {self.ingest.store.rows} examples stored")
+            self.learner.observer.stage("ingest", f"{counts.total} records, {self.ingest.store.rows} examples stored")
         return self.ingest.counts
 
     def wait_for(self, examples: int, timeout_s: float, stop: Stop) -> None:

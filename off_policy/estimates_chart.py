@@ -12,7 +12,7 @@ from off_policy.svg_rendering import ACCENT, CHART_WIDTH, INK, MUTED, NEUTRAL, P
 if TYPE_CHECKING:
     import altair as alt
 
-SHOWN = ("reward_at_hit", "ips", "snips", "dr", "dm")
+SHOWN_ESTIMATORS = ("reward_at_hit", "ips", "snips", "dr", "dm")
 ROW_HEIGHT = 22
 DECIDES, STATED, NONE = "valid for decisions", "too little evidence for decisions", "no valid interval"
 
@@ -21,7 +21,7 @@ def estimates_chart(
     report: EvaluationReport,
     objective: str,
     policies: Sequence[str] | None = None,
-    estimators: Sequence[str] = SHOWN,
+    estimators: Sequence[str] = SHOWN_ESTIMATORS,
 ) -> alt.LayerChart:
     """Values of `objective` with their intervals, the baseline first.
 
@@ -35,7 +35,7 @@ def estimates_chart(
 
 
 def estimate_rows(
-    policies: Sequence[PolicyReport], objective: str, estimators: Sequence[str] = SHOWN
+    policies: Sequence[PolicyReport], objective: str, estimators: Sequence[str] = SHOWN_ESTIMATORS
 ) -> list[dict[str, Any]]:
     """The chart's data as plain rows, in drawing order; undefined values are left out."""
     rows = []
@@ -61,7 +61,7 @@ def estimate_rows(
 
 def _chosen(report: EvaluationReport, names: Sequence[str] | None) -> list[PolicyReport]:
     if names is not None:
-        return [report.policy(name) for name in names]
+        return [report.report_of(name) for name in names]
     others = [policy for policy in report.policies if policy.name != report.baseline.name]
     return [report.baseline, *others]
 

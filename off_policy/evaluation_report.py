@@ -108,7 +108,7 @@ class EvaluationReport:
     baseline: PolicyReport
     policies: tuple[PolicyReport, ...]
 
-    def policy(self, name: str) -> PolicyReport:
+    def report_of(self, name: str) -> PolicyReport:
         """The report of the policy `name`; raises KeyError if it was not evaluated."""
         for report in (*self.policies, self.baseline):
             if report.name == name:

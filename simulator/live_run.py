@@ -102,7 +102,7 @@ class LiveRun:
             stop = min(int(np.searchsorted(plan.time, horizon)), start + LARGEST_STRIDE, len(plan))
             self._stride(plan.part(start, max(stop, start + 1)))
             start = max(stop, start + 1)
-            for response in self._world.responses.due(int(plan.time[min(start, len(plan) - 1)])):
+            for response in self._world.responses.take_due(int(plan.time[min(start, len(plan) - 1)])):
                 self._engage(response)
             self._settle(start)
         for response in self._world.responses.rest():
@@ -118,7 +118,7 @@ class LiveRun:
         chosen = np.empty((len(part), SERVED), dtype=np.int64)
         slates: dict[int, ShownSlate] = {}
         for index in range(len(part)):
-            for response in self._world.responses.due(int(part.time[index])):
+            for response in self._world.responses.take_due(int(part.time[index])):
                 self._engage(response)
             request = self._world.features.request(part, index)
             decision = self._ports[len(self._slices) % len(self._ports)].decide(request)
@@ -160,7 +160,7 @@ class LiveRun:
 
     def _true_mean(self, plan: TrafficPlan, weights: NDArray[np.float64], rows: NDArray[np.int64]) -> dict[str, float]:
         parts = np.array_split(rows, max(1, len(rows) // 4096))
-        values = [self._world.feed.true_values_of(plan.rows(part), weights[part]) for part in parts]
+        values = [self._world.feed.true_values_of(plan.take(part), weights[part]) for part in parts]
         return dict(zip(OBJECTIVES, np.concatenate(values).mean(axis=0).tolist(), strict=True))
 
 

@@ -36,9 +36,9 @@ class TrafficPlan:
 
     def part(self, start: int, stop: int) -> Self:
         """The requests `start` … `stop` − 1 of this plan."""
-        return self.rows(slice(start, stop))
+        return self.take(slice(start, stop))
 
-    def rows(self, chosen: slice | NDArray[np.int64]) -> Self:
+    def take(self, chosen: slice | NDArray[np.int64]) -> Self:
         """The requests at these positions."""
         return type(self)(
             self.number[chosen], self.time[chosen], self.user[chosen], self.session[chosen], self.device[chosen]

@@ -69,7 +69,7 @@ class ResponseQueue:
                 heapq.heappush(self._waiting, response)
         return int(happened.sum())
 
-    def due(self, time: int) -> Iterator[Response]:
+    def take_due(self, time: int) -> Iterator[Response]:
         """Removes and yields the engagements at or before `time`, earliest first."""
         while self._waiting and self._waiting[0].time <= time:
             yield heapq.heappop(self._waiting)

@@ -13,7 +13,7 @@ import structlog
 
 from event_schemas.errors import TrimtabError
 
-FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+LINE_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 REPEATED_SECONDS = 30.0
 """A library's line is written once in so many seconds."""
 REMEMBERED = 200
@@ -27,7 +27,7 @@ def log_to_stderr() -> None:
     handler.addFilter(_not_told_elsewhere)
     handler.addFilter(_short)
     handler.addFilter(Repeats())
-    logging.basicConfig(level=logging.WARNING, format=FORMAT, handlers=[handler])
+    logging.basicConfig(level=logging.WARNING, format=LINE_FORMAT, handlers=[handler])
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

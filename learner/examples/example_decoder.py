@@ -15,7 +15,7 @@ from learner.examples.example_columns import portable
 from learner.examples.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
 from learner.examples.time_limit import CLOCKS_APART_MS, TimeLimit
 
-KEY = "record_key"
+KEY_COLUMN = "record_key"
 APPEND_TIME = "record_append_time"
 
 
@@ -130,7 +130,7 @@ def _faults(frame: pl.DataFrame, rule: ExampleRule, furthest_ahead_ms: int) -> l
     """Per row what makes it unusable for every purpose, else an empty text."""
     appended, event_time = pl.col(APPEND_TIME), pl.col(EVENT_TIME)
     fault = (
-        pl.when((pl.col(REQUEST_ID) != "") & pl.col(REQUEST_ID).ne_missing(pl.col(KEY)))
+        pl.when((pl.col(REQUEST_ID) != "") & pl.col(REQUEST_ID).ne_missing(pl.col(KEY_COLUMN)))
         .then(pl.lit("request_id is not the record's key"))
         .when((appended > 0) & (event_time > appended + furthest_ahead_ms))
         .then(pl.format("event_time {} lies in the future of {}, when the example was appended", event_time, appended))
@@ -145,7 +145,7 @@ def _first_line(fault: SchemaError) -> str:
 
 def _keys(records: Sequence[LogRecord]) -> pl.Series:
     keys = [None if record.key is None else record.key.decode("utf-8", "replace") for record in records]
-    return pl.Series(KEY, keys, dtype=pl.String)
+    return pl.Series(KEY_COLUMN, keys, dtype=pl.String)
 
 
 def _append_times(records: Sequence[LogRecord]) -> pl.Series:

@@ -36,7 +36,7 @@ class IngestCounts:
     malformed: int = 0
 
     @property
-    def records(self) -> int:
+    def total(self) -> int:
         """All records read."""
         return self.stored + self.duplicate + self.expired + self.malformed
 
@@ -126,7 +126,7 @@ class Ingest:
                 yield self.counts
             elif clock() - last_progress > timeout_s:
                 raise ComponentUnreachable(
-                    f"no example came for {timeout_s:g} s although the log holds more ({self.counts.records} read)",
+                    f"no example came for {timeout_s:g} s although the log holds more ({self.counts.total} were read)",
                     fix="check the broker and start again: ingest continues where it stopped",
                 )
 

@@ -55,7 +55,7 @@ class Evaluation:
     @property
     def evidence(self) -> GateEvidence:
         """What the gate judges by: the preference in force, on the judging half; no lifts where nobody has chosen."""
-        judged = self.judgement.policy(PREFERENCE) if self.preference.declared else None
+        judged = self.judgement.report_of(PREFERENCE) if self.preference.declared else None
         return GateEvidence(
             lifts={} if judged is None else _lifts(judged.objectives),
             cohort_lifts={} if judged is None else {name: _lifts(scope) for name, scope in judged.cohorts.items()},

@@ -1,6 +1,6 @@
 """The gate: may this checkpoint serve? Pure: evidence in, verdict and its reasons out.
 
-The offline screen of the design. `pass`: on every objective the lift's lower bound is above −margin and no upper
+The screen before anything serves. `pass`: on every objective the lift's lower bound is above −margin and no upper
 bound below zero, with enough matched rows and positives, a sound log and no drift. `refuse`: an upper bound below zero,
 that is, harm is shown. `inconclusive`: anything else; such a checkpoint may shadow and do no more.
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from event_schemas import records as r
-from event_schemas.bridge_section import KEY, TIMESTAMP, BridgeSpec
+from event_schemas.bridge_section import KEY_FIELD, TIMESTAMP_FIELD, BridgeSpec
 from event_schemas.errors import MalformedRecord, UnknownSchema
 from event_schemas.experiment_sections import ExperimentSpec
 from event_schemas.log_record import LogRecord
@@ -124,7 +124,7 @@ class EngagementMapper:
     def _event_time(self, view: _RecordView) -> int:
         path = self._fields.event_time
         found = view.get(path)
-        when = epoch_millis(found, "ms" if path == TIMESTAMP else self._source.time_unit)
+        when = epoch_millis(found, "ms" if path == TIMESTAMP_FIELD else self._source.time_unit)
         if when is None:
             raise _fault(f"{path} = {shown(found)} is not a time", "write ISO 8601 or a number in bridge.time_unit")
         return when
@@ -154,9 +154,9 @@ class _RecordView:
 
     def get(self, path: str) -> Any:
         """What lies at a path; None when there is nothing."""
-        if path == KEY:
+        if path == KEY_FIELD:
             return self.record.key
-        if path == TIMESTAMP:
+        if path == TIMESTAMP_FIELD:
             return self.record.append_time if self.record.append_time >= 0 else None
         return value_at(self.data, path)
 

@@ -220,7 +220,7 @@ class SourceConsumer:
         """Where to go on in the topic of that id; raises SourceUnreadable when the commit counts another one."""
         if answer.offset < 0:
             return SourcePosition(self._first_offset(place), topic_id)
-        position = SourcePosition.committed(answer.offset, answer.metadata or "")
+        position = SourcePosition.from_commit(answer.offset, answer.metadata or "")
         if not position.topic_id:
             self._require_held(place, position.next_offset)
             log.warning("offset without a topic id taken over", partition=_shown({place: position}), topic_id=topic_id)

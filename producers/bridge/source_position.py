@@ -55,7 +55,7 @@ class SourcePosition:
         return f"v=1;{counts}" + (f"topic={self.topic_id};" if self.topic_id else "")
 
     @classmethod
-    def committed(cls, offset: int, text: str) -> SourcePosition:
+    def from_commit(cls, offset: int, text: str) -> SourcePosition:
         """The position of a commit; a text that is not ours (other tools set the offset) starts the counts anew."""
         found = TEXT.match(text)
         said = {} if found is None else found.groupdict()

@@ -22,7 +22,7 @@ from producers.topics.kafka_connection import unwritten
 from producers.topics.kafka_refusals import EVENT_REFUSED
 
 POLL_SECONDS = 0.1
-FIX = "see to the broker; a restart goes on from the last commit and loses nothing"
+RESTART_FIX = "see to the broker; a restart goes on from the last commit and loses nothing"
 
 log = structlog.get_logger(__name__)
 
@@ -133,7 +133,7 @@ class ConfirmedWriter:
     def _look_at_client(self) -> None:
         fault = self._client.fault
         if fault is not None:
-            self._fail(*unwritten(fault, self._client_config, self._topic, FIX))
+            self._fail(*unwritten(fault, self._client_config, self._topic, RESTART_FIX))
 
     def _delivered(self, refusal: RefusedEvent, fault: KafkaError | None, _: Message | None = None) -> None:
         self._open -= 1
@@ -144,7 +144,7 @@ class ConfirmedWriter:
             log.warning("event refused", record=event.record, topic=event.topic, fault=fault.str())
             self._refused.append(refusal)
         else:
-            self._fail(*unwritten(self._client.cause(fault), self._client_config, event.topic, FIX))
+            self._fail(*unwritten(self._client.cause(fault), self._client_config, event.topic, RESTART_FIX))
 
-    def _fail(self, what: str, fix: str = FIX) -> None:
+    def _fail(self, what: str, fix: str = RESTART_FIX) -> None:
         self._failure = self._failure or WriteUnconfirmed(what, fix=fix)

@@ -56,20 +56,20 @@ class DeliveryHealth:
     def died(self, reason: str) -> None:
         """The client cannot go on."""
         self._dead = reason
-        self.show()
+        self.tell()
 
     def works(self) -> None:
         """A new client goes on. That says nothing of the topics that were refused: it may write to another one only."""
         self._dead = None
         self._refusals.pop(ANY_TOPIC, None)
-        self.show()
+        self.tell()
 
-    def refused(self, topic: str, fault: KafkaError) -> bool:
+    def note_refused(self, topic: str, fault: KafkaError) -> bool:
         """The broker did not take an event of `topic`, or (`ANY_TOPIC`) the client; whether a person is needed."""
         if not needs_a_person(fault):
             return False
         self._refusals[topic] = (self.in_words(topic, fault), self._clock())
-        self.show()
+        self.tell()
         return True
 
     def in_words(self, topic: str, fault: KafkaError) -> str:
@@ -79,14 +79,14 @@ class DeliveryHealth:
             return f"{right_missing(self._client_config, attempt).what}: {fault.str()}"
         return f"{topic or 'Kafka'}: {fault.str()}"
 
-    def accepted(self, topic: str) -> None:
+    def note_accepted(self, topic: str) -> None:
         """The broker took an event."""
         if self._refusals:
             self._refusals.pop(topic, None)
             self._refusals.pop(ANY_TOPIC, None)
-            self.show()
+            self.tell()
 
-    def show(self) -> None:
+    def tell(self) -> None:
         """Forgets refusals that have not come again, and tells metrics and log how things stand."""
         for topic, (_, at) in list(self._refusals.items()):
             if self._clock() - at > FORGET_SECONDS:

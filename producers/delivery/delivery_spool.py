@@ -106,14 +106,14 @@ class DeliverySpool:
         with self._mutex:
             return list(events) if self._files is None else self._files.set_aside(events)
 
-    def finish(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
+    def check_in(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
         """Ends the last `checkout`: `settled` events leave the spool, `undelivered` stay first in line.
 
         When the disk fails (OSError) nothing has changed, and the same events are checked out again.
         """
         with self._mutex:
             if self._files is not None:
-                self._files.finish(settled, undelivered)
+                self._files.check_in(settled, undelivered)
 
     def take_damaged(self) -> Counter[str]:
         """Events, by record, that were damaged on disk and are set aside unsent; each is told once."""

@@ -194,7 +194,7 @@ class KafkaDelivery:
 
     def _client_error(self, fault: KafkaError) -> None:
         self._outage.note(fault)
-        self._health.refused(ANY_TOPIC, fault)
+        self._health.note_refused(ANY_TOPIC, fault)
 
     def _delivered(self, event: OutgoingEvent, fault: KafkaError | None, _: Message) -> None:
         if fault is None:
@@ -206,7 +206,7 @@ class KafkaDelivery:
             self._settle_fault(event, fault)
 
     def _taken(self, event: OutgoingEvent) -> None:
-        self._health.accepted(event.topic)
+        self._health.note_accepted(event.topic)
         self._outage.works()
 
     def _settle_fault(self, event: OutgoingEvent, fault: KafkaError) -> None:
@@ -214,7 +214,7 @@ class KafkaDelivery:
             self._ledger.settle(event.record, "dropped")
             log_safely(log.error, "event dropped", record=event.record, topic=event.topic, fault=fault.str())
         else:
-            self._health.refused(event.topic, fault)
+            self._health.note_refused(event.topic, fault)
             self._settle_undelivered(event)
 
     def _settle_undelivered(self, event: OutgoingEvent) -> None:
@@ -238,7 +238,7 @@ class KafkaDelivery:
         else:
             client.poll(0.05)
         self._clients.tend()
-        self._health.show()
+        self._health.tell()
         self._outage.look()
         if self._resending is not None:
             self._look_after(self._resending)

@@ -45,7 +45,7 @@ class ResendRound:
         """Whether a new batch may begin: none is under way and the wait after a failure is over."""
         return self.size == 0 and self._clock() >= self._not_before
 
-    def begin(self, size: int) -> None:
+    def start_batch(self, size: int) -> None:
         """Starts a batch of `size` events, each of which must be settled."""
         with self._lock:
             self.size = self._open = size
@@ -66,7 +66,7 @@ class ResendRound:
         with self._lock:
             return self.size > 0 and self._open == 0
 
-    def end(self, answers: Callable[[], bool] = lambda: False) -> RoundEnd:
+    def end_batch(self, answers: Callable[[], bool] = lambda: False) -> RoundEnd:
         """Ends the batch; the next one waits, unless this one got something through.
 
         What timed out stays first in line while the broker may be away. A broker that took or refused other events

@@ -82,7 +82,7 @@ class SpoolResending:
             self._adopt()
             self._begin_round()
         self._parts.ledger.damaged(self._spool.take_damaged())
-        self._refusals.show()
+        self._refusals.tell()
 
     def close(self) -> None:
         """Brings the spool up to date once no more reports come, and closes it."""
@@ -116,7 +116,7 @@ class SpoolResending:
         if self._parts.clients.current is None or not self._round.due() or self._spool.empty:
             return
         batch = self._spool.checkout(RESEND_BATCH)
-        self._round.begin(len(batch))
+        self._round.start_batch(len(batch))
         for event in batch:
             self._topic = event.topic
             fault = self._parts.clients.produce(event, partial(self._reported, event))
@@ -127,10 +127,10 @@ class SpoolResending:
         if not self._round.finished():
             return
         size = self._round.size
-        end = self._round.end(self._broker_answers)
+        end = self._round.end_batch(self._broker_answers)
         not_kept = self._spool.set_aside(end.aside)
         first = [*end.first, *self._spool.postpone([*end.last, *not_kept])]
-        self._spool.finish(size - len(first), first)
+        self._spool.check_in(size - len(first), first)
         for event in [] if not_kept else end.aside:
             self._parts.ledger.set_aside(event.record)
 
@@ -147,7 +147,7 @@ class SpoolResending:
     def _outcome(self, event: OutgoingEvent, fault: KafkaError | None) -> ResendOutcome:
         if fault is None:
             self._parts.ledger.resent(event.record)
-            self._refusals.accepted(event)
+            self._refusals.note_accepted(event)
             self._parts.taken(event)
             return "delivered"
         if fault.code() in EVENT_REFUSED:
@@ -164,6 +164,6 @@ class SpoolResending:
         A partition is named by who made the event, and may be missing in a topic that takes all others.
         """
         if fault.code() != KafkaError._UNKNOWN_PARTITION and event.topic in self._parts.own:
-            self._parts.health.refused(event.topic, fault)
+            self._parts.health.note_refused(event.topic, fault)
             return "refused"
-        return "expired" if self._refusals.refused(event, fault.str()) else "refused"
+        return "expired" if self._refusals.note_refused(event, fault.str()) else "refused"

@@ -110,7 +110,7 @@ class SpoolDirectory:
         log_safely(log.error, "events are set aside that Kafka does not take", path=str(file), events=len(events))
         return []
 
-    def finish(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
+    def check_in(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
         """Ends the last `checkout`: `settled` events leave, `undelivered` stay first in line.
 
         Raises OSError, and then nothing has changed.

@@ -31,8 +31,8 @@ SEARCH_BYTES = 4 * MEBIBYTE
 BLOCK = 65_536
 TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 RECORD_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
-PARTITIONS = range(2**31)
-UNKNOWN = "unknown"
+VALID_PARTITIONS = range(2**31)
+UNKNOWN_RECORD = "unknown"
 """The record type of an event whose header cannot be read any more."""
 
 
@@ -100,7 +100,7 @@ def known_in(damaged: bytes) -> Counter[str]:
             if (header := _header(damaged[place : place + length])) is not None:
                 known[header.record] += 1
         place = -1 if one else damaged.find(MARK, place + 1)
-    return known or Counter({UNKNOWN: 1})
+    return known or Counter({UNKNOWN_RECORD: 1})
 
 
 def _entry_at(
@@ -186,4 +186,4 @@ def _header(text: bytes) -> _Header | None:
 
 
 def _is_count(value: object) -> bool:
-    return value is None or (type(value) is int and value in PARTITIONS)
+    return value is None or (type(value) is int and value in VALID_PARTITIONS)

@@ -20,7 +20,7 @@ from producers.delivery.outgoing_event import OutgoingEvent
 SET_ASIDE_SECONDS = 3_600.0
 FORGET_SECONDS = 600.0
 """A refusal that has not come again for so long is over, or its events are gone."""
-NAMED = 3
+NAMED_DESTINATIONS = 3
 log = structlog.get_logger(__name__)
 Destination = tuple[str, int | None]
 """A topic, and the partition where an event names one."""
@@ -50,11 +50,11 @@ class SpoolRefusals:
         refusals = sorted(self._refusals.items(), key=lambda item: item[1].first)
         if not refusals:
             return None
-        named = [f"{_name(destination)}: {refusal.reason}" for destination, refusal in refusals[:NAMED]]
+        named = [f"{_name(destination)}: {refusal.reason}" for destination, refusal in refusals[:NAMED_DESTINATIONS]]
         more = len(refusals) - len(named)
         return "; ".join(named) + (f"; and {more} more" if more else "")
 
-    def refused(self, event: OutgoingEvent, reason: str) -> bool:
+    def note_refused(self, event: OutgoingEvent, reason: str) -> bool:
         """Notes a refusal; whether its destination has refused everything for SET_ASIDE_SECONDS."""
         now, destination = self._clock(), (event.topic, event.partition)
         refusal = self._refusals.get(destination)
@@ -64,11 +64,11 @@ class SpoolRefusals:
         refusal.reason, refusal.newest = reason, now
         return now - refusal.first >= SET_ASIDE_SECONDS
 
-    def accepted(self, event: OutgoingEvent) -> None:
+    def note_accepted(self, event: OutgoingEvent) -> None:
         """The broker took an event out of the spool."""
         self._refusals.pop((event.topic, event.partition), None)
 
-    def show(self) -> None:
+    def tell(self) -> None:
         """Forgets refusals that have not come again, and tells the metric how things stand."""
         for destination, refusal in list(self._refusals.items()):
             if self._clock() - refusal.newest > FORGET_SECONDS:

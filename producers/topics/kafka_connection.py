@@ -58,7 +58,7 @@ class ConnectionFaults:
         self._newest[fault.code()] = fault.str()
 
     @property
-    def refused(self) -> bool:
+    def is_refused(self) -> bool:
         """Whether a broker refused this client, or its certificate was not trusted: waiting longer is of no use."""
         return any(refuses_client(code, text) for code, text in self._newest.items())
 

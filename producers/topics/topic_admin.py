@@ -92,7 +92,7 @@ class TopicAdmin:
                 return self.client.list_topics(timeout=LOOK_SECONDS)
             except KafkaException:
                 self.client.poll(0)
-                if time.monotonic() >= deadline or self.faults.refused:
+                if time.monotonic() >= deadline or self.faults.is_refused:
                     raise
 
     def require_rights(self, topics: Sequence[Attempt], groups: Sequence[Attempt] = ()) -> None:

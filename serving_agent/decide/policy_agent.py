@@ -1,6 +1,6 @@
 """The decision: one request in, one arm out, with the probabilities that make it useful later.
 
-The order of the slices (design §3): killed (exploration rate 0) → EXPLORE → CONTROL → POLICY, which becomes
+The order of the slices: killed (exploration rate 0) → EXPLORE → CONTROL → POLICY, which becomes
 FALLBACK when the policy cannot be used. Nothing here touches Redis, Kafka or a file.
 """
 

@@ -27,7 +27,7 @@ from serving_agent.sidecar.unconfirmed_decisions import UnconfirmedDecisions
 
 LONGEST_ERROR = 500
 BAD_INPUT: dict[int | str, dict[str, object]] = {422: {"model": Problem}}
-UNKNOWN: dict[int | str, dict[str, object]] = {**BAD_INPUT, 404: {"model": Problem}}
+NOT_FOUND: dict[int | str, dict[str, object]] = {**BAD_INPUT, 404: {"model": Problem}}
 
 
 def create_app(node: ServingNode, registry: CollectorRegistry, unconfirmed: UnconfirmedDecisions) -> FastAPI:
@@ -59,7 +59,7 @@ def _add_decisions(app: FastAPI, node: ServingNode, unconfirmed: UnconfirmedDeci
             unconfirmed.remember(decision)
         return DecisionAnswer.of(decision, arm_names)
 
-    @app.post("/v1/decisions/{request_id:path}/applied", response_model=AppliedAnswer, responses=UNKNOWN)
+    @app.post("/v1/decisions/{request_id:path}/applied", response_model=AppliedAnswer, responses=NOT_FOUND)
     def applied(request_id: str, body: AppliedBody | None = None) -> AppliedAnswer | JSONResponse:
         """Confirm that the weights were used: only then does the decision count. Repeating it is harmless."""
         decision = unconfirmed.find(request_id)

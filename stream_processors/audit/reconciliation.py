@@ -18,7 +18,7 @@ from stream_processors.rule.reference_join import Place, ReferenceResult
 
 K = TypeVar("K")
 V = TypeVar("V")
-NAMED = 20
+NAMED_DIFFERENCES = 20
 """At most this many differences are named one by one."""
 
 
@@ -136,7 +136,7 @@ def compare(
         dead_letters_repeated=repeated.count,
         dead_letters_repeated_differing=len(repeated.differing),
         dead_letters_mended=len(fixed),
-        differences=tuple(named[:NAMED]),
+        differences=tuple(named[:NAMED_DIFFERENCES]),
     )
 
 

@@ -33,7 +33,7 @@ MARK = "trimtab-replayed-up-to"
 TOPIC_MARK = "trimtab-replayed-topic-id"
 DELIVERY_SECONDS = 30.0
 IN_FLIGHT = 5_000
-FIX = "see to the broker and run it again: what is written is found and left alone"
+RERUN_FIX = "see to the broker and run it again: what is written is found and left alone"
 
 
 class ReplayUnconfirmed(TrimtabError):
@@ -110,7 +110,7 @@ class ReplayedExamples:
         left = self._client.flush(self._seconds + 5.0)
         self._raise_failure()
         if left:
-            raise ReplayUnconfirmed(f"{left} examples were not confirmed by {self.topic}", fix=FIX)
+            raise ReplayUnconfirmed(f"{left} examples were not confirmed by {self.topic}", fix=RERUN_FIX)
 
     def _delivered(self, outgoing: _Outgoing, fault: KafkaError | None, _: Message) -> None:
         self._settle(outgoing, fault)
@@ -126,7 +126,7 @@ class ReplayedExamples:
     def _raise_failure(self) -> None:
         fault = self._client.fault or self._failure
         if fault is not None:
-            what, fix = unwritten(self._client.cause(fault), self._client_config, self.topic, FIX)
+            what, fix = unwritten(self._client.cause(fault), self._client_config, self.topic, RERUN_FIX)
             raise ReplayUnconfirmed(what, fix=fix)
 
 

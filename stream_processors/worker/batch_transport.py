@@ -227,7 +227,7 @@ class BatchConsumer(Consumer):
         assigned = sorted(self.assignment())
         points = await self._thread.starting_points(assigned)
         self._epoch += 1
-        starts = self._owner.resume(self._epoch, {tp.partition: points[tp] for tp in assigned})
+        starts = self._owner.take_partitions(self._epoch, {tp.partition: points[tp] for tp in assigned})
         self._reached = {tp: starts[tp.partition] for tp in assigned}
         await self._thread.seek_all(self._reached)
         return dict(self._reached)
@@ -237,7 +237,7 @@ class BatchConsumer(Consumer):
         if not assigned:
             self._epoch += 1
             self._reached = {}
-            self._owner.resume(self._epoch, {})
+            self._owner.take_partitions(self._epoch, {})
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def _wait_next_records(self, timeout: float) -> tuple[Mapping[TP, list[Any]] | None, set[TP] | None]:
@@ -327,7 +327,7 @@ class BatchConsumer(Consumer):
         }
         done = await self._thread.commit_positions(offsets)
         if done:
-            self._owner.committed(positions)
+            self._owner.note_committed(positions)
         return done
 
 

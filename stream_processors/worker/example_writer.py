@@ -32,7 +32,7 @@ BYTES_IN_FLIGHT = 64 * MEBIBYTE
 POLL_SECONDS = 0.01
 AT_ONCE = 1_000
 """Records handed to the client in one call."""
-FIX = "see to the broker; a restarted worker goes on from the last commit and loses nothing"
+RESTART_FIX = "see to the broker; a restarted worker goes on from the last commit and loses nothing"
 NOWHERE = -1
 """Source offset of a heartbeat, which comes from no event."""
 
@@ -231,7 +231,7 @@ class ExampleWriter:
 
     def _fail(self, fault: KafkaError, topic: str) -> None:
         if self._failure is None:
-            what, fix = unwritten(fault, self._settings.client_config, topic, FIX)
+            what, fix = unwritten(fault, self._settings.client_config, topic, RESTART_FIX)
             self._failure = OutputUnconfirmed(what, fix=fix)
 
 

@@ -3,7 +3,7 @@ commits.
 
 The commit protocol, by the numbers of docs/guarantees.md:
 
-0. take over: rebuild each assigned partition's state silently from its last commit (`OwnedPartitions.resume`);
+0. take over: rebuild each assigned partition's state silently from its last commit (`OwnedPartitions.take_partitions`);
 1. read: accept a chunk of one partition (`OwnedPartitions.accept`);
 2. join: examples, dead letters and the position after the chunk, in memory (`OwnedPartitions.process`);
 3. write: hand the outputs to the idempotent producer (`ExampleWriter.write`);
@@ -204,7 +204,7 @@ class JoinWorker:
             event_time = self._heartbeats.due(partition, state.reached, log_end, now)
             if self._settings.live and event_time is not None and not self._stopping:
                 self._writer.write_heartbeat(partition, event_time)
-        self._gauges.show(owned, log_ends)
+        self._gauges.set(owned, log_ends)
         self._report_health()
 
     def _report_health(self) -> None:

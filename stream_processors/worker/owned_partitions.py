@@ -87,7 +87,7 @@ class OwnedPartitions:
         """The partitions owned now."""
         return self._partitions
 
-    def resume(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> dict[int, int]:
+    def take_partitions(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> dict[int, int]:
         """Step 0: take over exactly these partitions; returns where to read on.
 
         Raises LogTruncated, LogReplaced or OutputsTooNarrow.
@@ -168,7 +168,7 @@ class OwnedPartitions:
         positions = {p: owned.news() for p, owned in self._partitions.items()}
         return {p: position for p, position in positions.items() if position is not None}
 
-    def committed(self, positions: Mapping[int, CommitPosition]) -> None:
+    def note_committed(self, positions: Mapping[int, CommitPosition]) -> None:
         """The group has stored these positions."""
         for partition, position in positions.items():
             if partition in self._partitions:

@@ -20,7 +20,7 @@ class PartitionGauges:
         self._metrics = metrics
         self._shown: set[int] = set()
 
-    def show(self, owned: Mapping[int, OwnedPartition], log_ends: Mapping[int, int | None]) -> None:
+    def set(self, owned: Mapping[int, OwnedPartition], log_ends: Mapping[int, int | None]) -> None:
         """Sets the gauges of `owned`; where the end of the log is not known yet, the lag counts to what was read."""
         for partition, state in owned.items():
             self._show(str(partition), state, log_ends.get(partition) or state.reached)

@@ -47,7 +47,7 @@ class StartingPoint:
 class PartitionOwner(Protocol):
     """Holds the state of the partitions that this process was assigned. Calls come from the event loop, if not said."""
 
-    def resume(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> Mapping[int, int]:
+    def take_partitions(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> Mapping[int, int]:
         """Take over exactly these partitions, drop all others; returns the offset to read from for each.
 
         Raises LogTruncated when the log no longer holds what is needed.
@@ -64,6 +64,6 @@ class PartitionOwner(Protocol):
         """Positions to commit: everything before them is confirmed, and they differ from what was committed last."""
         ...
 
-    def committed(self, positions: Mapping[int, CommitPosition]) -> None:
+    def note_committed(self, positions: Mapping[int, CommitPosition]) -> None:
         """The group has stored these positions."""
         ...

@@ -59,14 +59,14 @@ class TopicWatch:
                 self._take_fault(fault)
             else:
                 self._fault = None
-                self.compare(now, known())
+                self.take_in(now, known())
 
     def _take_fault(self, fault: TrimtabError) -> None:
         if self._fault is None or self._fault.what != fault.what:
             log.error("topics are not as they were", what=fault.what, fix=fault.fix)
         self._fault = fault
 
-    def compare(self, now: TopicState, known: int) -> None:
+    def take_in(self, now: TopicState, known: int) -> None:
         """Take in what was found while the group knows of `known` partitions. Raises LogReplaced."""
         if now.identity != self.state.identity:
             raise LogReplaced(

@@ -104,8 +104,10 @@ def test_any_input_is_answered_or_refused(desk: Desk, fields: dict[str, Any]) ->
 
 
 def test_control_and_fallback_serve_production_even_where_it_is_not_eligible() -> None:
-    """The contract's words: `eligible` bounds what exploration and policies may choose, production is what there is
-    today. Such decisions say so in their Action, and their propensity stays 1."""
+    """`eligible` bounds what exploration and policies may choose; production is what there is today.
+
+    Such decisions say so in their Action, and their propensity stays 1.
+    """
     desk = Desk()
     seen: dict[Slice, set[int]] = {}
     try:

@@ -1,4 +1,4 @@
-"""Arms in the promised order, normalised as the paper does, with a digest of nothing but the action space."""
+"""Arms in the promised order, features within [0, 1] on the grid, a digest of nothing but the action space."""
 
 from __future__ import annotations
 

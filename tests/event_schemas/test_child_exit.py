@@ -100,12 +100,19 @@ def test_every_end_is_soon_and_keeps_its_status(tmp_path: Path) -> None:
 
 
 def test_without_such_a_library_or_such_a_c_library_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    class NothingMayBeCalled:
-        """A C library whose functions a call would not find."""
+    called: list[str] = []
 
-    monkeypatch.setattr(child_exit, "_LIBC", NothingMayBeCalled())
+    class Library:
+        """A C library that notes what is asked of it."""
+
+        def __getattr__(self, name: str) -> Callable[..., None]:
+            called.append(name)
+            return lambda *_: None
+
+    monkeypatch.setattr(child_exit, "_LIBC", Library())
     monkeypatch.setattr(child_exit, "WAITING_LIBRARIES", ("a library that nobody imports",))
     child_exit.skip_parent_s_exit_handlers()
     monkeypatch.setattr(child_exit, "_LIBC", None)
     monkeypatch.setattr(child_exit, "WAITING_LIBRARIES", ("sys",))
     child_exit.skip_parent_s_exit_handlers()
+    assert called == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from feature_contract.context_encoding import category_ids, context_of, numbers
+from feature_contract.context_encoding import category_ids, context_of, number_values
 from feature_contract.missing_features import MissingFeatures
 from feature_contract.number_range import NUMBER_RANGES
 from feature_contract.stable_buckets import MISSING_BUCKET, bucket
@@ -18,23 +18,23 @@ def test_a_missing_optional_category_is_bucket_zero() -> None:
 
 
 def test_an_optional_number_says_whether_it_was_there() -> None:
-    columns = numbers([{"x": "0"}, {}, {"x": "-2.5"}], [("x", False)], PLAIN)
+    columns = number_values([{"x": "0"}, {}, {"x": "-2.5"}], [("x", False)], PLAIN)
     np.testing.assert_array_equal(columns, [[0.0, 1.0], [0.0, 0.0], [-2.5, 1.0]])
 
 
 def test_a_required_number_has_one_column() -> None:
-    assert numbers([{"x": "7"}], [("x", True)], PLAIN).tolist() == [[7.0]]
+    assert number_values([{"x": "7"}], [("x", True)], PLAIN).tolist() == [[7.0]]
 
 
 def test_a_broken_number_is_refused_even_when_optional() -> None:
     for text in ("seven", "nan", "1e39"):
         with pytest.raises(MissingFeatures, match=r"context\.x"):
-            numbers([{"x": text}], [("x", False)], PLAIN)
+            number_values([{"x": text}], [("x", False)], PLAIN)
 
 
 def test_a_long_broken_value_is_quoted_in_part() -> None:
     with pytest.raises(MissingFeatures) as caught:
-        numbers([{"x": "seven" * 1000}], [("x", True)], PLAIN)
+        number_values([{"x": "seven" * 1000}], [("x", True)], PLAIN)
     assert len(caught.value.what) < 120
 
 

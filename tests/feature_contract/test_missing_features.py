@@ -3,7 +3,7 @@
 import pytest
 
 from event_schemas.errors import TrimtabError
-from feature_contract.missing_features import SHOWN, AbsurdFeature, MissingFeatures
+from feature_contract.missing_features import QUOTED_CHARACTERS, AbsurdFeature, MissingFeatures
 
 
 def test_an_absurd_value_is_named_and_counts_as_missing() -> None:
@@ -18,5 +18,5 @@ def test_an_absurd_value_is_named_and_counts_as_missing() -> None:
 @pytest.mark.parametrize("value", ["9" * 10_000, "a\nb", 1e30, float("nan")])
 def test_what_is_quoted_is_one_short_line(value: object) -> None:
     quoted = AbsurdFeature("context.hour", value, 1e20).value
-    assert len(quoted) <= SHOWN + 1
+    assert len(quoted) <= QUOTED_CHARACTERS + 1
     assert "\n" not in quoted

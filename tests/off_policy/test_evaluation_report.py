@@ -41,10 +41,10 @@ def test_round_trip_through_json(rows: int, with_model: bool) -> None:
 
 def test_policies_are_found_by_name() -> None:
     evaluation = report(500)
-    assert evaluation.policy("alpha=0.5").alpha == 0.5
-    assert evaluation.policy("production") is evaluation.baseline
+    assert evaluation.report_of("alpha=0.5").alpha == 0.5
+    assert evaluation.report_of("production") is evaluation.baseline
     with pytest.raises(KeyError):
-        evaluation.policy("nobody")
+        evaluation.report_of("nobody")
 
 
 @pytest.mark.parametrize("estimator", ["snips", "dr"])

@@ -58,7 +58,7 @@ class MemorySource:
 
     def __init__(self, disk: Disk, batch: int = 3, on_step: Callable[[], None] = lambda: None) -> None:
         self._disk, self._batch, self._on_step = disk, batch, on_step
-        self.positions = {p: SourcePosition.committed(*disk.committed.get(p, (0, ""))) for p in disk.source}
+        self.positions = {p: SourcePosition.from_commit(*disk.committed.get(p, (0, ""))) for p in disk.source}
         self._read = {place: at.next_offset for place, at in self.positions.items()}
 
     def poll(self) -> list[LogRecord]:

@@ -55,7 +55,7 @@ class SharedPartitions(RuleBasedStateMachine):
                 for p in PARTITIONS
                 if self.owner[p] == worker
             }
-            self.reading |= owned.resume(self.epoch, points)
+            self.reading |= owned.take_partitions(self.epoch, points)
 
     @rule(partition=partitions, written=st.lists(moves, min_size=1, max_size=12))
     def append(self, partition: int, written: list[Move]) -> None:
@@ -90,7 +90,7 @@ class SharedPartitions(RuleBasedStateMachine):
             before = self.commits.get(partition)
             assert before is None or before.settled < position.settled
             self.commits[partition] = CommitPosition.parse(position.rebuild_from, position.encode())
-        self.workers[worker].committed(positions)
+        self.workers[worker].note_committed(positions)
 
     @rule(partition=partitions, worker=workers, in_order=st.booleans())
     def move(self, partition: int, worker: int, in_order: bool) -> None:

@@ -27,7 +27,7 @@ def test_due_hands_out_in_time_order_and_keeps_the_rest() -> None:
     queue = ResponseQueue(1, [WINDOW, WINDOW])
     queue.respond(slates(500), np.full((500, 2, 2), 0.5))
     middle = 1_000_000 + WINDOW // 8
-    early = list(queue.due(middle))
+    early = list(queue.take_due(middle))
     assert early and len(queue)
     assert [r.time for r in early] == sorted(r.time for r in early) and early[-1].time <= middle
     assert all(r.time > middle for r in queue.rest()) and not len(queue)

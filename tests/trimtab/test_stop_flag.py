@@ -62,4 +62,4 @@ def test_it_interrupts_where_it_may_and_tells_of_it_again(number: signal.Signals
 
 
 def test_a_signal_at_any_moment_of_a_wait_is_taken() -> None:
-    subprocess.run([sys.executable, "-c", MANY], timeout=60, check=True)
+    assert subprocess.run([sys.executable, "-c", MANY], timeout=60, check=False).returncode == 0

@@ -92,7 +92,7 @@ class EvaluationView:
 
     def chosen(self) -> list[PolicyReport]:
         """The baseline, then the chosen policies."""
-        return [self.report.baseline, *(self.report.policy(name) for name in self.policies)]
+        return [self.report.baseline, *(self.report.report_of(name) for name in self.policies)]
 
 
 @dataclass(frozen=True)

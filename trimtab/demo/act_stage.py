@@ -19,7 +19,7 @@ from trimtab.demo.job_runner import Job, JobResult, JobRunner, Tick
 from trimtab.demo.joined_examples import JoinedExamples
 from trimtab.demo.live_screen import LiveScreen, Step
 from trimtab.demo.serving_nodes import NodeProcess, await_nodes
-from trimtab.demo.topic_counts import PARTITIONS, TopicCounts
+from trimtab.demo.topic_counts import DEMO_PARTITIONS, TopicCounts
 from trimtab.demo.workspace import DemoExperiment
 
 CATCH_UP_SECONDS = 120.0
@@ -61,7 +61,7 @@ class ActStage:
             for experiment in self.experiments:
                 topic = topic_name(experiment.topic_prefix, EVENTS)
                 group = join_group(experiment.topic_prefix)
-                with closing(KafkaReaderLag(client_config(experiment), group, topic, PARTITIONS)) as lag:
+                with closing(KafkaReaderLag(client_config(experiment), group, topic, DEMO_PARTITIONS)) as lag:
                     self.runner.wait_until(
                         lambda lag=lag: lag.unread() == 0,  # type: ignore[misc]  # bound at once, called at once
                         f"the join of {experiment.name} caught up",
@@ -103,7 +103,7 @@ class ActStage:
 
     def stop(self, nodes: Sequence[NodeProcess]) -> None:
         """Stops nodes and joins."""
-        names = [*(node.process for node in nodes), *(f"{each.name}-join" for each in self.experiments)]
+        names = [*(node.job_name for node in nodes), *(f"{each.name}-join" for each in self.experiments)]
         self.runner.stop(*names)
 
 

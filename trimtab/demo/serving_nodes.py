@@ -30,7 +30,7 @@ class NodeProcess:
     port: int
 
     @property
-    def process(self) -> str:
+    def job_name(self) -> str:
         """Its name among the child processes."""
         return f"{self.experiment.name}-node-{self.number}"
 

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from event_schemas.topics import EVENTS, EXAMPLES, Topic, topic_name
 
-PARTITIONS = 4
+DEMO_PARTITIONS = 4
 REFRESH_SECONDS = 0.5
 
 
@@ -37,14 +37,14 @@ class TopicCounts:
         """Such as `41,200 events → 9,876 examples`; the last known numbers while the broker is busy."""
         if time.monotonic() - self._asked_at > REFRESH_SECONDS:
             with suppress(KafkaException):
-                self._counts = {topic.name: self.records(topic) for topic in (EVENTS, EXAMPLES)}
+                self._counts = {topic.name: self.written(topic) for topic in (EVENTS, EXAMPLES)}
             self._asked_at = time.monotonic()
         return f"{self._counts[EVENTS.name]:,} events → {self._counts[EXAMPLES.name]:,} examples"
 
-    def records(self, topic: Topic) -> int:
+    def written(self, topic: Topic) -> int:
         """Records ever written to a topic, over all prefixes; raises KafkaException."""
         return sum(
             self._consumer.get_watermark_offsets(TopicPartition(topic_name(prefix, topic), partition), timeout=5)[1]
             for prefix in self._prefixes
-            for partition in range(PARTITIONS)
+            for partition in range(DEMO_PARTITIONS)
         )

@@ -19,7 +19,7 @@ LEARNER, GOVERNANCE = "learner", "governance"
 REPOSITORY = Path(__file__).resolve().parents[2]
 OPEN_BANDIT = REPOSITORY / "datasets" / "open_bandit"
 HOMEFEED = REPOSITORY / "simulator" / "experiments" / "homefeed.toml"
-MARKER = ".trimtab-demo"
+MARKER_FILE = ".trimtab-demo"
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Workspace:
 
     def _prepare(self) -> None:
         if self.directory.exists():
-            if any(self.directory.iterdir()) and not (self.directory / MARKER).exists():
+            if any(self.directory.iterdir()) and not (self.directory / MARKER_FILE).exists():
                 raise DemoFailed(f"{self.directory} is not empty and not from a demo", fix="set TRIMTAB_DATA_DIR")
             shutil.rmtree(self.directory)
         keys = self.directory / "keys"
         keys.mkdir(parents=True)
-        (self.directory / MARKER).touch()
+        (self.directory / MARKER_FILE).touch()
         made = [SigningKey.generate(role, "demo") for role in (Role.LEARNER, Role.GOVERNANCE)]
         for key in made:
             write_key_pair(key, keys / f"{key.role.value}.key")

@@ -1,4 +1,4 @@
-"""The steps of the paper, resumable, without loading torch's compiler."""
+"""The steps of Loshchilov and Hutter (2019), resumable, without loading torch's compiler."""
 
 import subprocess
 import sys
@@ -23,8 +23,8 @@ def backward(of: nn.Module, step: int) -> None:
     of(torch.randn(5, 3)).square().sum().backward()
 
 
-def test_steps_are_those_of_the_paper() -> None:
-    """Algorithm 2 of the paper, in double precision: decay, then the step along the corrected moments."""
+def test_steps_are_those_that_were_published() -> None:
+    """Algorithm 2 in double precision: decay, then the step along the corrected moments."""
     rate, decay, model = 0.01, 0.1, network()
     adam = AdamOptimiser.of(model, rate, decay)
     weight = model.weight.detach().double()

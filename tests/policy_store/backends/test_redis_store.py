@@ -284,7 +284,7 @@ def test_a_lease_of_version_0_1_0_holds_for_an_hour_at_most(
 
 def test_what_lies_at_the_lease_and_is_none_holds_nobody_off(store: RedisStore, keys: KeyNames, raw: Any) -> None:
     raw.set(keys.lease, "not a hash")
-    store.acquire_lease("a", ttl_s=60)
+    assert store.acquire_lease("a", ttl_s=60).owner == "a"
 
 
 def test_the_time_is_that_of_redis_whatever_this_machines_clock_says(redis_url: str, store: RedisStore) -> None:

@@ -93,7 +93,7 @@ def test_each_record_ends_in_one_fate_and_is_counted_in_the_commit() -> None:
     for fate, number in running.fates.items():
         assert registry.get_sample_value("trimtab_bridge_events_total", {"fate": fate.value}) == number
     assert registry.get_sample_value("trimtab_bridge_lag", {"topic": TOPIC, "partition": "0"}) == 0
-    assert SourcePosition.committed(*disk.committed[SourcePartition(TOPIC, 0)]).fates == Counter(fates)
+    assert SourcePosition.from_commit(*disk.committed[SourcePartition(TOPIC, 0)]).fates == Counter(fates)
     summary = json.loads(json.dumps(running.summary()))
     assert summary["records"] == 12
     assert summary["committed"][TOPIC]["1"] == {

@@ -19,19 +19,19 @@ def test_the_text_reads_back_whatever_runs_on_behind_it(fates: list[BridgeFate],
     for offset, fate in enumerate(fates):
         position.mark_done(offset, fate)
     assert position.uncommitted is bool(fates)
-    found = SourcePosition.committed(position.next_offset, position.text() + behind)
+    found = SourcePosition.from_commit(position.next_offset, position.text() + behind)
     assert (found.next_offset, found.topic_id, found.fates) == (len(fates), topic_id, Counter(fates))
     assert not found.uncommitted
 
 
 @pytest.mark.parametrize("text", ["", "mine", "v=2;bridged=1;unsampled=1;ignored=1;dead_letter=1;", "v=1;bridged=7"])
 def test_a_text_that_is_not_ours_starts_the_counts_anew(text: str) -> None:
-    assert SourcePosition.committed(5, text).fates.total() == 0
+    assert SourcePosition.from_commit(5, text).fates.total() == 0
 
 
 def test_versions_read_each_other_s_texts() -> None:
     old = "v=1;bridged=7;unsampled=1;ignored=2;dead_letter=3;"
-    found = SourcePosition.committed(5, old + "\0v=1;bridged=")
+    found = SourcePosition.from_commit(5, old + "\0v=1;bridged=")
     assert (found.topic_id, found.fates.total()) == ("", 13)
     found.topic_id = "A-_.z"
     assert found.text().startswith(old), "0.1.0 matches from the start and reads over the rest"

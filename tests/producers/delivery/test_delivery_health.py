@@ -33,10 +33,10 @@ def test_all_is_well_until_something_is_known(bench: Bench) -> None:
 
 
 def test_a_dead_client_is_a_fault_until_one_works(bench: Bench) -> None:
-    bench.health.refused(ANY_TOPIC, KafkaError(KafkaError._AUTHENTICATION))
+    bench.health.note_refused(ANY_TOPIC, KafkaError(KafkaError._AUTHENTICATION))
     bench.health.died("fenced")
     assert bench.state() == ("fenced", 0.0)
-    bench.health.accepted("events")
+    bench.health.note_accepted("events")
     assert bench.state() == ("fenced", 0.0), "a late report of the dead client"
     bench.health.works()
     assert bench.state() == (None, 1.0)
@@ -45,7 +45,7 @@ def test_a_dead_client_is_a_fault_until_one_works(bench: Bench) -> None:
 @pytest.mark.parametrize("code", sorted(RIGHTS))
 def test_who_may_not_write_what_is_named(code: int) -> None:
     health = DeliveryHealth(client_config={"sasl.username": "serving"})
-    health.refused("events", KafkaError(code))
+    health.note_refused("events", KafkaError(code))
     assert (health.fault or "").startswith("Kafka user 'serving' may not Write topic events: Broker: ")
     assert health.in_words(ANY_TOPIC, KafkaError(code)).startswith("Kafka user 'serving' may not Write any topic: ")
     assert health.in_words(ANY_TOPIC, KafkaError(KafkaError._FENCED)).startswith("Kafka: ")
@@ -53,25 +53,25 @@ def test_who_may_not_write_what_is_named(code: int) -> None:
 
 def test_a_topic_stays_refused_while_clients_come_and_go_until_it_takes_something(bench: Bench) -> None:
     """A user who may write to another topic only gets working clients."""
-    bench.health.refused("events", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    bench.health.note_refused("events", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     refusal = bench.state()
     for _ in range(3):
         bench.health.died("may not write")
         bench.health.works()
-        bench.health.accepted("tallies")
-        bench.health.show()
+        bench.health.note_accepted("tallies")
+        bench.health.tell()
         assert bench.state() == refusal
-    bench.health.accepted("events")
+    bench.health.note_accepted("events")
     assert bench.state() == (None, 1.0)
 
 
 @pytest.mark.parametrize("code", sorted(RIGHTS | CREDENTIALS | NO_DESTINATION))
 def test_a_refusal_is_a_fault_until_the_topic_takes_something(bench: Bench, code: int) -> None:
-    assert bench.health.refused("events", KafkaError(code))
+    assert bench.health.note_refused("events", KafkaError(code))
     assert bench.state() == (bench.health.in_words("events", KafkaError(code)), 0.0)
-    bench.health.accepted("tallies")
+    bench.health.note_accepted("tallies")
     assert bench.state()[1] == 0.0
-    bench.health.accepted("events")
+    bench.health.note_accepted("events")
     assert bench.state() == (None, 1.0)
 
 
@@ -79,32 +79,32 @@ def test_a_refusal_is_a_fault_until_the_topic_takes_something(bench: Bench, code
     "code", [KafkaError._MSG_TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._PURGE_QUEUE]
 )
 def test_an_outage_is_no_fault(bench: Bench, code: int) -> None:
-    assert not bench.health.refused("events", KafkaError(code))
+    assert not bench.health.note_refused("events", KafkaError(code))
     assert bench.state() == (None, 1.0)
 
 
 def test_a_certificate_that_is_not_trusted_is_a_fault_and_a_greeting_cut_short_is_none(bench: Bench) -> None:
-    assert not bench.health.refused(ANY_TOPIC, KafkaError(KafkaError._SSL, "SSL handshake failed: Disconnected"))
+    assert not bench.health.note_refused(ANY_TOPIC, KafkaError(KafkaError._SSL, "SSL handshake failed: Disconnected"))
     untrusted = "SSL handshake failed: certificate verify failed"
-    assert bench.health.refused(ANY_TOPIC, KafkaError(KafkaError._SSL, untrusted))
+    assert bench.health.note_refused(ANY_TOPIC, KafkaError(KafkaError._SSL, untrusted))
     assert bench.state() == (f"Kafka: {untrusted}", 0.0)
 
 
 def test_a_refused_client_is_well_when_any_event_arrives(bench: Bench) -> None:
-    bench.health.refused(ANY_TOPIC, KafkaError(KafkaError._AUTHENTICATION))
+    bench.health.note_refused(ANY_TOPIC, KafkaError(KafkaError._AUTHENTICATION))
     assert bench.state()[1] == 0.0
-    bench.health.accepted("tallies")
+    bench.health.note_accepted("tallies")
     assert bench.state() == (None, 1.0)
 
 
 def test_a_refusal_that_does_not_come_again_is_forgotten(bench: Bench) -> None:
     """Without traffic nothing would ever tell that the right was granted."""
-    bench.health.refused("events", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    bench.health.note_refused("events", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     bench.now = FORGET_SECONDS
-    bench.health.refused("tallies", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    bench.health.note_refused("tallies", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     bench.now += 1.0
-    bench.health.show()
+    bench.health.tell()
     assert str(bench.state()[0]).endswith("tallies: Broker: Topic authorization failed")
     bench.now += FORGET_SECONDS
-    bench.health.show()
+    bench.health.tell()
     assert bench.state() == (None, 1.0)

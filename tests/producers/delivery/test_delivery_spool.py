@@ -27,7 +27,7 @@ def test_events_come_back_in_order_and_as_they_were(tmp_path: Path) -> None:
     fill(spool, [*events(2), odd, OutgoingEvent("tallies", b"", b"", "Tally")])
     assert spool.waiting == 4
     assert spool.checkout(10) == [*events(2), odd, OutgoingEvent("tallies", b"", b"", "Tally")]
-    spool.finish(4, [])
+    spool.check_in(4, [])
     assert spool.waiting == 0
     assert spool.checkout(10) == []
 
@@ -37,11 +37,11 @@ def test_batches_follow_each_other_and_later_events_come_last(tmp_path: Path) ->
     fill(spool, events(5))
     assert spool.checkout(2) == events(2)
     fill(spool, events(6, start=5))
-    spool.finish(2, [])
+    spool.check_in(2, [])
     assert spool.checkout(10) == events(5, start=2)
-    spool.finish(3, [])
+    spool.check_in(3, [])
     assert spool.checkout(10) == events(6, start=5)
-    spool.finish(1, [])
+    spool.check_in(1, [])
     assert (spool.waiting, sum(path.stat().st_size for path in tmp_path.iterdir())) == (0, 0)
 
 
@@ -49,7 +49,7 @@ def test_undelivered_events_stay_first_in_line(tmp_path: Path) -> None:
     spool = DeliverySpool(tmp_path)
     fill(spool, events(5))
     batch = spool.checkout(3)
-    spool.finish(2, [batch[1]])
+    spool.check_in(2, [batch[1]])
     assert spool.waiting == 3
     assert spool.checkout(10) == [events(5)[1], *events(5, start=3)]
 
@@ -63,7 +63,7 @@ def test_the_next_process_finds_what_waits(tmp_path: Path) -> None:
     second = DeliverySpool(tmp_path)
     assert second.waiting == 4
     assert second.checkout(10) == events(3)
-    second.finish(3, [])
+    second.check_in(3, [])
     assert second.checkout(10) == events(4, start=3)
 
 
@@ -93,7 +93,7 @@ def test_beyond_the_bound_nothing_is_taken(tmp_path: Path) -> None:
     assert 0 < taken < 100
     assert sum(path.stat().st_size for path in tmp_path.glob("*.spool")) <= 1_000
     spool.checkout(100)
-    spool.finish(taken, [])
+    spool.check_in(taken, [])
     assert spool.append(events(1)[0]), "room again once the spool is empty"
 
 
@@ -138,22 +138,22 @@ def test_damage_while_resending_costs_what_is_damaged_and_no_more(tmp_path: Path
     spool = DeliverySpool(tmp_path)
     fill(spool, events(4))
     assert len(spool.checkout(1)) == 1
-    spool.finish(1, [])
+    spool.check_in(1, [])
     fill(spool, events(6, start=4))
     content = bytearray((tmp_path / "outgoing.spool").read_bytes())
     size = len(content) // 4
     content[size : size + 40] = b"\xff" * 40
     (tmp_path / "outgoing.spool").write_bytes(content)
     assert spool.checkout(10) == events(4, start=2)
-    spool.finish(0, events(4, start=2))
+    spool.check_in(0, events(4, start=2))
     assert (spool.take_damaged(), list(tmp_path.glob("damaged-*"))) == (Counter(), []), "it has not left the spool"
     assert spool.checkout(10) == events(4, start=2)
-    spool.finish(2, [])
+    spool.check_in(2, [])
     assert (spool.take_damaged(), spool.take_damaged()) == (Counter(unknown=1), Counter())
     assert (tmp_path / "damaged-00000001.spool").read_bytes() == content[size : 2 * size]
     assert spool.waiting == 2
     assert spool.checkout(10) == events(6, start=4)
-    spool.finish(2, [])
+    spool.check_in(2, [])
     assert (spool.waiting, spool.empty) == (0, True)
 
 
@@ -167,7 +167,7 @@ def test_a_file_of_nothing_but_damage_leaves_the_spool(tmp_path: Path, content: 
     assert spool.checkout(10) == events(1)
     assert spool.take_damaged() == Counter(unknown=2)
     assert (tmp_path / "damaged-00000001.spool").read_bytes() == content * 2
-    spool.finish(1, [])
+    spool.check_in(1, [])
     assert spool.empty
 
 
@@ -175,11 +175,11 @@ def test_a_file_that_somebody_shortened_stops_nobody(tmp_path: Path) -> None:
     spool = DeliverySpool(tmp_path)
     fill(spool, events(4))
     spool.checkout(3)
-    spool.finish(3, [])
+    spool.check_in(3, [])
     fill(spool, events(6, start=4))
     os.truncate(tmp_path / "outgoing.spool", 10)
     assert spool.checkout(10) == events(6, start=4)
-    spool.finish(2, [])
+    spool.check_in(2, [])
     assert (spool.waiting, spool.empty) == (0, True)
 
 
@@ -188,10 +188,10 @@ def test_events_put_last_in_line_hold_up_no_others(tmp_path: Path) -> None:
     fill(spool, events(4))
     batch = spool.checkout(2)
     assert spool.postpone([batch[0]]) == []
-    spool.finish(1, [batch[1]])
+    spool.check_in(1, [batch[1]])
     assert spool.waiting == 4
     assert spool.checkout(10) == events(4, start=1)
-    spool.finish(3, [])
+    spool.check_in(3, [])
     assert spool.checkout(10) == events(1)
 
 
@@ -200,7 +200,7 @@ def test_a_full_spool_too_puts_events_last_in_line(tmp_path: Path) -> None:
     full = sum(spool.append(event) for event in events(100))
     first = spool.checkout(1)
     assert spool.postpone(first) == []
-    spool.finish(1, [])
+    spool.check_in(1, [])
     assert spool.checkout(100) == events(full, start=1)
 
 
@@ -211,7 +211,7 @@ def test_an_outage_rewrites_nothing(tmp_path: Path) -> None:
     before = None
     for _ in range(3):
         batch = spool.checkout(4)
-        spool.finish(0, list(reversed(batch)))
+        spool.check_in(0, list(reversed(batch)))
         now = (tmp_path / "outgoing.spool").stat()
         assert before in (None, (now.st_ino, now.st_mtime_ns))
         before = (now.st_ino, now.st_mtime_ns)
@@ -223,7 +223,9 @@ def test_an_owner_that_lets_go_soon_is_waited_for(tmp_path: Path) -> None:
     DeliverySpool(tmp_path).close()
     neighbour = DirectoryLock(tmp_path / "lock")
     threading.Timer(0.2, neighbour.release).start()
-    DeliverySpool(tmp_path).close()
+    spool = DeliverySpool(tmp_path)
+    assert spool.append(events(1)[0])
+    spool.close()
 
 
 def spool_in_child(folder: str) -> dict[str, object]:

@@ -139,7 +139,7 @@ def test_after_close_events_are_counted_as_dropped(broker: str) -> None:
 class HiccupSpool(DeliverySpool):
     """A spool whose disk fails at the first `checkout` and at the first `finish`."""
 
-    failed_checkout = failed_finish = False
+    failed_checkout = failed_check_in = False
 
     def checkout(self, limit: int) -> list[OutgoingEvent]:
         if not self.failed_checkout:
@@ -147,11 +147,11 @@ class HiccupSpool(DeliverySpool):
             raise OSError("disk hiccup")
         return super().checkout(limit)
 
-    def finish(self, delivered: int, undelivered: Sequence[OutgoingEvent]) -> None:
-        if not self.failed_finish:
-            self.failed_finish = True
+    def check_in(self, delivered: int, undelivered: Sequence[OutgoingEvent]) -> None:
+        if not self.failed_check_in:
+            self.failed_check_in = True
             raise OSError("disk hiccup")
-        super().finish(delivered, undelivered)
+        super().check_in(delivered, undelivered)
 
 
 def test_a_failing_disk_delays_the_spool_and_ends_nothing(
@@ -292,7 +292,7 @@ def test_damage_in_the_spool_is_counted_and_holds_up_nothing(broker: str, tmp_pa
 class FullDiskSpool(DeliverySpool):
     """A spool that can be read and no longer brought up to date."""
 
-    def finish(self, delivered: int, undelivered: Sequence[OutgoingEvent]) -> None:
+    def check_in(self, delivered: int, undelivered: Sequence[OutgoingEvent]) -> None:
         raise OSError("No space left on device")
 
 

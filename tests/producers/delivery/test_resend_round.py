@@ -26,13 +26,13 @@ class Clock:
 def test_a_round_ends_when_every_event_is_settled() -> None:
     batch = ResendRound(retry_s=5)
     assert batch.due()
-    batch.begin(2)
+    batch.start_batch(2)
     batch.note(ONE, "delivered")
     assert not batch.finished()
     assert not batch.due()
     batch.note(TWO, "delivered")
     assert batch.finished()
-    assert batch.end() == RoundEnd()
+    assert batch.end_batch() == RoundEnd()
     assert batch.due()
     assert not batch.finished()
 
@@ -40,10 +40,10 @@ def test_a_round_ends_when_every_event_is_settled() -> None:
 def test_after_a_failure_the_next_round_waits() -> None:
     clock = Clock()
     batch = ResendRound(retry_s=5, clock=clock)
-    batch.begin(2)
+    batch.start_batch(2)
     batch.note(ONE, "undelivered")
     batch.note(TWO, "delivered")
-    assert batch.end() == RoundEnd(first=[ONE])
+    assert batch.end_batch() == RoundEnd(first=[ONE])
     assert not batch.due()
     clock.now = 5.0
     assert batch.due()
@@ -59,7 +59,7 @@ def test_what_a_broker_that_is_there_does_not_take_holds_up_nothing(
 ) -> None:
     clock, asked = Clock(), []
     batch = ResendRound(retry_s=5, clock=clock)
-    batch.begin(len(outcomes))
+    batch.start_batch(len(outcomes))
     by: dict[str, list[object]] = {outcome: [] for outcome in get_args(ResendOutcome)}
     for event, outcome in zip(events(len(outcomes)), outcomes, strict=True):
         batch.note(event, outcome)
@@ -71,7 +71,7 @@ def test_what_a_broker_that_is_there_does_not_take_holds_up_nothing(
         asked.append(True)
         return up
 
-    end = batch.end(answers)
+    end = batch.end_batch(answers)
     known = heard or bool(by["delivered"] or by["refused"] or by["expired"])
     there = known or up
     assert end.aside == by["expired"]
@@ -81,6 +81,6 @@ def test_what_a_broker_that_is_there_does_not_take_holds_up_nothing(
     assert batch.due() == (bool(by["delivered"]) and not end.first)
     clock.now = 5.0
     assert batch.due()
-    batch.begin(1)
+    batch.start_batch(1)
     batch.note(ONE, "timed_out")
-    assert batch.end() == RoundEnd(first=[ONE]), "what was heard before does not count"
+    assert batch.end_batch() == RoundEnd(first=[ONE]), "what was heard before does not count"

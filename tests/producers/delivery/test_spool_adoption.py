@@ -43,7 +43,7 @@ def values(spool: DeliverySpool) -> list[bytes]:
     found = []
     while batch := spool.checkout(100):
         found += [event.value for event in batch]
-        spool.finish(len(batch), [])
+        spool.check_in(len(batch), [])
     return found
 
 

@@ -24,7 +24,7 @@ def drained(spool: SpoolDirectory) -> list[OutgoingEvent]:
     found = []
     while batch := spool.checkout(100):
         found += batch
-        spool.finish(len(batch), [])
+        spool.check_in(len(batch), [])
     return found
 
 
@@ -46,7 +46,7 @@ def test_adopted_files_come_after_what_is_under_way_and_before_what_is_new(tmp_p
     for orphan in (events(12, start=10), events(22, start=20)):
         assert spool.take_over(left_behind(tmp_path / "orphan", orphan), len(orphan))
     assert spool.waiting == 7
-    spool.finish(1, [])
+    spool.check_in(1, [])
     assert [event.value for event in drained(spool)] == [f"value {n}".encode() for n in (1, 10, 11, 20, 21, 2)]
     assert (spool.waiting, spool.size) == (0, 0)
 
@@ -120,7 +120,7 @@ class SpoolMachine(RuleBasedStateMachine):
         refused = [event for event, fate in zip(batch, fates, strict=True) if fate == "r"]
         undelivered = [event for event, fate in zip(batch, fates, strict=True) if fate == "u"]
         assert self.spool.postpone(refused) == []
-        self.spool.finish(len(delivered) + len(refused), undelivered)
+        self.spool.check_in(len(delivered) + len(refused), undelivered)
         for event in delivered:
             self.model.remove(event)
 

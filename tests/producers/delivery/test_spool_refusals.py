@@ -18,7 +18,7 @@ class Bench:
         self.refusals = SpoolRefusals(ProducerMetrics(self.registry), lambda: self.now)
 
     def shown(self) -> float | None:
-        self.refusals.show()
+        self.refusals.tell()
         return self.registry.get_sample_value("trimtab_producer_refused_destinations")
 
 
@@ -29,36 +29,36 @@ def to(topic: str, partition: int | None = None) -> OutgoingEvent:
 def test_refusals_are_named_until_their_destination_takes_something() -> None:
     bench = Bench()
     assert (bench.refusals.fault, bench.shown()) == (None, 0.0)
-    assert not bench.refusals.refused(to("old"), "unknown topic")
-    assert not bench.refusals.refused(to("events", 99), "unknown partition")
+    assert not bench.refusals.note_refused(to("old"), "unknown topic")
+    assert not bench.refusals.note_refused(to("events", 99), "unknown partition")
     assert bench.refusals.fault == "old: unknown topic; events[99]: unknown partition"
     assert bench.shown() == 2.0
-    bench.refusals.accepted(to("events", 1))
-    bench.refusals.accepted(to("old"))
+    bench.refusals.note_accepted(to("events", 1))
+    bench.refusals.note_accepted(to("old"))
     assert (bench.refusals.fault, bench.shown()) == ("events[99]: unknown partition", 1.0)
     for number in range(9):
-        bench.refusals.refused(to(f"more{number}"), "unknown topic")
+        bench.refusals.note_refused(to(f"more{number}"), "unknown topic")
     assert str(bench.refusals.fault).endswith("more1: unknown topic; and 7 more")
 
 
 def test_only_what_is_refused_for_an_hour_on_end_is_given_up() -> None:
     bench = Bench()
     while bench.now < SET_ASIDE_SECONDS:
-        assert not bench.refusals.refused(to("old"), "unknown topic")
-        assert not bench.refusals.refused(to("flaky"), "no right")
+        assert not bench.refusals.note_refused(to("old"), "unknown topic")
+        assert not bench.refusals.note_refused(to("flaky"), "no right")
         bench.now += FORGET_SECONDS / 2
-        bench.refusals.show()
+        bench.refusals.tell()
         if bench.now == SET_ASIDE_SECONDS - FORGET_SECONDS:
-            bench.refusals.accepted(to("flaky"))
-    assert bench.refusals.refused(to("old"), "unknown topic")
-    assert not bench.refusals.refused(to("flaky"), "no right")
-    assert not bench.refusals.refused(to("old", 3), "another destination"), "a partition is one of its own"
+            bench.refusals.note_accepted(to("flaky"))
+    assert bench.refusals.note_refused(to("old"), "unknown topic")
+    assert not bench.refusals.note_refused(to("flaky"), "no right")
+    assert not bench.refusals.note_refused(to("old", 3), "another destination"), "a partition is one of its own"
 
 
 def test_what_is_refused_no_more_is_forgotten() -> None:
     bench = Bench()
-    bench.refusals.refused(to("old"), "unknown topic")
+    bench.refusals.note_refused(to("old"), "unknown topic")
     bench.now = FORGET_SECONDS + 1
     assert (bench.shown(), bench.refusals.fault) == (0.0, None)
     bench.now = 2 * SET_ASIDE_SECONDS
-    assert not bench.refusals.refused(to("old"), "unknown topic")
+    assert not bench.refusals.note_refused(to("old"), "unknown topic")

@@ -120,6 +120,6 @@ def test_a_group_is_refused_before_the_topic_it_reads() -> None:
 )
 def test_waiting_is_of_no_use_where_the_client_is_refused(code: int, text: str, refused: bool) -> None:
     faults = ConnectionFaults()
-    assert not faults.refused
+    assert not faults.is_refused
     faults(KafkaError(code, text))
-    assert faults.refused == refused
+    assert faults.is_refused == refused

@@ -72,7 +72,3 @@ def test_metrics_forget_what_no_longer_serves() -> None:
     assert value("trimtab_serving_policy_info", {"version": "v1", "channel": "stable"}) is None
     assert value("trimtab_serving_policy_info", {"version": "v2", "channel": "stable"}) == 1
     assert value("trimtab_serving_policy_age_seconds") == 5
-
-
-def test_without_metrics_nothing_is_shown() -> None:
-    SnapshotMetrics(None).show(snapshot_of(EXPERIMENT), NOW)

@@ -35,4 +35,6 @@ def test_an_id_that_never_rests_is_told_with_its_place_and_again_when_its_age_do
 
 
 def test_a_partition_without_memory_is_quiet() -> None:
-    StuckRequestIds(WINDOW_MS, None).look(0, None, None)
+    told: list[str] = []
+    StuckRequestIds(WINDOW_MS, lambda event, **_: told.append(event)).look(0, None, None)
+    assert told == []

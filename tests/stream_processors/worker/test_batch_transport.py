@@ -112,7 +112,7 @@ class RecordingOwner:
         self.stored: dict[int, CommitPosition] = {}
         self.assignments: list[set[int]] = []
 
-    def resume(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> Mapping[int, int]:
+    def take_partitions(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> Mapping[int, int]:
         self.points = dict(assigned)
         self.assignments.append(set(assigned))
         return {partition: self.starts[partition] for partition in assigned}
@@ -123,7 +123,7 @@ class RecordingOwner:
     def committable(self) -> Mapping[int, CommitPosition]:
         return {p: at for p, at in self.to_commit.items() if self.stored.get(p) != at}
 
-    def committed(self, positions: Mapping[int, CommitPosition]) -> None:
+    def note_committed(self, positions: Mapping[int, CommitPosition]) -> None:
         self.stored.update(positions)
 
 

@@ -65,12 +65,12 @@ def desk(experiment_file: Path) -> Desk:
 
 
 def test_without_a_commit_reading_starts_at_the_first_record(desk: Desk) -> None:
-    assert desk.owned.resume(1, {0: FRESH, 3: StartingPoint(None, 17, 99)}) == {0: 0, 3: 17}
+    assert desk.owned.take_partitions(1, {0: FRESH, 3: StartingPoint(None, 17, 99)}) == {0: 0, 3: 17}
     assert desk.owned.committable() == {}
 
 
 def test_a_position_is_committed_once_all_outputs_up_to_it_are_confirmed(desk: Desk) -> None:
-    desk.owned.resume(1, {0: FRESH})
+    desk.owned.take_partitions(1, {0: FRESH})
     for start in (0, 10, 20):
         result, _ = desk.process(desk.chunk(1, start, start + 10))
         assert result.emissions == ()
@@ -84,12 +84,12 @@ def test_a_position_is_committed_once_all_outputs_up_to_it_are_confirmed(desk: D
     confirm(1)
     position = desk.owned.committable()[0]
     assert (position.settled, position.open_from, position.rebuild_from) == (31, 31, 31)
-    desk.owned.committed({0: position})
+    desk.owned.note_committed({0: position})
     assert desk.owned.committable() == {}, "no news"
 
 
 def test_a_confirmed_step_waits_for_the_one_before_it(desk: Desk) -> None:
-    desk.owned.resume(1, {0: FRESH})
+    desk.owned.take_partitions(1, {0: FRESH})
     desk.process(desk.chunk(1, 0, 30))
     desk.owned.committable()
     _, confirm_first = desk.process(desk.chunk(1, 30, 31))
@@ -103,13 +103,13 @@ def test_a_confirmed_step_waits_for_the_one_before_it(desk: Desk) -> None:
 
 
 def test_a_restart_rebuilds_silently_from_the_commit(desk: Desk) -> None:
-    desk.owned.resume(1, {0: FRESH})
+    desk.owned.take_partitions(1, {0: FRESH})
     desk.process(desk.chunk(1, 0, 20))
     position = desk.owned.committable()[0]
     assert position.rebuild_from == 0 < position.settled == 20
 
     restarted = OwnedPartitions(desk.rule, CODEC, TOPIC_ID, lambda: 4)
-    assert restarted.resume(1, {0: StartingPoint(position, 0, 31)}) == {0: 0}
+    assert restarted.take_partitions(1, {0: StartingPoint(position, 0, 31)}) == {0: 0}
     result, _ = desk.process(desk.chunk(1, 0, 15), restarted)
     assert (result.emissions, dict(result.fates)) == ((), {})
     assert restarted.committable() == {}, "the rebuild is no news"
@@ -118,27 +118,27 @@ def test_a_restart_rebuilds_silently_from_the_commit(desk: Desk) -> None:
 
 
 def test_state_of_a_partition_that_stays_is_kept(desk: Desk) -> None:
-    desk.owned.resume(1, {0: FRESH, 1: FRESH})
+    desk.owned.take_partitions(1, {0: FRESH, 1: FRESH})
     desk.process(desk.chunk(1, 0, 25))
     before = desk.owned.partitions[0].join
-    assert desk.owned.resume(2, {0: FRESH}) == {0: 25}
+    assert desk.owned.take_partitions(2, {0: FRESH}) == {0: 25}
     assert desk.owned.partitions[0].join is before
     assert list(desk.owned.partitions) == [0], "the other one is dropped"
 
 
 def test_what_another_worker_committed_further_is_rebuilt(desk: Desk) -> None:
-    desk.owned.resume(1, {0: FRESH})
+    desk.owned.take_partitions(1, {0: FRESH})
     desk.process(desk.chunk(1, 0, 10))
     before = desk.owned.partitions[0].join
     further = CommitPosition(20, 0, 0, None, 0, desk.rule.window_ms, TOPIC_ID)
-    assert desk.owned.resume(2, {0: StartingPoint(further, 0, 31)}) == {0: 0}
+    assert desk.owned.take_partitions(2, {0: StartingPoint(further, 0, 31)}) == {0: 0}
     assert desk.owned.partitions[0].join is not before
 
 
 def test_a_position_is_known_only_when_all_parts_of_a_step_were_taken(desk: Desk, monkeypatch: Any) -> None:
     monkeypatch.setattr(partition_join, "EMISSIONS_AT_ONCE", 4)
     monkeypatch.setattr(pending_decisions, "CLOSED_AT_ONCE", 4)
-    desk.owned.resume(1, {0: FRESH})
+    desk.owned.take_partitions(1, {0: FRESH})
     validated = desk.owned.accept(desk.chunk(1, 0, 31))
     assert validated is not None
     parts = []
@@ -152,7 +152,7 @@ def test_a_position_is_known_only_when_all_parts_of_a_step_were_taken(desk: Desk
 
 
 def test_void_and_repeated_records_are_passed_over(desk: Desk) -> None:
-    desk.owned.resume(4, {0: FRESH})
+    desk.owned.take_partitions(4, {0: FRESH})
     assert desk.owned.accept(desk.chunk(3, 0, 10)) is None, "from before a rebalance"
     desk.process(desk.chunk(4, 0, 10))
     again = desk.owned.accept(desk.chunk(4, 5, 15))
@@ -164,7 +164,7 @@ def test_void_and_repeated_records_are_passed_over(desk: Desk) -> None:
 
 
 def test_a_gap_in_the_log_is_fine_but_not_one_between_chunks(desk: Desk) -> None:
-    desk.owned.resume(1, {0: FRESH})
+    desk.owned.take_partitions(1, {0: FRESH})
     desk.process(desk.chunk(1, 0, 10))
     fresh = desk.owned.accept(desk.chunk(1, 14, 16, follows=10))
     assert fresh is not None and fresh.records.offsets == [14, 15]
@@ -175,13 +175,13 @@ def test_a_gap_in_the_log_is_fine_but_not_one_between_chunks(desk: Desk) -> None
 def test_a_log_that_lost_its_start_or_its_end_stops_the_worker(desk: Desk) -> None:
     position = CommitPosition(50, 45, 40, 1, 0, desk.rule.window_ms)
     with pytest.raises(LogTruncated, match="starts at offset 41, the join must read from 40"):
-        desk.owned.resume(1, {0: StartingPoint(position, 41, 60)})
+        desk.owned.take_partitions(1, {0: StartingPoint(position, 41, 60)})
     with pytest.raises(LogTruncated, match="ends at offset 49, the join had read to 50"):
-        desk.owned.resume(1, {0: StartingPoint(position, 0, 49)})
+        desk.owned.take_partitions(1, {0: StartingPoint(position, 0, 49)})
 
 
 def test_offsets_are_committed_with_the_topic_they_count_in_and_refused_for_another(desk: Desk) -> None:
-    desk.owned.resume(1, {0: FRESH})
+    desk.owned.take_partitions(1, {0: FRESH})
     result, confirm = desk.process(desk.chunk(1, 0, 31))
     confirm(len(result.emissions))
     position = desk.owned.committable()[0]
@@ -189,21 +189,21 @@ def test_offsets_are_committed_with_the_topic_they_count_in_and_refused_for_anot
     again = OwnedPartitions(desk.rule, CODEC, "topic-2", lambda: 4)
     for log_end in (0, 30, 31, 32, 5_000):
         with pytest.raises(LogReplaced, match=r"topic id topic-1, but the events topic has id topic-2"):
-            again.resume(1, {0: StartingPoint(position, 0, log_end)})
+            again.take_partitions(1, {0: StartingPoint(position, 0, log_end)})
 
 
 def test_a_commit_of_an_older_version_is_believed_once_and_committed_with_the_topic(desk: Desk) -> None:
     old = CommitPosition(20, 0, 0, None, 0, desk.rule.window_ms)
-    assert desk.owned.resume(1, {0: StartingPoint(old, 0, 31)}) == {0: 0}
+    assert desk.owned.take_partitions(1, {0: StartingPoint(old, 0, 31)}) == {0: 0}
     taken_up = desk.owned.committable()
     assert taken_up == {0: replace(old, topic_id=TOPIC_ID)}
-    desk.owned.committed(taken_up)
+    desk.owned.note_committed(taken_up)
     assert desk.owned.committable() == {}
     result, _ = desk.process(desk.chunk(1, 0, 31))
     assert result.examples == 10
 
 
 def test_a_partition_that_the_outputs_lack_stops_the_worker(desk: Desk) -> None:
-    desk.owned.resume(1, {0: FRESH, 3: FRESH})
+    desk.owned.take_partitions(1, {0: FRESH, 3: FRESH})
     with pytest.raises(OutputsTooNarrow, match="partition 4 was added"):
-        desk.owned.resume(2, {0: FRESH, 4: FRESH})
+        desk.owned.take_partitions(2, {0: FRESH, 4: FRESH})

@@ -24,7 +24,7 @@ def test_every_gauge_is_set_and_withdrawn_with_its_partition() -> None:
     registry = CollectorRegistry()
     gauges = PartitionGauges(JoinMetrics(registry))
     commit = CommitPosition(40, 35, 30, None, 0, WINDOW_MS)
-    gauges.show({0: owned(36, commit), 1: owned(7, None)}, {0: 100, 1: None})
+    gauges.set({0: owned(36, commit), 1: owned(7, None)}, {0: 100, 1: None})
 
     def value(name: str, partition: int) -> float | None:
         return registry.get_sample_value(f"trimtab_join_{name}", {"partition": str(partition)})
@@ -32,7 +32,7 @@ def test_every_gauge_is_set_and_withdrawn_with_its_partition() -> None:
     assert [value(name, 0) for name in ("pending_requests", "watermark_timestamp_seconds")] == [1, 5]
     assert [value(name, 0) for name in ("processed_lag", "committed_lag", "rebuild_records")] == [64, 70, 4]
     assert [value(name, 1) for name in ("processed_lag", "committed_lag", "rebuild_records")] == [0, 0, 0]
-    gauges.show({1: owned(7, None)}, {1: 7})
+    gauges.set({1: owned(7, None)}, {1: 7})
     assert all(
         sample.labels["partition"] == "1"
         for metric in registry.collect()

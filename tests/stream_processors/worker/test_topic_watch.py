@@ -29,19 +29,19 @@ def watch(*found: TopicState | Exception) -> TopicWatch:
 
 def test_what_the_group_does_not_know_of_is_unread_until_it_does() -> None:
     topics = watch()
-    topics.compare(BEGUN, 4)
+    topics.take_in(BEGUN, 4)
     assert (topics.unread, topics.reasons()) == (0, [])
-    topics.compare(TopicState("id-1", 6, 4), 4)
+    topics.take_in(TopicState("id-1", 6, 4), 4)
     [reason] = topics.reasons()
     assert topics.unread == 2 and "2 of 6 partitions of events were added" in reason and "operating_the_join" in reason
-    topics.compare(TopicState("id-1", 6, 6), 6)
+    topics.take_in(TopicState("id-1", 6, 6), 6)
     assert (topics.unread, topics.reasons(), topics.state.output_partitions) == (0, [], 6)
 
 
 def test_a_topic_created_again_ends_the_worker_whatever_its_size() -> None:
     for partitions in (3, 4, 5):
         with pytest.raises(LogReplaced, match="was id-1, it is now id-2"):
-            watch().compare(TopicState("id-2", partitions, partitions), 4)
+            watch().take_in(TopicState("id-2", partitions, partitions), 4)
 
 
 def test_it_looks_on_after_a_broker_that_did_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_examples_are_counted_once_by_slice_reward_and_head(tmp_path: Path) -> N
         assert producer.flush(20) == 0
         joined = read_examples(experiment)
         with TopicCounts(runtime.kafka_bootstrap, [experiment.topic_prefix]) as counts:
-            assert counts.records(EXAMPLES) == DECISIONS + 5 and counts.records(EVENTS) == 0
+            assert counts.written(EXAMPLES) == DECISIONS + 5 and counts.written(EVENTS) == 0
             assert counts.sentence() == f"0 events → {DECISIONS + 5} examples"
     check_counts(joined, [CODEC.decode(value).record for value in framed.values()])
 

@@ -1,4 +1,4 @@
-"""The page: self-contained, escaped, with every chart the issue asks for."""
+"""The page: self-contained, escaped, with a chart for every result."""
 
 import re
 from datetime import UTC, datetime

@@ -30,7 +30,7 @@ def test_a_node_tells_of_its_channels_drift_and_deliveries(tmp_path: Path) -> No
     answers: Answers = {"/healthz": (200, json.dumps(HEALTH)), "/metrics": (200, METRICS), "/readyz": (200, "{}")}
     with scripted_sidecar(answers) as (url, _):
         node = node_at(url, tmp_path)
-        assert node.url == url and node.process == "homefeed-node-2"
+        assert node.url == url and node.job_name == "homefeed-node-2"
         assert node.ready() and node.health()["config_revision"] == 4
         assert node.channel("stable")["version"] == "v1" and node.channel("canary") == {}
         assert node.drift() == {"q:repin": 0.125}
