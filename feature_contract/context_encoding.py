@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from event_schemas.records import RequestRecord
 from event_schemas.shown_text import shown
-from feature_contract.missing_features import SHOWN, AbsurdFeature, MissingFeatures
+from feature_contract.missing_features import QUOTED_CHARACTERS, AbsurdFeature, MissingFeatures
 from feature_contract.number_range import NumberRange
 from feature_contract.stable_buckets import MISSING_BUCKET, bucket
 
@@ -57,7 +57,7 @@ def _number(context: Context, name: str, required: bool, bound: float) -> tuple[
     try:
         value = float(text)
     except ValueError:
-        raise MissingFeatures(f"context.{name}", f"is {shown(text, SHOWN)}, not a number") from None
+        raise MissingFeatures(f"context.{name}", f"is {shown(text, QUOTED_CHARACTERS)}, not a number") from None
     if not abs(value) <= bound:  # a NaN is not
         raise AbsurdFeature(f"context.{name}", text, bound)
     return (value,) if required else (value, 1.0)
