@@ -1,4 +1,4 @@
-"""One run of the learner, from stored examples to a published verdict."""
+"""One run of the learner, from stored examples to a published checkpoint."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ CHECKPOINTS_FOLDER = "checkpoints"
 
 @dataclass(frozen=True, slots=True)
 class RunObserver:
-    """Who wants to know how a run goes: `stage` at each step with a word on it, `training` after each epoch."""
+    """Callbacks for progress: `stage` is called at each step with a short text, `training` after each epoch."""
 
     stage: Callable[[str, str], None] = lambda stage, detail: None  # noqa: ARG005  the silent observer
     training: OnProgress = lambda _: None
@@ -40,7 +40,7 @@ class RunObserver:
 
 @dataclass(frozen=True, eq=False)
 class RunReport:
-    """What came of a run."""
+    """The result of a run."""
 
     checkpoint: Checkpoint
     verdict: GateVerdict
@@ -67,7 +67,7 @@ class RunReport:
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """The stage, wired; `directory` holds segments and checkpoints, and without a `publisher` nothing leaves it."""
+    """The stage, wired together; its files are in `directory`; without a `publisher` nothing is published."""
 
     experiment: Experiment
     directory: Path
@@ -78,10 +78,10 @@ class Learner:
     tallies: Callable[[], SliceTallies] = lambda: SliceTallies({})
 
     def run(self, preference: ObjectiveWeights, *, warm: bool = True) -> RunReport:
-        """Window → train → export → evaluate → judge → keep → publish.
+        """Window → train → export → evaluate → judge → save → publish.
 
-        Raises NothingToLearn, LineageOverlap, ExportMismatch, CheckpointBroken and what publishing raises; whatever
-        was published before stays as it is then.
+        Raises NothingToLearn, LineageOverlap, ExportMismatch, CheckpointBroken and the errors of publishing; what was
+        published before stays unchanged then.
         """
         window = self._window()
         start = self._start(window, warm)
@@ -133,7 +133,7 @@ class Learner:
     def _start(self, window: LearningWindow, warm: bool) -> Start:
         make = partial(make_algorithm, self.experiment, self.contract)
         if not warm:
-            start = Start(make(), None, (), "cold: asked for")
+            start = Start(make(), None, (), "cold: requested")
         else:
             start = start_from(make, self.shelf, window.bounds, (self.experiment, self.contract))
         require_disjoint(window.bounds, start.lineage)
@@ -158,5 +158,5 @@ def learner_directory(data_dir: Path, experiment: Experiment) -> Path:
 
 
 def stored_examples(directory: Path) -> pl.DataFrame:
-    """What the learner reads of the segments; an empty frame when there are none."""
+    """The columns of the segments that the learner reads; an empty frame if there are no segments."""
     return read_segments(directory, list(COLUMNS))

@@ -1,7 +1,7 @@
-"""The learner as a process: ingest what the join writes, and learn anew when there is something to learn from.
+"""The learner as a process: it ingests what the join writes, and runs whenever there are new examples.
 
-What may pass ends neither: a run that fails is logged and counted and the next one comes on schedule, and so is an
-attempt to ingest. Only what needs a person ends the service: see NEEDS_A_PERSON.
+Temporary errors end neither: a failed run or a failed attempt to ingest is logged and counted, and the next one follows
+on schedule. The service only ends on errors that need a person: see NEEDS_A_PERSON.
 """
 
 import time
@@ -35,26 +35,26 @@ NEEDS_A_PERSON = (
     StoreUnwritable,
     TopicUnidentified,
 )
-"""Errors of ingest that trying again does not fix: the log or the data directory is not what it was, the disk takes no
-more, the clock is wrong, a right is missing."""
+"""Errors of ingest that a retry does not fix: another or damaged log or data directory, a full disk, a wrong clock, a
+missing right."""
 log = structlog.get_logger(__name__)
 
 
 class Stop(Protocol):
-    """Whether the process was told to end; a `threading.Event` is one."""
+    """Whether the process was asked to stop; a `threading.Event` is one."""
 
     def is_set(self) -> bool:
-        """Whether it was."""
+        """Whether it was asked to stop."""
 
     def wait(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds until it is; whether it was."""
+        """Wait up to `timeout` seconds for it; returns whether the process was asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`every_s`: seconds from the end of a run to the next; `poll_s`: between two looks at the log.
+    """Seconds: `every_s` from the end of a run to the next, `poll_s` between two polls of the log.
 
-    `fresh_s`: between two prolongations of what the channels point to.
+    `fresh_s` is the time between two extensions of the channel records.
     """
 
     every_s: float = 3600.0
@@ -64,7 +64,7 @@ class Schedule:
 
 @dataclass(eq=False)
 class LearnerService:
-    """One learner process; `preference` reads what people approved, before each run."""
+    """One learner process; `preference` reads the approved preference before each run."""
 
     ingest: Ingest
     learner: Learner
@@ -74,37 +74,37 @@ class LearnerService:
     _ingest_fault: type[BaseException] | None = field(default=None, init=False)
 
     def catch_up(self) -> IngestCounts:
-        """Take in everything the log holds now."""
+        """Ingest everything that is in the log now."""
         self.ingest.start()
         for counts in self.ingest.to_end():
             self.learner.observer.stage("ingest", f"{counts.total} records, {self.ingest.store.rows} examples stored")
         return self.ingest.counts
 
     def wait_for(self, examples: int, timeout_s: float, stop: Stop) -> None:
-        """Ingest until that many examples are stored.
+        """Ingest until at least `examples` examples are stored.
 
-        After `timeout_s` without being there it raises what the last attempt to ingest raised, or NothingToLearn.
+        After `timeout_s` it raises the error of the last attempt to ingest, or NothingToLearn.
         """
         deadline = self.clock() + timeout_s
         fault = self._take_in()
         while self.ingest.store.rows < examples and not stop.is_set():
             if self.clock() > deadline:
                 raise fault or NothingToLearn(
-                    f"{self.ingest.store.rows} of the {examples} examples waited for came in {timeout_s:g} s",
-                    fix="look at the join (`trimtab join`), or wait for fewer",
+                    f"only {self.ingest.store.rows} of {examples} expected examples came within {timeout_s:g} s",
+                    fix="check the join (`trimtab join`), or wait for fewer",
                 )
             stop.wait(min(self.schedule.poll_s, 0.2))
             fault = self._take_in()
 
     def once(self, *, warm: bool = True) -> RunReport:
-        """Learn from what is stored."""
+        """Do one run on the stored examples."""
         return self.learner.run(self.preference(), warm=warm)
 
     def forever(self, stop: Stop) -> Iterator[RunReport]:
         """Ingest continually and run on schedule until `stop`.
 
-        A run comes when examples have come since the last one, and after a failed one in any case. Raises
-        NEEDS_A_PERSON when ingest does.
+        A run is due if new examples were stored since the last run, or if that run failed. Raises the errors in
+        NEEDS_A_PERSON.
         """
         next_run, next_fresh = self.clock(), self.clock()
         learnt: int | None = None
@@ -122,7 +122,7 @@ class LearnerService:
             stop.wait(self.schedule.poll_s)
 
     def _take_in(self) -> BaseException | None:
-        """Ingest what the log holds now; what went wrong, when trying again may fix it. Raises NEEDS_A_PERSON."""
+        """Ingest what is in the log now; returns the error if a retry may fix it. Raises those in NEEDS_A_PERSON."""
         try:
             self.catch_up()
         except NEEDS_A_PERSON:
@@ -130,41 +130,41 @@ class LearnerService:
         except (Exception, PanicException) as fault:
             if (metrics := self.learner.metrics) is not None:
                 metrics.ingest_failures.labels(error=type(fault).__name__).inc()
-            if self._ingest_fault is not type(fault):  # said once: an outage may last for days
-                _tell("examples not taken in; trying again", fault)
+            if self._ingest_fault is not type(fault):  # logged once: an outage may last for days
+                _tell("examples not ingested; trying again", fault)
             self._ingest_fault = type(fault)
             return fault
         if self._ingest_fault is not None:
-            log.info("examples are taken in again", stored=self.ingest.store.rows)
+            log.info("examples are ingested again", stored=self.ingest.store.rows)
         self._ingest_fault = None
         return None
 
     def _attempt(self) -> RunReport | BaseException:
-        """A run, or what went wrong with it; whatever that is, the service goes on."""
+        """The report of a run, or its error; the service continues after any error."""
         try:
             return self.once()
         except NothingToLearn as fault:
             log.info("not enough to learn from yet", what=fault.what)
             failed: BaseException = fault
         except (Exception, PanicException) as fault:
-            _tell("run failed; the next one comes on schedule", fault)
+            _tell("run failed; the next one follows on schedule", fault)
             failed = fault
         if (metrics := self.learner.metrics) is not None:
             metrics.failed_runs.labels(error=type(failed).__name__).inc()
         return failed
 
     def _keep_alive(self) -> None:
-        """A store that is down must not stop the ingest: the log's retention would not wait."""
+        """Extends the channel records; logs errors, because a store that is down must not stop the ingest."""
         if self.learner.publisher is None:
             return
         try:
             self.learner.publisher.keep_alive()
         except Exception as fault:
-            _tell("channels not prolonged", fault)
+            _tell("channel records not extended", fault)
 
 
 def _tell(event: str, fault: BaseException) -> None:
-    """A TrimtabError says what to do; of anything else the log shows where it came from."""
+    """Logs an error: a TrimtabError with its fix, any other with its traceback."""
     if isinstance(fault, TrimtabError):
         log.warning(event, error=type(fault).__name__, what=fault.what, fix=fault.fix)
     else:

@@ -1,4 +1,4 @@
-"""Any policy on stored examples, outside a run: learned, uniform, production, or a table from a file."""
+"""Evaluates a policy on stored examples outside a run: learned, uniform, production, or a table from a file."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ SCORING_ROWS = 1024
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is asked: `policy` is learned, uniform, production or a Parquet file; `every_row` takes all stored rows."""
+    """What to evaluate: `policy` is learned, uniform, production or a Parquet file; `every_row`: all stored rows."""
 
     policy: str
     every_row: bool = False
@@ -48,7 +48,7 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The estimates, over rows between two event times (epoch ms); `checkpoint` is the one whose values were used."""
+    """The estimates over rows between two event times (epoch ms); `checkpoint` is the one whose values were used."""
 
     report: EvaluationReport
     first: int
@@ -68,14 +68,16 @@ class Answer:
 def compare(question: Question, frame: pl.DataFrame, shelf: CheckpointShelf, experiment: Experiment) -> Answer:
     """Evaluate one policy against the baseline: production for a grid, the logged policy for a catalogue.
 
-    A checkpoint's values serve as the model of DM and DR only over rows it was not trained on. Raises NothingToLearn
-    when there are no such rows or no checkpoint to ask about, TablePolicyError for an unusable file.
+    A checkpoint's values are used as the model of DM and DR only for rows on which it was not trained. Raises
+    NothingToLearn if there are no such rows or no checkpoint, TablePolicyError for an unusable file.
     """
     checkpoint = newest_checkpoint(shelf, experiment)
     if question.policy == LEARNED and (checkpoint is None or question.every_row):
         raise NothingToLearn(
-            "there is no checkpoint of this experiment here" if checkpoint is None else "it was trained on some rows",
-            fix="run `trimtab learn` first" if checkpoint is None else "leave out --all: only later rows can judge it",
+            "this machine has no checkpoint of this experiment"
+            if checkpoint is None
+            else "--all includes rows on which the policy was trained",
+            fix="run `trimtab learn` first" if checkpoint is None else "omit --all: only later rows can judge it",
         )
     contract = _contract(checkpoint, experiment)
     rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract)
@@ -93,7 +95,7 @@ def compare(question: Question, frame: pl.DataFrame, shelf: CheckpointShelf, exp
 
 
 def newest_checkpoint(shelf: CheckpointShelf, experiment: Experiment) -> Checkpoint | None:
-    """The newest one on this machine that this experiment's requests can be scored with; raises CheckpointBroken."""
+    """The newest checkpoint on this machine that can score this experiment's requests; raises CheckpointBroken."""
     wanted = (experiment.name, experiment.action_space.digest, list(experiment.objective_names))
     contracts = known_contracts(experiment)
     for version in reversed(shelf.versions()):
@@ -104,14 +106,14 @@ def newest_checkpoint(shelf: CheckpointShelf, experiment: Experiment) -> Checkpo
 
 
 def _contract(checkpoint: Checkpoint | None, experiment: Experiment) -> FeatureContract:
-    """The encoding that the checkpoint was trained with; the newest where none scores."""
+    """The encoding that the checkpoint was trained with; the newest if there is no checkpoint."""
     if checkpoint is None:
         return FeatureContract.from_experiment(experiment)
     return known_contracts(experiment)[checkpoint.manifest.feature_contract]
 
 
 def graph_values(checkpoint: Checkpoint, inputs: ModelInput) -> NDArray[np.float64]:
-    """float64[n, arms, objectives] by the exported graph: what serving nodes compute."""
+    """float64[n, arms, objectives], computed with the exported graph as in serving nodes."""
     session = graph_session(checkpoint.blobs["policy.onnx"])
     parts = [
         session.run([OUTPUT], inputs.take(slice(start, start + SCORING_ROWS)).feeds())[0]
@@ -121,7 +123,7 @@ def graph_values(checkpoint: Checkpoint, inputs: ModelInput) -> NDArray[np.float
 
 
 def _since(question: Question, frame: pl.DataFrame, checkpoint: Checkpoint | None, experiment: Experiment) -> int:
-    """The first event time to evaluate on: behind everything the checkpoint was trained on."""
+    """The first event time to evaluate on: after everything on which the checkpoint was trained."""
     if question.every_row or frame.height == 0:
         return EVERY_ROW
     if checkpoint is not None:

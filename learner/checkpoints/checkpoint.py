@@ -1,8 +1,8 @@
-"""A checkpoint: manifest, weights, graph and evaluation, complete or not there.
+"""A checkpoint: manifest, weights, graph and evaluation, either complete or absent.
 
-On disk each version is a directory that appears by one rename; what goes to the policy store are its manifest and
-the three blobs the manifest names by hash. The optimiser's state stays here: only a warm start needs it. A file with
-the hashes of all the others protects it and the manifest; version 0.1.0 wrote none.
+On disk each version is a directory, which appears by one rename. The policy store gets its manifest and the three blobs
+that the manifest names by hash. The optimiser's state stays on this machine, because only a warm start needs it. A file
+with the hashes of all other files protects that state and the manifest; version 0.1.0 wrote no such file.
 """
 
 import json
@@ -33,12 +33,12 @@ BLOBS = (POLICY_BLOB, WEIGHTS_BLOB, EVALUATION_BLOB)
 KEPT_VERSIONS = 10
 VERSION_TIME = "%Y%m%dT%H%M%S"
 END_OF_NAMES_MS = 253_370_764_800_000
-"""The year 9999 begins: a name of it leaves no room for the names after it, and no clock that is right gave it."""
+"""The start of the year 9999: no later name could follow a name with such a time, and no correct clock gives it."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`blobs` hold policy.onnx, weights.safetensors and evaluation.json, as the manifest's hashes say."""
+    """`blobs` are policy.onnx, weights.safetensors and evaluation.json, with the hashes that the manifest names."""
 
     manifest: CheckpointManifest
     blobs: Mapping[str, bytes]
@@ -46,12 +46,12 @@ class Checkpoint:
 
     @property
     def version(self) -> str:
-        """Its name, for ever."""
+        """Its permanent name."""
         return self.manifest.version
 
 
 def version_id(now_ms: int, blobs: Mapping[str, bytes]) -> str:
-    """UTC time and the first digits of the content's hash: sorts by age, and never names two contents."""
+    """UTC time and the first digits of the content's hash: names sort by age, and other content gets another name."""
     digest = sha256(b"".join(sha256(blobs[name]).digest() for name in sorted(blobs))).hexdigest()
     moment = moment_of(now_ms)
     return f"{moment:{VERSION_TIME}}{moment.microsecond // 1000:03d}Z-{digest[:8]}"
@@ -64,9 +64,9 @@ class CheckpointShelf:
         self._directory = directory
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Write a version durably: its directory appears, complete, by one rename; older ones are cleared away.
+        """Write a version durably: its complete directory appears by one rename; the oldest versions are deleted.
 
-        Raises StoreUnwritable when the disk does not take it; what a failed save left goes with the next one.
+        Raises StoreUnwritable if the disk cannot be written; the next save deletes what a failed one left.
         """
         final = self._directory / checkpoint.version
         beside = self._directory / f".{checkpoint.version}.tmp"
@@ -82,21 +82,21 @@ class CheckpointShelf:
         return final
 
     def versions(self) -> list[str]:
-        """Complete versions, oldest first; names of a time that no other can follow count as older than all others."""
+        """Complete versions, oldest first; names from the year 9999 on count as the oldest."""
         if not self._directory.exists():
             return []
         names = (path.parent.name for path in self._directory.glob(f"[!.]*/{MANIFEST_FILE}"))
         return sorted(names, key=lambda name: ((_time_of(name) or 0) < END_OF_NAMES_MS, name))
 
     def next_time(self, now_ms: int) -> int:
-        """The time (epoch ms) to name the next version by: now, or just after the newest one where that is later.
+        """The time (epoch ms) for the name of the next version: now, or just after the newest version if that is later.
 
-        A version named while a clock ran ahead is followed by newer ones all the same. Raises ClockMismatch for a `now`
-        that no name can hold.
+        New versions thus sort last even if an earlier one was named while the clock ran ahead. Raises ClockMismatch if
+        `now` cannot be used in a name.
         """
         if not 0 < now_ms < END_OF_NAMES_MS:
             raise ClockMismatch(
-                f"this machine's clock says {utc_text(now_ms)}, which no checkpoint can be named by",
+                f"this machine's clock shows {utc_text(now_ms)}, which cannot be used in the name of a checkpoint",
                 fix="set this machine's clock",
             )
         following = [time + 1 for version in self.versions() if (time := _time_of(version)) is not None]
@@ -110,7 +110,7 @@ class CheckpointShelf:
             raise _broken(version, fault) from fault
 
     def load(self, version: str) -> Checkpoint:
-        """A version with its hashes checked; raises CheckpointBroken."""
+        """A version, after its hashes were checked; raises CheckpointBroken."""
         manifest = self.manifest(version)
         try:
             blobs = {name: self._read(version, name) for name in BLOBS}
@@ -120,7 +120,7 @@ class CheckpointShelf:
             raise _broken(version, fault) from fault
 
     def _read(self, version: str, name: str) -> bytes:
-        """A file of the version; raises ValueError when it is not what was saved, as far as anybody knows, OSError."""
+        """A file of the version; raises ValueError if it differs from its saved hash (if there is one), and OSError."""
         folder = self._directory / version
         content = (folder / name).read_bytes()
         try:
@@ -130,7 +130,7 @@ class CheckpointShelf:
         except (ValueError, RecursionError) as fault:
             raise ValueError(f"{HASHES_FILE} is unreadable: {fault}") from fault
         if not isinstance(saved, dict) or saved.get(name) != sha256(content).hexdigest():
-            raise ValueError(f"{name} differs from what {HASHES_FILE} says was saved")
+            raise ValueError(f"{name} does not match its hash in {HASHES_FILE}")
         return content
 
     def _clear(self) -> None:
@@ -140,7 +140,7 @@ class CheckpointShelf:
 
 
 def _files(checkpoint: Checkpoint) -> dict[str, bytes]:
-    """The files of a version, the last one with the hashes of the others."""
+    """The files of a version; the last one has the hashes of the others."""
     files = {
         **checkpoint.blobs,
         OPTIMISER_FILE: checkpoint.optimiser,
@@ -151,7 +151,7 @@ def _files(checkpoint: Checkpoint) -> dict[str, bytes]:
 
 
 def _time_of(version: str) -> int | None:
-    """The time (epoch ms) in a version's name; None where people named it."""
+    """The time (epoch ms) in a version's name; None if a person chose the name."""
     text = version.partition("Z-")[0]
     try:
         whole = datetime.strptime(f"{text[:-3]}+0000", f"{VERSION_TIME}%z")

@@ -1,4 +1,4 @@
-"""From a finished run to its checkpoint: what the manifest says."""
+"""Builds the checkpoint of a finished run, with its manifest."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -29,7 +29,7 @@ from policy_store.records.checkpoint_record import (
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """Everything a checkpoint is made of."""
+    """Everything that goes into a checkpoint."""
 
     window: LearningWindow
     start: Start
@@ -42,7 +42,7 @@ class FinishedRun:
 def build_checkpoint(
     run: FinishedRun, experiment: Experiment, contract: FeatureContract, now_ms: int, named_at: int
 ) -> Checkpoint:
-    """`named_at` (epoch ms) is the time in the version's name. Raises CheckpointBroken when a weight is not finite."""
+    """`named_at` (epoch ms) is the time in the version's name. Raises CheckpointBroken if a weight is not finite."""
     blobs = {
         POLICY_BLOB: run.graph,
         WEIGHTS_BLOB: write_tensors(run.start.algorithm.weights()),
@@ -69,7 +69,7 @@ def build_checkpoint(
 
 
 def window_summary(run: FinishedRun) -> dict[str, Any]:
-    """What was trained on and held out, how the run started, and the whole lineage."""
+    """The training and hold-out spans, how the run started, and the whole lineage."""
     return run.window.bounds.as_dict() | {
         "examples": run.window.training.count,
         "holdout_examples": run.window.holdout.count,
@@ -82,7 +82,7 @@ def window_summary(run: FinishedRun) -> dict[str, Any]:
 
 
 def evaluation_summary(evaluation: Evaluation, verdict: GateVerdict) -> dict[str, Any]:
-    """The verdict, and the lifts it rests on, in a few lines; evaluation.json has the rest."""
+    """The verdict and the lifts on which it is based; evaluation.json has the rest."""
     return verdict.as_dict() | {
         "look": evaluation.look,
         "estimator": ESTIMATOR,
@@ -96,7 +96,7 @@ def evaluation_summary(evaluation: Evaluation, verdict: GateVerdict) -> dict[str
 
 
 def reference_sketches(run: FinishedRun, experiment: Experiment) -> dict[str, Any]:
-    """`ranker_heads` and `q_heads` over the newest rows of the window, the held-out ones first of all."""
+    """`ranker_heads` and `q_heads` over the newest rows of the window, from the hold-out if it is large enough."""
     rows = _newest(run.window)
     q: NDArray[np.float32] = run.start.algorithm.score(rows.inputs)
     return {
@@ -106,6 +106,6 @@ def reference_sketches(run: FinishedRun, experiment: Experiment) -> dict[str, An
 
 
 def _newest(window: LearningWindow) -> LearningRows:
-    """The hold-out when it is large enough for a sketch, else the training rows; at most REFERENCE_ROWS."""
+    """The newest rows, at most REFERENCE_ROWS, of the hold-out if it is large enough, else of the training rows."""
     rows = window.holdout if window.holdout.count >= REFERENCE_ROWS // 10 else window.training
     return rows.take(np.arange(max(rows.count - REFERENCE_ROWS, 0), rows.count))

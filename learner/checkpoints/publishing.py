@@ -1,11 +1,11 @@
-"""From the shelf to the fleet: the checkpoint into the policy store, and a channel as far as the verdict allows.
+"""Publishes a checkpoint to the policy store, and points to it the channel that the verdict allows.
 
-1. Take the learner's lease; its fencing token goes with every write.
-2. Put the signed checkpoint (repeatable: the same bytes again change nothing).
+1. Acquire the learner's lease; its fencing token goes with every write.
+2. Store the signed checkpoint; storing the same bytes again changes nothing.
 3. Point the channel to it. **This publishes.**
-4. Give the lease back.
+4. Release the lease.
 
-Dying after 2 leaves a checkpoint nobody points to; dying after 3 leaves a lease that expires by itself.
+If the process dies after 2, no channel points to the checkpoint; if it dies after 3, the lease expires by itself.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ SENTENCE_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """`channel` and `revision` are None for a refused checkpoint: it is in the store for inspection only."""
+    """`channel` and `revision` are None for a refused checkpoint, which is in the store for inspection only."""
 
     version: str
     channel: str | None
@@ -37,7 +37,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Publisher:
-    """Writes with one key into one store; `clock` is this machine's, in epoch ms: revisions follow the store's."""
+    """Writes to one store with one key; `clock` is this machine's (epoch ms), revisions follow the store's clock."""
 
     store: PolicyStore
     key: SigningKey
@@ -45,10 +45,10 @@ class Publisher:
     clock: Callable[[], int]
 
     def publish(self, checkpoint: Checkpoint, verdict: GateVerdict) -> Published:
-        """Raises LeaseHeld while another learner publishes, RevisionConflict, StoreUnreachable, StoreRefused.
+        """Raises LeaseHeld while another learner publishes, RevisionConflict, StoreUnreachable or StoreRefused.
 
-        A RevisionConflict says whether somebody else was quicker, this machine's clock and the store's disagree, or the
-        store needs a re-base first.
+        A RevisionConflict says whether someone else published first, this machine's clock and the store's disagree, or
+        the store needs a re-base first.
         """
         lease = self.store.acquire_lease(OWNER, LEASE_TTL_S)
         try:
@@ -70,9 +70,9 @@ class Publisher:
             self.store.release_lease(lease)
 
     def keep_alive(self) -> list[str]:
-        """Prolong what the channels point to, without deciding anew; returns the channels that hold something.
+        """Extend the expiry of all channel records without a new decision; returns the channels that have a record.
 
-        Trouble with one channel is raised only after the others were prolonged.
+        An error of one channel is raised only after the others were extended.
         """
         kept: list[str] = []
         faults: list[TrimtabError] = []
@@ -95,10 +95,10 @@ class Publisher:
 
 
 def channel_for(verdict: Verdict, approval: str) -> Channel | None:
-    """How far the learner itself may go: `stable` only for a pass under automatic approval, else `shadow`.
+    """The channel that the learner itself may set: `stable` for a pass under automatic approval, otherwise `shadow`.
 
-    Under manual approval a person promotes a pass from there (`trimtab policy promote`); a refused checkpoint gets no
-    channel.
+    Under manual approval a person promotes a pass from `shadow` (`trimtab policy promote`); a refused checkpoint gets
+    no channel.
     """
     if verdict is Verdict.REFUSE:
         return None

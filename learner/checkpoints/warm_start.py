@@ -1,4 +1,4 @@
-"""Where a run starts from: the newest sound checkpoint of the same contract, or nothing."""
+"""Chooses where a run starts: from the newest intact checkpoint with the same contract, or cold."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Start:
-    """`parent` None means a cold start; `why` says why for people. `lineage`: the parent and its ancestors."""
+    """`parent` None means a cold start; `why` is the reason, for people. `lineage` is the parent and its ancestors."""
 
     algorithm: Algorithm
     parent: str | None
@@ -34,12 +34,12 @@ def start_from(
     bounds: WindowBounds,
     contract: tuple[Experiment, FeatureContract],
 ) -> Start:
-    """A fresh algorithm of `make`, restored from the newest checkpoint that may be continued.
+    """A new algorithm from `make`, restored from the newest checkpoint that may be continued.
 
-    A fault in one checkpoint means the one before it, and at last a cold start.
+    If a checkpoint is broken, the one before it is tried, and if none is left, the start is cold.
 
-    Not continued: other experiments, action spaces, features, objectives or algorithms; refused checkpoints; and a
-    lineage that was trained on outcomes inside the hold-out.
+    A checkpoint is not continued if its experiment, action space, features, objectives or algorithm differ, if the gate
+    refused it, or if its lineage was trained on outcomes inside the hold-out.
     """
     why = "no earlier checkpoint on this machine"
     for version in reversed(shelf.versions()):
@@ -64,7 +64,7 @@ def start_from(
 
 
 def lineage_of(manifest: CheckpointManifest) -> tuple[Ancestor, ...]:
-    """The checkpoint itself and all it goes back to; raises CheckpointBroken when the manifest does not say."""
+    """The checkpoint and all its ancestors; raises CheckpointBroken if the manifest does not name them."""
     try:
         window = manifest.window
         return (
@@ -78,17 +78,17 @@ def lineage_of(manifest: CheckpointManifest) -> tuple[Ancestor, ...]:
 
 
 def holdout_start(manifest: CheckpointManifest) -> int:
-    """The first event time that the checkpoint was not trained on; raises CheckpointBroken."""
+    """The start of the checkpoint's hold-out; raises CheckpointBroken."""
     try:
         return int(manifest.window["holdout_from"])
     except (KeyError, TypeError, ValueError, OverflowError) as fault:
         raise CheckpointBroken(
-            f"checkpoint {manifest.version} does not say what it was trained on: {fault!r}", fix="train again"
+            f"checkpoint {manifest.version} does not name its hold-out: {fault!r}", fix="train again"
         ) from fault
 
 
 def next_look(shelf: CheckpointShelf) -> int:
-    """The number of the coming look at a hold-out, from 1: one more than any checkpoint kept here has used."""
+    """The number of the next look at a hold-out, from 1: one more than the highest of the checkpoints kept here."""
     looks = [0]
     for version in shelf.versions():
         try:
@@ -113,4 +113,4 @@ def _unfit(manifest: CheckpointManifest, experiment: Experiment, contract: Featu
         "algorithm": (manifest.algorithm, experiment.learner.algorithm),
     }
     differing = [name for name, (found, wanted) in expected.items() if found != wanted]
-    return f"it is of another {', '.join(differing)}" if differing else None
+    return f"it has another {', '.join(differing)}" if differing else None

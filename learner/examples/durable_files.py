@@ -1,4 +1,4 @@
-"""Files that are there completely or not at all, also after a power cut or on a full disk."""
+"""Writes files that exist completely or not at all, even after a power failure or on a full disk."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from learner.examples.learner_errors import StoreUnwritable
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` atomically: written beside it, synced, renamed, directory synced.
+    """Replace the content of `path` atomically: write a temporary file, sync it, rename it, sync the directory.
 
-    Raises StoreUnwritable; `path` is as it was then.
+    Raises StoreUnwritable; `path` is unchanged then.
     """
     beside = path.with_name(path.name + ".tmp")
     with writing(beside):
@@ -21,25 +21,25 @@ def write_durably(path: Path, content: bytes) -> None:
 
 @contextmanager
 def writing(unfinished: Path, faults: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
-    """Around the writing of a file: a fault of the disk removes what is unfinished and becomes StoreUnwritable.
+    """Wraps the writing of a file: a disk error deletes the unfinished file and is raised as StoreUnwritable.
 
-    `faults` are the exceptions with which whoever writes reports such a fault.
+    `faults` are the exception types by which the writing code reports disk errors.
     """
     try:
         yield
     except faults as fault:
-        refused = unwritable(unfinished, fault)  # tells the room before the unfinished file goes
+        refused = unwritable(unfinished, fault)  # reports the free space before the unfinished file is deleted
         with suppress(OSError):
             unfinished.unlink()
         raise refused from fault
 
 
 def unwritable(path: Path, fault: Exception) -> StoreUnwritable:
-    """The error for a disk that does not take `path`, told by `fault`."""
+    """The error for a file at `path` that could not be written because of `fault`."""
     reason, free = getattr(fault, "strerror", None) or str(fault), ""
     with suppress(OSError):
         free = f" ({shutil.disk_usage(path.parent).free:,} bytes free on its disk)"
     return StoreUnwritable(
         f"{path}: cannot be written: {reason}{free}",
-        fix="make room on that disk, or see why it refuses, and start again: what is committed there is whole",
+        fix="make room on that disk, or find out why it refuses, and start again: committed data is intact",
     )

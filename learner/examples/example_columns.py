@@ -1,6 +1,6 @@
-"""The columns of stored examples: whether a file that nobody has hashed still holds what was written.
+"""The columns of stored examples: checks whether a file without a hash still has the columns that were written.
 
-A broken footer may rename a column or change its type, and broken pages may lose values, in a file that reads well.
+In a file that can be read, a broken footer may still rename a column or change its type, and broken pages lose values.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from event_schemas.registry import Registry, SchemaEntry
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One column over all versions of the schema: its stored types, and whether it, or a value of it, may be absent."""
+    """One column in all versions of the schema: its stored types, and whether the column or a value may be missing."""
 
     types: frozenset[pl.DataType]
     optional: bool
@@ -25,14 +25,14 @@ class _Column:
 
 
 def portable(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with text instead of categories, whose codes mean nothing in another file."""
+    """The frame with text instead of categories, because category codes are only valid within one file."""
     return frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
 
 
 def misshapen(frame: pl.DataFrame) -> str:
-    """What shows that `frame` is not what was written to a file of examples, else an empty text.
+    """Why `frame` cannot be what was written to a file of examples; empty if nothing is wrong.
 
-    Columns that no schema version knows are let pass: a newer one may have added them.
+    Unknown columns are accepted: a newer schema version may have added them.
     """
     for name, column in _columns().items():
         if name not in frame.columns:
@@ -47,7 +47,7 @@ def misshapen(frame: pl.DataFrame) -> str:
 
 @cache
 def _columns() -> Mapping[str, _Column]:
-    """By name; in a file with rows of several versions, a column that one of them lacks is null in its rows."""
+    """The columns by name; in a file with rows of several versions, a column is null in rows of versions without it."""
     versions = [_columns_of(entry) for entry in Registry.bundled().entries() if entry.name == EXAMPLE]
     columns = {}
     for name in {name: None for version in versions for name in version}:
@@ -59,7 +59,7 @@ def _columns() -> Mapping[str, _Column]:
 
 
 def _columns_of(entry: SchemaEntry) -> dict[str, tuple[pl.DataType, bool]]:
-    """By name the stored type, and whether it may be null."""
+    """For each column name the stored type, and whether it may be null."""
     types = portable(empty_frame(entry)).schema
     return {
         field["name"]: (types[field["name"]], _nullable(field["type"])) for field in columnar_schema(entry)["fields"]

@@ -1,4 +1,4 @@
-"""Framed Example records to columns; the bad ones come back beside the good ones, never as an exception."""
+"""Decodes framed Example records into columns; bad records are returned with the good ones, never raised."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ APPEND_TIME = "record_append_time"
 
 @dataclass(frozen=True, slots=True)
 class BadExample:
-    """A record that is no usable example, and why."""
+    """A record that is not a usable example, and the reason."""
 
     record: LogRecord
     detail: str
@@ -30,17 +30,17 @@ class BadExample:
 
 @dataclass(frozen=True)
 class DecodedChunk:
-    """`frame`: one row per good record, in the order given (no columns when there is none); `bad`: the others."""
+    """`frame` has one row per good record, in order (no columns if there are no rows); `bad` has the others."""
 
     frame: pl.DataFrame
     bad: tuple[BadExample, ...]
 
 
 class ExampleDecoder:
-    """Decodes chunks columnar, and record by record where that fails or another schema version is met.
+    """Decodes chunks by columns, or record by record if that fails or if a record has another schema version.
 
-    `max_future_skew_ms` is the join's: no request can lie further ahead of the moment its example was appended. `limit`
-    is the learner's own, and holds whatever moment the log tells.
+    `max_future_skew_ms` is the join's: no request can be further ahead of the append time of its example. `limit` is
+    the learner's own limit and applies regardless of the append time.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ExampleDecoder:
         self._entry = codec.registry.newest(EXAMPLE)
 
     def decode(self, records: Sequence[LogRecord]) -> DecodedChunk:
-        """Every record ends up in exactly one of `frame` and `bad`."""
+        """Decodes records; each is in exactly one of `frame` and `bad`."""
         fast = self._columnar(records)
         if fast is None:
             records, frame, bad = self._one_by_one(records)
@@ -71,9 +71,9 @@ class ExampleDecoder:
         return DecodedChunk(portable(frame.filter(good)), (*bad, *unsound))
 
     def _columnar(self, records: Sequence[LogRecord]) -> pl.DataFrame | None:
-        """The rows when every record is of the newest schema, decodes, and carries its own key; else None.
+        """The rows if every record has the newest schema, can be decoded and matches its key; else None.
 
-        The key check catches datums that borrow bytes from a neighbour.
+        The key check finds datums that are too long or too short and so shift the bytes of their neighbours.
         """
         try:
             parts = [unframe(record.value) for record in records]
@@ -101,7 +101,7 @@ class ExampleDecoder:
                 read_datums(self._entry, [datum for _, datum in datums]),
                 tuple(bad),
             )
-        except ColumnarFailure:  # a datum that decodes by itself may still not fit into columns
+        except ColumnarFailure:  # a datum that can be decoded by itself may still not fit into columns
             good, frame, misfits = self._row_by_row(datums)
             return good, frame, (*bad, *misfits)
 
@@ -127,13 +127,13 @@ class ExampleDecoder:
 
 
 def _faults(frame: pl.DataFrame, rule: ExampleRule, furthest_ahead_ms: int) -> list[str]:
-    """Per row what makes it unusable for every purpose, else an empty text."""
+    """For each row the reason why it is unusable for any purpose, or an empty text."""
     appended, event_time = pl.col(APPEND_TIME), pl.col(EVENT_TIME)
     fault = (
         pl.when((pl.col(REQUEST_ID) != "") & pl.col(REQUEST_ID).ne_missing(pl.col(KEY_COLUMN)))
         .then(pl.lit("request_id is not the record's key"))
         .when((appended > 0) & (event_time > appended + furthest_ahead_ms))
-        .then(pl.format("event_time {} lies in the future of {}, when the example was appended", event_time, appended))
+        .then(pl.format("event_time {} is too far after {}, when the example was appended", event_time, appended))
         .otherwise(rule.fault())
     )
     return frame.select(fault.alias("fault"))["fault"].to_list()
@@ -149,5 +149,5 @@ def _keys(records: Sequence[LogRecord]) -> pl.Series:
 
 
 def _append_times(records: Sequence[LogRecord]) -> pl.Series:
-    """When each record was appended, epoch ms; not positive where the log does not say."""
+    """The append time of each record in epoch ms; 0 or negative if the log does not have it."""
     return pl.Series(APPEND_TIME, [record.append_time for record in records], dtype=pl.Int64)

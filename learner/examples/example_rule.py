@@ -1,4 +1,4 @@
-"""Which examples nobody may learn from, whatever for: one rule for those that come and those that are stored."""
+"""The rule for unusable examples, the same for incoming and for stored ones."""
 
 from dataclasses import dataclass, field
 
@@ -14,24 +14,24 @@ EVENT_TIME = "request_event_time"
 
 @dataclass(frozen=True, slots=True)
 class ExampleRule:
-    """The rule of one experiment. Arms of another action space are not judged: a run leaves those examples out."""
+    """The rule of one experiment; it does not check arms of other action spaces, which every run leaves out anyway."""
 
     space: ActionSpace
     limit: TimeLimit = field(default_factory=TimeLimit)
 
     def unusable(self) -> pl.Expr:
-        """Over flattened Example columns: whether nobody may learn from the row."""
+        """An expression over flattened Example columns: whether the row is unusable."""
         return pl.any_horizontal(*(broken for broken, _ in self._faults())).fill_null(True)
 
     def fault(self) -> pl.Expr:
-        """Over the same columns: what makes the row unusable, else an empty text."""
+        """An expression over the same columns: why the row is unusable, or an empty text."""
         text = pl.lit("")
         for broken, words in reversed(self._faults()):
             text = pl.when(broken.fill_null(True)).then(words.fill_null("a value is missing")).otherwise(text)
         return text
 
     def _faults(self) -> list[tuple[pl.Expr, pl.Expr]]:
-        """Each fault, true or null in a row that has it, and its words."""
+        """Pairs of a condition, which is true or null for a faulty row, and its message."""
         event_time, latest = pl.col(EVENT_TIME), self.limit.latest()
         propensity, arm, eligible = pl.col("propensity_propensity"), pl.col("action_arm"), pl.col("action_eligible")
         listed = pl.concat_list("action_eligible", "action_arm")
@@ -40,7 +40,7 @@ class ExampleRule:
         return [
             (pl.col(REQUEST_ID) == "", pl.lit("request_id is empty")),
             ((propensity > 0).and_(propensity <= 1).not_(), pl.format("propensity {} is not in (0, 1]", propensity)),
-            (propensity < LEAST_PROPENSITY, pl.format("propensity {} is too small to weigh by", propensity)),
-            (event_time > latest, pl.format("event_time {} lies after {}, the latest believed", event_time, latest)),
-            (unknown_arm, pl.format("arm {} or an eligible one is not in the action space", arm)),
+            (propensity < LEAST_PROPENSITY, pl.format("propensity {} is too small", propensity)),
+            (event_time > latest, pl.format("event_time {} is after {}, the latest allowed", event_time, latest)),
+            (unknown_arm, pl.format("arm {} or an eligible arm is not in the action space", arm)),
         ]

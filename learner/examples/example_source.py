@@ -1,4 +1,4 @@
-"""Where examples come from: a Kafka topic, or a log in memory."""
+"""Sources of examples: a Kafka topic, or a log in memory."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -16,41 +16,41 @@ from producers.topics.topic_identity import TopicIdentities, topic_identities
 
 METADATA_TIMEOUT_S = 5.0
 REREAD = (
-    "the topic lost records, or was created again: raise its retention, and start `trimtab learn` once with --reread, "
-    "which keeps what is stored and reads what the log still holds"
+    "the topic lost records or was created again: raise its retention and start `trimtab learn` once with --reread, "
+    "which keeps the stored examples and reads what the log still has"
 )
 GROUP = "trimtab-learner-reads-by-assignment"
 log = structlog.get_logger(__name__)
 
 
 class ExampleSource(Protocol):
-    """A partitioned log, read by explicit offsets.
+    """A partitioned log that is read from explicit offsets.
 
-    `start` comes first, and again whenever the position or the partitions may have changed; then `poll` as often as
-    wanted; `close` at last. Nothing is committed here: the offsets belong to whoever stores the records.
+    Call `start` first, and again whenever the position or the partitions may have changed; then call `poll` any number
+    of times, and `close` at the end. The source commits nothing: the caller stores the offsets with the records.
     """
 
     def start(self, offsets: Mapping[int, int]) -> None:
-        """Read each partition from its offset on; partitions without one from the beginning of the log.
+        """Read each partition from its offset; partitions without an offset from the beginning of the log.
 
-        Raises ExamplesLost when the log does not hold such an offset, ComponentUnreachable when it does not answer.
+        Raises ExamplesLost if the log does not have an offset, ComponentUnreachable if it does not answer.
         """
 
     def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
-        """The next records, offsets ascending inside a partition; empty when none came within `timeout_s`."""
+        """The next records, with ascending offsets in each partition; empty if none came within `timeout_s`."""
 
     def topic_id(self) -> str:
-        """The id of the topic that is read, as of now: offsets count the records of this one and no other.
+        """The current id of the topic; offsets are only valid for the topic with the same id.
 
-        Asked after `poll`, it is that of the records given: a topic that was deleted never comes back. Raises
-        ComponentUnreachable, and TopicError when there is no topic or its id is not told.
+        If it is asked after `poll`, it is the id of the topic that the records came from, because the id of a deleted
+        topic is never used again. Raises ComponentUnreachable, or TopicError if the topic or its id is missing.
         """
 
     def positions(self) -> Mapping[int, int]:
-        """Per partition the offset that `poll` gives next."""
+        """For each partition the offset of the next record that `poll` returns."""
 
     def ends(self) -> Mapping[int, int]:
-        """Per partition the offset that the next record written will get, as of now."""
+        """For each partition the offset that the next record written will get, as of now."""
 
     def close(self) -> None:
         """Release the connection."""
@@ -69,7 +69,7 @@ class MemoryExampleSource:
         self._records.extend(records)
 
     def create_again(self, records: Sequence[LogRecord], topic_id: str) -> None:
-        """Make it another topic, which holds other records; positions stay, as a client's do."""
+        """Replace it with another topic that has other records; positions stay, as those of a client would."""
         self._records, self._topic_id = list(records), topic_id
 
     def start(self, offsets: Mapping[int, int]) -> None:
@@ -87,11 +87,11 @@ class MemoryExampleSource:
         return ready
 
     def topic_id(self) -> str:
-        """What it was made with."""
+        """The id given to the constructor or to `create_again`."""
         return self._topic_id
 
     def positions(self) -> Mapping[int, int]:
-        """Where `poll` goes on."""
+        """Where `poll` continues."""
         return dict(self._next)
 
     def ends(self) -> Mapping[int, int]:
@@ -103,7 +103,7 @@ class MemoryExampleSource:
 
 
 class KafkaExampleSource:
-    """An `ExampleSource` over a Kafka topic, by `assign()`: no consumer group decides what this learner reads."""
+    """An `ExampleSource` over a Kafka topic; it uses `assign()`, so no consumer group decides what it reads."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class KafkaExampleSource:
         metadata_timeout_s: float = METADATA_TIMEOUT_S,
         identities: TopicIdentities | None = None,
     ) -> None:
-        """`identities` None: the broker is asked for the topic's id."""
+        """If `identities` is None, the broker is asked for the topic's id."""
         self._topic = topic
         self._identities = topic_identities(client_config) if identities is None else identities
         self._timeout_s = metadata_timeout_s
@@ -124,7 +124,7 @@ class KafkaExampleSource:
                     **client_config,
                     "group.id": GROUP,
                     "enable.auto.commit": False,
-                    # Never skip silently: an offset the log has lost is an error.
+                    # Never skip records silently: an offset that the log has lost is an error.
                     "auto.offset.reset": "error",
                 }
             )
@@ -138,7 +138,7 @@ class KafkaExampleSource:
         self._consumer.assign([TopicPartition(self._topic, p, offset) for p, offset in self._next.items()])
 
     def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
-        """One consume call; raises ExamplesLost when the log no longer holds the position."""
+        """Makes one consume call; raises ExamplesLost if the log no longer has the position."""
         records = []
         for message in self._consumer.consume(max_records, timeout_s):
             fault = message.error()
@@ -151,11 +151,11 @@ class KafkaExampleSource:
         return records
 
     def topic_id(self) -> str:
-        """One request to the broker."""
+        """Asks the broker."""
         return self._identities.of(self._topic)
 
     def positions(self) -> Mapping[int, int]:
-        """Where `poll` goes on."""
+        """Where `poll` continues."""
         return dict(self._next)
 
     def ends(self) -> Mapping[int, int]:
@@ -167,7 +167,7 @@ class KafkaExampleSource:
         self._consumer.close()
 
     def _held(self) -> dict[int, tuple[int, int]]:
-        """Per partition the first offset held and the next one to be written; empty while the topic does not exist."""
+        """For each partition the first offset in the log and the next one to be written; empty without the topic."""
         attempt = Attempt("Describe", "topic", self._topic)
         with asking(self._client_config, attempt, ConnectionFaults()):
             topics = self._consumer.list_topics(self._topic, timeout=self._timeout_s).topics
@@ -181,7 +181,9 @@ class KafkaExampleSource:
 
     def _raise_unless_transient(self, fault: KafkaError) -> None:
         if fault.code() in POSITION_GONE:
-            raise ExamplesLost(f"topic {self._topic}: it lost the offset to continue from: {fault.str()}", fix=REREAD)
+            raise ExamplesLost(
+                f"topic {self._topic} no longer has the offset to continue from: {fault.str()}", fix=REREAD
+            )
         if fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             raise right_missing(self._client_config, Attempt("Read", "topic", self._topic))
         if fault.fatal():
@@ -194,5 +196,5 @@ def _require_held(partition: int, offset: int, held: tuple[int, int]) -> None:
     if low <= offset <= high:
         return
     raise ExamplesLost(
-        f"examples partition {partition}: the next offset is {offset}, the log holds {low} to {high}", fix=REREAD
+        f"examples partition {partition}: the next offset is {offset}, the log has {low} to {high}", fix=REREAD
     )

@@ -1,8 +1,8 @@
-"""From the examples topic into the segment store, at least once from the log and exactly once on disk.
+"""Ingests the examples topic into the segment store: records are read at least once and stored exactly once.
 
-Each round: read a batch, decode it, send dead letters for the bad records and wait until they are delivered, then
-commit rows and offsets together. A kill before the commit reads the same records again; their dead letters may then
-be written twice, their rows not.
+Each round reads a batch, decodes it, sends dead letters for the bad records, waits until they are delivered, and then
+commits rows and offsets together. After a kill before the commit, the same records are read again: their dead letters
+may be written twice, but their rows are not.
 """
 
 import time
@@ -28,7 +28,7 @@ DELIVERY_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class IngestCounts:
-    """Example records read, by what became of them: stored, duplicate, expired (past retention), malformed."""
+    """Numbers of example records read, by fate: stored, duplicate, expired (past retention), malformed."""
 
     stored: int = 0
     duplicate: int = 0
@@ -41,7 +41,7 @@ class IngestCounts:
         return self.stored + self.duplicate + self.expired + self.malformed
 
     def plus(self, rows: AppendCounts, malformed: int) -> "IngestCounts":
-        """With one more round."""
+        """The counts plus those of one more round."""
         return IngestCounts(
             self.stored + rows.stored,
             self.duplicate + rows.duplicate,
@@ -51,7 +51,7 @@ class IngestCounts:
 
 
 class DeadLetters:
-    """Writes what cannot be an example to the dead-letters topic and waits until it is there."""
+    """Writes unusable records to the dead-letters topic and waits for delivery."""
 
     def __init__(self, codec: Codec, sender: EventSender, topic: str) -> None:
         self._codec = codec
@@ -59,7 +59,7 @@ class DeadLetters:
         self._topic = topic
 
     def send(self, bad: Sequence[BadExample]) -> None:
-        """Returns when every letter is delivered; raises ComponentUnreachable when one is not."""
+        """Returns when all letters are delivered; raises ComponentUnreachable if one is not."""
         before = self._sender.counts()
         for example in bad:
             letter = dead_letter(example.record, MALFORMED, example.detail, example.request_id)
@@ -70,14 +70,14 @@ class DeadLetters:
             fault = fault_of(self._sender)
             raise ComponentUnreachable(
                 f"{len(bad)} dead letters were not delivered to {self._topic!r}{f': {fault}' if fault else ''}",
-                fix="check the broker and this user's rights there; nothing was committed, so a new start reads the "
-                "same records again",
+                fix="check the broker and this user's rights, and start again: nothing was committed, so the same "
+                "records are read again",
             )
 
 
 @dataclass
 class Ingest:
-    """Reads `source`, from the store's own offsets on, into `store`."""
+    """Reads `source` into `store`, from the offsets that the store has committed."""
 
     source: ExampleSource
     decoder: ExampleDecoder
@@ -88,10 +88,10 @@ class Ingest:
     _topic_id: str = field(default="", init=False)
 
     def start(self) -> None:
-        """Position the source after what is committed.
+        """Position the source at the committed offsets.
 
-        Raises ExamplesLost when that is not in the log or the log is another one, ClockMismatch when what is committed
-        lies in the future, ComponentUnreachable, and TopicError when there is no topic or its id is not told.
+        Raises ExamplesLost if the log does not have these offsets or is another log, ClockMismatch if a stored example
+        is in the future, ComponentUnreachable, and TopicError if the topic or its id is missing.
         """
         self.store.require_times()
         self._topic_id = self.source.topic_id()
@@ -100,7 +100,7 @@ class Ingest:
         self.store.adopt_topic(self._topic_id)
 
     def round(self, timeout_s: float) -> int:
-        """One batch, committed; returns the number of records read. Raises as `start`, and StoreUnwritable."""
+        """Read and commit one batch; returns the number of records. Raises like `start`, or StoreUnwritable."""
         records = self.source.poll(CHUNK, timeout_s)
         if not records:
             return 0
@@ -114,9 +114,9 @@ class Ingest:
         return len(records)
 
     def to_end(self, timeout_s: float = 30.0, clock: Callable[[], float] = time.monotonic) -> Iterator[IngestCounts]:
-        """Rounds until everything that is in the log now has been taken in, one result each.
+        """Run rounds until everything in the log now is ingested; yields the counts after each round.
 
-        Raises ComponentUnreachable when nothing comes for `timeout_s` although the log holds more.
+        Raises ComponentUnreachable if nothing comes for `timeout_s` although the log has more.
         """
         ends = self.source.ends()
         last_progress = clock()
@@ -126,12 +126,12 @@ class Ingest:
                 yield self.counts
             elif clock() - last_progress > timeout_s:
                 raise ComponentUnreachable(
-                    f"no example came for {timeout_s:g} s although the log holds more ({self.counts.total} were read)",
+                    f"no example came for {timeout_s:g} s although the log has more ({self.counts.total} read)",
                     fix="check the broker and start again: ingest continues where it stopped",
                 )
 
     def _require_same_topic(self) -> None:
-        """Raise unless the records just polled are of the topic that reading was started on."""
+        """Raise an error unless the records just polled came from the topic that `start` found."""
         topic_id = self.source.topic_id()
         self.store.require_topic(topic_id)
         if topic_id != self._topic_id:

@@ -4,12 +4,12 @@ TrimtabError
 └── LearnerError
     ├── StoreMismatch      the data directory belongs to another topic or experiment, or is in use
     ├── StoreDamaged       a file of the data directory is missing, altered or unreadable
-    ├── ClockMismatch      this machine's clock and the times of what is stored cannot both be right
-    ├── StoreUnwritable    the disk under the data directory takes no more, or refuses
-    ├── ExamplesLost       the log no longer holds the offset to continue from, or is another log
-    ├── NothingToLearn     the window holds too few rows to train or evaluate on
-    ├── LineageOverlap     a parent was trained on outcomes that lie in the hold-out
-    ├── ExportMismatch     the exported graph does not compute what the network computes
+    ├── ClockMismatch      this machine's clock and the times of stored examples cannot both be right
+    ├── StoreUnwritable    the disk of the data directory is full or cannot be written
+    ├── ExamplesLost       the log no longer has the offset to continue from, or is another log
+    ├── NothingToLearn     the window has too few rows to train or evaluate on
+    ├── LineageOverlap     an ancestor was trained on outcomes inside the hold-out
+    ├── ExportMismatch     the exported graph and the network compute different values
     └── CheckpointBroken   a checkpoint's files are missing, altered or not finite
 """
 
@@ -17,19 +17,19 @@ from event_schemas.errors import TrimtabError
 
 
 class LearnerError(TrimtabError):
-    """Anything that stops a learner run."""
+    """The base of all errors of this stage."""
 
 
 class StoreMismatch(LearnerError):
-    """The data directory belongs to another topic or experiment, or another process holds it."""
+    """The data directory belongs to another topic or experiment, or another process uses it."""
 
 
 class StoreDamaged(LearnerError):
-    """A file of the data directory is not what was written there: missing, altered or unreadable."""
+    """A file of the data directory is missing, altered or unreadable."""
 
 
 class ClockMismatch(LearnerError):
-    """This machine's clock and the times of what is stored cannot both be right, or the clock shows no usable time."""
+    """This machine's clock and the times of stored examples cannot both be right, or the clock's time is unusable."""
 
 
 class StoreUnwritable(LearnerError):
@@ -37,11 +37,11 @@ class StoreUnwritable(LearnerError):
 
 
 class ExamplesLost(LearnerError):
-    """The log does not hold the offset to continue from: retention passed it, or the topic was created again."""
+    """The log lacks the offset to continue from: retention deleted it, or the topic was created again."""
 
 
 class NothingToLearn(LearnerError):
-    """The window holds too few rows."""
+    """The window has too few rows to train or evaluate on."""
 
 
 class LineageOverlap(LearnerError):
@@ -53,4 +53,4 @@ class ExportMismatch(LearnerError):
 
 
 class CheckpointBroken(LearnerError):
-    """A checkpoint's files are missing, altered, of another shape, or hold a value that is not finite."""
+    """A checkpoint's files are missing, altered, of another shape, or contain a value that is not finite."""

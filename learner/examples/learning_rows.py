@@ -1,4 +1,4 @@
-"""Rows to learn from: stored examples as the arrays a network and an estimator read."""
+"""Rows to learn from: stored examples as the arrays that network and estimators read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,16 +29,16 @@ COLUMNS = (
     "outcome_objectives",
     "outcome_closed_early",
 )
-"""What the learner reads of a stored example."""
+"""The columns of a stored example that the learner reads."""
 
 
 @dataclass(frozen=True, eq=False)
 class LearningRows:
-    """n rows in one order: what was known, what was done, what came of it.
+    """n rows: features, chosen arms and outcomes, all in the same order.
 
-    rewards float32[n, objectives] in [0, 1], in units of each objective's clip; observed bool[n, objectives], False
-    where the reward is unknown (it is 0 there and must not be read); arms int64[n]; propensities float64[n];
-    event_times int64[n] ms. `frame` holds the same rows as columns (see COLUMNS).
+    rewards float32[n, objectives] in [0, 1], in units of each objective's clip; observed bool[n, objectives], False if
+    the reward is unknown (it is 0 then and must not be used); arms int64[n]; propensities float64[n]; event_times
+    int64[n] ms. `frame` has the same rows as columns (see COLUMNS).
     """
 
     inputs: ModelInput
@@ -51,12 +51,12 @@ class LearningRows:
 
     @property
     def count(self) -> int:
-        """n."""
+        """The number of rows, n."""
         return len(self.arms)
 
     @classmethod
     def of(cls, frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract) -> Self:
-        """The arrays of `frame`; raises MissingFeatures when a row cannot be encoded (see `feature_faults`)."""
+        """The arrays of `frame`; raises MissingFeatures if a row cannot be encoded (see `feature_faults`)."""
         rewards, observed = _outcomes(frame, experiment)
         return cls(
             inputs=contract.encode(request_records(frame)),
@@ -82,13 +82,13 @@ class LearningRows:
         )
 
     def mean_rewards(self) -> NDArray[np.float64]:
-        """float64[objectives]: mean over observed rows, 0 where an objective was never observed."""
+        """float64[objectives]: mean over observed rows, 0 if an objective was never observed."""
         counts = np.maximum(self.observed.sum(axis=0), 1)
         means: NDArray[np.float64] = (self.rewards * self.observed).sum(axis=0, dtype=np.float64) / counts
         return means
 
     def logged_bandit(self, objectives: Sequence[str]) -> LoggedBandit:
-        """The rows as an estimator reads them."""
+        """The rows in the form that estimators read."""
         return LoggedBandit(
             action=self.arms,
             propensity=self.propensities,
@@ -99,7 +99,7 @@ class LearningRows:
         )
 
     def eligible(self, arms: int) -> NDArray[np.bool_] | None:
-        """bool[n, arms], or None when every arm was eligible in every row."""
+        """bool[n, arms], or None if every arm was eligible in every row."""
         listed = self.frame["action_eligible"].to_list()
         if not any(listed):
             return None
@@ -109,7 +109,7 @@ class LearningRows:
         return mask
 
     def context(self, name: str) -> list[str | None]:
-        """The value of context feature `name` per row, None where absent."""
+        """The value of context feature `name` in each row, None if it is absent."""
         return [
             next((feature["value"] for feature in features if feature["name"] == name), None)
             for features in self.frame["request_context"].to_list()
@@ -117,19 +117,19 @@ class LearningRows:
 
 
 def request_records(frame: pl.DataFrame) -> list[RequestRecord]:
-    """Request records with the fields that features are made of."""
+    """Request records with only the fields that features use."""
     names = {column: column.removeprefix("request_") for column in FEATURE_COLUMNS}
     records: list[Any] = frame.select(FEATURE_COLUMNS).rename(names).to_dicts()
     return records
 
 
 def feature_faults(frame: pl.DataFrame, contract: FeatureContract) -> dict[int, MissingFeatures]:
-    """What is wrong with the rows that cannot be encoded, by their place."""
+    """The errors of the rows that cannot be encoded, by row number."""
     return contract.faults(request_records(frame)) if frame.height else {}
 
 
 def _outcomes(frame: pl.DataFrame, experiment: Experiment) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(rewards, observed), both [n, objectives]; an objective that an example does not name is unobserved."""
+    """(rewards, observed), both [n, objectives]; an objective that is not in an example counts as unobserved."""
     shape = (frame.height, len(experiment.objectives))
     rewards, observed = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool)
     outcomes = frame.select("outcome_objectives").with_row_index("row").explode("outcome_objectives")

@@ -1,7 +1,7 @@
-"""One segment: a Parquet file that is written once and believed only while it is what was written.
+"""One segment: a Parquet file that is written once and used only while it is unchanged.
 
-What tells is the hash that was committed with it. Segments of format 1 have none; they, and all segments when a
-directory is to be fixed, are read to the last column and compared with what an example consists of.
+The hash that was committed with it shows whether it is. Segments of format 1 have no hash. These, and all segments
+during `--reread`, are read completely and checked against the columns of an example.
 """
 
 import hashlib
@@ -19,18 +19,18 @@ from learner.examples.learner_errors import StoreDamaged
 from learner.examples.segment_manifest import REREAD, Segment
 
 KEY = [REQUEST_ID, EVENT_TIME]
-"""The columns that make one decision."""
+"""The columns that identify a decision."""
 
 
 def segment_name(sequence: int) -> str:
-    """The file name of the segment with this number."""
+    """The file name of segment number `sequence`."""
     return f"{sequence:08d}.parquet"
 
 
 def write_segment(
     directory: Path, sequence: int, rows: pl.DataFrame, after_step: Callable[[int], None] = lambda _: None
 ) -> Segment:
-    """Steps 1 and 2 of the commit protocol (see segment_store): at least one row, durable under its final name.
+    """Steps 1 and 2 of the commit protocol (see segment_store): write at least one row durably under the final name.
 
     Raises StoreUnwritable.
     """
@@ -47,9 +47,9 @@ def write_segment(
 
 
 def read_segment(directory: Path, segment: Segment, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """The segment's rows, `columns` of them or all.
+    """The segment's rows, with all columns or only `columns`.
 
-    Raises StoreDamaged when the file is not the one that was written, FileNotFoundError when there is none.
+    Raises StoreDamaged if the file was altered, FileNotFoundError if it is missing.
     """
     if segment.sha256 is None:
         rows = examined(directory, segment)
@@ -60,7 +60,7 @@ def read_segment(directory: Path, segment: Segment, columns: Sequence[str] | Non
 
 
 def examined(directory: Path, segment: Segment) -> pl.DataFrame:
-    """Every row, from a file that is examined whole, whatever its hash says. Raises as `read_segment`."""
+    """All rows, from a file that is checked completely even if its hash is right. Raises like `read_segment`."""
     path = directory / segment.name
     if segment.sha256 is not None:
         _require_hash(path, segment.sha256)
@@ -68,12 +68,12 @@ def examined(directory: Path, segment: Segment) -> pl.DataFrame:
     if fault := misshapen(rows):
         raise _damaged(path, fault)
     if rows.height and _span(rows) != (segment.first_event_time, segment.last_event_time):
-        raise _damaged(path, "its rows are of other times than were committed")
+        raise _damaged(path, "its rows have other times than were committed")
     return rows
 
 
 def hashed(directory: Path, segment: Segment) -> Segment:
-    """A segment of format 1 with the hash that its file has now, once it is examined. Raises as `read_segment`."""
+    """Checks a segment of format 1 and adds the current hash of its file. Raises like `read_segment`."""
     examined(directory, segment)
     return replace(segment, sha256=file_hash(directory / segment.name))
 
@@ -85,32 +85,32 @@ def file_hash(path: Path) -> str:
 
 
 def parsed(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """The rows of a Parquet file; raises StoreDamaged when it is none, FileNotFoundError when nothing is there.
+    """The rows of a Parquet file; raises StoreDamaged if it is not valid Parquet, FileNotFoundError if it is missing.
 
-    polars reports on a broken file with many types, one of them no Exception.
+    polars reports a broken file with many error types, one of which does not derive from Exception.
     """
     try:
         return pl.read_parquet(path, columns=None if columns is None else list(columns))
     except (FileNotFoundError, MemoryError):
         raise
     except (Exception, pl.exceptions.PanicException) as fault:
-        raise _damaged(path, f"it is no readable Parquet file: {first_line(fault)}") from fault
+        raise _damaged(path, f"it is not a readable Parquet file: {first_line(fault)}") from fault
 
 
 def first_line(fault: BaseException) -> str:
-    """What polars says is wrong, without the query plan that it may add."""
+    """The first line of polars' message, without the query plan that it may append."""
     return next(iter(str(fault).splitlines()), type(fault).__name__)
 
 
 def missing(path: Path) -> StoreDamaged:
-    """The error for a segment that the manifest names and nobody finds."""
+    """The error for a segment that is in the manifest but not on disk."""
     return _damaged(path, "it is missing")
 
 
 def _committed_rows(path: Path, segment: Segment, columns: Sequence[str] | None) -> pl.DataFrame:
     rows = parsed(path, columns)
     if rows.height != segment.rows:
-        raise _damaged(path, f"it holds {rows.height} rows, {segment.rows} were committed")
+        raise _damaged(path, f"it has {rows.height} rows, but {segment.rows} were committed")
     return rows
 
 
@@ -131,7 +131,7 @@ def _damaged(path: Path, what: str) -> StoreDamaged:
 
 
 def _span(rows: pl.DataFrame) -> tuple[int, int]:
-    """The smallest and the largest event time of at least one row."""
+    """The smallest and the largest event time of `rows`, of which there must be at least one."""
     first, last = rows[EVENT_TIME].min(), rows[EVENT_TIME].max()
     assert isinstance(first, int) and isinstance(last, int)
     return first, last

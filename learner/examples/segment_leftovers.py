@@ -1,13 +1,13 @@
-"""Segment files that the manifest does not name: a kill left them, or the manifest is older than they are, or was lost.
+"""Handles segment files that are not in the manifest: a kill left them, or the manifest is older or was lost.
 
-What the opening of the store does with each:
+Opening the store does this with them:
 
 - An unfinished file (`*.parquet.tmp`) is deleted.
-- A file whose every row is stored, or too old to be stored, is deleted: it was retired, or merged into another one.
-- Any other goes into the folder `damaged`, as `unnamed-…`. Either its rows were never committed, and the log gives them
-  again; or they were, under a manifest that is lost, and the log may not hold them any more. It is deleted at the first
-  opening that finds each of its rows stored, too old, or in a younger file of this kind, so that repeated kills do not
-  fill the disk.
+- A file of which all rows are stored or too old is deleted: it had expired, or was merged into another file.
+- Any other file moves to the folder `damaged`, as `unnamed-…`. If its rows were never committed, the log gives them
+  again. If they were committed in a manifest that is lost, the log may no longer have them. The file is deleted by the
+  first opening that finds all of its rows stored, too old, or in a younger file of this kind, so that repeated kills do
+  not fill the disk.
 """
 
 from collections.abc import Collection
@@ -30,10 +30,10 @@ Key = tuple[Any, ...]
 
 
 def settle_leftovers(directory: Path, named: Collection[str], stored: AbstractSet[Key], horizon: int) -> None:
-    """Find a place for what the manifest of `directory`, which names the files `named`, does not name.
+    """Handle the files of `directory` that are not among `named`, the files in the manifest.
 
-    `stored` holds the keys (see KEY) of all rows that are committed, `horizon` is the smallest event time (epoch ms)
-    that is still taken in. Only the writer may do this. Raises StoreUnwritable.
+    `stored` are the keys (see KEY) of all committed rows, `horizon` is the smallest event time (epoch ms) that is still
+    accepted. Only the writer may call this. Raises StoreUnwritable.
     """
     for unfinished in directory.glob("*.parquet.tmp"):
         delete(unfinished)
@@ -50,18 +50,18 @@ def settle_leftovers(directory: Path, named: Collection[str], stored: AbstractSe
         if path.parent == directory:
             log.warning("segment that the manifest does not name set aside", segment=path.name, rows=len(only_here))
             set_aside(directory, [path], UNNAMED)
-    with suppress(OSError):  # it stays while anything is in it
+    with suppress(OSError):  # fails, and keeps the folder, if it is not empty
         (directory / DAMAGED_FOLDER).rmdir()
 
 
 def delete(path: Path) -> None:
-    """Delete a file that is there for nothing; where that fails, the next opening tries again."""
+    """Delete a file that is no longer needed; if that fails, the next opening tries again."""
     with suppress(OSError):
         path.unlink()
 
 
 def _keys(path: Path) -> set[Key] | None:
-    """The keys of the file's rows; None when it cannot be read."""
+    """The keys of the file's rows; None if it cannot be read."""
     try:
         rows = parsed(path, KEY)
     except (StoreDamaged, FileNotFoundError):

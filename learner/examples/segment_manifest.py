@@ -1,7 +1,7 @@
-"""The list of committed segments together with the offsets they reach to: one JSON file, replaced atomically.
+"""The list of committed segments with the offsets up to which they were read: one JSON file, replaced atomically.
 
-Format 2 names the topic's id and every segment's hash, and ends in a hash of itself: a manifest that a disk or a person
-altered is not believed. Format 1, of version 0.1.0, has none of the three; `SegmentStore` takes it over when it opens.
+Format 2 contains the topic's id, a hash of each segment and a hash of the manifest itself, so that a manifest altered
+by a disk or a person is detected. Format 1, of version 0.1.0, has none of these; `SegmentStore` converts it on opening.
 """
 
 import json
@@ -20,10 +20,10 @@ MANIFEST_NAME = "manifest.json"
 FORMAT = 2
 UNHASHED_FORMAT = 1
 REREAD = (
-    "start `trimtab learn` once with --reread: it keeps what is sound, sets the rest aside in the folder `damaged`, "
-    "and reads the topic again as far as its retention goes"
+    "start `trimtab learn` once with --reread: it keeps what is intact, moves the rest to the folder `damaged`, and "
+    "reads everything that the topic still has again"
 )
-"""What to do about a damaged directory."""
+"""How to recover from a damaged directory."""
 
 REQUIRED = frozenset({"topic", "next_offsets", "segments", "newest_closed", "sequence"})
 
@@ -32,9 +32,9 @@ Count = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One Parquet file; its rows' request ids and times are its dedupe keys. Event times are epoch milliseconds.
+    """One Parquet file. The request ids and times of its rows are the dedupe keys. Event times are epoch milliseconds.
 
-    `sha256` is that of the file's bytes, in lower-case hex; None for a segment of format 1.
+    `sha256` is the hash of the file in lower-case hex, or None for a segment of format 1.
     """
 
     name: Annotated[str, Field(pattern=r"^[0-9]{8,}\.parquet$")]
@@ -46,11 +46,11 @@ class Segment:
 
 @dataclass(frozen=True)
 class SegmentManifest:
-    """What is committed.
+    """The committed state.
 
-    `next_offsets` maps a partition of `topic` to the first offset not yet taken in, and `topic_id` says which topic of
-    that name they count (None: nobody has said so yet); `newest_closed` is the largest event time of any example ever
-    taken in; `sequence` numbers the next segment file.
+    `next_offsets` maps each partition of `topic` to the first offset not yet ingested; `topic_id` is the id of the
+    topic to which these offsets belong (None: not known yet). `newest_closed` is the largest event time of any example
+    ever ingested; `sequence` is the number of the next segment file.
     """
 
     topic: str
@@ -71,11 +71,11 @@ class SegmentManifest:
         return all(segment.sha256 is not None for segment in self.segments)
 
     def retired(self, horizon: int) -> Self:
-        """Without the segments whose every row is older than `horizon`."""
+        """The manifest without segments of which all rows are older than `horizon`."""
         return replace(self, segments=tuple(s for s in self.segments if s.last_event_time >= horizon))
 
     def save(self, directory: Path) -> None:
-        """Commit: from here on this is what the directory holds; every segment must be hashed."""
+        """Commit this as the state of the directory; every segment must have a hash."""
         assert self.hashed
         offsets = {str(partition): offset for partition, offset in sorted(self.next_offsets.items())}
         content = {"format": FORMAT, **asdict(self), "next_offsets": offsets}
@@ -84,16 +84,16 @@ class SegmentManifest:
 
     @classmethod
     def load(cls, directory: Path) -> Self | None:
-        """The committed manifest of `directory`, None when there is none.
+        """The committed manifest of `directory`, or None if there is none.
 
-        Raises StoreDamaged when it is unreadable or altered, StoreMismatch when a newer version wrote it.
+        Raises StoreDamaged if it is unreadable or altered, StoreMismatch if a newer version wrote it.
         """
         path = directory / MANIFEST_NAME
         try:
             content = json.loads(path.read_bytes())
             _require_known(path, content["format"])
             if content.pop("format") == FORMAT and content.pop("sha256") != _digest({"format": FORMAT, **content}):
-                raise ValueError("its content does not agree with its own hash")
+                raise ValueError("its content does not match its hash")
             if lacking := REQUIRED - content.keys():
                 raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
             return TypeAdapter(cls).validate_json(json.dumps(content), strict=True)
@@ -106,8 +106,8 @@ class SegmentManifest:
 def _require_known(path: Path, form: Any) -> None:
     if isinstance(form, int) and form > FORMAT:
         raise StoreMismatch(
-            f"{path} is of format {form}; this version of Trimtab reads formats up to {FORMAT}",
-            fix="use the version that wrote it, or give this one a TRIMTAB_DATA_DIR of its own",
+            f"{path} has format {form}; this version of Trimtab reads formats up to {FORMAT}",
+            fix="use the version that wrote it, or give this version its own TRIMTAB_DATA_DIR",
         )
     if form not in (FORMAT, UNHASHED_FORMAT):
         raise ValueError(f"its format is {form!r}")

@@ -1,12 +1,12 @@
-"""What is left of a directory of segments after damage, or after its topic was lost: `trimtab learn --reread`.
+"""Recovers a directory of segments after damage, or after its topic was lost: `trimtab learn --reread`.
 
-Sound segments stay. Damaged ones go into the folder `damaged`, where a person may look at them and delete them, and so
-do those with rows that nobody may learn from, once their other rows are written to a new segment. The offsets are
-forgotten, so that everything the topic still holds is read again: rows that are here already are dropped as second
-copies, and those of damaged segments come back as far as the topic's retention goes.
+Intact segments stay. Damaged ones move to the folder `damaged`, where a person may inspect and delete them. Segments
+with unusable rows move there too, after their other rows have been written to a new segment. The offsets are forgotten,
+so that the whole topic is read again: rows that are already stored are dropped as second copies, and rows of damaged
+segments are restored if the topic still has them.
 
-A kill on the way leaves the old manifest with all its files, or the new one with files that it does not name: those
-the next opening finds a place for (see segment_leftovers).
+A kill on the way leaves either the old manifest with all its files, or the new manifest and files that are not in it,
+which the next opening handles (see segment_leftovers).
 """
 
 import os
@@ -27,17 +27,17 @@ from learner.examples.segment_manifest import MANIFEST_NAME, Segment, SegmentMan
 
 DAMAGED_FOLDER = "damaged"
 MANY_ROWS = 1_000
-"""Fewer rows than this may all lie in the future; of more, the clock is the likelier to be wrong."""
+"""If at least this many rows, and most of all rows, are in the future, it is more likely that the clock is wrong."""
 NAMED_ROWS = 10
-"""How many rows that are left out are named in the log."""
+"""How many of the rows left out are named in the log."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class _Findings:
-    """What became clear of a manifest's segments: `sound` as a whole, `mixed` with rows to leave out, `broken` files.
+    """The segments of a manifest: `sound` ones, `mixed` ones with rows to leave out, and `broken` files.
 
-    `late` of `rows` readable rows lie after the rule's limit.
+    `rows` is the number of readable rows; `late` of them are after the rule's time limit.
     """
 
     sound: list[Segment] = field(default_factory=list)
@@ -48,15 +48,15 @@ class _Findings:
 
 
 def sound_part(directory: Path, topic: str, rule: ExampleRule | None = None) -> None:
-    """Make `directory` hold what is sound of it, without offsets; only its writer may do this.
+    """Keep only the intact part of `directory`, and forget the offsets; only its writer may call this.
 
-    Without a `rule` rows are not judged. A directory of another topic stays as it is. Raises StoreUnwritable, and
-    ClockMismatch when this machine's clock would have most rows left out.
+    Without a `rule`, rows are not checked. A directory of another topic is not changed. Raises StoreUnwritable, or
+    ClockMismatch if most rows would be left out because of this machine's clock.
     """
     try:
         manifest = SegmentManifest.load(directory)
     except StoreDamaged as fault:
-        log.error("manifest set aside, and the segments with it", what=fault.what)
+        log.error("manifest and all segments set aside", what=fault.what)
         set_aside(directory, [directory / MANIFEST_NAME, *directory.glob("*.parquet")])
         return
     if manifest is None:
@@ -66,9 +66,9 @@ def sound_part(directory: Path, topic: str, rule: ExampleRule | None = None) -> 
 
 
 def set_aside(directory: Path, paths: Iterable[Path], prefix: str = "") -> None:
-    """Move what is at `paths` into the folder for damaged files, under its name behind `prefix`, or one like it.
+    """Move the files at `paths` to the folder for damaged files, as `prefix` + name, with a number if that is taken.
 
-    A link that leads nowhere is moved too. Raises StoreUnwritable.
+    A dangling link is moved too. Raises StoreUnwritable.
     """
     folder = directory / DAMAGED_FOLDER
     try:
@@ -102,10 +102,10 @@ def _keep_sound(directory: Path, manifest: SegmentManifest, rule: ExampleRule | 
 
 
 def _examine(directory: Path, segment: Segment, rule: ExampleRule | None, found: _Findings) -> None:
-    """Read one segment whole and note what it is; nothing of it is held on to."""
+    """Read one segment completely and record the result in `found`; its rows are not kept in memory."""
     try:
         rows = examined(directory, segment)
-    except (FileNotFoundError, StoreDamaged) as fault:  # a link that leads nowhere reads as missing
+    except (FileNotFoundError, StoreDamaged) as fault:  # a dangling link reads as missing
         what = fault.what if isinstance(fault, StoreDamaged) else "it is missing"
         log.error("segment set aside", segment=segment.name, rows=segment.rows, what=what)
         found.broken.append(segment)
@@ -119,20 +119,19 @@ def _examine(directory: Path, segment: Segment, rule: ExampleRule | None, found:
 
 
 def _require_clock(directory: Path, found: _Findings, rule: ExampleRule | None) -> None:
-    """Raise ClockMismatch when a limit that no person gave calls many rows, and most of all, later than can be."""
+    """Raise ClockMismatch if, by the clock, many rows and most of all rows are in the future, without --not-after."""
     if rule is None or rule.limit.not_after is not None or found.late < MANY_ROWS or 2 * found.late <= found.rows:
         return
     latest = utc_text(rule.limit.latest())
     raise ClockMismatch(
-        f"{directory}: {found.late} of {found.rows} stored examples lie after {latest}, the latest that this machine's "
-        "clock allows",
-        fix="set this machine's clock; or, when those examples are the ones that are wrong, give --not-after TIME as "
-        "well, and they are left out",
+        f"{directory}: {found.late} of {found.rows} stored examples are after {latest}, the latest time that this "
+        "machine's clock allows",
+        fix="set this machine's clock; or, if the examples are wrong, add --not-after TIME, which leaves them out",
     )
 
 
 def _usable_rows(directory: Path, segment: Segment, rule: ExampleRule) -> pl.DataFrame:
-    """The rows that may be learnt from; the first of the others are named in the log."""
+    """The usable rows; the first few of the others are named in the log."""
     rows = examined(directory, segment)
     refused = rows.filter(rule.unusable())
     named = refused.head(NAMED_ROWS).select(REQUEST_ID, EVENT_TIME, rule.fault().alias("what"))
@@ -143,7 +142,7 @@ def _usable_rows(directory: Path, segment: Segment, rule: ExampleRule) -> pl.Dat
 
 
 def _unused_number(directory: Path, sequence: int) -> int:
-    """The first number from `sequence` on that no file has; one that the manifest does not name may be there."""
+    """The first number from `sequence` on that no file uses; files that are not in the manifest count too."""
     while os.path.lexists(directory / segment_name(sequence)):
         sequence += 1
     return sequence

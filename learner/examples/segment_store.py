@@ -1,28 +1,27 @@
-"""Examples on disk: Parquet segments, next offsets and dedupe keys, committed as one.
+"""Examples on disk: Parquet segments, next offsets and dedupe keys, committed together.
 
-The commit protocol (a kill between any two steps leaves the directory as the last committed manifest describes it):
+The commit protocol (after a kill between any two steps, the last committed manifest still describes the directory):
 
-1. The new rows are written to a segment file under a temporary name and synced.
-   *Dies after 1:* the temporary file is removed on the next opening; the rows are read again from the log.
+1. The new rows are written to a segment file with a temporary name and synced.
+   *If it dies after 1:* the next opening deletes the temporary file; the rows are read again from the log.
 2. The segment gets its final name.
-   *Dies after 2:* no manifest names it, so the next opening sets it aside; the rows are read again from the log.
-3. The manifest that names it, with the offsets its rows reach to, replaces the old one atomically. **This commits.**
-   *Dies after 3:* rows and offsets are there together; ingest goes on behind them.
-4. Files that the new manifest no longer names (retired by age, or merged) are deleted.
-   *Dies after 4 or in it:* left-overs are removed on the next opening, which finds their rows stored or too old.
+   *If it dies after 2:* the file is in no manifest, so the next opening sets it aside; the rows are read again.
+3. A manifest with the segment and the offsets after its rows replaces the old one atomically. **This commits.**
+   *If it dies after 3:* rows and offsets are committed together; ingest continues after them.
+4. Files that are no longer in the manifest (expired or merged) are deleted.
+   *If it dies during or after 4:* the next opening deletes them, because all their rows are stored or too old.
 
-The first opening commits an empty manifest, so that a segment without one is always damage. No file is deleted while a
-row may be in it alone (see segment_leftovers).
+The first opening commits an empty manifest, so segments without a manifest always mean damage. A file is never deleted
+while it may contain the only copy of a row (see segment_leftovers).
 
-A disk that is full in 1, 2 or 3 ends the append with StoreUnwritable: the unfinished files are removed, the manifest
-stays the old one, and the rows are read again from the log once there is room.
+If the disk is full in 1, 2 or 3, the append fails with StoreUnwritable: the unfinished files are deleted, the old
+manifest stays, and the rows are read again from the log once there is room.
 
-The dedupe keys, request id and request time (`DecisionKey`), are in the segments themselves, so they commit with them.
-The first copy of a decision's example wins; an id that is used again at another time is another decision, and kept. A
-row older than the retention horizon is not taken in: its key may have been retired.
+The dedupe keys, request id and request time (`DecisionKey`), are in the segments, so they are committed with them. The
+first copy of a decision's example wins; an id that is used again at another time is another decision and is kept. A row
+older than the retention horizon is not stored, because its key may already have been deleted.
 
-A segment is believed only while its file has the hash that was committed, the offsets only while the topic has the id
-that was committed with them.
+A segment is only used while its file has the committed hash, and the offsets only while the topic has the committed id.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AppendCounts:
-    """What became of the rows of one append."""
+    """The rows of one append, by fate."""
 
     stored: int = 0
     duplicate: int = 0
@@ -64,13 +63,13 @@ class AppendCounts:
 
 
 class SegmentStore:
-    """The one writer of a directory of segments.
+    """The only writer of a directory of segments.
 
     `after_step` is called after each step of the commit protocol with its number; tests kill the process there. With
-    `reread` what is damaged is set aside and the topic is read again from its first record (see segment_salvage), and
-    rows that the `rule` calls unusable are left out.
-    Raises StoreMismatch when the directory belongs to another topic or another process writes to it, StoreDamaged when
-    a file is not what was committed, StoreUnwritable when the disk does not take what is written.
+    `reread`, damaged files are set aside, rows that are unusable by `rule` are left out, and the topic is read again
+    from its first record (see segment_salvage).
+    Raises StoreMismatch if the directory belongs to another topic or another process writes to it, StoreDamaged if a
+    file is not what was committed, StoreUnwritable if the disk cannot be written.
     """
 
     def __init__(
@@ -106,43 +105,43 @@ class SegmentStore:
 
     @property
     def next_offsets(self) -> Mapping[int, int]:
-        """Per partition the first offset not yet taken in; partitions never read are absent."""
+        """For each partition the first offset not yet ingested; partitions that were never read are absent."""
         return self._manifest.next_offsets
 
     @property
     def rows(self) -> int:
-        """Rows committed."""
+        """The number of committed rows."""
         return self._manifest.rows
 
     def require_topic(self, topic_id: str) -> None:
-        """Raise ExamplesLost when the offsets count the records of another topic than this one."""
+        """Raise ExamplesLost if the committed offsets belong to a topic with another id."""
         kept = self._manifest
         if kept.next_offsets and kept.topic_id not in (None, topic_id):
             raise ExamplesLost(
                 f"{self._directory}: {recreated(kept.topic, str(kept.topic_id), topic_id)}",
-                fix="start `trimtab learn` once with --reread: it keeps what is stored and reads the new topic from "
-                "its first record",
+                fix="start `trimtab learn` once with --reread: it keeps the stored examples and reads the new topic "
+                "from its first record",
             )
 
     def require_times(self) -> None:
-        """Raise ClockMismatch when an example that was taken in lies later than the rule's limit, by more than a day.
+        """Raise ClockMismatch if a stored example is more than a day after the rule's time limit.
 
-        All that is older than the retention before such an example counts as expired.
+        Such an example would make all examples expire that are older than it by more than the retention.
         """
         latest, newest = None if self._rule is None else self._rule.limit.latest(), self._manifest.newest_closed
         if latest is None or newest is None or newest - CLOCKS_APART_MS <= latest:
             return
         raise ClockMismatch(
-            f"{self._directory}: a stored example is of {utc_text(newest)}; the latest that this machine's clock "
-            f"allows is {utc_text(latest)}",
-            fix="set this machine's clock; or, when that example is wrong, start `trimtab learn` once with --reread: "
-            "it leaves the example out, and reads again what expired because of it",
+            f"{self._directory}: a stored example is from {utc_text(newest)}; this machine's clock allows at most "
+            f"{utc_text(latest)}",
+            fix="set this machine's clock; or, if the example is wrong, start `trimtab learn` once with --reread: it "
+            "leaves the example out and reads the examples again that expired because of it",
         )
 
     def adopt_topic(self, topic_id: str) -> None:
-        """Take this as the topic that the offsets count, once `require_topic` lets it pass and the log holds them.
+        """Record the id of the topic to which the offsets belong, after `require_topic` and the source accepted it.
 
-        Offsets that say nothing of their topic, as version 0.1.0 left them, are taken over once, and from then on say.
+        Offsets of version 0.1.0 have no topic id; they are accepted once and get the id here.
         """
         kept = self._manifest
         if kept.topic_id == topic_id:
@@ -153,15 +152,15 @@ class SegmentStore:
             self._manifest.save(self._directory)
 
     def append(self, frame: pl.DataFrame, next_offsets: Mapping[int, int]) -> AppendCounts:
-        """Take in rows in log order, together with the offsets they reach to; atomic.
+        """Store rows in log order together with the offsets after them, atomically.
 
-        `frame` has the flattened Example columns (no columns at all when every record was bad); `next_offsets` covers
-        the partitions that moved. Returns when the commit is durable; raises StoreUnwritable, and StoreMismatch in a
-        process that no longer holds the lock: after `close`, or forked from the writer.
+        `frame` has the flattened Example columns (no columns at all if every record was bad); `next_offsets` has the
+        partitions that were read. Returns when the commit is durable. Raises StoreUnwritable, or StoreMismatch in a
+        process that does not hold the lock, because of `close` or because it was forked from the writer.
         """
         if not self._lock.held:
             raise StoreMismatch(
-                f"{self._directory}: this process is not its writer", fix="open the store in the process that writes"
+                f"{self._directory}: this process does not hold its lock", fix="open the store in the writing process"
             )
         fresh, counts = self._fresh_rows(frame)
         before = self._manifest
@@ -178,14 +177,14 @@ class SegmentStore:
         self._manifest = manifest
         self._after_step(3)
         self._keys.update(fresh.select(KEY).rows() if counts.stored else ())
-        if manifest.segments != held.segments:  # retired keys are older than any row that is still taken in
+        if manifest.segments != held.segments:  # deleted keys are older than any row that is still accepted
             self._keys = self._read_keys()
         self._sweep(before)
         self._after_step(4)
         return counts
 
     def close(self) -> None:
-        """Let another process write."""
+        """Release the lock so that another process can write."""
         self._lock.release()
 
     def _fresh_rows(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, AppendCounts]:
@@ -198,7 +197,7 @@ class SegmentStore:
         return fresh, AppendCounts(fresh.height, kept.height - fresh.height, frame.height - kept.height)
 
     def _merge_small(self, manifest: SegmentManifest, fresh: pl.DataFrame) -> SegmentManifest:
-        """The manifest with `fresh` as a new segment; many small segments are merged into it."""
+        """The manifest with `fresh` as a new segment; if there are many small segments, they are merged into it."""
         small = [segment for segment in manifest.segments if segment.rows < SMALL_SEGMENT_ROWS]
         merged = small if len(small) >= MERGE_AT else []
         parts = [self._read(segment) for segment in merged]
@@ -211,21 +210,21 @@ class SegmentStore:
         return -(2**62) if manifest.newest_closed is None else manifest.newest_closed - self._retention_ms
 
     def _newest_with(self, fresh: pl.DataFrame) -> int:
-        """The largest event time of any example, `fresh` ones included; one that makes all others expire is named."""
+        """The largest event time of any example, including `fresh`; logs a row that makes all others expire."""
         newest, before = _newest(fresh), self._manifest.newest_closed
         if before is not None and newest - self._retention_ms > before:
             log.warning(
                 "every example stored so far expires: one is newer than all of them by more than the retention",
                 request_id=fresh.filter(pl.col(EVENT_TIME) == newest)[REQUEST_ID][0],
                 event_time=newest,
-                fix="when its time is wrong, start once with --once --reread --not-after TIME, which leaves it out",
+                fix="if its time is wrong, start once with --once --reread --not-after TIME, which leaves it out",
             )
         return newest if before is None else max(newest, before)
 
     def _take_up(self) -> None:
-        """Go on from what the disk holds.
+        """Load the state from the disk.
 
-        After a failed append that may be the new manifest: when only the last sync was refused, it is there.
+        After a failed append, this may already be the new manifest, if only the last sync failed.
         """
         self._manifest = self._committed()
         self._keys = self._read_keys()
@@ -235,20 +234,20 @@ class SegmentStore:
         manifest = SegmentManifest.load(self._directory)
         if manifest is None:
             if _segment_files(self._directory) not in ([], [segment_name(0)]):
-                raise _without_manifest(self._directory)  # version 0.1.0, killed in its first commit, left only one
+                raise _without_manifest(self._directory)  # version 0.1.0 left one if it was killed in its first commit
             manifest = SegmentManifest(topic)
             manifest.save(self._directory)
         if manifest.topic != topic and not manifest.segments and not manifest.next_offsets:
-            return replace(manifest, topic=topic, topic_id=None)  # nothing was ever read of that one
+            return replace(manifest, topic=topic, topic_id=None)  # nothing was ever read from the other topic
         if manifest.topic != topic:
             raise StoreMismatch(
-                f"{self._directory}: holds examples of topic {manifest.topic!r}, not {topic!r}",
+                f"{self._directory} has examples of topic {manifest.topic!r}, not {topic!r}",
                 fix="give each experiment its own TRIMTAB_DATA_DIR",
             )
         return manifest if manifest.hashed else self._hashed(manifest)
 
     def _hashed(self, manifest: SegmentManifest) -> SegmentManifest:
-        """A manifest of version 0.1.0 with the hashes that its files have now, saved."""
+        """Adds the current hashes of its files to a manifest of version 0.1.0 and saves it."""
         segments = []
         for segment in manifest.segments:
             try:
@@ -261,7 +260,7 @@ class SegmentStore:
         return adopted
 
     def _sweep(self, before: SegmentManifest) -> None:
-        """Delete what an append left of the manifest `before` it: retired and merged files, or an uncommitted one."""
+        """Delete obsolete files after an append: expired or merged ones of `before`, or an uncommitted one."""
         there = {*(segment.name for segment in before.segments), segment_name(before.sequence)}
         for name in there - self._names():
             delete(self._directory / name)
@@ -283,14 +282,14 @@ class SegmentStore:
 
 
 def read_segments(directory: Path, columns: list[str] | None = None) -> pl.DataFrame:
-    """The rows committed in `directory`, without taking the writer's place; an empty frame when there are none.
+    """The rows committed in `directory`, without locking it; an empty frame if there are none.
 
-    A writer that merges or retires segments meanwhile makes this start over with the newer manifest. Raises
-    StoreDamaged when a file is not what was committed, or the manifest is missing.
+    If a writer deletes segments in the meantime, this starts over with the newer manifest. Raises StoreDamaged if a
+    file is not what was committed, or the manifest is missing.
     """
     manifest = SegmentManifest.load(directory)
     if manifest is None and _segment_files(directory):
-        manifest = SegmentManifest.load(directory)  # a writer may have begun in between: its manifest comes first
+        manifest = SegmentManifest.load(directory)  # a writer may have just started: it writes its manifest first
         if manifest is None:
             raise _without_manifest(directory)
     while manifest is not None and manifest.segments:
@@ -298,13 +297,13 @@ def read_segments(directory: Path, columns: list[str] | None = None) -> pl.DataF
             return _stacked([read_segment(directory, segment, columns) for segment in manifest.segments], directory)
         except FileNotFoundError as fault:
             read, manifest = manifest, SegmentManifest.load(directory)
-            if manifest == read:  # a writer deletes files only after a manifest that no longer names them
+            if manifest == read:  # a writer deletes files only after they are no longer in the manifest
                 raise missing(Path(fault.filename or directory)) from None
     return pl.DataFrame()
 
 
 def _stacked(parts: list[pl.DataFrame], directory: Path) -> pl.DataFrame:
-    """The parts' rows in order; a field that an older schema version lacked is null in its rows."""
+    """The rows of all parts in order; a field that an older schema version lacks is null in its rows."""
     try:
         return pl.concat(parts, how="diagonal_relaxed")
     except pl.exceptions.PolarsError as fault:
@@ -319,7 +318,7 @@ def _segment_files(directory: Path) -> list[str]:
 def _without_manifest(directory: Path) -> StoreDamaged:
     count = len(_segment_files(directory))
     return StoreDamaged(
-        f"{directory}: its manifest is missing, and {count} segment{'s are' if count > 1 else ' is'} there without it",
+        f"{directory}: its manifest is missing, but {count} segment{'s are' if count > 1 else ' is'} there",
         fix=f"restore manifest.json from a backup; or {REREAD}",
     )
 
@@ -331,7 +330,7 @@ def _exclusive(directory: Path) -> DirectoryLock:
         return DirectoryLock(lock)
     except DirectoryTaken as taken:
         raise StoreMismatch(
-            f"{directory}: another process is writing here", fix="stop the other `trimtab learn`, or wait for it"
+            f"{directory}: another process writes to it", fix="stop the other `trimtab learn`, or wait for it"
         ) from taken
     except OSError as fault:
         raise unwritable(lock, fault) from fault

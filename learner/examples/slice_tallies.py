@@ -1,7 +1,7 @@
-"""How much traffic explored, by the producers' own count: the capped slice must stay capped.
+"""How much traffic explored, by the producers' own counts: tests whether exploration stayed below its cap.
 
-Producers tally every decision by slice, logged or not. EXPLORE is drawn with probability ε_t ≤ ε, lowered by caps and
-kills and never raised, so its count among n decisions is stochastically below Binomial(n, ε).
+Producers count every decision by slice, logged or not. EXPLORE is drawn with probability ε_t ≤ ε, which caps and kills
+may lower but nothing raises, so its count among n decisions is stochastically at most Binomial(n, ε).
 """
 
 from collections.abc import Mapping
@@ -12,19 +12,19 @@ from scipy.special import betainc
 from event_schemas.slices import Slice
 
 EXACT_UP_TO = 1e15
-"""Decisions up to which the binomial tail is computed as it is; beyond 10¹⁷ the function loses its digits."""
+"""Up to this many decisions the binomial tail is computed exactly; beyond 10¹⁷ the function loses its precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceTallies:
-    """Decisions so far by slice, summed over sources; `left_out`: how many records were not believed, by reason."""
+    """Decisions so far by slice, summed over sources; `left_out` is the number of ignored records by reason."""
 
     counts: Mapping[str, int]
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def decisions(self) -> int:
-        """All decisions of all slices."""
+        """Decisions in all slices."""
         return sum(self.counts.values())
 
     @property
@@ -33,9 +33,10 @@ class SliceTallies:
         return self.counts.get(Slice.EXPLORE, 0)
 
     def p_value(self, exploration_rate: float) -> float | None:
-        """P(at least this many explored | every ε_t = `exploration_rate`); None without decisions. Small = too many.
+        """P(at least this many explored | every ε_t = `exploration_rate`); None without decisions.
 
-        More decisions than 10¹⁵ are weighed as 10¹⁵ with the same share explored, which is the weaker evidence.
+        A small value means that too many explored. More than 10¹⁵ decisions count as 10¹⁵ with the same explored share,
+        which is weaker evidence.
         """
         if self.decisions == 0:
             return None

@@ -1,4 +1,4 @@
-"""The producers' tallies, from their topic."""
+"""Reads the producers' tallies from their topic."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,9 +20,9 @@ POLL_RECORDS = 10_000
 POLL_S = 0.2
 SILENCE_S = 30.0
 MOST_DECISIONS = 10**12
-"""What one source can have counted in one slice: a source is one process, and 10¹² are 1,000 a second for 30 years."""
+"""The most that one source can count in one slice: a source is one process, and 10¹² is 1,000 a second for 30 years."""
 NAMED_TALLIES = 10
-"""How many tallies that are not believed a reading names in the log."""
+"""How many ignored tallies a reading names in the log."""
 LONGEST_NAME = 100
 UNREADABLE = "unreadable"
 ABSURD = "absurd"
@@ -31,31 +31,31 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class _Reading:
-    """The newest believed tally of each source, and how many records were not believed, by reason."""
+    """The newest valid tally of each source, and the number of ignored records by reason."""
 
     newest: dict[str, Mapping[str, int]] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=lambda: {UNREADABLE: 0, ABSURD: 0})
 
     def leave_out(self, reason: str, record: LogRecord, **why: object) -> None:
-        """Count a record, and name it when it is one of the first."""
+        """Count an ignored record, and log it if it is one of the first."""
         self.left_out[reason] += 1
         if sum(self.left_out.values()) <= NAMED_TALLIES:
             log.warning("tally left out", reason=reason, partition=record.partition, offset=record.offset, **why)
 
 
 def read_tallies(source: ExampleSource, codec: Codec, clock: Callable[[], float] = time.monotonic) -> SliceTallies:
-    """Sum the newest tally of each source, from the start of the topic to its end now.
+    """Sum the newest tally of each source, from the start of the topic to its current end.
 
-    A tally is cumulative, so the newest of a source says it all. One that cannot be read, or says what no source can
-    have counted, is left out, counted and named in the log; the one before it holds until the source's next one.
-    Raises ComponentUnreachable, also when nothing comes for 30 s although the log holds more.
+    Tallies are cumulative, so only the newest of each source counts. One that cannot be read, or has impossible counts,
+    is ignored, counted and logged; the previous valid one of the source counts instead. Raises ComponentUnreachable,
+    also if nothing comes for 30 s although the log has more.
     """
     reading = _Reading()
     try:
         for records in _to_end(source, clock):
             for record in records:
                 _take_in(record, codec, reading)
-    except ExamplesLost as fault:  # no offset of this topic is kept, so the next reading begins at what it holds then
+    except ExamplesLost as fault:  # no offsets of this topic are stored, so the next reading starts afresh
         raise ComponentUnreachable(
             f"the tallies changed while they were read: {fault.what}", fix="the next run reads them again"
         ) from fault
@@ -69,7 +69,7 @@ def read_tallies(source: ExampleSource, codec: Codec, clock: Callable[[], float]
 
 
 def _to_end(source: ExampleSource, clock: Callable[[], float]) -> Iterator[Sequence[LogRecord]]:
-    """What the log holds from its start to its end now, in parts."""
+    """The records of the log from its start to its current end, in batches."""
     source.start({})
     ends, last_progress = source.ends(), clock()
     while any(position < ends.get(partition, 0) for partition, position in source.positions().items()):
@@ -79,7 +79,7 @@ def _to_end(source: ExampleSource, clock: Callable[[], float]) -> Iterator[Seque
             last_progress = clock()
         elif clock() - last_progress > SILENCE_S:
             raise ComponentUnreachable(
-                f"no tally came for {SILENCE_S:g} s although the log holds more",
+                f"no tally came for {SILENCE_S:g} s although the log has more",
                 fix="check the broker; the next run reads them again",
             )
 
@@ -103,7 +103,7 @@ def _take_in(record: LogRecord, codec: Codec, reading: _Reading) -> None:
 
 
 def _refused_count(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The first count that no source can have: of no slice, of one named before, or out of bounds; else None."""
+    """The first impossible count: of an unknown slice, of a slice named before, or out of bounds; else None."""
     not_named = set(Slice)
     for row in rows:
         if row["slice"] not in not_named or not 0 <= row["count"] <= MOST_DECISIONS:

@@ -1,10 +1,10 @@
-"""Which examples are trained on, which are held out, and the proof that the two stay apart.
+"""Which examples are trained on, which are held out, and the check that the two do not overlap.
 
     train_from ──── train ──── train_to   embargo   holdout_from ──── hold-out ──── holdout_to
-                                       └ an outcome may lie this far behind its request ┘
+                                       └ an outcome may come this long after its request ┘
 
-"Now" is the newest closed event time, not the wall clock, so that logs of any age give the same window. The embargo
-is the longest attribution window plus lateness: no outcome of a trained-on request can lie in the hold-out.
+"Now" is the newest closed event time, not the wall clock, so that a log gives the same window at any time. The embargo
+is the longest attribution window plus lateness, so no outcome of a training request can fall into the hold-out.
 """
 
 from collections.abc import Sequence
@@ -42,9 +42,9 @@ class WindowBounds:
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """A checkpoint that a warm start goes back to, and the end of what it was trained on (exclusive).
+    """A checkpoint from which a warm start descends; it was trained on requests before `train_to`.
 
-    `embargo_ms` is the one of its own run: how far behind its request an outcome could lie then.
+    `embargo_ms` is the embargo of its own run: how long after its request an outcome could come.
     """
 
     version: str
@@ -53,7 +53,7 @@ class Ancestor:
 
     @property
     def outcomes_to(self) -> int:
-        """No outcome it was trained on lies at or behind this."""
+        """All outcomes that it was trained on are earlier than this."""
         return self.train_to + self.embargo_ms
 
     @classmethod
@@ -64,7 +64,7 @@ class Ancestor:
 
 @dataclass(frozen=True, eq=False)
 class LearningWindow:
-    """Rows to train on and rows held out, each in the order (event_time, request_id), and what was left out why."""
+    """Rows for training and rows held out, each ordered by (event_time, request_id), and counts left out by reason."""
 
     bounds: WindowBounds
     training: LearningRows
@@ -73,7 +73,7 @@ class LearningWindow:
 
 
 def window_bounds(now: int, experiment: Experiment) -> WindowBounds:
-    """The spans when the newest closed request carries event time `now`."""
+    """The spans if `now` is the event time of the newest closed request."""
     spec, embargo = experiment.learner, experiment.window_ms
     holdout_to = now + 1
     holdout_from = holdout_to - spec.holdout_window
@@ -82,24 +82,24 @@ def window_bounds(now: int, experiment: Experiment) -> WindowBounds:
 
 
 def require_disjoint(bounds: WindowBounds, lineage: Sequence[Ancestor]) -> None:
-    """Raise LineageOverlap when an outcome that this run or an ancestor was trained on may lie in the hold-out."""
+    """Raise LineageOverlap if an outcome that this run or an ancestor was trained on may be in the hold-out."""
     for ancestor in (Ancestor("this run", bounds.train_to, bounds.embargo_ms), *lineage):
         if ancestor.outcomes_to > bounds.holdout_from:
             raise LineageOverlap(
-                f"{ancestor.version} was trained on requests up to {ancestor.train_to}, whose outcomes reach "
-                f"{ancestor.outcomes_to}, into the hold-out from {bounds.holdout_from} on",
+                f"{ancestor.version} was trained on requests up to {ancestor.train_to}; their outcomes extend to "
+                f"{ancestor.outcomes_to}, into the hold-out, which starts at {bounds.holdout_from}",
                 fix="start cold, or shorten the hold-out window",
             )
 
 
 def build_window(frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract) -> LearningWindow:
-    """Split the stored examples; raises NothingToLearn when too few are left to train on.
+    """Split the stored examples; raises NothingToLearn if too few are left for training.
 
-    Only EXPLORE decisions of the experiment's own action space take part (no others have known, positive
-    propensities for every arm), and no decision that closed early: its later engagements are missing.
+    Only EXPLORE decisions of the experiment's own action space are used, because only these have known, positive
+    propensities for every arm. Decisions that closed early are left out, because their later engagements are missing.
     """
     if frame.height == 0:
-        raise NothingToLearn("no example has been ingested", fix="run the join, and see `trimtab reconcile`")
+        raise NothingToLearn("no example has been ingested", fix="run the join, and check with `trimtab reconcile`")
     newest = frame["request_event_time"].max()
     assert isinstance(newest, int)
     bounds = window_bounds(newest, experiment)
@@ -109,20 +109,20 @@ def build_window(frame: pl.DataFrame, experiment: Experiment, contract: FeatureC
     left_out["embargo"] = rows.count - training.count - holdout.count
     if training.count < SMALLEST_TRAINING_SET:
         raise NothingToLearn(
-            f"{training.count} explored examples to train on, {holdout.count} held out, left out {left_out}",
+            f"only {training.count} explored examples to train on; {holdout.count} held out, left out {left_out}",
             fix=f"wait for at least {SMALLEST_TRAINING_SET}, or lengthen learner.train_window",
         )
     return LearningWindow(bounds, training, holdout, left_out)
 
 
 def rows_since(frame: pl.DataFrame, since: int, experiment: Experiment, contract: FeatureContract) -> LearningRows:
-    """Every usable row whose request is not older than `since` (epoch ms), for an evaluation without training."""
+    """All usable rows with requests not older than `since` (epoch ms), for an evaluation without training."""
     if frame.height == 0:
         raise NothingToLearn("no example has been ingested", fix="run `trimtab learn` first")
     rows, left_out = _usable(frame, (since, 2**62), experiment, contract)
     if rows.count == 0:
         raise NothingToLearn(
-            f"no explored example is left to evaluate on; left out {left_out}", fix="wait for more, or give --all"
+            f"there is no explored example to evaluate on; left out {left_out}", fix="wait for more, or give --all"
         )
     return rows
 
@@ -130,7 +130,7 @@ def rows_since(frame: pl.DataFrame, since: int, experiment: Experiment, contract
 def _usable(
     frame: pl.DataFrame, span: tuple[int, int], experiment: Experiment, contract: FeatureContract
 ) -> tuple[LearningRows, dict[str, int]]:
-    """The rows that may enter training and estimates, in order, and how many were left out why.
+    """The rows usable for training and estimates, in order, and the number of rows left out by reason.
 
     `span` is half-open, in epoch milliseconds.
     """
@@ -152,7 +152,7 @@ def _usable(
 def _encodable(
     frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract
 ) -> tuple[LearningRows, dict[str, int]]:
-    """The rows that carry what the contract requires, the others counted; those would have fallen back in serving."""
+    """The rows that have all required features; the others, which get FALLBACK in serving, are counted by reason."""
     try:
         return LearningRows.of(frame, experiment, contract), {"missing_features": 0, "absurd_features": 0}
     except MissingFeatures:
@@ -165,7 +165,7 @@ def _encodable(
 
 
 def _name_absurd(frame: pl.DataFrame, absurd: dict[int, AbsurdFeature]) -> None:
-    """A line for each of the first few rows: whoever sends such numbers should hear of it."""
+    """Logs the first few rows with absurd numbers, so that people find the sender."""
     for row in sorted(absurd)[:NAMED_ROWS]:
         request_id, fault = frame["request_request_id"][row], absurd[row]
         log.warning("example left out", request_id=request_id, feature=fault.feature, value=fault.value)

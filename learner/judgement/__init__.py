@@ -1,7 +1,7 @@
-"""May it ship: the log's soundness, off-policy estimates of every candidate, and the gate's verdict.
+"""Decides whether a checkpoint may ship: soundness of the log, off-policy estimates of the candidate, and the gate.
 
-Reads rows of the hold-out window, tallies, and the candidates' answers.
-Writes nothing: results are an evaluation and a verdict with its reasons.
-Guarantees that a verdict follows from the evidence alone, within the error budget of all looks taken.
-Fails never on thin evidence: that is a verdict of its own.
+Reads rows of the hold-out window, tallies, and the candidate's predicted values.
+Writes nothing; returns an evaluation and a verdict with its reasons.
+Guarantees that a verdict depends only on the evidence and stays within the error budget of all looks together.
+Fails never because of too little evidence: the verdict is inconclusive then.
 """

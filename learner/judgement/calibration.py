@@ -1,4 +1,4 @@
-"""Do predicted values mean what they say? Predicted against observed rewards on the hold-out, by tenths."""
+"""Calibration: compares predicted with observed rewards on the hold-out, by tenths of the predictions."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +11,7 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """Rows of similar predictions: how many, mean prediction, mean reward."""
+    """Rows with similar predictions: their number, mean prediction and mean reward."""
 
     rows: int
     predicted: float
@@ -20,7 +20,7 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`expected_error`: mean over rows of |predicted − observed| of their bin (ECE); None without rows."""
+    """`expected_error` is the mean over rows of |predicted − observed| of their bin (ECE), or None without rows."""
 
     bins: tuple[CalibrationBin, ...]
     expected_error: float | None
@@ -31,7 +31,7 @@ class Calibration:
 
 
 def calibrate(predicted: NDArray[np.floating[Any]], rewards: NDArray[np.floating[Any]]) -> Calibration:
-    """Both float[n], in [0, 1]; bins of nearly equal size by predicted value."""
+    """Both arguments are float[n] in [0, 1]; bins have nearly equal size, by predicted value."""
     if len(predicted) == 0:
         return Calibration((), None)
     order = np.argsort(predicted, kind="stable")

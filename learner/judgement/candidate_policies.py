@@ -1,4 +1,4 @@
-"""The policies a checkpoint's values give rise to, and the baselines they are measured against."""
+"""The policies that follow from a checkpoint's values, and the baselines for comparison."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ UNIFORM = "uniform"
 
 
 def alpha_grid(experiment: Experiment) -> list[float]:
-    """`learner.alpha_steps` values from 0 to 1 for two objectives; empty otherwise, where α means nothing."""
+    """`learner.alpha_steps` values from 0 to 1 for two objectives; empty otherwise, because α has no meaning then."""
     if len(experiment.objectives) != 2:
         return []
     return [round(float(alpha), 12) for alpha in np.linspace(0.0, 1.0, experiment.learner.alpha_steps)]
@@ -41,12 +41,12 @@ def preferred_policy(
     cohorts: Sequence[str | None],
     eligible: NDArray[np.bool_] | None,
 ) -> TargetPolicy:
-    """What serving would do under the weights in force, each row by its own cohort's.
+    """The policy that serving would follow under the weights in force, with the weights of each row's cohort.
 
-    While nobody has weighed the objectives serving uses no policy. Equal weights then stand in, under the name
-    EQUAL_WEIGHTS, for people to look at; the gate judges nothing by them.
+    Serving uses no policy until people have weighed the objectives. In that case this is a policy with equal weights,
+    named EQUAL_WEIGHTS, for people to inspect; the gate does not use it.
 
-    The arithmetic is `preference_policy`'s, as in serving: a near tie must not be judged on another arm than is served.
+    Like serving, it computes with `preference_policy`, so that a near tie is judged on the arm that would be served.
     """
     arms = np.zeros(len(q), dtype=np.int64)
     distinct, group = np.unique(_weights_by_row(weights, cohorts, q.shape[2]), axis=0, return_inverse=True)
@@ -60,7 +60,7 @@ def preferred_policy(
 
 
 def baseline_policy(rows: LearningRows, experiment: Experiment) -> TargetPolicy:
-    """Production weights for a grid; for a catalogue the policy that explored, whose value is the log's mean."""
+    """Production weights for a grid; for a catalogue the exploring policy, whose value is the mean of the log."""
     space = experiment.action_space
     if space.kind == "grid":
         return constant_policy(PRODUCTION, space.production_arm, rows.count)

@@ -1,7 +1,7 @@
-"""A trained policy on the hold-out: what is known of it, selected on one half of the users and judged on the other.
+"""Evaluates a trained policy on the hold-out: selection on one half of the users, judgement on the other half.
 
-People and the proposal look at the selection half only; the gate looks at the judging half only. Users stay in their
-half from run to run, so that nothing chosen by looking at a half is ever judged on it.
+People and the proposal use only the selection half; the gate uses only the judging half. Users stay in the same half in
+all runs, so a choice based on one half is never judged on it.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ from policy_store.records.objective_weights import ObjectiveWeights
 
 SELECTION_LEVEL = 0.95
 ESTIMATOR = "dr"
-"""Fixed before any data is seen: doubly robust, unbiased like SNIPS and tighter where requests differ."""
+"""Fixed before any data is seen: doubly robust, unbiased like SNIPS and more precise if requests differ."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Evaluation:
 
     @property
     def evidence(self) -> GateEvidence:
-        """What the gate judges by: the preference in force, on the judging half; no lifts where nobody has chosen."""
+        """The gate's evidence: the policy under the preference in force, on the judging half; no lifts without one."""
         judged = self.judgement.report_of(PREFERENCE) if self.preference.declared else None
         return GateEvidence(
             lifts={} if judged is None else _lifts(judged.objectives),
@@ -82,7 +82,7 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """What is evaluated: predicted values of the hold-out's rows float[n, arms, objectives], and how they are used."""
+    """What is evaluated: predicted values `q` of the hold-out rows float[n, arms, objectives], and the preference."""
 
     q: NDArray[np.float64]
     preference: ObjectiveWeights
@@ -92,9 +92,9 @@ class Candidate:
 def evaluate_window(
     window: LearningWindow, candidate: Candidate, experiment: Experiment, tallies: SliceTallies | None = None
 ) -> Evaluation:
-    """Evaluate a candidate that was trained on `window.training` on `window.holdout`.
+    """Evaluate on `window.holdout` a candidate that was trained on `window.training`.
 
-    `tallies` is the producers' count of decisions by slice; without it only the logged arms are tested.
+    `tallies` are the producers' counts of decisions by slice; without them only the logged arms are tested.
     """
     tallied = SliceTallies({}) if tallies is None else tallies
     judging = judging_half(window.holdout)
@@ -114,7 +114,7 @@ def evaluate_window(
 
 
 def judging_half(rows: LearningRows) -> NDArray[np.bool_]:
-    """bool[n]: rows whose user (or, without one, whose request) hashes into the judging half."""
+    """bool[n]: rows of the judging half, by a hash of the user id or, without one, of the request id."""
     users = rows.frame["request_user_id"].to_list()
     requests = rows.frame["request_request_id"].to_list()
     names = [request if user is None else user for user, request in zip(users, requests, strict=True)]
@@ -122,7 +122,7 @@ def judging_half(rows: LearningRows) -> NDArray[np.bool_]:
 
 
 def propose_alpha(points: tuple[FrontierPoint, ...]) -> float | None:
-    """The α worth proposing to people: on the frontier, no loss on any objective, and the largest smallest lift."""
+    """The α to propose to people: of those on the frontier without a loss, the one whose smallest lift is largest."""
     offers = [point for point in points if point.proposable and point.alpha is not None]
     if not offers:
         return None
@@ -131,7 +131,7 @@ def propose_alpha(points: tuple[FrontierPoint, ...]) -> float | None:
 
 
 def requirements_of(experiment: Experiment, level: float) -> EvidenceRequirements:
-    """The experiment's minimum of evidence, at a coverage of its own."""
+    """The experiment's minimum of evidence, with intervals of coverage `level`."""
     gate = experiment.gate
     return EvidenceRequirements(
         level=level, min_matched_rows=max(gate.min_matched_rows, 2), min_positives=gate.min_positives

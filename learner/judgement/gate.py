@@ -1,12 +1,12 @@
-"""The gate: may this checkpoint serve? Pure: evidence in, verdict and its reasons out.
+"""The gate decides whether a checkpoint may serve. It is a pure function from evidence to a verdict with reasons.
 
-The screen before anything serves. `pass`: on every objective the lift's lower bound is above −margin and no upper
-bound below zero, with enough matched rows and positives, a sound log and no drift. `refuse`: an upper bound below zero,
-that is, harm is shown. `inconclusive`: anything else; such a checkpoint may shadow and do no more.
+`pass`: on every objective the lift's lower bound is above −margin and the upper bound is not below zero, there are
+enough matched rows and positives, the log is sound and there is no drift. `refuse`: an upper bound is below zero, that
+is, harm is shown. `inconclusive`: everything else; such a checkpoint may only run in shadow.
 
-Errors are bought from one budget. A wrong pass needs the bound of an objective that is truly worse than −margin to
-fail, so objectives share one level (intersection-union test); looks do not, so look k gets the share 6/(π² k²), which
-sums to one however long the system runs.
+All errors share one budget. A wrong pass requires that the lower bound of an objective that is truly worse than −margin
+fails, so all objectives use the same level (intersection-union test). The errors of looks add up, so look k gets the
+share 6/(π² k²); these shares sum to one however long the system runs.
 """
 
 import math
@@ -19,11 +19,11 @@ from event_schemas.experiment_sections import GateSpec
 from off_policy.paired_lift import PairedLift
 
 UNSOUND_P_VALUE = 1e-4
-"""Below this the log contradicts its propensities; daily looks raise it falsely once in 27 years."""
+"""Below this p-value the log contradicts its propensities; with daily looks, one false alarm in 27 years."""
 
 
 class Verdict(StrEnum):
-    """What may happen to a checkpoint."""
+    """The gate's result for a checkpoint."""
 
     PASS = "pass"
     INCONCLUSIVE = "inconclusive"
@@ -40,14 +40,14 @@ class Reason:
 
 @dataclass(frozen=True)
 class GateEvidence:
-    """What the gate judges by.
+    """The gate's input.
 
     lifts            objective -> lift of the judged policy over the baseline, at `look_level(...)`; empty while nobody
                      has weighed the objectives
     cohort_lifts     the same inside each cohort
-    log_p_value      of the sample-ratio test; None when it could not be made
+    log_p_value      p-value of the sample-ratio test; None if it could not be done
     head_shift       ranker head -> PSI between the training span and the hold-out
-    preference_declared   False while nobody has weighed the objectives
+    preference_declared   False until people have weighed the objectives
     """
 
     lifts: Mapping[str, PairedLift]
@@ -59,7 +59,7 @@ class GateEvidence:
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """The verdict and why, most important reason first."""
+    """The verdict and its reasons, most important first."""
 
     verdict: Verdict
     reasons: tuple[Reason, ...]
@@ -70,7 +70,7 @@ class GateVerdict:
 
 
 def look_level(error_budget: float, look: int) -> float:
-    """Coverage of the two-sided intervals at look `look` (from 1), whose one-sided error is the look's share."""
+    """Coverage of the two-sided intervals at look number `look` (from 1), whose one-sided error is the look's share."""
     share = error_budget * 6.0 / (math.pi**2 * look**2)
     return 1.0 - 2.0 * min(share, 0.25)
 
@@ -91,7 +91,7 @@ def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
     if doubts:
         return GateVerdict(Verdict.INCONCLUSIVE, tuple(doubts))
     bounds = ", ".join(f"{name} {_bounds(lift)}" for name, lift in evidence.lifts.items())
-    sentence = f"every lift over the baseline lies above -{spec.margin:.1%}: {bounds}"
+    sentence = f"every lift over the baseline is above -{spec.margin:.1%}: {bounds}"
     return GateVerdict(Verdict.PASS, (Reason("harmless", sentence),))
 
 
@@ -119,10 +119,10 @@ def _doubt(name: str, lift: PairedLift, spec: GateSpec) -> list[Reason]:
 
 
 def _missing_evidence(lift: PairedLift, spec: GateSpec) -> str | None:
-    """Why the lift's interval must not decide, None when it may.
+    """Why the lift's interval must not be used for a decision, or None if it may be used.
 
-    The minimum holds for a policy that equals the baseline as well: its lift is zero by definition, on an empty log
-    too, and whether that log is any good would remain unseen.
+    The minimum also applies to a policy that equals the baseline: its lift is zero by definition, even on an empty log,
+    and a bad log would go unnoticed.
     """
     if lift.refusal is not None:
         return lift.refusal.reason
@@ -169,7 +169,9 @@ def _drift_doubts(evidence: GateEvidence, max_drift: float) -> list[Reason]:
 def _preference_doubts(evidence: GateEvidence) -> list[Reason]:
     if evidence.preference_declared:
         return []
-    return [Reason("no_preference", "nobody has weighed the objectives: approve one with `trimtab alpha propose`")]
+    return [
+        Reason("no_preference", "no preference is approved: use `trimtab alpha propose` and `trimtab alpha approve`")
+    ]
 
 
 def _bounds(lift: PairedLift) -> str:

@@ -1,7 +1,7 @@
-"""Does the log agree with itself? Logged arms against logged probabilities (a sample-ratio test).
+"""Tests whether the log is consistent: compares logged arms with logged probabilities (a sample-ratio test).
 
-An experiment whose arms do not occur as often as their propensities say is broken in a way that no estimator
-notices: each one would answer, and be wrong.
+If arms do not occur as often as their propensities say, the experiment is broken in a way that no estimator notices:
+all estimates would be wrong.
 """
 
 import math
@@ -24,7 +24,7 @@ Method = Literal["chi_square", "inverse_propensity"]
 
 @dataclass(frozen=True, slots=True)
 class LogSoundness:
-    """`p_value` of the hypothesis that arms were drawn as logged; None without rows. Small means unsound."""
+    """`p_value` of the hypothesis that arms were drawn as logged; None without rows. A small value means unsound."""
 
     rows: int
     p_value: float | None
@@ -32,13 +32,13 @@ class LogSoundness:
     detail: str
 
     def with_tallies(self, tallies: SliceTallies, exploration_rate: float) -> "LogSoundness":
-        """The same with the producers' own count of explored traffic: the smaller p-value, doubled (Bonferroni)."""
+        """Adds the producers' own count of explored traffic: the smaller p-value, doubled (Bonferroni)."""
         tallied = tallies.p_value(exploration_rate)
         if tallied is None:
             return self
         combined = tallied if self.p_value is None else min(1.0, 2 * min(tallied, self.p_value))
         words = (
-            f"{tallies.explored} of {tallies.decisions} tallied decisions explored, at most {exploration_rate:g} may"
+            f"{tallies.explored} of {tallies.decisions} tallied decisions explored, allowed share {exploration_rate:g}"
         )
         return replace(self, p_value=combined, detail=f"{self.detail}; {words} (p = {tallied:.3g})")
 
@@ -50,9 +50,10 @@ class LogSoundness:
 def check_log(rows: LearningRows, experiment: Experiment) -> LogSoundness:
     """Test the explored rows.
 
-    Where every row's distribution is known (logged with it, or the experiment's own exploration gives exactly the
-    logged propensity): χ² of the arms' counts against the sums of their probabilities, sparse arms pooled. Else, for
-    logs of another policy: E[1 / (propensity · eligible arms)] = 1 under correct propensities, by a z-test.
+    If every row's distribution is known (it is logged, or the experiment's own exploration gives exactly the logged
+    propensity), this is a χ² test of the arms' counts against the sums of their probabilities, with sparse arms pooled.
+    Otherwise, for logs of another policy, it is a z-test of E[1 / (propensity · eligible arms)] = 1, which holds under
+    correct propensities.
     """
     if rows.count == 0:
         return LogSoundness(0, None, "chi_square", "no rows")
@@ -65,7 +66,7 @@ def check_log(rows: LearningRows, experiment: Experiment) -> LogSoundness:
 
 
 def _distributions(rows: LearningRows, experiment: Experiment) -> NDArray[np.float64] | None:
-    """float64[n, arms]: each row's distribution, None when some logged propensity is not explained by it."""
+    """float64[n, arms]: each row's distribution, or None if a logged propensity does not match its distribution."""
     space = experiment.action_space
     logged = rows.frame["propensity_probabilities"].to_list()
     eligible = rows.frame["action_eligible"].to_list()
@@ -84,14 +85,14 @@ def _distributions(rows: LearningRows, experiment: Experiment) -> NDArray[np.flo
 
 
 def _is_distribution(given: list[float] | None, arms: int) -> bool:
-    """Whether what was logged beside a propensity is one over all arms: an absurd number would drown the counts."""
+    """Whether the logged probabilities are a distribution over all arms; an absurd number would distort the counts."""
     if not given or len(given) != arms:
         return False
     return all(0.0 <= share <= 1.0 for share in given) and abs(math.fsum(given) - 1.0) <= PROPENSITY_TOLERANCE * arms
 
 
 def _chi_square_test(observed: NDArray[np.float64], expected: NDArray[np.float64], rows: int) -> LogSoundness:
-    """Pearson's χ² with arms of fewer than 5 expected rows pooled into one cell."""
+    """Pearson's χ² test; arms with fewer than 5 expected rows are pooled into one cell."""
     sparse = expected < SMALLEST_EXPECTED
     observed = np.append(observed[~sparse], observed[sparse].sum())
     expected = np.append(expected[~sparse], expected[sparse].sum())

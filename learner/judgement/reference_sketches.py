@@ -1,7 +1,7 @@
-"""What the world looked like to a checkpoint: sketches that serving nodes compare their live traffic with.
+"""Reference sketches of a checkpoint: serving nodes compare their live traffic with these distributions.
 
-Ranker heads: one value per request, the head's mean over the request's candidates. Q heads: the values of all arms of
-each request. Both over the newest rows of the window.
+Ranker heads have one value per request, the head's mean over the request's candidates. Q heads have the values of all
+arms of each request. Both cover the newest rows of the window.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ from drift_detection.quantile_sketch import QuantileSketch
 
 REFERENCE_ROWS = 5_000
 RAREST_HEAD = 0.02
-"""Share of the ranked requests that must carry a head before it gets a reference: serving takes a head that live
-traffic lacks for one that the ranker lost, and a name misspelt once must not put the fleet on production weights."""
+"""Share of the ranked requests that must have a head before it gets a reference. Serving treats a head that is missing
+from live traffic as drift, so a head name misspelt once must not move the whole fleet to production weights."""
 SMALLEST_SAMPLE = 200
-"""Below this many requests on either side PSI is mostly noise and no shift is judged."""
+"""With fewer requests on either side PSI is mostly noise, so no shift is computed."""
 
 
 def ranker_head_values(frame: pl.DataFrame) -> dict[str, list[float]]:
-    """Head name to the means logged for it, in row order; empty when no ranking was logged."""
+    """Head name -> the logged means in row order; empty if no ranking was logged."""
     if frame.height == 0 or frame["ranking"].dtype == pl.Null:
         return {}
     heads = frame.select(pl.col("ranking").struct.field("heads")).explode("heads").drop_nulls("heads")

@@ -1,7 +1,7 @@
-"""A policy from a file: a table of probabilities by arm and, where the choice depends on one, by position.
+"""A policy from a file: a table of probabilities by arm and, if the choice depends on it, by position.
 
-Such a table comes from elsewhere (another policy's log, a paper's data set), with its own column names and its own way
-of counting positions; both are stated, never guessed.
+The table comes from another system (another policy's log, a paper's data set) with its own column names and its own way
+to count positions. Both are given explicitly, never guessed.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from off_policy.target_policies import ROW_SUM_TOLERANCE, TargetPolicy, by_posit
 
 
 class TablePolicyError(TrimtabError):
-    """The file is no policy for this experiment."""
+    """The file is not a policy for this experiment."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class TableLayout:
     """How to read the file.
 
     arm_column, probability_column   columns of the file; arms are named as in the experiment
-    position_column    column of the file with the position, counted from 0; empty: the policy knows no positions
-    position_feature   context feature of the log that holds the position
-    position_base      what that feature says for the file's position 0
+    position_column    column of the file with the position, counted from 0; empty if the policy has no positions
+    position_feature   context feature of the log with the position
+    position_base      value of that feature for the file's position 0
     where              column = value pairs that select the rows of the file
     """
 
@@ -42,17 +42,19 @@ class TableLayout:
 
 
 def read_table(path: Path, layout: TableLayout, space: ActionSpace) -> NDArray[np.float64]:
-    """float64[arms, positions] (one position when the policy knows none).
+    """float64[arms, positions]; one position if the policy has none.
 
-    Raises TablePolicyError for an unreadable file, a missing column, an unknown arm, a row given twice, or
-    probabilities of a position that do not sum to 1; an arm without a row has probability 0.
+    An arm without a row has probability 0. Raises TablePolicyError for an unreadable file, a missing column, an unknown
+    arm, a duplicate row, or probabilities of a position that do not sum to 1.
     """
     frame = _selected(path, layout)
     positions = _positions(frame, layout, path)
     arms = _arms(frame, layout, space, path)
     table = np.zeros((space.arms, int(positions.max()) + 1))
     if len({*zip(arms.tolist(), positions.tolist(), strict=True)}) != len(arms):
-        raise TablePolicyError(f"{path}: an arm and position occur twice", fix="select one policy's rows with --where")
+        raise TablePolicyError(
+            f"{path}: an arm occurs twice in one position", fix="select one policy's rows with --where"
+        )
     table[arms, positions] = _column(frame, layout.probability_column, pl.Float64, path).to_numpy()
     sums = table.sum(axis=0)
     if not np.all(np.abs(sums - 1.0) <= ROW_SUM_TOLERANCE) or bool((table < 0).any()):
@@ -64,7 +66,7 @@ def read_table(path: Path, layout: TableLayout, space: ActionSpace) -> NDArray[n
 
 
 def table_policy(name: str, table: NDArray[np.float64], rows: LearningRows, layout: TableLayout) -> TargetPolicy:
-    """The table as a policy for `rows`; raises TablePolicyError when a row's position is absent or not in the table."""
+    """The table as a policy for `rows`; raises TablePolicyError if a row's position is absent or not in the table."""
     if not layout.position_column:
         return TargetPolicy(name, probabilities=np.repeat(table.T, rows.count, axis=0))
     logged = rows.context(layout.position_feature)
@@ -76,25 +78,25 @@ def table_policy(name: str, table: NDArray[np.float64], rows: LearningRows, layo
         raise _unplaced(layout, f"is absent from {rows.count - len(positions)} of {rows.count} rows")
     if positions.size and (positions.min() < 0 or positions.max() >= table.shape[1]):
         low, high = int(positions.min()) + layout.position_base, int(positions.max()) + layout.position_base
-        raise _unplaced(layout, f"runs from {low} to {high}; with base {layout.position_base} the table does not")
+        raise _unplaced(layout, f"runs from {low} to {high}; the table with base {layout.position_base} does not")
     return by_position(name, table, positions)
 
 
 def _selected(path: Path, layout: TableLayout) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(path)
-    except (Exception, pl.exceptions.PanicException) as fault:  # polars tells of a broken file in many ways
+    except (Exception, pl.exceptions.PanicException) as fault:  # polars reports a broken file by many error types
         raise TablePolicyError(f"{path}: cannot be read as Parquet: {fault}", fix="give an existing file") from fault
     wanted = [layout.arm_column, layout.probability_column, layout.position_column, *layout.where]
     missing = [column for column in wanted if column and column not in frame.columns]
     if missing:
         raise TablePolicyError(
-            f"{path}: columns {missing} are missing; there are {frame.columns}", fix="name its columns by options"
+            f"{path}: columns {missing} are missing; it has {frame.columns}", fix="name its columns with the options"
         )
     for column, value in layout.where.items():
         frame = frame.filter(pl.col(column).cast(pl.String) == value)
     if frame.height == 0:
-        raise TablePolicyError(f"{path}: no row is left where {dict(layout.where)}", fix="correct --where")
+        raise TablePolicyError(f"{path}: no row matches {dict(layout.where)}", fix="correct --where")
     return frame
 
 
@@ -125,7 +127,7 @@ def _arms(frame: pl.DataFrame, layout: TableLayout, space: ActionSpace, path: Pa
 
 
 def _column(frame: pl.DataFrame, name: str, kind: type[pl.DataType], path: Path) -> pl.Series:
-    """The column as `kind`; raises TablePolicyError for an empty cell or one that is nothing of the kind."""
+    """The column as `kind`; raises TablePolicyError for an empty cell or one that cannot be converted."""
     try:
         column = frame[name].cast(kind)
     except pl.exceptions.PolarsError as fault:

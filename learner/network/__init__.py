@@ -1,8 +1,8 @@
 """The Q-network: its layers, its training, and its export.
 
-Reads rows of a training window and the weights of a former checkpoint.
+Reads rows of a training window and the weights of an earlier checkpoint.
 Writes weights and an ONNX graph, as bytes.
-Guarantees that the same rows, seed and weights give the same network, and that the exported graph answers as the
-network does.
+Guarantees that the same rows, seed and weights give the same network, and that the exported graph computes the same
+values as the network.
 Fails with NothingToLearn or ExportMismatch; both end the run, not the stage.
 """

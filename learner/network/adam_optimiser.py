@@ -1,7 +1,7 @@
-"""Adam with decoupled weight decay (Loshchilov and Hutter, 2019), its state as named tensors.
+"""Adam with decoupled weight decay (Loshchilov and Hutter, 2019); its state is a set of named tensors.
 
-The arithmetic is torch's own functional form. torch's optimiser classes load its compiler when they are made, which
-costs a learner that compiles nothing seconds of every start.
+It uses torch's functional form, because creating one of torch's optimiser classes loads its compiler, which would cost
+the learner seconds at every start and is not needed.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class AdamOptimiser:
 
     @classmethod
     def of(cls, network: nn.Module, learning_rate: float, weight_decay: float) -> Self:
-        """Over all parameters of `network`."""
+        """An optimiser of all parameters of `network`."""
         return cls(dict(network.named_parameters()), learning_rate, weight_decay)
 
     def clear(self) -> None:
@@ -64,7 +64,7 @@ class AdamOptimiser:
         return dict(self._moments)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from `state()` of an earlier run; raises KeyError or ValueError when it is of other parameters."""
+        """Continue from `state()` of an earlier run; raises KeyError or ValueError if it has other parameters."""
         for name, present in self._moments.items():
             if state[name].shape != present.shape:
                 raise ValueError(f"optimiser state {name} has shape {tuple(state[name].shape)}")

@@ -1,4 +1,4 @@
-"""What a learning algorithm must do; everything around it knows no more than this."""
+"""The interface of learning algorithms; the rest of the learner uses nothing else of them."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -16,35 +16,35 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 class Algorithm(Protocol):
-    """One learner's state. `restore`, if at all, comes before `fit`; `score` and `export` after one of the two."""
+    """An algorithm and its state. Call `restore`, if at all, before `fit`; call `score` and `export` after either."""
 
     @property
     def name(self) -> str:
-        """As the experiment file names it."""
+        """Its name in the experiment file."""
 
     def restore(self, weights: Tensors, optimiser: Tensors) -> None:
-        """Continue from an earlier state; raises CheckpointBroken when it does not fit this experiment."""
+        """Continue from an earlier state; raises CheckpointBroken if it does not fit this experiment."""
 
     def fit(self, rows: LearningRows, on_progress: OnProgress) -> TrainingReport:
-        """Learn from `rows`, from the present state on."""
+        """Train on `rows`, starting from the present state."""
 
     def score(self, inputs: ModelInput) -> NDArray[np.float32]:
-        """Values in [0, 1] of every arm: float32[n, arms, objectives]."""
+        """The values in [0, 1] of every arm: float32[n, arms, objectives]."""
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """What serving needs, as named arrays."""
+        """The arrays that serving needs, by name."""
 
     def optimiser(self) -> dict[str, NDArray[Any]]:
-        """What only a warm start needs, as named arrays; may be empty."""
+        """The arrays that only a warm start needs, by name; may be empty."""
 
     def export(self, sample: ModelInput) -> bytes:
         """An ONNX graph that computes `score` (docs/reference); `sample` is a real batch to verify it on.
 
-        Raises ExportMismatch when the graph disagrees with `score`, or answers differently alone and in a batch.
+        Raises ExportMismatch if the graph disagrees with `score`, or if a request's values depend on its batch.
         """
 
 
 def make_algorithm(experiment: Experiment, contract: FeatureContract) -> Algorithm:
-    """The algorithm `learner.algorithm` names, in its initial state; raises NothingToLearn for impossible sizes."""
+    """The algorithm named by `learner.algorithm`, in its initial state; raises NothingToLearn for impossible sizes."""
     algorithms = {"q_network": QLearning}
     return algorithms[experiment.learner.algorithm](experiment, contract)

@@ -1,9 +1,9 @@
-"""Batch normalisation whose exported graph rounds as the network does.
+"""Batch normalisation whose exported graph gives the same values as the network.
 
-torch and ONNX Runtime both evaluate a batch norm as x · a + b with a = γ/σ and b = β − μ · a. Where a column hardly
-varies around a mean far from zero (a constant, a time), the two terms are large and nearly cancel, and what is left is
-the rounding of whoever computed it. Subtracting first leaves nothing to cancel: the difference of two close numbers is
-exact, and the same everywhere.
+torch and ONNX Runtime both evaluate a batch norm as x · a + b with a = γ/σ and b = β − μ · a. If a column hardly varies
+around a mean far from zero (a constant, a time), the two terms are large and nearly cancel, so the result is mostly
+rounding error, which differs between the two. This version subtracts first: the difference of two close numbers is
+exact and thus the same everywhere.
 """
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class ColumnNorm(nn.BatchNorm1d):
-    """`nn.BatchNorm1d` with (x − μ) · (γ/σ) + β, in this order, in evaluation mode."""
+    """`nn.BatchNorm1d` that computes (x − μ) · (γ/σ) + β, in this order, in evaluation mode."""
 
     def forward(self, input: Tensor) -> Tensor:
         """[n, columns] -> [n, columns]."""

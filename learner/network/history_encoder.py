@@ -1,4 +1,4 @@
-"""The user's history as one vector: a Transformer over the last actions, averaged over those that are real.
+"""Encodes the user's history as one vector: a Transformer over the last actions, averaged without the padding.
 
 PRL-PUTS, section on the state module: item embedding, action type and time of each action go through a Transformer
 encoder (Vaswani et al., 2017), followed by average pooling. Layers are pre-norm, which needs no warm-up.
@@ -18,7 +18,7 @@ MASKED = -1e9
 
 @dataclass(frozen=True, slots=True)
 class EncoderShape:
-    """Sizes of the encoder: I, buckets of the action types, width (divisible by heads), heads, layers."""
+    """Sizes of the encoder: item embedding, buckets of the action types, width (divisible by heads), heads, layers."""
 
     item_dim: int
     buckets: int
@@ -47,7 +47,7 @@ class SelfAttention(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Attention and a feed-forward network of twice the width, each behind a layer norm and a residual."""
+    """Attention and a feed-forward network of twice the width, each with a layer norm before it and a residual."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class TransformerLayer(nn.Module):
 
 
 class HistoryEncoder(nn.Module):
-    """History arrays of a ModelInput to [n, width]; an empty history gives zeros."""
+    """Maps the history arrays of a ModelInput to [n, width]; an empty history gives zeros."""
 
     def __init__(self, shape: EncoderShape) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The network as an ONNX graph, and the proof that the graph computes the same.
+"""Exports the network as an ONNX graph and verifies that the graph computes the same values.
 
-Inputs are the arrays of a ModelInput by name, output `q` float32[n, arms, objectives]; n is free, the arms' features
-are constants of the graph.
+The inputs are the arrays of a ModelInput by name, the output is `q` float32[n, arms, objectives]; n is free, the arms'
+features are constants of the graph.
 """
 
 import logging
@@ -23,8 +23,8 @@ from learner.network.training import input_tensors
 
 OUTPUT = "q"
 TOLERANCE = 1e-4
-"""Largest difference in q between network and graph, or alone and in a batch: float32 rounding over a few layers, some
-1e-6 on data of any kind that was tried. A serving node allows as much between a request alone and in a batch."""
+"""Largest difference in q between network and graph, or between a request alone and in a batch. float32 rounding over a
+few layers gave about 1e-6 on all data tried. A serving node allows the same between a request alone and in a batch."""
 VERIFIED_ROWS = 256
 TRACED_ROWS = 3
 OPSET = 18
@@ -33,13 +33,13 @@ OPSET = 18
 def export_graph(network: QNetwork, sample: ModelInput) -> bytes:
     """ONNX bytes of `network` (in evaluation mode), verified on `sample` (at least one row).
 
-    Raises ExportMismatch when graph and network differ, or a request's values depend on its batch.
+    Raises ExportMismatch if graph and network differ, or if a request's values depend on its batch.
     """
-    # Traced on repeated rows: torch would bake in a batch of one.
+    # Traced on repeated rows, because torch would make a batch of one a constant of the graph.
     traced = input_tensors(sample.take(np.arange(TRACED_ROWS) % sample.rows))
     with _quiet_exporter(), TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
-        # The tracing exporter: the other one loads torch's compiler, ten seconds of a core in every process.
+        # The tracing exporter, because the other one loads torch's compiler: ten seconds of CPU in every process.
         torch.onnx.export(
             network,
             (traced, {}),
@@ -64,7 +64,7 @@ def graph_session(graph: bytes) -> onnxruntime.InferenceSession:
 
 
 def verify_graph(graph: bytes, network: QNetwork, sample: ModelInput) -> None:
-    """Raise ExportMismatch unless the graph answers as the network does, in a batch and row by row."""
+    """Raise ExportMismatch unless the graph gives the network's values, in a batch and row by row."""
     session = graph_session(graph)
     with torch.inference_mode():
         expected = network(input_tensors(sample)).numpy()
@@ -85,7 +85,7 @@ def _require_close(what: str, found: NDArray[np.float32], expected: NDArray[np.f
     if found.shape != expected.shape:
         raise ExportMismatch(f"{what}: shapes {found.shape} and {expected.shape}", fix=fix)
     if not np.isfinite(found).all():
-        raise ExportMismatch(f"{what}: a value is not finite", fix="look at the training loss; train from scratch")
+        raise ExportMismatch(f"{what}: a value is not finite", fix="check the training loss; train from scratch")
     difference = float(np.abs(found - expected).max(initial=0.0))
     if difference > TOLERANCE:
         raise ExportMismatch(f"{what} differ by {difference:.2e}, more than {TOLERANCE:.0e}", fix=fix)
@@ -93,7 +93,7 @@ def _require_close(what: str, found: NDArray[np.float32], expected: NDArray[np.f
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """torch's exporter reports on its own passes; what matters is verified afterwards."""
+    """Silences torch's exporter, which logs its internal passes; the result is verified afterwards."""
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)

@@ -20,7 +20,7 @@ SCORING_ROWS = 4096
 
 
 class QLearning:
-    """Fits the PRL-PUTS value network with Adam; a fresh one predicts the mean rewards of the first rows it sees."""
+    """Fits the PRL-PUTS value network with Adam; a new network starts from the mean rewards of its training rows."""
 
     name = "q_network"
 
@@ -34,14 +34,14 @@ class QLearning:
         self._fresh = True
 
     def restore(self, weights: Mapping[str, NDArray[Any]], optimiser: Mapping[str, NDArray[Any]]) -> None:
-        """Raises CheckpointBroken when a name or shape differs from this experiment's network."""
+        """Raises CheckpointBroken if a name or shape differs from this experiment's network."""
         try:
             self._network.load_state_dict({name: _tensor(array) for name, array in weights.items()})
             self._optimiser.restore({name: _tensor(array) for name, array in optimiser.items()})
         except (RuntimeError, KeyError, TypeError, ValueError) as fault:
             raise CheckpointBroken(
                 f"the checkpoint's tensors do not fit this experiment's network: {fault}",
-                fix="the run starts cold; move the checkpoint's directory away to be rid of this",
+                fix="none needed, the run starts cold; to avoid this message, move the checkpoint's directory away",
             ) from fault
         self._fresh = False
 
@@ -53,7 +53,7 @@ class QLearning:
         return train(self._network, self._optimiser, rows, self._spec, on_progress)
 
     def score(self, inputs: ModelInput) -> NDArray[np.float32]:
-        """By the network itself, in pieces that bound the memory."""
+        """Computes the values with the network itself, in batches that limit memory."""
         self._network.eval()
         parts = [inputs.take(slice(start, start + SCORING_ROWS)) for start in range(0, inputs.rows, SCORING_ROWS)]
         with torch.inference_mode():

@@ -26,8 +26,8 @@ from learner.network.history_encoder import EncoderShape, HistoryEncoder
 
 SMALLEST_RATE = 1e-4
 LEAST_VARIANCE = 1e-3
-"""Added to the variance of what the backbone normalises. A hidden value that hardly varies carries the rounding of the
-sums it comes from; this keeps the rounding from being multiplied by more than some thirty times."""
+"""Added to variances in the backbone. A hidden value that hardly varies has rounding errors from the sums before it;
+this keeps the normalisation from multiplying them by more than about thirty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class NetworkShape:
     def __post_init__(self) -> None:
         if self.contract.history_length and self.state_dim % self.attention_heads:
             raise NothingToLearn(
-                f"learner.state_dim {self.state_dim} is no multiple of learner.attention_heads {self.attention_heads}",
-                fix="change one of the two so that the heads share the width evenly",
+                f"learner.state_dim {self.state_dim} is not a multiple of attention_heads {self.attention_heads}",
+                fix="change one of the two",
             )
         if not (self.contract.user_embedding_dim or self.contract.context or self.contract.history_length):
             raise NothingToLearn(
@@ -72,7 +72,7 @@ class NetworkShape:
 
 
 class StateModule(nn.Module):
-    """The arrays of a ModelInput to [n, state_dim]."""
+    """Maps the arrays of a ModelInput to [n, state_dim]."""
 
     stretches: Tensor
 
@@ -82,10 +82,10 @@ class StateModule(nn.Module):
         categories, buckets = len(contract.categories), contract.hash_buckets
         width = contract.user_embedding_dim + categories * shape.embedding_dim + contract.number_columns
         if contract.user_embedding_dim:
-            # Centred and scaled down, never up: what an embedding hardly says must not be made loud.
+            # Centred and scaled down, never up: components that hardly vary must not be amplified.
             self.users = ColumnNorm(contract.user_embedding_dim, eps=1.0)
         if categories:
-            # One table for all features; each has its own stretch of rows.
+            # One table for all features; each has its own range of rows.
             self.categories = nn.Embedding(categories * buckets, shape.embedding_dim)
             self.register_buffer("stretches", torch.arange(categories) * buckets, persistent=False)
         if contract.number_columns:
@@ -97,7 +97,7 @@ class StateModule(nn.Module):
         self.project = nn.Sequential(nn.Linear(2 * shape.state_dim, shape.state_dim), nn.ReLU())
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Concatenate what the contract has and map it to the state."""
+        """Concatenate the parts that the contract has and map them to the state."""
         parts: list[Tensor] = []
         if USER_EMBEDDING in inputs:
             parts.append(self.users(inputs[USER_EMBEDDING]))
@@ -112,7 +112,7 @@ class StateModule(nn.Module):
 
 
 class QNetwork(nn.Module):
-    """Values of logged actions (`logged`) for training, of all arms (`forward`) for choosing."""
+    """Computes values of logged actions (`logged`) for training, and of all arms (`forward`) for choosing."""
 
     arm_features: Tensor
 
@@ -145,7 +145,8 @@ class QNetwork(nn.Module):
     def start_from_rates(self, rates: NDArray[np.float64]) -> None:
         """Set the heads' biases so that an untrained network predicts each objective's mean reward, float[objectives].
 
-        Rewards are rare: from 0.5 a sigmoid under a squared error takes most of its training to come down.
+        Rewards are rare: starting from 0.5, a sigmoid with a squared error would need most of its training to come
+        down.
         """
         with torch.no_grad():
             for head, rate in zip(self.heads, np.clip(rates, SMALLEST_RATE, 1 - SMALLEST_RATE), strict=True):
@@ -158,10 +159,10 @@ class QNetwork(nn.Module):
 
 
 def arm_inputs(space: ActionSpace) -> NDArray[np.float32]:
-    """float32[arms, k], what the network knows of each arm.
+    """float32[arms, k], the network's input for each arm.
 
-    A grid's normalised weights as they are (Eq. 6); a catalogue's features scaled to mean 0 and deviation 1 over the
-    arms, because their units are the user's; arms without features are told apart by an indicator each.
+    For a grid these are the normalised weights (Eq. 6). A catalogue's features are scaled to mean 0 and deviation 1
+    over the arms, because their units are arbitrary; arms without features get an indicator each.
     """
     if space.features.shape[1] == 0:
         return np.eye(space.arms, dtype=np.float32)
@@ -176,7 +177,7 @@ def arm_inputs(space: ActionSpace) -> NDArray[np.float32]:
 def masked_squared_error(values: Tensor, rewards: Tensor, observed: Tensor) -> Tensor:
     """Eq. 8 with masks: sum over objectives of the mean of (Q − r)² over observed rows; all [n, objectives].
 
-    `observed` holds 1 and 0; an objective without an observed row contributes nothing.
+    `observed` is 1 or 0; an objective without an observed row contributes nothing.
     """
     errors = (values - rewards).square() * observed
     return (errors.sum(0) / observed.sum(0).clamp(min=1.0)).sum()

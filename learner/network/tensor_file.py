@@ -1,4 +1,4 @@
-"""Named arrays as safetensors bytes, with the checks that the format leaves out."""
+"""Named arrays as safetensors bytes, with checks that the format does not make."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ HEADER_LENGTH_BYTES = 8
 
 
 def write_tensors(tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """The arrays as bytes; raises CheckpointBroken when one holds NaN or infinity."""
+    """The arrays as bytes; raises CheckpointBroken if one contains NaN or infinity."""
     _require_finite(tensors)
     return save({name: np.asarray(array, order="C") for name, array in tensors.items()})
 
@@ -23,8 +23,8 @@ def write_tensors(tensors: Mapping[str, NDArray[Any]]) -> bytes:
 def read_tensors(content: bytes, what: str) -> dict[str, NDArray[Any]]:
     """The arrays in `content`; `what` names it in errors.
 
-    Raises CheckpointBroken for bytes that are no safetensors file, a name given twice (the format's reader takes the
-    last one in silence), NaN or infinity.
+    Raises CheckpointBroken for bytes that are not a safetensors file, a duplicate name (of which the format's reader
+    silently uses the last), NaN or infinity.
     """
     try:
         size = int.from_bytes(content[:HEADER_LENGTH_BYTES], "little")
@@ -40,7 +40,7 @@ def _require_finite(tensors: Mapping[str, NDArray[Any]]) -> None:
     for name, array in tensors.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise CheckpointBroken(
-                f"tensor {name} holds a value that is not finite", fix="lower learner.learning_rate and train again"
+                f"tensor {name} contains a value that is not finite", fix="lower learner.learning_rate and train again"
             )
 
 

@@ -1,4 +1,4 @@
-"""The training loop: epochs of shuffled batches, the same on every run with the same seed, rows and threads."""
+"""The training loop: epochs of shuffled batches, identical in every run with the same seed, rows and threads."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ SMALLEST_BATCH = 2
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """After each epoch: how many are done, of how many, and the mean loss of the epoch."""
+    """State after an epoch: its number, the number of epochs, and its mean loss."""
 
     epoch: int
     epochs: int
@@ -50,7 +50,7 @@ class TrainingTensors:
 
     @classmethod
     def of(cls, rows: LearningRows) -> "TrainingTensors":
-        """Share memory with the arrays where possible."""
+        """The rows as tensors that share memory with the arrays where possible."""
         return cls(
             inputs=input_tensors(rows.inputs),
             arms=torch.from_numpy(rows.arms),
@@ -65,7 +65,7 @@ class TrainingTensors:
 
 
 def input_tensors(inputs: ModelInput) -> dict[str, Tensor]:
-    """A ModelInput as the network takes it."""
+    """A ModelInput as the tensors that the network reads."""
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in inputs.items()}
 
 
@@ -76,9 +76,9 @@ def train(
     spec: LearnerSpec,
     on_progress: OnProgress = lambda _: None,
 ) -> TrainingReport:
-    """Fit `network` to `rows` in place by `spec.epochs` passes over batches of `spec.batch_size`.
+    """Fit `network` to `rows` in place, in `spec.epochs` passes over batches of `spec.batch_size`.
 
-    The shuffle comes from `spec.seed`; afterwards the batch-norm statistics are those of the rows under the final
+    `spec.seed` determines the shuffle. Afterwards the batch-norm statistics are those of the rows under the final
     weights, and the network is in evaluation mode.
     """
     started = time.monotonic()
@@ -97,17 +97,17 @@ def train(
 
 
 def recompute_batch_norm(network: QNetwork, data: TrainingTensors, batch_size: int) -> None:
-    """Replace the running averages of a training run by the plain averages under the final weights.
+    """Replace the running averages of the training by the plain averages under the final weights.
 
-    Running averages lag behind the weights; the graph that serves uses what is set here for every request, alone or
-    in any batch.
+    Running averages lag behind the weights. The exported graph uses the averages set here for every request, alone or
+    in a batch.
     """
     norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm1d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
-    # In any order but the log's: a batch that is one stretch of time knows only that stretch's spread.
+    # Not in the log's order: a batch from one short time span would only have the variance of that span.
     order = torch.randperm(len(data.arms), generator=torch.Generator().manual_seed(0))
     network.train()
     with torch.no_grad():
@@ -120,10 +120,10 @@ def recompute_batch_norm(network: QNetwork, data: TrainingTensors, batch_size: i
 
 
 def batches_of(order: Tensor, size: int) -> list[Tensor]:
-    """`order` cut into the fewest batches of at most `size` rows, as even as can be.
+    """`order` cut into the fewest batches of at most `size` rows, of nearly equal size.
 
-    Even, because a rest of a few rows would weigh as much as a whole batch in every average over batches. One too small
-    to normalise over is left out.
+    A small last batch would count as much as a full one in every average over batches. A batch too small for
+    normalisation is left out.
     """
     batches = torch.tensor_split(order, max(1, -(-len(order) // size)))
     return [batch for batch in batches if len(batch) >= SMALLEST_BATCH]

@@ -35,7 +35,7 @@ def test_the_same_examples_give_the_same_network(trained: Any, tmp_path: Path, e
     again = learner.run(ObjectiveWeights.in_force(experiment), warm=False)
     blobs, first = again.checkpoint.blobs, trained.report.checkpoint.blobs
     assert blobs["weights.safetensors"] == first["weights.safetensors"]
-    assert again.checkpoint.manifest.window["start"] == "cold: asked for"
+    assert again.checkpoint.manifest.window["start"] == "cold: requested"
 
 
 def test_a_second_run_continues_the_first_and_counts_its_look(

@@ -82,7 +82,7 @@ def test_waiting_ingests_until_there_are_enough(
     source.extend(world.log(world.examples(30)))
     service.wait_for(30, 60.0, threading.Event())
     assert service.ingest.store.rows == 30
-    with pytest.raises(NothingToLearn, match="30 of the 31"):
+    with pytest.raises(NothingToLearn, match="30 of 31"):
         service.wait_for(31, 5.0, threading.Event())
 
 
@@ -219,9 +219,9 @@ def test_an_ingest_that_may_be_tried_again_is_and_the_runs_go_on(
             if service.ingest.store.rows == 20:
                 stop.set()
     assert runs == 2, "one while Kafka was away, one over what came afterwards"
-    faults = [line["error"] for line in said if line["event"].startswith("examples not taken in")]
+    faults = [line["error"] for line in said if line["event"].startswith("examples not ingested")]
     assert faults == ["ComponentUnreachable", "TopicMissing", "ValueError"], "each is said once"
-    assert "examples are taken in again" in {line["event"] for line in said}
+    assert "examples are ingested again" in {line["event"] for line in said}
     name = "trimtab_learner_ingest_failures_total"
     assert registry.get_sample_value(name, {"error": "ComponentUnreachable"}) == 40
 

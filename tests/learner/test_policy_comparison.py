@@ -40,7 +40,7 @@ def test_the_learned_policy_is_judged_on_rows_it_has_not_seen(frame: pl.DataFram
 
 
 def test_the_learned_policy_is_not_judged_on_its_own_training(frame: pl.DataFrame, trained: Any) -> None:
-    with pytest.raises(NothingToLearn, match="trained on some rows"):
+    with pytest.raises(NothingToLearn, match="on which the policy was trained"):
         ask(Question("learned", every_row=True), frame, trained)
 
 
@@ -119,7 +119,7 @@ def test_a_checkpoint_without_its_window_is_named(
     checkpoint = trained.report.checkpoint
     shelf = CheckpointShelf(tmp_path)
     shelf.save(replace(checkpoint, manifest=checkpoint.manifest.model_copy(update={"window": {}})))
-    with pytest.raises(CheckpointBroken, match="what it was trained on"):
+    with pytest.raises(CheckpointBroken, match="does not name its hold-out"):
         compare(Question("learned"), frame, shelf, experiment)
 
 

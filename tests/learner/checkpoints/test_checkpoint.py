@@ -118,7 +118,7 @@ def test_damage_is_named_and_the_next_run_starts_without_it(
 def test_an_altered_blob_is_noticed(shelf: CheckpointShelf, trained: Any) -> None:
     path = shelf.save(trained.report.checkpoint) / "policy.onnx"
     path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(CheckpointBroken, match=r"policy\.onnx differs"):
+    with pytest.raises(CheckpointBroken, match=r"policy\.onnx does not match"):
         shelf.load(trained.report.checkpoint.version)
 
 
@@ -166,7 +166,7 @@ def test_whatever_names_are_there_a_next_one_can_be_written(
 
 @pytest.mark.parametrize("now", [-1, 0, END_OF_NAMES_MS, 2**62])
 def test_a_clock_that_no_name_can_hold_is_named(shelf: CheckpointShelf, now: int) -> None:
-    with pytest.raises(ClockMismatch, match="this machine's clock says"):
+    with pytest.raises(ClockMismatch, match="this machine's clock shows"):
         shelf.next_time(now)
 
 

@@ -66,7 +66,7 @@ def test_a_request_from_the_far_future_is_a_bad_example(codec: Codec, experiment
     later = world.log(examples)
     chunk = decoder.decode([old._replace(value=new.value) for old, new in zip(log, later, strict=True)])
     assert [bad.request_id for bad in chunk.bad] == ["r000001", "r000002"]
-    assert "lies in the future of" in chunk.bad[0].detail
+    assert "is too far after" in chunk.bad[0].detail
     silent = [record._replace(append_time=-1) for record in later]
     assert decoder.decode(silent).bad == (), "a log that does not say when cannot be judged by it"
 
@@ -81,7 +81,7 @@ def test_the_learner_s_own_limit_holds_whatever_the_log_says(codec: Codec, exper
     for appended in (-1, 2**62):
         chunk = decoder.decode([record._replace(append_time=appended) for record in world.log(examples)])
         assert [bad.request_id for bad in chunk.bad] == ["r000001", "r000002"]
-        assert "the latest believed" in chunk.bad[0].detail
+        assert "the latest allowed" in chunk.bad[0].detail
 
 
 def test_only_bad_records_give_no_columns(decoder: ExampleDecoder, world: Any) -> None:

@@ -138,7 +138,7 @@ def test_files_set_aside_keep_those_that_are_there_already(tmp_path: Path) -> No
 def test_a_directory_of_another_topic_is_not_touched(tmp_path: Path) -> None:
     [first, *_] = filled(tmp_path)
     first.write_bytes(b"")
-    with pytest.raises(StoreMismatch, match="holds examples of topic"):
+    with pytest.raises(StoreMismatch, match="has examples of topic"):
         SegmentStore(tmp_path, "other", FOREVER, reread=True)
     assert first.exists()
     assert not (tmp_path / DAMAGED_FOLDER).exists()

@@ -123,7 +123,7 @@ def test_segments_without_any_manifest_are_damage_for_readers_too(tmp_path: Path
     files = filled(tmp_path)
     (tmp_path / "manifest.json").unlink()
     for read in (read_segments, open_store):
-        with pytest.raises(StoreDamaged, match="manifest is missing, and 3 segments"):
+        with pytest.raises(StoreDamaged, match="manifest is missing, but 3 segments"):
             read(tmp_path)
     assert all(path.exists() for path in files)
 
@@ -134,7 +134,7 @@ def test_the_first_segment_alone_is_set_aside_and_read_again(tmp_path: Path) -> 
     for path in (tmp_path / "manifest.json", *others):
         path.unlink()
     content = first.read_bytes()
-    with pytest.raises(StoreDamaged, match="manifest is missing, and 1 segment"):
+    with pytest.raises(StoreDamaged, match="manifest is missing, but 1 segment"):
         read_segments(tmp_path)
     with open_store(tmp_path) as store:
         assert (store.rows, dict(store.next_offsets)) == (0, {})

@@ -108,7 +108,7 @@ def test_an_absurd_row_is_left_out_counted_and_named(
 def test_too_little_to_train_on_says_what_was_left_out(
     experiment: Experiment, contract: FeatureContract, world: Any
 ) -> None:
-    with pytest.raises(NothingToLearn, match="0 explored examples to train on, 20 held out"):
+    with pytest.raises(NothingToLearn, match="0 explored examples to train on; 20 held out"):
         build_window(world.frame(world.examples(20)), experiment, contract)
     with pytest.raises(NothingToLearn, match="no example"):
         build_window(pl.DataFrame(), experiment, contract)
@@ -138,5 +138,5 @@ def test_a_lineage_is_accepted_exactly_when_every_outcome_ends_before_the_holdou
 def test_an_ancestor_that_waited_longer_for_outcomes_is_judged_by_its_own_embargo() -> None:
     bounds = WindowBounds(0, 90, 100, 110, 10)
     require_disjoint(bounds, [Ancestor("v0", 50, 50)])
-    with pytest.raises(LineageOverlap, match=r"v0 .* reach 101"):
+    with pytest.raises(LineageOverlap, match=r"v0 .* extend to 101"):
         require_disjoint(bounds, [Ancestor("v0", 50, 51)])

@@ -53,8 +53,8 @@ def test_a_policy_without_positions(tmp_path: Path, world: Any) -> None:
         ({"probability": ["a", "b", "1", "0", "1"]}, LAYOUT, "'probability'"),
         ({"probability": [None, 0.75, 1.0, 0.0, 1.0]}, LAYOUT, "'probability' has 1 empty"),
         ({"item_id": [7, None, 7, 9, 7]}, LAYOUT, "'item_id' has 1 empty"),
-        ({}, TableLayout(position_column="position"), "occur twice"),
-        ({}, TableLayout(where={"campaign": "women"}), "no row is left"),
+        ({}, TableLayout(position_column="position"), "occurs twice"),
+        ({}, TableLayout(where={"campaign": "women"}), "no row matches"),
         ({}, TableLayout(arm_column="arm"), "columns \\['arm'\\] are missing"),
     ],
 )
@@ -78,7 +78,7 @@ def test_positions_are_mapped_as_stated(world: Any) -> None:
     policy = table_policy("p", table, world.rows(examples), LAYOUT)
     assert policy.probabilities is not None
     assert policy.probabilities.tolist() == [[0.25, 0.75], [1.0, 0.0]]
-    with pytest.raises(TablePolicyError, match="from 1 to 2; with base 0"):
+    with pytest.raises(TablePolicyError, match="from 1 to 2; the table with base 0"):
         table_policy("p", table, world.rows(examples), TableLayout(position_column="position", position_base=0))
 
 
