@@ -1,8 +1,8 @@
-"""The dead letter: what a stage writes about a record that it cannot use, and what such a letter tells its readers.
+"""Dead letters: writes and reads the letter about a record that a stage cannot use.
 
-It holds the record as it was. Together with the key it is sent under, it stays below the million bytes that a Kafka
-client sends by default, so every stage can write it and every topic takes it: a long detail is cut, and a large key or
-value is left out and named by its size and SHA-256 at the end of the detail.
+A letter contains the record's key and value unchanged. With its own key, it stays below the million bytes that a Kafka
+client sends by default, so that every stage can write it and every topic accepts it: a long detail is truncated, and a
+large key or value is left out; the end of the detail then has its size and SHA-256.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from event_schemas.shown_text import cut
 from event_schemas.units import KIBIBYTE
 
 MALFORMED = "malformed"
-"""Reason of a letter about a record that is not what its topic holds."""
+"""Reason of a letter about a record that is not valid for its topic."""
 TOO_LARGE = "too_large"
-"""Reason of a letter about a record that would have led to a larger one than its topic takes."""
+"""Reason of a letter about a record whose output is larger than the output topic allows."""
 
 LARGEST_VALUE = 512 * KIBIBYTE
 LARGEST_KEY = 128 * KIBIBYTE
-"""The limit of a request_id too: it is the key of most records, and then goes out three times."""
+"""Also the limit of a request_id, which is the key of most records; a letter then contains it three times."""
 LONGEST_DETAIL = 2_000
-"""In characters, without what names the bytes that were left out."""
+"""In characters, without the sizes and hashes of bytes that were left out."""
 
 LEFT_OUT = re.compile(r"; (key|value) of \d+ bytes left out, SHA-256 [0-9a-f]{64}")
 
@@ -32,9 +32,9 @@ LEFT_OUT = re.compile(r"; (key|value) of \d+ bytes left out, SHA-256 [0-9a-f]{64
 def dead_letter(
     record: LogRecord, reason: str, detail: str, request_id: str | None = None, event_time: int | None = None
 ) -> DeadLetterRecord:
-    """The letter about `record`, to be written under the letter's own key; every letter can be encoded.
+    """The letter about `record`; write it with the letter's own key. Every letter can be encoded.
 
-    `request_id` and `event_time` are the record's as far as they could be read.
+    `request_id` and `event_time` are those of the record, or None if they could not be read.
     """
     text = cut(detail, LONGEST_DETAIL).encode(errors="backslashreplace").decode()
     key, without_key = _within("key", record.key, LARGEST_KEY)
@@ -53,17 +53,17 @@ def dead_letter(
 
 
 def left_out(name: str, content: bytes) -> str:
-    """What a letter says of bytes that it does not hold."""
+    """The text in a letter's detail for bytes that were left out."""
     return f"{name} of {len(content)} bytes left out, SHA-256 {hashlib.sha256(content).hexdigest()}"
 
 
 def is_whole(letter: DeadLetterRecord) -> bool:
-    """Whether key and value are the record's own; otherwise one of them was left out."""
+    """Whether the letter has the record's key and value, that is, neither was left out."""
     return not _missing(letter)
 
 
 def is_about(letter: DeadLetterRecord, record: LogRecord) -> bool:
-    """Whether the letter is about a record with this key and value; what it left out is known by its hash."""
+    """Whether the letter is about a record with this key and value; parts left out are compared by their hash."""
     missing = _missing(letter)
     return all(
         f"; {left_out(name, content or b'')}" in letter["detail"] if name in missing else kept == content
@@ -72,7 +72,7 @@ def is_about(letter: DeadLetterRecord, record: LogRecord) -> bool:
 
 
 def _missing(letter: DeadLetterRecord) -> set[str]:
-    """Which of key and value the letter does not hold though the record had it."""
+    """Which of key and value the record had but the letter left out."""
     absent = {name for name, kept in (("key", letter["key"]), ("value", letter["value"])) if kept is None}
     return absent.intersection(LEFT_OUT.findall(letter["detail"])) if absent else absent
 
@@ -84,7 +84,7 @@ def _within(name: str, content: bytes | None, largest: int) -> tuple[bytes | Non
 
 
 def _fits(request_id: str | None) -> bool:
-    """Whether a letter can hold it: half of a surrogate pair has no bytes."""
+    """Whether a letter can contain it; text with half of a surrogate pair cannot be encoded."""
     try:
         return request_id is not None and len(request_id.encode()) <= LARGEST_KEY
     except UnicodeEncodeError:

@@ -16,13 +16,13 @@ def sync_directory(directory: Path) -> None:
 
 
 def sync_file(file: Path) -> None:
-    """Make the content of a finished file durable; raises OSError."""
+    """Flush the content of a finished file to the disk; raises OSError."""
     with file.open("rb") as handle:
         os.fsync(handle.fileno())
 
 
 def publish(draft: Path, path: Path) -> None:
-    """Give a finished file or directory its final name, durably; raises OSError."""
+    """Rename a finished file or directory to its final name, durably; raises OSError."""
     draft.replace(path)
     sync_directory(path.parent)
 

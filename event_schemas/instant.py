@@ -17,19 +17,19 @@ def wall_clock_ms() -> int:
 
 
 def epoch_ms(moment: datetime) -> int:
-    """Milliseconds since the epoch, rounded down to a whole one; without a zone it is UTC."""
+    """Milliseconds since the epoch, rounded down; a `moment` without a time zone is in UTC."""
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // MILLISECOND
 
 
 def moment_of(epoch_ms: int) -> datetime:
-    """The moment in UTC; raises OverflowError for one before the year 1 or after 9999."""
+    """The time in UTC; raises OverflowError for times before the year 1 or after 9999."""
     return EPOCH + epoch_ms * MILLISECOND
 
 
 def parse_instant(text: str, name: str) -> int:
-    """Milliseconds since the epoch of an ISO 8601 time, by the rule of `epoch_ms`; raises SettingError about `name`.
+    """Milliseconds since the epoch of an ISO 8601 time, rounded as in `epoch_ms`; raises SettingError naming `name`.
 
-    A date alone is its midnight, and digits beyond microseconds are ignored.
+    A date without a time means midnight; digits beyond microseconds are ignored.
     """
     try:
         return epoch_ms(datetime.fromisoformat(text))

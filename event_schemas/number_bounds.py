@@ -1,4 +1,4 @@
-"""The bounds that types set to numbers; what a field may mean is narrower, and the business of whoever reads it."""
+"""The bounds of number types; a field may have narrower bounds, which its reader checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ LARGEST_FLOAT = (2.0 - 2.0**-23) * 2.0**127
 """The largest finite Avro float (32 bits): a larger number cannot be encoded."""
 
 LONGS = range(-(2**63), 2**63)
-"""What an Avro long can be."""
+"""The values of an Avro long."""
 
 EXACT_INTEGERS = 2**53
-"""Whole numbers below it are exact as 64-bit floats too: what readers of JSON, and scripts in Redis, make of them."""
+"""Integers below it are exact as 64-bit floats too, which JSON readers and scripts in Redis convert them to."""

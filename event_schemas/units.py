@@ -1,4 +1,4 @@
-"""Units of what the system counts: time in milliseconds, memory in bytes."""
+"""Units: time in milliseconds, memory in bytes."""
 
 from __future__ import annotations
 
