@@ -162,15 +162,22 @@ def _metrics() -> Iterator[str]:
 
 
 def _commands() -> Iterator[str]:
-    for path, command in _leaves(typer.main.get_command(build_app()), "trimtab"):
+    app = typer.main.get_command(build_app())
+    yield "Options of `trimtab` itself:\n"
+    yield from _options(app)
+    for path, command in _leaves(app, "trimtab"):
         yield f"\n## `{path}`\n\n{(command.help or '').strip()}\n"
-        options = [p for p in command.params if p.name != "help" and not getattr(p, "hidden", False)]
-        if options:
-            yield "| option | meaning |\n|---|---|"
-        for parameter in options:
-            option = parameter.param_type_name == "option"
-            spelled = "/".join(parameter.opts) if option else str(parameter.name).upper()
-            yield _row(f"`{spelled}`", getattr(parameter, "help", "") or "")
+        yield from _options(command)
+
+
+def _options(command: Any) -> Iterator[str]:
+    options = [p for p in command.params if p.name != "help" and not getattr(p, "hidden", False)]
+    if options:
+        yield "| option | meaning |\n|---|---|"
+    for parameter in options:
+        option = parameter.param_type_name == "option"
+        spelled = "/".join(parameter.opts) if option else str(parameter.name).upper()
+        yield _row(f"`{spelled}`", getattr(parameter, "help", "") or "")
 
 
 def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -159,15 +159,25 @@ def parse_experiment(document: Mapping[str, Any], file: Path) -> Experiment:
     try:
         return Experiment.model_validate(_with_arms_file(document, file))
     except ValidationError as fault:
-        first = fault.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "file"
-        value = first["input"]
-        shown = "" if isinstance(value, (dict, list)) else f" = {value!r}"
+        first = _field_faults(fault, file)[0]
         more = "" if fault.error_count() == 1 else f" (and {fault.error_count() - 1} more)"
-        raise ExperimentError(
-            f"{file}: {field}{shown}: {first['msg']}{more}",
-            fix=f"fix {field}; docs/reference/experiment.md lists every field",
-        ) from fault
+        raise ExperimentError(f"{first.what}{more}", fix=first.fix) from fault
+
+
+def every_fault(error: ExperimentError, file: Path) -> list[ExperimentError]:
+    """All that is wrong with the fields of `file`, for the error that names the first; the error itself otherwise."""
+    found = error.__cause__
+    return _field_faults(found, file) if isinstance(found, ValidationError) else [error]
+
+
+def _field_faults(fault: ValidationError, file: Path) -> list[ExperimentError]:
+    faults = []
+    for each in fault.errors():
+        field, value = ".".join(str(part) for part in each["loc"]) or "file", each["input"]
+        shown = "" if isinstance(value, (dict, list)) else f" = {value!r}"
+        fix = f"fix {field}; docs/reference/experiment.md lists every field"
+        faults.append(ExperimentError(f"{file}: {field}{shown}: {each['msg']}", fix=fix))
+    return faults
 
 
 def _with_arms_file(document: Mapping[str, Any], file: Path) -> dict[str, Any]:

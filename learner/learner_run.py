@@ -11,7 +11,7 @@ import polars as pl
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
-from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
+from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf
 from learner.checkpoints.checkpoint_building import FinishedRun, build_checkpoint
 from learner.checkpoints.publishing import Published, Publisher
 from learner.checkpoints.warm_start import Start, next_look, start_from
@@ -27,7 +27,6 @@ from monitoring.metrics import LearnerMetrics
 from policy_store.records.objective_weights import ObjectiveWeights
 
 EXAMPLES_FOLDER = "examples"
-CHECKPOINTS_FOLDER = "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +149,6 @@ class Learner:
         if run.evaluation.soundness.p_value is not None:
             self.metrics.propensity_pvalue.set(run.evaluation.soundness.p_value)
         self.metrics.last_success.set(self.clock() / 1000)
-
-
-def learner_directory(data_dir: Path, experiment: Experiment) -> Path:
-    """Where the learner of one experiment keeps its segments and checkpoints on this machine."""
-    return data_dir / "learner" / experiment.name
 
 
 def stored_examples(directory: Path) -> pl.DataFrame:

@@ -29,6 +29,7 @@ from learner.network.onnx_export import OUTPUT, graph_session
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.policy_evaluation import evaluate_policies
 from off_policy.target_policies import TargetPolicy, constant_policy
+from policy_store.records.checkpoint_record import CheckpointManifest
 from policy_store.records.objective_weights import ObjectiveWeights
 
 LEARNED = "learned"
@@ -38,12 +39,16 @@ SCORING_ROWS = 1024
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What to evaluate: `policy` is learned, uniform, production or a Parquet file; `every_row`: all stored rows."""
+    """What to evaluate: `policy` is learned, uniform, production or a Parquet file; `every_row`: all stored rows.
+
+    `checkpoint` is the one whose values are used; None: the newest on this machine.
+    """
 
     policy: str
     every_row: bool = False
     level: float = 0.95
     layout: TableLayout = field(default_factory=TableLayout)
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +76,12 @@ def compare(question: Question, frame: pl.DataFrame, shelf: CheckpointShelf, exp
     A checkpoint's values are used as the model of DM and DR only for rows on which it was not trained. Raises
     NothingToLearn if there are no such rows or no checkpoint, TablePolicyError for an unusable file.
     """
-    checkpoint = newest_checkpoint(shelf, experiment)
+    checkpoint = question.checkpoint or newest_checkpoint(shelf, experiment)
+    if checkpoint is not None and not _fits(checkpoint.manifest, experiment):
+        raise NothingToLearn(
+            f"checkpoint {checkpoint.version} was trained for another experiment file, or by a newer Trimtab",
+            fix="name one that `trimtab learn` has made for this file",
+        )
     if question.policy == LEARNED and (checkpoint is None or question.every_row):
         raise NothingToLearn(
             "this machine has no checkpoint of this experiment"
@@ -96,13 +106,15 @@ def compare(question: Question, frame: pl.DataFrame, shelf: CheckpointShelf, exp
 
 def newest_checkpoint(shelf: CheckpointShelf, experiment: Experiment) -> Checkpoint | None:
     """The newest checkpoint on this machine that can score this experiment's requests; raises CheckpointBroken."""
+    return next(
+        (shelf.load(each) for each in reversed(shelf.versions()) if _fits(shelf.manifest(each), experiment)), None
+    )
+
+
+def _fits(manifest: CheckpointManifest, experiment: Experiment) -> bool:
     wanted = (experiment.name, experiment.action_space.digest, list(experiment.objective_names))
-    contracts = known_contracts(experiment)
-    for version in reversed(shelf.versions()):
-        found = shelf.manifest(version)
-        if (found.experiment, found.action_space, found.objectives) == wanted and found.feature_contract in contracts:
-            return shelf.load(version)
-    return None
+    found = (manifest.experiment, manifest.action_space, manifest.objectives)
+    return found == wanted and manifest.feature_contract in known_contracts(experiment)
 
 
 def _contract(checkpoint: Checkpoint | None, experiment: Experiment) -> FeatureContract:

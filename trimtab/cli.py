@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
@@ -12,6 +14,8 @@ from trimtab.process_exit import FAILED, of_the_machine, tell
 
 GROUPS = (
     "demo",
+    "config",
+    "status",
     "topics",
     "replay",
     "bridge",
@@ -32,14 +36,38 @@ def build_app() -> typer.Typer:
     """The command line application with every group registered, in the order data flows."""
     app = typer.Typer(
         name="trimtab",
-        help="Learn which utility weights to rank each request with; never serve something unproven.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_root)
     for group in GROUPS:
         import_module(f"trimtab.commands.{group}").register(app)
     return app
+
+
+def version_text() -> str:
+    """The installed version and the Python that runs it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        installed = version("trimtab")
+    except PackageNotFoundError:
+        installed = "not installed"
+    return f"trimtab {installed} (Python {platform.python_version()})"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version_text())
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Learn which utility weights to rank each request with; never serve something unproven."""
 
 
 def main() -> None:

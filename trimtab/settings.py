@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from event_schemas.codec import Codec
 from event_schemas.errors import SettingError
@@ -95,23 +95,24 @@ class Settings(BaseSettings):
             "KAFKA_SASL_USERNAME": self.kafka_sasl_username,
             "KAFKA_SASL_PASSWORD": self.kafka_sasl_password,
         }
+        faults = []
         given = [PREFIX + name for name, value in sasl.items() if value is not None]
         if given and not protocol.startswith("SASL"):
-            raise SettingError(
-                f"{', '.join(given)} is set, but {now}",
-                fix="set TRIMTAB_KAFKA_SECURITY_PROTOCOL=SASL_SSL (or SASL_PLAINTEXT), or unset the SASL variables",
+            faults.append(
+                (
+                    f"{', '.join(given)} is set, but {now}",
+                    "set TRIMTAB_KAFKA_SECURITY_PROTOCOL=SASL_SSL (or SASL_PLAINTEXT), or unset the SASL variables",
+                )
             )
         missing = [PREFIX + name for name, value in sasl.items() if value is None]
         if missing and protocol.startswith("SASL"):
-            raise SettingError(
-                f"{now}, but {', '.join(missing)} is not set",
-                fix="set the mechanism (such as SCRAM-SHA-512), the user name and the password",
-            )
+            fix = "set the mechanism (such as SCRAM-SHA-512), the user name and the password"
+            faults.append((f"{now}, but {', '.join(missing)} is not set", fix))
         if self.kafka_ssl_ca_location is not None and not protocol.endswith("SSL"):
-            raise SettingError(
-                f"TRIMTAB_KAFKA_SSL_CA_LOCATION is set, but {now}",
-                fix="set TRIMTAB_KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL, or unset TRIMTAB_KAFKA_SSL_CA_LOCATION",
-            )
+            fix = "set TRIMTAB_KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL, or unset TRIMTAB_KAFKA_SSL_CA_LOCATION"
+            faults.append((f"TRIMTAB_KAFKA_SSL_CA_LOCATION is set, but {now}", fix))
+        if faults:
+            raise SettingError("; ".join(what for what, _ in faults), fix="; ".join(fix for _, fix in faults))
         return self
 
     def kafka_client_config(self) -> dict[str, str]:
@@ -192,14 +193,45 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     try:
         settings = Settings()
     except ValidationError as fault:
-        first = fault.errors()[0]
-        variable = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingError(
-            f"{variable} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}",
-            fix=f"correct or unset {variable}",
-        ) from fault
+        raise _value_faults(fault)[0] from fault
     _require_readable("TRIMTAB_KAFKA_SSL_CA_LOCATION", settings.kafka_ssl_ca_location)
     return settings
+
+
+def settings_with_faults(environment: Mapping[str, str] = os.environ) -> tuple[Settings | None, list[SettingError]]:
+    """Everything that `load_settings` would raise, each after the one before is fixed, and what can be used so far.
+
+    Settings are there even when a variable is misspelt; None when a value is wrong.
+    """
+    faults = []
+    for name, value in sorted(environment.items()):
+        try:
+            require_usable({name: value})
+        except SettingError as fault:
+            faults.append(fault)
+    try:
+        settings = Settings()
+        _require_readable("TRIMTAB_KAFKA_SSL_CA_LOCATION", settings.kafka_ssl_ca_location)
+    except ValidationError as fault:
+        return None, faults + _value_faults(fault)
+    except SettingError as fault:
+        return None, [*faults, fault]
+    return settings, faults
+
+
+def experiment_path() -> Path:
+    """Where the experiment file is, whatever is wrong with the other settings."""
+    given = EnvSettingsSource(Settings)().get("experiment")
+    return Path(given) if given else Settings.model_fields["experiment"].get_default()
+
+
+def _value_faults(fault: ValidationError) -> list[SettingError]:
+    faults = []
+    for each in fault.errors():
+        variable = PREFIX + "_".join(str(part) for part in each["loc"]).upper()
+        said = each["msg"].removeprefix("Value error, ")
+        faults.append(SettingError(f"{variable} = {each['input']!r}: {said}", fix=f"correct or unset {variable}"))
+    return faults
 
 
 def _require_readable(variable: str, file: Path | None) -> None:

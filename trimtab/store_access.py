@@ -30,6 +30,21 @@ def person() -> str:
 By = Annotated[str, typer.Option("--by", default_factory=person, help="Who decides; default: the system's user.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+VERSION_HELP = (
+    "a version in full, `latest`, a channel (`stable`, `canary` or `shadow`: what it serves), or the beginning of one"
+    " version; the first of these that fits counts."
+)
+"""What may be written for a version, in the order it is looked up (`policy_store.decisions.version_references`)."""
+
+
+def version_names() -> list[str]:
+    """What a shell completes where a version is wanted; the store itself is not asked."""
+    from policy_store.decisions.version_references import NAMES
+
+    return list(NAMES)
+
+
+Version = Annotated[str, typer.Argument(help=f"Checkpoint: {VERSION_HELP}", autocompletion=version_names)]
 
 
 def open_store(settings: Settings, experiment: Experiment) -> RedisStore:

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from event_schemas.directory_sync import publish, sync_directory
+from event_schemas.experiment import Experiment
 from event_schemas.instant import epoch_ms, moment_of, utc_text
 from learner.examples.durable_files import write_durably, writing
 from learner.examples.learner_errors import CheckpointBroken, ClockMismatch
@@ -26,6 +27,7 @@ from policy_store.records.checkpoint_record import (
 )
 from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
 
+CHECKPOINTS_FOLDER = "checkpoints"
 MANIFEST_FILE = "manifest.json"
 OPTIMISER_FILE = "optimiser.safetensors"
 HASHES_FILE = "hashes.json"
@@ -48,6 +50,11 @@ class Checkpoint:
     def version(self) -> str:
         """Its permanent name."""
         return self.manifest.version
+
+
+def learner_directory(data_dir: Path, experiment: Experiment) -> Path:
+    """Where the learner of one experiment keeps its segments and checkpoints on this machine."""
+    return data_dir / "learner" / experiment.name
 
 
 def version_id(now_ms: int, blobs: Mapping[str, bytes]) -> str:

@@ -115,6 +115,10 @@ class MemoryStore(RecordSlots):
                 raise unknown_checkpoint(version)
             return self._contents.checkpoints[version]
 
+    def versions(self) -> list[str]:
+        """See PolicyStore."""
+        return [manifest.version for manifest in self.list_checkpoints()]
+
     def list_checkpoints(self) -> list[CheckpointManifest]:
         """See PolicyStore."""
         with self._changed:

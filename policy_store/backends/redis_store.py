@@ -107,14 +107,22 @@ class RedisStore(RedisRecords):
             blobs={name: blob for name, blob in fields.items() if name not in RESERVED_FIELDS},
         )
 
-    def list_checkpoints(self) -> list[CheckpointManifest]:
+    def versions(self) -> list[str]:
         """See PolicyStore."""
         with self._redis.answering("listing the checkpoints"):
-            versions = cast(list[bytes], self._redis.quick.zrange(self._keys.checkpoint_index, 0, -1))
-            with self._redis.quick.pipeline(transaction=False) as pipeline:
-                for version in versions:
-                    pipeline.hget(self._keys.checkpoint(version.decode()), "manifest")
-                manifests = pipeline.execute()
+            members = cast(list[bytes], self._redis.quick.zrange(self._keys.checkpoint_index, 0, -1))
+        return [member.decode("utf-8", "replace") for member in members]
+
+    def list_checkpoints(self) -> list[CheckpointManifest]:
+        """See PolicyStore."""
+        versions = self.versions()
+        with (
+            self._redis.answering("listing the checkpoints"),
+            self._redis.quick.pipeline(transaction=False) as pipeline,
+        ):
+            for version in versions:
+                pipeline.hget(self._keys.checkpoint(version), "manifest")
+            manifests = pipeline.execute()
         return [CheckpointManifest.parse(payload) for payload in manifests if payload is not None]
 
     def propose(self, proposal: PreferenceProposal) -> None:

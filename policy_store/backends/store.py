@@ -86,6 +86,10 @@ class PolicyStore(Protocol):
         """Manifest, signature and blobs as stored, unverified. Raises UnknownCheckpoint."""
         ...
 
+    def versions(self) -> list[str]:
+        """The versions of all checkpoints, oldest first, without reading one of them."""
+        ...
+
     def list_checkpoints(self) -> list[CheckpointManifest]:
         """All manifests, unverified, oldest first. Raises RecordMalformed."""
         ...

@@ -197,11 +197,16 @@ def current_channel(store: PolicyStore, channel: Channel) -> ChannelRecord:
     """What the channel says, unverified. Raises UnknownCheckpoint when nothing was published there."""
     signed = store.channel(channel.value)
     if signed is None:
-        raise UnknownCheckpoint(
-            f"channel:{channel.value} points to nothing yet",
-            fix=f"publish there with `trimtab learn` or `trimtab policy promote VERSION --to {channel.value}`",
-        )
+        raise nothing_published(channel)
     return ChannelRecord.parse(signed.record)
+
+
+def nothing_published(channel: Channel) -> UnknownCheckpoint:
+    """The error for a channel that has no record."""
+    return UnknownCheckpoint(
+        f"channel:{channel.value} points to nothing yet",
+        fix=f"publish there with `trimtab learn` or `trimtab policy promote VERSION --to {channel.value}`",
+    )
 
 
 def _preference(

@@ -18,8 +18,8 @@ from policy_store.records.store_errors import RecordMalformed
 def store_overview(store: PolicyStore, rule: TrustRule, now_ms: int) -> dict[str, Any]:
     """Channels with their state, the kills that hold, live nodes, number of checkpoints and audit entries.
 
-    A channel's `state` is `valid`, `empty`, or what is wrong with it. `killed` is null when nothing that can be
-    verified kills, but something is there that cannot. Raises StoreUnreachable.
+    `killed` is null when nothing that can be verified kills, but something is there that cannot. Raises
+    StoreUnreachable.
     """
     kills, memory = kill_state(store, rule), remembered_rebases(store, rule)
     return {
@@ -27,16 +27,20 @@ def store_overview(store: PolicyStore, rule: TrustRule, now_ms: int) -> dict[str
         "killed": kills.killed,
         "open_kills": [each.as_dict() for each in kills.open_kills],
         "epoch": memory.epoch,
-        "channels": [_channel(store, channel, rule, now_ms, memory) for channel in Channel],
+        "channels": [channel_overview(store, channel, rule, now_ms, memory) for channel in Channel],
         "checkpoints": len(store.list_checkpoints()),
         "nodes": [{"node": node.node_id, "status": dict(node.status)} for node in store.nodes()],
         "audit_entries": len(store.audit_entries()),
     }
 
 
-def _channel(
+def channel_overview(
     store: PolicyStore, channel: Channel, rule: TrustRule, now_ms: int, memory: ReaderMemory
 ) -> dict[str, Any]:
+    """What a channel says; `state` is `valid`, `empty`, or what is wrong with it, and then `fix` says what helps.
+
+    Raises StoreUnreachable.
+    """
     row: dict[str, Any] = {"channel": channel.value, "state": "empty"}
     try:
         row |= _claims(store.channel(channel.value))
@@ -44,7 +48,7 @@ def _channel(
     except ComponentUnreachable:
         raise
     except TrimtabError as error:
-        return row | {"state": error.what}
+        return row | {"state": error.what, "fix": error.fix}
     if verified is None:
         return row
     return row | {"state": "valid", "expires_at": verified.expires_at}

@@ -8,6 +8,7 @@ TrimtabError
 ├── StoreRefused                Redis answers, but with an error (memory, read-only replica)
 │   └── StoreRightMissing       this user may not do that (also a RightMissing)
 ├── UnknownCheckpoint           no checkpoint of that version
+│   └── AmbiguousVersion        what was written begins several versions
 ├── UnknownProposal             no open proposal of that id
 ├── UnknownKill                 no kill of that hash in the store or reported by a node
 ├── RevisionConflict            somebody else published first, or the version exists with other content
@@ -61,6 +62,10 @@ class StoreRightMissing(StoreRefused, RightMissing):
 
 class UnknownCheckpoint(TrimtabError):
     """The store holds no checkpoint of the named version."""
+
+
+class AmbiguousVersion(UnknownCheckpoint):
+    """The beginning of more than one version; the error lists them."""
 
 
 class UnknownProposal(TrimtabError):

@@ -153,7 +153,7 @@ def create_topics(
     admin = TopicAdmin.connect(client_config)
     names = {topic_name(prefix, topic): topic for topic in TOPICS}
     existing = admin.partition_counts(next(iter(names)))
-    _check_equal_counts({name: existing.get(name, partitions) for name in names})
+    require_equal_counts({name: existing.get(name, partitions) for name in names})
     missing = [name for name in names if name not in existing]
     _create(admin, [NewTopic(name, partitions, replication, config=dict(names[name].config)) for name in missing])
     _wait_until_visible(admin, missing)
@@ -190,7 +190,8 @@ def touch_topics(client_config: Mapping[str, str], prefix: str) -> None:
         admin.ask(Attempt("Describe", "topic", name), partial(admin.client.list_topics, name, ANSWER_SECONDS))
 
 
-def _check_equal_counts(counts: Mapping[str, int]) -> None:
+def require_equal_counts(counts: Mapping[str, int]) -> None:
+    """Raise TopicError unless all topics have as many partitions: an example lives in the partition of its events."""
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{name}: {count}" for name, count in counts.items())
         raise TopicError(

@@ -41,6 +41,8 @@ class RegisteredSchemas:
         """Status and body of an answer to the requests that clients make."""
         if self.refuses_with is not None:
             return self.refuses_with, {"error_code": self.refuses_with * 100 + 1, "message": "refused"}
+        if path.partition("?")[0] == "/subjects":
+            return 200, list(self.versions)
         if found := re.fullmatch(r"/schemas/ids/(\d+)", path):
             entry = self.by_id.get(int(found[1]))
             return (404, {"error_code": 40403, "message": "Schema not found"}) if entry is None else (200, entry)

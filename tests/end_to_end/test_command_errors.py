@@ -71,6 +71,9 @@ LEAVES = leaves(typer.main.get_command(build_app()))
 SHELF = {"TRIMTAB_EXPERIMENT": "shelf.toml"}
 COMMANDS = [
     Command("demo", (SETTINGS, WRITES)),
+    Command("config show", ALL),
+    Command("config check --offline", (SETTINGS,)),
+    Command("status", ALL),
     Command("topics create", (SETTINGS, KAFKA)),
     Command("replay shop.jsonl --mapping mapping.toml", LOG, SHELF),
     Command("bridge --until-end", LOG),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from event_schemas.errors import ExperimentError
-from event_schemas.experiment import load_experiment
+from event_schemas.experiment import every_fault, load_experiment
 
 GOOD = """
 [experiment]
@@ -93,6 +93,21 @@ def test_a_broken_file_is_explained(tmp_path: Path, fault: str) -> None:
     assert named in caught.value.what
     assert str(file) in caught.value.what
     assert caught.value.fix
+
+
+def test_every_fault_of_a_file_is_to_be_had(tmp_path: Path) -> None:
+    file = written(tmp_path, GOOD.replace("steps = 7", "steps = 1").replace('"30m"', '"half an hour"'))
+    with pytest.raises(ExperimentError, match=r"and 2 more") as caught:
+        load_experiment(file)
+    faults = every_fault(caught.value, file)
+    assert [fault.what.split(": ")[1].split(" = ")[0] for fault in faults] == [
+        "weights.0.steps",
+        "weights.1.steps",
+        "objectives.0.attribution",
+    ]
+    assert all("docs/reference/experiment.md" in fault.fix for fault in faults)
+    unread = ExperimentError("cannot be read", fix="name another")
+    assert every_fault(unread, file) == [unread]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from event_schemas.experiment import Experiment
 from learner.checkpoints.publishing import Publisher
 from learner.examples.learner_errors import NothingToLearn
 from learner.judgement.gate import Verdict
-from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver, learner_directory, stored_examples
+from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver, stored_examples
 from learner.network.training import TrainingProgress
 from monitoring.metrics import LearnerMetrics
 from policy_store.backends.memory_store import MemoryStore
@@ -120,4 +120,3 @@ def test_nothing_stored_is_nothing_to_learn(experiment: Experiment, tmp_path: Pa
     with pytest.raises(NothingToLearn):
         Learner(experiment, tmp_path, lambda: NOW).run(ObjectiveWeights.in_force(experiment))
     assert stored_examples(tmp_path / EXAMPLES_FOLDER).height == 0
-    assert learner_directory(tmp_path, experiment) == tmp_path / "learner" / "small"

@@ -126,3 +126,14 @@ def test_a_checkpoint_without_its_window_is_named(
 def test_a_checkpoint_of_other_features_is_not_used(trained: Any, make_experiment: Any) -> None:
     other = make_experiment(features={"user_embedding_dim": 4})
     assert newest_checkpoint(trained.learner.shelf, other) is None
+
+
+def test_a_checkpoint_may_be_chosen(frame: pl.DataFrame, trained: Any, tmp_path: Path) -> None:
+    """It need not lie on this machine; one that was made for another experiment file is refused."""
+    chosen = trained.report.checkpoint
+    nothing_here = CheckpointShelf(tmp_path)
+    answer = compare(Question("learned", checkpoint=chosen), frame, nothing_here, trained.learner.experiment)
+    assert answer.checkpoint == chosen.version
+    foreign = replace(chosen, manifest=chosen.manifest.model_copy(update={"objectives": ["repin", "sessions"]}))
+    with pytest.raises(NothingToLearn, match=f"{chosen.version} was trained for another experiment file"):
+        ask(Question("learned", checkpoint=foreign), frame, trained)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from trimtab.cli import build_app
 
@@ -56,7 +59,38 @@ def test_help_is_cheap() -> None:
     """No stage's heavy libraries load for `--help`."""
     code = (
         "import sys; from trimtab.cli import build_app; build_app();"
-        "print([m for m in ('torch', 'faust', 'polars', 'pyarrow', 'onnxruntime', 'altair') if m in sys.modules])"
+        "heavy = ('torch', 'faust', 'polars', 'pyarrow', 'onnxruntime', 'altair', 'confluent_kafka', 'redis');"
+        "print([m for m in heavy if m in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.strip() == "[]"
+
+
+def test_the_version_is_printed_whatever_the_settings() -> None:
+    ended = run("--version", TRIMTAB_NO_SUCH_SETTING="1")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert re.fullmatch(rf"trimtab \S+ \(Python {platform.python_version()}\)\n", ended.stdout)
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("trimtab pol", {"policy"}),
+        ("trimtab policy pro", {"promote"}),
+        ("trimtab policy promote l", {"latest"}),
+        ("trimtab policy promote latest --to ", {"stable", "canary", "shadow"}),
+        ("trimtab policy history channel:s", {"channel:stable", "channel:shadow"}),
+        ("trimtab evaluate --policy s", {"stable", "shadow"}),
+    ],
+)
+def test_a_shell_completes_verbs_and_choices(typed: str, completed: set[str]) -> None:
+    words = typed.split(" ")
+    variables = {"COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1), "_TRIMTAB_COMPLETE": "complete_bash"}
+    ended = CliRunner().invoke(build_app(), env=variables, prog_name="trimtab")
+    assert set(ended.stdout.split()) == completed
+
+
+def test_the_completion_of_a_shell_is_printed() -> None:
+    ended = run("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert ended.returncode == 0
+    assert "complete -o default -F" in ended.stdout

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from event_schemas.errors import SettingError
 from event_schemas.topics import EVENTS
-from trimtab.settings import load_settings
+from trimtab.settings import experiment_path, load_settings, settings_with_faults
 
 GREETING = {"socket.connection.setup.timeout.ms": "6000", "api.version.request.timeout.ms": "6000"}
 
@@ -147,3 +147,45 @@ def test_a_bad_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("TRIMTAB_KAFKA_COMPRESSION", "zip")
     with pytest.raises(SettingError, match="TRIMTAB_KAFKA_COMPRESSION = 'zip'"):
         load_settings()
+
+
+def test_every_fault_is_found_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert settings_with_faults() == (load_settings(), [])
+    monkeypatch.setenv("TRIMTAB_FOO", "x")
+    monkeypatch.setenv("TRIMTAB_BAR", "x")
+    settings, faults = settings_with_faults()
+    assert settings is not None, "a misspelt variable leaves the others usable"
+    assert [fault.what.split()[0] for fault in faults] == ["TRIMTAB_BAR", "TRIMTAB_FOO"]
+    monkeypatch.setenv("TRIMTAB_KAFKA_COMPRESSION", "zip")
+    monkeypatch.setenv("TRIMTAB_KILLED", "maybe")
+    settings, faults = settings_with_faults()
+    assert settings is None
+    assert [fault.what.split()[0].removeprefix("TRIMTAB_") for fault in faults] == [
+        "BAR",
+        "FOO",
+        "KAFKA_COMPRESSION",
+        "KILLED",
+    ]
+
+
+def test_credentials_and_certificate_without_a_protocol_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_KAFKA_SASL_USERNAME", "ada")
+    monkeypatch.setenv("TRIMTAB_KAFKA_SSL_CA_LOCATION", "/nowhere")
+    settings, [fault] = settings_with_faults()
+    assert settings is None
+    assert "SASL_USERNAME is set" in fault.what and "SSL_CA_LOCATION is set" in fault.what
+    monkeypatch.delenv("TRIMTAB_KAFKA_SASL_USERNAME")
+    monkeypatch.setenv("TRIMTAB_KAFKA_SECURITY_PROTOCOL", "SSL")
+    assert "No such file" in settings_with_faults()[1][0].what
+
+
+@pytest.mark.parametrize(
+    ("given_path", "path"), [(None, "trimtab.toml"), ("", "trimtab.toml"), ("/x/y.toml", "/x/y.toml")]
+)
+def test_the_experiments_path_is_known_whatever_else_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, given_path: str | None, path: str
+) -> None:
+    monkeypatch.setenv("TRIMTAB_KILLED", "maybe")
+    if given_path is not None:
+        monkeypatch.setenv("TRIMTAB_EXPERIMENT", given_path)
+    assert experiment_path() == Path(path)

@@ -6,10 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from event_schemas.instant import utc_text
 from policy_store.records.preference_record import PREFERENCE_SLOT
 from trimtab.settings import load_settings
 from trimtab.store_access import (
@@ -172,17 +169,7 @@ def _target(experiment: Experiment, target: PreferenceTarget | None) -> dict[str
 
 
 def _print_preference(content: dict[str, Any], proposals: list[PreferenceProposal]) -> None:
-    console = Console()
-    table = Table(title=f"preference, revision {content['revision']}, by {content['by']}", title_justify="left")
-    for column in ("for", "alpha", "objective weights"):
-        table.add_column(column)
-    for name, target in {"everybody else": content["default"], **content["cohorts"]}.items():
-        by_name = target["objective_weights"] or {}
-        weights = ", ".join(f"{objective} {weight:g}" for objective, weight in by_name.items()) or "nobody has chosen"
-        table.add_row(name, "" if "alpha" not in target else f"{target['alpha']:g}", weights)
-    console.print(table)
-    for proposal in proposals:
-        made = f"{proposal.proposal_id} ({proposal.status.value}): {proposal.target.describe()}"
-        console.print(
-            f"{made} for {proposal.cohort or 'everybody'}, by {proposal.by} at {utc_text(proposal.created_at)}"
-        )
+    from trimtab.policy_listings import preference_listing, proposal_listing
+    from trimtab.tables import show as print_parts
+
+    print_parts(preference_listing(content), *([proposal_listing(proposals)] if proposals else []))

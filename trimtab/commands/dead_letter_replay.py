@@ -111,24 +111,28 @@ def _run(
 
 
 def _print(summary: LetterReplaySummary) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from trimtab.tables import Entry, figures, show, streamed_lines, terminal_width
 
-    console = Console()
-    table = Table("", "count", title="dead letters replayed" + (", dry run" if summary.dry_run else ""))
-    table.add_row("letters read", str(summary.letters))
-    table.add_row("  foreign: about other topics", str(summary.foreign))
-    table.add_row("  nameless: without request_id", str(summary.nameless))
-    table.add_row("decisions", str(summary.decisions))
-    table.add_row("  would be written" if summary.dry_run else "  written", str(summary.writable))
-    table.add_row("  exists", str(summary.exists))
-    table.add_row("  open: the join still holds them", str(summary.open))
-    for reason, count in summary.remaining.most_common():
-        table.add_row(f"  still {reason}", str(count))
-    console.print(table)
+    title = "dead letters replayed" + (", dry run" if summary.dry_run else "")
+    show(figures(title, ("", "count"), [(name, f"{count:,}") for name, count in _counts(summary)]))
     if summary.open:
         typer.echo("open decisions are the join's: run this again once `trimtab join` has committed past them")
+    width = terminal_width()
     for left in summary.listed[:NAMED]:
-        typer.echo(f"{left.partition}\t{left.reason}\t{left.request_id}\t{left.detail}")
+        entry = Entry((str(left.partition), left.reason, left.request_id), (left.detail,))
+        typer.echo("\n".join(streamed_lines(entry, width)))
     if (more := summary.remaining.total() - NAMED) > 0:
         typer.echo(f"… and {more} more; --json names up to 1,000")
+
+
+def _counts(summary: LetterReplaySummary) -> list[tuple[str, int]]:
+    return [
+        ("letters read", summary.letters),
+        ("  foreign: about other topics", summary.foreign),
+        ("  nameless: without request_id", summary.nameless),
+        ("decisions", summary.decisions),
+        ("  would be written" if summary.dry_run else "  written", summary.writable),
+        ("  exists", summary.exists),
+        ("  open: the join still holds them", summary.open),
+        *((f"  still {reason}", count) for reason, count in summary.remaining.most_common()),
+    ]

@@ -15,6 +15,7 @@ from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from stream_processors.audit.dead_letter_store import StoredDeadLetter
+    from trimtab.tables import Entry
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 
@@ -24,7 +25,9 @@ def list_letters(
     limit: Annotated[int, typer.Option(min=1, help="Print at most so many.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """List dead letters with their place (PARTITION:OFFSET), reason and detail.
+    """List dead letters with their place (PARTITION:OFFSET), reason, request_id and detail.
+
+    Where the output goes into a file or another program, each is one line with tabs between these four.
 
     Example: trimtab dead-letters list --reason malformed
     """
@@ -63,9 +66,13 @@ def register(app: typer.Typer) -> None:
 
 def _printed(letters: Iterable[StoredDeadLetter], limit: int, as_json: bool) -> Iterator[StoredDeadLetter]:
     """Passes the letters on, one at a time (there may be many, and large ones), and prints the first `limit`."""
+    from trimtab.tables import streamed_lines, terminal_width
+
+    width = terminal_width()
     for number, stored in enumerate(letters):
         if number < limit:
-            typer.echo(json.dumps(stored.as_dict()) if as_json else _line(stored))
+            lines = [json.dumps(stored.as_dict())] if as_json else streamed_lines(_entry(stored), width)
+            typer.echo("\n".join(lines))
         yield stored
 
 
@@ -100,6 +107,9 @@ def _at(settings: Settings, place: str) -> StoredDeadLetter:
     return letters[0]
 
 
-def _line(stored: StoredDeadLetter) -> str:
+def _entry(stored: StoredDeadLetter) -> Entry:
+    from trimtab.tables import Entry
+
     letter = stored.letter
-    return f"{stored.partition}:{stored.offset}\t{letter['reason']}\t{letter['request_id'] or '-'}\t{letter['detail']}"
+    place = f"{stored.partition}:{stored.offset}"
+    return Entry((place, letter["reason"], letter["request_id"] or "-"), (letter["detail"],))

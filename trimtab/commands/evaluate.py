@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,12 +14,16 @@ import typer
 from event_schemas.errors import SettingError
 from event_schemas.instant import utc_text
 from trimtab.settings import load_settings
+from trimtab.store_access import VERSION_HELP, open_store, trust_rule, version_names
 
 if TYPE_CHECKING:
+    from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
     from learner.judgement.table_policy import TableLayout
     from learner.policy_comparison import Answer
     from off_policy.estimates import Estimate, Interval
     from off_policy.evaluation_report import PolicyReport
+    from policy_store.backends.store import PolicyStore
+    from policy_store.decisions.verification import TrustRule
 
 LAYOUT_FIELDS = {
     "arm": "arm_column",
@@ -28,12 +33,18 @@ LAYOUT_FIELDS = {
     "base": "position_base",
 }
 
+NAMED_POLICIES = ("learned", "uniform", "production")
 EXAMPLES = {"--table": "position=position,base=1", "--where": "campaign=all"}
 
 
 def evaluate(
     policy: Annotated[
-        str, typer.Option(help="learned, uniform, production, or a Parquet file with probabilities by arm.")
+        str,
+        typer.Option(
+            help="learned (by the newest checkpoint of this machine), uniform, production, a Parquet file with "
+            f"probabilities by arm, or another checkpoint: {VERSION_HELP}",
+            autocompletion=lambda: [*NAMED_POLICIES, *version_names()],
+        ),
     ] = "learned",
     every_row: Annotated[bool, typer.Option("--all", help="All stored rows, not only the held-out ones.")] = False,
     level: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Coverage of the intervals.")] = 0.95,
@@ -49,24 +60,25 @@ def evaluate(
     The baseline is production for a weight grid, the policy that explored for a catalogue. A policy from a file has
     columns with the arm's name (arm, default item_id) and its probability; when it depends on a position, `position`
     names the column that counts it from 0, `feature` the context feature that logs it (default position), and `base`
-    what that feature says for position 0 (default 1).
+    what that feature says for position 0 (default 1). A checkpoint is taken from this machine where it is there, else
+    from the policy store.
 
     Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
     """
-    from learner.checkpoints.checkpoint import CheckpointShelf
-    from learner.learner_run import CHECKPOINTS_FOLDER, EXAMPLES_FOLDER, learner_directory, stored_examples
+    from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory
+    from learner.learner_run import EXAMPLES_FOLDER, stored_examples
     from learner.policy_comparison import Question, compare
 
     settings = load_settings()
     experiment = settings.load_experiment()
     directory = learner_directory(settings.data_dir, experiment)
     layout = _layout(_pairs("--table", table.split(",") if table else []), _pairs("--where", where or []))
-    answer = compare(
-        Question(policy, every_row, level, layout),
-        stored_examples(directory / EXAMPLES_FOLDER),
-        CheckpointShelf(directory / CHECKPOINTS_FOLDER),
-        experiment,
-    )
+    shelf = CheckpointShelf(directory / CHECKPOINTS_FOLDER)
+    checkpoint = None
+    if not _is_no_version(policy):
+        checkpoint = _checkpoint(policy, shelf, open_store(settings, experiment), trust_rule(settings, experiment))
+    question = Question(policy if checkpoint is None else "learned", every_row, level, layout, checkpoint)
+    answer = compare(question, stored_examples(directory / EXAMPLES_FOLDER), shelf, experiment)
     if as_json:
         typer.echo(json.dumps({"policy": policy, **answer.as_dict()}))
     else:
@@ -76,6 +88,29 @@ def evaluate(
 def register(app: typer.Typer) -> None:
     """Adds `trimtab evaluate`."""
     app.command("evaluate")(evaluate)
+
+
+def _is_no_version(policy: str) -> bool:
+    """Whether it is one of the policies with a name of their own, or a file."""
+    return (
+        policy in NAMED_POLICIES or policy.endswith(".parquet") or len(Path(policy).parts) > 1 or Path(policy).exists()
+    )
+
+
+def _checkpoint(reference: str, shelf: CheckpointShelf, store: PolicyStore, rule: TrustRule) -> Checkpoint:
+    """The checkpoint that is meant: from this machine where it is named in full, else looked up in the store."""
+    from learner.checkpoints.checkpoint import Checkpoint
+    from policy_store.decisions.verification import verify_checkpoint
+    from policy_store.decisions.version_references import resolve_version
+
+    here = shelf.versions()
+    if reference in here:
+        return shelf.load(reference)
+    version = resolve_version(store, reference, rule)
+    if version in here:
+        return shelf.load(version)
+    signed = store.get_checkpoint(version)
+    return Checkpoint(verify_checkpoint(signed, version, rule), signed.blobs, optimiser=b"")
 
 
 def _layout(table: Mapping[str, str], where: Mapping[str, str]) -> TableLayout:
@@ -104,22 +139,21 @@ def _pairs(option: str, texts: list[str]) -> Mapping[str, str]:
 
 
 def _show(answer: Answer) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from trimtab.tables import figures, show, show_text
 
-    console = Console()
     report = answer.report
-    console.print(f"{report.rows} explored decisions, {utc_text(answer.first)} to {utc_text(answer.last)}")
+    show_text(f"{report.rows:,} explored decisions, {utc_text(answer.first)} to {utc_text(answer.last)}")
+    if answer.checkpoint is not None:
+        show(f"checkpoint {answer.checkpoint}")
     for policy in (report.baseline, *report.policies):
-        table = Table(title=f"{policy.name}   (agrees with the baseline in {policy.agreement:.1%} of requests)")
-        for heading in ("objective", "estimator", "value", "interval", "matched", "positives", "ESS"):
-            table.add_column(heading)
+        show("")
+        show_text(f"{policy.name}   (agrees with the baseline in {policy.agreement:.1%} of requests)")
         for objective, result in policy.objectives.items():
-            for estimate in result.estimates.values():
-                table.add_row(objective, *_cells(estimate))
-        console.print(table)
+            rows = [_cells(estimate) for estimate in result.estimates.values()]
+            show(figures(objective, ("estimator", "value", "interval", "matched", "positives", "ESS"), rows))
         if policy is not report.baseline:
-            _show_lifts(console.print, policy)
+            for line in _lifts(policy):
+                show_text(line, "  ")
 
 
 def _cells(estimate: Estimate) -> tuple[str, ...]:
@@ -134,15 +168,14 @@ def _cells(estimate: Estimate) -> tuple[str, ...]:
     )
 
 
-def _show_lifts(write: object, policy: PolicyReport) -> None:
-    assert callable(write)
+def _lifts(policy: PolicyReport) -> Iterator[str]:
     for objective, result in policy.objectives.items():
         lift = result.dr_lift or result.lift
         if lift.gateable and lift.relative_interval is not None:
             verdict = f"{lift.relative:+.1%} {_interval(lift.relative_interval, '+.1%')}"
         else:
             verdict = lift.refusal.reason if lift.refusal is not None else "undefined"
-        write(f"  lift of {objective}: {verdict}")
+        yield f"lift of {objective}: {verdict}"
 
 
 def _interval(interval: Interval | None, form: str = ".5g") -> str:

@@ -146,13 +146,14 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
     """The learner, wired to Kafka, the data directory and the policy store."""
     from prometheus_client import CollectorRegistry
 
+    from learner.checkpoints.checkpoint import learner_directory
     from learner.examples.example_decoder import ExampleDecoder
     from learner.examples.example_rule import ExampleRule
     from learner.examples.example_source import KafkaExampleSource
     from learner.examples.ingest import DeadLetters, Ingest
     from learner.examples.segment_store import SegmentStore
     from learner.examples.time_limit import TimeLimit
-    from learner.learner_run import EXAMPLES_FOLDER, Learner, learner_directory
+    from learner.learner_run import EXAMPLES_FOLDER, Learner
     from learner.learner_service import LearnerService, Schedule
     from monitoring.exposition import serve_metrics
     from monitoring.metrics import LearnerMetrics, ProducerMetrics
@@ -252,15 +253,15 @@ def _print(report: RunReport, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(content))
         return
-    from rich.console import Console
+    from trimtab.tables import show, show_text
 
-    console = Console()
-    console.print(f"checkpoint {content['version']}   {content['window']['start']}")
-    console.print(
-        f"trained on {content['window']['examples']} explored examples, held out "
-        f"{content['window']['holdout_examples']}, {content['seconds_training']:.1f} s"
+    window, codes = content["window"], ", ".join(content["reason_codes"])
+    show(f"checkpoint {content['version']}   {window['start']}")
+    show_text(
+        f"trained on {window['examples']} explored examples, held out {window['holdout_examples']},"
+        f" {content['seconds_training']:.1f} s"
     )
-    console.print(f"verdict    [bold]{content['verdict']}[/bold]: {', '.join(content['reason_codes'])}")
+    show(f"verdict    {content['verdict']}: {codes}")
     for reason in content["reasons"]:
-        console.print(f"           {reason}")
-    console.print(f"channel    {content['channel'] or 'none'}")
+        show_text(reason, " " * len("verdict    "))
+    show(f"channel    {content['channel'] or 'none'}")

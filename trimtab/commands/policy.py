@@ -6,15 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from event_schemas.instant import utc_text
 from policy_store.records.channel_record import Channel, channel_slot
 from policy_store.records.signing import Role
 from trimtab.commands.policy_stop import kill, rebase, resume
 from trimtab.settings import load_settings, require_usable
-from trimtab.store_access import AsJson, By, Reason, decider, echo_json, open_store, statement, trust_rule
+from trimtab.store_access import (
+    VERSION_HELP,
+    AsJson,
+    By,
+    Reason,
+    Version,
+    decider,
+    echo_json,
+    open_store,
+    statement,
+    trust_rule,
+    version_names,
+)
 
 if TYPE_CHECKING:
     from policy_store.backends.store import PolicyStore
@@ -71,12 +81,10 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         echo_json(overview)
         return
-    console = Console()
-    console.print(f"experiment {experiment.name}   killed: {overview['killed']}   audit: {overview['audit_entries']}")
-    console.print(_table("channels", ("channel", "version", "revision", "state", "by", "reason"), overview["channels"]))
-    if overview["open_kills"]:
-        console.print(_table("open kills", ("hash", "by", "reason", "revision", "known_to"), overview["open_kills"]))
-    console.print(_table("nodes", ("node", "status"), [_node_row(each) for each in overview["nodes"]]))
+    from trimtab.policy_listings import overview_listings
+    from trimtab.tables import show as print_parts
+
+    print_parts(*overview_listings(overview))
 
 
 @policy.command("list")
@@ -91,36 +99,40 @@ def list_checkpoints(as_json: AsJson = False) -> None:
     if as_json:
         echo_json(rows)
     else:
-        columns = ("version", "created_at", "algorithm", "verdict", "parent", "size")
-        Console().print(_table("checkpoints", columns, rows))
+        from trimtab.policy_listings import checkpoint_listing
+        from trimtab.tables import show as print_parts
+
+        print_parts(checkpoint_listing(rows))
 
 
 @policy.command()
-def show(version: Annotated[str, typer.Argument(help="Version of a checkpoint.")], as_json: AsJson = False) -> None:
+def show(version: Version, as_json: AsJson = False) -> None:
     """The manifest of one checkpoint, verified: window, parent, evaluation, hashes.
 
-    Example: trimtab policy show v20240501-1200
+    Example: trimtab policy show latest
     """
     import json
 
     from policy_store.decisions.verification import verify_checkpoint
+    from policy_store.decisions.version_references import resolve_version
 
     settings = load_settings()
     experiment = settings.load_experiment()
-    checkpoint = open_store(settings, experiment).get_checkpoint(version)
-    manifest = verify_checkpoint(checkpoint, version, trust_rule(settings, experiment))
+    store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
+    version = resolve_version(store, version, rule)
+    checkpoint = store.get_checkpoint(version)
+    manifest = verify_checkpoint(checkpoint, version, rule)
     content = json.loads(checkpoint.manifest)
     if as_json:
         echo_json(content)
         return
-    console = Console()
-    console.print(f"{version} signed by {checkpoint.key_id}, verdict {manifest.verdict}")
-    console.print_json(data={name: value for name, value in content.items() if name != "reference"})
+    typer.echo(f"{version} signed by {checkpoint.key_id}, verdict {manifest.verdict}")
+    echo_json({name: value for name, value in content.items() if name != "reference"})
 
 
 @policy.command()
 def promote(
-    version: Annotated[str, typer.Argument(help="Version of a checkpoint.")],
+    version: Version,
     to: Annotated[Channel, typer.Option(help="Channel to point to it.")],
     by: By,
     reason: Reason = "",
@@ -129,14 +141,16 @@ def promote(
 ) -> None:
     """Point a channel to a checkpoint, signed with TRIMTAB_SIGNING_KEY. Only a passed gate reaches users.
 
-    Example: trimtab policy promote v20240501-1200 --to stable --by ada --reason "canary was fine for a week"
+    Example: trimtab policy promote canary --to stable --by ada --reason "canary was fine for a week"
     """
     from policy_store.decisions.governance import point_channel
     from policy_store.decisions.verification import require_promotable
+    from policy_store.decisions.version_references import resolve_version
 
     settings = load_settings()
     experiment = settings.load_experiment()
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
+    version = resolve_version(store, version, rule)
     manifest = _verified(store, version, rule)
     if not override_gate:
         require_promotable(manifest, to)
@@ -151,7 +165,12 @@ def promote(
 def rollback(
     by: By,
     channel: Annotated[Channel, typer.Option(help="Channel to roll back.")] = Channel.STABLE,
-    to: Annotated[str | None, typer.Option(help="Version; default: the one before the present one.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Default: the one before the present one. Otherwise: {VERSION_HELP}", autocompletion=version_names
+        ),
+    ] = None,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
@@ -160,11 +179,12 @@ def rollback(
     Example: trimtab policy rollback --channel stable --by ada --reason "sessions fell"
     """
     from policy_store.decisions.governance import point_channel, require_served_before, rollback_version
+    from policy_store.decisions.version_references import resolve_version
 
     settings = load_settings()
     experiment = settings.load_experiment()
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
-    version = to or rollback_version(store, channel)
+    version = rollback_version(store, channel) if to is None else resolve_version(store, to, rule)
     require_served_before(store, channel, version, rule)
     _verified(store, version, rule)
     decision = decider(settings, rule, channel_slot(channel), statement(by, reason))
@@ -176,9 +196,18 @@ for stopping in (kill, resume, rebase):
     policy.command()(stopping)
 
 
+def _slots() -> list[str]:
+    """What a shell completes where a slot is wanted."""
+    from policy_store.decisions.inspection import SLOTS
+
+    return [slot for slot in SLOTS if not slot.startswith("freshness:")]
+
+
 @policy.command()
 def history(
-    slot: Annotated[str, typer.Argument(help="channel:<name>, preference, control or rebase.")] = "channel:stable",
+    slot: Annotated[
+        str, typer.Argument(help="channel:<name>, preference, control or rebase.", autocompletion=_slots)
+    ] = "channel:stable",
     as_json: AsJson = False,
 ) -> None:
     """The decisions on one slot, newest first; `hash` is what resumes and re-bases call a record by.
@@ -195,7 +224,10 @@ def history(
     if as_json:
         echo_json(rows)
     else:
-        Console().print(_table(slot, ("revision", "version", "killed", "by", "reason", "key_id"), rows))
+        from trimtab.policy_listings import history_listing
+        from trimtab.tables import show as print_parts
+
+        print_parts(history_listing(slot, rows))
 
 
 @policy.command()
@@ -213,8 +245,10 @@ def verify(as_json: AsJson = False) -> None:
     if as_json:
         echo_json(rows)
     else:
-        shown = [{"subject": each.subject, "problem": each.problem or "holds"} for each in findings]
-        Console().print(_table("verification", ("subject", "problem"), shown))
+        from trimtab.policy_listings import verification_listing
+        from trimtab.tables import show as print_parts
+
+        print_parts(verification_listing(findings))
     if any(each.problem for each in findings):
         raise typer.Exit(1)
 
@@ -236,23 +270,8 @@ def _checkpoint_row(manifest: CheckpointManifest) -> dict[str, Any]:
     }
 
 
-def _node_row(node: dict[str, Any]) -> dict[str, Any]:
-    """A node with its kills by their hashes alone: the signed records are for machines."""
-    status = node["status"]
-    return node | {"status": status | {"open_kills": list(status["open_kills"])} if "open_kills" in status else status}
-
-
 def _report(content: dict[str, Any], sentence: str, as_json: bool) -> None:
     if as_json:
         echo_json(content)
     else:
         typer.echo(sentence)
-
-
-def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
-    return table

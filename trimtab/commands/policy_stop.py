@@ -79,12 +79,14 @@ def resume(
 def _tell_resumed(
     state: KillState, lifted: Sequence[OpenKill], left: Sequence[OpenKill], record: ControlRecord | None
 ) -> None:
+    from trimtab.tables import show_text
+
     for fault in state.faults:
-        typer.echo(f"cannot be believed or read: {fault}")
+        show_text(f"cannot be believed or read: {fault}")
     for each in lifted:
-        typer.echo(f"lifts {each.describe()}")
+        show_text(f"lifts {each.describe()}")
     for each in left:
-        typer.echo(f"holds {each.describe()}: lift it with --kill {each.hash}")
+        show_text(f"holds {each.describe()}: lift it with --kill {each.hash}")
     if record is not None:
         typer.echo(f"resumed (revision {record.revision})")
     elif state.killed is False:
@@ -120,12 +122,13 @@ def rebase(
     if as_json:
         echo_json(plan.as_dict() | {"dry_run": dry_run})
         return
+    from trimtab.tables import INDENT, show_text
+
     verb = "would void" if dry_run else "voids"
     for each in plan.voided:
         place = "in force" if each.in_force else "history"
-        typer.echo(
-            f"{verb} {each.slot} {each.signed.hash} of {utc_text(each.record.revision)} by {each.record.by} ({place})"
-        )
+        typer.echo(f"{verb} {each.signed.hash}")
+        show_text(f"{each.slot} of {utc_text(each.record.revision)} by {each.record.by} ({place})", INDENT)
     for slot, known in plan.remembered:
         typer.echo(f"{known.source} remembers {utc_text(known.revision)} for {slot}")
     typer.echo("nothing was changed" if dry_run else f"re-based (epoch {plan.epoch})")

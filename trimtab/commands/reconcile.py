@@ -6,8 +6,6 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from event_schemas.errors import SettingError
 from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
@@ -89,44 +87,35 @@ def register(app: typer.Typer) -> None:
 
 
 def _print(outcome: ReconcileOutcome) -> None:
-    report, console = outcome.report, Console()
-    fates = Table("fate", "events", title=f"{report.inputs} events")
-    for fate, events in {**report.fates, "pending": report.pending}.items():
-        if events:
-            fates.add_row(fate, str(events))
-    console.print(fates)
-    checks = Table("", "expected", "lost", "extra", "differing", "second copies", "of these differing")
-    for name, counts in _checks(report).items():
-        checks.add_row(name, *(str(count) for count in counts))
-    console.print(checks)
+    from trimtab.tables import figures, show, show_text
+
+    report = outcome.report
+    fates = {**report.fates, "pending": report.pending}
+    rows = [(fate, f"{events:,}") for fate, events in fates.items() if events]
+    checks = [(name, *(f"{count:,}" for count in counts)) for name, counts in _checks(report).items()]
+    show(
+        figures(f"{report.inputs:,} events", ("fate", "events"), rows),
+        figures("what the join wrote", ("", "examples", "dead letters"), checks),
+    )
     if report.replayed:
-        console.print(
+        show_text(
             f"{report.replayed} examples were replayed from dead letters and verified;"
             f" {report.dead_letters_mended} letters of theirs hold no longer"
         )
     for difference in report.differences:
-        console.print(f"  {difference}")
+        show_text(difference, "  ")
     if outcome.unprocessed:
-        console.print(f"{outcome.unprocessed} events lie after the join's last commit: is `trimtab join` running?")
-    console.print("ok: the join wrote what the log demands" if report.ok else "NOT ok: see the differences above")
+        show_text(f"{outcome.unprocessed} events lie after the join's last commit: is `trimtab join` running?")
+    show_text("ok: the join wrote what the log demands" if report.ok else "NOT ok: see the differences above")
 
 
-def _checks(report: ReconcileReport) -> dict[str, tuple[int, ...]]:
+def _checks(report: ReconcileReport) -> dict[str, tuple[int, int]]:
+    """Examples and dead letters by what was compared."""
     return {
-        "examples": (
-            report.examples_expected,
-            report.lost,
-            report.unexpected,
-            report.differing,
-            report.duplicated,
-            report.duplicated_differing,
-        ),
-        "dead letters": (
-            report.dead_letters_expected,
-            report.dead_letters_missing,
-            report.dead_letters_extra,
-            report.dead_letters_differing,
-            report.dead_letters_repeated,
-            report.dead_letters_repeated_differing,
-        ),
+        "expected": (report.examples_expected, report.dead_letters_expected),
+        "lost": (report.lost, report.dead_letters_missing),
+        "extra": (report.unexpected, report.dead_letters_extra),
+        "differing": (report.differing, report.dead_letters_differing),
+        "second copies": (report.duplicated, report.dead_letters_repeated),
+        "  of these differing": (report.duplicated_differing, report.dead_letters_repeated_differing),
     }

@@ -19,6 +19,7 @@ from learner.checkpoints.checkpoint import (
     OPTIMISER_FILE,
     Checkpoint,
     CheckpointShelf,
+    learner_directory,
     version_id,
 )
 from learner.checkpoints.warm_start import next_look, start_from
@@ -32,6 +33,10 @@ from tests.learner.segment_samples import Damage, append, flip, truncate, zero
 @pytest.fixture
 def shelf(tmp_path: Path) -> CheckpointShelf:
     return CheckpointShelf(tmp_path / "checkpoints")
+
+
+def test_each_experiment_has_a_directory_of_its_own(experiment: Experiment, tmp_path: Path) -> None:
+    assert learner_directory(tmp_path, experiment) == tmp_path / "learner" / experiment.name
 
 
 def renamed(checkpoint: Checkpoint, version: str) -> Checkpoint:

@@ -75,6 +75,7 @@ def test_checkpoints_are_listed_oldest_first(bench: StoreBench) -> None:
         made = manifest(bench.experiment, version, created_at=created_at)
         bench.store.put_checkpoint(sign_checkpoint(made, BLOBS, LEARNER))
     assert [each.version for each in bench.second.list_checkpoints()] == ["a", "b", "c"]
+    assert bench.second.versions() == ["a", "b", "c"]
 
 
 def test_the_same_checkpoint_twice_changes_nothing(bench: StoreBench) -> None:

@@ -51,6 +51,7 @@ def test_valid_forbidden_and_empty_channels_are_told_apart(bench: StoreBench) ->
     assert (stable["state"], stable["version"], stable["by"]) == ("valid", "v1", "ada")
     assert abs(stable["expires_at"] - now - TTL_MS) < 60_000
     assert "may not sign" in canary["state"]
+    assert "governance key" in canary["fix"]
     assert shadow["state"] == "empty"
     assert overview["nodes"] == [{"node": "n1", "status": {"version": "v1"}}]
     assert (overview["killed"], overview["checkpoints"], overview["audit_entries"]) == (True, 1, 4)

@@ -46,7 +46,9 @@ def test_a_proposal_changes_nothing_until_it_is_approved(cli: StoreCommands) -> 
     shown = cli.json("alpha", "show")
     assert shown["default"]["alpha"] == 0.1
     assert [(each["proposal_id"], each["status"]) for each in shown["proposals"]] == [(proposal_id, "open")]
-    assert f"{proposal_id} (open): α = 0.3 for everybody, by ada" in cli.run("alpha", "show")
+    for_people = cli.run("alpha", "show")
+    assert f"{proposal_id}  open" in for_people
+    assert "α = 0.3 for everybody, by ada: more repins" in for_people
 
     approved = cli.json("alpha", "approve", proposal_id, "--by", "grace", "--reason", "agreed")
     assert approved["default"]["objective_weights"] == {"repin": 0.3, "click": 0.7}

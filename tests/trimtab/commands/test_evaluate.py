@@ -12,8 +12,14 @@ from event_schemas.codec import Codec
 from event_schemas.errors import SettingError
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
+from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
 from learner.judgement.table_policy import TablePolicyError
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.decisions.governance import publish_checkpoint
+from policy_store.records.store_errors import AmbiguousVersion, StoreUnreachable
+from tests.components.free_port import free_port
 from tests.learner_samples import World, ingested
+from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, manifest, rule
 from trimtab.commands import evaluate
 
 EXPERIMENT = """
@@ -56,6 +62,7 @@ def mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> float:
     file.write_text(EXPERIMENT)
     monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(file))
     monkeypatch.setenv("TRIMTAB_DATA_DIR", str(tmp_path / "var"))
+    monkeypatch.setenv("TRIMTAB_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
     world = World(
         load_experiment(file), Codec(Registry.bundled()), truth=lambda users, features: features[:, :1] * 0.5 + 0.2
     )
@@ -119,3 +126,28 @@ def test_the_table_for_people(app: typer.Typer, mean: float) -> None:
 def test_options_that_are_not_understood(app: typer.Typer, mean: float, options: tuple[str, ...]) -> None:
     with pytest.raises(SettingError, match=options[0]):
         run(app, "--policy", "x.parquet", *options)
+
+
+def test_a_checkpoint_is_named_as_everywhere(app: typer.Typer, mean: float, tmp_path: Path) -> None:
+    """In full it is taken from this machine; otherwise the store says which one is meant, and has it if need be."""
+    shelf, store = CheckpointShelf(tmp_path / "checkpoints"), MemoryStore("small")
+    here, there = (manifest("small", version, created_at=NOW + age) for age, version in enumerate(("v1", "v2")))
+    shelf.save(Checkpoint(here, BLOBS, b"optimiser"))
+    for made in (here, there):
+        publish_checkpoint(store, made, BLOBS, LEARNER)
+
+    def found(reference: str) -> tuple[str, bytes]:
+        checkpoint = evaluate._checkpoint(reference, shelf, store, rule("small"))
+        return checkpoint.version, checkpoint.optimiser
+
+    assert [found(each) for each in ("v1", "latest", "v2")] == [("v1", b"optimiser"), ("v2", b""), ("v2", b"")]
+    with pytest.raises(AmbiguousVersion, match="v2, v1"):
+        found("v")
+    with pytest.raises(StoreUnreachable):
+        run(app, "--policy", "latest")
+
+
+@pytest.mark.parametrize("policy", ["learned", "uniform", "production", "x.parquet", "folder/x"])
+def test_what_is_no_version(policy: str) -> None:
+    assert evaluate._is_no_version(policy)
+    assert not evaluate._is_no_version("20240501T120000000Z-0a1b2c3d")

@@ -17,6 +17,7 @@ from policy_store.backends.key_names import KeyNames
 from policy_store.decisions.kill_decisions import kill
 from policy_store.records.signing import SigningKey, TrustedKeys
 from policy_store.records.store_errors import (
+    AmbiguousVersion,
     ContractMismatch,
     PromotionRefused,
     RecordMalformed,
@@ -83,6 +84,23 @@ def test_promote_rollback_and_history(cli: StoreCommands) -> None:
     assert cli.json("policy", "rollback", "--to", "v2", "--by", "ada")["version"] == "v2"
     with pytest.raises(RecordMalformed, match="channel:beta"):
         cli.run("policy", "history", "channel:beta")
+
+
+def test_versions_are_named_as_people_name_them(cli: StoreCommands) -> None:
+    """In full, by a beginning, as the latest, or by the channel that serves it."""
+    older, newer = "20240501T120000000Z-0a1b2c3d", "20240502T120000000Z-0a1b2c3e"
+    for version in (older, newer):
+        cli.put(version)
+    assert cli.run("policy", "show", "latest").startswith(f"{newer} signed by learner/main")
+    assert cli.json("policy", "promote", "20240501", "--to", "stable", "--by", "ada")["version"] == older
+    assert cli.json("policy", "promote", "latest", "--to", "canary", "--by", "ada")["version"] == newer
+    assert f"channel:stable → {newer}" in cli.run("policy", "promote", "canary", "--to", "stable", "--by", "ada")
+    assert cli.json("policy", "rollback", "--to", "20240501", "--by", "ada")["version"] == older
+    assert cli.json("policy", "show", "stable")["version"] == older
+    with pytest.raises(AmbiguousVersion, match=f"begins 2 versions: {newer}, {older}"):
+        cli.run("policy", "show", "2024")
+    with pytest.raises(UnknownCheckpoint, match="channel:shadow points to nothing"):
+        cli.run("policy", "promote", "shadow", "--to", "stable", "--by", "ada")
 
 
 def test_the_record_lives_as_long_as_the_experiment_says(cli: StoreCommands) -> None:
@@ -159,7 +177,7 @@ def test_status_shows_channels_and_nodes(cli: StoreCommands) -> None:
     }
     assert status["nodes"] == [{"node": "node-1", "status": {"version": "v1"}}]
     shown = cli.run("policy", "status")
-    assert "killed: False" in shown
+    assert "killed: no" in shown
     assert "node-1" in shown
 
 

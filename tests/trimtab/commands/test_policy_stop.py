@@ -141,7 +141,7 @@ def test_rebase_says_what_it_does_and_leads_back(cli: StoreCommands, hands: Redi
     with pytest.raises(RevisionAhead, match="policy rebase"):
         cli.run("policy", "promote", "v1", "--to", "stable", "--by", "ada")
     dry = cli.run("policy", "rebase", "--by", "ada", "--dry-run")
-    assert f"would void channel:stable {far.hash}" in dry
+    assert f"would void {far.hash}\n    channel:stable of 2036" in dry
     assert "by eve (in force)" in dry
     assert "nothing was changed" in dry
     assert cli.store().rebase() is None
@@ -149,7 +149,7 @@ def test_rebase_says_what_it_does_and_leads_back(cli: StoreCommands, hands: Redi
     assert (shown["dry_run"], [each["hash"] for each in shown["voids"]]) == (True, [far.hash])
 
     done = cli.run("policy", "rebase", "--by", "ada", "--reason", "a clock in 2036")
-    assert f"voids channel:stable {far.hash}" in done
+    assert f"voids {far.hash}\n    channel:stable of" in done
     assert "re-based (epoch 1)" in done
     assert "decide again on channel:stable" in done
     assert {row["problem"] for row in cli.json("policy", "verify")} == {None}

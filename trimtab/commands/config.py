@@ -1,0 +1,125 @@
+"""`trimtab config`: what this process would run with, and whether it can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from event_schemas.errors import ExperimentError
+from trimtab.process_exit import FAILED, tell
+from trimtab.settings import Settings, load_settings
+from trimtab.store_access import AsJson, echo_json
+
+if TYPE_CHECKING:
+    from event_schemas.experiment import Experiment
+
+config_app = typer.Typer(no_args_is_help=True, help="The settings and the experiment in force, and what is wrong.")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `trimtab config …`."""
+    app.add_typer(config_app, name="config")
+
+
+@config_app.command()
+def show(
+    experiment: Annotated[
+        bool,
+        typer.Option("--experiment", help="The whole experiment too, with the defaults of what its file leaves out."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Every setting with its value and where that comes from; secrets are masked.
+
+    Example: trimtab config show --experiment
+    """
+    from trimtab.effective_settings import effective_settings
+
+    settings = load_settings()
+    rows = effective_settings(settings)
+    fault, found = _experiment(settings)
+    if as_json:
+        echo_json(
+            {"settings": [row.as_dict() for row in rows], "experiment": _as_dict(settings, found, fault, experiment)}
+        )
+    else:
+        from trimtab.tables import Entry, Listing
+        from trimtab.tables import show as print_parts
+
+        cells = [(row.variable, row.source, _as_written(row.value)) for row in rows]
+        print_parts(Listing("settings", ("variable", "source", "value"), [Entry(each) for each in cells]))
+        if found is not None:
+            print_parts("", *_lines(settings, found, experiment))
+    if fault is not None:
+        raise fault
+
+
+@config_app.command()
+def check(
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of Kafka, Redis and the registry.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for everything that is wrong: settings, experiment file, keys, topics, Redis, Schema Registry.
+
+    Each problem is two lines on stderr, what is wrong and how to fix it. Exit code 0 only when there is none. What does
+    not answer within some seconds counts as unreachable.
+
+    Example: trimtab config check --offline
+    """
+    from trimtab.configuration_check import check_configuration
+    from trimtab.tables import show as print_parts
+
+    checks = []
+    for each in check_configuration(offline):
+        checks.append(each)
+        if not as_json:
+            state = "ok" if not each.faults else f"{len(each.faults)} wrong"
+            print_parts(f"{each.subject:<17}{state:<9}{each.found}")
+    sound = not any(each.faults for each in checks)
+    if as_json:
+        echo_json({"ok": sound, "checks": [each.as_dict() for each in checks]})
+    else:
+        for fault in (fault for each in checks for fault in each.faults):
+            tell(fault)
+    if not sound:
+        raise typer.Exit(FAILED)
+
+
+def _as_written(value: str | bool | None) -> str:
+    """As one would write it in the variable."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "unset" if value is None else value
+
+
+def _experiment(settings: Settings) -> tuple[ExperimentError | None, Experiment | None]:
+    try:
+        return None, settings.load_experiment()
+    except ExperimentError as fault:
+        return fault, None
+
+
+def _as_dict(
+    settings: Settings, found: Experiment | None, fault: ExperimentError | None, whole: bool
+) -> dict[str, Any]:
+    from trimtab.experiment_text import experiment_summary, experiment_values
+
+    content: dict[str, Any] = {"file": str(settings.experiment.absolute())}
+    if fault is not None:
+        return content | {"error": fault.what, "fix": fault.fix}
+    assert found is not None
+    return content | experiment_summary(found) | ({"values": experiment_values(found)} if whole else {})
+
+
+def _lines(settings: Settings, found: Experiment, whole: bool) -> Iterator[str]:
+    from trimtab.experiment_text import experiment_lines, experiment_summary
+
+    yield f"experiment {settings.experiment.absolute()}"
+    if whole:
+        yield from experiment_lines(found)
+        return
+    for name, value in experiment_summary(found).items():
+        shown = ", ".join(value) or "none" if isinstance(value, list) else value
+        yield f"    {name.replace('_', ' '):<17}{shown}"

@@ -1,0 +1,71 @@
+"""`trimtab status`: the configured experiment on one screen, and what to do next."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import typer
+
+from event_schemas.errors import TrimtabError
+from trimtab.process_exit import FAILED
+from trimtab.settings import Settings, load_settings
+from trimtab.store_access import AsJson, echo_json, open_store, trust_rule
+
+if TYPE_CHECKING:
+    from event_schemas.experiment import Experiment
+    from trimtab.status.status_facts import StatusFacts
+
+
+def status(as_json: AsJson = False) -> None:
+    """How the experiment is doing, on one screen: join, examples, verdict, channels, kills, nodes, and what to do next.
+
+    Events, examples and dead letters are counted by offsets; nothing is read or changed. Where Kafka or Redis does not
+    answer, the rest is shown, and the exit code is 1.
+
+    Example: trimtab status
+    """
+    from trimtab.status.next_action import next_action
+    from trimtab.status.status_screen import screen_lines
+    from trimtab.tables import show
+
+    settings = load_settings()
+    facts = gather(settings, settings.load_experiment())
+    action = next_action(facts)
+    if as_json:
+        echo_json(facts.as_dict() | {"next_action": action.as_dict()})
+    else:
+        show(*screen_lines(facts, action))
+    if facts.faults:
+        raise typer.Exit(FAILED)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `trimtab status`."""
+    app.command("status")(status)
+
+
+def gather(settings: Settings, experiment: Experiment) -> StatusFacts:
+    """Ask everybody; what one does not answer is a fault, and the others are asked all the same."""
+    from event_schemas.instant import wall_clock_ms
+    from trimtab.status.log_facts import read_log_facts
+    from trimtab.status.status_facts import StatusFacts
+    from trimtab.status.store_facts import StoreQuestions, newest_on_shelf
+
+    now_ms, faults = wall_clock_ms(), dict[str, TrimtabError]()
+    store = log = shelf = None
+    try:
+        with closing(open_store(settings, experiment)) as opened:
+            questions = StoreQuestions(opened, trust_rule(settings, experiment), experiment, now_ms, faults)
+            store = questions.answers()
+    except TrimtabError as fault:
+        faults["policy store"] = fault
+    try:
+        log = read_log_facts(settings)
+    except TrimtabError as fault:
+        faults["log"] = fault
+    try:
+        shelf = newest_on_shelf(settings.data_dir, experiment)
+    except TrimtabError as fault:
+        faults["checkpoints here"] = fault
+    return StatusFacts(experiment.name, now_ms, log, store, shelf, faults)

@@ -1,0 +1,134 @@
+"""What `trimtab policy` and `trimtab alpha` list, as rows that fit 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from event_schemas.instant import utc_text
+from policy_store.backends.store import NodeStatus
+from policy_store.decisions.inspection import Finding
+from policy_store.records.preference_proposal import PreferenceProposal
+from trimtab.status.node_view import node_view
+from trimtab.tables import Entry, Listing
+
+SOUND = ("valid", "empty")
+
+
+def overview_listings(overview: Mapping[str, Any]) -> Iterator[Listing | str]:
+    """What `store_overview` found: channels, the kills that hold, nodes."""
+    killed = {True: "yes", False: "no", None: "unknown"}[overview["killed"]]
+    epoch, entries = overview["epoch"], overview["audit_entries"]
+    yield f"experiment {overview['experiment']}   killed: {killed}   epoch: {epoch}   audit: {entries}"
+    channels = [_channel(row) for row in overview["channels"]]
+    yield Listing("channels", ("channel", "version", "revision", "state"), channels)
+    if overview["open_kills"]:
+        yield Listing("open kills", ("hash", "revision"), [_kill(row) for row in overview["open_kills"]])
+    nodes = [_node(NodeStatus(row["node"], row["status"])) for row in overview["nodes"]]
+    yield Listing("nodes", ("node", "stable", "state"), nodes)
+
+
+def checkpoint_listing(rows: Sequence[Mapping[str, Any]]) -> Listing:
+    """The checkpoints in the store."""
+    entries = [
+        Entry(
+            tuple(_text(row[column]) for column in ("version", "created_at", "verdict", "algorithm")),
+            (f"{row['size']:,} bytes, " + ("no parent" if row["parent"] is None else f"parent {row['parent']}"),),
+        )
+        for row in rows
+    ]
+    return Listing("checkpoints", ("version", "created at", "verdict", "algorithm"), entries)
+
+
+def history_listing(slot: str, rows: Sequence[Mapping[str, Any]]) -> Listing:
+    """The decisions on one slot."""
+    entries = [
+        Entry((_text(row["revision"]), _decided(row), row["key_id"]), (_said(row), f"hash {row['hash']}"))
+        for row in rows
+    ]
+    return Listing(slot, ("revision", "decided", "key"), entries)
+
+
+def verification_listing(findings: Sequence[Finding]) -> Listing:
+    """What was checked, and what does not hold."""
+    entries = [
+        Entry((each.subject, "holds"))
+        if each.problem is None
+        else Entry((each.subject, "does not hold"), (each.problem,))
+        for each in findings
+    ]
+    return Listing("verification", ("subject", "finding"), entries)
+
+
+def preference_listing(content: Mapping[str, Any]) -> Listing:
+    """The targets in force, for everybody else and by cohort."""
+    entries = [
+        Entry((name, f"{target['alpha']:g}" if "alpha" in target else "", _weights(target["objective_weights"])))
+        for name, target in {"everybody else": content["default"], **content["cohorts"]}.items()
+    ]
+    title = f"preference, revision {content['revision']}, by {content['by']}"
+    return Listing(title, ("for", "alpha", "objective weights"), entries)
+
+
+def proposal_listing(proposals: Sequence[PreferenceProposal]) -> Listing:
+    """Proposals of a trade-off, decided ones included."""
+    entries = [
+        Entry(
+            (each.proposal_id, each.status.value, utc_text(each.created_at)),
+            (f"{each.target.describe()} for {each.cohort or 'everybody'}, {said(each.by, each.reason)}",),
+        )
+        for each in proposals
+    ]
+    return Listing("proposals", ("proposal", "status", "made at"), entries)
+
+
+def _channel(row: Mapping[str, Any]) -> Entry:
+    sound = row["state"] in SOUND
+    notes = [_said(row)] if row.get("by") else []
+    if not sound:
+        notes = [f"{row['state']}; fix: {row['fix']}", *notes]
+    cells = (
+        row["channel"],
+        _text(row.get("version")),
+        _text(row.get("revision")),
+        row["state"] if sound else "not valid",
+    )
+    return Entry(cells, tuple(notes))
+
+
+def _kill(row: Mapping[str, Any]) -> Entry:
+    told = _said(row) if "by" in row else "not signed by a key trusted here"
+    return Entry((row["hash"], _text(row.get("revision"))), (f"{told}; known to {', '.join(row['known_to'])}",))
+
+
+def _node(node: NodeStatus) -> Entry:
+    view = node_view(node)
+    others = [f"{channel} {version}" for channel, version in view.versions.items() if channel != "stable"]
+    others += [f"epoch {view.epoch}"] if view.epoch else []
+    return Entry((view.node_id, view.versions.get("stable", "production"), view.state()), (*others, *view.notes()))
+
+
+def _decided(row: Mapping[str, Any]) -> str:
+    """What a record says, in a word or an id."""
+    if "version" in row:
+        return str(row["version"])
+    if "killed" in row:
+        return "killed" if row["killed"] else "resumed"
+    return str(row.get("kind", ""))
+
+
+def said(by: str, reason: str) -> str:
+    """Who decided, and why."""
+    return f"by {by}: {reason or 'no reason given'}"
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    return said(row["by"], row["reason"])
+
+
+def _weights(by_name: Mapping[str, float] | None) -> str:
+    return ", ".join(f"{name} {weight:g}" for name, weight in (by_name or {}).items()) or "nobody has chosen"
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,202 @@
+"""What to do next, as a pure function of the facts: the first case that holds, the most urgent one first.
+
+A case is a function that answers with an action or with None. Their order is in `CASES`:
+
+1. something does not answer, or cannot be read
+2. a kill holds, or may hold
+3. events wait and no worker of the join runs
+4. a channel's record cannot be accepted
+5. a node refused what a channel points to, or something of it does not work
+6. there are no examples
+7. there are examples, and nothing has been learned
+8. nobody has weighed the objectives
+9. the newest checkpoint passed, and `stable` serves another one
+10. a proposal waits for approval
+11. a policy is there and no node serves it
+12. nothing has passed yet
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+
+from trimtab.status.node_view import NodeView, Refusal
+from trimtab.status.status_facts import EMPTY, PASS, VALID, LogFacts, StatusFacts, StoreFacts
+
+COMMAND = re.compile(r"`(trimtab [^`]*)`")
+WEIGHED_BY_NOBODY = "no_preference"
+
+
+@dataclass(frozen=True, slots=True)
+class NextAction:
+    """One thing to do: `command` is what to run, None where no command does it; `why` is a sentence."""
+
+    case: str
+    command: str | None
+    why: str
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+NOTHING = NextAction("well", None, "nothing to do: all is well")
+AFTER_REFUSAL: dict[str, tuple[str | None, str]] = {
+    "unverified": ("trimtab policy verify", "see what does not verify, and which keys the node trusts"),
+    "expired": ("trimtab learn", "a running learner keeps records fresh"),
+    "future": ("trimtab policy rebase --dry-run", "set the clocks right first"),
+    "contract": (None, "give the node the learner's experiment file, and a Trimtab that is not older"),
+    "q_drift": ("trimtab learn", "train on newer examples: it values live requests unlike those it was judged on"),
+    "live_drift": ("trimtab learn", "train on newer examples: the ranker's heads have changed since"),
+}
+"""By the value of PickupResult: a command, and what it is for."""
+
+
+def next_action(facts: StatusFacts) -> NextAction:
+    """The first case that holds; NOTHING when none does."""
+    return next((action for case in CASES if (action := case(facts)) is not None), NOTHING)
+
+
+def _fault(facts: StatusFacts) -> NextAction | None:
+    for name, fault in facts.faults.items():
+        found = COMMAND.search(fault.fix)
+        return NextAction("fault", found[1] if found else None, f"{name}: {fault.fix}")
+    return None
+
+
+def _kill(facts: StatusFacts) -> NextAction | None:
+    store = facts.store or StoreFacts()
+    for each in store.open_kills:
+        if each.record is not None:
+            said = f"killed by {each.record.by}: {each.record.reason or 'no reason given'}"
+            return NextAction("killed", 'trimtab policy resume --reason "…"', f"{said}; lift it once that is over")
+    doubts = [*store.kill_faults, *(each.describe() for each in store.open_kills)]
+    if doubts:
+        return NextAction(
+            "kill_in_doubt", "trimtab policy verify", f"a kill may hold that cannot be believed: {doubts[0]}"
+        )
+    return None
+
+
+def _join_absent(facts: StatusFacts) -> NextAction | None:
+    log = facts.log
+    if log is not None and log.workers == 0 and log.unprocessed:
+        return NextAction("join", "trimtab join", f"{log.unprocessed:,} events wait, and no worker of the join runs")
+    return None
+
+
+def _channel_not_acceptable(facts: StatusFacts) -> NextAction | None:
+    for each in (facts.store or StoreFacts()).channels:
+        if not each.sound:
+            found = COMMAND.search(each.fix or "")
+            command = found[1] if found else "trimtab policy verify"
+            return NextAction("channel", command, f"nodes do not accept anew: {each.state}; {each.fix}")
+    return None
+
+
+def _node_in_trouble(facts: StatusFacts) -> NextAction | None:
+    store = facts.store or StoreFacts()
+    for node in store.nodes:
+        for refusal in node.refusals:
+            return _after_refusal(node, refusal)
+    for node in store.nodes:
+        if node.killed:
+            why = "is killed by its kill file or --killed; remove the file, or restart it without the option"
+            return NextAction("node", None, f"node {node.node_id} {why}")
+        for trouble in (*node.troubles, *([f"withholds its policies: {node.withheld}"] if node.withheld else [])):
+            return NextAction("node", None, f"node {node.node_id}: {trouble}")
+    return None
+
+
+def _after_refusal(node: NodeView, refusal: Refusal) -> NextAction:
+    command, advice = AFTER_REFUSAL.get(refusal.result, (None, "see the node's log"))
+    return NextAction("refused", command, f"node {node.node_id} {refusal.describe()}; {advice}")
+
+
+def _no_examples(facts: StatusFacts) -> NextAction | None:
+    log = facts.log
+    if log is None or log.examples:
+        return None
+    if not log.events:
+        return NextAction("no_events", "trimtab serve", "the log is empty: serve traffic, or replay a log you have")
+    if log.unprocessed:
+        return _join_seems_absent(log)
+    if log.dead_letters:
+        why = f"{log.events:,} events gave no example; {log.dead_letters:,} dead letters say why"
+        return NextAction("dead_letters", "trimtab dead-letters list", why)
+    return NextAction("window", None, "nothing to do: decisions become examples when their windows close")
+
+
+def _join_seems_absent(log: LogFacts) -> NextAction:
+    if log.workers:
+        return NextAction("joining", None, f"nothing to do: the join has {log.unprocessed:,} events to go")
+    return NextAction("join", "trimtab join", f"{log.unprocessed:,} events wait; start the join unless it runs")
+
+
+def _nothing_learned(facts: StatusFacts) -> NextAction | None:
+    if facts.learned is None and facts.log is not None and facts.log.examples:
+        return NextAction(
+            "learn", "trimtab learn", f"{facts.log.examples:,} examples, and nothing learned from them yet"
+        )
+    return None
+
+
+def _nobody_weighed(facts: StatusFacts) -> NextAction | None:
+    learned, store = facts.learned, facts.store
+    if learned is None or store is None or store.proposals or store.preference is not None:
+        return None
+    if WEIGHED_BY_NOBODY not in learned.reason_codes:
+        return None
+    return NextAction(
+        "preference", "trimtab alpha propose --help", "nobody has weighed the objectives against each other"
+    )
+
+
+def _passed_and_waits(facts: StatusFacts) -> NextAction | None:
+    learned, store = facts.learned, facts.store
+    if learned is None or store is None or not learned.published or learned.verdict != PASS:
+        return None
+    if learned.version in store.stable_before:
+        return None
+    serves = "nothing yet" if store.stable.state == EMPTY else f"{store.stable.version}"
+    command = f"trimtab policy promote {learned.version} --to stable"
+    return NextAction("promote", command, f"it passed the gate, and stable serves {serves}")
+
+
+def _proposal_waits(facts: StatusFacts) -> NextAction | None:
+    for proposal in (facts.store or StoreFacts()).proposals:
+        return NextAction("proposal", f"trimtab alpha approve {proposal}", "it waits for approval; or reject it")
+    return None
+
+
+def _nobody_serves(facts: StatusFacts) -> NextAction | None:
+    store = facts.store
+    if store is not None and store.stable.state == VALID and not store.nodes:
+        return NextAction("serve", "trimtab serve", f"stable points to {store.stable.version}, and no node is alive")
+    return None
+
+
+def _too_little_evidence(facts: StatusFacts) -> NextAction | None:
+    learned, store = facts.learned, facts.store
+    if learned is None or store is None or learned.verdict == PASS or store.stable.state != EMPTY:
+        return None
+    reason = learned.reasons[0] if learned.reasons else "no reason given"
+    why = f"nothing to do: more examples may change the verdict {learned.verdict} ({reason})"
+    return NextAction("evidence", None, why)
+
+
+CASES = (
+    _fault,
+    _kill,
+    _join_absent,
+    _channel_not_acceptable,
+    _node_in_trouble,
+    _no_examples,
+    _nothing_learned,
+    _nobody_weighed,
+    _passed_and_waits,
+    _proposal_waits,
+    _nobody_serves,
+    _too_little_evidence,
+)
