@@ -103,6 +103,11 @@ class TrustedKeys:
         """The public halves of some signing keys."""
         return cls.parse(",".join(key.public_text() for key in keys))
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids of the trusted keys, sorted."""
+        return tuple(sorted(self._public))
+
     def verify(self, key_id: str, payload: bytes, signature: bytes, what: str) -> Role:
         """The role that signed `payload`; `what` names it in errors.
 

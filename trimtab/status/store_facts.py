@@ -19,11 +19,11 @@ from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.verification import TrustRule, read_preference_verified, verify_checkpoint
 from policy_store.records.channel_record import Channel, ChannelRecord, channel_slot
 from policy_store.records.checkpoint_record import CheckpointManifest
+from policy_store.records.objective_weights import initial_target
 from policy_store.records.preference_proposal import ProposalStatus
 from policy_store.records.revision_rules import ReaderMemory
 from trimtab.status.node_view import NodeView, node_view
 from trimtab.status.status_facts import ChannelFacts, LearnedFacts, StoreFacts
-from trimtab.store_access import preference_before_people
 
 Answer = TypeVar("Answer")
 CHANNEL_FIELDS = ("channel", "state", "version", "by", "reason", "fix")
@@ -85,7 +85,7 @@ class StoreQuestions:
     def _preference(self) -> str | None:
         record = read_preference_verified(self.store, self.rule)
         if record is None:
-            target = preference_before_people(self.experiment)
+            target = initial_target(self.experiment)
             return None if target is None else f"{target.describe()} (experiment file)"
         parts = [record.default.describe(), *(f"{name}: {each.describe()}" for name, each in record.cohorts.items())]
         return f"{'; '.join(parts)} (revision {record.revision}, by {record.by})"

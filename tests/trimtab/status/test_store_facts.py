@@ -17,7 +17,6 @@ from policy_store.decisions.governance import (
     point_channel,
     propose_preference,
     publish_checkpoint,
-    set_preference,
 )
 from policy_store.decisions.kill_decisions import kill
 from policy_store.decisions.verification import TrustRule
@@ -25,7 +24,17 @@ from policy_store.records.channel_record import Channel
 from policy_store.records.preference_record import PreferenceTarget
 from policy_store.records.store_errors import StoreUnreachable
 from tests.components.free_port import free_port
-from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, TRUSTED, TTL_MS, learner, manifest, people
+from tests.policy_store.store_samples import (
+    BLOBS,
+    LEARNER,
+    NOW,
+    TRUSTED,
+    TTL_MS,
+    learner,
+    manifest,
+    people,
+    set_preference,
+)
 from trimtab.status.status_facts import LearnedFacts, StoreFacts
 from trimtab.status.store_facts import StoreQuestions, learned_facts, newest_on_shelf
 
@@ -89,7 +98,7 @@ def test_what_is_wrong_with_one_answer_hides_no_other(store: MemoryStore, experi
     put(store, experiment, "v1")
     point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
     publish_checkpoint(store, manifest("homefeed", "v2", created_at=NOW + 1), BLOBS, LEARNER)
-    set_preference(store, PreferenceTarget.of(alpha=1.0), {}, replace(people(), key=LEARNER))
+    set_preference(store, PreferenceTarget.of(alpha=1.0), replace(people(), key=LEARNER))
     asked = questions(store, experiment)
     facts = asked.answers()
     assert set(asked.faults) == {"newest checkpoint", "preference"}
