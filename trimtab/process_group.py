@@ -23,7 +23,7 @@ class ProcessGroup(Generic[ProcessName]):
         """From now on the child belongs to the group."""
         self._processes[name] = process
 
-    def status(self, name: ProcessName) -> int | None:
+    def exit_status(self, name: ProcessName) -> int | None:
         """A child's exit status; None while it runs."""
         return self._processes[name].poll()
 

@@ -104,7 +104,7 @@ class WorkerSupervisor:
                 self.metrics.restarts.labels(str(slot.number)).inc()
                 self._launch(slot)
             return
-        status = self._processes.status(slot.number)
+        status = self._processes.exit_status(slot.number)
         if status is None:
             return
         self._processes.stop(slot.number)

@@ -31,7 +31,7 @@ def add(group: ProcessGroup[str], name: str, code: str, folder: Path) -> subproc
 def test_what_ended_by_itself_is_told_until_it_is_let_go(group: ProcessGroup[str], tmp_path: Path) -> None:
     runs, ends = add(group, "runs", SLEEPER, tmp_path), add(group, "ends", "exit(7)", tmp_path)
     ends.wait(10)
-    assert (group.status("runs"), group.status("ends")) == (None, 7)
+    assert (group.exit_status("runs"), group.exit_status("ends")) == (None, 7)
     assert group.ended() == {"ends": 7}
     assert group.pids() == [runs.pid]
     assert group.stop("ends") == {"ends": 7}

@@ -95,10 +95,10 @@ class JobRunner:
 
         Raises DemoFailed when one of them, or any other child, ends with a status that is not fine.
         """
-        while any(self._children.status(name) is None for name in names):
-            self.check(may_end=names)
+        while any(self._children.exit_status(name) is None for name in names):
+            self.require_running(may_end=names)
             self._rest(tick)
-        self.check(may_end=names)
+        self.require_running(may_end=names)
         return [self._result(name) for name in names]
 
     def run(self, jobs: Sequence[Job], tick: Tick) -> list[JobResult]:
@@ -122,11 +122,11 @@ class JobRunner:
             while waiting and len(running) < at_once:
                 advance(waiting.pop(0))
             for chain, name in list(running.items()):
-                if self._children.status(name) is not None:
-                    self.check(may_end=list(running.values()))
+                if self._children.exit_status(name) is not None:
+                    self.require_running(may_end=list(running.values()))
                     results[chain].append(self._result(name))
                     advance(chain)
-            self.check(may_end=list(running.values()))
+            self.require_running(may_end=list(running.values()))
             self._rest(tick)
         return results
 
@@ -134,12 +134,12 @@ class JobRunner:
         """Waits until `ready()`; raises DemoFailed naming `what` after `seconds`, or when a child dies."""
         deadline = time.monotonic() + seconds
         while not ready():
-            self.check()
+            self.require_running()
             if time.monotonic() > deadline:
                 raise DemoFailed(f"{what}: not within {seconds:g} s", fix=f"see the logs in {self._logs}")
             self._rest(tick)
 
-    def check(self, may_end: Sequence[str] = ()) -> None:
+    def require_running(self, may_end: Sequence[str] = ()) -> None:
         """Raises DemoFailed when a child ended that should not have, or ended badly; what `interrupted` raises."""
         self._interrupted()
         for name, status in self._children.ended().items():

@@ -132,7 +132,7 @@ def _serve(
             for number, request in enumerate(requests_of(experiment)):
                 ports[number % len(ports)].decide(request).applied()
                 if number % 50 == 0:
-                    stage.runner.check()
+                    stage.runner.require_running()
                     step.show(f"{experiment.name}: {number} requests")
             for port in ports:
                 port.close()

@@ -23,7 +23,7 @@ SHORT = ROOM - 30
 FAULTS_SHOWN = 3
 KILLS_SHOWN = 1
 REASONS_SHOWN = 2
-Part = tuple[str, list[str]]
+ScreenPart = tuple[str, list[str]]
 
 
 def screen_lines(facts: StatusFacts, action: NextAction) -> list[str]:
@@ -38,14 +38,14 @@ def screen_lines(facts: StatusFacts, action: NextAction) -> list[str]:
     ]
 
 
-def _head(facts: StatusFacts) -> Iterator[Part]:
+def _head(facts: StatusFacts) -> Iterator[ScreenPart]:
     yield "experiment", [f"{facts.experiment}   {utc_text(facts.at)}"]
     lines = REASONS_SHOWN if facts.store is None else 1
     for name, fault in [*facts.faults.items()][:FAULTS_SHOWN]:
         yield "fault", _first(f"{name}: {fault.what}", lines)
 
 
-def _log(log: LogFacts | None) -> Iterator[Part]:
+def _log(log: LogFacts | None) -> Iterator[ScreenPart]:
     if log is None:
         return
     workers = "" if log.workers is None else f"; {log.workers} {'worker' if log.workers == 1 else 'workers'}"
@@ -56,7 +56,7 @@ def _log(log: LogFacts | None) -> Iterator[Part]:
     yield "log", [f"{log.examples:,} examples, {log.dead_letters:,} dead letters"]
 
 
-def _learned(learned: LearnedFacts | None) -> Iterator[Part]:
+def _learned(learned: LearnedFacts | None) -> Iterator[ScreenPart]:
     if learned is None:
         yield "learned", ["nothing yet"]
         return
@@ -65,7 +65,7 @@ def _learned(learned: LearnedFacts | None) -> Iterator[Part]:
     yield "learned", [head, *([_cut("; ".join(learned.reasons))] if learned.reasons else [])]
 
 
-def _store(store: StoreFacts | None) -> Iterator[Part]:
+def _store(store: StoreFacts | None) -> Iterator[ScreenPart]:
     if store is None:
         return
     for each in store.channels:
@@ -92,7 +92,7 @@ def _kills(store: StoreFacts) -> list[str]:
     return [*lines, *([f"and {more} more: trimtab policy status"] if more > 0 else [])] or ["none"]
 
 
-def _nodes(nodes: Sequence[NodeView], room: int) -> Iterator[Part]:
+def _nodes(nodes: Sequence[NodeView], room: int) -> Iterator[ScreenPart]:
     """A line with their number, then as many as there are lines for, those in trouble first."""
     ill = sum(not node.well for node in nodes)
     lines = [f"{len(nodes) or 'none'} alive" + (f", {ill} of them not well" if ill else "")]
