@@ -165,7 +165,7 @@ def parse_experiment(document: Mapping[str, Any], file: Path) -> Experiment:
 
 
 def every_fault(error: ExperimentError, file: Path) -> list[ExperimentError]:
-    """All that is wrong with the fields of `file`, for the error that names the first; the error itself otherwise."""
+    """The errors of all broken fields of `file`, given the error about the first one; otherwise the error itself."""
     found = error.__cause__
     return _field_faults(found, file) if isinstance(found, ValidationError) else [error]
 

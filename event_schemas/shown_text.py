@@ -1,4 +1,4 @@
-"""Text for errors and logs: whole where it is short, else cut, so that no value fills a line of its own."""
+"""Shortens values for errors and logs, so that no value makes a message too long."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ LONGEST_VALUE = 100
 
 
 def cut(text: str, longest: int) -> str:
-    """The text, or its beginning and `…`."""
+    """The text, or its beginning and `…` if it is longer than `longest`."""
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def shown(value: object, longest: int = LONGEST_VALUE) -> str:
-    """A value as Python spells it; one that has no spelling, such as an int of 5,000 digits, by its type."""
+    """The value's `repr`, shortened; the name of its type if `repr` fails, for example for an int of 5,000 digits."""
     try:
         return cut(repr(value), longest)
-    except Exception:  # anybody's __repr__ may raise anything
+    except Exception:  # a __repr__ may raise anything
         return f"<{type(value).__name__}>"

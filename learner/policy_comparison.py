@@ -41,7 +41,7 @@ SCORING_ROWS = 1024
 class Question:
     """What to evaluate: `policy` is learned, uniform, production or a Parquet file; `every_row`: all stored rows.
 
-    `checkpoint` is the one whose values are used; None: the newest on this machine.
+    The values of `checkpoint` are used; None means the newest checkpoint on this machine.
     """
 
     policy: str
@@ -80,7 +80,7 @@ def compare(question: Question, frame: pl.DataFrame, shelf: CheckpointShelf, exp
     if checkpoint is not None and not _fits(checkpoint.manifest, experiment):
         raise NothingToLearn(
             f"checkpoint {checkpoint.version} was trained for another experiment file, or by a newer Trimtab",
-            fix="name one that `trimtab learn` has made for this file",
+            fix="name a checkpoint that `trimtab learn` made for this file",
         )
     if question.policy == LEARNED and (checkpoint is None or question.every_row):
         raise NothingToLearn(

@@ -220,7 +220,7 @@ def settings_with_faults(environment: Mapping[str, str] = os.environ) -> tuple[S
 
 
 def experiment_path() -> Path:
-    """Where the experiment file is, whatever is wrong with the other settings."""
+    """The path of the experiment file, even if other settings are wrong."""
     given = EnvSettingsSource(Settings)().get("experiment")
     return Path(given) if given else Settings.model_fields["experiment"].get_default()
 

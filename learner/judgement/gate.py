@@ -42,8 +42,8 @@ class Reason:
 class GateEvidence:
     """The gate's input.
 
-    lifts            objective -> lift of the judged policy over the baseline, at `look_level(...)`; empty while nobody
-                     has weighed the objectives
+    lifts            objective -> lift of the judged policy over the baseline, at `look_level(...)`; empty until people
+                     have weighed the objectives
     cohort_lifts     the same inside each cohort
     log_p_value      p-value of the sample-ratio test; None if it could not be done
     head_shift       ranker head -> PSI between the training span and the hold-out

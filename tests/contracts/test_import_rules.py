@@ -1,4 +1,4 @@
-"""Stages meet only through topics and the policy store: the import rules of pyproject.toml hold."""
+"""Stages exchange data only through topics and the policy store: the import rules of pyproject.toml hold."""
 
 from __future__ import annotations
 

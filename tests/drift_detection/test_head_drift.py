@@ -1,4 +1,4 @@
-"""The pick-up check: what is drift, what is not, and what cannot be said."""
+"""The pick-up check: drift, no drift, and insufficient data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sequential alarm: quiet without drift, awake with it, and thinned for traffic with memory."""
+"""The sequential alarm: silent without drift, raised with drift, and thinned for autocorrelated traffic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edges keep off values that belong together: jitter moves no mass, real shifts do."""
+"""Edges avoid clusters of values: jitter moves no mass between bins, real shifts do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A forked child of a process with ONNX Runtime ends as a script does: at once, with its own status, and all is run."""
+"""A forked child of a process with ONNX Runtime ends at once, with its own status, and its exit handlers run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEPTH = 3
 
 
 def native_end(note: str) -> None:
-    """Writes through a stream of C, which is only written when the process ends."""
+    """Writes to a C stream, which is flushed only when the process ends."""
     libc = ctypes.CDLL(None)
     libc.fopen.restype = ctypes.c_void_p
     stream = ctypes.c_void_p(libc.fopen(f"{note}.native".encode(), b"w"))
@@ -30,7 +30,7 @@ def native_end(note: str) -> None:
 
 
 def ending(note: str, end: Callable[[], None]) -> int:
-    """The status of a child that ends by `end`, and leaves files that say what ran in it before."""
+    """The exit status of a child that ends by `end`, and leaves files that show which handlers ran."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
@@ -103,7 +103,7 @@ def test_without_such_a_library_or_such_a_c_library_nothing_is_done(monkeypatch:
     called: list[str] = []
 
     class Library:
-        """A C library that notes what is asked of it."""
+        """A C library that records the calls it gets."""
 
         def __getattr__(self, name: str) -> Callable[..., None]:
             called.append(name)

@@ -1,4 +1,4 @@
-"""Columnar decoding agrees with record-by-record decoding, and refuses what it cannot vouch for."""
+"""Columnar decoding agrees with record-by-record decoding, and refuses what it cannot check."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_ints_keep_their_32_bits() -> None:
 
 
 def test_whatever_the_columns_accept_record_by_record_decoding_accepts_too() -> None:
-    """Bytes changed, lost and inserted at random: the columnar way may only be the stricter one."""
+    """With bytes changed, lost and inserted at random, columnar decoding may be stricter but never more lenient."""
     coin, good = random.Random(7), CODEC.encode_datum("Example", SAMPLES["Example"])
     for _ in range(300):
         spot, changed = coin.randrange(len(good)), bytes([coin.randrange(256)])

@@ -1,4 +1,4 @@
-"""Whatever a record holds, its dead letter can be written, and says what it was about."""
+"""A dead letter can be written about any record, and identifies it."""
 
 from __future__ import annotations
 

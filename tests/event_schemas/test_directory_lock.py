@@ -1,4 +1,4 @@
-"""One owner at a time, as long as it lives, whatever children it has."""
+"""There is one owner at a time, for its whole life, regardless of its children."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_second_owner_may_wait(tmp_path: Path) -> None:
 
 
 def test_a_lock_on_a_removed_file_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A former owner removes the file after a new one has opened it, and before that has locked it."""
+    """The old owner removes the file after the new one has opened it and before it has locked it."""
     file, lock_file = tmp_path / "lock", fcntl.flock
     removed = threading.Event()
 

@@ -1,4 +1,4 @@
-"""A log record is a value: equal by content, and nobody changes it on its way."""
+"""A log record is a value: equal by content and immutable."""
 
 import pytest
 

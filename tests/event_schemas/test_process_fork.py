@@ -1,4 +1,4 @@
-"""A forked child makes anew what it must not share, once for each object that lives."""
+"""A forked child renews what it must not share, once for each live object."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.components.forking import in_child, outcome_of
 
 
 class Renewed:
-    """Notes in which process it was renewed last."""
+    """Records in which process it was renewed last."""
 
     def __init__(self, name: str) -> None:
         self.name = name

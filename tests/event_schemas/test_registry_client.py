@@ -1,4 +1,4 @@
-"""What a Schema Registry answers, or does not, is told apart."""
+"""Each kind of answer of a Schema Registry, or its silence, gives its own error."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_only_policy_and_fallback_are_sampled() -> None:
 def test_what_can_be_logged_is_what_some_node_logs(
     request_id: str, rate: float, cap: float, control: float, log: float
 ) -> None:
-    """For every exploration rate up to the experiment's; and what no node logs at the full rate and at none is not."""
+    """It holds for every exploration rate up to the experiment's, and fails for ids that no node logs at any rate."""
     assume(not any("\ud800" <= letter <= "\udfff" for letter in request_id))
 
     def logs(exploration: float) -> bool:

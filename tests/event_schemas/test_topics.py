@@ -1,4 +1,4 @@
-"""The topic table: complete, readable, and in agreement with what packages say of themselves."""
+"""The topic table is complete, readable, and consistent with the package docstrings."""
 
 from __future__ import annotations
 

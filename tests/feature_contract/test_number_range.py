@@ -1,4 +1,4 @@
-"""Numbers are within bounds, and large ones enter by their logarithm."""
+"""Numbers are within bounds, and large ones are encoded by their logarithm."""
 
 import math
 

@@ -101,7 +101,7 @@ def test_rare_rewards_end_inconclusive_in_the_shadow(
 def test_a_harmful_policy_is_refused_and_reaches_no_channel(
     trained: Any, tmp_path: Path, experiment: Experiment, make_world: Any, ingest: Callable[..., None]
 ) -> None:
-    """The world turned round between training and hold-out: what was learnt is now harmful."""
+    """The world is reversed between training and hold-out, so the learnt policy is harmful."""
     world = make_world(experiment)
     examples = world.examples(6000)
     for example in examples[3840:]:

@@ -41,7 +41,7 @@ NOW = 1_800_000_000_000
 
 
 class Ticks:
-    """A clock that moves a second with every look."""
+    """A clock that advances a second whenever it is read."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -166,7 +166,7 @@ def test_after_a_run_the_next_one_waits_for_an_example(
     trained: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """However many rows retention takes meanwhile: what counts is what came."""
+    """Runs depend on the rows that came, however many expire in the meantime."""
     service = build()
     source.extend(world.log(world.examples(10)))
     stop, runs = threading.Event(), 0

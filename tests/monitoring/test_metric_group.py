@@ -1,4 +1,4 @@
-"""A forked child counts anew, and no lock of its parent stops it."""
+"""A forked child counts from zero, and no lock of its parent blocks it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LABELS = {"record": "Request", "fate": "dropped"}
 
 
 def count_in_both() -> dict[str, list[float | None]]:
-    """Every lock that the library has is held by a thread of the parent while it forks."""
+    """A thread of the parent holds every lock of the library during the fork."""
     registry = CollectorRegistry()
     producer, serving = ProducerMetrics(registry), ServingMetrics(registry)
     producer.events.labels(**LABELS).inc(5)

@@ -122,7 +122,7 @@ def test_arms_that_would_be_read_as_others_are_refused(arms: np.ndarray[Any, Any
 
 
 def test_without_a_row_no_two_policies_are_the_same() -> None:
-    """Their lift would be exactly zero, and could decide, on no evidence at all."""
+    """Their lift would be exactly zero and gateable, without any evidence."""
     assert not constant_policy("a", 0, 0).same_as(constant_policy("b", 0, 0))
     assert not uniform_policy("a", 0, 3).same_as(uniform_policy("b", 0, 3))
 

@@ -1,4 +1,4 @@
-"""The world fits the experiment or refuses it, and moves in time by whole days."""
+"""The world fits the experiment or refuses it, and can be shifted in time by whole days."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A whole simulation: everything joins, and rewards are as often as the truth says."""
+"""A whole simulation: everything joins, and rewards are as frequent as their true probabilities."""
 
 from collections import Counter
 

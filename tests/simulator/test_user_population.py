@@ -1,4 +1,4 @@
-"""The users are fixed by the seed, and what is visible of them tells their taste."""
+"""The seed determines the users, and their visible features reveal their taste."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a manifest says of the run it came from."""
+"""The manifest describes the run that made it."""
 
 import json
 from typing import Any

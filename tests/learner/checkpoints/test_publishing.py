@@ -1,4 +1,4 @@
-"""How far a verdict carries a checkpoint."""
+"""The channel that each verdict allows."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -143,7 +143,7 @@ def test_a_learner_whose_clock_is_wrong_publishes_nothing_and_gives_the_lease_ba
 
 
 class ContestedStore(MemoryStore):
-    """Somebody else writes to `stable` at every moment."""
+    """Someone else writes to `stable` all the time."""
 
     def channel(self, name: str) -> SignedRecord | None:
         if name == "stable":

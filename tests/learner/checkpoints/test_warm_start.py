@@ -1,4 +1,4 @@
-"""Which checkpoint a run continues, and which not."""
+"""Which checkpoints a run continues and which it does not."""
 
 import shutil
 from collections.abc import Callable

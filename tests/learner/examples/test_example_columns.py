@@ -1,4 +1,4 @@
-"""What was written is recognised, and nothing that lacks a column, a type or a value passes for it."""
+"""Written files are accepted; files without a column, with another type or without values are not."""
 
 from pathlib import Path
 from typing import Any

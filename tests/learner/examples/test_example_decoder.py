@@ -1,4 +1,4 @@
-"""Good records to columns, bad ones beside them."""
+"""Good records become columns; bad ones are returned separately."""
 
 from collections.abc import Callable
 from typing import Any

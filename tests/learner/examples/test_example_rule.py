@@ -1,4 +1,4 @@
-"""A row is unusable exactly when it has a fault in words; what is missing is a fault too."""
+"""A row is unusable exactly if it has a fault message; a missing value is a fault too."""
 
 import math
 from typing import Any

@@ -92,7 +92,7 @@ def test_it_says_which_topic_it_reads() -> None:
 
 
 def test_a_right_that_is_missing_is_named(secured_kafka: SecuredBroker) -> None:
-    """Describe tells where the topic ends, and lets nobody read it."""
+    """The Describe right shows where the topic ends, but does not allow reading it."""
     topic = "learner.denied"
     admin = AdminClient(dict(secured_kafka.client_config(ADMIN)))
     admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()

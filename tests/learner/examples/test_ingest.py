@@ -96,7 +96,7 @@ def test_a_letter_goes_under_the_key_it_holds(size: int, codec: Codec, letters: 
 
 
 class DroppingLog(MemoryLog):
-    """Loses everything it is sent."""
+    """Drops every event."""
 
     def flush(self, timeout_s: float = 0.0) -> DeliveryCounts:
         return replace(self.counts(), dropped=self.counts().handed_in)
@@ -153,7 +153,7 @@ def test_no_record_of_a_topic_that_was_created_again_is_passed_over(
 
 
 def test_nothing_is_taken_over_from_a_topic_that_lost_its_offsets(build: Build, world: Any, tmp_path: Path) -> None:
-    """The id is kept only after the offsets have been found in the log: it must not bless them later."""
+    """The id is stored only after the offsets were found in the log; else wrong offsets would look valid."""
     assert run(build(world.log(world.examples(30)))).stored == 30
     as_version_0_1_0(tmp_path)
     short = build(world.log(world.examples(4, first=100)))
@@ -166,7 +166,7 @@ def test_nothing_is_taken_over_from_a_topic_that_lost_its_offsets(build: Build, 
 
 
 class SilentSource(MemoryExampleSource):
-    """Says that it holds more, and gives nothing."""
+    """Reports more records but returns none."""
 
     def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
         return []

@@ -27,7 +27,7 @@ from tests.learner.segment_samples import (
 )
 
 UNSEEN_WITHOUT_HASHES = {"flip", "zero", "blot", "append", "other_rows"}
-"""What version 0.1.0 could not have noticed either, as long as the file stays readable."""
+"""Damage that cannot be noticed in a segment of version 0.1.0 as long as the file stays readable."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""No row is deleted while it may be the only one, and what kills leave does not grow."""
+"""The only copy of a row is never deleted, and left-overs of kills do not accumulate."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""After damage: what is sound stays, the rest is set aside, and the log is read again without doubling a row."""
+"""After damage: intact data stays, the rest is set aside, and the log is read again without duplicating a row."""
 
 import os
 import shutil

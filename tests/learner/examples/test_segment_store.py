@@ -1,4 +1,4 @@
-"""The commit protocol: a kill at any step neither loses nor doubles."""
+"""The commit protocol: a kill at any step neither loses nor duplicates rows."""
 
 import signal
 import subprocess
@@ -240,7 +240,7 @@ def crash(directory: Path, step: int = 0, operation: int = 0) -> "subprocess.Com
 
 
 def assert_goes_on(directory: Path, committed: bool | None) -> None:
-    """What a dead process left is the old or the new state (`committed`; None: either), and appending goes on."""
+    """A dead process leaves the old or the new state (`committed`; None: either), and appending continues."""
     with open_store(directory, retention=15) as store:
         offset = store.next_offsets[0]
         assert offset in ((8, 22) if committed is None else ((8, 22)[committed],))

@@ -1,4 +1,4 @@
-"""More exploration than the cap allows is noticed; less is not held against anyone."""
+"""More exploration than the cap allows is detected; less is accepted."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The newest tally of each source counts; the sum of all sources is what comes out."""
+"""The newest tally of each source counts; the result is the sum over all sources."""
 
 from itertools import count
 
@@ -104,7 +104,7 @@ def test_a_topic_that_changes_while_it_is_read_is_read_again_by_the_next_run() -
 
 
 class SilentSource(MemoryExampleSource):
-    """A log whose broker went away after it had said how much there is."""
+    """A log whose broker goes down after it reported the end offsets."""
 
     def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
         return []

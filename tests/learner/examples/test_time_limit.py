@@ -1,4 +1,4 @@
-"""The earlier of what the clock allows and what a person said; nothing in replay but that."""
+"""The limit is the earlier of the clock's and the operator's; in replay only the operator's counts."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Policies out of values."""
+"""Policies that follow from values."""
 
 from collections.abc import Callable
 from typing import Any

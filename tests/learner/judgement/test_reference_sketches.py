@@ -1,4 +1,4 @@
-"""What a checkpoint remembers of its world."""
+"""The reference sketches of a checkpoint."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""It is a batch norm, and what is exported rounds as it does, also where a column hardly varies."""
+"""It is a batch norm, and the exported graph gives the same values even if a column hardly varies."""
 
 from pathlib import Path
 

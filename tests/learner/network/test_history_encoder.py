@@ -46,7 +46,7 @@ def test_gradients_stay_finite_with_an_empty_history(encoder: HistoryEncoder) ->
 
 
 def test_the_set_of_actions_counts_and_not_their_slots(encoder: HistoryEncoder) -> None:
-    """Time is told by the age, so the order of the slots must not matter."""
+    """Times are encoded as ages, so the order of the slots must not matter."""
     inputs = history([4])
     order = torch.tensor([2, 0, 3, 1])
     moved = {name: tensor[:, order] for name, tensor in inputs.items()}

@@ -1,4 +1,4 @@
-"""The algorithm learns what it is shown, and continues exactly where it stopped."""
+"""The algorithm learns from its rows, and continues exactly where it stopped."""
 
 from collections.abc import Callable
 from typing import Any

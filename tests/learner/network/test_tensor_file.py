@@ -1,4 +1,4 @@
-"""safetensors with its gaps closed."""
+"""safetensors with the checks that the format lacks."""
 
 import json
 from typing import Any
