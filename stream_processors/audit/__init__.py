@@ -1,8 +1,8 @@
-"""The join seen from outside: topics read again, totals reconciled, dead letters listed and replayed.
+"""Checks the join's output against the log: reconciles the topics, and lists and replays dead letters.
 
 Reads `events`, `examples`, `dead-letters` and the join's committed positions.
-Writes `events`, only to replay dead letters.
-Guarantees that every event of the log is found in exactly one fate, or named as lost, doubled or differing.
-Fails with LogUnreadable, RightMissing or TopicError when a topic cannot be read whole; a difference is a result, not
-an error.
+Writes `examples`, only to replay dead letters.
+Guarantees that every event of the log is found with exactly one fate, or reported as lost, duplicated or differing.
+Fails with LogUnreadable, RightMissing or TopicError when a topic cannot be read completely; a difference is a result,
+not an error.
 """

@@ -1,15 +1,15 @@
-"""Dead letters joined offline after a fix, and their examples written unless they exist.
+"""Replays dead letters after a fix: joins their decisions offline and writes the examples that do not exist yet.
 
-One partition after the other; the order of reading makes it safe beside a running join:
+Partitions are processed one after another. The order of reading makes a replay safe while the join is running:
 
-1. the join's commit: what it has settled for good (`open_from`);
-2. the dead letters: the wanted request_ids, then all letters of those;
-3. the events log: what it still holds of the same request_ids;
-4. the examples: which of them have one already.
+1. the join's commit: everything before `open_from` is final;
+2. the dead letters: first the wanted request_ids, then all letters of these;
+3. the events log: the records of these request_ids that it still contains;
+4. the examples: which of these decisions already have one.
 
-An event from before the commit's `open_from` without letter and example counts for nothing; one from after it may still
-become an example of the join, and its decision is left alone (`open`). All readings of 2 to 4 come after 1, so nothing
-the join wrote before that commit is missed.
+An event before `open_from` that has neither a letter nor an example has no effect any more. The join may still write an
+example for an event after `open_from`, so its decision is left alone (`open`). Steps 2 to 4 read after step 1, so they
+miss nothing that the join wrote before that commit.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from stream_processors.audit.offline_join import OfflineJoin
 from stream_processors.audit.replayed_examples import ReplayedExamples
 
 LISTED = 1_000
-"""At most this many decisions that give no example are listed one by one."""
+"""At most this many decisions without an example are listed individually."""
 PROGRESS_RECORDS = 2_000
 CLOCKS_APART_MS = HOUR_MS
-"""Append times of two partitions are two brokers' clocks; reading starts earlier by this much."""
+"""Append times of two partitions may come from the clocks of two brokers; reading starts earlier by this much."""
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being read, how many records have been and how many there are."""
+"""Called with what is being read, how many records have been read and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unwritten:
-    """A decision that has no example and gets none, and the reason as of now."""
+    """A decision for which the replay cannot write an example, and the reason as of now."""
 
     request_id: str
     partition: int
@@ -62,12 +62,12 @@ class Unwritten:
 
 @dataclass
 class LetterReplaySummary:
-    """What a replay did.
+    """Counts of what a replay did.
 
-    `letters` were read; `foreign` ones are about other topics than the events log (a replayed file, the learner's
-    examples) and are left alone; `nameless` ones are wanted but name no request_id. The request_ids of the wanted
-    letters belong to `decisions` (several for an id that was used again), which are `writable` + `exists` + `open` +
-    the sum of `remaining`. `written` of the writable ones were confirmed: all of them, none in a dry run.
+    `letters` were read. `foreign` ones are about topics other than the events log (a replayed file, the learner's
+    examples) and are ignored; `nameless` ones are wanted but contain no request_id. The request_ids of the wanted
+    letters belong to `decisions` (several for an id that was used again); `decisions` = `writable` + `exists` + `open`
+    + the sum of `remaining`. `written` counts confirmed examples: all writable ones, or 0 in a dry run.
     """
 
     dry_run: bool
@@ -83,19 +83,19 @@ class LetterReplaySummary:
     listed: list[Unwritten] = field(default_factory=list)
 
     def leave(self, left: Unwritten) -> None:
-        """Counts and lists a decision that gives no example."""
+        """Count and list a decision for which no example can be written."""
         self.remaining[left.reason] += 1
         if len(self.listed) < LISTED:
             self.listed.append(left)
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All fields, for JSON."""
         return {**asdict(self), "remaining": dict(self.remaining.most_common())}
 
 
 @dataclass(frozen=True)
 class LetterReplay:
-    """One replay: where it reads, how it judges, and where it writes (`examples` is None in a dry run)."""
+    """One replay: the topics to read, the join to use, and the writer of examples (None in a dry run)."""
 
     topics: JoinTopics
     join: OfflineJoin
@@ -104,10 +104,10 @@ class LetterReplay:
     progress: Progress = lambda *_: None
 
     def run(self, choice: LetterChoice) -> LetterReplaySummary:
-        """Replays the wanted letters of every partition; raises ReplayUnconfirmed, LogReplaced and what reading does.
+        """Replay the wanted letters of every partition; raises ReplayUnconfirmed, LogReplaced and LogReader's errors.
 
-        Running it again, or twice at once, changes nothing: an example that exists is left alone, and of two copies
-        readers keep the first.
+        Replaying again, or twice at the same time, does no harm: an example that exists is not written again, and of
+        two copies readers keep the first.
         """
         require_same_log(self.topics, self.codec)
         summary = LetterReplaySummary(dry_run=self.examples is None)
@@ -143,7 +143,7 @@ class LetterReplay:
     def _gather_letters(
         self, partition: int, span: LogRange, choice: LetterChoice, summary: LetterReplaySummary
     ) -> tuple[GatheredDecisions, int | None]:
-        """The wanted decisions with all their letters, and the lowest original offset among those."""
+        """The wanted decisions with all their letters, and the lowest original offset of these letters."""
         wanted: set[str] = set()
         for stored in self._letters(partition, span):
             summary.letters += 1
@@ -165,19 +165,19 @@ class LetterReplay:
         return read_dead_letters(self._read(self.topics.dead_letters, partition, span), self.codec)
 
     def _ours(self, partition: int, stored: StoredDeadLetter) -> bool:
-        """Whether it is about this partition of the events log; the join writes its letters there and only there."""
+        """Whether the letter is about this partition of the events log; the join writes its letters nowhere else."""
         return stored.letter["topic"] == self.topics.events.topic and stored.letter["partition"] == partition
 
     def _since(self, partition: int, first: int) -> int | None:
-        """An append time (ms) before anything of the decisions; None when the log no longer tells.
+        """An append time (ms) before all records of the decisions; None if the log lacks the first letter's event.
 
-        A record that was held with no letter to show for it lies at most a window before the first letter's event.
+        A record of these decisions without a letter is at most one window older than the first letter's event.
         """
         record = next(self.topics.events.read({partition: self._clipped(partition, first, first + 1)}), None)
         return None if record is None else record.append_time - 2 * self.join.window_ms - CLOCKS_APART_MS
 
     def _gather_log(self, partition: int, since: int | None, gathered: GatheredDecisions) -> int:
-        """Adds what the log holds; returns the offset up to which it was read."""
+        """Add the records that the log contains; return the offset up to which it was read."""
         span = self._span(self.topics.events, partition, since)
         for record in self._read(self.topics.events, partition, span):
             gathered.add_record(record)

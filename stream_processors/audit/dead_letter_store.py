@@ -1,4 +1,4 @@
-"""Dead letters for people: listed, filtered and shown with what they wrap."""
+"""Reads dead letters, counts them by reason, and decodes the events they contain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
-    """One dead letter at its place in the dead-letters topic."""
+    """One dead letter and its position in the dead-letters topic."""
 
     partition: int
     offset: int
@@ -34,12 +34,12 @@ class StoredDeadLetter:
 
 
 def read_dead_letters(records: Iterable[LogRecord], codec: Codec) -> Iterator[StoredDeadLetter]:
-    """The dead letters among these records of the topic; what is none is logged and passed over."""
+    """The dead letters among these records; others are skipped, with a warning if they cannot be decoded."""
     for record in records:
         try:
             decoded = codec.decode(record.value)
         except SchemaError as fault:
-            log.warning("no dead letter", partition=record.partition, offset=record.offset, fault=fault.what)
+            log.warning("not a dead letter", partition=record.partition, offset=record.offset, fault=fault.what)
             continue
         if decoded.name == DEAD_LETTER:
             letter = cast(DeadLetterRecord, decoded.record)
@@ -47,12 +47,12 @@ def read_dead_letters(records: Iterable[LogRecord], codec: Codec) -> Iterator[St
 
 
 def count_reasons(letters: Iterable[StoredDeadLetter]) -> dict[str, int]:
-    """How many there are of each reason, the most frequent first."""
+    """The number of letters by reason, most frequent first."""
     return dict(Counter(stored.letter["reason"] for stored in letters).most_common())
 
 
 def original_record(stored: StoredDeadLetter, codec: Codec) -> dict[str, Any] | None:
-    """The event that a dead letter wraps, decoded; None when it cannot be (that may be why it is here)."""
+    """The event that a dead letter contains, decoded; None if it cannot be (possibly the reason for the letter)."""
     try:
         decoded = codec.decode(stored.letter["value"])
     except SchemaError:

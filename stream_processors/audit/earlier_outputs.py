@@ -1,9 +1,9 @@
-"""Whether the outputs that lie in the output topics were made of this log.
+"""Checks whether the outputs in the output topics were made from the current events log.
 
-Kafka drops a group's commits together with the topic they count in. A worker that starts on an events topic that was
-deleted and created again then finds no commit that could tell it from another, as on the first day. What tells is the
-outputs: each names the offset of the event it was made of, and at that offset lies an event of the same key, or, where
-retention has taken it, nothing.
+Kafka deletes a group's commits together with their topic. If the events topic was deleted and created again, a worker
+finds no commit, just as on its first start, so commits cannot reveal the new topic. The outputs can: each contains the
+offset of the event it was made from, and the log must have an event with the same key at that offset, unless retention
+has deleted it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from stream_processors.audit.log_reader import LogRange, LogReader, LogUnreadabl
 from stream_processors.partition.commit_position import BEGIN_ANEW, LogReplaced
 
 LOOKED_AT = 5
-"""The newest outputs of a partition, of each output topic."""
+"""How many of the newest outputs are checked, per partition and output topic."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierOutput:
-    """An output at its `place`, and the event it was made of: its partition, offset and key."""
+    """An output at `place`, with the partition, offset and key of the event it was made from."""
 
     place: str
     partition: int
@@ -38,10 +38,11 @@ class EarlierOutput:
 
 
 def require_same_log(topics: JoinTopics, codec: Codec) -> None:
-    """Raise LogReplaced when outputs without a commit that names this log were made of another one.
+    """Raise LogReplaced if outputs were made from another log; only checks partitions without a commit for this log.
 
-    That is so when no output of a partition fits the log; a single one may be a stranger's. Without the right to read
-    the output topics nothing is compared, and the log says so. Raises what reading does.
+    They were made from another log if none of a partition's outputs matches the log; a single mismatch may come from
+    another writer. Without the right to read the output topics nothing is compared, and a warning is logged. Also
+    raises LogReader's errors.
     """
     committed = topics.committed()
     unsure = [p for p in range(topics.events.partitions) if p not in committed or committed[p].topic_id is None]
@@ -63,14 +64,15 @@ def require_same_log(topics: JoinTopics, codec: Codec) -> None:
     for partition, output in strangers.items():
         if partition not in fitting:
             raise LogReplaced(
-                f"{output.place} was made of an event with key {_shown(output.key)} at offset {output.offset} of"
-                f" {topics.events.topic}[{partition}], which is not there: the topic was deleted and created again",
+                f"{output.place} was made from an event with key {_shown(output.key)} at offset {output.offset} of"
+                f" {topics.events.topic}[{partition}], but there is no such event: the topic was deleted and created"
+                " again",
                 fix=BEGIN_ANEW,
             )
 
 
 def earlier_outputs(topics: JoinTopics, codec: Codec, partitions: list[int]) -> Iterator[EarlierOutput]:
-    """The newest outputs of these partitions that were made of one event each."""
+    """The newest outputs of these partitions, each with the event it was made from."""
     for record in topics.examples.read(_newest(topics.examples, partitions)):
         with suppress(SchemaError):
             decoded = codec.decode(record.value)
@@ -91,14 +93,14 @@ def _newest(reader: LogReader, partitions: list[int]) -> dict[int, LogRange]:
 
 
 def _fits(output: EarlierOutput, events: LogReader, held: LogRange) -> bool | None:
-    """Whether the event that an output was made of is there; None where the log no longer holds its offset."""
+    """Whether the log has the event that an output was made from; None if its offset is no longer in the log."""
     if output.offset >= held.end:
         return False
     if output.offset < held.start:
         return None
     try:
         record = next(events.read({output.partition: LogRange(output.offset, output.offset + 1)}), None)
-    except LogUnreadable:  # retention has just taken it
+    except LogUnreadable:  # retention has just deleted it
         return None
     return None if record is None else record.key == output.key
 

@@ -1,4 +1,4 @@
-"""The three topics around the join as a reader from outside sees them, and the join's consumer group."""
+"""Readers of the join's three topics, and the positions its consumer group has committed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class JoinTopics:
     def committed(self) -> dict[int, CommitPosition]:
         """The positions that the join has committed; partitions without one are left out.
 
-        Raises LogReplaced when they are those of an events topic that was deleted and created again.
+        Raises LogReplaced if they belong to an events topic that was deleted and created again.
         """
         found = self.events.committed(self.group)
         for position in found.values():

@@ -1,8 +1,8 @@
-"""Dead letters back to decisions: which ones are wanted, and all that is known of each of their decisions.
+"""Selects dead letters, and gathers all records of the decisions they belong to.
 
-A decision's records lie in two places: as dead letters, with the original bytes, and in the events log, as far as that
-still reaches. The log is preferred, because it has the append time and the bytes that a letter leaves out for their
-size; where the log holds something else at that place, the topic was created anew and the letter counts.
+The records of a decision are in two places: in dead letters, with their original bytes, and in the events log, unless
+retention has deleted them. The log is preferred, because it has the append time and also the bytes that are too large
+for a letter. If the log has another record at that offset, the topic was created again, and the letter is used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stream_processors.rule.input_event import InputEvent
 
 @dataclass(frozen=True, slots=True)
 class LetterChoice:
-    """Which dead letters name the decisions to replay; everything unless restricted.
+    """Selects the dead letters whose decisions are replayed; by default all.
 
     `start` ≤ original offset < `end`, by partition; `since` ≤ time the letter was written < `until` (ms).
     """
@@ -54,14 +54,14 @@ class LetterChoice:
 
 
 def decision_of(letter: DeadLetterRecord) -> str | None:
-    """The request_id a letter belongs to: as the join read it, else its key; None when neither names one."""
+    """The request_id of a letter: the one the join read, else the key; None if there is neither."""
     if letter["request_id"]:
         return letter["request_id"]
     return key_text(letter["key"])
 
 
 def key_text(key: bytes | None) -> str | None:
-    """A record's key as a request_id; None when it is none."""
+    """A record's key as a request_id; None if it is empty or not UTF-8."""
     try:
         return key.decode() if key else None
     except UnicodeDecodeError:
@@ -70,30 +70,30 @@ def key_text(key: bytes | None) -> str | None:
 
 @dataclass(slots=True)
 class GatheredDecision:
-    """What is known of one request_id in one partition, by original offset; it may have named several decisions."""
+    """All known records of one request_id in one partition, by original offset; they may be of several decisions."""
 
     request_id: str
     letters: dict[int, StoredDeadLetter] = field(default_factory=dict)
     log: dict[int, LogRecord] = field(default_factory=dict)
 
     def add_letter(self, stored: StoredDeadLetter) -> None:
-        """The first letter about an event counts; later ones are copies. One about a refused example wraps none."""
+        """Add a letter. Later letters about the same event are copies; one about a refused example has no event."""
         if stored.letter["reason"] != TOO_LARGE:
             self.letters.setdefault(stored.letter["offset"], stored)
 
     def open_at(self, open_from: int) -> set[int]:
-        """Offsets of records that the join may still hold, when it has settled everything before `open_from`.
+        """Offsets of records whose decision may still be open in the join; records before `open_from` are final.
 
-        What it has settled without an example has a letter, or counts for nothing; anything else is still to come.
+        A record with a letter is final as well.
         """
         return {offset for offset in self.log if offset >= open_from and offset not in self.letters}
 
     def is_apart(self, with_example: Collection[DecisionKey], request: InputEvent) -> bool:
-        """Whether the join took the Request for the beginning of a decision of its own.
+        """Whether the join treated this Request as the start of a separate decision.
 
-        It made an example of it (`with_example` holds those of this request_id), or gave it up as incomplete. One that
-        came after a decision had been closed belongs to another, or is a copy that no longer matters, where that
-        decision has its example.
+        It did if it wrote an example for it (`with_example` has the decisions of this request_id that have one) or
+        reported it as incomplete. An orphaned Request arrived after a decision had closed. It counts as a separate
+        decision if one of this request_id has an example; if it is only a copy of that one's Request, that is harmless.
         """
         stored = self.letters.get(request.offset)
         reason = None if stored is None else stored.letter["reason"]
@@ -112,7 +112,7 @@ class GatheredDecision:
         return list(known.values())
 
     def gone(self) -> list[str]:
-        """A line for each record whose bytes are nowhere any more."""
+        """A line for each record whose bytes no longer exist anywhere."""
         return [
             f"offset {offset}: its value was left out of the dead letter, and the events log no longer holds it"
             for offset, stored in self.letters.items()
@@ -136,20 +136,20 @@ class GatheredDecisions:
         return self._by_id
 
     def add_letter(self, stored: StoredDeadLetter) -> None:
-        """Takes a letter when it belongs to one of the decisions."""
+        """Add a letter if it belongs to one of the decisions."""
         decision = self._by_id.get(decision_of(stored.letter) or "")
         if decision is not None:
             decision.add_letter(stored)
 
     def add_record(self, record: LogRecord) -> None:
-        """Takes a record of the events log when its key names one of the decisions."""
+        """Add a record of the events log if its key is one of the request_ids."""
         decision = self._by_id.get(key_text(record.key) or "")
         if decision is not None:
             decision.log[record.offset] = record
 
 
 def by_request_id(decisions: Iterable[DecisionKey]) -> dict[str, set[DecisionKey]]:
-    """The decisions that share a request_id, together."""
+    """The decisions grouped by request_id."""
     found: dict[str, set[DecisionKey]] = {}
     for decision in decisions:
         found.setdefault(decision.request_id, set()).add(decision)
@@ -157,7 +157,7 @@ def by_request_id(decisions: Iterable[DecisionKey]) -> dict[str, set[DecisionKey
 
 
 def _original(stored: StoredDeadLetter) -> LogRecord:
-    """The wrapped record; the letter was appended after it, which is the nearest bound on when it came."""
+    """The original record; its append time is unknown, so the letter's, which is the closest upper bound, is used."""
     letter = stored.letter
     return LogRecord(
         letter["topic"], letter["partition"], letter["offset"], stored.append_time, letter["key"], letter["value"]

@@ -1,4 +1,4 @@
-"""Reads stretches of a topic by offset, outside any consumer group."""
+"""Reads ranges of a topic by offset, outside any consumer group."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ Headers = Mapping[str, bytes]
 
 ANSWER_SECONDS = 10.0
 BARE_GROUP = "trimtab-log-reader"
-"""The client wants a name; nothing is read or committed as this group."""
-# A turn ends with so many messages or after so long, whichever comes first.
+"""The client requires a group name; nothing is read or committed under it."""
+# One call returns at most this many messages and waits at most this long for them.
 BATCH = 5_000
 TURN_SECONDS = 0.1
 
 
 class LogUnreadable(TrimtabError):
-    """A stretch of a topic cannot be read as asked."""
+    """The requested range of a topic cannot be read, or contains records of another type."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogRange:
-    """Offsets of one partition that the log holds: `start` ≤ offset < `end`."""
+    """A range of offsets of one partition: `start` ≤ offset < `end`."""
 
     start: int
     end: int
@@ -60,7 +60,7 @@ class LogReader:
         self.partitions = partitions_of(client_config, topic)
 
     def ranges(self) -> dict[int, LogRange]:
-        """What each partition holds now."""
+        """The offsets that each partition contains now."""
         with self._consumer() as consumer:
             found = {}
             for partition in range(self.partitions):
@@ -73,13 +73,13 @@ class LogReader:
     def read(self, ranges: Mapping[int, LogRange]) -> Iterator[LogRecord]:
         """The records of these ranges, in offset order within a partition; raises LogUnreadable.
 
-        A range ends early where the log does. Transaction markers and compacted records leave gaps, which are skipped.
+        A range ends early if the log does. Gaps left by transaction markers and compaction are skipped.
         """
         for record, _ in self._read(ranges):
             yield record
 
     def read_with_headers(self, ranges: Mapping[int, LogRange]) -> Iterator[tuple[LogRecord, Headers]]:
-        """As `read`, each record with its Kafka headers."""
+        """Like `read`, but each record with its Kafka headers."""
         for record, message in self._read(ranges):
             yield record, {name: as_bytes(field) or b"" for name, field in dict(message.headers() or {}).items()}
 
@@ -98,11 +98,11 @@ class LogReader:
                     raise self._silence(wanted)
 
     def read_all(self) -> Iterator[LogRecord]:
-        """Every record the topic holds now."""
+        """Every record that the topic contains now."""
         return self.read(self.ranges())
 
     def first_since(self, partition: int, append_time: int) -> int:
-        """The first offset appended at `append_time` (ms) or later; where the log ends when there is none."""
+        """The first offset appended at `append_time` (ms) or later; the end of the log if there is none."""
         with self._consumer() as consumer:
             asked = TopicPartition(self.topic, partition, max(0, append_time))
             found = consumer.offsets_for_times([asked], timeout=ANSWER_SECONDS)[0].offset
@@ -111,7 +111,7 @@ class LogReader:
             return consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=ANSWER_SECONDS)[1]
 
     def committed(self, group: str) -> dict[int, CommitPosition]:
-        """The positions that a join's consumer group committed; partitions without one are left out."""
+        """The positions that a join's consumer group has committed; partitions without one are left out."""
         with asking_as_group(self._config, group), self._consumer(group) as consumer:
             asked = [TopicPartition(self.topic, partition) for partition in range(self.partitions)]
             answers = ask_coordinator(lambda: consumer.committed(asked, timeout=ANSWER_SECONDS), ANSWER_SECONDS)
@@ -127,12 +127,12 @@ class LogReader:
             if fault.code() == KafkaError._PARTITION_EOF:
                 wanted.pop(partition or 0, None)
                 return None
-            if fault.code() == GROUP_RIGHT:  # reading by offset needs no group; the client looks for one all the same
+            if fault.code() == GROUP_RIGHT:  # reading by offset needs no group, but the client looks one up anyway
                 return None
             if fault.code() in RIGHTS:
                 raise explained(fault, self._config, Attempt("Read", "topic", self.topic))
             raise LogUnreadable(
-                f"{self.topic}[{partition}] cannot be read: {fault.str()}", fix="ask for offsets the log still holds"
+                f"{self.topic}[{partition}] cannot be read: {fault.str()}", fix="choose offsets that the log still has"
             )
         if partition is None or offset is None or partition not in wanted:
             return None
@@ -146,7 +146,7 @@ class LogReader:
     def _silence(self, wanted: Mapping[int, LogRange]) -> ComponentUnreachable:
         return ComponentUnreachable(
             f"{self.topic}{sorted(wanted)} sent nothing for {ANSWER_SECONDS:.0f} s",
-            fix=f"see whether the broker at {self._config['bootstrap.servers']} is well",
+            fix=f"check the broker at {self._config['bootstrap.servers']}",
         )
 
     @contextmanager

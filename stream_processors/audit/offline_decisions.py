@@ -1,11 +1,12 @@
-"""The valid records of one request_id, told apart by the decisions they belong to.
+"""Groups the valid records of one request_id by the decisions they belong to.
 
-Usually there is one. An id that was used again after its decision had been forgotten names several, each begun by a
-Request of its own: Requests a window or more apart in event time begin different decisions. Closer ones are copies, of
-which the first counts, unless the join is known to have told them `apart`. Of the other records,
+Usually there is one decision. There are several if the id was used again after the join had forgotten its decision.
+Each starts with its own Request: Requests whose event times differ by a window or more start different decisions.
+Closer Requests are copies, of which the first counts, unless the join is known to have treated them as separate
+(`apart`). The other records are assigned as follows:
 
-- an Engagement belongs to the newest decision that had begun by its time, else to the first;
-- an Action, Propensity or Ranking belongs to the decision that began nearest to its time.
+- an Engagement belongs to the last decision that started at or before its time, or else to the first decision;
+- an Action, Propensity or Ranking belongs to the decision whose start is nearest to its time.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from stream_processors.rule.input_event import InputEvent
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A decision that gives no example, or a record that counts for none, and the reason as of now."""
+    """A decision without an example, or a record that is part of no decision, and the reason as of now."""
 
     reason: Fate
     detail: str
@@ -30,10 +31,10 @@ class Unresolved:
 
 @dataclass(slots=True)
 class OfflineDecision:
-    """What is known of one decision: of each type the first record counts, of each engagement_id too.
+    """The known records of one decision: the first of each type, and the first Engagement of each engagement_id.
 
-    `refused` says what was wrong with further records of the same request_id; `offsets` are those of all its records,
-    refused ones included.
+    `refused` gives the reasons why other records of the request_id do not count; `offsets` contains the offsets of all
+    records, including those.
     """
 
     parts: dict[str, InputEvent] = field(default_factory=dict)
@@ -43,12 +44,12 @@ class OfflineDecision:
 
     @property
     def key(self) -> DecisionKey | None:
-        """None while its Request is not known."""
+        """None if its Request is not known."""
         request = self.parts.get(r.REQUEST)
         return None if request is None else DecisionKey(request.request_id, request.event_time)
 
     def add(self, event: InputEvent) -> None:
-        """Takes a record; to be called in the order of their offsets."""
+        """Add a record; must be called in order of offset."""
         self.offsets.add(event.offset)
         if event.engagement is not None:
             self.engagements.setdefault(event.engagement[0], event)
@@ -57,17 +58,17 @@ class OfflineDecision:
 
 
 Apart = Callable[[InputEvent], bool]
-"""Whether the join took a Request for the beginning of a decision of its own."""
+"""Whether the join treated a Request as the start of a separate decision."""
 
 
 def none_apart(request: InputEvent) -> bool:
-    """Nothing is known of what the join did."""
+    """For use when it is not known what the join did: treats Requests less than a window apart as copies."""
     del request
     return False
 
 
 def decisions_of(events: Iterable[InputEvent], window_ms: int, apart: Apart = none_apart) -> list[OfflineDecision]:
-    """The decisions among valid events of one request_id, in any order; at least one, the first to begin first."""
+    """The decisions in valid events (in any order) of one request_id; at least one, in order of start."""
     in_order = sorted(events, key=lambda event: event.offset)
     begun = _beginnings((event for event in in_order if event.name == r.REQUEST), window_ms, apart)
     decisions = [OfflineDecision() for _ in begun or (None,)]
@@ -77,7 +78,7 @@ def decisions_of(events: Iterable[InputEvent], window_ms: int, apart: Apart = no
 
 
 def _beginnings(requests: Iterable[InputEvent], window_ms: int, apart: Apart) -> list[int]:
-    """When each decision begins, at the earliest: times of Requests, in order."""
+    """The start of each decision: the event time of its earliest Request, in order."""
     begun: list[int] = []
     for request in sorted(requests, key=lambda event: event.event_time):
         after = request.event_time - begun[-1] if begun else window_ms
@@ -87,7 +88,7 @@ def _beginnings(requests: Iterable[InputEvent], window_ms: int, apart: Apart) ->
 
 
 def _place(event: InputEvent, begun: Sequence[int]) -> int:
-    """Which of the decisions an event belongs to."""
+    """The index of the decision that an event belongs to."""
     last = max(bisect_right(begun, event.event_time) - 1, 0)
     if event.engagement is not None or event.name == r.REQUEST or last + 1 >= len(begun):
         return last

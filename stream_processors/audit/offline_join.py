@@ -1,8 +1,8 @@
-"""Decisions joined from all their records at once, after the fact: no watermark, no lateness.
+"""Joins decisions from all their records at once, afterwards, without a watermark or lateness.
 
-The values of a record and the rewards are validated by the same validation and the same rule as in the join of the live
-log. What differs is time: every record counts that is there, whenever it came. For a decision whose records were all on
-time the result is the join's, byte for byte. `offline_decisions` tells the decisions apart that share a request_id.
+Records are validated and rewards computed by the same code as in the join. Only time is treated differently: every
+available record counts, no matter when it arrived. If all records of a decision were on time, the result equals the
+join's byte for byte. `offline_decisions` separates decisions that share a request_id.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from stream_processors.rule.outcome_encoding import OutcomeEncoder
 
 @dataclass(frozen=True, slots=True)
 class OfflineExample:
-    """A complete decision: its framed Example and the place of its request in the events log."""
+    """A complete decision: its framed Example and the position of its Request in the events log."""
 
     decision: DecisionKey
     key: bytes | None
@@ -37,7 +37,7 @@ class OfflineExample:
 
 
 class OfflineJoin:
-    """Joins single decisions by the rule of one experiment."""
+    """Joins individual decisions by the rule of one experiment."""
 
     def __init__(self, rule: JoinRule, codec: Codec) -> None:
         self._rule = rule
@@ -47,17 +47,18 @@ class OfflineJoin:
 
     @property
     def window_ms(self) -> int:
-        """How long a decision is open."""
+        """How long a decision stays open."""
         return self._rule.window_ms
 
     def decisions(
         self, records: Iterable[LogRecord], gone: Sequence[str] = (), apart: Apart = none_apart
     ) -> list[OfflineDecision]:
-        """The decisions in the records, in any order, of one request_id in one partition; at least one.
+        """The decisions in the records (in any order) of one request_id in one partition; at least one.
 
-        A record whose event time lies further ahead of its append time than the allowed skew does not count: as an
-        example it would move the learner's horizon. `gone` describes records whose bytes are lost. What does not count
-        may have been part of any of the decisions, and is held against all of them. `apart` knows what the join did.
+        A record whose event time is further ahead of its append time than the allowed skew does not count, because its
+        example would move the learner's horizon. `gone` describes records whose bytes are lost. Records that do not
+        count may belong to any of the decisions, so each decision lists all of them as refused. `apart` returns whether
+        the join treated a Request as the start of a separate decision.
         """
         refused = [Unresolved(Fate.MALFORMED, text) for text in gone]
         valid: list[InputEvent] = []
@@ -86,7 +87,7 @@ class OfflineJoin:
             return Unresolved(Fate.MALFORMED, f"offset {record.offset}: {event.detail}")
         ahead = event.event_time - record.append_time
         if ahead > self._rule.max_future_skew_ms:
-            detail = f"offset {record.offset}: {event.name} lies {ahead} ms ahead of its arrival"
+            detail = f"offset {record.offset}: the event time of {event.name} is {ahead} ms after its append time"
             return Unresolved(Fate.FUTURE, detail)
         return event
 
@@ -108,7 +109,7 @@ class OfflineJoin:
         return OfflineExample(key, request.record.key, value, request.record.partition, request.offset)
 
     def _totals(self, request: InputEvent, engagements: Iterable[InputEvent]) -> tuple[float, ...]:
-        """Sums of engagement values by objective."""
+        """Sum of the engagement values for each objective."""
         found = ((event.engagement, event.event_time - request.event_time) for event in engagements)
         return self._rule.totals(
             (engagement[1], delay, engagement[2]) for engagement, delay in found if engagement is not None
@@ -116,7 +117,7 @@ class OfflineJoin:
 
 
 def _why(decision: OfflineDecision, missing: Sequence[str]) -> Unresolved:
-    """A refused record explains a missing part; without one the part never came."""
+    """The reason for missing parts: the first refused record, or else that the part never arrived."""
     lacking = f"no valid {' and no valid '.join(missing)}"
     if decision.refused:
         first = decision.refused[0]

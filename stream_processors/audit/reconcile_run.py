@@ -1,4 +1,4 @@
-"""One reconciliation: reads the three topics and compares them within a range of offsets."""
+"""Runs one reconciliation: reads the three topics and compares them for a range of offsets."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Offsets = Mapping[int, int]
 
 @dataclass(frozen=True)
 class ReconcileOutcome:
-    """The report, the offsets it judges, and how many events in them the join had not processed by its last commit."""
+    """The report, the offsets it covers, and how many of their events the join had not processed at its last commit."""
 
     report: ReconcileReport
     judged: Mapping[int, LogRange]
     unprocessed: int
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All fields, for JSON."""
         judged = {str(partition): [span.start, span.end] for partition, span in self.judged.items()}
         return {**self.report.as_dict(), "judged": judged, "unprocessed": self.unprocessed}
 
@@ -38,13 +38,13 @@ class ReconcileOutcome:
 def reconcile(
     topics: JoinTopics, rule: JoinRule, codec: Codec, start: Offsets, end: Offsets | None
 ) -> ReconcileOutcome:
-    """Judge the events from `start` to `end`; missing partitions are judged from the log's start, and to its end.
+    """Check the events from `start` to `end`; by default from the start of each partition's log to its end.
 
-    The reference reads from the start of the log in any case, so that decisions which began before `start` are known:
-    the judgement is exact when `start` lies a window after the log's start, or is the first record ever written.
-    Examples that a replay of dead letters wrote are judged by joining their records offline once more.
-    Raises LogUnreadable when the log no longer holds `start`, or an output topic holds records of another type, and
-    LogReplaced.
+    The reference join always reads from the start of the log, so that it knows decisions that began before `start`. The
+    result is exact if `start` is at least a window after the log's start, or is the first record ever written. Examples
+    written by a replay of dead letters are checked by joining their records offline again.
+    Raises LogReplaced, and LogUnreadable when `start` is no longer in the log or an output topic contains records of
+    another type.
     """
     require_same_log(topics, codec)
     held = topics.events.ranges()
@@ -65,9 +65,10 @@ def reconcile(
 
 @dataclass(frozen=True)
 class _Scope:
-    """What of the topics belongs to the judged offsets, by the place of the event behind it.
+    """Selects the records that belong to the checked offsets, by the position of the event they were made from.
 
-    What the reference still holds as pending at the end of its stretch is left aside: the join may have read further.
+    Outputs of events that are pending for the reference at the end of its range are ignored: the join may have read
+    further.
     """
 
     judged: Mapping[int, LogRange]
@@ -95,8 +96,9 @@ class _Scope:
         decoded = self.codec.decode(record.value)
         if decoded.name != name:
             raise LogUnreadable(
-                f"{record.topic}[{record.partition}] holds {decoded.name} at offset {record.offset}, not {name}",
-                fix="see who writes to that topic, and keep it to the join and its own dead letters",
+                f"{record.topic}[{record.partition}] has a record of type {decoded.name} at offset {record.offset},"
+                f" not {name}",
+                fix=f"find the program that wrote it; that topic is only for {name} records",
             )
         return decoded.record
 
@@ -117,8 +119,8 @@ def _judged(topic: str, partition: int, held: LogRange, start: Offsets, end: Off
     first = start.get(partition, held.start)
     if first < held.start:
         raise LogUnreadable(
-            f"{topic}[{partition}] starts at offset {held.start}, past the {first} asked for",
-            fix=f"judge from {held.start} on, better from a window after it; retention has deleted the rest",
+            f"{topic}[{partition}] starts at offset {held.start}, after the requested {first}",
+            fix=f"start at {held.start}, or better a window later; retention has deleted the earlier records",
         )
     last = held.end if end is None else min(end.get(partition, held.end), held.end)
     return LogRange(min(first, last), last)

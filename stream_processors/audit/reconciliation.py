@@ -1,4 +1,4 @@
-"""Whether what the join wrote is what the log demands."""
+"""Compares what the join wrote with what the reference join computes from the log."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from stream_processors.rule.reference_join import Place, ReferenceResult
 K = TypeVar("K")
 V = TypeVar("V")
 NAMED_DIFFERENCES = 20
-"""At most this many differences are named one by one."""
+"""At most this many differences are listed individually."""
 
 
 @dataclass(frozen=True)
 class ReconcileReport:
     """Counts of input events by fate, of examples and of dead letters, expected and found.
 
-    `lost` examples are missing and `unexpected` ones have no complete decision; `differing` ones have another content
-    than the reference's (rewards included). `duplicated` counts copies after the first of a decision's example and
-    `dead_letters_repeated` those of a dead letter: readers keep the first copy, so the same content again is no
-    difference. `duplicated_differing` and `dead_letters_repeated_differing` are those of them that say something else:
-    which one a reader keeps then depends on what it saw first. A request_id that is used again after its decision was
-    forgotten names another decision (`DecisionKey`), whose example is no copy.
-    `replayed` examples were written by a replay of dead letters and are what an offline join of their records gives;
-    `dead_letters_mended` are letters of those decisions that the log does not demand (any more).
-    `differences` names the first few.
+    `lost` examples are missing, `unexpected` ones have no complete decision, and `differing` ones differ from the
+    reference's in content (including rewards). `duplicated` counts further copies of a decision's example, and
+    `dead_letters_repeated` those of a dead letter. Readers keep the first copy, so an identical copy is no difference.
+    `duplicated_differing` and `dead_letters_repeated_differing` count the copies with different content: which one a
+    reader keeps depends on where it started. A request_id that is used again after its decision was forgotten
+    identifies another decision (`DecisionKey`), whose example is not a copy.
+    `replayed` examples were written by a replay of dead letters and equal the result of an offline join of their
+    records; `dead_letters_mended` counts letters of these decisions that do not follow from the log, or no longer do.
+    `differences` lists the first few.
     """
 
     inputs: int
@@ -59,7 +59,7 @@ class ReconcileReport:
 
     @property
     def ok(self) -> bool:
-        """True when nothing is lost, unexpected or different."""
+        """True if nothing is lost, unexpected or different."""
         return not (
             self.lost
             or self.unexpected
@@ -72,7 +72,7 @@ class ReconcileReport:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All fields, for JSON."""
         return {**asdict(self), "ok": self.ok}
 
 
@@ -83,11 +83,11 @@ def compare(
     dead_letters: Iterable[LogRecord],
     offline: Mapping[DecisionKey, bytes | None] = MappingProxyType({}),
 ) -> ReconcileReport:
-    """Compares the reference with the records read from the examples and dead-letters topics.
+    """Compare the reference with the records read from the examples and dead-letters topics.
 
-    `offline` holds, for each decision whose first example came from a replay of dead letters, the example that an
-    offline join gives now, or None. Dead letters about other topics than the reference's (from a replay or the learner)
-    are left aside. Raises SchemaError when a record of an output topic cannot be decoded.
+    For each decision whose first example was written by a replay of dead letters, `offline` contains the example that
+    an offline join produces now, or None. Dead letters about topics other than the reference's (from a replay or the
+    learner) are ignored. Raises SchemaError when a record of an output topic cannot be decoded.
     """
     found, copies = _first_examples(codec, examples)
     letters, repeated = _first_dead_letters(codec, dead_letters, reference.topic)
@@ -146,7 +146,7 @@ def _verified(
     offline: Mapping[DecisionKey, bytes | None],
     reference: ReferenceResult,
 ) -> set[DecisionKey]:
-    """The replayed examples that are what their records give, offline or on time."""
+    """The replayed examples that equal the offline join's or the reference's example."""
     verified = set()
     for decision, joined_again in offline.items():
         wanted = [value for value in (joined_again, reference.examples.get(decision)) if value is not None]
@@ -182,7 +182,7 @@ def _differences(due: Mapping[K, V], found: Mapping[K, V], same: Callable[[V, V]
 
 @dataclass
 class _Copies:
-    """Copies after the first: how many, and the keys of those that say something else."""
+    """Copies after the first: how many, and the keys of those with different content."""
 
     count: int = 0
     differing: list[Any] = field(default_factory=list)
@@ -194,7 +194,7 @@ class _Copies:
 
     def named(self, subject: str) -> Iterator[str]:
         for key in self.differing:
-            yield f"a later copy of {subject.format(key=key)} says something else"
+            yield f"a later copy of {subject.format(key=key)} has different content"
 
 
 def _first_examples(codec: Codec, examples: Iterable[LogRecord]) -> tuple[dict[DecisionKey, bytes], _Copies]:

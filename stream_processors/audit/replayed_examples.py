@@ -1,7 +1,7 @@
-"""Examples that a replay of dead letters wrote: how they are marked, written and confirmed, and later verified.
+"""Writes the examples of a replay of dead letters with a mark, and finds marked examples for reconciliation.
 
-The mark is two Kafka headers: the offset up to which the events log had been read, and the id of that topic. A reader
-of examples need not know them; they let reconciliation join the same records again. Version 0.1.0 wrote no id.
+The mark consists of two Kafka headers: the offset up to which the replay had read the events log, and that topic's id.
+They let reconciliation join the same records again; readers of examples can ignore them. Version 0.1.0 wrote no id.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ MARK = "trimtab-replayed-up-to"
 TOPIC_MARK = "trimtab-replayed-topic-id"
 DELIVERY_SECONDS = 30.0
 IN_FLIGHT = 5_000
-RERUN_FIX = "see to the broker and run it again: what is written is found and left alone"
+RERUN_FIX = "check the broker and run the command again: it skips examples that have been written"
 
 
 class ReplayUnconfirmed(TrimtabError):
-    """Examples of a replay were not confirmed by the broker."""
+    """The broker did not confirm examples of a replay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class _Outgoing:
 
 
 class ReplayedExamples:
-    """Writes examples with the mark and counts what the broker has confirmed; use it as a context.
+    """Writes examples with the mark and counts those the broker has confirmed; use it as a context manager.
 
-    `events_id` is the id of the events topic that the offsets of the mark count in.
+    `events_id` is the id of the events topic to which the offset in the mark belongs.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class ReplayedExamples:
         self._client.release()
 
     def write(self, example: OfflineExample, up_to: int) -> None:
-        """Hand one example over, into the partition of its events; raises ReplayUnconfirmed for an earlier one."""
+        """Write one example to the partition of its events; raises ReplayUnconfirmed if an earlier one failed."""
         self._raise_failure()
         while len(self._client) >= IN_FLIGHT and self._client.fault is None:
             self._client.poll(0.05)
@@ -93,10 +93,10 @@ class ReplayedExamples:
         self._client.poll(0)
 
     def confirm(self) -> dict[DecisionKey, str]:
-        """Wait until everything handed over is confirmed; raises ReplayUnconfirmed.
+        """Wait until all written examples are confirmed; raises ReplayUnconfirmed.
 
-        Returns, by decision, why the broker will never take an example as it is. A broker refuses a whole batch for
-        its size, so that what was refused in company is offered once more alone.
+        Returns, by decision, why the broker refuses an example permanently. A broker refuses a whole batch if one of
+        its examples is too large, so refused examples are first sent again one by one.
         """
         self._flush()
         alone, self._refused = self._refused, {}
@@ -110,7 +110,7 @@ class ReplayedExamples:
         left = self._client.flush(self._seconds + 5.0)
         self._raise_failure()
         if left:
-            raise ReplayUnconfirmed(f"{left} examples were not confirmed by {self.topic}", fix=RERUN_FIX)
+            raise ReplayUnconfirmed(f"{left} examples for {self.topic} were not confirmed", fix=RERUN_FIX)
 
     def _delivered(self, outgoing: _Outgoing, fault: KafkaError | None, _: Message) -> None:
         self._settle(outgoing, fault)
@@ -131,9 +131,9 @@ class ReplayedExamples:
 
 
 class MarkedExamples:
-    """Notes, while the examples topic is read, which decisions have a replayed example as their first copy.
+    """Notes, while the examples topic is read, the decisions whose first example was written by a replay.
 
-    A mark that counts in another events topic than that of `events_id`, since deleted, says nothing about this one.
+    A mark with the id of another, since deleted events topic is ignored; `events_id` is the id of the current one.
     """
 
     def __init__(self, codec: Codec, events_id: str) -> None:
@@ -143,7 +143,7 @@ class MarkedExamples:
         self._marks: dict[int, dict[DecisionKey, int]] = {}
 
     def noting(self, records: Iterable[tuple[LogRecord, Headers]]) -> Iterator[LogRecord]:
-        """Passes the records on; what is no Example is left to whoever reads them."""
+        """Yield the records unchanged, including those that are not Examples."""
         for record, headers in records:
             decision = self._decision(record)
             if decision is not None and decision not in self._seen:
@@ -154,9 +154,9 @@ class MarkedExamples:
             yield record
 
     def joined_again(self, topics: JoinTopics, join: OfflineJoin) -> dict[DecisionKey, bytes | None]:
-        """The example that the log and the letters give for each marked decision; None where they give none.
+        """For each marked decision, the example joined from the log and the letters; None if there is none.
 
-        Only records before the mark count: what came later was not known when the example was written.
+        Only records before the mark count, because the replay did not know later ones.
         """
         found: dict[DecisionKey, bytes | None] = {}
         for partition, marks in self._marks.items():

@@ -1,14 +1,14 @@
-"""Faust's aiokafka transport, handing over many records of one partition as one message.
+"""Faust's aiokafka transport, changed to deliver many records of one partition as one message.
 
-Faust makes four tasks for each message, which bounds it to a few thousand messages a second. Here a message is a
-`RecordChunk`: up to `CHUNK_RECORDS` records of one partition in offset order. Faust does what it is good at: group
-membership, rebalancing, fetching, flow control and the rhythm of commits.
+Faust creates four tasks per message, which limits it to a few thousand messages a second. Here a message is a
+`RecordChunk`: up to `CHUNK_RECORDS` records of one partition in offset order. Faust still does group membership,
+rebalancing, fetching, flow control and the timing of commits.
 
-What is committed does not follow from Faust's acknowledgements (after an offset gap those count a message as
-processed that is not); the `PartitionOwner` says it, and also where reading starts. The topic is read with
+Faust's acknowledgements do not determine what is committed, because after an offset gap they count an unprocessed
+message as processed. The `PartitionOwner` decides what is committed and where reading starts. The topic is read with
 `acks=False`.
 
-This module was written against certain methods of Faust and aiokafka; its test holds digests of their source, and fails
+This module depends on the source of certain methods of Faust and aiokafka. Its test stores digests of them and fails
 when a release changes one.
 """
 
@@ -41,18 +41,18 @@ from stream_processors.worker.fetched_batches import take_fetched
 from stream_processors.worker.record_chunk import PartitionOwner, RecordChunk, StartingPoint
 
 CHUNK_RECORDS = 5_000
-"""More than a fetch brings of one partition where records are of ordinary size."""
+"""More records than one fetch returns for a partition, if records have an ordinary size."""
 PAUSE_SECONDS = 0.01
-"""How long to wait while enough chunks of every partition wait to be joined."""
+"""How long to wait when every partition already has enough chunks waiting to be joined."""
 CHUNKS_AT_ONCE = 2
 """Chunks validated together."""
 GIVE_WAY_SECONDS = 0.25
-"""So long the fetching thread judges before the group's heartbeats get a turn."""
+"""How long the fetching thread may validate before it lets the group's heartbeats run."""
 PATIENCE_SECONDS = 30.0
-"""How long a newly assigned partition may lack a position."""
+"""How long a newly assigned partition may be without a position."""
 UNSEEKED_PAUSE_SECONDS = 0.1
 LOG_APPEND_TIME = 1
-# librdkafka copies the metadata of several partitions without its end; a final NUL keeps its readers from running on.
+# librdkafka does not terminate the metadata it copies for several partitions; a final NUL stops readers at its end.
 METADATA_END = "\0"
 
 Offsets = Mapping[TP, OffsetAndMetadata]
@@ -75,10 +75,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
     """The thread that owns the aiokafka consumer; commits carry metadata."""
 
     async def on_thread_stop(self) -> None:
-        """Stop the consumer, also while the broker is away.
+        """Stop the consumer, even if the broker is down.
 
-        aiokafka's fetcher then passes on the cancellation of its own requests before the client is closed; left alone,
-        it would end this thread without a word and make the worker wait a minute for it.
+        In that case aiokafka's fetcher raises the cancellation of its own requests before it closes the client.
+        Uncaught, the error would silently end this thread, and the worker would wait a minute for it.
         """
         try:
             await super().on_thread_stop()
@@ -92,10 +92,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Any:
-        """What was fetched for these partitions, validated and in chunks; waits up to `timeout` seconds for some.
+        """Return what was fetched for these partitions, validated and in chunks; wait up to `timeout` s for records.
 
-        Judging may take seconds where columns do not help (an older schema, a flood of malformed records): in between,
-        the heartbeats that keep this worker in its group get their turn.
+        Validation can take seconds when records cannot be validated as columns (an older schema, many malformed
+        records), so it regularly lets the heartbeats run that keep this worker in its group.
         """
         del max_records
         found = await self._fetched(consumer, active_partitions, timeout)
@@ -134,7 +134,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
             return {} if fetcher._subscriptions.reassignment_in_progress else take_fetched(fetcher, active_partitions)
 
     async def starting_points(self, partitions: Sequence[TP]) -> dict[TP, StartingPoint]:
-        """What the group committed and the log holds, for each partition."""
+        """What the group has committed and which offsets the log contains, for each partition."""
         points: dict[TP, StartingPoint] = await self.call_thread(self._starting_points, partitions)
         return points
 
@@ -147,7 +147,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         return {tp: StartingPoint(_position(committed.get(key)), starts[key], ends[key]) for tp, key in keys.items()}
 
     async def seek_all(self, offsets: Mapping[TP, int]) -> None:
-        """Read on from these offsets; what was fetched before is forgotten. Lost partitions are left out."""
+        """Continue reading at these offsets and discard what was fetched before. Lost partitions are skipped."""
         await self.call_thread(self._seek_all, offsets)
 
     async def _seek_all(self, offsets: Mapping[TP, int]) -> None:
@@ -158,7 +158,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
                 consumer.seek(key, offset)
 
     async def check_group(self) -> None:
-        """Raise what keeps this member out of its group; aiokafka holds it, and rests, until it is asked."""
+        """Raise the error that keeps this member out of its group.
+
+        aiokafka stores the error and does nothing more until it is asked for it.
+        """
         await self.call_thread(self._check_group)
 
     async def _check_group(self) -> None:
@@ -167,10 +170,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         except KafkaError as fault:
             if not fault.retriable:
                 raise
-            log.warning("the group is joined again", after=repr(fault))
+            log.warning("rejoining the group", after=repr(fault))
 
     async def commit_positions(self, offsets: Offsets) -> bool:
-        """Commit offsets with their metadata; False when a rebalance came in between."""
+        """Commit offsets with their metadata; False if a rebalance prevented it."""
         done: bool = await self.call_thread(self._commit_positions, offsets)
         return done
 
@@ -184,30 +187,30 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
 
 
 class Patience:
-    """How long in a row the same thing has gone wrong. `clock` counts seconds."""
+    """Measures how long an operation has failed without a success in between. `clock` counts seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: float | None = None
 
     def went_well(self) -> None:
-        """Start counting again at the next fault."""
+        """Note a success; the time starts again at the next fault."""
         self._since = None
 
     def ends(self) -> bool:
-        """Note one more fault; whether they have lasted longer than `PATIENCE_SECONDS`."""
+        """Note one more fault; True if faults have lasted longer than `PATIENCE_SECONDS`."""
         now = self._clock()
         self._since = now if self._since is None else self._since
         return now - self._since > PATIENCE_SECONDS
 
 
 class BatchConsumer(Consumer):
-    """Faust's consumer with four changes: messages are chunks, reading and committing ask the owner, and a partition
-    without a position yet reads as empty.
+    """Faust's consumer with four changes: messages are chunks, the owner decides where reading starts, the owner
+    decides what is committed, and a partition without a position reads as empty.
 
-    On a rebalance aiokafka looks for the group's commit of a new partition by itself, and raises when there is none
-    (`auto.offset.reset = none`). That may happen before Faust calls `seek_to_committed`, which sets the position. It is
-    an error only when it lasts.
+    On a rebalance aiokafka itself looks up the group's commit of a new partition and raises if there is none
+    (`auto.offset.reset = none`). That can happen before Faust calls `seek_to_committed`, which sets the position. It is
+    only an error if it persists.
     """
 
     _thread: BatchConsumerThread
@@ -223,7 +226,7 @@ class BatchConsumer(Consumer):
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Start reading where the owner says; Faust calls this after each assignment, before records flow."""
+        """Seek to where the owner says; Faust calls this after each assignment, before it delivers records."""
         assigned = sorted(self.assignment())
         points = await self._thread.starting_points(assigned)
         self._epoch += 1
@@ -233,7 +236,7 @@ class BatchConsumer(Consumer):
         return dict(self._reached)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Tell the owner also when nothing is left to it: Faust asks for no place to read from then."""
+        """Notify the owner of an empty assignment too; Faust does not call `seek_to_committed` for one."""
         if not assigned:
             self._epoch += 1
             self._reached = {}
@@ -241,9 +244,9 @@ class BatchConsumer(Consumer):
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def _wait_next_records(self, timeout: float) -> tuple[Mapping[TP, list[Any]] | None, set[TP] | None]:
-        """Fetch from the partitions whose chunks are not waiting to be joined.
+        """Fetch from the partitions that do not already have enough chunks waiting to be joined.
 
-        Faust looks again after a second where none is left; the join would long have run out of chunks by then.
+        If there is no such partition, Faust would wait a second; the join would run out of chunks long before that.
         """
         if not self.flow_active:
             await self.wait(cast(Any, self.can_resume_flow))
@@ -262,10 +265,10 @@ class BatchConsumer(Consumer):
         return found, active
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        """Fetch once and hand over what came, in chunks, the partitions taking turns.
+        """Fetch once and yield the records in chunks, one partition after another in turn.
 
-        What cannot be handed over (the flow was stopped, the group rebalanced, reading was restarted meanwhile) is
-        read again.
+        Chunks that can no longer be delivered (the flow was stopped, the group rebalanced or reading was restarted) are
+        read again later.
         """
         epoch = self._epoch
         records, active = await self._wait_next_records(timeout)
@@ -301,11 +304,11 @@ class BatchConsumer(Consumer):
         )
 
     async def check_group(self) -> None:
-        """Raise the aiokafka error that keeps this worker out of its group for good, if there is one."""
+        """Raise the aiokafka error that permanently keeps this worker out of its group, if there is one."""
         await self._thread.check_group()
 
     def known_partitions(self, topic: str) -> int:
-        """How many partitions of the topic the group's members know of: those that they share."""
+        """How many partitions of the topic the group knows of and distributes among its members."""
         known = self._thread._ensure_consumer()._client.cluster.partitions_for_topic(topic)
         return len(known or ())
 
@@ -313,9 +316,9 @@ class BatchConsumer(Consumer):
         await self._thread.seek_all({tp: self._reached[tp] for tp in partitions if tp in self._reached})
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Commit what the owner says; Faust calls this at every commit interval and when it stops.
+        """Commit the owner's positions; Faust calls this at every commit interval and when it stops.
 
-        The arguments choose among Faust's own acknowledgements, which are not used.
+        The arguments select among Faust's own acknowledgements, which are not used here.
         """
         del topics, start_new_transaction
         assigned = {tp.partition: tp for tp in self.assignment()}
@@ -352,6 +355,6 @@ def _cut(records: RecordColumns) -> Iterator[RecordColumns]:
 
 
 def _in_turns(fetched: Mapping[TP, Sequence[ValidatedRecords]]) -> Iterator[tuple[TP, ValidatedRecords]]:
-    """One chunk of each partition after the other, in order within a partition."""
+    """Chunks of the partitions in turn, one at a time; each partition's chunks stay in order."""
     turns = zip_longest(*([(tp, chunk) for chunk in chunks] for tp, chunks in fetched.items()))
     return (chunk for turn in turns for chunk in turn if chunk is not None)

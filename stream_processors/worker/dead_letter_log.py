@@ -1,7 +1,8 @@
-"""Log lines about dead letters: enough to see which events go wrong, few enough that poison does not flood the log.
+"""Log lines about dead letters, sampled so that many broken events do not flood the log.
 
 The first dead letter of each reason in a partition gets a line. After that there is at most one line a second, with
-the number of those in between. Every line names partition, offset and request_id; `trimtab dead-letters` has them all.
+the number of letters left out since the last line. Every line names partition, offset and request_id;
+`trimtab dead-letters list` shows all letters.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class DeadLetterLog:
-    """`clock` counts seconds; `tell` writes one line."""
+    """`clock` counts seconds; `tell` writes one log line."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, tell: Callable[..., object] | None = None) -> None:
         self._clock = clock
@@ -28,7 +29,7 @@ class DeadLetterLog:
         self._untold = 0
 
     def note(self, partition: int, emissions: Sequence[Emission]) -> None:
-        """Looks through what one chunk brought."""
+        """Log the dead letters among the outputs of one chunk."""
         for emission in emissions:
             if emission.reason is None:
                 continue

@@ -1,6 +1,6 @@
-"""Examples and dead letters to Kafka, each one confirmed.
+"""Writes examples and dead letters to Kafka and tracks the confirmation of each.
 
-The numbers are those of the commit protocol in docs/guarantees.md: this module is steps 3 and 4.
+This module is steps 3 and 4 of the commit protocol in docs/guarantees.md.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ log = structlog.get_logger(__name__)
 BYTES_IN_FLIGHT = 64 * MEBIBYTE
 POLL_SECONDS = 0.01
 AT_ONCE = 1_000
-"""Records handed to the client in one call."""
-RESTART_FIX = "see to the broker; a restarted worker goes on from the last commit and loses nothing"
+"""Records passed to the client in one call."""
+RESTART_FIX = "check the broker; a restarted worker continues from the last commit and loses nothing"
 NOWHERE = -1
-"""Source offset of a heartbeat, which comes from no event."""
+"""Source offset of a heartbeat, which is not made from an event."""
 
 
 class OutputUnconfirmed(TrimtabError):
@@ -42,7 +42,7 @@ class OutputUnconfirmed(TrimtabError):
 
 
 class _Delivery:
-    """Records of one topic partition on their way: once all are reported, `confirmed` is told how many are stored."""
+    """Records being sent to one topic partition; once all are reported, `confirmed` gets the number stored."""
 
     __slots__ = ("_left", "_writer", "alone", "confirmed", "emissions", "partition", "size", "stored", "topic")
 
@@ -60,13 +60,13 @@ class _Delivery:
         self.emissions = emissions
         self.confirmed = confirmed
         self.alone = False
-        """Whether each of them travels in a batch of its own."""
+        """Whether each record is sent in a batch of its own."""
         self.size = sum([len(emission.value) for emission in emissions])
         self.stored = 0
         self._left = len(emissions)
 
     def __call__(self, fault: KafkaError | None, message: Message) -> None:
-        """The client's report on one of the records."""
+        """The client's delivery report for one of the records."""
         if fault is None:
             self.stored += 1
         else:
@@ -76,20 +76,20 @@ class _Delivery:
         self.reported()
 
     def reported(self) -> None:
-        """What became of one more of them is known."""
+        """Note that the outcome of one more record is known."""
         self._left -= 1
         if not self._left:
             self._writer.done(self)
 
 
 class ExampleWriter:
-    """Writes with an idempotent producer and knows what is confirmed.
+    """Writes with an idempotent producer and tracks which records are confirmed.
 
-    Everything happens on the caller's thread: delivery reports are served by `serve`, which tells the `confirmed`
-    function of what was written how many more of its records the broker has stored. A record that is refused for what
-    it is, also when it is sent alone (the broker refuses whole batches), becomes a dead letter with reason
-    `too_large`, and counts as stored when that one is. Any other failure is final: it is kept in `failure`, and
-    nothing more is confirmed.
+    Everything runs on the caller's thread. `serve` processes delivery reports and calls the `confirmed` function passed
+    to `write` with the number of its records that the broker has newly stored. The broker refuses whole batches, so the
+    records of a refused batch are sent again one by one. An example that is refused even alone becomes a dead letter
+    with reason `too_large` and counts as stored once that letter is. Any other failure is final: it is kept in
+    `failure`, and nothing more is confirmed.
     """
 
     def __init__(self, settings: WorkerSettings, codec: Codec) -> None:
@@ -104,31 +104,31 @@ class ExampleWriter:
 
     @property
     def outstanding(self) -> int:
-        """Records handed to the client and not yet confirmed."""
+        """Number of records passed to the client and not yet confirmed."""
         return self._outstanding
 
     @property
     def failure(self) -> OutputUnconfirmed | None:
-        """The failure that ended the writing, if any."""
+        """The failure after which nothing more is confirmed, if any."""
         return self._failure
 
     def write(self, partition: int, emissions: Sequence[Emission], confirmed: Callable[[int], None]) -> None:
-        """Step 3: hand emissions to the client, in their order, into the partition their events came from.
+        """Step 3: pass emissions to the client in their order, for the partition that their events came from.
 
-        They should be no more than `AT_ONCE`, written while the writer is not `full`.
+        Pass at most `AT_ONCE` of them, and only while the writer is not `full`.
         """
         for kind, run in groupby(emissions, key=lambda emission: emission.kind):
             topic = self._settings.examples if kind == "example" else self._settings.dead_letters
             self._send(_Delivery(self, topic, partition, list(run), confirmed), self._client)
 
     def write_heartbeat(self, partition: int, event_time: int) -> None:
-        """Assert in a partition of the events topic that nothing earlier than `event_time` (ms) is to be expected."""
+        """Assert in a partition of the events topic that no event earlier than `event_time` (ms) will follow."""
         value = self._codec.encode(HEARTBEAT, {"event_time": event_time})
         heartbeat = Emission("heartbeat", None, value, NOWHERE, None)
         self._send(_Delivery(self, self._settings.events, partition, [heartbeat], _nothing), self._client)
 
     def serve(self) -> None:
-        """Step 4: serve the delivery reports that have come in; never waits."""
+        """Step 4: process the delivery reports that have arrived, without waiting."""
         for client in self._clients():
             client.poll(0)
             if client.fault is not None:
@@ -137,7 +137,7 @@ class ExampleWriter:
 
     @property
     def full(self) -> bool:
-        """Whether so much is on its way that `write` should wait."""
+        """Whether so many records are unconfirmed that no more should be written for now."""
         return self._outstanding >= self._settings.records_in_flight or self._outstanding_bytes >= BYTES_IN_FLIGHT
 
     async def wait_for_room(self) -> None:
@@ -149,7 +149,7 @@ class ExampleWriter:
             raise self._failure
 
     async def drain(self, timeout_s: float) -> bool:
-        """Wait until everything is confirmed; False when something is not after `timeout_s`, or has failed."""
+        """Wait until everything is confirmed; False if something failed or is still unconfirmed after `timeout_s`."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         while self._outstanding and self._failure is None and asyncio.get_running_loop().time() < deadline:
             self.serve()
@@ -157,13 +157,13 @@ class ExampleWriter:
         return not self._outstanding and self._failure is None
 
     def close(self) -> None:
-        """Give up what is still on its way and release the client."""
+        """Give up on unconfirmed records and release the clients."""
         for client in self._clients():
             client.give_up()
             client.release()
 
     def done(self, delivery: _Delivery) -> None:
-        """Everything is known of a delivery; what was refused of it is on its way again."""
+        """Note that the outcome of every record of a delivery is known; refused ones are already being sent again."""
         self._outstanding -= len(delivery.emissions)
         self._outstanding_bytes -= delivery.size
         if delivery.stored:
@@ -172,7 +172,7 @@ class ExampleWriter:
                 delivery.confirmed(delivery.stored)
 
     def refused(self, delivery: _Delivery, emission: Emission | None, fault: KafkaError) -> None:
-        """A record was not stored: it is sent alone, becomes a dead letter, or ends the writing."""
+        """Handle a record that was not stored: send it alone, turn it into a dead letter, or fail for good."""
         of_example = delivery.topic == self._settings.examples
         if emission is None or fault.code() not in EVENT_REFUSED or (delivery.alone and not of_example):
             self._fail(self._client.cause(fault), delivery.topic)
@@ -222,7 +222,7 @@ class ExampleWriter:
         )
 
     def _dead_letter(self, delivery: _Delivery, emission: Emission, fault: KafkaError) -> Emission:
-        """The letter about an example; it stands where the example's first event does, and wraps none."""
+        """The dead letter for a refused example, at the offset the example came from; it contains no event."""
         place = LogRecord(self._settings.events, delivery.partition, emission.source_offset, 0, emission.key, None)
         detail = f"refused: {fault.str()}; {left_out('example', emission.value)}"
         letter = dead_letter(place, TOO_LARGE, detail, emission.request_id)
@@ -236,4 +236,4 @@ class ExampleWriter:
 
 
 def _nothing(_: int) -> None:
-    """A heartbeat belongs to no step."""
+    """The confirmation callback of a heartbeat, which no chunk waits for."""

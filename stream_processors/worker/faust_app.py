@@ -1,4 +1,4 @@
-"""The Faust application of a join worker: its settings, its transport, nothing of the join."""
+"""The Faust application of a join worker: its settings and its transport. It contains no join logic."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ REQUEST_SECONDS = 40.0
 
 
 class ConsumeOnly(BootStrategy):
-    """Faust's own producer stays off: outputs go through a client that confirms each record."""
+    """Disables Faust's own producer; `ExampleWriter` writes the outputs and tracks the confirmation of each."""
 
     enable_kafka_producer = False
     enable_web = False
 
 
 class JoinApp(faust.App):
-    """Reads `settings.events` in chunks; `owner` says where reading starts and what is committed."""
+    """Reads `settings.events` in chunks; `owner` decides where reading starts and what is committed."""
 
     BootStrategy = ConsumeOnly
 
@@ -43,11 +43,11 @@ class JoinApp(faust.App):
             broker_heartbeat_interval=min(3.0, settings.session_seconds / 3),
             broker_request_timeout=REQUEST_SECONDS,
             processing_guarantee="at_least_once",
-            # A partition without a commit is started from the log's beginning explicitly; reading never jumps.
+            # Without a commit the owner explicitly starts at the log's first offset; reading never skips records.
             consumer_auto_offset_reset="none",
             stream_buffer_maxsize=settings.buffered_chunks,
             stream_wait_empty=False,
-            # 0 would choose another assignor, which spreads the partitions of one key over workers.
+            # 0 would select another assignor, which distributes the partitions of one key over several workers.
             table_standby_replicas=1,
             topic_allow_declare=False,
             topic_disable_leader=True,
@@ -57,26 +57,26 @@ class JoinApp(faust.App):
         )
 
     def events(self, settings: WorkerSettings) -> TopicT:
-        """The topic to read, as chunks; what is acknowledged in Faust's sense does not matter."""
+        """The topic to read, as chunks; Faust's acknowledgements are not used."""
         return self.topic(settings.events, schema=PassThroughSchema(), acks=False)
 
     def known_partitions(self, topic: str) -> int:
-        """How many partitions of the topic the group's members know of."""
+        """How many partitions of the topic the group knows of."""
         return cast(BatchConsumer, self.consumer).known_partitions(topic)
 
     async def check_group(self) -> None:
-        """Raise the aiokafka error that keeps this worker out of its group for good, if there is one."""
+        """Raise the aiokafka error that permanently keeps this worker out of its group, if there is one."""
         await cast(BatchConsumer, self.consumer).check_group()
 
     def _new_transport(self) -> TransportT:
         return BatchTransport(self.conf.broker_consumer, self, self._owner)
 
     def _create_directories(self) -> None:
-        """Nothing is kept on disk: the log is the state store."""
+        """Creates none: the join keeps nothing on disk, because its state is rebuilt from the log."""
 
 
 def credentials(client_config: Mapping[str, str]) -> Credentials | None:
-    """Faust's form of librdkafka's `security.protocol`, `sasl.*` and `ssl.ca.location`."""
+    """librdkafka's `security.protocol`, `sasl.*` and `ssl.ca.location`, converted to Faust's credentials."""
     protocol = client_config.get("security.protocol", "PLAINTEXT").upper()
     context = None
     if protocol.endswith("SSL"):

@@ -1,9 +1,9 @@
-"""Columns of records straight from fetched record batches.
+"""Unpacks fetched record batches directly into columns.
 
-aiokafka makes an object of eleven fields of every record it hands out, which costs more than all else it does with it.
-Here the batches are unpacked in one go into what the join reads. Whatever else `Fetcher.fetched_records`,
-`FetchResult.getall` and `PartitionRecords._unpack_records` do is done here too: positions, check sums, errors, batches
-without records. The test of `batch_transport` holds their digests. The log is read uncommitted.
+aiokafka creates an object with eleven fields for every record, which costs more than everything else it does with the
+record. This module unpacks whole batches into the columns that the join reads. It also does everything else that
+`Fetcher.fetched_records`, `FetchResult.getall` and `PartitionRecords._unpack_records` do: positions, checksums, errors,
+batches without records. The test of `batch_transport` stores their digests. The isolation level is read uncommitted.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ RECORDS_AT_ONCE = 5_000
 
 
 def take_fetched(fetcher: Fetcher, wanted: set[TP]) -> dict[TP, RecordColumns]:
-    """Records fetched for these partitions; the fetcher goes on to fetch what follows.
+    """Take the records fetched for these partitions out of the fetcher, which then fetches more.
 
-    All of a partition are taken, and no further partition after `RECORDS_AT_ONCE` records: the rest is for the next
-    call, which comes to those partitions first. Raises what the broker answered instead of records, once everything
-    that came before has been taken.
+    Takes all records of a partition, but no further partition once it has `RECORDS_AT_ONCE` records; the next call
+    starts with the partitions left over. If the broker returned an error instead of records, it is raised once all
+    records before it have been taken.
     """
     found: dict[TP, RecordColumns] = {}
     for tp, result in list(fetcher._records.items()):
@@ -52,15 +52,15 @@ def _take_all(tp: TopicPartition, result: Any) -> RecordColumns:
     records = unpack(tp, fetched)
     result._update_position()
     result._partition_records = None
-    # The iterator and what it iterates over hold each other, and with them up to a megabyte of fetched bytes.
+    # Iterator and records refer to each other; this cycle would keep up to a megabyte of fetched bytes in memory.
     fetched._records_iterator = None
     return records
 
 
 def unpack(tp: TopicPartition, fetched: PartitionRecords) -> RecordColumns:
-    """The records of all batches, from `fetched.next_fetch_offset` on, which moves behind them.
+    """The records of all batches from `fetched.next_fetch_offset` on; moves that offset past them.
 
-    Raises CorruptRecordException when a batch does not match its check sum.
+    Raises CorruptRecordException when a batch does not match its checksum.
     """
     batches, found = fetched._records, RecordColumns(*tp)
     while batches.has_next():

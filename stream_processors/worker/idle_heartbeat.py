@@ -1,4 +1,4 @@
-"""Heartbeats for partitions whose traffic has stopped, so that their decisions close all the same."""
+"""Heartbeats for partitions whose traffic has stopped, so that their decisions still close."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ IDLE_MS = 5_000
 class IdleHeartbeat:
     """Decides when a partition has been at the end of its log for `idle_ms` (pure; times in milliseconds).
 
-    A heartbeat is itself a record: once it has been read, the partition is at the end again and the next one is due
-    after another `idle_ms`.
+    A heartbeat is a record too: once it has been read, the partition is at the end of its log again, and the next
+    heartbeat is due after another `idle_ms`.
     """
 
     def __init__(self, producer_delay_ms: int, idle_ms: int = IDLE_MS) -> None:
@@ -22,8 +22,8 @@ class IdleHeartbeat:
     def due(self, partition: int, reached: int, log_end: int, now: int) -> int | None:
         """The event time to assert in this partition, or None.
 
-        `reached` is the next offset to process, `log_end` the offset after the last record. Producers may still hold
-        events for `producer_delay_ms`; hence nothing later than `now` minus that is asserted.
+        `reached` is the next offset to process, `log_end` the offset after the last record. Producers may delay events
+        by `producer_delay_ms`, so the asserted time is `now` minus that delay.
         """
         if reached < log_end:
             self._idle_since.pop(partition, None)

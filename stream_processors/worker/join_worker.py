@@ -1,14 +1,14 @@
-"""The join worker: Faust brings chunks of events, the pure join turns them into examples, Kafka confirms, the group
-commits.
+"""The join worker: reads chunks of events through Faust, joins them, writes the outputs to Kafka and commits.
 
-The commit protocol, by the numbers of docs/guarantees.md:
+The commit protocol, with the step numbers of docs/guarantees.md:
 
-0. take over: rebuild each assigned partition's state silently from its last commit (`OwnedPartitions.take_partitions`);
+0. take over: rebuild the state of each assigned partition from its last commit, without writing outputs
+   (`OwnedPartitions.take_partitions`);
 1. read: accept a chunk of one partition (`OwnedPartitions.accept`);
-2. join: examples, dead letters and the position after the chunk, in memory (`OwnedPartitions.process`);
-3. write: hand the outputs to the idempotent producer (`ExampleWriter.write`);
-4. confirm: the broker has them all (`ExampleWriter.serve`);
-5. commit: the newest position before which everything is confirmed (`BatchConsumer.force_commit`).
+2. join: compute examples, dead letters and the position after the chunk in memory (`OwnedPartitions.process`);
+3. write: pass the outputs to the idempotent producer (`ExampleWriter.write`);
+4. confirm: note which outputs the broker has stored (`ExampleWriter.serve`);
+5. commit: store the newest position before which everything is confirmed (`BatchConsumer.force_commit`).
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ class JoinWorkerParts:
     """Milliseconds since the epoch, for heartbeats."""
 
     identities: TopicIdentities
-    """Tells the events topic from one that was created again under its name."""
+    """Ids of topics, by which an events topic is told apart from a later one of the same name."""
 
     health: WorkerHealth = field(default_factory=WorkerHealth)
 
 
 class JoinWorker:
-    """One process's share of the join. Build and run it inside one event loop."""
+    """Runs the join of the partitions assigned to this process. Create and run it inside one event loop."""
 
     def __init__(self, settings: WorkerSettings, parts: JoinWorkerParts, topics: TopicWatch) -> None:
         self._settings = settings
@@ -105,7 +105,10 @@ class JoinWorker:
         self._app.on_partitions_assigned.connect(parts.health.assigned)
 
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT, then finish what is under way and commit; raises what ended it otherwise."""
+        """Work until SIGTERM or SIGINT, then finish the current chunk and commit.
+
+        Raises the error that ended the worker, if it was not a signal.
+        """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -137,7 +140,7 @@ class JoinWorker:
             log.warning("the consumer did not stop in time", seconds=STOP_SECONDS)
 
     async def _join(self, chunks: StreamT[RecordChunk]) -> None:
-        """The agent. An exception that left it would only lose the chunk; it ends the worker instead."""
+        """The Faust agent. Faust would only drop the chunk after an exception, so exceptions end the worker here."""
         async for chunk in chunks:
             try:
                 async with self._joining:
@@ -159,17 +162,17 @@ class JoinWorker:
                     await self._writer.wait_for_room()
                 self._writer.write(chunk.partition, result.emissions[start : start + AT_ONCE], timed)
             self._writer.serve()
-            # Nothing else here gives way while chunks wait; health, and fetching and judging the next, are to go on.
+            # The only point that yields while chunks wait: health checks, fetching and validation must run too.
             await asyncio.sleep(0)
 
     async def _settle(self, *_: object, **__: object) -> None:
-        """Before partitions go: finish the chunk under way, let it be confirmed, commit."""
+        """Before partitions are revoked: finish the current chunk, wait for its confirmations, and commit."""
         async with self._joining:
             if self._owned.partitions and await self._writer.drain(self._settings.drain_seconds / 3):
                 await self._app.consumer.commit()
 
     async def _tend(self) -> None:
-        """Serve delivery reports often, gauges and heartbeats every second."""
+        """Process delivery reports often; update gauges and write heartbeats every second."""
         loop = asyncio.get_running_loop()
         next_round = loop.time()
         while not self._app.should_stop:
@@ -190,7 +193,7 @@ class JoinWorker:
         await self._topics.watch(lambda: self._app.known_partitions(self._settings.events))
 
     def _look_at_partitions(self) -> None:
-        """Gauges, health and heartbeats of the partitions owned now."""
+        """Update gauges and health, and write due heartbeats, for the partitions owned now."""
         now, owned = self._parts.clock(), self._owned.partitions
         self._heartbeats.keep(owned)
         assigned = self._app.consumer.assignment()
@@ -222,15 +225,15 @@ class JoinWorker:
 
 
 def run_join_worker(settings: WorkerSettings, parts: JoinWorkerParts) -> None:
-    """Check the topics, then work until a signal; raises TrimtabError when something else ends it."""
+    """Check the topics, then work until a signal arrives; raises TrimtabError when anything else ends the worker."""
     look = partial(_look_at_topics, settings, parts.identities)
     begun = look()
     if begun.output_partitions < begun.partitions:
         raise TopicError(
-            f"an output topic has {begun.output_partitions} partitions, {settings.events} has {begun.partitions}:"
-            " outputs keep the partition of their events",
-            fix=f"add partitions to {settings.examples} and {settings.dead_letters} up to that number; if they were"
-            f" added to {settings.events}, see {GUIDE} first",
+            f"an output topic has only {begun.output_partitions} partitions, {settings.events} has {begun.partitions}:"
+            " outputs are written to the partition of their events",
+            fix=f"give {settings.examples} and {settings.dead_letters} {begun.partitions} partitions; if partitions"
+            f" were added to {settings.events}, see {GUIDE} first",
         )
     require_same_log(_topics(settings, begun.identity), parts.codec)
     with tuned_for_joining():
@@ -242,7 +245,7 @@ async def _run(settings: WorkerSettings, parts: JoinWorkerParts, topics: TopicWa
 
 
 def _topics(settings: WorkerSettings, events_id: str) -> JoinTopics:
-    """The worker's topics as a reader from outside sees them."""
+    """Readers of the worker's topics, outside its consumer group."""
     events, examples, letters = (
         LogReader(settings.client_config, name) for name in (settings.events, settings.examples, settings.dead_letters)
     )
@@ -250,14 +253,14 @@ def _topics(settings: WorkerSettings, events_id: str) -> JoinTopics:
 
 
 def _look_at_topics(settings: WorkerSettings, identities: TopicIdentities) -> TopicState:
-    """What the broker says of the topics now; raises TopicError or ComponentUnreachable."""
+    """The topics' current state on the broker; raises TopicError or ComponentUnreachable."""
     topics = (settings.events, settings.examples, settings.dead_letters)
     events, *outputs = partitions_of_all(settings.client_config, topics).values()
     return TopicState(identities.of(settings.events), events, min(outputs))
 
 
 def _fault(reason: BaseException, settings: WorkerSettings) -> BaseException:
-    """What ended the worker, as something a person can fix where it is known."""
+    """The error that ended the worker, as a TrimtabError with a fix where the cause is known."""
     if isinstance(reason, GroupAuthorizationFailedError | TopicAuthorizationFailedError):
         of_group = isinstance(reason, GroupAuthorizationFailedError)
         kind, name = ("group", settings.group) if of_group else ("topic", settings.events)
@@ -265,8 +268,8 @@ def _fault(reason: BaseException, settings: WorkerSettings) -> BaseException:
     if isinstance(reason, OffsetOutOfRangeError):
         return LogTruncated(
             f"the log no longer holds the next record to read: {reason}",
-            fix="raise the topic's retention; docs/guarantees.md says how to start anew and what that costs",
+            fix="raise the topic's retention; docs/guarantees.md says how to start over and what that costs",
         )
     if isinstance(reason, KafkaError) and not isinstance(reason, TrimtabError):
-        return ComponentUnreachable(f"the consumer cannot go on: {reason!r}", fix="see to the broker, then restart")
+        return ComponentUnreachable(f"the consumer failed: {reason!r}", fix="check the broker, then restart the worker")
     return reason

@@ -1,6 +1,6 @@
 """The state of the partitions that this worker owns: what to read, what is confirmed, what may be committed.
 
-Pure bookkeeping around `PartitionJoin`, free of Faust and Kafka. The numbers are those of the commit protocol in
+Pure bookkeeping around `PartitionJoin`, without Faust or Kafka. Step numbers refer to the commit protocol in
 docs/guarantees.md.
 """
 
@@ -26,28 +26,28 @@ log = structlog.get_logger(__name__)
 
 
 class OutputsTooNarrow(TrimtabError):
-    """A partition of the log has none of the same number in the output topics."""
+    """An output topic lacks a partition that the events topic has."""
 
 
 class RecordsMissed(TrimtabError):
-    """Records between two chunks never arrived; going on would lose them."""
+    """Records between two chunks never arrived; continuing would lose them."""
 
 
 @dataclass(slots=True)
 class ChunkStep:
-    """One chunk: the position after it, None while it is being joined, and how many outputs are not yet confirmed."""
+    """One chunk: the position after it (None while it is being joined) and its number of unconfirmed outputs."""
 
     position: CommitPosition | None
     unconfirmed: int
 
     def confirm(self, count: int) -> None:
-        """Step 4: the broker has so many more of them."""
+        """Step 4: the broker has confirmed `count` more outputs."""
         self.unconfirmed -= count
 
 
 @dataclass(slots=True)
 class OwnedPartition:
-    """One partition's join, its steps in order, and how far it is confirmed and committed."""
+    """The join of one partition, its chunks in order, and the positions up to which it is confirmed and committed."""
 
     join: PartitionJoin
     epoch: int
@@ -58,7 +58,7 @@ class OwnedPartition:
     steps: deque[ChunkStep] = field(default_factory=deque)
 
     def news(self) -> CommitPosition | None:
-        """The newest position with everything before it confirmed, if the committed one is older or names no topic."""
+        """The newest position before which everything is confirmed; None if the group has already committed it."""
         while self.steps and self.steps[0].unconfirmed == 0 and self.steps[0].position is not None:
             self.confirmed = self.steps.popleft().position
         if self.confirmed is None or (self.committed and not _newer(self.confirmed, self.committed)):
@@ -69,9 +69,9 @@ class OwnedPartition:
 class OwnedPartitions:
     """A `PartitionOwner`: one `PartitionJoin` for each assigned partition.
 
-    State of a partition that stays assigned is kept, unless another worker committed further in between; everything
-    else is rebuilt from the log. `topic_id` is that of the log; `outputs` tells how many partitions every output topic
-    has.
+    The state of a partition that stays assigned is kept, unless another worker has committed further in the meantime;
+    all other state is rebuilt from the log. `topic_id` is the id of the events topic; `outputs` returns the number of
+    partitions that every output topic has.
     """
 
     def __init__(self, rule: JoinRule, codec: Codec, topic_id: str, outputs: Callable[[], int]) -> None:
@@ -88,7 +88,7 @@ class OwnedPartitions:
         return self._partitions
 
     def take_partitions(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> dict[int, int]:
-        """Step 0: take over exactly these partitions; returns where to read on.
+        """Step 0: take over exactly these partitions; returns the offset to read from for each.
 
         Raises LogTruncated, LogReplaced or OutputsTooNarrow.
         """
@@ -113,23 +113,23 @@ class OwnedPartitions:
         return OwnedPartition(join, epoch, start, committed, confirmed), start
 
     def _check_topic(self, partition: int, committed: CommitPosition | None) -> None:
-        """Offsets count in the topic they were committed for; version 0.1.0 named none, and is believed once."""
+        """Check that the offsets were committed for this topic; commits of version 0.1.0, without an id, pass once."""
         if committed is None or committed.topic_id == self._topic_id:
             return
         if committed.topic_id is not None:
             raise LogReplaced(
                 f"partition {partition}: offset {committed.settled} was committed for topic id {committed.topic_id},"
-                f" but the events topic has id {self._topic_id}: it was deleted and created again",
+                f" but the events topic has id {self._topic_id}: the topic was deleted and created again",
                 fix=BEGIN_ANEW,
             )
-        log.info("commit without a topic id is taken up", partition=partition, topic_id=self._topic_id)
+        log.info("commit without a topic id accepted", partition=partition, topic_id=self._topic_id)
 
     def validate(self, chunks: Sequence[RecordColumns]) -> list[ValidatedRecords]:
-        """Part of step 1: which records may join; called from the thread that fetches."""
+        """Part of step 1: determine which records are valid; called from the thread that fetches."""
         return self._validator.validate_all(chunks)
 
     def accept(self, chunk: RecordChunk) -> ValidatedRecords | None:
-        """Step 1: the records of a chunk that are to be processed now; None when the chunk is void.
+        """Step 1: the records of a chunk that still need to be processed; None if the chunk is void or has none.
 
         Raises RecordsMissed when the chunk does not follow what was processed before.
         """
@@ -139,7 +139,7 @@ class OwnedPartitions:
         if chunk.follows > owned.reached:
             raise RecordsMissed(
                 f"partition {chunk.partition}: records {owned.reached} to {chunk.follows - 1} never arrived",
-                fix="restart the worker: it goes on from the last commit",
+                fix="restart the worker: it continues from the last commit",
             )
         records = chunk.validated.records
         seen = records.place_of(owned.reached)
@@ -148,9 +148,9 @@ class OwnedPartitions:
     def process(
         self, partition: int, validated: ValidatedRecords
     ) -> Iterator[tuple[StepResult, Callable[[int], None]]]:
-        """Step 2: join the records; yields what to write, and what to tell as more of it is confirmed.
+        """Step 2: join the records; yields outputs, each with the function to call with the number newly confirmed.
 
-        To be taken to its end: only then is the position after these records known.
+        The caller must exhaust the iterator: the position after these records is only known at its end.
         """
         owned = self._partitions[partition]
         step = ChunkStep(None, 0)
@@ -164,7 +164,7 @@ class OwnedPartitions:
         step.position = replace(position, topic_id=self._topic_id)
 
     def committable(self) -> dict[int, CommitPosition]:
-        """Step 5: the newest confirmed position of each partition, where it is further than the committed one."""
+        """Step 5: the newest confirmed position of each partition for which it has not been committed yet."""
         positions = {p: owned.news() for p, owned in self._partitions.items()}
         return {p: position for p, position in positions.items() if position is not None}
 
@@ -182,20 +182,20 @@ def _newer(confirmed: CommitPosition, committed: CommitPosition) -> bool:
 def _check_outputs(assigned: Mapping[int, StartingPoint], outputs: int) -> None:
     if assigned and (widest := max(assigned)) >= outputs:
         raise OutputsTooNarrow(
-            f"partition {widest} was added to the events topic, and an output topic has only {outputs} partitions",
-            fix="add as many to examples and dead-letters; docs/guides/operating_the_join.md says what growth costs",
+            f"partition {widest} was added to the events topic, but an output topic has only {outputs} partitions",
+            fix="add partitions to examples and dead-letters too; docs/guides/operating_the_join.md names the effects",
         )
 
 
 def _check_log(partition: int, point: StartingPoint, start: int) -> None:
     if start < point.log_start:
         raise LogTruncated(
-            f"partition {partition}: the log starts at offset {point.log_start}, the join must read from {start}",
-            fix="raise the topic's retention; docs/guarantees.md says how to start anew and what that costs",
+            f"partition {partition}: the log starts at offset {point.log_start}, but the join must read from {start}",
+            fix="raise the topic's retention; docs/guarantees.md says how to start over and what that costs",
         )
     settled = 0 if point.committed is None else point.committed.settled
     if settled > point.log_end:
         raise LogTruncated(
-            f"partition {partition}: the log ends at offset {point.log_end}, the join had read to {settled}",
-            fix="was the topic created anew? Then use a new topic prefix, or delete the consumer group",
+            f"partition {partition}: the log ends at offset {point.log_end}, but the join had read to {settled}",
+            fix="if the topic was deleted and created again, use a new topic prefix or delete the consumer group",
         )

@@ -1,4 +1,4 @@
-"""The gauges of the partitions that a worker owns; those of others are withdrawn."""
+"""The gauges of the partitions that a worker owns; gauges of partitions it no longer owns are removed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from stream_processors.worker.owned_partitions import OwnedPartition
 
 
 def records_to_rebuild(state: OwnedPartition) -> int:
-    """How many records a taken partition has yet to read before its results count."""
+    """How many records must still be read to rebuild a partition's state; until then it writes no outputs."""
     return 0 if state.committed is None else max(0, state.committed.settled - state.reached)
 
 
 class PartitionGauges:
-    """Shows what is known of each partition, labelled by its number."""
+    """Sets the gauges of each partition, labelled with its number."""
 
     def __init__(self, metrics: JoinMetrics) -> None:
         self._metrics = metrics
         self._shown: set[int] = set()
 
     def set(self, owned: Mapping[int, OwnedPartition], log_ends: Mapping[int, int | None]) -> None:
-        """Sets the gauges of `owned`; where the end of the log is not known yet, the lag counts to what was read."""
+        """Set the gauges of `owned`; while the end of the log is unknown, the last offset read takes its place."""
         for partition, state in owned.items():
             self._show(str(partition), state, log_ends.get(partition) or state.reached)
         metrics = self._metrics

@@ -1,4 +1,4 @@
-"""What passes between the transport and the join: chunks of records, and who owns the partitions."""
+"""The interface between transport and join: chunks of records, and the owner of the partitions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class RecordChunk:
     """Records of one partition in offset order, at least one.
 
     `follows` is the offset that reading had reached before this chunk: the end of the previous chunk, or where
-    reading started. Offsets between `follows` and the first record do not exist in the log. `epoch` counts the times
-    reading was (re)started; a chunk of an older epoch is void.
+    reading started. Offsets between `follows` and the first record do not exist in the log. `epoch` counts how often
+    reading was started or restarted; a chunk of an older epoch is void.
     """
 
     epoch: int
@@ -33,10 +33,10 @@ class RecordChunk:
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
-    """What the group and the log say about one newly assigned partition.
+    """The group's commit and the offsets of the log for one newly assigned partition.
 
-    `committed` is None when the group never committed there; `log_start` and `log_end` are the first offset the log
-    still holds and the one after its last record.
+    `committed` is None if the group has no commit for it; `log_start` is the first offset still in the log, `log_end`
+    the offset after its last record.
     """
 
     committed: CommitPosition | None
@@ -45,23 +45,23 @@ class StartingPoint:
 
 
 class PartitionOwner(Protocol):
-    """Holds the state of the partitions that this process was assigned. Calls come from the event loop, if not said."""
+    """Keeps the state of the partitions assigned to this process. Called from the event loop unless noted otherwise."""
 
     def take_partitions(self, epoch: int, assigned: Mapping[int, StartingPoint]) -> Mapping[int, int]:
-        """Take over exactly these partitions, drop all others; returns the offset to read from for each.
+        """Take over exactly these partitions and drop all others; returns the offset to read from for each.
 
-        Raises LogTruncated when the log no longer holds what is needed.
+        Raises LogTruncated when the log no longer contains the records that are needed.
         """
         ...
 
     def validate(self, chunks: Sequence[RecordColumns]) -> list[ValidatedRecords]:
-        """Judge chunks just fetched. Unlike all other calls it comes from the thread that fetches: most of the work
-        is done outside the interpreter's lock, while the event loop joins what was validated before.
+        """Validate chunks just fetched. Unlike the other methods it is called from the thread that fetches: most of the
+        work runs outside the interpreter lock, while the event loop joins chunks validated earlier.
         """
         ...
 
     def committable(self) -> Mapping[int, CommitPosition]:
-        """Positions to commit: everything before them is confirmed, and they differ from what was committed last."""
+        """Positions to commit: everything before them is confirmed, and they differ from the last committed ones."""
         ...
 
     def note_committed(self, positions: Mapping[int, CommitPosition]) -> None:

@@ -1,9 +1,9 @@
-"""Whether the topics are still those that the worker started on: the same events topic, with as many partitions.
+"""Checks that the topics are still the ones the worker started with: same events topic, same number of partitions.
 
-A topic that was deleted and created again counts its offsets anew: going on would skip records or join two logs into
-one. A topic that is gone, or that the user may no longer see, stays a reason not to be ready until it is back.
-Partitions that were added are not read until the group has noticed them. Their records cannot be joined while the
-output topics have no such partitions, and decisions miss the engagements that went there meanwhile.
+A topic that was deleted and created again starts at offset 0: continuing would skip records or join two different logs.
+While a topic is missing, or the user may not see it, the worker is not ready.
+Added partitions are not read until the group has noticed them. Their records cannot be joined until the output topics
+have these partitions too, and decisions lose the engagements that went to another partition.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """What the broker says of the topics: the id and the partitions of `events`, and those of its narrower output."""
+    """Id and number of partitions of `events`, and the smaller partition count of the two output topics."""
 
     identity: str
     partitions: int
@@ -33,28 +33,29 @@ class TopicState:
 
 
 class TopicWatch:
-    """Compares what `look` finds with how it was when the worker began.
+    """Compares the topics' current state with the state at the worker's start.
 
-    `look` asks the broker and raises TrimtabError; it is called from a thread. `events` is the topic's name.
+    `look` reads the state from the broker and raises TrimtabError; it is called in another thread. `events` is the name
+    of the topic.
     """
 
     def __init__(self, events: str, begun: TopicState, look: Callable[[], TopicState]) -> None:
         self.state = begun
-        """As last seen."""
+        """The state when last read."""
         self.unread = 0
-        """Partitions of the topic that the group does not know of."""
+        """How many partitions of the topic the group does not know of yet."""
         self._fault: TrimtabError | None = None
         self._events = events
         self._look = look
 
     async def watch(self, known: Callable[[], int]) -> None:
-        """Look now and then; `known` tells how many partitions the group knows of. Raises LogReplaced."""
+        """Check regularly; `known` returns how many partitions the group knows of. Raises LogReplaced."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 now = await asyncio.to_thread(self._look)
-            except ComponentUnreachable as fault:  # told of by those who need the broker
-                log.debug("topics not seen", what=fault.what)
+            except ComponentUnreachable as fault:  # the clients that need the broker report it
+                log.debug("topics not checked", what=fault.what)
             except TrimtabError as fault:
                 self._take_fault(fault)
             else:
@@ -63,14 +64,14 @@ class TopicWatch:
 
     def _take_fault(self, fault: TrimtabError) -> None:
         if self._fault is None or self._fault.what != fault.what:
-            log.error("topics are not as they were", what=fault.what, fix=fault.fix)
+            log.error("a topic is missing or inaccessible", what=fault.what, fix=fault.fix)
         self._fault = fault
 
     def take_in(self, now: TopicState, known: int) -> None:
-        """Take in what was found while the group knows of `known` partitions. Raises LogReplaced."""
+        """Process a new state of the topics; the group knows of `known` partitions. Raises LogReplaced."""
         if now.identity != self.state.identity:
             raise LogReplaced(
-                f"{self._events} was deleted and created again: its topic id was {self.state.identity}, it is now"
+                f"{self._events} was deleted and created again: its topic id was {self.state.identity} and is now"
                 f" {now.identity}",
                 fix=BEGIN_ANEW,
             )
@@ -86,10 +87,10 @@ class TopicWatch:
                 fix=f"see {GUIDE}",
             )
         elif before and not self.unread:
-            log.info("added partitions are read now", topic=self._events, partitions=now.partitions)
+            log.info("added partitions are now read", topic=self._events, partitions=now.partitions)
 
     def reasons(self) -> list[str]:
-        """Why the worker does not do its share now; empty while the topics are there and all of them are known."""
+        """Why the worker is not ready; empty while the topics exist and the group knows all partitions."""
         reasons = [] if self._fault is None else [self._fault.what]
         if self.unread:
             added = f"{self.unread} of {self.state.partitions} partitions of {self._events}"

@@ -1,6 +1,6 @@
-"""What a join worker says about itself: alive while its event loop turns, ready while it does its share.
+"""The health of a join worker: alive while its event loop runs, ready while it processes its partitions.
 
-The loop's side notes, the HTTP server's threads ask; each note is one assignment.
+The event loop writes the state and the HTTP server's threads read it; each write is a single assignment.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 
 BEAT_SECONDS = 0.5
 ALIVE_SECONDS = 5.0
-"""The event loop is stuck when it has not turned for so long."""
+"""The event loop counts as stuck when it has not run for this long."""
 START_SECONDS = 60.0
-"""Before it has turned at all: looking up topics with a slow broker takes its time."""
+"""The same limit until the loop has run once, because looking up topics on a slow broker takes time."""
 STALLED_SECONDS = 10.0
-"""The producer is not healthy when something waits and nothing has been confirmed for so long."""
+"""The producer counts as stalled when outputs wait and none has been confirmed for this long."""
 
 
 class WorkerHealth:
@@ -32,13 +32,13 @@ class WorkerHealth:
         self._stopping = False
 
     async def beat(self) -> None:
-        """Runs as a task of the worker's event loop for as long as that does."""
+        """Record that the event loop runs; a task of that loop for as long as it runs."""
         while True:
             self._turned, self._limit = self._clock(), ALIVE_SECONDS
             await asyncio.sleep(BEAT_SECONDS)
 
     def assigned(self, *_: object, **__: object) -> None:
-        """The group gave this worker its partitions (none, when there are more workers than partitions)."""
+        """The group has assigned this worker its partitions (none if there are more workers than partitions)."""
         self._assigned = True
 
     def revoked(self, *_: object, **__: object) -> None:
@@ -46,11 +46,11 @@ class WorkerHealth:
         self._assigned = False
 
     def rebuilding(self, records: Mapping[int, int]) -> None:
-        """How many records each partition has yet to read before its results count."""
+        """Set how many records each partition must still read to rebuild its state."""
         self._rebuilding = {partition: left for partition, left in records.items() if left}
 
     def writing(self, failure: Exception | None, stalled_seconds: float, outstanding: int) -> None:
-        """How the producer does."""
+        """Set the producer's state: its failure, the time without a confirmation, and the number of waiting outputs."""
         if failure is not None:
             self._producer = f"producer failed: {failure}"
         elif outstanding and stalled_seconds > STALLED_SECONDS:
@@ -59,20 +59,20 @@ class WorkerHealth:
             self._producer = None
 
     def topics(self, reasons: list[str]) -> None:
-        """What is wrong with the topics, in words."""
+        """Set what is wrong with the topics, as text."""
         self._topics = reasons
 
     def stopping(self) -> None:
-        """It was told to end."""
+        """The worker was told to stop."""
         self._stopping = True
 
     def unhealthy(self) -> list[str]:
-        """Why it should be killed and started again; empty while it is alive."""
+        """Why the worker should be killed and restarted; empty while it is alive."""
         silent = self._clock() - self._turned
-        return [] if silent <= self._limit else [f"the event loop has not turned for {silent:.0f} s"]
+        return [] if silent <= self._limit else [f"the event loop has not run for {silent:.0f} s"]
 
     def unready(self) -> list[str]:
-        """Why it does not do its share of the join now; empty while it does."""
+        """Why the worker is not processing its partitions now; empty while it is."""
         reasons = self.unhealthy()
         if self._stopping:
             reasons.append("stopping")

@@ -1,4 +1,4 @@
-"""What a join worker is told at its start."""
+"""The settings of a join worker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Connection, topics and paces of one join worker."""
+    """Connection, topics, limits and intervals of one join worker."""
 
     client_config: Mapping[str, str]
     """Connection settings in librdkafka's names; `bootstrap.servers` at least, TLS and SASL where needed."""
@@ -17,16 +17,16 @@ class WorkerSettings:
     """Full name of the topic to read."""
 
     examples: str
-    """Full name of the topic for examples; at least as many partitions as `events`."""
+    """Full name of the topic for examples; it needs at least as many partitions as `events`."""
 
     dead_letters: str
-    """Full name of the topic for dead letters; at least as many partitions as `events`."""
+    """Full name of the topic for dead letters; it needs at least as many partitions as `events`."""
 
     group: str
     """Consumer group; workers of one group share the partitions."""
 
     live: bool
-    """Whether the wall clock may move the watermark: heartbeats are written at the end of the log."""
+    """Whether the wall clock may move the watermark: the worker then writes heartbeats to idle partitions."""
 
     producer_delay_ms: int
     """How far behind the wall clock a heartbeat stays, in milliseconds."""
@@ -35,19 +35,19 @@ class WorkerSettings:
     """Pause between commits."""
 
     session_seconds: float = 10.0
-    """A worker that is silent for so long loses its partitions to the others."""
+    """A worker that is silent for this many seconds loses its partitions to the others."""
 
     buffered_chunks: int = 4
-    """Chunks of up to 5,000 records waiting between fetching and joining, over all partitions."""
+    """Most chunks (of up to 5,000 records) that may wait between fetching and joining, over all partitions."""
 
     records_in_flight: int = 20_000
-    """Output records handed to the client and not yet confirmed; reading waits beyond it."""
+    """Most output records that may be passed to the client and unconfirmed; beyond it the join waits."""
 
     delivery_seconds: float = 60.0
-    """An output record that is not confirmed for so long ends the worker."""
+    """The worker ends if an output record is not confirmed for this many seconds."""
 
     drain_seconds: float = 15.0
-    """How long a stopping worker waits for confirmations before it leaves without them."""
+    """How long a stopping worker waits for confirmations before it stops without them."""
 
     @property
     def written_topics(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""How long the outputs of the join wait for the broker's confirmation."""
+"""Measures how long the join's outputs wait for the broker's confirmation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prometheus_client import Histogram
 
 
 class WriteWatch:
-    """Measures confirmations; all calls come from the thread that serves them. `clock` counts seconds."""
+    """Measures the time to confirmation; all calls come from one thread. `clock` counts seconds."""
 
     def __init__(self, seconds: Histogram, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -17,7 +17,7 @@ class WriteWatch:
         self._moved = clock()
 
     def timed(self, confirmed: Callable[[int], None]) -> Callable[[int], None]:
-        """The same function for the outputs of one chunk, noting when it is called, and how long that took at first."""
+        """Wrap the function for one group of outputs: note every confirmation, and observe the time to the first."""
         began = self._clock()
         waiting = True
 
@@ -32,7 +32,7 @@ class WriteWatch:
         return done
 
     def stalled_seconds(self, outstanding: int) -> float:
-        """How long nothing has been confirmed although something waits; to be asked regularly."""
+        """How long outputs have waited without any confirmation; must be called regularly."""
         now = self._clock()
         if not outstanding:
             self._moved = now

@@ -48,7 +48,7 @@ def test_a_partition_that_does_not_exist_is_an_error_with_a_fix(kafka: KafkaBrok
         with pytest.raises(ReplayUnconfirmed) as caught:
             examples.write(example(partition=5), 1)
             examples.confirm()
-        assert "run it again" in caught.value.fix
+        assert "run the command again" in caught.value.fix
 
 
 def test_a_broker_that_is_away_is_an_error() -> None:

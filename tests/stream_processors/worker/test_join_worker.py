@@ -166,7 +166,7 @@ def test_output_topics_need_as_many_partitions_as_the_events(
     admin.create_topics([NewTopic(narrow, 2, 1)])[narrow].result()
     while narrow not in admin.list_topics(timeout=10).topics:
         time.sleep(0.05)
-    with pytest.raises(TopicError, match="has 2 partitions"):
+    with pytest.raises(TopicError, match="has only 2 partitions"):
         run_join_worker(replace(settings, dead_letters=narrow), parts)
 
 
@@ -197,7 +197,7 @@ def test_partitions_that_were_added_are_named_until_they_are_read(
     run_join_worker(settings, parts)
     grower.join()
     assert any("2 of 6 partitions" in reason and "'Partitions were added'" in reason for reason in told), told
-    with pytest.raises(TopicError, match=r"has 4 partitions.* has 6") as refused:
+    with pytest.raises(TopicError, match=r"has only 4 partitions.* has 6") as refused:
         run_join_worker(settings, parts)
     assert "'Partitions were added'" in refused.value.fix
 

@@ -174,9 +174,9 @@ def test_a_gap_in_the_log_is_fine_but_not_one_between_chunks(desk: Desk) -> None
 
 def test_a_log_that_lost_its_start_or_its_end_stops_the_worker(desk: Desk) -> None:
     position = CommitPosition(50, 45, 40, 1, 0, desk.rule.window_ms)
-    with pytest.raises(LogTruncated, match="starts at offset 41, the join must read from 40"):
+    with pytest.raises(LogTruncated, match="starts at offset 41, but the join must read from 40"):
         desk.owned.take_partitions(1, {0: StartingPoint(position, 41, 60)})
-    with pytest.raises(LogTruncated, match="ends at offset 49, the join had read to 50"):
+    with pytest.raises(LogTruncated, match="ends at offset 49, but the join had read to 50"):
         desk.owned.take_partitions(1, {0: StartingPoint(position, 0, 49)})
 
 

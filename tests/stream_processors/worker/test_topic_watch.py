@@ -40,7 +40,7 @@ def test_what_the_group_does_not_know_of_is_unread_until_it_does() -> None:
 
 def test_a_topic_created_again_ends_the_worker_whatever_its_size() -> None:
     for partitions in (3, 4, 5):
-        with pytest.raises(LogReplaced, match="was id-1, it is now id-2"):
+        with pytest.raises(LogReplaced, match="was id-1 and is now id-2"):
             watch().take_in(TopicState("id-2", partitions, partitions), 4)
 
 

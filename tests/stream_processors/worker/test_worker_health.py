@@ -36,7 +36,7 @@ def test_a_loop_that_stands_still_is_not_alive() -> None:
     clock.now += ALIVE_SECONDS
     assert health.unhealthy() == []
     clock.now += 1
-    assert health.unhealthy() == ["the event loop has not turned for 6 s"]
+    assert health.unhealthy() == ["the event loop has not run for 6 s"]
     assert health.unhealthy()[0] in health.unready()
 
 
