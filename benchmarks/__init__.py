@@ -1,5 +1,5 @@
-"""Measured claims: the join beside its peers on a real Kafka broker of this machine.
+"""Benchmarks: measure the join, and compare it with its peers, on a real Kafka broker on this machine.
 
-Reads nothing but its own experiment files, and writes a broker's topics of its own and `benchmarks/results/`.
-Guarantees that every peer reads the same bytes and that its output is checked against the generator's reference.
+Reads only its own experiment files; writes topics of a private broker and `benchmarks/results/`.
+Guarantees that all peers read the same bytes and that their output is checked against the generator's reference.
 """

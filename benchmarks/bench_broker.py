@@ -1,4 +1,4 @@
-"""A broker for one benchmark: private, on a fresh log, gone with its data at the end."""
+"""A private broker for one benchmark: it starts with an empty log and is deleted with its data at the end."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from event_schemas.registry import Registry
 
 JAVA = ("-Xms512m", "-Xmx1g")
 REBALANCE_DELAY_MS = 3_000
-"""Kafka's default: the workers that start together share the partitions before any of them reads."""
+"""Kafka's default: workers that start together share the partitions before any of them reads."""
 EXPERIMENT = Path(__file__).with_name("homefeed.toml")
 
 
 @dataclass(frozen=True, slots=True)
 class BenchBroker:
-    """A running broker, its process, and a directory for what runs against it."""
+    """A running broker, its process, and a directory for the files of a benchmark."""
 
     bootstrap: str
     pid: int | None
     directory: Path
 
     def write(self, prefix: str, settings: StreamSettings, experiment: Path = EXPERIMENT) -> InputLog:
-        """A stream of events under `prefix`."""
+        """Write a stream of events to topics under `prefix`."""
         stream = EventStream(load_experiment(experiment), Codec(Registry.bundled()), settings)
         tell(f"writing the events of {settings.requests:,} requests")
         return write_input(self.bootstrap, prefix, stream)
@@ -40,7 +40,7 @@ class BenchBroker:
 
 @contextmanager
 def running_broker() -> Iterator[BenchBroker]:
-    """Starts the broker, and deletes everything at the end; raises ComponentMissing."""
+    """Start the broker, and delete everything at the end; raises ComponentMissing."""
     directory = Path(tempfile.mkdtemp(prefix="trimtab-benchmark-"))
     broker = KafkaBroker(directory, java=JAVA, rebalance_delay_ms=REBALANCE_DELAY_MS)
     try:
@@ -52,6 +52,6 @@ def running_broker() -> Iterator[BenchBroker]:
 
 
 def tell(line: str) -> None:
-    """One line of progress, on stderr."""
+    """Write one line of progress to stderr."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""One way to run a benchmark from the command line, and to report its figures or an error."""
+"""Runs a benchmark from the command line and reports its figures or an error."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from event_schemas.errors import TrimtabError
 
 
 def run_command(command: Callable[..., None]) -> None:
-    """Parses the arguments and runs `command`; a TrimtabError ends as two lines on stderr and exit code 1.
+    """Parse the arguments and run `command`; a TrimtabError becomes two lines on stderr and exit code 1.
 
-    SIGTERM ends it in order, so that the broker ends with it.
+    On SIGTERM it exits cleanly, so that the broker is stopped too.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -30,7 +30,7 @@ def run_command(command: Callable[..., None]) -> None:
 
 
 def report(result: Mapping[str, Any], as_json: bool) -> None:
-    """Every figure on a line of stderr, and with `as_json` all as one JSON object on stdout."""
+    """Write each figure on a line to stderr, and with `as_json` all of them as one JSON object to stdout."""
     for name, value in result.items():
         tell(f"{name}: {value}")
     if as_json:

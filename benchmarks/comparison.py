@@ -1,4 +1,4 @@
-"""Ours beside the peers: medians over repeats, and ratios of events per second."""
+"""Compares our join with the peers: medians over repeats, and ratios of events per second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIGURES = ("seconds", "events_per_s", "cpu_s_per_million", "peak_rss_mb")
 
 
 def medians(measurements: Sequence[Measurement]) -> dict[str, dict[str, Any]]:
-    """One row per peer, in the order given: medians of its runs; correct when every run was."""
+    """One row per peer, in the order given: medians of its runs; correct if every run was."""
     runs: dict[str, list[Measurement]] = {}
     for measurement in measurements:
         runs.setdefault(measurement.peer, []).append(measurement)
@@ -39,8 +39,8 @@ def ratio_name(peer: str) -> str:
 def compare(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The one object that `python -m benchmarks.join --json` prints.
 
-    A ratio is our events per second over the peer's; None against a peer whose result was wrong. That to a system of
-    several rows is the ratio to the fastest of them, if all are right.
+    A ratio is our events per second divided by the peer's, or None if the peer's result was wrong. The ratio to a
+    system with several rows is the ratio to its fastest row, or None if the result of any of its rows was wrong.
     """
     ours = rows[TRIMTAB]
     rates = {peer: None if row["correct"] is False else row["events_per_s"] for peer, row in rows.items()}

@@ -1,8 +1,8 @@
-"""The events every peer reads: homefeed traffic in order of arrival, and the examples that must come of it.
+"""Generates the events that every peer reads, homefeed traffic in order of arrival, and the expected examples.
 
-An event arrives up to the allowed lateness after it happened, so the log is out of order by as much and nothing in it
-is late: the reference follows from the draws alone. Of the engagements one in a hundred is sent twice, and some come
-after their attribution. A request carries 64 floats and 20 history items, about 715 bytes.
+An event arrives at most the allowed lateness after it happened. The log is out of order by up to that time, but nothing
+in it is late, so the expected examples follow from the random draws alone. One engagement in a hundred is sent twice,
+and some happen after their attribution window. A request has 64 floats and 20 history items, about 715 bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EMBEDDING, HISTORY = 64, 20
 KINDS, KIND_WEIGHTS = ("click", "repin", "long_click", "closeup", "hide"), (25, 25, 15, 30, 5)
 MOST_ENGAGEMENTS, ENGAGED, SENT_TWICE = 5, 0.3, 0.01
 MEAN_DELAY, LONGEST_DELAY = 0.3, 1.5
-"""Of an engagement after its request, in attribution windows."""
+"""Delay between request and engagement, in attribution windows."""
 STAMP = parse_schema(
     {
         "type": "record",
@@ -35,13 +35,13 @@ STAMP = parse_schema(
         "fields": [{"name": "request_id", "type": "string"}, {"name": "event_time", "type": "long"}],
     }
 )
-"""How every event but a Heartbeat and an Engagement begins."""
+"""The first fields of every event except Heartbeat and Engagement."""
 EMPTY_STAMP = 2
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """How many requests, and how dense they are in event time: `requests_per_s` × window is what stays pending."""
+    """Number of requests and their density in event time; `requests_per_s` × window decisions are open at a time."""
 
     requests: int
     requests_per_s: float = 8.0
@@ -62,8 +62,8 @@ class StreamedEvent(NamedTuple):
 class EventStream:
     """`settings.requests` requests with their events; the same settings give the same bytes.
 
-    `reference`, `part_bytes` (those of requests, actions and propensities) and `latest_ms` (the newest event time) are
-    complete once `events` is exhausted.
+    `reference`, `part_bytes` (total size of requests, actions and propensities) and `latest_ms` (the newest event time)
+    are complete once `events` is exhausted.
     """
 
     def __init__(self, experiment: Experiment, codec: Codec, settings: StreamSettings) -> None:
@@ -82,7 +82,7 @@ class EventStream:
         self._sent = 0
 
     def events(self) -> Iterator[StreamedEvent]:
-        """The events in order of arrival. To be iterated once."""
+        """The events in order of arrival. Iterate over them only once."""
         time, gap_ms = float(self.settings.start_ms), 1000.0 / self.settings.requests_per_s
         for _ in range(self.settings.requests):
             time += self._draw.expovariate(1.0) * gap_ms
@@ -93,11 +93,11 @@ class EventStream:
             yield heapq.heappop(self._waiting)
 
     def heartbeat(self) -> bytes:
-        """The value that ends every window of the exhausted stream."""
+        """The value of a heartbeat that closes all windows of the exhausted stream."""
         return self.codec.encode(r.HEARTBEAT, {"event_time": self.latest_ms + 2 * self.experiment.window_ms})
 
     def _decide(self, time: int) -> None:
-        """One request, its action and propensity, and the engagements that follow it."""
+        """Send one request with its action, its propensity and its engagements."""
         draw, request_id = self._draw, f"{self._draw.getrandbits(64):016x}"
         arm, propensity = draw.randrange(len(self._arms)), 1.0 - draw.random()
         self._stamped(r.REQUEST, request_id, time, draw.choice(self._users))
@@ -118,7 +118,7 @@ class EventStream:
         self.reference.add(ExampleFacts(request_id, arm, propensity, EMBEDDING, HISTORY, outcomes))
 
     def _engage(self, request_id: str, start: int) -> tuple[str, int]:
-        """Sends one engagement, now and then twice; returns its kind and delay."""
+        """Send one engagement, sometimes twice; returns its kind and delay."""
         draw = self._draw
         delay = min(
             50 + int(draw.expovariate(1.0) * MEAN_DELAY * self._attribution), int(LONGEST_DELAY * self._attribution)
@@ -152,7 +152,7 @@ class EventStream:
         heapq.heappush(self._waiting, StreamedEvent(arrival, self._sent, time, request_id.encode(), value))
 
     def _user_tail(self, number: int) -> bytes:
-        """All of a user's Request after the stamp: encoded once, because it costs more than all else together."""
+        """A user's Request without the stamp; encoded once, because that costs more than everything else together."""
         draw, start = self._draw, self.settings.start_ms
         history = [
             {
@@ -176,7 +176,7 @@ class EventStream:
         return self.codec.encode_datum(r.REQUEST, request)[EMPTY_STAMP:]
 
     def _arm_tail(self, arm: int) -> bytes:
-        """All of an Action after the stamp."""
+        """An Action without the stamp."""
         space = self.experiment.action_space
         action = {
             "request_id": "",
@@ -196,6 +196,6 @@ class EventStream:
 
 
 def _outcome(objective: ObjectiveSpec, engagements: list[tuple[str, int]]) -> tuple[float, float]:
-    """Count and reward of an objective; a second copy of an engagement never gets here."""
+    """Count and reward of an objective; `engagements` does not contain second copies."""
     counted = sum(1.0 for kind, delay in engagements if kind in objective.kinds and delay <= objective.attribution)
     return float(counted), min(float(counted), objective.clip)

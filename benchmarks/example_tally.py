@@ -1,4 +1,4 @@
-"""What a set of examples comes to, whatever their order: a number, sums of rewards, a checksum."""
+"""Summarizes a set of examples independently of their order: their number, sums of rewards and a checksum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class ExampleFacts(NamedTuple):
-    """What a peer must get right in one example; `outcomes` holds (count, reward) of each objective in file order."""
+    """The content of an example that is checked; `outcomes` has (count, reward) of each objective in file order."""
 
     request_id: str
     arm: int
@@ -20,14 +20,14 @@ class ExampleFacts(NamedTuple):
 
 @dataclass
 class ExampleTally:
-    """Equal for two sets of examples when they hold the same facts, in any order."""
+    """Equal for two sets of examples with the same facts, in any order."""
 
     examples: int = 0
     rewards: list[float] = field(default_factory=list)
     checksum: int = 0
 
     def add(self, facts: ExampleFacts) -> None:
-        """Counts one example."""
+        """Add one example."""
         self.examples += 1
         self.checksum += zlib.crc32(repr(tuple(facts)).encode())
         self.rewards = self.rewards or [0.0] * len(facts.outcomes)

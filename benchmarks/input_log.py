@@ -1,4 +1,4 @@
-"""The input on the broker: one topic of events in the contract's bytes, written once and read by every peer."""
+"""The input on the broker: one topic of events in the contract's encoding, written once and read by every peer."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ POLL_EVERY = 1_000
 
 
 class InputIncomplete(TrimtabError):
-    """The broker does not hold the events that were written."""
+    """The broker does not have all events that were written."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputLog:
-    """Topics under `prefix`, the events in them (heartbeats included) and what must come of them.
+    """Topics under `prefix`, the number of events in them (including heartbeats) and the expected examples.
 
-    `part_bytes` are those of requests, actions and propensities: what an open decision holds at the least.
+    `part_bytes` is the total size of requests, actions and propensities, which every open decision contains.
     """
 
     bootstrap: str
@@ -59,7 +59,7 @@ class InputLog:
 
 
 class EventProducer:
-    """Writes events as producers do: idempotent, partitioned by murmur2 of the key."""
+    """Writes events like a real producer: idempotent, partitioned by murmur2 of the key."""
 
     def __init__(self, bootstrap: str, topic: str, linger_ms: int = 50) -> None:
         self.topic = topic
@@ -76,7 +76,7 @@ class EventProducer:
         )
 
     def send(self, key: bytes | None, value: bytes, partition: int = -1) -> None:
-        """Hands one event over, waiting while the queue is full."""
+        """Pass one event to the client, waiting while its queue is full."""
         while True:
             try:
                 self._producer.produce(self.topic, value, key, partition)
@@ -88,16 +88,16 @@ class EventProducer:
             self._producer.poll(0)
 
     def flush(self) -> None:
-        """Waits until the broker has everything; raises InputIncomplete."""
+        """Wait until the broker has stored everything; raises InputIncomplete."""
         left = self._producer.flush(FLUSH_SECONDS)
         if left:
             raise InputIncomplete(
-                f"{left} of {self.events} events are not in {self.topic}", fix="see to the broker's log and disk"
+                f"{left} of {self.events} events are not in {self.topic}", fix="check the broker's log and disk"
             )
 
 
 def write_input(bootstrap: str, prefix: str, stream: EventStream) -> InputLog:
-    """Creates the topics and writes the whole stream, then the heartbeats that end every window."""
+    """Create the topics, write the whole stream, and then write heartbeats that close all windows."""
     create_topics({"bootstrap.servers": bootstrap}, prefix, PARTITIONS, 1)
     producer = EventProducer(bootstrap, topic_name(prefix, EVENTS))
     for event in stream.events():
@@ -109,25 +109,25 @@ def write_input(bootstrap: str, prefix: str, stream: EventStream) -> InputLog:
     ranges = LogReader({"bootstrap.servers": bootstrap}, producer.topic).ranges()
     held = sum(span.end - span.start for span in ranges.values())
     if held != producer.events:
-        raise InputIncomplete(f"{producer.topic} holds {held} of {producer.events} events", fix="run it again")
+        raise InputIncomplete(f"{producer.topic} has {held} of {producer.events} events", fix="run the benchmark again")
     requests = stream.settings.requests
     return InputLog(bootstrap, prefix, requests, producer.events, stream.part_bytes, stream.reference)
 
 
 def forget_outputs(log: InputLog) -> None:
-    """Makes the input as good as new for `trimtab join`: empty output topics, no consumer group."""
+    """Prepare the input for another run of `trimtab join`: empty output topics, no consumer group."""
     _delete_topics(log.bootstrap, [topic_name(log.prefix, topic) for topic in (EXAMPLES, DEAD_LETTERS)])
     _delete_group(log)
     create_topics(log.client_config, log.prefix, PARTITIONS, 1)
 
 
 def delete_input(log: InputLog) -> None:
-    """Gives the disk space back."""
+    """Delete the topics to free their disk space."""
     _delete_topics(log.bootstrap, [topic_name(log.prefix, topic) for topic in TOPICS])
 
 
 def delete_topics_of(bootstrap: str, run: str) -> None:
-    """Deletes every topic with `run` in its name: a peer's output and whatever it keeps beside it."""
+    """Delete every topic with `run` in its name: the peer's output and its internal topics."""
     names = AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=ANSWER_SECONDS).topics
     _delete_topics(bootstrap, [name for name in names if run in name])
 
@@ -145,7 +145,7 @@ def _delete_topics(bootstrap: str, names: list[str]) -> None:
 
 
 def _delete_group(log: InputLog) -> None:
-    admin = AdminClient({"bootstrap.servers": log.bootstrap})  # named: its answers never come once it is gone
+    admin = AdminClient({"bootstrap.servers": log.bootstrap})  # a local variable: the futures need the client alive
     for answer in admin.delete_consumer_groups([log.group], request_timeout=ANSWER_SECONDS).values():
         try:
             answer.result()

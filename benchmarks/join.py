@@ -1,4 +1,4 @@
-"""`python -m benchmarks.join`: the join and its peers, side by side on one broker, over identical bytes."""
+"""`python -m benchmarks.join`: compares the join with its peers on one broker, with identical input."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ WARM_UP_REQUESTS = 100_000
 
 
 class WarmUpFailed(TrimtabError):
-    """The run before the first that counts went wrong."""
+    """The warm-up run before the measured runs failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which peers run how often over how many requests."""
+    """Which peers run, how often, and over how many requests."""
 
     peers: tuple[Peer, ...]
     requests: int
     repeat: int = 1
 
     def requests_of(self, peer: Peer) -> int:
-        """Fewer for a peer that would take hours."""
+        """The number of requests for a peer; smaller for peers that would take hours."""
         return self.requests if peer.most_requests is None else min(self.requests, peer.most_requests)
 
 
 def measure(plan: Plan, broker: BenchBroker) -> list[Measurement]:
-    """Every peer `repeat` times, every other round in reverse, so that no peer always comes first.
+    """Run every peer `repeat` times; every other round is in reverse order, so that no peer is always first.
 
-    A run of the plain Python join before them is not counted: whoever comes first would pay for the warm-up of a broker
-    that has just started.
+    A run of the plain Python join comes before and is not counted; otherwise the first peer would pay for the warm-up
+    of the broker.
     """
     sizes = sorted({plan.requests_of(peer) for peer in plan.peers})
     logs: dict[int, InputLog] = {size: broker.write(f"bench{size}.", StreamSettings(size)) for size in sizes}
@@ -57,7 +57,7 @@ def measure(plan: Plan, broker: BenchBroker) -> list[Measurement]:
     tell("warming the broker up")
     warm_up = PeerRun(peer_table()[PYTHON_JOIN], little, settings).measure()
     if not warm_up.correct:
-        raise WarmUpFailed(f"the plain Python join came to a wrong result: {warm_up}", fix="see to the broker")
+        raise WarmUpFailed(f"the plain Python join gave a wrong result: {warm_up}", fix="check the broker")
     measurements = []
     for turn in range(plan.repeat):
         for peer in plan.peers if turn % 2 == 0 else reversed(plan.peers):
@@ -69,7 +69,7 @@ def measure(plan: Plan, broker: BenchBroker) -> list[Measurement]:
 
 
 def table(result: dict[str, Any]) -> Table:
-    """The comparison for people."""
+    """The comparison as a table for the terminal."""
     drawn = Table("peer", title=f"{result['requests']:,} requests, {result['events']:,} events")
     for column in ("events/s", "we are", "CPU s per million", "broker CPU", "peak RSS MiB", "correct"):
         drawn.add_column(column, justify="right")
@@ -89,13 +89,13 @@ def table(result: dict[str, Any]) -> Table:
 
 def main(
     requests: Annotated[int, typer.Option(min=1, help="Requests in the input; about 4.5 events each.")] = 100_000,
-    peers: Annotated[str, typer.Option(help="`default`, `all` (but Flink), or a comma-separated list.")] = "default",
-    with_flink: Annotated[bool, typer.Option("--with-flink", help="Run Flink as well.")] = False,
-    repeat: Annotated[int, typer.Option(min=1, help="Rounds; medians are reported.")] = 1,
-    results: Annotated[Path, typer.Option(help="Where figures and plot are kept.")] = RESULTS,
+    peers: Annotated[str, typer.Option(help="`default`, `all` (except Flink), or a comma-separated list.")] = "default",
+    with_flink: Annotated[bool, typer.Option("--with-flink", help="Also run Flink.")] = False,
+    repeat: Annotated[int, typer.Option(min=1, help="Number of rounds; medians are reported.")] = 1,
+    results: Annotated[Path, typer.Option(help="Folder for the figures and the plot.")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """Measure the join beside its peers on a private Kafka broker.
+    """Compare the join with its peers on a private Kafka broker.
 
     Example: python -m benchmarks.join --requests 100000 --json
     """

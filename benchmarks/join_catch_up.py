@@ -1,8 +1,8 @@
-"""`python -m benchmarks.join_catch_up`: the join is killed in the middle of its work and started again.
+"""`python -m benchmarks.join_catch_up`: kills the join halfway, restarts it, and measures how fast it catches up.
 
-The rate afterwards counts the events of the log that nobody had settled when the worker died, over the time from the
-new worker's start (its first `partition taken`) to its last example, silent rebuild included. The whole output is
-checked: of examples written twice the first copy counts.
+The rate after the kill is the number of events that were not settled when the worker died, divided by the time from the
+new worker's start (its first `partition taken`) to its last example; this includes the rebuild. The whole output is
+checked; of examples that were written twice, the first copy counts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KILLED_AT = 0.5
 
 
 def measure(log: InputLog, broker: BenchBroker) -> dict[str, Any]:
-    """Kills a worker once half of the examples are out, and times the next one."""
+    """Kill a worker once it has written half of the examples, and time the next one."""
     watch, wanted = OutputWatch(log.bootstrap, log.examples_topic), log.reference.examples
     first = JoinWorkerProcess(log, broker.directory / "first")
     wait_for(watch, int(wanted * KILLED_AT), first.process)
@@ -40,7 +40,7 @@ def measure(log: InputLog, broker: BenchBroker) -> dict[str, Any]:
     first.process.wait()
     killed_at = time.time()
     written, settled = watch.written(), sum(settled_offsets(log).values())
-    tell(f"killed with {written:,} examples out and {settled:,} of {log.events:,} events settled")
+    tell(f"killed after {written:,} examples, with {settled:,} of {log.events:,} events settled")
     second = JoinWorkerProcess(log, broker.directory / "second")
     try:
         done = wait_until_settled(log, TIMEOUT_SECONDS)
@@ -69,7 +69,7 @@ def rate(worker: JoinWorkerProcess, end: float | None, events: int) -> float | N
 
 
 def wait_for(watch: OutputWatch, examples: int, process: subprocess.Popen[bytes]) -> None:
-    """Until so many examples are out; raises RuntimeError when the worker ends before."""
+    """Wait until this many examples are written; raises RuntimeError if the worker ends before that."""
     while watch.written() < examples:
         if process.poll() is not None:
             raise RuntimeError(f"the join worker ended with code {process.returncode}")
@@ -77,8 +77,8 @@ def wait_for(watch: OutputWatch, examples: int, process: subprocess.Popen[bytes]
 
 
 def main(
-    requests: Annotated[int, typer.Option(min=1_000, help="Requests in the input.")] = 100_000,
-    results: Annotated[Path, typer.Option(help="Where figures are kept.")] = RESULTS,
+    requests: Annotated[int, typer.Option(min=1_000, help="Number of requests in the input.")] = 100_000,
+    results: Annotated[Path, typer.Option(help="Folder for the figures.")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Measure how fast the join catches up after kill -9.

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.join_latency`: how soon after a window closes its example is in a reader's hands.
+"""`python -m benchmarks.join_latency`: measures the time from the close of a window until a reader has its example.
 
-Events are sent in an open loop at their own wall-clock times. A window closes with the first event of its partition
-whose time reaches its end; the latency of its example runs from the instant that event was handed to the producer to
-the instant a consumer had the example.
+Events are sent in an open loop, each at its wall-clock time of arrival. A window closes with the first event of its
+partition whose event time reaches the window's end. Latency is the time from passing that event to the producer until a
+consumer receives the example.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LEAD_SECONDS = 2.0
 
 @dataclass
 class WatermarkTrace:
-    """A partition's watermark over time, as the producer moved it."""
+    """A partition's watermark over time, computed from the events sent."""
 
     watermarks: list[int] = field(default_factory=list)
     instants: list[float] = field(default_factory=list)
@@ -54,13 +54,13 @@ class WatermarkTrace:
             self.instants.append(instant)
 
     def closed_at(self, window_end_ms: int) -> float | None:
-        """When the event that ended this window was sent; None while none was."""
+        """When the event that closed this window was sent; None if none has been."""
         place = bisect.bisect_left(self.watermarks, window_end_ms)
         return None if place == len(self.instants) else self.instants[place]
 
 
 class ExampleReader(threading.Thread):
-    """Follows the examples topic and notes when each value came."""
+    """Reads the examples topic and notes when each value arrived."""
 
     def __init__(self, log: InputLog) -> None:
         super().__init__(daemon=True, name="example-reader")
@@ -91,7 +91,7 @@ class ExampleReader(threading.Thread):
 
 @dataclass(frozen=True, slots=True)
 class OpenLoop:
-    """What was sent: the watermarks it made, and how many events after the warm-up, from one instant to another."""
+    """What was sent: the watermarks, and the number of events after the warm-up, from `start` to `end`."""
 
     traces: list[WatermarkTrace]
     events: int
@@ -100,7 +100,7 @@ class OpenLoop:
 
 
 def send_open_loop(stream: EventStream, producer: EventProducer, seconds: float) -> OpenLoop:
-    """Sends every event at its time of arrival, however far behind the join is, until `seconds` after the warm-up."""
+    """Send every event at its time of arrival, no matter how far behind the join is, until `seconds` after warm-up."""
     traces, warm_events = [WatermarkTrace() for _ in range(PARTITIONS)], 0
     start = stream.settings.start_ms / 1000 + warm_up_s(stream)
     for event in stream.events():
@@ -117,12 +117,12 @@ def send_open_loop(stream: EventStream, producer: EventProducer, seconds: float)
 
 
 def warm_up_s(stream: EventStream) -> float:
-    """How long it takes until engagements come, and windows close, as often as they will."""
+    """How long it takes until engagements arrive and windows close at a constant rate."""
     return LONGEST_DELAY * stream.experiment.window_ms / 1000
 
 
 def latencies(seen: list[tuple[float, int, bytes]], sent: OpenLoop) -> list[float]:
-    """Seconds from close to visible, of every example whose window closed after the warm-up."""
+    """Seconds from window close to arrival, for every example whose window closed after the warm-up."""
     codec, found = Codec(Registry.bundled()), []
     for instant, partition, value in seen:
         closed = sent.traces[partition].closed_at(codec.decode(value).record["outcome"]["window_closed_at"])
@@ -132,7 +132,7 @@ def latencies(seen: list[tuple[float, int, bytes]], sent: OpenLoop) -> list[floa
 
 
 def measure(broker: BenchBroker, events_per_s: float, seconds: float) -> dict[str, Any]:
-    """One open loop against a worker that is up before it begins."""
+    """Run one open loop against a worker that is already running."""
     experiment, codec = load_experiment(EXPERIMENT), Codec(Registry.bundled())
     create_topics({"bootstrap.servers": broker.bootstrap}, PREFIX, PARTITIONS, 1)
     requests_per_s = events_per_s / EVENTS_PER_REQUEST
@@ -164,12 +164,12 @@ def measure(broker: BenchBroker, events_per_s: float, seconds: float) -> dict[st
 
 
 def main(
-    events_per_s: Annotated[float, typer.Option(min=1.0, help="Rate of the open loop.")] = 5_000.0,
-    seconds: Annotated[int, typer.Option(min=1, help="How long is measured, after a warm-up of 33 s.")] = 60,
-    results: Annotated[Path, typer.Option(help="Where figures are kept.")] = RESULTS,
+    events_per_s: Annotated[float, typer.Option(min=1.0, help="Events per second sent.")] = 5_000.0,
+    seconds: Annotated[int, typer.Option(min=1, help="How long to measure, after a warm-up of 33 s.")] = 60,
+    results: Annotated[Path, typer.Option(help="Folder for the figures.")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """Measure the latency from window close to example visible.
+    """Measure the latency from the close of a window until its example is readable.
 
     Example: python -m benchmarks.join_latency --events-per-s 5000 --json
     """

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.join_memory`: what the join holds while very many decisions are open, and whether it stays so.
+"""`python -m benchmarks.join_memory`: measures the join's memory with many open decisions, and whether it grows.
 
-The stream first fills the window with `--pending` open decisions and then goes on: as many open as close. The number is
-the worker's own gauge, memory is its RSS. The bound: 1.5 × the bytes of the open decisions (without their engagements)
-+ 200 MB.
+The stream first fills the window with `--pending` open decisions and then continues, with as many decisions opening as
+closing. The number is read from the worker's gauge; memory is its RSS. The bound is 1.5 × the bytes of the open
+decisions (without their engagements) + 200 MB.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SAMPLE_SECONDS = 1.0
 FULL = 0.95
-"""From this share of the wanted number on the window counts as full."""
+"""The window counts as full from this share of the wanted number on."""
 MIB = 1 << 20
 ALLOWANCE_MB = 200.0
 BYTES_FACTOR = 1.5
@@ -67,9 +67,9 @@ def watch(log: InputLog, broker: BenchBroker) -> list[dict[str, float]]:
 
 
 def judge(samples: Sequence[dict[str, float]], wanted: int, bytes_per_decision: float) -> dict[str, Any]:
-    """Memory against the bound, and its growth over the time during which the window was full.
+    """Compare memory with the bound, and compute its growth while the window was full.
 
-    Growth compares the means of the last and the first quarter of that time.
+    Growth compares the mean of the last quarter of that time with the mean of the first quarter.
     """
     most = max(sample["pending"] for sample in samples)
     full = [sample for sample in samples if sample["pending"] >= FULL * min(wanted, most)]
@@ -91,7 +91,7 @@ def judge(samples: Sequence[dict[str, float]], wanted: int, bytes_per_decision: 
 
 
 def memory_chart(samples: Sequence[dict[str, float]], bound_mb: float, title: str) -> alt.LayerChart:
-    """RSS over time under its bound."""
+    """RSS over time, with the bound as a dashed line."""
     import altair as alt
 
     x = alt.X("seconds:Q", title="seconds")
@@ -103,12 +103,12 @@ def memory_chart(samples: Sequence[dict[str, float]], bound_mb: float, title: st
 
 
 def main(
-    pending: Annotated[int, typer.Option(min=100, help="Decisions open at once.")] = 500_000,
-    windows: Annotated[float, typer.Option(min=1.1, help="Length of the stream; the first window fills it.")] = 2.5,
-    results: Annotated[Path, typer.Option(help="Where figures and plot are kept.")] = RESULTS,
+    pending: Annotated[int, typer.Option(min=100, help="Number of decisions open at once.")] = 500_000,
+    windows: Annotated[float, typer.Option(min=1.1, help="Length of the stream, in windows.")] = 2.5,
+    results: Annotated[Path, typer.Option(help="Folder for the figures and the plot.")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """Measure the join's memory under many open decisions.
+    """Measure the join's memory with many open decisions.
 
     Example: python -m benchmarks.join_memory --pending 500000 --json
     """

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.join_scaling`: what the join costs over the number of events and over that of open decisions.
+"""`python -m benchmarks.join_scaling`: measures the join's cost by number of events and by number of open decisions.
 
-On the pending axis the same number of requests is packed denser in event time, so that more of them are open at once.
+On the second axis the same number of requests is denser in event time, so that more of them are open at once.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ FIGURES = ("events", "seconds", "events_per_s", "cpu_s_per_million", "peak_rss_m
 
 
 def requests_per_s(pending: int) -> float:
-    """How dense requests are in event time when so many are open at once."""
+    """The density of requests in event time at which `pending` of them are open at once."""
     return pending / (load_experiment(EXPERIMENT).window_ms / 1000)
 
 
 def measure(broker: BenchBroker, name: str, settings: StreamSettings) -> dict[str, Any]:
-    """One run of the join over an input of its own, whose disk space is given back."""
+    """Run the join once over its own input, and delete the input afterwards to free disk space."""
     log = broker.write(f"{name}.", settings)
     run_settings = RunSettings(broker.directory, TIMEOUT_SECONDS, broker.pid)
     measurement = PeerRun(peer_table()[TRIMTAB_ONE], log, run_settings).measure()
@@ -74,15 +74,15 @@ def cost_chart(points: Sequence[dict[str, Any]], axis: str, title: str) -> alt.H
 
 
 def numbers(text: str) -> list[int]:
-    """`1e5,300000` as whole numbers."""
+    """Parse a list such as `1e5,300000`."""
     return [int(float(part)) for part in text.split(",") if part.strip()]
 
 
 def main(
-    events: Annotated[str, typer.Option(help="Sizes of the first axis.")] = "1e5,3e5,1e6,3e6",
-    pending: Annotated[str, typer.Option(help="Open decisions on the second axis.")] = "1e3,1e4,1e5,1e6",
-    requests: Annotated[int, typer.Option(min=1, help="Requests per run of the second axis.")] = 1_200_000,
-    results: Annotated[Path, typer.Option(help="Where figures and plots are kept.")] = RESULTS,
+    events: Annotated[str, typer.Option(help="Numbers of events on the first axis.")] = "1e5,3e5,1e6,3e6",
+    pending: Annotated[str, typer.Option(help="Numbers of open decisions on the second axis.")] = "1e3,1e4,1e5,1e6",
+    requests: Annotated[int, typer.Option(min=1, help="Requests per run on the second axis.")] = 1_200_000,
+    results: Annotated[Path, typer.Option(help="Folder for the figures and plots.")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Measure how the join's cost grows.

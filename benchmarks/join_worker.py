@@ -15,9 +15,9 @@ STOP_SECONDS = 20.0
 
 
 class JoinWorkerProcess:
-    """Started at once; `directory` takes its log.
+    """Starts the process when created; `directory` is for its log and its data.
 
-    A short session time-out lets the next worker in soon after a kill.
+    Its session time-out is short, so that the next worker gets the partitions soon after a kill.
     """
 
     def __init__(self, log: InputLog, directory: Path, *options: str, experiment: Path = EXPERIMENT) -> None:
@@ -27,9 +27,9 @@ class JoinWorkerProcess:
         self.process = spawn(command, log=self._errors, env=worker_environment(log, experiment, directory))
 
     def taken_at(self) -> float | None:
-        """When it took its first partition, before it read anything."""
+        """When it took its first partition, before it read any record."""
         return first_taken(self._errors.read_text(encoding="utf-8", errors="replace"))
 
     def stop(self) -> int:
-        """SIGTERM, and its exit code."""
+        """Stop it with SIGTERM; returns its exit code."""
         return stop(self.process, STOP_SECONDS)

@@ -17,7 +17,7 @@ from trimtab.embedded_runtime import free_port
 
 LIBS = Path(__file__).parents[1] / ".cache" / "kafka" / "libs"
 JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xms256m", "-Xmx512m")
-"""Quick to start and small: what tests need."""
+"""A JVM that is small and starts quickly, for tests."""
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
 
@@ -52,12 +52,12 @@ class ComponentMissing(TrimtabError):
 class KafkaBroker:
     """One broker on free loopback ports, its log under `directory`, in a JVM with the options `java`.
 
-    `start()` returns when the broker accepts connections; `stop()` ends it in order, `kill()` at once.
-    A stopped broker may be started again and finds its log. `pause()` freezes it until `resume()`.
+    `start()` returns when the broker accepts connections; `stop()` shuts it down cleanly, `kill()` immediately.
+    A stopped broker can be started again and keeps its log. `pause()` freezes it until `resume()`.
 
     `rebalance_delay_ms` is how long a new group waits for more members: 3,000 by Kafka's default, 0 for quick tests.
-    With `forwarded_port` clients that come to `behind` are told to go on through that port of 127.0.0.1: put a
-    forwarder there to stand between them and the broker.
+    With `forwarded_port`, the broker tells clients that connect to `behind` to use that port of 127.0.0.1 from then on;
+    a forwarder listening there sees all their traffic.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class KafkaBroker:
 
     @property
     def behind(self) -> str:
-        """`host:port` that the forwarder leads to."""
+        """`host:port` that the forwarder connects to."""
         return f"127.0.0.1:{self._behind_port}"
 
     def start(self) -> None:
@@ -108,7 +108,7 @@ class KafkaBroker:
         self._wait_for_port()
 
     def stop(self) -> None:
-        """End the broker in order, by force after 20 s."""
+        """Shut the broker down cleanly, or by force after 20 s."""
         if self._process is None:
             return
         self._process.terminate()
@@ -119,7 +119,7 @@ class KafkaBroker:
         self._release()
 
     def kill(self) -> None:
-        """End the broker at once (SIGKILL)."""
+        """Kill the broker (SIGKILL)."""
         if self._process is not None:
             self._process.kill()
             self._release()
@@ -130,7 +130,7 @@ class KafkaBroker:
             self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a frozen broker go on."""
+        """Let a frozen broker continue (SIGCONT)."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
 
@@ -159,11 +159,11 @@ class KafkaBroker:
         )
 
     def _format_options(self) -> list[str]:
-        """What else the log is formatted with."""
+        """Additional options for formatting the log."""
         return []
 
     def _format(self, config: Path) -> None:
-        # One id in 64 begins with a dash; behind a separate `-t` the tool would take it for an option and refuse.
+        # One id in 64 begins with a dash; after `-t` the tool would take it for an option and fail.
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
         command = [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
         command += self._format_options()
@@ -176,13 +176,13 @@ class KafkaBroker:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process is not None and self._process.poll() is not None:
-                raise RuntimeError(f"the Kafka broker ended at start: {self._last_lines()}")
+                raise RuntimeError(f"the Kafka broker ended during start-up: {self._last_lines()}")
             with socket.socket() as probe:
                 probe.settimeout(0.5)
                 if probe.connect_ex(("127.0.0.1", self._port)) == 0:
                     return
             time.sleep(0.2)
-        raise RuntimeError(f"the Kafka broker does not listen after {START_SECONDS:.0f} s: {self._last_lines()}")
+        raise RuntimeError(f"the Kafka broker is not listening after {START_SECONDS:.0f} s: {self._last_lines()}")
 
     def _last_lines(self) -> str:
         text = (self._directory / "broker.log").read_text(encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""Reads a peer's output back and says what its examples come to; of several copies the first counts."""
+"""Reads a peer's output back and summarizes its examples; of several copies the first counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHUNK = 2_000
 
 @dataclass
 class OutputCheck:
-    """What an output topic holds; instants are LogAppendTimes in seconds since the epoch."""
+    """The content of an output topic; instants are LogAppendTimes in seconds since the epoch."""
 
     tally: ExampleTally = field(default_factory=ExampleTally)
     second_copies: int = 0
@@ -29,7 +29,7 @@ class OutputCheck:
 
 
 def check_output(records: Iterable[LogRecord]) -> OutputCheck:
-    """Every example of a topic, first copy wins; raises SchemaError for a value that is no Example."""
+    """Check all examples of a topic; the first copy counts. Raises SchemaError for a value that is not an Example."""
     found, seen = OutputCheck(), set[str]()
     for chunk in _chunks(records):
         instants = [record.append_time / 1000 for record in chunk]

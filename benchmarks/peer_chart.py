@@ -1,4 +1,4 @@
-"""Events per second by peer as bars, with the CPU each needs beside them."""
+"""A bar chart of events per second by peer, with the CPU time each needs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 ROW_HEIGHT = 26
 ROOM = 1.6
-"""The axis goes so far beyond the longest bar, for the text behind it."""
+"""Length of the axis relative to the longest bar; leaves room for the text after the bar."""
 
 
 def bar_rows(rows: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One bar per peer, fastest first; wrong results say so."""
+    """One bar per peer, fastest first; wrong results are marked."""
     bars = [
         {
             "peer": peer,

@@ -1,10 +1,10 @@
 """Runs one peer over an input and measures it from outside.
 
-Seconds run from the first record the peer handled to the broker's LogAppendTime of its last example (without output: to
-the last record read). Start-up, imports and joining the consumer group lie outside, JIT warm-up inside. CPU is that of
-the process tree between those two instants, memory the peak of its whole life. For `trimtab join` the start is its
-first log line `partition taken`, before any record was fetched, and it is correct only when it has committed that
-the whole log is processed.
+Time is measured from the first record the peer handled to the broker's LogAppendTime of its last example, or for peers
+without output to the last record read. It includes JIT warm-up, but not start-up, imports and joining the consumer
+group. CPU time is that of the process tree between these two instants; memory is the peak of the whole run. For
+`trimtab join` time starts at its first log line `partition taken`, before it fetches any record, and a run is only
+correct if it has committed up to the end of the log.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from trimtab.child_process import spawn, stop, tail
 EXPERIMENT = Path(__file__).with_name("homefeed.toml")
 POLL_SECONDS = 0.3
 SILENCE_SECONDS = 2.0
-"""So long nothing more may come after the last expected example: a second copy would."""
+"""How long to wait for unexpected further examples, such as second copies, after the last expected one."""
 STALL_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """Where a run keeps its files, how long it may take, and whose CPU the broker's is."""
+    """Directory for a run's files, its time limit, and the broker's process id for measuring its CPU time."""
 
     directory: Path
     timeout_s: float
@@ -46,7 +46,7 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One run of one peer, of so many threads or workers. `correct` is None for peers that write nothing."""
+    """One run of one peer; `threads` counts threads or workers. `correct` is None for peers that write nothing."""
 
     peer: str
     threads: int
@@ -65,7 +65,7 @@ class Measurement:
 
 
 class PeerRun:
-    """One run; `measure` does all of it."""
+    """One run; call `measure` once."""
 
     def __init__(self, peer: Peer, log: InputLog, settings: RunSettings) -> None:
         self._peer = peer
@@ -77,7 +77,7 @@ class PeerRun:
         self._errors = settings.directory / f"{self._run}.log"
 
     def measure(self) -> Measurement:
-        """Starts the peer, waits until it is done, stops it and checks what it wrote."""
+        """Start the peer, wait until it is done, stop it and check what it wrote."""
         self._prepare()
         process = spawn(self._peer.command, log=self._errors, env=self._environment())
         samplers = [TreeSampler(pid) for pid in (process.pid, self._settings.broker_pid) if pid is not None]
@@ -101,7 +101,7 @@ class PeerRun:
             forget_outputs(self._log)
         elif self._peer.writes_examples:
             topic = NewTopic(self._output, PARTITIONS, 1, config={"message.timestamp.type": "LogAppendTime"})
-            # Named, because its answers never come once it is gone.
+            # A local variable, because the futures need the client alive.
             admin = AdminClient({"bootstrap.servers": self._log.bootstrap})
             admin.create_topics([topic])[self._output].result(ANSWER_SECONDS)
 
@@ -123,7 +123,7 @@ class PeerRun:
         return {**worker_environment(self._log, self._settings.experiment, self._state), **told}
 
     def _wait(self, process: subprocess.Popen[bytes]) -> str:
-        """Returns once the peer is done; says why when it will not be."""
+        """Wait until the peer is done; returns the reason if it cannot finish, otherwise an empty string."""
         started = time.monotonic()
         watch = OutputWatch(self._log.bootstrap, self._output) if self._peer.writes_examples else None
         examples, changed = 0, started
@@ -191,7 +191,7 @@ class PeerRun:
 
 
 class OutputWatch:
-    """Counts the records of a topic by its offsets."""
+    """Counts the records in a topic from its offsets."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._topic = topic

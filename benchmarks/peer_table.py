@@ -1,4 +1,4 @@
-"""The peers: how each is started, and what of it is comparable with what."""
+"""The peers: how each is started, and which rows belong to the same system."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from event_schemas.errors import SettingError, TrimtabError
 
 ROOT = Path(__file__).parents[1]
 BUILT = ROOT / "build" / "peers"
-"""What `make bench-peers` makes: a virtual environment and the jars."""
+"""What `make bench-peers` builds: a virtual environment and the jars."""
 FLINK_OPENS = ("lang", "util", "util.concurrent")
 
 ALL = min(len(os.sched_getaffinity(0)), PARTITIONS)
-"""Workers or threads of what can use all cores: one for each, and no more than there are partitions."""
+"""Workers or threads of peers that can use all cores: one per core, but no more than there are partitions."""
 
 OURS = TRIMTAB, TRIMTAB_ONE = "trimtab", "trimtab_one_worker"
 RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN = "raw_consume", "decode_only", "python_join"
@@ -28,7 +28,7 @@ KAFKA_STREAMS_ROCKSDB = "kafka_streams_rocksdb"
 FLINK, FLINK_ONE = "flink", "flink_one_thread"
 BYTEWAX, QUIX, FAUST = "bytewax", "quix", "faust"
 VARIANTS = {KAFKA_STREAMS: (KAFKA_STREAMS, KAFKA_STREAMS_ONE, KAFKA_STREAMS_ROCKSDB), FLINK: (FLINK, FLINK_ONE)}
-"""Rows of one system: what counts is the fastest."""
+"""The rows of each system; the fastest one counts."""
 
 
 class PeerMissing(TrimtabError):
@@ -37,7 +37,7 @@ class PeerMissing(TrimtabError):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One way to do the job. `variant` and `threads` go to the process; `most_requests` bounds the hopelessly slow."""
+    """One system that does the join. `variant` and `threads` are passed to it; `most_requests` limits slow systems."""
 
     name: str
     command: tuple[str, ...]
@@ -49,11 +49,11 @@ class Peer:
 
     @property
     def ours(self) -> bool:
-        """Whether it is the product itself, which writes to its own topics and commits as it does."""
+        """Whether it is `trimtab join` itself, which writes to its own topics and commits."""
         return self.name in OURS
 
     def check(self) -> None:
-        """Raises PeerMissing when what it runs from is not there."""
+        """Raise PeerMissing if the peer has not been built."""
         if self.needs is not None and not self.needs.exists():
             raise PeerMissing(f"peer {self.name} is not built: no {self.needs.name}", fix="run `make bench-peers`")
 
@@ -95,7 +95,7 @@ def peer_table() -> dict[str, Peer]:
 
 
 def build_missing(peers: Sequence[Peer]) -> None:
-    """Builds the peers once, as `make bench-peers` does, when one of these is not built; raises PeerMissing."""
+    """Run `make bench-peers` if one of these peers is not built; raises PeerMissing if that fails."""
     if any(peer.needs is not None and not peer.needs.exists() for peer in peers):
         subprocess.run(["make", "bench-peers"], cwd=ROOT, stdout=sys.stderr, check=False)
     for peer in peers:
@@ -106,7 +106,7 @@ DEFAULT = (TRIMTAB, TRIMTAB_ONE, RAW_CONSUME, DECODE_ONLY, PYTHON_JOIN, KAFKA_ST
 
 
 def chosen_peers(wanted: str, with_flink: bool) -> tuple[Peer, ...]:
-    """The peers of a comma-separated list, `default` or `all`; ours is always among them. Raises SettingError."""
+    """The peers of a comma-separated list, `default` or `all`; always includes ours. Raises SettingError."""
     table = peer_table()
     named: Sequence[str]
     match wanted:

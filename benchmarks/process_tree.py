@@ -1,4 +1,4 @@
-"""What a process and its descendants cost, from /proc: CPU seconds over time, memory now and at its peak."""
+"""CPU time, current memory and peak memory of a process and its descendants, read from /proc."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE_SECONDS = 0.05
 FAMILY_SECONDS = 0.5
 PARENT, CPU = 1, slice(11, 15)
-"""Fields of /proc/<pid>/stat after the name: the parent; user and system ticks, own and of children that ended."""
+"""Fields of /proc/<pid>/stat after the name: the parent; user and system ticks, including ended children."""
 
 
 def stat_fields(text: str) -> list[str]:
-    """The fields after the process name, which may hold spaces and brackets."""
+    """The fields after the process name, which may contain spaces and parentheses."""
     return text[text.rindex(")") + 2 :].split()
 
 
 def descendants(root: int, parents: Mapping[int, int]) -> set[int]:
-    """`root` and everything below it, by a table of process → parent."""
+    """`root` and all its descendants; `parents` maps each process to its parent."""
     family = {root} & parents.keys()
     while True:
         more = {pid for pid, parent in parents.items() if parent in family} - family
@@ -34,7 +34,7 @@ def descendants(root: int, parents: Mapping[int, int]) -> set[int]:
 
 
 def family_of(root: int) -> set[int]:
-    """The processes of the tree that live now."""
+    """The processes of the tree that exist now."""
     parents = {}
     for entry in PROC.iterdir():
         if entry.name.isdigit() and (text := _read(entry / "stat")):
@@ -43,25 +43,25 @@ def family_of(root: int) -> set[int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of these processes and of their children that ended."""
+    """User and system time of these processes and of their ended children."""
     texts = (_read(PROC / str(pid) / "stat") for pid in pids)
     return sum(sum(map(int, stat_fields(text)[CPU])) for text in texts if text) / TICKS
 
 
 def memory_mb(pids: Iterable[int], key: str) -> float:
-    """Sum of a field of /proc/<pid>/status in MiB: `VmRSS` is now, `VmHWM` the most there ever was."""
+    """Sum of a field of /proc/<pid>/status in MiB: `VmRSS` is the current memory, `VmHWM` the peak."""
     texts = (_read(PROC / str(pid) / "status") for pid in pids)
     return sum(status_kb(text, key) for text in texts) / 1024
 
 
 def status_kb(text: str, key: str) -> int:
-    """One field of a status file, in KiB; 0 when it is not there."""
+    """One field of a status file, in KiB; 0 if it is missing."""
     return next((int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{key}:")), 0)
 
 
 @dataclass
 class CpuCurve:
-    """CPU seconds used by certain instants, read off between them by interpolation."""
+    """CPU seconds used up to each sampled instant; values in between are interpolated."""
 
     instants: list[float] = field(default_factory=list)
     used: list[float] = field(default_factory=list)
@@ -71,7 +71,7 @@ class CpuCurve:
         self.used.append(max(used, self.used[-1] if self.used else 0.0))
 
     def at(self, instant: float) -> float:
-        """What had been used by `instant`; beyond the ends it stays what it was there."""
+        """CPU seconds used up to `instant`; before the first and after the last sample, the value of that sample."""
         if not self.instants:
             return 0.0
         after = bisect.bisect_left(self.instants, instant)
@@ -88,7 +88,7 @@ class CpuCurve:
 
 
 class TreeSampler(threading.Thread):
-    """Follows the process tree of `root` until `stop()`, twenty times a second."""
+    """Samples the process tree of `root` twenty times a second until `stop()`."""
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True, name=f"sampler-{root}")
@@ -110,7 +110,7 @@ class TreeSampler(threading.Thread):
             self.cpu.add(now, cpu_seconds(family))
 
     def stop(self) -> None:
-        """Ends the sampling; the tree is to be alive still, or its last half second is lost."""
+        """Stop sampling; call it while the tree is still running, or its last half second is lost."""
         self._ended.set()
         self.join()
         self._look_at_memory(time.time(), family_of(self._root))

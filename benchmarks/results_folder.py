@@ -1,4 +1,4 @@
-"""What benchmarks leave behind: a line of figures per run and a plot of the newest."""
+"""The results of benchmarks: a line of figures per run and a plot of the newest run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESULTS = Path(__file__).with_name("results")
 
 
 def append_result(folder: Path, name: str, figures: Mapping[str, Any], now: datetime | None = None) -> None:
-    """Adds a line to `<name>.jsonl`, with the instant and how loaded the machine was."""
+    """Append a line to `<name>.jsonl`, with the time and the load of the machine."""
     folder.mkdir(parents=True, exist_ok=True)
     line = {
         "measured_at": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
@@ -31,7 +31,7 @@ def append_result(folder: Path, name: str, figures: Mapping[str, Any], now: date
 
 
 def write_plot(folder: Path, name: str, chart: alt.TopLevelMixin, description: str) -> Path:
-    """Draws `<name>.svg`; returns its path."""
+    """Draw `<name>.svg`; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.svg"
     path.write_text(to_svg(chart, description) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is seen of a join worker from outside: its log lines and its group's commits."""
+"""Observes a join worker from outside: its log lines and its group's commits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TAKEN = re.compile(r"timestamp=(\S+) .*partition taken")
 
 
 def worker_environment(log: InputLog, experiment: Path, state: Path) -> dict[str, str]:
-    """The environment of a peer or worker: this tree's modules, and of `TRIMTAB_*` only what the input says."""
+    """The environment of a peer or worker: this tree's modules, and no `TRIMTAB_*` variables but the input's."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
     return {
         **inherited,
@@ -30,13 +30,13 @@ def worker_environment(log: InputLog, experiment: Path, state: Path) -> dict[str
 
 
 def settled_offsets(log: InputLog) -> dict[int, int]:
-    """The offset each partition is processed up to, by the group's commits."""
+    """The offset up to which each partition is processed according to the group's commits."""
     positions = LogReader(log.client_config, log.events_topic).committed(log.group)
     return {partition: position.settled for partition, position in positions.items()}
 
 
 def wait_until_settled(log: InputLog, seconds: float = 30.0) -> bool:
-    """Whether the join's group commits, in time, that all events are processed."""
+    """Wait until the join's group has committed all events as processed; False after `seconds`."""
     reader, deadline = LogReader(log.client_config, log.events_topic), time.monotonic() + seconds
     ends = {partition: span.end for partition, span in reader.ranges().items()}
     while time.monotonic() < deadline:
@@ -48,6 +48,6 @@ def wait_until_settled(log: InputLog, seconds: float = 30.0) -> bool:
 
 
 def first_taken(text: str) -> float | None:
-    """The instant of the first `partition taken` in a join worker's log."""
+    """The time of the first `partition taken` in a join worker's log."""
     found = TAKEN.search(text)
     return None if found is None else datetime.fromisoformat(found[1]).timestamp()

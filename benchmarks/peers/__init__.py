@@ -1,5 +1,5 @@
-"""Lean versions of the join in other stream processors, each in its fastest correct variant.
+"""Minimal versions of the join in other stream processors, each in its fastest correct variant.
 
-Reads a topic of events; writes Examples to a topic of its own, at least once, and two instants to files.
-Guarantees the examples of the contract for a log in which nothing is late; no dead letters, no cap.
+Each reads a topic of events, writes Examples to its own topic, at least once, and writes start and end times to files.
+Guarantees the examples of the contract for a log in which nothing is late; no dead letters, no cap on open decisions.
 """

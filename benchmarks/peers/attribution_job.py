@@ -1,6 +1,6 @@
-"""The job as every Python peer runs it: where its input is, the wire format, the example of one decision.
+"""The job that every Python peer runs: where its input is, the wire format, and the example of one decision.
 
-Imports nothing but fastavro and the schemas, because some peers live in a virtual environment of their own.
+Imports only fastavro and the schemas, because some peers run in another virtual environment.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _EXAMPLE_HEADER = struct.pack(">bI", 0, _EXAMPLE.schema_id)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the harness tells a peer, by `JOB_*` variables."""
+    """What the harness passes to a peer in `JOB_*` variables."""
 
     bootstrap: str
     events_topic: str
@@ -53,12 +53,12 @@ class Job:
         return cls(**{**told, "event_count": int(told["event_count"] or 0)})  # type: ignore[arg-type]
 
     def started(self) -> None:
-        """Notes the instant of the first record, once."""
+        """Record the time of the first record, once."""
         if not Path(self.start_file).exists():
             _note_now(self.start_file)
 
     def ended(self) -> None:
-        """Notes the instant of the last record; for peers without output."""
+        """Record the time of the last record; for peers without output."""
         _note_now(self.end_file)
 
 
@@ -69,7 +69,7 @@ def _note_now(path: str) -> None:
 
 
 def decode(value: bytes) -> Any:
-    """The record in a framed value; schema ids fit the last of their four bytes."""
+    """The record in a framed value; all schema ids fit in the last of their four bytes."""
     return schemaless_reader(io.BytesIO(value[5:]), _SCHEMAS[value[4]])
 
 
@@ -84,7 +84,7 @@ def encode_example(example: Mapping[str, Any]) -> bytes:
 def build_example(
     parts: Mapping[str, r.Record], engagements: Iterable[r.Record], partition: int, offset: int
 ) -> dict[str, Any]:
-    """The Example of one decision; `engagements` are distinct, `offset` is the request's."""
+    """The Example of one decision; `engagements` must be distinct, `offset` is the request's."""
     request = parts[r.REQUEST]
     start = request["event_time"]
     kinds: dict[str, float] = {}

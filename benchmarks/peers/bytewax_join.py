@@ -1,6 +1,6 @@
-"""Bytewax: keyed by partition, the join in a stateful batch operator; its windowing operators close only at the end.
+"""Bytewax: a stateful batch operator keyed by partition, because the windowing operators only close at the end.
 
-Run with `python -m bytewax.run benchmarks.peers.bytewax_join`; without recovery, so nothing is durable.
+Run with `python -m bytewax.run benchmarks.peers.bytewax_join`; it runs without recovery, so nothing is durable.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.peers.open_decisions import OpenDecisions
 
 BATCH = 1_000
 job = Job.from_environment()
-gc.disable()  # no record is part of a cycle, and searching the open ones for cycles costs half of the time
+gc.disable()  # records are never in cycles, and searching the open ones for cycles takes half of the time
 
 
 class PartitionLogic(StatefulBatchLogic):  # type: ignore[misc]  # untyped here: it lives in the peers' environment

@@ -1,4 +1,4 @@
-"""What the job costs in plain Python: one process, a dict and a heap; nothing durable, no offsets committed."""
+"""The job in plain Python: one process with a dict and a heap; nothing is durable, no offsets are committed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BATCH, WAIT_SECONDS = 2_000, 0.1
 
 
 def main() -> None:
-    gc.disable()  # no record is part of a cycle, and searching the open ones for cycles costs half of the time
+    gc.disable()  # records are never in cycles, and searching the open ones for cycles takes half of the time
     job = Job.from_environment()
     consumer = event_consumer(job)
     producer = Producer(
@@ -28,7 +28,7 @@ def main() -> None:
     partitions = [OpenDecisions(partition) for partition in range(PARTITIONS)]
     begun = False
     while True:
-        # The first alone: a whole batch is fetched before it could be timed.
+        # Reads the first message alone: the clock must start before a whole batch has been fetched.
         messages = consumer.consume(BATCH if begun else 1, WAIT_SECONDS)
         if messages and not begun:
             begun = True

@@ -1,4 +1,4 @@
-"""Plain Faust: an agent per event and a table with a changelog; event bytes in the table, due times in memory.
+"""Plain Faust: an agent per event and a table with a changelog; event bytes are in the table, due times in memory.
 
 Run with `python -m benchmarks.peers.faust_tables worker -l warn --without-web`.
 """
@@ -29,12 +29,13 @@ events = app.topic(job.events_topic, key_serializer="raw", value_serializer="raw
 examples = app.topic(job.output_topic, key_serializer="raw", value_serializer="raw", key_type=bytes, value_type=bytes)
 raw: Any = faust.Schema(key_type=str, value_type=bytes, key_serializer="raw", value_serializer="raw")
 held = app.Table("held", partitions=PARTITIONS, schema=raw)
-"""Framed events by `request id / record name`, engagements with a number; a request's offset leads its value."""
+"""Framed events by `request id/record name`, engagements with a number appended; a request's value starts with its
+offset."""
 OFFSET_BYTES = 8
 
 
 class PartitionDues:
-    """The watermark of a partition and the heap of what falls due in it."""
+    """The watermark of a partition and a heap of its due times."""
 
     def __init__(self) -> None:
         self.watermark = 0
@@ -44,7 +45,7 @@ class PartitionDues:
         heapq.heappush(self._due, (time + WINDOW_MS, request_id))
 
     def passed(self) -> list[str]:
-        """Request ids whose time has come."""
+        """Request ids whose due time the watermark has passed."""
         passed = []
         while self._due and self._due[0][0] <= self.watermark:
             passed.append(heapq.heappop(self._due)[1])
@@ -56,7 +57,7 @@ dues: defaultdict[int, PartitionDues] = defaultdict(PartitionDues)
 
 @app.agent(events)
 async def join(stream: Any) -> None:
-    """Holds each event, then closes what its time lets close."""
+    """Store each event, then close the decisions that are due by its time."""
     async for event in stream.events():
         job.started()
         value, message = event.value, event.message
@@ -69,7 +70,7 @@ async def join(stream: Any) -> None:
 
 
 def hold(record: r.Record, value: bytes, message: Any, of_partition: PartitionDues) -> None:
-    """One event into the table, unless it is there."""
+    """Store one event in the table, unless it is there already."""
     name, request_id = NAMES[value[4]], record["request_id"]
     if name == r.REQUEST or f"{request_id}/{r.REQUEST}" not in held:
         of_partition.add(record["event_time"], request_id)
@@ -83,7 +84,7 @@ def hold(record: r.Record, value: bytes, message: Any, of_partition: PartitionDu
 
 
 def engagements_of(request_id: str) -> list[r.Record]:
-    """The engagements held, in order of arrival."""
+    """The stored engagements, in order of arrival."""
     found: list[r.Record] = []
     while (key := f"{request_id}/{r.ENGAGEMENT}{len(found)}") in held:
         found.append(decode(held[key]))
@@ -91,7 +92,7 @@ def engagements_of(request_id: str) -> list[r.Record]:
 
 
 async def close(request_id: str, partition: int, watermark: int) -> None:
-    """Ends a decision whose request is due: its example out, its events off the table."""
+    """Close a decision whose request is due: send its example and remove its events from the table."""
     stored = held.get(f"{request_id}/{r.REQUEST}")
     request = None if stored is None else decode(stored[OFFSET_BYTES:])
     if request is not None and request["event_time"] + WINDOW_MS > watermark:

@@ -1,4 +1,4 @@
-"""The join that the plain Python peers share: the open decisions of one partition in a dict, due times in a heap."""
+"""The join shared by the plain Python peers: open decisions of one partition in a dict, due times in a heap."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REQUEST, ENGAGEMENT, HEARTBEAT = (
 
 @dataclass(slots=True)
 class OpenDecision:
-    """The parts that came so far by record name, the engagements by their id, the offset of the request."""
+    """The parts received so far by record name, the engagements by id, and the offset of the request."""
 
     parts: dict[str, r.Record] = field(default_factory=dict)
     engagements: dict[str, r.Record] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class OpenDecision:
 
 
 class OpenDecisions:
-    """One partition. `take` its events in order, then take what `closed` yields."""
+    """The open decisions of one partition. Pass its events to `take` in order, then consume `closed`."""
 
     def __init__(self, partition: int) -> None:
         self._partition = partition
@@ -35,7 +35,7 @@ class OpenDecisions:
         self._watermark = 0
 
     def take(self, value: bytes, offset: int) -> None:
-        """One framed event."""
+        """Add one framed event."""
         schema_id, record = value[4], decode(value)
         time = record["event_time"]
         if time > self._watermark:

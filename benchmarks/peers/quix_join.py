@@ -1,7 +1,7 @@
-"""Quix Streams: one stateful step per event over a partition's store; its watermark closes all windows.
+"""Quix Streams: one stateful step per event on the partition's store; the partition's watermark closes all windows.
 
-The step uses the store below the public API: there a state belongs to one key, and only a session window, ten times
-slower than this, would close by the partition's watermark.
+The step uses the internal store API, because a state of the public API belongs to one key. There, only session windows
+close by the partition's watermark, and they are ten times slower than this.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ job = Job.from_environment()
 
 
 class DecisionStep:
-    """Keeps parts under `record name + request id` and due request ids in buckets of one second."""
+    """Stores parts under `record name + request id`, and due request ids in buckets of one second."""
 
     def __init__(self, frame: Any) -> None:
         self._frame = frame
@@ -81,7 +81,7 @@ class DecisionStep:
 
 
 class SecondOfPair(Serializer):  # type: ignore[misc]  # untyped here: it lives in the peers' environment
-    """A step yields (request id, framed example): the first becomes the key, the second the value."""
+    """A step yields (request id, framed example); the first becomes the key, the second the value."""
 
     def __call__(self, value: tuple[str, bytes], ctx: Any) -> bytes:  # noqa: ARG002  # the name is Quix's
         return value[1]

@@ -1,4 +1,4 @@
-"""The bound: a bare consumer that reads every event, and with `JOB_VARIANT=decode` decodes it. No join, no output."""
+"""The upper bound: a plain consumer that reads every event, decoding it if `JOB_VARIANT=decode`. No join, no output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main() -> None:
     job = Job.from_environment()
     consumer, decoding, read = event_consumer(job), job.variant == "decode", 0
     while read < job.event_count:
-        # The first alone: a whole batch is fetched before it could be timed.
+        # Reads the first message alone: the clock must start before a whole batch has been fetched.
         messages = consumer.consume(BATCH if read else 1, WAIT_SECONDS)
         if messages and not read:
             job.started()
