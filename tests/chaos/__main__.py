@@ -1,4 +1,4 @@
-"""`python -m tests.chaos [NAME …]`: every schedule on a real broker, and the table of what each fault cost."""
+"""`python -m tests.chaos [NAME …]`: runs schedules on a real broker and prints a table of their results."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SEED = 2_026
 
 
 def chaos(
-    names: Annotated[list[str] | None, typer.Argument(help="Schedules to run; all of them when none is named.")] = None,
-    seed: Annotated[int, typer.Option(help="Of traffic and poison.")] = SEED,
+    names: Annotated[list[str] | None, typer.Argument(help="Schedules to run; all by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of traffic and poison.")] = SEED,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
-    names_only: Annotated[bool, typer.Option("--list", help="Print the schedules' names and end.")] = False,
+    names_only: Annotated[bool, typer.Option("--list", help="Print the schedules' names and exit.")] = False,
 ) -> None:
     """Run kill schedules against the join and the learner on a real Kafka broker.
 
-    Exit code 1 when anything is lost or differs, or when a fault did not take place.
+    The exit code is 1 if anything is lost or differs, or if a fault did not take place.
 
     Example: python -m tests.chaos worker-killed broker-killed
     """

@@ -1,4 +1,4 @@
-"""`trimtab reconcile --processed` again and again while the faults go on."""
+"""Runs `trimtab reconcile --processed` repeatedly while faults are happening."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.chaos.stage import Stage
 
 @contextmanager
 def auditing(stage: Stage, every_seconds: float | None) -> Iterator[list[Proof]]:
-    """The proofs of the audits so far, one each `every_seconds` (None: none at all).
+    """Audit every `every_seconds` (None: never); yields the list of proofs so far.
 
-    An audit that a fault interrupts is left out: the broker was away, which says nothing about the join.
+    An audit that a fault interrupts is left out: the broker was down, which says nothing about the join.
     """
     proofs: list[Proof] = []
     done = threading.Event()

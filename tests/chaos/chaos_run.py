@@ -13,7 +13,7 @@ from tests.chaos.schedule import Schedule, Step
 from tests.chaos.stage import ChaosError, Place, Stage
 
 PATIENCE_SECONDS = 180.0
-"""For everything that has to come to an end once the faults are over."""
+"""How long each stage of the end of a run may take once the faults are over."""
 
 Tell = Callable[[str], None]
 
@@ -21,9 +21,10 @@ Tell = Callable[[str], None]
 def run_schedule(
     schedule: Schedule, place: Place, tell: Tell = lambda _: None, audit_seconds: float | None = None
 ) -> tuple[Verdict, History]:
-    """Workers up, traffic on, faults in their time, traffic off, everything processed, everyone home: the verdict.
+    """Start workers and traffic, perform the faults, wait until everything is processed, stop all; return the verdict.
 
-    `tell` hears of each thing done; with `audit_seconds` the join is reconciled on the way too, so often.
+    `tell` is called with each action. With `audit_seconds`, the join is also reconciled at that interval during the
+    run.
     """
     began = time.monotonic()
     with Stage(schedule, place) as stage:
@@ -38,7 +39,7 @@ def run_schedule(
 
 
 def _play(stage: Stage, observer: Observer, performed: list[Performed], tell: Tell) -> Proof:
-    """From the first event to the last one processed; `performed` fills up. A run that gets stuck is judged too."""
+    """Run the traffic and the faults until all events are processed, filling `performed`; a stuck run is judged too."""
     stage.start_traffic()
     performed += _perform_all(stage, tell)
     try:
@@ -52,7 +53,7 @@ def _play(stage: Stage, observer: Observer, performed: list[Performed], tell: Te
 
 
 def _perform_all(stage: Stage, tell: Tell) -> Iterator[Performed]:
-    """Every action in its time; one that came late still lasts as long as its step says."""
+    """Perform every action at its time; a fault that began late still lasts as long as its step says."""
     began = time.monotonic()
     begun: dict[Step, float] = {}
     for action in stage.schedule.timeline():
@@ -67,7 +68,7 @@ def _perform_all(stage: Stage, tell: Tell) -> Iterator[Performed]:
 
 
 def _wait_until_processed(stage: Stage, observer: Observer) -> None:
-    """Until the join, and then the learner, have done everything there is."""
+    """Wait until the join, and then the learner, have processed everything."""
     ends = stage.ends("events")
     stage.wait(lambda: _seen(observer, lambda s: s.join.covers(ends)), PATIENCE_SECONDS, "the join to catch up")
     if stage.learner is not None:
@@ -84,7 +85,7 @@ def _seen(observer: Observer, condition: Callable[[Sample], bool]) -> bool:
 
 
 def _send_home(stage: Stage) -> Iterator[Proof]:
-    """SIGTERM for everyone, which they must answer with exit code 0."""
+    """Stop all processes with SIGTERM; each must end with exit code 0."""
     codes = stage.stop_workers()
     if stage.learner is not None:
         codes["learner"] = stage.learner.stop()

@@ -1,4 +1,4 @@
-"""What the two commands of the suite share: quiet clients, an orderly end, errors in two lines."""
+"""What the two commands of the suite share: quiet clients, clean termination, and errors in two lines."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ WIDTH = 160
 
 
 def main(command: Callable[..., Any]) -> None:
-    """Run it as a command of its own; every process it started is ended also at SIGTERM."""
+    """Run `command` from the command line; on SIGTERM too, every process that it started is ended."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    # That a broker is away is the experiment, not news.
+    # The experiments take the broker down on purpose, so these log lines would only be noise.
     logging.getLogger("trimtab").setLevel(logging.CRITICAL)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     stamina.instrumentation.set_on_retry_hooks([])
@@ -31,6 +31,6 @@ def main(command: Callable[..., Any]) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """As wide as the terminal; wide enough for the table where there is none."""
+    """A console as wide as the terminal, or wide enough for the table if there is no terminal."""
     found = Console(stderr=stderr)
     return found if found.is_terminal else Console(stderr=stderr, width=WIDTH)

@@ -12,7 +12,7 @@ from tests.components.kafka_broker import ComponentMissing
 
 @pytest.fixture(scope="session")
 def fragile_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FragileBroker]:
-    """A running broker that tests may hurt; each leaves it running."""
+    """A running broker that tests may stop or slow down; each test leaves it running."""
     try:
         with FragileBroker(tmp_path_factory.mktemp("fragile")) as broker:
             yield broker

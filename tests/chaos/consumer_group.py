@@ -1,6 +1,6 @@
-"""Who is in a consumer group, asked in a way that survives a broker which goes away in the middle of an answer.
+"""Lists the members of a consumer group, even if the broker fails during the request.
 
-confluent-kafka's own `describe_consumer_groups` then never answers, or ends the process by an assertion.
+In that case confluent-kafka's own `describe_consumer_groups` never returns, or aborts the process with an assertion.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from event_schemas.errors import ComponentUnreachable
 ANSWER_SECONDS = 8.0
 
 Members = frozenset[tuple[str, tuple[int, ...]]]
-"""Each member's id and the partitions it was given."""
+"""Each member's id and the partitions assigned to it."""
 
 
 def group_members(bootstrap: str, group: str) -> Members:
-    """The group as its coordinator sees it now; raises ComponentUnreachable."""
+    """The group's current members according to its coordinator; raises ComponentUnreachable."""
     try:
         return asyncio.run(asyncio.wait_for(_members(bootstrap, group), ANSWER_SECONDS))
     except (KafkaError, TimeoutError, OSError) as fault:
-        raise ComponentUnreachable(f"group {group}: {fault!r}", fix="see to the broker") from fault
+        raise ComponentUnreachable(f"group {group}: {fault!r}", fix="check the broker") from fault
 
 
 async def _members(bootstrap: str, group: str) -> Members:

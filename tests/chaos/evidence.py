@@ -1,4 +1,4 @@
-"""Proofs that a fault hurt which only the end of a run can give."""
+"""Proofs that faults had an effect, which are only available at the end of a run."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Event = tuple[bytes | None, bytes | None]
 
 BEFORE_SECONDS = 1.0
 NOTICED_SECONDS = 15.0
-"""So long after a change of workers the group must have rebalanced."""
+"""How soon after a change of workers the group must have rebalanced."""
 
 
 def fingerprint(event: Event) -> bytes:
-    """Short, and the same for the same key and value."""
+    """A digest of key and value."""
     return sha256(b"%a %a" % event).digest()
 
 
 def late_proofs(
     stage: Stage, performed: Sequence[Performed], samples: Sequence[Sample], log: Sequence[LogRecord]
 ) -> Iterator[Proof]:
-    """What the run as a whole has to show for the faults it was given."""
+    """Proofs of the faults' effects on the run as a whole."""
     yield from _group_proofs(performed, samples)
     if stage.learner is not None:
         yield from _learner_proofs(performed, stage.learner.exits.count(-signal.SIGKILL))
@@ -43,7 +43,7 @@ def late_proofs(
 
 
 def _group_proofs(performed: Sequence[Performed], samples: Sequence[Sample]) -> Iterator[Proof]:
-    """A worker that comes, goes or sleeps past the session's end makes the group rebalance."""
+    """The group rebalances when a worker starts, stops, or is frozen for longer than its session."""
     for done in performed:
         action = done.action
         nap = action.deed == "freeze" and (action.step.lasting or 0.0) < SESSION_SECONDS
@@ -53,7 +53,7 @@ def _group_proofs(performed: Sequence[Performed], samples: Sequence[Sample]) -> 
 
 
 def _learner_proofs(performed: Sequence[Performed], died: int) -> Iterator[Proof]:
-    """Each order to die, given to it or done to it, made one death by SIGKILL."""
+    """Each `die_at_step` and each `kill` of the learner caused exactly one death by SIGKILL."""
     deeds = [done.action.deed for done in performed if done.action.whom == "learner" and not done.action.undoes]
     due = deeds.count("die_at_step") + deeds.count("kill")
     if due:
@@ -61,7 +61,7 @@ def _learner_proofs(performed: Sequence[Performed], died: int) -> Iterator[Proof
 
 
 def _resent(stage: Stage, log: Sequence[LogRecord]) -> Proof:
-    """Judged by propensities: equal engagements are sent on purpose, equal propensities never."""
+    """Counts repeated propensities, because engagements are also repeated on purpose, but propensities never."""
     frame = HEADER.pack(0, stage.codec.registry.newest(PROPENSITY).schema_id)
     copies = Counter(record.value for record in log if (record.value or b"").startswith(frame))
     repeated = sum(count - 1 for count in copies.values())
@@ -69,7 +69,7 @@ def _resent(stage: Stage, log: Sequence[LogRecord]) -> Proof:
 
 
 def _poison_proofs(stage: Stage, log: Sequence[LogRecord]) -> Iterator[Proof]:
-    """Each certain kind has its dead letter, with the original bytes or their SHA-256."""
+    """Each poison event whose fate is certain has a dead letter with its original bytes or their SHA-256."""
     places = {fingerprint((record.key, record.value)): (record.partition, record.offset) for record in log}
     letters = {(letter["partition"], letter["offset"]): letter for letter in stage.bench.decoded("dead-letters")}
     kinds: defaultdict[str, list[bool]] = defaultdict(list)

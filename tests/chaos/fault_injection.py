@@ -1,4 +1,4 @@
-"""Each fault, done to the stage, with the proof that it took place."""
+"""Performs each fault on the stage and proves that it took place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STOPPED = "T"
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """That a fault was real. One that does not hold makes the whole run worthless."""
+    """A claim that a fault took effect. If it does not hold, the whole run is invalid."""
 
     claim: str
     holds: bool
@@ -29,7 +29,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """An action, when it began and was done (monotonic seconds), and its proofs."""
+    """An action, when it began and ended (monotonic seconds), and its proofs."""
 
     action: Action
     began: float
@@ -38,7 +38,7 @@ class Performed:
 
 
 def perform(stage: Stage, action: Action) -> Performed:
-    """Do it now."""
+    """Perform an action now."""
     began = time.monotonic()
     proofs = tuple(DEEDS[action.deed](stage, action))
     return Performed(action, began, time.monotonic(), proofs)
@@ -131,7 +131,10 @@ def _poison(stage: Stage, action: Action) -> Iterator[Proof]:
 
 
 def _die_at_step(stage: Stage, action: Action) -> Iterator[Proof]:
-    """Its next life dies there; the supervisor then starts an ordinary one. Whether it died, the end tells."""
+    """Restart the learner so that it dies at the step; the supervisor then starts it normally.
+
+    `late_proofs` checks that it died.
+    """
     learner = _learner(stage)
     code = learner.stop()
     learner.start(stage.learner_order(action.step.step).command())

@@ -1,4 +1,4 @@
-"""The verdicts for people: a table on the terminal, Markdown and JSON on disk."""
+"""Reports the verdicts: as a table on the terminal, and as Markdown and JSON on disk."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def word(verdict: Verdict) -> str:
 
 
 def print_table(verdicts: Sequence[Verdict], console: Console) -> None:
-    """The table, and below it what is to be said about rows that did not pass."""
+    """Print the table, and below it what is wrong with rows that did not pass."""
     table = Table(*COLUMNS, title="chaos on a real broker: what each fault cost")
     table.columns[0].min_width = 30
     for column in table.columns[1:-1]:

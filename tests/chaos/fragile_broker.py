@@ -1,4 +1,4 @@
-"""A real broker that clients reach through a forwarder, so that broker and way can fail apart from each other."""
+"""A real broker that clients reach through a forwarder, so that broker and network can fail independently."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWER_SECONDS = 20.0
 
 
 class FragileBroker:
-    """`direct` is for whoever judges, `address` for those who are to suffer."""
+    """`direct` always reaches the broker and is for checks; `address` is for the processes exposed to faults."""
 
     def __init__(self, directory: Path) -> None:
         self.way = TcpForwarder()
@@ -35,7 +35,7 @@ class FragileBroker:
 
     @property
     def direct(self) -> str:
-        """`host:port` past the forwarder."""
+        """`host:port` that bypasses the forwarder."""
         return self.process.bootstrap
 
     @property
@@ -44,7 +44,7 @@ class FragileBroker:
         return self.way.address
 
     def slow(self, latency: float, bytes_per_second: int) -> None:
-        """From now on every connection through the forwarder."""
+        """Slow down all connections through the forwarder from now on."""
         self.way.latency, self.way.bytes_per_second = latency, bytes_per_second
 
     def cut(self) -> None:
@@ -56,16 +56,16 @@ class FragileBroker:
         self.way.open(self.process.behind)
 
     def restore(self) -> None:
-        """Undo what a schedule that broke off left behind."""
+        """Undo the faults left by a schedule that was aborted."""
         self.slow(0.0, 0)
         self.process.resume()
 
     def refuses(self) -> bool:
-        """Whether clients find nobody at `address`."""
+        """Whether `address` refuses connections."""
         return _refused(self.address)
 
     def is_down(self) -> bool:
-        """Whether the broker itself does not listen."""
+        """Whether the broker itself is not listening."""
         return _refused(self.direct)
 
     def answer_seconds(self) -> float:

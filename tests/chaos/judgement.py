@@ -1,7 +1,7 @@
-"""What a schedule cost: nothing lost, nothing different, and how that is known.
+"""The verdict on a schedule: counts what is lost or differs, and how long recovery took.
 
-`trimtab reconcile` compares what the join wrote with the log. Here it is compared, beyond that, what the producers
-were to send with the log, and what the learner stored with the examples.
+`trimtab reconcile` compares the join's output with the log. This module also compares the log with what the producers
+planned to send, and what the learner stored with the examples.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ RECONCILE_SECONDS = 1_800.0
 class Verdict:
     """One row of the table.
 
-    `lost`: events, examples or dead letters that are missing, or learner rows. `differing`: those with another
-    content, or that nothing demanded. `second_copies`: written again after a fault and dropped by readers.
-    `own_ends`: processes that gave up by themselves and were started again by their supervisor.
-    `recovery_seconds`: the longest time from the end of a fault until all that the log held then was processed.
+    `lost`: missing events, examples, dead letters or learner rows. `differing`: those with different content, or that
+    are not expected at all. `second_copies`: written again after a fault and ignored by readers.
+    `own_ends`: processes that ended by themselves and were restarted by their supervisor.
+    `recovery_seconds`: the longest time from the end of a fault until everything then in the log was processed.
     """
 
     name: str
@@ -94,7 +94,7 @@ class History:
 
 
 def judge(stage: Stage, history: History) -> Verdict:
-    """The verdict on a stage whose workers and learner have gone home."""
+    """The verdict on a stage whose workers and learner have stopped."""
     report = reconcile(stage)
     log = stage.bench.records("events")
     tally = _of_report(report) + compare_events(planned_events(stage), log) + _of_learner(stage)
@@ -120,7 +120,7 @@ def judge(stage: Stage, history: History) -> Verdict:
 
 
 def reconcile(stage: Stage, *options: str) -> dict[str, Any]:
-    """The report of `trimtab reconcile`; raises RuntimeError when there is none."""
+    """The report of `trimtab reconcile`; raises RuntimeError if it prints none."""
     done = stage.bench.run("reconcile", "--json", *options, timeout=RECONCILE_SECONDS)
     if not done.stdout:
         raise RuntimeError(f"trimtab reconcile failed: {done.stderr}")
@@ -129,7 +129,7 @@ def reconcile(stage: Stage, *options: str) -> dict[str, Any]:
 
 
 def planned_events(stage: Stage) -> Iterator[Event]:
-    """What the producers and the poisoner were to send."""
+    """The events that the producers and `send_poison` were supposed to send."""
     for order in stage.orders.values():
         yield from ((event.key, event.value) for event in order.log().events())
     yield from ((item.event.key, item.event.value) for item in stage.poisoned)
@@ -158,7 +158,7 @@ def _of_report(report: Mapping[str, Any]) -> Tally:
 
 
 def _of_learner(stage: Stage) -> Tally:
-    """What is stored against the first copies of the examples topic, field by field."""
+    """Compare the learner's stored rows with the first copies in the examples topic, field by field."""
     if stage.learner is None:
         return Tally()
     decoder = ExampleDecoder(stage.codec, load_experiment(stage.bench.experiment_file).action_space)

@@ -1,4 +1,4 @@
-"""Whether a process grows: a line through its resident memory, the warm-up left out."""
+"""Determines whether a process's memory grows, by a line fitted to its resident memory after the warm-up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.stats import linregress, t
 from tests.chaos.observer import Sample
 
 WARM_UP_SHARE = 0.25
-"""Of a life: imports, first windows and the allocator's arenas fill up in it."""
+"""The share of a process's life that counts as warm-up: imports, first windows and allocator arenas fill up."""
 LEAST_POINTS = 20
 MEGABYTE = 1_048_576
 
@@ -27,7 +27,7 @@ class Life:
 
     @property
     def seconds(self) -> float:
-        """How long it was seen."""
+        """How long the process was observed."""
         return self.times[-1] - self.times[0]
 
 
@@ -35,7 +35,7 @@ class Life:
 class MemorySlope:
     """Megabytes an hour, with a 95 % interval; `start` and `end` (MB) are the line's ends after the warm-up.
 
-    The interval takes neighbouring samples for independent, which they are not: it is too narrow rather than too wide.
+    The interval treats neighbouring samples as independent, which they are not, so it is too narrow, not too wide.
     """
 
     life: str
@@ -91,6 +91,6 @@ def memory_slope(life: Life, warm_up_share: float = WARM_UP_SHARE) -> MemorySlop
 
 
 def slopes(samples: Sequence[Sample]) -> list[MemorySlope]:
-    """Of every life that was long enough, the longest first."""
+    """The slopes of all lives that were long enough, the longest life first."""
     found = [slope for life in lives(samples) if (slope := memory_slope(life)) is not None]
     return sorted(found, key=lambda slope: -slope.seconds)

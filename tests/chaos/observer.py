@@ -1,4 +1,4 @@
-"""What is seen from outside while things go wrong: how far the consumers are, who is in the group, who holds memory."""
+"""Samples during a run: the consumers' progress, the group's members, and the processes' memory."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ SAMPLE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Per partition the offset that is done, and the end of the log when it was looked at."""
+    """For each partition, the offset up to which it is processed and the end of the log at that time."""
 
     done: Mapping[int, int]
     ends: Mapping[int, int]
 
     @property
     def lag(self) -> int:
-        """Records not done."""
+        """Number of records not yet processed."""
         return sum(max(0, end - self.done.get(partition, 0)) for partition, end in self.ends.items())
 
     def covers(self, ends: Mapping[int, int]) -> bool:
-        """Whether everything up to these ends is done."""
+        """Whether everything up to these ends is processed."""
         return all(self.done.get(partition, 0) >= end for partition, end in ends.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look: asked at `asked`, answered at `at` (monotonic seconds).
+    """One sample: requested at `asked`, complete at `at` (monotonic seconds).
 
-    `members` are the group's members with what they are assigned: it changes when the group rebalances. `memory` is
-    resident bytes by life (`worker-1#4711`).
+    `members` are the group's members with their partitions, which change when the group rebalances. `memory` is the
+    resident bytes of each life (`worker-1#4711`).
     """
 
     asked: float
@@ -50,7 +50,7 @@ class Sample:
 
 
 class Observer:
-    """The samples so far; `look` takes one."""
+    """Collects samples; `look` takes one."""
 
     def __init__(self, look: Callable[[], Sample]) -> None:
         self._look = look
@@ -69,7 +69,7 @@ class Observer:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Samples all the time, from a thread; a look that fails because the broker is away is left out."""
+        """Take samples continuously in a thread; a sample that fails because the broker is down is left out."""
         thread = threading.Thread(target=self._watch)
         thread.start()
         try:
@@ -88,7 +88,7 @@ class Observer:
 def recovery_seconds(
     samples: Sequence[Sample], ended: float, progress: Callable[[Sample], Progress | None]
 ) -> float | None:
-    """From the end of a fault until all that the log held then is done; None when that was never seen."""
+    """Time from the end of a fault until everything then in the log was processed; None if that was never observed."""
     after = [(sample, seen) for sample in samples if sample.asked >= ended and (seen := progress(sample)) is not None]
     if not after:
         return None
@@ -97,6 +97,6 @@ def recovery_seconds(
 
 
 def rebalances(samples: Sequence[Sample], since: float, until: float) -> int:
-    """How often the group looked different from the sample before, between two moments."""
+    """How often the group's members or assignments changed between consecutive samples of a period."""
     seen = [sample.members for sample in samples if since <= sample.at <= until]
     return sum(before != after for before, after in itertools.pairwise(seen))

@@ -1,4 +1,4 @@
-"""Events that no consumer wants: each must end as a dead letter, and none may stop the stream."""
+"""Broken events: each must become a dead letter, and none may stop the stream."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A producer as a process of its own, which keeps a journal so that it can be killed at any time and go on.
+"""A producer process with a journal, so that it can be killed at any time and continue after a restart.
 
 `python -m tests.chaos.producer_process ORDER`, where ORDER is a `ProducerOrder` as JSON. The journal has a line for
-each event handed to the client (`h 12`) and for each acknowledged one (`a 12`). A new life sends again what was not
-acknowledged: what the broker had stored without saying so is then in the log twice.
+each event passed to the client (`h 12`) and for each acknowledged one (`a 12`). After a restart it sends unacknowledged
+events again; those that the broker had stored without acknowledging are then in the log twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MODULE = "tests.chaos.producer_process"
 SPACING_MS = 4_000
 """Event time between two decisions: at a few dozen decisions a second, windows close while the faults happen."""
 LINGER_MS = 100
-"""Long enough that a kill at any moment finds events in the client's hands."""
+"""Long enough that a kill at any moment finds unsent events in the client."""
 PATIENCE_SECONDS = 120
 
 
@@ -59,19 +59,19 @@ class ProducerOrder:
 
 @dataclass(frozen=True)
 class Journal:
-    """What a producer's lives have done: numbers of events, some of them handed in more than once."""
+    """The events that a producer has sent in all its lives, by number; some were passed to the client repeatedly."""
 
     handed_in: frozenset[int]
     acknowledged: frozenset[int]
 
     @property
     def unknown(self) -> int:
-        """Events handed in of whose fate nothing is known."""
+        """How many events were passed to the client but not acknowledged."""
         return len(self.handed_in - self.acknowledged)
 
     @classmethod
     def read(cls, file: Path) -> Journal:
-        """The journal so far; a line cut off by a kill counts for nothing."""
+        """The journal so far; a line cut off by a kill is ignored."""
         text = file.read_text(encoding="ascii") if file.exists() else ""
         lines = [line.split() for line in text[: text.rfind("\n") + 1].splitlines()]
         numbers = {mark: frozenset(int(number) for kind, number in lines if kind == mark) for mark in "ha"}
@@ -79,7 +79,7 @@ class Journal:
 
 
 def send(order: ProducerOrder) -> None:
-    """Send what is not yet acknowledged, each event at its time or, when that has passed, at once."""
+    """Send the events not yet acknowledged, each at its time, or immediately if that has passed."""
     done = Journal.read(Path(order.journal)).acknowledged
     journal = os.open(order.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     settings: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Two pictures of a run: how far behind the consumers were while things went wrong, and what memory they held."""
+"""Two charts of a run: how far behind the consumers were during the faults, and how much memory they used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 560, 180
 
 
 def lag_chart(history: History, title: str) -> str:
-    """SVG: records not yet processed over time, with a mark for everything that was done to the stage."""
+    """SVG: records not yet processed over time, with a mark for each action on the stage."""
     origin = history.samples[0].at
     rows = [{"s": sample.at - origin, "lag": sample.join.lag, "who": "join"} for sample in history.samples]
     rows += [
@@ -32,7 +32,7 @@ def lag_chart(history: History, title: str) -> str:
 
 
 def memory_chart(history: History, slope: MemorySlope | None, title: str) -> str:
-    """SVG: resident memory of every worker's lives, and the line fitted to the one that was never hit."""
+    """SVG: resident memory of every worker's lives, and the line fitted to the worker that had no faults."""
     origin = history.samples[0].at
     rows: list[dict[str, Any]] = [
         {"min": (at - origin) / 60, "mb": size / MEGABYTE, "life": life.name, "worker": life.name.split("#")[0]}

@@ -25,17 +25,17 @@ LEARNER_ONLY = frozenset({"die_at_step", "fill_disk"})
 
 
 class ScheduleError(TrimtabError):
-    """A schedule cannot be read, or orders what cannot be done."""
+    """A schedule cannot be read, or contains a step that cannot be performed."""
 
 
 class Part(BaseModel):
-    """A table of the file: frozen, and no field that nobody reads."""
+    """A table of the file: immutable, and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Traffic(Part):
-    """What producers send: a homefeed, the same for the same seed."""
+    """The traffic that producers send: a homefeed, the same for the same seed."""
 
     producers: int = Field(default=2, ge=1, le=8)
     rate: float = Field(default=60.0, gt=0, description="Decisions a second, of each producer.")
@@ -43,17 +43,17 @@ class Traffic(Part):
 
     @property
     def decisions(self) -> int:
-        """Decisions of each producer."""
+        """Number of decisions of each producer."""
         return round(self.rate * self.seconds)
 
 
 class Step(Part):
     """One fault.
 
-    `kill` (SIGKILL), `stop` (SIGTERM) and `freeze` (SIGSTOP) hit the process `whom` (`worker-1`, `producer-1`,
-    `learner`, `broker`), `lasting` seconds long: then it is started again, or goes on. `start` starts a worker that is
-    not there yet. `slow` and `cut` hit the way to the broker. `poison` sends what no consumer wants. `die_at_step`
-    makes the learner kill itself after a step of its commit protocol, `fill_disk` leaves it no room.
+    `kill` (SIGKILL), `stop` (SIGTERM) and `freeze` (SIGSTOP) affect the process `whom` (`worker-1`, `producer-1`,
+    `learner`, `broker`) for `lasting` seconds; then it is restarted or resumed. `start` starts an additional worker.
+    `slow` and `cut` affect the network between clients and broker. `poison` sends broken events. `die_at_step` makes
+    the learner kill itself after a step of its commit protocol; `fill_disk` fills its disk.
     """
 
     at: float = Field(ge=0, description="Seconds after the first traffic.")
@@ -81,7 +81,7 @@ class Step(Part):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do at one moment. `undoes` is the step that this ends, None for a step's beginning."""
+    """One action at one time. `undoes` is whether it ends its step's fault rather than beginning it."""
 
     at: float
     deed: str
@@ -91,12 +91,12 @@ class Action:
 
     @property
     def lifts(self) -> bool:
-        """Whether from here on this fault is over and recovery is to be timed."""
+        """Whether the fault is over after this action, so that the recovery time starts."""
         return self.undoes or self.step.lasting is None
 
 
 class Schedule(Part):
-    """One experiment in failure: actors, traffic and steps."""
+    """One chaos experiment: processes, traffic and steps."""
 
     name: str
     title: str = Field(description="The fault in a few words, for the table.")
@@ -124,7 +124,7 @@ class Schedule(Part):
         return self
 
     def timeline(self) -> tuple[Action, ...]:
-        """Beginnings and ends of all steps, in the order of time."""
+        """Beginnings and ends of all steps, in order of time."""
         return tuple(sorted(self._actions(), key=lambda action: action.at))
 
     def _actions(self) -> Iterator[Action]:

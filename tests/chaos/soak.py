@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.soak`: steady traffic, faults at random, for as long as wanted; does anything grow?"""
+"""`python -m tests.chaos.soak`: steady traffic with random faults for a long time; checks that memory does not grow."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from tests.chaos.stage import Place
 
 RESULTS = Path("var/chaos")
 WITNESS = "worker-1"
-"""Is never hit, so that its memory can be followed from the first minute to the last."""
+"""This worker gets no faults, so that its memory can be observed from the first minute to the last."""
 FIRST_FAULT_SECONDS, LEAST_PAUSE, LONGEST_PAUSE = 12.0, 12.0, 40.0
 LEAST_JUDGED_SECONDS = 1_200.0
 MOST_GROWTH = 20.0
-"""MB/hour that a worker may grow by, judged by the lower end of the interval and from 20 minutes on."""
+"""Allowed growth in MB/hour; compared with the lower end of the interval, and only in runs of 20 minutes or more."""
 MENU: tuple[tuple[float, dict[str, Any]], ...] = (
     (4.0, {"do": "kill", "whom": "worker-2", "lasting": 2.0}),
     (4.0, {"do": "kill", "whom": "worker-3", "lasting": 2.0}),
@@ -41,7 +41,7 @@ MENU: tuple[tuple[float, dict[str, Any]], ...] = (
     (0.7, {"do": "cut", "lasting": 3.0}),
     (0.5, {"do": "kill", "whom": "broker", "lasting": 3.0}),
 )
-"""Weights and faults to draw from."""
+"""The faults to draw from, with their weights."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +54,21 @@ class SoakResult:
 
     @property
     def witness(self) -> MemorySlope | None:
-        """Of the worker that was never hit."""
+        """The slope of the worker that had no faults."""
         return next((slope for slope in self.slopes if slope.life.startswith(f"{WITNESS}#")), None)
 
     @property
     def grows(self) -> bool:
-        """Whether the witness grows for certain, and by more than it may."""
+        """Whether the witness's memory certainly grows by more than is allowed."""
         slope = self.witness
         return slope is not None and slope.seconds >= LEAST_JUDGED_SECONDS and slope.lower > MOST_GROWTH
 
 
 def soak(
-    minutes: Annotated[float, typer.Option(min=0.5, help="How long traffic flows.")] = 30.0,
-    seed: Annotated[int, typer.Option(help="Of the faults and the traffic.")] = 7,
+    minutes: Annotated[float, typer.Option(min=0.5, help="Duration of the traffic in minutes.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Random seed of the faults and the traffic.")] = 7,
 ) -> None:
-    """Three workers under steady traffic and random faults; then everything reconciled, and the memory's slope.
+    """Run three workers under steady traffic and random faults, then reconcile everything and check memory growth.
 
     Example: python -m tests.chaos.soak --minutes 30
     """
@@ -88,7 +88,7 @@ def soak(
 
 
 def soak_schedule(minutes: float, seed: int) -> Schedule:
-    """Faults drawn from MENU, none before the last is undone; the same seed gives the same."""
+    """Random faults from MENU, each after the previous one is undone; the same seed gives the same faults."""
     seconds = minutes * 60.0
     table = {
         "title": f"{minutes:g} minutes of random faults",

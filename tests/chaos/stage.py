@@ -1,4 +1,4 @@
-"""Everything that takes part in one schedule, and what can be done to it."""
+"""All processes and topics of one schedule, and the actions on them."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ SESSION_SECONDS = 3.0
 TEND_SECONDS = 0.1
 JOINED_SECONDS = 90.0
 PRODUCER_START_SECONDS = 1.5
-"""About what a producer's process needs before it can send."""
+"""About the time that a producer process needs before it can send."""
 POISON_LOG = 200
-"""Decisions whose frames are spoilt for poison."""
+"""Number of decisions whose frames are corrupted to make poison."""
 
 
 class ChaosError(TrimtabError):
-    """The experiment itself could not be carried out."""
+    """The chaos experiment itself could not be carried out."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Place:
 
 
 class Stage:
-    """Topics, workers, producers and perhaps a learner of one schedule. Leaving it ends every process."""
+    """Topics, workers, producers and optionally a learner of one schedule. Leaving the context ends every process."""
 
     def __init__(self, schedule: Schedule, place: Place) -> None:
         self.schedule = schedule
@@ -107,7 +107,7 @@ class Stage:
         return self._directory / "segments"
 
     def actors(self) -> Iterator[SupervisedProcess]:
-        """Every process but the broker."""
+        """Every process except the broker."""
         yield from self.workers.values()
         yield from self.producers.values()
         if self.learner is not None:
@@ -127,7 +127,7 @@ class Stage:
             self.learner.start()
 
     def start_worker(self, name: str) -> SupervisedProcess:
-        """A new worker, or a new life of one that is down."""
+        """Start a new worker, or restart one that is down."""
         if name not in self.workers:
             command = [*COMMAND, "join", "--session-seconds", str(SESSION_SECONDS)]
             self.workers[name] = self._process(name, command)
@@ -135,7 +135,7 @@ class Stage:
         return self.workers[name]
 
     def start_traffic(self) -> None:
-        """Start the producers, and wait until each has an event in the log: a kill is to find it at work."""
+        """Start the producers, and wait until each has an event in the log, so that a kill interrupts its work."""
         traffic = self.schedule.traffic
         for number in range(1, traffic.producers + 1):
             name = f"producer-{number}"
@@ -158,7 +158,7 @@ class Stage:
         return all(self.journal(name).acknowledged for name in self.producers)
 
     def send_poison(self) -> list[PoisonEvent]:
-        """Send it as another producer would; returns what was sent."""
+        """Send the poison as another producer would; returns what was sent."""
         experiment = load_experiment(self.bench.experiment_file)
         log = HomefeedLog(experiment, self.codec, POISON_LOG, seed=self._seed + 1_000, spacing_ms=SPACING_MS)
         events = poison(log, self.codec, self._seed)
@@ -167,12 +167,12 @@ class Stage:
         return events
 
     def finish_traffic(self, seconds: float) -> None:
-        """Wait until the producers have sent and got acknowledged everything; then let every window close."""
+        """Wait until everything the producers sent is acknowledged; then close all windows."""
         self.wait(lambda: all(p.finished for p in self.producers.values()), seconds, "the producers to finish")
         self.bench.close_windows(next(iter(self.orders.values())).log().heartbeat())
 
     def ends(self, topic: str) -> Mapping[int, int]:
-        """Per partition where the topic ends now."""
+        """The current end offset of each partition of the topic."""
         reader = self._events if topic == "events" else self._examples
         return {partition: span.end for partition, span in reader.ranges().items()}
 
@@ -181,32 +181,32 @@ class Stage:
         return Journal.read(Path(self.orders[producer].journal))
 
     def learner_order(self, fatal_step: int = 0) -> IngestOrder:
-        """What the learner process is told."""
+        """The order for the learner process."""
         document = tomllib.loads(self.bench.experiment_file.read_text(encoding="utf-8"))
         topic = f"{self.bench.prefix}examples"
         return IngestOrder(self.broker.address, topic, str(self.segments), document, fatal_step, follow=True, chunk=200)
 
     def look(self) -> Sample:
-        """How far everyone is now; raises when the broker does not answer."""
+        """Take a sample of the current progress; raises when the broker does not answer."""
         asked = time.monotonic()
         ends = self.ends("events")
         join = Progress(self._processed(self._events), ends)
         return Sample(asked, time.monotonic(), join, self._learner_progress(), self._members(), self._memory())
 
     def tend(self) -> None:
-        """Let the supervisors see to their processes."""
+        """Let the supervisors restart processes that ended by themselves."""
         for actor in self.actors():
             actor.tend(time.monotonic())
 
     def rest(self, seconds: float) -> None:
-        """Tend for so long."""
+        """Keep calling `tend` for this long."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self.tend()
             time.sleep(min(TEND_SECONDS, left))
 
     def wait(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
-        """Tend until the condition holds; raises ChaosError naming what was waited for."""
+        """Keep calling `tend` until the condition holds; on time-out raises ChaosError naming `what`."""
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
@@ -217,7 +217,7 @@ class Stage:
             self.rest(TEND_SECONDS)
 
     def stop_workers(self) -> dict[str, int]:
-        """End all workers in order; their exit codes."""
+        """Stop all workers cleanly; returns their exit codes."""
         return {name: worker.stop() for name, worker in self.workers.items() if worker.running}
 
     def log(self, name: str) -> str:
@@ -257,7 +257,7 @@ class Stage:
         return {life: size for life, size in lives.items() if size}
 
     def _allow_large_events(self) -> None:
-        """A message of 10 MB must reach the log before it can be poison there."""
+        """Raise the topic's message limit, so that a poison message of 10 MB can reach the log."""
         entry = ConfigEntry("max.message.bytes", str(LARGEST_MESSAGE), incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, f"{self.bench.prefix}events", incremental_configs=[entry])
         for answer in self._admin.incremental_alter_configs([resource], request_timeout=10).values():

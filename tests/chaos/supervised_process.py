@@ -1,4 +1,4 @@
-"""A process under a supervisor: hit by signals on purpose, started again when it ends by itself."""
+"""A supervised process: tests signal it on purpose, and it is restarted when it ends by itself."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ GRACE_SECONDS = 40.0
 
 @dataclass
 class SupervisedProcess:
-    """One actor. `tend` is called often with the time: it restarts what ended by itself, as a supervisor would.
+    """One process of a stage. `tend` is called often with the time and restarts it if it ended by itself.
 
-    A process that was hit on purpose stays down until `start`. One that ends with code 0 has done its work.
+    A process that was stopped on purpose stays down until `start`. One that ends with code 0 has done its work.
     """
 
     name: str
@@ -50,7 +50,7 @@ class SupervisedProcess:
         return not self.running and bool(self.exits) and self.exits[-1] == 0
 
     def start(self, command: Sequence[str] | None = None) -> None:
-        """A new life, if there is none; `command` is for this life only."""
+        """Start the process unless it is running; `command` applies to this life only."""
         if not self.running:
             self._process = spawn(command or self.command, log=self.log, env=self.environment)
             self._down_since, self._on_purpose = None, False
@@ -60,7 +60,7 @@ class SupervisedProcess:
         return self._end(lambda process: process.kill())
 
     def stop(self) -> int:
-        """SIGTERM, and SIGKILL for what does not end; returns the exit code."""
+        """SIGTERM, then SIGKILL if it does not end; returns the exit code."""
         return self._end(lambda process: stop(process, GRACE_SECONDS))
 
     def freeze(self) -> None:
@@ -74,7 +74,7 @@ class SupervisedProcess:
             self._process.send_signal(signal.SIGCONT)
 
     def tend(self, now: float) -> None:
-        """Note an end, and start again after a moment unless it was meant or the work is done."""
+        """Note if it has ended; restart it after a moment unless it was stopped on purpose or its work is done."""
         if self._process is None or self.running or self._on_purpose:
             return
         if self._down_since is None:
@@ -95,13 +95,13 @@ class SupervisedProcess:
 
 
 def process_state(pid: int | None) -> str:
-    """The kernel's letter for what a process is doing (`T`: stopped); empty when there is none."""
+    """The kernel's letter for the state of a process (`T`: stopped); empty if there is no such process."""
     fields = _stat(pid)
     return fields[0] if fields else ""
 
 
 def resident_bytes(pid: int | None) -> int:
-    """Memory that a process holds; 0 when there is none."""
+    """The resident memory of a process; 0 if there is no such process."""
     fields = _stat(pid)
     return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") if fields else 0
 

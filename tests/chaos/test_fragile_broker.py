@@ -1,4 +1,4 @@
-"""The broker behind the forwarder: each can fail without the other."""
+"""The broker and the forwarder can fail independently."""
 
 from __future__ import annotations
 

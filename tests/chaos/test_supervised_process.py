@@ -1,4 +1,4 @@
-"""A supervised process: hit on purpose it stays down, ended by itself it comes back."""
+"""A supervised process stays down if it was stopped on purpose, and is restarted if it ended by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts and histories for the tests of what is made of them."""
+"""Sample verdicts and histories for tests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INVALID = replace(GOOD, name="invalid", recovery_seconds=None, proofs=(Proof("wo
 
 
 def history() -> History:
-    """Two minutes of a worker that is killed once, with a learner behind it."""
+    """Two minutes of a worker that is killed once, with a learner reading its output."""
     schedule = parse_schedule("s", {"title": "t", "steps": [{"at": 9.0, "do": "kill", "whom": "worker-1"}]})
     [action] = schedule.timeline()
     samples = [

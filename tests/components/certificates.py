@@ -1,4 +1,4 @@
-"""A certificate authority of the tests' own, and what it signs: PEM files, as brokers and clients read them."""
+"""A certificate authority for tests and the certificates it signs, as PEM files that brokers and clients read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 LIFE = timedelta(days=2)
-"""A day before now and a day after it: clocks of test machines differ."""
+"""Certificates are valid from a day before now to a day after, because clocks of test machines differ."""
 
 
 @dataclass(frozen=True, slots=True)

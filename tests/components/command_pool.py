@@ -1,4 +1,4 @@
-"""Commands in processes of their own that have everything loaded already, several at once."""
+"""Runs several commands at once, each in a process that has already imported everything it needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RAISED = -1
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A command line without `trimtab`, its `TRIMTAB_*` variables, and where it runs."""
+    """A command line without `trimtab`, its `TRIMTAB_*` variables, and its working directory."""
 
     arguments: tuple[str, ...]
     variables: Mapping[str, str]
@@ -33,9 +33,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended: its exit code (`RAISED` where an exception came out), and what it wrote to stderr.
+    """How a command ended: its exit code (`RAISED` if it raised an exception), and what it wrote to stderr.
 
-    `waited` are the seconds that it took without those in which it computed.
+    `waited` is its wall time in seconds minus its CPU time.
     """
 
     code: int

@@ -1,4 +1,4 @@
-"""Engagements as a company keeps them: a JSON topic with ids of its own, an Avro topic without, and what they mean."""
+"""A company's own topics of engagements: a JSON topic with ids, an Avro topic without, and what their rows mean."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ kind = "repin"
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One record of a source topic; what it says, or None where it is garbage."""
+    """One record of a source topic, and what it means; `request_id` is None if it cannot be read."""
 
     topic: str
     key: bytes | None
@@ -71,14 +71,14 @@ class SourceRow:
 
 
 class CompanyTopics:
-    """So many rows about the given decisions, the same for the same seed; one row in twenty cannot be read."""
+    """Rows about the given decisions, the same for the same seed; one row in twenty cannot be read."""
 
     def __init__(self, request_times: dict[str, int], seed: int = 11) -> None:
         self._request_times = request_times
         self._seed = seed
 
     def rows(self) -> Iterator[SourceRow]:
-        """The rows in the order they are sent; an action in ten is sent twice, as it is."""
+        """The rows in the order they are sent; one action in ten is sent twice, unchanged."""
         draw = random.Random(self._seed)
         number = 0
         for request_id, time in self._request_times.items():
@@ -121,14 +121,14 @@ def _physical() -> Any:
 
 
 def create_source(bootstrap: str, *topics: str, partitions: int = PARTITIONS) -> None:
-    """Source topics as others make them."""
+    """Create source topics, as a company's own systems would."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for answer in admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics]).values():
         answer.result()
 
 
 class SourceProducer:
-    """Writes rows as a company does; `places` tells where each one lies."""
+    """Writes rows as a company's own systems would; `places` maps topic, partition and offset to the row."""
 
     def __init__(self, bootstrap: str) -> None:
         self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})

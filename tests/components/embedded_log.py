@@ -1,4 +1,4 @@
-"""librdkafka's in-process Kafka protocol broker, and what it holds."""
+"""librdkafka's in-process Kafka protocol broker, and a reader of its topics."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def embedded_broker() -> Iterator[str]:
 
 
 def read_all(bootstrap: str, topic: str) -> list[Message]:
-    """Every message of the topic, partition by partition, up to the end each had when asked."""
-    # A fetch that waits for records to come holds up the requests for the next partition behind it.
+    """Every message of the topic, partition by partition, up to the end that each has at the call."""
+    # A fetch that waits for new records delays the requests for the next partition.
     settings = {"bootstrap.servers": bootstrap, "group.id": "read-all", "enable.auto.commit": False}
     consumer = Consumer({**settings, "fetch.wait.max.ms": 10})
     try:

@@ -47,17 +47,17 @@ class ForkOrder:
 
     @property
     def kill_file(self) -> Path:
-        """The node's kill file; a process that meets it reports so and ends."""
+        """The node's kill file; a process that finds it reports that and ends."""
         return Path(self.folder) / "kill"
 
     def report(self, name: str) -> dict[str, Any] | None:
-        """What the process of that name has told last."""
+        """The last report of the process with that name."""
         file = Path(self.folder) / f"{name}.json"
         return json.loads(file.read_text()) if file.exists() else None
 
 
 class Reporter:
-    """One process's report, replaced whole each time something is added."""
+    """One process's report; the whole file is rewritten each time something is added."""
 
     def __init__(self, order: ForkOrder, name: str) -> None:
         self._file = Path(order.folder) / f"{name}.json"
@@ -143,7 +143,7 @@ def forked(work: Callable[[], None]) -> int:
 def use(order: ForkOrder, node: ServingNode, delivery: KafkaDelivery, name: str) -> None:
     """What each child does: decide at once, until a policy serves, log, and wait for the kill."""
     reporter = Reporter(order, name)
-    # Run after the hook that flushes and spools, for it was registered before.
+    # Runs after the hook that flushes and spools, because `_report` was registered before that hook.
     REPORTS.append(lambda: reporter.tell(counts=asdict(delivery.counts())))
     first = log_decisions(node, f"{name}-first", 1)
     await_condition(lambda: log_decisions(node, None, 1) == ["v1"])
@@ -157,7 +157,7 @@ def use(order: ForkOrder, node: ServingNode, delivery: KafkaDelivery, name: str)
 
 
 def log_decisions(node: ServingNode, name: str | None, count: int) -> list[str]:
-    """Decide, confirm and engage `count` times; without a name only decide. What chose each time: version or reason."""
+    """Decide, confirm and engage `count` times; without a name only decide. Returns each policy version or reason."""
     from serving_agent.decide.decision_request import DecisionRequest
     from tests.serving_samples import embedded
 

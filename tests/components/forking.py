@@ -1,4 +1,4 @@
-"""Forks for tests: in a process of their own, for pytest's has threads of other tests."""
+"""Forks for tests, in a separate process, because pytest's process has threads of other tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ print(json.dumps(getattr(importlib.import_module(module), name)(*arguments)))
 
 
 def outcome_of(scenario: Callable[..., Any], *arguments: object) -> Any:
-    """What `scenario`, a function of a test file, returns as JSON when a process of its own runs it."""
+    """Run `scenario`, a function of a test file, in a separate process; returns its result, passed as JSON."""
     done = subprocess.run(
         command_of(scenario, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=2 * SECONDS, check=False
     )
@@ -33,12 +33,12 @@ def outcome_of(scenario: Callable[..., Any], *arguments: object) -> Any:
 
 
 def command_of(scenario: Callable[..., Any], *arguments: object) -> list[str]:
-    """The command that runs `scenario`; to be started in `ROOT`."""
+    """The command that runs `scenario`; start it in `ROOT`."""
     return [sys.executable, "-c", RUN, scenario.__module__, scenario.__name__, *map(str, arguments)]
 
 
 def in_child(work: Callable[[], Any]) -> Any:
-    """What `work` returns in a forked child, as JSON; a child that hangs for a minute is killed."""
+    """Run `work` in a forked child; returns its result, passed as JSON. A child that hangs for a minute is killed."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -61,7 +61,7 @@ def in_child(work: Callable[[], Any]) -> Any:
 
 
 def ended(child: int, seconds: float = SECONDS) -> int:
-    """Waits for the end of a forked child: its exit status, or minus the signal; one that hangs is killed (-9)."""
+    """Wait for a forked child; returns its exit status, or minus the signal. A child that hangs is killed (-9)."""
     deadline = time.monotonic() + seconds
     while not (found := os.waitpid(child, os.WNOHANG))[0]:
         if time.monotonic() >= deadline:

@@ -1,4 +1,4 @@
-"""Loopback ports nobody listens on."""
+"""Loopback ports on which no process listens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import socket
 
 BELOW_EPHEMERAL = range(20_000, 32_000)
-"""Where the kernel gives out no ports by itself. One of its own may connect to itself before somebody listens there."""
+"""Ports that the kernel does not assign by itself. A client of an assigned port could connect to itself."""
 
 
 def free_port() -> int:
@@ -16,7 +16,7 @@ def free_port() -> int:
 
 
 def neighbouring_ports(wanted: int) -> int:
-    """The first of so many such ports in a row."""
+    """The first of `wanted` consecutive free ports."""
     while True:
         first = random.choice(BELOW_EPHEMERAL)
         with contextlib.ExitStack() as held, contextlib.suppress(OSError):

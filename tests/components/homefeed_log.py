@@ -1,4 +1,4 @@
-"""A small homefeed: decisions with their engagements, some of them spoilt, as events in the order they are sent."""
+"""A small homefeed: decisions with their engagements, some of them broken, as events in the order they are sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPACING_MS = 500
 
 @dataclass(frozen=True, slots=True)
 class SentEvent:
-    """One event to send; `key` or `value` is None only for spoilt ones."""
+    """One event to send; `key` or `value` is None only for broken ones."""
 
     time: int
     key: bytes | None
@@ -50,7 +50,7 @@ class HomefeedLog:
         return START + self._decisions * self._spacing_ms + 40 * MINUTE + self._experiment.window_ms
 
     def events(self) -> Iterator[SentEvent]:
-        """The events by their time, as producers send them; made as they are asked for."""
+        """The events in order of time, as producers send them, generated lazily."""
         draw, serial = random.Random(self._seed), itertools.count()
         ahead: list[tuple[int, int, SentEvent]] = []
         for number in range(self._decisions):

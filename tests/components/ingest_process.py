@@ -1,4 +1,4 @@
-"""The learner's ingest as a process of its own, which can be told where to die.
+"""Runs the learner's ingest in a separate process that can be told to die at a given step.
 
 `python -m tests.components.ingest_process ORDER`, where ORDER is an `IngestOrder` as JSON.
 """
@@ -38,7 +38,7 @@ class IngestOrder:
     """What to read, where to keep it, and where to die.
 
     The process kills itself after step `fatal_step` (1 to 4; 0: never) of its second commit, so that each life stores
-    something. It ends when it has taken in what the log holds, or, with `follow`, at SIGTERM.
+    something. It ends when it has ingested everything in the log, or, with `follow`, on SIGTERM.
     """
 
     bootstrap: str

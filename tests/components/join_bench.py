@@ -1,4 +1,4 @@
-"""The join as a process, its topics and what they hold, for end-to-end tests."""
+"""Runs the join as a process on its own topics, and reads these topics, for end-to-end tests."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class JoinBench:
         return [codec.decode(record.value).record for record in self.records(topic)]
 
     def processed(self) -> Mapping[int, int]:
-        """The offset each partition is processed up to, by the group's commits."""
+        """The offset up to which each partition is processed according to the group's commits."""
         return {p: at.settled for p, at in self.reader("events").committed(f"{self.prefix}join").items()}
 
     def wait_until_processed(self, seconds: float = WAIT_SECONDS) -> None:

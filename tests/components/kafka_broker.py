@@ -1,4 +1,4 @@
-"""The broker of the tests is the one the benchmarks start."""
+"""The tests use the same Kafka broker as the benchmarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands import, for a process that others are forked from."""
+"""Imports what commands need; loaded once by the process from which command processes are forked."""
 
 from __future__ import annotations
 

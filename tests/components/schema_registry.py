@@ -1,4 +1,4 @@
-"""A small Confluent Schema Registry over real HTTP, since none is to be had as a native package."""
+"""A small Confluent Schema Registry over real HTTP, because none is available as a native package."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from typing import Any
 
 @dataclass
 class RegisteredSchemas:
-    """What the registry holds: bodies as they were registered by id, and the ids of each subject's versions."""
+    """The registry's content: registered bodies by id, and the ids of each subject's versions."""
 
     by_id: dict[int, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, list[int]] = field(default_factory=dict)
     first_id: int = 100
     refuses_with: int | None = None
-    """The HTTP status that answers every request."""
+    """If set, the HTTP status with which every request is answered."""
 
     def register(self, subject: str, schema: Any, **body: Any) -> int:
         """The id of a schema under a subject; the same schema keeps its id, another one is the next version."""

@@ -58,7 +58,7 @@ group.min.session.timeout.ms=1000
 
 
 class SecuredBroker(KafkaBroker):
-    """One broker that knows `users`; nobody but `admin` may do anything until it is granted."""
+    """One broker with accounts for `users`; only `admin` has rights until others are granted some."""
 
     def __init__(self, directory: Path, users: Sequence[str]) -> None:
         super().__init__(directory)
@@ -76,7 +76,7 @@ class SecuredBroker(KafkaBroker):
         return f"{user}-secret"
 
     def client_config(self, user: str) -> dict[str, str]:
-        """librdkafka's settings of a client that comes as `user`."""
+        """librdkafka's settings for a client that authenticates as `user`."""
         return {
             "bootstrap.servers": self.bootstrap,
             "log_level": "0",
@@ -88,7 +88,7 @@ class SecuredBroker(KafkaBroker):
         }
 
     def environment(self, user: str) -> dict[str, str]:
-        """The `TRIMTAB_*` variables of a process that comes as `user`."""
+        """The `TRIMTAB_*` variables for a process that authenticates as `user`."""
         return {
             "TRIMTAB_KAFKA_BOOTSTRAP": self.bootstrap,
             "TRIMTAB_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
@@ -99,7 +99,7 @@ class SecuredBroker(KafkaBroker):
         }
 
     def grant(self, user: str, operations: str, kind: str, name: str, *, prefixed: bool = True) -> None:
-        """Let `user` do `operations`, such as `"READ,DESCRIBE"`, on a `topic`, `group` or `cluster`.
+        """Allow `user` the `operations`, such as `"READ,DESCRIBE"`, on a `topic`, `group` or `cluster`.
 
         `prefixed` grants them on everything whose name begins with `name`.
         """
@@ -118,7 +118,7 @@ class SecuredBroker(KafkaBroker):
                 answer.result()
 
     def revoke_all(self, user: str) -> None:
-        """Take every right from `user`."""
+        """Revoke all rights of `user`."""
         everything = AclBindingFilter(
             ResourceType.ANY,
             None,  # type: ignore[arg-type]  # any name; the stub knows no wildcard

@@ -31,11 +31,11 @@ class SmallDisk:
             )
 
     def unmount(self) -> None:
-        """Take the disk away; what is on it is gone. Safe to repeat."""
+        """Unmount the disk; its content is lost. May be called repeatedly."""
         subprocess.run(["umount", "--lazy", str(self.directory)], capture_output=True, check=False)
 
     def fill(self) -> int:
-        """Leave no room; returns the bytes of ballast."""
+        """Fill the disk; returns the number of bytes written."""
         ballast = self.directory / BALLAST
         with suppress(OSError), ballast.open("ab", buffering=0) as sink:
             while sink.write(BLOCK):
@@ -43,5 +43,5 @@ class SmallDisk:
         return ballast.stat().st_size
 
     def free(self) -> None:
-        """Give the room back."""
+        """Free the space again."""
         (self.directory / BALLAST).unlink(missing_ok=True)

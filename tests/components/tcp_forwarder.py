@@ -1,4 +1,4 @@
-"""A loopback port that leads somewhere only while it is open: a broker address that can be down, or slow."""
+"""A loopback port that can be connected to a target, closed or slowed down: a broker address that can fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.components.free_port import free_port
 class TcpForwarder:
     """Refuses connections until `open(target)`, then passes bytes both ways until `close`.
 
-    `latency` delays every block by so many seconds, `bytes_per_second` (0: no limit) bounds each direction of each
+    `latency` delays every block by this many seconds, `bytes_per_second` (0: no limit) limits each direction of each
     connection; both may be changed at any time. With a `certificate` (PEM, with its key) callers must speak TLS, and
     the target gets what they say in the clear.
     """

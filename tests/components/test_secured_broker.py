@@ -1,4 +1,4 @@
-"""The secured broker refuses what it should, and lets pass what was granted: other tests build on it."""
+"""The secured broker refuses what it should and allows what was granted; other tests rely on it."""
 
 from __future__ import annotations
 

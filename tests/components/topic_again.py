@@ -1,4 +1,4 @@
-"""A topic deleted and created again under its name, as a person does it who means to begin anew."""
+"""Deletes a topic and creates it again under the same name, as a person would to start over."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PATIENCE_SECONDS = 60.0
 
 
 def create_again(bootstrap: str, topic: str, partitions: int) -> None:
-    """Deletes the topic where there is one, and creates it; returns when the broker tells of the new one."""
+    """Delete the topic if it exists, and create it; returns once the broker reports the new one."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     _delete(admin, topic)
     deadline = time.monotonic() + PATIENCE_SECONDS
