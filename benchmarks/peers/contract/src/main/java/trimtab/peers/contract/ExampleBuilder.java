@@ -28,7 +28,7 @@ public final class ExampleBuilder {
     this.codec = codec;
   }
 
-  /** Framed bytes of the example; the engagements are distinct. */
+  /** Framed bytes of the example; the engagements must be distinct. */
   public byte[] build(byte[] request, byte[] action, byte[] propensity, List<GenericRecord> engagements) {
     GenericRecord asked = codec.decode(request);
     long start = (Long) asked.get("event_time");

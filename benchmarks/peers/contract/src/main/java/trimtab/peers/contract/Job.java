@@ -5,7 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** What the harness tells a peer, by JOB_* variables. */
+/** What the harness passes to a peer in JOB_* variables. */
 public record Job(String bootstrap, String eventsTopic, String outputTopic, String group, String stateDir, String variant,
     int threads) {
 
@@ -16,7 +16,7 @@ public record Job(String bootstrap, String eventsTopic, String outputTopic, Stri
         told("VARIANT"), Integer.parseInt(told("THREADS")));
   }
 
-  /** Notes the instant of the first record, once. */
+  /** Records the time of the first record, once. */
   public static void started() {
     if (begun) {
       return;

@@ -2,7 +2,7 @@ package trimtab.peers.contract;
 
 import java.nio.ByteBuffer;
 
-/** A framed event behind its place in the log: partition (4 bytes), offset (8), then the Confluent frame. */
+/** A framed event after its position in the log: partition (4 bytes), offset (8), then the Confluent frame. */
 public final class PackedEvent {
 
   static final int FRAME = 12;
@@ -14,7 +14,7 @@ public final class PackedEvent {
     return ByteBuffer.allocate(FRAME + framed.length).putInt(partition).putLong(offset).put(framed).array();
   }
 
-  /** The schema id; those of the contract fit the last of its four bytes. */
+  /** The schema id; all ids of the contract fit in the last of its four bytes. */
   public static byte schemaId(byte[] event) {
     return event[DATUM - 1];
   }
