@@ -16,4 +16,5 @@ def test_the_end_is_after_the_last_record_whatever_the_gaps() -> None:
 
 def test_owned_partitions_is_a_partition_owner() -> None:
     owner: type[PartitionOwner] = OwnedPartitions
-    assert all(callable(getattr(owner, name)) for name in ("resume", "judge", "committable", "committed"))
+    methods = ("take_partitions", "validate", "committable", "note_committed")
+    assert all(callable(getattr(owner, name)) for name in methods)
