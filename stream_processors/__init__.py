@@ -6,5 +6,7 @@ Guarantees that every event ends in exactly one fate and every complete decision
 shuffled, repeated, late or broken, and however often a worker is killed: records may be written twice with the same
 bytes, and readers keep the first copy.
 
-The rule is in `partition_join` and free of Kafka and Faust; the modules around it carry records to it and away.
+`rule.reference_join` is the readable definition of the rule: one event at a time, no speed. `partition` does the same
+fast and in bounded memory, `columns` validates its input many records at a time, `worker` carries records to it from
+Kafka and its outputs back, and `audit` checks the outputs against the reference. Only `worker` and `audit` know Kafka.
 """

@@ -1,7 +1,7 @@
-"""Numbers in an Avro block compared with their canonical spelling, the same field of all rows at once.
+"""Compares numbers in an Avro block with their canonical spelling, one field of all rows at a time.
 
 A decoder accepts spellings that no writer uses: numbers with superfluous bytes, union and enum indices out of range.
-`CanonicalEdges` finds them by spelling one row anew; this module finds, in columns, the rows that have none.
+`CanonicalEdges` finds them by encoding one row again. This module finds, in columns, the rows that have none of them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from stream_processors.columns.array_types import Integers, Mask
 
 WORD = 8
+"""Bytes of a block that are compared at a time."""
 FIXED = {"float": 4, "double": 8, "boolean": 1}
+"""Types whose values all have the same number of bytes."""
 
 
 class BlockWalk:
     """Stands at one position in each row of a block and moves on number by number.
 
-    `block` must go on for `WORD` bytes behind every row. `sure` tells the rows in which every number met so far was
-    spelled canonically, so that the position is certain; where it is False nothing is known.
+    `block` must have at least `WORD` more bytes after every row. `sure` is True for the rows in which every number so
+    far was spelled canonically, so that the position is certain. Where it is False nothing is known.
     """
 
     def __init__(self, block: bytes, starts: Integers) -> None:
@@ -33,7 +35,7 @@ class BlockWalk:
         self.sure: Mask = np.ones(len(starts), np.bool_)
 
     def number(self, values: Integers, present: Mask | None = None) -> None:
-        """A zig-zag number of these values; rows that are not `present` have none and stay where they are."""
+        """Moves past a zig-zag number, expected to have these values; rows that are not `present` do not move."""
         spelled, length = _spelling(values)
         unused = (8 * (WORD - length)).astype(np.uint64)
         found = self._words[np.minimum(self._at, len(self._words) - 1)] << unused
@@ -42,12 +44,12 @@ class BlockWalk:
         self.skip(length if present is None else np.where(present, length, 0))
 
     def skip(self, size: Integers | int) -> None:
-        """So many bytes, whatever they are."""
+        """Moves past this many bytes, whatever they are."""
         self._at += size
 
 
 class WalkedField:
-    """One field of a walk: a scalar, a nullable scalar, or an array (filled, only one of floats can be passed)."""
+    """One field of a walk: a scalar, a nullable scalar, or an array. A filled array can be passed only if of floats."""
 
     def __init__(self, field: Mapping[str, Any]) -> None:
         kind = _plain(field["type"])
@@ -59,7 +61,7 @@ class WalkedField:
         self._item_size = FIXED.get(items) if isinstance(items, str) else None
 
     def expressions(self) -> list[pl.Expr]:
-        """What of the column the walk looks at: sizes or values, and which rows have one."""
+        """What the walk needs of the column: sizes or values, and which rows have one."""
         column = pl.col(self._name)
         found = [] if self._null is None else [column.is_not_null().alias(f"{self._name}.present")]
         if self._kind in FIXED:
@@ -88,13 +90,13 @@ class WalkedField:
 
 
 def walked_fields(fields: Sequence[Mapping[str, Any]], checked: Sequence[str]) -> list[WalkedField]:
-    """The fields to walk so that all of `checked` are passed; empty when there is nothing to check."""
+    """The fields to walk to pass all of `checked`; empty if there is nothing to check."""
     last = max((place for place, field in enumerate(fields) if field["name"] in checked), default=-1)
     return [WalkedField(field) for field in fields[: last + 1]]
 
 
 def _walk_items(walk: BlockWalk, size: int | None, counts: Integers) -> None:
-    """Past the items of an array and the 0 behind them; where items have no fixed `size` nothing is sure any more."""
+    """Moves past the items of an array and the 0 after them; if items have no fixed `size` nothing is sure any more."""
     filled = counts > 0
     if not filled.any():
         return
@@ -110,7 +112,7 @@ def _plain(kind: Any) -> Any:
 
 
 def _spelling(values: Integers) -> tuple[NDArray[np.uint64], Integers]:
-    """The bytes of each number as a little-endian word, and how many they are: 0 where a word is too short."""
+    """The bytes of each number as a little-endian word, and how many there are: 0 where a word is too short."""
     zigzag = ((values << 1) ^ (values >> 63)).view(np.uint64)
     spelled = zigzag & np.uint64(0x7F)
     length = np.ones(len(values), np.int64)

@@ -1,8 +1,8 @@
-"""A chunk of log records into events and faults: in columns where possible, one by one where not.
+"""Turns chunks of log records into events and faults: in columns where possible, one by one where not.
 
-A run of records is grouped by schema id and each group is read as columns. A group that does not decode is halved
-until the rest is small; the rest is validated one by one. So are records written with an older schema version, whose
-datums are re-encoded in the newest one. Both ways give the same events: how a log is cut into chunks has no effect.
+The records are grouped by schema id and each group is read as columns. A group that does not decode is halved until the
+rest is small, and the rest is validated one by one. So are records written with an older schema version; their datums
+are re-encoded in the newest one. Both ways give the same events: how a log is cut into chunks has no effect.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from stream_processors.rule.join_rule import JoinRule
 log = structlog.get_logger(__name__)
 
 ONE_BY_ONE = 16
-"""Groups up to this size are validated one by one: a columnar read has a fixed cost of about that many records."""
+"""Groups up to this size are validated one by one: a columnar read has a fixed cost of about this many records."""
 
 
 class _Segment(NamedTuple):
-    """Records of one type in one of the chunks validated together."""
+    """Records of one type in one of the chunks that are validated together."""
 
     validated: ValidatedRecords
     places: list[int]
 
 
 class ChunkValidator:
-    """Judges records of the events topic by the rule of one experiment."""
+    """Validates records of the events topic by the rule of one experiment."""
 
     def __init__(self, codec: Codec, rule: JoinRule) -> None:
         self._codec = codec
@@ -60,7 +60,7 @@ class ChunkValidator:
         return validated
 
     def validate_all(self, chunks: Sequence[RecordColumns]) -> list[ValidatedRecords]:
-        """The same for several chunks, of any partitions: together they cost less than one by one."""
+        """Does `validate` for several chunks, of any partitions: together they cost less than one by one."""
         everything = [ValidatedRecords(chunk) for chunk in chunks]
         groups: defaultdict[bytes | None, list[_Segment]] = defaultdict(list)
         for validated in everything:
@@ -75,7 +75,7 @@ class ChunkValidator:
         return everything
 
     def validate_one(self, record: LogRecord) -> Validated:
-        """The event or fault in one record, by decoding it alone."""
+        """The event or fault in one record, decoded alone. This method defines the verdicts."""
         try:
             decoded = self._codec.decode(record.value)
         except SchemaError as fault:
@@ -95,9 +95,9 @@ class ChunkValidator:
         return InputEvent(record, name, request_id or "", content["event_time"], engagement, resolved)
 
     def _spelling_fault(self, record: LogRecord, decoded: Decoded, edges: CanonicalEdges) -> str | None:
-        """Why the bytes of a newest-version datum must not get into an Example, though they decode."""
+        """Why the bytes of a newest-version datum must not get into an Example although they decode."""
         name, value = decoded.name, record.value or b""
-        if not edges.fit(value[HEADER.size :], decoded.record):
+        if not edges.is_canonical(value[HEADER.size :], decoded.record):
             return f"{name} is not spelled canonically: an over-long number, or a union or enum index out of range"
         with suppress(SchemaError):
             if self._codec.encode_datum(name, decoded.record) == value[HEADER.size :]:
@@ -146,7 +146,7 @@ class ChunkValidator:
 
 
 def _by_framing(chunk: RecordColumns) -> Mapping[bytes | None, list[int]]:
-    """The places of records by the first bytes of their values, which tell the schema."""
+    """The places of records by the first bytes of their values, which name the schema."""
     found: defaultdict[bytes | None, list[int]] = defaultdict(list)
     for place, value in enumerate(chunk.values):
         found[None if value is None else value[: HEADER.size]].append(place)

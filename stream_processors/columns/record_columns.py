@@ -1,4 +1,4 @@
-"""A run of one partition's log as columns: what the join reads, without an object for each record."""
+"""Records of one partition's log as columns: what the join reads, without an object for each record."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from event_schemas.log_record import LogRecord
 
 @dataclass(slots=True)
 class RecordColumns:
-    """Records of one partition in offset order, one entry a record in every list.
+    """Records of one partition in offset order, with one entry for each record in every list.
 
-    Meanings are those of `LogRecord`.
+    The fields mean what those of `LogRecord` mean.
     """
 
     topic: str
@@ -63,5 +63,5 @@ class RecordColumns:
         )
 
     def place_of(self, offset: int) -> int:
-        """The place of the first record at or behind an offset; the length when there is none."""
+        """The place of the first record at or after an offset; the length when there is none."""
         return bisect_left(self.offsets, offset)

@@ -1,4 +1,4 @@
-"""A run of the log and what validation says of each record, in columns."""
+"""Records of the log and what validation says of each of them, in columns."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ CODES = {name: code for code, name in enumerate(NAMES)}
 
 
 class ValidatedRecords:
-    """A run of the log and the verdict on each record, in columns of one entry a record.
+    """Records of the log and the verdict on each of them, in columns with one entry for each record.
 
-    `codes` says what the record is (`faults` why it is malformed); `times` its event time (ms), 0 where malformed;
-    `engagements` the fields of an Engagement. `resolved` holds the datums of older schema versions in the newest.
+    `codes` says what a record is, `times` its event time (ms; 0 where it is malformed), and `engagements` the fields of
+    an Engagement. `faults` says by place why a record is malformed. `resolved` holds by place the datum in the newest
+    schema of a record that was written in an older one.
     """
 
     __slots__ = ("codes", "engagements", "faults", "records", "resolved", "times")
@@ -38,7 +39,7 @@ class ValidatedRecords:
         self.faults: dict[int, MalformedEvent] = {}
 
     def fill(self, places: Sequence[int], name: str, rows: EventRows, start: int) -> None:
-        """The verdicts on records of one type: the rows from `start` on."""
+        """Sets the verdicts on records of one type to the rows from `start` on. `set_verdict` defines what they are."""
         stop, at = start + len(places), np.array(places)
         self.codes[at] = CODES[name]
         self.times[at] = rows.times[start:stop]
@@ -48,7 +49,7 @@ class ValidatedRecords:
                 engagements[place] = engagement
 
     def set_verdict(self, place: int, verdict: Validated) -> None:
-        """The verdict on one record."""
+        """Sets the verdict on one record."""
         if isinstance(verdict, MalformedEvent):
             self.codes[place], self.times[place] = MALFORMED, 0
             self.faults[place] = verdict

@@ -4,6 +4,6 @@ Reads validated records in offset order.
 Writes nothing: `PartitionJoin` returns emissions (examples and dead letters) and a `CommitPosition`.
 Guarantees what `stream_processors.rule.reference_join` defines, in bounded memory, and the same bytes again after a
 restart at its position.
-Fails with CommitUnreadable on a committed text of another kind, LogReplaced or LogTruncated when the log no longer is
-the one the position counts in.
+Fails with CommitUnreadable on a committed text of another kind. It defines LogReplaced and LogTruncated, for a log that
+is no longer the one the position counts in.
 """

@@ -1,6 +1,6 @@
 """Where a partition's join stands, as it is committed to the consumer group: an offset and a short text.
 
-The committed offset is `rebuild_from`; the text carries the rest. Brokers accept up to 4,096 bytes of it.
+The committed offset is `rebuild_from`. The text carries the rest; brokers accept up to 4,096 bytes of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class LogTruncated(TrimtabError):
 
 
 class LogReplaced(TrimtabError):
-    """The log is another one than the offsets belong to: its topic was deleted and created again."""
+    """The offsets belong to another log: its topic was deleted and created again."""
 
 
 class CommitUnreadable(TrimtabError):
@@ -37,12 +37,13 @@ class CommitUnreadable(TrimtabError):
 class CommitPosition:
     """Offsets of one partition of the events log, `rebuild_from` ≤ `open_from` ≤ `settled`.
 
-    Everything before `settled` (S) has had its effect and needs no second one. `open_from` (R) is the first offset of
-    a decision still open at S, or S. `rebuild_from` (the committed offset) is the first offset of any decision still
-    remembered at S: reading on from there, silently, recreates the state at S. `watermark` (ms, None before the first
-    event) held before the record at `rebuild_from`. Decisions that began before `floor` and are not closed by
-    the watermark were closed early by the cap. `window_ms` is the window all this was computed with, `topic_id` the id
-    of the topic that the offsets count in; version 0.1.0 committed none.
+    All records before `settled` have had their effect; results count from there on. `open_from` is the first offset of
+    a decision that is still open at `settled`, or `settled` if there is none. `rebuild_from`, the committed offset, is
+    the first offset of a decision that is still remembered at `settled`: reading from there up to `settled` without
+    output recreates the state. `watermark` (ms, None before the first event) is the one before the record at
+    `rebuild_from`. Decisions that began before `floor` and are not closed by the watermark were closed early by the
+    cap. `window_ms` is the window all this was computed with. `topic_id` is the id of the topic that the offsets count
+    in; version 0.1.0 committed none.
     """
 
     settled: int
@@ -54,7 +55,10 @@ class CommitPosition:
     topic_id: str | None = None
 
     def encode(self) -> str:
-        """The text committed beside the offset `rebuild_from`: `v=1;S=…;R=…;wm=…;floor=…;window=…;topic=…`."""
+        """The text committed beside the offset `rebuild_from`: `v=1;S=…;R=…;wm=…;floor=…;window=…;topic=…`.
+
+        S is `settled` and R is `open_from`.
+        """
         watermark = "none" if self.watermark is None else self.watermark
         topic = "" if self.topic_id is None else f";topic={self.topic_id}"
         return (
@@ -64,7 +68,7 @@ class CommitPosition:
 
     @classmethod
     def parse(cls, offset: int, metadata: str) -> CommitPosition:
-        """The position behind a committed offset and its text; raises CommitUnreadable."""
+        """The position that a committed offset and its text stand for; raises CommitUnreadable."""
         found = PATTERN.fullmatch(metadata)
         if found is None or found["v"] != VERSION:
             raise CommitUnreadable(

@@ -10,10 +10,10 @@ from stream_processors.partition.decision_table import DecisionTable
 
 @dataclass(frozen=True, slots=True)
 class CompleteDecisions:
-    """Columns of one entry a decision, in the order they closed.
+    """Columns with one entry for each decision, in the order in which they closed.
 
-    `bodies` are their Examples up to the outcome. `totals` are sums of engagement values by objective. Of all events
-    `joined` are parts or count for an objective, and `outside` count for none.
+    `bodies` are the Examples up to the outcome. `totals` are sums of engagement values by objective. `joined` is the
+    number of events that are parts or count for an objective, `outside` the number of engagements that count for none.
     """
 
     keys: list[bytes]
@@ -26,7 +26,7 @@ class CompleteDecisions:
 
 
 def read_complete(table: DecisionTable, rows: Sequence[int]) -> CompleteDecisions:
-    """What these rows hold, all of them complete."""
+    """What these complete rows hold."""
     outside, tallied = sum([table.outside[row] for row in rows]), sum([table.tallied[row] for row in rows])
     parts = sum([table.have[row].bit_count() for row in rows])
     return CompleteDecisions(

@@ -1,8 +1,8 @@
 """The decisions of one partition as a table: one row each, columns of plain numbers and bytes.
 
 Half a million decisions may wait in a partition at a time. As objects they would take more memory than their events and
-be visited by every full garbage collection; as columns they cost a fixed number of bytes each and are not visited at
-all. Only what waits for another part of its decision has objects of its own.
+every full garbage collection would visit them. As columns they cost a fixed number of bytes each and are not visited at
+all. Only events that wait for another part of their decision have objects of their own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ NO_WATERMARK = -(2**63)
 NO_OFFSET = -1
 """First offset of an unused row."""
 
-
 FREE, OPEN, COMPLETE, CLOSED = range(4)
 """States of a row: unused; open; open with request, action and propensity; closed, and remembered for what comes after.
 
@@ -37,10 +36,10 @@ Plain numbers: they are compared for every event.
 
 
 class DecisionTable:
-    """Rows of decisions by request_id; columns are read and written by whoever keeps the rule.
+    """Rows of decisions by request_id. `PendingDecisions`, which keeps the rule, reads and writes the columns.
 
-    A row's number is used again as soon as its decision is forgotten; which decision it belongs to, the first offset
-    tells.
+    A row's number is used again as soon as its decision is forgotten; the first offset tells which decision a row
+    belongs to now.
     """
 
     def __init__(self, objectives: int, partition: int) -> None:
@@ -54,33 +53,36 @@ class DecisionTable:
         self.states = bytearray()
         self.first_offsets = array("q")
         self.watermarks = array("q")
-        """The partition's watermark before the first event, or NO_WATERMARK."""
+        """The partition's watermark before the decision's first event, or NO_WATERMARK."""
         self.oldest = array("q")
-        """Smallest event time of all events, held or not (ms): nothing of the row is due until a window later."""
+        """Smallest event time of all events, held or not (ms): nothing in the row is due until a window later."""
         self.have = bytearray()
         """Which parts have come, by the bits of `HAVE`."""
         self.newest = array("q")
         """Largest event time of all events, held or not (ms)."""
         self.parts = HeldParts()
         self.request_offsets, self.request_times = array("q"), array("q")
-        """Where in the log the request stood and when it happened (ms), of rows that have one."""
+        """Offset and event time (ms) of the request, in rows that have one."""
         self.seen: list[Ids | None] = []
-        """engagement_ids that were tallied."""
+        """The ids of the engagements that were tallied."""
         self.tallied = array("I")
-        """How many they are."""
+        """How many engagements were tallied."""
         self.outside = array("I")
-        """How many of the tallied count for no objective."""
+        """How many of them count for no objective."""
         self.totals: list[tuple[float, ...]] = []
-        """Sums by objective of what was tallied."""
+        """Sums of their values by objective."""
         self.early: dict[int, dict[str, InputEvent]] = {}
-        """Engagements by id, of rows that cannot tally yet because a part is missing."""
+        """Engagements by id, in rows that cannot tally yet because a part is missing."""
         self._order = ArrivalOrder()
         self._remembered_from = self._open_from = 0
-        """Places in the order: every decision before is forgotten, or at least closed."""
+        """Places in the order. Every decision before the first is forgotten, every one before the second has closed."""
         self._free = array("q")
 
     def begin(self, key: bytes, offset: int, time: int, watermark: int | None) -> int:
-        """A new open row for the decision whose first event has this offset and event time."""
+        """A new open row for the decision whose first event has this offset and event time.
+
+        This method defines what a new row looks like; `begin_all` does the same for many.
+        """
         row = self._free.pop() if self._free else self._add_rows(1)
         self.keys[row] = key
         self.index.add(key, row)
@@ -98,7 +100,7 @@ class DecisionTable:
     def begin_all(
         self, keys: Sequence[bytes], offsets: Sequence[int], times: Integers, watermarks: Integers
     ) -> Integers:
-        """The same for many decisions whose first offsets ascend and are larger than any before.
+        """Does `begin` for many decisions, whose first offsets ascend and are larger than any before.
 
         `watermarks` are NO_WATERMARK where there was none.
         """
@@ -122,12 +124,12 @@ class DecisionTable:
             np.frombuffer(column, np.int64)[at] = times
         return at
 
-    def held(self, row: int) -> list[InputEvent]:
+    def events_in(self, row: int) -> list[InputEvent]:
         """The events of an incomplete row, by offset; their append time is not kept and reads 0."""
-        parts = [part for name in PARTS if (part := self.part(row, name)) is not None]
+        parts = [part for name in PARTS if (part := self.part_event(row, name)) is not None]
         return sorted([*parts, *self.early.get(row, {}).values()], key=lambda event: event.record.offset)
 
-    def part(self, row: int, name: str) -> InputEvent | None:
+    def part_event(self, row: int, name: str) -> InputEvent | None:
         """One part of an incomplete row as an event; None when it is missing."""
         held = self.parts.alone(row, name)
         if held is None:
@@ -138,46 +140,49 @@ class DecisionTable:
         return InputEvent(record, name, key.decode(), time, None, self.parts.resolved.get((row, name)))
 
     def hold_part(self, row: int, name: str, part: HeldPart, resolved: bytes | None = None) -> None:
-        """Adds a part that the row lacks; `resolved` is its datum in the newest schema when it came in an older one."""
-        self.parts.hold(row, name, part, resolved)
+        """Adds a part that the row lacks; `resolved` is its datum in the newest schema if it came in an older one."""
+        self.parts.keep_part(row, name, part, resolved)
         self.have[row] |= HAVE[name]
         if name == r.REQUEST:
             _, self.request_offsets[row], self.request_times[row] = part
 
     def note_parts(self, name: str, rows: Integers, offsets: Integers, times: Integers) -> None:
-        """These rows get a part, each once; `parts` is to hold it."""
+        """Does what `hold_part` does to the columns, for one part of each of many rows.
+
+        The caller has `parts` keep the values.
+        """
         np.frombuffer(self.have, np.uint8)[rows] |= HAVE[name]
         if name == r.REQUEST:
             np.frombuffer(self.request_offsets, np.int64)[rows] = offsets
             np.frombuffer(self.request_times, np.int64)[rows] = times
 
-    def complete(self, rows: Sequence[int], datums: Iterable[Datums] | None = None) -> None:
-        """Request, action and propensity of these rows are there, in `datums` where they come at once.
+    def mark_complete(self, rows: Sequence[int], datums: Iterable[Datums] | None = None) -> None:
+        """Request, action and propensity of these rows are there: in `datums`, or else among the parts that are kept.
 
-        Rows best come in the order in which they close.
+        Give the rows in the order in which they close, if possible.
         """
-        self.parts.complete(rows, datums)
+        self.parts.put_in_blocks(rows, datums)
         for row in rows:
             self.states[row] = COMPLETE
 
     def drop_part(self, row: int, name: str) -> None:
-        """Lets go of one part of an incomplete row."""
+        """Lets one part of an incomplete row go."""
         self.parts.drop(row, name)
         self.have[row] &= ~HAVE[name]
 
     def holds_anything(self, row: int) -> bool:
-        """Whether an incomplete row has any part, or an engagement that is not tallied."""
+        """Whether an incomplete row has any part, or any engagement that is not tallied."""
         return self.parts.holds_alone(row) or bool(self.early.get(row))
 
     def release_unfinished(self, row: int) -> None:
-        """Lets go of all that an incomplete row holds; key, times and state stay."""
+        """Lets everything in an incomplete row go; key, times and state stay."""
         for name in PARTS:
             self.parts.drop(row, name)
         self.early.pop(row, None)
 
     def release(self, rows: Sequence[int]) -> None:
-        """Lets go of all that complete rows hold; key, times and state stay."""
-        self.parts.release(rows)
+        """Lets everything in complete rows go; key, times and state stay."""
+        self.parts.drop_blocks(rows)
         tallied, no_totals = self.tallied, self._no_totals
         for row in rows:
             if tallied[row]:
@@ -185,7 +190,7 @@ class DecisionTable:
                 tallied[row] = self.outside[row] = 0
 
     def forget(self, row: int) -> None:
-        """Ends a released row."""
+        """Frees a row whose events were released."""
         self.index.remove(row)
         self.states[row] = FREE
         self.first_offsets[row] = NO_OFFSET
@@ -214,14 +219,14 @@ class DecisionTable:
         return row
 
     def _next(self, place: int, wanted: Callable[[int], bool]) -> tuple[int, int | None]:
-        """The first wanted row that still holds the decision that began in it, and its place in the order."""
+        """Place and row of the first wanted entry whose decision is still in its row; the end if there is none."""
         for at, row, first_offset in self._order.since(place):
             if self.first_offsets[row] == first_offset and wanted(row):
                 return at, row
         return self._order.end, None
 
     def _add_rows(self, count: int) -> int:
-        """So many free rows; returns the first."""
+        """Adds this many free rows; returns the first."""
         first = len(self.keys)
         self.keys += [b""] * count
         self.states += bytes([FREE]) * count

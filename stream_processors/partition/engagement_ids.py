@@ -1,21 +1,21 @@
 """The engagement_ids that a decision has tallied, in little memory.
 
-One is kept as it is, a few as one bytes object (every object takes some fifty bytes for itself), many as a set, which
-is fast.
+One id is kept as it is, a few as one bytes object (every object takes some fifty bytes for itself), and many as a set,
+which is fast.
 """
 
 from __future__ import annotations
 
 FEW_IDS = 8
 BOUNDARY = b"\xff"
-"""In no UTF-8."""
+"""A byte that no UTF-8 text contains."""
 
 Ids = str | bytes | set[str]
-"""One id; up to `FEW_IDS` in UTF-8, a boundary before and behind each; or any number."""
+"""One id; up to `FEW_IDS` of them in UTF-8, with a boundary before and after each; or any number."""
 
 
 def with_id(ids: Ids, added: str) -> Ids | None:
-    """The ids with one more; None when it is among them. A set is changed in place."""
+    """The ids with one more; None if it is already among them. A set is changed in place."""
     if isinstance(ids, str):
         return None if ids == added else BOUNDARY.join((b"", ids.encode(), added.encode(), b""))
     if isinstance(ids, set):

@@ -1,6 +1,6 @@
-"""Examples from the bytes of their parts.
+"""Examples made from the bytes of their parts.
 
-An Avro record nested in a record is just its bytes, so an Example is
+A record nested in an Avro record is just its own bytes. So an Example is
 `request ‖ action ‖ propensity ‖ ranking ‖ outcome`, and only the outcome needs encoding (`outcome_encoding`). Only
 validated datums may be spliced.
 """
@@ -15,12 +15,14 @@ from event_schemas.codec import Codec, frame
 from event_schemas.errors import SchemaError
 from event_schemas.registry import Registry
 from stream_processors.partition.complete_decisions import CompleteDecisions
+from stream_processors.partition.held_parts import PARTS
 
-PARTS = (("request", r.REQUEST), ("action", r.ACTION), ("propensity", r.PROPENSITY), ("ranking", r.RANKING))
+PART_FIELDS = {name: name.lower() for name in PARTS}
+"""The field of Example that nests each part."""
 
 
 class ExampleSplicer:
-    """Builds framed Examples; raises SchemaError when Example does not nest the newest parts as they are."""
+    """Builds framed Examples; raises SchemaError when Example does not nest the newest version of each part."""
 
     def __init__(self, codec: Codec) -> None:
         entry = codec.registry.newest(r.EXAMPLE)
@@ -35,12 +37,12 @@ class ExampleSplicer:
 
 def _check_layout(registry: Registry, example: Mapping[str, Any]) -> None:
     fields = [field["name"] for field in example["fields"]]
-    expected = [*(field for field, _ in PARTS), "outcome"]
+    expected = [*PART_FIELDS.values(), "outcome"]
     if fields != expected:
         raise SchemaError(
             f"Example has the fields {fields}, not {expected}", fix="keep the order of the parts in Example"
         )
-    for field, (_, name) in zip(example["fields"], PARTS, strict=False):
+    for field, name in zip(example["fields"], PARTS, strict=False):
         nested = field["type"]
         if name == r.RANKING:
             nested = nested[1] if isinstance(nested, list) and nested[:1] == ["null"] else nested
@@ -52,7 +54,7 @@ def _check_layout(registry: Registry, example: Mapping[str, Any]) -> None:
 
 
 def _shape(schema: Any) -> Any:
-    """What of a schema decides its bytes: field order and types, without the names of types."""
+    """The parts of a schema that decide its bytes: field order and types, without the names of types."""
     if isinstance(schema, list):
         return [_shape(branch) for branch in schema]
     if not isinstance(schema, Mapping):

@@ -1,9 +1,9 @@
-"""What the watermark will end in the rows of a table, in order of time and offset.
+"""What comes due in the rows of a table as the watermark moves, in order of time and offset.
 
-Nearly all of it is the closing of decisions a window after their requests. Rows stand in the timers at their oldest
-event time plus the window, before which nothing of them is due. When the bucket is opened each row is looked at: what
-is due in this bucket goes into a list that is sorted once; a row with nothing due yet is entered anew. Only what comes
-due in a bucket that is open already needs a heap.
+Nearly all of it is the closing of decisions, a window after their requests. Each row waits in the timers at its oldest
+event time plus the window: nothing in it is due earlier. When its bucket is opened, what is due within the bucket goes
+into a list that is sorted once, and a row with nothing due yet is entered again. Only what falls due in a bucket that
+is already open needs a heap.
 """
 
 from __future__ import annotations
@@ -19,44 +19,53 @@ from stream_processors.rule.input_event import InputEvent
 
 
 class Due(IntEnum):
-    """What a passing watermark can bring."""
+    """What can come due."""
 
     CLOSE = 0
+    """The window of a decision with a request ends."""
     EXPIRE = 1
+    """The window of an event ends; it is an orphan if no request has come."""
     FORGET = 2
+    """A decision that holds nothing may be forgotten."""
 
 
-Coming = tuple[int, int, Due, int, InputEvent | None]
-"""What comes: at which watermark, of which offset, what, of which row; and the event that expires. What is no longer
-true of the row by then has no effect."""
+DueEntry = tuple[int, int, Due, int, InputEvent | None]
+"""At which watermark something is due, at which offset it began, what it is, its row, and the event that expires.
+
+The row may have changed since the entry was made: whoever takes the entry checks whether it still holds.
+"""
 
 
 class ExpiryQueue:
-    """What is due of the open rows of `table`; every row must have been entered at its oldest time plus the window."""
+    """What comes due in the open rows of `table`.
+
+    Every row must have been entered in `timers` at its oldest time plus the window.
+    """
 
     def __init__(self, table: DecisionTable, window_ms: int) -> None:
         self._table = table
         self._window = window_ms
-        self._line: list[Coming] = []
-        """What was due in the bucket opened last, the next at the end."""
-        self._near: list[Coming] = []
+        self._line: list[DueEntry] = []
+        """What was due in the bucket opened last when it was opened, the next entry at the end."""
+        self._near: list[DueEntry] = []
+        """A heap of what came due later in buckets that were open already."""
         self.timers = TimerBuckets(window_ms)
 
     @property
     def next_due(self) -> int:
-        """No watermark below this ends anything."""
+        """Nothing is due at any watermark below this."""
         due = self.timers.next_opening
         if self._line:
             due = min(due, self._line[-1][0])
         return min(due, self._near[0][0]) if self._near else due
 
     def add(self, at: int, offset: int, due: Due, row: int, event: InputEvent | None = None) -> None:
-        """Something due at `at`: to be remembered by itself where its bucket is open, else by its row."""
+        """Adds something due at `at`: as an entry if its bucket is open already, else by entering its row again."""
         if not self.timers.enter(at, row):
             heapq.heappush(self._near, (at, offset, due, row, event))
 
-    def take(self, watermark: int) -> Iterator[Coming]:
-        """Takes out what is due, in order of time and offset; meanwhile more may be added."""
+    def pop_due(self, watermark: int) -> Iterator[DueEntry]:
+        """Removes and yields what is due, in order of time and offset; more may be added meanwhile."""
         near, timers = self._near, self.timers
         while True:
             line = self._line
@@ -70,10 +79,10 @@ class ExpiryQueue:
                 return
 
     def _open_next(self) -> None:
-        """Finds what is due in the next bucket, by when all that was due before has been taken."""
+        """Finds what is due in the next bucket. All that was due before it must have been taken."""
         table, window = self._table, self._window
         states, offsets, times = table.states, table.first_offsets, table.request_times
-        rows, line = self.timers.open_next(), list[Coming]()
+        rows, line = self.timers.open_next(), list[DueEntry]()
         end, enter = self.timers.opened_end, self.timers.enter
         for row in rows:
             state = states[row]
@@ -84,13 +93,13 @@ class ExpiryQueue:
                 else:
                     enter(at, row)
             elif state == OPEN:
-                self._look_at(row)
+                self._add_without_request(row)
         line.sort(reverse=True)
         self._line = line
 
-    def _look_at(self, row: int) -> None:
-        """A row without a request: its events expire; without events it is to be forgotten."""
-        for event in self._table.held(row):
+    def _add_without_request(self, row: int) -> None:
+        """Adds what is due in an open row without a request: its events expire; without events it is forgotten."""
+        for event in self._table.events_in(row):
             self.add(event.event_time + self._window, event.record.offset, Due.EXPIRE, row, event)
         if not self._table.holds_anything(row):
             self.add(self._table.newest[row] + self._window, self._table.first_offsets[row], Due.FORGET, row)

@@ -1,31 +1,16 @@
-"""The join of one partition: log records in; examples, dead letters and a position to commit out.
+"""The join of one partition: validated records in; examples, dead letters and a position to commit out.
 
-Everything here is a function of the log alone: no clock, no randomness, no network. How the log is cut into chunks has
-no effect but on the order of dead letters. The rule, for each event in offset order:
-
-1. *malformed*: not a valid record of the events topic, or its key is not its request_id. It has no further effect.
-2. *future*: event_time > append_time + skew. It has no further effect either.
-3. A Heartbeat is *joined*: it only moves the watermark.
-4. *late*: event_time + window ≤ watermark, whatever state its decision is in. (With the decision still open such an
-   event happened before the request, so no reward is lost.) It does not move the watermark, being older.
-5. Otherwise it is held by its decision, unless that closed (*orphan*), has the same engagement_id or the same bytes
-   (*duplicate*), or another record of that type (*conflict*).
-6. Then the watermark moves to the event's time if that is larger, and decisions end: one with a request when the
-   watermark reaches request time + window; without a request its events become *orphan* one by one, at their own
-   event_time + window.
-7. Then the open decisions with the lowest first offsets close early until `max_pending` are left.
-
-A decision that closes with Request, Action and Propensity gives one Example; all its parts are *joined*, and so are
-the engagements that count for an objective. Without Action or Propensity they are *incomplete*. An engagement that
-counts for no objective, by its delay or its kind, is *outside* in both cases. Closed early without a request, the
-events are *orphan*.
+Everything here is a function of the log alone: no clock, no randomness, no network. How the log is cut into chunks
+affects nothing but the order of dead letters. The rule is `stream_processors.rule.reference_join`; steps 1 to 7 in this
+module are those of its docstring. What differs is the order of work: plain events of a chunk are held in columns first
+(`columnar_holding`), and decisions whose windows the watermark ended are closed later and many at a time.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -33,8 +18,6 @@ from event_schemas.codec import Codec
 from event_schemas.dead_letter import dead_letter
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER
-from stream_processors.columns.chunk_validation import ChunkValidator
-from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.partition.commit_position import CommitPosition, CommitUnreadable
 from stream_processors.partition.complete_decisions import CompleteDecisions
@@ -55,14 +38,14 @@ from stream_processors.rule.outcome_encoding import OutcomeEncoder
 
 EMISSIONS_AT_ONCE = 1_000
 HEARD = Rejected(Fate.JOINED, "")
-"""A heartbeat, the only event without a key, is not held: it only moves the watermark."""
+"""The answer to a Heartbeat, the only event without a key: it is not held, it only moves the watermark."""
 
 
 class Emission(NamedTuple):
     """One record to write, to the partition its source came from.
 
-    `value` is framed. `reason` is None for an example. `source_offset` is the request's of an example, the event's of
-    a dead letter.
+    `value` is framed. `reason` is None for an example. `source_offset` is the offset of the request of an example, or
+    of the event of a dead letter.
     """
 
     kind: Literal["example", "dead_letter", "heartbeat"]
@@ -73,7 +56,7 @@ class Emission(NamedTuple):
 
     @property
     def request_id(self) -> str | None:
-        """What the key says; None when it is no text."""
+        """The key as text; None when it is not UTF-8."""
         try:
             return None if self.key is None else self.key.decode()
         except UnicodeDecodeError:
@@ -82,7 +65,7 @@ class Emission(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a run of records brought: emissions in a deterministic order, and the fates that became certain."""
+    """What some records brought: emissions in a deterministic order, and the fates that became certain."""
 
     emissions: tuple[Emission, ...]
     fates: Mapping[Fate, int]
@@ -91,7 +74,7 @@ class StepResult:
 
 @dataclass(slots=True)
 class _Step:
-    """The result under construction; `silent` while the state is being rebuilt."""
+    """The result under construction; a `silent` one stays empty, because the state is being rebuilt."""
 
     silent: bool
     emissions: list[Emission] = field(default_factory=list)
@@ -108,10 +91,10 @@ class _Step:
 
 
 class PartitionJoin:
-    """Joins the events of one partition; a new one takes up where `resume` was committed.
+    """Joins the events of one partition; a new one goes on from the committed position `resume`.
 
-    With `resume`, reading starts at `resume.rebuild_from`; records before `resume.settled` rebuild the state and bring
-    nothing out. Without it, reading starts at the first record of the log. Records seen before are skipped.
+    With `resume`, reading starts at `resume.rebuild_from`; records before `resume.settled` rebuild the state and give
+    no results. Without it, reading starts at the first record of the log. Records seen before are skipped.
     Raises CommitUnreadable when `resume` was computed with another window.
     """
 
@@ -124,7 +107,6 @@ class PartitionJoin:
             )
         self._rule = rule
         self._codec = codec
-        self._validator = ChunkValidator(codec, rule)
         self._splicer = ExampleSplicer(codec)
         self._outcomes = OutcomeEncoder(rule, codec, partition)
         self._pending = PendingDecisions(rule, partition)
@@ -140,7 +122,7 @@ class PartitionJoin:
 
     @property
     def oldest(self) -> FirstOffset | None:
-        """The decision that began first of those remembered: a restart begins to read there."""
+        """Of the remembered decisions the one that began first: a restart begins to read there."""
         return self._pending.first_remembered()
 
     @property
@@ -148,28 +130,19 @@ class PartitionJoin:
         """Largest event time seen (ms); None before the first."""
         return self._pending.watermark
 
-    def process(self, records: RecordColumns | Sequence[LogRecord]) -> StepResult:
-        """Joins records of this partition, given in offset order, and says what they brought."""
-        records = records if isinstance(records, RecordColumns) else RecordColumns.of(records)
-        emissions, fates, examples = list[Emission](), Counter[Fate](), 0
-        for result in self.steps(self._validator.validate(records)):
-            emissions += result.emissions
-            fates.update(result.fates)
-            examples += result.examples
-        return StepResult(tuple(emissions), fates, examples)
-
     def steps(self, validated: ValidatedRecords) -> Iterator[StepResult]:
-        """The same for records already validated, in parts of about `EMISSIONS_AT_ONCE` that together are the step.
+        """Joins records of this partition, in offset order; yields about `EMISSIONS_AT_ONCE` results at a time.
 
-        What a part brought is to be written before the next is asked for: a jump of the watermark may end every open
-        decision, and their examples would take as much memory again.
+        Write each result before asking for the next: a jump of the watermark may end every open decision, and all
+        their examples at once would take as much memory again. Take the iterator to its end: the state is complete
+        only then.
         """
         records = validated.records
         fresh = validated.part(0 if self._next is None else records.place_of(self._next), len(records))
         if self._rebuilding is not None:
             rest = fresh.records.place_of(self._rebuilding.settled)
             for _ in self._join(fresh.part(0, rest), _Step(silent=True)):
-                """Nothing comes of what had its effect before."""
+                """These records had their effect before the restart."""
             fresh = fresh.part(rest, len(fresh.records))
             if len(fresh.records) or self._next == self._rebuilding.settled:
                 self._next = self._rebuilding.settled
@@ -181,9 +154,9 @@ class PartitionJoin:
         yield step.result()
 
     def position(self) -> CommitPosition | None:
-        """Where this join stands; None before the first record of a log. While rebuilding: `resume`, unchanged.
+        """Where this join stands; None before the first record of a log. While it rebuilds: `resume`, unchanged.
 
-        To be committed once every emission up to here is confirmed.
+        Commit it once every emission up to here is confirmed.
         """
         if self._rebuilding is not None:
             return self._rebuilding
@@ -200,16 +173,19 @@ class PartitionJoin:
         )
 
     def _finish_rebuild(self) -> None:
-        """Once all before S is read again: closes what the cap had closed before S; from here on results count."""
+        """Once all records before `resume.settled` are read again: closes what the cap had closed before that offset.
+
+        From here on results count.
+        """
         resume = self._rebuilding
         if resume is not None and self._next == resume.settled:
             self._pending.close_before(resume.floor)
             self._rebuilding = None
 
     def _join(self, validated: ValidatedRecords, step: _Step) -> Iterator[None]:
-        """Steps 1 to 7 for each record; stops now and then for `step` to be emptied.
+        """Steps 1 to 7 for each record; yields now and then, for the caller to empty `step`.
 
-        What the watermark ends is asked for only where something depends on it.
+        Decisions whose windows ended are closed only where something depends on it, and at the end.
         """
         chunk, pending = validated.records, self._pending
         if not len(chunk):
@@ -259,23 +235,23 @@ class PartitionJoin:
                 break
             yield from self._end_decisions(step)
         if rejected is not None:
-            self._settle_rejected(validated, place, rejected, step)
+            self._record_rejected(validated, place, rejected, step)
         pending.watermark = course.at(place + 1)
 
     def _refuse(self, validated: ValidatedRecords, place: int, step: _Step) -> None:
-        """Settles a malformed, future or late event; none of them moves the watermark."""
+        """The dead letter of a malformed, future or late event; none of them moves the watermark."""
         event, time, watermark = validated.verdict(place), int(validated.times[place]), self._pending.watermark
         if isinstance(event, MalformedEvent):
-            self._settle(event, Fate.MALFORMED, event.detail, step)
+            self._record_fate(event, Fate.MALFORMED, event.detail, step)
         elif (ahead := time - event.record.append_time) > self._rule.max_future_skew_ms:
-            self._settle(event, Fate.FUTURE, f"event_time {time} is {ahead} ms ahead of its append time", step)
+            self._record_fate(event, Fate.FUTURE, f"event_time {time} is {ahead} ms ahead of its append time", step)
         else:
             behind = f"event_time {time} is {(watermark or 0) - time} ms behind the watermark"
-            self._settle(event, Fate.LATE, f"{behind}, past the window of {self._rule.window_ms} ms", step)
+            self._record_fate(event, Fate.LATE, f"{behind}, past the window of {self._rule.window_ms} ms", step)
 
-    def _settle_rejected(self, validated: ValidatedRecords, place: int, rejected: Rejected, step: _Step) -> None:
+    def _record_rejected(self, validated: ValidatedRecords, place: int, rejected: Rejected, step: _Step) -> None:
         if rejected.fate not in SILENT:
-            self._settle(validated.verdict(place), rejected.fate, rejected.detail, step)
+            self._record_fate(validated.verdict(place), rejected.fate, rejected.detail, step)
         elif not step.silent:
             step.fates[rejected.fate] += 1
 
@@ -283,7 +259,7 @@ class PartitionJoin:
         for ended in self._pending.advance():
             if isinstance(ended, Expired):
                 detail = f"no request came until the window of {self._rule.window_ms} ms had passed"
-                self._settle(ended.event, Fate.ORPHAN, detail, step)
+                self._record_fate(ended.event, Fate.ORPHAN, detail, step)
             else:
                 self._close(ended, False, step)
             if len(step.emissions) >= EMISSIONS_AT_ONCE:
@@ -293,7 +269,7 @@ class PartitionJoin:
         if step.silent:
             return
         if isinstance(ended, Unfinished):
-            self._settle_unfinished(ended, early, step)
+            self._record_unfinished(ended, early, step)
             return
         outcomes = self._outcomes.encode(ended, self._pending.watermark if early else None)
         columns = zip(ended.keys, self._splicer.splice(ended, outcomes), ended.request_offsets, strict=True)
@@ -303,18 +279,19 @@ class PartitionJoin:
         if ended.outside:
             step.fates[Fate.OUTSIDE] += ended.outside
 
-    def _settle_unfinished(self, ended: Unfinished, early: bool, step: _Step) -> None:
+    def _record_unfinished(self, ended: Unfinished, early: bool, step: _Step) -> None:
         request, how = ended.request, "was closed early, at the cap on open decisions," if early else "closed"
         for event in ended.events:
             engagement = event.engagement
             if request is None:
-                self._settle(event, Fate.ORPHAN, f"decision {how} before a request came", step)
+                self._record_fate(event, Fate.ORPHAN, f"decision {how} before a request came", step)
             elif engagement and not self._rule.counts(engagement[1], event.event_time - request.event_time):
-                self._settle(event, Fate.OUTSIDE, "", step)
+                self._record_fate(event, Fate.OUTSIDE, "", step)
             else:
-                self._settle(event, Fate.INCOMPLETE, f"decision {how} without {' and '.join(ended.missing)}", step)
+                self._record_fate(event, Fate.INCOMPLETE, f"decision {how} without {' and '.join(ended.missing)}", step)
 
-    def _settle(self, event: InputEvent | MalformedEvent, fate: Fate, detail: str, step: _Step) -> None:
+    def _record_fate(self, event: InputEvent | MalformedEvent, fate: Fate, detail: str, step: _Step) -> None:
+        """Counts the fate of an event and writes its dead letter, if it gets one."""
         if step.silent:
             return
         step.fates[fate] += 1

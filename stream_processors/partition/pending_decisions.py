@@ -1,24 +1,24 @@
-"""The decisions of one partition that are still open, and those closed but not yet forgotten.
+"""The decisions of one partition that are still open, and those that have closed but are not yet forgotten.
 
 A decision is all events of one request_id. It is *remembered* from its first event until the watermark reaches its
-newest event time plus the window. That is what makes a rebuild exact, which reads the log again from the first event
-of the oldest remembered decision: every remembered decision is read whole; of one that began before only some events
-are read, and what the rebuild makes of those ends, as everything does, a window after its newest event at the latest,
-so no later than the decision itself was forgotten.
+newest event time plus the window. That makes a rebuild exact, which reads the log again from the first event of the
+oldest remembered decision. Every remembered decision is read whole. Of a decision that began earlier only some events
+are read, but they leave no trace: whatever the rebuild makes of them ends a window after their newest event at the
+latest. The decision itself was not forgotten any earlier, and it was forgotten before the rebuild ends.
 
-While remembered a decision is first *open* and then closed:
+While it is remembered, a decision is first *open* and then closed:
 
 - with a request, it closes when the watermark reaches request time + window;
-- without one, its events expire one by one, each at its own event time + window, and the decision is forgotten with
-  the last of them;
+- without one, its events expire one by one, each at its own event time + window;
 - the cap closes the one with the lowest first offset early.
 
-Once request, action and propensity are there nothing of the decision can become a dead letter any more, so engagements
-are then tallied on arrival and only their ids are kept. Before that they are held whole.
+Once request, action and propensity are there, no event of the decision can become a dead letter any more. Engagements
+are tallied on arrival from then on, and only their ids are kept. Before that they are held whole.
 
-What the watermark ends may be asked for later than it moved (`advance`), many decisions at a time, as long as nothing
-depends on it: `hold` refuses an event whose decision may have ended meanwhile (`OVERDUE`). That a closed decision is
-no longer remembered shows in its newest event time alone; its row is given back a little later, many at a time.
+`advance` closes what the watermark has ended. It may be called later than the watermark moved, and then closes many
+decisions at a time, as long as nothing depends on them: `hold_part` and `hold_engagement` refuse an event whose
+decision may have ended meanwhile (`OVERDUE`). Whether a closed decision is still remembered follows from its newest
+event time alone; its row is freed a little later, many rows at a time.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ from stream_processors.rule.join_rule import JoinRule
 
 CLOSED_AT_ONCE = 500
 SUMS_KEPT = 4_096
-"""So many different sums are kept once for all decisions that have them."""
+"""Up to this many different sums are kept as one object each, for all decisions that have them."""
 
 
 class Rejected(NamedTuple):
-    """An event that is not held: its fate, and why."""
+    """The answer about an event that is not held: its fate, and why."""
 
     fate: Fate
     detail: str
 
 
 class Unfinished(NamedTuple):
-    """A decision that closed without request, action or propensity: its request, if that came, and all its events."""
+    """A decision that closed without request, action or propensity: its request, if it has one, and all its events."""
 
     request: InputEvent | None
     missing: tuple[str, ...]
@@ -70,7 +70,7 @@ class Unfinished(NamedTuple):
 
 
 class Expired(NamedTuple):
-    """An event whose own window passed without a request."""
+    """An event whose own window ended before a request came."""
 
     event: InputEvent
 
@@ -78,12 +78,12 @@ class Expired(NamedTuple):
 Ended = CompleteDecisions | Unfinished | Expired
 DUPLICATE = Rejected(Fate.DUPLICATE, "")
 OVERDUE = Rejected(Fate.ORPHAN, "advance first")
-"""Not a verdict: the watermark may have ended this decision; `advance`, then ask again."""
+"""Not a verdict: the watermark may have ended this decision. Call `advance`, then ask again."""
 NOTHING: dict[str, InputEvent] = {}
 
 
 class FirstOffset(NamedTuple):
-    """Where a decision began, the watermark before that, and its request_id (UTF-8)."""
+    """Where a decision began, the watermark before that event, and the request_id (UTF-8)."""
 
     offset: int
     watermark: int | None
@@ -91,7 +91,7 @@ class FirstOffset(NamedTuple):
 
 
 class PendingDecisions:
-    """Holds events until the watermark ends their decision. Every method takes amortised constant time."""
+    """Holds events until the watermark ends their decision. Every method takes amortised constant time per event."""
 
     def __init__(self, rule: JoinRule, partition: int) -> None:
         self._window = rule.window_ms
@@ -105,14 +105,15 @@ class PendingDecisions:
         self._plain = ColumnarHolding(self._table, self._timers, rule.window_ms, self)
         self._sums: dict[tuple[float, ...], tuple[float, ...]] = {}
         self.watermark: int | None = None
-        """Largest event time seen (ms), None before the first; moved by whoever judges the events."""
+        """Largest event time seen (ms), None before the first; `PartitionJoin` moves it."""
         self.open_count = 0
+        """Number of open decisions."""
         self.floor = 0
         """Decisions that began before this offset and whose window has not ended were closed early."""
 
     @property
     def topic(self) -> str:
-        """The topic that events came from, as it returns in those of decisions without example."""
+        """The topic that events came from; the events of decisions without example carry it."""
         return self._table.topic
 
     @topic.setter
@@ -122,9 +123,9 @@ class PendingDecisions:
     def hold_part(
         self, name: str, key: bytes, value: bytes, offset: int, time: int, resolved: bytes | None = None
     ) -> Rejected | None:
-        """Adds a Request, Action, Propensity or Ranking that is neither late nor future; None when it is held.
+        """Step 5 for a Request, Action, Propensity or Ranking that is neither late nor future; None when it is held.
 
-        `resolved` is its datum in the newest schema when it was written with an older one.
+        `resolved` is its datum in the newest schema if it was written with an older one.
         """
         row = self._row(key, offset, time)
         if row is None:
@@ -140,28 +141,31 @@ class PendingDecisions:
             return Rejected(Fate.CONFLICT, f"another {name} of its decision, begun at offset {began}, came first")
         table.hold_part(row, name, (value, offset, time), resolved)
         if time + self._window < self._timers.opened_end:
-            self._soon(row, name, offset, time)
+            self._add_near_expiry(row, name, offset, time)
         if state == OPEN and table.have[row] & NEEDED_BITS == NEEDED_BITS:
-            self.complete([row])
+            self.complete_rows([row])
         return None
 
     def hold_engagement(
         self, engagement: EngagementFields, key: bytes, value: bytes, offset: int, time: int
     ) -> Rejected | None:
-        """Adds an Engagement that is neither late nor future; None when it is held."""
+        """Step 5 for an Engagement that is neither late nor future; None when it is held."""
         row = self._row(key, offset, time)
         if row is None:
             return OVERDUE
         if self._table.states[row] == CLOSED:
             return _after_close(key)
-        return None if self.engage(row, engagement, offset, time, value) else DUPLICATE
+        return None if self.add_engagement(row, engagement, offset, time, value) else DUPLICATE
 
     def hold_plain(self, validated: ValidatedRecords, course: WatermarkCourse, cap: int) -> Held:
-        """Holds what is plain of a chunk, and says what is left."""
-        return self._plain.hold(validated, course, cap)
+        """Holds the plain events of a chunk, many at a time, and says which events are left.
 
-    def engage(self, row: int, engagement: EngagementFields, offset: int, time: int, value: bytes) -> bool:
-        """Adds an engagement to an open decision; False when it has one of that id."""
+        It does what `hold_part` and `hold_engagement` do, which define the behaviour.
+        """
+        return self._plain.hold_plain(validated, course, cap)
+
+    def add_engagement(self, row: int, engagement: EngagementFields, offset: int, time: int, value: bytes) -> bool:
+        """Adds an engagement to an open decision; False when it has one of that id already."""
         table = self._table
         if table.states[row] == COMPLETE:
             return self._tally(row, time, engagement)
@@ -175,13 +179,16 @@ class PendingDecisions:
         return True
 
     def advance(self) -> Iterator[Ended]:
-        """Yields what has ended at the watermark, complete decisions many at a time; these and the rest in order."""
+        """Step 6: yields what the watermark has ended.
+
+        Complete decisions come many at a time, in the order in which they closed. The other results are in order too.
+        """
         watermark = self.watermark
         if watermark is None:
             return
         table, complete = self._table, list[int]()
         states, first_offsets, request_times = table.states, table.first_offsets, table.request_times
-        for at, offset, due, row, event in self._expiries.take(watermark):
+        for at, offset, due, row, event in self._expiries.pop_due(watermark):
             if due is Due.CLOSE:
                 if first_offsets[row] != offset or request_times[row] + self._window != at:
                     continue
@@ -203,22 +210,22 @@ class PendingDecisions:
         self._forget_or_wait([row for row in self._forgetting.open_passed(watermark) if states[row] == CLOSED])
 
     def close_beyond(self, cap: int) -> Iterator[CompleteDecisions | Unfinished]:
-        """Closes the open decisions with the lowest first offsets until no more than `cap` are open."""
+        """Step 7: closes the open decisions with the lowest first offsets until no more than `cap` are open."""
         while self.open_count > cap:
             yield self._close_first()
 
     def close_before(self, floor: int) -> None:
-        """Closes every open decision that began before `floor`: they were closed early before a restart."""
+        """Closes every open decision that began before `floor`: the cap closed them early before a restart."""
         while (first := self.first_open()) is not None and first.offset < floor:
             self._close_first()
         self.floor = max(self.floor, floor)
 
     def first_open(self) -> FirstOffset | None:
-        """The beginning of the open decision that began first."""
+        """Where the first of the open decisions began."""
         return self._first(self._table.first_open())
 
     def first_remembered(self) -> FirstOffset | None:
-        """The beginning of the remembered decision that began first."""
+        """Where the first of the remembered decisions began."""
         since = NO_WATERMARK if self.watermark is None else self.watermark - self._window + 1
         return self._first(self._table.first_remembered(since))
 
@@ -230,7 +237,7 @@ class PendingDecisions:
         return FirstOffset(self._table.first_offsets[row], began, self._table.keys[row])
 
     def _row(self, key: bytes, offset: int, time: int) -> int | None:
-        """The row of an event, a new one if need be; None when the watermark may have ended it."""
+        """The row for an event, a new one if its decision has none; None when the watermark may have ended it."""
         table, row, window = self._table, self._row_of(key), self._window
         if row is None:
             return self._begin(key, offset, time)
@@ -257,16 +264,16 @@ class PendingDecisions:
         self.open_count += 1
         return row
 
-    def _soon(self, row: int, name: str, offset: int, time: int) -> None:
-        """What a part just held brings within a bucket that is open already."""
+    def _add_near_expiry(self, row: int, name: str, offset: int, time: int) -> None:
+        """Adds what a part that was just held brings within a bucket that is open already."""
         if name == r.REQUEST:
             self._expiries.add(time + self._window, self._table.first_offsets[row], Due.CLOSE, row)
         elif not self._table.have[row] & HAVE[r.REQUEST]:
-            self._expiries.add(time + self._window, offset, Due.EXPIRE, row, self._table.part(row, name))
+            self._expiries.add(time + self._window, offset, Due.EXPIRE, row, self._table.part_event(row, name))
 
-    def complete(self, rows: Sequence[int]) -> None:
-        """All that an example needs is there: what came early is tallied."""
-        self._table.complete(rows)
+    def complete_rows(self, rows: Sequence[int]) -> None:
+        """All that an example needs is there for these rows: tallies the engagements that came early."""
+        self._table.mark_complete(rows)
         early = self._table.early
         for row in rows if early else ():
             for event in early.pop(row, NOTHING).values():
@@ -274,7 +281,7 @@ class PendingDecisions:
                 self._tally(row, event.event_time, event.engagement)
 
     def _tally(self, row: int, time: int, engagement: EngagementFields) -> bool:
-        """Count an engagement of a complete decision; False when its id was tallied before."""
+        """Counts an engagement of a complete decision; False when its id was tallied before."""
         table, (engagement_id, kind, value) = self._table, engagement
         seen = table.seen[row]
         if seen is None:
@@ -296,13 +303,13 @@ class PendingDecisions:
         return True
 
     def _shared(self, totals: tuple[float, ...]) -> tuple[float, ...]:
-        """The same sums, as one object where they are frequent."""
+        """The same sums, as one object for all decisions that have them if they are among the first `SUMS_KEPT`."""
         if len(self._sums) < SUMS_KEPT:
             return self._sums.setdefault(totals, totals)
         return self._sums.get(totals, totals)
 
     def _expires(self, row: int, event: InputEvent) -> bool:
-        """Takes the event out of its row; False when it is not there any more or its request has come."""
+        """Takes an event out of its row; False when it is no longer there or its request has come."""
         table = self._table
         if table.states[row] != OPEN or table.have[row] & HAVE[r.REQUEST]:
             return False
@@ -322,7 +329,7 @@ class PendingDecisions:
         return True
 
     def _close_complete(self, rows: list[int]) -> CompleteDecisions:
-        """What these rows, marked closed already, were; lets go of what they held."""
+        """The decisions in rows that are marked closed already; lets what they held go."""
         closed = read_complete(self._table, rows)
         self.open_count -= len(rows)
         self._table.release(rows)
@@ -330,10 +337,10 @@ class PendingDecisions:
         return closed
 
     def _close_unfinished(self, row: int) -> Unfinished:
-        """Ends an open decision that makes no example."""
+        """Closes an open decision that gives no example."""
         table = self._table
         missing = tuple(name for name in NEEDED if not table.have[row] & HAVE[name])
-        ended = Unfinished(table.part(row, r.REQUEST), missing, tuple(table.held(row)))
+        ended = Unfinished(table.part_event(row, r.REQUEST), missing, tuple(table.events_in(row)))
         table.states[row] = CLOSED
         self.open_count -= 1
         table.release_unfinished(row)
@@ -350,7 +357,7 @@ class PendingDecisions:
         return self._close_unfinished(row)
 
     def _forget_or_wait(self, rows: Sequence[int]) -> None:
-        """Forgets closed rows as soon as their newest events are a window old, or soon after."""
+        """Forgets closed rows whose newest events are a window old, and enters the others to be forgotten later."""
         newest, window, watermark = self._table.newest, self._window, self.watermark
         for row in rows:
             passed = newest[row] + window
@@ -360,7 +367,7 @@ class PendingDecisions:
                 self._table.forget(row)
 
     def _forget_if_empty(self, row: int) -> None:
-        """Forgets an open row that holds nothing once its newest event is a window old."""
+        """Forgets an open row that holds nothing if its newest event is a window old; otherwise adds that as due."""
         table = self._table
         if table.states[row] != OPEN or table.holds_anything(row):
             return

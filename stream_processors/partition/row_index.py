@@ -1,8 +1,8 @@
-"""Finds the row of a key, many keys at a time, at 8 to 24 bytes for each of the most rows it has held.
+"""Finds the rows of keys, many at a time, in 8 to 24 bytes per row (counting the most rows it has ever held).
 
-A dict takes about a hundred bytes for each, an integer object included. This is the textbook's hash table with open
-addressing: slots of row numbers, probed in steps that also come from the hash. The keys are the table's; a slot only
-says which of them to compare. No more than half of the slots are ever in use, so probing ends soon.
+A dict takes about a hundred bytes per row, including an integer object. This is the textbook hash table with open
+addressing: slots hold row numbers, and probing moves in steps that also come from the hash. The keys are those of the
+table; a slot only says which of them to compare. At most half of the slots are in use, so probing ends soon.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import numpy as np
 from stream_processors.columns.array_types import Integers
 
 EMPTY, GONE = -1, -2
-"""Slots that were never used, or whose row was removed: probing goes on behind these."""
+"""Slots that were never used, and slots whose row was removed; probing goes on past the latter."""
 UNKNOWN = -1
 """The row of a key that has none."""
 LEAST_SLOTS = 64
 SLOTS_PER_ROW = 3
-"""At least so many after a rebuild."""
+"""There are at least this many after a rebuild."""
 MOVED_AT_ONCE = 50_000
-"""Rows moved to new slots in one go, so that moving takes little memory."""
+"""Rows that are moved to new slots in one go, so that moving takes little memory."""
 STEP_SHIFT = 20
-"""Steps come from bits of the hash above those that place it."""
+"""Steps come from higher bits of the hash than those that choose the first slot."""
 
 
 class RowIndex:
-    """Rows by key, where row r has the key `keys[r]`: the caller's list, in which a key stands while it is known."""
+    """Rows by key. Row r has the key `keys[r]`, in the caller's list; a key stays there while it is known."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = keys
@@ -69,7 +69,10 @@ class RowIndex:
         return found
 
     def add(self, key: bytes, row: int) -> None:
-        """Makes known the row of a key that has none."""
+        """Makes the row of a key known, which has none yet.
+
+        This method defines what adding does; `add_all` does the same for many.
+        """
         self._make_room(1)
         slots, mask, hashed = self._slots, self._mask, hash(key)
         place, step = hashed & mask, hashed >> STEP_SHIFT | 1
@@ -80,7 +83,7 @@ class RowIndex:
         slots[place] = row
 
     def add_all(self, keys: Sequence[bytes], rows: Integers) -> None:
-        """The same for many keys, all different."""
+        """Does `add` for many keys, all different."""
         self._make_room(len(keys))
         slots, places, steps = np.frombuffer(self._slots, np.int32), *self._probe(keys)
         self._rows += len(keys)
@@ -88,7 +91,7 @@ class RowIndex:
             before = slots[places]
             free = before < 0
             slots[places[free]] = rows[free]
-            # Of several that take one slot at a time the last has it; the others go on.
+            # If several rows take one slot at a time, the last one gets it and the others go on.
             placed = free & (slots[places] == rows)
             self._used += int(np.count_nonzero(placed & (before == EMPTY)))
             rows, steps = rows[~placed], steps[~placed]
@@ -106,11 +109,12 @@ class RowIndex:
         self._rows -= 1
 
     def _probe(self, keys: Sequence[bytes | None]) -> tuple[Integers, Integers]:
-        """Where to look first for each key, and by which steps to go on."""
+        """Where to look first for each key, and in which steps to go on."""
         hashes = np.fromiter(map(hash, keys), np.int64, len(keys))
         return hashes & self._mask, hashes >> STEP_SHIFT | 1
 
     def _make_room(self, count: int) -> None:
+        """Moves all rows to more slots if `count` more rows would fill over half of them."""
         if 2 * (self._used + count) <= len(self._slots):
             return
         slots = np.frombuffer(self._slots, np.int32)

@@ -2,8 +2,8 @@
 
 A decision is remembered until a window has passed without an event of it, and a restart reads the log again from the
 first event of the oldest one. A request_id that is sent for ever (a constant like `undefined`, or a session's id) holds
-the committed offset back for ever. Nothing goes wrong until a restart, which takes longer and longer, and in the end
-wants records that retention has deleted. Only the producer can fix it; this says which id it is.
+the committed offset back for ever. Nothing goes wrong until a restart, which takes longer and longer and in the end
+needs records that retention has deleted. Only the producer can fix it; these lines name the id.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import structlog
 from stream_processors.partition.pending_decisions import FirstOffset
 
 WINDOWS = 4
-"""An ordinary decision is forgotten after two."""
+"""From this age on, in windows, a decision is reported. An ordinary one is forgotten after two."""
 log = structlog.get_logger(__name__)
 
 
 class StuckRequestIds:
-    """Tells of a partition's oldest decision once it is `WINDOWS` windows old, and again whenever its age doubled."""
+    """Reports a partition's oldest decision when it is `WINDOWS` windows old, and again whenever its age doubled."""
 
     def __init__(self, window_ms: int, tell: Callable[..., object] | None = None) -> None:
         self._window = window_ms
         self._tell = tell or log.warning
         self._next: dict[int, tuple[int, int]] = {}
 
-    def look(self, partition: int, oldest: FirstOffset | None, watermark: int | None) -> None:
-        """Looks at what a partition remembers, at this watermark (ms)."""
+    def warn_if_stuck(self, partition: int, oldest: FirstOffset | None, watermark: int | None) -> None:
+        """Reports the oldest decision that a partition remembers, if a report is due at this watermark (ms)."""
         if oldest is None or oldest.watermark is None or watermark is None:
             return
         age = watermark - oldest.watermark

@@ -1,8 +1,8 @@
-"""What comes due at which event time, at four bytes an entry.
+"""What comes due at which event time, in four bytes per entry.
 
-Windows have one length, so nearly all that is due lies far ahead and close together. Entries far ahead only stand in
-the bucket of their time, unsorted; a bucket is opened when the watermark enters it. Adding and opening take constant
-time however many entries wait.
+All windows have the same length, so nearly everything that is due lies far ahead and close together. An entry far ahead
+waits in the bucket of its time, unsorted, and the bucket is opened when the watermark enters it. Adding an entry and
+opening a bucket take constant time per entry, however many entries wait.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from stream_processors.columns.array_types import Integers
 
 BUCKETS_PER_WINDOW = 64
 FAR = 2**63
-"""Later than any event time."""
+"""An event time later than any."""
 
 
 class TimerBuckets:
-    """Numbers below 2^31 to look at again at an event time (ms); the same number may be entered several times."""
+    """Numbers below 2^31 that are due at event times (ms); the same number may be entered several times."""
 
     def __init__(self, window_ms: int) -> None:
         self._grain = max(1, window_ms // BUCKETS_PER_WINDOW)
@@ -29,10 +29,13 @@ class TimerBuckets:
         self.next_opening = FAR
         """The event time from which `open_next` has something; FAR while nothing waits."""
         self.opened_end = -FAR * self._grain
-        """Where the buckets that were opened end: what is due before is the caller's to look after."""
+        """Where the buckets that were opened end. The caller takes care of what is due before that."""
 
     def enter(self, time: int, number: int) -> bool:
-        """Enter a number; False when the bucket of `time` is open already."""
+        """Enters a number; False when the bucket of `time` is open already.
+
+        This method defines what entering does; `enter_all` does the same for many.
+        """
         if time < self.opened_end:
             return False
         bucket = time // self._grain
@@ -43,7 +46,7 @@ class TimerBuckets:
         return True
 
     def enter_all(self, times: Integers, numbers: Integers) -> None:
-        """Enter many numbers; the bucket of none of them may be open."""
+        """Does `enter` for many numbers; none of their buckets may be open."""
         assert not len(times) or times.min() >= self.opened_end, "an open bucket takes nothing more"
         buckets = times // self._grain
         for bucket in np.unique(buckets).tolist():
@@ -63,7 +66,7 @@ class TimerBuckets:
         return (time // self._grain + 1) * self._grain
 
     def open_next(self) -> list[int]:
-        """Opens the first bucket in which something waits and takes out the numbers in it, each once."""
+        """Opens the first bucket in which something waits, and takes the numbers in it out, each once."""
         bucket = heapq.heappop(self._starts)
         self.next_opening = self._starts[0] * self._grain if self._starts else FAR
         self.opened_end = (bucket + 1) * self._grain

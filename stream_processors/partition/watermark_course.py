@@ -1,6 +1,7 @@
-"""How the watermark moves over a run of the log, and which events it finds late.
+"""How the watermark moves over some records of the log, and which events are late by it.
 
-Every sound event moves the watermark, whatever becomes of it: so its course is known before any decision is looked at.
+Every event that is neither malformed nor future moves the watermark, whatever becomes of it. So the watermark's course
+is known before any decision is looked at.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from stream_processors.partition.decision_table import NO_WATERMARK
 from stream_processors.rule.join_rule import JoinRule
 
 LAST = 2**63 - 1
+"""The last event time there is (ms)."""
 
 
 class WatermarkCourse(NamedTuple):
     """The watermark (ms) before each record; `heard` are the events that are neither malformed, future nor late."""
 
     before: Integers
-    """One entry more than records: the last is the watermark after them. `NO_WATERMARK` before the first event."""
+    """One more entry than records: the last is the watermark after them. `NO_WATERMARK` before the first event."""
     heard: Mask
 
     def at(self, place: int) -> int | None:
@@ -31,7 +33,7 @@ class WatermarkCourse(NamedTuple):
 
 
 def watermark_course(validated: ValidatedRecords, watermark: int | None, rule: JoinRule) -> WatermarkCourse:
-    """The course over these records from a watermark on, by steps 1, 2, 4 and 6 of the rule."""
+    """The course over these records, starting with this watermark, by steps 1, 2, 4 and 6 of the rule."""
     times, window = validated.times, rule.window_ms
     skew = rule.max_future_skew_ms
     latest = np.minimum(np.array(validated.records.append_times, np.int64), LAST - skew) + skew

@@ -1,9 +1,9 @@
 """Whether a datum spells its scalar fields as Avro writers do.
 
-An Avro decoder accepts several spellings of one value: an over-long number, a union index that counts from the end.
-Decoders differ in which ones they accept, and a spelling that one of them refuses must not get into an Example. The
-check re-encodes the scalar fields before the first and after the last array of a record, where all unions and enums of
-the events are, and compares bytes; it costs a fraction of re-encoding the record.
+An Avro decoder accepts several spellings of one value, such as an over-long number or a union index that counts from
+the end. Decoders differ in which ones they accept, and a spelling that one of them refuses must not get into an
+Example. The check re-encodes the scalar fields before the first and after the last array of a record and compares
+bytes. All unions and enums of the events are there, and it costs a fraction of re-encoding the record.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SCALARS = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes
 
 
 class CanonicalEdges:
-    """Compares the scalar fields at both ends of one record type's datums with their canonical spelling.
+    """Compares the scalar fields at both ends of a datum with their canonical spelling, for one record type.
 
     Raises SchemaError for a schema with a union or enum between two arrays: it could not be checked.
     """
@@ -34,7 +34,7 @@ class CanonicalEdges:
             if _has_choice(field["type"]):
                 raise SchemaError(
                     f"{schema['name']}.{field['name']}: a union or enum inside or between arrays cannot be checked",
-                    fix="move the field before the first or behind the last array of the record",
+                    fix="move the field before the first or after the last array of the record",
                 )
         self._head = _segment("Head", fields[:start])
         self._tail = _segment("Tail", fields[end:])
@@ -42,7 +42,7 @@ class CanonicalEdges:
         self.head_fields = tuple(field["name"] for field in fields[:start]) if checked else ()
         self.tail_fields = tuple(field["name"] for field in fields[end:]) if checked else ()
 
-    def fit(self, datum: bytes, row: Mapping[str, Any]) -> bool:
+    def is_canonical(self, datum: bytes, row: Mapping[str, Any]) -> bool:
         """Whether `datum` begins and ends with the canonical bytes of the fields in `row`."""
         return (not self.head_fields or datum.startswith(_spell(self._head, row))) and (
             not self.tail_fields or datum.endswith(_spell(self._tail, row))

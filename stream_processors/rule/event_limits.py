@@ -1,7 +1,7 @@
 """The values an event may carry: what makes a decodable record malformed.
 
-`fault_of` is the definition. The columnar reader only asks whether a row is beyond doubt; whatever it doubts is judged
-here, so both ways of reading give the same verdict.
+`fault_of` is the definition. The columnar reader only finds the rows that are certainly sound and leaves the others to
+`fault_of`, so both ways of reading give the same verdict.
 """
 
 from __future__ import annotations

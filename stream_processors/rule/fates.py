@@ -15,7 +15,7 @@ class Fate(StrEnum):
     CONFLICT = "conflict"
     """Another record of the same request_id and type came first; that one is kept."""
     LATE = "late"
-    """Its own window had ended when it came: event_time + window ≤ watermark."""
+    """Its own window had ended before it came: event_time + window ≤ watermark."""
     FUTURE = "future"
     """Its event time lies further ahead of its append time than the allowed skew."""
     OUTSIDE = "outside"
@@ -25,7 +25,7 @@ class Fate(StrEnum):
     INCOMPLETE = "incomplete"
     """Its request came, but the decision closed without an action or a propensity."""
     MALFORMED = "malformed"
-    """Not a valid record of the events topic: undecodable, mis-keyed or with an impossible value."""
+    """Not a valid record of the events topic: undecodable, with a wrong key or with an impossible value."""
 
 
 SILENT = frozenset({Fate.JOINED, Fate.DUPLICATE, Fate.OUTSIDE})

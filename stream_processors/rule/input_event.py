@@ -1,4 +1,4 @@
-"""What validation makes of a log record: an event the join can hold, or a fault."""
+"""What validation makes of a log record: an event that the join can hold, or a malformed one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from event_schemas.codec import HEADER
 from event_schemas.log_record import LogRecord
 
 EngagementFields = tuple[str, str, float]
-"""What the join needs to know of an engagement: engagement_id, kind, value. A bare tuple: there are very many."""
+"""What the join needs to know of an engagement: engagement_id, kind, value. A plain tuple, because there are many."""
 
 
 class InputEvent(NamedTuple):
     """A valid record of the events topic; `request_id` is empty for a Heartbeat.
 
-    `resolved` is the datum in the newest schema when the writer used an older one, else None.
+    `resolved` is the datum in the newest schema if the writer used an older one, else None.
     """
 
     record: LogRecord
@@ -31,7 +31,7 @@ class InputEvent(NamedTuple):
 
     @property
     def datum(self) -> bytes:
-        """Its Avro bytes under the newest schema, ready to be nested in an Example."""
+        """Its Avro bytes in the newest schema, ready to be nested in an Example."""
         if self.resolved is not None:
             return self.resolved
         value = self.record.value
@@ -39,7 +39,7 @@ class InputEvent(NamedTuple):
 
 
 class MalformedEvent(NamedTuple):
-    """A record that cannot be an event: why, and as much of it as could be read."""
+    """A record that is no event: why not, and what could be read of it."""
 
     record: LogRecord
     detail: str

@@ -24,7 +24,7 @@ class ObjectiveRule:
 
 @dataclass(frozen=True, slots=True)
 class JoinRule:
-    """All of an experiment that the join depends on.
+    """Everything in an experiment that the join depends on.
 
     `window_ms` = longest attribution + allowed lateness: a decision closes when the watermark reaches its request
     time plus this, and an event is late when it reaches the event's own time plus this.
@@ -39,7 +39,7 @@ class JoinRule:
 
     @classmethod
     def from_experiment(cls, experiment: Experiment) -> JoinRule:
-        """The rule an experiment file declares."""
+        """The rule that an experiment file declares."""
         return cls(
             objectives=tuple(
                 ObjectiveRule(o.name, frozenset(o.kinds), o.clip, o.attribution) for o in experiment.objectives
@@ -56,7 +56,7 @@ class JoinRule:
         return any(objective.counts(kind, delay_ms) for objective in self.objectives)
 
     def counting_by_kind(self) -> dict[str, tuple[tuple[int, int], ...]]:
-        """For each kind that counts anywhere: the place of every objective it counts for, and its attribution (ms)."""
+        """For each kind that counts: the index of every objective it counts for, with the attribution (ms)."""
         kinds = {kind for objective in self.objectives for kind in objective.kinds}
         numbered = list(enumerate(self.objectives))
         return {kind: tuple((i, o.attribution_ms) for i, o in numbered if kind in o.kinds) for kind in kinds}

@@ -1,7 +1,7 @@
 """Outcomes as Avro bytes: what a decision brought, objective by objective.
 
-Most decisions share their sums with many others (no engagement; one click), so the bytes of the objectives are kept by
-sums and only the rest is encoded anew.
+Most decisions have the same sums as many others (no engagement; one click), so the bytes of the objectives are cached
+by sums and only the rest is encoded for each decision.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from stream_processors.rule.avro_numbers import spelled
 from stream_processors.rule.join_rule import JoinRule
 
 SUMS_KEPT = 4096
+"""Different sums whose bytes are cached."""
 OBJECTIVES = "objectives"
 TAIL = (("closed_early", "boolean"), ("window_closed_at", "long"), ("partition", "int"), ("offset", "long"))
 
 
 class ClosedDecisions(Protocol):
-    """Columns of one entry a decision."""
+    """Columns with one entry for each decision."""
 
     @property
     def totals(self) -> Sequence[tuple[float, ...]]:
@@ -40,12 +41,12 @@ class ClosedDecisions(Protocol):
 
     @property
     def request_offsets(self) -> Sequence[int]:
-        """Where the Request lies in the log."""
+        """The Request's offset in the log."""
         ...
 
 
 class OutcomeEncoder:
-    """Encodes Outcomes under the newest schema; raises SchemaError when its fields are others."""
+    """Encodes Outcomes in the newest schema; raises SchemaError when that has other fields."""
 
     def __init__(self, rule: JoinRule, codec: Codec, partition: int) -> None:
         fields = without_logical_types(codec.registry.newest(r.EXAMPLE).schema["fields"][-1]["type"])["fields"]
@@ -64,7 +65,7 @@ class OutcomeEncoder:
         self._head_of = lru_cache(SUMS_KEPT)(self._encode_head)
 
     def encode(self, decisions: ClosedDecisions, closed_early_at: int | None) -> list[bytes]:
-        """The outcome of each decision; they closed at the end of their windows, or early at this event time (ms).
+        """The outcome of each decision; all of them closed at the end of their windows, or early at this time (ms).
 
         An objective whose attribution had not passed by then is not observed.
         """

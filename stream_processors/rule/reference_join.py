@@ -1,8 +1,32 @@
-"""The join once more, slow and independent, to check the fast one against.
+"""The definition of the join, written to be read: one event at a time, plain dicts, no speed.
 
-It decodes record by record, keeps one story per request_id, brings a story up to date only when something touches it,
-and encodes whole Examples instead of splicing. It shares with the join the rule's numbers (`JoinRule`), the limits of
-values (`event_limits`), the canonical spelling and the codec; nothing of its state, order or restart.
+The watermark of a partition is the largest event time so far. A *decision* is all events of one request_id, from the
+first until it is forgotten. Each event goes through these steps, in offset order:
+
+1. *malformed*: it is no valid record of the events topic, or its key is not its request_id. Nothing else happens.
+2. *future*: event_time > append_time + skew. Nothing else happens.
+3. A Heartbeat is *joined*. It only moves the watermark.
+4. *late*: event_time + window ≤ watermark, whatever the state of its decision. It does not move the watermark, which
+   is ahead of it. (If the decision is still open, a late event happened before the request, so no reward is lost.)
+5. Its decision holds it, with three exceptions. It is an *orphan* if the decision has closed. It is a *duplicate* if
+   the decision holds the same bytes, or an engagement of the same engagement_id. It is a *conflict* if the decision
+   holds another record of its type. The first copy is kept.
+6. The watermark moves to the event's time if that is larger, and windows end. A decision with a request closes when the
+   watermark reaches request time + window. Without a request, each event becomes an *orphan* by itself when the
+   watermark reaches its own event_time + window. A decision is forgotten when the watermark reaches the largest event
+   time of all its events, held or not, + window.
+7. If more than `max_pending` decisions are open, those with the lowest first offsets close early until that many are
+   left.
+
+A decision that closes with Request, Action and Propensity gives one Example. All its parts are *joined*, and so are the
+engagements that count for an objective. Without Action or Propensity all of these are *incomplete* instead. An
+engagement that counts for no objective, by its delay or its kind, is *outside* in both cases. If a decision closes
+early without a request, its events are *orphans*.
+
+`stream_processors.partition` computes the same fast, and property tests and `trimtab reconcile` compare the two. They
+share the rule's numbers (`JoinRule`), the limits of values (`event_limits`), the canonical spelling and the codec. They
+share no state, no order of work and no restart: this module decodes record by record, brings a decision up to date only
+when an event touches it, and encodes whole Examples instead of splicing bytes.
 """
 
 from __future__ import annotations
@@ -38,29 +62,34 @@ class ReferenceResult:
     examples: Mapping[DecisionKey, bytes]
 
 
-@dataclass
-class _Held:
+@dataclass(frozen=True)
+class _Event:
     offset: int
     name: str
     content: r.Record
     value: bytes
 
+    @property
+    def time(self) -> int:
+        return int(self.content["event_time"])
+
 
 @dataclass
-class _Story:
-    """What is known of one request_id."""
+class _Decision:
+    """One request_id: where it began, the largest time of all its events, the events it holds, whether it closed."""
 
-    first: int
+    first_offset: int
     newest: int
-    held: list[_Held] = field(default_factory=list)
+    events: list[_Event] = field(default_factory=list)
     closed: bool = False
 
-    def find(self, name: str) -> _Held | None:
-        return next((held for held in self.held if held.name == name), None)
+    @property
+    def request(self) -> _Event | None:
+        return next((event for event in self.events if event.name == r.REQUEST), None)
 
 
 def reference_join(rule: JoinRule, codec: Codec, records: Iterable[LogRecord]) -> ReferenceResult:
-    """Joins whole logs (any number of partitions, each in offset order from its start)."""
+    """Joins whole logs: any number of partitions, each in offset order from its start."""
     logs: defaultdict[int, list[LogRecord]] = defaultdict(list)
     for record in records:
         logs[record.partition].append(record)
@@ -71,7 +100,7 @@ def reference_join(rule: JoinRule, codec: Codec, records: Iterable[LogRecord]) -
         topic = log[0].topic
         join = _ReferenceJoin(rule, codec, partition)
         for record in log:
-            join.take(record)
+            join.apply(record)
         join.finish()
         fates |= {(partition, offset): fate for offset, fate in join.fates.items()}
         examples |= join.examples
@@ -79,66 +108,73 @@ def reference_join(rule: JoinRule, codec: Codec, records: Iterable[LogRecord]) -
 
 
 class _ReferenceJoin:
+    """The join of one partition."""
+
     def __init__(self, rule: JoinRule, codec: Codec, partition: int) -> None:
         self._rule, self._codec, self._partition = rule, codec, partition
         self._watermark: int | None = None
-        self._stories: dict[str, _Story] = {}
+        self._decisions: dict[str, _Decision] = {}
         self.fates: dict[int, str] = {}
         self.examples: dict[DecisionKey, bytes] = {}
 
-    def take(self, record: LogRecord) -> None:
-        try:
-            decoded = self._codec.decode(record.value)
-        except SchemaError:
+    def apply(self, record: LogRecord) -> None:
+        """Steps 1 to 7 for the next record of the log."""
+        event = self._valid_event(record)
+        if event is None:
             self.fates[record.offset] = Fate.MALFORMED
             return
-        name, content = decoded.name, decoded.record
-        if fault_of(name, content, self._rule) or not self._well_formed(record, decoded.schema_id, content):
-            self.fates[record.offset] = Fate.MALFORMED
-            return
-        time = content["event_time"]
-        if time > record.append_time + self._rule.max_future_skew_ms:
+        if event.time > record.append_time + self._rule.max_future_skew_ms:
             self.fates[record.offset] = Fate.FUTURE
             return
-        if name == r.HEARTBEAT:
+        if event.name == r.HEARTBEAT:
             self.fates[record.offset] = Fate.JOINED
-        elif self._passed(time):
+        elif self._is_over(event.time):
             self.fates[record.offset] = Fate.LATE
         else:
-            self._tell(content["request_id"], _Held(record.offset, name, content, record.value or b""))
-        self._watermark = time if self._watermark is None else max(self._watermark, time)
+            self._hold(event.content["request_id"], event)
+        self._watermark = event.time if self._watermark is None else max(self._watermark, event.time)
         self._apply_cap()
 
     def finish(self) -> None:
-        """Ends every story the last watermark ended; what is left is pending."""
-        for request_id in list(self._stories):
+        """Ends every window that the last watermark ended; what decisions still hold is pending."""
+        for request_id in list(self._decisions):
             self._bring_up_to_date(request_id)
-        for story in self._stories.values():
-            self.fates |= {held.offset: r.PENDING for held in story.held}
+        for decision in self._decisions.values():
+            self.fates |= {event.offset: r.PENDING for event in decision.events}
 
-    def _well_formed(self, record: LogRecord, schema_id: int, content: r.Record) -> bool:
+    def _valid_event(self, record: LogRecord) -> _Event | None:
+        """Step 1: the event in a record; None when it is malformed."""
+        try:
+            decoded = self._codec.decode(record.value)
+        except SchemaError:
+            return None
+        name, content = decoded.name, decoded.record
+        if fault_of(name, content, self._rule) is not None:
+            return None
         request_id = content.get("request_id")
         if record.key != (None if request_id is None else request_id.encode()):
-            return False
-        entry = self._codec.registry.entry(schema_id)
-        if entry is not self._codec.registry.newest(entry.name):
-            return True
-        datum = (record.value or b"")[HEADER.size :]
-        return CanonicalEdges(without_logical_types(entry.schema)).fit(datum, content)
+            return None
+        value = record.value or b""
+        entry = self._codec.registry.entry(decoded.schema_id)
+        if entry is self._codec.registry.newest(name):
+            edges = CanonicalEdges(without_logical_types(entry.schema))
+            if not edges.is_canonical(value[HEADER.size :], content):
+                return None
+        return _Event(record.offset, name, content, value)
 
-    def _passed(self, time: int) -> bool:
-        """Whether a window that began at `time` is over."""
+    def _is_over(self, time: int) -> bool:
+        """Whether a window that began at `time` has ended."""
         return self._watermark is not None and time + self._rule.window_ms <= self._watermark
 
-    def _tell(self, request_id: str, event: _Held) -> None:
+    def _hold(self, request_id: str, event: _Event) -> None:
+        """Step 5. What step 6 has ended in this decision so far is ended first."""
         self._bring_up_to_date(request_id)
-        time = event.content["event_time"]
-        story = self._stories.setdefault(request_id, _Story(event.offset, time))
-        story.newest = max(story.newest, time)
-        if story.closed:
+        decision = self._decisions.setdefault(request_id, _Decision(event.offset, event.time))
+        decision.newest = max(decision.newest, event.time)
+        if decision.closed:
             self.fates[event.offset] = Fate.ORPHAN
             return
-        for other in story.held:
+        for other in decision.events:
             if event.name == other.name == r.ENGAGEMENT:
                 if event.content["engagement_id"] == other.content["engagement_id"]:
                     self.fates[event.offset] = Fate.DUPLICATE
@@ -146,73 +182,77 @@ class _ReferenceJoin:
             elif event.name == other.name:
                 self.fates[event.offset] = Fate.DUPLICATE if event.value == other.value else Fate.CONFLICT
                 return
-        story.held.append(event)
+        decision.events.append(event)
 
     def _bring_up_to_date(self, request_id: str) -> None:
-        story = self._stories.get(request_id)
-        if story is None:
+        """Step 6 for one decision: the windows that the watermark has ended."""
+        decision = self._decisions.get(request_id)
+        if decision is None:
             return
-        request = story.find(r.REQUEST)
+        request = decision.request
         if request is None:
-            expired = [held for held in story.held if self._passed(held.content["event_time"])]
-            self.fates |= {held.offset: Fate.ORPHAN for held in expired}
-            story.held = [held for held in story.held if held not in expired]
-        elif self._passed(request.content["event_time"]):
-            self._end(story, request, None)
-        if self._passed(story.newest):
-            del self._stories[request_id]
+            expired = [event for event in decision.events if self._is_over(event.time)]
+            self.fates |= {event.offset: Fate.ORPHAN for event in expired}
+            decision.events = [event for event in decision.events if not self._is_over(event.time)]
+        elif self._is_over(request.time):
+            self._close(decision, None)
+        if self._is_over(decision.newest):
+            del self._decisions[request_id]
 
     def _apply_cap(self) -> None:
-        if len(self._stories) <= self._rule.max_pending:
+        """Step 7."""
+        if len(self._decisions) <= self._rule.max_pending:
             return
-        for request_id in list(self._stories):
+        for request_id in list(self._decisions):
             self._bring_up_to_date(request_id)
-        still_open = sorted((s for s in self._stories.values() if not s.closed), key=lambda story: story.first)
-        for story in still_open[: max(0, len(still_open) - self._rule.max_pending)]:
-            self._end(story, story.find(r.REQUEST), self._watermark)
+        still_open = [decision for decision in self._decisions.values() if not decision.closed]
+        still_open.sort(key=lambda decision: decision.first_offset)
+        for decision in still_open[: max(0, len(still_open) - self._rule.max_pending)]:
+            self._close(decision, self._watermark)
 
-    def _end(self, story: _Story, request: _Held | None, early_at: int | None) -> None:
-        held, story.held, story.closed = story.held, [], True
+    def _close(self, decision: _Decision, early_at: int | None) -> None:
+        """Gives every event of an open decision its fate, and makes its example if it is complete."""
+        request, events = decision.request, decision.events
+        decision.events, decision.closed = [], True
         if request is None:
-            self.fates |= {event.offset: Fate.ORPHAN for event in held}
+            self.fates |= {event.offset: Fate.ORPHAN for event in events}
             return
-        parts = {event.name: event.content for event in held if event.name != r.ENGAGEMENT}
+        parts = {event.name: event for event in events if event.name != r.ENGAGEMENT}
+        engagements = [event for event in events if event.name == r.ENGAGEMENT]
+        counted = [event for event in engagements if self._objectives_of(event, request)]
         complete = r.ACTION in parts and r.PROPENSITY in parts
-        start = request.content["event_time"]
-        counted = []
-        for event in held:
-            if event.name != r.ENGAGEMENT:
-                continue
-            if self._objectives(event.content, start):
-                counted.append(event.content)
-            else:
-                self.fates[event.offset] = Fate.OUTSIDE
-        for event in held:
-            self.fates.setdefault(event.offset, Fate.JOINED if complete else Fate.INCOMPLETE)
+        self.fates |= {event.offset: Fate.OUTSIDE for event in engagements if event not in counted}
+        fate = Fate.JOINED if complete else Fate.INCOMPLETE
+        self.fates |= {event.offset: fate for event in (*parts.values(), *counted)}
         if complete:
-            outcome = self._outcome(request, counted, early_at)
-            example = {part.lower(): parts.get(part) for part in (r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING)}
-            framed = self._codec.encode(r.EXAMPLE, {**example, "outcome": outcome})
-            self.examples[DecisionKey.of_request(request.content)] = framed
+            example = {
+                "request": request.content,
+                "action": parts[r.ACTION].content,
+                "propensity": parts[r.PROPENSITY].content,
+                "ranking": parts[r.RANKING].content if r.RANKING in parts else None,
+                "outcome": self._outcome(request, counted, early_at),
+            }
+            self.examples[DecisionKey.of_request(request.content)] = self._codec.encode(r.EXAMPLE, example)
 
-    def _objectives(self, engagement: r.Record, start: int) -> list[str]:
-        delay = engagement["event_time"] - start
+    def _objectives_of(self, engagement: _Event, request: _Event) -> list[str]:
+        """The objectives that an engagement counts for: 0 ≤ its delay after the request ≤ their attribution."""
+        delay = engagement.time - request.time
         return [
             objective.name
             for objective in self._rule.objectives
-            if engagement["kind"] in objective.kinds and delay >= 0 and delay <= objective.attribution_ms
+            if engagement.content["kind"] in objective.kinds and delay >= 0 and delay <= objective.attribution_ms
         ]
 
-    def _outcome(self, request: _Held, counted: list[r.Record], early_at: int | None) -> r.OutcomeRecord:
-        start = request.content["event_time"]
-        ended = start + self._rule.window_ms if early_at is None else early_at
+    def _outcome(self, request: _Event, counted: list[_Event], early_at: int | None) -> r.OutcomeRecord:
+        """What the engagements brought. An objective is observed if its attribution had passed at the close."""
+        ended = request.time + self._rule.window_ms if early_at is None else early_at
         objectives: list[r.ObjectiveOutcomeRecord] = []
         for objective in self._rule.objectives:
             count = 0.0
             for engagement in counted:
-                if objective.name in self._objectives(engagement, start):
-                    count += engagement["value"]
-            observed = ended >= start + objective.attribution_ms
+                if objective.name in self._objectives_of(engagement, request):
+                    count += engagement.content["value"]
+            observed = ended >= request.time + objective.attribution_ms
             reward = min(count, objective.clip)
             objectives.append({"objective": objective.name, "count": count, "reward": reward, "observed": observed})
         return {

@@ -200,7 +200,7 @@ class JoinWorker:
         tps = {partition: TP(self._settings.events, partition) for partition in owned}
         log_ends = {p: self._app.consumer.highwater(tp) if tp in assigned else None for p, tp in tps.items()}
         for partition, state in owned.items():
-            self._stuck.look(partition, state.join.oldest, state.join.watermark)
+            self._stuck.warn_if_stuck(partition, state.join.oldest, state.join.watermark)
             log_end = log_ends[partition]
             if log_end is None:
                 continue

@@ -15,22 +15,29 @@ from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog
 Move = tuple[str, dict[str, Any]]
 
 request_ids = st.sampled_from(["a", "b", "c", "d"])
-delays = st.one_of(st.integers(-10, 45), st.integers(-2 * WINDOW_MS, 60))
+any_ids = st.one_of(request_ids, st.just("x"))
+"""No request ever comes for x."""
+delays = st.one_of(st.integers(-10, 45), st.integers(-2 * WINDOW_MS, 60), st.sampled_from([-1, 0, 1]))
 """Event time minus the log's clock: mostly about now, sometimes late or future."""
+waits = st.one_of(st.integers(1, WINDOW_MS), st.sampled_from([WINDOW_MS - 1, WINDOW_MS, WINDOW_MS + 1]))
 
 seldom = st.sampled_from([False] * 7 + [True])
 
 moves: st.SearchStrategy[Move] = st.one_of(
     st.tuples(st.just("decision"), st.fixed_dictionaries({"id": request_ids, "delay": delays})),
     st.tuples(
-        st.sampled_from(["request", "action", "propensity", "ranking"]),
+        st.just("request"),
         st.fixed_dictionaries({"id": request_ids, "delay": delays, "variant": st.integers(0, 1), "older": seldom}),
+    ),
+    st.tuples(
+        st.sampled_from(["action", "propensity", "ranking"]),
+        st.fixed_dictionaries({"id": any_ids, "delay": delays, "variant": st.integers(0, 1), "older": seldom}),
     ),
     st.tuples(
         st.just("engagement"),
         st.fixed_dictionaries(
             {
-                "id": request_ids,
+                "id": any_ids,
                 "delay": delays,
                 "engagement_id": st.sampled_from(["e1", "e2", "e3"]),
                 "kind": st.sampled_from(["click", "save", "tap", "hide"]),
@@ -39,7 +46,7 @@ moves: st.SearchStrategy[Move] = st.one_of(
         ),
     ),
     st.tuples(st.just("again"), st.fixed_dictionaries({"back": st.integers(1, 12)})),
-    st.tuples(st.just("wait"), st.fixed_dictionaries({"ms": st.integers(1, WINDOW_MS)})),
+    st.tuples(st.just("wait"), st.fixed_dictionaries({"ms": waits})),
     st.tuples(st.just("heartbeat"), st.fixed_dictionaries({"delay": delays})),
     st.tuples(st.just("corrupt"), st.fixed_dictionaries({"back": st.integers(1, 6), "at": st.integers(0, 200)})),
     st.tuples(st.just("wrong_key"), st.fixed_dictionaries({"back": st.integers(1, 6)})),

@@ -14,6 +14,7 @@ from stream_processors.audit.reconciliation import ReconcileReport, compare
 from stream_processors.partition.partition_join import Emission, PartitionJoin
 from stream_processors.rule.reference_join import reference_join
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
+from tests.stream_processors.join_runs import joined, process
 
 
 def events() -> list[LogRecord]:
@@ -29,7 +30,7 @@ def events() -> list[LogRecord]:
 
 
 def outputs() -> tuple[list[LogRecord], list[LogRecord]]:
-    emissions = PartitionJoin(small_rule(), CODEC, 0).process(events()).emissions
+    emissions = process(PartitionJoin(small_rule(), CODEC, 0), events()).emissions
     return records("example", emissions), records("dead_letter", emissions)
 
 
@@ -76,7 +77,7 @@ def test_an_id_used_again_gives_another_example_and_no_copy() -> None:
         log.decision("a", time)
         log.engagement("a", time + 1)
         log.heartbeat(time + 2 * WINDOW_MS)
-    emissions = PartitionJoin(small_rule(), CODEC, 0).process(log.records).emissions
+    emissions = joined(log).emissions
     examples = records("example", emissions)
     found = compare(reference_join(small_rule(), CODEC, log.records), CODEC, examples, [])
     assert found.ok and (found.examples_found, found.duplicated) == (2, 0)

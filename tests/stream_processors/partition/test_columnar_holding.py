@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_schemas.log_record import LogRecord
-from stream_processors.columns.chunk_validation import ChunkValidator
 from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.partition.columnar_holding import FEW, Held
 from stream_processors.partition.partition_join import Emission, PartitionJoin
@@ -17,9 +16,7 @@ from stream_processors.partition.pending_decisions import PendingDecisions
 from stream_processors.partition.watermark_course import LAST, watermark_course
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
 from tests.stream_processors.event_strategies import Move, moves, written
-from tests.stream_processors.partition.test_partition_join import assert_same_outputs, columns_beyond
-
-VALIDATOR = ChunkValidator(CODEC, small_rule())
+from tests.stream_processors.join_runs import VALIDATOR, assert_same_outputs, columns_beyond, process
 
 
 def held(pending: PendingDecisions, records: list[LogRecord], cap: int = sys.maxsize) -> Held:
@@ -112,12 +109,12 @@ def test_parts_may_come_in_any_chunks_and_a_ranking_last(cut: int) -> None:
     log.ranking("last", 102)
     beat = EventLog(first_offset=len(log.records))
     beat.heartbeat(200 + WINDOW_MS)
-    expected = PartitionJoin(small_rule(), CODEC, 0).process([*log.records, *beat.records])
+    expected = process(PartitionJoin(small_rule(), CODEC, 0), [*log.records, *beat.records])
     assert expected.examples == 2
     join, emissions = PartitionJoin(small_rule(), CODEC, 0), list[Emission]()
     with columns_beyond(0):
         for records in (log.records[:cut], log.records[cut:], beat.records):
-            emissions += join.process(records).emissions if records else ()
+            emissions += process(join, records).emissions if records else ()
     assert tuple(emissions) == expected.emissions
 
 
@@ -136,13 +133,13 @@ def test_decisions_stand_in_the_order_they_began_however_they_were_held(pending:
     log = EventLog()
     log.decision("a", 100)
     log.heartbeat(100 + WINDOW_MS - 1)
-    join.process(log.records)
+    process(join, log.records)
     again = EventLog(first_offset=len(log.records))
     again.heartbeat(100 + WINDOW_MS)
     again.request("a", 100 + WINDOW_MS)
     again.request("b", 100 + WINDOW_MS)
     with columns_beyond(0):
-        join.process(again.records)
+        process(join, again.records)
     assert join.oldest is not None
     assert (join.oldest.key, join.oldest.offset) == (b"a", 5)
 
@@ -155,9 +152,9 @@ def test_columns_change_nothing(history: list[Move], cap: int, chunk: int) -> No
     for start in range(0, len(log), chunk):
         records = log[start : start + chunk]
         with columns_beyond(0):
-            found = in_columns.process(records)
+            found = process(in_columns, records)
         with columns_beyond(sys.maxsize):
-            wanted = one_by_one.process(records)
+            wanted = process(one_by_one, records)
         assert_same_outputs(found.emissions, wanted.emissions)
         assert (found.fates, found.examples) == (wanted.fates, wanted.examples)
         assert in_columns.position() == one_by_one.position()

@@ -19,7 +19,7 @@ def test_columns_follow_the_rows() -> None:
             table.hold_part(row, name, part, newest)
     table.hold_part(rows[1], r.RANKING, (FRAMING + b"ranking", 30, 40))
     table.tallied[rows[0]], table.totals[rows[0]], table.outside[rows[0]] = 2, (3.0,), 1
-    table.complete(rows)
+    table.mark_complete(rows)
 
     found = read_complete(table, rows[::-1])
 

@@ -37,19 +37,19 @@ def test_parts_come_back_as_events_by_offset() -> None:
     row = table.begin(b"a", 7, 50, 3)
     table.hold_part(row, r.ACTION, (b"action", 9, 109), b"newest")
     hold(table, row, r.REQUEST, b"request", 8)
-    request, action = table.held(row)
+    request, action = table.events_in(row)
     assert (request.record.topic, request.record.partition, request.offset) == ("events", 4, 8)
     assert (request.name, request.request_id, request.event_time) == (r.REQUEST, "a", 108)
     assert (action.record.value, action.datum) == (b"action", b"newest")
     table.drop_part(row, r.ACTION)
     assert table.parts.resolved == {}
-    assert [event.name for event in table.held(row)] == [r.REQUEST]
+    assert [event.name for event in table.events_in(row)] == [r.REQUEST]
 
 
 def test_release_lets_go_of_everything_held() -> None:
     table = DecisionTable(1, partition=0)
     row = table.begin(b"a", 7, 50, None)
-    table.complete([row], [(b"request", b"action", b"propensity", b"")])
+    table.mark_complete([row], [(b"request", b"action", b"propensity", b"")])
     table.seen[row], table.tallied[row], table.totals[row], table.outside[row] = "e1", 1, (2.0,), 1
     table.release([row])
     with pytest.raises(AssertionError, match="no block"):
@@ -61,7 +61,7 @@ def test_an_incomplete_row_is_released_of_parts_and_engagements() -> None:
     table = DecisionTable(1, partition=0)
     row = table.begin(b"a", 7, 50, None)
     table.hold_part(row, r.REQUEST, (b"request", 8, 108), b"newest")
-    request = table.part(row, r.REQUEST)
+    request = table.part_event(row, r.REQUEST)
     assert request is not None
     table.early[row] = {"e1": request}
     table.release_unfinished(row)
@@ -75,7 +75,7 @@ def test_a_complete_row_holds_its_parts_together() -> None:
     for offset, name in enumerate(NEEDED):
         hold(table, row, name, b"\0\0\0\0\1" + name.encode(), 8 + offset)
     assert table.have[row] == NEEDED_BITS
-    table.complete([row])
+    table.mark_complete([row])
     assert table.states[row] == COMPLETE
     assert table.parts.bodies([row]) == [b"".join(name.encode() for name in NEEDED) + b"\0"]
     assert (table.request_offsets[row], table.request_times[row]) == (8, 108)
@@ -98,7 +98,7 @@ def test_parts_noted_many_at_a_time_are_those_of_one_by_one() -> None:
 def test_rows_may_be_complete_at_once() -> None:
     table = DecisionTable(1, partition=0)
     row = table.begin(b"a", 7, 50, None)
-    table.complete([row], [(b"request", b"action", b"propensity", b"ranking")])
+    table.mark_complete([row], [(b"request", b"action", b"propensity", b"ranking")])
     assert table.states[row] == COMPLETE
     assert table.parts.bodies([row]) == [b"requestactionpropensity\2ranking"]
 

@@ -21,7 +21,7 @@ def begun(table: DecisionTable, expiries: ExpiryQueue, offset: int, time: int, r
 
 
 def taken(expiries: ExpiryQueue, watermark: int) -> list[tuple[int, int, Due, int]]:
-    return [coming[:4] for coming in expiries.take(watermark)]
+    return [coming[:4] for coming in expiries.pop_due(watermark)]
 
 
 def test_closings_come_in_order_and_not_too_early() -> None:
@@ -61,11 +61,21 @@ def test_without_a_request_events_expire_and_an_empty_row_is_forgotten() -> None
     table = DecisionTable(1, 0)
     expiries = ExpiryQueue(table, WINDOW_MS)
     row = begun(table, expiries, 4, 100, request=False)
-    (expiry,) = expiries.take(100 + WINDOW_MS)
+    (expiry,) = expiries.pop_due(100 + WINDOW_MS)
     assert (expiry[:4], expiry[4] and expiry[4].offset) == ((100 + WINDOW_MS, 4, Due.EXPIRE, row), 4)
     table.drop_part(row, r.ACTION)
     expiries.add(102 + WINDOW_MS, 4, Due.FORGET, row)
     assert taken(expiries, 102 + WINDOW_MS) == [(102 + WINDOW_MS, 4, Due.FORGET, row)]
+
+
+def test_a_row_that_is_empty_when_its_bucket_is_opened_is_forgotten_a_window_after_its_newest_event() -> None:
+    table = DecisionTable(1, 0)
+    expiries = ExpiryQueue(table, WINDOW_MS)
+    row = begun(table, expiries, 4, 100, request=False)
+    table.drop_part(row, r.ACTION)
+    table.newest[row] = 103
+    assert taken(expiries, 102 + WINDOW_MS) == []
+    assert taken(expiries, 103 + WINDOW_MS) == [(103 + WINDOW_MS, 4, Due.FORGET, row)]
 
 
 def test_closed_rows_are_passed_over() -> None:

@@ -22,7 +22,7 @@ def holding(rows: int, *, ranked: bool = False, older: tuple[str, ...] = ()) -> 
     for row in range(rows):
         for place, name in enumerate(PARTS if ranked else NEEDED):
             value = (OLDER + b"old " if name in older else NEWEST) + datum(row, name)
-            parts.hold(row, name, (value, place, 10 * place), datum(row, name) if name in older else None)
+            parts.keep_part(row, name, (value, place, 10 * place), datum(row, name) if name in older else None)
     return parts
 
 
@@ -51,7 +51,7 @@ def test_a_part_alone_is_there_as_it_came_until_it_is_dropped() -> None:
 @pytest.mark.parametrize("older", [(), (r.ACTION,), PARTS])
 def test_blocks_hold_bodies_of_examples(ranked: bool, older: tuple[str, ...]) -> None:
     parts = holding(5, ranked=ranked, older=older)
-    parts.complete([3, 1, 4])
+    parts.put_in_blocks([3, 1, 4])
     assert parts.bodies([1, 3, 4]) == [body(row, ranked=ranked) for row in (1, 3, 4)]
     assert not parts.holds_alone(3)
     assert parts.holds_alone(2)
@@ -69,20 +69,20 @@ def test_a_second_copy_is_known_in_blocks_too(older: tuple[str, ...]) -> None:
             other = NEWEST + datum(0, name) if old else OLDER + datum(0, name)
             assert not parts.is_first(0, name, other, newest=old)
         if parts.holds_alone(0):
-            parts.complete([0])
+            parts.put_in_blocks([0])
 
 
 @pytest.mark.parametrize("older", [(), (r.RANKING,)])
 def test_a_ranking_may_come_after_the_rest(older: tuple[str, ...]) -> None:
     parts, late = holding(2), holding(2, ranked=True, older=older)
-    parts.complete([0, 1])
+    parts.put_in_blocks([0, 1])
     ranking = late.alone(1, r.RANKING)
     assert ranking is not None
-    parts.hold(1, r.RANKING, ranking, late.resolved.get((1, r.RANKING)))
+    parts.keep_part(1, r.RANKING, ranking, late.resolved.get((1, r.RANKING)))
     assert parts.bodies([0, 1]) == [body(0), body(1, ranked=True)]
     assert parts.is_first(1, r.RANKING, ranking[0], newest=not older)
     assert parts.is_first(1, r.ACTION, NEWEST + datum(1, r.ACTION), newest=True)
-    parts.release([0, 1])
+    parts.drop_blocks([0, 1])
     assert not parts.holds_alone(1)
     assert parts.resolved == {}
 
@@ -91,7 +91,7 @@ def test_parts_that_come_at_once_go_to_blocks_at_once() -> None:
     parts = HeldParts()
     parts.add_rows(3)
     columns = [(*(datum(row, name) for name in NEEDED), b"") for row in (2, 0)]
-    parts.complete([2, 0], [(request, action, propensity, none) for request, action, propensity, none in columns])
+    parts.put_in_blocks([2, 0], [(request, action, propensity, none) for request, action, propensity, none in columns])
     assert parts.bodies([0, 2]) == [body(0), body(2)]
 
 
@@ -100,7 +100,7 @@ def test_many_are_held_as_they_would_be_one_by_one() -> None:
     parts.add_rows(4)
     for name in NEEDED:
         given = [part for row in range(4) if (part := single.alone(row, name))]
-        parts.hold_all(name, range(4), given)
+        parts.keep_parts(name, range(4), given)
     assert [parts.alone(row, name) for row in range(4) for name in PARTS] == [
         single.alone(row, name) for row in range(4) for name in PARTS
     ]
@@ -109,19 +109,19 @@ def test_many_are_held_as_they_would_be_one_by_one() -> None:
 def test_a_block_takes_no_more_than_fits_and_goes_with_its_last_decision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held_parts, "BLOCK_BYTES", 2 * len(body(0)))
     parts = holding(5)
-    parts.complete(range(5))
+    parts.put_in_blocks(range(5))
     blocks = parts._blocks
     assert blocks[0] is blocks[1] is not blocks[2]
     assert blocks[2] is blocks[3] is not blocks[4]
     assert parts.bodies(range(5)) == [body(row) for row in range(5)]
-    parts.release([0, 1])
+    parts.drop_blocks([0, 1])
     assert blocks[:2] == [None, None]
     assert parts.bodies([2, 3, 4]) == [body(row) for row in (2, 3, 4)]
 
 
 def test_release_also_lets_go_of_what_came_in_an_older_schema() -> None:
     parts = holding(1, older=NEEDED)
-    parts.complete([0])
+    parts.put_in_blocks([0])
     assert len(parts._as_came) == 3
-    parts.release([0])
+    parts.drop_blocks([0])
     assert parts._as_came == {}

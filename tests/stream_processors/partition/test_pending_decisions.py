@@ -170,6 +170,46 @@ def test_a_closed_decision_is_remembered_until_its_newest_event_is_a_window_old(
     assert pending.first_remembered() is None
 
 
+def test_a_closed_decision_is_remembered_to_the_millisecond() -> None:
+    log = EventLog()
+    log.request("a", 10)
+    log.engagement("a", 50)
+    pending = holding(log)
+    advance(pending, 50 + WINDOW_MS - 1)
+    assert pending.first_remembered() == FirstOffset(0, 0, b"a")
+    advance(pending, 50 + WINDOW_MS)
+    assert pending.first_remembered() is None
+
+
+@pytest.mark.parametrize("newest", [11, 50])
+def test_a_decision_without_a_request_is_forgotten_a_window_after_an_event_that_was_not_held(newest: int) -> None:
+    log = EventLog()
+    log.action("a", 10)
+    log.action("a", newest, arm=4)
+    pending = holding(log)
+    assert offsets(advance(pending, 10 + WINDOW_MS)) == [[0]]
+    assert advance(pending, newest + WINDOW_MS - 1) == []
+    assert (pending.open_count, pending.first_open()) == (1, FirstOffset(0, 0, b"a"))
+    assert advance(pending, newest + WINDOW_MS) == []
+    assert (pending.open_count, pending.first_open(), pending.first_remembered()) == (0, None, None)
+
+
+@pytest.mark.parametrize("step", [1, 7, 3 * WINDOW_MS])
+def test_nothing_is_left_of_decisions_that_were_forgotten(step: int) -> None:
+    log = EventLog()
+    log.decision("complete", 10)
+    log.request("unfinished", 10)
+    log.engagement("unfinished", 50)
+    log.action("orphan", 10)
+    log.action("orphan", 50, arm=4)
+    pending = holding(log)
+    for watermark in range(10, 10 + 3 * WINDOW_MS, step):
+        advance(pending, watermark)
+    advance(pending, 10 + 3 * WINDOW_MS)
+    assert len(pending._table.index) == 0
+    assert len(pending._table._free) == len(pending._table.keys) == 3
+
+
 def test_an_event_of_a_decision_that_may_have_ended_waits_for_the_watermark() -> None:
     log = EventLog()
     log.request("a", 10)

@@ -17,7 +17,7 @@ EDGES = {
 
 
 def fits(name: str, datum: bytes) -> bool:
-    return EDGES[name].fit(datum, CODEC.decode_datum(CODEC.schema_id(name), datum))
+    return EDGES[name].is_canonical(datum, CODEC.decode_datum(CODEC.schema_id(name), datum))
 
 
 def datum(value: bytes | None) -> bytes:

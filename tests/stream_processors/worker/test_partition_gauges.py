@@ -10,13 +10,14 @@ from stream_processors.partition.partition_join import PartitionJoin
 from stream_processors.worker.owned_partitions import OwnedPartition
 from stream_processors.worker.partition_gauges import PartitionGauges, records_to_rebuild
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
+from tests.stream_processors.join_runs import process
 
 
 def owned(reached: int, committed: CommitPosition | None) -> OwnedPartition:
     log = EventLog()
     log.request("a", 5_000)
     join = PartitionJoin(small_rule(), CODEC, 0)
-    join.process(log.records)
+    process(join, log.records)
     return OwnedPartition(join, 1, reached, committed, committed)
 
 
