@@ -16,7 +16,6 @@ from typing import Literal, NamedTuple
 
 from event_schemas.codec import Codec
 from event_schemas.dead_letter import dead_letter
-from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER
 from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.partition.commit_position import CommitPosition, CommitUnreadable
