@@ -1,15 +1,15 @@
-"""Engagements out of topics of the company's own, into the log: at least once, in source order, under stable ids.
+"""Copies engagements from the company's own topics to the log: at least once, in source order, under stable ids.
 
-The protocol, by the numbers of docs/guides/bridge.md:
+The protocol, numbered as in docs/guides/bridge.md:
 
-0. take over: go on from the group's commit (`SourceConsumer`);
-1. poll: up to a thousand source records (`SourceConsumer.poll`);
-2. map: each to an engagement, or to why it is none, in memory (`EngagementMapper.map`);
-3. write: engagements and dead letters go to the idempotent producer, keyed anew (`ConfirmedWriter.write`);
-4. confirm: the broker has all of them (`ConfirmedWriter.confirm`);
-5. commit: offsets and counts, in one step (`SourceConsumer.commit`).
+0. take over: continue from the group's commit (`SourceConsumer`);
+1. poll: fetch up to a thousand source records (`SourceConsumer.poll`);
+2. map: turn each into an engagement, or a reason why it is not one, in memory (`EngagementMapper.map`);
+3. write: hand engagements and dead letters to the idempotent producer under new keys (`ConfirmedWriter.write`);
+4. confirm: wait until the broker has stored all of them (`ConfirmedWriter.confirm`);
+5. commit: store offsets and counts in one step (`SourceConsumer.commit`).
 
-One round ends before the next begins, so nothing is committed before what it led to is stored.
+A round ends before the next begins, so a record is never committed before its result is stored.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ from producers.delivery.outgoing_event import LARGEST_EVENT, OutgoingEvent
 
 
 class EngagementSource(Protocol):
-    """Where source records come from; `producers.bridge.source_consumer.SourceConsumer` is one."""
+    """Where source records come from, for example `producers.bridge.source_consumer.SourceConsumer`."""
 
     positions: dict[SourcePartition, SourcePosition]
-    """The partitions held now, with how far each is settled."""
+    """The partitions assigned now, and how far each is settled."""
 
     def poll(self) -> list[LogRecord]:
-        """The next records, none that is settled already; may be empty."""
+        """The next records that are not settled yet; may be empty."""
 
     def mark_done(self, fates: Mapping[tuple[SourcePartition, int], BridgeFate]) -> None:
-        """Takes these records as done: whatever they led to is stored."""
+        """Marks these records as settled: their results are stored."""
 
     def commit(self) -> None:
-        """Makes what is settled, offsets and counts, survive this process."""
+        """Stores the offsets and counts of settled records so that they survive this process."""
 
     def lags(self) -> Mapping[SourcePartition, int]:
-        """Records not settled yet, per partition held."""
+        """Records not settled yet, per assigned partition."""
 
     @property
     def finished(self) -> bool:
-        """Whether everything that was there at the start is settled."""
+        """Whether every record present at the start is settled."""
 
 
 @dataclass(frozen=True)
 class BridgeParts:
-    """What a bridge is made of: where records come from, how they are read, and where they go."""
+    """The parts of a bridge: where records come from, how they are read, and where they go."""
 
     source: EngagementSource
     mappers: Mapping[str, EngagementMapper]
-    """One for each source topic."""
+    """One per source topic."""
     codec: Codec
     writer: EventWriter
     events_topic: str
@@ -69,7 +69,7 @@ class BridgeParts:
 
 
 class Bridge:
-    """One process's share of the bridge."""
+    """The bridge as one process runs it; several share the partitions."""
 
     def __init__(self, parts: BridgeParts) -> None:
         self._parts = parts
@@ -78,9 +78,9 @@ class Bridge:
         """Records settled by this process, by fate."""
 
     def run(self, stopping: Callable[[], bool], until_end: bool = False) -> None:
-        """Round after round until `stopping`, or with `until_end` until the source as it was is settled.
+        """Runs rounds until `stopping`, or, with `until_end`, until every record present at the start is settled.
 
-        Raises WriteUnconfirmed, SourceUnreadable or ComponentUnreachable; the round under way is then not committed.
+        Raises WriteUnconfirmed, SourceUnreadable or ComponentUnreachable; the current round is then not committed.
         """
         source = self._parts.source
         while not stopping() and not (until_end and source.finished):
@@ -89,7 +89,7 @@ class Bridge:
         source.commit()
 
     def summary(self) -> dict[str, Any]:
-        """What this process did, and per partition held what the group has done in all, as plain values."""
+        """What this process did, and what the group has done in total per assigned partition, as plain values."""
         totals: dict[str, dict[str, dict[str, int]]] = {}
         for place, position in sorted(self._parts.source.positions.items()):
             counts = {fate.value: position.fates[fate] for fate in BridgeFate}
@@ -102,7 +102,7 @@ class Bridge:
 
     def _round(self, records: list[LogRecord]) -> None:
         if not records:
-            self._parts.writer.confirm()  # a writer that cannot go on says so before there is anything to write
+            self._parts.writer.confirm()  # a broken writer raises here even when there is nothing to write
             return
         fates = {_place(record): self._send(record) for record in records}  # 2, 3
         fates |= self._settle_refusals(self._parts.writer.confirm())  # 4
@@ -114,7 +114,7 @@ class Bridge:
             self._parts.metrics.events.labels(fate.value).inc(number)
 
     def _send(self, record: LogRecord) -> BridgeFate:
-        """Maps one record and writes what it leads to; its fate, unless the broker refuses that."""
+        """Maps one record and writes its result. Returns its fate, which changes if the broker refuses the result."""
         mapped = self._map(record)
         if mapped.engagement is None:
             if mapped.fate is BridgeFate.DEAD_LETTER:
@@ -135,7 +135,7 @@ class Bridge:
         return self._parts.mappers[record.topic].map(record)
 
     def _settle_refusals(self, refusals: list[RefusedEvent]) -> dict[tuple[SourcePartition, int], BridgeFate]:
-        """Engagements that the broker refuses become dead letters; a refused dead letter has nowhere to go."""
+        """Turns engagements that the broker refuses into dead letters; raises WriteUnconfirmed for a refused letter."""
         fates = {}
         for refusal in refusals:
             _raise_for_letter(refusal)
@@ -155,7 +155,7 @@ class Bridge:
         return BridgeFate.DEAD_LETTER
 
     def _show_lags(self) -> None:
-        """The lag gauges of the partitions held now; those of others are withdrawn."""
+        """Sets the lag gauges of the assigned partitions and removes those of other partitions."""
         lags, gauge = self._parts.source.lags(), self._parts.metrics.lag
         for place, lag in lags.items():
             gauge.labels(place.topic, str(place.partition)).set(lag)
@@ -169,7 +169,10 @@ def _place(record: LogRecord) -> tuple[SourcePartition, int]:
 
 
 def _raise_for_letter(refusal: RefusedEvent) -> None:
-    """A dead letter is built to fit any topic made by `trimtab topics create`; this one was not."""
+    """Raises WriteUnconfirmed for a refused dead letter: the topic was not made by `trimtab topics create`.
+
+    Dead letters are built to fit any topic that this command makes.
+    """
     if refusal.event.record == r.DEAD_LETTER:
         origin = refusal.origin
         raise WriteUnconfirmed(

@@ -1,4 +1,4 @@
-"""One source record → one engagement, or the reason why it is none. Pure: the same record always gives the same."""
+"""One source record → one engagement, or the reason why it is not one. Pure: a record always gives the same result."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from producers.replay.log_rows import epoch_millis
 
 
 class BridgeFate(StrEnum):
-    """What a source record ends as; every one in exactly one."""
+    """How a source record ends; every record has exactly one fate."""
 
     BRIDGED = "bridged"
     """It is an engagement in the events log."""
     UNSAMPLED = "unsampled"
-    """No node can have logged the decision it belongs to."""
+    """Its decision was not sampled, so no node can have logged it."""
     IGNORED = "ignored"
-    """Its kind is one that the experiment file says to ignore."""
+    """The experiment file says to ignore its kind."""
     DEAD_LETTER = "dead_letter"
     """It cannot be read as an engagement."""
 
 
 @dataclass(frozen=True, slots=True)
 class MappedRecord:
-    """A record's fate with what it needs: BRIDGED its `engagement`, DEAD_LETTER the `fault` in one line with its fix.
+    """A record's fate. BRIDGED comes with the `engagement`, DEAD_LETTER with the `fault` and its fix in one line.
 
-    `request_id` and `event_time` are given as far as they could be read.
+    `request_id` and `event_time` are set if they could be read.
     """
 
     fate: BridgeFate
@@ -49,7 +49,7 @@ class MappedRecord:
 
 
 class EngagementMapper:
-    """Maps the records of one source topic, as its `[[bridge]]` says."""
+    """Maps the records of one source topic as its `[[bridge]]` section says."""
 
     def __init__(self, source: BridgeSpec, rates: ExperimentSpec, decode: Decoder) -> None:
         self._source = source
@@ -64,9 +64,9 @@ class EngagementMapper:
         )
 
     def map(self, record: LogRecord) -> MappedRecord:
-        """The record's fate. Its request id is read first: what no decision waits for is not looked at further.
+        """The record's fate. The request id is read first: a record without a sampled decision is not read further.
 
-        Raises ComponentUnreachable when the schema it was written with cannot be had now.
+        Raises ComponentUnreachable when the schema it was written with cannot be fetched now.
         """
         request_id = event_time = None
         try:
@@ -92,19 +92,19 @@ class EngagementMapper:
 
     def _decoded(self, record: LogRecord) -> Any:
         if record.value is None:
-            raise _fault("value is null (a tombstone)", "an engagement that happened cannot be taken back")
+            raise _fault("value is null (a tombstone)", "write no tombstones: an engagement cannot be deleted")
         return self._decode(record.value)
 
     def _request_id(self, view: _RecordView) -> str:
         return _required_text(self._fields.request_id, view.get(self._fields.request_id))
 
     def _engagement_id(self, view: _RecordView) -> str:
-        """The source's own id, else the record's place: reading it again gives the same."""
+        """The source's own id, else one made of topic, partition and offset: both are the same on every read."""
         path = self._fields.engagement_id
         return view.place if path is None else _required_text(path, view.get(path))
 
     def _kind(self, view: _RecordView) -> str | None:
-        """The engagement kind; None when it is to be ignored."""
+        """The engagement kind; None when the record must be ignored."""
         path = self._fields.kind
         found = None if path is None else view.get(path)
         if found is None:
@@ -149,11 +149,11 @@ class _RecordView:
 
     @property
     def place(self) -> str:
-        """Where the record lies, as one text."""
+        """Topic, partition and offset as one text."""
         return f"{self.record.topic}/{self.record.partition}/{self.record.offset}"
 
     def get(self, path: str) -> Any:
-        """What lies at a path; None when there is nothing."""
+        """The value at a path; None when there is none."""
         if path == KEY_FIELD:
             return self.record.key
         if path == TIMESTAMP_FIELD:
@@ -162,9 +162,9 @@ class _RecordView:
 
 
 def value_at(data: Any, path: str) -> Any:
-    """The value at a path of names joined by dots, None where there is none.
+    """The value at a path of names joined by dots; None when there is none.
 
-    A field that is spelled like the whole path, or like what is left of it, comes before the fields inside fields.
+    A field whose name equals the whole path, or the rest of it, takes precedence over nested fields.
     """
     while isinstance(data, Mapping):
         if path in data:
@@ -183,7 +183,7 @@ def _required_text(path: str, value: Any) -> str:
 
 
 def _text(path: str, value: Any) -> str:
-    """Texts, UTF-8 bytes and whole numbers as text; other numbers have more than one spelling."""
+    """Text, UTF-8 bytes or a whole number as text; other numbers are refused: they have more than one spelling."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     try:
@@ -194,11 +194,11 @@ def _text(path: str, value: Any) -> str:
             return value
     except UnicodeError as fault:
         raise _fault(f"{path} is not UTF-8 text: {fault}", "write UTF-8, or map another field") from fault
-    raise _fault(f"{path} = {shown(value)} is not a text", "map a field with a text or a whole number")
+    raise _fault(f"{path} = {shown(value)} is not text", "map a field that contains text or a whole number")
 
 
 def _finite(path: str, value: Any) -> float:
-    """Numbers and texts that are numbers; true is 1 and false 0, as a flag that something happened."""
+    """A number, or text that is one, as a float; true is 1 and false 0, for flags that say something happened."""
     if isinstance(value, (int, float, Decimal, str)):
         try:
             number = float(value)
@@ -206,7 +206,7 @@ def _finite(path: str, value: Any) -> float:
             number = math.nan
         if math.isfinite(number):
             return number
-    raise _fault(f"{path} = {shown(value)} is not a finite number", "map a field with a number")
+    raise _fault(f"{path} = {shown(value)} is not a finite number", "map a field that contains a number")
 
 
 def _fault(what: str, fix: str) -> ValueError:

@@ -1,6 +1,6 @@
-"""Source topics as a consumer group reads them; positions are committed by whoever knows that they are settled.
+"""Reads source topics as a member of a consumer group; the caller decides when positions are settled and committed.
 
-This module is steps 0, 1 and 5 of the bridge's protocol (docs/guides/bridge.md).
+This module implements steps 0, 1 and 5 of the bridge's protocol (docs/guides/bridge.md).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from producers.topics.topic_identity import TopicIdentities, recreated, topic_id
 
 ANSWER_SECONDS = 10.0
 COMPARED_SECONDS = 10.0
-"""How often the topics' ids are compared while no records come."""
+"""How often the topics' ids are compared while no records arrive."""
 REFRESH_SECONDS = 30
-"""How soon partitions that a source topic is given come to the group; the client's own five minutes are long."""
+"""How soon the group notices partitions added to a source topic; the client's default of five minutes is long."""
 Answer = TypeVar("Answer")
 
-# The group has given the partition to somebody else, or is about to; the next owner reads from the last commit.
+# The group has given the partition to another member, or is about to; the next owner reads from the last commit.
 PARTITION_MOVED = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -47,12 +47,12 @@ log = structlog.get_logger(__name__)
 
 
 class SourceUnreadable(TrimtabError):
-    """A source topic is missing, or cannot be read on."""
+    """A source topic is missing, or reading it cannot continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSettings:
-    """Which topics are read, as which group, and how."""
+    """Which topics are read, by which group, and how."""
 
     client_config: Mapping[str, str]
     """Connection settings in librdkafka's names."""
@@ -64,26 +64,28 @@ class ConsumerSettings:
     """Consumer group; its members share the partitions."""
 
     since: int | None = None
-    """Where a partition without a commit begins: at its first record of this time (ms) or later; None: at its first."""
+    """Where to start in a partition without a commit: at its first record of this time (ms) or later; None: at its
+    first record."""
 
     session_seconds: float = 10.0
-    """A member silent for so long loses its partitions to the others."""
+    """A member silent for this many seconds loses its partitions to the others."""
 
     batch: int = 1_000
-    """Most records of one round."""
+    """Maximum number of records in a round."""
 
     wait_seconds: float = 0.5
-    """Longest wait for a round to fill."""
+    """How long to wait at most for a round to fill."""
 
     identities: TopicIdentities | None = None
-    """What tells a topic from one that was created again; None: the broker is asked."""
+    """Tells a topic from one that was created again under its name; None: the broker is asked."""
 
 
 class SourceConsumer:
     """One member of the group. Everything happens on the caller's thread; partitions come and go inside `poll`.
 
-    Positions count the records of one topic and no other of its name: its id is committed with them, and compared when
-    partitions are taken over, before records are given out, and now and then while none come (`clock`, in seconds).
+    A topic that was created again has a new id, and old positions mean nothing in it. So the id is committed with each
+    position, and compared when partitions are taken over, before records are returned, and from time to time while none
+    arrive (`clock`, in seconds).
     """
 
     def __init__(self, settings: ConsumerSettings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -105,8 +107,8 @@ class SourceConsumer:
     def poll(self) -> list[LogRecord]:
         """Step 1: the next records, in offset order within a partition; raises SourceUnreadable and RightMissing.
 
-        Only records of partitions held now come back, and none that is settled already: around a rebalance the client
-        may hand over what it fetched before. Raises TopicError when there is no topic any more, or its id is not told.
+        Returns only unsettled records of the partitions assigned now: around a rebalance the client may still deliver
+        records that it fetched before. Raises TopicError when the topic is gone or the broker does not give its id.
         """
         messages = self._ask(
             self._as_group, lambda: self._consumer.consume(self._settings.batch, self._settings.wait_seconds)
@@ -114,21 +116,20 @@ class SourceConsumer:
         records = [record for message in messages if (record := self._record(message)) is not None]
         due = [record for record in records if self._is_due(record)]
         if due or self._clock() - self._compared_at > COMPARED_SECONDS:
-            # The id is asked for after the records came: a topic that was deleted never comes back.
+            # The id must be asked for after the records came: a deleted topic never comes back under the same id.
             self._require_same_topics({record.topic for record in due} or {place.topic for place in self.positions})
         return due
 
     def mark_done(self, fates: Mapping[tuple[SourcePartition, int], BridgeFate]) -> None:
-        """Takes records, in the order they were polled, as done; `commit` may tell the group from now on."""
+        """Marks records as settled, in the order they were polled; the next `commit` includes them."""
         for (place, offset), fate in fates.items():
             self.positions[place].mark_done(offset, fate)
 
     def commit(self) -> None:
-        """Step 5: tell the group what is settled, and wait for its answer.
+        """Step 5: commits what is settled, and waits for the broker's answer.
 
-        Raises ComponentUnreachable and RightMissing.
-
-        Where the group has moved the partitions meanwhile nothing is committed, and their next owner reads again.
+        If the group has moved the partitions in the meantime, nothing is committed and their next owner reads the
+        records again. Raises ComponentUnreachable and RightMissing.
         """
         due = [
             TopicPartition(place.topic, place.partition, position.next_offset, metadata=position.text())
@@ -149,14 +150,14 @@ class SourceConsumer:
 
     @property
     def finished(self) -> bool:
-        """Whether every partition held is settled up to the end that it had when this member started."""
+        """Whether every assigned partition is settled up to the end that it had when this member started."""
         return self._assigned and all(
             place in self._at_end or position.next_offset >= self._ends.get(place, 0)
             for place, position in self.positions.items()
         )
 
     def lags(self) -> dict[SourcePartition, int]:
-        """Records between what is settled and the end of the source, as far as the client knows."""
+        """Unsettled records per partition, up to the end of the source that the client knows of."""
         found = {}
         for place, position in self.positions.items():
             _, end = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
@@ -186,7 +187,7 @@ class SourceConsumer:
             return Consumer(config, logger=logging.getLogger("trimtab.producers"))
 
     def _find_ends(self) -> dict[SourcePartition, int]:
-        """Where every partition ends now; raises SourceUnreadable for a missing topic, and RightMissing."""
+        """The current end of every partition; raises SourceUnreadable for a missing topic, and RightMissing."""
         ends = {}
         for topic in self._settings.topics:
             attempt = Attempt("Describe", "topic", topic)
@@ -195,14 +196,15 @@ class SourceConsumer:
                 raise explained(found.error, self._client_config, attempt)
             if found.error is not None:
                 raise SourceUnreadable(
-                    f"source topic {topic}: {found.error.str()}", fix="fix the topic of that [[bridge]], or create it"
+                    f"source topic {topic}: {found.error.str()}",
+                    fix="correct `topic` in that [[bridge]] section, or create the topic",
                 )
             for partition in found.partitions:
                 ends[SourcePartition(topic, partition)] = self._watermarks(topic, partition)[1]
         return ends
 
     def _take_over(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Step 0: go on from the group's commit, or from the start that was asked for."""
+        """Step 0: continues from the group's commit, or from the configured start."""
         committed = partial(consumer.committed, partitions, timeout=ANSWER_SECONDS)
         answers = self._ask(self._as_group, lambda: ask_coordinator(committed, ANSWER_SECONDS))
         topic_ids = {topic: self._identities.of(topic) for topic in {partition.topic for partition in partitions}}
@@ -214,10 +216,10 @@ class SourceConsumer:
         self._assigned = True
         consumer.assign([TopicPartition(*place, position.next_offset) for place, position in self.positions.items()])
         log.info("partitions taken over", partitions=_shown(self.positions))
-        self.commit()  # positions that did not say which topic they count now do
+        self.commit()  # adds the topic's id to positions that were committed without it
 
     def _position(self, place: SourcePartition, answer: TopicPartition, topic_id: str) -> SourcePosition:
-        """Where to go on in the topic of that id; raises SourceUnreadable when the commit counts another one."""
+        """Where to continue; raises SourceUnreadable when the commit belongs to a topic with another id."""
         if answer.offset < 0:
             return SourcePosition(self._first_offset(place), topic_id)
         position = SourcePosition.from_commit(answer.offset, answer.metadata or "")
@@ -232,12 +234,12 @@ class SourceConsumer:
         low, high = self._watermarks(*place)
         if not low <= offset <= high:
             raise SourceUnreadable(
-                f"{place.topic}[{place.partition}] holds the records {low} to {high}, and {offset} is the next to read",
+                f"{place.topic}[{place.partition}] holds offsets {low} to {high}, but the next one to read is {offset}",
                 fix=self._reset(place.topic),
             )
 
     def _require_same_topics(self, topics: set[str]) -> None:
-        """Raise SourceUnreadable when the positions in one of them count another topic than there is now."""
+        """Raises SourceUnreadable when a topic was created again, so that the positions in it mean nothing."""
         self._compared_at = self._clock()
         for topic in topics:
             topic_id = self._identities.of(topic)
@@ -248,14 +250,14 @@ class SourceConsumer:
     def _require_same(self, place: SourcePartition, position: SourcePosition, topic_id: str) -> None:
         if position.topic_id != topic_id:
             for held in [other for other in self.positions if other.topic == place.topic]:
-                del self.positions[held]  # nothing of them may be committed: the new topic's offsets count from 0
+                del self.positions[held]  # they must not be committed: the new topic's offsets count from 0
             raise SourceUnreadable(
                 f"{place.topic}[{place.partition}]: {recreated(place.topic, position.topic_id, topic_id)}",
                 fix=self._reset(place.topic),
             )
 
     def _reset(self, topic: str) -> str:
-        """How to begin anew in a topic whose offsets mean nothing any more."""
+        """How to start over in a topic whose committed offsets no longer mean anything."""
         return (
             "to bridge what the topic holds now, stop every bridge and run kafka-consumer-groups --reset-offsets "
             f"--to-earliest --execute --topic {topic} --group {self._settings.group}"
@@ -300,15 +302,16 @@ class SourceConsumer:
         elif fault.code() in POSITION_GONE:
             raise SourceUnreadable(
                 f"{place.topic}[{place.partition}] no longer holds the next record to read: {fault.str()}",
-                fix=f"raise its retention; {self._reset(place.topic)}",
+                fix=f"raise the topic's retention; {self._reset(place.topic)}",
             )
         elif fault.code() in AWAY or fault.retriable():
-            log.warning("source does not answer", reason=fault.str())
+            log.warning("source broker does not answer", reason=fault.str())
         elif fault.code() in RIGHTS:
             raise explained(fault, self._client_config, Attempt("Read", "topic", place.topic), self._faults)
         else:
             raise SourceUnreadable(
-                f"{place.topic}[{place.partition}] cannot be read: {fault.str()}", fix="see to the topic, then restart"
+                f"{place.topic}[{place.partition}] cannot be read: {fault.str()}",
+                fix="repair the topic, then restart the bridge",
             )
 
     def _is_due(self, record: LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""Values of source records as plain Python data: JSON, or Avro with or without a schema id before it."""
+"""Decodes the values of source records to plain Python data: JSON, or Avro with or without a schema id in front."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from event_schemas.registry_client import SETTING as REGISTRY_SETTING
 from producers.bridge.source_schemas import RegistrySchemas, read_schema_file
 
 Decoder = Callable[[bytes], Any]
-"""Value → data. Raises MalformedRecord or UnknownSchema for a value that will never be readable, ComponentUnreachable
-when that cannot be found out now."""
+"""Value → data. Raises MalformedRecord or UnknownSchema for a value that will never be readable, and
+ComponentUnreachable when the schema cannot be fetched now."""
 
 
 def decoder_for(source: BridgeSpec, folder: Path, schema_registry_url: str | None) -> Decoder:
-    """The decoder of one source; `folder` is where its `schema_file` lies, the URL that of Trimtab's own registry.
+    """The decoder of one source. `folder` contains its `schema_file`; the URL is that of Trimtab's own registry.
 
-    Raises SourceSchemaError, and SettingError when Confluent framing comes with neither registry nor file.
+    Raises SourceSchemaError, and SettingError when Confluent framing is declared with neither registry nor file.
     """
     if source.format == "json":
         return decode_json
@@ -37,14 +37,14 @@ def decoder_for(source: BridgeSpec, folder: Path, schema_registry_url: str | Non
         return framed_decoder(RegistrySchemas(source.schema_registry).schema)
     if schema_registry_url is None:
         raise SettingError(
-            f"[[bridge]] {source.topic}: no registry tells its schemas",
+            f"[[bridge]] {source.topic}: no registry or file gives its schemas",
             fix="set bridge.schema_registry, bridge.schema_file or TRIMTAB_SCHEMA_REGISTRY_URL",
         )
     return framed_decoder(RegistrySchemas(schema_registry_url, REGISTRY_SETTING).schema)
 
 
 def framed_decoder(schema_of: Callable[[int], Any]) -> Decoder:
-    """Reads Confluent framing, each value with the schema its id names."""
+    """Reads Confluent framing, decoding each value with the schema that its id names."""
 
     def decode(value: bytes) -> Any:
         schema_id, datum = unframe(value)
@@ -62,17 +62,17 @@ def decode_json(value: bytes) -> Any:
 
 
 def decode_avro(schema: Any, datum: bytes) -> Any:
-    """The data in a bare datum; bytes left over mean that it was written with another schema."""
+    """The data in a bare datum; raises MalformedRecord, also for leftover bytes: another schema wrote those."""
     source = io.BytesIO(datum)
     try:
         data = schemaless_reader(source, schema, None)
     except Exception as fault:  # fastavro raises many types on bad bytes; all of them mean the same here
         raise MalformedRecord(
-            f"value cannot be decoded: {type(fault).__name__}: {fault}", fix="write it with the schema that is named"
+            f"value cannot be decoded: {type(fault).__name__}: {fault}", fix="write it with the declared schema"
         ) from fault
     if source.tell() != len(datum):
         raise MalformedRecord(
             f"value leaves {len(datum) - source.tell()} of {len(datum)} bytes unread",
-            fix="write it with the schema that is named",
+            fix="write it with the declared schema",
         )
     return data

@@ -1,4 +1,4 @@
-"""Avro schemas of records that others wrote: from their Schema Registry, or from a file."""
+"""Avro schemas of source records, from their writers' Schema Registry or from a file."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ SETTING = "bridge.schema_registry"
 
 
 class SourceSchemaError(TrimtabError):
-    """A schema file that cannot be read or is no Avro schema."""
+    """A schema file that cannot be read or is not an Avro schema."""
 
 
 class RegistrySchemas:
-    """Schemas of a Confluent Schema Registry, each asked for once."""
+    """Schemas of a Confluent Schema Registry, each fetched once."""
 
     def __init__(self, url: str, setting: str = SETTING) -> None:
-        """`setting` gave the address. Raises SettingError for one that is none."""
+        """`setting` names where the address was set. Raises SettingError for an invalid address."""
         self._registry = RegistryConnection(url, setting)
         self._url, self._client = self._registry.shown, self._registry.client
         self._known: dict[int, Any] = {}
 
     def schema(self, schema_id: int) -> Any:
-        """The schema of this id, parsed by fastavro; an unknown one is asked for again the next time.
+        """The schema with this id, parsed by fastavro; an unknown id is looked up again the next time.
 
-        Raises UnknownSchema when there is none (trying again now is of no use), ComponentUnreachable or RightMissing
-        when that cannot be found out now.
+        Raises UnknownSchema when the registry has no such schema (retrying now does not help), and ComponentUnreachable
+        or RightMissing when the registry cannot be asked now.
         """
         found = self._known.get(schema_id)
         if found is None:
@@ -47,7 +47,7 @@ class RegistrySchemas:
             if registered.schema_type not in (None, "AVRO"):
                 raise UnknownSchema(
                     f"schema id {schema_id} of {self._url} is {registered.schema_type}, not AVRO",
-                    fix="bridge topics that hold Avro or JSON",
+                    fix="bridge only topics that hold Avro or JSON",
                 )
             named: dict[str, Any] = {}
             self._parse_references(registered, named)
@@ -56,13 +56,13 @@ class RegistrySchemas:
             raise
         except (SchemaParseException, ValueError) as fault:
             raise UnknownSchema(
-                f"schema id {schema_id} of {self._url} is no Avro schema: {fault}", fix="fix it in the registry"
+                f"schema id {schema_id} of {self._url} is not an Avro schema: {fault}", fix="fix it in the registry"
             ) from fault
-        except Exception as fault:  # httpx and registry errors alike; only a clear no is an answer
+        except Exception as fault:  # httpx and registry errors alike; only a 404 means that there is no such schema
             raise self._unanswered(schema_id, fault) from fault
 
     def _parse_references(self, registered: Any, named: dict[str, Any]) -> None:
-        """Schemas that others are built from are registered by themselves; fastavro wants them parsed first."""
+        """Parses the schemas that this one refers to: they are registered separately, and fastavro needs them first."""
         for reference in registered.references or ():
             part = self._client.get_version(reference.subject, reference.version).schema
             self._parse_references(part, named)
@@ -72,7 +72,7 @@ class RegistrySchemas:
         if getattr(fault, "http_status_code", None) == NOT_FOUND:
             return UnknownSchema(
                 f"schema id {schema_id} is not registered at {self._url}",
-                fix="name the registry of the source's writers in bridge.schema_registry",
+                fix="set bridge.schema_registry to the registry that the source's writers use",
             )
         return self._registry.explained(f"read schema id {schema_id}", fault)
 
@@ -83,11 +83,12 @@ def read_schema_file(file: Path) -> Any:
         return _parse(json.loads(file.read_text(encoding="utf-8")), {})
     except OSError as fault:
         raise SourceSchemaError(
-            f"{file}: cannot be read: {fault.strerror}", fix="fix bridge.schema_file, a path beside trimtab.toml"
+            f"{file}: cannot be read: {fault.strerror}",
+            fix="correct bridge.schema_file, a path relative to trimtab.toml",
         ) from fault
     except (SchemaParseException, ValueError, KeyError, TypeError) as fault:
         raise SourceSchemaError(
-            f"{file}: is no Avro schema: {fault}", fix="give the .avsc that the source is written with"
+            f"{file}: not an Avro schema: {fault}", fix="give the .avsc file that the source is written with"
         ) from fault
 
 
@@ -96,7 +97,7 @@ def _parse(schema: Any, named: dict[str, Any]) -> Any:
 
 
 def _texts_as_written(schema: Any) -> Any:
-    """The schema without `uuid`: its text would be read in lower case, and no longer be the id that was served."""
+    """The schema without `uuid` types: fastavro reads those in lower case, so the ids would no longer match."""
     if isinstance(schema, Mapping):
         kept = {name: _texts_as_written(part) for name, part in schema.items() if name != "default"}
         if "default" in schema:

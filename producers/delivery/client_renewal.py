@@ -1,10 +1,10 @@
-"""The Kafka client of a delivery: replaced by a new one when it dies.
+"""Replaces the Kafka client of a delivery when it dies.
 
-1. A client that dies is taken out of service; from then on there is none, and events are refused at once.
-2. On a thread of its own it gives up what it held, whose reports come in as failures, and ends.
-3. After a pause, which doubles from half a second to three, a new client takes its place: a right that was granted
-   meanwhile is noticed soon, and one that stays missing builds no clients in a tight loop.
-4. The new client counts as working once the broker has given it an id as a producer.
+1. A dead client is taken out of service; from then on there is no client, and events are refused at once.
+2. On a separate thread its queued events are reported as failed, and it is released.
+3. After a pause, which doubles from 0.5 s up to 3 s, a new client takes its place. So a right that was granted in the
+   meantime is noticed soon, but a right that stays missing does not create clients in a tight loop.
+4. The new client counts as working once the broker has given it a producer id.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 3.0
 LOOK_SECONDS = 0.5
 BURIAL_SECONDS = 30.0
-NO_CLIENT = KafkaError(KafkaError._STATE, "there is no client now")
+NO_CLIENT = KafkaError(KafkaError._STATE, "there is no client at the moment")
 
 
 class ClientRenewal:
     """The client in service, if any. `produce` may be called from any thread, the rest from one at a time.
 
-    `build(look_seconds)` makes a client; what it raises counts as a client that died at once. `clock` counts seconds.
+    `build(look_seconds)` makes a client; if it raises, that counts as a client that died at once. `clock` is in
+    seconds.
     """
 
     def __init__(
@@ -59,12 +60,12 @@ class ClientRenewal:
         self._current = self._build(0.0)
 
     def produce(self, event: OutgoingEvent, on_delivery: DeliveryReport) -> KafkaError | None:
-        """Queues the event; returns the fault when there is no client, or it refuses."""
+        """Queues the event; returns the fault when there is no client or the client refuses it."""
         with self._gate:
             return NO_CLIENT if self._current is None else self._current.produce(event, on_delivery)
 
     def tend(self) -> None:
-        """To be called often: takes a dead client out of service, and puts the next one in when it is due."""
+        """Takes a dead client out of service, and puts the next one into service when it is due. Call this often."""
         client = self._current
         if client is not None and client.fault is not None:
             self.retire(self._health.in_words(ANY_TOPIC, client.fault))
@@ -75,7 +76,7 @@ class ClientRenewal:
             self._health.works()
 
     def retire(self, reason: str) -> None:
-        """Steps 1 and 2 for the client in service, and the pause of step 3."""
+        """Runs steps 1 and 2 for the client in service, and starts the pause of step 3."""
         self._health.died(reason)
         self._well = False
         self._due = self._clock() + self._pause
@@ -87,7 +88,7 @@ class ClientRenewal:
             self._burials = [each for each in burials if each is not None and each.is_alive()]
 
     def close(self) -> None:
-        """Gives up what the client in service still holds, and waits for those before it."""
+        """Fails the events still queued in the client, releases it, and waits for its predecessors to be released."""
         with self._gate:
             last, self._current = self._current, None
         self._due = None
@@ -105,7 +106,7 @@ class ClientRenewal:
 
 
 def _buried(dead: KafkaClient) -> threading.Thread | None:
-    """Ends a dead client on the thread returned, or at once where the interpreter starts no more threads."""
+    """Ends a dead client on the returned thread, or at once if the interpreter can no longer start threads."""
 
     def bury() -> None:
         dead.give_up()

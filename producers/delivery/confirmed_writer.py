@@ -1,6 +1,6 @@
-"""Events to Kafka of which the caller must know that each is stored, before it goes on.
+"""Writes events to Kafka for a caller that may continue only once each of them is stored.
 
-Unlike `KafkaDelivery` it waits, and ends with an error rather than a spool: its caller can read the events again.
+Unlike `KafkaDelivery` it waits, and raises an error instead of spooling: its caller can read the source again.
 """
 
 from __future__ import annotations
@@ -22,40 +22,43 @@ from producers.topics.kafka_connection import unwritten
 from producers.topics.kafka_refusals import EVENT_REFUSED
 
 POLL_SECONDS = 0.1
-RESTART_FIX = "see to the broker; a restart goes on from the last commit and loses nothing"
+RESTART_FIX = "check the broker, then restart: it continues from the last commit and loses nothing"
 
 log = structlog.get_logger(__name__)
 
 
 class WriteUnconfirmed(TrimtabError):
-    """An event was not confirmed, and trying again later may help: its source must not be committed."""
+    """An event was not confirmed, so its source must not be committed; a later attempt may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedEvent:
-    """An event that the broker will not take, however often it is sent, and the record it was made of."""
+    """An event that the broker will never accept, and the record it was made from."""
 
     event: OutgoingEvent
     origin: LogRecord
 
 
 class EventWriter(Protocol):
-    """Where events are written by a caller that must know of each that it is stored."""
+    """Writes events for a caller that must know that each is stored."""
 
     def write(self, event: OutgoingEvent, origin: LogRecord) -> None:
-        """Hands in an event made of `origin`; raises WriteUnconfirmed."""
+        """Hands in an event made from `origin`; raises WriteUnconfirmed."""
 
     def confirm(self) -> list[RefusedEvent]:
-        """Returns when every event written so far is stored, or refused for good; raises WriteUnconfirmed."""
+        """Waits until every event written so far is stored or refused for good. Returns the refused ones.
+
+        Raises WriteUnconfirmed.
+        """
 
 
 class ConfirmedWriter:
     """An `EventWriter` on an idempotent producer. Everything happens on the caller's thread.
 
-    `topic` is where most events go: a client that may write nowhere ends before it has been given any.
-    An event that is not stored within `delivery_seconds`, or before `give_up` says stop, is a WriteUnconfirmed. So is
-    the end of the client, for instance for a missing right; nothing more can be written then. Raises SettingError for
-    settings that no client takes.
+    `topic` is where most events go. It is named in the error when the client fails before it is given an event, as it
+    does for a user without any Write right. WriteUnconfirmed is raised when an event is not stored within
+    `delivery_seconds`, when `give_up` returns true first, and when the client dies, for example of a missing right;
+    nothing more can be written then. Raises SettingError for settings that the client rejects.
     """
 
     def __init__(
@@ -95,17 +98,17 @@ class ConfirmedWriter:
                 return
             self._serve(POLL_SECONDS)
             if time.monotonic() > deadline:
-                self._fail("the client's queue stays full")
+                self._fail("the Kafka client's queue stays full")
         raise self._failure
 
     def confirm(self) -> list[RefusedEvent]:
-        """See EventWriter. A batch is refused as a whole where one of its events is too large for the topic, so what
-        was refused is sent once more, each event alone, before it counts as refused for good.
+        """See EventWriter. The broker refuses a whole batch when one of its events is too large for the topic. So each
+        refused event is sent again, alone, before it counts as refused for good.
         """
         return [last for first in self._settled() for last in self._alone(first)]
 
     def close(self) -> None:
-        """Gives up what is still on its way and releases the client."""
+        """Gives up the events still in flight and releases the client."""
         self._client.give_up()
         self._client.release()
 
@@ -114,7 +117,7 @@ class ConfirmedWriter:
         return self._settled()
 
     def _settled(self) -> list[RefusedEvent]:
-        """Waits for the fate of everything that is open; what was refused."""
+        """Waits until every open event has its fate; returns the refused ones."""
         self._serve(0)
         while self._open and self._failure is None:
             self._client.flush(POLL_SECONDS)

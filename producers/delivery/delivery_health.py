@@ -1,7 +1,7 @@
-"""Whether events reach Kafka, as far as Kafka lets them.
+"""Whether Kafka refuses this process's events.
 
-A broker that is away is no fault: events wait in the spool, and everything goes on. A broker that refuses is one, for
-it will refuse until a person does something.
+A broker that does not answer is no fault: events wait in the spool, and everything continues. A broker that refuses
+events is a fault, because it will refuse them until a person fixes something.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from producers.topics.kafka_connection import Attempt, right_missing
 from producers.topics.kafka_refusals import RIGHTS, needs_a_person
 
 FORGET_SECONDS = 30.0
-"""A refusal that has not come again for so long may be over: nothing was sent since that would tell."""
+"""A refusal that has not recurred for this many seconds is forgotten: it may be over, with no event sent to show it."""
 ANY_TOPIC = ""
 log = structlog.get_logger(__name__)
 
 
 class DeliveryHealth:
-    """Why nothing is delivered, if so; mirrored into `trimtab_producer_delivering`.
+    """The reason why nothing is delivered, if there is one; mirrored into `trimtab_producer_delivering`.
 
-    May be told from any thread: every change is one step. `clock` counts seconds. `client_config` is the client's, in
-    librdkafka's names; it says who may not write.
+    Thread-safe: every change is one step. `clock` is in seconds. `client_config` is the client's, in librdkafka's
+    names; it gives the user to name in a fault.
     """
 
     def __init__(
@@ -47,25 +47,28 @@ class DeliveryHealth:
 
     @property
     def fault(self) -> str | None:
-        """What Kafka refuses and why; None while it takes events, or does not answer."""
+        """What Kafka refuses and why; None while it accepts events or does not answer."""
         if self._dead is not None:
             return self._dead
         refusals = list(self._refusals.values())
         return refusals[0][0] if refusals else None
 
     def died(self, reason: str) -> None:
-        """The client cannot go on."""
+        """Notes that the client cannot continue."""
         self._dead = reason
         self.tell()
 
     def works(self) -> None:
-        """A new client goes on. That says nothing of the topics that were refused: it may write to another one only."""
+        """Notes that a new client works. Refused topics stay refused: the client may only work for another topic."""
         self._dead = None
         self._refusals.pop(ANY_TOPIC, None)
         self.tell()
 
     def note_refused(self, topic: str, fault: KafkaError) -> bool:
-        """The broker did not take an event of `topic`, or (`ANY_TOPIC`) the client; whether a person is needed."""
+        """Notes that the broker refused an event of `topic`, or the client itself (`ANY_TOPIC`).
+
+        Returns whether a person has to fix it.
+        """
         if not needs_a_person(fault):
             return False
         self._refusals[topic] = (self.in_words(topic, fault), self._clock())
@@ -73,21 +76,21 @@ class DeliveryHealth:
         return True
 
     def in_words(self, topic: str, fault: KafkaError) -> str:
-        """What was refused (`ANY_TOPIC`: everything), to whom, and why."""
+        """Says which topic was refused (`ANY_TOPIC`: all of them), to which user, and why."""
         if fault.code() in RIGHTS:
             attempt = Attempt("Write", "topic", topic) if topic else Attempt("Write", "any topic", "")
             return f"{right_missing(self._client_config, attempt).what}: {fault.str()}"
         return f"{topic or 'Kafka'}: {fault.str()}"
 
     def note_accepted(self, topic: str) -> None:
-        """The broker took an event."""
+        """Notes that the broker accepted an event of `topic`."""
         if self._refusals:
             self._refusals.pop(topic, None)
             self._refusals.pop(ANY_TOPIC, None)
             self.tell()
 
     def tell(self) -> None:
-        """Forgets refusals that have not come again, and tells metrics and log how things stand."""
+        """Forgets refusals that have not recurred, sets the metric, and logs when the state has changed."""
         for topic, (_, at) in list(self._refusals.items()):
             if self._clock() - at > FORGET_SECONDS:
                 self._refusals.pop(topic, None)

@@ -1,4 +1,4 @@
-"""What became of the events handed in: each is acknowledged, spooled or dropped, and counted once."""
+"""Counts the fates of the events handed in: each is acknowledged, spooled or dropped, and counted once."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DeliveryFate = Literal["acknowledged", "spooled", "dropped"]
 class DeliveryCounts:
     """Events by fate since the sender started.
 
-    `spooled` counts events whose delivery failed and that went to the spool; `resent` counts acknowledged
-    deliveries *out of* the spool, those of earlier processes included, `refused` events in it that the broker will
-    never take, `set_aside` events in it that have been refused for too long, `damaged` events in it that can no longer
-    be read, and `adopted` those that came from the spools of dead processes. These five are no part of the balance.
+    `spooled` counts events whose delivery failed and that went to the spool. The other five count events in the spool,
+    including those of earlier processes, and are not part of the balance: `resent` were acknowledged, `refused` will
+    never be accepted by the broker, `set_aside` have been refused for too long, `damaged` can no longer be read, and
+    `adopted` came from the spools of dead processes.
     """
 
     handed_in: int = 0
@@ -43,7 +43,7 @@ class DeliveryCounts:
 class DeliveryLedger:
     """Counts fates from any thread, and mirrors them into `trimtab_producer_events_total{record,fate}`.
 
-    A forked child begins at zero: what the parent has under way is the parent's.
+    A forked child starts at zero: events in flight in the parent remain the parent's.
     """
 
     def __init__(self, metrics: ProducerMetrics | None = None) -> None:
@@ -65,16 +65,16 @@ class DeliveryLedger:
         self._export(record, "handed_in", 1)
 
     def settle(self, record: str, fate: DeliveryFate) -> None:
-        """Counts the one fate of an event handed in before."""
+        """Counts the fate of an event that was handed in."""
         with self._lock:
             if not self._open[record]:
-                return  # it was given up before
+                return  # `give_up` has already counted it
             self._open[record] -= 1
             self._fates[fate] += 1
         self._export(record, fate, 1)
 
     def give_up(self) -> None:
-        """Counts what is still open as dropped: nobody will hear of it any more."""
+        """Counts events that are still open as dropped: no more delivery reports will come."""
         with self._lock:
             given_up, self._open = self._open, Counter()
             self._fates["dropped"] += given_up.total()
@@ -86,11 +86,11 @@ class DeliveryLedger:
         self._count(record, "resent", 1)
 
     def refused(self, record: str) -> None:
-        """Counts one event in the spool that the broker will never take."""
+        """Counts one event in the spool that the broker will never accept."""
         self._count(record, "refused", 1)
 
     def set_aside(self, record: str) -> None:
-        """Counts one event that left the spool for the file of those that Kafka does not take."""
+        """Counts one event that was moved from the spool to the file of events that Kafka does not accept."""
         self._count(record, "set_aside", 1)
 
     def damaged(self, events: Mapping[str, int]) -> None:
@@ -109,7 +109,7 @@ class DeliveryLedger:
             return DeliveryCounts(**self._fates)
 
     def after_fork(self) -> None:
-        """A child counts its own events only."""
+        """Resets the counts: a child counts only its own events."""
         self._begin()
 
     def _count(self, record: str, fate: str, events: int) -> None:

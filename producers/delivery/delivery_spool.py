@@ -1,8 +1,8 @@
-"""A bounded spool of events the broker did not acknowledge, kept on disk until it does.
+"""A bounded spool of events that the broker did not acknowledge, kept on disk until it does.
 
-A spool belongs to one process at a time. What a dead owner left is adopted by a living one: that of the same directory,
-and those of its neighbours. A forked child does not share its parent's spool, but opens one of its own at its first
-event, below the parent's: `<directory>/forked/<pid>-…`.
+A spool belongs to one process at a time. What a dead owner left is adopted by a live process: the next owner of the
+directory, or a neighbour. A forked child does not share its parent's spool; at its first event it opens its own below
+the parent's: `<directory>/forked/<pid>-…`.
 
 TrimtabError
 └── SpoolError   the spool's directory cannot be used
@@ -32,7 +32,7 @@ from producers.delivery.spool_files import FORKED
 from producers.delivery.spool_origin import SpoolOrigin, read_origin
 
 TAKEN_SECONDS = 30.0
-"""How long a new owner waits for the lock: a neighbour that adopts holds it while it moves a file, maybe by copying."""
+"""How long a new owner waits for the lock: an adopting neighbour holds it while it moves, or copies, a file."""
 log = structlog.get_logger(__name__)
 
 
@@ -43,10 +43,10 @@ class SpoolError(TrimtabError):
 class DeliverySpool:
     """The spool of one process. Thread-safe.
 
-    `max_bytes` bounds all its files together, adopted ones too. `neighbours` is the folder whose subfolders hold the
-    spools of other nodes, as `<neighbours>/<node>/spool`; without it only what forked children of this spool's owners
-    left is adopted. `topic_prefix` is that of the events: only spools of the same one are adopted. Raises SpoolError
-    when the directory cannot be written or is in use.
+    `max_bytes` bounds all its files together, including adopted ones. `neighbours` is the folder that contains the
+    spools of other nodes, as `<neighbours>/<node>/spool`; without it only the spools of forked children of this
+    directory's owners are adopted. `topic_prefix` is that of the events: only spools with the same prefix are adopted.
+    Raises SpoolError when the directory cannot be written or is in use.
     """
 
     def __init__(
@@ -69,61 +69,61 @@ class DeliverySpool:
 
     @property
     def waiting(self) -> int:
-        """Events on disk that nobody has acknowledged."""
+        """Events on disk that the broker has not acknowledged."""
         with self._mutex:
             return 0 if self._files is None else self._files.waiting
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is on disk, damaged bytes that were not set aside yet included."""
+        """Whether there is nothing on disk, not even damaged bytes that still have to be set aside."""
         with self._mutex:
             return self._files is None or not self._files.size
 
     def append(self, event: OutgoingEvent) -> bool:
-        """Writes the event to disk; False at the bound, when the disk refuses, and after `close`."""
+        """Writes the event to disk; False when the spool is full, when the disk refuses, and after `close`."""
         with self._mutex:
             files = self._own_files()
             return files is not None and files.append(event)
 
     def checkout(self, limit: int) -> list[OutgoingEvent]:
-        """The oldest events, at most `limit`; they stay on disk until `finish` says what became of them."""
+        """The oldest events, at most `limit`; they stay on disk until `finish` settles them."""
         with self._mutex:
             return [] if self._files is None else self._files.checkout(limit)
 
     def postpone(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
-        """Puts events of the last `checkout` last in line, so that they hold up no others; those that stay first.
+        """Moves events of the last `checkout` to the end of the line, so that they do not hold up others.
 
-        They count as settled for `finish`.
+        The moved events count as settled for `finish`. Returns those that could not be moved.
         """
         with self._mutex:
             return list(events) if self._files is None else self._files.postpone(events)
 
     def set_aside(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
-        """Keeps events of the last `checkout` in a file that nobody sends; those that it does not take.
+        """Moves events of the last `checkout` to a file that is never sent.
 
-        They count as settled for `finish`.
+        The moved events count as settled for `finish`. Returns those that could not be moved.
         """
         with self._mutex:
             return list(events) if self._files is None else self._files.set_aside(events)
 
     def check_in(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
-        """Ends the last `checkout`: `settled` events leave the spool, `undelivered` stay first in line.
+        """Ends the last `checkout`: `settled` events leave the spool, `undelivered` ones stay first in line.
 
-        When the disk fails (OSError) nothing has changed, and the same events are checked out again.
+        Raises OSError when the disk fails; then nothing has changed, and the same events are checked out again.
         """
         with self._mutex:
             if self._files is not None:
                 self._files.check_in(settled, undelivered)
 
     def take_damaged(self) -> Counter[str]:
-        """Events, by record, that were damaged on disk and are set aside unsent; each is told once."""
+        """Events, by record, that were damaged on disk and set aside unsent; each is reported once."""
         with self._mutex:
             return Counter() if self._files is None else self._files.take_damaged()
 
     def adopt(self) -> list[Adoption]:
-        """Takes over what dead owners left near this spool, as far as it fits within the bound.
+        """Adopts the spools that dead owners left near this one, as far as they fit within the bound.
 
-        Raises nothing for what is wrong with theirs: an orphan that cannot be read is told once and passed over.
+        An orphan that cannot be read is logged once and skipped; nothing is raised.
         """
         adopted = []
         for directory in orphans(self._home, self._neighbours, self._current()):
@@ -137,9 +137,9 @@ class DeliverySpool:
         return adopted
 
     def announce(self, bootstrap: str) -> None:
-        """Notes the addresses of the brokers, which say where new events belong until the cluster is known.
+        """Notes the brokers' addresses, which identify the Kafka of new events until the cluster's id is known.
 
-        Raises nothing: what cannot be done now is done by `settle`.
+        Raises nothing: what fails here is done again by `claim`.
         """
         self._origin = replace(self._origin, bootstrap=bootstrap)
         try:
@@ -147,12 +147,12 @@ class DeliverySpool:
                 if self._files is not None:
                     self._files.announce(self._origin)
         except (OSError, DirectoryTaken) as fault:
-            log_safely(log.error, "spool of another Kafka cannot be set apart", path=str(self._home), fault=str(fault))
+            log_safely(log.error, "cannot move aside a spool of another Kafka", path=str(self._home), fault=str(fault))
 
     def claim(self, cluster: str) -> None:
-        """Notes the cluster that the events are sent to from now on; what belongs to another one is set apart.
+        """Notes the id of the cluster that events are sent to from now on, and moves aside events for another one.
 
-        Until then nothing must be sent or adopted. Raises OSError when that cannot be set apart.
+        Nothing may be sent or adopted before this call. Raises OSError when events cannot be moved aside.
         """
         origin = replace(self._origin, cluster=cluster)
         with self._mutex:
@@ -178,7 +178,7 @@ class DeliverySpool:
             return files is not None and files.take_over(file, events)
 
     def close(self) -> None:
-        """Closes the files and frees the directory; the next process that opens or adopts it sends what waits."""
+        """Closes the files and frees the directory; the next process that opens or adopts it sends its events."""
         with self._mutex:
             self._closed = True
             files, self._files = self._files, None
@@ -190,7 +190,7 @@ class DeliverySpool:
                 files.close()
 
     def after_fork(self) -> None:
-        """The parent keeps its directory; a child that has something to spool opens its own."""
+        """Leaves the directory to the parent; the child opens its own when it has something to spool."""
         files, self._files = self._files, None
         self._mutex = threading.Lock()
         self._inherited = True
@@ -202,7 +202,7 @@ class DeliverySpool:
             return None if self._files is None else self._files.directory
 
     def _adopt_from(self, directory: Path) -> Adoption | None:
-        """What was taken over; None where there is nothing to take, or not for this process. Raises OSError."""
+        """Adopts one orphan; None when it is empty or belongs to another Kafka. Raises OSError."""
         if not has_files(directory):
             return None
         origin = read_origin(directory)
@@ -212,7 +212,7 @@ class DeliverySpool:
             return None
         adoption = adopt_files(directory, self)
         if adoption.events:
-            says = "where it belongs" if origin is not None else "nothing of where it belongs, as of 0.1.0"
+            says = "which Kafka it belongs to" if origin is not None else "no origin, as version 0.1.0 wrote none"
             log_safely(log.info, "spool adopted", path=str(directory), events=adoption.total, says=says)
         return adoption
 
@@ -222,7 +222,7 @@ class DeliverySpool:
             log_safely(log.error, event, path=str(directory), **fields)
 
     def _own_files(self) -> SpoolDirectory | None:
-        """The files of this process, opened now in a child that has none yet; None where that fails."""
+        """The files of this process. A forked child opens its own on the first call; None if that fails."""
         if self._files is None and self._inherited and not self._closed:
             try:
                 parent = self._home / FORKED

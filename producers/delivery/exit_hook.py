@@ -1,7 +1,7 @@
-"""The end of a process that did not close what it opened: events under way are flushed briefly, then spooled.
+"""Closes queues and senders that a process left open when it ends: events in flight are flushed briefly, then spooled.
 
-It runs when the interpreter ends, by the end of the script, by `sys.exit` or by an exception, and at the end of a
-process of `multiprocessing`. A process that a signal or `os._exit` ends has no such moment; its spool is adopted.
+The hook runs when the interpreter ends, by the end of the script, by `sys.exit` or by an exception, and at the end of a
+`multiprocessing` process. It does not run when a signal or `os._exit` ends the process; then the spool is adopted.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from producers.delivery.delivery_ledger import DeliveryCounts
 from producers.delivery.log_safely import log_safely
 
 QUEUE_SECONDS = 5.0
-"""How long queues may take to hand over what they hold: encoding takes time, but waits for nobody."""
+"""How long all queues together may take to hand over their events: encoding takes time, but does no I/O."""
 FLUSH_SECONDS = 2.0
-"""How long the broker has to acknowledge what it has been sent."""
+"""How long the broker has to acknowledge the events sent."""
 LEAST_SECONDS = 0.2
-"""What each of several gets in any case, when one of them took all the time."""
+"""The minimum time for each queue and sender, even if the ones before it used up all the time."""
 log = structlog.get_logger(__name__)
 
 
 class Queue(Protocol):
-    """Holds events that no sender has seen yet."""
+    """Holds events that have not reached a sender yet."""
 
     def close(self, timeout_s: float) -> bool:
-        """Hands them over, and counts what is left after `timeout_s` as dropped."""
+        """Hands its events over, and counts those left after `timeout_s` as dropped."""
 
 
 class Sender(Protocol):
@@ -45,7 +45,7 @@ class Sender(Protocol):
         """The fates so far."""
 
     def close(self, timeout_s: float) -> DeliveryCounts:
-        """Flushes for `timeout_s`, spools the rest, and counts what must be dropped."""
+        """Flushes for `timeout_s`, spools the rest, and counts the events that must be dropped."""
 
 
 _queues: WeakSet[Queue] = WeakSet()
@@ -60,13 +60,13 @@ def close_queue_at_exit(queue: Queue) -> None:
 
 
 def close_sender_at_exit(sender: Sender) -> None:
-    """Closes `sender` when the process ends, after every queue, and says what became of what was under way."""
+    """Closes `sender` when the process ends, after every queue, and logs the fates of the events in flight."""
     _senders.add(sender)
     _hook_into_multiprocessing()
 
 
 def _hook_into_multiprocessing() -> None:
-    """Processes of `multiprocessing` run its finalizers at their end, and not always `atexit`."""
+    """Registers a `multiprocessing` finalizer: its processes run those when they end, but not always `atexit`."""
     global _hooked_in
     process = sys.modules.get("multiprocessing.process")
     if _hooked_in == os.getpid() or process is None or process.parent_process() is None:
@@ -88,7 +88,7 @@ def _close_all() -> None:
         if before.in_flight or after.handed_in != before.handed_in:
             log_safely(
                 log.warning,
-                "the process ends with events under way",
+                "the process ends with events in flight",
                 acknowledged=after.acknowledged - before.acknowledged,
                 spooled=after.spooled - before.spooled,
                 dropped=after.dropped - before.dropped,

@@ -1,7 +1,7 @@
-"""A producer of confluent-kafka that raises nothing once it is made, and says whether it can go on.
+"""A confluent-kafka producer that raises nothing once it is made, and says whether it can continue.
 
-librdkafka's idempotent producer dies of faults such as a missing Write right: the client raises that once, out of
-whichever call serves its events, and is of no use afterwards. A forked child must not touch its parent's client at all.
+librdkafka's idempotent producer dies of faults such as a missing Write right: it raises the fault once, from whichever
+call polls it, and cannot be used afterwards. A forked child must not touch its parent's client at all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ClientSetting = str | int | float | bool
 DeliveryReport = Callable[[KafkaError | None, Message], None]
 
 ANY_PARTITION = -1
-# A full queue has a hundred thousand reports to serve, each with a write to the spool: seconds on a slow disk.
+# A full queue has 100,000 reports to serve, each with a write to the spool: that takes seconds on a slow disk.
 GIVE_UP_ROUNDS = 30
 RELEASE_SECONDS = 2.0
 REQUIRED: dict[str, ClientSetting] = {"enable.idempotence": True, "partitioner": "murmur2_random"}
@@ -34,8 +34,8 @@ OUTPUT_MESSAGE_BYTES = 2 * OUTPUT_BYTES
 class KafkaClient:
     """An idempotent producer. Thread-safe.
 
-    `client_config` holds librdkafka settings, `logger` names where its log lines go, and `on_error` is told of faults
-    that are not fatal. With `look_seconds` it learns that often whether it works. Raises SettingError.
+    `client_config` holds librdkafka settings, `logger` names the logger of its log lines, and `on_error` is called for
+    faults that are not fatal. `look_seconds` is how often `registered` is updated; 0 means never. Raises SettingError.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class KafkaClient:
         look_seconds: float = 0.0,
     ) -> None:
         self.fault: KafkaError | None = None
-        """What ended this client; only a new one goes on."""
+        """The fault that ended this client; it cannot be used any more."""
         self.registered = False
-        """Whether the broker has given it an id as a producer, as far as it has looked."""
+        """Whether the broker has given it a producer id, as of the last update."""
         config: dict[str, Any] = {**client_config, **REQUIRED, "error_cb": on_error}
         if look_seconds:
             config |= {"statistics.interval.ms": int(look_seconds * 1_000), "stats_cb": self._look}
@@ -59,13 +59,13 @@ class KafkaClient:
         renew_in_children(self)
 
     def __len__(self) -> int:
-        """Messages and reports the client holds."""
+        """Messages in flight and reports not served yet."""
         return 0 if self._producer is None else len(self._producer)
 
     def produce(
         self, event: OutgoingEvent, on_delivery: DeliveryReport, headers: Sequence[tuple[str, bytes]] = ()
     ) -> KafkaError | None:
-        """Queues the event; returns the fault when the client refuses, and then there is no report."""
+        """Queues the event; returns the fault when the client refuses it, and then there is no report."""
         producer = self._producer
         if producer is None:
             return KafkaError(KafkaError._STATE, "the client is gone")
@@ -77,14 +77,14 @@ class KafkaClient:
         except KafkaException as refused:
             fault: KafkaError = refused.args[0]
             return fault
-        except (ValueError, TypeError, OverflowError) as refused:  # a topic or partition that C cannot take
+        except (ValueError, TypeError, OverflowError) as refused:  # a topic or partition that C cannot represent
             return KafkaError(KafkaError._INVALID_ARG, str(refused))
         return None
 
     def produce_batch(
         self, topic: str, messages: list[dict[str, Any]], partition: int, on_delivery: DeliveryReport
     ) -> dict[int, KafkaError]:
-        """Queues messages with `key` and `value`; the faults of those the client refuses, by their place among them."""
+        """Queues messages with `key` and `value`; returns the faults of refused messages, by index."""
         producer = self._producer
         if producer is None:
             return dict.fromkeys(range(len(messages)), KafkaError(KafkaError._STATE, "the client is gone"))
@@ -97,17 +97,17 @@ class KafkaClient:
         return {place: message["_error"] for place, message in enumerate(messages) if "_error" in message}
 
     def poll(self, seconds: float) -> None:
-        """Serves delivery reports, waiting at most so long for one."""
+        """Serves delivery reports, waiting at most `seconds` for one."""
         self._serve(lambda producer: producer.poll(seconds))
 
     def flush(self, seconds: float) -> int:
-        """Waits at most so long until nothing is on its way; what still is."""
+        """Waits at most `seconds` until nothing is in flight; returns how many messages still are."""
         return self._serve(lambda producer: producer.flush(seconds))
 
     def cluster(self, topic: str, seconds: float) -> str | None:
-        """The id of the cluster that answers in time, "" if it has none; None without answer.
+        """The id of the cluster, "" if it has none; None when no broker answers in time.
 
-        It is asked about `topic`, for about all topics it could have much to say; "" means all.
+        The request names `topic`, because the answer about all topics can be large; "" means all.
         """
         producer = self._producer
         try:
@@ -116,13 +116,13 @@ class KafkaClient:
             return None
 
     def cause(self, fault: KafkaError) -> KafkaError:
-        """The fault itself, or what killed the client where it only says that the client is dead; serves reports."""
+        """The fault itself, or, if it only says that the client is dead, the fault that killed it; serves reports."""
         if fault.code() == KafkaError._FATAL:
             self.poll(0.0)
         return fault if fault.code() != KafkaError._FATAL or self.fault is None else self.fault
 
     def give_up(self) -> None:
-        """Fails what is still on its way, and serves the reports that say so."""
+        """Fails the messages still in flight, and serves their reports."""
         if self._producer is not None:
             self._producer.purge()
             for _ in range(GIVE_UP_ROUNDS):
@@ -130,9 +130,9 @@ class KafkaClient:
                     return
 
     def release(self) -> None:
-        """Ends librdkafka's threads and connections; returns within moments, even where that takes longer.
+        """Ends librdkafka's threads and connections; returns after two seconds even if that takes longer.
 
-        What is on its way gets no report any more: `give_up` first.
+        Messages in flight get no report any more: call `give_up` first.
         """
         releasing = threading.Thread(target=self._release, name="trimtab-kafka-release", daemon=True)
         try:
@@ -142,11 +142,11 @@ class KafkaClient:
             self._release()
 
     def after_fork(self) -> None:
-        """The client stays the parent's; its end in the child would wait for threads that are not there."""
+        """Keeps the parent's client alive, unused: destroying it in the child would wait for threads it lacks."""
         if self._producer is not None:
             keep_forever(self._producer)
             self._producer = None
-        self.fault = KafkaError(KafkaError._STATE, "the client is the parent process's")
+        self.fault = KafkaError(KafkaError._STATE, "the client belongs to the parent process")
 
     def _release(self) -> None:
         self._producer = None
@@ -167,5 +167,5 @@ class KafkaClient:
 
 
 def _is_news(line: logging.LogRecord) -> bool:
-    """A fatal fault is in `fault`; its line would come again with every client that a missing right kills."""
+    """False for fatal faults: `fault` reports those, and every client that a missing right kills would log one."""
     return not line.getMessage().startswith("FATAL ")

@@ -1,7 +1,6 @@
-"""Events to Kafka: never wait, never raise, never lose count.
+"""Sends events to Kafka without waiting, raising or miscounting.
 
-An event handed in ends in exactly one fate: acknowledged by the broker, spooled on disk to be sent again, or
-dropped.
+Every event handed in has exactly one fate: acknowledged by the broker, spooled on disk to be sent again, or dropped.
 """
 
 from __future__ import annotations
@@ -47,16 +46,17 @@ class KafkaDelivery:
     """An `EventSender` on confluent-kafka's idempotent producer.
 
     `client_config` holds librdkafka settings (at least `bootstrap.servers`); `enable.idempotence` and the
-    partitioner are set here. What the broker does not acknowledge within `delivery.timeout.ms`, and what does
-    not fit into the client's queue, goes to the spool and is sent again from there once the broker answers. A
-    resent event may be in the log twice, byte for byte; the join counts the second copy as duplicate. Without
-    a spool, or beyond its bound, undelivered events are dropped.
+    partitioner are set here. Events that the broker does not acknowledge within `delivery.timeout.ms`, or that do
+    not fit into the client's queue, go to the spool and are sent again from there once the broker answers. A
+    resent event may be in the log twice, byte for byte; the join counts the second copy as a duplicate. Without
+    a spool, or when it is full, undelivered events are dropped.
 
-    What Kafka refuses of the spool in topics that this process is handed no events for is set aside after an hour.
+    The spool may hold events for topics that nobody hands this process events for. If Kafka refuses those for an
+    hour, they are set aside.
 
-    A client that dies (its process may not write, it was fenced) is replaced until one works; `fault` says why
-    nothing is delivered meanwhile. In a forked child the delivery begins anew at the child's first event, with a
-    client and a spool of its own. Raises SettingError for settings that no client takes.
+    A client that dies (no right to write, or fenced) is replaced until one works; meanwhile `fault` says why nothing
+    is delivered. A forked child starts its own client and spool at its first event. Raises SettingError for settings
+    that the client rejects.
     """
 
     def __init__(
@@ -95,16 +95,16 @@ class KafkaDelivery:
 
     @property
     def fault(self) -> str | None:
-        """Why Kafka takes no events from this process; None while it does, and while no broker answers."""
+        """Why Kafka accepts no events from this process; None while it does, and while no broker answers."""
         return self._health.fault
 
     @property
     def spool_fault(self) -> str | None:
-        """What Kafka refuses of the spool that nobody hands to this process; see SpoolTeller."""
+        """Why Kafka refuses events in the spool for topics that this process does not write to; see SpoolTeller."""
         return None if self._resending is None else self._resending.fault
 
     def send(self, event: OutgoingEvent) -> None:
-        """Queues the event in the client; see the class for its fates. After `close` it is dropped."""
+        """Queues the event in the client; see the class for its fates. After `close`, events are dropped."""
         self._ledger.hand_in(event.record)
         self._own.add(event.topic)
         if self._asleep:
@@ -118,7 +118,7 @@ class KafkaDelivery:
         self._own.add(topic)
 
     def reject(self, record: str) -> None:
-        """Counts an event that could not be made into bytes as handed in and dropped."""
+        """Counts an event that could not be encoded as handed in and dropped."""
         self._ledger.hand_in(record)
         self._ledger.settle(record, "dropped")
 
@@ -127,17 +127,17 @@ class KafkaDelivery:
         return self._ledger.counts()
 
     def flush(self, timeout_s: float) -> DeliveryCounts:
-        """Waits at most `timeout_s` until every event has its fate (not for the spool to be sent)."""
+        """Waits at most `timeout_s` until every event has its fate; does not wait for the spool to be sent."""
         deadline = time.monotonic() + timeout_s
         while (counts := self.counts()).in_flight and (left := deadline - time.monotonic()) > 0:
             if (client := self._clients.current) is None:
                 time.sleep(min(left, 0.02))
             elif not client.flush(min(left, 0.1)):
-                time.sleep(0.002)  # what is open is on its way into the client, or out of a dead one
+                time.sleep(0.002)  # open events are just entering the client, or leaving a dead one
         return counts
 
     def close(self, timeout_s: float = 5.0) -> DeliveryCounts:
-        """Flushes for `timeout_s`, spools what is open and ends the thread; `in_flight` is 0 afterwards."""
+        """Flushes for `timeout_s`, spools the events still open and ends the thread; `in_flight` is 0 afterwards."""
         with self._starting:
             first, self._closed = not self._closed, True
             self._closing.set()
@@ -152,12 +152,12 @@ class KafkaDelivery:
         return self.counts()
 
     def after_fork(self) -> None:
-        """Client, thread and what is under way stay the parent's."""
+        """Leaves the client, the thread and the events in flight to the parent."""
         self._begin()
         self._asleep = not self._closed
 
     def _begin(self) -> None:
-        """The state of a delivery that has not started, in this process."""
+        """Sets the state of a delivery that has not started in this process."""
         self._asleep = False
         self._starting = threading.Lock()
         self._closing = threading.Event()
@@ -174,7 +174,7 @@ class KafkaDelivery:
         self._thread.start()
 
     def _wake(self) -> None:
-        """Opens what a forked child needs, once."""
+        """Starts the client and the thread of a forked child, once."""
         with self._starting:
             if not self._asleep or self._closed:
                 return
@@ -184,7 +184,7 @@ class KafkaDelivery:
                 self._clients.retire(refused.what)
             try:
                 self._start()
-            except RuntimeError as refused:  # no more threads: what comes goes to the spool
+            except RuntimeError as refused:  # no more threads: events go to the spool
                 log_safely(log.error, "delivery cannot start", fault=str(refused))
             self._asleep = False
         close_sender_at_exit(self)
@@ -222,13 +222,13 @@ class KafkaDelivery:
         self._ledger.settle(event.record, "spooled" if spooled else "dropped")
 
     def _serve(self) -> None:
-        """The background thread: delivery reports, the spool, and a new client for one that died."""
+        """The background thread: serves delivery reports, resends the spool and replaces a dead client."""
         closing = self._closing
         while not closing.is_set():
             try:
                 self._turn()
-            except Exception as fault:  # whatever it is, the events that come after it must still be delivered
-                log_safely(log.error, "delivery stumbled", fault=repr(fault))
+            except Exception as fault:  # whatever went wrong, later events must still be delivered
+                log_safely(log.error, "delivery hit an unexpected error and continues", fault=repr(fault))
                 closing.wait(DISK_RETRY_SECONDS)
 
     def _turn(self) -> None:

@@ -1,4 +1,4 @@
-"""Log lines from threads that must go on when a line cannot be written: a full disk, a closed stream."""
+"""Logging for threads that must continue when a line cannot be written, as on a full disk or a closed stream."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from event_schemas.process_fork import renew_in_children
 
 
 def log_safely(write: Callable[..., Any], event: str, /, **fields: object) -> None:
-    """Calls `write(event, **fields)`, a method of a logger, and passes over anything it raises."""
+    """Calls `write(event, **fields)`, a method of a logger, and ignores anything it raises."""
     with contextlib.suppress(Exception):
         write(event, **fields)
 
 
 class _StreamLocks:
-    """structlog's lock of each stream, which a thread of the parent may have held while a pipe was full."""
+    """Clears structlog's stream locks in a forked child: a thread of the parent may have held one during the fork."""
 
     def __init__(self) -> None:
         renew_in_children(self)

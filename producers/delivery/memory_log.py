@@ -1,4 +1,4 @@
-"""A partitioned log in memory: the sender that tests, examples and offline runs use in place of Kafka."""
+"""A partitioned log in memory: the sender that tests, examples and offline runs use instead of Kafka."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from producers.topics.key_partition import partition_of
 class MemoryLog:
     """An `EventSender` that keeps everything it is sent, partitioned by key as Kafka does.
 
-    Records without key and partition go round the partitions in turn. `clock` gives the append time of each
-    record (milliseconds since the epoch).
+    Records without key and partition are spread round-robin. `clock` gives the append time of each record
+    (milliseconds since the epoch).
     """
 
     def __init__(self, partitions: int = 4, clock: Callable[[], int] = wall_clock_ms) -> None:
@@ -32,11 +32,11 @@ class MemoryLog:
 
     @property
     def fault(self) -> str | None:
-        """None: memory takes everything."""
+        """None: memory accepts everything."""
         return None
 
     def after_fork(self) -> None:
-        """A child goes on with a copy of the records."""
+        """Renews the lock; a child continues with a copy of the records."""
         self._lock = threading.Lock()
 
     def send(self, event: OutgoingEvent) -> None:
@@ -49,7 +49,7 @@ class MemoryLog:
         self._ledger.settle(event.record, "acknowledged")
 
     def reject(self, record: str) -> None:
-        """Counts an event that could not be made into bytes as handed in and dropped."""
+        """Counts an event that could not be encoded as handed in and dropped."""
         self._ledger.hand_in(record)
         self._ledger.settle(record, "dropped")
 
@@ -58,7 +58,7 @@ class MemoryLog:
         return self._ledger.counts()
 
     def flush(self, timeout_s: float = 0.0) -> DeliveryCounts:
-        """The fates so far, whatever `timeout_s`."""
+        """The fates so far; `timeout_s` is not used."""
         del timeout_s  # nothing is ever in flight here
         return self.counts()
 

@@ -1,4 +1,4 @@
-"""The log line that says that no broker answers, and why: once for each reason, until a broker takes something."""
+"""Logs that no broker answers and why, once for each reason until a broker accepts an event again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from producers.delivery.log_safely import log_safely
 from producers.topics.kafka_connection import REASONS, Attempt, ConnectionFaults, unreachable
 
 REASON_SECONDS = 1.0
-"""The client may say that everything is down before it says why."""
+"""How long to wait for the reason: the client may report that all brokers are down before it reports why."""
 log = structlog.get_logger(__name__)
 
 
 class OutageNotice:
-    """Takes what a client with `client_config` says of its connections, and is asked often whether to tell.
+    """Collects the connection faults of a client with `client_config`; `look` logs them when due.
 
-    `clock` counts seconds.
+    `clock` is in seconds.
     """
 
     def __init__(self, client_config: Mapping[str, Any], clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,19 +32,22 @@ class OutageNotice:
         self._told: set[frozenset[int]] = set()
 
     def note(self, fault: KafkaError) -> None:
-        """What the client's error callback was told."""
+        """Notes a fault that the client's error callback received."""
         self._faults(fault)
         if fault.code() == KafkaError._ALL_BROKERS_DOWN and self._due is None:
             self._due = self._clock() + REASON_SECONDS
 
     def works(self) -> None:
-        """A broker took something: what was noted before is over."""
+        """Notes that a broker accepted an event, and forgets earlier faults."""
         if self._due is not None or self._told or not self._worked:
             self._worked, self._due, self._faults = True, None, ConnectionFaults()
             self._told.clear()
 
     def look(self) -> None:
-        """Tells what is due. A client that worked and names no reason is idle, and was let go by its broker."""
+        """Logs a fault that is due. Call this often.
+
+        A client that has worked and gives no reason is idle: the broker closed its connection, and nothing is logged.
+        """
         if self._due is None or self._clock() < self._due:
             return
         self._due = None
@@ -52,5 +55,5 @@ class OutageNotice:
         if (why or not self._worked) and why not in self._told:
             self._told.add(why)
             told = unreachable(self._client_config, Attempt("Write", "events", ""), "", self._faults)
-            log_safely(log.warning, "no broker takes events", fault=told.what, fix=told.fix)
+            log_safely(log.warning, "no broker accepts events", fault=told.what, fix=told.fix)
         self._faults = ConnectionFaults()

@@ -1,4 +1,4 @@
-"""One batch of spooled events on its way to the broker: what came back, and when to try the next."""
+"""One batch of spooled events sent to the broker: the outcome of each, and when to send the next batch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Literal
 from producers.delivery.outgoing_event import OutgoingEvent
 
 ResendOutcome = Literal["delivered", "refused", "expired", "timed_out", "undelivered"]
-"""`refused`: the broker said no, and may take it another time. `expired`: it has said no for too long. `undelivered`:
-the event was not sent."""
+"""`refused`: the broker refused the event but may accept it later. `expired`: it has refused for too long.
+`undelivered`: the event was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundEnd:
-    """Where the events of a batch go that were not delivered: `first` in line as they were, `last`, or set `aside`."""
+    """Where the undelivered events of a batch go: they stay `first` in line, go `last`, or are set `aside`."""
 
     first: list[OutgoingEvent] = field(default_factory=list)
     last: list[OutgoingEvent] = field(default_factory=list)
@@ -25,9 +25,9 @@ class RoundEnd:
 
 
 class ResendRound:
-    """Collects the delivery reports of a batch; after a batch with a failure the next waits `retry_s`.
+    """Collects the delivery reports of a batch; after a batch with a failure the next one waits `retry_s`.
 
-    Reports may come from any thread; `begin`, `finished`, `end` and `due` belong to one.
+    Reports may come from any thread; call `begin`, `finished`, `end` and `due` from one thread only.
     """
 
     def __init__(self, retry_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,10 +39,10 @@ class ResendRound:
         self._outcomes: list[tuple[OutgoingEvent, ResendOutcome]] = []
         self._heard = False
         self.size = 0
-        """Events of the batch under way."""
+        """Number of events in the current batch; 0 when there is none."""
 
     def due(self) -> bool:
-        """Whether a new batch may begin: none is under way and the wait after a failure is over."""
+        """Whether a new batch may begin: none is in progress and the wait after a failure is over."""
         return self.size == 0 and self._clock() >= self._not_before
 
     def start_batch(self, size: int) -> None:
@@ -52,25 +52,25 @@ class ResendRound:
             self._outcomes, self._heard = [], False
 
     def note(self, event: OutgoingEvent, outcome: ResendOutcome) -> None:
-        """Notes what became of one event of the batch."""
+        """Notes the outcome of one event of the batch."""
         with self._lock:
             self._open -= 1
             self._outcomes.append((event, outcome))
 
     def hear(self) -> None:
-        """Notes that the broker took something else meanwhile: what times out now does so for reasons of its own."""
+        """Notes that the broker accepted another event during the batch: a timeout is then not the broker's absence."""
         self._heard = True
 
     def finished(self) -> bool:
-        """Whether a batch is under way and all of its events are settled."""
+        """Whether a batch is in progress and all of its events are settled."""
         with self._lock:
             return self.size > 0 and self._open == 0
 
     def end_batch(self, answers: Callable[[], bool] = lambda: False) -> RoundEnd:
-        """Ends the batch; the next one waits, unless this one got something through.
+        """Ends the batch. The next one waits `retry_s` if no event was delivered or an event stays first in line.
 
-        What timed out stays first in line while the broker may be away. A broker that took or refused other events
-        meanwhile is there, or one that `answers()` now: then it goes last, and holds up nothing.
+        Events that timed out stay first in line while the broker may be absent. If it accepted or refused other events
+        in the meantime, or `answers()` now, it is present, and they go last so that they hold up no others.
         """
         with self._lock:
             by = {

@@ -1,11 +1,11 @@
-"""Out of the spool, and to Kafka again.
+"""Sends the events in the spool to Kafka again.
 
-0. Before anything else the broker says which cluster it is of: what belongs to another one is neither sent nor adopted.
-1. A batch of the oldest events goes to the client; they stay on disk.
-2. When each has its report, those that Kafka took leave the spool. What it refuses goes last in line, and so does what
-   timed out while the broker answered: neither holds up the others. What it has refused for too long is set aside in
-   `undeliverable.spool`. While the broker is away nothing moves.
-3. The next batch follows, after a pause when nothing got through.
+0. First the broker is asked for its cluster's id: events for another cluster are neither sent nor adopted.
+1. A batch of the oldest events goes to the client; the events stay on disk.
+2. When each has its report, the events that Kafka accepted leave the spool. Events that it refused go last in line, as
+   do those that timed out while the broker answered, so that they hold up no others. Events that it has refused for too
+   long are set aside in `undeliverable.spool`. While the broker does not answer, nothing moves.
+3. The next batch follows, after a pause if nothing was delivered.
 
 A process that dies in between sends some events twice and loses none.
 """
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 class DeliveryParts:
     """What resending shares with the delivery of new events.
 
-    `taken` is told of each event that Kafka took; `own` holds the topics that this process itself is handed events for.
+    `taken` is called for each event that Kafka accepted; `own` holds the topics that this process is handed events for.
     """
 
     clients: ClientRenewal
@@ -53,7 +53,7 @@ class DeliveryParts:
 
 
 class SpoolResending:
-    """Empties `spool` whenever Kafka takes events. `turn` and `close` belong to one thread at a time."""
+    """Empties `spool` whenever Kafka accepts events. Call `turn` and `close` from one thread at a time."""
 
     def __init__(
         self, spool: DeliverySpool, parts: DeliveryParts, retry_s: float, metrics: ProducerMetrics | None = None
@@ -68,15 +68,15 @@ class SpoolResending:
 
     @property
     def fault(self) -> str | None:
-        """What Kafka refuses of events that only the spool knows of; None while it refuses none."""
+        """Why Kafka refuses events for topics that only the spool has events for; None while it refuses none."""
         return self._refusals.fault
 
     def hear(self) -> None:
-        """Kafka took a new event; from any thread."""
+        """Notes that Kafka accepted a new event. May be called from any thread."""
         self._round.hear()
 
     def turn(self) -> None:
-        """One look at everything, to be called often. Raises OSError when the disk fails; the next turn tries again."""
+        """Does the work that is due; call this often. Raises OSError when the disk fails; the next call tries again."""
         self._end_round()
         if self._spool.claimed or self._settle_in():
             self._adopt()
@@ -85,16 +85,16 @@ class SpoolResending:
         self._refusals.tell()
 
     def close(self) -> None:
-        """Brings the spool up to date once no more reports come, and closes it."""
+        """Updates the spool with the last delivery reports, and closes it."""
         try:
             self._end_round()
-        except OSError as fault:  # what was resent stays on disk and will be sent once more
-            log_safely(log.error, "spool cannot be brought up to date", fault=str(fault))
+        except OSError as fault:  # the resent events stay on disk and will be sent once more
+            log_safely(log.error, "spool cannot be updated", fault=str(fault))
         self._parts.ledger.damaged(self._spool.take_damaged())
         self._spool.close()
 
     def _settle_in(self) -> bool:
-        """Asks which cluster this is; whether it is known now."""
+        """Asks the broker for its cluster's id; returns whether it is known now."""
         client = self._parts.clients.current
         if client is None or time.monotonic() < self._ask_at:
             return False
@@ -159,9 +159,9 @@ class SpoolResending:
         return "timed_out" if fault.code() in TIMED_OUT else "undelivered"
 
     def _refused(self, event: OutgoingEvent, fault: KafkaError) -> ResendOutcome:
-        """A topic that this process is handed events for makes it unready, and its events wait for as long as it takes.
+        """Notes a refusal. If this process writes to the topic, it becomes unready, and the event waits indefinitely.
 
-        A partition is named by who made the event, and may be missing in a topic that takes all others.
+        An unknown partition does not make it unready: the event's sender chose it, and the topic accepts other events.
         """
         if fault.code() != KafkaError._UNKNOWN_PARTITION and event.topic in self._parts.own:
             self._parts.health.note_refused(event.topic, fault)

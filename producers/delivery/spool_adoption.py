@@ -1,14 +1,14 @@
-"""What a dead process left in its spool goes to a living one, which sends it.
+"""Moves the spool that a dead process left (an orphan) to a live process, which sends it.
 
 1. An orphan of another Kafka is left alone, and one that does not fit now waits.
-2. The adopter looks whether the orphan has an owner, by its lock, and counts the events in its files without it.
-3. It takes the lock: of several that try, one gets it, and an owner that lives keeps it. A file that is as it was when
-   it was counted is moved into the adopter's own directory, with what is damaged in it, by a rename. From another file
-   system it is copied, and removed once the copy is on the disk.
-4. The lock is released; the directory of a forked child, whose name nobody will use again, is removed.
+2. The adopter checks by the orphan's lock that it has no owner, releases the lock, and counts the events in its files.
+3. It takes the lock again: of several adopters one gets it, and a live owner keeps it. If a file has not changed since
+   it was counted, it is renamed into the adopter's own directory, including damaged parts. From another file system it
+   is copied, and removed once the copy is on disk.
+4. The lock is released; the directory of a forked child is removed, because its name is never used again.
 
-A process killed between any two of these leaves each file whole, in one of the two directories or, copied, in both,
-where the next adopter or owner finds it.
+A process killed between any two of these steps leaves each file whole, in one of the two directories or, copied, in
+both, where the next adopter or owner finds it.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from producers.delivery.spool_files import FORKED, LOCK, size_of, spool_files
 
 
 class Adopter(Protocol):
-    """Takes files over."""
+    """Takes over files of orphans."""
 
     def has_room(self, size: int) -> bool:
         """Whether a file of `size` bytes fits now."""
 
     def take_over(self, file: Path, events: int) -> bool:
-        """Moves the file, with so many events in it, into its own directory; False when it does not fit any more."""
+        """Moves the file, which contains `events` events, into its own directory; False when it no longer fits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What was taken over from the spool in `directory`: its events by record."""
+    """The events taken over from the spool in `directory`, by record."""
 
     directory: Path
     events: Counter[str]
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of events taken over."""
         return self.events.total()
 
 
 def orphans(home: Path, neighbours: Path | None, own: Path | None) -> Iterator[Path]:
-    """Spool directories near `home`, but for `own`: `home` itself, its forked children's, and each neighbour's."""
+    """Spool directories near `home`, except `own`: `home` itself, its forked children's, and each neighbour's."""
     homes = {home}
     if neighbours is not None:
         homes |= set(neighbours.glob(f"*/{home.name}"))
@@ -63,14 +63,14 @@ def orphans(home: Path, neighbours: Path | None, own: Path | None) -> Iterator[P
 def has_files(directory: Path) -> bool:
     """Whether there is something to adopt: events, or a forked child's directory to remove.
 
-    A child locks its new directory before there is a file in it, so that nobody takes an empty one from under it.
+    A child's directory has no file until the child has locked it, so a directory without files is left alone.
     """
     forked = directory.parent.name == FORKED
     return any(file.exists() if forked else size_of(file) for file in spool_files(directory))
 
 
 def adopt_files(directory: Path, adopter: Adopter) -> Adoption:
-    """Hands the orphan's files to the adopter until one does not fit; nothing while an owner lives.
+    """Hands the orphan's files to the adopter until one does not fit; does nothing while its owner is alive.
 
     Raises OSError for a directory that cannot be read or written.
     """
@@ -94,7 +94,7 @@ def adopt_files(directory: Path, adopter: Adopter) -> Adoption:
 
 @contextmanager
 def _owning(directory: Path) -> Iterator[DirectoryLock | None]:
-    """The orphan's lock; None when somebody else has it."""
+    """The orphan's lock; None when another process has it."""
     try:
         lock = DirectoryLock(directory / LOCK)
     except DirectoryTaken:
@@ -112,7 +112,7 @@ def _is_owned(directory: Path) -> bool:
 
 
 def _version(file: Path) -> tuple[int, int, int] | None:
-    """Changes whenever the file does; None when it is gone."""
+    """A value that changes whenever the file does; None when the file is gone."""
     try:
         status = file.stat()
     except FileNotFoundError:

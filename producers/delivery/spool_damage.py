@@ -1,6 +1,6 @@
-"""What is damaged in a spool: told when it is found, and kept for people to look at when its file is sent.
+"""Damaged bytes in a spool: logged when they are found, and kept for inspection when their file has been sent.
 
-`damaged-<n>.spool` holds the bytes as they were, one damaged stretch after the other. Nothing reads it again.
+`damaged-<n>.spool` holds the bytes unchanged, one damaged stretch after the other. No program reads it again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 def survey(path: Path) -> Counter[str]:
-    """The whole events of a file by record; the log says what else is in it. Raises OSError."""
+    """Counts the whole events of a file by record, and logs how many bytes are damaged. Raises OSError."""
     events: Counter[str] = Counter()
     damaged = 0
     for stretch in read_stretches(path):
@@ -28,12 +28,12 @@ def survey(path: Path) -> Counter[str]:
         else:
             events[stretch.event.record] += 1
     if damaged:
-        log_safely(log.warning, "spool is damaged; the rest of it is sent", path=str(path), bytes=damaged)
+        log_safely(log.warning, "spool is damaged; its undamaged events are sent", path=str(path), bytes=damaged)
     return events
 
 
 class DamagedBytes:
-    """The file of one owner's time in which it keeps what is damaged; there is none until something is."""
+    """Keeps damaged bytes in a file of `directory`. Each owner starts a new file when it first finds damage."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -43,7 +43,7 @@ class DamagedBytes:
     def keep(self, source: Path, stretches: Sequence[Stretch]) -> None:
         """Copies the stretches out of `source`, and counts the events known to have been in them.
 
-        A disk that takes no more stops nobody: then they are only counted. Raises OSError when `source` cannot be read.
+        If the disk is full they are only counted. Raises OSError when `source` cannot be read.
         """
         if not stretches:
             return

@@ -1,8 +1,8 @@
 """The spool files of one directory that this process owns.
 
-`incoming.spool` is appended to, `outgoing.spool` is being resent, and `adopted-<n>.spool` were left by other owners and
-wait for their turn. Events leave `outgoing.spool` only when acknowledged, so a process that dies while resending sends
-some of them twice and none never. What is damaged in it leaves with them, for `damaged-<n>.spool`, which nobody sends.
+New events are appended to `incoming.spool`, `outgoing.spool` is being resent, and `adopted-<n>.spool` files of other
+owners wait for their turn. Events leave `outgoing.spool` only when acknowledged, so if a process dies while resending,
+some are sent twice and none is lost. Damaged bytes move from there to `damaged-<n>.spool`, which is never sent.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ log = structlog.get_logger(__name__)
 
 
 class SpoolDirectory:
-    """Not thread-safe. `size` counts the bytes of all files to be sent.
+    """The files of one spool. Not thread-safe. `size` counts the bytes of all files to be sent.
 
-    Raises DirectoryTaken, and OSError where the directory cannot be written.
+    Raises DirectoryTaken, and OSError when the directory cannot be written.
     """
 
     def __init__(self, directory: Path, max_bytes: int, wait_s: float = 0.0) -> None:
@@ -70,11 +70,11 @@ class SpoolDirectory:
 
     @property
     def waiting(self) -> int:
-        """Events that nobody has acknowledged."""
+        """Events that the broker has not acknowledged."""
         return sum(self._events.values())
 
     def append(self, event: OutgoingEvent) -> bool:
-        """Writes the event to disk; False at the bound and when the disk refuses."""
+        """Writes the event to disk; False when the spool is full or the disk refuses."""
         entry = encode_entry(event)
         return self.size + len(entry) <= self._max_bytes and self._write(entry)
 
@@ -86,15 +86,21 @@ class SpoolDirectory:
             batch = self._read(limit)
             if batch or not size_of(self._outgoing):
                 return batch
-            self._leave()  # there was nothing else in the rest of this file
+            self._leave()  # the rest of this file holds no whole event
             self._events[self._outgoing] = 0
 
     def postpone(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
-        """Writes events of the last `checkout` again, last in line, past the bound; those that the disk refuses."""
+        """Writes events of the last `checkout` again at the end of the line, even beyond the bound.
+
+        Returns those that the disk refuses.
+        """
         return [event for event in events if not self._write(encode_entry(event))]
 
     def set_aside(self, events: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:
-        """Appends events of the last `checkout` to `undeliverable.spool`; those that its bound or the disk refuses."""
+        """Appends events of the last `checkout` to `undeliverable.spool`.
+
+        Returns all of them if the file would exceed its bound or the disk refuses.
+        """
         entries = [encode_entry(event) for event in events]
         file = self.directory / UNDELIVERABLE
         size = size_of(file)
@@ -107,27 +113,27 @@ class SpoolDirectory:
                 os.truncate(file, size)
             log_safely(log.error, "events cannot be set aside", path=str(file), fault=str(refused))
             return list(events)
-        log_safely(log.error, "events are set aside that Kafka does not take", path=str(file), events=len(events))
+        log_safely(log.error, "set aside events that Kafka does not accept", path=str(file), events=len(events))
         return []
 
     def check_in(self, settled: int, undelivered: Sequence[OutgoingEvent]) -> None:
-        """Ends the last `checkout`: `settled` events leave, `undelivered` stay first in line.
+        """Ends the last `checkout`: `settled` events leave, `undelivered` ones stay first in line.
 
-        Raises OSError, and then nothing has changed.
+        If it raises OSError, nothing has changed.
         """
         if not settled:
-            return  # they are first in line as they were
+            return  # all of them stay first in line
         left = self._events[self._outgoing] - settled
         self._leave(undelivered)
-        # When the file is gone, so is what was damaged after it was counted.
+        # A file that is gone may have contained events that were damaged after they were counted.
         self._events[self._outgoing] = left if size_of(self._outgoing) else 0
 
     def take_damaged(self) -> Counter[str]:
-        """Events, by record, that were known to be damaged and are set aside; each is told once."""
+        """Events, by record, that were damaged and have been set aside; each is reported once."""
         return self._kept.take_count()
 
     def has_room(self, size: int) -> bool:
-        """Whether a file of `size` bytes may be taken over: it fits, or would never fit and nothing else waits."""
+        """Whether a file of `size` bytes may be taken over: it fits, or no other event waits here."""
         return not self.waiting or self.size + size <= self._max_bytes
 
     def take_over(self, file: Path, events: int) -> bool:
@@ -142,10 +148,11 @@ class SpoolDirectory:
         return True
 
     def announce(self, origin: SpoolOrigin) -> None:
-        """Notes where new events belong, as far as that is known before a broker has answered.
+        """Notes the origin of new events before a broker has answered, when only the addresses are known.
 
-        With other addresses the cluster may be another one, so what was here before is set apart. When it is the same,
-        it is adopted again. What 0.1.0 left, or an owner that knew no cluster, stays as it is.
+        If the addresses differ from those noted before, the cluster may differ too, so earlier events are moved aside.
+        If it turns out to be the same cluster, they are adopted again. Events of 0.1.0, or of an owner that never
+        learned its cluster, stay.
         """
         before = self._origin()
         moved = before is not None and before.bootstrap != origin.bootstrap
@@ -155,10 +162,10 @@ class SpoolDirectory:
             self._write_origin(origin)
 
     def claim(self, origin: SpoolOrigin) -> None:
-        """Notes where the events belong that are appended from now on.
+        """Notes the origin of the events that are appended from now on.
 
-        What was here before and belongs to another cluster is set apart as a spool that a process of that one adopts.
-        Raises OSError when that fails.
+        Earlier events that belong to another cluster are moved aside, into a spool that a process of that cluster
+        adopts. Raises OSError when that fails.
         """
         before = self._origin()
         if before is not None and not origin.same_kafka(before):
@@ -173,12 +180,12 @@ class SpoolDirectory:
         self._lock.release()
 
     def remove(self) -> None:
-        """Closes the files and removes them with the directory: nothing waits in it."""
+        """Closes the files and removes them with the directory. Call it only when no event waits."""
         os.close(self._writer)
         remove_directory(self.directory, self._lock)
 
     def leave_to_parent(self) -> None:
-        """In a forked child: closes the copies of the parent's files."""
+        """Closes a forked child's copies of the parent's files."""
         os.close(self._writer)
         self._lock.release()
 
@@ -196,31 +203,31 @@ class SpoolDirectory:
         return True
 
     def _close_incoming(self) -> None:
-        """Keeps what an owner before this one has appended apart from what this one will, where they may differ."""
+        """Separates the events of an earlier owner from this one's, as they may be for different clusters."""
         origin = self._origin()
         if origin is not None and origin.cluster is not None and size_of(self._incoming):
             self._incoming.rename(next_file(self.directory, "adopted"))
 
     def _origin(self) -> SpoolOrigin | None:
-        """What is noted here; None also where that cannot be read, for this directory has no other owner."""
+        """The origin noted here; None also when it cannot be read, as this directory has no other owner."""
         try:
             return read_origin(self.directory)
         except OSError as fault:
-            log_safely(log.error, "spool does not say where it belongs", path=str(self.directory), fault=str(fault))
+            log_safely(log.error, "spool's origin cannot be read", path=str(self.directory), fault=str(fault))
             return None
 
     def _write_origin(self, origin: SpoolOrigin) -> None:
-        """A full disk stops nobody: the events are this process's own, and the note is for others."""
+        """Notes the origin, and only logs when the disk is full: this process knows it, the note is for others."""
         try:
             write_origin(self.directory, origin)
         except OSError as refused:
-            log_safely(log.error, "spool cannot be marked", path=str(self.directory), fault=str(refused))
+            log_safely(log.error, "spool's origin cannot be written", path=str(self.directory), fault=str(refused))
 
     def _measure(self) -> None:
         self.size = sum(map(size_of, spool_files(self.directory)))
 
     def _set_apart(self, origin: SpoolOrigin) -> None:
-        """Moves all that was here when this process came; what it has appended itself is in `incoming.spool`."""
+        """Moves aside everything that was here before this process; its own events are in `incoming.spool`."""
         files = [file for file in spool_files(self.directory) if file != self._incoming and size_of(file)]
         if not files:
             return
@@ -252,7 +259,7 @@ class SpoolDirectory:
         return batch
 
     def _leave(self, undelivered: Sequence[OutgoingEvent] = ()) -> None:
-        """Leaves what is checked out behind, but for the undelivered; what is damaged in it is set aside."""
+        """Advances past the events checked out, keeping `undelivered` ones; damaged bytes among them are set aside."""
         self._kept.keep(self._outgoing, self._damaged)
         self._damaged = []
         size = self._outgoing.stat().st_size
@@ -277,7 +284,7 @@ class SpoolDirectory:
         self._read_at = 0
 
     def _rotate(self) -> None:
-        """Turns the incoming file into the outgoing one; a disk that refuses (OSError) leaves both as they are."""
+        """Turns the incoming file into the outgoing one; if it raises OSError, both files are unchanged."""
         self._incoming.rename(self._outgoing)
         try:
             fresh = os.open(self._incoming, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -288,7 +295,7 @@ class SpoolDirectory:
         os.close(stale)
 
     def _rewrite(self, undelivered: Sequence[OutgoingEvent]) -> None:
-        """Replaces `outgoing.spool` by the undelivered events and those not yet read, in one rename."""
+        """Replaces `outgoing.spool` with the undelivered events and those not read yet, in one rename."""
         before = self._outgoing.stat().st_size
         shorter = self.directory / "outgoing.spool.new"
         with self._outgoing.open("rb") as old, shorter.open("wb") as new:
@@ -305,7 +312,7 @@ class SpoolDirectory:
 
 
 def remove_directory(directory: Path, lock: DirectoryLock) -> None:
-    """Removes a spool directory in which nothing waits, under its lock; one that holds more stays."""
+    """Removes a spool directory in which no event waits, under its lock. It stays if it contains other files."""
     with contextlib.suppress(OSError):
         for file in (*spool_files(directory), *(directory / name for name in (ORIGIN, *DRAFTS))):
             file.unlink(missing_ok=True)

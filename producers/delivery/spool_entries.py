@@ -1,7 +1,7 @@
 """Events as bytes in a spool file.
 
-An entry is length, CRC-32 and payload. What is damaged costs no more than it has to: the reader goes on at the next
-whole entry, and says which bytes lie between. A process that is killed while it writes leaves such bytes too.
+An entry is length, CRC-32 and payload. Damage loses only the damaged events: the reader continues at the next whole
+entry, and reports the bytes in between. A process that is killed while it writes also leaves damaged bytes.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ ENTRY = struct.Struct(">II")
 HEADER_LENGTH = struct.Struct(">H")
 HEADER_AT = ENTRY.size + HEADER_LENGTH.size
 MARK = b'{"topic": "'
-"""How every header begins, and so where an entry may begin: HEADER_AT bytes before."""
+"""The start of every header; an entry may begin HEADER_AT bytes before it."""
 SEARCH_BYTES = 4 * MEBIBYTE
-"""While searching, nothing longer is taken for an entry: a false beginning could cost the reading of a whole file."""
+"""Maximum length of an entry while searching: a false start could otherwise mean reading the whole file."""
 BLOCK = 65_536
 TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 RECORD_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 VALID_PARTITIONS = range(2**31)
 UNKNOWN_RECORD = "unknown"
-"""The record type of an event whose header cannot be read any more."""
+"""The record type of an event whose header can no longer be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Bytes `start` up to, but not including, `end` of a file: an event, or None where there is no whole one."""
+    """Bytes `start` up to, but not including, `end` of a file: one event, or None when they are no whole event."""
 
     start: int
     end: int
@@ -69,7 +69,7 @@ def encode_entry(event: OutgoingEvent) -> bytes:
 
 
 def read_stretches(path: Path, start: int = 0) -> Iterator[Stretch]:
-    """A file from byte `start` to its end, stretch by stretch; nothing when there is no file. Raises OSError."""
+    """The stretches of a file from byte `start` to its end; none when there is no file. Raises OSError."""
     if not path.exists():
         return
     with path.open("rb") as source:
@@ -87,9 +87,9 @@ def read_events(path: Path) -> Iterator[OutgoingEvent]:
 
 
 def known_in(damaged: bytes) -> Counter[str]:
-    """How many events, by record, a stretch without a whole one held at least: one, or as many as have a header.
+    """The minimum number of events, by record, that a damaged stretch contained: its readable headers, or one.
 
-    One also where the first says that it is all of the stretch: the rest of its bytes are a caller's.
+    If the length of the first entry spans the whole stretch it is one event: headers after its own are its payload.
     """
     known: Counter[str] = Counter()
     one = len(damaged) >= ENTRY.size and ENTRY.size + int(ENTRY.unpack_from(damaged)[0]) == len(damaged)
@@ -108,7 +108,7 @@ def _entry_at(
 ) -> tuple[OutgoingEvent | None, int] | None:
     """The event of the entry at `start`, and the offset after it; None when there is no whole entry.
 
-    A whole entry holds no event, and there is None in its place, when another program wrote it.
+    The event is None when the entry is whole but another program wrote it.
     """
     source.seek(start)
     head = source.read(ENTRY.size)
@@ -132,7 +132,8 @@ def _event_at(source: BinaryIO, start: int, size: int) -> bool:
 def _end_of_damage(source: BinaryIO, start: int, size: int) -> int:
     """Where the next whole event begins, or the end of the file.
 
-    Where the damaged entry says it ends, if that is right: what lies within it is a caller's, and may look like one.
+    The end that the damaged entry itself states comes first, if a whole event or the end of the file is there: its
+    payload is a caller's, and may contain bytes that look like an event.
     """
     source.seek(start)
     head = source.read(ENTRY.size)
@@ -147,7 +148,7 @@ def _end_of_damage(source: BinaryIO, start: int, size: int) -> int:
 
 
 def _marks(source: BinaryIO, start: int) -> Iterator[int]:
-    """The offsets of MARK from `start` on."""
+    """The offsets of MARK at or after `start`."""
     while True:
         source.seek(start)
         block = source.read(BLOCK)
@@ -173,7 +174,7 @@ def _decode(payload: bytes) -> OutgoingEvent | None:
 
 @lru_cache(4_096)
 def _header(text: bytes) -> _Header | None:
-    """A header that Kafka's client can make an event of; None for any other text."""
+    """The header, if Kafka's client can send such an event; None for any other text."""
     try:
         header = json.loads(text)
         topic, record, partition, key = (header[name] for name in ("topic", "record", "partition", "key"))

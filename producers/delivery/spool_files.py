@@ -1,4 +1,4 @@
-"""The files in a spool's directory: their names, and how they move to another one."""
+"""The files in a spool's directory: their names, and how they are moved to another directory."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from event_schemas.units import MEBIBYTE
 LOCK = "lock"
 INCOMING, OUTGOING, ADOPTED = "incoming.spool", "outgoing.spool", "adopted-*.spool"
 UNDELIVERABLE = "undeliverable.spool"
-"""What Kafka has refused for too long: in the format of the others, and never sent from there."""
+"""Events that Kafka has refused for too long, in the same format; they are never sent from there."""
 FORKED = "forked"
-"""The folder, inside a spool's directory, of spools that nobody will open by their name: those of forked children, and
-what belongs to another Kafka."""
+"""The folder, inside a spool's directory, of spools that no process opens by name, only by adoption: those of forked
+children, and events for another Kafka."""
 DRAFTS = ("outgoing.spool.new", "adopted.new", "origin.json.new")
 """Files that a killed process may leave unfinished."""
 COPY_BYTES = MEBIBYTE
 
 
 def spool_files(directory: Path) -> list[Path]:
-    """The files to be sent, in the order in which they are; some may not exist."""
+    """The files to be sent, in the order of sending; some may not exist."""
     return [directory / OUTGOING, *sorted(directory.glob(ADOPTED)), directory / INCOMING]
 
 
 def size_of(file: Path) -> int:
-    """Its bytes, none when there is no such file."""
+    """The file's size in bytes; 0 when it does not exist."""
     return file.stat().st_size if file.exists() else 0
 
 
@@ -40,7 +40,7 @@ def next_file(directory: Path, kind: str) -> Path:
 
 
 def append_durably(file: Path, content: bytes) -> None:
-    """Adds to a file, which is made where there is none, and waits for the disk. Raises OSError."""
+    """Appends to a file, creating it if needed, and waits until the data is on disk. Raises OSError."""
     with file.open("ab") as kept:
         kept.write(content)
         kept.flush()
@@ -48,9 +48,10 @@ def append_durably(file: Path, content: bytes) -> None:
 
 
 def move(file: Path, target: Path) -> None:
-    """Renames a file, or copies it from another file system and removes it once the copy is on the disk.
+    """Renames a file, or, from another file system, copies it and removes it once the copy is on disk.
 
-    A process that is killed meanwhile leaves it in one place or in both. Raises OSError, and then it is where it was.
+    If the process is killed meanwhile, the file is in one place or in both. If it raises OSError, the file has not
+    moved.
     """
     try:
         file.rename(target)

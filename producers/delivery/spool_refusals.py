@@ -1,8 +1,8 @@
-"""What Kafka refuses of the spool's events, where that says nothing about this process.
+"""Refusals of spooled events that do not concern this process's own topics.
 
-A spool outlives topics: it may hold events for one that was deleted, or for a partition that a new one has not. Nobody
-hands this process such events, so it works as it should and is ready. They are tried again, after all others, and what
-is refused for an hour on end is set aside.
+A spool outlives topics: it may hold events for a deleted topic, or for a partition that the new topic lacks. This
+process is handed no new events for those, so it works and stays ready. Such events are tried again after all others;
+if a destination refuses them for an hour without a break, they are set aside.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from producers.delivery.outgoing_event import OutgoingEvent
 
 SET_ASIDE_SECONDS = 3_600.0
 FORGET_SECONDS = 600.0
-"""A refusal that has not come again for so long is over, or its events are gone."""
+"""A refusal that has not recurred for this many seconds is over, or its events are gone."""
 NAMED_DESTINATIONS = 3
 log = structlog.get_logger(__name__)
 Destination = tuple[str, int | None]
-"""A topic, and the partition where an event names one."""
+"""A topic, and the partition if the event names one."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class _Refusal:
 class SpoolRefusals:
     """Refusals by destination; mirrored into `trimtab_producer_refused_destinations`.
 
-    May be told from any thread: every change is one step. `clock` counts seconds.
+    Thread-safe: every change is one step. `clock` is in seconds.
     """
 
     def __init__(self, metrics: ProducerMetrics | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +46,7 @@ class SpoolRefusals:
 
     @property
     def fault(self) -> str | None:
-        """Which destinations are refused and why; None while none is."""
+        """Which destinations Kafka refuses and why; None while it refuses none."""
         refusals = sorted(self._refusals.items(), key=lambda item: item[1].first)
         if not refusals:
             return None
@@ -55,7 +55,7 @@ class SpoolRefusals:
         return "; ".join(named) + (f"; and {more} more" if more else "")
 
     def note_refused(self, event: OutgoingEvent, reason: str) -> bool:
-        """Notes a refusal; whether its destination has refused everything for SET_ASIDE_SECONDS."""
+        """Notes a refusal. Returns whether the destination has refused everything for SET_ASIDE_SECONDS."""
         now, destination = self._clock(), (event.topic, event.partition)
         refusal = self._refusals.get(destination)
         if refusal is None:
@@ -65,11 +65,11 @@ class SpoolRefusals:
         return now - refusal.first >= SET_ASIDE_SECONDS
 
     def note_accepted(self, event: OutgoingEvent) -> None:
-        """The broker took an event out of the spool."""
+        """Notes that the broker accepted an event from the spool."""
         self._refusals.pop((event.topic, event.partition), None)
 
     def tell(self) -> None:
-        """Forgets refusals that have not come again, and tells the metric how things stand."""
+        """Forgets refusals that have not recurred, and sets the metric."""
         for destination, refusal in list(self._refusals.items()):
             if self._clock() - refusal.newest > FORGET_SECONDS:
                 self._refusals.pop(destination, None)

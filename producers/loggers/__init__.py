@@ -1,7 +1,7 @@
-"""What serving calls to write down decisions, engagements and heartbeats.
+"""Loggers that serving calls to record decisions, engagements and heartbeats.
 
 Reads nothing.
 Writes Request, Action, Propensity, Ranking, Engagement and Heartbeat events and tallies, through a sender.
 Guarantees that encoding happens off the caller's thread and that every event handed in is counted.
-Fails never towards the caller: an event that cannot be encoded and one that finds no place are counted and logged.
+Fails without raising to the caller: an event that cannot be encoded or finds the queue full is counted as dropped.
 """

@@ -1,4 +1,4 @@
-"""Decisions into the log: Request when decided, Action, Propensity and Ranking when applied, and tallies."""
+"""Logs decisions: Request when decided, Action, Propensity and Ranking when applied, and tallies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TallyPlan:
     """Where and how often (milliseconds) a process reports its decisions by slice.
 
     Counts start at zero with the process, so `source` names one run of it, such as `node-3.1764000000`. A forked child
-    is a source of its own: the name is followed by its process id and the time of its first tally.
+    is a separate source: its process id and the time of its first tally are appended to the name.
     """
 
     topic: str
@@ -38,11 +38,11 @@ class TallyPlan:
 
 
 class DecisionLogger:
-    """Logs decisions without ever delaying or failing the caller.
+    """Logs decisions without delaying the caller or raising to it.
 
     Every method returns at once; encoding and sending happen on a background thread. Records handed in belong
     to the logger and must not be changed afterwards. A tally counts *applied* decisions by slice, logged or
-    not: the sample-ratio test compares it with what was meant to be drawn.
+    not: the sample-ratio test compares it with the intended shares.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class DecisionLogger:
         renew_in_children(self)
 
     def log_request(self, request: r.RequestRecord) -> bool:
-        """Queues the Request of a decision; False when it was dropped (queue full) and counted so."""
+        """Queues the Request of a decision; False when it was dropped (queue full) and counted as dropped."""
         return self._queue.submit(UnencodedEvent(self._topic, _key(request["request_id"]), r.REQUEST, request))
 
     def log_applied(
@@ -91,20 +91,20 @@ class DecisionLogger:
             return dict(self._slices)
 
     def flush(self, timeout_s: float = 5.0) -> DeliveryCounts:
-        """Waits at most `timeout_s` each for queue and sender; `in_flight == 0` means all have their fate."""
+        """Waits at most `timeout_s` each for queue and sender; `in_flight == 0` means every event has its fate."""
         self._queue.drain(timeout_s)
         return self._sender.flush(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> DeliveryCounts:
-        """Hands over what is queued and a last tally, and flushes the sender, which stays open, for `timeout_s`.
+        """Hands over queued events and a last tally, and flushes the sender, which stays open, for `timeout_s`.
 
-        Encoding waits for nobody, so it may take 5 s in any case; what is queued after that counts as dropped.
+        Encoding gets at least 5 s even if `timeout_s` is shorter; events still queued then count as dropped.
         """
         self._queue.close(max(timeout_s, QUEUE_SECONDS))
         return self._sender.flush(timeout_s)
 
     def after_fork(self) -> None:
-        """What the parent has counted, the parent tells."""
+        """Starts the counts at zero: the parent reports its own."""
         self._begin()
         self._source = ""
 

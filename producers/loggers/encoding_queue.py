@@ -1,4 +1,4 @@
-"""The thread that turns records into bytes, so that the request path never pays for Avro."""
+"""The thread that encodes records, so that Avro encoding never slows the request path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UnencodedEvent:
-    """A record on its way to `topic`; it belongs to the queue from here on and must not be changed."""
+    """A record for `topic`; it belongs to the queue from now on and must not be changed."""
 
     topic: str
     key: bytes | None
@@ -35,10 +35,10 @@ class UnencodedEvent:
 class EncodingQueue:
     """A bounded queue and the background thread that encodes its records and hands them to the sender.
 
-    Order is kept. The thread starts with `start` or the first `submit`, so that constructing starts nothing. A full
-    queue and a record that its schema refuses count as dropped; both leave the caller untouched. `on_idle` runs on the
-    thread at least every `IDLE_SECONDS` and once more when the queue closes, and then `on_close`. A forked child begins
-    with an empty queue: what the parent has queued, the parent sends.
+    Order is kept. The thread starts with `start` or the first `submit`, not in the constructor. Events that find the
+    queue full, or that their schema rejects, count as dropped; the caller sees no exception. `on_idle` runs on the
+    thread after every batch, at least every `IDLE_SECONDS`; when the queue closes it runs once more, followed by
+    `on_close`. A forked child begins with an empty queue: the parent sends what it has queued itself.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class EncodingQueue:
     def submit(self, *events: UnencodedEvent) -> bool:
         """Queues the events together, or drops and counts all of them when the queue is full or closed.
 
-        Returns whether they were queued. Never waits for anything but the queue's own lock.
+        Returns whether they were queued. Waits for nothing except the queue's own lock.
         """
         with self._changed:
             accepted = len(self._queue) + len(events) <= self._max_queued and self._start_thread()
@@ -75,20 +75,20 @@ class EncodingQueue:
         return accepted
 
     def start(self) -> None:
-        """Starts the thread unless it runs, so that `on_idle` is called even before anything is submitted."""
+        """Starts the thread unless it is running, so that `on_idle` is called even before anything is submitted."""
         if self._thread is None:
             with self._changed:
                 self._start_thread()
 
     def drain(self, timeout_s: float) -> bool:
-        """Waits until all that is queued went to the sender; False when `timeout_s` passed first."""
+        """Waits until every queued event has gone to the sender; False when `timeout_s` passed first."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._queue and not self._encoding, timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> bool:
-        """Takes no more, hands over what is queued, ends the thread; False when `timeout_s` passed first.
+        """Accepts no more events, hands over the queued ones and ends the thread; False when `timeout_s` passed first.
 
-        What is left then counts as dropped.
+        Events left then count as dropped.
         """
         with self._changed:
             self._closed = True
@@ -106,24 +106,24 @@ class EncodingQueue:
         return not thread.is_alive()
 
     def after_fork(self) -> None:
-        """The queue and its thread stay the parent's."""
+        """Starts with an empty queue and no thread; those of the parent stay with the parent."""
         self._begin()
 
     def _begin(self) -> None:
         self._queue: deque[UnencodedEvent] = deque()
         self._batch: deque[UnencodedEvent] = deque()
-        """Taken out of the queue by the thread, and not encoded yet."""
+        """Events that the thread has taken from the queue and not encoded yet."""
         self._changed = threading.Condition()
         self._encoding = False
         self._thread: threading.Thread | None = None
 
     def _start_thread(self) -> bool:
-        """Whether there is a thread that takes what is queued."""
+        """Starts the thread if needed; returns whether one is running that accepts events."""
         if self._thread is None and not self._closed:
             thread = threading.Thread(target=self._run, name="trimtab-encoding", daemon=True)
             try:
                 thread.start()
-            except RuntimeError as refused:  # no more threads; the caller must not hear of it
+            except RuntimeError as refused:  # no more threads; must not raise to the caller
                 log_safely(log.error, "events cannot be encoded", fault=str(refused))
                 return False
             self._thread = thread
@@ -152,7 +152,7 @@ class EncodingQueue:
         while True:
             try:
                 event = self._batch.popleft()
-            except IndexError:  # it is empty, or `close` has given up what was left of it
+            except IndexError:  # it is empty, or `close` has dropped the rest of it
                 return
             self._guarded(partial(self._hand_over, event))
 
@@ -160,13 +160,13 @@ class EncodingQueue:
         try:
             if work is not None:
                 work()
-        except Exception as fault:  # whatever it is, the events that come after it must still be encoded
-            log_safely(log.error, "work between events failed", fault=repr(fault))
+        except Exception as fault:  # whatever went wrong, later events must still be encoded
+            log_safely(log.error, "work on the encoding thread failed", fault=repr(fault))
 
     def _hand_over(self, event: UnencodedEvent) -> None:
         try:
             value = self._codec.encode(event.name, event.record)
-        except Exception as refused:  # a caller's object may raise anything while it is read
+        except Exception as refused:  # reading a caller's object may raise anything
             self._sender.reject(event.name)
             told = refused if isinstance(refused, TrimtabError) else None
             what, fix = (told.what, told.fix) if told else (repr(refused), "hand in a plain record")

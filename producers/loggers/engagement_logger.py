@@ -1,4 +1,4 @@
-"""Engagements into the log."""
+"""Logs engagements."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ID_SPACE = uuid.UUID("6c0e9e0c-6a0a-5c3f-9d0e-2f1a5b7c4d11")
 
 
 def engagement_id_of(request_id: str, kind: str, event_time: int, item_id: str | None, value: float) -> str:
-    """Id of an engagement that brings none: a UUID of its content, so that a retry is a duplicate."""
+    """The id of an engagement that has none of its own: a UUID of its content, so that a retry is a duplicate."""
     parts = (request_id, kind, str(event_time), "" if item_id is None else f"={item_id}", repr(float(value)))
     return str(uuid.uuid5(ID_SPACE, "\x00".join(parts)))
 
 
 class EngagementLogger:
-    """Logs engagements without ever delaying or failing the caller; a background thread encodes them."""
+    """Logs engagements without delaying the caller or raising to it; a background thread encodes them."""
 
     def __init__(self, codec: Codec, sender: EventSender, topic: str, *, max_queued: int = 20_000) -> None:
         self._sender = sender
@@ -41,7 +41,7 @@ class EngagementLogger:
         """Queues one engagement with the decision `request_id` and returns its engagement id.
 
         `event_time` is in milliseconds since the epoch. Two calls with the same content and no
-        `engagement_id` are one engagement; give ids of your own where equal engagements can be distinct.
+        `engagement_id` are one engagement; give your own ids if engagements with equal content can be distinct.
         """
         if engagement_id is None:
             engagement_id = engagement_id_of(request_id, kind, event_time, item_id, value)
@@ -57,14 +57,14 @@ class EngagementLogger:
         return engagement_id
 
     def flush(self, timeout_s: float = 5.0) -> DeliveryCounts:
-        """Waits at most `timeout_s` each for queue and sender; `in_flight == 0` means all have their fate."""
+        """Waits at most `timeout_s` each for queue and sender; `in_flight == 0` means every event has its fate."""
         self._queue.drain(timeout_s)
         return self._sender.flush(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> DeliveryCounts:
-        """Hands over what is queued and flushes the sender, which stays open, for `timeout_s`.
+        """Hands over queued events and flushes the sender, which stays open, for `timeout_s`.
 
-        Encoding waits for nobody, so it may take 5 s in any case; what is queued after that counts as dropped.
+        Encoding gets at least 5 s even if `timeout_s` is shorter; events still queued then count as dropped.
         """
         self._queue.close(max(timeout_s, QUEUE_SECONDS))
         return self._sender.flush(timeout_s)

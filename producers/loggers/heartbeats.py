@@ -1,4 +1,4 @@
-"""Heartbeats: the assertion that nothing earlier than their time is to be expected in a partition."""
+"""Heartbeats: each asserts that no earlier event will arrive in its partition."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from producers.delivery.outgoing_event import EventSender, OutgoingEvent
 
 
 def send_heartbeat(sender: EventSender, codec: Codec, topic: str, partition: int, event_time: int) -> None:
-    """Hands in one Heartbeat (null key, explicit partition); `event_time` in milliseconds since the epoch."""
+    """Hands in one Heartbeat (null key, explicit partition); `event_time` is in milliseconds since the epoch."""
     record: r.HeartbeatRecord = {"event_time": event_time}
     sender.send(OutgoingEvent(topic, None, codec.encode(r.HEARTBEAT, record), r.HEARTBEAT, partition))
 
 
 def send_heartbeats(sender: EventSender, codec: Codec, topic: str, partitions: int, event_time: int) -> None:
-    """Hands in one Heartbeat for every partition 0 … partitions-1, which closes all that is older."""
+    """Hands in one Heartbeat for every partition 0 … partitions-1, which closes all older windows."""
     for partition in range(partitions):
         send_heartbeat(sender, codec, topic, partition, event_time)

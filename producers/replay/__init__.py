@@ -1,8 +1,8 @@
-"""Logs that exist already, row by row into events.
+"""Turns each row of an existing log into events.
 
-Reads Parquet, CSV and JSON-lines files, and the join's committed position for its pace.
+Reads Parquet, CSV and JSON-lines files, and the join's committed position to set its pace.
 Writes `events`, and `dead-letters` for rows that cannot be events.
 Guarantees that every row is counted once, as events or as a dead letter, and that the same file gives the same events.
-Fails with MappingError or LogFileError when a file or its mapping is wrong as a whole, ReplayStalled when the join
-does not follow, ReplayIncomplete when events were not confirmed.
+Fails with MappingError or LogFileError when a file or its mapping as a whole is wrong, with ReplayStalled when the join
+does not keep up, and with ReplayIncomplete when events were not acknowledged.
 """

@@ -1,7 +1,7 @@
-"""The mapping file: which columns of an existing log are a decision's request, action, propensity and engagements.
+"""The mapping file: which columns of an existing log hold a decision's request, action, propensity and engagements.
 
-A mapping is TOML. Values are column names unless said otherwise; *templates* are texts in which `{file}` is
-the log file's name without its ending, `{row}` the row's number in the file (from 0) and any other `{name}` a
+A mapping is TOML. Values are column names unless stated otherwise; *templates* are texts in which `{file}` is
+the log file's name without its extension, `{row}` the row's number in the file (from 0) and any other `{name}` a
 column.
 """
 
@@ -34,24 +34,24 @@ Duration = Annotated[int, BeforeValidator(_milliseconds), Field(gt=0)]
 
 
 class Part(BaseModel):
-    """A table of the mapping file: immutable, unknown fields are errors."""
+    """A table of the mapping file: immutable; unknown fields are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SyntheticDelay(Part):
-    """`[engagements.synthetic_delay]`: how long after its request an engagement without a time of its own came.
+    """`[engagements.synthetic_delay]`: the delay after the request, for engagements that have no time in the log.
 
     The delay is drawn from an exponential distribution truncated at `cap`, by a hash of the request id: it is
     made up, the same in every replay, and must be called synthetic wherever it is shown.
     """
 
     mean: Duration = Field(description="Mean of the exponential before truncation.")
-    cap: Duration = Field(description="Largest delay; inside the attribution of the objectives it counts for.")
+    cap: Duration = Field(description="Largest delay; at most the attribution of the objectives it counts for.")
 
 
 class RequestColumns(Part):
-    """`[request]`: who asked, when, with what features."""
+    """`[request]`: who asked, when, and with which features."""
 
     id: str = Field(min_length=1, description="Template of the request id; must be unique per row.")
     event_time: str = Field(description="When the decision was made.")
@@ -67,12 +67,12 @@ class ActionColumns(Part):
 
     arm: str = Field(description="The chosen arm.")
     arm_is: Literal["name", "index"] = Field(default="name", description="What the column holds.")
-    eligible: str | None = Field(default=None, description="List of the arms that could be chosen; all when absent.")
+    eligible: str | None = Field(default=None, description="List of the arms that could be chosen; absent: all arms.")
     policy_version: str = Field(default="logged-{file}", description="Template: which policy logged the row.")
 
 
 class PropensityColumns(Part):
-    """`[propensity]`: with what probability."""
+    """`[propensity]`: the probability of the choice."""
 
     propensity: str = Field(description="P(arm | request) under the logging policy, in (0, 1].")
 
@@ -80,16 +80,16 @@ class PropensityColumns(Part):
 class EngagementColumns(Part):
     """`[[engagements]]`: what the user did afterwards; one event per row whose `count` is above 0."""
 
-    kind: str = Field(min_length=1, description="Engagement kind (a text, not a column).")
-    count: str = Field(description="How often: 0 or false is no engagement; the event's value otherwise.")
-    item_id: str | None = Field(default=None, description="Item engaged with.")
-    event_time: str | None = Field(default=None, description="When; absent only with synthetic_delay.")
+    kind: str = Field(min_length=1, description="Engagement kind (literal text, not a column).")
+    count: str = Field(description="How often: 0 or false means no engagement; else it is the event's value.")
+    item_id: str | None = Field(default=None, description="Item that the user engaged with.")
+    event_time: str | None = Field(default=None, description="When it happened; absent only with synthetic_delay.")
     synthetic_delay: SyntheticDelay | None = Field(default=None, description="A made-up time, for logs without one.")
 
     @model_validator(mode="after")
     def _one_time(self) -> Self:
         if (self.event_time is None) == (self.synthetic_delay is None):
-            raise ValueError("give either event_time (a column) or synthetic_delay, exactly one of them")
+            raise ValueError("give exactly one of event_time (a column) and synthetic_delay")
         return self
 
 
@@ -97,9 +97,9 @@ class ColumnMapping(Part):
     """A whole mapping file."""
 
     time_unit: Literal["s", "ms", "us"] = Field(default="ms", description="Unit of time columns that are numbers.")
-    request: RequestColumns = Field(description="Who asked, when, with what features.")
+    request: RequestColumns = Field(description="Who asked, when, and with which features.")
     action: ActionColumns = Field(description="What was chosen.")
-    propensity: PropensityColumns = Field(description="With what probability.")
+    propensity: PropensityColumns = Field(description="The probability of the choice.")
     engagements: tuple[EngagementColumns, ...] = Field(default=(), description="What the user did afterwards.")
 
     def columns(self) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ class ColumnMapping(Part):
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
     def check_against(self, experiment: Experiment) -> None:
-        """Raises MappingError when rows mapped like this could never serve the experiment."""
+        """Raises MappingError when rows mapped this way could never be used by the experiment."""
         for feature in experiment.features.context:
             if feature.required and feature.name not in self.request.context:
                 raise MappingError(
@@ -128,7 +128,7 @@ class ColumnMapping(Part):
                 )
         if experiment.features.user_embedding_dim and self.request.user_embedding is None:
             raise MappingError(
-                "mapping: request.user_embedding is absent, and the experiment's requests have one",
+                "mapping: request.user_embedding is missing, but the experiment's requests have an embedding",
                 fix="map it to a column, or set features.user_embedding_dim = 0",
             )
         for engagement in self.engagements:
@@ -154,7 +154,7 @@ def fill(template: str, file: str, row: int, values: dict[str, Any]) -> str:
 
 
 def load_mapping(path: str | Path) -> ColumnMapping:
-    """The validated mapping in `path`; raises MappingError naming file, field, value and fix."""
+    """The validated mapping in `path`; raises a MappingError that names file, field, value and fix."""
     file = Path(path)
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))

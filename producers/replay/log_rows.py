@@ -1,8 +1,8 @@
 """Rows of an existing log, in event-time order: Parquet, CSV or JSON lines.
 
-Only the mapped columns are kept. A file is sorted in memory by event time (stable: rows of one instant keep
-their order); rows without a readable time come first. Parquet stays columnar until a row is asked for, so
-large logs belong in Parquet.
+Only the mapped columns are kept. A file is sorted in memory by event time (stable: rows with the same time keep
+their order); rows without a readable time come first. Parquet stays columnar until a row is read, so use Parquet for
+large logs.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class LogFileError(TrimtabError):
 class LogRow:
     """One row of a log.
 
-    `number` is its place in the file (from 0), `event_time` epoch milliseconds (None: unreadable); `fault`
-    says why the row as a whole could not be read, and `values` then holds what there is of it.
+    `number` is its position in the file (from 0), `event_time` is in epoch milliseconds (None: unreadable). `fault`
+    says why the row as a whole could not be read; `values` then holds what could be read.
     """
 
     number: int
@@ -50,7 +50,7 @@ class LogRow:
 
 @dataclass(frozen=True)
 class LogRows:
-    """The rows of one file; `file` is its name without the ending, `total` their number. Iterable more than once."""
+    """The rows of one file; `file` is its name without extension, `total` their number. Iterable more than once."""
 
     file: str
     total: int
@@ -61,9 +61,9 @@ class LogRows:
 
 
 def read_rows(path: str | Path, mapping: ColumnMapping, limit: int | None = None) -> LogRows:
-    """The rows of `path` in event-time order, the first `limit` of them when given.
+    """The rows of `path` in event-time order; only the first `limit` rows if it is given.
 
-    Raises LogFileError when the file cannot be read, has another ending than .parquet, .csv, .jsonl or
+    Raises LogFileError when the file cannot be read, has an extension other than .parquet, .csv, .jsonl or
     .ndjson, or lacks a column of the mapping.
     """
     file = Path(path)
@@ -75,14 +75,14 @@ def read_rows(path: str | Path, mapping: ColumnMapping, limit: int | None = None
         case ".jsonl" | ".ndjson":
             return _text_rows(file, mapping, limit, _json_lines)
         case ending:
-            raise LogFileError(f"{file}: ending {ending!r} is not read", fix=FIX_FILE)
+            raise LogFileError(f"{file}: files with extension {ending!r} cannot be read", fix=FIX_FILE)
 
 
 def epoch_millis(value: Any, unit: str) -> int | None:
-    """Milliseconds since the epoch of a time as logs hold it, rounded down; None when it is not one.
+    """A time from a log as milliseconds since the epoch, rounded down; None when the value is not a time.
 
     Reads datetimes and ISO 8601 texts (UTC unless they say otherwise), and numbers, or texts that are
-    numbers, in `unit` ("s", "ms" or "us"). Numbers beyond ±`LAST_MILLIS` are no times.
+    numbers, in `unit` ("s", "ms" or "us"). Numbers beyond ±`LAST_MILLIS` do not count as times.
     """
     if isinstance(value, str):
         try:
@@ -109,7 +109,7 @@ def _parquet_rows(file: Path, mapping: ColumnMapping, limit: int | None) -> LogR
         frame = scanned.select(columns).collect()
     except LogFileError:
         raise
-    except (Exception, pl.exceptions.PanicException) as fault:  # polars tells of a broken file in many ways
+    except (Exception, pl.exceptions.PanicException) as fault:  # polars raises many types for a broken file
         raise LogFileError(f"{file}: cannot be read: {fault}", fix=FIX_FILE) from fault
     number, event_time = "__number", "__event_time"
     times = [epoch_millis(value, mapping.time_unit) for value in frame[mapping.request.event_time]]
@@ -148,7 +148,7 @@ LineReader = Callable[[Path], tuple[Sequence[str], list[Line]]]
 
 
 def _csv_lines(file: Path) -> tuple[Sequence[str], list[Line]]:
-    """Column names, and each line's values (empty texts are null) with what is wrong with it."""
+    """The column names, and each line's values (empty cells are null) with its fault, if any."""
     with file.open(encoding="utf-8-sig", newline="") as source:
         reader = csv.reader(source)
         names = next(reader, [])
@@ -156,12 +156,12 @@ def _csv_lines(file: Path) -> tuple[Sequence[str], list[Line]]:
         for cells in reader:
             values = {name: cell or None for name, cell in zip(names, cells, strict=False)}
             fits = len(cells) == len(names)
-            lines.append((values, None if fits else f"line has {len(cells)} cells, the header {len(names)}"))
+            lines.append((values, None if fits else f"line has {len(cells)} cells, the header has {len(names)}"))
     return names, lines
 
 
 def _json_lines(file: Path) -> tuple[Sequence[str], list[Line]]:
-    """Names that occur, and each line's values with what is wrong with it."""
+    """The names that occur, and each line's values with its fault, if any."""
     names: dict[str, None] = {}
     lines: list[Line] = []
     with file.open(encoding="utf-8") as source:
@@ -184,5 +184,5 @@ def _check_columns(file: Path, columns: Sequence[str], present: Sequence[str]) -
     if missing:
         raise LogFileError(
             f"{file}: column {', '.join(missing)} is missing (present: {', '.join(present) or 'none'})",
-            fix="correct the column's name in the mapping, or give the log that has it",
+            fix="correct the column's name in the mapping, or give a log that has the column",
         )

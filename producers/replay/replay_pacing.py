@@ -1,7 +1,7 @@
-"""The pace of a replay: no faster than the join reads, so that a small broker never drops what nobody has read.
+"""Paces a replay to the join, so that a small broker never deletes records before the join has read them.
 
-The join commits where a restart must begin, which by design lies a window behind; the metadata of that commit
-says how far it has processed (`S=<offset>`), and that is what the pace follows.
+The join commits the offset where a restart must begin, which is a window behind by design. The metadata of that commit
+says how far it has processed (`S=<offset>`), and the pace follows this offset.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ PROCESSED = re.compile(r"(?:^|;)S=(\d+)(?:;|$)")
 
 
 class ReplayStalled(TrimtabError):
-    """The reader has not moved for too long."""
+    """The reader has not advanced for too long."""
 
 
 class Pacer(Protocol):
-    """Holds a replay back."""
+    """Slows a replay down."""
 
     def wait(self, sent_bytes: int, sent_events: int) -> None:
-        """Called between chunks with the totals so far; returns when more may be sent."""
+        """Called between chunks with the totals so far; blocks until more may be sent."""
 
 
 class ReaderLag(Protocol):
@@ -42,9 +42,9 @@ class ReaderLag(Protocol):
 
 
 class LagPacer:
-    """Waits while the most loaded partition holds more than `max_bytes` unread, by the events' mean size.
+    """Waits while the most loaded partition holds more than `max_bytes` unread, estimated by the events' mean size.
 
-    Raises ReplayStalled when the reader does not move for `stall_s` seconds.
+    Raises ReplayStalled when the reader does not advance for `stall_s` seconds.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class LagPacer:
                 moved_at = self._clock()
             elif self._clock() - moved_at > self._stall_s:
                 raise ReplayStalled(
-                    f"the join has not moved for {self._stall_s:g} s with {unread} records unread in one partition",
+                    f"the join has not advanced for {self._stall_s:g} s with {unread} records unread in one partition",
                     fix="start `trimtab join`, or replay with --max-lag 0 if the broker keeps the whole log",
                 )
         self._checked_at = sent_bytes
 
 
 class KafkaReaderLag:
-    """The lag of a consumer group on one topic, read from its commits. `close` it after use."""
+    """The lag of a consumer group on one topic, read from its commits. Call `close` after use."""
 
     def __init__(
         self, client_config: Mapping[str, str], group: str, topic: str, partitions: int, answer_s: float = 10.0

@@ -1,6 +1,6 @@
-"""An existing log as events: in event-time order, with its own times and propensities, once.
+"""Replays an existing log as events, in event-time order, with the times and propensities of the log.
 
-Request ids and bytes depend on the row alone, so a second replay of a file adds duplicates, not data.
+Request ids and bytes depend only on the row, so a second replay of a file adds duplicates, not data.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ log = structlog.get_logger(__name__)
 
 
 class HistoryUnderLiveClock(TrimtabError):
-    """Rows of long ago for a join whose watermark follows the wall clock."""
+    """The rows are too old for a join whose watermark follows the wall clock."""
 
 
 class ReplayIncomplete(TrimtabError):
-    """Some events were not acknowledged, so the log must not be closed by heartbeats."""
+    """Some events were not acknowledged, so heartbeats must not close the windows."""
 
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """What a replay turns into what, and where it goes.
+    """How a replay maps rows to events, and where it writes them.
 
     `file` names the log in request ids and dead letters; `partitions` is the number of partitions of
-    `events_topic`, each of which ends with a heartbeat.
+    `events_topic`, each of which gets a closing heartbeat.
     """
 
     mapping: ColumnMapping
@@ -99,13 +99,16 @@ def replay_rows(
     progress: Callable[[ReplaySummary], None] | None = None,
     clock: Callable[[], int] = wall_clock_ms,
 ) -> ReplaySummary:
-    """Writes every row's events and closes the log; `rows` come in event-time order, as `read_rows` gives them.
+    """Writes every row's events and closes their windows; `rows` must be in event-time order, as from `read_rows`.
 
-    1. each row's Request, Action and Propensity, and between them the engagements that are due; a bad row becomes a
-       dead letter; 2. the engagements left; 3. once everything is acknowledged, a heartbeat past the last window into
-    every partition. Event times ahead of the clock (the join refuses them) do not move that heartbeat, and it is never
-    ahead itself: windows that end in the future stay open. Raises MappingError before anything is sent,
-    HistoryUnderLiveClock before the first decision is, and ReplayIncomplete instead of step 3.
+    1. Write each row's Request, Action and Propensity, and between rows the engagements that are due; a bad row becomes
+       a dead letter.
+    2. Write the remaining engagements.
+    3. Once everything is acknowledged, write a heartbeat past the last window into every partition.
+
+    The join refuses event times ahead of the clock, so they do not move that heartbeat, and it is never ahead itself:
+    windows that end in the future stay open. Raises MappingError before anything is sent, HistoryUnderLiveClock before
+    the first decision is sent, and ReplayIncomplete instead of step 3.
     """
     plan.mapping.check_against(plan.experiment)
     translator = RowTranslator(plan.mapping, plan.experiment, plan.file)
@@ -127,7 +130,7 @@ def replay_rows(
 
 
 class _Run:
-    """The state of one replay: the engagements still to come, and the summary so far."""
+    """The state of one replay: the engagements still to be sent, and the summary so far."""
 
     def __init__(self, plan: ReplayPlan, sender: EventSender, now: int) -> None:
         self._plan = plan
@@ -141,9 +144,9 @@ class _Run:
         self.summary = ReplaySummary()
 
     def decision(self, row: LogRow, events: RowEvents) -> None:
-        """Sends what is due before the decision, the decision, and queues its engagements.
+        """Sends the engagements due before the decision, then the decision, and queues its engagements.
 
-        A row with an event that no topic could hold is a bad row, and none of it is sent.
+        A row with an event that is too large or does not fit its schema is a bad row, and none of it is sent.
         """
         request_id, event_time = events.request["request_id"], events.request["event_time"]
         if not self.summary.decisions:
@@ -166,17 +169,20 @@ class _Run:
         self._saw(event_time)
 
     def _check_clock(self, event_time: int) -> None:
-        """A live join asserts the present time in a partition that pauses: history would be late from then on."""
+        """Raises HistoryUnderLiveClock when a live join would treat old rows as late.
+
+        In an idle partition such a join writes heartbeats with the current time; older rows are late after that.
+        """
         join, ended = self._plan.experiment.join, event_time + self._plan.experiment.window_ms
         if join.clock == "live" and ended <= self._now - join.producer_delay:
             raise HistoryUnderLiveClock(
-                f'{self._plan.file} begins at {event_time} ms, a window or more ago, and join.clock is "live": '
-                "heartbeats of the join would make its rows late",
+                f'{self._plan.file} begins at {event_time} ms, a window or more ago, but join.clock is "live": '
+                "the join's heartbeats would make its rows late",
                 fix='set join.clock = "replay" in an experiment file with a topic prefix of its own',
             )
 
     def dead_letter(self, row: LogRow, bad: BadRow) -> None:
-        """Sends a bad row to the dead letters: the file as topic, the row's number as offset, JSON as value."""
+        """Writes a bad row to the dead letters: the file as topic, the row's number as offset, its JSON as value."""
         letter = dead_letter(_place(row, bad, self._plan.file), MALFORMED, bad.detail, bad.request_id, bad.event_time)
         value = self._plan.codec.encode(r.DEAD_LETTER, letter)
         self._send(letter["key"], r.DEAD_LETTER, value, self._plan.dead_letters_topic)
@@ -184,7 +190,7 @@ class _Run:
         self.summary.bad_rows += 1
 
     def let_catch_up(self, pacer: Pacer | None) -> None:
-        """Waits for the client's queue, and for the readers as the pacer says; raises ReplayIncomplete."""
+        """Waits for the sender's queue and for the pacer; raises ReplayIncomplete when the sender has a fault."""
         if fault_of(self._sender) is not None:
             self._acknowledged()
         if self._sender.counts().in_flight > MAX_IN_FLIGHT:
@@ -193,13 +199,13 @@ class _Run:
             pacer.wait(self.summary.bytes, sum(self.summary.events.values()))
 
     def finish(self) -> None:
-        """Sends the engagements left, waits for all acknowledgements and closes the windows."""
+        """Sends the remaining engagements, waits for all acknowledgements and closes the windows."""
         self._send_engagements(None)
         self._acknowledged()
         if self._ends is not None:
             closing = self._ends + self._plan.experiment.window_ms + 1
             if closing > self._latest:
-                log.warning("the last windows end in the future and stay open", fix="replay --heartbeat-at later")
+                log.warning("the last windows end in the future and stay open", fix="run replay --heartbeat-at later")
                 closing = self._latest
             send_heartbeats(self._sender, self._plan.codec, self._plan.events_topic, self._plan.partitions, closing)
             self.summary.events[r.HEARTBEAT] += self._plan.partitions
@@ -214,8 +220,8 @@ class _Run:
             raise ReplayIncomplete(
                 f"{open_events} of {self.summary.delivery.handed_in} events were not acknowledged by the broker"
                 f"{f': {fault}' if fault else ''}",
-                fix="check the broker and this user's rights there, and replay the same file again: what arrived "
-                "already counts as duplicate",
+                fix="check the broker and this user's rights there, then replay the same file again: events that "
+                "already arrived count as duplicates",
             )
 
     def _send_engagements(self, until: int | None) -> None:
@@ -225,11 +231,11 @@ class _Run:
             self._saw(event_time)
 
     def _encode(self, name: str, record: Mapping[str, Any]) -> bytes:
-        """The event's bytes; raises MalformedRecord, also for one larger than the events topic takes."""
+        """The event's bytes; raises MalformedRecord, also for an event that is too large."""
         value = self._plan.codec.encode(name, record)
         if len(value) > LARGEST_EVENT:
             raise MalformedRecord(
-                f"{name} has {len(value)} bytes, more than {LARGEST_EVENT}", fix="shorten what the columns hold"
+                f"{name} has {len(value)} bytes, more than {LARGEST_EVENT}", fix="shorten the columns' values"
             )
         return value
 

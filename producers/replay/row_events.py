@@ -1,4 +1,4 @@
-"""One row of an existing log → the events of one decision, or the reason why it cannot be one."""
+"""One row of an existing log → the events of one decision, or the reason why it is not one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from event_schemas.experiment import Experiment
 from producers.replay.column_mapping import ColumnMapping, EngagementColumns, SyntheticDelay, fill
 from producers.replay.log_rows import LogRow, epoch_millis
 
-# A logged policy's own randomisation is what this system calls exploration: every row was drawn with its propensity.
+# The logged policy drew every arm at random with its propensity; this system calls that exploration.
 LOGGED_SLICE = "EXPLORE"
 
 
@@ -30,7 +30,7 @@ class RowEvents:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that is no decision: what is wrong and how to fix it, in one line, and its ids as far as known."""
+    """A row that is not a decision: what is wrong and how to fix it, in one line; id and time if they are known."""
 
     detail: str
     request_id: str | None
@@ -38,7 +38,7 @@ class BadRow:
 
 
 class RowTranslator:
-    """Translates the rows of one file; pure, so that a second replay writes the same bytes."""
+    """Translates the rows of one file. Pure, so that a second replay writes the same bytes."""
 
     def __init__(self, mapping: ColumnMapping, experiment: Experiment, file: str) -> None:
         self._mapping = mapping
@@ -86,7 +86,7 @@ class RowTranslator:
             if values[column] is not None:
                 context.append({"name": name, "value": _text(values[column])})
             elif name in self._required:
-                raise _fault(f"{column} is missing", f"fill it: the experiment requires {name}")
+                raise _fault(f"{column} is missing", f"fill it, because the experiment requires {name}")
         return {
             "request_id": request_id,
             "event_time": event_time,
@@ -115,7 +115,9 @@ class RowTranslator:
             listed = _list(columns.eligible, values[columns.eligible])
             eligible = sorted({self._arm(columns.eligible, value) for value in listed})
             if eligible and arm not in eligible:
-                raise _fault(f"{columns.arm} = {values[columns.arm]!r} is not eligible", "list the chosen arm too")
+                raise _fault(
+                    f"{columns.arm} = {values[columns.arm]!r} is not eligible", f"add it to {columns.eligible}"
+                )
         return {
             "request_id": request_id,
             "event_time": event_time,
@@ -133,7 +135,7 @@ class RowTranslator:
 
     def _arm(self, column: str, value: Any) -> int:
         if value is None:
-            raise _fault(f"{column} is missing", "fill it: a decision needs its arm")
+            raise _fault(f"{column} is missing", "fill it, because a decision needs its arm")
         if self._mapping.action.arm_is == "name":
             arm = self._arms.get(_text(value))
         else:
@@ -191,7 +193,7 @@ class RowTranslator:
 
 
 def synthetic_delay_ms(delay: SyntheticDelay, request_id: str, kind: str) -> int:
-    """A made-up delay in [0, cap] ms: the truncated exponential's inverse CDF at a hash of the request id and kind.
+    """A made-up delay in [0, cap] ms: the inverse CDF of the truncated exponential at a hash of request id and kind.
 
     With u in [0, 1): t = −mean · ln(1 − u · (1 − e^(−cap/mean))).
     """
@@ -218,14 +220,14 @@ def _optional_text(values: Mapping[str, Any], column: str | None) -> str | None:
 
 
 def _list(column: str, value: Any) -> list[Any]:
-    """A list as Parquet and JSON lines hold it, or as JSON text in a CSV cell."""
+    """A list, either as Parquet and JSON lines store it or as JSON text in a CSV cell."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except ValueError:
             value = None
     if not isinstance(value, list):
-        raise _fault(f"{column} is not a list", "write a list (in CSV: a JSON array)")
+        raise _fault(f"{column} is not a list", "write a list (in CSV, a JSON array)")
     return value
 
 

@@ -1,7 +1,7 @@
-"""Kafka as every stage meets it: how to connect, which rights are needed, which topics there are and which they are.
+"""What every stage needs of Kafka: connections, rights, the topics, and ids that tell recreated topics apart.
 
 Reads the cluster's metadata, topic ids and rights, and its consumer groups.
-Writes topics, when `trimtab topics create` asks for them.
-Guarantees that an absent broker, a missing right and a wrong protocol are named with the address, user and topic.
+Writes nothing, except that it creates topics for `trimtab topics create`.
+Guarantees that an error for an absent broker, a missing right or a wrong protocol names the address, user and topic.
 Fails with ComponentUnreachable, RightMissing, TopicError or TopicUnidentified.
 """

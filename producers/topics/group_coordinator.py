@@ -1,4 +1,4 @@
-"""A consumer group's coordinator, which now and then is only on the move."""
+"""Recognises and retries faults that pass by themselves because a consumer group's coordinator is moving."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def ask_coordinator(ask: Callable[[], Answer], seconds: float) -> Answer:
 
 
 def coordinator_is_moving(fault: Exception) -> bool:
-    """Whether asking again soon is likely to help: the coordinator is being found, moved or loaded."""
+    """Whether a retry will probably succeed soon: the coordinator is being found, moved or loaded."""
     return isinstance(fault, KafkaException) and fault.args[0].code() in MOVING

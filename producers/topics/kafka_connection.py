@@ -1,7 +1,7 @@
-"""What a Kafka client's error means to the person who has to fix it.
+"""Turns a Kafka client's error into one that tells the operator what to fix.
 
-A client whose connection fails only says "transport failure" to whoever waits for an answer. Why it failed goes to the
-client's error callback: `ConnectionFaults` is one, and `explained` puts the two together.
+A client whose connection fails only reports "transport failure" to the caller that waits for an answer. The reason goes
+to the client's error callback. `ConnectionFaults` is such a callback, and `explained` combines the two.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ REASONS = (
     KafkaError._AUTHENTICATION,
     KafkaError._BAD_MSG,
 )
-"""Faults that say why a connection failed."""
+"""Codes of faults that say why a connection failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What was tried: a Kafka operation such as `Read` on a `topic` or `group` of this name."""
+    """What was attempted: a Kafka operation such as `Read` on the `topic` or `group` of this name."""
 
     operation: str
     kind: str
@@ -48,27 +48,27 @@ class Attempt:
 
 
 class ConnectionFaults:
-    """A client's `error_cb`: keeps why its connections failed. The client calls it while it is polled."""
+    """A client's `error_cb`: remembers why its connections failed. The client calls it while it is polled."""
 
     def __init__(self) -> None:
         self._newest: dict[int, str] = {}
 
     def __call__(self, fault: KafkaError) -> None:
-        """Note a fault."""
+        """Notes a fault."""
         self._newest[fault.code()] = fault.str()
 
     @property
     def is_refused(self) -> bool:
-        """Whether a broker refused this client, or its certificate was not trusted: waiting longer is of no use."""
+        """Whether a broker refused this client, or a certificate was not trusted: waiting longer does not help."""
         return any(refuses_client(code, text) for code, text in self._newest.items())
 
     @property
     def codes(self) -> frozenset[int]:
-        """What was noted."""
+        """The codes of the faults noted."""
         return frozenset(self._newest)
 
     def cause(self, *codes: int) -> str | None:
-        """The newest text of the first of these codes that was noted."""
+        """The newest text noted for the first of these codes that has one; None when none has."""
         return next((self._newest[code] for code in codes if code in self._newest), None)
 
 
@@ -78,10 +78,10 @@ def explained(
     attempt: Attempt,
     faults: ConnectionFaults | None = None,
 ) -> TrimtabError:
-    """The error to raise for `fault`, met in an `attempt` by a client with `client_config` (librdkafka's names).
+    """The error to raise for `fault`, which a client with `client_config` (librdkafka's names) met in `attempt`.
 
-    CertificateRefused, CredentialsRefused, RightMissing or ComponentUnreachable. A right that the broker names itself,
-    on a group for instance, goes before the one attempted.
+    CertificateRefused, CredentialsRefused, RightMissing or ComponentUnreachable. If the broker itself names a missing
+    right, for instance on a group, the error names that one instead of the one attempted.
     """
     noted = faults or ConnectionFaults()
     if fault.code() in RIGHTS:
@@ -95,13 +95,13 @@ def explained(
 def unreachable(
     client_config: Mapping[str, Any], attempt: Attempt, said: str, faults: ConnectionFaults
 ) -> ComponentUnreachable:
-    """The error for a broker that gave no answer, as told apart as the client's own words allow."""
+    """The error for a broker that gave no answer, as specific as the client's faults allow."""
     where = f"Kafka at {client_config.get('bootstrap.servers', '?')}"
     if (certificate := faults.cause(KafkaError._SSL)) is not None:
         return CertificateRefused(
             f"{where}: TLS fails: {cut(certificate, LONGEST_REASON)}",
             fix="set TRIMTAB_KAFKA_SSL_CA_LOCATION to the authority that signed the brokers' certificates, and"
-            " TRIMTAB_KAFKA_BOOTSTRAP to the names in those",
+            " TRIMTAB_KAFKA_BOOTSTRAP to the host names in the certificates",
         )
     if (password := faults.cause(*CREDENTIALS)) is not None:
         user = client_config.get("sasl.username", "?")
@@ -120,8 +120,8 @@ def unreachable(
         return ComponentUnreachable(
             f"{where} closes the connections of this client, which speaks {protocol}, or does not answer on them"
             f" ({attempt})",
-            fix="see whether the broker is well; if it is, set TRIMTAB_KAFKA_SECURITY_PROTOCOL to what this listener"
-            " speaks, or name another listener",
+            fix="check that the broker is healthy; if it is, set TRIMTAB_KAFKA_SECURITY_PROTOCOL to the protocol of"
+            " this listener, or name another listener",
         )
     return ComponentUnreachable(
         f"{where} does not answer ({attempt}): {cut(reason or said, LONGEST_REASON)}",
@@ -131,7 +131,7 @@ def unreachable(
 
 @contextmanager
 def creating_client() -> Iterator[None]:
-    """Around the making of a client: what it refuses to be made of becomes a SettingError."""
+    """Wraps the creation of a client: settings that it rejects become a SettingError."""
     try:
         yield
     except (KafkaException, ValueError, TypeError) as refused:
@@ -150,9 +150,9 @@ def asking(
     faults: ConnectionFaults,
     serve: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
-    """Around a question to the broker: a KafkaException becomes what `explained` says.
+    """Wraps a request to the broker: a KafkaException becomes the error that `explained` returns.
 
-    `serve` polls the client once, without waiting, so that it hands over what it knows of its connections.
+    `serve` polls the client once, without waiting, so that it reports its connection faults.
     """
     try:
         yield
@@ -162,14 +162,14 @@ def asking(
 
 
 def unwritten(fault: KafkaError, client_config: Mapping[str, Any], topic: str, fix: str) -> tuple[str, str]:
-    """What to say, and how to fix it, when `topic` did not take a record; `fix` is for anything but a missing right.
+    """The message and the fix for a record that `topic` did not accept; `fix` is used unless a right is missing.
 
-    A user who may write nowhere is refused as a producer, by a cluster's right, before a topic is named.
+    A user who may write to no topic is refused as a producer, with a cluster right, before any topic is named.
     """
     if fault.code() in RIGHTS:
         missing = right_missing(client_config, Attempt("Write", "topic", topic))
         return missing.what, missing.fix
-    return f"{topic} did not take a record: {fault.str()}", fix
+    return f"{topic} did not accept a record: {fault.str()}", fix
 
 
 def right_missing(client_config: Mapping[str, Any], attempt: Attempt) -> RightMissing:
@@ -184,7 +184,7 @@ def right_missing(client_config: Mapping[str, Any], attempt: Attempt) -> RightMi
 
 
 def _refused(code: int, client_config: Mapping[str, Any], attempt: Attempt) -> Attempt:
-    """What the user may not do. A consumer that reads a topic is refused its group before that."""
+    """What the user may not do. A consumer without the right to its group is refused before it reads a topic."""
     if code == GROUP_RIGHT and attempt.kind != "group":
         return Attempt("Read", "group", str(client_config.get("group.id", "?")))
     return attempt

@@ -35,11 +35,11 @@ NO_DESTINATION = frozenset(
 )
 POSITION_GONE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 CERTIFICATE = "certificate"
-"""In the text of a TLS fault that stays; TLS also fails when a broker goes away during the greeting."""
+"""Occurs in the text of a permanent TLS fault; TLS also fails when a broker disappears during the handshake."""
 
 
 def needs_a_person(fault: KafkaError) -> bool:
-    """Whether Kafka said no to any event like this one, and will until a person does something."""
+    """Whether Kafka refuses every event like this one, and will refuse until a person fixes something."""
     return fault.code() in RIGHTS | NO_DESTINATION or refuses_client(fault.code(), fault.str())
 
 

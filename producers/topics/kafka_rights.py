@@ -1,7 +1,7 @@
-"""The rights that a process needs, asked for before it begins.
+"""Checks the rights that a process needs before it begins.
 
-Without a right a client often only waits, or fails much later with words that name no topic. A broker tells what a user
-may do with a topic or a group to whoever may describe it.
+Without a right a client often just waits, or fails much later with an error that names no topic. A user who may
+describe a topic or a group can ask the broker which rights it has there.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from producers.topics.topic_admin import TopicAdmin
 
 
 def require_rights(client_config: Mapping[str, str], topics: Sequence[Attempt], groups: Sequence[Attempt] = ()) -> None:
-    """Raise RightMissing for the first of these that this user may not do: `Read` or `Write` topics, `Read` groups.
+    """Raises RightMissing for the first of these that this user may not do: `Read` or `Write` topics, `Read` groups.
 
-    Raises ComponentUnreachable when no broker answers; see TopicAdmin for what is left to others. `topics` holds one at
-    least.
+    Raises ComponentUnreachable when no broker answers. See TopicAdmin.require_rights for what cannot be checked.
+    `topics` must not be empty.
     """
     admin = TopicAdmin.connect(client_config)
     admin.partition_counts(topics[0].name)

@@ -1,4 +1,4 @@
-"""The topics on the broker: created as the topic table says, and looked at before they are used."""
+"""Creates the topics of the topic table on the broker, and checks topics before they are used."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ from producers.topics.kafka_refusals import RIGHTS
 ANSWER_SECONDS = 5.0
 LOOK_SECONDS = 0.5
 DESCRIBE_SECONDS = 2.0
-"""Only asked when a topic is not there; the embedded broker never answers this."""
+"""Timeout of requests about rights; the embedded broker never answers them."""
 BROKER_DEFAULT = -1
 Answer = TypeVar("Answer")
 
 
 class TopicError(TrimtabError):
-    """A topic is missing, or is not as the topic table needs it."""
+    """A topic is missing, or differs from what the topic table requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicReport:
-    """One topic after `create_topics`: whether it is new, and settings that differ from the table (ours → theirs)."""
+    """One topic after `create_topics`: whether it is new, and settings that differ, as (table's, broker's) value."""
 
     name: str
     created: bool
@@ -57,7 +57,7 @@ class TopicReport:
 
 @dataclass(frozen=True)
 class TopicAdmin:
-    """A client for questions about topics, with what it needs to explain why one is not answered."""
+    """A client for requests about topics, with what is needed to explain a request that fails."""
 
     client: AdminClient
     client_config: Mapping[str, str]
@@ -65,7 +65,7 @@ class TopicAdmin:
 
     @classmethod
     def connect(cls, client_config: Mapping[str, str]) -> Self:
-        """Keep it until its questions are answered. Raises SettingError."""
+        """Creates the client; keep it until its requests are answered. Raises SettingError."""
         faults = ConnectionFaults()
         settings: dict[str, Any] = {**client_config, "error_cb": faults}
         with creating_client():
@@ -78,9 +78,9 @@ class TopicAdmin:
             return ask()
 
     def partition_counts(self, topic: str) -> dict[str, int]:
-        """How many partitions every topic has that this user may know of; `topic` is the one it is about.
+        """The number of partitions of every topic that this user may see; `topic` is the one named in errors.
 
-        A broker may take 5 s to answer; one that refuses the certificate or the password is not waited for.
+        Waits up to 5 s for the broker, but not when it refuses the certificate or the password.
         """
         metadata = self.ask(Attempt("Describe", "topic", topic), self._metadata)
         return {name: len(found.partitions) for name, found in metadata.topics.items() if found.error is None}
@@ -96,10 +96,11 @@ class TopicAdmin:
                     raise
 
     def require_rights(self, topics: Sequence[Attempt], groups: Sequence[Attempt] = ()) -> None:
-        """Raise RightMissing for the first of these that this user may not do, by what the broker tells of it.
+        """Raises RightMissing for the first of these that, according to the broker, this user may not do.
 
-        What it does not tell, and topics that do not exist, are left to whoever meets them. Brokers list a topic to
-        nobody who may not describe it, and let a consumer without a right to its group wait in vain.
+        Passes if the broker does not answer or a topic does not exist: later requests report that. The check is needed
+        because brokers hide a topic from users who may not describe it, and let a consumer without a right to its group
+        wait forever.
         """
         if topics:
             names = TopicCollection(list({attempt.name for attempt in topics}))
@@ -115,7 +116,7 @@ class TopicAdmin:
             self._require(attempt, asked[attempt.name])
 
     def require_right(self, topic: str) -> None:
-        """Raise RightMissing when the topic is there and this user may not know it."""
+        """Raises RightMissing when the topic exists and this user may not describe it."""
         self.require_rights([Attempt("Describe", "topic", topic)])
 
     def _require(self, attempt: Attempt, answer: Future[Any]) -> None:
@@ -125,14 +126,14 @@ class TopicAdmin:
             if fault.args[0].code() in RIGHTS:
                 raise right_missing(self.client_config, attempt) from fault
             return
-        # Whoever may describe it is told at least that; an empty answer comes from brokers that do not keep count.
+        # A user who may describe it gets at least that right back; brokers that do not report rights return none.
         if allowed and AclOperation[attempt.operation.upper()] not in allowed:
             raise right_missing(self.client_config, attempt)
 
 
 @contextmanager
 def asking_as_group(client_config: Mapping[str, str], group: str) -> Iterator[None]:
-    """Around a question about a consumer group: one that stays without an answer may be a right that is missing."""
+    """Wraps a request about a consumer group: when there is no answer, checks whether a right is missing."""
     try:
         yield
     except ComponentUnreachable as fault:
@@ -146,9 +147,9 @@ def create_topics(
 ) -> list[TopicReport]:
     """Creates every topic of the table that does not exist, and reports all of them.
 
-    A topic that exists stays as it is: its differences are reported, its partition count is never changed (keys would
-    move). Raises ComponentUnreachable, and TopicError when the broker refuses or the partition counts of the topics
-    would differ, because an example lives in the partition of its events.
+    An existing topic is not changed: its differences are reported, and its partition count is kept (keys would move).
+    Raises ComponentUnreachable, and TopicError when the broker refuses or the topics' partition counts would differ:
+    an example goes to the partition of its events.
     """
     admin = TopicAdmin.connect(client_config)
     names = {topic_name(prefix, topic): topic for topic in TOPICS}
@@ -164,12 +165,12 @@ def create_topics(
 
 
 def partitions_of(client_config: Mapping[str, str], topic: str) -> int:
-    """The topic's number of partitions; raises TopicError when there is none, ComponentUnreachable without a broker."""
+    """The topic's number of partitions; raises TopicError when it does not exist, and ComponentUnreachable."""
     return partitions_of_all(client_config, [topic])[topic]
 
 
 def partitions_of_all(client_config: Mapping[str, str], topics: Sequence[str]) -> dict[str, int]:
-    """Each topic's number of partitions, in one question; raises as partitions_of."""
+    """Each topic's number of partitions, with one request; raises the same errors as `partitions_of`."""
     admin = TopicAdmin.connect(client_config)
     counts = admin.partition_counts(topics[0])
     for topic in topics:
@@ -180,7 +181,7 @@ def partitions_of_all(client_config: Mapping[str, str], topics: Sequence[str]) -
 
 
 def touch_topics(client_config: Mapping[str, str], prefix: str) -> None:
-    """Asks for every topic by name, which makes them appear on a broker that cannot create topics otherwise.
+    """Requests every topic by name, which creates it on a broker that has no other way to create topics.
 
     For the embedded broker only: a real one would create them with its own defaults. Raises ComponentUnreachable.
     """
@@ -195,7 +196,7 @@ def require_equal_counts(counts: Mapping[str, int]) -> None:
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{name}: {count}" for name, count in counts.items())
         raise TopicError(
-            f"partition counts differ ({shown})", fix="give --partitions the count of the topics that exist already"
+            f"partition counts differ ({shown})", fix="set --partitions to the count of the topics that already exist"
         )
 
 
@@ -218,7 +219,7 @@ def _create(admin: TopicAdmin, topics: list[NewTopic]) -> None:
 
 
 def _wait_until_visible(admin: TopicAdmin, names: list[str]) -> None:
-    """The controller answers before the brokers tell of a topic; a client that came in between would miss it."""
+    """Waits until the brokers list the topics: the controller answers earlier, and a client would not find them yet."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while names and (unseen := set(names) - admin.partition_counts(names[0]).keys()):
         if time.monotonic() > deadline:
@@ -229,7 +230,7 @@ def _wait_until_visible(admin: TopicAdmin, names: list[str]) -> None:
 
 
 def _differences(admin: TopicAdmin, topics: Mapping[str, Topic]) -> dict[str, dict[str, tuple[str, str]]]:
-    """Per topic the settings whose value on the broker is another one than in the table."""
+    """The settings, per topic, whose value on the broker differs from the table."""
     if not topics:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]

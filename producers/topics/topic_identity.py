@@ -1,20 +1,20 @@
-"""Which topic a name stands for: offsets mean nothing without it.
+"""The id of the topic that has a name now: stored offsets are valid only for the topic with their id.
 
-Kafka gives every topic an id when it is created. A topic that is deleted and created again keeps its name and gets
-another id, and its offsets count other records. Whoever keeps offsets outside Kafka's own bookkeeping stores the id
-beside them and compares before reading on:
+Kafka gives every topic an id when it is created. A topic that is deleted and created again keeps its name but gets
+another id, and its offsets count other records. Code that stores offsets outside Kafka's own bookkeeping stores the id
+with them, and compares it before it continues reading:
 
     identities = topic_identities(client_config, declared)     # once; `declared` is TRIMTAB_KAFKA_IDENTITY
-    found = identities.of("trimtab.events")                    # before offsets are taken up
+    found = identities.of("trimtab.events")                    # before stored offsets are used
     if found != kept:
         raise …(recreated("trimtab.events", kept, found), fix=…)
 
-An id is 1 to 64 characters out of A–Z, a–z, 0–9, `.`, `_` and `-`, so it fits into any text without quoting. There is
-always one: where it cannot be found out, `of` raises.
+An id is 1 to 64 characters out of A–Z, a–z, 0–9, `.`, `_` and `-`, so it fits into any text without quoting. `of`
+always returns one, or raises when it cannot be determined.
 
 TrimtabError
 └── TopicError                  see topic_admin
-    ├── TopicMissing            there is no topic of that name
+    ├── TopicMissing            there is no topic with that name
     └── TopicUnidentified       the broker gives its topics no id
 """
 
@@ -33,14 +33,14 @@ from producers.topics.topic_admin import TopicAdmin, TopicError
 ANSWER_SECONDS = 5.0
 IDENTITY = re.compile(r"[A-Za-z0-9._-]{1,64}")
 NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
-"""The zero id: what clusters answer that give their topics none."""
+"""The zero id, which clusters without topic ids return."""
 AS_KAFKA_WRITES = str.maketrans("+/", "-_")
-"""The client writes ids in plain base64; Kafka's own tools show them in the alphabet that suits file names."""
+"""The client gives ids in standard base64; Kafka's own tools show them in URL-safe base64."""
 MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID})
 
 
 class TopicMissing(TopicError):
-    """There is no topic of that name."""
+    """There is no topic with that name."""
 
 
 class TopicUnidentified(TopicError):
@@ -53,20 +53,20 @@ class TopicIdentities(Protocol):
     def of(self, topic: str) -> str:
         """The id of the topic that has this name now.
 
-        Raises TopicMissing, TopicUnidentified, RightMissing without the right to describe it, or ComponentUnreachable.
+        Raises TopicMissing, TopicUnidentified, RightMissing when the user may not describe it, or ComponentUnreachable.
         """
 
 
 def topic_identities(client_config: Mapping[str, str], declared: str | None = None) -> TopicIdentities:
-    """What tells topics apart: the ids that the broker gives, or what the runtime declares (then no broker is asked).
+    """The source of topic ids: the broker, or, without asking it, the identity that the runtime declares.
 
-    `client_config` is in librdkafka's names. Raises SettingError for a declared identity that is none.
+    `client_config` is in librdkafka's names. Raises SettingError for an invalid declared identity.
     """
     return BrokerIdentities(client_config) if declared is None else DeclaredIdentity(declared)
 
 
 class BrokerIdentities:
-    """The ids that the broker gives; one request for each answer, on a connection that stays open."""
+    """Topic ids from the broker; each call sends one request, on a connection that stays open."""
 
     def __init__(self, client_config: Mapping[str, str], timeout_s: float = ANSWER_SECONDS) -> None:
         self._client_config = dict(client_config)
@@ -92,26 +92,26 @@ class BrokerIdentities:
 class DeclaredIdentity:
     """One identity for every topic of a cluster whose topics have no ids, such as the embedded broker's.
 
-    Whoever runs the cluster declares another one whenever topics begin anew.
+    The operator of the cluster declares a new one whenever topics are created again.
     """
 
     def __init__(self, identity: str) -> None:
         if IDENTITY.fullmatch(identity) is None:
             raise SettingError(
-                f"TRIMTAB_KAFKA_IDENTITY = {identity!r} is no identity",
+                f"TRIMTAB_KAFKA_IDENTITY = {identity!r} is not a valid identity",
                 fix="give 1 to 64 characters out of A-Z, a-z, 0-9, '.', '_' and '-', or unset it to ask the broker",
             )
         self._identity = identity
 
     def of(self, topic: str) -> str:  # noqa: ARG002  it is the same for every topic
-        """See TopicIdentities; nobody is asked."""
+        """See TopicIdentities; no broker is asked."""
         return self._identity
 
 
 def recreated(topic: str, kept: str, found: str) -> str:
-    """The sentence for the error of whoever finds another topic than the one its offsets belong to."""
+    """The error message for stored offsets that belong to an earlier topic with the same name."""
     return (
-        f"topic {topic} was deleted and created again: the offsets kept are of topic id {kept}, its id is now {found}"
+        f"topic {topic} was deleted and created again: stored offsets belong to topic id {kept}, its id is now {found}"
     )
 
 

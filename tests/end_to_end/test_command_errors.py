@@ -220,7 +220,7 @@ def test_a_serving_node_goes_on_and_says_why_its_events_wait(desk: Path, operato
     try:
         for words, node in nodes.items():
             assert node.stderr is not None
-            told = next(line for line in node.stderr if "no broker takes events" in line)
+            told = next(line for line in node.stderr if "no broker accepts events" in line)
             assert words in told
             node.terminate()
             _, rest = node.communicate(timeout=60)

@@ -195,7 +195,7 @@ def test_an_old_offset_that_the_topic_does_not_hold_is_not_taken_over(kafka: Kaf
     for _ in range(2):
         with (
             consumer(kafka, topic) as source,
-            pytest.raises(SourceUnreadable, match="records 0 to 2, and 50 is the next"),
+            pytest.raises(SourceUnreadable, match="offsets 0 to 2, but the next one to read is 50"),
         ):
             follow(source)
 

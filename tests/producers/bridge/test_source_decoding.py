@@ -76,7 +76,7 @@ def test_the_section_chooses(tmp_path: Path) -> None:
 
 
 def test_framing_needs_somebody_who_knows_the_schemas(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="no registry tells its schemas"):
+    with pytest.raises(SettingError, match="no registry or file gives its schemas"):
         decoder_for(section(format="avro"), tmp_path, None)
 
 

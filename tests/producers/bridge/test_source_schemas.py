@@ -52,7 +52,7 @@ def test_what_is_not_there_or_no_avro_is_unknown(url: str) -> None:
         schemas.schema(4711)
     with pytest.raises(UnknownSchema, match="is PROTOBUF, not AVRO"):
         schemas.schema(HELD.register("other-value", 'syntax = "proto3";', schemaType="PROTOBUF"))
-    with pytest.raises(UnknownSchema, match="is no Avro schema"):
+    with pytest.raises(UnknownSchema, match="is not an Avro schema"):
         schemas.schema(HELD.register("bad-value", {"type": "recor"}))
 
 
@@ -73,7 +73,7 @@ def test_a_schema_file(tmp_path: Path) -> None:
     assert read_schema_file(file)["name"] == "shop.Pin"
     for text in ("{", '{"type": "record"}', '{"type": "nonsense"}', "[1]"):
         file.write_text(text, encoding="utf-8")
-        with pytest.raises(SourceSchemaError, match="is no Avro schema"):
+        with pytest.raises(SourceSchemaError, match="not an Avro schema"):
             read_schema_file(file)
     with pytest.raises(SourceSchemaError, match="cannot be read"):
         read_schema_file(tmp_path / "nothing.avsc")

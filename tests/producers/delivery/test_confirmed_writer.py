@@ -67,7 +67,7 @@ def test_a_broker_that_is_not_there_is_a_failure(patient: bool) -> None:
     writer = ConfirmedWriter(nowhere, "events", 1.0 if patient else 60.0, lambda: not patient)
     event = OutgoingEvent("events", b"k", b"v", "Engagement")
     writer.write(event, ORIGIN)
-    with pytest.raises(WriteUnconfirmed, match="did not take" if patient else "stopped before"):
+    with pytest.raises(WriteUnconfirmed, match="did not accept" if patient else "stopped before"):
         writer.confirm()
     with pytest.raises(WriteUnconfirmed):
         writer.write(event, ORIGIN)

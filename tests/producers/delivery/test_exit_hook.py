@@ -94,7 +94,7 @@ def test_the_five_thousand_engagements_of_a_short_script_arrive(
         tmp_path, [EndingScript(kafka.bootstrap, 5_000, None, 20_000, ending, topic=topic) for ending in ENDINGS]
     )
     assert counts == [DeliveryCounts(handed_in=5_000, acknowledged=5_000)] * len(ENDINGS)
-    assert output.count("the process ends with events under way") == len(ENDINGS)
+    assert output.count("the process ends with events in flight") == len(ENDINGS)
     with closing(Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "count"})) as consumer:
         ends = [consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10) for number in range(2)]
     assert sum(high for _, high in ends) == 5_000 * len(ENDINGS)

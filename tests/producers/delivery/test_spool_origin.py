@@ -44,5 +44,5 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\0" * 40, b"[]", b"7", b'{"cluster": 7}', b'{"planet": "x"}', b"[" * 9_999])
 def test_a_damaged_note_is_no_note_that_nothing_is_known(tmp_path: Path, content: bytes) -> None:
     (tmp_path / ORIGIN).write_bytes(content)
-    with pytest.raises(OSError, match="does not say where the spool belongs"):
+    with pytest.raises(OSError, match="contains no valid origin"):
         read_origin(tmp_path)

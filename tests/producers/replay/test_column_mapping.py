@@ -57,7 +57,7 @@ def test_templates_take_the_file_the_row_and_columns() -> None:
         ('user_id = "user"', "user_id = 5", "request.user_id = 5: Input should be a valid string"),
         ('arm = "item"', 'arm = "item"\narm_is = "number"', "action.arm_is = 'number'"),
         ('kind = "click"', 'kind = "click"\nweight = "w"', "engagements.0.weight = 'w': Extra inputs"),
-        ('event_time = "clicked_at"', "", "give either event_time"),
+        ('event_time = "clicked_at"', "", "give exactly one of event_time"),
         ('event_time = "clicked_at"', SYNTHETIC.replace("5m", "soon"), "'soon' is not a duration"),
         ("[propensity]", "[propensity", "is not TOML"),
     ],
@@ -87,7 +87,7 @@ def test_a_required_feature_must_be_mapped(tmp_path: Path) -> None:
 
 def test_an_embedding_the_experiment_has_must_be_mapped(tmp_path: Path) -> None:
     experiment = shelf_experiment(tmp_path, EXPERIMENT + "\n[features]\nuser_embedding_dim = 4\n")
-    with pytest.raises(MappingError, match=r"request\.user_embedding is absent"):
+    with pytest.raises(MappingError, match=r"request\.user_embedding is missing"):
         mapping(tmp_path, MAPPING).check_against(experiment)
 
 

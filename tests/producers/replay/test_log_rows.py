@@ -105,7 +105,7 @@ def test_a_ragged_csv_line_spoils_itself_only(tmp_path: Path, mapping: ColumnMap
     path = tmp_path / "shop.csv"
     path.write_text(f"when,user,surface,hour,item,p,clicks,clicked_at\n{START},u1,home\n{START},u2,home,,b,0.5,0,\n")
     ragged, good = read_rows(path, mapping)
-    assert ragged.fault == "line has 3 cells, the header 8"
+    assert ragged.fault == "line has 3 cells, the header has 8"
     assert (good.fault, good.values["hour"]) == (None, None)
 
 

@@ -60,7 +60,7 @@ def test_it_does_not_ask_before_it_could_matter() -> None:
 
 def test_a_reader_that_stands_still_is_an_error() -> None:
     lag, time = ScriptedLag(500, 400), Time()
-    with pytest.raises(ReplayStalled, match="has not moved for 5 s with 400 records unread") as caught:
+    with pytest.raises(ReplayStalled, match="has not advanced for 5 s with 400 records unread") as caught:
         pacer(lag, time).wait(5_000, 100)
     assert "trimtab join" in caught.value.fix
 

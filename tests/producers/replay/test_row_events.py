@@ -118,7 +118,7 @@ def test_embeddings_have_the_length_the_experiment_says(tmp_path: Path) -> None:
         ({"p": "half"}, "p = 'half' is not a number"),
         ({"item": "z"}, "item = 'z' is an unknown arm | fix: declare it in the experiment's action space"),
         ({"item": None}, "item is missing"),
-        ({"surface": None}, "surface is missing | fix: fill it: the experiment requires surface"),
+        ({"surface": None}, "surface is missing | fix: fill it, because the experiment requires surface"),
         ({"when": None}, "when = None is not a time"),
         ({"clicks": None}, "clicks is missing"),
         ({"clicks": -1}, "clicks = -1 is negative"),

@@ -35,7 +35,7 @@ def test_commits_of_an_events_topic_that_is_gone_are_refused(kafka: KafkaBroker,
         consumer.commit(offsets=[place], asynchronous=False)
         consumer.close()
         if refused:
-            with pytest.raises(LogReplaced, match="are of topic id another, its id is now"):
+            with pytest.raises(LogReplaced, match="belong to topic id another, its id is now"):
                 under.committed()
         else:
             assert under.committed() == {1: position}
