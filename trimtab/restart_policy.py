@@ -1,4 +1,4 @@
-"""When a failed process is started again: later each time it fails soon, and not any more when it fails too often."""
+"""When to restart a failed process: the pause grows with each early failure; too many failures end the restarts."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """Paces of restarting, in seconds."""
+    """Limits for restarts, in seconds."""
 
     first_seconds: float = 1.0
     """Pause before the first restart; it doubles with every further one."""
 
     longest_seconds: float = 30.0
-    """The pause grows no longer than this."""
+    """Longest pause."""
 
     steady_seconds: float = 60.0
-    """A process that ran for so long is steady: its next failure counts as the first."""
+    """If a process ran for this many seconds, its next failure counts as the first."""
 
     most: int = 10
-    """More failures than this within the window are not restarted any more."""
+    """Number of failures within the window after which the process is still restarted; one more ends the restarts."""
 
     window_seconds: float = 600.0
-    """How far back failures are counted."""
+    """Length of the window in which failures are counted."""
 
 
 class RestartHistory:
@@ -37,10 +37,10 @@ class RestartHistory:
         self._failures: deque[float] = deque()
 
     def pause(self, ran_for: float, now: float) -> float | None:
-        """It failed at `now` after running for `ran_for`: seconds until the next start, None when it is given up.
+        """Notes a failure at `now` after running for `ran_for`; returns the pause before the restart, None for no more.
 
-        The pause is between a half and the whole of its length, so that processes which failed together do not come
-        back together.
+        The pause is drawn between half and all of its length, so that processes that failed together do not restart
+        together.
         """
         policy = self._policy
         self._in_a_row = 1 if ran_for >= policy.steady_seconds else self._in_a_row + 1

@@ -30,7 +30,7 @@ def server_list(text: str) -> str:
 def topic_beginning(text: str) -> str:
     """The prefix, if topic names may begin with it; raises ValueError."""
     if PREFIX_TEXT.fullmatch(text) is None:
-        raise ValueError("a topic's name has only letters, digits, '.', '_' and '-', and at most 249 of them")
+        raise ValueError("a topic's name may have at most 249 characters: letters, digits, '.', '_' and '-'")
     return text
 
 

@@ -1,7 +1,7 @@
-"""A signal's wish that the process end, for whoever looks now and then.
+"""A flag that SIGTERM and SIGINT set to ask the process to stop; the main loop polls it.
 
-A handler runs between two steps of the main thread, so it may take no lock that this thread can hold. An Event has one:
-set by a handler while the same thread waits for it, it never returns.
+A signal handler interrupts the main thread, so it must not take a lock that this thread may hold. threading.Event has
+such a lock: if a handler sets it while the same thread is waiting for it, `set` never returns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LOOK_SECONDS = 0.1
 
 
 class StopFlag:
-    """Whether the process was told to end by SIGTERM or SIGINT, by which first, and how long ago."""
+    """Whether SIGTERM or SIGINT has told the process to stop, by which first, and how long ago."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -23,7 +23,7 @@ class StopFlag:
         self._interrupts = False
 
     def listen(self, *, interrupt: bool = False) -> None:
-        """From here on the signals set the flag; call it from the main thread.
+        """Installs handlers that set the flag. Call it from the main thread.
 
         With `interrupt` the first one also breaks into whatever that thread does, by a KeyboardInterrupt. Later ones
         must not break into the cleaning up.
@@ -33,7 +33,7 @@ class StopFlag:
             signal.signal(number, self._tell)
 
     def is_set(self) -> bool:
-        """Whether it was told."""
+        """Whether the process was told to stop."""
         return self.signal is not None
 
     def check(self) -> None:
@@ -46,11 +46,11 @@ class StopFlag:
             raise KeyboardInterrupt
 
     def seconds(self) -> float:
-        """How long ago it was told; 0.0 before."""
+        """Seconds since the process was told to stop; 0.0 if it was not."""
         return time.monotonic() - self._told if self.is_set() else 0.0
 
     def wait(self, timeout: float) -> bool:
-        """Waits up to `timeout` seconds until it is told; whether it was."""
+        """Waits up to `timeout` seconds for the flag; returns whether it is set."""
         deadline = time.monotonic() + timeout
         while not self.is_set() and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, LOOK_SECONDS))

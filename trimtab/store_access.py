@@ -1,4 +1,4 @@
-"""What the commands around the policy store share: the store and the rule from the settings, who decides, and when."""
+"""What the policy-store commands share: the store and the trust rule from the settings, who decides, and when."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def person() -> str:
-    """The name of whoever runs the command, unless told otherwise; empty where the system knows none."""
+    """The name of the system user who runs the command; empty if the system knows none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         return ""
 
 
-By = Annotated[str, typer.Option("--by", default_factory=person, help="Who decides; default: the system's user.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
+By = Annotated[str, typer.Option("--by", default_factory=person, help="Who decides; default: the current user.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the audit log.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 VERSION_HELP = (
     "a version in full, `latest`, a channel (`stable`, `canary` or `shadow`: what it serves), or the beginning of one"
@@ -55,7 +55,7 @@ def open_store(settings: Settings, experiment: Experiment) -> RedisStore:
 
 
 def trust_rule(settings: Settings, experiment: Experiment) -> TrustRule:
-    """What this installation accepts. Raises RecordMalformed for unusable TRIMTAB_TRUSTED_KEYS."""
+    """The rule for accepting records. Raises RecordMalformed for unusable TRIMTAB_TRUSTED_KEYS."""
     return TrustRule(
         trusted=TrustedKeys.parse(settings.trusted_keys_text()),
         experiment=experiment.name,
@@ -65,12 +65,12 @@ def trust_rule(settings: Settings, experiment: Experiment) -> TrustRule:
 
 
 def statement(by: str, reason: str) -> Statement:
-    """Said now. Raises RecordMalformed without a name."""
+    """A statement with the current time. Raises RecordMalformed without a name."""
     return Statement(by=by, reason=reason, now_ms=wall_clock_ms())
 
 
 def decider(settings: Settings, rule: TrustRule, slot: str, said: Statement) -> Decider:
-    """The statement with TRIMTAB_SIGNING_KEY, when readers would accept that key for the slot.
+    """The statement with TRIMTAB_SIGNING_KEY, if readers accept records signed with that key in the slot.
 
     Raises SettingError, RecordMalformed, RoleForbidden or SignatureInvalid.
     """
@@ -80,5 +80,5 @@ def decider(settings: Settings, rule: TrustRule, slot: str, said: Statement) -> 
 
 
 def echo_json(content: Any) -> None:
-    """Print JSON on stdout."""
+    """Prints JSON on stdout."""
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""The health of a supervisor is that of its workers, asked over HTTP when somebody asks the supervisor."""
+"""The health of a supervisor: that of its workers, which it requests over HTTP whenever it is probed itself."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from trimtab.worker_supervisor import WorkerSlot, WorkerSupervisor
 
 ANSWER_SECONDS = 1.0
 START_SECONDS = 30.0
-"""A worker opens its port only once it has loaded its libraries."""
+"""Time for a new worker to load its libraries, before which its port is closed."""
 
 
 class WorkerProbes:
-    """Answers for a supervisor whose workers serve `/healthz` and `/readyz` at the addresses `urls`, by number."""
+    """Answers probes of a supervisor whose workers serve `/healthz` and `/readyz` at `urls`, by worker number."""
 
     def __init__(self, supervisor: WorkerSupervisor, urls: Mapping[int, str], clock: Callable[[], float]) -> None:
         self._supervisor = supervisor
@@ -26,13 +26,13 @@ class WorkerProbes:
         self._clock = clock
 
     def unhealthy(self) -> list[str]:
-        """Running workers that are stuck, or the supervisor itself; a worker between two starts is looked after."""
+        """Why running workers, or the supervisor, are stuck; a worker that waits for its restart does not count."""
         silent = self._clock() - self._supervisor.turned
-        reasons = [] if silent <= ALIVE_SECONDS else [f"the supervisor has not looked around for {silent:.0f} s"]
+        reasons = [] if silent <= ALIVE_SECONDS else [f"the supervisor has not checked its workers for {silent:.0f} s"]
         return reasons + self._asked("/healthz", [slot for slot in self._supervisor.slots if self._settled(slot)])
 
     def unready(self) -> list[str]:
-        """Workers that do not do their share now, with their own reasons."""
+        """Workers that are not running or not ready, with the reasons they report."""
         slots = self._supervisor.slots
         absent = [f"worker {slot.number}: not running" for slot in slots if not slot.running]
         return absent + self._asked("/readyz", [slot for slot in slots if slot.running])
@@ -41,7 +41,7 @@ class WorkerProbes:
         return slot.running and self._clock() - slot.started_at > START_SECONDS
 
     def _asked(self, path: str, slots: list[WorkerSlot]) -> list[str]:
-        """Asks all at once: the answer is to come within the second or two that a probe waits."""
+        """Asks all workers at once, because a probe waits only a second or two for the answer."""
         with ThreadPoolExecutor(max_workers=max(1, len(slots))) as pool:
             answers = pool.map(lambda slot: reasons_of(self._urls[slot.number] + path), slots)
         return [
@@ -52,7 +52,7 @@ class WorkerProbes:
 
 
 def reasons_of(url: str, timeout_s: float = ANSWER_SECONDS) -> list[str]:
-    """What a health endpoint says is wrong; no answer is wrong too."""
+    """The reasons a health endpoint gives for being unhealthy; no answer is also a reason."""
     try:
         with urlopen(url, timeout=timeout_s):
             return []

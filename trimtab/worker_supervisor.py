@@ -1,12 +1,12 @@
-"""Several workers as one service: started, started again when they fail, and ended together.
+"""Runs several workers as one service: starts them, restarts those that fail, and stops them together.
 
-The supervisor ends with
+The supervisor exits with
 
-- 0 when it was told to end and every worker then ended in order, or when every worker ended in order by itself;
-- 3 when a worker ended because a person has to see to it (exit code 3, or 2: a restart would only repeat it);
-- 1 when a worker failed too often, or did not end in order when it was told to.
+- 0 when it was told to stop and every worker then exited cleanly, or when every worker exited cleanly by itself;
+- 3 when a worker exited because a person has to fix something (exit code 3, or 2: a restart would only repeat it);
+- 1 when a worker failed too often, or did not exit cleanly when it was told to.
 
-In every case the other workers are ended in order first.
+In every case the other workers are stopped first.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from trimtab.process_group import LOOK_SECONDS, ProcessGroup
 from trimtab.restart_policy import RestartHistory, RestartPolicy
 
 UNMENDABLE = frozenset({NEEDS_A_PERSON, USAGE})
-# A worker that is told to end before it could install a handler, or after it removed it, dies of the signal: it had
-# not begun, or was done.
+# A worker that is told to stop before it has installed its signal handler, or after it has removed it, dies of the
+# signal: it had not begun, or was done.
 ENDED_IN_ORDER = frozenset({0, -signal.SIGTERM})
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ class WorkerSlot:
 
 @dataclass
 class WorkerSupervisor:
-    """Runs `workers` processes, each made by `start(number)`, from the thread that calls `run`."""
+    """Runs `workers` processes, each started with `start(number)` on the thread that calls `run`."""
 
     workers: int
     start: Callable[[int], subprocess.Popen[bytes]]
@@ -65,12 +65,12 @@ class WorkerSupervisor:
 
     @property
     def slots(self) -> Sequence[WorkerSlot]:
-        """The workers' places, in order."""
+        """The workers, in order of their numbers."""
         return self._slots
 
     @property
     def turned(self) -> float:
-        """When it last looked after its workers, by `clock`."""
+        """When it last checked its workers, by `clock`."""
         return self._turned
 
     def run(self, stopping: Callable[[], bool]) -> int:
@@ -111,9 +111,9 @@ class WorkerSupervisor:
         slot.running = False
         self._count()
         if status == 0:
-            log.info("worker ended in order", worker=slot.number)
+            log.info("worker exited cleanly", worker=slot.number)
         elif status in UNMENDABLE:
-            log.error("worker needs a person", worker=slot.number, status=status)
+            log.error("worker failed and a restart cannot help", worker=slot.number, status=status)
             self._verdict = NEEDS_A_PERSON
         else:
             self._failed(slot, status)
@@ -129,7 +129,7 @@ class WorkerSupervisor:
         slot.due_at = now + pause
 
     def _end_all(self) -> bool:
-        """Ends what still runs; whether all of that ended in order."""
+        """Stops the workers still running; returns whether all of them exited cleanly."""
         statuses = self._processes.stop_all(self.grace_seconds)
         for slot in self._slots:
             slot.running = False

@@ -64,7 +64,7 @@ def test_what_needs_a_person_ends_all_of_it(join_bench: JoinBench) -> None:
     done = join_bench.run("join", "--workers", "2")
     assert done.returncode == 3
     assert "trimtab topics create" in done.stderr
-    assert "worker needs a person" in done.stderr
+    assert "worker failed and a restart cannot help" in done.stderr
 
 
 def _workers(bench: JoinBench) -> list[int]:

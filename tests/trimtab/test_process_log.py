@@ -55,7 +55,7 @@ def test_a_line_that_comes_again_is_written_now_and_then() -> None:
     assert not any(repeats(record("%s is gone", "a")) for _ in range(70))
     now = REPEATED_SECONDS
     again = record("%s is gone", "a")
-    assert repeats(again) and again.getMessage() == "a is gone (and 70 times before)"
+    assert repeats(again) and again.getMessage() == "a is gone (repeated 70 times before)"
     assert not repeats(record("a is gone"))
 
 

@@ -79,7 +79,7 @@ def test_a_worker_that_is_stuck_after_its_start_is_not_healthy() -> None:
 def test_a_supervisor_that_does_not_look_around_is_not_healthy() -> None:
     with fixture() as made:
         made.now += ALIVE_SECONDS + 1
-        assert made.probes.unhealthy() == ["the supervisor has not looked around for 6 s"]
+        assert made.probes.unhealthy() == ["the supervisor has not checked its workers for 6 s"]
 
 
 def test_no_answer_and_a_strange_answer_are_wrong_too() -> None:

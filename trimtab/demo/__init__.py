@@ -1,6 +1,6 @@
-"""`trimtab demo`: the whole loop on a real log and in a simulated homefeed, as the real commands in real processes.
+"""`trimtab demo`: runs the whole loop on a real log and on a simulated homefeed, with the real commands as processes.
 
-Reads the bundled Open Bandit log and the homefeed experiment, and what the commands print.
+Reads the bundled Open Bandit log, the homefeed experiment, and the output of the commands.
 Writes only below its directory (`var/demo`): logs, segments, report.html, summary.json.
-Guarantees that no process it started is left behind, however it ends.
+Guarantees that no process it started keeps running, however it ends.
 """

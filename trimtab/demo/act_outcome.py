@@ -1,4 +1,4 @@
-"""What came of each experiment of the demo: the content of summary.json and report.html."""
+"""The results of the demo's experiments: the content of summary.json and report.html."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class NodeOutcome:
 
 @dataclass(frozen=True)
 class Funnel:
-    """Decisions handed to the log and acknowledged, what the join made of them, and rewards by objective.
+    """Decisions that Kafka acknowledged, the examples that the join made of them, and rewards by objective.
 
-    `fates` counts input events; `reconciled` is the independent reference's report.
+    `fates` counts input events; `reconciled` says whether the independent reference join agrees.
     """
 
     decisions: int
@@ -52,7 +52,7 @@ class Funnel:
 
 @dataclass(frozen=True)
 class LearnOutcome:
-    """The learner's run: checkpoint, verdict, why, and where it went."""
+    """The learner's run: the checkpoint, its verdict with the reasons, and the channel it went to."""
 
     version: str
     verdict: str
@@ -64,7 +64,7 @@ class LearnOutcome:
 
     @classmethod
     def of(cls, report: Mapping[str, Any]) -> LearnOutcome:
-        """From what `trimtab learn --once --json` prints."""
+        """Reads the output of `trimtab learn --once --json`."""
         return cls(
             version=report["version"],
             verdict=report["verdict"],
@@ -77,14 +77,14 @@ class LearnOutcome:
 
     @property
     def verdict_sentence(self) -> str:
-        """Such as `inconclusive (insufficient evidence)`."""
+        """The verdict with its reason codes, such as `inconclusive (insufficient evidence)`."""
         codes = ", ".join(dict.fromkeys(code.replace("_", " ") for code in self.reason_codes))
         return f"{self.verdict} ({codes})" if codes else self.verdict
 
 
 @dataclass(frozen=True)
 class EvaluationView:
-    """One evaluation to show: a title, the report, and which of its policies."""
+    """One evaluation to show: a title, the report, and the names of the policies to show."""
 
     title: str
     report: EvaluationReport
@@ -97,7 +97,7 @@ class EvaluationView:
 
 @dataclass(frozen=True)
 class DriftView:
-    """A drift check to draw: the verdict with the reference sketches and live values it rests on."""
+    """A drift check to draw: the verdict, and the reference sketches and live values behind it."""
 
     verdict: DriftVerdict
     reference: Mapping[str, Any]
@@ -106,7 +106,7 @@ class DriftView:
 
 @dataclass(frozen=True)
 class ServedTraffic:
-    """Traffic through the nodes under one α: what was served by POLICY, and what that is truly worth."""
+    """Traffic through the nodes at one α: the weights that the POLICY slice got, and their true lift."""
 
     alpha: float
     decisions: int
@@ -116,7 +116,7 @@ class ServedTraffic:
 
     @classmethod
     def of(cls, alpha: float, report: Mapping[str, Any]) -> ServedTraffic:
-        """From what `trimtab simulate --json` prints."""
+        """Reads the output of `trimtab simulate --json`."""
         return cls(
             alpha=alpha,
             decisions=report["decisions"],
@@ -128,7 +128,7 @@ class ServedTraffic:
 
 @dataclass(frozen=True)
 class ExperimentOutcome:
-    """Everything the demo learnt of one experiment."""
+    """All results of one experiment."""
 
     act: int
     experiment: str

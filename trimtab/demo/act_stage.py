@@ -1,4 +1,4 @@
-"""What both acts do alike: start joins, wait for them, reconcile, and ask nodes and store what came of it."""
+"""Steps that both acts share: start joins and wait for them, reconcile, and read results from nodes and the store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trimtab.demo.topic_counts import DEMO_PARTITIONS, TopicCounts
 from trimtab.demo.workspace import DemoExperiment
 
 CATCH_UP_SECONDS = 120.0
-# Each leaves two of the four partitions to the other.
+# Each half ends two of the four partitions at offset 0, so it covers only the other two.
 HALVES: tuple[tuple[str, ...], ...] = (("--to", "0=0,1=0"), ("--to", "2=0,3=0"))
 COUNTS = ("inputs", "pending", "lost", "duplicated")
 
@@ -38,20 +38,20 @@ class ActStage:
     experiments: Sequence[DemoExperiment]
 
     def ticking(self, step: Step) -> Tick:
-        """A tick that shows how much the topics hold."""
+        """A tick that shows how many records the topics contain."""
         return lambda: step.show(self.counts.sentence())
 
     def quiet(self) -> None:
         """A tick that shows nothing."""
 
     def start_joins(self) -> None:
-        """Makes the topics appear and starts one join worker per experiment."""
+        """Creates the topics and starts one join worker per experiment."""
         for experiment in self.experiments:
             touch_topics(client_config(experiment), experiment.topic_prefix)
         self.runner.start(*(experiment.job("join") for experiment in self.experiments))
 
     def run(self, name: str, jobs: Sequence[Job]) -> list[JobResult]:
-        """Jobs side by side as one step on the screen."""
+        """Runs jobs in parallel, shown as one step on the screen."""
         with self.screen.step(name) as step:
             return self.runner.run(jobs, self.ticking(step))
 
@@ -83,9 +83,9 @@ class ActStage:
             step.show("verified, contract and drift checked")
 
     def reconcile(self) -> list[dict[str, Any]]:
-        """The independent reference's report by experiment; a difference shows in it, and does not end the demo.
+        """The reports of the independent reference join, by experiment; a difference does not end the demo.
 
-        A single experiment is judged by two processes, each half of the partitions.
+        A single experiment is checked by two processes, each of which covers half of the partitions.
         """
         shares = HALVES if len(self.experiments) == 1 else ((),)
         jobs = [
@@ -108,12 +108,12 @@ class ActStage:
 
 
 def client_config(experiment: DemoExperiment) -> dict[str, str]:
-    """Kafka client settings of this process."""
+    """This process's Kafka client settings."""
     return {"bootstrap.servers": experiment.runtime.kafka_bootstrap, "log_level": "2"}
 
 
 def merged_reports(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Reports on disjoint partitions as one: counts add up, and all is well where all of them are."""
+    """Merges reports on disjoint partitions: counts are added, and the result is ok when every report is."""
     fates: Counter[str] = Counter()
     for part in parts:
         fates.update(part["fates"])
@@ -122,7 +122,7 @@ def merged_reports(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def funnel_of(decisions: int, reconciled: dict[str, Any], joined: JoinedExamples) -> Funnel:
-    """The funnel of one experiment; `decisions` as the producers had them acknowledged."""
+    """The funnel of one experiment; `decisions` is the number acknowledged to the producers."""
     return Funnel(
         decisions=decisions,
         examples=joined.count,
@@ -138,7 +138,7 @@ def funnel_of(decisions: int, reconciled: dict[str, Any], joined: JoinedExamples
 
 
 def node_outcome(node: NodeProcess, channel: str, decisions: int) -> NodeOutcome:
-    """What a node says of itself at the end."""
+    """The state that a node reports at the end."""
     state = node.channel(channel)
     return NodeOutcome(
         node=f"{node.experiment.name}/node-{node.number}",
@@ -152,7 +152,7 @@ def node_outcome(node: NodeProcess, channel: str, decisions: int) -> NodeOutcome
 
 
 def published_checkpoint(experiment: DemoExperiment, version: str) -> SignedCheckpoint:
-    """A checkpoint as the store holds it."""
+    """A checkpoint from the store."""
     store = RedisStore(experiment.runtime.redis_url, experiment.name)
     try:
         return store.get_checkpoint(version)

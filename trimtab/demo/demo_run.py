@@ -1,4 +1,4 @@
-"""The whole demo on one screen: runtime up, two acts, report, everything down."""
+"""The whole demo: start the runtime, run both acts, write the report, stop everything."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SUMMARY, REPORT = "summary.json", "report.html"
 
 
 def run_demo(directory: Path, console: Console, now: datetime, stop: StopFlag) -> DemoResult:
-    """Plays both acts below `directory`, which is emptied first, and writes summary.json and report.html there.
+    """Runs both acts in `directory`, which is emptied first, and writes summary.json and report.html there.
 
-    Raises DemoFailed, also when another demo runs there, or another TrimtabError; whatever happens, no process is left
-    behind.
+    Raises DemoFailed, also when another demo runs there, or another TrimtabError. No process keeps running, whatever
+    happens.
     """
     began = time.monotonic()
     workspace, screen = Workspace(directory.resolve()), LiveScreen(console)
@@ -44,7 +44,7 @@ def run_demo(directory: Path, console: Console, now: datetime, stop: StopFlag) -
         with _stage(runner, screen, runtime, campaigns) as stage:
             outcomes = open_bandit_act.play(stage)
         homefeed = [DemoExperiment(workspace, runtime, HOMEFEED)]
-        screen.begin_act("Act 2", "two objectives, live: a simulated homefeed whose truth is known")
+        screen.begin_act("Act 2", "two objectives, live: a simulated homefeed whose true rewards are known")
         with _stage(runner, screen, runtime, homefeed) as stage:
             outcomes.append(homefeed_act.play(stage, now))
         result = DemoResult(outcomes, screen.durations, time.monotonic() - began, runner.peak_bytes)

@@ -1,4 +1,4 @@
-"""summary.json and the table at the end: the demo in numbers."""
+"""The demo's numbers: summary.json and the tables printed at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trimtab.demo.act_outcome import ExperimentOutcome
 
 @dataclass(frozen=True)
 class DemoResult:
-    """All outcomes, and what the run took: seconds by step, and the peak of resident memory over all processes."""
+    """All outcomes, and the cost of the run: seconds by step, and the peak resident memory of all processes."""
 
     outcomes: Sequence[ExperimentOutcome]
     durations: Sequence[tuple[str, str, float]]
@@ -24,7 +24,7 @@ class DemoResult:
 
 
 def summary_of(result: DemoResult) -> dict[str, Any]:
-    """Totals at the top where they add up; by experiment where they differ."""
+    """The content of summary.json: totals where values can be added, else values by experiment."""
     outcomes = result.outcomes
 
     def total(count: Callable[[ExperimentOutcome], int]) -> int:
@@ -52,8 +52,8 @@ def summary_of(result: DemoResult) -> dict[str, Any]:
 
 
 def result_table(result: DemoResult) -> Table:
-    """One row per experiment; fits 80 columns."""
-    table = Table(title="what the loop did", title_justify="left", box=SIMPLE, show_edge=False)
+    """A table with one row per experiment; fits 80 columns."""
+    table = Table(title="results by experiment", title_justify="left", box=SIMPLE, show_edge=False)
     table.add_column("experiment", no_wrap=True)
     for heading in ("decisions", "examples", "lost", "dup."):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -68,7 +68,7 @@ def result_table(result: DemoResult) -> Table:
 
 
 def verdict_lines(result: DemoResult) -> list[str]:
-    """Why each verdict is what it is."""
+    """The reasons for each verdict."""
     return [
         f"{outcome.experiment}: {outcome.learned.verdict_sentence}: {'; '.join(outcome.learned.reasons)}"
         for outcome in result.outcomes
@@ -76,8 +76,8 @@ def verdict_lines(result: DemoResult) -> list[str]:
 
 
 def traffic_table(outcome: ExperimentOutcome) -> Table:
-    """What was served before and after α moved, and what it is truly worth."""
-    table = Table(title="people turned α, and what was served moved", title_justify="left", box=SIMPLE)
+    """A table of the weights served before and after α changed, with their true lift."""
+    table = Table(title="people changed α, and the served weights followed", title_justify="left", box=SIMPLE)
     for heading in ("α", "decisions", "mean weights served", "true lift over production"):
         table.add_column(heading)
     for traffic in outcome.traffic:

@@ -1,4 +1,4 @@
-"""Act 2: two objectives, live. The simulated homefeed explores, learns, passes the gate, and people turn α."""
+"""Act 2: two objectives, live. The simulated homefeed explores, learns and passes the gate, then people change α."""
 
 from __future__ import annotations
 
@@ -35,33 +35,33 @@ from trimtab.demo.workspace import GOVERNANCE, DemoExperiment
 STABLE = "stable"
 PILOT_REQUESTS, PILOT_DAYS, PILOT_EXPLORATION = 30_000, 21, 0.95
 SERVED_REQUESTS, SERVED_DAYS = 1_000, 0.5
-# Live predictions for the drift check at pick-up: enough that the noise of its statistic stays far below the limit.
+# Live predictions for the drift check at pick-up: enough to keep the noise of its statistic far below the limit.
 WARM_REQUESTS = 600
 ALPHA_BEFORE, ALPHA_AFTER = 0.1, 0.3
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """When simulated days end, at midnights UTC: warming up, then the pilot, then half a day at each α."""
+    """When the simulated phases end: the warm-up, then the pilot, then half a day at each α; most at midnight UTC."""
 
     last: datetime
 
     @classmethod
     def before(cls, now: datetime, experiment: Experiment) -> Calendar:
-        """The last phase ends at the last midnight whose log can be closed by `now`."""
+        """A calendar whose last phase ends at the last midnight for which the log can be closed by `now`."""
         latest = moment_of(latest_end(experiment, epoch_ms(now)))
         return cls(latest.replace(hour=0, minute=0, second=0, microsecond=0))
 
     def warm_up(self) -> str:
-        """End of the nodes' first traffic, before the pilot begins, ISO 8601."""
+        """End of the nodes' first traffic, before the pilot begins, in ISO 8601."""
         return (self.last - timedelta(days=2 + PILOT_DAYS, hours=1)).isoformat()
 
     def pilot(self) -> str:
-        """End of the pilot, ISO 8601."""
+        """End of the pilot, in ISO 8601."""
         return (self.last - timedelta(days=2)).isoformat()
 
     def served(self, phase: int) -> str:
-        """End of served traffic 0 or 1, ISO 8601."""
+        """End of served traffic 0 or 1, in ISO 8601."""
         return (self.last - timedelta(days=1 - phase)).isoformat()
 
 
@@ -106,7 +106,7 @@ def play(stage: ActStage, now: datetime) -> ExperimentOutcome:
 def _warm_up(
     stage: ActStage, experiment: DemoExperiment, calendar: Calendar
 ) -> tuple[list[NodeProcess], dict[str, Any]]:
-    """Two nodes serve production for a while, so that the pick-up's drift check has live predictions to look at."""
+    """Lets two nodes serve production for a while, so that the drift check at pick-up has live predictions."""
     nodes = start_nodes(stage.runner, experiment)
     await_nodes(stage.runner, nodes, NodeProcess.ready, "both nodes answer", stage.quiet)
     job = _traffic_job(experiment, nodes, WARM_REQUESTS, ("--seed", "2", "--ending", calendar.warm_up()))
@@ -116,7 +116,10 @@ def _warm_up(
 def _explore(
     stage: ActStage, experiment: DemoExperiment, calendar: Calendar, warmed: int
 ) -> tuple[dict[str, Any], str]:
-    """The pilot's report, and the name of the learner, which ingests meanwhile and runs once it has everything."""
+    """Runs the pilot; returns its report and the name of the learner.
+
+    The learner ingests during the pilot and trains once it has every example.
+    """
     learn = experiment.job("learn", "--once", "--wait-examples", str(PILOT_REQUESTS + warmed), "--json")
     stage.runner.start(learn)
     pilot = experiment.job(
@@ -124,7 +127,7 @@ def _explore(
         *("--requests", str(PILOT_REQUESTS), "--days", str(PILOT_DAYS), "--seed", "1", "--ending", calendar.pilot()),
         *("--exploration-rate", str(PILOT_EXPLORATION), "--json"),
     )
-    spoken = f"{PILOT_DAYS} simulated days of traffic, exploring {PILOT_EXPLORATION:.0%} of it (a real surface: 1.25 %)"
+    spoken = f"{PILOT_DAYS} simulated days of traffic, {PILOT_EXPLORATION:.0%} explored (a real surface: 1.25 %)"
     report = stage.run(spoken, [pilot])[0].json()
     return report, learn.name
 
@@ -132,14 +135,15 @@ def _explore(
 def _learn_and_swap(
     stage: ActStage, experiment: DemoExperiment, learner: str, nodes: list[NodeProcess]
 ) -> LearnOutcome:
-    """Nodes serve production while the learner trains, and swap when its checkpoint is published."""
+    """Waits until the learner has published its checkpoint and the nodes have swapped it in for production."""
     with stage.screen.step("train on 14 days, judge on the next 7") as step:
         learned = LearnOutcome.of(stage.runner.finish([learner], stage.ticking(step))[0].json())
         step.show(f"{learned.version}: {learned.verdict_sentence}")
     if learned.channel != STABLE:
         raise DemoFailed(
-            f"the gate said {learned.verdict_sentence} to the homefeed's checkpoint: {'; '.join(learned.reasons)}",
-            fix="its true lift is known to be large: see the learner's log",
+            f"the gate's verdict on the homefeed's checkpoint is {learned.verdict_sentence}:"
+            f" {'; '.join(learned.reasons)}",
+            fix="see the learner's log: the checkpoint's true lift is large, so the gate should pass it",
         )
     stage.await_pickup(nodes, STABLE, {experiment.name: learned.version})
     return learned
@@ -158,14 +162,14 @@ def _serve(
 
 
 def _traffic_job(experiment: DemoExperiment, nodes: list[NodeProcess], requests: int, chosen: tuple[str, ...]) -> Job:
-    """Half a day of traffic through the nodes, in turn."""
+    """The job that sends half a day of traffic to the nodes in turn."""
     via = [argument for node in nodes for argument in ("--via", node.url)]
     amount = ("--requests", str(requests), "--days", str(SERVED_DAYS))
     return experiment.job("simulate", *amount, *chosen, *via, "--json", label=f"simulate-{chosen[1]}")
 
 
 def _turn_alpha(stage: ActStage, experiment: DemoExperiment, nodes: list[NodeProcess]) -> None:
-    """One person proposes, another approves with the governance key, and the nodes follow."""
+    """Changes α: one person proposes, another approves with the governance key, and the nodes follow."""
     with stage.screen.step(f"`trimtab alpha`: one person proposes {ALPHA_AFTER}, another approves it") as step:
         propose = experiment.job(
             *("alpha", "propose", str(ALPHA_AFTER), "--by", "ada", "--reason", "more shopping", "--json"),

@@ -1,4 +1,4 @@
-"""The demo's child processes: `trimtab` commands started, awaited and stopped as one group."""
+"""The demo's child processes: starts `trimtab` commands, waits for them, and stops them as one group."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Tick = Callable[[], None]
 
 
 class DemoFailed(TrimtabError):
-    """A command of the demo failed, or did not do in time what the next one needs."""
+    """A command of the demo failed, or did not do in time what the next step needs."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A `trimtab` command: its name in logs, its arguments, its environment, and the exit statuses that are fine."""
+    """A `trimtab` command: its name in logs, its arguments, its environment, and the exit statuses to accept."""
 
     name: str
     arguments: Sequence[str]
@@ -48,21 +48,23 @@ class JobResult:
         try:
             parsed = json.loads(self.output)
         except ValueError as fault:
-            raise DemoFailed(f"{self.name} printed no JSON: {self.output[:200]!r}", fix="report this") from fault
+            raise DemoFailed(
+                f"{self.name} printed no JSON: {self.output[:200]!r}", fix="report this as a bug"
+            ) from fault
         if not isinstance(parsed, dict):
-            raise DemoFailed(f"{self.name} printed {type(parsed).__name__}, not an object", fix="report this")
+            raise DemoFailed(f"{self.name} printed {type(parsed).__name__}, not an object", fix="report this as a bug")
         return parsed
 
 
 class JobRunner:
     """Owns every child process; leaving the context stops them all, the youngest first.
 
-    Children see this process' environment without its `TRIMTAB_*` variables, and their job's. Call it from the main
-    thread: children are bound to the life of the thread that starts them.
+    A child's environment is this process's without its `TRIMTAB_*` variables, plus that of its job. Use it from the
+    main thread: children end when the thread that started them ends.
     """
 
     def __init__(self, logs: Path, interrupted: Tick) -> None:
-        """`interrupted` raises when the demo was told to stop; it is called wherever the runner waits."""
+        """`interrupted` raises when the demo should stop; it is called whenever the runner waits."""
         logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
         self._interrupted = interrupted
@@ -91,9 +93,9 @@ class JobRunner:
             self._children.add(job.name, process)
 
     def finish(self, names: Sequence[str], tick: Tick) -> list[JobResult]:
-        """Waits for started jobs to end, calling `tick` meanwhile; results in the order of `names`.
+        """Waits for started jobs to end, calling `tick` meanwhile; returns results in the order of `names`.
 
-        Raises DemoFailed when one of them, or any other child, ends with a status that is not fine.
+        Raises DemoFailed when one of them ends with a status that it does not accept, or when any other child ends.
         """
         while any(self._children.exit_status(name) is None for name in names):
             self.require_running(may_end=names)
@@ -102,12 +104,12 @@ class JobRunner:
         return [self._result(name) for name in names]
 
     def run(self, jobs: Sequence[Job], tick: Tick) -> list[JobResult]:
-        """Runs jobs side by side to their ends; see finish."""
+        """Runs jobs in parallel until all have ended; see `finish`."""
         self.start(*jobs)
         return self.finish([job.name for job in jobs], tick)
 
     def run_chains(self, chains: Sequence[Sequence[Job]], at_once: int, tick: Tick) -> list[list[JobResult]]:
-        """Runs each chain's jobs one after the other, at most `at_once` chains side by side; results by chain."""
+        """Runs each chain's jobs in sequence, at most `at_once` chains in parallel; returns results by chain."""
         results: list[list[JobResult]] = [[] for _ in chains]
         waiting, running = list(range(len(chains))), dict[int, str]()
 
@@ -131,23 +133,23 @@ class JobRunner:
         return results
 
     def wait_until(self, ready: Callable[[], bool], what: str, seconds: float, tick: Tick) -> None:
-        """Waits until `ready()`; raises DemoFailed naming `what` after `seconds`, or when a child dies."""
+        """Waits until `ready()`; raises DemoFailed, naming `what`, after `seconds`, or when a child ends."""
         deadline = time.monotonic() + seconds
         while not ready():
             self.require_running()
             if time.monotonic() > deadline:
-                raise DemoFailed(f"{what}: not within {seconds:g} s", fix=f"see the logs in {self._logs}")
+                raise DemoFailed(f"{what}: did not happen within {seconds:g} s", fix=f"see the logs in {self._logs}")
             self._rest(tick)
 
     def require_running(self, may_end: Sequence[str] = ()) -> None:
-        """Raises DemoFailed when a child ended that should not have, or ended badly; what `interrupted` raises."""
+        """Raises DemoFailed when a child ended unexpectedly or with a bad status, and whatever `interrupted` raises."""
         self._interrupted()
         for name, status in self._children.ended().items():
             if name not in may_end or status not in self._jobs[name].accept:
                 raise self._failure(name, status)
 
     def stop(self, *names: str) -> None:
-        """Stops the named children together, and forgets them."""
+        """Stops the named children together, and removes them from the group."""
         self._children.stop(*names)
 
     def stop_all(self) -> None:
@@ -170,7 +172,7 @@ class JobRunner:
         log = self._log(name)
         lines = tail(log).splitlines()
         said = next((line for line in reversed(lines) if line.startswith("error:")), lines[-1] if lines else "nothing")
-        return DemoFailed(f"{name} ended with exit status {status}, saying: {said}", fix=f"see {log}")
+        return DemoFailed(f"{name} ended with exit status {status}; its last message: {said}", fix=f"see {log}")
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
@@ -180,10 +182,10 @@ class JobRunner:
 
 
 def inherited_environment(environment: Mapping[str, str], bytecode: Path) -> dict[str, str]:
-    """What children see of the parent's environment: all but its `TRIMTAB_*` variables.
+    """The part of the parent's environment that children inherit: everything except its `TRIMTAB_*` variables.
 
-    Where Python was told to write no bytecode, children share it in a folder of their own: forty processes would else
-    compile the same libraries forty times.
+    If Python must not write bytecode beside the sources, children share it in a separate folder; otherwise forty
+    processes would compile the same libraries forty times.
     """
     kept = {name: value for name, value in environment.items() if not name.startswith("TRIMTAB_")}
     if kept.pop("PYTHONDONTWRITEBYTECODE", ""):
@@ -192,7 +194,7 @@ def inherited_environment(environment: Mapping[str, str], bytecode: Path) -> dic
 
 
 def _resident(pid: int) -> int:
-    """Memory in bytes, pages shared with others counted in proportion; 0 where /proc does not tell."""
+    """Memory of a process in bytes, with shared pages counted proportionally; 0 if /proc does not say."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
         return sum(int(line.split()[1]) * KIBIBYTE for line in lines if line.startswith("Pss:"))

@@ -1,4 +1,4 @@
-"""What the examples topic of one experiment holds, in the numbers the report shows."""
+"""Reads the examples topic of one experiment, and computes the numbers that the report shows."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from trimtab.demo.workspace import DemoExperiment
 
 CHUNK = 2_000
 DECISION = {"request_request_id": pl.String, "request_event_time": pl.Int64}
-"""The columns that make one decision (`DecisionKey`)."""
+"""The columns that identify a decision (`DecisionKey`)."""
 
 
 @dataclass(frozen=True)
 class JoinedExamples:
-    """First copies, one of each decision, as columns (an Example flattened)."""
+    """The first copy of each example, as columns (an Example flattened)."""
 
     frame: pl.DataFrame
 
     @property
     def count(self) -> int:
-        """Examples, copies not counted."""
+        """The number of examples, without further copies."""
         return self.frame.height
 
     def by_slice(self) -> dict[str, int]:
@@ -37,7 +37,7 @@ class JoinedExamples:
         return dict(Counter(self.frame["action_slice"].to_list()))
 
     def rewarded(self) -> dict[str, int]:
-        """By objective, the examples whose reward is above zero."""
+        """The number of examples with a reward above zero, by objective."""
         if self.frame.height == 0:
             return {}
         outcomes = self.frame.select("outcome_objectives").explode("outcome_objectives").unnest("outcome_objectives")
@@ -45,11 +45,11 @@ class JoinedExamples:
         return {name: int(count) for name, count in sorted(counted.iter_rows())}
 
     def shadowed(self) -> Counter[int]:
-        """By arm, what the shadow policy would have done where it was asked."""
+        """How often the shadow policy would have chosen each arm, where it was evaluated."""
         return Counter(self.frame["action_shadow_arm"].drop_nulls().to_list())
 
     def heads_of_slice(self, slice_name: str) -> dict[str, list[float]]:
-        """By ranker head, its mean over the candidates, in the requests of one slice."""
+        """The mean over the candidates of each ranker head, for each request of one slice."""
         return ranker_head_values(self.frame.filter(pl.col("action_slice") == slice_name))
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while the demo runs: one line per step, the current one alive."""
+"""The demo's screen: one line per step, and a live one for the current step."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 @dataclass
 class Step:
-    """The step under way; `show` changes what stands behind its name."""
+    """The current step; `show` changes the text after its name."""
 
     progress: Progress
     task: TaskID
     detail: str = ""
 
     def show(self, detail: str) -> None:
-        """Shows `detail` behind the step's name."""
+        """Shows `detail` after the step's name."""
         self.detail = detail
         self.progress.update(self.task, detail=detail)
 
 
 @dataclass
 class LiveScreen:
-    """Steps on a console; `durations` keeps (act, step, seconds) of the finished ones, in order."""
+    """Shows steps on a console; `durations` lists (act, step, seconds) of the finished ones, in order."""
 
     console: Console
     durations: list[tuple[str, str, float]] = field(default_factory=list)
@@ -40,7 +40,7 @@ class LiveScreen:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """A step with a spinner on a terminal; at its end one line with its time and last detail stays."""
+        """Shows a step, with a spinner on a terminal; at its end, prints one line with its time and last detail."""
         began = time.monotonic()
         columns = (SpinnerColumn(), TextColumn(name), TextColumn("[dim]{task.fields[detail]}"), TimeElapsedColumn())
         progress = Progress(*columns, console=self.console, transient=True)

@@ -23,12 +23,12 @@ from trimtab.demo.workspace import OPEN_BANDIT, DemoExperiment
 
 CAMPAIGNS = ("all", "men", "women")
 SHADOW = "shadow"
-# Two cores, and a learner takes a gigabyte while it runs.
+# Sized for two cores; a learner needs a gigabyte of memory while it runs.
 CAMPAIGNS_AT_ONCE = 2
 HELD_OUT_REQUESTS = 200
 HELD_OUT_DAYS = 2
 WARM_REQUESTS = 240
-# Held-out requests are served "two weeks later", when the replayed log has long been closed.
+# Held-out requests are served "two weeks later", long after the windows of the replayed log have ended.
 LATER_MS = 14 * DAY_MS
 APART_MS = 1_000
 
@@ -78,14 +78,14 @@ def play(stage: ActStage) -> list[ExperimentOutcome]:
 
 
 def _replay(stage: ActStage) -> dict[str, _Replayed]:
-    """All campaigns side by side; by experiment what was replayed."""
+    """Replays all campaigns in parallel; returns the totals by experiment."""
     replays = [_replay_job(experiment) for experiment in stage.experiments]
     results = stage.run("replay the real log, paced by the join", replays)
     replayed = {}
     for experiment, result in zip(stage.experiments, results, strict=True):
         report = result.json()
         if report["acknowledged"] != report["handed_in"]:
-            raise DemoFailed(f"{result.name}: {report} leaves events unacknowledged", fix="report this")
+            raise DemoFailed(f"{result.name}: some events were not acknowledged: {report}", fix="report this as a bug")
         replayed[experiment.name] = _Replayed(report["decisions"], report["last_event_time"])
     return replayed
 
@@ -93,7 +93,7 @@ def _replay(stage: ActStage) -> dict[str, _Replayed]:
 def _learn_and_evaluate(
     stage: ActStage, warmed: dict[str, int]
 ) -> tuple[dict[str, LearnOutcome], dict[str, list[EvaluationView]]]:
-    """Per campaign: learn, then evaluate the learned policy and the BTS log's, on the held-out rows."""
+    """For each campaign: learns, then evaluates the learned policy and that of the BTS log on the held-out rows."""
     chains = [
         (
             experiment.job(
@@ -124,7 +124,7 @@ def _serve(
     requests_of: Callable[[DemoExperiment], list[DecisionRequest]],
     spoken: str,
 ) -> dict[str, list[int]]:
-    """Requests to the nodes in turn; per campaign, the decisions each node has had acknowledged by now."""
+    """Sends requests to the nodes in turn; returns, per campaign, the acknowledged decisions of each node so far."""
     with stage.screen.step(spoken) as step:
         served = {}
         for experiment in stage.experiments:
@@ -142,13 +142,13 @@ def _serve(
 
 
 def first_requests(experiment: DemoExperiment) -> list[DecisionRequest]:
-    """The log's first requests, a day before it and under new ids: live traffic for the pick-up's drift check."""
+    """The log's first requests under new ids, dated a day before the log: live traffic for the drift check."""
     rows = _log(experiment).head(WARM_REQUESTS)
     return _as_requests(rows, experiment.spec, "warm-up", int(rows["time"][0]) - DAY_MS)
 
 
 def held_out_requests(experiment: DemoExperiment) -> list[DecisionRequest]:
-    """Every n-th request of the log's last two days, two weeks later and under new ids."""
+    """Every n-th request of the log's last two days, under new ids and dated two weeks later."""
     rows = _log(experiment)
     newest = int(rows["time"][-1])
     rows = rows.filter(pl.col("time") > newest - HELD_OUT_DAYS * DAY_MS)
@@ -157,13 +157,16 @@ def held_out_requests(experiment: DemoExperiment) -> list[DecisionRequest]:
 
 
 def _log(experiment: DemoExperiment) -> pl.DataFrame:
-    """The campaign's log by time, with `time` in ms."""
+    """The campaign's log in order of time, with a column `time` in ms."""
     rows = pl.read_parquet(_log_file(experiment)).sort("timestamp", "row_index")
     return rows.with_columns(time=rows["timestamp"].dt.epoch("ms"))
 
 
 def _as_requests(rows: pl.DataFrame, spec: Experiment, purpose: str, start_ms: int) -> list[DecisionRequest]:
-    """From `start_ms` on, one a second: all within the join's window, whichever node is slower to log."""
+    """The rows as requests, one per second from `start_ms` on.
+
+    They are close enough to stay within the join's window even if one node logs later than the other.
+    """
     return [
         DecisionRequest(
             request_id=f"{spec.name}-{purpose}-{row['row_index']}",
@@ -175,7 +178,7 @@ def _as_requests(rows: pl.DataFrame, spec: Experiment, purpose: str, start_ms: i
 
 
 def _close(stage: ActStage, replayed: dict[str, _Replayed]) -> None:
-    """Heartbeats beyond the window of the last request that was served."""
+    """Writes heartbeats that lie after the window of the last request served."""
     jobs = []
     for experiment in stage.experiments:
         last = replayed[experiment.name].last_event_time + LATER_MS + experiment.spec.window_ms + 1

@@ -1,4 +1,4 @@
-"""report.html: one self-contained page, readable on a phone, every chart inline SVG."""
+"""report.html: one self-contained page, readable on a phone, with every chart as inline SVG."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SILENT_FATES = ("joined", "duplicate", "outside")
 
 
 def render_report(result: DemoResult, now: datetime) -> str:
-    """The page; needs the extra `learner` (altair, vl-convert, jinja2)."""
+    """The page as HTML; needs the extra `learner` (altair, vl-convert, jinja2)."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -56,7 +56,7 @@ def _experiment_view(outcome: ExperimentOutcome) -> dict[str, Any]:
 
 
 def funnel_rows(funnel: Funnel) -> list[dict[str, Any]]:
-    """Decisions → examples → rewarded examples: label, count, and width in percent of the decisions."""
+    """Decisions → examples → rewarded examples: each with label, count, and width in percent of the decisions."""
     steps = [("decisions acknowledged", funnel.decisions), ("examples joined", funnel.examples)]
     steps += [(f"rewarded: {name}", count) for name, count in funnel.rewarded.items()]
     whole = max(funnel.decisions, funnel.examples, 1)
@@ -64,7 +64,7 @@ def funnel_rows(funnel: Funnel) -> list[dict[str, Any]]:
 
 
 def fate_rows(fates: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Input events by fate, those that occur: fate, count, share, and whether it is a dead letter."""
+    """The fates that occur among the input events: each with count, share, and whether it is a dead letter."""
     whole = max(sum(fates.values()), 1)
     return [
         {"fate": fate, "count": count, "share": count / whole, "dead": fate not in SILENT_FATES}
@@ -74,7 +74,7 @@ def fate_rows(fates: Mapping[str, int]) -> list[dict[str, Any]]:
 
 
 def estimate_cells(estimate: Estimate) -> dict[str, str]:
-    """One estimate as the page words it."""
+    """One estimate as text for the page."""
     if estimate.interval is None:
         interval = "none: " + (estimate.refusal.code.value.replace("_", " ") if estimate.refusal else "undefined")
     else:

@@ -1,4 +1,4 @@
-"""The demo's serving nodes: `trimtab serve` processes, and what they say of themselves."""
+"""The demo's serving nodes: `trimtab serve` processes, and the state they report."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NodeProcess:
 
     @property
     def job_name(self) -> str:
-        """Its name among the child processes."""
+        """The name of its child process."""
         return f"{self.experiment.name}-node-{self.number}"
 
     @property
@@ -40,20 +40,20 @@ class NodeProcess:
         return f"http://{LOOPBACK}:{self.port}"
 
     def ready(self) -> bool:
-        """Whether it answers, after its first look at the store."""
+        """Whether it is ready, which it is only after it has read the store once."""
         return _get(f"{self.url}/readyz") is not None
 
     def health(self) -> dict[str, Any]:
-        """Its report; empty while it does not answer."""
+        """Its `/healthz` report; empty while it does not answer."""
         text = _get(f"{self.url}/healthz")
         return {} if text is None else dict(json.loads(text))
 
     def channel(self, channel: str) -> dict[str, Any]:
-        """What it says of a channel: version, result of the pick-up, notes."""
+        """Its report on a channel: version, result of the pick-up, notes."""
         return dict(self.health().get("channels", {}).get(channel) or {})
 
     def drift(self) -> dict[str, float]:
-        """PSI by head as it exports it; Q heads are named `q:<objective>`."""
+        """The exported PSI by head; Q heads are named `q:<objective>`."""
         text = _get(f"{self.url}/metrics") or ""
         return {
             sample.labels["head"]: float(sample.value)
@@ -63,7 +63,7 @@ class NodeProcess:
         }
 
     def acknowledged(self) -> Counter[str]:
-        """Its producers' acknowledged events by record, once nothing is on its way."""
+        """Its producers' acknowledged events by record, once none are in flight."""
         port = SidecarPort(self.url)
         counts = Counter({record: n for (record, fate), n in port.settled_events().items() if fate == "acknowledged"})
         port.close()
@@ -86,7 +86,7 @@ def await_nodes(
     what: str,
     tick: Tick,
 ) -> None:
-    """Waits until `holds` of every node; raises DemoFailed saying `what` when it takes too long."""
+    """Waits until `holds` is true of every node; raises DemoFailed, naming `what`, when it takes too long."""
     waiting = list(nodes)
 
     def all_hold() -> bool:
@@ -97,7 +97,7 @@ def await_nodes(
 
 
 def _get(url: str) -> str | None:
-    """The body of a 200 answer, else None."""
+    """The body of a 200 response, else None."""
     try:
         with urlopen(url, timeout=2) as answer:
             body: bytes = answer.read()

@@ -1,4 +1,4 @@
-"""How much each topic holds by now: what the live screen shows while processes work."""
+"""The number of records in each topic, which the live screen shows while processes work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REFRESH_SECONDS = 0.5
 
 
 class TopicCounts:
-    """Ends of the topics of some experiments, asked of the broker at most twice a second."""
+    """Record counts of the topics of some experiments; the broker is asked at most twice a second."""
 
     def __init__(self, bootstrap: str, prefixes: Sequence[str]) -> None:
         self._prefixes = prefixes
@@ -34,7 +34,7 @@ class TopicCounts:
         self._consumer.close()
 
     def sentence(self) -> str:
-        """Such as `41,200 events → 9,876 examples`; the last known numbers while the broker is busy."""
+        """The counts, such as `41,200 events → 9,876 examples`; the last known ones if the broker does not answer."""
         if time.monotonic() - self._asked_at > REFRESH_SECONDS:
             with suppress(KafkaException):
                 self._counts = {topic.name: self.written(topic) for topic in (EVENTS, EXAMPLES)}

@@ -1,4 +1,4 @@
-"""Where the demo keeps its things, and the environment each experiment's processes run in."""
+"""The demo's directory, and the environment in which each experiment's processes run."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ MARKER_FILE = ".trimtab-demo"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The demo's directory: made anew by `prepared`, keys in `keys/`, logs in `logs/`, data by experiment."""
+    """The demo's directory, recreated by `prepared`: keys in `keys/`, logs in `logs/`, data by experiment."""
 
     directory: Path
 
     @property
     def logs(self) -> Path:
-        """What the processes wrote."""
+        """The folder of the processes' logs."""
         return self.directory / "logs"
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
-        """Empties the directory and makes the keys; until the context ends, no other demo may do the same.
+        """Empties the directory and creates the keys; no other demo can use it until the context ends.
 
-        Raises DemoFailed when another demo runs there, the directory holds something else, or the data set is missing.
+        Raises DemoFailed when another demo runs there, the directory contains other files, or the data set is missing.
         """
         if not OPEN_BANDIT.is_dir():
             raise DemoFailed(f"{OPEN_BANDIT} does not exist", fix="run the demo from a checkout of the repository")
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # Beside the directory, whose contents go: a lock in it would go with them.
+            # The lock is beside the directory, because the directory's contents are deleted.
             lock = DirectoryLock(self.directory.with_name(f"{self.directory.name}.lock"))
         except DirectoryTaken as taken:
             raise DemoFailed(
@@ -59,7 +59,10 @@ class Workspace:
     def _prepare(self) -> None:
         if self.directory.exists():
             if any(self.directory.iterdir()) and not (self.directory / MARKER_FILE).exists():
-                raise DemoFailed(f"{self.directory} is not empty and not from a demo", fix="set TRIMTAB_DATA_DIR")
+                raise DemoFailed(
+                    f"{self.directory} is not empty and not from a demo",
+                    fix="set TRIMTAB_DATA_DIR to another directory",
+                )
             shutil.rmtree(self.directory)
         keys = self.directory / "keys"
         keys.mkdir(parents=True)
@@ -70,11 +73,11 @@ class Workspace:
         (keys / "trusted").write_text("\n".join(key.public_text() for key in made), encoding="utf-8")
 
     def signing_key(self, role: str) -> str:
-        """The setting that names a role's key."""
+        """The value of TRIMTAB_SIGNING_KEY for a role."""
         return f"@{self.directory / 'keys' / f'{role}.key'}"
 
     def trusted_keys(self) -> str:
-        """The setting that names the public keys."""
+        """The value of TRIMTAB_TRUSTED_KEYS."""
         return f"@{self.directory / 'keys' / 'trusted'}"
 
 
@@ -103,11 +106,11 @@ class DemoExperiment:
 
     @property
     def data_dir(self) -> Path:
-        """Where its processes keep their data."""
+        """The directory for its processes' data."""
         return self.workspace.directory / self.name
 
     def environment(self, signs_as: str = LEARNER) -> dict[str, str]:
-        """The variables of its processes."""
+        """The environment variables of its processes."""
         return {
             **self.runtime.environment(),
             "TRIMTAB_TOPIC_PREFIX": self.topic_prefix,
@@ -115,11 +118,11 @@ class DemoExperiment:
             "TRIMTAB_DATA_DIR": str(self.data_dir),
             "TRIMTAB_SIGNING_KEY": self.workspace.signing_key(signs_as),
             "TRIMTAB_TRUSTED_KEYS": self.workspace.trusted_keys(),
-            # Several times as much fits into the embedded broker's 5 MiB per partition.
+            # Several times more records fit into the embedded broker's 5 MiB per partition.
             "TRIMTAB_KAFKA_COMPRESSION": "gzip",
             "OMP_NUM_THREADS": "1",
         }
 
     def job(self, verb: str, *arguments: str, label: str = "", signs_as: str = LEARNER) -> Job:
-        """A command of this experiment, `<experiment>-<label or verb>` in the logs."""
+        """A command of this experiment, named `<experiment>-<label or verb>` in the logs."""
         return Job(f"{self.name}-{label or verb}", [verb, *arguments], self.environment(signs_as))

@@ -78,7 +78,7 @@ def test_a_background_child_that_dies_ends_the_wait(tmp_path: Path) -> None:
 def test_waiting_too_long_says_for_what(tmp_path: Path) -> None:
     with (
         JobRunner(tmp_path, nothing) as runner,
-        pytest.raises(DemoFailed, match=r"the tide: not within 0\.2 s"),
+        pytest.raises(DemoFailed, match=r"the tide: did not happen within 0\.2 s"),
     ):
         runner.wait_until(lambda: False, "the tide", 0.2, nothing)
 

@@ -55,5 +55,5 @@ def test_waiting_for_nodes_ends_when_all_hold_or_says_what_did_not_happen(
     with JobRunner(tmp_path / "logs", lambda: None) as runner:
         await_nodes(runner, nodes, third_time, "never", lambda: None)
         monkeypatch.setattr(serving_nodes, "START_SECONDS", 0.1)
-        with pytest.raises(DemoFailed, match="pick-up of v2: not within"):
+        with pytest.raises(DemoFailed, match="pick-up of v2: did not happen within"):
             await_nodes(runner, nodes, lambda _: False, "pick-up of v2", lambda: None)
