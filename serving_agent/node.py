@@ -1,4 +1,4 @@
-"""One serving node, wired: agent, loggers, refresher, kill switch. The sidecar and in-process users share it."""
+"""One serving node: agent, loggers, refresher and kill switch wired together, for the sidecar and in-process users."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,13 +33,13 @@ from serving_agent.pickup.snapshot_disk import SnapshotDisk
 
 @dataclass(frozen=True, slots=True)
 class ServingNodeConfig:
-    """What one node is.
+    """The configuration of one node.
 
-    data_dir        where the last good snapshot is kept; None keeps none
-    kill_file       while this file exists the node serves production weights and explores nothing
-    killed          start killed, whatever file and store say, until the process ends
+    data_dir        where the last good snapshot is kept; None: it is not kept
+    kill_file       while this file exists, the node serves production weights and explores nothing
+    killed          stay killed until the process ends, whatever the kill file and the store say
     log_on_decide   see AgentOptions
-    clock           epoch ms; dates requests, heartbeats and expiry
+    clock           gives epoch ms, for the times of requests, for heartbeats and for expiry
     """
 
     experiment: Experiment
@@ -55,7 +55,7 @@ class ServingNodeConfig:
 
 @dataclass(frozen=True, slots=True)
 class NodeConnections:
-    """What a node talks to; its owner opens and closes them."""
+    """The connections of a node; their owner opens and closes them."""
 
     store: PolicyStore
     sender: EventSender
@@ -63,12 +63,12 @@ class NodeConnections:
 
 
 class ServingNode:
-    """A node that decides from the moment it is built (production weights) and with policies once started."""
+    """A node. It decides as soon as it is built, with production weights, and with policies once it is started."""
 
     def __init__(
         self, config: ServingNodeConfig, connections: NodeConnections, registry: CollectorRegistry | None = None
     ) -> None:
-        """Metrics go to `registry`, or nowhere; two nodes of one process need two registries."""
+        """Metrics go to `registry`, or nowhere if it is None; two nodes in one process need two registries."""
         self.config = config
         self._kill_switch = KillSwitch(config.kill_file, initially=config.killed)
         self._metrics = None if registry is None else ServingMetrics(registry)
@@ -96,7 +96,7 @@ class ServingNode:
         return self.refresher.current
 
     def start(self) -> None:
-        """Fetch the first snapshot (a dead store costs at most a few seconds) and follow the store from then on."""
+        """Fetches the first snapshot (a dead store costs at most a few seconds), then keeps following the store."""
         self._kill_switch.start()
         self.refresher.start()
         self.started = True
@@ -106,20 +106,20 @@ class ServingNode:
         return self.agent.decide(request, waited_s)
 
     def report(self) -> NodeReport:
-        """What the node would say of itself now."""
+        """The node's current report."""
         return self.refresher.report()
 
     def unready(self) -> list[str]:
-        """Why no traffic should come here: the first look at the store is not over, or Kafka takes no events.
+        """Why this node should get no traffic: it has not tried to read the store yet, or Kafka refuses its events.
 
-        That no broker or store answers is no reason: every node would have it, and decisions go on without.
+        A broker or store that does not answer is no reason: it affects every node, and decisions continue without it.
         """
-        reasons = [] if self.started else ["the first look at the policy store is not over"]
+        reasons = [] if self.started else ["the policy store has not been read yet"]
         fault = fault_of(self._sender)
         return reasons if fault is None else [*reasons, f"events are not delivered: {fault}"]
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Stop following, flush what is logged for at most about `timeout_s`; the connections stay open."""
+        """Stops following the store, and flushes the loggers for about `timeout_s`; the connections stay open."""
         self.refresher.close()
         self._kill_switch.close()
         self.agent.close()
@@ -161,7 +161,7 @@ def _decision_logger(config: ServingNodeConfig, connections: NodeConnections) ->
         connections.codec,
         connections.sender,
         topic_name(config.topic_prefix, EVENTS),
-        # Its counts start at zero with the process, so each run of a node is a source of its own.
+        # Its counts start at zero with the process, so each run of a node is a separate source.
         tally=TallyPlan(tallies, f"{config.node_id}.{config.clock()}"),
         clock=config.clock,
     )

@@ -1,4 +1,4 @@
-"""What a caller gets for a request, and how it says that it used it."""
+"""The decision that a caller gets for a request, and confirms once it has used the weights."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,16 +11,16 @@ Confirm = Callable[[DecisionFacts, RankingRecord | None], None]
 
 
 class Decision:
-    """The facts, and its confirmation. Safe across threads; confirming twice counts once.
+    """The facts of a decision, and its confirmation. Thread-safe; confirming twice counts once.
 
-    Call `applied` once the weights were used: only then does the decision count. A decision that is never confirmed
-    ends as `incomplete` in the join and enters no estimate.
+    Call `applied` after the weights were used: the decision counts only then. A decision that is never confirmed
+    ends as `incomplete` in the join and is not used in any estimate.
     """
 
     def __init__(self, facts: DecisionFacts, confirm: Confirm) -> None:
         self.facts = facts
         self._confirm = confirm
-        # Taking the one element is a single step for threads, and no lock that a fork could leave locked.
+        # Popping the only element is atomic, without a lock that a fork could leave locked.
         self._unconfirmed = [True]
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ class Decision:
 
     @property
     def config_revision(self) -> int:
-        """Revision of the preference in force; 0 for the experiment file's own."""
+        """Revision of the preference in force; 0 for that of the experiment file."""
         return self.facts.config_revision
 
     @property
@@ -68,20 +68,20 @@ class Decision:
 
     @property
     def shadow_arm(self) -> int | None:
-        """Arm that the shadow channel's policy would have taken, where it was asked."""
+        """Arm that the shadow channel's policy would have chosen; None if it was not evaluated."""
         return self.facts.shadow_arm
 
     @property
     def confirmed(self) -> bool:
-        """Whether the decision counts already."""
+        """Whether the decision was confirmed."""
         return not self._unconfirmed
 
     def applied(self, heads: HeadSummaries | None = None, served: Sequence[str] = (), ranker_version: str = "") -> bool:
-        """Confirm that the weights were used; True the first time, False when it was confirmed before.
+        """Confirms that the weights were used; True the first time, False when it was confirmed before.
 
         `heads` summarises the ranker's heads over this request's candidates:
         `{"repin": {"count": 2000, "mean": 0.1, "p10": 0.02, "p50": 0.08, "p90": 0.3}}`; `served` lists item ids,
-        best first. Raises InvalidConfirmation, and then the decision stays unconfirmed.
+        best first. If it raises InvalidConfirmation, the decision stays unconfirmed.
         """
         ranking = None
         if heads or len(served):

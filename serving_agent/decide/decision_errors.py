@@ -1,11 +1,11 @@
-"""What can be wrong with a request for a decision, or with its confirmation.
+"""Errors for unusable input in a request for a decision, or in its confirmation.
 
 TrimtabError
-└── InvalidDecision           the caller's own input is wrong; nothing was drawn or logged
+└── InvalidDecision           the caller's input is wrong; nothing was drawn or logged
     ├── InvalidRequest        a field of the decision request
     └── InvalidConfirmation   a field of the confirmation (heads)
 
-Trouble with a policy, Redis or Kafka is never an error here: the decision is FALLBACK with its reason.
+A fault of a policy, Redis or Kafka is never an error here: the decision is then FALLBACK with its reason.
 """
 
 from event_schemas.errors import TrimtabError

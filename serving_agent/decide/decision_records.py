@@ -1,6 +1,6 @@
-"""The records that a decision leaves in the log.
+"""The records that a decision writes to the log.
 
-All of them carry the time of the request: a retried send then repeats the same bytes, which the join counts as
+All of them have the request's time, so that a retried send repeats the same bytes and the join counts it as
 `duplicate` and not as `conflict`.
 """
 
@@ -28,10 +28,10 @@ LONGEST_SUMMARY = 300
 
 @dataclass(frozen=True, slots=True)
 class DecisionFacts:
-    """The facts of a decision; not the request itself, of which a sidecar would hold thousands until confirmed.
+    """The facts of a decision, without the request: a sidecar keeps thousands of decisions until they are confirmed.
 
     `propensity` = P(arm | slice, request); `slice_probability` = P(slice | request) intended at the draw;
-    `sampling_rate` = P(logged | request, slice), `logged` what that coin said.
+    `sampling_rate` = P(logged | request, slice), and `logged` is the outcome of that draw.
     """
 
     request_id: str
@@ -71,7 +71,7 @@ def action_record(facts: DecisionFacts, space: ActionSpace) -> ActionRecord:
 
 
 def propensity_record(facts: DecisionFacts) -> PropensityRecord:
-    """The Propensity of a decision; the distribution itself follows from the action space and is left empty."""
+    """The Propensity of a decision; `probabilities` is empty, as the distribution follows from the action space."""
     return {
         "request_id": facts.request_id,
         "event_time": facts.event_time,
@@ -96,7 +96,7 @@ def ranking_record(
 
 
 def _text(name: str, text: str) -> str:
-    """The text itself; a string without a UTF-8 form would be refused by Avro, and the Ranking lost in silence."""
+    """The text, if it can be encoded as UTF-8; otherwise Avro would refuse it, and the Ranking would be lost."""
     try:
         text.encode()
     except (AttributeError, UnicodeEncodeError) as fault:
@@ -117,7 +117,7 @@ def _head_summary(head: str, summary: Mapping[str, float]) -> HeadSummaryRecord:
     if not (1 <= count < EXACT_INTEGERS and bounded and p10 <= p50 <= p90):
         raise InvalidConfirmation(
             f"heads.{head} = {shown(summary, LONGEST_SUMMARY)}:"
-            " count must be 1 to 2^53, values finite and p10 ≤ p50 ≤ p90",
-            fix="summarise the head over this request's candidates",
+            " count must be 1 to 2^53, the values finite and p10 ≤ p50 ≤ p90",
+            fix="send a summary of the head over this request's candidates",
         )
     return {"head": head, "count": count, "mean": mean, "p10": p10, "p50": p50, "p90": p90}

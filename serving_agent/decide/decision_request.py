@@ -1,4 +1,4 @@
-"""What a caller tells about a request, and the Request record it becomes."""
+"""A caller's request for a decision, and the Request record made from it."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,9 +23,9 @@ LONGEST_ID = 256
 class DecisionRequest:
     """A request to be decided; everything is optional.
 
-    `request_id` is drawn when absent. `user_id` places the user in or out of the canary. `history` holds the user's
-    last actions, oldest first, times in epoch milliseconds. `eligible` lists the arms that exploration and policies
-    may choose (empty: all); CONTROL and FALLBACK serve production whether it is among them or not.
+    `request_id` is drawn when absent. `user_id` decides whether the user is in the canary. `history` holds the user's
+    last actions, oldest first, with times in epoch milliseconds. `eligible` lists the arms that exploration and
+    policies may choose (empty: all); CONTROL and FALLBACK serve the production arm even if it is not listed.
     `event_time` (epoch ms) may be given only in an experiment with `join.clock = "replay"`.
     """
 
@@ -40,7 +40,7 @@ class DecisionRequest:
     event_time: int | None = None
 
     def as_record(self, request_id: str, event_time: int) -> RequestRecord:
-        """The Request record of this request under the given id and time (epoch ms); raises InvalidRequest."""
+        """The Request record of this request with the given id and time (epoch ms); raises InvalidRequest."""
         return {
             "request_id": _identifier(request_id),
             "event_time": event_time,
@@ -53,18 +53,18 @@ class DecisionRequest:
         }
 
     def eligible_arms(self, arms: int) -> tuple[int, ...]:
-        """The arms allowed in index order, out of `arms` there are; raises InvalidRequest."""
+        """The eligible arms in index order; `arms` is the size of the action space. Raises InvalidRequest."""
         chosen = tuple(sorted({whole_number("eligible", arm) for arm in listed("eligible", self.eligible)}))
         if chosen and (chosen[0] < 0 or chosen[-1] >= arms):
             raise InvalidRequest(
                 f"eligible names arm {chosen[0] if chosen[0] < 0 else chosen[-1]}, outside 0..{arms - 1}",
-                fix="send arm indices of this experiment's action space, or none for all",
+                fix="send arm indices of this experiment's action space, or leave eligible empty for all",
             )
         return chosen
 
 
 def whole_number(name: str, value: int) -> int:
-    """A plain int out of any integer type, NumPy's included; raises InvalidRequest."""
+    """A value of any integer type, including NumPy's, as a plain int; raises InvalidRequest."""
     try:
         whole = index(value)
     except TypeError as fault:
@@ -77,7 +77,7 @@ def whole_number(name: str, value: int) -> int:
 
 
 def listed(name: str, values: Iterable[Item]) -> list[Item]:
-    """The values as a list; raises InvalidRequest for what cannot be iterated."""
+    """The values as a list; raises InvalidRequest if they cannot be iterated."""
     try:
         return list(values)
     except TypeError as fault:
@@ -86,7 +86,7 @@ def listed(name: str, values: Iterable[Item]) -> list[Item]:
 
 def _context(context: Mapping[str, ContextValue]) -> list[ContextFeatureRecord]:
     if not isinstance(context, Mapping):
-        raise InvalidRequest(f"context is a {type(context).__name__}", fix="send context as name → value")
+        raise InvalidRequest(f"context is a {type(context).__name__}", fix="send context as a map of name → value")
     return [_context_feature(_text("context", name), value) for name, value in context.items()]
 
 
@@ -107,7 +107,7 @@ def _context_feature(name: str, value: ContextValue) -> ContextFeatureRecord:
 def _history_item(slot: int, item: HistoryItemRecord) -> HistoryItemRecord:
     where = f"history[{slot}]"
     if not isinstance(item, Mapping):
-        raise InvalidRequest(f"{where} is a {type(item).__name__}", fix="send every item as name → value")
+        raise InvalidRequest(f"{where} is a {type(item).__name__}", fix="send every item as a map of name → value")
     absent = [name for name in ("item_id", "action_type", "event_time") if name not in item]
     if absent:
         raise InvalidRequest(
@@ -122,14 +122,14 @@ def _history_item(slot: int, item: HistoryItemRecord) -> HistoryItemRecord:
 
 
 def _numbers(name: str, values: Sequence[float]) -> list[float]:
-    """The values as floats. NaN and infinity pass (the feature then counts as missing), what Avro's float cannot hold
-    does not: the Request would be lost on its way to the log."""
+    """The values as floats. NaN and infinity are allowed (the feature then counts as missing); a number outside the
+    range of Avro's float is refused, as the Request could not be logged."""
     try:
         numbers = [float(value) for value in values]
     except (TypeError, ValueError, OverflowError) as fault:
         raise InvalidRequest(f"{name} is not a list of numbers: {fault}", fix=f"send {name} as numbers") from fault
     if any(LARGEST_FLOAT < abs(number) < math.inf for number in numbers):
-        raise InvalidRequest(f"{name} holds a number beyond 32-bit floats", fix=f"scale {name}")
+        raise InvalidRequest(f"{name} holds a number outside the range of 32-bit floats", fix=f"scale {name}")
     return numbers
 
 
@@ -147,7 +147,7 @@ def _optional_text(name: str, text: str | None) -> str | None:
 
 
 def _text(name: str, text: str) -> str:
-    """The text itself; hashing and logging need a string with a UTF-8 form, which a lone surrogate has not."""
+    """The text, if it can be encoded as UTF-8, as hashing and logging need; a lone surrogate cannot."""
     try:
         text.encode()
     except (AttributeError, UnicodeEncodeError) as fault:

@@ -1,4 +1,4 @@
-"""Inference inside a budget of time: what does not finish is abandoned, and the caller goes on without it."""
+"""Inference with a time budget: work that does not finish in time is abandoned, and the caller continues without it."""
 
 import threading
 import time
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class BudgetExceeded(Exception):
-    """The work did not finish in time; private to the serving path, where it becomes FALLBACK `time_out`."""
+    """The work did not finish in time. It stays inside the serving path, which turns it into FALLBACK `time_out`."""
 
 
 class Cancellable(Protocol):
-    """A flag that a running inference looks at between two of its steps."""
+    """A flag that a running inference checks between its steps."""
 
     terminate: bool
 
@@ -25,9 +25,9 @@ class Cancellable(Protocol):
 class InferenceBudget:
     """A few worker threads with a deadline per call.
 
-    Calls that find every worker busy wait inside their own deadline for one to be free, so overload turns into
-    `time_out` fallbacks and nothing is ever queued: a worker that hangs holds its own call and no other. A call that
-    has started is told to stop when it is abandoned. A forked child has workers of its own.
+    If every worker is busy, a call waits until one is free or its own deadline passes. So overload causes `time_out`
+    fallbacks, nothing is queued, and a worker that hangs blocks only its own call. An abandoned call that has started
+    is told to stop. A forked child has its own workers.
     """
 
     def __init__(self, workers: int = 2) -> None:
@@ -45,32 +45,32 @@ class InferenceBudget:
         try:
             return future.result(timeout=max(deadline - time.monotonic(), 0.0))
         except (FutureTimeout, CancelledError):
-            # Cancelled: the agent was closed in this very moment.
+            # It is cancelled if the agent was closed at this moment.
             future.cancel()
             flag.terminate = True
             raise BudgetExceeded from None
 
     def after_fork(self) -> None:
-        """The threads, and the calls that hold them, are the parent's."""
+        """Starts with new workers; the parent keeps its threads and calls."""
         self._begin()
 
     def _begin(self) -> None:
-        """Starts nothing: the pool makes its threads when they are needed."""
+        """Creates the pool; it starts its threads only when they are needed."""
         self._pool = ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="trimtab-inference")
         self._free = threading.Semaphore(self._workers)
 
     def _start(self, work: Callable[[], T]) -> Future[T]:
-        """The work on a worker that is free; it is free again when the work has really ended."""
+        """Runs the work on a free worker, which becomes free again only when the work has really ended."""
         try:
             future = self._pool.submit(work)
         except RuntimeError:
-            # The pool was closed meanwhile, or the process may not start another thread.
+            # The pool was closed in the meantime, or the process cannot start another thread.
             self._free.release()
             raise BudgetExceeded from None
         future.add_done_callback(lambda _: self._free.release())
         return future
 
     def close(self) -> None:
-        """Refuse further work and let the workers go; running work ends on its own."""
+        """Refuses further work and releases the workers; running work ends on its own."""
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,7 +1,7 @@
-"""The decision: one request in, one arm out, with the probabilities that make it useful later.
+"""The decision: one request in, one arm out, with the probabilities that learning and evaluation need later.
 
 The order of the slices: killed (exploration rate 0) → EXPLORE → CONTROL → POLICY, which becomes
-FALLBACK when the policy cannot be used. Nothing here touches Redis, Kafka or a file.
+cannot be used. Nothing here accesses Redis, Kafka or a file.
 """
 
 import time
@@ -30,11 +30,11 @@ IN_CANARY, IN_CONTROL = "canary", "control"
 
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
-    """How an agent behaves and what it takes from its surroundings.
+    """The agent's behaviour, and functions it gets from outside.
 
-    `log_on_decide` counts a decision at once instead of waiting for `applied`: only for callers that cannot fail in
-    between (heads given to `applied` later feed drift checks but are not logged). `killed` is read on every request
-    and must be cheap. `clock` gives epoch milliseconds, `timer` seconds of a monotonic clock.
+    `log_on_decide` counts a decision at once instead of waiting for `applied`. Use it only if the caller cannot fail in
+    between; heads given to `applied` later are used for drift checks but not logged. `killed` is called for every
+    request and must be cheap. `clock` gives epoch milliseconds, `timer` seconds of a monotonic clock.
     """
 
     log_on_decide: bool = False
@@ -48,7 +48,7 @@ class AgentOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """An arm, and what chose it."""
+    """An arm, its slice and propensity, and the policy that chose it."""
 
     slice: Slice
     arm: int
@@ -58,7 +58,7 @@ class _Choice:
 
 
 class PolicyAgent:
-    """Decides requests. Safe across threads; `decide` never waits longer than `serving.budget_ms` for a policy."""
+    """Decides requests. Thread-safe; `decide` never waits longer than `serving.budget_ms` for a policy."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class PolicyAgent:
         self._chooser = PolicyChooser(experiment, self._options.inference_workers, self._options.timer)
 
     def decide(self, request: DecisionRequest, waited_s: float = 0.0) -> Decision:
-        """The arm for a request, logged as sampling says; raises InvalidRequest for unusable input, else never.
+        """Chooses the arm for a request, and logs it if sampling says so. Raises only InvalidRequest.
 
         `waited_s` is how much of its budget the request has spent already, in a queue of the caller's.
         """
@@ -99,15 +99,15 @@ class PolicyAgent:
         return decision
 
     def close(self) -> None:
-        """Let the inference threads go; decisions afterwards fall back."""
+        """Releases the inference threads; later decisions fall back."""
         self._chooser.close()
 
     def _admit(self, request: DecisionRequest) -> tuple[RequestRecord, tuple[int, ...]]:
-        """The Request record and the eligible arms, or InvalidRequest."""
+        """The Request record and the eligible arms; raises InvalidRequest."""
         if request.event_time is not None and self._experiment.join.clock != "replay":
             raise InvalidRequest(
                 "event_time was given, but join.clock is 'live'",
-                fix="leave event_time out; only experiments with join.clock = 'replay' take it",
+                fix="leave event_time out; only experiments with join.clock = 'replay' accept it",
             )
         given = request.event_time
         event_time = self._options.clock() if given is None else whole_number("event_time", given)
@@ -121,7 +121,7 @@ class PolicyAgent:
         )
 
     def _choose(self, drawn: SliceDraw, snapshot: ServingSnapshot, scoring: RequestScoring, killed: bool) -> _Choice:
-        """EXPLORE and CONTROL need no policy; POLICY becomes FALLBACK with the first reason that applies."""
+        """The choice for the slice drawn; POLICY becomes FALLBACK with the first reason that applies."""
         production = self._space.production_arm
         if drawn.slice is Slice.EXPLORE:
             u = coin(self._rates.salt, "arm", scoring.record["request_id"])
@@ -143,7 +143,7 @@ class PolicyAgent:
         return snapshot.canary if in_canary else snapshot.stable
 
     def _experiment_arm(self, user_id: str | None, snapshot: ServingSnapshot) -> str | None:
-        """Which side of the canary A/B a user is on, in every slice; None without a canary or a user."""
+        """The user's side of the canary A/B test, the same in every slice; None without a canary or a user."""
         if snapshot.canary is None or user_id is None:
             return None
         inside = coin(self._rates.salt, "canary", user_id) < self._experiment.serving.canary_share
@@ -172,7 +172,7 @@ class PolicyAgent:
         )
 
     def _shadow_arm(self, choice: _Choice, snapshot: ServingSnapshot, scoring: RequestScoring) -> int | None:
-        """What the shadow policy would do, in what is left of the budget; exploring never waits for inference."""
+        """The shadow policy's arm, within the rest of the budget; None for EXPLORE, which never waits for inference."""
         if snapshot.shadow is None or choice.slice is Slice.EXPLORE or choice.reason is FallbackReason.KILLED:
             return None
         return scoring.choose(snapshot.shadow, snapshot.preference).arm

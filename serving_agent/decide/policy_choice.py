@@ -1,4 +1,4 @@
-"""Which arm a policy takes for one request, or why it cannot say."""
+"""The arm that a policy chooses for a request, or the reason why it cannot choose one."""
 
 import time
 from collections.abc import Callable
@@ -37,13 +37,13 @@ class PolicyChooser:
         return RequestScoring(self, record, eligible, self._timer() + self._budget_seconds - waited_s)
 
     def close(self) -> None:
-        """Let the inference threads go."""
+        """Releases the inference threads."""
         self._budget.close()
 
     def score(
         self, policy: LoadedPolicy, model_input: ModelInput, scoring: "RequestScoring", weights: ObjectiveWeights
     ) -> PolicyChoice:
-        """The policy's best eligible arm, or `no_preference`, `time_out`; raises InferenceFailed."""
+        """The policy's best eligible arm, or None with `no_preference` or `time_out`; raises InferenceFailed."""
         objective_weights = weights.of_cohort(scoring.record["cohort"])
         if objective_weights is None:
             return PolicyChoice(None, FallbackReason.NO_PREFERENCE)
@@ -58,7 +58,7 @@ class PolicyChooser:
 
 
 class RequestScoring:
-    """One request on its way through one or two policies; it is encoded at most once for each version of encoding."""
+    """Scores one request with one or two policies, and encodes it at most once per feature contract."""
 
     def __init__(
         self, chooser: PolicyChooser, record: RequestRecord, eligible: tuple[int, ...], deadline: float
@@ -70,14 +70,14 @@ class RequestScoring:
         self._inputs: dict[str, ModelInput] = {}
 
     def choose(self, policy: LoadedPolicy | None, preference: ObjectiveWeights) -> PolicyChoice:
-        """The arm `policy` takes, or the reason it cannot say; never raises."""
+        """The arm that `policy` chooses, or the reason why it cannot; never raises."""
         if policy is None:
             return PolicyChoice(None, FallbackReason.NO_POLICY)
         try:
             return self._chooser.score(policy, self._encoded(policy.contract), self, preference)
         except MissingFeatures:
             return PolicyChoice(None, FallbackReason.MISSING_FEATURES)
-        except Exception:  # whatever is wrong with a policy, the request is answered; the reason is counted
+        except Exception:  # whatever is wrong with a policy, the request must be answered; the reason is counted
             return PolicyChoice(None, FallbackReason.INFERENCE_ERROR)
 
     def _encoded(self, contract: FeatureContract) -> ModelInput:

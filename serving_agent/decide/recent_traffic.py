@@ -1,6 +1,6 @@
-"""What this node has seen lately: the evidence for drift checks, bounded in memory.
+"""This node's recent traffic: the evidence for drift checks, bounded in memory.
 
-Requests are kept as records, not as arrays: encoding them costs nothing on the request path, and a new policy is
+Requests are kept as records, not as arrays: so the request path does not pay for encoding, and each new policy is
 tried on them with its own feature contract.
 """
 
@@ -13,11 +13,11 @@ from event_schemas.records import HeadSummaryRecord, RequestRecord
 
 HEAD_VALUES = 2_000
 KEPT_REQUESTS = 500
-"""Requests remembered: as many as a new network is tried on, for each may hold thousands of numbers."""
+"""Number of requests kept, all of which a new network is tried on; few, as each may hold thousands of numbers."""
 
 
 class RecentTraffic:
-    """The newest requests and, per ranker head, the newest `capacity` means. Safe across threads."""
+    """The newest requests and, per ranker head, the newest `capacity` means. Thread-safe."""
 
     def __init__(self, capacity: int = HEAD_VALUES, max_heads: int = 64) -> None:
         self._capacity = capacity
@@ -30,20 +30,20 @@ class RecentTraffic:
 
     @property
     def seen(self) -> int:
-        """Requests noted since the start: how much evidence is new between two looks."""
+        """Number of requests noted since the start; its growth shows how much evidence is new."""
         return self._seen
 
     def note_request(self, record: RequestRecord) -> None:
-        """Remember a request that was decided."""
+        """Notes a request that was decided."""
         with self._lock:
             self._requests.append(record)
             self._seen += 1
 
     def note_heads(self, heads: Iterable[HeadSummaryRecord]) -> None:
-        """Remember the ranker heads of one applied decision.
+        """Notes the ranker heads of one applied decision.
 
-        Beyond `max_heads` names the one not heard of for longest is forgotten: names sent once by mistake must not
-        keep out those that come with every decision.
+        Beyond `max_heads` names, the least recently noted one is removed: names sent once by mistake must not displace
+        those that come with every decision.
         """
         with self._lock:
             for summary in heads:
@@ -56,16 +56,16 @@ class RecentTraffic:
                 self._heads[summary["head"]] = ring
 
     def after_fork(self) -> None:
-        """A child goes on with what its parent has seen."""
+        """Renews the lock; a child continues with its parent's traffic."""
         self._lock = threading.Lock()
 
     def requests(self, newest: int) -> list[RequestRecord]:
-        """The `newest` requests remembered, oldest first."""
+        """The newest requests, at most `newest`, oldest first."""
         with self._lock:
             kept = list(self._requests)
         return kept[-newest:]
 
     def heads(self) -> dict[str, list[float]]:
-        """The remembered means by head name, oldest first."""
+        """The means by head name, oldest first."""
         with self._lock:
             return {head: list(ring) for head, ring in self._heads.items()}

@@ -1,4 +1,4 @@
-"""Everything a decision depends on besides the request, as one immutable value that is swapped whole."""
+"""Everything that a decision depends on besides the request, as one immutable value that is replaced as a whole."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +13,7 @@ from serving_agent.decide.scoring import PolicyNetwork
 class LoadedPolicy:
     """A checkpoint that passed pick-up, ready to score. `created_at` is in epoch ms.
 
-    `contract` encodes requests as the network was trained on them; checkpoints of several versions may serve at once.
+    `contract` encodes requests as in the network's training; checkpoints with different contracts may serve at once.
     """
 
     version: str
@@ -24,7 +24,7 @@ class LoadedPolicy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServingSnapshot:
-    """What serves between two swaps. `withheld` says why policies that are there must not be used."""
+    """The state that serves between two swaps. `withheld` says why the loaded policies must not be used."""
 
     preference: ObjectiveWeights
     stable: LoadedPolicy | None = None
@@ -34,13 +34,13 @@ class ServingSnapshot:
     withheld: FallbackReason | None = None
 
     def versions(self) -> dict[str, str]:
-        """Version by channel, where there is one."""
+        """The versions by channel, for channels that have a policy."""
         loaded = {"stable": self.stable, "canary": self.canary, "shadow": self.shadow}
         return {channel: policy.version for channel, policy in loaded.items() if policy is not None}
 
 
 class SnapshotSource(Protocol):
-    """Where a decision reads the snapshot: once, at its start, so that it never sees half a swap."""
+    """Provides the snapshot. A decision reads it once, at its start, so that it never sees half of a swap."""
 
     @property
     def current(self) -> ServingSnapshot:
@@ -49,7 +49,7 @@ class SnapshotSource(Protocol):
 
 
 class SnapshotHolder:
-    """A snapshot that one thread replaces while others read: binding one attribute is atomic in Python."""
+    """A snapshot that one thread replaces while others read it; binding an attribute is atomic in Python."""
 
     def __init__(self, initial: ServingSnapshot) -> None:
         self._current = initial
@@ -60,5 +60,5 @@ class SnapshotHolder:
         return self._current
 
     def swap(self, snapshot: ServingSnapshot) -> None:
-        """Put a new snapshot in force; decisions under way finish with the old one."""
+        """Puts a new snapshot in force; decisions in progress finish with the old one."""
         self._current = snapshot

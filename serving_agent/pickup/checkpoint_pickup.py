@@ -1,15 +1,15 @@
-"""The way of a checkpoint into service. The same numbers as in the operations guide:
+"""The steps that take a checkpoint into service, numbered as in the operations guide:
 
 1. verify   signature, role, revision, expiry, experiment, action space, feature contract, blob hashes
-            (policy_store.decisions.verification, before this module is asked)
+            (done by policy_store.decisions.verification before this module is called)
 2. load     the ONNX graph
-3. contract the graph takes this experiment's features; its outputs are finite, in [0, 1], of the right shape, and
+3. contract the graph accepts this experiment's features; its outputs are finite, in [0, 1], of the right shape, and
             the same for a request alone and in a batch
-4. drift    live ranker heads against the reference; the network's values of recent requests against the reference
+4. drift    live ranker heads against the reference; the network's values for recent requests against the reference
 5. swap     by the refresher, between two requests; then report
 
-A checkpoint that fails in 1–3 or in its own Q heads leaves the old policy in place. Live heads that drifted put
-production weights in place until they return.
+If a checkpoint fails in steps 1 to 3 or by drift of its own Q heads, the old policy keeps serving. If the live heads
+have drifted, production weights serve until the drift is over.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class PickupResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PickupVerdict:
-    """`policy` is there exactly when the result is accepted; `notes` are sentences for people."""
+    """The outcome of a pick-up. `policy` is set exactly when it is accepted; `notes` are sentences for people."""
 
     result: PickupResult
     notes: tuple[str, ...] = ()
@@ -53,12 +53,12 @@ class PickupVerdict:
 
     @property
     def waits_for_traffic(self) -> bool:
-        """Whether new traffic alone may change the verdict."""
+        """Whether new traffic alone can change the verdict."""
         return self.result in (PickupResult.Q_DRIFT, PickupResult.LIVE_DRIFT)
 
 
 class CheckpointPickup:
-    """Steps 2 to 4, for checkpoints that step 1 has verified."""
+    """Runs steps 2 to 4 for checkpoints that step 1 has verified."""
 
     def __init__(self, experiment: Experiment, drift: DriftCheck) -> None:
         self._experiment = experiment
@@ -66,7 +66,7 @@ class CheckpointPickup:
         self._drift = drift
 
     def consider(self, manifest: CheckpointManifest, checkpoint: SignedCheckpoint) -> PickupVerdict:
-        """The verdict on a verified checkpoint; never raises for what is wrong with it."""
+        """The verdict on a verified checkpoint; faults of the checkpoint are in the verdict and not raised."""
         try:
             policy = self.load(manifest, checkpoint)
             references = HeadReferences.of_manifest(manifest.reference)
@@ -81,18 +81,18 @@ class CheckpointPickup:
         return PickupVerdict(PickupResult.ACCEPTED, _notes(live, fresh), policy)
 
     def load(self, manifest: CheckpointManifest, checkpoint: SignedCheckpoint) -> LoadedPolicy:
-        """Steps 2 and 3 alone, for a node that starts from its disk. Raises ContractMismatch or InferenceFailed."""
+        """Runs only steps 2 and 3, for a node that starts from its disk. Raises ContractMismatch or InferenceFailed."""
         objectives = list(self._experiment.objective_names)
         if manifest.objectives != objectives:
             raise ContractMismatch(
-                f"checkpoint {manifest.version} has objectives {manifest.objectives}, the experiment {objectives}",
+                f"checkpoint {manifest.version} has objectives {manifest.objectives}, the experiment has {objectives}",
                 fix="train a checkpoint for this experiment file",
             )
         contract = self._contracts.get(manifest.feature_contract)
         if contract is None:
             raise ContractMismatch(
-                f"checkpoint {manifest.version} was trained on other features than the experiment file declares, or on "
-                "an encoding of them that this version does not know",
+                f"checkpoint {manifest.version} was trained on features other than the experiment file declares, or "
+                "with an encoding that this version does not know",
                 fix="give every process the same experiment file, and upgrade serving before the learner",
             )
         if POLICY_BLOB not in checkpoint.blobs:
@@ -119,5 +119,5 @@ class CheckpointPickup:
 
 
 def _notes(live: DriftVerdict, fresh: DriftVerdict) -> tuple[str, ...]:
-    """What people should know of a check that did not refuse: above all that it had too little to judge."""
+    """Notes for people on a check that passed: above all, that it had too little data."""
     return tuple(f"insufficient data: {reason}" for verdict in (live, fresh) for reason in verdict.reasons)

@@ -1,8 +1,8 @@
-"""Step 4 of a pick-up: do head predictions look as they did when the checkpoint was approved?
+"""Step 4 of a pick-up: are head predictions distributed as they were when the checkpoint was approved?
 
-Two questions with two answers. Have the *live ranker heads* moved? Then what the policy learnt about them no longer
-holds, and production weights are the safe choice. Does the *new network* value recent live requests unlike the ones it
-was judged on? Then this checkpoint is not what was evaluated, and the old one keeps serving.
+Two checks with two outcomes. If the *live ranker heads* have drifted, what the policy learnt about them no longer
+holds, and production weights are the safe choice. If the values of the *new network* for recent live requests differ
+from those in its evaluation, that evaluation does not hold for live traffic, and the old checkpoint keeps serving.
 """
 
 from collections.abc import Mapping
@@ -26,19 +26,19 @@ class ReferenceUnusable(TrimtabError):
 
 @dataclass(frozen=True, slots=True)
 class HeadReferences:
-    """The sketches of a checkpoint: of the ranker's heads (mean per request), and of its own Q heads by objective."""
+    """A checkpoint's sketches: of the ranker's heads (mean per request), and of its own Q heads by objective."""
 
     ranker_heads: Mapping[str, QuantileSketch]
     q_heads: Mapping[str, QuantileSketch]
 
     @classmethod
     def of_manifest(cls, reference: Mapping[str, Any]) -> Self:
-        """The sketches in a manifest's `reference`; absent ones are not judged. Raises ReferenceUnusable."""
+        """The sketches in a manifest's `reference`; heads without one are not checked. Raises ReferenceUnusable."""
         try:
             return cls(_sketches(reference.get("ranker_heads", {})), _sketches(reference.get("q_heads", {})))
         except (TrimtabError, AttributeError, TypeError) as fault:
             raise ReferenceUnusable(
-                f"reference sketches of the manifest are unusable: {fault}", fix="train the checkpoint again"
+                f"the manifest's reference sketches are unusable: {fault}", fix="train the checkpoint again"
             ) from fault
 
 
@@ -47,7 +47,7 @@ def _sketches(content: Mapping[str, Any]) -> dict[str, QuantileSketch]:
 
 
 class DriftCheck:
-    """Judges checkpoints by what this node has seen lately."""
+    """Checks checkpoints against this node's recent traffic."""
 
     def __init__(self, experiment: Experiment, recent: RecentTraffic, metrics: DriftMetrics | None = None) -> None:
         self._objectives = experiment.objective_names
@@ -59,17 +59,17 @@ class DriftCheck:
         self._shown: dict[str, set[str]] = {}
 
     def live_heads(self, references: HeadReferences) -> DriftVerdict:
-        """The live ranker heads against the checkpoint's; too little traffic is "insufficient_data", not drift."""
+        """Compares live ranker heads with the checkpoint's; too little traffic is "insufficient_data", not drift."""
         live: dict[str, list[float]] = self._recent.heads()
         if max(map(len, live.values()), default=0) < self._min_samples:
-            # A node that has just started has not lost a head, it has not seen any yet.
+            # On a node that has just started, a head is not missing: the node has not seen any yet.
             live = {head: live.get(head, []) for head in references.ranker_heads}
         verdict = check_heads(references.ranker_heads, live, DriftLimits(self._max_psi, self._min_samples))
         self._export(verdict, "")
         return verdict
 
     def q_heads(self, references: HeadReferences, policy: LoadedPolicy) -> DriftVerdict:
-        """The policy's values of recent requests over all arms against those it was judged with.
+        """Compares the policy's values for recent requests, over all arms, with those in its evaluation.
 
         Raises InferenceFailed when the network fails on a real request.
         """
@@ -80,15 +80,15 @@ class DriftCheck:
         if kept:
             q = policy.network.score(policy.contract.encode(kept).feeds())
             live = {name: q[:, :, column].ravel().tolist() for column, name in enumerate(self._objectives)}
-        # Values of one request move together: what is counted is requests.
+        # The values of one request are correlated, so the minimum counts requests, not values.
         limits = DriftLimits(self._max_psi, min(self._min_samples, KEPT_REQUESTS) * self._arms)
         verdict = check_heads(references.q_heads, live, limits)
         self._export(verdict, "q:")
         return verdict
 
     def _export(self, verdict: DriftVerdict, prefix: str) -> None:
-        """Show this check's heads under `prefix`, and no longer those of the check before that it lacks: an alarm
-        about a head that no checkpoint has any more would never end."""
+        """Exports this check's heads under `prefix`, and removes heads that only the previous check had: an alarm about
+        a head that no checkpoint has any more would never end."""
         if self._metrics is None:
             return
         gone = self._shown.get(prefix, set()) - {prefix + head.head for head in verdict.heads}

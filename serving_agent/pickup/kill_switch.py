@@ -1,4 +1,4 @@
-"""A file that, while it exists, switches exploration and policies off on this node: no network is needed to stop."""
+"""The kill file: while it exists, exploration and policies are off on this node. Works without a network."""
 
 import threading
 from contextlib import suppress
@@ -10,14 +10,15 @@ WATCH_SECONDS = 0.25
 
 
 class KillSwitch:
-    """Watches for a file from a thread of its own, well inside the promised second.
+    """Watches for a file on a separate thread, and notices it well within the promised second.
 
-    The request path only reads a flag: a file system that hangs must not hang a decision. Until `start` the switch
-    stands as the file stood when it was made. A forked child begins to watch anew when it first asks.
+    The request path only reads a flag: a file system that hangs must not block a decision. Until `start`, the switch
+    keeps the state that the file had when the switch was made. A forked child starts its own watch when it first reads
+    the switch.
     """
 
     def __init__(self, file: Path | None, *, initially: bool = False) -> None:
-        """`initially` kills from the start, whatever the file says, until the process ends."""
+        """`initially` keeps the switch on until the process ends, whether the file exists or not."""
         self._file = file
         self._forced = initially
         self._pulled = initially
@@ -36,7 +37,7 @@ class KillSwitch:
         return self._pulled
 
     def start(self) -> None:
-        """Begin to watch; without a file there is nothing to do."""
+        """Starts to watch; does nothing without a file."""
         if self._file is not None and self._thread is None:
             thread = threading.Thread(target=self._watch, name="trimtab-kill-switch", daemon=True)
             thread.start()
@@ -44,13 +45,13 @@ class KillSwitch:
         self._asleep = False
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stops watching."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=5.0)
 
     def after_fork(self) -> None:
-        """The thread that watches is the parent's."""
+        """Leaves the watching thread to the parent."""
         watching = self._thread is not None or self._asleep
         self._asleep = watching and not self._stop.is_set()
         self._waking, self._stop, self._thread = threading.Lock(), threading.Event(), None
@@ -72,5 +73,5 @@ class KillSwitch:
         try:
             return self._file is not None and self._file.exists()
         except OSError:
-            # A path that cannot be looked at says nothing; keep what was last known.
+            # If the path cannot be checked, the last known state stays.
             return self._pulled

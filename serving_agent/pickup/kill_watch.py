@@ -1,4 +1,4 @@
-"""Follows the kills and resumes of the store; what this node has learnt holds whatever becomes of the store."""
+"""Follows the store's kills and resumes; those this node has learnt stay in force even if the store loses them."""
 
 from event_schemas.errors import TrimtabError
 from policy_store.backends.store import PolicyStore
@@ -11,10 +11,10 @@ from serving_agent.pickup.snapshot_disk import SavedSnapshot
 
 
 class KillWatch:
-    """Whether the fleet is killed, as far as this node knows; used by one thread.
+    """Whether the fleet is killed, as far as this node knows. Not thread-safe.
 
-    `fault` says what in the store could not be believed or read. `forgotten`: the disk is damaged so that this node may
-    have known a kill which it knows no more; it stays killed until the store has answered once.
+    `fault` says which records in the store could not be verified or read. `forgotten` means that damage to the disk may
+    have lost a kill this node knew; it stays killed until the store has answered once.
     """
 
     def __init__(self, rule: TrustRule) -> None:
@@ -24,7 +24,7 @@ class KillWatch:
 
     @property
     def killed(self) -> bool:
-        """Whether some kill holds, or may hold."""
+        """Whether a kill holds or may hold."""
         return self._reader.latch.killed or self.forgotten
 
     @property
@@ -39,11 +39,11 @@ class KillWatch:
 
     @property
     def resumes(self) -> dict[SignedRecord, tuple[str, ...]]:
-        """Every resume known, with the hashes of what it lifts."""
+        """Every resume known, with the hashes of the kills it lifts."""
         return dict(self._reader.latch.resumes)
 
     def poll(self, store: PolicyStore) -> bool:
-        """Look at the store; True when something changed. Raises StoreUnreachable."""
+        """Reads the store; True when something changed. Raises StoreUnreachable."""
         before = (self.kills, self.resumes, self.fault, self.forgotten)
         try:
             self.fault = "; ".join(self._reader.read(store)) or None
@@ -53,16 +53,16 @@ class KillWatch:
         return before != (self.kills, self.resumes, self.fault, self.forgotten)
 
     def restore(self, saved: SavedSnapshot) -> None:
-        """Start from the disk: what verifies is known again. Raises the first TrimtabError after all was tried.
+        """Recalls the saved records that verify. Raises the first TrimtabError, after trying all of them.
 
-        A snapshot of version 0.1.0 holds the newest record only. A resume of that version is left to the store's
-        history, which shows what it lifts.
+        A snapshot of version 0.1.0 contains only the newest record. If that is a resume it is not used: only the
+        store's history shows which kills it lifts.
         """
         self.forgotten = saved.forgotten
         try:
             self._restore(saved)
         except TrimtabError:
-            # Without a hash, damage looks like the record of a key that is no longer trusted.
+            # Without a hash, a damaged record cannot be told from one whose key is no longer trusted.
             self.forgotten = self.forgotten or not saved.certain
             raise
 

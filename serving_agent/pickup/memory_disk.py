@@ -1,6 +1,6 @@
-"""Keeps a node's memory on its disk, twice: damage to anything else, or to one of the two files, loses nothing of it.
+"""Keeps a node's memory on its disk in two separate files, so that damage to one of them loses nothing.
 
-A file is the SHA-256 of its second line in lower-case hex, and then this line: the memory as JSON.
+The first line of a file is the SHA-256 of the second line in lower-case hex; the second line is the memory as JSON.
 """
 
 import hashlib
@@ -17,17 +17,17 @@ FILE_NAMES = ("remembered.json", "remembered.copy.json")
 
 
 class SnapshotUnreadable(TrimtabError):
-    """A file on a node's disk, or a part of it, is not what was saved; the node starts without it."""
+    """A file on a node's disk, or a part of it, is damaged; the node starts without it."""
 
 
 class MemoryDisk:
-    """The two files in a node's folder. Whoever saves must be the only one to do so."""
+    """The two files in a node's folder. Only one process may save at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._files = [folder / name for name in FILE_NAMES]
 
     def save(self, memory: NodeMemory) -> NodeMemory:
-        """Add to what lies there: another process may have learnt what this one has not seen. What lies there then.
+        """Merges `memory` into the files, as another process may have saved more, and returns the result.
 
         Raises OSError.
         """
@@ -41,7 +41,7 @@ class MemoryDisk:
         return remembered
 
     def load(self, faults: list[SnapshotUnreadable] | None = None) -> NodeMemory | None:
-        """What either file holds; None when neither can be read. `faults` takes each that is there and damaged."""
+        """The merged content of both files; None when neither can be read. Damaged files are added to `faults`."""
         memory: NodeMemory | None = None
         for file in self._files:
             try:
@@ -57,14 +57,14 @@ class MemoryDisk:
 
 
 def draft_of(file: Path) -> Path:
-    """Where a new content of the file is written before it replaces the old one."""
+    """The path where new content of the file is written before it replaces the old."""
     return file.with_suffix(".draft")
 
 
 def unreadable(what: object, fault: Exception) -> SnapshotUnreadable:
-    """The error that says so of a file, or of a part of one."""
+    """The error for a file, or a part of one, that cannot be read."""
     return SnapshotUnreadable(
-        f"{what} cannot be read: {fault!r}", fix="nothing: the node replaces it once the policy store has answered"
+        f"{what} cannot be read: {fault!r}", fix="none needed: the node replaces it once the policy store has answered"
     )
 
 
@@ -76,7 +76,7 @@ def _encode(memory: NodeMemory) -> bytes:
 def _decode(payload: bytes) -> NodeMemory:
     expected, _, content = payload.partition(b"\n")
     if hashlib.sha256(content).hexdigest().encode() != expected:
-        raise ValueError("its hash does not fit")
+        raise ValueError("its hash does not match")
     held = json.loads(content)
     if held["format"] != FORMAT:
         raise ValueError(f"format {held['format']} is not {FORMAT}")

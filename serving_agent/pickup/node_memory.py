@@ -1,4 +1,4 @@
-"""What a node must not forget: the kills and resumes it knows, revisions, and re-bases."""
+"""What a node must not forget: the kills, resumes, revisions and re-bases it knows."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,13 +13,13 @@ KEPT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class NodeMemory:
-    """Signed bytes and numbers, unverified.
+    """The memory as signed bytes and numbers, unverified.
 
-    revisions   the highest revision seen by slot
-    kills       every kill known, the one known longest first
-    resumes     every resume known, with the hashes of the kills it lifts, likewise
-    epoch       of the last re-base applied; 0 before the first
-    voided      the hashes that re-bases have voided
+    revisions   the highest revision seen, by slot
+    kills       every kill known, in the order in which they were learnt
+    resumes     every resume known, in the same order, with the hashes of the kills it lifts
+    epoch       the epoch of the last re-base applied; 0 before the first
+    voided      the hashes of records that re-bases have voided
     """
 
     revisions: Mapping[str, int] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class NodeMemory:
     voided: frozenset[str] = frozenset()
 
     def merged(self, other: "NodeMemory") -> "NodeMemory":
-        """What either knows. A re-base may have lowered revisions: those of the later epoch count."""
+        """The union of both. Revisions are taken from the later epoch, because a re-base may have lowered them."""
         resumes = {
             signed: tuple(dict.fromkeys((*self.resumes.get(signed, ()), *other.resumes.get(signed, ()))))
             for signed in (*self.resumes, *other.resumes)
@@ -46,10 +46,10 @@ class NodeMemory:
         )
 
     def bounded(self, lifted: Collection[str]) -> "NodeMemory":
-        """Without the oldest of the kills that `lifted` names, and without the oldest resumes that nothing needs.
+        """The memory without the oldest kills named in `lifted`, and without the oldest resumes no longer needed.
 
-        A kill goes before the resumes that lift it, and one that holds never goes: should one that is forgotten be
-        replayed where nothing else knows its resume, it holds again until it is lifted again.
+        A kill is dropped before the resumes that lift it, and never while it holds. If a dropped kill is replayed to a
+        node that does not know its resume, it holds again until it is lifted again.
         """
         past = [signed for signed in self.kills if signed.hash in lifted]
         forgotten = set(past[: max(len(past) - KEPT, 0)])
@@ -71,7 +71,7 @@ class NodeMemory:
 
     @classmethod
     def decoded(cls, content: Mapping[str, Any]) -> "NodeMemory":
-        """The opposite of encoded; what is left out is empty. Raises one of NOT_AS_SAVED."""
+        """The inverse of `encoded`; missing parts are empty. Raises one of NOT_AS_SAVED."""
         return cls(
             revisions=numbers(content.get("revisions", {})),
             kills=tuple(decode_record(each) for each in items(content.get("kills", []))),

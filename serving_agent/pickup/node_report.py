@@ -1,4 +1,4 @@
-"""What a node says about itself: metrics for Prometheus, a heartbeat for people, audit entries for refusals."""
+"""What a node reports: metrics for Prometheus, a heartbeat for people, audit entries for refusals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ MILLISECONDS = 1_000.0
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """One heartbeat; times are epoch ms. `store`, `disk`, `delivery` and `spool` say `ok` or what is wrong.
+    """One heartbeat; times are in epoch ms. `store`, `disk`, `delivery` and `spool` are `ok` or say what is wrong.
 
-    epoch        of the last re-base applied, 0 before the first
+    epoch        the epoch of the last re-base applied; 0 before the first
     revisions    the highest revision the node remembers, by slot
     open_kills   the kills that hold for this node, by hash
     """
@@ -64,7 +64,7 @@ class NodeReport:
 
 
 def channel_report(state: ChannelState) -> dict[str, Any]:
-    """What a heartbeat tells of one channel."""
+    """One channel's part of a heartbeat."""
     verdict = state.verdict
     return {
         "version": None if state.policy is None else state.policy.version,
@@ -76,7 +76,7 @@ def channel_report(state: ChannelState) -> dict[str, Any]:
 
 
 def refusal_detail(node_id: str, channel: Channel, state: ChannelState) -> dict[str, Any] | None:
-    """What the audit is told of the channel's last verdict; None when nothing was refused."""
+    """The audit entry's detail for the channel's last verdict; None when nothing was refused."""
     verdict = state.verdict
     if verdict is None or verdict.result is PickupResult.ACCEPTED:
         return None
@@ -91,7 +91,7 @@ class SnapshotMetrics:
         self._shown: set[tuple[str, str]] = set()
 
     def show(self, snapshot: ServingSnapshot, now_ms: int) -> None:
-        """One `policy_info` series per checkpoint in use; age of the stable one, from its creation."""
+        """Sets one `policy_info` series per checkpoint in use, and the age of the stable one since its creation."""
         if self._metrics is None:
             return
         versions = {(version, channel) for channel, version in snapshot.versions().items()}
@@ -105,6 +105,6 @@ class SnapshotMetrics:
             self._metrics.policy_age.set(max(now_ms - snapshot.stable.created_at, 0) / MILLISECONDS)
 
     def count_pickup(self, channel: Channel, state: ChannelState) -> None:
-        """Count the channel's last verdict."""
+        """Counts the channel's last verdict."""
         if self._metrics is not None and state.verdict is not None:
             self._metrics.pickups.labels(channel=channel.value, result=state.verdict.result.value).inc()

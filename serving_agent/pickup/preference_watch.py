@@ -13,13 +13,13 @@ from serving_agent.pickup.snapshot_disk import SavedSnapshot
 
 
 class PreferenceWatch:
-    """The preference this node has accepted; used by one thread.
+    """The preference this node has accepted. Not thread-safe.
 
     `fault` says why the newest record was not accepted; the last good one stays in force.
     """
 
     def __init__(self, experiment: Experiment, rule: TrustRule, memory: ReaderMemory | None = None) -> None:
-        """`memory` is what the node remembers of revisions; its own when left out."""
+        """`memory` holds the revisions the node remembers; if left out, the watch has its own."""
         self.preference = ObjectiveWeights.in_force(experiment)
         self.fault: str | None = None
         self.saved: SignedRecord | None = None
@@ -28,7 +28,7 @@ class PreferenceWatch:
         self._rule = rule
 
     def poll(self, store: PolicyStore, now_ms: int) -> bool:
-        """Look at the record; True when something changed. Raises StoreUnreachable and StoreRefused."""
+        """Reads the record; True when something changed. Raises StoreUnreachable and StoreRefused."""
         before = (self.saved, self.fault)
         try:
             self._accept(store.preference(), now_ms)
@@ -40,7 +40,7 @@ class PreferenceWatch:
         return before != (self.saved, self.fault)
 
     def restore(self, saved: SavedSnapshot) -> None:
-        """Start from the disk: what was in force is so again, whatever its time. Raises TrimtabError."""
+        """Puts the saved preference in force again, whatever its time. Raises TrimtabError."""
         if saved.preference is not None:
             record = verify_record(saved.preference, PreferenceRecord, self._rule)
             self._take(saved.preference, record)

@@ -1,4 +1,4 @@
-"""Requests nobody made, to try a network on before it serves: empty, ordinary and large values of every feature."""
+"""Synthetic requests for testing a network before it serves: empty, ordinary and large values of every feature."""
 
 from event_schemas.experiment import Experiment
 from event_schemas.records import HistoryItemRecord, RequestRecord
@@ -8,7 +8,7 @@ LEVELS = (0.0, 1.0, -1.0, 10.0)
 
 
 def probe_requests(experiment: Experiment) -> list[RequestRecord]:
-    """One request per level, each with every feature of the experiment; a contract always encodes them."""
+    """One request per level, each with every feature of the experiment; every contract can encode them."""
     return [_probe(experiment, level, index) for index, level in enumerate(LEVELS)]
 
 

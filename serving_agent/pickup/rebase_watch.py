@@ -1,4 +1,4 @@
-"""Follows the re-bases of the store into what this node remembers of revisions."""
+"""Applies the store's re-bases to the revisions that this node remembers."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ from policy_store.records.revision_rules import ReaderMemory
 
 
 class RebaseWatch:
-    """Applies each new re-base once; used by one thread. `memory` is shared with the watches of the ordered slots.
+    """Applies each new re-base once. Not thread-safe. `memory` is shared with the watches of the other slots.
 
-    `fault` says why the newest re-base was not believed.
+    `fault` says why the newest re-base could not be verified.
     """
 
     def __init__(self, rule: TrustRule, memory: ReaderMemory) -> None:
@@ -24,9 +24,9 @@ class RebaseWatch:
         self._seen: list[SignedRecord] = []
 
     def poll(self, store: PolicyStore) -> bool:
-        """Look at slot and history; True when a re-base was applied. Raises StoreUnreachable and StoreRefused.
+        """Reads slot and history; True when a re-base was applied. Raises StoreUnreachable and StoreRefused.
 
-        The slot alone would not do: what a node has seen there before may lie there again, over a re-base it has not.
+        The slot alone is not enough: an old re-base may be back in it and hide a newer one that this node has not seen.
         """
         found = store.known_records(REBASE_SLOT)
         if found == self._seen:

@@ -1,7 +1,7 @@
-"""The background thread that keeps a node's snapshot fresh; nothing of it is on the request path.
+"""The background thread that keeps a node's snapshot current; it is not on the request path.
 
-It polls the store every `serving.poll` and at once when the updates stream says that something changed (notifications
-get lost, so both). While Redis is dead the last good snapshot serves on; at a start without Redis it comes from disk.
+It polls the store every `serving.poll`, because notifications can get lost, and at once when the updates stream reports
+a change. While Redis is down the last good snapshot keeps serving; at a start without Redis it is read from disk.
 """
 
 import os
@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RefresherOptions:
-    """Who the node is and what the refresher takes from its surroundings; `clock` gives epoch ms."""
+    """The node's id, and what the refresher gets from outside; `clock` gives epoch ms."""
 
     node_id: str = "node"
     disk: SnapshotDisk | None = None
@@ -60,11 +60,11 @@ class RefresherOptions:
 
 
 class SnapshotRefresher:
-    """Owns the snapshot: reads the store, judges what is new, swaps, saves, reports.
+    """Owns the snapshot: reads the store, checks new records, swaps, saves, reports.
 
-    A forked child follows the store by itself from its first look at `current` on. That look waits for what people
-    decided meanwhile, for as long as a decision may wait for a policy, and serves none without it (FALLBACK `forked`).
-    The child beats under a name of its own, `<node id>.<pid>`.
+    A forked child starts to follow the store itself when it first reads `current`. That call waits, at most as long as
+    a decision may wait for a policy, until the store has been read; before that no policy serves (FALLBACK `forked`).
+    The child sends heartbeats under its own name, `<node id>.<pid>`.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class SnapshotRefresher:
         self._last_update = "0"
         self._asleep = False
         self._looked: threading.Event | None = None
-        """In a child that has just begun to follow: set once the store has been looked at."""
+        """In a child that has just started to follow: set once the store has been read."""
         self._waking = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -114,10 +114,10 @@ class SnapshotRefresher:
         return self.holder.current
 
     def start(self) -> None:
-        """Take the last good snapshot from disk, then what the store says now, then follow the store.
+        """Loads the last good snapshot from disk, then reads the store, then follows it.
 
-        Without an answer from the store the one from disk serves. The disk comes first in any case: it knows the
-        highest revisions this node has seen, and a store restored from old data must not pass for news.
+        If the store does not answer, the snapshot from disk serves. The disk is always read first: it has the highest
+        revisions this node has seen, so that old data of a restored store is not taken for new.
         """
         self._asleep = False
         self._restore()
@@ -125,13 +125,13 @@ class SnapshotRefresher:
         self._start_thread(self._follow)
 
     def close(self) -> None:
-        """Stop following; the snapshot in force stays."""
+        """Stops following; the snapshot in force stays."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=10.0)
 
     def after_fork(self) -> None:
-        """The thread that follows the store is the parent's."""
+        """Leaves the thread that follows the store to the parent."""
         following = self._thread is not None or self._asleep
         self._asleep = following and not self._stop.is_set()
         self._waking, self._stop, self._thread = threading.Lock(), threading.Event(), None
@@ -139,7 +139,7 @@ class SnapshotRefresher:
         self._node_id = f"{self._options.node_id}.{os.getpid()}"
 
     def _wake(self) -> None:
-        """In a forked child: follow the store again, and serve no policy until it has been looked at."""
+        """In a forked child: follows the store again, and serves no policy until the store has been read."""
         with self._waking:
             if not self._asleep:
                 return
@@ -161,15 +161,15 @@ class SnapshotRefresher:
     def _follow_in_child(self) -> None:
         for watch in self._watches.values():
             if (policy := watch.state.policy) is not None:
-                with suppress(TrimtabError):  # it is tried again by the decisions, which then fall back
+                with suppress(TrimtabError):  # decisions try it again, and fall back if it fails
                     policy.network.load()
         with suppress(Exception):  # as in _follow
             self.poll()
         self._follow()
 
     def poll(self) -> bool:
-        """One look at the whole store; False when it did not answer, and then what was accepted serves on."""
-        # The kills come first, and nothing that is wrong with anything else may keep them from working.
+        """Reads the whole store; False after any fault, and then what was accepted before keeps serving."""
+        # Kills come first, so that no fault of another record can keep them from working.
         looks: list[Callable[[], bool]] = [
             self._follow_updates,
             self._look_at_kills,
@@ -184,7 +184,7 @@ class SnapshotRefresher:
             except ComponentUnreachable as fault:
                 reached, state = False, str(fault)
                 break
-            except Exception as fault:  # one record that nobody thought of must not stop the others, nor the thread
+            except Exception as fault:  # an unforeseen record must not stop the others, nor the thread
                 state = str(fault) or repr(fault)
         self._swap()
         self._store_is(state)
@@ -196,9 +196,9 @@ class SnapshotRefresher:
         return state == "ok"
 
     def _follow_updates(self) -> bool:
-        """Wait for what comes after the newest notification there is, read before the records.
+        """Notes the newest notification, before the records are read; only later ones are waited for.
 
-        The one seen last may lie ahead of a store that was restored, and would then hide all that come.
+        It is read anew each time: in a store restored from old data, the one seen last may be later than all that come.
         """
         self._last_update = self._store.newest_update()
         return False
@@ -206,7 +206,7 @@ class SnapshotRefresher:
     def _look_at_kills(self) -> bool:
         before = self._kills.fault
         changed = self._kills.poll(self._store)
-        # A kill must not wait for a checkpoint to be fetched and judged, nor for a log that cannot be written.
+        # A kill must not wait until a checkpoint has been fetched and checked, nor for a log that cannot be written.
         self._unsaved = self._unsaved or changed
         self._swap(seen_all=False)
         self._tell_fault("kill switch", before, self._kills.fault)
@@ -245,17 +245,17 @@ class SnapshotRefresher:
                 self._await_update()
                 if not self._stop.is_set():
                     self.poll()
-            except Exception:  # even a log that cannot be written (closed stderr) must not end this: a kill comes by it
+            except Exception:  # not even a log that cannot be written may end this thread: it also receives kills
                 self._stop.wait(RETRY_SECONDS)
 
     def _await_update(self) -> None:
-        """Return at the next notification, at the latest when the next poll is due."""
+        """Returns at the next notification, at the latest when the next poll is due."""
         due = time.monotonic() + self._serving.poll / 1_000.0
         while not self._stop.is_set() and time.monotonic() < due:
             left_ms = max(int((due - time.monotonic()) * 1_000), 1)
             try:
                 updates = self._store.updates_since(self._last_update, min(left_ms, MAX_BLOCK_MS))
-            except Exception as fault:  # whatever it is, the poll goes on without notifications
+            except Exception as fault:  # whatever it is, polling continues without notifications
                 self._store_is(str(fault) or repr(fault))
                 self._stop.wait(min(RETRY_SECONDS, left_ms / 1_000.0))
                 continue
@@ -264,10 +264,10 @@ class SnapshotRefresher:
                 return
 
     def _swap(self, *, seen_all: bool = True) -> None:
-        """Step 5: put what was accepted in force, in one binding; no policy in a child that has not `seen_all`."""
+        """Step 5: puts what was accepted in force at once; no policy in a forked child that has not `seen_all`."""
         forked = self._looked is not None and not seen_all
         stable, canary = self._watches[Channel.STABLE].state, self._watches[Channel.CANARY].state
-        # A decision about stable ends the canary that came before it, promoted or not, waiting or in service.
+        # A newer decision about stable ends an older canary, whether it was promoted or not, waits or serves.
         superseded = canary.accepted < stable.accepted
         judged = (stable,) if canary.seen < stable.accepted else (stable, canary)
         snapshot = ServingSnapshot(
@@ -292,7 +292,7 @@ class SnapshotRefresher:
         return None
 
     def _announce(self, watch: ChannelWatch) -> None:
-        """Tell metrics, log and audit how a pick-up ended; a store that cannot be written to changes nothing."""
+        """Reports how a pick-up ended to metrics, log and audit; if the store cannot be written, only logs that."""
         self._shown.count_pickup(watch.channel, watch.state)
         log.info("pick-up", node=self._node_id, channel=watch.channel.value, **channel_report(watch.state))
         detail = refusal_detail(self._node_id, watch.channel, watch.state)
@@ -304,7 +304,7 @@ class SnapshotRefresher:
             log.warning("audit not written", what=fault.what, fix=fault.fix)
 
     def _save(self) -> None:
-        # What may be forgotten must not be replaced before the store has said what there is.
+        # A memory that may have lost a kill must not be overwritten before the store has answered.
         if self._options.disk is None or self._kills.forgotten:
             return
         kills = tuple(self._kills.open_kills.values())
@@ -330,7 +330,7 @@ class SnapshotRefresher:
             log.warning("snapshot not saved", what=str(fault))
 
     def _restore(self) -> None:
-        """The last good snapshot, verified again; what is damaged or does not verify is left out."""
+        """Restores the last good snapshot, verified again; damaged or unverifiable parts are left out."""
         saved = None if self._options.disk is None else self._options.disk.load()
         if saved is None:
             return
@@ -351,13 +351,13 @@ class SnapshotRefresher:
         self._swap()
 
     def _store_is(self, state: str) -> None:
-        # Told when it changes between well and ill, not for every wording of the same illness.
+        # Logged only when the state changes between ok and faulty, not for every new wording of a fault.
         before, self.store_state = self.store_state, state
         if (state == "ok") != (before == "ok") or before == NOT_ASKED:
             log_safely(log.info if state == "ok" else log.warning, "policy store", node=self._node_id, state=state)
 
     def report(self) -> NodeReport:
-        """What this node would say of itself now."""
+        """The node's current report."""
         return self._report(self.current)
 
     def _report(self, snapshot: ServingSnapshot) -> NodeReport:
@@ -380,13 +380,13 @@ class SnapshotRefresher:
         )
 
     def _faults(self) -> str | None:
-        """What is wrong with the records that people sign for the whole fleet."""
+        """The faults of the records that people sign for the whole fleet."""
         faults = (self._kills.fault, self._rebases.fault, self._preference.fault)
         return "; ".join(fault for fault in faults if fault is not None) or None
 
     def _beat(self, at_once: bool) -> None:
         now = self._options.clock()
-        # A clock that was set back must not silence the node until it has caught up.
+        # If the clock was set back, the node must not stay silent until the clock has caught up.
         if not at_once and 0 <= now - self._beaten_at < self._serving.heartbeat:
             return
         self._beaten_at = now

@@ -1,6 +1,6 @@
 """Signed records and checkpoints as JSON on a node's disk: exactly the bytes that were signed, in base64.
 
-Reading what is no such JSON raises one of NOT_AS_SAVED.
+Reading damaged JSON raises one of NOT_AS_SAVED.
 """
 
 import base64
@@ -20,7 +20,7 @@ def encode_record(signed: SignedRecord) -> dict[str, str]:
 
 
 def decode_record(content: dict[str, str]) -> SignedRecord:
-    """The opposite of encode_record."""
+    """The inverse of encode_record."""
     return SignedRecord(_bytes(content["record"]), _bytes(content["signature"]), _key_id(content))
 
 
@@ -35,41 +35,41 @@ def encode_checkpoint(signed: SignedCheckpoint) -> dict[str, Any]:
 
 
 def decode_checkpoint(content: dict[str, Any]) -> SignedCheckpoint:
-    """The opposite of encode_checkpoint."""
+    """The inverse of encode_checkpoint."""
     blobs = {name: _bytes(blob) for name, blob in content["blobs"].items()}
     return SignedCheckpoint(_bytes(content["manifest"]), _bytes(content["signature"]), _key_id(content), blobs)
 
 
 def fields(content: Any) -> dict[str, Any]:
-    """A JSON object."""
+    """The content, if it is a JSON object."""
     if not isinstance(content, dict):
-        raise TypeError(f"{content!r} is no object")
+        raise TypeError(f"{content!r} is not an object")
     return content
 
 
 def items(content: Any) -> list[Any]:
-    """A JSON array."""
+    """The content, if it is a JSON array."""
     if not isinstance(content, list):
-        raise TypeError(f"{content!r} is no array")
+        raise TypeError(f"{content!r} is not an array")
     return content
 
 
 def numbers(content: Any) -> dict[str, int]:
-    """A JSON object of integers."""
+    """The content, if it is a JSON object of integers."""
     return {name: int(number) for name, number in fields(content).items()}
 
 
 def texts(content: Any) -> tuple[str, ...]:
-    """A JSON array of strings."""
+    """The content as a tuple, if it is a JSON array of strings."""
     if not all(isinstance(each, str) for each in items(content)):
-        raise TypeError(f"{content!r} holds more than texts")
+        raise TypeError(f"{content!r} contains values that are not strings")
     return tuple(content)
 
 
 def _key_id(content: Mapping[str, Any]) -> str:
     key_id = content["key_id"]
     if not isinstance(key_id, str):
-        raise TypeError(f"key_id is {key_id!r}")
+        raise TypeError(f"key_id is not a string: {key_id!r}")
     return key_id
 
 

@@ -1,7 +1,7 @@
-"""The last good snapshot on this machine's disk: what a node serves when it starts and Redis does not answer.
+"""The last good snapshot on this machine's disk, which a node serves when it starts and Redis does not answer.
 
-The files hold the signed bytes as the store gave them. They are verified again when read, so that they need no more
-trust than the store. They are written only after everything in them was verified and loaded.
+The files hold the signed bytes as the store gave them. They are verified again when read, so they need no more trust
+than the store. They are written only after everything in them was verified and loaded.
 """
 
 import json
@@ -50,11 +50,11 @@ class SavedChannel:
 class SavedSnapshot:
     """Signed content by channel name, and what the node must not forget.
 
-    control       a kill that holds, for nodes of version 0.1.0, which know no other
+    control       a kill that holds; the only one that nodes of version 0.1.0 can read
     accepted_in   the epoch in which the decision in force was accepted, by slot
-    certain       whether a hash says that the memory is what was saved; the first versions saved none
-    forgotten     some of the memory may be lost
-    faults        what cannot be read, of everything
+    certain       whether a hash confirms that the memory is undamaged; the first versions saved no hash
+    forgotten     whether some of the memory may be lost
+    faults        every part that cannot be read
     """
 
     channels: Mapping[str, SavedChannel] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class SavedSnapshot:
 
 
 class SnapshotDisk:
-    """The files in a folder of one node and experiment; a node and its forked children save into the same."""
+    """The files in the folder of one node and experiment; a node and its forked children share the folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -76,11 +76,14 @@ class SnapshotDisk:
         self._memory = MemoryDisk(folder)
 
     def save(self, snapshot: SavedSnapshot) -> None:
-        """Add to the memory there is, then replace the rest. Raises OSError, and DirectoryTaken while another saves."""
+        """Merges the memory into the saved one and replaces the rest.
+
+        Raises OSError, and DirectoryTaken while another process saves.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = DirectoryLock(self._folder / LOCK_NAME, wait_s=LOCK_SECONDS)
         try:
-            # A kill must not be forgotten with the machine's power, nor for want of room for a checkpoint.
+            # The memory is saved first: no power cut, nor a disk too full for a checkpoint, may lose a kill.
             memory = self._memory.save(snapshot.memory)
             content = json.dumps(_encode(snapshot, memory)).encode()
             replace_file(self._file, content, draft_of(self._file))
@@ -88,14 +91,14 @@ class SnapshotDisk:
             lock.release()
 
     def load(self) -> SavedSnapshot | None:
-        """What was saved and can be read, unverified; None when nothing was saved."""
+        """The parts that were saved and can be read, unverified; None when nothing was saved."""
         faults: list[SnapshotUnreadable] = []
         memory = self._memory.load(faults)
         content = self._content(faults)
         if content is None and memory is None and not faults:
             return None
         parts = _Parts(content or {}, lambda what, fault: faults.append(unreadable(f"{what} in {self._file}", fault)))
-        # In this order: what is read first tells whether there are faults.
+        # The order matters: the parts read first add to `faults`, which `forgotten` depends on.
         return SavedSnapshot(
             channels=parts.channels(),
             preference=parts.read("preference", None, _record_or_none),
@@ -108,9 +111,9 @@ class SnapshotDisk:
         )
 
     def _content(self, faults: list[SnapshotUnreadable]) -> dict[str, Any] | None:
-        """The JSON object in the snapshot's own file; None where there is none."""
+        """The JSON object in the snapshot's own file; None when there is no file or it cannot be read."""
         try:
-            # Not strictly, so that a bad byte in one part leaves the others.
+            # Parsed leniently, so that a bad byte in one part leaves the other parts readable.
             text = self._file.read_bytes().decode("ascii", "replace")
             content: dict[str, Any] = json.loads(text, strict=False)
             if content["format"] != FORMAT:
@@ -124,7 +127,7 @@ class SnapshotDisk:
 
 
 class _Parts:
-    """What can be read of a snapshot's file, part by part."""
+    """Reads a snapshot's file part by part, as far as it can be read."""
 
     def __init__(self, content: Mapping[str, Any], report: Callable[[str, Exception], None]) -> None:
         self._content, self._report = content, report
@@ -132,18 +135,18 @@ class _Parts:
             report(name, LookupError("there is no such part"))
 
     def read(self, name: str, otherwise: Part, decode: Callable[[Any], Part]) -> Part:
-        """One part; `otherwise` where there is none, or it is damaged."""
+        """One part; `otherwise` when it is absent or damaged."""
         return self._read(name, lambda: decode(self._content[name]), otherwise) if name in self._content else otherwise
 
     def channels(self) -> dict[str, SavedChannel]:
-        """Each channel for itself."""
+        """The channels that can be read."""
         none: dict[str, Any] = {}
         saved = self.read("channels", none, fields)
         read = {name: self._read(f"channel {name}", partial(_channel, each), None) for name, each in saved.items()}
         return {name: channel for name, channel in read.items() if channel is not None}
 
     def memory(self) -> NodeMemory:
-        """What is remembered here, and by versions that had no files for it nowhere else."""
+        """The memory in this file, which is its only place in versions without memory files."""
         memory = NodeMemory()
         for names in MEMORY_PARTS:
             held = {name: self._content[name] for name in names if name in self._content}
@@ -159,7 +162,7 @@ class _Parts:
 
 
 def _encode(snapshot: SavedSnapshot, memory: NodeMemory) -> dict[str, Any]:
-    """The memory is here too, for versions that know no other place."""
+    """The file's content; includes the memory, for versions that read it only here."""
     return {
         "format": FORMAT,
         "channels": {

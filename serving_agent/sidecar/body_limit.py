@@ -1,17 +1,17 @@
-"""No request body may fill the memory of a serving node: beyond a limit it is refused with 413."""
+"""Refuses request bodies beyond a limit with 413, so that none can fill the memory of a serving node."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from event_schemas.units import MEBIBYTE
 
 LARGEST_BODY = 4 * MEBIBYTE
-"""Bytes: a thousand history items of 128 numbers fit, and Kafka would refuse the Request long before."""
+"""In bytes: enough for a thousand history items of 128 numbers; Kafka refuses much smaller Requests."""
 
 
 class BodyLimit:
-    """ASGI middleware: reads the body first, at most `most` bytes of it, and hands it on in one piece.
+    """ASGI middleware: reads the whole body, at most `most` bytes, before it passes it on as one message.
 
-    `refusal` answers for a body that is larger.
+    `refusal` answers requests with a larger body.
     """
 
     def __init__(self, app: ASGIApp, refusal: ASGIApp, most: int = LARGEST_BODY) -> None:
@@ -20,7 +20,7 @@ class BodyLimit:
         self._most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
+        """Serves one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -35,7 +35,7 @@ class BodyLimit:
         await self._app(scope, replay, send)
 
     async def _read(self, receive: Receive) -> list[Message] | None:
-        """The body as one message, or what ended it early; None when it is too large."""
+        """The body as one message, or the message that ended it early; None when it is too large."""
         body = bytearray()
         while True:
             message = await receive()

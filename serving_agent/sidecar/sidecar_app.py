@@ -1,6 +1,6 @@
-"""The HTTP sidecar, for rankers not in Python: decisions, confirmations, engagements, health and metrics.
+"""The HTTP sidecar, for rankers in other languages: decisions, confirmations, engagements, health and metrics.
 
-A decision never fails because Redis or Kafka is down; 4xx means that the caller's own input is wrong.
+A decision never fails because Redis or Kafka is down; 4xx means that the caller's input is wrong.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ NOT_FOUND: dict[int | str, dict[str, object]] = {**BAD_INPUT, 404: {"model": Pro
 
 
 def create_app(node: ServingNode, registry: CollectorRegistry, unconfirmed: UnconfirmedDecisions) -> FastAPI:
-    """The application around a node; starting and closing the node is the caller's."""
+    """The application around a node; the caller starts and closes the node."""
     app = FastAPI(title="Trimtab sidecar", description=__doc__, docs_url=None, redoc_url=None)
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(InvalidDecision, _answer_invalid)
@@ -50,7 +50,7 @@ def _add_decisions(app: FastAPI, node: ServingNode, unconfirmed: UnconfirmedDeci
 
     @app.post("/v1/decisions", responses=BAD_INPUT)
     def decide(body: DecisionBody) -> DecisionAnswer:
-        """Choose the weights for a request. A repeated request_id gets the first answer again."""
+        """Choose the weights for a request. A repeated request_id gets the same answer again."""
         request = body.as_request()
         if body.request_id is not None:
             decision = unconfirmed.once(body.request_id, lambda: node.decide(request))
@@ -61,13 +61,13 @@ def _add_decisions(app: FastAPI, node: ServingNode, unconfirmed: UnconfirmedDeci
 
     @app.post("/v1/decisions/{request_id:path}/applied", response_model=AppliedAnswer, responses=NOT_FOUND)
     def applied(request_id: str, body: AppliedBody | None = None) -> AppliedAnswer | JSONResponse:
-        """Confirm that the weights were used: only then does the decision count. Repeating it is harmless."""
+        """Confirm that the weights were used: the decision counts only then. Repeating the call is harmless."""
         decision = unconfirmed.find(request_id)
         if decision is None:
             return _problem(
                 404,
                 f"decision {request_id!r} is not known here",
-                "confirm at the sidecar that decided, soon after; it remembers a bounded number of decisions",
+                "confirm soon, at the sidecar that made the decision; it keeps a limited number of decisions",
             )
         told = AppliedBody() if body is None else body
         heads = {name: head.model_dump() for name, head in told.heads.items()}
@@ -77,7 +77,7 @@ def _add_decisions(app: FastAPI, node: ServingNode, unconfirmed: UnconfirmedDeci
 def _add_engagements(app: FastAPI, node: ServingNode) -> None:
     @app.post("/v1/engagements", status_code=202, responses=BAD_INPUT)
     def engage(body: EngagementBody) -> EngagementAnswer:
-        """Report something a user did with what was served."""
+        """Report an engagement of a user with what was served."""
         engagement_id = node.engagements.log(
             body.request_id,
             body.kind,
@@ -94,14 +94,14 @@ def _add_health(
 ) -> None:
     @app.get("/healthz")
     def healthz() -> dict[str, object]:
-        """Alive, and what the node says of itself."""
+        """The process is alive; the body is the node's report."""
         return {"status": "ok", "unconfirmed": memory(), **node.report().as_dict()}
 
     @app.get("/readyz")
     def readyz(response: Response) -> dict[str, object]:
-        """200 once the first look at the store is over, whether it answered or not: then fallbacks are honest.
+        """200 once the node has tried to read the policy store, even if the store did not answer.
 
-        503 with its reasons before, and while Kafka refuses this node's events; not while no broker answers.
+        503 with reasons before that, and while Kafka refuses this node's events, but not while no broker answers.
         """
         reasons = node.unready()
         if not reasons:
@@ -133,6 +133,6 @@ def _answer_http(_: Request, fault: Exception) -> JSONResponse:
 
 
 def _problem(status: int, error: str, fix: str) -> JSONResponse:
-    # What the caller sent may be quoted in it: endless, or without a UTF-8 form.
+    # The error may quote the caller's input, which can be very long or impossible to encode as UTF-8.
     shown = error[:LONGEST_ERROR].encode("utf-8", "replace").decode()
     return JSONResponse(Problem(error=shown, fix=fix).model_dump(), status_code=status)

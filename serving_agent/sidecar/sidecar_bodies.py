@@ -1,4 +1,4 @@
-"""What goes over HTTP, as JSON; unknown fields are errors, times are epoch milliseconds."""
+"""The JSON bodies of the HTTP API; unknown fields are errors, times are in epoch milliseconds."""
 
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ Time = Annotated[int, Field(ge=0, lt=EXACT_INTEGERS)]
 
 
 class Body(BaseModel):
-    """A JSON object with no other than the declared fields; null stands for absent."""
+    """A JSON object with only the declared fields; null means absent."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,9 +31,9 @@ class Body(BaseModel):
 class HistoryItemBody(Body):
     """One past action of the user."""
 
-    item_id: Text = Field(description="Item acted on.")
+    item_id: Text = Field(description="Item that the user acted on.")
     action_type: Text = Field(description="Kind of action.")
-    event_time: Time = Field(description="When, epoch milliseconds.")
+    event_time: Time = Field(description="When it happened, in epoch milliseconds.")
     embedding: Embedding = Field(default_factory=list, description="Item embedding; may be empty.")
 
 
@@ -41,7 +41,7 @@ class DecisionBody(Body):
     """A request to be decided; everything is optional."""
 
     request_id: Identifier | None = Field(default=None, description="Identifier of the decision; drawn when absent.")
-    user_id: Text | None = Field(default=None, description="Stable user identifier; places the user in the canary.")
+    user_id: Text | None = Field(default=None, description="Stable user identifier; decides about the canary.")
     session_id: Text | None = Field(default=None, description="Session identifier.")
     cohort: Text | None = Field(default=None, description="Cohort of the experiment file.")
     user_embedding: Embedding = Field(default_factory=list, description="User embedding.")
@@ -52,12 +52,12 @@ class DecisionBody(Body):
         default_factory=list, max_length=1000, description="The user's last actions, oldest first."
     )
     eligible: list[StrictInt] = Field(
-        default_factory=list, max_length=100_000, description="Arms allowed; empty means all."
+        default_factory=list, max_length=100_000, description="Arms that may be chosen; empty means all."
     )
-    event_time: Time | None = Field(default=None, description='Only with join.clock = "replay".')
+    event_time: Time | None = Field(default=None, description='Allowed only with join.clock = "replay".')
 
     def as_request(self) -> DecisionRequest:
-        """The same in the agent's terms."""
+        """The body as the agent's request."""
         return DecisionRequest(
             request_id=self.request_id,
             user_id=self.user_id,
@@ -80,9 +80,9 @@ class DecisionBody(Body):
 
 
 class DecisionAnswer(BaseModel):
-    """What to rank the request with."""
+    """The weights to rank the request with."""
 
-    request_id: str = Field(description="Confirm and report engagements under this id.")
+    request_id: str = Field(description="The id to use for the confirmation and for engagements.")
     weights: dict[str, float] = Field(description="Weights by name; empty for a catalogue.")
     arm: int = Field(description="Index of the arm in the action space.")
     arm_name: str = Field(description="Name of the arm.")
@@ -94,7 +94,7 @@ class DecisionAnswer(BaseModel):
 
     @classmethod
     def of(cls, decision: Decision, arm_names: tuple[str, ...]) -> "DecisionAnswer":
-        """The answer that tells of a decision."""
+        """The answer for a decision."""
         reason = decision.fallback_reason
         return cls(
             request_id=decision.request_id,
@@ -110,7 +110,7 @@ class DecisionAnswer(BaseModel):
 
 
 class HeadBody(Body):
-    """One ranker head over this request's candidates."""
+    """Summary of one ranker head over this request's candidates."""
 
     count: Annotated[int, Field(ge=1, lt=EXACT_INTEGERS)]
     mean: Number
@@ -128,25 +128,25 @@ class AppliedBody(Body):
 
 
 class AppliedAnswer(BaseModel):
-    """The decision counts; `first` is false when it had been confirmed before."""
+    """The decision is confirmed; `first` is false when it had been confirmed before."""
 
     request_id: str
     first: bool
 
 
 class EngagementBody(Body):
-    """Something a user did with what was served."""
+    """An engagement of a user with what was served."""
 
     request_id: Identifier = Field(description="The decision it belongs to.")
     kind: Identifier = Field(description="Kind of engagement, as named by the objectives.")
-    event_time: Time | None = Field(default=None, description="When; now unless given.")
-    item_id: Text | None = Field(default=None, description="Item engaged with.")
+    event_time: Time | None = Field(default=None, description="When it happened; default: now.")
+    item_id: Text | None = Field(default=None, description="Item that the user engaged with.")
     value: Number = Field(default=1.0, description="Amount.")
-    engagement_id: Identifier | None = Field(default=None, description="Repeats of an id are one engagement.")
+    engagement_id: Identifier | None = Field(default=None, description="Calls with the same id are one engagement.")
 
 
 class EngagementAnswer(BaseModel):
-    """The engagement was taken; `engagement_id` is given or drawn from the content."""
+    """The engagement was accepted; `engagement_id` is the given one, or a hash of the content."""
 
     engagement_id: str
 

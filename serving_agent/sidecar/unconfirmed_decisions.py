@@ -1,4 +1,4 @@
-"""The decisions a sidecar has handed out over HTTP, until they are confirmed; bounded."""
+"""The decisions that a sidecar has returned over HTTP and that may still be confirmed; bounded."""
 
 import threading
 from collections import OrderedDict
@@ -11,10 +11,10 @@ STRIPES = 64
 
 
 class UnconfirmedDecisions:
-    """The newest `capacity` decisions by request id. Safe across threads.
+    """The newest `capacity` decisions by request id. Thread-safe.
 
-    Confirmed ones stay until they fall out, so that a caller who repeats a call after a lost answer gets the same
-    answer again. What falls out unconfirmed ends as `incomplete` in the join; `forgotten` counts those.
+    Confirmed ones are kept until newer ones displace them, so that a caller who repeats a call after a lost answer gets
+    the same answer again. A decision displaced unconfirmed ends as `incomplete` in the join; `forgotten` counts those.
     """
 
     def __init__(self, capacity: int = 20_000) -> None:
@@ -25,15 +25,15 @@ class UnconfirmedDecisions:
         renew_in_children(self)
 
     def after_fork(self) -> None:
-        """A child goes on with the decisions its parent has handed out; the locks are its own."""
+        """Renews the locks; a child continues with the decisions of its parent."""
         self._lock = threading.Lock()
         self._deciding = [threading.Lock() for _ in range(STRIPES)]
 
     def once(self, request_id: str, decide: Callable[[], Decision]) -> Decision:
-        """The decision remembered under that id, else the one `decide` makes, remembered from then on.
+        """The decision kept under that id; if there is none, `decide` makes one, which is kept.
 
-        A caller who gave up and asks again while the first call is still under way waits for its answer: two
-        decisions under one id would be two different Requests in the log, which the join counts as a conflict.
+        A caller that repeats a request while the first call is still in progress waits for its answer: two decisions
+        with one id would be two different Requests in the log, which the join counts as a conflict.
         """
         with self._deciding[hash(request_id) % STRIPES]:
             decision = self.find(request_id)
@@ -43,7 +43,7 @@ class UnconfirmedDecisions:
         return decision
 
     def remember(self, decision: Decision) -> None:
-        """Keep a decision; the oldest one falls out when there are too many."""
+        """Keeps a decision, and removes the oldest one if there are too many."""
         with self._lock:
             self._decisions[decision.request_id] = decision
             self._decisions.move_to_end(decision.request_id)
@@ -52,7 +52,7 @@ class UnconfirmedDecisions:
                 self.forgotten += not oldest.confirmed
 
     def find(self, request_id: str) -> Decision | None:
-        """The decision of that id, when it is still remembered."""
+        """The decision with that id, if it is still kept."""
         with self._lock:
             return self._decisions.get(request_id)
 

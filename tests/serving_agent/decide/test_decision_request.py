@@ -50,7 +50,7 @@ def test_context_values_become_text_and_arrays_become_lists() -> None:
         (DecisionRequest(context={"surface": None}), "context.surface is a NoneType"),  # type: ignore[dict-item]
         (DecisionRequest(context={"big": 10**5000}), "context.big has too many digits"),
         (DecisionRequest(user_embedding=[10**400]), "user_embedding is not a list of numbers"),
-        (DecisionRequest(user_embedding=[1e39]), "user_embedding holds a number beyond"),
+        (DecisionRequest(user_embedding=[1e39]), "user_embedding holds a number outside"),
         (
             DecisionRequest(history=[{"item_id": "i", "action_type": "s", "event_time": 2**63, "embedding": []}]),
             "does not fit into 64 bits",

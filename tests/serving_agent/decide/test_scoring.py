@@ -49,7 +49,7 @@ def test_bytes_that_are_no_graph_are_refused(graph: bytes) -> None:
 
 def test_graph_without_q_is_refused() -> None:
     graph = graph_bytes([helper.make_node("Identity", ["user_embedding"], ["q"])], {})
-    with pytest.raises(InferenceFailed, match="none is 'q'"):
+    with pytest.raises(InferenceFailed, match="none of them 'q'"):
         PolicyNetwork(graph.replace(b"\x01q", b"\x01r"), arms=2, objectives=1)
 
 

@@ -235,7 +235,7 @@ class RefusedLog(MemoryLog):
 def test_a_node_whose_events_are_refused_is_alive_and_not_ready() -> None:
     log = RefusedLog()
     bench = Bench(MemoryStore(EXPERIMENT.name), log=log)
-    assert bench.http.get("/readyz").json()["reasons"][0] == "the first look at the policy store is not over"
+    assert bench.http.get("/readyz").json()["reasons"][0] == "the policy store has not been read yet"
     bench.node.start()
     try:
         unready = bench.http.get("/readyz")
