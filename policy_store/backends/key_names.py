@@ -1,7 +1,7 @@
 """The names of the Redis keys of one experiment, in one place.
 
-The braces are literal: they make the experiment's name the cluster hash tag, so that every key of one experiment
-lives in one slot and a script may touch several of them.
+The braces are literal: they make the experiment's name the cluster hash tag, so that all keys of one experiment are in
+one slot of the cluster and a script may use several of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class KeyNames:
         if not _EXPERIMENT.fullmatch(self.experiment):
             raise RecordMalformed(
                 f"experiment name {self.experiment!r} cannot be part of a Redis key",
-                fix="use letters, digits, '.', '_' and '-' only, at most 128 of them",
+                fix="use at most 128 characters: letters, digits, '.', '_' and '-'",
             )
 
     def _name(self, rest: str) -> str:
@@ -35,7 +35,7 @@ class KeyNames:
         return self._name(f"checkpoint:{version}")
 
     def upload(self, digest: str) -> str:
-        """Hash with a time to live: a checkpoint on its way in."""
+        """Hash with a time to live: a checkpoint that is being uploaded."""
         return self._name(f"upload:{digest}")
 
     @property
@@ -48,7 +48,7 @@ class KeyNames:
         return self._name(slot)
 
     def history(self, slot: str) -> str:
-        """List, newest first: every record the slot has held, up to the history limit."""
+        """List, newest first: the records that have been in the slot, up to the history limit."""
         return self._name(f"history:{slot}")
 
     @property
@@ -92,5 +92,5 @@ class KeyNames:
 
     @property
     def fence(self) -> str:
-        """Counter: the last fencing token given out; it outlives every lease."""
+        """Counter: the last fencing token issued; it outlives every lease."""
         return self._name("lease:learner:fence")

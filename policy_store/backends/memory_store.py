@@ -1,4 +1,4 @@
-"""A policy store in this process's memory: for tests, simulations and trying things out. Nothing survives it."""
+"""A policy store in this process's memory, for tests, simulations and experiments. Nothing is persisted."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class MemoryStore(RecordSlots):
         renew_in_children(self)
 
     def after_fork(self) -> None:
-        """A child goes on with a copy, and a lock of its own."""
+        """Renews the lock; a child continues with a copy of the contents."""
         self._changed = threading.Condition(threading.RLock())
 
     @property
@@ -215,7 +215,7 @@ class MemoryStore(RecordSlots):
         """See PolicyStore."""
         with self._changed:
             now = self.clock()
-            # What lasts longer than any heartbeat may was written before the clock was set back.
+            # A heartbeat that lasts longer than the limit was written before the clock was set back.
             alive = {
                 key: held for key, held in self._contents.nodes.items() if now < held[0] <= now + HEARTBEAT_LIMIT_MS
             }
@@ -287,7 +287,7 @@ class MemoryStore(RecordSlots):
             self._put(change)
 
     def _keep_what_lies_in_the_slot(self) -> None:
-        """What another client wrote straight into the slot must not go with what replaces it there."""
+        """Keeps a record that another client wrote directly into the slot before it is replaced there."""
         held = self._contents.slots.get(CONTROL_SLOT)
         if held is None or held in self._contents.histories.get(CONTROL_SLOT, [])[:1]:
             return
@@ -301,7 +301,7 @@ class MemoryStore(RecordSlots):
             self._contents.resumes.setdefault(name, held)
 
     def _put(self, change: RecordChange) -> None:
-        """Slot, history, audit and notification."""
+        """Writes slot, history, audit and notification."""
         slot = change.parsed.slot
         self._contents.slots[slot] = change.signed
         history = [change.signed, *self._contents.histories.get(slot, ())]

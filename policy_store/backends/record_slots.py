@@ -1,4 +1,4 @@
-"""The governed slots of a store: which record kinds may be read from and written to each, whatever holds them."""
+"""The slots of a store for signed records, and which record kinds may be written to each, for every implementation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from policy_store.records.revision_rules import require_publishable
 
 
 class RecordSlots(ABC):
-    """The part of PolicyStore that is about signed records; an implementation holds and replaces them."""
+    """The part of PolicyStore for signed records; a subclass stores and replaces them."""
 
     @property
     @abstractmethod
@@ -34,19 +34,19 @@ class RecordSlots(ABC):
 
     @abstractmethod
     def _current(self, slot: str) -> SignedRecord | None:
-        """The record in a slot, None when there is none."""
+        """The record in a slot; None when there is none."""
 
     @abstractmethod
     def _publish(self, change: RecordChange) -> None:
-        """Make a change whole or not at all; raises RevisionConflict or LeaseLost."""
+        """Makes a change atomically; raises RevisionConflict or LeaseLost."""
 
     @abstractmethod
     def _publish_control(self, change: RecordChange, record: ControlRecord) -> None:
-        """Add a kill or resume, whatever the store holds."""
+        """Adds a kill or resume, whatever the store contains."""
 
     @abstractmethod
     def _publish_rebase(self, change: RecordChange, removals: Sequence[SlotRemoval]) -> None:
-        """Make a re-base whole or not at all; its own slot is among the removals. Raises RevisionConflict."""
+        """Makes a re-base atomically; its own slot is among the removals. Raises RevisionConflict."""
 
     def channel(self, name: str) -> SignedRecord | None:
         """See PolicyStore."""
@@ -90,7 +90,7 @@ class RecordSlots(ABC):
         parent_revision: int | None,
         fencing_token: int | None = None,
     ) -> RecordChange:
-        """The change that publishes a record over its parent; raises as record_change, and RevisionAhead."""
+        """The change that publishes a record over its parent; raises the errors of record_change, and RevisionAhead."""
         change = record_change(self.experiment, expected, record, parent_revision, fencing_token)
         require_publishable(change.parsed.slot, change.parsed.revision, self.time_ms())
         return change

@@ -1,4 +1,4 @@
-"""Runs the store's scripts: each change with the audit entry that follows the last one."""
+"""Runs the store's scripts, each with an audit entry that is chained to the last one."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ class RedisChanges:
     keys: KeyNames
 
     def run(self, script: str, keys: list[str], arguments: list[Any]) -> list[Any]:
-        """The script's answer."""
+        """Runs a script; returns its answer."""
         with self.connection.answering("running a script"):
             return cast(list[Any], self.connection.quick.register_script(script)(keys=keys, args=arguments))
 
     def change(self, script: str, event: AuditEvent, keys: list[str], arguments: list[Any]) -> list[Any]:
-        """Run a script with the audit entry that follows the last one; again when another writer was quicker."""
+        """Runs a script with an audit entry that follows the last one; retries when another writer was first."""
         audit_only = script in (redis_scripts.APPEND_AUDIT, redis_control_scripts.APPEND_AUDIT)
         common = [self.keys.audit] * 3 if audit_only else [self.keys.audit, self.keys.updates, self.keys.lease]
         for _ in range(AUDIT_ATTEMPTS):
             answer = self.run(script, common + keys, self._entry(event) + arguments)
             if answer[0] != redis_scripts.AUDIT_MOVED:
                 return answer
-        raise RevisionConflict("too many writers append to the audit at once", fix="try again in a moment")
+        raise RevisionConflict("too many writers are appending to the audit at once", fix="try again in a moment")
 
     def change_anyway(self, script: str, event: AuditEvent, keys: list[str], arguments: list[Any]) -> None:
-        """Run a script that must not fail because others write to the audit: its entry then follows by itself.
+        """Runs a script that must not fail because of other writers to the audit: after too many of them, the change is
+        made first and its audit entry is added afterwards.
 
-        The script's first argument after the audit's says whether it must follow the last entry.
+        The script's first argument after those for the audit says whether its entry must follow the last one.
         """
         common = [self.keys.audit, self.keys.updates, self.keys.lease]
         for attempt in range(KILL_ATTEMPTS):
@@ -55,7 +56,7 @@ class RedisChanges:
                 return
 
     def last_audit(self) -> tuple[str, AuditEntry | None]:
-        """Id and content of the newest audit entry; an audit that is no stream counts as an entry that is none."""
+        """Id and content of the newest audit entry; if the audit key is not a stream, an empty entry."""
         with self.connection.answering("reading the audit"):
             try:
                 last = stream(self.connection.quick.xrevrange(self.keys.audit, count=1))
@@ -70,19 +71,19 @@ class RedisChanges:
             self.change(redis_control_scripts.APPEND_AUDIT, event, [], [])
         except RevisionConflict as crowded:
             raise RevisionConflict(
-                f"the record is published and holds, but its audit entry is not written: {crowded.what}",
+                f"the record is published and in force, but its audit entry was not written: {crowded.what}",
                 fix="find out with `trimtab policy verify` who writes to the audit",
             ) from crowded
 
     def _entry(self, event: AuditEvent) -> list[Any]:
-        """What every script takes first: the id of the last entry, and the one that follows it with its hash."""
+        """The first arguments of every script: the id of the last entry, then the new entry and its hash."""
         last_id, previous = self.last_audit()
         entry = chain(event, previous)
         return [last_id, entry.entry, entry.hash]
 
 
 def audit_entry(fields: dict[str, bytes]) -> AuditEntry:
-    """The entry in a stream's fields, whatever they hold."""
+    """The entry in a stream's fields, whatever they contain."""
     return AuditEntry(fields.get("entry", b""), fields.get("hash", b"").decode("ascii", "replace"))
 
 

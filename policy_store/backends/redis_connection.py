@@ -1,6 +1,6 @@
-"""Redis with short time-outs and no retries: the caller decides what to do when the store does not answer.
+"""Redis with short timeouts and no retries: the caller decides what to do when the store does not answer.
 
-redis-py's own defaults (5 s, several retries) are far too patient for a serving node.
+redis-py's own defaults (5 s, several retries) are much too long for a serving node.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RedisConnection:
     """Two pools to one Redis: `quick` for everything, `bulk` for the blobs of checkpoints."""
 
     def __init__(self, url: str) -> None:
-        """Raises StoreUnreachable for an address that is none."""
+        """Raises StoreUnreachable for an invalid address."""
         self._where = _without_password(url)
         self.quick = self._client(url, ANSWER_TIMEOUT_S)
         self.bulk = self._client(url, BLOB_TIMEOUT_S)
@@ -47,10 +47,10 @@ class RedisConnection:
 
     @contextmanager
     def answering(self, action: str) -> Iterator[None]:
-        """Translate redis-py's errors inside the block, naming `action`.
+        """Translates redis-py's errors inside the block to the store's errors, which name `action`.
 
-        StoreUnreachable, or of its kinds StoreCertificateRefused and StoreCredentialsRefused; StoreRefused, or of its
-        kind StoreRightMissing.
+        Raises StoreUnreachable or its subclasses StoreCertificateRefused and StoreCredentialsRefused, or StoreRefused
+        or its subclass StoreRightMissing.
         """
         try:
             yield
@@ -65,7 +65,7 @@ class RedisConnection:
             raise self._refused(action, error) from error
 
     def close(self) -> None:
-        """Give all sockets back."""
+        """Closes all sockets."""
         self.quick.close()
         self.bulk.close()
 
@@ -74,9 +74,9 @@ class RedisConnection:
             return StoreCertificateRefused(
                 f"Redis at {self._where}: TLS fails: {error}",
                 fix="trust the authority that signed its certificate: add ?ssl_ca_certs=FILE to TRIMTAB_REDIS_URL, and"
-                " name the host as the certificate does",
+                " use the host name of the certificate",
             )
-        other = f"redis:// if it speaks no TLS, {TLS_SCHEME}:// if it does"
+        other = f"{TLS_SCHEME}:// if it speaks TLS, redis:// if not"
         return StoreUnreachable(
             f"Redis at {self._where} does not answer ({action}): {error}",
             fix=f"start Redis, or set TRIMTAB_REDIS_URL to where it listens, with {other}",
@@ -86,13 +86,13 @@ class RedisConnection:
         if isinstance(error, NoPermissionError) or FORBIDDEN_IN_SCRIPT in str(error):
             return StoreRightMissing(
                 f"Redis user {self._user!r} at {self._where} may not do this ({action}): {error}",
-                fix="give the user the ACL of its role, as docs/reference/redis_keys.md lists it",
+                fix="give the user the ACL of its role, which is in docs/reference/redis_keys.md",
             )
         known = refusal_in(str(error))
         if known is not None:
             return StoreRefused(f"Redis at {self._where} refused ({action}): {known.cause}: {error}", fix=known.fix)
         return StoreRefused(
-            f"Redis at {self._where} refused ({action}): {error}", fix="read Redis' log and configuration"
+            f"Redis at {self._where} refused ({action}): {error}", fix="check Redis's log and configuration"
         )
 
     def _client(self, url: str, answer_timeout_s: float) -> redis.Redis:
@@ -113,7 +113,7 @@ class RedisConnection:
 
 
 def _without_password(url: str) -> str:
-    """The address fit for a log."""
+    """The address without the password, for logs."""
     try:
         parts = urlsplit(url)
         if parts.hostname is None:

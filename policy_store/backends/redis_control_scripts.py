@@ -1,6 +1,6 @@
 """The Lua scripts for kills, resumes and re-bases: the changes that must work on a store in any state.
 
-KEYS 1–3 and ARGV 1–3 as in `policy_store.backends.redis_scripts`.
+KEYS 1–3 and ARGV 1–3 are as in `policy_store.backends.redis_scripts`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ ANYWAY = "anyway"
 UNAUDITED = b"unaudited"
 MOVED = b"moved"
 
-# At its memory limit Redis refuses the first write of a script, unless it is one that takes no memory.
+# At its memory limit Redis refuses a script whose first write needs memory; PERSIST does not.
 DESPITE_FULL_MEMORY = """
 redis.pcall('PERSIST', KEYS[1])
 """
@@ -27,9 +27,9 @@ return {{'done'}}
 # KEYS: 4 control, 5 its history, 6 kills, 7 resumes.
 # ARGV: 4 'must follow' the last audit entry or 'anyway', 5 record, 6 signature, 7 key id, 8 revision, 9 item,
 #       10 'kill' or 'resume', 11… the hash of the kill, or those that the resume names.
-# Nothing in the store may refuse a kill: what has the wrong type is put aside under `<key>:set-aside`, and so is an
-# audit that takes no more entries. What another client wrote into the slot stays known when it is replaced there. No
-# kill goes with a key that was given an end.
+# Nothing in the store may make a kill fail: a key with the wrong type is renamed to `<key>:set-aside`, and so is an
+# audit that accepts no more entries. A record that another client wrote into the slot is kept when it is replaced
+# there. PERSIST removes a key's expiry, so that no kill is lost to one.
 PUBLISH_CONTROL = f"""{PRELUDE}{DESPITE_FULL_MEMORY}
 local function put_aside(key)
   redis.call('RENAME', key, key .. ':set-aside')
@@ -76,7 +76,7 @@ return {{'done'}}
 
 # KEYS: 4… slot and history of each slot touched, the re-bases' own first.
 # ARGV: 4 record, 5 signature, 6 key id, 7 revision, 8 item, then for each slot: its name, the bytes of `record` found
-#       in it, record, signature and key id to leave ('' thrice: empty it), the number of records voided, and these.
+#       in it, record, signature and key id to leave ('' each: empty it), the number of voided records, and these.
 PUBLISH_REBASE = f"""{PRELUDE}{DESPITE_FULL_MEMORY}
 local function each_slot(act)
   local at, key = 9, 4

@@ -31,10 +31,10 @@ FIELDS = ["record", "signature", "key_id"]
 
 
 class RedisRecords(RecordSlots):
-    """The part of RedisStore that is about signed records."""
+    """The part of RedisStore for signed records."""
 
     def __init__(self, url: str, experiment: str, clock: Clock) -> None:
-        """`clock` dates audit entries."""
+        """`clock` gives the time of audit entries."""
         self._keys = KeyNames(experiment)
         self._clock = clock
         self._redis = RedisConnection(url)
@@ -59,7 +59,7 @@ class RedisRecords(RecordSlots):
             pipeline.lrange(self._keys.history(slot), 0, HISTORY_LIMIT - 1)
             answers = pipeline.execute(raise_on_error=False)
             for answer in answers:
-                # A key of the wrong type holds no record; one that may not be read may hold any.
+                # A key of the wrong type holds no record, but one that this user may not read could hold any.
                 if isinstance(answer, NoPermissionError):
                     raise answer
         found, (current, history) = _Readable(), answers
@@ -75,7 +75,7 @@ class RedisRecords(RecordSlots):
         return held if isinstance(held, bytes) else b""
 
     def control_records(self) -> ControlRecords:
-        """See PolicyStore. The resumes are read last, so that none is missed that lifts what was read before."""
+        """See PolicyStore. Resumes are read last, so that no resume of a kill read before is missed."""
         keys, found = self._keys, _Readable()
         with self._redis.answering("reading the kills"), self._redis.quick.pipeline(transaction=False) as pipeline:
             pipeline.hmget(keys.slot(CONTROL_SLOT), FIELDS)
@@ -83,7 +83,7 @@ class RedisRecords(RecordSlots):
             pipeline.lrange(keys.history(CONTROL_SLOT), 0, HISTORY_LIMIT - 1)
             pipeline.hgetall(keys.resumes)
             slot, kills, history, resumes = answers = pipeline.execute(raise_on_error=False)
-            if all(isinstance(each, NoPermissionError) for each in answers):  # one that may be read may hold the kill
+            if all(isinstance(each, NoPermissionError) for each in answers):  # any readable key could hold the kill
                 raise answers[0]
         return ControlRecords(
             slot=found.slot(slot, CONTROL_SLOT),
@@ -147,7 +147,7 @@ class RedisRecords(RecordSlots):
         require_done(answer)
 
     def _keys_touched_by(self, change: RecordChange) -> list[str]:
-        """Slot, history, checkpoint, proposals; the slot stands in for what is not needed, so that a Redis user may
+        """Slot, history, checkpoint, proposals; the slot is a placeholder for keys not needed, so that a Redis user can
         be limited to the slots of its role."""
         slot = self._keys.slot(change.parsed.slot)
         checkpoint = slot if change.points_to is None else self._keys.checkpoint(change.points_to)
@@ -156,13 +156,13 @@ class RedisRecords(RecordSlots):
 
 
 class _Readable:
-    """Takes what is a signed record out of Redis' answers, and says in `faults` what is not."""
+    """Reads signed records from Redis's answers; `faults` says which parts could not be read."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
 
     def slot(self, answer: Any, what: str) -> SignedRecord | None:
-        """The record in the fields of a slot."""
+        """The record in the fields of a slot; None when there is none or it cannot be read."""
         try:
             return _in_slot(answer, what) if self._is(list, answer, what) else None
         except (RecordMalformed, SignatureInvalid) as fault:
@@ -170,15 +170,15 @@ class _Readable:
             return None
 
     def fields(self, answer: Any, what: str) -> dict[str, SignedRecord]:
-        """The records that are the fields of a hash."""
+        """The records in the fields of a hash, by field."""
         if not self._is(dict, answer, what):
             return {}
         read = {name: _record(item, what) for name, item in text_fields(answer).items()}
-        self.faults += [f"{what}: field {name} is no signed record" for name, record in read.items() if record is None]
+        self.faults += [f"{what}: field {name} is not a signed record" for name, each in read.items() if each is None]
         return {name: record for name, record in read.items() if record is not None}
 
     def items(self, answer: Any, what: str) -> list[SignedRecord | None]:
-        """The items of a list; None, and no fault, for what is no signed record."""
+        """The items of a list; None, without a fault, for an item that is not a signed record."""
         return [_record(item, what) for item in answer] if self._is(list, answer, what) else []
 
     def _is(self, kind: type, answer: Any, what: str) -> bool:
@@ -188,7 +188,7 @@ class _Readable:
 
 
 def _in_slot(values: Sequence[bytes | None], slot: str) -> SignedRecord | None:
-    """The record whose fields these are; None where there are none. Raises RecordMalformed, SignatureInvalid."""
+    """The record with these fields; None when there are none. Raises RecordMalformed, SignatureInvalid."""
     texts = {name: value.decode("utf-8", "replace") for name, value in zip(FIELDS, values, strict=True) if value}
     return SignedRecord.from_item(texts, slot) if texts else None
 
@@ -212,14 +212,14 @@ def _require_published(answer: list[Any], change: RecordChange) -> None:
         raise unknown_proposal(change.closes.proposal_id)
     if outcome == b"malformed":
         raise RecordMalformed(
-            f"{change.parsed.slot} holds something that is no record",
-            fix="the store was edited by hand: delete that key, look at the audit, and publish again",
+            f"{change.parsed.slot} holds something that is not a record",
+            fix="the store was edited by hand: delete that key, check the audit, and publish again",
         )
     require_done(answer)
 
 
 def require_done(answer: list[Any]) -> None:
-    """Raise RevisionConflict unless the script says that it is done."""
+    """Raises RevisionConflict unless the script says that it is done."""
     if answer[0] != redis_scripts.DONE:
         raise RevisionConflict(f"nothing was changed: {answer[0].decode()}", fix="read the store again and retry")
 

@@ -1,4 +1,4 @@
-"""Why a Redis that answers takes no write, told from its own words, and what to do about it."""
+"""Why a Redis that answers refuses writes, recognised by its error text, and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class RedisRefusal:
     """A state of Redis in which it refuses writes.
 
-    said    how Redis words it, in a command's error or inside that of a script; redis-py cuts off most errors' codes
+    said    Redis's wording, in a command's or a script's error; redis-py cuts off the code of most errors
     cause   the state, in words
     """
 
@@ -22,7 +22,7 @@ REFUSALS = (
     RedisRefusal(
         ("used memory > 'maxmemory'",),
         "it has reached its memory limit",
-        "raise maxmemory or delete keys that are not Trimtab's; kills, resumes and re-bases are written all the same",
+        "raise maxmemory or delete keys that are not Trimtab's; kills, resumes and re-bases can still be written",
     ),
     RedisRefusal(
         ("read only replica", "Link with MASTER is down"),
@@ -31,17 +31,17 @@ REFUSALS = (
     ),
     RedisRefusal(
         ("Not enough good replicas",),
-        "it has too few replicas for its min-replicas-to-write",
+        "it has fewer replicas than its min-replicas-to-write",
         "start its replicas again, or lower min-replicas-to-write",
     ),
     RedisRefusal(
         ("MISCONF",),
-        "it cannot save to its disk and therefore takes no writes",
-        "make room on its disk; to write before that, set stop-writes-on-bgsave-error to no",
+        "it cannot save to its disk and therefore refuses writes",
+        "free space on its disk; to write before that, set stop-writes-on-bgsave-error to no",
     ),
 )
 
 
 def refusal_in(error: str) -> RedisRefusal | None:
-    """The state that an error of Redis tells of; None where it is none of these."""
+    """The state that an error of Redis describes; None if it is none of these."""
     return next((each for each in REFUSALS if any(words in error for words in each.said)), None)

@@ -1,8 +1,8 @@
 """The Lua scripts of the Redis store: each is one atomic change with its audit entry and its notification.
 
-KEYS 1–3 and ARGV 1–3 are the same everywhere: audit, updates, lease; id of the last audit entry seen, new entry, its
-hash. Each script answers with a list whose first element is a word: `done`, or why nothing was changed. What a revision
-may be is decided by `policy_store.records.revision_rules`; the scripts hold writers to it.
+KEYS 1–3 and ARGV 1–3 are the same in every script that changes records: audit, updates, lease; id of the last audit
+entry seen, new entry, its hash. Each script returns a list whose first element is a word: `done`, or why nothing was
+changed. `policy_store.records.revision_rules` decides which revision comes next; the scripts only check that it rises.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ local function decoded(text)
   return readable and type(content) == 'table' and content or {{}}
 end
 """
-"""`audited` appends the entry, or says that somebody was quicker, before anything else is written. `notify` begins a
-new stream where the old one takes no more: notifications are hints."""
+"""`audited` appends the entry before anything else is written, or returns false if another writer was first. `notify`
+starts a new stream if the old one accepts no more entries, because notifications are only hints."""
 
-# The audit stands in for updates and lease, so that a node's Redis user needs no other key.
+# The audit is also passed as updates and lease, so that a node's Redis user needs no other key.
 APPEND_AUDIT = f"""{PRELUDE}
 if not audited() then return {{'audit moved'}} end
 return {{'done'}}
 """
 
-# A fencing token is empty where the writer holds no lease.
+# The fencing token is empty if the writer holds no lease.
 LEASE_LOST = """
 local function lease_lost(token)
   return token ~= '' and redis.call('HGET', KEYS[3], 'token') ~= token
@@ -123,7 +123,7 @@ return notify('proposal', ARGV[4])
 """
 
 # KEYS: 1 lease, 2 fence. ARGV: 1 owner, 2 ttl in ms, 3 the server's time in ms.
-# A lease of the wrong type, without an end, or with an end later than it was taken for, holds nobody off.
+# A lease of the wrong type, without an expiry, or with more time left than its ttl, does not count as held.
 ACQUIRE_LEASE = f"""
 local function is(key, kind)
   return redis.call('TYPE', key)['ok'] == kind
@@ -159,7 +159,7 @@ if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('DEL', KEYS[1
 return {'done'}
 """
 
-# KEYS: 1 a name nobody uses. The id that a new stream gives its first entry is the server's time.
+# KEYS: 1 an unused name. The id that a new stream gives its first entry is the server's time.
 TIME_OF_AN_ENTRY = """
 redis.call('DEL', KEYS[1])
 local id = redis.call('XADD', KEYS[1], '*', 'time', '')

@@ -1,4 +1,4 @@
-"""The policy store in Redis, the one that processes share. Key by key: docs/reference/redis_keys.md."""
+"""The policy store in Redis, which processes share. docs/reference/redis_keys.md lists its keys."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ _UPLOAD_TTL_MS = 600_000
 
 
 class RedisStore(RedisRecords):
-    """PolicyStore in Redis 6.2 or later; its time is Redis' own."""
+    """PolicyStore in Redis 6.2 or later; its time is that of the Redis server."""
 
     def __init__(self, url: str, experiment: str, *, clock: Clock = wall_clock_ms) -> None:
-        """Connects on first use; `clock` dates audit entries. Raises StoreUnreachable for an address that is none."""
+        """Connects on first use; `clock` gives the time of audit entries. Raises StoreUnreachable for a bad address."""
         super().__init__(url, experiment, clock)
 
     def close(self) -> None:
-        """Give the connections back; the store opens new ones when used again."""
+        """Closes the connections; the store opens new ones when it is used again."""
         self._redis.close()
 
     def time_ms(self) -> int:
-        """See PolicyStore. A Redis user that may not ask for the time takes it from the id of a new stream's entry."""
+        """See PolicyStore. If the Redis user may not run TIME, the id of a new stream's entry gives the time."""
         with self._redis.answering("asking for the time"):
             try:
                 seconds, micros = cast(tuple[int, int], self._redis.quick.time())
@@ -66,7 +66,7 @@ class RedisStore(RedisRecords):
                 return int(answer[1].partition(b"-")[0])
 
     def put_checkpoint(self, checkpoint: SignedCheckpoint, *, fencing_token: int | None = None) -> None:
-        """See PolicyStore. The blobs are uploaded under a name of their own, then moved into place at once."""
+        """See PolicyStore. The blobs are uploaded under a temporary name, then renamed in one step."""
         manifest = checkpoint_change(self.experiment, checkpoint)
         signature = encode_signature(checkpoint.signature)
         upload = self._keys.upload(hashlib.sha256(checkpoint.manifest + checkpoint.signature).hexdigest())
@@ -168,7 +168,7 @@ class RedisStore(RedisRecords):
         with self._redis.answering("reading the updates"):
             streams = self._redis.quick.xread({self._keys.updates: last_id}, count=UPDATES_LIMIT, block=block)
         return [
-            # An entry without them still says that something happened.
+            # An entry without these fields still says that something has changed.
             StoreUpdate(update_id, *(fields.get(name, b"").decode("utf-8", "replace") for name in ("slot", "value")))
             for _, entries in cast(list[tuple[bytes, Any]], streams or [])
             for update_id, fields in stream(entries)
@@ -192,7 +192,7 @@ class RedisStore(RedisRecords):
             pipeline.execute()
 
     def nodes(self) -> list[NodeStatus]:
-        """See PolicyStore. Whoever may write it also takes nodes without a heartbeat out of the index."""
+        """See PolicyStore. Also removes nodes without a heartbeat from the index, if this Redis user may write it."""
         with self._redis.answering("reading the nodes"):
             members = cast(list[bytes], self._redis.quick.zrange(self._keys.node_index, 0, -1))
             ids = sorted(member.decode("utf-8", "replace") for member in members)
@@ -202,7 +202,7 @@ class RedisStore(RedisRecords):
                     pipeline.pttl(self._keys.node(each))
                 answers = pipeline.execute(raise_on_error=False)
         payloads = {each: answers[2 * at] for at, each in enumerate(ids)}
-        # What lasts longer than any heartbeat may was written before Redis' clock was set back.
+        # A heartbeat that lasts longer than the limit was written before Redis's clock was set back.
         alive = {each for at, each in enumerate(ids) if 0 < _number(answers[2 * at + 1]) <= HEARTBEAT_LIMIT_MS}
         self._forget([each for each in ids if payloads[each] is None])
         return [NodeStatus(each, _heartbeat(payloads[each])) for each in ids if each in alive]
@@ -243,7 +243,7 @@ class RedisStore(RedisRecords):
             keys = [self._keys.node_index, *(self._keys.node(each) for each in ids)]
             self._changes.run(redis_scripts.FORGET_NODES, keys, list[Any](ids))
         except StoreRefused:
-            return  # this Redis user may only read; somebody else will
+            return  # this Redis user may only read; another process will remove them
 
 
 def _heartbeat(payload: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The interface every policy store fulfils, with its contract. One test suite runs over all implementations.
+"""The interface of every policy store, with its contract. One test suite runs over all implementations.
 
-A store holds bytes and keeps their order; it has no keys and judges no signature. Readers verify
+A store keeps signed bytes and their order; it has no keys and checks no signatures. Readers verify
 (`policy_store.decisions.verification`), writers sign (`policy_store.decisions.governance`).
 """
 
@@ -19,7 +19,7 @@ from policy_store.records.preference_proposal import PreferenceProposal
 from policy_store.records.rebase_record import SlotRemoval
 
 Clock = Callable[[], int]
-"""Now in epoch milliseconds."""
+"""Returns the current time in epoch milliseconds."""
 
 HISTORY_LIMIT = 1000
 HEARTBEAT_LIMIT_MS = DAY_MS
@@ -29,7 +29,7 @@ MAX_BLOCK_MS = 800
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The learner's right to publish. `token` is the fencing token: each acquisition gets another one."""
+    """The learner's right to publish. `token` is the fencing token: each acquisition gets a new one."""
 
     owner: str
     token: int
@@ -59,8 +59,8 @@ class NodeStatus:
 class PolicyStore(Protocol):
     """Signed checkpoints and records of one experiment.
 
-    Every method raises StoreUnreachable within two seconds when the store does not answer (moving the blobs of
-    a checkpoint may take longer once it has answered), and StoreRefused when it answers with an error of its own.
+    Every method raises StoreUnreachable within two seconds when the store does not answer (the transfer of a
+    checkpoint's blobs may take longer once it has answered), and StoreRefused when it answers with an error.
     Every change is one atomic step together with its audit entry and its notification; after a StoreUnreachable it
     is unknown whether the change was made: read again. Thread-safe.
     """
@@ -71,13 +71,13 @@ class PolicyStore(Protocol):
         ...
 
     def time_ms(self) -> int:
-        """The store's own time in epoch ms: what revisions and expiry follow, whatever the writers' clocks say."""
+        """The store's own time in epoch ms. Revisions and expiry follow it, not the writers' clocks."""
         ...
 
     def put_checkpoint(self, checkpoint: SignedCheckpoint, *, fencing_token: int | None = None) -> None:
-        """Keep a checkpoint under its manifest's version, for ever.
+        """Stores a checkpoint under its manifest's version, permanently.
 
-        Putting the same bytes again changes nothing. Raises RevisionConflict when the version exists with other
+        Storing the same bytes again changes nothing. Raises RevisionConflict when the version exists with other
         bytes, LeaseLost when a fencing token is given and is not that of the current lease.
         """
         ...
@@ -111,11 +111,11 @@ class PolicyStore(Protocol):
         ...
 
     def control_records(self) -> ControlRecords:
-        """Every kill and resume, unverified. What cannot be read is named in `faults` and hides nothing else."""
+        """Every kill and resume, unverified. Parts that cannot be read are named in `faults` and do not hide others."""
         ...
 
     def is_resumed(self, kill_hash: str) -> bool:
-        """Whether the store holds a resume, true or not, under the hash of this kill."""
+        """Whether the store has a resume, verified or not, under the hash of this kill."""
         ...
 
     def rebase(self) -> SignedRecord | None:
@@ -125,63 +125,63 @@ class PolicyStore(Protocol):
     def publish_channel(
         self, record: SignedRecord, *, parent_revision: int | None, fencing_token: int | None = None
     ) -> None:
-        """Replace a channel's record (ChannelRecord) or freshness (FreshnessRecord).
+        """Replaces a channel's record (ChannelRecord) or freshness (FreshnessRecord).
 
         `parent_revision` is the revision the writer read, None when it read nothing. Raises RevisionConflict when
-        the slot has moved since or the new revision is not higher, RevisionAhead when it lies more than an hour
+        the slot has changed since or the new revision is not higher, RevisionAhead when it is more than an hour
         ahead of the store's time, UnknownCheckpoint when the record points to a version the store lacks, LeaseLost
-        when a fencing token is given and is not that of the current lease, RecordMalformed. On any error nothing has
-        changed.
+        when a fencing token is given and is not that of the current lease, or RecordMalformed. After any error nothing
+        has changed.
         """
         ...
 
     def publish_control(self, record: SignedRecord) -> None:
-        """Add a kill or resume (ControlRecord) to those the store holds. It also becomes the record in `control`.
+        """Adds a kill or resume (ControlRecord) to those in the store. It also becomes the record in `control`.
 
-        Never refused for what the store holds: a kill that lay in the slot is kept, and what has the wrong type is put
+        Works whatever the store contains: a kill that was in the slot is kept, and keys with the wrong type are set
         aside. Raises RecordMalformed or ContractMismatch for a record that does not belong here.
         """
         ...
 
     def publish_rebase(self, record: SignedRecord, own: SlotRemoval, removals: Sequence[SlotRemoval]) -> None:
-        """Publish a re-base (RebaseRecord) and take the voided records out of slots and histories.
+        """Publishes a re-base (RebaseRecord) and removes the voided records from slots and histories.
 
-        `own` says what was found in its own slot when it was worked out, and which records leave its history. Raises
-        RevisionConflict when that slot or one to be changed has moved since, RecordMalformed or ContractMismatch. On
-        any error nothing has changed.
+        `own` says what was in the re-bases' own slot when this one was planned, and which records leave its history.
+        Raises RevisionConflict when that slot or one to be changed has changed since, RecordMalformed or
+        ContractMismatch. After any error nothing has changed.
         """
         ...
 
     def propose(self, proposal: PreferenceProposal) -> None:
-        """Keep an open proposal. Raises RevisionConflict when its id is taken."""
+        """Stores an open proposal. Raises RevisionConflict when its id is taken."""
         ...
 
     def approve(self, decided: PreferenceProposal, record: SignedRecord, *, parent_revision: int | None) -> None:
-        """Publish the preference and close the proposal in one step.
+        """Publishes the preference and closes the proposal in one step.
 
-        Raises UnknownProposal when the proposal is not open (two people decided at once: one gets this error),
-        and as publish_channel. On any error nothing has changed.
+        Raises UnknownProposal when the proposal is not open (if two people decide at once, one gets this error),
+        and the errors of publish_channel. After any error nothing has changed.
         """
         ...
 
     def reject(self, decided: PreferenceProposal) -> None:
-        """Close the proposal without a change. Raises UnknownProposal when it is not open."""
+        """Closes the proposal without a change. Raises UnknownProposal when it is not open."""
         ...
 
     def proposals(self) -> list[PreferenceProposal]:
-        """All proposals, decided ones included, oldest first."""
+        """All proposals, including decided ones, oldest first."""
         ...
 
     def history(self, slot: str) -> list[SignedRecord]:
-        """The records slot `slot` has held, newest first, at most HISTORY_LIMIT, unverified."""
+        """The records that have been in the slot, newest first, at most HISTORY_LIMIT, unverified."""
         ...
 
     def known_records(self, slot: str) -> list[SignedRecord]:
-        """The record in a slot and its history, newest first, unverified; what is no signed record is left out."""
+        """The record in a slot and its history, newest first, unverified, without items that are not signed records."""
         ...
 
     def slot_bytes(self, slot: str) -> bytes:
-        """The bytes of the record in a slot, whatever they are; empty when there are none."""
+        """The raw bytes of the record in a slot, valid or not; empty when there are none."""
         ...
 
     def audit_entries(self) -> list[AuditEntry]:
@@ -189,7 +189,7 @@ class PolicyStore(Protocol):
         ...
 
     def append_audit(self, actor: str, action: str, detail: Mapping[str, Any]) -> None:
-        """Add an entry to the audit. Raises RecordMalformed when detail is not JSON."""
+        """Adds an entry to the audit. Raises RecordMalformed when `detail` is not JSON."""
         ...
 
     def updates_since(self, last_id: str, block_ms: int = 0) -> Sequence[StoreUpdate]:
@@ -201,25 +201,25 @@ class PolicyStore(Protocol):
         ...
 
     def newest_update(self) -> str:
-        """The id of the newest notification kept, "0" when there is none: where to go on with updates_since."""
+        """The id of the newest notification kept, to continue from with updates_since; "0" when there is none."""
         ...
 
     def heartbeat(self, node_id: str, status: Mapping[str, Any], ttl_s: float) -> None:
-        """Report a node alive for `ttl_s` seconds from now, at most a day. Not audited, not notified."""
+        """Reports a node as alive for `ttl_s` seconds from now, at most a day. Not audited, not notified."""
         ...
 
     def nodes(self) -> list[NodeStatus]:
-        """The nodes whose heartbeat has not expired, by id; one that is no JSON object counts as empty."""
+        """The nodes whose heartbeat has not expired, by id; a heartbeat that is not a JSON object counts as empty."""
         ...
 
     def acquire_lease(self, owner: str, ttl_s: float) -> Lease:
-        """Take the learner's lease. Raises LeaseHeld while anybody, the same owner included, holds it."""
+        """Takes the learner's lease. Raises LeaseHeld while any owner, even the same one, has it."""
         ...
 
     def renew_lease(self, lease: Lease) -> None:
-        """Prolong the lease by its ttl from now. Raises LeaseLost."""
+        """Extends the lease to its ttl from now. Raises LeaseLost."""
         ...
 
     def release_lease(self, lease: Lease) -> None:
-        """Give the lease back; a lease already lost is left alone, without an error."""
+        """Releases the lease; does nothing if it is already lost."""
         ...

@@ -1,4 +1,4 @@
-"""A change to the store, worked out before it is written: the part that all implementations share."""
+"""Prepares and checks a change before it is written to the store: the part that all implementations share."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RECORD_TYPES: dict[str, type[GovernedRecord]] = {
 
 
 def parse_record(signed: SignedRecord) -> GovernedRecord:
-    """The record of whatever kind. Raises RecordMalformed; verifies no signature."""
+    """The record, of any kind. Raises RecordMalformed; does not verify the signature."""
     kind = parse_object(signed.record, "the signed record").get("kind")
     record_type = RECORD_TYPES.get(kind) if isinstance(kind, str) else None
     if record_type is None:
@@ -48,7 +48,7 @@ def parse_record(signed: SignedRecord) -> GovernedRecord:
 
 @dataclass(frozen=True, slots=True)
 class RecordChange:
-    """One signed record on its way into its slot, with the conditions under which it may enter."""
+    """One signed record to be written to its slot, with the conditions for that."""
 
     signed: SignedRecord
     parsed: GovernedRecord
@@ -58,7 +58,7 @@ class RecordChange:
 
     @property
     def points_to(self) -> str | None:
-        """The checkpoint that must exist for this record to make sense."""
+        """The checkpoint that this record points to and that must exist."""
         return self.parsed.version if isinstance(self.parsed, ChannelRecord | FreshnessRecord) else None
 
     def closing(self, decided: PreferenceProposal) -> RecordChange:
@@ -66,7 +66,7 @@ class RecordChange:
         return replace(self, closes=decided)
 
     def audited(self, at_ms: int) -> AuditEvent:
-        """What the audit says of this change: the record itself, and the hash of exactly its bytes."""
+        """The audit entry for this change: the record itself, and the hash of exactly its bytes."""
         detail = self.parsed.model_dump(mode="json")
         detail |= {"key_id": self.signed.key_id, "sha256": self.signed.hash}
         if self.closes is not None:
@@ -81,7 +81,7 @@ def record_change(
     parent_revision: int | None,
     fencing_token: int | None = None,
 ) -> RecordChange:
-    """Check that a record belongs here and names the parent it is published over.
+    """Checks that a record belongs here and names the parent it is published over.
 
     Raises RecordMalformed, ContractMismatch (another experiment) or RevisionConflict.
     """
@@ -96,25 +96,28 @@ def record_change(
 
 
 def unordered_change(experiment: str, expected: type[GovernedRecord], signed: SignedRecord) -> RecordChange:
-    """Check that a record belongs here whose revision orders nothing. Raises RecordMalformed or ContractMismatch."""
+    """Checks that a record belongs here; for records not ordered by revision.
+
+    Raises RecordMalformed or ContractMismatch.
+    """
     parsed = parse_expected(experiment, (expected,), signed)
     return RecordChange(signed, parsed, parsed.parent_revision)
 
 
 def parse_expected(experiment: str, expected: tuple[type[GovernedRecord], ...], signed: SignedRecord) -> GovernedRecord:
-    """The record, when it is of an expected kind and of this experiment. Raises RecordMalformed, ContractMismatch."""
+    """The record, if it is of an expected kind and of this experiment. Raises RecordMalformed, ContractMismatch."""
     parsed = parse_record(signed)
     if not isinstance(parsed, expected):
         raise RecordMalformed(
-            f"a {type(parsed).__name__} was given where {' or '.join(t.__name__ for t in expected)} belongs",
-            fix="publish it through the method of its kind",
+            f"got a {type(parsed).__name__} instead of {' or '.join(t.__name__ for t in expected)}",
+            fix="publish it with the method for its kind",
         )
     require_experiment(experiment, parsed.experiment)
     return parsed
 
 
 def revisions_of(records: Iterable[SignedRecord]) -> list[int]:
-    """The revisions of those records that are records at all."""
+    """The revisions of the records that can be parsed."""
     revisions = []
     for signed in records:
         try:
@@ -125,29 +128,32 @@ def revisions_of(records: Iterable[SignedRecord]) -> list[int]:
 
 
 def require_experiment(expected: str, found: str) -> None:
-    """Raise ContractMismatch for a record or checkpoint of another experiment."""
+    """Raises ContractMismatch for a record or checkpoint of another experiment."""
     if found != expected:
         raise ContractMismatch(
-            f"record belongs to experiment {found!r}, the store holds {expected!r}",
-            fix="check TRIMTAB_EXPERIMENT: one store prefix holds one experiment",
+            f"the record belongs to experiment {found!r}, but the store is for {expected!r}",
+            fix="check TRIMTAB_EXPERIMENT: each experiment has its own key prefix in the store",
         )
 
 
 def checkpoint_change(experiment: str, checkpoint: SignedCheckpoint) -> CheckpointManifest:
-    """Check that a checkpoint is whole and belongs here. Raises RecordMalformed, ContractMismatch, SignatureInvalid."""
+    """Checks that a checkpoint is complete and belongs here.
+
+    Raises RecordMalformed, ContractMismatch, SignatureInvalid.
+    """
     manifest = checkpoint.parsed()
     require_experiment(experiment, manifest.experiment)
     if RESERVED_FIELDS & set(manifest.blobs):
         raise RecordMalformed(
-            f"checkpoint {manifest.version}: a blob is named {sorted(RESERVED_FIELDS & set(manifest.blobs))}",
-            fix="rename the blob",
+            f"checkpoint {manifest.version}: blobs have reserved names {sorted(RESERVED_FIELDS & set(manifest.blobs))}",
+            fix="rename them",
         )
     check_blobs(manifest, checkpoint.blobs)
     return manifest
 
 
 def checkpoint_audited(checkpoint: SignedCheckpoint, manifest: CheckpointManifest, at_ms: int) -> AuditEvent:
-    """What the audit says of a new checkpoint."""
+    """The audit entry for a new checkpoint."""
     detail = {
         "version": manifest.version,
         "sha256": hashlib.sha256(checkpoint.manifest).hexdigest(),
@@ -157,30 +163,30 @@ def checkpoint_audited(checkpoint: SignedCheckpoint, manifest: CheckpointManifes
 
 
 def proposal_audited(proposal: PreferenceProposal, at_ms: int) -> AuditEvent:
-    """What the audit says of a proposal made or rejected."""
+    """The audit entry for a proposal that was made or rejected."""
     made = proposal.status is ProposalStatus.OPEN
     actor = proposal.by if made or proposal.decided_by is None else proposal.decided_by
     return AuditEvent(at_ms, actor, "propose" if made else "reject", proposal.model_dump(mode="json"))
 
 
 def revision_conflict(change: RecordChange, current: int | None) -> RevisionConflict:
-    """The slot has moved since the writer read it, or the new revision is not higher."""
+    """The error when the slot has changed since the writer read it, or the new revision is not higher."""
     return RevisionConflict(
         f"{change.parsed.slot} is at revision {current}; revision {change.parsed.revision} was written over "
         f"parent {change.parent_revision}",
-        fix="somebody published in between: look at `trimtab policy history` and decide again",
+        fix="somebody published in between: check `trimtab policy history` and decide again",
     )
 
 
 def slot_moved(slot: str) -> RevisionConflict:
-    """Somebody published there while a re-base was worked out."""
+    """The error when somebody published to a slot while a re-base was planned."""
     return RevisionConflict(
-        f"{slot} has changed since the re-base was worked out", fix="run `trimtab policy rebase` again"
+        f"{slot} has changed since the re-base was planned", fix="run `trimtab policy rebase` again"
     )
 
 
 def version_conflict(version: str) -> RevisionConflict:
-    """A version is taken by other bytes."""
+    """The error when a version already exists with other bytes."""
     return RevisionConflict(
         f"checkpoint {version} exists with other content; checkpoints never change",
         fix="give the new checkpoint its own version",
@@ -188,35 +194,35 @@ def version_conflict(version: str) -> RevisionConflict:
 
 
 def unknown_checkpoint(version: str) -> UnknownCheckpoint:
-    """No such version."""
+    """The error when there is no such version."""
     return UnknownCheckpoint(
         f"the store has no checkpoint {version!r}", fix="list the versions with `trimtab policy list`"
     )
 
 
 def unknown_proposal(proposal_id: str) -> UnknownProposal:
-    """No such open proposal."""
+    """The error when there is no such open proposal."""
     return UnknownProposal(
         f"there is no open proposal {proposal_id!r}", fix="list the proposals with `trimtab alpha show`"
     )
 
 
 def proposal_conflict(proposal_id: str) -> RevisionConflict:
-    """The id is taken."""
-    return RevisionConflict(f"proposal {proposal_id!r} exists already", fix="propose again under a new id")
+    """The error when a proposal's id is taken."""
+    return RevisionConflict(f"proposal {proposal_id!r} already exists", fix="propose again with a new id")
 
 
 def lease_lost(token: int) -> LeaseLost:
-    """The fencing token is not that of the current lease."""
+    """The error when a fencing token is not that of the current lease."""
     return LeaseLost(
         f"the learner's lease with fencing token {token} has expired or passed to another owner",
-        fix="stop publishing; another learner may be at work. Start again to acquire a new lease",
+        fix="stop publishing, because another learner may be running; restart to acquire a new lease",
     )
 
 
 def lease_held(owner: str, left_ms: int) -> LeaseHeld:
-    """Somebody has the lease."""
+    """The error when another owner has the lease."""
     return LeaseHeld(
         f"the learner's lease is held by {owner!r} for another {max(left_ms, 0)} ms",
-        fix="one learner publishes at a time: stop the other one, or wait until its lease expires",
+        fix="only one learner may publish at a time: stop the other one, or wait until its lease expires",
     )

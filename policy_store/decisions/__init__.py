@@ -1,7 +1,7 @@
-"""What people and the learner decide, and what readers check before they believe it.
+"""Writes the decisions of people and the learner, and verifies them before readers use them.
 
 Reads and writes signed records through a PolicyStore.
-Guarantees that only a role that may decide does, that what is read was verified from signature to blob, and that a kill
-is never refused.
+Guarantees that every decision is signed by a role that may make it, that everything read is verified from signature to
+blob, and that a kill is never refused.
 Fails with the errors of `policy_store.records.store_errors`; after any of them nothing has changed.
 """

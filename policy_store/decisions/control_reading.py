@@ -1,4 +1,4 @@
-"""Reads the kills and resumes of a store into a latch, each verified; what is false hides nothing else."""
+"""Reads a store's kills and resumes into a latch and verifies each; one that fails does not hide the others."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from policy_store.records.governed_record import SignedRecord
 from policy_store.records.revision_rules import KillLatch, VerifiedControl
 
 Verified = VerifiedControl | str
-"""A record that holds, or why it does not."""
+"""A verified record, or the reason why it could not be verified."""
 
 
 class ControlReader:
-    """One reader's latch, and what it believes. Used by one thread.
+    """One reader's latch, and the records it has verified. Not thread-safe.
 
-    `doubtful` are the hashes of what lay among the kills at the last look, was not lifted, and cannot be believed.
+    `doubtful` holds the hashes of records among the kills that, at the last read, could not be verified and were not
+    lifted.
     """
 
     def __init__(self, rule: TrustRule) -> None:
@@ -28,13 +29,14 @@ class ControlReader:
         self._verified: dict[SignedRecord, Verified] = {}
 
     def read(self, store: PolicyStore) -> tuple[str, ...]:
-        """Take in what the store holds now; what of it cannot be believed, in words. Raises StoreUnreachable.
+        """Reads the store into the latch; returns, in words, what could not be verified. Raises StoreUnreachable.
 
-        A false record in the history, or a false kill that was lifted, is no fault: keys are retired one day.
+        An unverifiable record in the history, or an unverifiable kill that was lifted, is not reported: keys are
+        retired one day.
         """
         found = store.control_records()
         verified = {signed: self._verify(signed) for signed in _all(found)}
-        # Only what still lies there is kept: signatures are checked once, not at every look.
+        # Keeps results only for records still in the store; their signatures are not checked again at every read.
         self._verified = verified
         history = [None if signed is None else _true(verified[signed]) for signed in found.history]
         placed = frozenset(found.history)
@@ -45,9 +47,9 @@ class ControlReader:
         return (*found.faults, *(f"{CONTROL_SLOT}: {each.hash}: {verified[each]}" for each in doubtful))
 
     def recall(self, kills: tuple[SignedRecord, ...], resumes: Mapping[SignedRecord, tuple[str, ...]]) -> None:
-        """Take in what this reader knew in an earlier life, verified again.
+        """Adds kills and resumes that this reader knew before a restart, verified again.
 
-        Raises the first TrimtabError after everything was tried.
+        Raises the first TrimtabError, after trying all of them.
         """
         faults: list[TrimtabError] = []
         for signed, lifts in resumes.items():

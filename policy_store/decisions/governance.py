@@ -1,7 +1,7 @@
-"""Decisions written to the store: each reads the slot, signs a record over its revision, and publishes it.
+"""Writes decisions to the store: each function reads the slot, signs a record over its revision, and publishes it.
 
-All functions take the store, the signing key and the time of the decider's own clock from the caller and raise what
-PolicyStore's methods raise; on any error nothing has changed. A RevisionConflict means that somebody else decided in
+The caller passes the store, the signing key and the time of the decider's own clock. All functions raise the errors of
+PolicyStore's methods; after any error nothing has changed. A RevisionConflict means that somebody else decided in
 between: read again, and decide again. Revisions and expiry follow the store's time
 (`policy_store.records.revision_rules`). Kills and resumes are in `policy_store.decisions.kill_decisions`.
 """
@@ -31,7 +31,7 @@ from policy_store.records.store_errors import PromotionRefused, RecordMalformed,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """Who says something, why and when. `by` is a person or a process, in words; `now_ms` is its clock, in epoch ms.
+    """Who decides, why and when. `by` names a person or a process; `now_ms` is the time of its clock in epoch ms.
 
     Raises RecordMalformed for an empty or overlong name, or an overlong reason.
     """
@@ -44,13 +44,13 @@ class Statement:
         if not self.by.strip() or len(self.by) > MAX_NAME or len(self.reason) > MAX_REASON:
             raise RecordMalformed(
                 f"a decision needs a name of 1 to {MAX_NAME} characters and a reason of at most {MAX_REASON}",
-                fix="give --by and a shorter --reason",
+                fix="give a name with --by, or shorten --by or --reason",
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decider(Statement):
-    """A statement with the key that signs what follows from it."""
+    """A statement with the key that signs the resulting record."""
 
     key: SigningKey = field(repr=False)
 
@@ -63,7 +63,7 @@ def publish_checkpoint(
     *,
     fencing_token: int | None = None,
 ) -> SignedCheckpoint:
-    """Sign a checkpoint and put it into the store; no channel points to it yet."""
+    """Signs a checkpoint and puts it into the store; no channel points to it yet."""
     checkpoint = sign_checkpoint(manifest, blobs, key)
     store.put_checkpoint(checkpoint, fencing_token=fencing_token)
     return checkpoint
@@ -78,7 +78,7 @@ def point_channel(
     ttl_ms: int,
     fencing_token: int | None = None,
 ) -> ChannelRecord:
-    """Point a channel to a checkpoint, to be accepted anew until `ttl_ms` from now. Raises UnknownCheckpoint."""
+    """Points a channel to a checkpoint, which nodes may accept until `ttl_ms` from now. Raises UnknownCheckpoint."""
     parent, place = _revision(store.channel(channel.value)), _place(store, channel_slot(channel), decider)
     decision = {"channel": channel.value, "version": version, "expires_at": place.time_ms + ttl_ms}
     record = ChannelRecord.from_content(decision | _provenance(store, parent, place, decider))
@@ -89,7 +89,7 @@ def point_channel(
 def keep_fresh(
     store: PolicyStore, channel: Channel, decider: Decider, *, ttl_ms: int, fencing_token: int | None = None
 ) -> FreshnessRecord:
-    """Prolong the life of what the channel points to, without deciding anew. Raises UnknownCheckpoint."""
+    """Extends the expiry of the channel's record without a new decision. Raises UnknownCheckpoint."""
     record = current_channel(store, channel)
     parent, place = _revision(store.freshness(channel.value)), _place(store, freshness_slot(channel), decider)
     decision = {"channel": channel.value, "version": record.version, "channel_revision": record.revision}
@@ -100,10 +100,10 @@ def keep_fresh(
 
 
 def rollback_version(store: PolicyStore, channel: Channel) -> str:
-    """The version served before the present one was first chosen.
+    """The version that the channel pointed to before the current one was first chosen.
 
-    Pointing back to an earlier version counts as undoing what came after it: A, B, C, back to B → the next rollback
-    leads to A, not to C. Raises UnknownCheckpoint when there is nothing earlier.
+    Pointing back to an earlier version counts as undoing the versions after it: after A, B, C and back to B, the next
+    rollback leads to A, not to C. Raises UnknownCheckpoint when there is no earlier version.
     """
     trail: list[str] = []
     for signed in reversed(store.history(channel_slot(channel))):
@@ -112,30 +112,30 @@ def rollback_version(store: PolicyStore, channel: Channel) -> str:
     if len(trail) < 2:
         raise UnknownCheckpoint(
             f"channel:{channel.value} has no earlier version to roll back to",
-            fix="name a version with --to, or stop the policy with `trimtab policy kill`",
+            fix="give a version with --to, or stop the policy with `trimtab policy kill`",
         )
     return trail[-2]
 
 
 def require_served_before(store: PolicyStore, channel: Channel, version: str, rule: TrustRule) -> None:
-    """Raise PromotionRefused unless a record in the channel's history that `rule` believes points to the version."""
+    """Raises PromotionRefused unless a record in the channel's history that `rule` verifies points to the version."""
     for signed in store.history(channel_slot(channel)):
         try:
             if verify_channel(signed, channel, rule).version == version:
                 return
         except TrimtabError:
-            # Not a decision that anybody may have taken: it vouches for nothing.
+            # An unverifiable record proves nothing.
             continue
     raise PromotionRefused(
-        f"channel:{channel.value} has never pointed to {version}: that is no way back",
-        fix=f"use `trimtab policy promote {version} --to {channel.value}`, which looks at the gate's verdict",
+        f"channel:{channel.value} cannot roll back to {version}: it has never pointed to {version}",
+        fix=f"use `trimtab policy promote {version} --to {channel.value}`, which checks the gate's verdict",
     )
 
 
 def propose_preference(
     store: PolicyStore, proposal_id: str, cohort: str | None, target: PreferenceTarget, statement: Statement
 ) -> PreferenceProposal:
-    """Propose `target` for a cohort, or for everybody else when None. Nothing changes before the approval."""
+    """Proposes `target` for a cohort, or, if it is None, for everybody else. Nothing changes before the approval."""
     proposal = PreferenceProposal(
         proposal_id=proposal_id,
         experiment=store.experiment,
@@ -153,12 +153,11 @@ def propose_preference(
 def approve_proposal(
     store: PolicyStore, proposal_id: str, initial: PreferenceTarget | None, decider: Decider
 ) -> PreferenceRecord:
-    """Sign and publish what was proposed; `initial` is the default target while nobody has set one.
+    """Signs and publishes a proposal; `initial` is the default target while nobody has set one.
 
-    Raises ContractMismatch when there is neither, and the proposal is for one cohort.
-
-    Raises UnknownProposal when it is not open, RevisionConflict when the preference has moved since the proposal was
-    made: what was weighed then is no longer what would change.
+    Raises ContractMismatch when the proposal is for one cohort and there is no default target at all, UnknownProposal
+    when it is not open, and RevisionConflict when the preference has changed since the proposal was made: people did
+    not weigh the change that it would now make.
     """
     proposal = find_open_proposal(store, proposal_id)
     current = store.preference()
@@ -166,7 +165,7 @@ def approve_proposal(
         raise RevisionConflict(
             f"proposal {proposal_id} was made over preference revision {proposal.base_revision}; it is now at "
             f"{_revision(current)}",
-            fix="reject it and propose again over the present preference",
+            fix="reject it and propose again over the current preference",
         )
     held = None if current is None else PreferenceRecord.parse(current.record)
     default, cohorts = (initial, {}) if held is None else (held.default, held.cohorts)
@@ -178,7 +177,7 @@ def approve_proposal(
 
 
 def reject_proposal(store: PolicyStore, proposal_id: str, statement: Statement) -> PreferenceProposal:
-    """Close a proposal without a change. Raises UnknownProposal when it is not open."""
+    """Closes a proposal without a change. Raises UnknownProposal when it is not open."""
     proposal = find_open_proposal(store, proposal_id)
     decided = proposal.decided(ProposalStatus.REJECTED, statement.by, statement.reason, statement.now_ms)
     store.reject(decided)
@@ -186,7 +185,7 @@ def reject_proposal(store: PolicyStore, proposal_id: str, statement: Statement) 
 
 
 def find_open_proposal(store: PolicyStore, proposal_id: str) -> PreferenceProposal:
-    """The open proposal of this id. Raises UnknownProposal."""
+    """The open proposal with this id. Raises UnknownProposal."""
     for proposal in store.proposals():
         if proposal.proposal_id == proposal_id and proposal.status is ProposalStatus.OPEN:
             return proposal
@@ -194,7 +193,7 @@ def find_open_proposal(store: PolicyStore, proposal_id: str) -> PreferencePropos
 
 
 def current_channel(store: PolicyStore, channel: Channel) -> ChannelRecord:
-    """What the channel says, unverified. Raises UnknownCheckpoint when nothing was published there."""
+    """The channel's record, unverified. Raises UnknownCheckpoint when nothing was published there."""
     signed = store.channel(channel.value)
     if signed is None:
         raise nothing_published(channel)
@@ -219,14 +218,14 @@ def _preference(
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The revision that comes next in a slot, and the store's time when it was chosen."""
+    """The next revision of a slot, and the store's time when it was chosen."""
 
     revision: int
     time_ms: int
 
 
 def _place(store: PolicyStore, slot: str, decider: Decider) -> _Place:
-    """Raises ClocksDisagree or RevisionAhead."""
+    """The place of the next record; raises ClocksDisagree or RevisionAhead."""
     time_ms = store.time_ms()
     require_clocks_agree(decider.now_ms, time_ms)
     known = [KnownRevision(revision, "the store") for revision in revisions_of(store.known_records(slot))]
@@ -235,7 +234,7 @@ def _place(store: PolicyStore, slot: str, decider: Decider) -> _Place:
 
 
 def _provenance(store: PolicyStore, parent: int | None, place: _Place, decider: Decider) -> dict[str, Any]:
-    """The fields all records have in common."""
+    """The fields that all records have in common."""
     return {
         "experiment": store.experiment,
         "revision": place.revision,

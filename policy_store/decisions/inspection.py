@@ -1,4 +1,4 @@
-"""A walk over everything in a store: what `trimtab policy verify` reports."""
+"""Checks everything in a store, for `trimtab policy verify`."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ SLOTS = (*ORDERED_SLOTS, CONTROL_SLOT, REBASE_SLOT)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked; `problem` is None when it holds."""
+    """One check; `problem` is None when it passed."""
 
     subject: str
     problem: str | None
 
 
 def inspect_store(store: PolicyStore, rule: TrustRule) -> list[Finding]:
-    """Check every checkpoint, every slot with its history, kills, resumes, re-bases, and the audit's chain.
+    """Checks every checkpoint, every slot with its history, kills, resumes, re-bases, and the audit's chain.
 
-    Expiry is not judged. Raises StoreUnreachable; everything else that is wrong becomes a finding.
+    Expiry is not checked. Raises StoreUnreachable; every other fault becomes a finding.
     """
     memory, time_ms = remembered_rebases(store, rule), _time_ms(store)
     return [
@@ -49,7 +49,7 @@ def inspect_store(store: PolicyStore, rule: TrustRule) -> list[Finding]:
 
 
 def require_slot(slot: str) -> str:
-    """The slot's name, when there is such a slot. Raises RecordMalformed."""
+    """The slot's name, if there is such a slot. Raises RecordMalformed."""
     if slot not in SLOTS:
         raise RecordMalformed(f"there is no slot {slot!r}", fix=f"use one of {', '.join(SLOTS)}")
     return slot
@@ -70,30 +70,31 @@ def _check_checkpoint(store: PolicyStore, version: str, rule: TrustRule) -> None
 
 
 def _check_slot(store: PolicyStore, slot: str, rule: TrustRule, memory: ReaderMemory, time_ms: int) -> None:
-    """Every record is true, not voided, not far ahead; revisions fall towards the past; the newest is in force."""
+    """Checks that every record verifies, is not voided and not far ahead, that revisions rise, and the newest is in
+    force."""
     newer: int | None = None
     for signed in _placed(store, slot):
         record = _true(signed, slot, rule)
         memory.require_acceptable(signed, record)
         require_publishable(slot, record.revision, time_ms, "its history")
         if newer is not None and record.revision >= newer:
-            raise RevisionRegressed(f"{slot}: the history's revisions do not rise", fix="publish a new record")
+            raise RevisionRegressed(f"{slot}: revisions in the history do not increase", fix="publish a new record")
         newer = record.revision
 
 
 def _check_rebases(store: PolicyStore, rule: TrustRule) -> None:
-    """Every re-base is true, epochs fall towards the past, and the newest is in force."""
+    """Checks that every re-base verifies, that epochs rise, and that the newest is in force."""
     newer: int | None = None
     for signed in _placed(store, REBASE_SLOT):
         record = _true(signed, REBASE_SLOT, rule)
         assert isinstance(record, RebaseRecord)
         if newer is not None and record.epoch >= newer:
-            raise RevisionRegressed("rebase: the history's epochs do not rise", fix="run `trimtab policy rebase`")
+            raise RevisionRegressed("rebase: epochs in the history do not increase", fix="run `trimtab policy rebase`")
         newer = record.epoch
 
 
 def _control(store: PolicyStore, rule: TrustRule) -> Iterator[Finding]:
-    """Kills and resumes are a set: each is true, whatever its revision and whoever wrote it into the slot."""
+    """Checks that each kill and resume verifies; they are a set, so their revisions and order do not matter."""
     found = store.control_records()
     yield _finding(CONTROL_SLOT, partial(_check_control, store, rule, found))
     for subject, records, killed in ((KILLS, found.kills, True), (RESUMES, found.resumes, False)):
@@ -102,7 +103,7 @@ def _control(store: PolicyStore, rule: TrustRule) -> Iterator[Finding]:
 
 def _check_control(store: PolicyStore, rule: TrustRule, found: ControlRecords) -> None:
     for fault in found.faults:
-        raise RecordMalformed(fault, fix="look at it with redis-cli, then delete it")
+        raise RecordMalformed(fault, fix="inspect it with redis-cli, then delete it")
     for signed in (*([] if found.slot is None else [found.slot]), *store.history(CONTROL_SLOT)):
         _true(signed, CONTROL_SLOT, rule)
 
@@ -113,22 +114,24 @@ def _check_set(subject: str, records: Mapping[str, SignedRecord], killed: bool, 
         names = record.resumes if not killed else (signed.hash, f"slot:{sha1(signed.record).hexdigest()}")
         if record.killed is not killed or name not in names:
             raise SignatureInvalid(
-                f"{subject}: field {name} holds another record", fix="it was written around the store's scripts"
+                f"{subject}: field {name} holds another record",
+                fix="it was not written by the store's scripts: find out who wrote it, then delete the field",
             )
 
 
 def _placed(store: PolicyStore, slot: str) -> list[SignedRecord]:
-    """The history of a slot whose newest record is in force. Raises SignatureInvalid."""
+    """The history of a slot. Raises SignatureInvalid unless its newest record is the one in the slot."""
     history = store.history(slot)
     if _in_force(store, slot) != (history[0] if history else None):
         raise SignatureInvalid(
-            f"{slot} is not the newest record of its history", fix="the slot was written around the store's scripts"
+            f"the record in {slot} is not the newest of its history",
+            fix="the slot was not written by the store's scripts: find out who wrote it, then publish a new record",
         )
     return history
 
 
 def _true(signed: SignedRecord, slot: str, rule: TrustRule) -> GovernedRecord:
-    """The record, verified, when it belongs to the slot."""
+    """The verified record, if it belongs to the slot."""
     record = verify_record(signed, type(parse_record(signed)), rule)
     if record.slot != slot:
         raise SignatureInvalid(f"{slot} holds a record of {record.slot}", fix="publish a new record")
@@ -145,7 +148,7 @@ def _in_force(store: PolicyStore, slot: str) -> SignedRecord | None:
 
 
 def _time_ms(store: PolicyStore) -> int:
-    """The store's time; this machine's where a Redis user that only reads may not ask for it."""
+    """The store's time; this machine's time if the Redis user may not ask for it."""
     try:
         return store.time_ms()
     except StoreRefused:

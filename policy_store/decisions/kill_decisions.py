@@ -1,7 +1,7 @@
-"""Kills and resumes: who knows of which kill, and how people stop the fleet and let it run again.
+"""Kills and resumes: who knows which kill, and how people stop the fleet and let it run again.
 
-A kill is published whatever the store holds, whatever its clock or anybody else's says; what cannot be read counts as
-unknown. A resume lifts exactly the kills it names.
+A kill is published whatever the store contains and whatever any clock says; records that cannot be read are ignored. A
+resume lifts exactly the kills it names.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from policy_store.records.store_errors import RecordMalformed, StoreRefused, Sto
 
 Answer = TypeVar("Answer")
 THE_STORE = "the store"
-WITHOUT_A_STORE = "stop each node at once by its kill file, or restart it with --killed"
+WITHOUT_A_STORE = "stop each node now with its kill file, or restart it with --killed"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenKill:
-    """A kill that holds for somebody.
+    """A kill that holds in the store or for a node.
 
-    record     None where no signature that is trusted here makes it a kill: in a node's report, or in the store
-    known_to   `the store`, `node <id>`, …
+    record     None when no key trusted here has signed it, whether it is in the store or in a node's report
+    known_to   who knows it: `the store`, `node <id>`, …
     """
 
     hash: str
@@ -41,7 +41,7 @@ class OpenKill:
     known_to: tuple[str, ...]
 
     def describe(self) -> str:
-        """The hash, and for people who killed and why."""
+        """The kill as text for people: the hash, who killed and why, and who knows it."""
         said = "not signed by a key trusted here"
         if self.record is not None:
             said = f"by {self.record.by}: {self.record.reason or 'no reason given'}"
@@ -57,9 +57,9 @@ class OpenKill:
 
 @dataclass(frozen=True, slots=True)
 class KillState:
-    """The kills that hold in the store or for a live node, and what in the store could not be believed.
+    """The kills that hold in the store or for a live node, and the faults of records that could not be verified.
 
-    `lifted` are the hashes that a resume in the store lifts.
+    `lifted` holds the hashes of kills that a resume in the store lifts.
     """
 
     open_kills: tuple[OpenKill, ...] = ()
@@ -68,14 +68,14 @@ class KillState:
 
     @property
     def killed(self) -> bool | None:
-        """Whether a kill holds; None when none is known to, but something is there that cannot be believed."""
+        """Whether a kill holds; None when no verified kill holds, but there are records that cannot be verified."""
         if any(each.record is not None for each in self.open_kills):
             return True
         return None if self.faults or self.open_kills else False
 
 
 def kill_state(store: PolicyStore, rule: TrustRule) -> KillState:
-    """What the store and the nodes alive know. Raises StoreUnreachable."""
+    """What the store and the live nodes know. Raises StoreUnreachable."""
     reader = ControlReader(rule)
     faults = reader.read(store)
     found = _Found({each.hash: each for each in reader.latch.open_kills}, rule)
@@ -87,15 +87,15 @@ def kill_state(store: PolicyStore, rule: TrustRule) -> KillState:
         nodes, faults = [], (*faults, fault.what)
     for claims in node_claims(nodes):
         found.take(claims)
-    # A node that reports a kill which the store's resumes lift has not looked since.
+    # A node that still reports a kill lifted in the store has not read the store since.
     open_kills = tuple(each for each in found.open_kills() if each.hash not in reader.latch.lifted)
     return KillState(open_kills, reader.latch.lifted, faults)
 
 
 def kill(store: PolicyStore, decider: Decider) -> ControlRecord:
-    """Stop the policy and exploration on all nodes until a resume names this kill.
+    """Stops the policy and exploration on all nodes until a resume names this kill.
 
-    Raises StoreUnreachable, and StoreRefused when Redis takes no write at all; both say how to stop nodes without it.
+    Raises StoreUnreachable, or StoreRefused when Redis refuses all writes; both say how to stop nodes without it.
     """
     record = _record(store, decider, {"killed": True})
     record = record.model_copy(update=kill_revisions(record.revision))
@@ -109,16 +109,16 @@ def kill(store: PolicyStore, decider: Decider) -> ControlRecord:
 
 
 def resume(store: PolicyStore, lifts: Sequence[str], decider: Decider) -> ControlRecord:
-    """Lift the kills of these hashes, at least one. Raises RecordMalformed for what is no hash."""
+    """Lifts the kills with these hashes. Raises RecordMalformed when there is none, or one is not a hash."""
     if not lifts:
-        raise RecordMalformed("a resume names at least one kill", fix="list them with `trimtab policy status`")
+        raise RecordMalformed("a resume must name at least one kill", fix="list them with `trimtab policy status`")
     record = _record(store, decider, {"killed": False, "resumes": list(lifts)})
     store.publish_control(record.signed_by(decider.key))
     return record
 
 
 def kills_to_lift(state: KillState, named: Sequence[str]) -> list[OpenKill]:
-    """What a resume lifts: the open kills named, or all that were verified when none is.
+    """The kills that a resume should lift: those named, or, if none is named, all verified open kills.
 
     Raises UnknownKill for a hash that neither the store nor a node knows.
     """
@@ -136,7 +136,7 @@ def kills_to_lift(state: KillState, named: Sequence[str]) -> list[OpenKill]:
 
 @dataclass
 class _Found:
-    """Kills by hash, as the store and the nodes name them."""
+    """The kills found in the store and in the nodes' reports, by hash."""
 
     verified: dict[str, VerifiedControl]
     rule: TrustRule
@@ -146,11 +146,11 @@ class _Found:
         self.known.setdefault(name, []).append(source)
 
     def take(self, claims: NodeClaims) -> None:
-        """What one node reports; its kills are verified like those of the store."""
+        """Adds the kills that one node reports, verified like those of the store."""
         reader = ControlReader(self.rule)
         for name, signed in claims.open_kills.items():
             self.known_to(name, claims.source)
-            # Without a trusted signature the hash stands alone: the node may trust a key that this process does not.
+            # Without a trusted signature only the hash is kept: the node may trust a key that this process does not.
             with suppress(TrimtabError):
                 reader.recall(() if signed is None else (signed,), {})
         self.verified |= {each.hash: each for each in reader.latch.open_kills}
@@ -185,9 +185,9 @@ def _named_in_slot(store: PolicyStore) -> tuple[str, ...]:
 
 
 def _unless_faulty(read: Callable[[], Answer], otherwise: Answer) -> Answer:
-    """What can be read, or something in its place: nothing that is wrong with a store may stop a kill.
+    """The result of `read`, or `otherwise` if it fails: no fault of the store may stop a kill.
 
-    A store that does not answer at all refuses the publishing itself.
+    If the store does not answer at all, publishing fails later.
     """
     try:
         return read()

@@ -1,4 +1,5 @@
-"""What nodes report of the records they know: claims, for nobody signs a heartbeat. What is odd in one is left out."""
+"""What nodes report about the records they know. Heartbeats are not signed, so these are only claims; malformed parts
+are ignored."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ HASH_LENGTH = 64
 class NodeClaims:
     """The fields `epoch`, `revisions` and `open_kills` of one heartbeat.
 
-    open_kills   hash → the signed kill; None where the node gave none that fits the hash
+    open_kills   hash → the signed kill; None when the node gave no kill that matches the hash
     """
 
     node_id: str
@@ -39,7 +40,7 @@ def node_claims(nodes: Iterable[NodeStatus]) -> list[NodeClaims]:
 
 
 def claims_of_live_nodes(store: PolicyStore) -> list[NodeClaims]:
-    """The claims of the nodes alive; none where Redis does not give them: who may report must not stop publishing.
+    """The claims of the live nodes; none if Redis refuses to return them, as that must not stop publishing.
 
     Raises StoreUnreachable.
     """
@@ -52,7 +53,7 @@ def claims_of_live_nodes(store: PolicyStore) -> list[NodeClaims]:
 def claimed_revisions(
     claims: Iterable[NodeClaims], slot: str, rebases: Collection[RebaseRecord]
 ) -> list[KnownRevision]:
-    """What nodes report for one slot, as far as it counts after the store's re-bases."""
+    """The revisions that nodes report for one slot, as they count after the store's re-bases."""
     return [
         KnownRevision(counted_claim(each.revisions[slot], each.epoch, rebases), each.source)
         for each in claims

@@ -1,4 +1,4 @@
-"""The state of a store as one plain object: for `trimtab policy status` and for a person's first look."""
+"""The state of a store as one plain object, for `trimtab policy status`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from policy_store.records.store_errors import RecordMalformed
 
 
 def store_overview(store: PolicyStore, rule: TrustRule, now_ms: int) -> dict[str, Any]:
-    """Channels with their state, the kills that hold, live nodes, number of checkpoints and audit entries.
+    """Channels with their state, the kills that hold, live nodes, and the number of checkpoints and audit entries.
 
     `killed` is null when nothing that can be verified kills, but something is there that cannot. Raises
     StoreUnreachable.
@@ -55,7 +55,7 @@ def channel_overview(
 
 
 def _claims(signed: SignedRecord | None) -> dict[str, Any]:
-    """What the record says of itself, verified or not."""
+    """The record's own fields, verified or not."""
     if signed is None:
         return {}
     try:

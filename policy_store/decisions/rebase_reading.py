@@ -13,22 +13,22 @@ from policy_store.records.revision_rules import ReaderMemory
 
 
 def verified_rebases(records: Sequence[SignedRecord], rule: TrustRule) -> list[RebaseRecord]:
-    """Those of some signed records that are re-bases and hold, by rising epoch."""
+    """The records that are verified re-bases, in order of epoch."""
     return _readable(records, lambda signed: verify_record(signed, RebaseRecord, rule))
 
 
 def claimed_rebases(records: Sequence[SignedRecord]) -> list[RebaseRecord]:
-    """Those that are re-bases by their own word, by rising epoch: enough to bound what nodes claim."""
+    """The records that claim to be re-bases, unverified, in order of epoch: enough to limit what nodes claim."""
     return _readable(records, lambda signed: RebaseRecord.parse(signed.record))
 
 
 def rebases_beyond(records: Sequence[SignedRecord], epoch: int) -> tuple[SignedRecord, ...]:
-    """Those that by their own word are re-bases of a later epoch."""
+    """The records that claim to be re-bases of an epoch later than `epoch`, unverified."""
     return tuple(each for each in records if any(rebase.epoch > epoch for rebase in claimed_rebases([each])))
 
 
 def remembered_rebases(store: PolicyStore, rule: TrustRule) -> ReaderMemory:
-    """What a reader without a memory of its own knows of this store's re-bases. Raises StoreUnreachable."""
+    """The memory of a reader that knows only this store's re-bases. Raises StoreUnreachable."""
     memory = ReaderMemory()
     for rebase in verified_rebases(store.known_records(REBASE_SLOT), rule):
         memory.apply(rebase)

@@ -1,10 +1,10 @@
-"""How people lead a store out of a history with revisions from the far future.
+"""How people repair a store whose history contains revisions from the far future.
 
-1. Look: every record of an ordered slot whose revision lies more than an hour ahead of the store's time, and every node
+1. Find every record of an ordered slot whose revision is more than an hour ahead of the store's time, and every node
    that remembers such a revision.
-2. Sign a re-base that names these records by hash, of an epoch above all that are known.
-3. Publish it: one atomic step takes the records out of slots and histories; the newest one left is then in force.
-4. Each node applies it at its next look. What was in force and was voided is decided anew by people, or by the learner.
+2. Sign a re-base that names these records by hash, with an epoch above all known ones.
+3. Publish it: one atomic step removes the records from slots and histories; the newest remaining one is then in force.
+4. Each node applies it at its next poll. If a voided record was in force, people or the learner decide again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class VoidedRecord:
-    """A record that a re-base voids, where it was found; `in_force` when it is the one in the slot."""
+    """A record that a re-base voids, and where it was found; `in_force` is true when it is the one in the slot."""
 
     slot: str
     signed: SignedRecord
@@ -48,8 +48,8 @@ class VoidedRecord:
 class RebasePlan:
     """What a re-base would do at `time_ms`, the store's time.
 
-    own          what becomes of the re-bases before: those of a later epoch, which nobody trusted has signed, leave
-    remembered   by slot, the far revisions that nodes report
+    own          the change to the re-bases' own slot: unverified re-bases of a later epoch are removed
+    remembered   the revisions far ahead that nodes report, by slot
     """
 
     epoch: int
@@ -61,9 +61,9 @@ class RebasePlan:
 
     @property
     def decide_again(self) -> tuple[str, ...]:
-        """The slots whose record in force is voided, or whose records nodes will refuse until a new one comes.
+        """The slots whose record in force is voided, or whose records nodes will refuse until a new one is published.
 
-        Freshness is not among them: a running learner renews it.
+        Freshness slots are not included: a running learner renews them.
         """
         slots = {each.slot for each in self.voided if each.in_force} | {slot for slot, _ in self.remembered}
         return tuple(slot for slot in DECIDED_SLOTS if slot in slots)
@@ -81,14 +81,14 @@ class RebasePlan:
 
 @dataclass(frozen=True, slots=True)
 class _Contents:
-    """One slot, looked at once: the bytes in it, and its records with those of the history, newest first."""
+    """One slot at one time: the bytes in it, and its records with those of the history, newest first."""
 
     slot: str
     in_force: bytes
     records: Sequence[SignedRecord]
 
     def far(self, time_ms: int) -> list[VoidedRecord]:
-        """The records that lie far ahead, each once; even one that belongs to another slot."""
+        """The records that are far ahead, each once; also those that belong to another slot."""
         far: dict[str, VoidedRecord] = {}
         for signed in self.records:
             record = _parsed(signed)
@@ -97,7 +97,7 @@ class _Contents:
         return list(far.values())
 
     def without(self, voided: Sequence[VoidedRecord]) -> SlotRemoval:
-        """What is left: the newest record of this slot that is not voided."""
+        """The change to this slot; the newest record of this slot that is not voided is left in force."""
         gone = {each.signed.record for each in voided}
         left = [each for each in self.records if each.record not in gone and self._belongs(each)]
         return SlotRemoval(self.slot, self.in_force, left[0] if left else None, tuple(each.signed for each in voided))
@@ -120,15 +120,15 @@ def plan_rebase(store: PolicyStore, rule: TrustRule) -> RebasePlan:
         voided += far
         if far:
             removals.append(contents.without(far))
-    # As nodes see it, and as whoever publishes does, who cannot tell a forged re-base from a true one.
+    # Both with the verified re-bases, as nodes count claims, and with all claimed ones, as publishers do.
     remembered = [
         (slot, each) for slot in ORDERED_SLOTS for each in _far_claims(claims, slot, (held, claimed), time_ms)
     ]
     if not voided and not remembered:
         raise NothingToRebase(
-            "no revision in the store, and none that a live node reports, lies more than an hour ahead of the store's "
+            "no revision in the store, and none that a live node reports, is more than an hour ahead of the store's "
             f"clock ({utc_text(time_ms)})",
-            fix="if publishing is refused all the same, read its error: the fault is another one",
+            fix="if publishing is still refused, read its error: there is another cause",
         )
     epoch = next_epoch(
         [each.epoch for each in held], [*(each.epoch for each in claims), *(each.epoch for each in claimed)]
@@ -138,7 +138,7 @@ def plan_rebase(store: PolicyStore, rule: TrustRule) -> RebasePlan:
 
 
 def rebase(store: PolicyStore, rule: TrustRule, decider: Decider) -> RebasePlan:
-    """Steps 1 to 3, again when somebody published in between; what was done.
+    """Runs steps 1 to 3, again if somebody published in between; returns the plan that was carried out.
 
     Raises NothingToRebase, ClocksDisagree, RevisionConflict, StoreUnreachable, StoreRefused.
     """
@@ -172,7 +172,7 @@ def _record(store: PolicyStore, plan: RebasePlan, decider: Decider) -> RebaseRec
 def _far_claims(
     claims: Sequence[NodeClaims], slot: str, views: Iterable[Sequence[RebaseRecord]], time_ms: int
 ) -> list[KnownRevision]:
-    """The claims that lie far ahead in some view of the re-bases there are, one for each node."""
+    """The claims that are far ahead under one of the `views` of the re-bases, one per node."""
     counted = [each for rebases in views for each in claimed_revisions(claims, slot, rebases)]
     return list({each.source: each for each in counted if hinders_publishing(each.revision, time_ms)}.values())
 

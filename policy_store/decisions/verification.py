@@ -1,6 +1,6 @@
-"""What a reader checks before it believes anything in the store. Pure: bytes in, verified content or an error out.
+"""The checks that a reader makes before it uses a record. Bytes in, verified content or an error out.
 
-Order of the checks, for a channel: signature → role → experiment and channel → revision
+Order of the checks for a channel: signature → role → experiment and channel → revision
 (`policy_store.records.revision_rules`) → expiry → manifest signature and role → version → experiment,
 action space, feature contract → blob hashes.
 """
@@ -45,9 +45,10 @@ class Approval(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrustRule:
-    """What one reader accepts.
+    """The records and checkpoints that one reader accepts.
 
-    `feature_contracts` holds the digests of those it can encode; None: any, for a reader that does not load the model.
+    `feature_contracts` holds the digests of the contracts it can encode; None: all, for a reader that does not load the
+    model.
     """
 
     trusted: TrustedKeys
@@ -57,25 +58,25 @@ class TrustRule:
     feature_contracts: frozenset[str] | None = None
 
     def roles_for(self, slot: str) -> frozenset[Role]:
-        """The roles whose signature makes a record in this slot valid.
+        """The roles whose signature is valid for a record in this slot.
 
-        Governance signs everything. The learner keeps records fresh, points `shadow` wherever it likes, and moves
-        `canary` and `stable` only where the experiment's approval is automatic.
+        Governance may sign everything. The learner may sign freshness records and the `shadow` channel, and `canary`
+        and `stable` only if the experiment's approval is automatic.
         """
         kind, _, name = slot.partition(":")
         moved_by_learner = kind == "channel" and (name == Channel.SHADOW or self.approval is Approval.AUTO)
         return _BOTH if kind == "freshness" or moved_by_learner else _GOVERNANCE
 
     def require_role(self, slot: str, key_id: str) -> None:
-        """Raise RoleForbidden unless the role of `key_id` may sign for this slot."""
+        """Raises RoleForbidden unless the role of `key_id` may sign for this slot."""
         if role_of(key_id) not in self.roles_for(slot):
             raise RoleForbidden(
-                f"{slot}: role {role_of(key_id).value} of key {key_id} may not sign it",
+                f"{slot}: key {key_id} with role {role_of(key_id).value} may not sign records for this slot",
                 fix='sign with a governance key, or set [gate] approval = "auto" if the learner may promote itself',
             )
 
     def require_signer(self, slot: str, key: SigningKey) -> None:
-        """Raise RoleForbidden or SignatureInvalid unless readers with this rule would accept `key` for the slot."""
+        """Raises RoleForbidden or SignatureInvalid unless readers with this rule would accept `key` for the slot."""
         self.require_role(slot, key.key_id)
         self.trusted.verify(key.key_id, b"probe", key.sign(b"probe"), f"a record for {slot}")
 
@@ -84,7 +85,7 @@ class TrustRule:
 class VerifiedCheckpoint:
     """A checkpoint that may be loaded, with the decision that points to it.
 
-    `signed` and `record` are the stored forms: what a node keeps on disk to verify again after a restart.
+    `signed` and `record` are the stored bytes, which a node keeps on disk and verifies again after a restart.
     `expires_at` (epoch ms) takes a freshness record into account.
     """
 
@@ -96,7 +97,7 @@ class VerifiedCheckpoint:
 
 
 def verify_record(signed: SignedRecord, record_type: type[Record], rule: TrustRule) -> Record:
-    """The record, when its signature, role and experiment hold; its revision is not judged here.
+    """The record, if its signature, role and experiment are valid; its revision is not checked here.
 
     Raises SignatureInvalid, RoleForbidden, RecordMalformed or ContractMismatch.
     """
@@ -110,7 +111,10 @@ def verify_record(signed: SignedRecord, record_type: type[Record], rule: TrustRu
 
 
 def verify_channel(signed: SignedRecord, channel: Channel, rule: TrustRule) -> ChannelRecord:
-    """The record of this very channel; neither revision nor expiry is judged here. Raises as verify_record."""
+    """The verified record, if it is for this channel; revision and expiry are not checked here.
+
+    Raises the errors of verify_record.
+    """
     record = verify_record(signed, ChannelRecord, rule)
     if record.channel is not channel:
         raise _mismatch(f"channel:{channel.value}", "channel", record.channel.value, channel.value)
@@ -118,7 +122,7 @@ def verify_channel(signed: SignedRecord, channel: Channel, rule: TrustRule) -> C
 
 
 def verify_checkpoint(signed: SignedCheckpoint, version: str, rule: TrustRule) -> CheckpointManifest:
-    """The manifest, when signature, version, experiment, action space, feature contract and blobs hold.
+    """The manifest, if signature, version, experiment, action space, feature contract and blobs are valid.
 
     Raises SignatureInvalid, RecordMalformed or ContractMismatch.
     """
@@ -139,20 +143,20 @@ def verify_checkpoint(signed: SignedCheckpoint, version: str, rule: TrustRule) -
 
 
 def require_promotable(manifest: CheckpointManifest, channel: Channel) -> None:
-    """Raise PromotionRefused unless the gate's verdict allows the channel: `pass` anywhere, otherwise `shadow` only,
-    and nowhere after `refuse`."""
+    """Raises PromotionRefused unless the gate's verdict allows the channel: `pass` allows all, `refuse` none, any other
+    verdict only `shadow`."""
     allowed = manifest.verdict == "pass" or (channel is Channel.SHADOW and manifest.verdict != "refuse")
     if not allowed:
         raise PromotionRefused(
             f"checkpoint {manifest.version} has the verdict {manifest.verdict!r}; channel {channel.value} needs a pass",
-            fix=f"read why with `trimtab policy show {manifest.version}`; --override-gate serves it all the same",
+            fix=f"see the reasons with `trimtab policy show {manifest.version}`; --override-gate serves it anyway",
         )
 
 
 def read_channel_verified(
     store: PolicyStore, channel: Channel, rule: TrustRule, *, now_ms: int, memory: ReaderMemory | None = None
 ) -> VerifiedCheckpoint | None:
-    """What the channel points to, fully verified; None when nothing was ever published there.
+    """The checkpoint that the channel points to, fully verified; None when nothing was ever published there.
 
     Raises as verify_decision. `memory` is what the reader remembers, nothing when left out; a channel that it
     remembers and that has vanished raises RevisionRegressed.
@@ -170,8 +174,8 @@ def verify_decision(
 ) -> VerifiedCheckpoint:
     """The decision in `signed`, which lay in the channel's slot, with the checkpoint it points to.
 
-    Raises every error of verify_channel and verify_checkpoint, those of ReaderMemory.require_acceptable,
-    RecordExpired when neither the record nor a freshness record for it reaches past `now_ms`, UnknownCheckpoint,
+    Raises the errors of verify_channel, verify_checkpoint and ReaderMemory.require_acceptable, RecordExpired when the
+    record, even with a freshness record for it, has expired at `now_ms`, UnknownCheckpoint and StoreUnreachable. After
     StoreUnreachable. A node that already serves something keeps it on any of them.
     """
     record = verify_channel(signed, channel, rule)
@@ -180,7 +184,7 @@ def verify_decision(
     if expires_at <= now_ms:
         raise RecordExpired(
             f"channel:{channel.value} revision {record.revision} expired at {utc_text(expires_at)}",
-            fix="a running learner keeps it fresh; else publish it again with `trimtab policy promote`",
+            fix="start the learner, which keeps it fresh, or publish it again with `trimtab policy promote`",
         )
     checkpoint = store.get_checkpoint(record.version)
     manifest = verify_checkpoint(checkpoint, record.version, rule)
@@ -192,7 +196,8 @@ def read_preference_verified(
 ) -> PreferenceRecord | None:
     """The approved preference; None when people never set one.
 
-    Raises as verify_record and ReaderMemory.require_acceptable; without `now_ms` the future is not judged.
+    Raises the errors of verify_record and ReaderMemory.require_acceptable; without `now_ms` a record from the future is
+    not refused.
     """
     memory = ReaderMemory() if memory is None else memory
     signed = store.preference()
@@ -205,7 +210,7 @@ def read_preference_verified(
 
 
 def _expiry(store: PolicyStore, record: ChannelRecord, rule: TrustRule, memory: ReaderMemory, now_ms: int) -> int:
-    """The record's own expiry, or a later one granted by a valid freshness record for this very decision."""
+    """The record's own expiry, or a later one from a valid freshness record for exactly this decision."""
     try:
         signed = store.freshness(record.channel.value)
         if signed is None:
@@ -222,6 +227,6 @@ def _expiry(store: PolicyStore, record: ChannelRecord, rule: TrustRule, memory: 
 
 def _mismatch(what: str, field: str, found: str, expected: str) -> ContractMismatch:
     return ContractMismatch(
-        f"{what}: {field} is {found!r}, this process has {expected!r}",
+        f"{what}: {field} is {found!r}, but this process has {expected!r}",
         fix="give every process the same experiment file, and train a checkpoint for it",
     )

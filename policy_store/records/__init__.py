@@ -1,7 +1,7 @@
-"""What the store holds: signed records, their canonical bytes, their order, and the errors of all that reads them.
+"""The content of the store: signed records, their canonical bytes, the rules of their order, and the store's errors.
 
 Reads bytes and keys.
 Writes nothing.
-Guarantees one spelling for each record, an Ed25519 signature over it, and the numbered rules of `revision_rules`.
-Fails with the errors drawn at the top of `store_errors`; every refusal names slot and reason.
+Guarantees one byte form for each record, an Ed25519 signature over it, and the numbered rules of `revision_rules`.
+Fails with the errors listed at the top of `store_errors`; every refusal names slot and reason.
 """

@@ -1,7 +1,7 @@
-"""The audit: who did what, in a chain where each entry holds the hash of the one before.
+"""The audit: who did what, in a chain where each entry contains the hash of the one before.
 
 hash(entry) = SHA-256 over the entry's canonical JSON, which contains `previous`. Changing, removing or inserting an
-entry breaks the chain from there on. Cutting off the end does not: compare the last hash with one noted elsewhere.
+entry breaks the chain from there on. Removing the last entries does not: compare the last hash with one kept elsewhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """What happened, before it has a place in the chain."""
+    """An event that has no place in the chain yet."""
 
     at_ms: int
     actor: str
@@ -42,10 +42,10 @@ class AuditEvent:
 
 
 def chain(event: AuditEvent, previous: AuditEntry | None) -> AuditEntry:
-    """The entry that follows `previous` (None: the first). Raises RecordMalformed for detail that is not JSON.
+    """The entry that follows `previous` (None: the first). Raises RecordMalformed for `detail` that is not JSON.
 
-    A `previous` that is no entry at all does not stop the chain: whoever could append garbage could otherwise keep
-    people from pulling the kill switch. `verify_chain` reports it.
+    A `previous` that is not a valid entry does not stop the chain, as otherwise anybody able to append garbage could
+    keep people from publishing a kill. `verify_chain` reports it.
     """
     payload = canonical_json(
         {
@@ -61,9 +61,9 @@ def chain(event: AuditEvent, previous: AuditEntry | None) -> AuditEntry:
 
 
 def verify_chain(entries: Sequence[AuditEntry]) -> str:
-    """The last hash of a chain given from its first entry on; GENESIS when empty.
+    """The last hash of a complete chain; GENESIS when it is empty.
 
-    Raises AuditBroken naming the first entry that does not fit.
+    Raises an AuditBroken that names the first wrong entry.
     """
     previous = GENESIS
     for sequence, entry in enumerate(entries, start=1):
@@ -91,5 +91,5 @@ def _sequence(entry: AuditEntry) -> int:
 def _broken(sequence: int, why: str) -> AuditBroken:
     return AuditBroken(
         f"audit entry {sequence}: {why}",
-        fix="treat the store as tampered with: compare with a backup and rotate the credentials that may write to it",
+        fix="assume tampering: compare the store with a backup, and rotate the credentials that may write to it",
     )

@@ -1,6 +1,6 @@
-"""One way to write JSON, so that equal content has equal bytes and one signature.
+"""Canonical JSON: equal content has equal bytes, and so one signature.
 
-Canonical = sorted keys, no spaces, UTF-8 without escapes beyond what JSON demands, no NaN or infinity.
+Canonical = sorted keys, no spaces, UTF-8 with only the escapes that JSON requires, no NaN or infinity.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def canonical_json(content: Any) -> bytes:
 def parse_object(payload: bytes, what: str) -> dict[str, Any]:
     """The JSON object in `payload`; `what` names it in errors.
 
-    Raises RecordMalformed when it is no JSON object, or names a key twice (two readers could then disagree on
+    Raises RecordMalformed when it is not a JSON object, or contains a key twice (two readers could then disagree about
     what was signed).
     """
     try:

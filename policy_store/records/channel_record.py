@@ -1,7 +1,7 @@
-"""Which checkpoint a channel points to, until when, and since what decision; and how its life is prolonged.
+"""Records that say which checkpoint a channel points to and until when it may be accepted.
 
-A channel record is the decision; a freshness record prolongs its acceptance without deciding anew. Only people may
-sign a `stable` record under manual approval, but the learner may keep it fresh while the decision stands.
+A channel record is a decision; a freshness record extends its expiry without a new decision. Under manual approval only
+people may sign a `stable` record, but the learner may keep it fresh as long as the decision stands.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from policy_store.records.store_errors import RecordMalformed
 
 
 class Channel(StrEnum):
-    """stable serves everybody, canary a share of users, shadow nobody: it is only logged."""
+    """The channels: stable serves everybody, canary a share of the users, shadow nobody (its choice is only logged)."""
 
     STABLE = "stable"
     CANARY = "canary"
@@ -22,7 +22,7 @@ class Channel(StrEnum):
 
 
 class ChannelRecord(GovernedRecord):
-    """Channel `channel` points to checkpoint `version`; not to be accepted anew after `expires_at` (epoch ms)."""
+    """Channel `channel` points to checkpoint `version`; nodes must not accept it after `expires_at` (epoch ms)."""
 
     kind: Literal["channel"] = "channel"
     channel: Channel
@@ -51,7 +51,7 @@ class FreshnessRecord(GovernedRecord):
 
 
 def channel_named(name: str) -> Channel:
-    """The channel of this name. Raises RecordMalformed."""
+    """The channel with this name. Raises RecordMalformed."""
     try:
         return Channel(name)
     except ValueError:

@@ -36,7 +36,7 @@ class BlobEntry(BaseModel):
 
 
 class CheckpointManifest(BaseModel):
-    """What a checkpoint is, what it was trained on and what it may be used for. Times are epoch milliseconds."""
+    """Describes a checkpoint, what it was trained on and what it may be used for. Times are in epoch milliseconds."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, ser_json_inf_nan="constants")
 
@@ -63,7 +63,7 @@ class CheckpointManifest(BaseModel):
 
     @classmethod
     def parse(cls, payload: bytes) -> Self:
-        """The manifest in `payload`. Raises RecordMalformed naming the field."""
+        """The manifest in `payload`. Raises a RecordMalformed that names the field."""
         content = parse_object(payload, "the checkpoint manifest")
         try:
             return cls.model_validate_json(canonical_json(content))
@@ -79,7 +79,7 @@ class CheckpointManifest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """Manifest bytes, Ed25519 signature (64 bytes) over exactly these, key id, and blobs by name."""
+    """Manifest bytes, the Ed25519 signature (64 bytes) over exactly these bytes, key id, and blobs by name."""
 
     manifest: bytes
     signature: bytes
@@ -97,12 +97,12 @@ def describe_blobs(blobs: Mapping[str, bytes]) -> dict[str, BlobEntry]:
 
 
 def check_blobs(manifest: CheckpointManifest, blobs: Mapping[str, bytes]) -> None:
-    """Raise SignatureInvalid unless `blobs` are exactly those the manifest names, byte for byte."""
-    fix = "the store was changed after signing, or the upload was cut: publish the checkpoint again"
+    """Raises SignatureInvalid unless `blobs` are exactly those that the manifest names, byte for byte."""
+    fix = "publish the checkpoint again: the store was changed after signing, or the upload was incomplete"
     if set(blobs) != set(manifest.blobs):
         missing, extra = sorted(set(manifest.blobs) - set(blobs)), sorted(set(blobs) - set(manifest.blobs))
         raise SignatureInvalid(
-            f"checkpoint {manifest.version}: blobs missing {missing}, not in the manifest {extra}", fix=fix
+            f"checkpoint {manifest.version}: missing blobs {missing}, blobs not in the manifest {extra}", fix=fix
         )
     for name, found in describe_blobs(blobs).items():
         if found != manifest.blobs[name]:
@@ -112,7 +112,7 @@ def check_blobs(manifest: CheckpointManifest, blobs: Mapping[str, bytes]) -> Non
 
 
 def sign_checkpoint(manifest: CheckpointManifest, blobs: Mapping[str, bytes], key: SigningKey) -> SignedCheckpoint:
-    """The checkpoint under `key`'s signature. Raises SignatureInvalid when blobs and manifest disagree."""
+    """The checkpoint, signed with `key`. Raises SignatureInvalid when blobs and manifest do not match."""
     check_blobs(manifest, blobs)
     payload = manifest.canonical()
     return SignedCheckpoint(payload, key.sign(payload), key.key_id, dict(blobs))

@@ -19,14 +19,15 @@ from policy_store.records.store_errors import RecordMalformed
 CONTROL_SLOT = "control"
 MAX_RESUMED = 10_000
 MAX_ODD_KILL = 65_536
-"""How many bytes a kill may have that breaks the rules for records."""
+"""Maximum size in bytes of a kill that breaks the rules for records."""
 
 
 class ControlRecord(GovernedRecord):
-    """A kill (`killed` true), or a resume that lifts the kills whose hashes `resumes` names.
+    """A kill (`killed` true), or a resume that lifts the kills whose hashes are in `resumes`.
 
-    A kill has the JSON of version 0.1.0, whose nodes refuse unknown fields and must obey it; that it has its own
-    revision for parent tells it from one of that version. A resume that names nothing was written by version 0.1.0.
+    A kill has the JSON of version 0.1.0, because nodes of that version refuse unknown fields and must obey it. Its
+    parent is its own revision, which distinguishes it from a kill of that version. A resume that names no kill was
+    written by version 0.1.0.
     """
 
     kind: Literal["control"] = "control"
@@ -40,14 +41,14 @@ class ControlRecord(GovernedRecord):
 
     @property
     def must_be_named(self) -> bool:
-        """Whether this is a kill of this version, which no resume of version 0.1.0 lifts."""
+        """Whether this is a kill of the current version, which no resume of version 0.1.0 lifts."""
         return self.killed and self.parent_revision == self.revision
 
     @classmethod
     def parse(cls, payload: bytes) -> Self:
-        """The record in `payload`; a kill of whatever other content is one, for stopping is the safe direction.
+        """The record in `payload`. A malformed kill is still a kill, because stopping is the safe side.
 
-        Raises RecordMalformed naming the field.
+        Raises a RecordMalformed that names the field.
         """
         try:
             return super().parse(payload)
@@ -72,9 +73,9 @@ class ControlRecord(GovernedRecord):
 
 
 def _odd_kill(payload: bytes) -> dict[str, Any] | None:
-    """What can be used of a kill that breaks some rule for records; only a resume that names it lifts it.
+    """The usable content of a kill that breaks a rule for records; only a resume that names it lifts it.
 
-    None for what is no kill by its own word: an object with `killed` true, of at most MAX_ODD_KILL bytes.
+    None unless the payload is a JSON object with `killed` true and has at most MAX_ODD_KILL bytes.
     """
     if len(payload) > MAX_ODD_KILL:
         return None
@@ -99,7 +100,7 @@ def _odd_kill(payload: bytes) -> dict[str, Any] | None:
 
 
 def _agreed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object in which a key that appears twice with two values has none."""
+    """The object; a key that appears twice with different values becomes null."""
     content: dict[str, Any] = {}
     for name, value in pairs:
         content[name] = value if content.setdefault(name, value) == value else None
@@ -107,7 +108,7 @@ def _agreed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_int(digits: str) -> int:
-    """No revision has more digits, and Python itself refuses numbers of some thousands."""
+    """The number's first 20 digits: no revision has more, and Python refuses to parse thousands of digits."""
     return int(digits[:20])
 
 
@@ -118,13 +119,13 @@ def _text(value: Any, limit: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ControlRecords:
-    """Everything a store holds about kills and resumes, unverified.
+    """All kills and resumes in a store, unverified.
 
     slot      the record in `control`; None when there is none
     kills     field of the hash `kills` → record
     resumes   field of the hash `resumes` → record
-    history   what `control` has held, newest first; None for an item that is no signed record
-    faults    what could not be read, in words
+    history   earlier records of `control`, newest first; None for an item that is not a signed record
+    faults    parts that could not be read, in words
     """
 
     slot: SignedRecord | None = None

@@ -1,6 +1,6 @@
-"""What every signed decision has in common: experiment, revision, parent, who and why.
+"""The fields that all signed decisions have in common: experiment, revision, parent, who decided and why.
 
-How revisions are chosen and judged is in `policy_store.records.revision_rules`.
+`policy_store.records.revision_rules` says how revisions are chosen and checked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 @dataclass(frozen=True, slots=True)
 class SignedRecord:
-    """The canonical bytes of a record, the Ed25519 signature (64 bytes) over exactly these, and the key's id."""
+    """The canonical bytes of a record, the Ed25519 signature (64 bytes) over exactly these bytes, and the key's id."""
 
     record: bytes
     signature: bytes
@@ -37,28 +37,28 @@ class SignedRecord:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the record's bytes, lower-case hex: the name by which resumes and re-bases call a record."""
+        """SHA-256 of the record's bytes in lower-case hex, by which resumes and re-bases name the record."""
         return hashlib.sha256(self.record).hexdigest()
 
     def as_item(self) -> dict[str, str]:
-        """The form in which lists and hashes of the store, and heartbeats, hold it."""
+        """The form used in lists and hashes of the store, and in heartbeats."""
         signature = encode_signature(self.signature)
         return {"record": self.record.decode("utf-8"), "signature": signature, "key_id": self.key_id}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any], what: str) -> Self:
-        """The opposite of as_item; `what` names it in errors. Raises RecordMalformed or SignatureInvalid."""
+        """The inverse of `as_item`; `what` names it in errors. Raises RecordMalformed or SignatureInvalid."""
         if not all(isinstance(item.get(name), str) for name in ("record", "signature", "key_id")):
             raise RecordMalformed(f"{what} lacks its record, signature or key id", fix="publish a new record")
         signature = decode_signature(item["signature"], what)
         try:
             return cls(item["record"].encode("utf-8"), signature, item["key_id"])
         except UnicodeEncodeError as error:
-            raise RecordMalformed(f"{what} holds text that is not Unicode", fix="publish a new record") from error
+            raise RecordMalformed(f"{what} contains text that is not Unicode", fix="publish a new record") from error
 
 
 class GovernedRecord(BaseModel):
-    """A decision as JSON. Unknown fields are refused: a reader must not skip a restriction it does not know."""
+    """A decision as JSON. Unknown fields are refused: a reader must not ignore a restriction it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -78,41 +78,41 @@ class GovernedRecord(BaseModel):
         return canonical_json(self.model_dump(mode="json", exclude_none=False))
 
     def signed_by(self, key: SigningKey) -> SignedRecord:
-        """This record under `key`'s signature."""
+        """This record, signed with `key`."""
         payload = self.canonical()
         return SignedRecord(payload, key.sign(payload), key.key_id)
 
     @classmethod
     def parse(cls, payload: bytes) -> Self:
-        """The record in `payload`. Raises RecordMalformed naming the field."""
+        """The record in `payload`. Raises a RecordMalformed that names the field."""
         return cls.from_content(parse_object(payload, f"the {cls.__name__}"))
 
     @classmethod
     def from_content(cls, content: dict[str, Any]) -> Self:
-        """The record with this content. Raises RecordMalformed naming the field."""
+        """The record with this content. Raises a RecordMalformed that names the field."""
         try:
             return cls.model_validate_json(canonical_json(content))
         except ValidationError as error:
             raise RecordMalformed(f"{cls.__name__}: {first_problem(error)}", fix=_FIX) from error
 
 
-_FIX = "correct the value; a record already in the store is replaced by publishing a new one"
+_FIX = "correct the value; to replace a record that is already in the store, publish a new one"
 
 
 def first_problem(error: ValidationError) -> str:
-    """`field: message` of the first thing pydantic found wrong."""
+    """`field: message` for the first problem that pydantic found."""
     problem = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in problem["loc"]) or "record"
     return f"{where}: {problem['msg']} (got {str(problem.get('input'))[:80]!r})"
 
 
 def encode_signature(signature: bytes) -> str:
-    """Base64, the form in which signatures are stored."""
+    """The signature in base64, as it is stored."""
     return base64.b64encode(signature).decode("ascii")
 
 
 def decode_signature(text: str | bytes, what: str) -> bytes:
-    """The raw signature. Raises SignatureInvalid; `what` names the signed thing."""
+    """The raw signature. Raises SignatureInvalid; `what` names the signed object in it."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A proposal to change the preference: made by one person, approved or rejected by one, kept for ever."""
+"""A proposal to change the preference: one person makes it, a person approves or rejects it; it is never deleted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from policy_store.records.store_errors import RecordMalformed
 
 
 class ProposalStatus(StrEnum):
-    """open until somebody decides."""
+    """The state of a proposal: open until somebody decides."""
 
     OPEN = "open"
     APPROVED = "approved"
@@ -23,7 +23,7 @@ class ProposalStatus(StrEnum):
 
 
 class PreferenceProposal(BaseModel):
-    """Set `target` for `cohort` (None: the default), as seen against preference revision `base_revision`."""
+    """Proposes `target` for `cohort` (None: the default); it was made when `base_revision` was in force."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -46,7 +46,7 @@ class PreferenceProposal(BaseModel):
 
     @classmethod
     def parse(cls, payload: bytes) -> Self:
-        """The proposal in `payload`. Raises RecordMalformed naming the field."""
+        """The proposal in `payload`. Raises a RecordMalformed that names the field."""
         try:
             return cls.model_validate_json(payload)
         except ValidationError as error:
@@ -61,5 +61,5 @@ class PreferenceProposal(BaseModel):
 
 
 def new_proposal_id(source: uuid.UUID) -> str:
-    """A short readable id from an injected UUID."""
+    """A short readable id made from the UUID."""
     return f"p-{source.hex[:12]}"

@@ -1,6 +1,6 @@
-"""The way out of a history with revisions from the far future: a signed record that voids them.
+"""A signed record that voids records whose revisions lie in the far future.
 
-`policy_store.records.revision_rules` says what it does to readers, `policy_store.decisions.rebasing` how it is made.
+`policy_store.records.revision_rules` says how readers apply it, `policy_store.decisions.rebasing` how it is made.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ REBASE_SLOT = "rebase"
 DECIDED_SLOTS = (*(channel_slot(channel) for channel in Channel), PREFERENCE_SLOT)
 """The slots that hold decisions of people or the gate."""
 ORDERED_SLOTS = (*DECIDED_SLOTS, *(freshness_slot(channel) for channel in Channel))
-"""The slots whose records are ordered by their revisions, and which a re-base therefore touches."""
+"""The slots whose records are ordered by their revisions; a re-base changes only these."""
 MAX_VOIDED = 100_000
 
 
 class RebaseRecord(GovernedRecord):
-    """Re-base number `epoch` (from 1): the records whose hashes `voids` lists never count again.
+    """Re-base number `epoch` (from 1): it voids the records whose hashes are in `voids`, permanently.
 
-    `revision` is the store's time when it was made, in epoch ms; the epoch alone orders re-bases.
+    `revision` is the store's time when it was made, in epoch ms; only the epoch orders re-bases.
     """
 
     kind: Literal["rebase"] = "rebase"
@@ -40,9 +40,9 @@ class RebaseRecord(GovernedRecord):
 
 @dataclass(frozen=True, slots=True)
 class SlotRemoval:
-    """What a re-base does to one slot: `voided` leave slot and history, and `left` is then in force.
+    """What a re-base does to one slot: the `voided` records leave slot and history, and `left` is then in force.
 
-    `found` are the bytes of the record that was in the slot when the re-base was worked out, none when it was empty.
+    `found` holds the bytes of the record that was in the slot when the re-base was planned; empty if there was none.
     """
 
     slot: str

@@ -1,56 +1,57 @@
-"""Every rule about the order of records, in one place. Pure: verified records, numbers and hashes in, a verdict out.
+"""All rules about the order of records. Pure: verified records, numbers and hashes in, a verdict out.
 
-A hash is the SHA-256 (lower-case hex) of a record's bytes as they were signed. Clocks may be wrong by years; each rule
+A hash is the SHA-256 (lower-case hex) of a record's bytes as they were signed. Clocks may be wrong by years. Each rule
 has its test in `tests/policy_store/records/test_revision_rules.py`.
 
 Kills and resumes are a set, not a sequence:
 
-1. **A kill holds until a resume names its hash.** Revisions and clocks do not matter: a kill of revision 5, published
-   while the slot holds a resume of the year 2036, kills.
-2. **A lifted kill stays lifted.** A reader that knows the resume ignores the kill wherever it turns up again; another
-   kill, even of the same revision, is not the same kill. An old kill written back into the slot stops nobody; one
-   signed today with its revision does.
-3. **A resume of version 0.1.0 names nothing, and lifts only kills of version 0.1.0**: the one right below it in the
-   history whose revision is its parent revision, then that kill's parent, and so on. What the history does not show so
-   is not lifted, and a kill of this version never is: it has its own revision for parent, which no other has. History
-   [resume 12 over 11, kill 11 over 10, kill 10]: both are lifted. [kill 12, resume 11 over 10, kill 10]: kill 12 holds.
-   [resume 12 over 11, kill 11 over 11]: kill 11 holds.
-4. **A new kill is never one that was lifted before.** Its hash is in no resume known to the writer: a person who
-   kills twice for the same reason, over the highest revision there is, writes two different records.
+1. **A kill holds until a resume names its hash.** Revisions and clocks do not matter: a kill with revision 5 is in
+   force even if it is published while the slot holds a resume from the year 2036.
+2. **A lifted kill stays lifted.** A reader that knows the resume ignores the kill wherever it appears again. Another
+   record, even with the same revision, is a different kill: an old kill written back into the slot has no effect, but
+   a new one signed today with its revision does.
+3. **A resume of version 0.1.0 names no kill, and lifts only kills of version 0.1.0**: the kill directly below it in the
+   history if its revision is the resume's parent revision, then that kill's parent, and so on. A kill that the history
+   does not link this way is not lifted. Nor is a kill of the current version: its parent is its own revision.
+   History [resume 12 over 11, kill 11 over 10, kill 10]: both are lifted. [kill 12, resume 11 over 10, kill 10]: kill
+   12 holds. [resume 12 over 11, kill 11 over 11]: kill 11 holds.
+4. **A new kill is never identical to a lifted one.** No resume known to the writer contains its hash: if a person kills
+   twice for the same reason, even at the highest possible revision, the two records differ.
 
 All other records are ordered within their slot by revision:
 
-5. **The next revision is max(highest revision known, time of the store) + 1**, and at most an hour ahead of the
-   store's time. Known: the slot, its history, and what nodes report. Example: known 90, time 100 → 101; known 100,
-   time 90 → 101.
-6. **A writer whose clock differs from the store's by more than an hour publishes nothing**: one of the two is wrong,
-   and nobody can tell which. A learner of 2036 at a store of 2026 is refused; it may still be stopped by a kill.
+5. **The next revision is max(highest known revision, store's time) + 1**, and at most an hour ahead of the store's
+   time. Known revisions are those in the slot, in its history, and in nodes' reports. Example: known 90, time 100 →
+   101; known 100, time 90 → 101.
+6. **A writer whose clock differs from the store's by more than an hour cannot publish**: one of the two is wrong, and
+   it is unknown which. A learner in 2036 at a store in 2026 is refused; a kill can still be published.
 7. **A reader refuses a revision more than an hour and five minutes ahead of its own clock**, keeps what it has, and
-   looks again later: the clock that was wrong may be the reader's. A node of 1970 takes nothing up until its clock is
-   set.
+   reads again later, because its own clock may be the wrong one. A node in 1970 accepts nothing until its clock is set.
 8. **Within an epoch a reader never goes back**: it refuses a revision below the highest it has accepted in the slot.
-   Highest 101: 100, from a restored backup, is refused, and 101 and 102 are taken.
+   Highest 101: 100, from a restored backup, is refused; 101 and 102 are accepted.
 
-A re-base leads out of a history with revisions from the far future:
+A re-base repairs a history that contains revisions from the far future:
 
-9. **Its epoch alone orders re-bases.** A reader applies each epoch once, in rising order: after epoch 2, epoch 1
-   written back into the slot changes nothing, whatever their revisions say.
-10. **It voids by hash, for good, and lowers what a reader remembers to at most its own revision.** Highest 2036,
-    re-base at 2026 → 2026; highest 2025 → 2025. A voided record is refused even when its time has come. Kills stay.
-11. **What a node reports from an earlier epoch counts as at most the revision of each re-base since**: the node will
-    lower it when it looks. A node of epoch 0 that reports 2036 counts as 2026 after the re-base of 2026. A report from
-    an epoch more than 1,000 beyond the store's counts for nothing, and a new epoch is the lowest above the store's with
-    no report from it or from the 1,000 after it: one re-base leads out of any set of reports, and none uses epochs up.
-    Store at epoch 0, reports from 4 and 2^52: the re-base has epoch 5, and the second report counts neither before it
-    nor after it. A re-base that no trusted key has signed is a report of its epoch, and leaves if that is a later one.
-12. **Decisions about different slots are ordered by (epoch in which they were accepted, revision)**: a canary of this
-    epoch is newer than a stable record of the year 2036 from the last one.
+9. **Only epochs order re-bases.** A reader applies each epoch once, in rising order: after epoch 2, epoch 1 written
+   back into the slot changes nothing, whatever the revisions are.
+10. **A re-base voids records by hash, permanently, and lowers the revisions a reader remembers to at most its own.**
+    Highest 2036, re-base at 2026 → 2026; highest 2025 → 2025. A voided record is refused even when its time has come.
+    Kills are not affected.
+11. **A node's report from an earlier epoch counts as at most the revision of every later re-base**, because the node
+    will lower it when it reads that re-base. A node in epoch 0 that reports 2036 counts as 2026 after the re-base of
+    2026. A report from an epoch more than 1,000 above the store's is ignored. A new epoch is the lowest one above the
+    store's for which there is no report from it or from the 1,000 epochs after it. So one re-base is enough for any set
+    of reports, and none can use up the epochs. Store at epoch 0, reports from epochs 4 and 2^52: the re-base has epoch
+    5, and the second report is ignored before and after it. A re-base without a trusted signature counts as a report
+    from its epoch, and is removed if that epoch is later than the new one.
+12. **Decisions about different slots are ordered by (epoch in which they were accepted, revision)**: a canary record of
+    the current epoch is newer than a stable record of the year 2036 from the epoch before.
 
-And for the learner's lease:
+For the learner's lease:
 
-13. **Each lease gets a token of its own**: max(last + 1, time of the store), or the time where that lies more than an
-    hour ahead. Last token 2036, time 2026 → 2026. A lease that would last longer than it was taken for has met a clock
-    that was set back: it has ended.
+13. **Each lease gets a new token**: max(last + 1, store's time), or the store's time if that maximum is more than an
+    hour ahead. Last token 2036, time 2026 → 2026. If a lease has more time left than it was acquired for, the clock was
+    set back, and the lease counts as ended.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ READER_TOLERANCE_MS = 5 * MINUTE_MS
 MAX_REVISION = EXACT_INTEGERS - 1
 EPOCHS_BEYOND = 1_000
 UNKNOWN_LEASE_MS = HOUR_MS
-"""How long a lease may last that does not say for how long it was taken."""
-REBASE_FIX = "look with `trimtab policy rebase --dry-run`, then void it with `trimtab policy rebase`"
+"""Maximum duration of a lease that does not say for how long it was acquired."""
+REBASE_FIX = "check with `trimtab policy rebase --dry-run`, then void it with `trimtab policy rebase`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class KnownRevision:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedControl:
-    """A kill or resume whose signature, role and experiment hold, with the bytes that were signed."""
+    """A kill or resume with valid signature, role and experiment, and the bytes that were signed."""
 
     signed: SignedRecord
     record: ControlRecord
@@ -103,24 +104,24 @@ class VerifiedControl:
 
 @dataclass(frozen=True, slots=True, order=True)
 class DecisionOrder:
-    """Rule 12: the place of a decision among those of all slots."""
+    """Rule 12: the position of a decision in the order of all slots' decisions."""
 
     epoch: int = 0
     revision: int = 0
 
 
 def lies_far_ahead(revision: int, time_ms: int) -> bool:
-    """Whether a revision lies more than an hour ahead of a time."""
+    """Whether a revision is more than an hour ahead of a time."""
     return revision - time_ms > HOUR_MS
 
 
 def hinders_publishing(revision: int, time_ms: int) -> bool:
-    """Whether nothing can be published over a revision now: what a re-base voids."""
+    """Whether a revision is so far ahead that nothing can be published over it; a re-base voids such records."""
     return lies_far_ahead(revision + 1, time_ms)
 
 
 def next_revision(slot: str, known: Iterable[KnownRevision], time_ms: int) -> int:
-    """Rule 5. Raises RevisionAhead naming who knows the highest revision."""
+    """Rule 5. Raises a RevisionAhead that names who knows the highest revision."""
     highest = max(known, key=lambda each: each.revision, default=KnownRevision(0, "nobody"))
     revision = max(highest.revision, time_ms) + 1
     require_publishable(slot, revision, time_ms, highest.source)
@@ -128,44 +129,44 @@ def next_revision(slot: str, known: Iterable[KnownRevision], time_ms: int) -> in
 
 
 def require_publishable(slot: str, revision: int, time_ms: int, source: str = "the writer") -> None:
-    """Raise RevisionAhead for a revision more than an hour ahead of the store's time."""
+    """Raises RevisionAhead for a revision more than an hour ahead of the store's time."""
     if lies_far_ahead(revision, time_ms):
         raise RevisionAhead(
-            f"{slot}: revision {revision} ({utc_text(revision)}, from {source}) lies more than an hour ahead of the "
+            f"{slot}: revision {revision} ({utc_text(revision)}, from {source}) is more than an hour ahead of the "
             f"store's clock ({utc_text(time_ms)})",
             fix=REBASE_FIX,
         )
 
 
 def require_clocks_agree(own_ms: int, time_ms: int) -> None:
-    """Rule 6. Raises ClocksDisagree naming both times."""
+    """Rule 6. Raises a ClocksDisagree that names both times."""
     if abs(own_ms - time_ms) > HOUR_MS:
         raise ClocksDisagree(
-            f"this machine's clock says {utc_text(own_ms)}, the store's {utc_text(time_ms)}: one of them is wrong by "
-            "more than an hour",
-            fix="set the wrong clock, then publish again",
+            f"this machine's clock says {utc_text(own_ms)}, the store's {utc_text(time_ms)}: they differ by more than "
+            "an hour",
+            fix="correct the clock that is wrong, then publish again",
         )
 
 
 def control_revision(known: Iterable[int], time_ms: int) -> int:
-    """The revision of a kill or resume: above all that are known where there is one, so that 0.1.0 nodes obey."""
+    """The revision of a kill or resume: above all known ones if possible, so that nodes of 0.1.0 obey."""
     return min(max([*known, time_ms]) + 1, MAX_REVISION)
 
 
 def kill_revisions(revision: int) -> dict[str, int]:
-    """Rule 3: the fields by which a kill says that only a resume with its hash lifts it."""
+    """Rule 3: the fields that mark a kill as one that only a resume with its hash lifts."""
     return {"revision": revision, "parent_revision": revision}
 
 
 def unlike_lifted(kill: ControlRecord, lifted: Callable[[str], bool]) -> ControlRecord:
-    """Rule 4: the kill itself, or one that differs from it in its revision only and was never lifted."""
+    """Rule 4: the kill itself, or, if it was lifted, one with another revision that was not."""
     while lifted(SignedRecord(kill.canonical(), b"", "").hash):
         kill = kill.model_copy(update=kill_revisions(kill.revision - 1))
     return kill
 
 
 def next_epoch(known: Iterable[int], claimed: Iterable[int]) -> int:
-    """Rules 9 and 11: above every epoch the store knows and every one that nodes report and that counts then."""
+    """Rules 9 and 11: an epoch above all that the store knows and all reported ones that count."""
     epoch = max(known, default=0) + 1
     for each in sorted(claimed):
         if epoch <= each <= epoch + EPOCHS_BEYOND:
@@ -174,7 +175,7 @@ def next_epoch(known: Iterable[int], claimed: Iterable[int]) -> int:
 
 
 def counted_claim(revision: int, epoch: int, rebases: Collection[RebaseRecord]) -> int:
-    """Rule 11: what a revision counts, 0 for nothing, that a node of this epoch reports; `rebases` are the store's."""
+    """Rule 11: how a revision counts that a node in `epoch` reports; 0 if it is ignored. `rebases` are the store's."""
     if epoch > max((each.epoch for each in rebases), default=0) + EPOCHS_BEYOND:
         return 0
     return min([revision, *(each.revision for each in rebases if each.epoch > epoch)])
@@ -187,7 +188,7 @@ def next_token(last: int, time_ms: int) -> int:
 
 
 class KillLatch:
-    """Rules 1 to 3 for one reader: the kills and resumes it knows, whatever becomes of the store."""
+    """Rules 1 to 3 for one reader: the kills and resumes it knows, even if the store loses them."""
 
     def __init__(self) -> None:
         self._kills: dict[str, VerifiedControl] = {}
@@ -197,7 +198,7 @@ class KillLatch:
 
     @property
     def killed(self) -> bool:
-        """Whether some kill holds."""
+        """Whether a kill holds."""
         return any(each not in self._lifted for each in self._kills)
 
     @property
@@ -217,11 +218,12 @@ class KillLatch:
 
     @property
     def lifted(self) -> frozenset[str]:
-        """The hashes that some resume lifts, kills not yet seen included."""
+        """The hashes that a resume lifts, including those of kills not seen yet."""
         return frozenset(self._lifted)
 
     def learn(self, found: Iterable[VerifiedControl], history: Sequence[VerifiedControl | None] = ()) -> None:
-        """Take in what lies in a store: `history` newest first, None for what does not verify; `found` elsewhere."""
+        """Adds the records of a store: `history`, newest first, with None for unverified ones, and those `found`
+        elsewhere."""
         records = [each for each in (*found, *history) if each is not None]
         for each in records:
             if each.record.killed:
@@ -230,7 +232,7 @@ class KillLatch:
                 self._lift(each, each.record.resumes or _shown_to_lift(each, history))
 
     def recall(self, resume: VerifiedControl, lifts: Iterable[str]) -> None:
-        """Take in a resume together with what this reader found, in an earlier life, that it lifts."""
+        """Adds a resume with the hashes that this reader, before a restart, found that it lifts."""
         self._lift(resume, (*lifts, *resume.record.resumes))
 
     def _lift(self, resume: VerifiedControl, hashes: Iterable[str]) -> None:
@@ -249,48 +251,48 @@ class ReaderMemory:
     voided: set[str] = field(default_factory=set)
 
     def require_acceptable(self, signed: SignedRecord, record: GovernedRecord, clock_ms: int | None = None) -> None:
-        """Raise RecordVoided, RecordFromFuture (only when a clock is given) or RevisionRegressed."""
+        """Raises RecordVoided, RecordFromFuture (only when a clock is given) or RevisionRegressed."""
         if signed.hash in self.voided:
             raise RecordVoided(
                 f"{record.slot}: revision {record.revision} was voided by a re-base", fix="publish a new record"
             )
         if clock_ms is not None and record.revision - clock_ms > HOUR_MS + READER_TOLERANCE_MS:
-            # Without this clock's time: the sentence must not change from look to look.
+            # The message omits this clock's time, so that it is the same at every read.
             raise RecordFromFuture(
-                f"{record.slot}: revision {record.revision} ({utc_text(record.revision)}) lies more than an hour ahead "
+                f"{record.slot}: revision {record.revision} ({utc_text(record.revision)}) is more than an hour ahead "
                 "of this machine's clock",
-                fix=f"set this machine's clock if it is the wrong one; else {REBASE_FIX}",
+                fix=f"correct this machine's clock if it is wrong; if not, {REBASE_FIX}",
             )
         highest = self.highest.get(record.slot)
         if highest is not None and record.revision < highest:
             raise RevisionRegressed(
                 f"{record.slot} is at revision {record.revision}, but {highest} was seen before",
-                fix="the store was restored from old data or an old record was replayed: publish a new record",
+                fix="publish a new record: the store was restored from old data, or an old record was replayed",
             )
 
     def require_never_seen(self, slot: str) -> None:
-        """Raise RevisionRegressed when a slot that is empty now had a record before."""
+        """Raises RevisionRegressed when the slot is empty but had a record before."""
         if slot in self.highest:
             raise RevisionRegressed(
                 f"{slot} is empty, but revision {self.highest[slot]} was seen before",
-                fix="the store was emptied or restored from old data: publish a new record",
+                fix="publish a new record: the store was emptied or restored from old data",
             )
 
     def accept(self, record: GovernedRecord) -> None:
-        """Remember an accepted record's revision."""
+        """Notes an accepted record's revision."""
         self.highest[record.slot] = max(record.revision, self.highest.get(record.slot, 0))
 
     def order_of(self, record: GovernedRecord) -> DecisionOrder:
-        """Rule 12, for a record accepted now."""
+        """Rule 12 for a record that is accepted now."""
         return DecisionOrder(self.epoch, record.revision)
 
     def recall(self, signed: SignedRecord, record: GovernedRecord) -> None:
-        """Remember a record accepted in an earlier life, unless its slot is remembered already or it is void."""
+        """Notes a record accepted before a restart, unless its slot is already known or the record is voided."""
         if signed.hash not in self.voided and record.slot not in self.highest:
             self.accept(record)
 
     def apply(self, rebase: RebaseRecord) -> bool:
-        """Rules 9 and 10; True when the re-base is a new one."""
+        """Rules 9 and 10; True when the re-base is new."""
         self.voided.update(rebase.voids)
         if rebase.epoch <= self.epoch:
             return False
@@ -302,7 +304,7 @@ class ReaderMemory:
 def _shown_to_lift(resume: VerifiedControl, history: Sequence[VerifiedControl | None]) -> tuple[str, ...]:
     """Rule 3: the kills of version 0.1.0 that a resume of that version lifts."""
     lifts, parent = list[str](), resume.record.parent_revision
-    # Where a resume was replayed into the history, the lowest place is the one it was published at.
+    # If a resume was replayed into the history, its lowest position is where it was published.
     place = max((at for at, each in enumerate(history) if each == resume), default=len(history))
     for below in history[place + 1 :]:
         if below is None or not below.record.killed or below.record.revision != parent or below.record.must_be_named:

@@ -1,6 +1,6 @@
-"""Ed25519 keys whose id carries the role: `learner/<id>` or `governance/<id>`.
+"""Ed25519 keys whose id names their role: `learner/<id>` or `governance/<id>`.
 
-Text form of a key is `<role>/<id>=<base64 of the 32 raw bytes>`; `@<file>` reads that text from a file.
+The text form of a key is `<role>/<id>=<base64 of the 32 raw bytes>`; `@<file>` reads that text from a file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Role(StrEnum):
 
 
 def role_of(key_id: str) -> Role:
-    """The role named by a key id. Raises SignatureInvalid for an id that names none."""
+    """The role that a key id names. Raises SignatureInvalid for an id that names none."""
     if not _KEY_ID.fullmatch(key_id):
         raise SignatureInvalid(f"key id {key_id!r} is not <role>/<id> with a known role", fix=_KEY_FIX)
     return Role(key_id.split("/", 1)[0])
@@ -39,7 +39,7 @@ def role_of(key_id: str) -> Role:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key. Its text form is a secret: it is kept out of repr."""
+    """A private key. Its text form is secret and not part of its repr."""
 
     key_id: str
     _private: Ed25519PrivateKey = field(repr=False)
@@ -51,13 +51,13 @@ class SigningKey:
         if not _KEY_ID.fullmatch(key_id):
             raise RecordMalformed(
                 f"{name!r} cannot name a key",
-                fix="use letters, digits, '.', '_' and '-' only, at most 64 of them",
+                fix="use at most 64 characters: letters, digits, '.', '_' and '-'",
             )
         return cls(key_id, Ed25519PrivateKey.generate())
 
     @classmethod
     def parse(cls, text: str) -> SigningKey:
-        """A key from its text form or `@file`. Raises RecordMalformed; the message never holds the key."""
+        """A key from its text form or `@file`. Raises RecordMalformed; the message never contains the key."""
         entries = _entries(text, "the signing key")
         if len(entries) != 1:
             raise RecordMalformed(f"the signing key must be one key, not {len(entries)}", fix=_KEY_FIX)
@@ -74,11 +74,11 @@ class SigningKey:
         return self._private.sign(payload)
 
     def secret_text(self) -> str:
-        """`<key id>=<base64 private key>`: for a file or a secret store only."""
+        """`<key id>=<base64 private key>`, only for a file or a secret store."""
         return f"{self.key_id}={base64.b64encode(self._private.private_bytes_raw()).decode()}"
 
     def public_text(self) -> str:
-        """`<key id>=<base64 public key>`: what readers trust."""
+        """`<key id>=<base64 public key>`, for readers to trust."""
         return f"{self.key_id}={base64.b64encode(self._private.public_key().public_bytes_raw()).decode()}"
 
 
@@ -94,7 +94,7 @@ class TrustedKeys:
         keys: dict[str, Ed25519PublicKey] = {}
         for key_id, raw in _entries(text, "the list of trusted keys"):
             if key_id in keys:
-                raise RecordMalformed(f"trusted key {key_id} is given twice", fix="keep one key per id")
+                raise RecordMalformed(f"trusted key {key_id} is given twice", fix="give one key per id")
             keys[key_id] = Ed25519PublicKey.from_public_bytes(raw)
         return cls(keys)
 
@@ -111,7 +111,7 @@ class TrustedKeys:
     def verify(self, key_id: str, payload: bytes, signature: bytes, what: str) -> Role:
         """The role that signed `payload`; `what` names it in errors.
 
-        Raises SignatureInvalid when the key is not trusted or the signature does not fit the bytes.
+        Raises SignatureInvalid when the key is not trusted or the signature does not match the bytes.
         """
         role = role_of(key_id)
         public = self._public.get(key_id)
@@ -124,16 +124,16 @@ class TrustedKeys:
             public.verify(signature, payload)
         except InvalidSignature:
             raise SignatureInvalid(
-                f"{what}: the signature of {key_id} does not fit the content",
-                fix="the content was changed after signing, or signed with another key of this id; publish it again",
+                f"{what}: the signature of {key_id} does not match the content",
+                fix="publish it again: it was changed after signing, or signed with another key of the same id",
             ) from None
         return role
 
 
 def write_key_pair(key: SigningKey, file: Path) -> Path:
-    """Write the private text to a new `file` (mode 0600) and the public one to `<file>.pub`; returns the latter.
+    """Writes the private text to a new `file` (mode 0600) and the public one to `<file>.pub`; returns the latter path.
 
-    Raises RecordMalformed when either file exists or cannot be written: a key in use is never overwritten.
+    Raises RecordMalformed when either file exists, so that no key in use is overwritten, or cannot be written.
     """
     public = file.with_name(file.name + ".pub")
     try:
@@ -147,7 +147,7 @@ def write_key_pair(key: SigningKey, file: Path) -> Path:
 
 
 def _entries(text: str, what: str) -> list[tuple[str, bytes]]:
-    """(key id, raw bytes) pairs; errors name the key's id and never its bytes."""
+    """(key id, raw bytes) pairs; errors name the key's id, never its bytes."""
     lines = [line.split("#", 1)[0].strip() for line in _resolved(text, what).replace(",", "\n").splitlines()]
     return [_entry(line, what) for line in lines if line]
 
@@ -168,7 +168,7 @@ def _entry(line: str, what: str) -> tuple[str, bytes]:
         raise RecordMalformed(f"an entry of {what} has no key id of the form <role>/<id>", fix=_KEY_FIX)
     try:
         raw = base64.b64decode(encoded, validate=True)
-    except ValueError as error:  # a character that is not ASCII, or base64 that is cut
+    except ValueError as error:  # a character that is not ASCII, or truncated base64
         raise RecordMalformed(f"key {key_id} is not base64", fix=_KEY_FIX) from error
     if len(raw) != _RAW_KEY_BYTES:
         raise RecordMalformed(f"key {key_id} has {len(raw)} bytes instead of 32", fix=_KEY_FIX)

@@ -1,4 +1,4 @@
-"""What can go wrong between a process and the policy store.
+"""The errors of the policy store.
 
 TrimtabError
 ├── ComponentUnreachable
@@ -7,26 +7,26 @@ TrimtabError
 │       └── StoreCredentialsRefused     wrong user or password (also a CredentialsRefused)
 ├── StoreRefused                Redis answers, but with an error (memory, read-only replica)
 │   └── StoreRightMissing       this user may not do that (also a RightMissing)
-├── UnknownCheckpoint           no checkpoint of that version
+├── UnknownCheckpoint           no checkpoint with that version
 │   └── AmbiguousVersion        what was written begins several versions
-├── UnknownProposal             no open proposal of that id
-├── UnknownKill                 no kill of that hash in the store or reported by a node
+├── UnknownProposal             no open proposal with that id
+├── UnknownKill                 no kill with that hash in the store or in a node's report
 ├── RevisionConflict            somebody else published first, or the version exists with other content
-│   ├── RevisionAhead           the next revision would lie more than an hour ahead of the store's clock
+│   ├── RevisionAhead           the next revision would be more than an hour ahead of the store's clock
 │   └── ClocksDisagree          the writer's clock and the store's differ by more than an hour
 ├── LeaseLost                   the fencing token is not the current one
 │   └── LeaseHeld               the lease belongs to somebody else
 ├── RecordMalformed             bytes that are not the record they should be
 ├── SignatureInvalid            wrong or unknown key, changed bytes, changed blobs
-│   └── RoleForbidden           a true signature by a role that may not sign this
-├── RecordExpired               too old to be accepted anew
+│   └── RoleForbidden           a valid signature by a role that may not sign this
+├── RecordExpired               too old to be accepted
 ├── RevisionRegressed           older than a record this reader has seen: restored or replayed data
 ├── RecordFromFuture            more than an hour ahead of this reader's clock
 ├── RecordVoided                a re-base has voided it
-├── NothingToRebase             no revision lies more than an hour ahead
+├── NothingToRebase             no revision is more than an hour ahead
 ├── PromotionRefused            the gate's verdict does not allow the channel
 ├── ContractMismatch            another experiment, action space or feature contract
-└── AuditBroken                 the audit's hash chain does not hold
+└── AuditBroken                 the audit's hash chain is broken
 """
 
 from __future__ import annotations
@@ -53,15 +53,15 @@ class StoreCredentialsRefused(StoreUnreachable, CredentialsRefused):
 
 
 class StoreRefused(TrimtabError):
-    """Redis answered with an error of its own: memory, a read-only replica."""
+    """Redis answered with an error, for example because of its memory limit or as a read-only replica."""
 
 
 class StoreRightMissing(StoreRefused, RightMissing):
-    """The ACL of this Redis user does not allow a command or a key; the error names what was being done."""
+    """The ACL of this Redis user does not allow a command or a key; the error names the action."""
 
 
 class UnknownCheckpoint(TrimtabError):
-    """The store holds no checkpoint of the named version."""
+    """The store has no checkpoint with the given version."""
 
 
 class AmbiguousVersion(UnknownCheckpoint):
@@ -69,19 +69,19 @@ class AmbiguousVersion(UnknownCheckpoint):
 
 
 class UnknownProposal(TrimtabError):
-    """The store holds no open proposal of the named id."""
+    """The store has no open proposal with the given id."""
 
 
 class UnknownKill(TrimtabError):
-    """Neither the store nor any node knows a kill of the named hash."""
+    """Neither the store nor any node knows a kill with the given hash."""
 
 
 class RevisionConflict(TrimtabError):
-    """The record to be replaced is not the one the writer had read, or the record may not be published now."""
+    """The record to be replaced is not the one that the writer read, or the record may not be published now."""
 
 
 class RevisionAhead(RevisionConflict):
-    """Only a revision more than an hour ahead of the store's clock would be higher than those that are known."""
+    """The next revision would be more than an hour ahead of the store's clock, because a known one is far ahead."""
 
 
 class ClocksDisagree(RevisionConflict):
@@ -101,15 +101,15 @@ class RecordMalformed(TrimtabError):
 
 
 class SignatureInvalid(TrimtabError):
-    """Unknown key, false signature, or content that differs from what was signed."""
+    """Unknown key, wrong signature, or content that differs from what was signed."""
 
 
 class RoleForbidden(SignatureInvalid):
-    """The signature is true, but its role may not sign this kind of record."""
+    """The signature is valid, but its role may not sign this kind of record."""
 
 
 class RecordExpired(TrimtabError):
-    """A record past its expiry: blocks new acceptance, never stops what is already served."""
+    """A record past its expiry: it is no longer accepted, but a policy that already serves keeps serving."""
 
 
 class RevisionRegressed(TrimtabError):
@@ -117,7 +117,7 @@ class RevisionRegressed(TrimtabError):
 
 
 class RecordFromFuture(TrimtabError):
-    """A revision more than an hour ahead of this reader's clock; the reader looks again later."""
+    """A revision more than an hour ahead of this reader's clock; the reader tries again later."""
 
 
 class RecordVoided(TrimtabError):
@@ -125,11 +125,11 @@ class RecordVoided(TrimtabError):
 
 
 class NothingToRebase(TrimtabError):
-    """No revision, neither in the store nor reported by a node, lies more than an hour ahead."""
+    """No revision in the store or reported by a node is more than an hour ahead."""
 
 
 class PromotionRefused(TrimtabError):
-    """A checkpoint that did not pass its gate is not to be served."""
+    """The checkpoint's verdict, or the channel's history, does not allow serving it there."""
 
 
 class ContractMismatch(TrimtabError):

@@ -255,5 +255,5 @@ def test_faults_of_kills_rebases_and_preference_are_reported_together(bench: Ben
     refresher.poll()
     fault = refresher.report().preference_fault
     assert fault is not None
-    assert fault.count("does not fit") == 3
+    assert fault.count("does not match") == 3
     assert not refresher.holder.current.killed

@@ -85,7 +85,7 @@ def test_a_kill_whose_entry_cannot_follow_is_said_to_hold(changes: RedisChanges,
     crowded = AlwaysQuicker(changes.connection, changes.keys)
     crowded.spared = ""
     keys = [changes.keys.slot("control"), changes.keys.history("control"), changes.keys.kills, changes.keys.resumes]
-    with pytest.raises(RevisionConflict, match="is published and holds"):
+    with pytest.raises(RevisionConflict, match="is published and in force"):
         crowded.change_anyway(PUBLISH_CONTROL, EVENT, keys, ["{}", "s", "k", 5, "{}", "kill", "a hash"])
     assert raw.hkeys(changes.keys.kills) == [b"a hash"]
 

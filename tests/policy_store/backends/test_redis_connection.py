@@ -160,4 +160,4 @@ def test_a_protocol_that_the_port_does_not_speak_is_silence(redis_url: str) -> N
     with pytest.raises(StoreUnreachable, match="does not answer") as caught:
         RedisStore(redis_url.replace("redis://", "rediss://"), "homefeed").channel("stable")
     assert not isinstance(caught.value, StoreCertificateRefused)
-    assert "redis:// if it speaks no TLS" in caught.value.fix
+    assert "rediss:// if it speaks TLS, redis:// if not" in caught.value.fix

@@ -19,8 +19,8 @@ STATES: dict[str, tuple[Callable[[SickRedis], AbstractContextManager[None]], str
     "full": (SickRedis.full, "it has reached its memory limit"),
     "replica": (SickRedis.replica, "it is a read-only replica"),
     "lost replica": (SickRedis.lost_replica, "it is a read-only replica"),
-    "alone": (SickRedis.alone, "it has too few replicas for its min-replicas-to-write"),
-    "unsaved": (SickRedis.unsaved, "it cannot save to its disk and therefore takes no writes"),
+    "alone": (SickRedis.alone, "it has fewer replicas than its min-replicas-to-write"),
+    "unsaved": (SickRedis.unsaved, "it cannot save to its disk and therefore refuses writes"),
 }
 WRITTEN_TO_A_FULL_ONE = ("kill", "resume")
 

@@ -52,7 +52,7 @@ def test_only_records_with_a_version_point_to_a_checkpoint() -> None:
 
 def test_a_change_that_does_not_belong_here_is_refused() -> None:
     signed = CHANNEL.signed_by(PEOPLE)
-    with pytest.raises(RecordMalformed, match="ChannelRecord was given where ControlRecord"):
+    with pytest.raises(RecordMalformed, match="got a ChannelRecord instead of ControlRecord"):
         record_change("homefeed", (ControlRecord,), signed, None)
     with pytest.raises(ContractMismatch, match="homefeed"):
         record_change("elsewhere", (ChannelRecord,), signed, None)

@@ -94,7 +94,7 @@ def test_a_kill_that_was_changed_after_signing_kills_nobody(hands: MemoryHands) 
     signed = stop(5).signed
     hands.put("control", replace(signed, record=signed.record.replace(b'"ada"', b'"eve"')))
     found = reader()
-    assert "does not fit" in found.read(hands.store)[0]
+    assert "does not match" in found.read(hands.store)[0]
     assert not found.latch.killed
 
 

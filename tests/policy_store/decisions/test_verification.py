@@ -115,7 +115,7 @@ def test_an_empty_channel_is_none() -> None:
 
 @pytest.mark.parametrize("change", [{"version": "v2"}, {"revision": NOW + 5}, {"expires_at": NOW * 2}, {"by": "eve"}])
 def test_a_changed_channel_record_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(SignatureInvalid, match="does not fit"):
+    with pytest.raises(SignatureInvalid, match="does not match"):
         verify_channel(tampered(channel_of(stored()), **change), Channel.STABLE, rule(X))
 
 

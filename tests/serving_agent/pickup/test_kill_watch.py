@@ -209,7 +209,7 @@ def test_what_cannot_be_believed_is_said_and_hides_nothing(bench: Bench) -> None
     assert bench.watch.poll(bench.store)
     assert not bench.watch.killed
     assert bench.watch.fault is not None
-    assert "does not fit" in bench.watch.fault
+    assert "does not match" in bench.watch.fault
     bench.desk.kill()
     assert bench.poll()
     [false] = kill_state(bench.store, RULE).open_kills[1:]

@@ -102,7 +102,7 @@ def test_what_was_seen_before_hides_no_rebase(bench: Bench) -> None:
     junk = SignedRecord(b"?", bytes(64), "governance/tests")
     bench.hands.put("rebase", junk)
     assert not bench.watch.poll(bench.store)
-    assert "does not fit" in str(bench.watch.fault)
+    assert "does not match" in str(bench.watch.fault)
     bench.publish(1, 50)
     bench.hands.put("rebase", junk)
     assert bench.watch.poll(bench.store)
