@@ -51,8 +51,8 @@ class KafkaDelivery:
     resent event may be in the log twice, byte for byte; the join counts the second copy as a duplicate. Without
     a spool, or when it is full, undelivered events are dropped.
 
-    The spool may hold events for topics that nobody hands this process events for. If Kafka refuses those for an
-    hour, they are set aside.
+    The spool may hold events for topics that get no new events from this process. If Kafka refuses those for an hour,
+    they are set aside.
 
     A client that dies (no right to write, or fenced) is replaced until one works; meanwhile `fault` says why nothing
     is delivered. A forked child starts its own client and spool at its first event. Raises SettingError for settings

@@ -54,8 +54,8 @@ class SpoolTeller(Protocol):
 
     @property
     def spool_fault(self) -> str | None:
-        """Why Kafka refuses events in the spool for topics that nobody hands in events for, such as a deleted topic;
-        None when it refuses none. The sender works nevertheless."""
+        """Why Kafka refuses events in the spool for topics that get no new events from this process, such as a deleted
+        topic; None when it refuses none. The sender works nevertheless."""
 
 
 @runtime_checkable

@@ -198,7 +198,7 @@ class SnapshotRefresher:
     def _follow_updates(self) -> bool:
         """Notes the newest notification, before the records are read; only later ones are waited for.
 
-        It is read anew each time: in a store restored from old data, the one seen last may be later than all that come.
+        It is read again at each poll: in a store restored from old data, the last one seen may be later than new ones.
         """
         self._last_update = self._store.newest_update()
         return False
