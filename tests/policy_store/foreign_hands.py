@@ -1,4 +1,4 @@
-"""Other hands in a store: clients that write raw records, people who empty it, backups. For both implementations."""
+"""Changes to a store by others: clients that write raw records, people who empty it, backups. For both stores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from policy_store.records.governed_record import SignedRecord, encode_signature
 
 
 class ForeignHands(Protocol):
-    """What may happen to a store behind the back of everything that uses PolicyStore."""
+    """What others may do to a store without using PolicyStore."""
 
     @property
     def store(self) -> PolicyStore:
@@ -31,15 +31,15 @@ class ForeignHands(Protocol):
         ...
 
     def empty(self) -> None:
-        """Lose everything."""
+        """Delete everything."""
         ...
 
     def backup(self) -> Any:
-        """Everything there is."""
+        """A copy of everything in the store."""
         ...
 
     def restore(self, backup: Any) -> None:
-        """What was there once, and nothing else."""
+        """Replace the content by that of a backup."""
         ...
 
 
@@ -96,7 +96,7 @@ class RedisHands:
             self.raw.restore(key, 0, value)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self.raw.close()
 
     def _all(self) -> list[bytes]:

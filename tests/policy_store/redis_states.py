@@ -1,4 +1,4 @@
-"""A redis-server of its own that a test may put into the states in which Redis refuses writes."""
+"""A separate redis-server that a test can put into states in which Redis refuses writes."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class SickRedis:
 
     @contextmanager
     def replica(self) -> Iterator[None]:
-        """It follows a primary that is away."""
+        """It is a replica of a primary that does not answer."""
         self.raw.replicaof("127.0.0.1", free_port())
         yield
         self.raw.replicaof("NO", "ONE")
 
     @contextmanager
     def lost_replica(self) -> Iterator[None]:
-        """The same, where old data must not be served."""
+        """The same, configured not to serve old data."""
         self.raw.config_set("replica-serve-stale-data", "no")
         with self.replica():
             yield

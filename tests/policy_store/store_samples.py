@@ -61,7 +61,7 @@ def rule(experiment: str, approval: Approval = Approval.MANUAL) -> TrustRule:
 
 
 def people(now_ms: int | None = None, reason: str = "looks good") -> Decider:
-    """A decision by people; `now_ms` is their clock, the machine's when left out."""
+    """A decision by people; `now_ms` is their clock's time, by default this machine's."""
     return Decider(by="ada", reason=reason, now_ms=_clock(now_ms), key=PEOPLE)
 
 
@@ -85,7 +85,7 @@ def _clock(now_ms: int | None) -> int:
 
 @dataclass(frozen=True)
 class StoreBench:
-    """A store, a second client of the same contents, a way to let time pass, and what others may do to it."""
+    """A store, a second client of the same contents, a way to let time pass, and what others may do to the store."""
 
     store: PolicyStore
     second: PolicyStore
@@ -94,5 +94,5 @@ class StoreBench:
 
     @property
     def experiment(self) -> str:
-        """The experiment of both."""
+        """The experiment of both clients."""
         return self.store.experiment

@@ -41,7 +41,7 @@ def source_record(value: bytes | None, offset: int = 0, partition: int = 0, key:
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The process has died."""
 
 
 @dataclass
@@ -89,7 +89,7 @@ class MemorySource:
 
 
 class MemoryWriter:
-    """An `EventWriter`: of what is open a crash leaves as much as `on_crash` says; `refuses` picks refusals."""
+    """An `EventWriter`; after a crash as many open events are stored as `on_crash` says; `refuses` picks refusals."""
 
     def __init__(
         self,

@@ -80,7 +80,7 @@ def write_log(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def shelf_experiment(folder: Path, text: str = EXPERIMENT) -> Experiment:
-    """The experiment, by way of a file in `folder`."""
+    """The experiment, loaded from a file in `folder`."""
     path = folder / "shelf.toml"
     path.write_text(text, encoding="utf-8")
     return load_experiment(path)

@@ -1,4 +1,4 @@
-"""An agent in a forked child: whatever its parent was doing at that moment, the child decides and is confirmed."""
+"""An agent in a forked child: whatever its parent was doing at the fork, the child decides and is confirmed."""
 
 from __future__ import annotations
 

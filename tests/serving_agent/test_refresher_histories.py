@@ -1,4 +1,4 @@
-"""Whole nodes over stores that were emptied, restored or led astray by a clock, and led back by a re-base."""
+"""Whole nodes over stores that were emptied, restored or corrupted by a wrong clock, and repaired by a re-base."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def hands(bench: Bench) -> MemoryHands:
 
 
 def point_as_0_1_0(bench: Bench, channel: Channel, version: str, revision: int) -> None:
-    """What version 0.1.0 published with a clock that said `revision`."""
+    """A record that version 0.1.0 published when its clock said `revision`."""
     bench.desk.publish(version, preferring(bench.experiment, repin=2))
     content = {"experiment": bench.experiment.name, "channel": channel.value, "version": version, "by": "ada"}
     times = {"revision": revision, "expires_at": revision + YEAR_MS}
@@ -57,7 +57,7 @@ def notes(refresher: SnapshotRefresher, channel: str = "stable") -> str:
 
 
 def test_a_kill_is_noticed_at_once_over_a_store_whose_notifications_began_anew(bench: Bench) -> None:
-    """The id a node saw last lies ahead of everything the restored store will say for a long time."""
+    """The last id a node saw is later than every id of the restored store for a long time."""
     for version in ("v1", "v2", "v3"):
         bench.publish(version)
     refresher = bench.refresher()
@@ -201,7 +201,7 @@ def test_what_could_not_be_saved_is_saved_at_the_next_look(
 
 
 def test_a_log_that_cannot_be_written_keeps_neither_kill_nor_rebase_from_disk(bench: Bench) -> None:
-    """The first look at both has something to tell of each."""
+    """The first read of either writes a log line."""
     signed = bench.desk.kill()
     point_as_0_1_0(bench, Channel.STABLE, "v1", YEARS_AHEAD)
     rebase(bench.store, bench.desk.rule, bench.desk.decider())

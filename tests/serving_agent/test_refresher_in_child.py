@@ -1,4 +1,4 @@
-"""A forked child looks at the store by itself before any policy serves, under a name of its own."""
+"""A forked child reads the store itself before any policy serves, and reports under its own name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXPERIMENT = serving_experiment(serving={"poll": "50ms", "heartbeat": "100ms", "
 
 
 class SlowStore(MemoryStore):
-    """A store that answers nothing while a file is there."""
+    """A store that does not answer while a file exists."""
 
     gate = Path("none")
 

@@ -1,4 +1,4 @@
-"""Any history of a store: kills hold, resumes lift, decisions never go back, and a re-base leads out of the future."""
+"""Any history of a store: kills hold, resumes lift, decisions never go back, and a re-base repairs the far future."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too
 
 
 class MemoryHistories(StoreHistories):
-    """Over the store in memory, whose time a rule moves on."""
+    """Over the store in memory; a rule advances its time."""
 
     def open(self) -> ForeignHands:
         self.now = NOW

@@ -56,7 +56,7 @@ class StoreCommands:
         }
 
     def store(self) -> RedisStore:
-        """The same store, from inside."""
+        """The same store, without the command line."""
         return RedisStore(self.redis_url, self.name)
 
     def put(self, version: str, verdict: str = "pass", key: SigningKey = LEARNER) -> None:

@@ -1,4 +1,4 @@
-"""Children end when they are told to, when they will not listen, and when their parent is gone."""
+"""Children end when told to, when they ignore that, and when their parent is gone."""
 
 import os
 import signal

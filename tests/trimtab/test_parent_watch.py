@@ -1,4 +1,4 @@
-"""A child on a lifeline ends with its parent: in order if it can, by force if it will not."""
+"""A child with a lifeline ends with its parent: cleanly if it can, else by force."""
 
 from __future__ import annotations
 

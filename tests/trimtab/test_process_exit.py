@@ -1,4 +1,4 @@
-"""What a failing command says, and the codes it ends with."""
+"""What a failing command prints, and its exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of a long-running command: ours in one form, libraries' from warnings on, our errors not twice."""
+"""Log lines of a long-running command: ours in one form, libraries' from warnings on, our errors only once."""
 
 from __future__ import annotations
 

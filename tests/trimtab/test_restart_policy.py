@@ -1,4 +1,4 @@
-"""Restarts: later each time, never in step, and not for ever."""
+"""Restarts: with growing pauses, never in step, and not forever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that a client would take and misread are refused, with their names."""
+"""Settings that a client would accept but misread are refused, with their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A signal sets the flag wherever it strikes, and whoever waits goes on."""
+"""A signal sets the flag wherever it interrupts, and a waiting thread continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the settings to a store, a rule and a decision."""
+"""From the settings to a store, a trust rule and a decider."""
 
 from __future__ import annotations
 

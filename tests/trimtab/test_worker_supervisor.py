@@ -1,4 +1,4 @@
-"""The supervisor with small real processes: restarts, verdicts, and an end in order."""
+"""The supervisor with small real processes: restarts, verdicts, and a clean stop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); prin
 
 @dataclass
 class Fleet:
-    """Workers that run the given programs, one after the other; the last one is run again and again."""
+    """Workers that run the given programs, one after the other; the last one is repeated."""
 
     folder: Path
     programs: dict[int, list[str]]

@@ -1,4 +1,4 @@
-"""Key names: the contract's names, one hash tag, and no way out of it."""
+"""Key names follow the contract, share one hash tag, and cannot leave it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is particular to the store in memory; its contract is tested in test_store.py."""
+"""What is specific to the store in memory; its contract is tested in test_store.py."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_an_audit_that_is_no_stream_counts_as_an_entry_that_is_none(changes: Red
 
 
 class AlwaysQuicker(RedisChanges):
-    """Somebody else appends to the audit between every reading and writing, but for entries that follow a kill."""
+    """Another writer appends to the audit between every read and write, except for entries that follow a kill."""
 
     spared = redis_control_scripts.APPEND_AUDIT
 

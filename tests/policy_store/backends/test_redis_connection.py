@@ -31,7 +31,7 @@ LIMIT_S = 10.0
 
 @pytest.fixture
 def silent_server() -> Iterator[str]:
-    """A server that accepts connections and never says a word."""
+    """A server that accepts connections and never answers."""
     listener = socket.create_server(("127.0.0.1", 0))
     held: list[socket.socket] = []
 

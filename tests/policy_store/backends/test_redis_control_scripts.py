@@ -123,7 +123,7 @@ def test_an_exhausted_audit_goes_on_after_a_kill(redis_bench: StoreBench) -> Non
 
 
 def test_garbage_in_the_audit_breaks_its_chain_and_stops_nobody(redis_bench: StoreBench) -> None:
-    """Serving nodes may append to the audit: none of them may block what people decide by it."""
+    """Serving nodes may append to the audit; none of them may block people's decisions by it."""
     hands = hands_of(redis_bench)
     kill(redis_bench.store, people(reason="one"))
     for junk in ({"x": "y"}, {"entry": "{}", "hash": b"\xff\xfe"}, {"entry": b"\xff", "hash": "é"}):
@@ -158,7 +158,7 @@ def test_a_crowd_that_writes_to_the_audit_does_not_hold_a_kill_up(redis_bench: S
 
 
 def test_a_full_redis_refuses_neither_kill_nor_resume_nor_rebase(tmp_path: Path) -> None:
-    """Not even the first that this server sees: it holds none of the scripts yet."""
+    """Not even the first one on this server, which has none of the scripts loaded yet."""
     sick = SickRedis(tmp_path)
     name = fresh_experiment()
     store = RedisStore(sick.url, name)

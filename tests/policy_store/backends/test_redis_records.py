@@ -1,4 +1,4 @@
-"""Reading signed records out of a Redis that others write to as well: what is unreadable hides nothing else."""
+"""Reading signed records from a Redis that others write to as well: an unreadable one does not hide the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Redis that answers but takes no write says why, and a kill that it refuses says what to do instead."""
+"""A Redis that refuses writes says why; if it refuses a kill, the error says what to do instead."""
 
 from __future__ import annotations
 

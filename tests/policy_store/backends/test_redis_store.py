@@ -1,4 +1,4 @@
-"""What is particular to Redis: key layout, hostile content, restarts, restored backups, big blobs."""
+"""What is specific to Redis: key layout, hostile content, restarts, restored backups, big blobs."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_the_index_forgets_nodes_without_a_heartbeat(store: RedisStore, keys: Ke
 
 @pytest.mark.parametrize("off_ms", [10 * YEAR_MS, -10 * YEAR_MS])
 def test_a_node_whose_clock_is_wrong_hides_nobody(redis_url: str, store: RedisStore, off_ms: int) -> None:
-    """The index is ordered by clocks that may be wrong; who is alive is not."""
+    """The index is ordered by clocks that may be wrong; liveness does not depend on it."""
     wrong = RedisStore(redis_url, store.experiment, clock=lambda: wall_clock_ms() + off_ms)
     store.heartbeat("right", {}, ttl_s=60)
     wrong.heartbeat("wrong", {}, ttl_s=60)
@@ -172,7 +172,7 @@ def test_a_node_whose_clock_is_wrong_hides_nobody(redis_url: str, store: RedisSt
 def test_a_heartbeat_that_redis_would_keep_for_years_is_of_no_node_alive(
     store: RedisStore, keys: KeyNames, raw: Any
 ) -> None:
-    """What a Redis wrote whose clock ran ahead by years, once the clock is right again."""
+    """Redis's clock ran years ahead when the heartbeat was written, and is right again."""
     store.heartbeat("n1", {}, ttl_s=60)
     raw.pexpire(keys.node("n1"), 10 * YEAR_MS)
     assert store.nodes() == []
@@ -258,7 +258,7 @@ def test_no_counter_of_tokens_locks_learners_out(
 
 
 def test_a_lease_that_would_outlive_its_term_has_ended(store: RedisStore, keys: KeyNames, raw: Any) -> None:
-    """Redis' clock ran ahead by years when the lease was taken, and was set back."""
+    """Redis's clock ran years ahead when the lease was acquired, and was set back."""
     ahead = store.acquire_lease("a", ttl_s=60)
     with pytest.raises(LeaseHeld):
         store.acquire_lease("b", ttl_s=60)
@@ -316,7 +316,7 @@ def test_the_newest_notification_is_where_a_reader_goes_on(store: RedisStore, ke
 
 
 def test_notifications_that_take_no_more_begin_anew(store: RedisStore, keys: KeyNames, raw: Any) -> None:
-    """The highest id there is, and no stream at all: neither may keep a decision from being published."""
+    """The stream is at its highest id, or is not a stream: neither may keep a decision from being published."""
     raw.xadd(keys.updates, {"slot": "", "value": ""}, id=f"{2**64 - 1}-{2**64 - 1}")
     set_preference(store, ALPHA, people())
     assert [each.slot for each in store.updates_since("0")] == ["proposal", "preference"]

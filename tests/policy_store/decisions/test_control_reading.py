@@ -1,4 +1,4 @@
-"""What a reader believes of the kills and resumes in a store, and what it remembers."""
+"""Which kills and resumes of a store a reader accepts, and what it remembers."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_revisions_and_expiry_follow_the_stores_clock_and_grow_without_it(store:
 
 
 def test_a_revision_lies_above_the_history_and_what_nodes_report(store: MemoryStore) -> None:
-    """A slot that was set back by hand, and nodes that have seen more than the store holds."""
+    """The slot was set back by hand, and nodes have seen a higher revision than the store has."""
     point(store, "v1", "v2", "v3")
     contents = store._contents
     contents.slots["channel:stable"] = contents.histories["channel:stable"][-1]

@@ -1,4 +1,4 @@
-"""`policy verify`: everything is looked at, and one fault is one finding."""
+"""`policy verify` checks everything, and reports one finding per fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kills that nothing refuses, and resumes that lift exactly what they name."""
+"""A kill is never refused, and a resume lifts exactly the kills it names."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_a_kill_that_nobody_may_believe_is_unknown(bench: StoreBench) -> None:
 
 
 class RefusesReading(MemoryStore):
-    """A store of which nothing can be read but the kills."""
+    """A store of which only the kills can be read."""
 
     error: Exception = StoreRefused("NOPERM", fix="check the ACL")
 
@@ -235,7 +235,7 @@ class RefusesReading(MemoryStore):
 
 @pytest.mark.parametrize("error", [StoreRefused, StoreUnreachable])
 def test_what_cannot_be_read_does_not_stop_a_kill(error: type[TrimtabError]) -> None:
-    """Not permitted, or so much junk that it does not come in time."""
+    """The read is not permitted, or there is so much junk that it times out."""
     store = RefusesReading(X, clock=lambda: NOW)
     store.error = error("no answer", fix="look at Redis")
     record = kill(store, people(NOW + 5))

@@ -1,4 +1,4 @@
-"""What is taken from heartbeats, which anybody who may report can fill with anything."""
+"""Which parts of heartbeats are used; anybody who may report can put anything into them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_claims_are_epoch_revisions_and_open_kills() -> None:
 
 @pytest.mark.parametrize("kind", ["set", "string"])
 def test_who_may_report_cannot_stop_publishing_or_rebasing(redis_bench: StoreBench, kind: str) -> None:
-    """A serving node may write to `nodes`, and be in the wrong hands."""
+    """A serving node may write to `nodes`, and may have been taken over."""
     hands, far = redis_bench.hands, redis_bench.store.time_ms() + 10 * YEAR_MS
     assert isinstance(hands, RedisHands)
     redis_bench.store.heartbeat("n1", {"revisions": {"preference": 5}}, 60)

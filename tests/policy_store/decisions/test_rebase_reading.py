@@ -1,4 +1,4 @@
-"""Which re-bases of a store a reader believes, and in which order it applies them."""
+"""Which re-bases of a store a reader accepts, and in which order it applies them."""
 
 from __future__ import annotations
 

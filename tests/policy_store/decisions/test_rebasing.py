@@ -1,4 +1,4 @@
-"""The way out of the far future: what a re-base takes out, what it leaves, and that everything works after it."""
+"""Re-bases: what one removes, what it leaves, and that everything works afterwards."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ ALPHA = {number: PreferenceTarget.of(alpha=number / 10) for number in range(11)}
 
 
 def fill(bench: StoreBench) -> None:
-    """Two checkpoints, decisions about them, and a preference, all of now."""
+    """Two checkpoints, decisions about them, and a preference, all with the current time."""
     for version in ("v1", "v2"):
         publish_checkpoint(bench.store, manifest(bench.experiment, version), BLOBS, LEARNER)
         point_channel(bench.store, Channel.STABLE, version, people(), ttl_ms=TTL_MS)
@@ -67,7 +67,7 @@ def fill(bench: StoreBench) -> None:
 
 
 def far_channel(bench: StoreBench, version: str = "v1", ahead_ms: int = 10 * YEAR_MS) -> SignedRecord:
-    """What a clock ten years ahead signs."""
+    """A channel record signed with a clock that is ten years ahead."""
     content = {"experiment": bench.experiment, "channel": "stable", "version": version, "by": "ada"}
     revision = bench.store.time_ms() + ahead_ms
     return ChannelRecord.from_content(content | {"revision": revision, "expires_at": revision + TTL_MS}).signed_by(
@@ -144,7 +144,7 @@ def test_a_slot_with_nothing_left_is_emptied(bench: StoreBench) -> None:
 
 
 def test_what_other_hands_wrote_past_the_history_is_voided_too(bench: StoreBench) -> None:
-    """Into the slot only, of another slot's kind, and by nobody at all."""
+    """Records written only to the slot, records of another slot's kind, and unsigned ones."""
     fill(bench)
     kept = bench.store.history("channel:stable")[0]
     kill_of_2036 = stop(bench.store.time_ms() + 10 * YEAR_MS, experiment=bench.experiment)
@@ -249,7 +249,7 @@ def test_kills_stay_as_they_are(bench: StoreBench) -> None:
 
 @pytest.mark.parametrize("off_ms", [2 * HOUR_MS, -10 * YEAR_MS])
 def test_a_writer_whose_clock_is_wrong_voids_nothing(bench: StoreBench, off_ms: int) -> None:
-    """A Redis whose own clock lags would take everything for the far future."""
+    """If Redis's clock lagged, every record would seem to be from the far future."""
     fill(bench)
     bench.hands.publish_as_0_1_0("channel:stable", far_channel(bench))
     with pytest.raises(ClocksDisagree):
@@ -292,7 +292,7 @@ REBASES = st.lists(st.tuples(EPOCHS.map(lambda epoch: max(epoch, 1)), st.sampled
 def test_one_rebase_leads_out_whatever_nodes_report_and_others_have_forged(
     claims: list[tuple[int, int, str]], made: list[tuple[int, SigningKey]]
 ) -> None:
-    """Also after re-bases before, by people or by whoever else may write into the store."""
+    """Also after earlier re-bases, by people or by anybody who can write to the store."""
     store = MemoryStore("homefeed", clock=lambda: NOW)
     hands = MemoryHands(store)
     publish_checkpoint(store, manifest("homefeed", "v1"), BLOBS, LEARNER)
@@ -321,7 +321,7 @@ def test_one_rebase_leads_out_whatever_nodes_report_and_others_have_forged(
 
 
 def test_a_rebase_that_this_process_does_not_trust_stays(bench: StoreBench) -> None:
-    """Nodes may trust its key; only one of a later epoch, which would make this one nothing, cannot stay."""
+    """Nodes may trust its key. Only one with a later epoch is removed, because it would cancel the new re-base."""
     fill(bench)
     retired, absurd = (rebase_of(epoch, 5, experiment=bench.experiment).signed_by(STRANGER) for epoch in (3, 2**52))
     for signed in (retired, absurd):

@@ -1,4 +1,4 @@
-"""What a reader refuses, each with its own error: the store's content is never believed, only checked."""
+"""What a reader refuses, each with its own error: the store's content is never trusted, only checked."""
 
 from __future__ import annotations
 

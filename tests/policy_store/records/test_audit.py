@@ -1,4 +1,4 @@
-"""The audit's chain: what it notices."""
+"""The audit's chain, and which changes it detects."""
 
 from __future__ import annotations
 

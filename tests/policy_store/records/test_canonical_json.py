@@ -1,4 +1,4 @@
-"""Canonical bytes, and readers that cannot be told two things at once."""
+"""Canonical bytes, and JSON that two readers could read differently."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ ODD = st.fixed_dictionaries(
 
 @given(ODD, st.booleans(), st.booleans())
 def test_a_kill_is_one_whatever_else_it_says(odd: dict[str, Any], indented: bool, doubled: bool) -> None:
-    """What a client of its own may sign in a hurry; the bytes, and so the hash, stay what was signed."""
+    """An independent client may sign such a kill in a hurry; the bytes, and so the hash, stay as signed."""
     payload = json.dumps(CONTENT | {"kind": "control", "killed": True} | odd, indent=2 if indented else None)
     if doubled:
         payload = payload.replace("{", '{"note": 1, "note": 2, ', 1)

@@ -102,7 +102,7 @@ def test_rule_2_a_lifted_kill_stays_lifted_and_is_no_other_kill(revision: int, l
 
 
 def old_history(choices: list[bool]) -> list[VerifiedControl]:
-    """What version 0.1.0 leaves in the history, newest first: each record over the one before."""
+    """The history that version 0.1.0 leaves, newest first: each record over the one before."""
     records: list[VerifiedControl] = []
     for at, killed in enumerate(choices):
         parent = records[0].record.revision if records else None
@@ -133,7 +133,7 @@ def test_rule_3_a_resume_of_0_1_0_lifts_its_parents(choices: list[bool], data: s
 
 @given(st.lists(st.sampled_from(["kill", "kill of 0.1.0", "resume of 0.1.0"]), max_size=10), st.data())
 def test_rule_3_a_kill_of_this_version_is_lifted_by_no_resume_of_0_1_0(choices: list[str], data: st.DataObject) -> None:
-    """Whatever lies in the history in whatever order, replayed or not."""
+    """Whatever the history contains, in any order, replayed or not."""
     history: list[VerifiedControl] = []
     for at, choice in enumerate(choices):
         parent = history[0].record.revision if history else None
@@ -146,7 +146,7 @@ def test_rule_3_a_kill_of_this_version_is_lifted_by_no_resume_of_0_1_0(choices: 
 
 
 def test_rule_3_what_the_history_does_not_show_is_not_lifted() -> None:
-    """The kill of that revision may be another one, by a client that writes no history."""
+    """The kill with that revision may be a different one, from a client that writes no history."""
     kill, resume = stop(9, 5), go(12, 9)
     for history in ([resume], [resume, None, kill], [resume, go(11, 8), kill], [kill, resume], [kill]):
         assert latch_of(kill, resume, history=history).killed

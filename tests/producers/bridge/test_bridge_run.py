@@ -1,4 +1,4 @@
-"""Whatever happens between two steps, every source record has its one fate and its output is there."""
+"""Whatever happens between two steps, every source record has exactly one fate and its output is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mapping is total and pure: whatever a record holds, it gets one fate, the same every time."""
+"""Mapping is total and pure: whatever a record contains, it gets one fate, the same every time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On a real broker: where reading begins, what a group remembers, and what it does when it cannot go on."""
+"""On a real broker: where reading begins, what a group remembers, and what happens when reading cannot continue."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_source_that_lost_the_next_record_is_not_jumped_over(kafka: KafkaBroke
 
 
 def follow(source: SourceConsumer) -> None:
-    """Polls until the source refuses; an outright failure when it never does."""
+    """Polls until the source refuses; fails when it never does."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         source.poll()
@@ -147,7 +147,7 @@ def follow(source: SourceConsumer) -> None:
 
 @pytest.mark.parametrize("records", [4, 8, 20])
 def test_a_topic_that_was_created_again_is_not_read_on(kafka: KafkaBroker, topic: str, records: int) -> None:
-    """The commit of a bridge that is down: it outlives the topic only where the broker did not clear it away."""
+    """The bridge is down meanwhile; its commit outlives the topic only if the broker did not delete it."""
     send(kafka, topic, 8)
     with consumer(kafka, topic) as source:
         settle(source, poll(source, lambda polled: len(polled) == 8))
@@ -175,7 +175,7 @@ def test_a_topic_that_was_created_again_is_not_read_on(kafka: KafkaBroker, topic
 def test_a_topic_created_again_under_a_running_bridge_is_noticed(
     kafka: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also while it holds as many records as were read, so that none comes."""
+    """Even if the new topic has just as many records as were read, so that no record arrives."""
     monkeypatch.setattr("producers.bridge.source_consumer.COMPARED_SECONDS", 0.5)
     send(kafka, topic, 8)
     with consumer(kafka, topic) as source:

@@ -1,4 +1,4 @@
-"""JSON and Avro values as plain data; what cannot be read says so."""
+"""JSON and Avro values as plain data; unreadable ones raise an error that says why."""
 
 from __future__ import annotations
 

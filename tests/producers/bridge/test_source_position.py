@@ -1,4 +1,4 @@
-"""Counts travel with the offset, and foreign texts do no harm."""
+"""Counts are committed with the offset, and texts of other tools do no harm."""
 
 from __future__ import annotations
 

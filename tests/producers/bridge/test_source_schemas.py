@@ -1,4 +1,4 @@
-"""Schemas of others: from a registry over HTTP, and from files."""
+"""Schemas of other writers: from a registry over HTTP, and from files."""
 
 from __future__ import annotations
 

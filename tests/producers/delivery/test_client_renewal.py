@@ -1,4 +1,4 @@
-"""A dead client gives up what it held and is followed by another, neither too soon nor too late."""
+"""A dead client fails the events it held and is replaced, neither too soon nor too late."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEAD = KafkaError(KafkaError._FATAL, "may not write", True)
 
 
 class ScriptedClient(KafkaClient):
-    """A client that dies and works when a test says so; what it holds fails when it gives up."""
+    """A client that dies and works when a test says so; the events it holds fail when it gives up."""
 
     def __init__(self) -> None:
         self.fault = None
@@ -40,7 +40,7 @@ class ScriptedClient(KafkaClient):
 
 
 class Bench:
-    """A renewal with a clock of its own."""
+    """A renewal with its own clock."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -126,7 +126,7 @@ def test_pauses_double_up_to_three_seconds_until_a_client_works(bench: Bench) ->
 
 
 def test_settings_that_no_client_takes_are_tried_again(bench: Bench) -> None:
-    """A file of certificates that is being replaced."""
+    """A certificate file may be about to be replaced."""
     bench.refuses = True
     bench.clients[0].fault = DEAD
     bench.let(0.0)

@@ -1,4 +1,4 @@
-"""On a real broker: what is confirmed is stored, what is refused comes back, what is neither ends the writer."""
+"""On a real broker: confirmed events are stored, refused ones are returned, and any other fault ends the writer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_confirmed_means_stored_in_the_partition_of_the_key(kafka: KafkaBroker, 
 
 
 def test_only_what_the_topic_cannot_take_is_refused(kafka: KafkaBroker) -> None:
-    """The small events share a batch with the large one; the topic takes less than a batch of the client."""
+    """The small events share a batch with the large one; the topic accepts less than a batch of the client."""
     topic = f"small-{time.time_ns()}"
     admin = AdminClient({**config(kafka)})
     admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "10000"})])[topic].result()

@@ -1,4 +1,4 @@
-"""A broker that refuses is a fault, with its reason; one that is away is none."""
+"""A broker that refuses is a fault, with its reason; one that does not answer is not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from producers.topics.kafka_refusals import CREDENTIALS, NO_DESTINATION, RIGHTS
 
 
 class Bench:
-    """A health with a clock of its own, and its gauge."""
+    """A health with its own clock and gauge."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -52,7 +52,7 @@ def test_who_may_not_write_what_is_named(code: int) -> None:
 
 
 def test_a_topic_stays_refused_while_clients_come_and_go_until_it_takes_something(bench: Bench) -> None:
-    """A user who may write to another topic only gets working clients."""
+    """For a user who may write only to another topic, clients work."""
     bench.health.note_refused("events", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     refusal = bench.state()
     for _ in range(3):
@@ -98,7 +98,7 @@ def test_a_refused_client_is_well_when_any_event_arrives(bench: Bench) -> None:
 
 
 def test_a_refusal_that_does_not_come_again_is_forgotten(bench: Bench) -> None:
-    """Without traffic nothing would ever tell that the right was granted."""
+    """Without traffic nothing would show that the right was granted."""
     bench.health.note_refused("events", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     bench.now = FORGET_SECONDS
     bench.health.note_refused("tallies", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))

@@ -205,7 +205,7 @@ def test_a_full_spool_too_puts_events_last_in_line(tmp_path: Path) -> None:
 
 
 def test_an_outage_rewrites_nothing(tmp_path: Path) -> None:
-    """Every two seconds a batch fails while the broker is away; a full spool must not be written anew each time."""
+    """A batch fails every two seconds while the broker is down; a full spool must not be rewritten each time."""
     spool = DeliverySpool(tmp_path)
     fill(spool, events(10))
     before = None
@@ -219,7 +219,7 @@ def test_an_outage_rewrites_nothing(tmp_path: Path) -> None:
 
 
 def test_an_owner_that_lets_go_soon_is_waited_for(tmp_path: Path) -> None:
-    """A neighbour that adopts holds the lock for a moment; the node of that name must start all the same."""
+    """An adopting neighbour holds the lock for a moment; the node with that name must start nevertheless."""
     DeliverySpool(tmp_path).close()
     neighbour = DirectoryLock(tmp_path / "lock")
     threading.Timer(0.2, neighbour.release).start()

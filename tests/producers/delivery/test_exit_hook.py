@@ -29,7 +29,7 @@ ENDINGS: tuple[Ending, ...] = ("end", "exit", "exception", "worker")
 
 @pytest.fixture(scope="module")
 def brokers() -> Iterator[dict[str, str]]:
-    """A broker that answers, one that is not there, and one that takes connections and says nothing."""
+    """A broker that answers, one that does not exist, and one that accepts connections but never answers."""
     with embedded_broker() as bootstrap, socket.create_server(("127.0.0.1", 0)) as silent:
         yield {
             UP: bootstrap,
@@ -39,7 +39,7 @@ def brokers() -> Iterator[dict[str, str]]:
 
 
 def run(folder: Path, scripts: list[EndingScript]) -> tuple[list[DeliveryCounts], str]:
-    """The counts of each script when all was over, and what they wrote."""
+    """The final counts of each script, and its output."""
     done = subprocess.run(command(folder, scripts), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     reports = [folder / f"{number}.json" for number in range(len(scripts))]
@@ -88,7 +88,7 @@ def _waiting(spool: Path) -> int:
 def test_the_five_thousand_engagements_of_a_short_script_arrive(
     kafka: KafkaBroker, topics: Callable[[int], str], tmp_path: Path
 ) -> None:
-    """The queue holds most of them when the last line is done."""
+    """The queue still holds most of them when the script's last line has run."""
     topic = f"{topics(2)}events"
     counts, output = run(
         tmp_path, [EndingScript(kafka.bootstrap, 5_000, None, 20_000, ending, topic=topic) for ending in ENDINGS]

@@ -1,4 +1,4 @@
-"""The client raises nothing: what it refuses, and what ends it, are values."""
+"""The client raises nothing: refusals, and the fault that ends it, are return values."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_unusable_settings_are_told() -> None:
 
 
 def test_a_missing_right_ends_a_client_quietly(secured_kafka: SecuredBroker, caplog: pytest.LogCaptureFixture) -> None:
-    """librdkafka raises it out of `poll`, and writes a line for it, which would come again with every new client."""
+    """librdkafka raises it from `poll`, and logs a line that would come again with every new client."""
     client = KafkaClient(secured_kafka.client_config("nobody"))
     with caplog.at_level(logging.INFO, "trimtab.producers"):
         polled(client, lambda: client.fault is not None)

@@ -1,4 +1,4 @@
-"""Delivery to Kafka: acknowledged, spooled or dropped, and never lost count of, whatever the broker does."""
+"""Delivery to Kafka: acknowledged, spooled or dropped, and always counted, whatever the broker does."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_failing_disk_delays_the_spool_and_ends_nothing(
 
 
 class DeadClient(KafkaClient):
-    """A client that finds out that it is dead when it first looks around."""
+    """A client that finds out that it is dead when it first polls."""
 
     def poll(self, seconds: float) -> None:
         super().poll(seconds)
@@ -227,7 +227,7 @@ def test_closing_while_nothing_works_accounts_for_everything(broker: str, tmp_pa
 
 
 class StumblingSpool(DeliverySpool):
-    """A spool with a fault that nobody thought of."""
+    """A spool that raises an unexpected error."""
 
     stumbled = 0
 
@@ -290,7 +290,7 @@ def test_damage_in_the_spool_is_counted_and_holds_up_nothing(broker: str, tmp_pa
 
 
 class FullDiskSpool(DeliverySpool):
-    """A spool that can be read and no longer brought up to date."""
+    """A spool that can be read but no longer updated."""
 
     def check_in(self, delivered: int, undelivered: Sequence[OutgoingEvent]) -> None:
         raise OSError("No space left on device")

@@ -1,4 +1,4 @@
-"""A line that cannot be written hurts nobody."""
+"""A log line that cannot be written raises nothing."""
 
 from __future__ import annotations
 

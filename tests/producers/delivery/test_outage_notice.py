@@ -1,4 +1,4 @@
-"""An outage is told once, with its reason, and an idle connection that its broker closes is none."""
+"""An outage is logged once, with its reason; an idle connection that its broker closes is not an outage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
 
 
 class Bench:
-    """A notice with a clock of its own, and what it wrote."""
+    """A notice with its own clock, and what it logged."""
 
     def __init__(self, lines: list[Any]) -> None:
         self.now = 0.0
@@ -25,7 +25,7 @@ class Bench:
         self.lines = lines
 
     def told(self) -> list[str]:
-        """What is new in the log after the client had time to say why."""
+        """The new log lines after the client had time to give the reason."""
         self.now += REASON_SECONDS
         self.notice.look()
         told = [str(line["fault"]) for line in self.lines]

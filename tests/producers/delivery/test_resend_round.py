@@ -1,4 +1,4 @@
-"""One batch out of the spool: when it is over, where what failed goes, and when the next may begin."""
+"""One batch from the spool: when it ends, where failed events go, and when the next batch may begin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ONE, TWO = events(2)
 
 
 class Clock:
-    """Seconds that pass when told to."""
+    """A clock in seconds that the test advances."""
 
     def __init__(self) -> None:
         self.now = 0.0

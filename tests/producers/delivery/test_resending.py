@@ -1,4 +1,4 @@
-"""What Kafka does not take of the spool holds up nothing else, makes nobody unready, and is lost nowhere."""
+"""Spooled events that Kafka refuses hold up no others, make no node unready, and are never lost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def left_in(spool: Path, *batches: list[OutgoingEvent]) -> None:
 def test_a_topic_that_is_gone_keeps_nobody_unready(
     kafka: KafkaBroker, topics: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A whole batch of its events comes first; the client takes the topic for one that was just made, for a while."""
+    """A whole batch of its events comes first; for a while the client treats the topic as newly created."""
     monkeypatch.setattr("producers.delivery.spool_refusals.SET_ASIDE_SECONDS", 1.0)
     topic = f"{topics(2)}events"
     gone = [OutgoingEvent("gone.events", b"k", b"%d" % number, "Request") for number in range(600)]
@@ -79,7 +79,7 @@ def test_a_partition_that_is_not_there_says_nothing_of_its_topic(tmp_path: Path)
 
 
 def test_what_was_set_aside_is_sent_when_somebody_puts_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the guide says: as the spool of a node that is not there, near a living one."""
+    """As the guide says: as the spool of a node that does not run, near a live one."""
     monkeypatch.setattr("producers.delivery.spool_refusals.SET_ASIDE_SECONDS", 0.0)
     monkeypatch.setattr("producers.delivery.resending.ADOPT_SECONDS", 0.1)
     left_in(tmp_path / "n1" / "spool", [OutgoingEvent("events", b"k", b"%d" % n, "Heartbeat", 9) for n in range(30)])
@@ -99,7 +99,7 @@ def test_what_was_set_aside_is_sent_when_somebody_puts_it_back(tmp_path: Path, m
 
 
 def test_nothing_of_one_kafka_is_sent_to_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Production and staging share a data directory, and even a name; the broker's id tells them apart."""
+    """Production and staging share a data directory, and even a node name; the cluster's id tells them apart."""
     monkeypatch.setattr("producers.delivery.resending.ADOPT_SECONDS", 0.1)
 
     def spool_of(name: str) -> DeliverySpool:
@@ -136,7 +136,7 @@ def test_nothing_of_one_kafka_is_sent_to_another(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("bound", [10, 100_000])
 def test_what_cannot_be_kept_aside_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: int) -> None:
-    """The file has the spool's bound; and a disk may refuse it."""
+    """The file has the spool's bound, and a disk may refuse it."""
     monkeypatch.setattr("producers.delivery.spool_refusals.SET_ASIDE_SECONDS", 0.0)
     left_in(tmp_path, [OutgoingEvent("events", b"k", b"lost", "Heartbeat", 99)], events(5))
     if bound > 10:

@@ -1,4 +1,4 @@
-"""What dead owners left is taken over once, by one, and lost by none, wherever the adopter dies."""
+"""The spool of a dead owner is adopted once, by one process, and nothing is lost, wherever the adopter dies."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def settled(data_dir: Path, node: str, cluster: str, prefix: str | None = "p.") 
 
 
 def test_only_what_belongs_to_the_same_kafka_is_adopted(tmp_path: Path) -> None:
-    """Cluster and prefix, as far as they are known."""
+    """Cluster and prefix are compared if they are known."""
     place = 0
     for cluster, prefix in itertools.product(("c1", "c2"), ("p.", "q.", None)):
         for known in (True, False):
@@ -210,7 +210,7 @@ def test_brokers_that_were_set_up_anew_take_what_was_meant_for_them(tmp_path: Pa
 
 
 def test_each_that_is_set_apart_keeps_its_own_origin(tmp_path: Path) -> None:
-    """A node moves between clusters and prefixes; what it leaves empty leaves nothing behind."""
+    """A node moves between clusters and prefixes; an empty spool leaves nothing behind."""
     stays = [("c1", "p."), ("c2", "p."), ("c1", "q."), ("c3", "q."), ("c1", "p."), ("c2", "q.")]
     for place, (cluster, prefix) in enumerate(stays):
         spool = settled(tmp_path, "n1", cluster, prefix)
@@ -258,12 +258,12 @@ def test_an_orphan_that_does_not_fit_is_not_read(tmp_path: Path, monkeypatch: py
 
 
 class Killed(BaseException):
-    """The adopter dies here."""
+    """The adopter dies at this point."""
 
 
 @contextmanager
 def dying_at(step: int) -> Iterator[None]:
-    """Ends the block at the `step`-th thing it does to the disk, as a SIGKILL would."""
+    """Ends the block at its `step`-th disk operation, as a SIGKILL would."""
     done = itertools.count()
 
     def deadly(act: Callable[..., Any]) -> Callable[..., Any]:
@@ -284,7 +284,7 @@ def dying_at(step: int) -> Iterator[None]:
 
 @contextmanager
 def other_file_systems(mounted: bool) -> Iterator[None]:
-    """Every node's directory is a file system of its own."""
+    """Every node's directory is on a separate file system."""
     rename = Path.rename
 
     def refused(source: Path, target: Path) -> Path:
@@ -309,7 +309,7 @@ def other_file_systems(mounted: bool) -> Iterator[None]:
 def test_an_adopter_that_dies_loses_nothing(
     sizes: tuple[int, int, int], step: int, forked: bool, torn: bool, mounted: bool
 ) -> None:
-    """Also from another file system, from where a file cannot be renamed."""
+    """Also from another file system, from which a file cannot be renamed."""
     with tempfile.TemporaryDirectory() as name:
         folder, place = Path(name), 0
         orphan = folder / "old" / "spool" / ("forked/7-x" if forked else "")

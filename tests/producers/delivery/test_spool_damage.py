@@ -1,4 +1,4 @@
-"""Damaged bytes are kept as they were and counted once, and stop nobody."""
+"""Damaged bytes are kept unchanged and counted once, and do not stop delivery."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.producers.spool_events import events
 
 
 def damaged_file(folder: Path) -> tuple[Path, bytes]:
-    """A file of which the second of three events is damaged, and its bytes."""
+    """A file whose second of three events is damaged, and its bytes."""
     first, second, third = map(encode_entry, events(3))
     second = second[:-1] + b"?"
     file = folder / "outgoing.spool"

@@ -1,4 +1,4 @@
-"""The files of one spool: in order, within the bound, and a model of a queue whatever is asked of them."""
+"""The files of one spool: in order, within the bound, and equal to a model of a queue after any operations."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 5), data=st.data())
     def resend(self, limit: int, data: st.DataObject) -> None:
-        """Each event is delivered, refused for now or undelivered, and then, maybe, the process dies."""
+        """Each event is delivered, refused for now or undelivered; then the process may die."""
         batch = self.spool.checkout(limit)
         assert all(event in self.model for event in batch)
         fates = data.draw(st.lists(st.sampled_from("dru"), min_size=len(batch), max_size=len(batch)))
@@ -126,7 +126,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3), damage=st.binary(min_size=1, max_size=60), zeros=st.booleans())
     def adopt_damage(self, count: int, damage: bytes, zeros: bool) -> None:
-        """Bytes that are no event, between events that are."""
+        """Bytes that are not an event, between events."""
         orphan = self.fresh(count)
         parts = [encode_entry(event) for event in orphan]
         file = Path(self.folder.name) / "orphan" / "incoming.spool"
@@ -137,7 +137,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @rule()
     def die_and_come_back(self) -> None:
-        """What was delivered but not yet cut off comes back: twice is allowed, never is not."""
+        """Events delivered but not yet removed come back: duplicates are allowed, losses are not."""
         held = self.spool
         on_disk = sum(file.stat().st_size for file in spool_files(held.directory) if file.exists())
         assert on_disk == held.size

@@ -1,4 +1,4 @@
-"""Events survive as bytes, and whatever damage leaves of a file is read."""
+"""Events survive as bytes, and every undamaged event of a file is read."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_whatever_is_written_over_the_rest_is_read(
     ],
 )
 def test_a_header_that_the_client_could_not_take_is_damage(file: Path, header: dict[str, object]) -> None:
-    """Its checksum is right: another program wrote it, or a version to come."""
+    """Its checksum is right: another program wrote it, or a future version."""
     text = json.dumps({"topic": "events", "record": "Request", "partition": None, "key": 1} | header).encode()
     check_foreign(file, HEADER_LENGTH.pack(len(text)) + text + b"k" + b"value")
 
@@ -143,7 +143,7 @@ def check_foreign(file: Path, payload: bytes) -> None:
 
 
 def test_what_a_caller_has_written_is_never_taken_for_an_entry(file: Path) -> None:
-    """The value of an event may hold the bytes of another, and be damaged."""
+    """The value of an event may contain the bytes of another event, and be damaged."""
     inner = encode_entry(OutgoingEvent("events", b"forged", b"forged", "Request"))
     damaged = bytearray(encode_entry(OutgoingEvent("events", b"k", b"x" + inner, "Request")))
     damaged[-len(inner) - 1] ^= 1

@@ -1,4 +1,4 @@
-"""The files of a spool are found in their order, and no name is given twice."""
+"""The files of a spool are found in order, and no name is used twice."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_file_moves_from_wherever_it_is(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("fails", ["copying", "removing"])
 def test_what_cannot_be_moved_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
-    """A full disk, and a directory that is not ours: a copy that was left would be sent again and again."""
+    """On a full disk, or in a directory of another user: a copy left over would be sent again and again."""
     (tmp_path / "from").mkdir()
     (tmp_path / "to").mkdir()
     file = tmp_path / "from" / "incoming.spool"

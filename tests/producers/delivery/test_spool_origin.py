@@ -1,4 +1,4 @@
-"""Where a spool belongs outlives its owner, and decides who may send it."""
+"""A spool's origin outlives its owner, and decides who may send its events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refusals of what only the spool knows: named, counted by destination, and after an hour on end final."""
+"""Refusals of spooled events: named, counted by destination, and final after an hour without a break."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from producers.delivery.spool_refusals import FORGET_SECONDS, SET_ASIDE_SECONDS,
 
 
 class Bench:
-    """Refusals with a clock of their own, and their gauge."""
+    """Refusals with their own clock and gauge."""
 
     def __init__(self) -> None:
         self.now = 0.0

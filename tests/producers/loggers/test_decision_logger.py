@@ -21,7 +21,7 @@ PLAN = TallyPlan("tallies", "node-1", every_ms=1_000)
 
 
 class Clock:
-    """Milliseconds that pass when told to."""
+    """A clock in milliseconds that the test advances."""
 
     def __init__(self) -> None:
         self.now = 5_000

@@ -1,4 +1,4 @@
-"""Records become bytes on the queue's own thread; what cannot is counted."""
+"""Records are encoded on the queue's own thread; those that cannot be encoded are counted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def heartbeat(event_time: object) -> UnencodedEvent:
 
 
 class GatedLog(MemoryLog):
-    """A log that takes nothing until its gate opens: a sender that got stuck."""
+    """A log that accepts nothing until its gate opens, like a sender that hangs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class UnreadableEntry(dict[str, object]):
 
 
 class ClosedStream:
-    """A logger whose stream is gone."""
+    """A logger whose stream is closed."""
 
     def error(self, *_: object, **__: object) -> NoReturn:
         raise ValueError("I/O operation on closed file")
@@ -168,7 +168,7 @@ def test_a_process_without_threads_to_spare_drops_and_counts(monkeypatch: pytest
 
 
 class UnreliableLog(MemoryLog):
-    """A sender of somebody else's, which raises now and then."""
+    """A custom sender that sometimes raises."""
 
     def send(self, event: OutgoingEvent) -> None:
         if CODEC.decode(event.value).record["event_time"] % 2:
@@ -185,7 +185,7 @@ def test_a_sender_that_raises_costs_its_own_events_only() -> None:
 
 
 def queue_in_both() -> list[list[int]]:
-    """The parent's sender is stuck, its queue full and the lock held while it forks."""
+    """The parent's sender hangs, its queue is full and the lock is held while it forks."""
     log = GatedLog()
     queue = EncodingQueue(CODEC, log, max_queued=3)
     queue.submit(heartbeat(0))

@@ -1,4 +1,4 @@
-"""The mapping file: what it may say, what it must fit, and how its errors read."""
+"""The mapping file: what it may contain, what it must fit, and how its errors read."""
 
 from __future__ import annotations
 

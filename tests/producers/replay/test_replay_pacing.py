@@ -12,7 +12,7 @@ from tests.components.free_port import free_port
 
 
 class ScriptedLag:
-    """Tells the lags it was given, then the last one for ever."""
+    """Returns the lags it was given, then the last one forever."""
 
     def __init__(self, *unread: int) -> None:
         self._unread = list(unread)
@@ -24,7 +24,7 @@ class ScriptedLag:
 
 
 class Time:
-    """A clock that sleeping moves."""
+    """A clock that sleeping advances."""
 
     def __init__(self) -> None:
         self.now = 0.0

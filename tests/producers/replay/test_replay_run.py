@@ -131,7 +131,7 @@ def test_a_second_replay_writes_the_same_bytes(tmp_path: Path) -> None:
 
 
 class LossyLog(MemoryLog):
-    """A broker that never takes the records of one key."""
+    """A broker that never accepts the records of one key."""
 
     def send(self, event: OutgoingEvent) -> None:
         if event.key == b"log-1":

@@ -1,4 +1,4 @@
-"""One row → one decision, or the reason why it is none."""
+"""One row → one decision, or the reason why it is not one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults that pass by themselves, told from those that do not."""
+"""Faults that pass by themselves, distinguished from those that do not."""
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException

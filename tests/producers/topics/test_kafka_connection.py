@@ -1,4 +1,4 @@
-"""Why a broker gives no answer: told apart on a real broker that asks for certificates, passwords and rights."""
+"""Why a broker gives no answer, on a real broker that requires certificates, passwords and rights."""
 
 from __future__ import annotations
 

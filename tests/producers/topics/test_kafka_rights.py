@@ -1,4 +1,4 @@
-"""What a broker says that a user may do is believed; what it does not say stops nobody."""
+"""Rights that a broker reports are checked; rights that it does not report are assumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topics on a real broker: made as the table says, never changed, and missed with a fix."""
+"""Topics on a real broker: created as the table says, never changed, and reported with a fix when missing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def client(kafka: KafkaBroker) -> dict[str, str]:
 
 
 def make_foreign_topic(client: dict[str, str], name: str, partitions: int) -> None:
-    """A topic somebody else made, with settings of their own; returns when the broker tells of it."""
+    """A topic created by others, with different settings; returns when the broker lists it."""
     admin = AdminClient(dict(client))
     admin.create_topics([NewTopic(name, partitions, 1, config={"retention.ms": "1000"})])[name].result()
     while name not in admin.list_topics(timeout=10).topics:

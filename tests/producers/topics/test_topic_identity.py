@@ -1,4 +1,4 @@
-"""On a real broker a topic that was created again is another one; whoever cannot be told an id gets an error."""
+"""On a real broker a topic that was created again has another id; without an id there is an error."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_a_running_network_stops_when_told(budget: InferenceBudget) -> None:
 
 
 def test_work_nobody_waits_for_is_never_queued(budget: InferenceBudget) -> None:
-    """Every worker hangs: what comes meanwhile leaves nothing behind, however much it is."""
+    """Every worker hangs: later calls leave nothing behind, however many there are."""
     release = threading.Event()
     with pytest.raises(BudgetExceeded):
         budget.run(lambda: release.wait(10.0), 0.02, Flag())

@@ -80,7 +80,7 @@ def experiment() -> Experiment:
 
 
 def serving(desks: list[Desk], experiment: Experiment, **options: Any) -> Desk:
-    """A desk whose stable policy takes arm 2 for `repin` and arm 5 for `p2p`."""
+    """A desk whose stable policy chooses arm 2 for `repin` and arm 5 for `p2p`."""
     policy = loaded(experiment, preferring(experiment, repin=2, p2p=5))
     desks.append(Desk(experiment, snapshot_of(experiment, stable=policy), **options))
     return desks[-1]

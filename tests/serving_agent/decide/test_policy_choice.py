@@ -23,7 +23,7 @@ RECORD = DecisionRequest(user_embedding=embedded(0.0)).as_record("r", NOW)
 
 
 class Timer:
-    """A clock that a test moves."""
+    """A clock that the test advances."""
 
     now = 0.0
 
@@ -77,7 +77,7 @@ def first_component(arms: int) -> bytes:
 
 
 def test_each_policy_reads_the_request_as_it_was_trained_to(chooser: PolicyChooser) -> None:
-    """20 stays 20 in the first encoding, and is about 16.9 in the second; 1e4 is 79.1 there, far from overflowing."""
+    """20 stays 20 in the first encoding, and is about 16.9 in the second; 1e4 is 79.1 there, far from overflow."""
     graph = first_component(EXPERIMENT.action_space.arms)
     old, new = (loaded(EXPERIMENT, graph, f"v{encoding}", encoding) for encoding in (1, 2))
     for value, old_arm, new_arm in ((14.0, 3, 3), (16.0, 5, 3), (40.0, 5, 5)):
@@ -109,7 +109,7 @@ def test_the_best_of_the_eligible(chooser: PolicyChooser) -> None:
 
 
 class Exploding(PolicyNetwork):
-    """A network whose fault is of a kind nobody declared."""
+    """A network that raises an undeclared type of error."""
 
     def score(self, feeds: Any, flag: Any = None) -> Any:
         raise ZeroDivisionError("not a fault anybody declared")

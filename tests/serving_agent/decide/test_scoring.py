@@ -1,4 +1,4 @@
-"""The network wrapper: what it answers, and what it refuses."""
+"""The network wrapper: what it returns, and what it refuses."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_an_ineligible_arm_is_never_best() -> None:
 
 
 def test_judges_near_ties_exactly_as_the_evaluation_does() -> None:
-    """Arms of equal worth but for rounding: a matrix product would pick others than the sum objective by objective."""
+    """Arms equal except for rounding: a matrix product would choose others than the sum objective by objective."""
     source = np.random.default_rng(7)
     weights, product_differs = (0.1, 0.7, 0.2), 0
     steps = source.integers(0, 20, (3000, 10, 2))

@@ -1,4 +1,4 @@
-"""Snapshots are swapped whole."""
+"""Snapshots are replaced as a whole."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def test_starts_from_disk_past_expiry(bench: Bench) -> None:
 
 
 def far_record(bench: Bench, version: str) -> SignedRecord:
-    """What a clock ten years ahead points `stable` to."""
+    """A record for `stable` signed with a clock that is ten years ahead."""
     content: dict[str, Any] = {"experiment": EXPERIMENT.name, "channel": "stable", "version": version, "by": "ada"}
     content |= {"revision": NOW + 10 * YEAR_MS, "expires_at": NOW + 11 * YEAR_MS}
     signed = ChannelRecord.from_content(content).signed_by(GOVERNANCE_KEY)
@@ -237,7 +237,7 @@ def test_a_disk_of_another_experiment_is_refused(bench: Bench) -> None:
 
 
 def test_a_record_that_stays_expired_is_told_once(bench: Bench) -> None:
-    """What is told lands in an audit that is kept for ever."""
+    """Each report is an entry in an audit that is kept forever."""
     told = [bench.poll(NOW + 2 * DAY_MS + index * 5_000) for index in range(5)]
     assert told == [True, False, False, False, False]
     assert bench.result is PickupResult.EXPIRED

@@ -85,7 +85,7 @@ def test_too_little_traffic_accepts_and_says_so() -> None:
 
 
 def row_dependent_graph() -> bytes:
-    """A graph as a batch norm left in training mode gives: a request's values depend on its neighbours."""
+    """A graph as from a batch norm left in training mode: a request's values depend on its neighbours."""
     arms = EXPERIMENT.action_space.arms
     nodes = [
         helper.make_node("ReduceMean", ["user_embedding"], ["batch"], axes=[0, 1], keepdims=1),

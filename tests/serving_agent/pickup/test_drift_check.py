@@ -90,7 +90,7 @@ def test_q_heads_on_recent_requests() -> None:
 
 
 def test_requests_are_encoded_as_the_policy_was_trained() -> None:
-    """Large components mean another thing in each encoding: the same traffic has not drifted from its own reference."""
+    """Large components differ between encodings: the same traffic has not drifted from its own reference."""
     experiment = serving_experiment()
     arms = experiment.action_space.arms
     slope = (0.02 * RANDOM.normal(size=(DIM, arms * 2))).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A node's memory of kills: what it has learnt holds, whatever becomes of the store and of the node."""
+"""A node's memory of kills: what it has learnt stays in force, whatever happens to the store and the node."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_follows_kills_and_resumes(bench: Bench) -> None:
 
 @pytest.mark.parametrize("revision", [1, 5, NOW + 10 * YEAR_MS, MAX_REVISION])
 def test_obeys_a_kill_of_any_revision_in_the_slot(bench: Bench, revision: int) -> None:
-    """By an independent client, lower than, equal to or far above what was there before."""
+    """From an independent client, with a revision lower than, equal to or far above the one before."""
     bench.hands.publish_as_0_1_0("control", killing(4))
     bench.hands.publish_as_0_1_0("control", resuming(5, 4))
     assert not bench.poll()
@@ -168,7 +168,7 @@ def test_a_kill_that_does_not_verify_may_be_a_damaged_one_where_no_hash_was_save
 @given(st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_damage_to_a_file_of_an_older_version_lets_a_killed_node_go_on(tmp_path: Path, data: st.DataObject) -> None:
-    """The file alone knows of the kill and has no hash; 0.1.0 saved it in one place, another version in another."""
+    """Only this file knows the kill, and it has no hash; 0.1.0 saved it in one place, another version in another."""
     signed, place = encode_record(killing(7)), data.draw(st.sampled_from(["control", "kills"]))
     content = {"format": 1, "channels": {}, "preference": None, "control": None, "revisions": {"preference": 5}}
     saved = json.dumps(content | ({"control": signed} if place == "control" else {"kills": [signed]})).encode()

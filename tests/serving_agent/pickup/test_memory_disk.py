@@ -1,4 +1,4 @@
-"""A node's memory on its disk: two files that say the same, and what either says counts."""
+"""A node's memory on its disk: two files with the same content, of which either is enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node remembers: nothing is lost where two memories meet, and little is ever forgotten."""
+"""What a node remembers: merging two memories loses nothing, and little is ever dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node tells of itself is plain JSON."""
+"""A node's report is plain JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The preference: what a node accepts, and what it keeps when the store says something wrong."""
+"""The preference: what a node accepts, and what it keeps when the store's record is wrong."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_an_emptied_store_is_not_news() -> None:
 
 
 def test_the_far_future_waits_until_the_clocks_agree() -> None:
-    """The store's writer ran ahead, or this node's clock lags: it keeps what it has, says so, and looks again."""
+    """The writer's clock ran ahead, or this node's lags: the node keeps what it has, reports it, and reads again."""
     desk, watch = StoreDesk(EXPERIMENT), PreferenceWatch(EXPERIMENT, RULE)
     desk.alpha(0.3)
     watch.poll(desk.store, NOW)

@@ -71,7 +71,7 @@ def test_a_replayed_rebase_rolls_nothing_back(bench: Bench) -> None:
 
 
 def test_a_node_that_missed_some_applies_all_in_order(bench: Bench) -> None:
-    """What was published between two re-bases lies above the first and below the second, and must be acceptable."""
+    """A record published between two re-bases is above the first and below the second, and must be acceptable."""
     for epoch, revision in ((1, 50), (2, 80)):
         bench.publish(epoch, revision)
     assert bench.watch.poll(bench.store)
@@ -98,7 +98,7 @@ def test_what_people_have_not_signed_changes_nothing_and_is_said(bench: Bench) -
 
 
 def test_what_was_seen_before_hides_no_rebase(bench: Bench) -> None:
-    """Somebody writes the old content back into the slot before this node has looked."""
+    """Somebody writes the old content back into the slot before this node has read it."""
     junk = SignedRecord(b"?", bytes(64), "governance/tests")
     bench.hands.put("rebase", junk)
     assert not bench.watch.poll(bench.store)

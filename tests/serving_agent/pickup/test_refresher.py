@@ -1,4 +1,4 @@
-"""The snapshot follows the store, survives it, and every refusal is told."""
+"""The snapshot follows the store, survives its outage, and every refusal is reported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STEADY = {"ranker_heads": {"repin": sketch_of(np.full(500, 0.2))}}
 
 
 class FlakyStore(MemoryStore):
-    """A store whose wire a test can cut, or whose writes it can forbid."""
+    """A store whose connection a test can cut, or whose writes it can forbid."""
 
     cut = False
     read_only = False
@@ -213,7 +213,7 @@ def test_a_refused_checkpoint_does_not_reach_the_disk(bench: Bench) -> None:
 
 
 def test_a_damaged_disk_is_reported_and_stops_the_node_until_the_store_answers(bench: Bench) -> None:
-    """What it says of kills cannot be read; and it is not replaced by what knows of none."""
+    """The saved kills cannot be read, and must not be overwritten by a memory without kills."""
     (bench.folder / FILE_NAME).write_text("{")
     bench.store.cut = True
     for _ in range(2):

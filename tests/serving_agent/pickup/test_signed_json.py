@@ -1,4 +1,4 @@
-"""Signed bytes survive JSON exactly, and what is no such JSON is noticed."""
+"""Signed bytes survive JSON exactly, and damaged JSON is noticed."""
 
 from __future__ import annotations
 

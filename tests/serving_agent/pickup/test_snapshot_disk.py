@@ -1,4 +1,4 @@
-"""The files of the last good snapshot: exact, replaced in one step, honest about damage, and forgetting no kill."""
+"""The files of the last good snapshot: exact, replaced in one step; damage is reported and no kill is lost."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_one_who_has_not_seen_a_kill_takes_it_from_nobody(tmp_path: Path) -> Non
 
 
 def save_in_both(folder: str, times: str) -> list[str]:
-    """A child is forked while its parent saves, and both save again and again what only they know."""
+    """A child is forked while its parent saves; both then save repeatedly what only they know."""
     disk = SnapshotDisk(Path(folder))
 
     def save_all(who: str) -> bool:
@@ -125,7 +125,7 @@ def test_damage_to_one_file_is_reported_and_reaches_nothing_else(tmp_path: Path,
 
 
 def damaged(content: bytes, data: st.DataObject) -> bytes:
-    """Cut off, with one bit turned over, with something else in its place."""
+    """Truncated, with one bit flipped, or replaced by something else."""
     at = data.draw(st.integers(0, len(content) - 1))
     flipped = content[:at] + bytes([content[at] ^ (1 << data.draw(st.integers(0, 7)))]) + content[at + 1 :]
     return data.draw(st.sampled_from([flipped, flipped, flipped, content[:at], b"", b"{}\n{}", b"[" * 100_000]))
@@ -181,7 +181,7 @@ DAMAGED: tuple[dict[str, Any], ...] = (
 
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_damage_to_a_file_that_alone_remembers_may_hide_a_kill(tmp_path: Path, damage: dict[str, Any]) -> None:
-    """Versions before this one had no other."""
+    """Earlier versions had no other file."""
     (tmp_path / FILE_NAME).write_text(json.dumps(EMPTY | damage))
     loaded = SnapshotDisk(tmp_path).load()
     assert loaded is not None

@@ -1,4 +1,4 @@
-"""A body is handed on whole or refused, never half read and never kept beyond the limit."""
+"""A body is passed on whole or refused, never read in part and never kept beyond the limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serving_agent.sidecar.body_limit import BodyLimit
 
 
 class Exchange:
-    """One request with a body in pieces, and what was read and answered of it."""
+    """One request with a body in pieces, how much of it was read, and the answer."""
 
     def __init__(self, *pieces: bytes, kind: str = "http") -> None:
         self.kind = kind

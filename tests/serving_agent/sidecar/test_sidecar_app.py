@@ -221,7 +221,7 @@ def test_memory_is_bounded() -> None:
 
 
 class RefusedLog(MemoryLog):
-    """A log whose broker refuses this node, or takes it, as a test says."""
+    """A log whose broker refuses this node or not, as a test says."""
 
     refusal: str | None = "trimtab.events: Broker: Topic authorization failed"
 

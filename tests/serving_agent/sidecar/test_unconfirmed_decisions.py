@@ -1,4 +1,4 @@
-"""Memory of decisions handed out is bounded, and loses the oldest first."""
+"""The memory of returned decisions is bounded, and drops the oldest first."""
 
 from __future__ import annotations
 

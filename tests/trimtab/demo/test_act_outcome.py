@@ -1,4 +1,4 @@
-"""What came of an experiment, in the words of the report."""
+"""The results of an experiment, as the report words them."""
 
 from tests.demo_samples import LEARN_REPORT, sample_evaluation, sample_result
 from trimtab.demo.act_outcome import EvaluationView, LearnOutcome, ServedTraffic

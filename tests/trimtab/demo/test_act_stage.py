@@ -1,4 +1,4 @@
-"""The funnel, from what reconcile and the examples topic say."""
+"""The funnel, from the report of reconcile and the examples topic."""
 
 from typing import Any
 

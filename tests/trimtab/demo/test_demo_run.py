@@ -1,4 +1,4 @@
-"""However the demo ends, no process of it is left."""
+"""However the demo ends, none of its processes keeps running."""
 
 import os
 import signal

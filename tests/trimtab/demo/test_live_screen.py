@@ -1,4 +1,4 @@
-"""What stays on the screen of a step."""
+"""The lines that stay on the screen after a step."""
 
 import io
 

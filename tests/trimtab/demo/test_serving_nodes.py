@@ -1,4 +1,4 @@
-"""What the demo learns from its nodes, from sidecars that answer from a script."""
+"""What the demo reads from its nodes, here scripted sidecars."""
 
 import json
 from pathlib import Path
