@@ -20,7 +20,7 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 STOP_SECONDS = 10.0
 GRACE_SECONDS = 40.0
-"""How long a worker may take to end in order: the join drains for 15 s and leaves its group."""
+"""How long a worker may take to stop: the join drains for 15 s and leaves its group."""
 
 
 def spawn(

@@ -67,7 +67,7 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
-    """Learn which utility weights to rank each request with; never serve something unproven."""
+    """Learn which utility weights to use for each request; serve only policies that are proven better."""
 
 
 def main() -> None:

@@ -25,8 +25,8 @@ class StopFlag:
     def listen(self, *, interrupt: bool = False) -> None:
         """Installs handlers that set the flag. Call it from the main thread.
 
-        With `interrupt` the first one also breaks into whatever that thread does, by a KeyboardInterrupt. Later ones
-        must not break into the cleaning up.
+        With `interrupt` the first signal also interrupts that thread with a KeyboardInterrupt. Later ones must not
+        interrupt the clean-up.
         """
         self._interrupts = interrupt
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -37,9 +37,9 @@ class StopFlag:
         return self.signal is not None
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt once it was told.
+        """Raises KeyboardInterrupt when a stop was requested.
 
-        For those who are interrupted and wait: a handler's exception is lost where it strikes inside a finalizer or a
+        For code that waits: an exception raised in a signal handler is lost when it interrupts a finalizer or a
         callback of a C library.
         """
         if self.is_set():

@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class WorkerSlot:
-    """One worker's place: it runs, or it is due at a time, or neither when it ended for good."""
+    """One worker: it runs, or its next start is due at a time, or neither when it has ended for good."""
 
     number: int
     history: RestartHistory
@@ -74,7 +74,7 @@ class WorkerSupervisor:
         return self._turned
 
     def run(self, stopping: Callable[[], bool]) -> int:
-        """Start all and look after them until `stopping`, or until there is nothing to look after; the exit code."""
+        """Starts all workers and tends them until `stopping` or until none is left; returns the exit code."""
         try:
             for slot in self._slots:
                 self._launch(slot)
@@ -136,7 +136,7 @@ class WorkerSupervisor:
         self._count()
         unruly = {number: status for number, status in statuses.items() if status not in ENDED_IN_ORDER}
         for number, status in unruly.items():
-            log.error("worker did not end in order", worker=number, status=status)
+            log.error("worker did not exit cleanly", worker=number, status=status)
         return not unruly
 
     def _count(self) -> None:

@@ -174,7 +174,9 @@ class _Readable:
         if not self._is(dict, answer, what):
             return {}
         read = {name: _record(item, what) for name, item in text_fields(answer).items()}
-        self.faults += [f"{what}: field {name} is not a signed record" for name, each in read.items() if each is None]
+        self.faults += [
+            f"{what}: field {name} is not a signed record" for name, record in read.items() if record is None
+        ]
         return {name: record for name, record in read.items() if record is not None}
 
     def items(self, answer: Any, what: str) -> list[SignedRecord | None]:

@@ -18,7 +18,7 @@ from policy_store.records.store_errors import RecordMalformed
 def store_overview(store: PolicyStore, rule: TrustRule, now_ms: int) -> dict[str, Any]:
     """Channels with their state, the kills that hold, live nodes, and the number of checkpoints and audit entries.
 
-    `killed` is null when nothing that can be verified kills, but something is there that cannot. Raises
+    `killed` is null when no verified kill holds, but there are records that cannot be verified. Raises
     StoreUnreachable.
     """
     kills, memory = kill_state(store, rule), remembered_rebases(store, rule)

@@ -158,8 +158,8 @@ def read_channel_verified(
 ) -> VerifiedCheckpoint | None:
     """The checkpoint that the channel points to, fully verified; None when nothing was ever published there.
 
-    Raises as verify_decision. `memory` is what the reader remembers, nothing when left out; a channel that it
-    remembers and that has vanished raises RevisionRegressed.
+    Raises the errors of verify_decision. `memory` is what the reader remembers, nothing if left out; if it remembers
+    the channel but the record is gone, RevisionRegressed is raised.
     """
     memory = ReaderMemory() if memory is None else memory
     signed = store.channel(channel.value)
@@ -176,7 +176,7 @@ def verify_decision(
 
     Raises the errors of verify_channel, verify_checkpoint and ReaderMemory.require_acceptable, RecordExpired when the
     record, even with a freshness record for it, has expired at `now_ms`, UnknownCheckpoint and StoreUnreachable. After
-    StoreUnreachable. A node that already serves something keeps it on any of them.
+    any of them a node keeps serving what it has.
     """
     record = verify_channel(signed, channel, rule)
     memory.require_acceptable(signed, record, now_ms)

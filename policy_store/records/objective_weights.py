@@ -32,8 +32,8 @@ from policy_store.records.preference_record import PreferenceRecord, PreferenceT
 class ObjectiveWeights:
     """The weights in force, for everybody and for single cohorts.
 
-    revision   of the record that people approved; 0 while the experiment file holds
-    default    None while nobody has weighed several objectives
+    revision   that of the record which people approved; 0 for the experiment file's preference
+    default    None while there is no preference between several objectives
     """
 
     revision: int
@@ -55,7 +55,7 @@ class ObjectiveWeights:
         return self.default is not None
 
     def of_cohort(self, cohort: str | None) -> tuple[float, ...] | None:
-        """The weights for a request of this cohort; None while nobody has weighed the objectives."""
+        """The weights for a request of this cohort; None while there is no preference between them."""
         return self.default if cohort is None else self.cohorts.get(cohort, self.default)
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def weights_of(target: PreferenceTarget, experiment: Experiment) -> tuple[float,
 
 
 def initial_target(experiment: Experiment) -> PreferenceTarget | None:
-    """What holds before people have decided; None where nobody has weighed several objectives."""
+    """The target in force before people have decided; None if people must weigh the objectives first."""
     names = experiment.objective_names
     if len(names) == 2:
         return PreferenceTarget.of(alpha=experiment.preference.alpha)

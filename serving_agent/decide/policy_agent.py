@@ -1,6 +1,6 @@
 """The decision: one request in, one arm out, with the probabilities that learning and evaluation need later.
 
-The order of the slices: killed (exploration rate 0) → EXPLORE → CONTROL → POLICY, which becomes
+Slices are tried in this order: EXPLORE (never when killed) → CONTROL → POLICY, which becomes FALLBACK when the policy
 cannot be used. Nothing here accesses Redis, Kafka or a file.
 """
 

@@ -33,7 +33,7 @@ class PolicyChooser:
         self._timer = timer
 
     def begin(self, record: RequestRecord, eligible: tuple[int, ...], waited_s: float = 0.0) -> "RequestScoring":
-        """Start the clock of one request's budget, shared by all policies scored for it; `waited_s` of it is spent."""
+        """Starts the budget of one request, which all policies scored for it share; `waited_s` of it is spent."""
         return RequestScoring(self, record, eligible, self._timer() + self._budget_seconds - waited_s)
 
     def close(self) -> None:

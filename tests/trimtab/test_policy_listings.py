@@ -77,7 +77,9 @@ def test_the_overview(store: MemoryStore, lines: Printed) -> None:
     assert "    refused what shadow points to: q_drift: PSI 0.9" in found
     assert any(line.startswith("    by ada: [gate overridden: inconclusive]") for line in found)
     assert any(line.startswith("canary") and line.endswith("not valid") for line in found)
-    assert "role learner of key learner/main may not sign it; fix: sign" in " ".join(" ".join(found).split())
+    assert "key learner/main with role learner may not sign records for this slot; fix:" in " ".join(
+        " ".join(found).split()
+    )
 
 
 def test_checkpoints_and_history(store: MemoryStore, lines: Printed) -> None:
@@ -94,7 +96,7 @@ def test_checkpoints_and_history(store: MemoryStore, lines: Printed) -> None:
 def test_findings_and_proposals(store: MemoryStore, lines: Printed) -> None:
     found = lines(verification_listing(inspect_store(store, RULE)))
     assert whole(found, NEW) == 1
-    assert "    channel:canary: role learner of key learner/main may not sign it" in found
+    assert "    channel:canary: key learner/main with role learner may not sign records for" in found
     propose_preference(store, "p-0a1b2c3d4e5f", "CORE", PreferenceTarget.of(alpha=0.3), people())
     found = lines(proposal_listing(store.proposals()))
     assert found[2].startswith("p-0a1b2c3d4e5f  open    ")

@@ -44,7 +44,7 @@ def test_what_a_node_refused_and_what_does_not_work() -> None:
     view = node_view(
         heartbeat(
             channels={"canary": channel(PickupResult.Q_DRIFT, "PSI 0.9"), "stable": channel(None, stale=True)},
-            delivery="no broker takes events",
+            delivery="no broker accepts events",
             preference_fault="the preference: bad signature",
             epoch=2,
         )
@@ -53,7 +53,7 @@ def test_what_a_node_refused_and_what_does_not_work() -> None:
     assert view.refusals == (Refusal("canary", "q_drift", ("PSI 0.9",)),)
     assert view.notes() == (
         "refused what canary points to: q_drift: PSI 0.9",
-        "delivery: no broker takes events",
+        "delivery: no broker accepts events",
         "the preference: bad signature",
         "stable: its record has expired",
     )
