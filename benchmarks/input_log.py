@@ -12,8 +12,8 @@ from benchmarks.event_stream import EventStream
 from benchmarks.example_tally import ExampleTally
 from event_schemas.errors import TrimtabError
 from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES, TOPICS, join_group, topic_name
-from producers.topics.topic_admin import create_topics
-from stream_processors.audit.log_reader import LogReader
+from producers.topics import create_topics
+from stream_processors.audit import LogReader
 
 PARTITIONS = 4
 FLUSH_SECONDS = 120.0

@@ -24,7 +24,7 @@ from benchmarks.output_check import check_output
 from benchmarks.peer_run import OutputWatch
 from benchmarks.results_folder import RESULTS, append_result
 from benchmarks.worker_log import settled_offsets, wait_until_settled
-from stream_processors.audit.log_reader import LogReader
+from stream_processors.audit import LogReader
 
 POLL_SECONDS = 0.2
 TIMEOUT_SECONDS = 1_200.0

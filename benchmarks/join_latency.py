@@ -29,8 +29,8 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from event_schemas.topics import EVENTS, topic_name
+from producers.topics import create_topics
 from producers.topics.key_partition import partition_of
-from producers.topics.topic_admin import create_topics
 
 EXPERIMENT = Path(__file__).with_name("homefeed_live.toml")
 PREFIX = "latency."

@@ -23,7 +23,7 @@ from benchmarks.output_check import OutputCheck, check_output
 from benchmarks.peer_table import ROOT, Peer
 from benchmarks.process_tree import TreeSampler
 from benchmarks.worker_log import first_taken, wait_until_settled, worker_environment
-from stream_processors.audit.log_reader import LogReader
+from stream_processors.audit import LogReader
 from trimtab.child_process import spawn, stop, tail
 
 EXPERIMENT = Path(__file__).with_name("homefeed.toml")

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks.input_log import InputLog
-from stream_processors.audit.log_reader import LogReader
+from stream_processors.audit import LogReader
 
 ROOT = Path(__file__).parents[1]
 POLL_SECONDS = 0.3

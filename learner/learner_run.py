@@ -24,7 +24,7 @@ from learner.judgement.gate import GateVerdict, judge
 from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
 from monitoring.metrics import LearnerMetrics
-from policy_store.records.objective_weights import ObjectiveWeights
+from policy_store.records import ObjectiveWeights
 
 EXAMPLES_FOLDER = "examples"
 

@@ -23,8 +23,8 @@ from learner.examples.learner_errors import (
     StoreUnwritable,
 )
 from learner.learner_run import Learner, RunReport
-from policy_store.records.objective_weights import ObjectiveWeights
-from producers.topics.topic_identity import TopicUnidentified
+from policy_store.records import ObjectiveWeights
+from producers.topics import TopicUnidentified
 
 NEEDS_A_PERSON = (
     ClockMismatch,

@@ -29,8 +29,7 @@ from learner.network.onnx_export import OUTPUT, graph_session
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.policy_evaluation import evaluate_policies
 from off_policy.target_policies import TargetPolicy, constant_policy
-from policy_store.records.checkpoint_record import CheckpointManifest
-from policy_store.records.objective_weights import ObjectiveWeights
+from policy_store.records import CheckpointManifest, ObjectiveWeights
 
 LEARNED = "learned"
 EVERY_ROW = -(2**62)

@@ -12,12 +12,11 @@ from event_schemas.instant import wall_clock_ms
 from event_schemas.topics import DEFAULT_PREFIX, EVENTS, TALLIES, topic_name
 from feature_contract import known_contracts
 from monitoring.metrics import DriftMetrics, ServingMetrics
-from policy_store.backends.store import PolicyStore
-from policy_store.decisions.verification import Approval, TrustRule
-from policy_store.records.signing import TrustedKeys
-from producers.delivery.outgoing_event import EventSender, expect_topics, fault_of, spool_fault_of
-from producers.loggers.decision_logger import DecisionLogger, TallyPlan
-from producers.loggers.engagement_logger import EngagementLogger
+from policy_store.backends import PolicyStore
+from policy_store.decisions import Approval, TrustRule
+from policy_store.records import TrustedKeys
+from producers.delivery import EventSender, expect_topics, fault_of, spool_fault_of
+from producers.loggers import DecisionLogger, EngagementLogger, TallyPlan
 from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent

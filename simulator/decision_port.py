@@ -7,8 +7,7 @@ from typing import Protocol
 
 from event_schemas.experiment import Experiment
 from event_schemas.slices import Slice, draw_sampling
-from serving_agent.decide.decision_records import HeadSummaries
-from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide import DecisionRequest, HeadSummaries
 
 IsLogged = Callable[[str, str], bool]
 """Whether the decision with this request id and slice is in the log."""

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
-from policy_store.records.objective_weights import ObjectiveWeights
-from producers.delivery.delivery_ledger import DeliveryCounts
-from producers.delivery.outgoing_event import EventSender, OutgoingEvent, fault_of
-from producers.loggers.decision_logger import DecisionLogger
-from producers.loggers.engagement_logger import EngagementLogger
-from serving_agent.decide.policy_agent import PolicyAgent
-from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
+from policy_store.records import ObjectiveWeights
+from producers.delivery import DeliveryCounts, EventSender, OutgoingEvent, fault_of
+from producers.loggers import DecisionLogger, EngagementLogger
+from serving_agent.decide import PolicyAgent, ServingSnapshot, SnapshotHolder
 
 FLUSH_SECONDS = 30.0
 

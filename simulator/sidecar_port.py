@@ -15,8 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.records import PROPENSITY
-from serving_agent.decide.decision_records import HeadSummaries
-from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide import DecisionRequest, HeadSummaries
 from simulator.decision_port import IsLogged
 
 TIMEOUT_S = 10.0

@@ -12,10 +12,9 @@ from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.records import PROPENSITY
 from event_schemas.units import HOUR_MS
-from producers.delivery.delivery_ledger import DeliveryCounts
-from producers.delivery.outgoing_event import EventSender, fault_of
-from producers.loggers.heartbeats import send_heartbeats
-from producers.replay.replay_pacing import Pacer
+from producers.delivery import DeliveryCounts, EventSender, fault_of
+from producers.loggers import send_heartbeats
+from producers.replay import Pacer
 from simulator.decision_port import DecisionPort, logged_by
 from simulator.homefeed_world import RunPlan, build_world
 from simulator.live_run import LiveRun, LiveRunReport

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from event_schemas.records import HistoryItemRecord
 from event_schemas.units import DAY_MS, HOUR_MS, MINUTE_MS
-from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide import DecisionRequest
 from simulator.homefeed import DEVICES
 from simulator.traffic import NUMBERS_PER_SEED, TrafficPlan
 from simulator.user_population import COHORTS, UserPopulation

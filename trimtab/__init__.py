@@ -15,17 +15,17 @@ from trimtab.import_names import require_own_packages
 
 if TYPE_CHECKING:
     from event_schemas.errors import TrimtabError as TrimtabError
-    from policy_store.backends.redis_store import RedisStore as RedisStore
-    from policy_store.records.signing import TrustedKeys as TrustedKeys
-    from producers.delivery.delivery_spool import DeliverySpool as DeliverySpool
-    from producers.delivery.kafka_delivery import KafkaDelivery as KafkaDelivery
-    from producers.loggers.decision_logger import DecisionLogger as DecisionLogger
-    from producers.loggers.engagement_logger import EngagementLogger as EngagementLogger
-    from serving_agent.decide.decision import Decision as Decision
-    from serving_agent.decide.decision_errors import InvalidConfirmation as InvalidConfirmation
-    from serving_agent.decide.decision_errors import InvalidRequest as InvalidRequest
-    from serving_agent.decide.decision_request import DecisionRequest as DecisionRequest
-    from serving_agent.decide.policy_agent import PolicyAgent as PolicyAgent
+    from policy_store.backends import RedisStore as RedisStore
+    from policy_store.records import TrustedKeys as TrustedKeys
+    from producers.delivery import DeliverySpool as DeliverySpool
+    from producers.delivery import KafkaDelivery as KafkaDelivery
+    from producers.loggers import DecisionLogger as DecisionLogger
+    from producers.loggers import EngagementLogger as EngagementLogger
+    from serving_agent.decide import Decision as Decision
+    from serving_agent.decide import DecisionRequest as DecisionRequest
+    from serving_agent.decide import InvalidConfirmation as InvalidConfirmation
+    from serving_agent.decide import InvalidRequest as InvalidRequest
+    from serving_agent.decide import PolicyAgent as PolicyAgent
     from serving_agent.node import NodeConnections as NodeConnections
     from serving_agent.node import ServingNode as ServingNode
     from serving_agent.node import ServingNodeConfig as ServingNodeConfig
@@ -35,23 +35,23 @@ if TYPE_CHECKING:
     from trimtab.settings import load_settings as load_settings
 
 PUBLIC = {
-    "Decision": "serving_agent.decide.decision",
-    "DecisionLogger": "producers.loggers.decision_logger",
-    "DecisionRequest": "serving_agent.decide.decision_request",
-    "DeliverySpool": "producers.delivery.delivery_spool",
-    "EngagementLogger": "producers.loggers.engagement_logger",
-    "InvalidConfirmation": "serving_agent.decide.decision_errors",
-    "InvalidRequest": "serving_agent.decide.decision_errors",
-    "KafkaDelivery": "producers.delivery.kafka_delivery",
+    "Decision": "serving_agent.decide",
+    "DecisionLogger": "producers.loggers",
+    "DecisionRequest": "serving_agent.decide",
+    "DeliverySpool": "producers.delivery",
+    "EngagementLogger": "producers.loggers",
+    "InvalidConfirmation": "serving_agent.decide",
+    "InvalidRequest": "serving_agent.decide",
+    "KafkaDelivery": "producers.delivery",
     "Node": "trimtab.node",
     "NodeConnections": "serving_agent.node",
-    "PolicyAgent": "serving_agent.decide.policy_agent",
-    "RedisStore": "policy_store.backends.redis_store",
+    "PolicyAgent": "serving_agent.decide",
+    "RedisStore": "policy_store.backends",
     "ServingNode": "serving_agent.node",
     "ServingNodeConfig": "serving_agent.node",
     "Settings": "trimtab.settings",
     "TrimtabError": "event_schemas.errors",
-    "TrustedKeys": "policy_store.records.signing",
+    "TrustedKeys": "policy_store.records",
     "build_node": "serving_agent.node",
     "load_settings": "trimtab.settings",
 }

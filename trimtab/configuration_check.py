@@ -77,7 +77,7 @@ def _check_experiment(file: Path, settings: Settings | None) -> tuple[Experiment
 
 
 def _keys(settings: Settings) -> str:
-    from policy_store.records.signing import SigningKey, TrustedKeys
+    from policy_store.records import SigningKey, TrustedKeys
 
     trusted = TrustedKeys.parse(settings.trusted_keys_text()).key_ids
     signs = "none to sign with"
@@ -88,7 +88,7 @@ def _keys(settings: Settings) -> str:
 
 def _check_kafka(settings: Settings) -> Check:
     """The topics, each by name; a broker that does not answer is asked once."""
-    from producers.topics.topic_admin import partitions_of, require_equal_counts
+    from producers.topics import partitions_of, require_equal_counts
 
     client, counts = settings.kafka_client_config(), {}
     faults: list[TrimtabError] = []
@@ -111,8 +111,8 @@ def _check_kafka(settings: Settings) -> Check:
 
 def _redis(settings: Settings, experiment: Experiment | None) -> str:
     """The experiment's keys can be read, and the clocks agree; a user who may not ask for the time need not know it."""
-    from policy_store.backends.redis_connection import RedisConnection
-    from policy_store.records.revision_rules import require_clocks_agree
+    from policy_store.backends import RedisConnection
+    from policy_store.records import require_clocks_agree
     from trimtab.secret_masking import masked_redis_address
     from trimtab.store_access import open_store
 

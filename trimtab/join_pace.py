@@ -11,7 +11,7 @@ from event_schemas.units import MEBIBYTE
 from trimtab.settings import Settings
 
 if TYPE_CHECKING:
-    from producers.replay.replay_pacing import Pacer
+    from producers.replay import Pacer
 
 UNREAD_BYTES = 2 * MEBIBYTE
 """What a partition may hold unread by the join; the embedded broker keeps 5 MiB."""
@@ -22,7 +22,7 @@ STALL_SECONDS = 60.0
 @contextmanager
 def paced_by_join(settings: Settings, partitions: int, unread_bytes: int = UNREAD_BYTES) -> Iterator[Pacer | None]:
     """Holds a writer of events back while a partition has more than so much unread; None, for 0, holds nobody back."""
-    from producers.replay.replay_pacing import KafkaReaderLag, LagPacer
+    from producers.replay import KafkaReaderLag, LagPacer
 
     if unread_bytes == 0:
         yield None

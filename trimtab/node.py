@@ -22,12 +22,10 @@ from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.records import HistoryItemRecord
 from monitoring.metrics import ProducerMetrics
-from policy_store.backends.redis_store import RedisStore
-from policy_store.records.signing import TrustedKeys
-from producers.delivery.delivery_spool import DeliverySpool
-from producers.delivery.kafka_delivery import KafkaDelivery
-from serving_agent.decide.decision import Decision
-from serving_agent.decide.decision_request import ContextValue, DecisionRequest
+from policy_store.backends import RedisStore
+from policy_store.records import TrustedKeys
+from producers.delivery import DeliverySpool, KafkaDelivery
+from serving_agent.decide import ContextValue, Decision, DecisionRequest
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
 from trimtab.decision_threads import DecisionThreads
 from trimtab.node_naming import nodes_folder, require_node_id, take_free_name

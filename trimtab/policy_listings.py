@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from event_schemas.instant import utc_text
-from policy_store.backends.store import NodeStatus
-from policy_store.decisions.inspection import Finding
-from policy_store.records.preference_proposal import PreferenceProposal
+from policy_store.backends import NodeStatus
+from policy_store.decisions import Finding
+from policy_store.records import PreferenceProposal
 from trimtab.status.node_view import node_view
 from trimtab.tables import Entry, Listing
 

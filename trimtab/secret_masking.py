@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlsplit
 
-from policy_store.backends.redis_address import OPTIONS, TLS_OPTIONS, require_redis_address
+from policy_store.backends import OPTIONS, TLS_OPTIONS, require_redis_address
 
 MASK = "********"
 WEB_SCHEMES = frozenset({"http", "https"})

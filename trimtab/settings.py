@@ -19,7 +19,7 @@ from trimtab.known_variables import require_known
 from trimtab.setting_formats import require_text, server_list, topic_beginning
 
 if TYPE_CHECKING:
-    from producers.topics.topic_identity import TopicIdentities
+    from producers.topics import TopicIdentities
 
 PREFIX = "TRIMTAB_"
 GREETING_MS = "6000"
@@ -134,7 +134,7 @@ class Settings(BaseSettings):
 
     def topic_identities(self) -> TopicIdentities:
         """The ids that distinguish a topic from one created again under the same name; raises SettingError."""
-        from producers.topics.topic_identity import topic_identities
+        from producers.topics import topic_identities
 
         return topic_identities(self.kafka_client_config(), self.kafka_identity)
 
@@ -144,8 +144,7 @@ class Settings(BaseSettings):
         Raises ComponentUnreachable if Kafka does not answer. An embedded broker is not asked: it has no rights and
         does not answer such requests.
         """
-        from producers.topics.kafka_connection import Attempt
-        from producers.topics.kafka_rights import require_rights
+        from producers.topics import Attempt, require_rights
 
         if self.kafka_identity is None:
             topics = [Attempt("Read", "topic", name) for name in reads]

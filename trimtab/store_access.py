@@ -10,13 +10,12 @@ import typer
 
 from event_schemas.experiment import Experiment
 from event_schemas.instant import wall_clock_ms
-from policy_store.decisions.governance import Decider, Statement
-from policy_store.decisions.verification import Approval, TrustRule
-from policy_store.records.signing import SigningKey, TrustedKeys
+from policy_store.decisions import Approval, Decider, Statement, TrustRule
+from policy_store.records import SigningKey, TrustedKeys
 from trimtab.settings import Settings
 
 if TYPE_CHECKING:
-    from policy_store.backends.redis_store import RedisStore
+    from policy_store.backends import RedisStore
 
 
 def person() -> str:
@@ -39,7 +38,7 @@ VERSION_HELP = (
 
 def version_names() -> list[str]:
     """What a shell completes where a version is wanted; the store itself is not asked."""
-    from policy_store.decisions.version_references import NAMES
+    from policy_store.decisions import NAMES
 
     return list(NAMES)
 
@@ -49,7 +48,7 @@ Version = Annotated[str, typer.Argument(help=f"Checkpoint: {VERSION_HELP}", auto
 
 def open_store(settings: Settings, experiment: Experiment) -> RedisStore:
     """The experiment's store at TRIMTAB_REDIS_URL; connects on first use."""
-    from policy_store.backends.redis_store import RedisStore
+    from policy_store.backends import RedisStore
 
     return RedisStore(settings.redis_url, experiment.name)
 

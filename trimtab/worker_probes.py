@@ -9,7 +9,7 @@ from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from stream_processors.worker.worker_health import ALIVE_SECONDS
+from stream_processors.worker import ALIVE_SECONDS
 from trimtab.worker_supervisor import WorkerSlot, WorkerSupervisor
 
 ANSWER_SECONDS = 1.0

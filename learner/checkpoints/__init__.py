@@ -5,3 +5,14 @@ Writes checkpoints under the data directory, and signed checkpoints and channel 
 Guarantees that a checkpoint on disk is complete or absent, and that it only reaches channels that the verdict allows.
 Fails with CheckpointBroken, LineageOverlap or the store's errors; the checkpoint on disk stays.
 """
+
+from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf, learner_directory
+from learner.checkpoints.publishing import Publisher
+
+__all__ = [
+    "CHECKPOINTS_FOLDER",
+    "Checkpoint",
+    "CheckpointShelf",
+    "Publisher",
+    "learner_directory",
+]

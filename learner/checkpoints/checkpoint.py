@@ -18,14 +18,15 @@ from event_schemas.experiment import Experiment
 from event_schemas.instant import epoch_ms, moment_of, utc_text
 from learner.examples.durable_files import write_durably, writing
 from learner.examples.learner_errors import CheckpointBroken, ClockMismatch
-from policy_store.records.checkpoint_record import (
+from policy_store.records import (
     EVALUATION_BLOB,
     POLICY_BLOB,
     WEIGHTS_BLOB,
     CheckpointManifest,
+    RecordMalformed,
+    SignatureInvalid,
     check_blobs,
 )
-from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
 
 CHECKPOINTS_FOLDER = "checkpoints"
 MANIFEST_FILE = "manifest.json"

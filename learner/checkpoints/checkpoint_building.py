@@ -18,13 +18,7 @@ from learner.judgement.gate import GateVerdict
 from learner.judgement.reference_sketches import REFERENCE_ROWS, q_head_sketches, ranker_head_sketches, sketches_as_dict
 from learner.network.tensor_file import write_tensors
 from learner.network.training import TrainingReport
-from policy_store.records.checkpoint_record import (
-    EVALUATION_BLOB,
-    POLICY_BLOB,
-    WEIGHTS_BLOB,
-    CheckpointManifest,
-    describe_blobs,
-)
+from policy_store.records import EVALUATION_BLOB, POLICY_BLOB, WEIGHTS_BLOB, CheckpointManifest, describe_blobs
 
 
 @dataclass(frozen=True, eq=False)

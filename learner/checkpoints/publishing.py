@@ -15,11 +15,9 @@ from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from learner.checkpoints.checkpoint import Checkpoint
 from learner.judgement.gate import GateVerdict, Verdict
-from policy_store.backends.store import PolicyStore
-from policy_store.decisions.governance import Decider, keep_fresh, point_channel, publish_checkpoint
-from policy_store.records.channel_record import Channel
-from policy_store.records.signing import SigningKey
-from policy_store.records.store_errors import UnknownCheckpoint
+from policy_store.backends import PolicyStore
+from policy_store.decisions import Decider, keep_fresh, point_channel, publish_checkpoint
+from policy_store.records import Channel, SigningKey, UnknownCheckpoint
 
 LEASE_TTL_S = 60.0
 OWNER = "learner"

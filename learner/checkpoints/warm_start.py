@@ -13,7 +13,7 @@ from learner.examples.training_window import Ancestor, WindowBounds, require_dis
 from learner.judgement.gate import Verdict
 from learner.network.algorithm import Algorithm
 from learner.network.tensor_file import read_tensors
-from policy_store.records.checkpoint_record import WEIGHTS_BLOB, CheckpointManifest
+from policy_store.records import WEIGHTS_BLOB, CheckpointManifest
 
 log = structlog.get_logger(__name__)
 

@@ -5,3 +5,24 @@ Writes Parquet segments with their manifest under the data directory, and dead l
 Guarantees that a kill at any moment neither loses nor duplicates an example, and that altered files are never used.
 Fails with the errors listed at the top of `learner_errors`; one bad row never ends the stage.
 """
+
+from learner.examples.example_decoder import ExampleDecoder
+from learner.examples.example_rule import ExampleRule
+from learner.examples.example_source import KafkaExampleSource
+from learner.examples.ingest import DeadLetters, Ingest
+from learner.examples.segment_store import SegmentStore
+from learner.examples.slice_tallies import SliceTallies
+from learner.examples.tally_reading import read_tallies
+from learner.examples.time_limit import TimeLimit
+
+__all__ = [
+    "DeadLetters",
+    "ExampleDecoder",
+    "ExampleRule",
+    "Ingest",
+    "KafkaExampleSource",
+    "SegmentStore",
+    "SliceTallies",
+    "TimeLimit",
+    "read_tallies",
+]

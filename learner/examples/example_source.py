@@ -9,10 +9,17 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from event_schemas.errors import ComponentUnreachable
 from event_schemas.log_record import LogRecord
 from learner.examples.learner_errors import ExamplesLost
-from producers.topics.consumed_record import consumed_record
-from producers.topics.kafka_connection import Attempt, ConnectionFaults, asking, creating_client, right_missing
-from producers.topics.kafka_refusals import POSITION_GONE
-from producers.topics.topic_identity import TopicIdentities, topic_identities
+from producers.topics import (
+    POSITION_GONE,
+    Attempt,
+    ConnectionFaults,
+    TopicIdentities,
+    asking,
+    consumed_record,
+    creating_client,
+    right_missing,
+    topic_identities,
+)
 
 METADATA_TIMEOUT_S = 5.0
 REREAD = (

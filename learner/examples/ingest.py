@@ -18,9 +18,8 @@ from learner.examples.example_decoder import BadExample, ExampleDecoder
 from learner.examples.example_source import ExampleSource
 from learner.examples.segment_store import AppendCounts, SegmentStore
 from monitoring.metrics import LearnerMetrics
-from producers.delivery.outgoing_event import EventSender, OutgoingEvent, fault_of
-from producers.topics.topic_admin import TopicError
-from producers.topics.topic_identity import recreated
+from producers.delivery import EventSender, OutgoingEvent, fault_of
+from producers.topics import TopicError, recreated
 
 CHUNK = 2_000
 DELIVERY_TIMEOUT_S = 30.0

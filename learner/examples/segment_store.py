@@ -43,7 +43,7 @@ from learner.examples.segment_leftovers import delete, settle_leftovers
 from learner.examples.segment_manifest import REREAD, Segment, SegmentManifest
 from learner.examples.segment_salvage import sound_part
 from learner.examples.time_limit import CLOCKS_APART_MS
-from producers.topics.topic_identity import recreated
+from producers.topics import recreated
 
 SMALL_SEGMENT_ROWS = 20_000
 MERGE_AT = 32

@@ -5,3 +5,11 @@ Writes nothing; returns an evaluation and a verdict with its reasons.
 Guarantees that a verdict depends only on the evidence and stays within the error budget of all looks together.
 Fails never because of too little evidence: the verdict is inconclusive then.
 """
+
+from learner.judgement.reference_sketches import ranker_head_values
+from learner.judgement.table_policy import TableLayout
+
+__all__ = [
+    "TableLayout",
+    "ranker_head_values",
+]

@@ -9,7 +9,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.slices import exploration_distribution
 from learner.examples.learning_rows import LearningRows
 from off_policy.target_policies import TargetPolicy, alpha_policies, constant_policy, preference_policy, uniform_policy
-from policy_store.records.objective_weights import ObjectiveWeights
+from policy_store.records import ObjectiveWeights
 
 PREFERENCE = "preference"
 EQUAL_WEIGHTS = "equal_weights"

@@ -32,7 +32,7 @@ from off_policy.intervals import EvidenceRequirements
 from off_policy.paired_lift import PairedLift
 from off_policy.policy_evaluation import evaluate_policies
 from off_policy.target_policies import TargetPolicy
-from policy_store.records.objective_weights import ObjectiveWeights
+from policy_store.records import ObjectiveWeights
 
 SELECTION_LEVEL = 0.95
 ESTIMATOR = "dr"

@@ -6,3 +6,9 @@ Guarantees that the same rows, seed and weights give the same network, and that 
 values as the network.
 Fails with NothingToLearn or ExportMismatch; both end the run, not the stage.
 """
+
+from learner.network.training import TrainingProgress
+
+__all__ = [
+    "TrainingProgress",
+]

@@ -5,3 +5,77 @@ Guarantees that every decision is signed by a role that may make it, that everyt
 blob, and that a kill is never refused.
 Fails with the errors of `policy_store.records.store_errors`; after any of them nothing has changed.
 """
+
+from policy_store.decisions.control_reading import ControlReader
+from policy_store.decisions.governance import (
+    Decider,
+    Statement,
+    approve_proposal,
+    find_open_proposal,
+    keep_fresh,
+    point_channel,
+    propose_preference,
+    publish_checkpoint,
+    reject_proposal,
+    require_served_before,
+    rollback_version,
+)
+from policy_store.decisions.inspection import SLOTS, Finding, inspect_store, require_slot
+from policy_store.decisions.kill_decisions import KillState, OpenKill, kill, kill_state, kills_to_lift, resume
+from policy_store.decisions.overview import channel_overview, store_overview
+from policy_store.decisions.rebase_reading import remembered_rebases, verified_rebases
+from policy_store.decisions.rebasing import plan_rebase, rebase
+from policy_store.decisions.verification import (
+    Approval,
+    TrustRule,
+    VerifiedCheckpoint,
+    read_preference_verified,
+    require_promotable,
+    verify_channel,
+    verify_checkpoint,
+    verify_decision,
+    verify_record,
+)
+from policy_store.decisions.version_references import NAMES, resolve_version
+
+__all__ = [
+    "Approval",
+    "ControlReader",
+    "Decider",
+    "Finding",
+    "KillState",
+    "NAMES",
+    "OpenKill",
+    "SLOTS",
+    "Statement",
+    "TrustRule",
+    "VerifiedCheckpoint",
+    "approve_proposal",
+    "channel_overview",
+    "find_open_proposal",
+    "inspect_store",
+    "keep_fresh",
+    "kill",
+    "kill_state",
+    "kills_to_lift",
+    "plan_rebase",
+    "point_channel",
+    "propose_preference",
+    "publish_checkpoint",
+    "read_preference_verified",
+    "rebase",
+    "reject_proposal",
+    "remembered_rebases",
+    "require_promotable",
+    "require_served_before",
+    "require_slot",
+    "resolve_version",
+    "resume",
+    "rollback_version",
+    "store_overview",
+    "verified_rebases",
+    "verify_channel",
+    "verify_checkpoint",
+    "verify_decision",
+    "verify_record",
+]

@@ -5,3 +5,84 @@ Writes nothing.
 Guarantees one byte form for each record, an Ed25519 signature over it, and the numbered rules of `revision_rules`.
 Fails with the errors listed at the top of `store_errors`; every refusal names slot and reason.
 """
+
+from policy_store.records.canonical_json import parse_object
+from policy_store.records.channel_record import Channel, ChannelRecord, channel_slot
+from policy_store.records.checkpoint_record import (
+    EVALUATION_BLOB,
+    POLICY_BLOB,
+    WEIGHTS_BLOB,
+    CheckpointManifest,
+    SignedCheckpoint,
+    check_blobs,
+    describe_blobs,
+)
+from policy_store.records.control_record import CONTROL_SLOT, ControlRecord
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.objective_weights import ObjectiveWeights, initial_target, weights_of
+from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus, new_proposal_id
+from policy_store.records.preference_record import (
+    PREFERENCE_SLOT,
+    PreferenceRecord,
+    PreferenceTarget,
+    parse_weights,
+    require_known_cohort,
+)
+from policy_store.records.rebase_record import REBASE_SLOT, RebaseRecord
+from policy_store.records.revision_rules import DecisionOrder, ReaderMemory, require_clocks_agree
+from policy_store.records.signing import Role, SigningKey, TrustedKeys, write_key_pair
+from policy_store.records.store_errors import (
+    ContractMismatch,
+    RecordExpired,
+    RecordFromFuture,
+    RecordMalformed,
+    SignatureInvalid,
+    StoreRefused,
+    StoreUnreachable,
+    UnknownCheckpoint,
+)
+
+__all__ = [
+    "CONTROL_SLOT",
+    "Channel",
+    "ChannelRecord",
+    "CheckpointManifest",
+    "ContractMismatch",
+    "ControlRecord",
+    "DecisionOrder",
+    "EVALUATION_BLOB",
+    "ObjectiveWeights",
+    "POLICY_BLOB",
+    "PREFERENCE_SLOT",
+    "PreferenceProposal",
+    "PreferenceRecord",
+    "PreferenceTarget",
+    "ProposalStatus",
+    "REBASE_SLOT",
+    "ReaderMemory",
+    "RebaseRecord",
+    "RecordExpired",
+    "RecordFromFuture",
+    "RecordMalformed",
+    "Role",
+    "SignatureInvalid",
+    "SignedCheckpoint",
+    "SignedRecord",
+    "SigningKey",
+    "StoreRefused",
+    "StoreUnreachable",
+    "TrustedKeys",
+    "UnknownCheckpoint",
+    "WEIGHTS_BLOB",
+    "channel_slot",
+    "check_blobs",
+    "describe_blobs",
+    "initial_target",
+    "new_proposal_id",
+    "parse_object",
+    "parse_weights",
+    "require_clocks_agree",
+    "require_known_cohort",
+    "weights_of",
+    "write_key_pair",
+]

@@ -7,3 +7,17 @@ harmless.
 Fails with SourceUnreadable, SourceSchemaError or TopicUnidentified when the source does not match its declaration; a
 single bad record becomes a dead letter.
 """
+
+from producers.bridge.bridge_run import Bridge, BridgeParts
+from producers.bridge.engagement_mapping import EngagementMapper
+from producers.bridge.source_consumer import ConsumerSettings, SourceConsumer
+from producers.bridge.source_decoding import decoder_for
+
+__all__ = [
+    "Bridge",
+    "BridgeParts",
+    "ConsumerSettings",
+    "EngagementMapper",
+    "SourceConsumer",
+    "decoder_for",
+]

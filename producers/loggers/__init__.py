@@ -5,3 +5,14 @@ Writes Request, Action, Propensity, Ranking, Engagement and Heartbeat events and
 Guarantees that encoding happens off the caller's thread and that every event handed in is counted.
 Fails without raising to the caller: an event that cannot be encoded or finds the queue full is counted as dropped.
 """
+
+from producers.loggers.decision_logger import DecisionLogger, TallyPlan
+from producers.loggers.engagement_logger import EngagementLogger
+from producers.loggers.heartbeats import send_heartbeats
+
+__all__ = [
+    "DecisionLogger",
+    "EngagementLogger",
+    "TallyPlan",
+    "send_heartbeats",
+]

@@ -6,3 +6,20 @@ Guarantees that every row is counted once, as events or as a dead letter, and th
 Fails with MappingError or LogFileError when a file or its mapping as a whole is wrong, with ReplayStalled when the join
 does not keep up, and with ReplayIncomplete when events were not acknowledged.
 """
+
+from producers.replay.column_mapping import load_mapping
+from producers.replay.log_rows import read_rows
+from producers.replay.replay_pacing import KafkaReaderLag, LagPacer, Pacer
+from producers.replay.replay_run import ReplayIncomplete, ReplayPlan, ReplaySummary, replay_rows
+
+__all__ = [
+    "KafkaReaderLag",
+    "LagPacer",
+    "Pacer",
+    "ReplayIncomplete",
+    "ReplayPlan",
+    "ReplaySummary",
+    "load_mapping",
+    "read_rows",
+    "replay_rows",
+]

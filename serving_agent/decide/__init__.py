@@ -6,3 +6,22 @@ Guarantees an answer within the inference budget, always with a propensity in (0
 Fails with InvalidRequest or InvalidConfirmation for unusable input of the caller; after any other fault the decision is
 FALLBACK with its reason.
 """
+
+from serving_agent.decide.decision import Decision
+from serving_agent.decide.decision_errors import InvalidConfirmation, InvalidRequest
+from serving_agent.decide.decision_records import HeadSummaries
+from serving_agent.decide.decision_request import ContextValue, DecisionRequest
+from serving_agent.decide.policy_agent import PolicyAgent
+from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
+
+__all__ = [
+    "ContextValue",
+    "Decision",
+    "DecisionRequest",
+    "HeadSummaries",
+    "InvalidConfirmation",
+    "InvalidRequest",
+    "PolicyAgent",
+    "ServingSnapshot",
+    "SnapshotHolder",
+]

@@ -14,7 +14,7 @@ from event_schemas.instant import wall_clock_ms
 from event_schemas.records import RankingRecord, RequestRecord
 from event_schemas.slices import Slice, SliceDraw, coin, draw_arm, draw_sampling, draw_slice
 from monitoring.metrics import ServingMetrics
-from producers.loggers.decision_logger import DecisionLogger
+from producers.loggers import DecisionLogger
 from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_errors import InvalidRequest
 from serving_agent.decide.decision_records import DecisionFacts, action_record, propensity_record

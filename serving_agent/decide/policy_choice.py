@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from event_schemas.experiment import Experiment
 from event_schemas.records import RequestRecord
 from feature_contract import FeatureContract, MissingFeatures, ModelInput
-from policy_store.records.objective_weights import ObjectiveWeights
+from policy_store.records import ObjectiveWeights
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.inference_budget import BudgetExceeded, InferenceBudget
 from serving_agent.decide.scoring import best_arm, run_flag

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from feature_contract import FeatureContract
-from policy_store.records.objective_weights import ObjectiveWeights
+from policy_store.records import ObjectiveWeights
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.scoring import PolicyNetwork
 

@@ -54,9 +54,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import assert_never
 
-from policy_store.decisions.verification import VerifiedCheckpoint
-from policy_store.records.governed_record import SignedRecord
-from policy_store.records.revision_rules import DecisionOrder
+from policy_store.decisions import VerifiedCheckpoint
+from policy_store.records import DecisionOrder, SignedRecord
 from serving_agent.decide.snapshot import LoadedPolicy
 from serving_agent.pickup.checkpoint_pickup import PickupResult, PickupVerdict
 from serving_agent.pickup.snapshot_disk import SavedChannel

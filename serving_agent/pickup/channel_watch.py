@@ -1,23 +1,19 @@
 """Follows one channel of the store: reads, verifies and judges what it points to, and keeps the channel's state."""
 
 from event_schemas.errors import TrimtabError
-from policy_store.backends.store import PolicyStore
-from policy_store.decisions.verification import (
-    TrustRule,
-    VerifiedCheckpoint,
-    verify_channel,
-    verify_checkpoint,
-    verify_decision,
-)
-from policy_store.records.channel_record import Channel, channel_slot
-from policy_store.records.governed_record import SignedRecord
-from policy_store.records.revision_rules import DecisionOrder, ReaderMemory
-from policy_store.records.store_errors import (
+from policy_store.backends import PolicyStore
+from policy_store.decisions import TrustRule, VerifiedCheckpoint, verify_channel, verify_checkpoint, verify_decision
+from policy_store.records import (
+    Channel,
+    DecisionOrder,
+    ReaderMemory,
     RecordExpired,
     RecordFromFuture,
+    SignedRecord,
     StoreRefused,
     StoreUnreachable,
     UnknownCheckpoint,
+    channel_slot,
 )
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.pickup.channel_state import (

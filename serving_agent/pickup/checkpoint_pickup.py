@@ -21,8 +21,7 @@ from drift_detection.head_drift import DriftVerdict
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from feature_contract import known_contracts
-from policy_store.records.checkpoint_record import POLICY_BLOB, CheckpointManifest, SignedCheckpoint
-from policy_store.records.store_errors import ContractMismatch
+from policy_store.records import POLICY_BLOB, CheckpointManifest, ContractMismatch, SignedCheckpoint
 from serving_agent.decide.scoring import InferenceFailed, PolicyNetwork
 from serving_agent.decide.snapshot import LoadedPolicy
 from serving_agent.pickup.drift_check import DriftCheck, HeadReferences

@@ -1,12 +1,9 @@
 """Follows the store's kills and resumes; those this node has learnt stay in force even if the store loses them."""
 
 from event_schemas.errors import TrimtabError
-from policy_store.backends.store import PolicyStore
-from policy_store.decisions.control_reading import ControlReader
-from policy_store.decisions.verification import TrustRule
-from policy_store.records.control_record import ControlRecord
-from policy_store.records.governed_record import SignedRecord
-from policy_store.records.store_errors import StoreRefused
+from policy_store.backends import PolicyStore
+from policy_store.decisions import ControlReader, TrustRule
+from policy_store.records import ControlRecord, SignedRecord, StoreRefused
 from serving_agent.pickup.snapshot_disk import SavedSnapshot
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from policy_store.records.governed_record import SignedRecord
+from policy_store.records import SignedRecord
 from serving_agent.pickup.signed_json import decode_record, encode_record, items, numbers, texts
 
 KEPT = 1_000

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitoring.metrics import ServingMetrics
-from policy_store.records.channel_record import Channel
-from policy_store.records.governed_record import SignedRecord
+from policy_store.records import Channel, SignedRecord
 from serving_agent.decide.snapshot import ServingSnapshot
 from serving_agent.pickup.channel_state import ChannelState
 from serving_agent.pickup.checkpoint_pickup import PickupResult

@@ -2,13 +2,17 @@
 
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
-from policy_store.backends.store import PolicyStore
-from policy_store.decisions.verification import TrustRule, verify_record
-from policy_store.records.governed_record import SignedRecord
-from policy_store.records.objective_weights import ObjectiveWeights
-from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceRecord
-from policy_store.records.revision_rules import ReaderMemory
-from policy_store.records.store_errors import StoreRefused, StoreUnreachable
+from policy_store.backends import PolicyStore
+from policy_store.decisions import TrustRule, verify_record
+from policy_store.records import (
+    PREFERENCE_SLOT,
+    ObjectiveWeights,
+    PreferenceRecord,
+    ReaderMemory,
+    SignedRecord,
+    StoreRefused,
+    StoreUnreachable,
+)
 from serving_agent.pickup.snapshot_disk import SavedSnapshot
 
 

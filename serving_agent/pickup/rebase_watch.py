@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 
 from event_schemas.errors import TrimtabError
-from policy_store.backends.store import PolicyStore
-from policy_store.decisions.rebase_reading import verified_rebases
-from policy_store.decisions.verification import TrustRule, verify_record
-from policy_store.records.governed_record import SignedRecord
-from policy_store.records.rebase_record import REBASE_SLOT, RebaseRecord
-from policy_store.records.revision_rules import ReaderMemory
+from policy_store.backends import PolicyStore
+from policy_store.decisions import TrustRule, verified_rebases, verify_record
+from policy_store.records import REBASE_SLOT, ReaderMemory, RebaseRecord, SignedRecord
 
 
 class RebaseWatch:

@@ -20,11 +20,10 @@ from event_schemas.experiment import Experiment
 from event_schemas.instant import wall_clock_ms
 from event_schemas.process_fork import renew_in_children
 from monitoring.metrics import ServingMetrics
-from policy_store.backends.store import MAX_BLOCK_MS, PolicyStore
-from policy_store.decisions.verification import TrustRule
-from policy_store.records.channel_record import Channel
-from policy_store.records.revision_rules import ReaderMemory
-from producers.delivery.log_safely import log_safely
+from policy_store.backends import MAX_BLOCK_MS, PolicyStore
+from policy_store.decisions import TrustRule
+from policy_store.records import Channel, ReaderMemory
+from producers.delivery import log_safely
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder

@@ -7,8 +7,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from policy_store.records.checkpoint_record import SignedCheckpoint
-from policy_store.records.governed_record import SignedRecord
+from policy_store.records import SignedCheckpoint, SignedRecord
 
 NOT_AS_SAVED = (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 """What reading a damaged file may raise."""

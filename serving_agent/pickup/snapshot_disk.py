@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 
 from event_schemas.directory_lock import DirectoryLock
 from event_schemas.directory_sync import replace_file
-from policy_store.records.checkpoint_record import SignedCheckpoint
-from policy_store.records.governed_record import SignedRecord
+from policy_store.records import SignedCheckpoint, SignedRecord
 from serving_agent.pickup.memory_disk import MemoryDisk, SnapshotUnreadable, draft_of, unreadable
 from serving_agent.pickup.node_memory import NodeMemory
 from serving_agent.pickup.signed_json import (

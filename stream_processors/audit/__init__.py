@@ -6,3 +6,37 @@ Guarantees that every event of the log is found with exactly one fate, or report
 Fails with LogUnreadable, RightMissing or TopicError when a topic cannot be read completely; a difference is a result,
 not an error.
 """
+
+from stream_processors.audit.dead_letter_replay import LetterReplay, LetterReplaySummary, Progress
+from stream_processors.audit.dead_letter_store import (
+    StoredDeadLetter,
+    count_reasons,
+    original_record,
+    read_dead_letters,
+)
+from stream_processors.audit.join_topics import JoinTopics
+from stream_processors.audit.letter_gathering import LetterChoice
+from stream_processors.audit.log_reader import LogRange, LogReader
+from stream_processors.audit.offline_join import OfflineJoin
+from stream_processors.audit.reconcile_run import ReconcileOutcome, reconcile
+from stream_processors.audit.reconciliation import ReconcileReport
+from stream_processors.audit.replayed_examples import ReplayedExamples
+
+__all__ = [
+    "JoinTopics",
+    "LetterChoice",
+    "LetterReplay",
+    "LetterReplaySummary",
+    "LogRange",
+    "LogReader",
+    "OfflineJoin",
+    "Progress",
+    "ReconcileOutcome",
+    "ReconcileReport",
+    "ReplayedExamples",
+    "StoredDeadLetter",
+    "count_reasons",
+    "original_record",
+    "read_dead_letters",
+    "reconcile",
+]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES, join_group, topic_name
-from producers.topics.topic_identity import TopicIdentities, recreated
+from producers.topics import TopicIdentities, recreated
 from stream_processors.audit.log_reader import LogReader
 from stream_processors.partition.commit_position import BEGIN_ANEW, CommitPosition, LogReplaced
 

@@ -13,17 +13,20 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, Message, Topic
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.log_record import LogRecord
-from producers.topics.consumed_record import as_bytes, consumed_record
-from producers.topics.group_coordinator import ask_coordinator
-from producers.topics.kafka_connection import (
+from producers.topics import (
+    GROUP_RIGHT,
+    RIGHTS,
     Attempt,
     ConnectionFaults,
+    as_bytes,
+    ask_coordinator,
     asking,
+    asking_as_group,
+    consumed_record,
     creating_client,
     explained,
+    partitions_of,
 )
-from producers.topics.kafka_refusals import GROUP_RIGHT, RIGHTS
-from producers.topics.topic_admin import asking_as_group, partitions_of
 from stream_processors.partition.commit_position import CommitPosition
 
 Headers = Mapping[str, bytes]

@@ -19,10 +19,8 @@ from event_schemas.decision_key import DecisionKey
 from event_schemas.errors import SchemaError, TrimtabError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import EXAMPLE
-from producers.delivery.kafka_client import OUTPUT_MESSAGE_BYTES, KafkaClient
-from producers.delivery.outgoing_event import OutgoingEvent
-from producers.topics.kafka_connection import unwritten
-from producers.topics.kafka_refusals import EVENT_REFUSED
+from producers.delivery import OUTPUT_MESSAGE_BYTES, KafkaClient, OutgoingEvent
+from producers.topics import EVENT_REFUSED, unwritten
 from stream_processors.audit.dead_letter_store import read_dead_letters
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.audit.letter_gathering import GatheredDecisions, by_request_id

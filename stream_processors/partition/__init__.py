@@ -7,3 +7,11 @@ restart at its position.
 Fails with CommitUnreadable on a committed text of another kind. It defines LogReplaced and LogTruncated, for a log that
 is no longer the one the position counts in.
 """
+
+from stream_processors.partition.commit_position import CommitUnreadable, LogReplaced, LogTruncated
+
+__all__ = [
+    "CommitUnreadable",
+    "LogReplaced",
+    "LogTruncated",
+]

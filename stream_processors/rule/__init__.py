@@ -8,3 +8,9 @@ Writes nothing: functions return fates, bytes and outcomes.
 Guarantees that every event has exactly one `Fate`, and that the same events give the same bytes.
 Fails with SchemaError when a schema is not the one the rule was written for. A bad event is no error: it is malformed.
 """
+
+from stream_processors.rule.join_rule import JoinRule
+
+__all__ = [
+    "JoinRule",
+]

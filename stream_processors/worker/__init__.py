@@ -6,3 +6,15 @@ Guarantees that a position is committed only after Kafka has confirmed every out
 Fails by ending the process with a named error when its log was replaced or truncated, or when an output is not
 confirmed in time; a supervisor then restarts it. It waits for a broker that is down.
 """
+
+from stream_processors.worker.join_worker import JoinWorkerParts, run_join_worker
+from stream_processors.worker.worker_health import ALIVE_SECONDS, WorkerHealth
+from stream_processors.worker.worker_settings import WorkerSettings
+
+__all__ = [
+    "ALIVE_SECONDS",
+    "JoinWorkerParts",
+    "WorkerHealth",
+    "WorkerSettings",
+    "run_join_worker",
+]

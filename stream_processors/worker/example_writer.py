@@ -19,10 +19,8 @@ from event_schemas.errors import TrimtabError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER, HEARTBEAT
 from event_schemas.units import KIBIBYTE, MEBIBYTE
-from producers.delivery.kafka_client import OUTPUT_MESSAGE_BYTES, KafkaClient
-from producers.delivery.outage_notice import OutageNotice
-from producers.topics.kafka_connection import unwritten
-from producers.topics.kafka_refusals import EVENT_REFUSED
+from producers.delivery import OUTPUT_MESSAGE_BYTES, KafkaClient, OutageNotice
+from producers.topics import EVENT_REFUSED, unwritten
 from stream_processors.partition.partition_join import Emission
 from stream_processors.worker.worker_settings import WorkerSettings
 

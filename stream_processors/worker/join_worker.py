@@ -31,9 +31,7 @@ from faust.types import TP, StreamT
 from event_schemas.codec import Codec
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from monitoring.metrics import JoinMetrics
-from producers.topics.kafka_connection import Attempt, right_missing
-from producers.topics.topic_admin import TopicError, partitions_of_all
-from producers.topics.topic_identity import TopicIdentities
+from producers.topics import Attempt, TopicError, TopicIdentities, partitions_of_all, right_missing
 from stream_processors.audit.earlier_outputs import require_same_log
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.audit.log_reader import LogReader

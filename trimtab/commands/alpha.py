@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from policy_store.records.preference_record import PREFERENCE_SLOT
+from policy_store.records import PREFERENCE_SLOT
 from trimtab.settings import load_settings
 from trimtab.store_access import (
     AsJson,
@@ -22,8 +22,7 @@ from trimtab.store_access import (
 
 if TYPE_CHECKING:
     from event_schemas.experiment import Experiment
-    from policy_store.records.preference_proposal import PreferenceProposal
-    from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
+    from policy_store.records import PreferenceProposal, PreferenceRecord, PreferenceTarget
 
 alpha_app = typer.Typer(no_args_is_help=True, help="The approved trade-off between objectives, and proposals.")
 
@@ -39,7 +38,7 @@ def show(as_json: AsJson = False) -> None:
 
     Example: trimtab alpha show
     """
-    from policy_store.decisions.verification import read_preference_verified
+    from policy_store.decisions import read_preference_verified
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -67,9 +66,8 @@ def propose(
 
     Example: trimtab alpha propose 0.3 --cohort CORE --by ada --reason "more saves for core users"
     """
-    from policy_store.decisions.governance import propose_preference
-    from policy_store.records.preference_proposal import new_proposal_id
-    from policy_store.records.preference_record import PreferenceTarget, parse_weights
+    from policy_store.decisions import propose_preference
+    from policy_store.records import PreferenceTarget, new_proposal_id, parse_weights
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -94,9 +92,8 @@ def approve(
 
     Example: trimtab alpha approve p-0a1b2c3d4e5f --by grace --reason "agreed in the review"
     """
-    from policy_store.decisions.governance import approve_proposal, find_open_proposal
-    from policy_store.decisions.verification import read_preference_verified
-    from policy_store.records.objective_weights import initial_target
+    from policy_store.decisions import approve_proposal, find_open_proposal, read_preference_verified
+    from policy_store.records import initial_target
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -125,7 +122,7 @@ def reject(
 
     Example: trimtab alpha reject p-0a1b2c3d4e5f --by grace --reason "too far at once"
     """
-    from policy_store.decisions.governance import reject_proposal
+    from policy_store.decisions import reject_proposal
 
     settings = load_settings()
     store = open_store(settings, settings.load_experiment())
@@ -138,7 +135,7 @@ def reject(
 
 def _require_known(experiment: Experiment, target: PreferenceTarget, cohort: str | None) -> None:
     """Raise ContractMismatch for a target that does not weigh these objectives, or a cohort not declared."""
-    from policy_store.records.preference_record import require_known_cohort
+    from policy_store.records import require_known_cohort
 
     target.objective_weights(experiment.objective_names, experiment.preference.alpha_objective)
     require_known_cohort(cohort, [each.name for each in experiment.cohorts])
@@ -146,7 +143,7 @@ def _require_known(experiment: Experiment, target: PreferenceTarget, cohort: str
 
 def _in_force(experiment: Experiment, record: PreferenceRecord | None) -> dict[str, Any]:
     """The targets that hold now; revision null while people have not chosen."""
-    from policy_store.records.objective_weights import initial_target
+    from policy_store.records import initial_target
 
     default = initial_target(experiment) if record is None else record.default
     cohorts = {} if record is None else record.cohorts
@@ -160,7 +157,7 @@ def _in_force(experiment: Experiment, record: PreferenceRecord | None) -> dict[s
 
 
 def _target(experiment: Experiment, target: PreferenceTarget | None) -> dict[str, Any]:
-    from policy_store.records.objective_weights import weights_of
+    from policy_store.records import weights_of
 
     if target is None:
         return {"objective_weights": None}

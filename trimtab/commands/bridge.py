@@ -18,9 +18,7 @@ from trimtab.stop_flag import StopFlag
 
 if TYPE_CHECKING:
     from event_schemas.experiment import Experiment
-    from producers.bridge.bridge_run import Bridge
-    from producers.bridge.engagement_mapping import EngagementMapper
-    from producers.bridge.source_consumer import ConsumerSettings
+    from producers.bridge import Bridge, ConsumerSettings, EngagementMapper
 
 SESSION_SECONDS = 10.0
 DELIVERY_SECONDS = 60.0
@@ -78,10 +76,9 @@ def _bridge(
 
     from monitoring.exposition import serve_metrics
     from monitoring.metrics import BridgeMetrics
-    from producers.bridge.bridge_run import Bridge, BridgeParts
-    from producers.bridge.source_consumer import SourceConsumer
-    from producers.delivery.confirmed_writer import ConfirmedWriter
-    from producers.topics.topic_admin import partitions_of
+    from producers.bridge import Bridge, BridgeParts, SourceConsumer
+    from producers.delivery import ConfirmedWriter
+    from producers.topics import partitions_of
 
     experiment, registry = settings.load_experiment(), CollectorRegistry()
     mappers = mappers_of(settings, experiment)
@@ -110,8 +107,7 @@ def _overdue(stop: StopFlag) -> bool:
 
 def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, EngagementMapper]:
     """A mapper for each source topic; raises SettingError when there is none, or one is a topic of Trimtab's own."""
-    from producers.bridge.engagement_mapping import EngagementMapper
-    from producers.bridge.source_decoding import decoder_for
+    from producers.bridge import EngagementMapper, decoder_for
 
     if not experiment.bridge:
         raise SettingError(
@@ -134,7 +130,7 @@ def consumer_of(
     settings: Settings, experiment: Experiment, session_seconds: float, since: int | None
 ) -> ConsumerSettings:
     """What the environment and the experiment file say to the source's consumer."""
-    from producers.bridge.source_consumer import ConsumerSettings
+    from producers.bridge import ConsumerSettings
 
     return ConsumerSettings(
         client_config=settings.kafka_client_config(),

@@ -15,9 +15,8 @@ from trimtab.live_bar import live_bar
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from stream_processors.audit.dead_letter_replay import LetterReplaySummary, Progress
-    from stream_processors.audit.letter_gathering import LetterChoice
-    from stream_processors.rule.join_rule import JoinRule
+    from stream_processors.audit import LetterChoice, LetterReplaySummary, Progress
+    from stream_processors.rule import JoinRule
 
 NAMED = 20
 """At most so many decisions that give no example are named; JSON names more."""
@@ -48,7 +47,7 @@ def replay(
 
     Example: trimtab dead-letters replay --reason malformed --from 2026-05-01T08:00:00Z --dry-run
     """
-    from stream_processors.rule.join_rule import JoinRule
+    from stream_processors.rule import JoinRule
 
     settings = load_settings()
     rule = JoinRule.from_experiment(settings.load_experiment())
@@ -67,7 +66,7 @@ def choice(
     filters: tuple[list[str], list[str], list[int]], span: tuple[str | None, str | None], partitions: int
 ) -> LetterChoice:
     """The options as a choice of letters; raises SettingError for one that cannot be meant."""
-    from stream_processors.audit.letter_gathering import LetterChoice
+    from stream_processors.audit import LetterChoice
 
     reasons, request_ids, wanted = filters
     for number in wanted:
@@ -88,7 +87,7 @@ def _bound(option: str, text: str | None, partitions: int) -> tuple[int | None, 
 
 
 def _partitions(settings: Settings) -> int:
-    from producers.topics.topic_admin import partitions_of
+    from producers.topics import partitions_of
 
     return partitions_of(settings.kafka_client_config(), settings.topic(EVENTS))
 
@@ -96,10 +95,7 @@ def _partitions(settings: Settings) -> int:
 def _run(
     settings: Settings, rule: JoinRule, chosen: LetterChoice, dry_run: bool, progress: Progress
 ) -> LetterReplaySummary:
-    from stream_processors.audit.dead_letter_replay import LetterReplay
-    from stream_processors.audit.join_topics import JoinTopics
-    from stream_processors.audit.offline_join import OfflineJoin
-    from stream_processors.audit.replayed_examples import ReplayedExamples
+    from stream_processors.audit import JoinTopics, LetterReplay, OfflineJoin, ReplayedExamples
 
     client, codec = settings.kafka_client_config(), settings.codec()
     topics = JoinTopics.under(client, settings.topic_prefix, settings.topic_identities())

@@ -14,7 +14,7 @@ from trimtab.commands.dead_letter_replay import replay
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from stream_processors.audit.dead_letter_store import StoredDeadLetter
+    from stream_processors.audit import StoredDeadLetter
     from trimtab.tables import Entry
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
@@ -31,7 +31,7 @@ def list_letters(
 
     Example: trimtab dead-letters list --reason malformed
     """
-    from stream_processors.audit.dead_letter_store import count_reasons
+    from stream_processors.audit import count_reasons
 
     letters = (stored for stored in _read(load_settings()) if reason is None or stored.letter["reason"] == reason)
     counts = count_reasons(_printed(letters, limit, as_json))
@@ -47,7 +47,7 @@ def show(
 
     Example: trimtab dead-letters show 2:17
     """
-    from stream_processors.audit.dead_letter_store import original_record
+    from stream_processors.audit import original_record
 
     settings = load_settings()
     stored = _at(settings, place)
@@ -77,8 +77,7 @@ def _printed(letters: Iterable[StoredDeadLetter], limit: int, as_json: bool) -> 
 
 
 def _read(settings: Settings) -> Iterator[StoredDeadLetter]:
-    from stream_processors.audit.dead_letter_store import read_dead_letters
-    from stream_processors.audit.log_reader import LogReader
+    from stream_processors.audit import LogReader, read_dead_letters
 
     settings.require_rights([settings.topic(DEAD_LETTERS)])
     reader = LogReader(settings.kafka_client_config(), settings.topic(DEAD_LETTERS))
@@ -86,8 +85,7 @@ def _read(settings: Settings) -> Iterator[StoredDeadLetter]:
 
 
 def _at(settings: Settings, place: str) -> StoredDeadLetter:
-    from stream_processors.audit.dead_letter_store import read_dead_letters
-    from stream_processors.audit.log_reader import LogRange, LogReader
+    from stream_processors.audit import LogRange, LogReader, read_dead_letters
 
     partition, colon, offset = place.partition(":")
     if not (colon and partition.isdecimal() and offset.isdecimal()):

@@ -17,13 +17,13 @@ from trimtab.settings import load_settings
 from trimtab.store_access import VERSION_HELP, open_store, trust_rule, version_names
 
 if TYPE_CHECKING:
-    from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
-    from learner.judgement.table_policy import TableLayout
+    from learner.checkpoints import Checkpoint, CheckpointShelf
+    from learner.judgement import TableLayout
     from learner.policy_comparison import Answer
     from off_policy.estimates import Estimate, Interval
     from off_policy.evaluation_report import PolicyReport
-    from policy_store.backends.store import PolicyStore
-    from policy_store.decisions.verification import TrustRule
+    from policy_store.backends import PolicyStore
+    from policy_store.decisions import TrustRule
 
 LAYOUT_FIELDS = {
     "arm": "arm_column",
@@ -65,7 +65,7 @@ def evaluate(
 
     Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
     """
-    from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory
+    from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory
     from learner.learner_run import EXAMPLES_FOLDER, stored_examples
     from learner.policy_comparison import Question, compare
 
@@ -99,9 +99,8 @@ def _is_no_version(policy: str) -> bool:
 
 def _checkpoint(reference: str, shelf: CheckpointShelf, store: PolicyStore, rule: TrustRule) -> Checkpoint:
     """The checkpoint that is meant: from this machine where it is named in full, else looked up in the store."""
-    from learner.checkpoints.checkpoint import Checkpoint
-    from policy_store.decisions.verification import verify_checkpoint
-    from policy_store.decisions.version_references import resolve_version
+    from learner.checkpoints import Checkpoint
+    from policy_store.decisions import resolve_version, verify_checkpoint
 
     here = shelf.versions()
     if reference in here:
@@ -114,7 +113,7 @@ def _checkpoint(reference: str, shelf: CheckpointShelf, store: PolicyStore, rule
 
 
 def _layout(table: Mapping[str, str], where: Mapping[str, str]) -> TableLayout:
-    from learner.judgement.table_policy import TableLayout
+    from learner.judgement import TableLayout
 
     unknown = sorted(set(table) - set(LAYOUT_FIELDS))
     base = table.get("base", "1")

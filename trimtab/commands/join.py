@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from event_schemas.experiment import Experiment
-    from stream_processors.worker.worker_settings import WorkerSettings
+    from stream_processors.worker import WorkerSettings
 
 SESSION_SECONDS = 10.0
 MOST_WORKERS = 64
@@ -113,8 +113,8 @@ def join(
 
 def needs_a_person(fault: TrimtabError) -> bool:
     """Whether starting the worker again can only end the same way."""
-    from producers.topics.topic_admin import TopicError
-    from stream_processors.partition.commit_position import CommitUnreadable, LogReplaced, LogTruncated
+    from producers.topics import TopicError
+    from stream_processors.partition import CommitUnreadable, LogReplaced, LogTruncated
 
     lasting = (LogTruncated, LogReplaced, CommitUnreadable, TopicError, SettingError, ExperimentError, SchemaError)
     return isinstance(fault, lasting)
@@ -127,9 +127,8 @@ def _work(options: WorkerOptions) -> None:
 
     from event_schemas.instant import wall_clock_ms
     from monitoring.metrics import JoinMetrics
-    from stream_processors.rule.join_rule import JoinRule
-    from stream_processors.worker.join_worker import JoinWorkerParts, run_join_worker
-    from stream_processors.worker.worker_health import WorkerHealth
+    from stream_processors.rule import JoinRule
+    from stream_processors.worker import JoinWorkerParts, WorkerHealth, run_join_worker
 
     settings, registry, health = load_settings(), CollectorRegistry(), WorkerHealth()
     experiment = settings.load_experiment()
@@ -191,7 +190,7 @@ def _leave(*_: object) -> None:
 
 def worker_settings(settings: Settings, experiment: Experiment, session_seconds: float) -> WorkerSettings:
     """What the environment and the experiment file say to a join worker."""
-    from stream_processors.worker.worker_settings import WorkerSettings
+    from stream_processors.worker import WorkerSettings
 
     return WorkerSettings(
         client_config=settings.kafka_client_config(),

@@ -25,12 +25,12 @@ from trimtab.settings import Settings, load_settings
 from trimtab.stop_flag import StopFlag
 
 if TYPE_CHECKING:
-    from learner.checkpoints.publishing import Publisher
-    from learner.examples.slice_tallies import SliceTallies
+    from learner.checkpoints import Publisher
+    from learner.examples import SliceTallies
     from learner.learner_run import RunObserver, RunReport
     from learner.learner_service import LearnerService
-    from policy_store.backends.store import PolicyStore
-    from policy_store.records.objective_weights import ObjectiveWeights
+    from policy_store.backends import PolicyStore
+    from policy_store.records import ObjectiveWeights
 
 WAIT_S = 900.0
 """How long `--wait-examples` waits."""
@@ -146,18 +146,21 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
     """The learner, wired to Kafka, the data directory and the policy store."""
     from prometheus_client import CollectorRegistry
 
-    from learner.checkpoints.checkpoint import learner_directory
-    from learner.examples.example_decoder import ExampleDecoder
-    from learner.examples.example_rule import ExampleRule
-    from learner.examples.example_source import KafkaExampleSource
-    from learner.examples.ingest import DeadLetters, Ingest
-    from learner.examples.segment_store import SegmentStore
-    from learner.examples.time_limit import TimeLimit
+    from learner.checkpoints import learner_directory
+    from learner.examples import (
+        DeadLetters,
+        ExampleDecoder,
+        ExampleRule,
+        Ingest,
+        KafkaExampleSource,
+        SegmentStore,
+        TimeLimit,
+    )
     from learner.learner_run import EXAMPLES_FOLDER, Learner
     from learner.learner_service import LearnerService, Schedule
     from monitoring.exposition import serve_metrics
     from monitoring.metrics import LearnerMetrics, ProducerMetrics
-    from producers.delivery.kafka_delivery import KafkaDelivery
+    from producers.delivery import KafkaDelivery
 
     experiment, codec = settings.load_experiment(), settings.codec()
     registry = CollectorRegistry()
@@ -193,8 +196,7 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
 
 def _tallies(settings: Settings, codec: Codec) -> SliceTallies:
     """What the producers counted so far."""
-    from learner.examples.example_source import KafkaExampleSource
-    from learner.examples.tally_reading import read_tallies
+    from learner.examples import KafkaExampleSource, read_tallies
 
     with closing(KafkaExampleSource(settings.kafka_client_config(), settings.topic(TALLIES))) as source:
         return read_tallies(source, codec)
@@ -202,8 +204,8 @@ def _tallies(settings: Settings, codec: Codec) -> SliceTallies:
 
 def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
     """Raises SettingError without a signing key; the store is connected to on first use."""
-    from learner.checkpoints.publishing import Publisher
-    from policy_store.records.signing import SigningKey
+    from learner.checkpoints import Publisher
+    from policy_store.records import SigningKey
     from trimtab.store_access import open_store
 
     key = SigningKey.parse(settings.signing_key_text())
@@ -212,8 +214,8 @@ def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
 
 def _preference(settings: Settings, experiment: Experiment, store: PolicyStore | None) -> ObjectiveWeights:
     """What people approved, verified; the experiment file's start where nobody has, or nothing is published."""
-    from policy_store.decisions.verification import read_preference_verified
-    from policy_store.records.objective_weights import ObjectiveWeights
+    from policy_store.decisions import read_preference_verified
+    from policy_store.records import ObjectiveWeights
     from trimtab.store_access import trust_rule
 
     record = None if store is None else read_preference_verified(store, trust_rule(settings, experiment))
@@ -227,7 +229,7 @@ def _progress(quiet: bool) -> Iterator[RunObserver]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from learner.learner_run import RunObserver
-    from learner.network.training import TrainingProgress
+    from learner.network import TrainingProgress
 
     columns = (
         SpinnerColumn(),

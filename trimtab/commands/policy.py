@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from event_schemas.instant import utc_text
-from policy_store.records.channel_record import Channel, channel_slot
-from policy_store.records.signing import Role
+from policy_store.records import Channel, Role, channel_slot
 from trimtab.commands.policy_stop import kill, rebase, resume
 from trimtab.settings import load_settings, require_usable
 from trimtab.store_access import (
@@ -27,9 +26,9 @@ from trimtab.store_access import (
 )
 
 if TYPE_CHECKING:
-    from policy_store.backends.store import PolicyStore
-    from policy_store.decisions.verification import TrustRule
-    from policy_store.records.checkpoint_record import CheckpointManifest
+    from policy_store.backends import PolicyStore
+    from policy_store.decisions import TrustRule
+    from policy_store.records import CheckpointManifest
 
 policy = typer.Typer(no_args_is_help=True, help="Checkpoints, channels and the kill switch.")
 
@@ -50,7 +49,7 @@ def keygen(
 
     Example: trimtab policy keygen --role governance --id board --out board.key
     """
-    from policy_store.records.signing import SigningKey, write_key_pair
+    from policy_store.records import SigningKey, write_key_pair
 
     require_usable()
     key = SigningKey.generate(role, name)
@@ -73,7 +72,7 @@ def status(as_json: AsJson = False) -> None:
     Example: trimtab policy status
     """
     from event_schemas.instant import wall_clock_ms
-    from policy_store.decisions.overview import store_overview
+    from policy_store.decisions import store_overview
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -113,8 +112,7 @@ def show(version: Version, as_json: AsJson = False) -> None:
     """
     import json
 
-    from policy_store.decisions.verification import verify_checkpoint
-    from policy_store.decisions.version_references import resolve_version
+    from policy_store.decisions import resolve_version, verify_checkpoint
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -143,9 +141,7 @@ def promote(
 
     Example: trimtab policy promote canary --to stable --by ada --reason "canary was fine for a week"
     """
-    from policy_store.decisions.governance import point_channel
-    from policy_store.decisions.verification import require_promotable
-    from policy_store.decisions.version_references import resolve_version
+    from policy_store.decisions import point_channel, require_promotable, resolve_version
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -178,8 +174,7 @@ def rollback(
 
     Example: trimtab policy rollback --channel stable --by ada --reason "sessions fell"
     """
-    from policy_store.decisions.governance import point_channel, require_served_before, rollback_version
-    from policy_store.decisions.version_references import resolve_version
+    from policy_store.decisions import point_channel, require_served_before, resolve_version, rollback_version
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -198,7 +193,7 @@ for stopping in (kill, resume, rebase):
 
 def _slots() -> list[str]:
     """What a shell completes where a slot is wanted."""
-    from policy_store.decisions.inspection import SLOTS
+    from policy_store.decisions import SLOTS
 
     return [slot for slot in SLOTS if not slot.startswith("freshness:")]
 
@@ -214,8 +209,8 @@ def history(
 
     Example: trimtab policy history channel:stable
     """
-    from policy_store.decisions.inspection import require_slot
-    from policy_store.records.canonical_json import parse_object
+    from policy_store.decisions import require_slot
+    from policy_store.records import parse_object
 
     settings = load_settings()
     store = open_store(settings, settings.load_experiment())
@@ -236,7 +231,7 @@ def verify(as_json: AsJson = False) -> None:
 
     Example: trimtab policy verify
     """
-    from policy_store.decisions.inspection import inspect_store
+    from policy_store.decisions import inspect_store
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -254,7 +249,7 @@ def verify(as_json: AsJson = False) -> None:
 
 
 def _verified(store: PolicyStore, version: str, rule: TrustRule) -> CheckpointManifest:
-    from policy_store.decisions.verification import verify_checkpoint
+    from policy_store.decisions import verify_checkpoint
 
     return verify_checkpoint(store.get_checkpoint(version), version, rule)
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from event_schemas.instant import utc_text
-from policy_store.records.control_record import CONTROL_SLOT, ControlRecord
-from policy_store.records.rebase_record import REBASE_SLOT
+from policy_store.records import CONTROL_SLOT, REBASE_SLOT, ControlRecord
 from trimtab.settings import load_settings
 from trimtab.store_access import AsJson, By, Reason, decider, echo_json, open_store, statement, trust_rule
 
 if TYPE_CHECKING:
-    from policy_store.decisions.kill_decisions import KillState, OpenKill
+    from policy_store.decisions import KillState, OpenKill
 
 
 def kill(by: By, reason: Reason = "", as_json: AsJson = False) -> None:
@@ -24,8 +23,8 @@ def kill(by: By, reason: Reason = "", as_json: AsJson = False) -> None:
 
     Example: trimtab policy kill --by ada --reason "incident 42"
     """
-    from policy_store.decisions.kill_decisions import kill as publish_kill
-    from policy_store.records.governed_record import SignedRecord
+    from policy_store.decisions import kill as publish_kill
+    from policy_store.records import SignedRecord
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -53,8 +52,8 @@ def resume(
 
     Example: trimtab policy resume --by ada --reason "incident 42 is over"
     """
-    from policy_store.decisions.kill_decisions import kill_state, kills_to_lift
-    from policy_store.decisions.kill_decisions import resume as publish_resume
+    from policy_store.decisions import kill_state, kills_to_lift
+    from policy_store.decisions import resume as publish_resume
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -108,8 +107,8 @@ def rebase(
 
     Example: trimtab policy rebase --by ada --reason "the learner's clock was in 2036"
     """
-    from policy_store.decisions.rebasing import plan_rebase
-    from policy_store.decisions.rebasing import rebase as publish_rebase
+    from policy_store.decisions import plan_rebase
+    from policy_store.decisions import rebase as publish_rebase
 
     settings = load_settings()
     experiment = settings.load_experiment()

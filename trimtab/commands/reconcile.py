@@ -12,8 +12,7 @@ from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
 from trimtab.settings import load_settings
 
 if TYPE_CHECKING:
-    from stream_processors.audit.reconcile_run import ReconcileOutcome
-    from stream_processors.audit.reconciliation import ReconcileReport
+    from stream_processors.audit import ReconcileOutcome, ReconcileReport
 
 
 def reconcile(
@@ -37,9 +36,9 @@ def reconcile(
 
     Example: trimtab reconcile --processed --json
     """
-    from stream_processors.audit.join_topics import JoinTopics
-    from stream_processors.audit.reconcile_run import reconcile as run
-    from stream_processors.rule.join_rule import JoinRule
+    from stream_processors.audit import JoinTopics
+    from stream_processors.audit import reconcile as run
+    from stream_processors.rule import JoinRule
 
     settings = load_settings()
     if processed and end is not None:

@@ -17,7 +17,7 @@ from trimtab.live_bar import live_bar
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from producers.replay.replay_run import ReplaySummary
+    from producers.replay import ReplaySummary
 
 
 def replay(
@@ -55,11 +55,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _replay_file(settings: Settings, file: Path, mapping_file: Path, limit: int | None, max_lag: int) -> ReplaySummary:
-    from producers.delivery.kafka_delivery import KafkaDelivery
-    from producers.replay.column_mapping import load_mapping
-    from producers.replay.log_rows import read_rows
-    from producers.replay.replay_run import ReplayPlan, replay_rows
-    from producers.topics.topic_admin import partitions_of
+    from producers.delivery import KafkaDelivery
+    from producers.replay import ReplayPlan, load_mapping, read_rows, replay_rows
+    from producers.topics import partitions_of
 
     experiment, mapping = settings.load_experiment(), load_mapping(mapping_file)
     mapping.check_against(experiment)
@@ -89,10 +87,10 @@ def _replay_file(settings: Settings, file: Path, mapping_file: Path, limit: int 
 
 
 def _write_heartbeats(settings: Settings, event_time: int) -> dict[str, int]:
-    from producers.delivery.kafka_delivery import KafkaDelivery
-    from producers.loggers.heartbeats import send_heartbeats
-    from producers.replay.replay_run import ReplayIncomplete
-    from producers.topics.topic_admin import partitions_of
+    from producers.delivery import KafkaDelivery
+    from producers.loggers import send_heartbeats
+    from producers.replay import ReplayIncomplete
+    from producers.topics import partitions_of
 
     client, topic = settings.kafka_client_config(), settings.topic(EVENTS)
     settings.require_rights(writes=[topic])

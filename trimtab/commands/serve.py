@@ -42,8 +42,7 @@ def serve(
     """
     from prometheus_client import CollectorRegistry
 
-    from serving_agent.sidecar.sidecar_app import create_app
-    from serving_agent.sidecar.unconfirmed_decisions import UnconfirmedDecisions
+    from serving_agent.sidecar import UnconfirmedDecisions, create_app
     from trimtab.node import Node
     from trimtab.process_log import log_to_stderr
 

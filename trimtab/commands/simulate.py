@@ -88,8 +88,8 @@ def _run(settings: Settings, experiment: Experiment, plan: RunPlan, route: Route
     from prometheus_client import CollectorRegistry
 
     from monitoring.metrics import ProducerMetrics
-    from producers.delivery.kafka_delivery import KafkaDelivery
-    from producers.topics.topic_admin import partitions_of
+    from producers.delivery import KafkaDelivery
+    from producers.topics import partitions_of
     from simulator.homefeed_world import with_exploration_rate
     from simulator.simulation import EventOutlet, run_simulation
 

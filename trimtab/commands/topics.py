@@ -10,7 +10,7 @@ import typer
 from trimtab.settings import load_settings
 
 if TYPE_CHECKING:
-    from producers.topics.topic_admin import TopicReport
+    from producers.topics import TopicReport
 
 PARTITIONS = 8
 
@@ -26,7 +26,7 @@ def create(
 
     Example: trimtab topics create --partitions 8 --replication 3
     """
-    from producers.topics.topic_admin import create_topics
+    from producers.topics import create_topics
 
     settings = load_settings()
     reports = create_topics(settings.kafka_client_config(), settings.topic_prefix, partitions, replication)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from event_schemas.topics import EVENTS, join_group, topic_name
-from policy_store.backends.redis_store import RedisStore
-from policy_store.records.checkpoint_record import EVALUATION_BLOB, SignedCheckpoint
-from producers.replay.replay_pacing import KafkaReaderLag
-from producers.topics.topic_admin import touch_topics
+from policy_store.backends import RedisStore
+from policy_store.records import EVALUATION_BLOB, SignedCheckpoint
+from producers.replay import KafkaReaderLag
+from producers.topics import touch_topics
 from trimtab.demo.act_outcome import Funnel, NodeOutcome
 from trimtab.demo.job_runner import Job, JobResult, JobRunner, Tick
 from trimtab.demo.joined_examples import JoinedExamples

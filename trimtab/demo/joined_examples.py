@@ -12,8 +12,8 @@ from event_schemas.columnar import read_datums
 from event_schemas.records import EXAMPLE
 from event_schemas.registry import Registry
 from event_schemas.topics import EXAMPLES, topic_name
-from learner.judgement.reference_sketches import ranker_head_values
-from stream_processors.audit.log_reader import LogReader
+from learner.judgement import ranker_head_values
+from stream_processors.audit import LogReader
 from trimtab.demo.workspace import DemoExperiment
 
 CHUNK = 2_000

@@ -12,7 +12,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.instant import moment_of
 from event_schemas.units import DAY_MS
 from off_policy.evaluation_report import EvaluationReport
-from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide import DecisionRequest
 from simulator.sidecar_port import SidecarPort
 from trimtab.demo.act_outcome import EvaluationView, ExperimentOutcome, LearnOutcome
 from trimtab.demo.act_stage import ActStage, funnel_of, node_outcome

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from event_schemas.directory_lock import DirectoryLock, DirectoryTaken
 from event_schemas.experiment import Experiment, load_experiment
-from policy_store.records.signing import Role, SigningKey, write_key_pair
+from policy_store.records import Role, SigningKey, write_key_pair
 from trimtab.demo.job_runner import DemoFailed, Job
 from trimtab.embedded_runtime import EmbeddedRuntime
 

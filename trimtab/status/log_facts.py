@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from stream_processors.audit.join_topics import JoinTopics
-from stream_processors.audit.log_reader import LogReader
+from stream_processors.audit import JoinTopics, LogReader
 from trimtab.settings import Settings
 from trimtab.status.status_facts import LogFacts
 
@@ -28,7 +27,7 @@ def read_log_facts(settings: Settings) -> LogFacts:
 
 def _workers(settings: Settings, group: str) -> int | None:
     """A broker with a declared identity is an embedded one, which answers no such question."""
-    from producers.topics.group_members import member_count
+    from producers.topics import member_count
 
     return None if settings.kafka_identity is not None else member_count(settings.kafka_client_config(), group)
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policy_store.backends.store import NodeStatus
-from policy_store.records.channel_record import Channel
+from policy_store.backends import NodeStatus
+from policy_store.records import Channel
 
 ACCEPTED = "accepted"
 """The value of `PickupResult` for a checkpoint that serves; importing the class would load ONNX Runtime."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from event_schemas.errors import TrimtabError
-from policy_store.decisions.kill_decisions import OpenKill
+from policy_store.decisions import OpenKill
 from trimtab.status.node_view import NodeView
 
 STABLE = "stable"

@@ -12,16 +12,25 @@ from typing import Any, TypeVar
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.experiment import Experiment
-from policy_store.backends.store import PolicyStore
-from policy_store.decisions.kill_decisions import KillState, kill_state
-from policy_store.decisions.overview import channel_overview
-from policy_store.decisions.rebase_reading import remembered_rebases
-from policy_store.decisions.verification import TrustRule, read_preference_verified, verify_checkpoint
-from policy_store.records.channel_record import Channel, ChannelRecord, channel_slot
-from policy_store.records.checkpoint_record import CheckpointManifest
-from policy_store.records.objective_weights import initial_target
-from policy_store.records.preference_proposal import ProposalStatus
-from policy_store.records.revision_rules import ReaderMemory
+from policy_store.backends import PolicyStore
+from policy_store.decisions import (
+    KillState,
+    TrustRule,
+    channel_overview,
+    kill_state,
+    read_preference_verified,
+    remembered_rebases,
+    verify_checkpoint,
+)
+from policy_store.records import (
+    Channel,
+    ChannelRecord,
+    CheckpointManifest,
+    ProposalStatus,
+    ReaderMemory,
+    channel_slot,
+    initial_target,
+)
 from trimtab.status.node_view import NodeView, node_view
 from trimtab.status.status_facts import ChannelFacts, LearnedFacts, StoreFacts
 
@@ -111,7 +120,7 @@ def learned_facts(manifest: CheckpointManifest, *, published: bool) -> LearnedFa
 
 def newest_on_shelf(data_dir: Path, experiment: Experiment) -> LearnedFacts | None:
     """The newest checkpoint that this machine's learner keeps. Raises CheckpointBroken."""
-    from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory
+    from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory
 
     shelf = CheckpointShelf(learner_directory(data_dir, experiment) / CHECKPOINTS_FOLDER)
     versions = shelf.versions()

@@ -5,8 +5,8 @@ Writes nothing: what is logged stays in the memory of the test's process.
 Guarantees that a node here decides, confirms and logs by the code that serves in production.
 """
 
-from policy_store.backends.memory_store import MemoryStore
-from producers.delivery.memory_log import MemoryLog
+from policy_store.backends import MemoryStore
+from producers.delivery import MemoryLog
 from trimtab.testing.manual_clock import ManualClock
 from trimtab.testing.memory_node import MemoryNode, memory_node
 

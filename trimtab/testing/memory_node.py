@@ -9,9 +9,9 @@ from event_schemas.experiment import Experiment, load_experiment, parse_experime
 from event_schemas.records import Record
 from event_schemas.registry import Registry
 from event_schemas.topics import EVENTS, TALLIES, topic_name
-from policy_store.backends.memory_store import MemoryStore
-from policy_store.records.signing import TrustedKeys
-from producers.delivery.memory_log import MemoryLog
+from policy_store.backends import MemoryStore
+from policy_store.records import TrustedKeys
+from producers.delivery import MemoryLog
 from serving_agent.node import NodeConnections, ServingNodeConfig, build_node
 from trimtab.node import Node
 from trimtab.testing.manual_clock import ManualClock
