@@ -121,7 +121,7 @@ def test_what_is_stored_from_the_future_is_named_at_the_start_and_when_it_is_lef
         taken_in(tmp_path, log, REPLAY)
     [warning] = [line for line in said if "every example stored so far expires" in line["event"]]
     assert warning["request_id"] == "far0"
-    with pytest.raises(ClockMismatch, match="a stored example is of ") as refused:
+    with pytest.raises(ClockMismatch, match="a stored example is from ") as refused:
         taken_in(tmp_path, log, LIVE)
     assert "--reread" in refused.value.fix
     with capture_logs() as said:
