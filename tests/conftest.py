@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from producers.topics.topic_admin import create_topics
 from tests.components.experiment_sample import HOMEFEED
@@ -16,6 +17,10 @@ from tests.components.join_bench import JoinBench
 from tests.components.kafka_broker import ComponentMissing, KafkaBroker
 from tests.components.redis_server import RedisServer
 from tests.components.secured_broker import SecuredBroker
+
+# How fast a machine is, is no property of the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 TopicFactory = Callable[..., str]
 SECURED_USERS = ("serving", "join", "learner", "bridge", "operator", "nobody")

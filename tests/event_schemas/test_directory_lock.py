@@ -95,7 +95,7 @@ def test_a_living_child_keeps_no_lock_of_a_dead_owner(tmp_path: Path) -> None:
         try:
             assert owner.wait(30) == -signal.SIGKILL
             os.kill(child, 0)  # it lives
-            DirectoryLock(tmp_path / "lock").release()
+            DirectoryLock(tmp_path / "lock", wait_s=30.0).release()  # the child lets go of it when it first runs
         finally:
             os.kill(child, signal.SIGKILL)
 
