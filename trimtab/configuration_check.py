@@ -1,6 +1,6 @@
-"""Everything that can be found wrong before a process starts: settings, keys, experiment file, and what must answer.
+"""Checks what can be checked before a process starts: settings, keys, experiment file, and services.
 
-Each check reports all it finds and keeps no other from being made, except that what is not known cannot be asked.
+Each check reports every fault it finds. A failed check does not stop the others, except those that need its result.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trimtab.settings import Settings, experiment_path, settings_with_faults
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, what is wrong with it, and in a few words what was found."""
+    """The subject of a check, a short description of what was found, and the faults."""
 
     subject: str
     found: str
@@ -83,7 +83,7 @@ def _keys(settings: Settings) -> str:
     signs = "none to sign with"
     if settings.signing_key is not None:
         signs = f"signs as {SigningKey.parse(settings.signing_key_text()).key_id}"
-    return f"{signs}; trusts {', '.join(trusted) or 'nobody: nothing in the store is believed'}"
+    return f"{signs}; trusts {', '.join(trusted) or 'no key: nothing in the store is accepted'}"
 
 
 def _check_kafka(settings: Settings) -> Check:
@@ -110,7 +110,7 @@ def _check_kafka(settings: Settings) -> Check:
 
 
 def _redis(settings: Settings, experiment: Experiment | None) -> str:
-    """The experiment's keys can be read, and the clocks agree; a user who may not ask for the time need not know it."""
+    """Check that the experiment's keys are readable and, if this user may read the Redis time, that clocks agree."""
     from policy_store.backends import RedisConnection
     from policy_store.records import require_clocks_agree
     from trimtab.secret_masking import masked_redis_address

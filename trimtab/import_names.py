@@ -1,4 +1,4 @@
-"""Whether the names that Trimtab imports lead to its own packages, asked before any of them is imported.
+"""Checks that the names Trimtab imports are its own packages, before any of them is imported.
 
 The packages lie at the root of an installation (`producers`, `monitoring`, …), where a module of the user's may have
 the same name; decision 0015 says why. A package is Trimtab's own when it lies beside `trimtab`: in site-packages, in a

@@ -1,7 +1,7 @@
-"""The front door of a ranker's own process: one object that decides, hears what was applied, and logs engagements.
+"""The entry point for a ranker's own process: one object that decides, confirms decisions, and logs engagements.
 
 TrimtabError
-└── NodeClosed   the node is started again after its end
+└── NodeClosed   a node was started after it was closed
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from trimtab.node_naming import nodes_folder, require_node_id, take_free_name
 from trimtab.settings import Settings, load_settings
 
 CLOSE_SECONDS = 3
-"""How long an end waits for the node and for Kafka, each; what is left goes to the spool."""
+"""How long `close` waits for the node, and then for Kafka; events still unsent go to the spool."""
 
 
 class NodeClosed(TrimtabError):
-    """The node is started again after its end."""
+    """A node was started after it was closed."""
 
 
 class RequestFields(TypedDict, total=False):
@@ -54,14 +54,14 @@ class RequestFields(TypedDict, total=False):
 
 
 class Node:
-    """A serving node with what belongs to it, in three steps:
+    """A serving node with its connections. Use it in three steps:
 
     1. `with Node.from_settings() as node:` once, when the ranker starts;
     2. `decision = node.decide(user_id=…)` for each request, then `decision.applied(…)` once its weights were used;
     3. `node.log_engagement(decision.request_id, "repin")` for what the user did.
 
-    Safe across threads. In an event loop use `async with` and `decide_async`; `applied` and `log_engagement` wait for
-    nothing. Before its start and after its end a node decides without policies.
+    Safe across threads. In an event loop use `async with` and `decide_async`; `applied` and `log_engagement` do
+    not block. Before `start` and after `close` a node decides without policies.
     """
 
     def __init__(self, serving: ServingNode, opened: ExitStack | None = None) -> None:
@@ -129,7 +129,7 @@ class Node:
         await asyncio.to_thread(self.close)
 
     def start(self) -> None:
-        """Look at the store (a dead one costs at most a few seconds) and follow it from then on; once is enough.
+        """Read the store (waiting a few seconds at most) and follow it from then on; repeated calls do nothing.
 
         Raises NodeClosed after `close`.
         """
@@ -144,7 +144,7 @@ class Node:
         self.serving.start()
 
     def close(self) -> None:
-        """Flush what is logged, spool what Kafka does not take in time, and close the connections; safe to repeat."""
+        """Flush logged events, spool those that Kafka does not accept in time, close connections; safe to repeat."""
         self._closed = True
         self._threads.close()
         with self._opened:
@@ -160,7 +160,7 @@ class Node:
     async def decide_async(self, request: DecisionRequest | None = None, **fields: Unpack[RequestFields]) -> Decision:
         """See `decide`; the event loop goes on meanwhile. Waiting for other decisions is part of `serving.budget_ms`.
 
-        A caller that is cancelled gets no decision: it ends as one that was never applied, and enters no estimate.
+        If the caller is cancelled, its decision counts as never applied and enters no estimate.
         """
         return await self._threads.run(partial(self.serving.decide, _request(request, fields)))
 

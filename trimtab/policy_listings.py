@@ -50,7 +50,7 @@ def history_listing(slot: str, rows: Sequence[Mapping[str, Any]]) -> Listing:
 
 
 def verification_listing(findings: Sequence[Finding]) -> Listing:
-    """What was checked, and what does not hold."""
+    """The results of the verification."""
     entries = [
         Entry((each.subject, "holds"))
         if each.problem is None
@@ -109,7 +109,7 @@ def _node(node: NodeStatus) -> Entry:
 
 
 def _decided(row: Mapping[str, Any]) -> str:
-    """What a record says, in a word or an id."""
+    """The decision in a record, as a word or an id."""
     if "version" in row:
         return str(row["version"])
     if "killed" in row:
@@ -127,7 +127,7 @@ def _said(row: Mapping[str, Any]) -> str:
 
 
 def _weights(by_name: Mapping[str, float] | None) -> str:
-    return ", ".join(f"{name} {weight:g}" for name, weight in (by_name or {}).items()) or "nobody has chosen"
+    return ", ".join(f"{name} {weight:g}" for name, weight in (by_name or {}).items()) or "not chosen yet"
 
 
 def _text(value: Any) -> str:

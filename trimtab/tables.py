@@ -1,8 +1,8 @@
 """How commands print rows for people, so that 80 columns are enough.
 
 Ids (versions, hashes, key ids, proposals) are copied, so they are never cut, wrapped or shortened, whatever the
-terminal's width. A `Listing` has them and other short values in columns without borders; what may be long is free text
-on the lines below. `figures` is a table of numbers.
+terminal's width. A `Listing` shows ids and other short values in columns without borders, and text that may be long on
+the lines below. `figures` is a table of numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.text import Text
 GAP = "  "
 INDENT = "    "
 WIDEST = 64
-"""As long as a hash; a longer cell moves the rest of its own row only."""
+"""The length of a hash. A longer cell does not widen its column; it only shifts the rest of its row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Listing:
 
 
 def show(*parts: Listing | Table | str) -> None:
-    """Print on stdout without cutting what is longer than a line; text as it is, tables after an empty line."""
+    """Print on stdout without cutting long lines: text as it is, tables after an empty line."""
     console = Console(highlight=False)
     for number, part in enumerate(parts):
         if isinstance(part, str):
@@ -72,9 +72,9 @@ def show_text(text: str, indent: str = "") -> None:
 
 
 def streamed_lines(entry: Entry, width: int | None) -> list[str]:
-    """The lines of one row of a list that is printed while it is read; `width` is None where no person reads it.
+    """The lines of one row of a list that is printed while it is read; `width` is None if no terminal shows it.
 
-    Then it is one line of tab-separated fields, for `cut` and `sort`.
+    Without a width, the row is one line of tab-separated fields, for `cut` and `sort`.
     """
     if width is None:
         return ["\t".join((*entry.cells, *entry.notes))]
@@ -85,7 +85,7 @@ def streamed_lines(entry: Entry, width: int | None) -> list[str]:
 
 
 def terminal_width() -> int | None:
-    """Columns of the terminal on stdout; None where stdout is none."""
+    """Columns of the terminal on stdout; None if stdout is not a terminal."""
     return Console().width if sys.stdout.isatty() else None
 
 
@@ -112,7 +112,7 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def printable(text: str) -> str:
-    """On one line and without control characters: names and reasons in a store may be anybody's."""
+    """The text on one line without control characters; names and reasons in a store are not trusted."""
     return _visible(" ".join(text.split()))
 
 

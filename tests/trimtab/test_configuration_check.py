@@ -100,5 +100,5 @@ def test_bridges_and_keys_are_looked_at(nothing_answers: Path, monkeypatch: pyte
     nothing_answers.write_text(HOMEFEED + BRIDGED_SOURCE.format(topic="trimtab.events"))
     monkeypatch.setenv("TRIMTAB_TRUSTED_KEYS", "governance/board")
     found = checked(offline=True)
-    assert "a topic of Trimtab's own" in what(found["experiment"].faults)
+    assert "one of Trimtab's own topics" in what(found["experiment"].faults)
     assert found["keys"].faults

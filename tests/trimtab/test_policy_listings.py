@@ -115,5 +115,5 @@ def test_the_preference_in_force(lines: Printed) -> None:
         "preference, revision None, by experiment file",
         "for             alpha  objective weights",
         "everybody else  0.1    repin 0.1, click 0.9",
-        "CORE                   nobody has chosen",
+        "CORE                   not chosen yet",
     ]

@@ -1,4 +1,4 @@
-"""`trimtab alpha`: what people want of the trade-off between objectives, proposed by one and approved by one."""
+"""`trimtab alpha`: the trade-off between objectives that people propose and approve."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 @alpha_app.command()
 def show(as_json: AsJson = False) -> None:
-    """The preference in force, for everybody and per cohort, and the proposals.
+    """Show the preference in force, by default and per cohort, and the proposals.
 
     Example: trimtab alpha show
     """
@@ -58,11 +58,11 @@ def propose(
     by: By,
     alpha: Annotated[float | None, typer.Argument(help="α in [0, 1] on the experiment's alpha_objective.")] = None,
     weight: Annotated[list[str] | None, typer.Option(help="Instead of α: NAME=VALUE, once per objective.")] = None,
-    cohort: Annotated[str | None, typer.Option(help="Only for this cohort; default: everybody else.")] = None,
+    cohort: Annotated[str | None, typer.Option(help="Only for this cohort; default: all other users.")] = None,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Propose a trade-off; nothing changes before `trimtab alpha approve`.
+    """Propose a trade-off; it takes effect only after `trimtab alpha approve`.
 
     Example: trimtab alpha propose 0.3 --cohort CORE --by ada --reason "more saves for core users"
     """
@@ -118,7 +118,7 @@ def reject(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Close a proposal without a change.
+    """Reject a proposal; the preference in force does not change.
 
     Example: trimtab alpha reject p-0a1b2c3d4e5f --by grace --reason "too far at once"
     """
@@ -142,7 +142,7 @@ def _require_known(experiment: Experiment, target: PreferenceTarget, cohort: str
 
 
 def _in_force(experiment: Experiment, record: PreferenceRecord | None) -> dict[str, Any]:
-    """The targets that hold now; revision null while people have not chosen."""
+    """The targets in force; `revision` is None until people have approved a preference."""
     from policy_store.records import initial_target
 
     default = initial_target(experiment) if record is None else record.default

@@ -1,4 +1,4 @@
-"""`trimtab bridge`: engagements out of topics of the company's own."""
+"""`trimtab bridge`: engagements from the company's own topics."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ DRAIN_SECONDS = 15.0
 
 
 def bridge(
-    until_end: Annotated[bool, typer.Option(help="End when the source, as long as it is now, is bridged.")] = False,
+    until_end: Annotated[bool, typer.Option(help="Exit once every record now in the source is bridged.")] = False,
     since: Annotated[
         str | None,
-        typer.Option(help="Begin partitions the group has not read yet at this time, ISO 8601; else at their start."),
+        typer.Option(help="ISO 8601 time from which to read partitions not read before; default: their start."),
     ] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics on this port.")] = None,
     metrics_host: Annotated[str, typer.Option(help="Address of /metrics.")] = "127.0.0.1",
     session_seconds: Annotated[
-        float, typer.Option(min=1.0, max=40.0, help="A bridge silent for so long loses its partitions.")
+        float, typer.Option(min=1.0, max=40.0, help="A bridge silent for this many seconds loses its partitions.")
     ] = SESSION_SECONDS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary at the end as JSON.")] = False,
 ) -> None:
     """Bring engagements from your own topics into the log, as the experiment file maps them.
 
-    It runs until SIGTERM or Ctrl-C, then finishes the round under way, commits and exits 0. Run it under a supervisor:
-    a failure that trying again may fix ends it, and the next start goes on from the last commit. Several share the
-    partitions. Records that are no engagements become dead letters.
+    It runs until SIGTERM or Ctrl-C, then finishes the current round, commits and exits 0. Run it under a supervisor: it
+    exits on failures that a restart may fix, and the next start continues from the last commit. Several bridges share
+    the partitions. Records that are not valid engagements become dead letters.
 
     Example: trimtab bridge --metrics-port 9103
     """
@@ -71,7 +71,7 @@ def _bridge(
     since: int | None,
     metrics_at: tuple[int | None, str],
 ) -> Iterator[Bridge]:
-    """A bridge with its clients; they are released at the end, whatever ends it."""
+    """A bridge with its clients, which are always released at the end."""
     from prometheus_client import CollectorRegistry
 
     from monitoring.exposition import serve_metrics
@@ -101,12 +101,12 @@ def _bridge(
 
 
 def _overdue(stop: StopFlag) -> bool:
-    """Whether a bridge that was told to end has waited for the broker long enough."""
+    """Whether the bridge was told to stop and has waited long enough for the broker."""
     return stop.seconds() > DRAIN_SECONDS
 
 
 def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, EngagementMapper]:
-    """A mapper for each source topic; raises SettingError when there is none, or one is a topic of Trimtab's own."""
+    """A mapper for each source topic; raises SettingError if there is none, or if one is Trimtab's own topic."""
     from producers.bridge import EngagementMapper, decoder_for
 
     if not experiment.bridge:
@@ -118,7 +118,7 @@ def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, Engageme
     for source in experiment.bridge:
         if source.topic in ours:
             raise SettingError(
-                f"[[bridge]] topic = {source.topic!r} is a topic of Trimtab's own",
+                f"[[bridge]] topic = {source.topic!r} is one of Trimtab's own topics",
                 fix="name the topic that your own systems write",
             )
         decode = decoder_for(source, settings.experiment.parent, settings.schema_registry_url)
@@ -129,7 +129,7 @@ def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, Engageme
 def consumer_of(
     settings: Settings, experiment: Experiment, session_seconds: float, since: int | None
 ) -> ConsumerSettings:
-    """What the environment and the experiment file say to the source's consumer."""
+    """The settings of the source consumer, from the environment and the experiment file."""
     from producers.bridge import ConsumerSettings
 
     return ConsumerSettings(

@@ -18,7 +18,7 @@ def broker(
 ) -> None:
     """Run an embedded broker and Redis until Ctrl-C, and print the environment that points at them.
 
-    The broker keeps 5 MiB per partition, in memory; Redis forgets everything at the end too.
+    The broker keeps 5 MiB per partition, in memory. All data, Redis included, is lost when the command ends.
 
     Example: trimtab broker > local.env &   then   source local.env
     """

@@ -1,4 +1,4 @@
-"""`trimtab config`: what this process would run with, and whether it can."""
+"""`trimtab config`: the configuration in force, and whether it works."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trimtab.store_access import AsJson, echo_json
 if TYPE_CHECKING:
     from event_schemas.experiment import Experiment
 
-config_app = typer.Typer(no_args_is_help=True, help="The settings and the experiment in force, and what is wrong.")
+config_app = typer.Typer(no_args_is_help=True, help="Show and check the settings and the experiment.")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,11 +27,11 @@ def register(app: typer.Typer) -> None:
 def show(
     experiment: Annotated[
         bool,
-        typer.Option("--experiment", help="The whole experiment too, with the defaults of what its file leaves out."),
+        typer.Option("--experiment", help="Also show the whole experiment, defaults included."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Every setting with its value and where that comes from; secrets are masked.
+    """Show every setting, its value and its source; secrets are masked.
 
     Example: trimtab config show --experiment
     """
@@ -58,13 +58,13 @@ def show(
 
 @config_app.command()
 def check(
-    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of Kafka, Redis and the registry.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not contact Kafka, Redis or the registry.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look for everything that is wrong: settings, experiment file, keys, topics, Redis, Schema Registry.
+    """Check settings, experiment file, keys, topics, Redis and Schema Registry, and report every problem.
 
-    Each problem is two lines on stderr, what is wrong and how to fix it. Exit code 0 only when there is none. What does
-    not answer within some seconds counts as unreachable.
+    Each problem is two lines on stderr: what is wrong and how to fix it. The exit code is 0 only if there is none. A
+    service that does not answer within a few seconds counts as unreachable.
 
     Example: trimtab config check --offline
     """
@@ -88,7 +88,7 @@ def check(
 
 
 def _as_written(value: str | bool | None) -> str:
-    """As one would write it in the variable."""
+    """The value as it would be written in the environment variable."""
     if isinstance(value, bool):
         return str(value).lower()
     return "unset" if value is None else value

@@ -1,4 +1,4 @@
-"""`trimtab dead-letters replay`: decisions that a fix made whole, joined after the fact."""
+"""`trimtab dead-letters replay`: joins decisions from dead letters after a fix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stream_processors.rule import JoinRule
 
 NAMED = 20
-"""At most so many decisions that give no example are named; JSON names more."""
+"""How many decisions without an example are listed at most; JSON lists more."""
 
 
 def replay(
@@ -30,20 +30,20 @@ def replay(
         str | None,
         typer.Option(
             "--from",
-            help="Only letters written from this ISO 8601 time on, or of events from OFFSET or PARTITION=OFFSET,… on.",
+            help="Only letters written at or after this ISO 8601 time, or of events from OFFSET or PARTITION=OFFSET,….",
         ),
     ] = None,
     end: Annotated[
         str | None, typer.Option("--to", help="Only letters written before this time, or of events before OFFSET.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge everything, write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be written; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
     """Join the decisions of dead letters offline, after a fix, and write each example that does not exist yet.
 
-    The options choose letters; all records of their decisions are then judged again by the experiment file and schemas
-    in force now, without regard to when they came. A second run writes nothing. Decisions that the join still holds
-    open are left to it.
+    The options choose letters. All records of their decisions are then joined again with the current experiment file
+    and schemas, however late the records came. A second run writes nothing. Decisions that are still open in the join
+    are skipped.
 
     Example: trimtab dead-letters replay --reason malformed --from 2026-05-01T08:00:00Z --dry-run
     """
@@ -65,7 +65,7 @@ def replay(
 def choice(
     filters: tuple[list[str], list[str], list[int]], span: tuple[str | None, str | None], partitions: int
 ) -> LetterChoice:
-    """The options as a choice of letters; raises SettingError for one that cannot be meant."""
+    """The options as a choice of letters; raises SettingError for an invalid one."""
     from stream_processors.audit import LetterChoice
 
     reasons, request_ids, wanted = filters
@@ -112,13 +112,13 @@ def _print(summary: LetterReplaySummary) -> None:
     title = "dead letters replayed" + (", dry run" if summary.dry_run else "")
     show(figures(title, ("", "count"), [(name, f"{count:,}") for name, count in _counts(summary)]))
     if summary.open:
-        typer.echo("open decisions are the join's: run this again once `trimtab join` has committed past them")
+        typer.echo("open decisions were skipped: run this again once `trimtab join` has committed past them")
     width = terminal_width()
     for left in summary.listed[:NAMED]:
         entry = Entry((str(left.partition), left.reason, left.request_id), (left.detail,))
         typer.echo("\n".join(streamed_lines(entry, width)))
     if (more := summary.remaining.total() - NAMED) > 0:
-        typer.echo(f"… and {more} more; --json names up to 1,000")
+        typer.echo(f"… and {more} more; --json lists up to 1,000")
 
 
 def _counts(summary: LetterReplaySummary) -> list[tuple[str, int]]:
@@ -129,6 +129,6 @@ def _counts(summary: LetterReplaySummary) -> list[tuple[str, int]]:
         ("decisions", summary.decisions),
         ("  would be written" if summary.dry_run else "  written", summary.writable),
         ("  exists", summary.exists),
-        ("  open: the join still holds them", summary.open),
+        ("  open: still open in the join", summary.open),
         *((f"  still {reason}", count) for reason, count in summary.remaining.most_common()),
     ]

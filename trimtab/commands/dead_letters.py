@@ -22,12 +22,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object per
 
 def list_letters(
     reason: Annotated[str | None, typer.Option(help="Only this reason, such as `late` or `malformed`.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Print at most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Print at most this many.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters with their place (PARTITION:OFFSET), reason, request_id and detail.
 
-    Where the output goes into a file or another program, each is one line with tabs between these four.
+    If the output goes to a file or another program, each letter is one line with tabs between these four fields.
 
     Example: trimtab dead-letters list --reason malformed
     """
@@ -43,7 +43,7 @@ def list_letters(
 def show(
     place: Annotated[str, typer.Argument(help="PARTITION:OFFSET, as `list` prints it.")], as_json: AsJson = False
 ) -> None:
-    """Show one dead letter and the event it wraps, decoded where that is possible.
+    """Show one dead letter and the event it wraps, decoded if possible.
 
     Example: trimtab dead-letters show 2:17
     """
@@ -65,7 +65,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _printed(letters: Iterable[StoredDeadLetter], limit: int, as_json: bool) -> Iterator[StoredDeadLetter]:
-    """Passes the letters on, one at a time (there may be many, and large ones), and prints the first `limit`."""
+    """Prints the first `limit` letters and yields all, one at a time: they may be many and large."""
     from trimtab.tables import streamed_lines, terminal_width
 
     width = terminal_width()
@@ -96,7 +96,7 @@ def _at(settings: Settings, place: str) -> StoredDeadLetter:
     if span is None or not span.start <= int(offset) < span.end:
         held = "none" if span is None else f"{span.start} to {span.end - 1}"
         raise SettingError(
-            f"{reader.topic} holds nothing at {place} (offsets held: {held})", fix="see `trimtab dead-letters list`"
+            f"{reader.topic} has no record at {place} (offsets kept: {held})", fix="see `trimtab dead-letters list`"
         )
     records = reader.read({int(partition): LogRange(int(offset), int(offset) + 1)})
     letters = list(read_dead_letters(records, settings.codec()))

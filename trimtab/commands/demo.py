@@ -11,7 +11,7 @@ import typer
 from trimtab.settings import load_settings
 
 SIGNALLED = 128
-"""Exit status of a process that a signal ended: this and the signal's number."""
+"""A process ended by a signal exits with this plus the signal's number."""
 
 
 def demo(
@@ -19,8 +19,8 @@ def demo(
 ) -> None:
     """Run the whole loop end to end on this machine: no Kafka, Redis, Java or Docker needed.
 
-    Act 1 replays a real bandit log, act 2 a simulated homefeed with two objectives. Everything lands below
-    <data dir>/demo, which is emptied first: summary.json, report.html, and each process' log. Ctrl-C stops all of it.
+    Act 1 replays a real bandit log, act 2 a simulated homefeed with two objectives. summary.json,
+    report.html and the log of each process are written to <data dir>/demo, which is emptied first. Ctrl-C stops all.
 
     Example: trimtab demo
     """

@@ -41,7 +41,7 @@ def evaluate(
     policy: Annotated[
         str,
         typer.Option(
-            help="learned (by the newest checkpoint of this machine), uniform, production, a Parquet file with "
+            help="learned (this machine's newest checkpoint), uniform, production, a Parquet file with "
             f"probabilities by arm, or another checkpoint: {VERSION_HELP}",
             autocompletion=lambda: [*NAMED_POLICIES, *version_names()],
         ),
@@ -57,11 +57,11 @@ def evaluate(
 ) -> None:
     """Estimate a policy's value and its lift over the baseline, with intervals where they are valid.
 
-    The baseline is production for a weight grid, the policy that explored for a catalogue. A policy from a file has
-    columns with the arm's name (arm, default item_id) and its probability; when it depends on a position, `position`
-    names the column that counts it from 0, `feature` the context feature that logs it (default position), and `base`
-    what that feature says for position 0 (default 1). A checkpoint is taken from this machine where it is there, else
-    from the policy store.
+    The baseline is production for a weight grid, and the logging policy for a catalogue. A policy file has a column
+    with the arm's name (`arm`, default item_id) and one with its probability (`probability`). If the policy depends on
+    a position, `position` names the column that counts it from 0, `feature` the context feature that logs it (default
+    position), and `base` the value of that feature at position 0 (default 1). A checkpoint that is not on this machine
+    is read from the policy store.
 
     Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
     """
@@ -91,14 +91,14 @@ def register(app: typer.Typer) -> None:
 
 
 def _is_no_version(policy: str) -> bool:
-    """Whether it is one of the policies with a name of their own, or a file."""
+    """Whether `policy` is a named policy or a file, and so no checkpoint version."""
     return (
         policy in NAMED_POLICIES or policy.endswith(".parquet") or len(Path(policy).parts) > 1 or Path(policy).exists()
     )
 
 
 def _checkpoint(reference: str, shelf: CheckpointShelf, store: PolicyStore, rule: TrustRule) -> Checkpoint:
-    """The checkpoint that is meant: from this machine where it is named in full, else looked up in the store."""
+    """The referenced checkpoint: from this machine if named in full, else resolved through the store."""
     from learner.checkpoints import Checkpoint
     from policy_store.decisions import resolve_version, verify_checkpoint
 

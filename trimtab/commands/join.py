@@ -30,18 +30,18 @@ MOST_WORKERS = 64
 
 
 class Health(Protocol):
-    """Why a process is not healthy, or not ready: one line each."""
+    """Reports why a process is not healthy or not ready, one line per reason."""
 
     def unhealthy(self) -> list[str]:
-        """Why it should be killed and started again."""
+        """Reasons to kill and restart the process."""
 
     def unready(self) -> list[str]:
-        """Why it does not do its work now."""
+        """Reasons why the process is not working now."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What the command line says to a worker."""
+    """The command-line options of a worker."""
 
     metrics_port: int | None
     metrics_host: str
@@ -72,22 +72,22 @@ class WorkerOptions:
 def join(
     metrics_port: Annotated[
         int | None,
-        typer.Option(help="Serve /metrics, /healthz and /readyz on this port; workers on the ones above it."),
+        typer.Option(help="Serve /metrics, /healthz and /readyz on this port; workers use the ports above it."),
     ] = None,
-    metrics_host: Annotated[str, typer.Option(help="Address of that port.")] = "127.0.0.1",
+    metrics_host: Annotated[str, typer.Option(help="Address to serve them on.")] = "127.0.0.1",
     session_seconds: Annotated[
-        float, typer.Option(min=1.0, max=40.0, help="A worker silent for so long loses its partitions.")
+        float, typer.Option(min=1.0, max=40.0, help="A worker silent for this many seconds loses its partitions.")
     ] = SESSION_SECONDS,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST_WORKERS, help="Run so many worker processes and restart those that fail."),
+        typer.Option(min=1, max=MOST_WORKERS, help="Number of workers to run; failed ones are restarted."),
     ] = None,
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
     """Join events into examples until SIGTERM or Ctrl-C; then finish, commit and exit 0.
 
-    Without --workers it is one worker, to be run under a supervisor: exit code 1 means that the next start goes on from
-    the last commit, 3 that a person has to see to it first. Several workers share the partitions.
+    Without --workers it runs one worker; run it under a supervisor. Exit code 1 means that a restart continues from the
+    last commit, 3 that a person must fix something first. Several workers share the partitions.
 
     Example: trimtab join --workers 4 --metrics-port 9100
     """
@@ -112,7 +112,7 @@ def join(
 
 
 def needs_a_person(fault: TrimtabError) -> bool:
-    """Whether starting the worker again can only end the same way."""
+    """Whether a restart would fail in the same way."""
     from producers.topics import TopicError
     from stream_processors.partition import CommitUnreadable, LogReplaced, LogTruncated
 
@@ -143,7 +143,7 @@ def _work(options: WorkerOptions) -> None:
 
 
 def _supervise(workers: int, options: WorkerOptions) -> int:
-    """Run the workers until told to end, or until there is nothing left to run; the exit code."""
+    """Run the workers until told to stop or until none is left to run; return the exit code."""
     import random
 
     from prometheus_client import CollectorRegistry
@@ -169,7 +169,7 @@ def _supervise(workers: int, options: WorkerOptions) -> int:
 
 @contextmanager
 def _serving(options: WorkerOptions, registry: CollectorRegistry, health: Health) -> Iterator[None]:
-    """Metrics and health on the port asked for, if any."""
+    """Serve metrics and health on the configured port, if any."""
     from monitoring.exposition import serve_metrics
 
     if options.metrics_port is None:
@@ -184,12 +184,12 @@ def _serving(options: WorkerOptions, registry: CollectorRegistry, health: Health
 
 
 def _leave(*_: object) -> None:
-    """SIGTERM before there is anything to finish; the worker installs a handler of its own."""
+    """Handles SIGTERM until the worker, which has work to finish, installs its own handler."""
     raise SystemExit(0)
 
 
 def worker_settings(settings: Settings, experiment: Experiment, session_seconds: float) -> WorkerSettings:
-    """What the environment and the experiment file say to a join worker."""
+    """The settings of a join worker, from the environment and the experiment file."""
     from stream_processors.worker import WorkerSettings
 
     return WorkerSettings(

@@ -1,4 +1,4 @@
-"""`trimtab learn`: examples in, a judged checkpoint out."""
+"""`trimtab learn`: trains a checkpoint on the examples and evaluates it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 WAIT_S = 900.0
 """How long `--wait-examples` waits."""
 FRESH_SHARE = 4
-"""What the channels point to is prolonged this often within its life."""
+"""What a channel points to is renewed this many times within its lifetime."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What the command line asks for; `not_after` is the latest request time (epoch ms) to learn from."""
+    """The command-line options; `not_after` is the latest request time (epoch ms) to learn from."""
 
     every_ms: int
     publish: bool
@@ -51,30 +51,30 @@ class _Order:
 
 
 def learn(  # noqa: PLR0913  one parameter for each option
-    once: Annotated[bool, typer.Option("--once", help="One run over what the log holds now, then end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Run once over what is in the log now, then exit.")] = False,
     wait_examples: Annotated[int, typer.Option(min=0, help="Before the first run, wait for this many examples.")] = 0,
     every: Annotated[str, typer.Option(help="Time between runs.")] = "1h",
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Keep the checkpoint on this machine.")] = False,
-    metrics_port: Annotated[int, typer.Option(min=0, help="Serve Prometheus metrics here; 0 = not.")] = 0,
+    metrics_port: Annotated[int, typer.Option(min=0, help="Serve Prometheus metrics on this port; 0 = off.")] = 0,
     reread: Annotated[
         bool,
         typer.Option(
-            "--reread", help="Set damaged files aside and read the topic again from its first record; use it once."
+            "--reread", help="Set damaged files aside and read the topic again from its first record; use once."
         ),
     ] = False,
     not_after: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="With --once --reread: leave out examples whose request is later than this ISO 8601 time.",
+            help="With --once --reread: skip examples whose request is later than this ISO 8601 time.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each run's report as one line of JSON.")] = False,
 ) -> None:
-    """Ingest examples, train, evaluate on held-out days, judge, and publish as far as the verdict allows.
+    """Ingest examples, train, evaluate on held-out days, and publish as far as the verdict allows.
 
-    A run continues the newest checkpoint of this machine where it may. Training takes one core unless OMP_NUM_THREADS
-    says more.
+    A run continues training from this machine's newest checkpoint where possible. Training uses one core unless
+    OMP_NUM_THREADS is higher.
 
     Example: trimtab learn --once --wait-examples 8000
     """
@@ -115,7 +115,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _greet_broker(settings: Settings) -> Future[None]:
-    """Ask the broker for the rights that ingesting needs, on a thread that no end of the process waits for."""
+    """Ask the broker for the rights that ingesting needs, on a thread that does not delay the exit of the process."""
     reads = [settings.topic(topic) for topic in (EXAMPLES, TALLIES)]
     greeting: Future[None] = Future()
 
@@ -195,7 +195,7 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
 
 
 def _tallies(settings: Settings, codec: Codec) -> SliceTallies:
-    """What the producers counted so far."""
+    """The decisions per slice that the producers have counted so far."""
     from learner.examples import KafkaExampleSource, read_tallies
 
     with closing(KafkaExampleSource(settings.kafka_client_config(), settings.topic(TALLIES))) as source:
@@ -213,7 +213,7 @@ def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
 
 
 def _preference(settings: Settings, experiment: Experiment, store: PolicyStore | None) -> ObjectiveWeights:
-    """What people approved, verified; the experiment file's start where nobody has, or nothing is published."""
+    """The approved preference, verified; else, or if nothing is published, the experiment file's initial one."""
     from policy_store.decisions import read_preference_verified
     from policy_store.records import ObjectiveWeights
     from trimtab.store_access import trust_rule

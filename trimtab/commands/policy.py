@@ -1,4 +1,4 @@
-"""`trimtab policy`: which checkpoint serves, who decided it, and how to stop it."""
+"""`trimtab policy`: shows and changes which checkpoint serves, and stops it."""
 
 from __future__ import annotations
 
@@ -40,9 +40,11 @@ def register(app: typer.Typer) -> None:
 
 @policy.command()
 def keygen(
-    role: Annotated[Role, typer.Option(help="What the key may sign: checkpoints, or decisions of people.")],
+    role: Annotated[Role, typer.Option(help="What the key may sign: checkpoints, or people's decisions.")],
     name: Annotated[str, typer.Option("--id", help="Name of the key within its role.")],
-    out: Annotated[Path | None, typer.Option(help="Write the private key here, the public one beside it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for the private key; the public key is written beside it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a signing key. The private half is printed unless --out names a new file for it (readable by you only).
@@ -67,7 +69,7 @@ def keygen(
 
 @policy.command()
 def status(as_json: AsJson = False) -> None:
-    """What each channel serves, whether it verifies, the kills that hold, and the nodes alive.
+    """Show what each channel serves and whether it verifies, the kills in force, and the live nodes.
 
     Example: trimtab policy status
     """
@@ -88,7 +90,7 @@ def status(as_json: AsJson = False) -> None:
 
 @policy.command("list")
 def list_checkpoints(as_json: AsJson = False) -> None:
-    """The checkpoints in the store, oldest first, with the gate's verdict.
+    """List the checkpoints in the store, oldest first, with the gate's verdict.
 
     Example: trimtab policy list --json
     """
@@ -106,7 +108,7 @@ def list_checkpoints(as_json: AsJson = False) -> None:
 
 @policy.command()
 def show(version: Version, as_json: AsJson = False) -> None:
-    """The manifest of one checkpoint, verified: window, parent, evaluation, hashes.
+    """Show the verified manifest of one checkpoint: window, parent, evaluation, hashes.
 
     Example: trimtab policy show latest
     """
@@ -131,13 +133,13 @@ def show(version: Version, as_json: AsJson = False) -> None:
 @policy.command()
 def promote(
     version: Version,
-    to: Annotated[Channel, typer.Option(help="Channel to point to it.")],
+    to: Annotated[Channel, typer.Option(help="Channel to point to the checkpoint.")],
     by: By,
     reason: Reason = "",
-    override_gate: Annotated[bool, typer.Option("--override-gate", help="Serve it although it did not pass.")] = False,
+    override_gate: Annotated[bool, typer.Option("--override-gate", help="Promote it even if it did not pass.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Point a channel to a checkpoint, signed with TRIMTAB_SIGNING_KEY. Only a passed gate reaches users.
+    """Point a channel to a checkpoint, signed with TRIMTAB_SIGNING_KEY. To serve users it must have passed the gate.
 
     Example: trimtab policy promote canary --to stable --by ada --reason "canary was fine for a week"
     """
@@ -163,14 +165,12 @@ def rollback(
     channel: Annotated[Channel, typer.Option(help="Channel to roll back.")] = Channel.STABLE,
     to: Annotated[
         str | None,
-        typer.Option(
-            help=f"Default: the one before the present one. Otherwise: {VERSION_HELP}", autocompletion=version_names
-        ),
+        typer.Option(help=f"Default: the previous checkpoint. Otherwise: {VERSION_HELP}", autocompletion=version_names),
     ] = None,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Point a channel back to an earlier checkpoint, by a newer record.
+    """Point a channel back to a checkpoint that it served before; the old records stay in its history.
 
     Example: trimtab policy rollback --channel stable --by ada --reason "sessions fell"
     """
@@ -192,7 +192,7 @@ for stopping in (kill, resume, rebase):
 
 
 def _slots() -> list[str]:
-    """What a shell completes where a slot is wanted."""
+    """The slots that shell completion offers."""
     from policy_store.decisions import SLOTS
 
     return [slot for slot in SLOTS if not slot.startswith("freshness:")]
@@ -205,7 +205,7 @@ def history(
     ] = "channel:stable",
     as_json: AsJson = False,
 ) -> None:
-    """The decisions on one slot, newest first; `hash` is what resumes and re-bases call a record by.
+    """List the decisions on one slot, newest first; resumes and re-bases refer to a record by its `hash`.
 
     Example: trimtab policy history channel:stable
     """
@@ -227,7 +227,7 @@ def history(
 
 @policy.command()
 def verify(as_json: AsJson = False) -> None:
-    """Check every signature, hash, revision and the audit's chain; exit code 1 when anything does not hold.
+    """Check every signature, hash and revision and the audit chain; exit 1 if any check fails.
 
     Example: trimtab policy verify
     """

@@ -1,4 +1,4 @@
-"""`trimtab policy kill`, `resume` and `rebase`: what must work when other things do not."""
+"""`trimtab policy kill`, `resume` and `rebase`: commands for when something has gone wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def kill(by: By, reason: Reason = "", as_json: AsJson = False) -> None:
     """Stop the policy and exploration on every node: production weights until `resume` names this kill.
 
-    A kill is accepted in any state of the store, and whatever any clock says.
+    A kill is accepted in any state of the store, and even if clocks are wrong.
 
     Example: trimtab policy kill --by ada --reason "incident 42"
     """
@@ -41,14 +41,14 @@ def resume(
     by: By,
     reason: Reason = "",
     named: Annotated[
-        list[str] | None, typer.Option("--kill", help="Lift only the kill of this hash; may be given several times.")
+        list[str] | None, typer.Option("--kill", help="Lift only the kill with this hash; may be repeated.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Let nodes explore and use the policy again: lift every kill that holds in the store or on a live node.
 
-    It prints what it lifts. A kill that comes in between is not among them and holds. It exits 1 where it lifts nothing
-    though a kill may hold, because something cannot be read or believed.
+    It prints the kills that it lifts. A kill issued meanwhile is not lifted and stays in force. The exit code is 1 if
+    nothing was lifted although a kill may be in force, because a record cannot be read or verified.
 
     Example: trimtab policy resume --by ada --reason "incident 42 is over"
     """
@@ -81,29 +81,29 @@ def _tell_resumed(
     from trimtab.tables import show_text
 
     for fault in state.faults:
-        show_text(f"cannot be believed or read: {fault}")
+        show_text(f"cannot be verified or read: {fault}")
     for each in lifted:
         show_text(f"lifts {each.describe()}")
     for each in left:
-        show_text(f"holds {each.describe()}: lift it with --kill {each.hash}")
+        show_text(f"keeps {each.describe()}: lift it with --kill {each.hash}")
     if record is not None:
         typer.echo(f"resumed (revision {record.revision})")
     elif state.killed is False:
         typer.echo("no kill to lift; nothing was written")
     else:
-        typer.echo("nothing was lifted, and a kill may hold: see above; nothing was written")
+        typer.echo("nothing was lifted or written, and a kill may be in force: see above")
 
 
 def rebase(
     by: By,
     reason: Reason = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be voided, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be voided; change nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Void the records whose revisions lie more than an hour ahead of Redis' clock, so that publishing works again.
+    """Void records whose revisions are over an hour ahead of the Redis clock, so that publishing works again.
 
-    Needed once a clock has run ahead (docs/guides/kill_and_rebase.md). Kills are not touched. What was in force and is
-    voided must be decided again.
+    Use it after a clock ran ahead (docs/guides/kill_and_rebase.md). Kills are not affected. Decisions that were in
+    force and are voided must be made again.
 
     Example: trimtab policy rebase --by ada --reason "the learner's clock was in 2036"
     """

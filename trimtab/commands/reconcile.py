@@ -1,4 +1,4 @@
-"""`trimtab reconcile`: is what the join wrote what the log demands?"""
+"""`trimtab reconcile`: checks the output of the join against the log."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 def reconcile(
     start: Annotated[
-        str | None, typer.Option("--from", help="Judge from OFFSET, or from PARTITION=OFFSET,…; default: all there is.")
+        str | None, typer.Option("--from", help="Check from OFFSET, or PARTITION=OFFSET,…; default: the start.")
     ] = None,
     end: Annotated[
         str | None,
-        typer.Option("--to", help="Judge up to OFFSET (exclusive), or PARTITION=OFFSET,…; default: the end."),
+        typer.Option("--to", help="Check up to OFFSET (exclusive), or PARTITION=OFFSET,…; default: the end."),
     ] = None,
     processed: Annotated[
-        bool, typer.Option("--processed", help="Judge only what the join has committed as processed.")
+        bool, typer.Option("--processed", help="Check only what the join has committed as processed.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
-    """Join the events again by a slow, independent reference and compare fates, examples, rewards and dead letters.
+    """Join the events again with a slow, independent reference; compare fates, examples, rewards, dead letters.
 
-    Exit code 1 on any difference. Second copies (after a crash) are counted, and are none as long as they say the same:
-    readers keep the first. An example that `trimtab dead-letters replay` wrote is none either, when joining its records
-    offline gives it again.
+    The exit code is 1 on any difference. Second copies (after a crash) are counted, but are no difference if they equal
+    the first, which readers keep. An example that `trimtab dead-letters replay` wrote is no difference either if
+    joining its records offline yields the same example.
 
     Example: trimtab reconcile --processed --json
     """
@@ -99,17 +99,17 @@ def _print(outcome: ReconcileOutcome) -> None:
     if report.replayed:
         show_text(
             f"{report.replayed} examples were replayed from dead letters and verified;"
-            f" {report.dead_letters_mended} letters of theirs hold no longer"
+            f" {report.dead_letters_mended} of their dead letters are obsolete"
         )
     for difference in report.differences:
         show_text(difference, "  ")
     if outcome.unprocessed:
-        show_text(f"{outcome.unprocessed} events lie after the join's last commit: is `trimtab join` running?")
-    show_text("ok: the join wrote what the log demands" if report.ok else "NOT ok: see the differences above")
+        show_text(f"{outcome.unprocessed} events are after the join's last commit: is `trimtab join` running?")
+    show_text("ok: the join wrote exactly what the log requires" if report.ok else "NOT ok: see the differences above")
 
 
 def _checks(report: ReconcileReport) -> dict[str, tuple[int, int]]:
-    """Examples and dead letters by what was compared."""
+    """Counts of examples and of dead letters, for each result of the comparison."""
     return {
         "expected": (report.examples_expected, report.dead_letters_expected),
         "lost": (report.lost, report.dead_letters_missing),

@@ -1,4 +1,4 @@
-"""`trimtab replay`: an existing log as events."""
+"""`trimtab replay`: replays an existing log as events."""
 
 from __future__ import annotations
 
@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 
 def replay(
     file: Annotated[Path | None, typer.Argument(help="Log to replay: .parquet, .csv or .jsonl.")] = None,
-    mapping: Annotated[Path | None, typer.Option(help="Mapping file: which columns are what.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Replay only the first rows by event time.")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="File that maps the columns to event fields.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Replay only this many rows, the earliest by event time.")
+    ] = None,
     max_lag: Annotated[
-        int, typer.Option(min=0, help="Bytes a partition may hold unread by the join; 0 = do not wait for it.")
+        int, typer.Option(min=0, help="Most bytes per partition not yet read by the join; 0 = do not wait for it.")
     ] = UNREAD_BYTES,
-    heartbeat_at: Annotated[str | None, typer.Option(help="Without FILE: only write heartbeats of this time.")] = None,
+    heartbeat_at: Annotated[
+        str | None, typer.Option(help="Without FILE: only write heartbeats with this time.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Replay a log as request, action, propensity and engagement events, then close its windows.
 
-    Rows that cannot be decisions become dead letters. Ids and bytes depend on the rows alone: a second replay adds
-    duplicates, not data. The broker must hold the topics already (`trimtab topics create`).
+    Rows that cannot be decisions become dead letters. Ids and bytes depend only on the rows, so a second replay
+    adds only duplicates. The topics must exist already (`trimtab topics create`).
 
     Example: trimtab replay datasets/open_bandit/random_all.parquet --mapping datasets/open_bandit/mapping.toml
     """

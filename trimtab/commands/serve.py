@@ -16,7 +16,7 @@ from event_schemas.errors import SettingError
 from trimtab.settings import load_settings
 
 CLOSE_SECONDS = 3
-"""How long an end waits for requests under way, before the node is closed."""
+"""How long a shutdown waits for requests in flight before it closes the node."""
 
 
 def register(app: typer.Typer) -> None:
@@ -26,15 +26,15 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
-    node_id: Annotated[str, typer.Option(help="Name of this node; host name and port unless given.")] = "",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 8080,
+    node_id: Annotated[str, typer.Option(help="Name of this node; default: host name and port.")] = "",
     kill_file: Annotated[
-        Path | None, typer.Option(help="While this file exists: production weights; <data dir>/kill unless given.")
+        Path | None, typer.Option(help="Serve production weights while this file exists; default: <data dir>/kill.")
     ] = None,
     killed: Annotated[
-        bool, typer.Option("--killed", help="Serve production weights until restarted; also by TRIMTAB_KILLED=1.")
+        bool, typer.Option("--killed", help="Serve production weights until restarted; same as TRIMTAB_KILLED=1.")
     ] = False,
-    max_unconfirmed: Annotated[int, typer.Option(min=1, help="Decisions remembered for confirmation.")] = 20_000,
+    max_unconfirmed: Annotated[int, typer.Option(min=1, help="Most unconfirmed decisions to remember.")] = 20_000,
 ) -> None:
     """Serve decisions over HTTP; keeps answering while Redis or Kafka is down.
 
@@ -70,7 +70,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _run_until_told(app: object, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are answered first."""
+    """Serve until SIGTERM or SIGINT; requests in flight are answered first."""
     import uvicorn
 
     # uvicorn raises the signal again after its own shutdown; the default action would skip closing the node.

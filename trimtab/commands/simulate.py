@@ -1,4 +1,4 @@
-"""`trimtab simulate`: traffic of the synthetic homefeed through real serving and real producers."""
+"""`trimtab simulate`: sends traffic of a synthetic homefeed through the real serving agent and producers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Route:
-    """Who decides: sidecar URLs, or none for an agent in this process, and the rate it explores at."""
+    """Who decides: the sidecars at these URLs, or, if none, an agent in this process with this exploration rate."""
 
     sidecars: tuple[str, ...]
     exploration_rate: float | None
@@ -35,12 +35,14 @@ class Route:
 
 def simulate(
     days: Annotated[float, typer.Option(min=0.01, help="Simulated days.")] = 21.0,
-    requests: Annotated[int, typer.Option(min=1, max=1_000_000, help="Requests in all.")] = 30_000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the requests; each has request ids of its own.")] = 1,
+    requests: Annotated[int, typer.Option(min=1, max=1_000_000, help="Total number of requests.")] = 30_000,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the requests; different seeds give different request ids.")
+    ] = 1,
     ending: Annotated[
-        str | None, typer.Option(help="When the last day ends, ISO 8601; unless given, as late as the log can close.")
+        str | None, typer.Option(help="End of the last day, ISO 8601; default: as late as the log can close.")
     ] = None,
-    via: Annotated[list[str] | None, typer.Option(help="Sidecar to ask instead; repeat for several.")] = None,
+    via: Annotated[list[str] | None, typer.Option(help="URL of a sidecar that decides; may be repeated.")] = None,
     exploration_rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="Explore at this rate instead of the experiment's.")
     ] = None,
@@ -48,9 +50,8 @@ def simulate(
 ) -> None:
     """Send simulated homefeed traffic through serving, then close the log with heartbeats.
 
-    The pace is that of the join, which must be running. Without --via an agent in this process decides: it explores,
-    and serves production otherwise. The report tells what the served weights are truly worth, which only a simulation
-    can know.
+    The join sets the pace and must be running. Without --via, an agent in this process decides: it explores, and
+    otherwise serves production. The report shows the true value of the served weights, which only a simulation knows.
 
     Example: trimtab simulate --days 21 --requests 30000 --exploration-rate 0.95
     """
@@ -69,7 +70,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _plan(experiment: Experiment, seed: int, requests: int, days: float, end_ms: int | None) -> RunPlan:
-    """The run that ends then; raises SettingError when its closing heartbeats would lie in the future."""
+    """The run that ends at `end_ms`; raises SettingError if its closing heartbeats would be in the future."""
     from simulator.homefeed_world import RunPlan
     from simulator.simulation import latest_end
 

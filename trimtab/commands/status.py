@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def status(as_json: AsJson = False) -> None:
-    """How the experiment is doing, on one screen: join, examples, verdict, channels, kills, nodes, and what to do next.
+    """Show the state of the experiment on one screen: join, examples, verdict, channels, kills, nodes, next step.
 
-    Events, examples and dead letters are counted by offsets; nothing is read or changed. Where Kafka or Redis does not
-    answer, the rest is shown, and the exit code is 1.
+    Events, examples and dead letters are counted by offsets; no record is read and nothing is changed. If Kafka or
+    Redis does not answer, the rest is shown and the exit code is 1.
 
     Example: trimtab status
     """
@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 
 def gather(settings: Settings, experiment: Experiment) -> StatusFacts:
-    """Ask everybody; what one does not answer is a fault, and the others are asked all the same."""
+    """Query every component; one that does not answer becomes a fault and does not stop the others."""
     from event_schemas.instant import wall_clock_ms
     from trimtab.status.log_facts import read_log_facts
     from trimtab.status.status_facts import StatusFacts

@@ -16,13 +16,13 @@ PARTITIONS = 8
 
 
 def create(
-    partitions: Annotated[int, typer.Option(min=1, help="Partitions of each topic; fixed for life.")] = PARTITIONS,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of each topic; cannot change later.")] = PARTITIONS,
     replication: Annotated[int, typer.Option(help="Replicas of each partition; -1 = the broker's default.")] = -1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per topic.")] = False,
 ) -> None:
     """Create the topics that do not exist, with LogAppendTime and the sizes the system needs.
 
-    Topics that exist stay as they are; settings that differ are shown.
+    Topics that exist stay as they are; settings that differ are reported.
 
     Example: trimtab topics create --partitions 8 --replication 3
     """

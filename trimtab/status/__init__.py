@@ -2,6 +2,6 @@
 
 Reads the topics' offsets and the join's commits, the policy store, and the checkpoints of this machine.
 Writes nothing.
-Guarantees that a component which does not answer hides nothing of the others, and that the next action follows from the
+Guarantees that the others are still shown if one component does not answer, and that the next action depends on the
 facts alone.
 """

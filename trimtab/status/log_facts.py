@@ -1,4 +1,4 @@
-"""How far the join is and what it has written: offsets and commits, no record is read."""
+"""Progress and output of the join, from offsets and commits; no record is read."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def read_log_facts(settings: Settings) -> LogFacts:
 
 
 def _workers(settings: Settings, group: str) -> int | None:
-    """A broker with a declared identity is an embedded one, which answers no such question."""
+    """Members of the group; None for an embedded broker (one with a declared identity), which cannot report them."""
     from producers.topics import member_count
 
     return None if settings.kafka_identity is not None else member_count(settings.kafka_client_config(), group)
 
 
 def _held(reader: LogReader) -> int:
-    """Records that the topic holds, by its offsets: one more for each gap that Kafka left in them."""
+    """Records in the topic, counted by offsets; a gap in the offsets counts as a record."""
     return sum(span.end - span.start for span in reader.ranges().values())

@@ -1,18 +1,18 @@
-"""What to do next, as a pure function of the facts: the first case that holds, the most urgent one first.
+"""What to do next, as a pure function of the facts: the first case that applies, most urgent first.
 
-A case is a function that answers with an action or with None. Their order is in `CASES`:
+A case is a function that returns an action or None. Their order is in `CASES`:
 
 1. something does not answer, or cannot be read
-2. a kill holds, or may hold
-3. events wait and no worker of the join runs
+2. a kill is in force, or may be
+3. events wait and no worker of the join is running
 4. a channel's record cannot be accepted
-5. a node refused what a channel points to, or something of it does not work
+5. a node refused what a channel points to, or part of the node does not work
 6. there are no examples
 7. there are examples, and nothing has been learned
-8. nobody has weighed the objectives
+8. no preference between the objectives is approved or proposed
 9. the newest checkpoint passed, and `stable` serves another one
 10. a proposal waits for approval
-11. a policy is there and no node serves it
+11. `stable` points to a policy, but no node is alive
 12. nothing has passed yet
 """
 
@@ -54,7 +54,7 @@ AFTER_REFUSAL: dict[str, tuple[str | None, str]] = {
 
 
 def next_action(facts: StatusFacts) -> NextAction:
-    """The first case that holds; NOTHING when none does."""
+    """The first case that applies; NOTHING if none does."""
     return next((action for case in CASES if (action := case(facts)) is not None), NOTHING)
 
 
@@ -74,7 +74,7 @@ def _kill(facts: StatusFacts) -> NextAction | None:
     doubts = [*store.kill_faults, *(each.describe() for each in store.open_kills)]
     if doubts:
         return NextAction(
-            "kill_in_doubt", "trimtab policy verify", f"a kill may hold that cannot be believed: {doubts[0]}"
+            "kill_in_doubt", "trimtab policy verify", f"a kill that cannot be verified may be in force: {doubts[0]}"
         )
     return None
 
@@ -82,7 +82,9 @@ def _kill(facts: StatusFacts) -> NextAction | None:
 def _join_absent(facts: StatusFacts) -> NextAction | None:
     log = facts.log
     if log is not None and log.workers == 0 and log.unprocessed:
-        return NextAction("join", "trimtab join", f"{log.unprocessed:,} events wait, and no worker of the join runs")
+        return NextAction(
+            "join", "trimtab join", f"{log.unprocessed:,} events wait, and no worker of the join is running"
+        )
     return None
 
 
@@ -91,7 +93,7 @@ def _channel_not_acceptable(facts: StatusFacts) -> NextAction | None:
         if not each.sound:
             found = COMMAND.search(each.fix or "")
             command = found[1] if found else "trimtab policy verify"
-            return NextAction("channel", command, f"nodes do not accept anew: {each.state}; {each.fix}")
+            return NextAction("channel", command, f"nodes do not accept its record: {each.state}; {each.fix}")
     return None
 
 
@@ -131,7 +133,7 @@ def _no_examples(facts: StatusFacts) -> NextAction | None:
 def _join_seems_absent(log: LogFacts) -> NextAction:
     if log.workers:
         return NextAction("joining", None, f"nothing to do: the join has {log.unprocessed:,} events to go")
-    return NextAction("join", "trimtab join", f"{log.unprocessed:,} events wait; start the join unless it runs")
+    return NextAction("join", "trimtab join", f"{log.unprocessed:,} events wait; start the join if it is not running")
 
 
 def _nothing_learned(facts: StatusFacts) -> NextAction | None:
@@ -149,7 +151,7 @@ def _nobody_weighed(facts: StatusFacts) -> NextAction | None:
     if WEIGHED_BY_NOBODY not in learned.reason_codes:
         return None
     return NextAction(
-        "preference", "trimtab alpha propose --help", "nobody has weighed the objectives against each other"
+        "preference", "trimtab alpha propose --help", "no preference between the objectives is approved yet"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a node's last heartbeat tells people. Nobody signs a heartbeat: what is odd in one is left out."""
+"""A node's last heartbeat, prepared for people. Heartbeats are not signed, so malformed fields are ignored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Refusal:
     notes: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        """For people, on one line."""
+        """The refusal as one line of text."""
         return ": ".join([f"refused what {self.channel} points to", self.result, *self.notes])
 
 
@@ -52,7 +52,7 @@ class NodeView:
         return not (self.killed or self.withheld or self.refusals or self.troubles)
 
     def state(self) -> str:
-        """In one or two words."""
+        """The state of the node in a few words."""
         if self.killed:
             return "killed"
         if self.withheld is not None:
@@ -60,7 +60,7 @@ class NodeView:
         return "well" if self.well else "see below"
 
     def notes(self) -> tuple[str, ...]:
-        """What it refused and what does not work, one sentence each."""
+        """Refusals and troubles, one sentence each."""
         return (*(refusal.describe() for refusal in self.refusals), *self.troubles)
 
     def as_dict(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class LogFacts:
     """The topics by their offsets, and the join by its commits.
 
     lag       events that the join has not processed yet, by partition
-    workers   members of the join's group, None where the broker does not tell
+    workers   members of the join's group, None if the broker cannot report them
     """
 
     lag: Mapping[int, int]

@@ -1,6 +1,6 @@
-"""The status on one screen: at most 23 lines of 80 columns, ids whole, sentences cut where the line ends.
+"""The status on one screen: at most 23 lines of 80 columns, ids whole, long sentences cut at the end of the line.
 
-What does not fit is in `trimtab status --json`, and what there is of nodes and kills in `trimtab policy status`.
+`trimtab status --json` shows everything; `trimtab policy status` shows all nodes and kills.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HEIGHT = 23
 LABEL = 12
 ROOM = WIDTH - LABEL
 SHORT = ROOM - 30
-"""What a version as the learner names it leaves of a line."""
+"""The room left on a line after a version as the learner names it."""
 FAULTS_SHOWN = 3
 KILLS_SHOWN = 1
 REASONS_SHOWN = 2
@@ -27,7 +27,7 @@ ScreenPart = tuple[str, list[str]]
 
 
 def screen_lines(facts: StatusFacts, action: NextAction) -> list[str]:
-    """The lines, each part of them under its label."""
+    """The lines of the screen, each part with its label."""
     above = [*_head(facts), *_log(facts.log), *_learned(facts.learned), *_store(facts.store)]
     below = [("next", [*([action.command] if action.command else []), *_first(action.why, REASONS_SHOWN)])]
     nodes = () if facts.store is None else facts.store.nodes
@@ -70,7 +70,7 @@ def _store(store: StoreFacts | None) -> Iterator[ScreenPart]:
         return
     for each in store.channels:
         yield each.channel, _channel(each)
-    yield "preference", [_cut(store.preference or "nobody has weighed the objectives")]
+    yield "preference", [_cut(store.preference or "not chosen yet")]
     yield "kills", _kills(store)
 
 
@@ -93,7 +93,7 @@ def _kills(store: StoreFacts) -> list[str]:
 
 
 def _nodes(nodes: Sequence[NodeView], room: int) -> Iterator[ScreenPart]:
-    """A line with their number, then as many as there are lines for, those in trouble first."""
+    """A line with the number of nodes, then as many nodes as fit, those in trouble first."""
     ill = sum(not node.well for node in nodes)
     lines = [f"{len(nodes) or 'none'} alive" + (f", {ill} of them not well" if ill else "")]
     ordered = sorted(nodes, key=lambda node: (node.well, node.node_id))

@@ -1,6 +1,6 @@
-"""What the policy store and this machine's shelf say, each question on its own.
+"""Facts from the policy store and from this machine's checkpoints; each question is asked separately.
 
-A store that does not answer ends the questions; what is wrong with one answer hides none of the others.
+If the store does not answer, the remaining questions are skipped; a fault in one answer does not affect the others.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class StoreQuestions:
 
 
 def learned_facts(manifest: CheckpointManifest, *, published: bool) -> LearnedFacts:
-    """The verdict in a checkpoint's manifest; what is no reason there is left out."""
+    """The verdict and its reasons in a checkpoint's manifest; malformed reasons are left out."""
     listed = manifest.evaluation.get("reasons")
     reasons = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     return LearnedFacts(

@@ -1,4 +1,4 @@
-"""Fakes for the tests of whoever uses Trimtab: a node, a log and a policy store in memory, and a clock to turn by hand.
+"""Fakes for tests of code that uses Trimtab: a node, a log and a policy store in memory, and a manual clock.
 
 Reads the experiment file that a test names.
 Writes nothing: what is logged stays in the memory of the test's process.

@@ -1,4 +1,4 @@
-"""A clock that stands still until a test turns it."""
+"""A clock that stands still until a test advances it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ManualClock:
         return self._now_ms
 
     def advance(self, milliseconds: int) -> int:
-        """Turn it on, or back by a negative number, and return the new time."""
+        """Advance the clock (a negative number turns it back) and return the new time."""
         with self._lock:
             self._now_ms += milliseconds
             return self._now_ms

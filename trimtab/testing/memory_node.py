@@ -20,7 +20,7 @@ from trimtab.testing.manual_clock import ManualClock
 class MemoryNode(Node):
     """A Node whose log, policy store and clock belong to the test.
 
-    Nothing runs by itself: the store is looked at by `start` and by `look`, and time passes by `clock.advance`.
+    Nothing runs in the background: only `start` and `look` read the store, and only `clock.advance` moves time.
     """
 
     def __init__(self, experiment: Experiment, trusted: TrustedKeys, clock: ManualClock) -> None:
@@ -32,7 +32,7 @@ class MemoryNode(Node):
         super().__init__(build_node(config, NodeConnections(self.store, self.log, self._codec)))
 
     def look(self) -> None:
-        """Take up what the store says now: policies, preference, kills."""
+        """Apply what is in the store now: policies, preference, kills."""
         self.serving.refresher.poll()
 
     def _follow_store(self) -> None:
@@ -57,9 +57,9 @@ def memory_node(
 ) -> MemoryNode:
     """A node of an experiment, given as its file or as an object; use it with `with`.
 
-    It logs every decision that is applied, whatever the experiment's `log_rate`, and explores at its rate unless given
-    another: 1 explores always, 0 never. It believes nobody's policies without `trusted` keys, and serves production's
-    weights where it does not explore. Raises ExperimentError.
+    It logs every decision that is applied, whatever the experiment's `log_rate`, and explores at its rate unless
+    `exploration_rate` is given: 1 explores always, 0 never. Without `trusted` keys it accepts no policies and serves
+    production weights where it does not explore. Raises ExperimentError.
     """
     found = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
     document = found.model_dump()

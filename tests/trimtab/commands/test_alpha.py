@@ -153,7 +153,7 @@ def test_several_objectives_wait_for_somebody_to_weigh_them(redis_url: str, tmp_
     three = HOMEFEED.replace("\n[join]", f"{THIRD}\n[join]") + COHORTS
     cli = StoreCommands(redis_url, tmp_path, document=three)
     assert cli.json("alpha", "show")["default"] == {"objective_weights": None}
-    assert "nobody has chosen" in cli.run("alpha", "show")
+    assert "not chosen yet" in cli.run("alpha", "show")
     weights = ("--weight", "repin=0.5", "--weight", "click=0.25", "--weight", "hide=0.25")
     with pytest.raises(ContractMismatch, match="everybody else first"):
         cli.run("alpha", "approve", propose(cli, *weights, "--cohort", "CORE"), "--by", "grace")

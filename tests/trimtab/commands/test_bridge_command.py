@@ -80,7 +80,7 @@ def test_it_bridges_to_the_end_and_says_what_it_did(
 @pytest.mark.parametrize(
     ("topic", "more", "error", "message"),
     [
-        ("trimtab.events", "", SettingError, "is a topic of Trimtab's own"),
+        ("trimtab.events", "", SettingError, "is one of Trimtab's own topics"),
         ("shop", 'format = "avro"', SettingError, "no registry or file gives its schemas"),
         ("shop", 'format = "avro"\nschema_file = "none.avsc"', TrimtabError, "none.avsc: cannot be read"),
         ("shop", "", ComponentUnreachable, "does not answer"),

@@ -49,7 +49,7 @@ def test_list_and_show(join_bench: JoinBench) -> None:
 
 def test_places_that_hold_nothing_are_named(join_bench: JoinBench) -> None:
     _fill(join_bench)
-    for place, message in (("2:3", "offsets held: 0 to 2"), ("9:0", "offsets held: none"), ("x", "is not a place")):
+    for place, message in (("2:3", "offsets kept: 0 to 2"), ("9:0", "offsets kept: none"), ("x", "is not a place")):
         done = join_bench.run("dead-letters", "show", place)
         assert done.returncode == 1
         assert message in done.stderr

@@ -1,4 +1,4 @@
-"""What the environment and the experiment file say to a join worker."""
+"""The settings of a join worker, from the environment and the experiment file."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_kill_status_and_resume(cli: StoreCommands) -> None:
 def test_resume_may_name_some_kills_only(cli: StoreCommands) -> None:
     first, second, third = (kill(cli, reason)["hash"] for reason in ("one", "two", "three"))
     shown = cli.run("policy", "resume", "--by", "ada", "--kill", first, "--kill", second)
-    assert f"holds {third} by ada: three" in shown
+    assert f"keeps {third} by ada: three" in shown
     assert f"--kill {third}" in shown
     resumed = cli.json("policy", "resume", "--by", "ada", "--kill", first)
     assert resumed["resumes"] == [first]
@@ -97,7 +97,8 @@ def test_resume_that_lifts_nothing_though_a_kill_may_hold_is_no_success(
         hands.raw.set(hands.keys.kills, "not what belongs here")
     else:
         hands.put("control", stop(5, experiment=cli.name, key=STRANGER).signed)
-    assert "nothing was lifted, and a kill may hold" in cli.run("policy", "resume", "--by", "ada", exit_code=1)
+    said = cli.run("policy", "resume", "--by", "ada", exit_code=1)
+    assert "nothing was lifted or written, and a kill may be in force" in said
     assert cli.json("policy", "resume", "--by", "ada", exit_code=1)["faults"] != []
     assert cli.store().audit_entries() == []
     kill(cli)
