@@ -151,7 +151,7 @@ def test_a_clock_that_stands_far_back_drops_nothing(tmp_path: Path) -> None:
         store.append(frame, {0: MANY_ROWS})
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     rule = ExampleRule(EXPERIMENT.action_space, TimeLimit(lambda: START - 10 * DAY_MS, SKEW))
-    with pytest.raises(ClockMismatch, match=f"{MANY_ROWS} of {MANY_ROWS} stored examples lie after") as refused:
+    with pytest.raises(ClockMismatch, match=f"{MANY_ROWS} of {MANY_ROWS} stored examples are after") as refused:
         SegmentStore(tmp_path, "t.examples", RETENTION, reread=True, rule=rule)
     assert "--not-after" in refused.value.fix
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
