@@ -25,7 +25,7 @@ PLAIN = (
 
 def packages() -> Iterator[str]:
     """The lines of the page."""
-    yield "From the top down, each layer imports only layers below it; `make lint` holds this.\n"
+    yield "From the top down, each layer imports only layers below it; `make lint` enforces this.\n"
     yield "```"
     yield from (each.replace(" | ", "   ") for each in _layers(None))
     yield "```\n"

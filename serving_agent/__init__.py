@@ -8,5 +8,5 @@ Guarantees
         a decision never waits for Redis or Kafka and never fails because one of them is down: it is FALLBACK with
         its reason; every draw is a pure function of (salt, purpose, id); exploring requests need no inference;
         a checkpoint serves only after signature, contract and drift checks; policies are swapped between requests;
-        a kill that the node has seen holds until a resume names it, whatever becomes of the store.
+        a kill that the node has seen holds until a resume names it, whatever happens to the store.
 """

@@ -1,6 +1,6 @@
 """The join: events become examples with clipped rewards, and everything else becomes a dead letter.
 
-Reads `events` and, to fix and to reconcile, `dead-letters` and `examples`.
+Reads `events` and, to replay dead letters and to reconcile, `dead-letters` and `examples`.
 Writes `examples` (Example), `dead-letters` (DeadLetter) and, under a live clock, Heartbeats to `events`.
 Guarantees that every event ends in exactly one fate and every complete decision in exactly one example, whatever is
 shuffled, repeated, late or broken, and however often a worker is killed: records may be written twice with the same

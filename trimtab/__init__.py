@@ -2,8 +2,8 @@
 
 Reads the environment (`TRIMTAB_*`) and the experiment file.
 Writes nothing of its own.
-Guarantees that importing it is cheap: a public name loads its package when it is first used; and that the packages that
-are loaded then are its own, or ShadowedImport names what lies in their way (`import_names`).
+Guarantees that importing it is cheap: a public name loads its package when it is first used; and that only its
+own packages are loaded; otherwise ShadowedImport names the module that shadows one (`import_names`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Threads that decide for an event loop, which must not wait while a policy is asked."""
+"""Threads that decide for an event loop, which must not block while a policy is evaluated."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from event_schemas.process_fork import renew_in_children
 
 T = TypeVar("T")
 THREADS = 8
-"""Decisions of one node that are under way at once; others wait for their turn."""
+"""Number of decisions of one node that run at once; others wait for their turn."""
 Work = Callable[[float], T]
-"""Is told how many seconds it has waited for its turn."""
+"""Receives the number of seconds it waited for its turn."""
 
 
 class DecisionThreads:
@@ -31,8 +31,8 @@ class DecisionThreads:
     async def run(self, work: Work[T]) -> T:
         """The result of `work`, or what it raises; the loop goes on meanwhile.
 
-        A caller that is cancelled before its turn comes has asked for nothing. Later the work is done to its end, and
-        its result is dropped. Where no thread may be started, and after `close`, the work is done here.
+        If the caller is cancelled before its turn, nothing runs; after that the work runs to completion and its
+        result is dropped. If no thread can be started, and after `close`, the work runs in the loop's own thread.
         """
         result: Future[T] = Future()
         turn = partial(self._take_turn, result, [work], self._timer())

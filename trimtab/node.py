@@ -84,7 +84,7 @@ class Node:
         """A node on the Kafka and Redis of these settings, else of `TRIMTAB_*`; not started.
 
         Without `node_id` it takes the first free name of `<host name>`, `<host name>-2`, …; `kill_file` is
-        `<data dir>/kill` unless given. Metrics go to `registry`, or nowhere. Kafka and Redis may be away. Raises
+        `<data dir>/kill` unless given. Metrics go to `registry`, or nowhere. Kafka and Redis may be unavailable. Raises
         SettingError, ExperimentError, RecordMalformed for unusable trusted keys, SpoolError, and ComponentUnreachable
         for a Schema Registry that does not answer.
         """

@@ -25,7 +25,7 @@ from trimtab.process_exit import FAILED, NEEDS_A_PERSON, USAGE
 from trimtab.process_group import LOOK_SECONDS, ProcessGroup
 from trimtab.restart_policy import RestartHistory, RestartPolicy
 
-UNMENDABLE = frozenset({NEEDS_A_PERSON, USAGE})
+NO_RESTART_HELPS = frozenset({NEEDS_A_PERSON, USAGE})
 # A worker that is told to stop before it has installed its signal handler, or after it has removed it, dies of the
 # signal: it had not begun, or was done.
 ENDED_IN_ORDER = frozenset({0, -signal.SIGTERM})
@@ -112,7 +112,7 @@ class WorkerSupervisor:
         self._count()
         if status == 0:
             log.info("worker exited cleanly", worker=slot.number)
-        elif status in UNMENDABLE:
+        elif status in NO_RESTART_HELPS:
             log.error("worker failed and a restart cannot help", worker=slot.number, status=status)
             self._verdict = NEEDS_A_PERSON
         else:

@@ -3,7 +3,7 @@
 Reads earlier checkpoints.
 Writes checkpoints under the data directory, and signed checkpoints and channel records to the policy store.
 Guarantees that a checkpoint on disk is complete or absent, and that it only reaches channels that the verdict allows.
-Fails with CheckpointBroken, LineageOverlap or the store's errors; the checkpoint on disk stays.
+Fails with CheckpointBroken, ClockMismatch or the store's errors; the checkpoint on disk stays.
 """
 
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf, learner_directory

@@ -3,7 +3,8 @@
 Reads rows of the hold-out window, tallies, and the candidate's predicted values.
 Writes nothing; returns an evaluation and a verdict with its reasons.
 Guarantees that a verdict depends only on the evidence and stays within the error budget of all looks together.
-Fails never because of too little evidence: the verdict is inconclusive then.
+Fails with TablePolicyError for an unusable policy file. Too little evidence is never an error; the verdict is then
+`inconclusive`.
 """
 
 from learner.judgement.reference_sketches import ranker_head_values

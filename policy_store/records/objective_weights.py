@@ -5,7 +5,7 @@ a* = argmax_a Σ_o λ_o Q_o(s, a), where the weights λ_o are at least 0 and sum
 
 case                                    weights λ, in the experiment file's order
 one objective                           (1,), whatever a record says: there is nothing to weigh, and a record from the
-                                        time when the file had more objectives must stop nobody
+                                        time when the file had more objectives must not stop anyone
 two, nobody has decided                 the file's `preference.alpha` on its `alpha_objective`, the rest on the other
 three or more, nobody has decided       none. Equal weights would be a decision that nobody made, so no policy serves
                                         (FALLBACK `no_preference`) and no checkpoint passes the gate
@@ -17,7 +17,7 @@ a target that does not fit (α without   ContractMismatch for the whole record, 
 two objectives, an unknown or a         keeps the weights it has, a run of the learner fails
 missing objective)
 a target outside [0, 1], or whose       cannot be written or read (RecordMalformed, see `PreferenceTarget`); within
-weights do not sum to 1                 1e-9 of 1 they are taken as they are, for scaling λ moves no argmax
+weights do not sum to 1                 1e-9 of 1 they are used unchanged: scaling λ does not change the argmax
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from policy_store.records.preference_record import PreferenceRecord, PreferenceT
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveWeights:
-    """The weights in force, for everybody and for single cohorts.
+    """The weights in force, for everybody and for individual cohorts.
 
     revision   that of the record which people approved; 0 for the experiment file's preference
     default    None while there is no preference between several objectives

@@ -1,11 +1,11 @@
 """Turns each record of the company's own topics into an engagement.
 
 Reads the topics that the `[[bridge]]` sections of the experiment file name.
-Writes `events` (Engagement) and `dead-letters` for records that cannot be engagements.
+Writes `events` (Engagement) and `dead-letters` for records that cannot be engagements; its own commits.
 Guarantees that a source record is committed only after its result is stored, and that stable ids make a second copy
 harmless.
-Fails with SourceUnreadable, SourceSchemaError or TopicUnidentified when the source does not match its declaration; a
-single bad record becomes a dead letter.
+Fails with SourceUnreadable, SourceSchemaError or TopicUnidentified when the source does not match its declaration, and
+with WriteUnconfirmed when an output is not stored in time; a single bad record becomes a dead letter.
 """
 
 from producers.bridge.bridge_run import Bridge, BridgeParts

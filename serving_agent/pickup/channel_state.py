@@ -8,7 +8,7 @@ STALE     the same, but the store was asked about it after its expiry and did no
 
 What is known of the decisions that came after:
 
-OPEN      nothing that would save a look: the record in the store is read, verified and judged
+OPEN      nothing that would make a read unnecessary: the record in the store is read, verified and judged
 WAITING   the newest verified decision does not fit this node's traffic; new traffic alone may change that
 REFUSED   one record is known by its bytes and not looked at again before a re-base
 BLOCKED   one decision waits, and another record was refused after it
@@ -32,7 +32,7 @@ Restored    the node starts from its disk                      SERVING, the save
 
 No event, so the state stays as it was: the store does not answer or refuses; the slot was never filled; the record is
 the refused one, or the waiting one without enough new traffic; a kill or a resume, which are not the channel's; a
-fork, whose child goes on from its own copy.
+fork, whose child continues with its own copy.
 
 Invariants, for every state that a history of events can reach:
 
@@ -40,7 +40,7 @@ Invariants, for every state that a history of events can reach:
 2. Policy, revision, place, signed bytes and expiry of what serves are those of one decision.
 3. Only a decision that was just accepted, before its expiry, or the one on the disk begins to serve.
 4. A decision that waits does not serve, and is not the refused one. (What serves may be refused later: as void, or as
-   older than what the node remembers. It serves on.)
+   older than what the node remembers. It keeps serving.)
 5. While a decision waits, it is the newest one judged, `seen`, and its verdict is drift.
 6. `accepted` is at most `seen`, and `seen` never goes back while the node lives.
 7. Live heads that drifted count as drifted until the decision that showed it is judged again, replaced, void or past

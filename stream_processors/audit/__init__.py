@@ -3,8 +3,8 @@
 Reads `events`, `examples`, `dead-letters` and the join's committed positions.
 Writes `examples`, only to replay dead letters.
 Guarantees that every event of the log is found with exactly one fate, or reported as lost, duplicated or differing.
-Fails with LogUnreadable, RightMissing or TopicError when a topic cannot be read completely; a difference is a result,
-not an error.
+Fails with LogUnreadable, LogReplaced, RightMissing or TopicError when a topic cannot be read
+completely; a difference is a result, not an error.
 """
 
 from stream_processors.audit.dead_letter_replay import LetterReplay, LetterReplaySummary, Progress

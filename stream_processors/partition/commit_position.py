@@ -73,7 +73,7 @@ class CommitPosition:
         if found is None or found["v"] != VERSION:
             raise CommitUnreadable(
                 f"commit at offset {offset} carries {metadata!r}, not the text of this join (v={VERSION};S=…)",
-                fix="use a consumer group of its own for the join, or reset the group to where reading may start anew",
+                fix="use a separate consumer group for the join, or reset the group to an offset to start from",
             )
         return cls(
             settled=int(found["S"]),
