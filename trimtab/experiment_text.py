@@ -19,6 +19,8 @@ from event_schemas.experiment_sections import milliseconds
 from trimtab.secret_masking import masked_web_address
 
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+CREDENTIALS = re.compile(r"[^\s/:@]+:\S+@")
+"""A user and a password, in an address without a scheme."""
 DEFAULT = "  # default"
 
 
@@ -89,7 +91,7 @@ def _value(content: Any, field: FieldInfo | None = None) -> Any:
         return [_value(each) for each in content]
     if field is not None and any(getattr(rule, "func", None) is milliseconds for rule in field.metadata):
         return format_duration(content)
-    if isinstance(content, str) and "://" in content:
+    if isinstance(content, str) and ("://" in content or CREDENTIALS.search(content)):
         return masked_web_address(content)
     return content
 

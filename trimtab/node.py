@@ -28,7 +28,7 @@ from producers.delivery import DeliverySpool, KafkaDelivery
 from serving_agent.decide import ContextValue, Decision, DecisionRequest
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
 from trimtab.decision_threads import DecisionThreads
-from trimtab.node_naming import nodes_folder, require_node_id, take_free_name
+from trimtab.node_naming import hold_name, nodes_folder, require_node_id, take_free_name
 from trimtab.settings import Settings, load_settings
 
 CLOSE_SECONDS = 3
@@ -195,7 +195,9 @@ def _request(request: DecisionRequest | None, fields: RequestFields) -> Decision
 def _own_name(node_id: str | None, nodes: Path, opened: ExitStack) -> str:
     """The name that was given, else the first free one, which is given back with `opened`."""
     if node_id is not None:
-        return require_node_id(node_id)
+        if (held := hold_name(nodes, require_node_id(node_id))) is not None:
+            opened.callback(held.remove)
+        return node_id
     name, lock = take_free_name(nodes, socket.gethostname())
     opened.callback(lock.remove)
     return name

@@ -11,7 +11,7 @@ from event_schemas.experiment import Experiment
 from trimtab.settings import Settings
 
 LOCK = "node.lock"
-"""Held by the process that took this name because none was given to it."""
+"""Held by the process that has this name."""
 
 
 def require_node_id(name: str) -> str:
@@ -47,3 +47,16 @@ def take_free_name(nodes: Path, host: str) -> tuple[str, DirectoryLock]:
             raise SettingError(
                 f"{folder} cannot be written: {refused.strerror}", fix="set TRIMTAB_DATA_DIR to a writable directory"
             ) from refused
+
+
+def hold_name(nodes: Path, name: str) -> DirectoryLock | None:
+    """The lock by which nobody else takes a name that was given as free.
+
+    None if another process holds it or the folder cannot be written: the spool in it waits, and reports both.
+    """
+    folder = nodes / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return DirectoryLock(folder / LOCK)
+    except (DirectoryTaken, OSError):
+        return None

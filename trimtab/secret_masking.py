@@ -5,6 +5,7 @@ What cannot be taken apart for sure is masked as a whole: an address that is non
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 from policy_store.backends import OPTIONS, TLS_OPTIONS, require_redis_address
@@ -13,6 +14,7 @@ MASK = "********"
 WEB_SCHEMES = frozenset({"http", "https"})
 OPEN_OPTIONS = (OPTIONS | TLS_OPTIONS) - {"password"}
 FILE_SIGN = "@"
+KEY_NAME = re.compile(r"(?:learner|governance)/[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def masked_redis_address(url: str) -> str:
@@ -39,10 +41,14 @@ def masked_web_address(url: str) -> str:
 
 
 def masked_keys(text: str) -> str:
-    """Keys by their names alone; `@file`, which is no secret, as it is."""
+    """Keys by their names alone; `@file`, which is no secret, as it is.
+
+    What stands before a `=` may be a key without its name: base64 ends in `=`.
+    """
     if text.startswith(FILE_SIGN):
         return text
-    return ",".join(f"{name}={MASK}" if sign else MASK for name, sign, _ in (e.partition("=") for e in text.split(",")))
+    names = [entry.partition("=")[0] for entry in re.split(r"[,\n]", text)]
+    return ",".join(f"{name}={MASK}" if KEY_NAME.fullmatch(name) else MASK for name in names)
 
 
 def _masked(url: str, options: str) -> str:

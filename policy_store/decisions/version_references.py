@@ -13,6 +13,7 @@ from __future__ import annotations
 from policy_store.backends.store import PolicyStore
 from policy_store.backends.store_change import unknown_checkpoint
 from policy_store.decisions.governance import nothing_published
+from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.verification import TrustRule, verify_channel
 from policy_store.records.channel_record import Channel
 from policy_store.records.store_errors import AmbiguousVersion, UnknownCheckpoint
@@ -26,7 +27,8 @@ LISTED = 10
 def resolve_version(store: PolicyStore, reference: str, rule: TrustRule) -> str:
     """The full version that `reference` stands for.
 
-    Raises UnknownCheckpoint, AmbiguousVersion with the candidates, and as verify_channel for a channel's name.
+    Raises UnknownCheckpoint, AmbiguousVersion with the candidates, and for a channel's name as verify_channel, also
+    for a record that a re-base voids. An expired record counts: it says what serves until nodes hear of another.
     """
     versions = store.versions()
     if reference in versions:
@@ -48,7 +50,9 @@ def _served(store: PolicyStore, channel: Channel, rule: TrustRule) -> str:
     signed = store.channel(channel.value)
     if signed is None:
         raise nothing_published(channel)
-    return verify_channel(signed, channel, rule).version
+    record = verify_channel(signed, channel, rule)
+    remembered_rebases(store, rule).require_acceptable(signed, record, store.time_ms())
+    return record.version
 
 
 def _begun_by(beginning: str, versions: list[str]) -> str:

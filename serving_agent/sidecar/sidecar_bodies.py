@@ -9,6 +9,8 @@ from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_request import LONGEST_ID, DecisionRequest
 
 Text = Annotated[str, Field(max_length=1024)]
+MOST_CONTEXT = 256
+"""Context features of one request."""
 Identifier = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST_FLOAT, le=LARGEST_FLOAT)]
 Embedding = Annotated[list[Number], Field(max_length=4096)]
@@ -46,7 +48,7 @@ class DecisionBody(Body):
     cohort: Text | None = Field(default=None, description="Cohort of the experiment file.")
     user_embedding: Embedding = Field(default_factory=list, description="User embedding.")
     context: dict[Text, StrictBool | StrictInt | Number | Text] = Field(
-        default_factory=dict, max_length=LONGEST_ID, description="Serving-time context by feature name."
+        default_factory=dict, max_length=MOST_CONTEXT, description="Serving-time context by feature name."
     )
     history: list[HistoryItemBody] = Field(
         default_factory=list, max_length=1000, description="The user's last actions, oldest first."

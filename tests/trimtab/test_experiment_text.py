@@ -10,6 +10,7 @@ import pytest
 from event_schemas.experiment import Experiment, load_experiment, parse_experiment
 from tests.components.experiment_sample import BRIDGED_SOURCE, HOMEFEED
 from tests.producers.replay_samples import EXPERIMENT as SHELF
+from trimtab import experiment_text
 from trimtab.experiment_text import experiment_lines, experiment_summary, experiment_values
 from trimtab.secret_masking import MASK
 
@@ -72,3 +73,9 @@ def test_the_summary() -> None:
         "window": "35m",
         "approval": "manual",
     }
+
+
+@pytest.mark.parametrize("address", ["ada:secret@registry:8081", "https://ada:secret@registry"])
+def test_a_password_is_masked_with_and_without_a_scheme(address: str) -> None:
+    assert "secret" not in experiment_text._value(address)
+    assert experiment_text._value("shop.actions") == "shop.actions"

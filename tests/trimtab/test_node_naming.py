@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from event_schemas.errors import SettingError
-from trimtab.node_naming import LOCK, require_node_id, take_free_name
+from trimtab.node_naming import LOCK, hold_name, require_node_id, take_free_name
 
 
 @pytest.mark.parametrize("node_id", ["../up", "a/b", "", " ", "."])
@@ -32,3 +32,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "nodes").touch()
     with pytest.raises(SettingError, match=r"nodes/host cannot be written: .* TRIMTAB_DATA_DIR"):
         take_free_name(tmp_path / "nodes", "host")
+
+
+def test_a_name_that_was_given_is_not_free(tmp_path: Path) -> None:
+    held = hold_name(tmp_path / "nodes", "host")
+    assert held is not None
+    name, lock = take_free_name(tmp_path / "nodes", "host")
+    assert name == "host-2"
+    assert hold_name(tmp_path / "nodes", "host-2") is None, "another process has it; its spool says so"
+    held.remove()
+    lock.remove()
+    (tmp_path / "file").touch()
+    assert hold_name(tmp_path / "file", "host") is None

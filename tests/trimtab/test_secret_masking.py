@@ -54,6 +54,19 @@ def test_keys_are_shown_by_name() -> None:
     assert masked_keys("c2VjcmV0") == MASK
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("WIfB3yB1secretWQ=", MASK),
+        ("learner/a:c2VjcmV0cw==", MASK),
+        ("learner/a=c2VjcmV0,c2VjcmV0cw==", f"learner/a={MASK},{MASK}"),
+        ("learner/a=c2VjcmV0\ngovernance/b=c2VjcmV0", f"learner/a={MASK},governance/b={MASK}"),
+    ],
+)
+def test_a_key_without_its_name_is_masked(text: str, shown: str) -> None:
+    assert masked_keys(text) == shown
+
+
 @given(SECRET)
 def test_no_password_gets_through(secret: str) -> None:
     escaped = quote(secret, safe="")

@@ -10,10 +10,12 @@ A case is a function that returns an action or None. Their order is in `CASES`:
 6. there are no examples
 7. there are examples, and nothing has been learned
 8. no preference between the objectives is approved or proposed
-9. the newest checkpoint passed, and `stable` serves another one
-10. a proposal waits for approval
-11. `stable` points to a policy, but no node is alive
-12. nothing has passed yet
+9. the newest published checkpoint passed, and `stable` serves another one
+10. the newest checkpoint passed, and only this machine has it
+11. a proposal waits for approval
+12. `stable` points to a policy, but no node is alive
+13. nothing has passed yet
+14. events wait, and the broker cannot report whether a worker is running
 """
 
 from __future__ import annotations
@@ -133,6 +135,15 @@ def _no_examples(facts: StatusFacts) -> NextAction | None:
 def _join_seems_absent(log: LogFacts) -> NextAction:
     if log.workers:
         return NextAction("joining", None, f"nothing to do: the join has {log.unprocessed:,} events to go")
+    return _join_unseen(log)
+
+
+def _events_wait(facts: StatusFacts) -> NextAction | None:
+    log = facts.log
+    return _join_unseen(log) if log is not None and log.workers is None and log.unprocessed else None
+
+
+def _join_unseen(log: LogFacts) -> NextAction:
     return NextAction("join", "trimtab join", f"{log.unprocessed:,} events wait; start the join if it is not running")
 
 
@@ -156,14 +167,21 @@ def _nobody_weighed(facts: StatusFacts) -> NextAction | None:
 
 
 def _passed_and_waits(facts: StatusFacts) -> NextAction | None:
-    learned, store = facts.learned, facts.store
-    if learned is None or store is None or not learned.published or learned.verdict != PASS:
-        return None
-    if learned.version in store.stable_before:
+    store = facts.store
+    newest = None if store is None else store.newest
+    if store is None or newest is None or newest.verdict != PASS or newest.version in store.stable_before:
         return None
     serves = "nothing yet" if store.stable.state == EMPTY else f"{store.stable.version}"
-    command = f"trimtab policy promote {learned.version} --to stable"
+    command = f"trimtab policy promote {newest.version} --to stable"
     return NextAction("promote", command, f"it passed the gate, and stable serves {serves}")
+
+
+def _passed_and_unpublished(facts: StatusFacts) -> NextAction | None:
+    learned = facts.learned
+    if facts.store is None or learned is None or learned.published or learned.verdict != PASS:
+        return None
+    why = f"{learned.version} passed but is not published: set TRIMTAB_SIGNING_KEY to a learner's key, and train again"
+    return NextAction("publish", "trimtab learn", why)
 
 
 def _proposal_waits(facts: StatusFacts) -> NextAction | None:
@@ -198,7 +216,9 @@ CASES = (
     _nothing_learned,
     _nobody_weighed,
     _passed_and_waits,
+    _passed_and_unpublished,
     _proposal_waits,
     _nobody_serves,
     _too_little_evidence,
+    _events_wait,
 )

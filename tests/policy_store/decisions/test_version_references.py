@@ -8,7 +8,7 @@ from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.governance import point_channel, publish_checkpoint
 from policy_store.decisions.version_references import resolve_version
 from policy_store.records.channel_record import Channel
-from policy_store.records.store_errors import AmbiguousVersion, RoleForbidden, UnknownCheckpoint
+from policy_store.records.store_errors import AmbiguousVersion, RecordFromFuture, RoleForbidden, UnknownCheckpoint
 from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, TTL_MS, learner, manifest, people, rule
 
 OLD, MIDDLE, NEW = "20240501T120000000Z-0a1b2c3d", "20240501T130000000Z-ffffffff", "20240502T120000000Z-0a1b2c3e"
@@ -86,3 +86,14 @@ def test_an_empty_store_has_no_latest() -> None:
     with pytest.raises(UnknownCheckpoint, match="no checkpoint yet") as caught:
         resolve_version(MemoryStore("homefeed"), "latest", RULE)
     assert "trimtab learn" in caught.value.fix
+
+
+def test_a_record_that_readers_refuse_stands_for_nothing() -> None:
+    now = [NOW + 86_400_000]
+    store = MemoryStore("homefeed", clock=lambda: now[0])
+    publish_checkpoint(store, manifest("homefeed", OLD), BLOBS, LEARNER)
+    point_channel(store, Channel.STABLE, OLD, people(now[0]), ttl_ms=TTL_MS)
+    assert resolve_version(store, "stable", RULE) == OLD
+    now[0] = NOW
+    with pytest.raises(RecordFromFuture, match="more than an hour ahead"):
+        resolve_version(store, "stable", RULE)

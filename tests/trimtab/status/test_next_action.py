@@ -54,6 +54,9 @@ def faulty(fix: str) -> StatusFacts:
 NO_CHANNELS = tuple(ChannelFacts(each.channel, EMPTY) for each in STORE.channels)
 DOUBTFUL = replace(PASSED, verdict="inconclusive", reasons=("fewer than 1000 matched rows",))
 UNWEIGHED = replace(DOUBTFUL, reason_codes=("no_preference",))
+KEPT = replace(PASSED, version="20240601T120000000Z-00000000", created_at=2, published=False)
+KEPT_DOUBTFUL = replace(KEPT, verdict="inconclusive")
+NOTHING_LEARNED = store(newest=None, channels=NO_CHANNELS, stable_before=frozenset())
 NOTHING_PROMOTED = store(channels=NO_CHANNELS, stable_before=frozenset())
 TABLE = [
     ("fault", "trimtab topics create", "Kafka: make them", faulty("make them: `trimtab topics create`")),
@@ -83,9 +86,18 @@ TABLE = [
     ("preference", "trimtab alpha propose --help", "no preference between", store(newest=UNWEIGHED, preference=None)),
     ("promote", f"trimtab policy promote {NEW} --to stable", f"stable serves {OLD}", store(newest=NEWER)),
     ("promote", f"trimtab policy promote {OLD} --to stable", "serves nothing yet", NOTHING_PROMOTED),
+    (
+        "promote",
+        f"trimtab policy promote {NEW} --to stable",
+        "passed",
+        replace(store(newest=NEWER), shelf=KEPT_DOUBTFUL),
+    ),
+    ("publish", "trimtab learn", "is not published", replace(WELL, shelf=KEPT)),
+    ("publish", "trimtab learn", "is not published", replace(NOTHING_LEARNED, shelf=KEPT)),
     ("proposal", "trimtab alpha approve p-1", "approval", store(proposals=("p-1", "p-2"))),
     ("serve", "trimtab serve", f"stable points to {OLD}, and no node", store(nodes=())),
     ("evidence", None, "inconclusive (fewer than 1000", store(newest=DOUBTFUL, channels=NO_CHANNELS)),
+    ("join", "trimtab join", "9 events wait; start the join if", log(lag={0: 9}, workers=None)),
     ("well", None, "all is well", WELL),
 ]
 
@@ -101,14 +113,12 @@ def test_each_case(case: str, command: str | None, why: str, facts: StatusFacts)
     "facts",
     [
         log(lag={0: 9}),
-        log(lag={0: 9}, workers=None),
         log(workers=0),
         store(newest=NEWER, stable_before=frozenset({OLD, NEW})),
-        store(newest=replace(NEWER, published=False)),
         store(newest=replace(NEWER, verdict="refuse")),
         replace(WELL, log=None),
     ],
-    ids=["working", "not told", "no worker needed", "rolled back", "kept here", "refused but served", "no log"],
+    ids=["working", "no worker needed", "rolled back", "refused but served", "no log"],
 )
 def test_what_needs_nobody(facts: StatusFacts) -> None:
     assert next_action(facts) == NOTHING
