@@ -19,7 +19,7 @@ $(UV) pip install --python $(RUN) --torch-backend=$(TORCH_BACKEND) "$$(grep -o '
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install demo test chaos soak components bench bench-peers lint format typecheck lock clean
+.PHONY: docs help install demo test mutants chaos soak components bench bench-peers lint format typecheck lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ demo: install  ## Run the whole loop on real logged data and a simulated homefee
 
 test: install components lint typecheck  ## Install what the tests need and run all of them
 	$(RUN) -m pytest
+
+mutants: install  ## Change the join's core bit by bit: do its tests notice? MODULES="NAME …" picks some
+	nice -n 10 $(RUN) -m tests.mutants $(MODULES)
 
 chaos: install components  ## Kill workers, producers, learner and broker by schedule; SCHEDULES="NAME …" picks some
 	$(RUN) -m tests.chaos $(SCHEDULES)

@@ -43,10 +43,8 @@ def _check_layout(registry: Registry, example: Mapping[str, Any]) -> None:
             f"Example has the fields {fields}, not {expected}", fix="keep the order of the parts in Example"
         )
     for field, name in zip(example["fields"], PARTS, strict=False):
-        nested = field["type"]
-        if name == r.RANKING:
-            nested = nested[1] if isinstance(nested, list) and nested[:1] == ["null"] else nested
-        if _shape(nested) != _shape(registry.newest(name).schema):
+        newest = registry.newest(name).schema
+        if _shape(field["type"]) != _shape(["null", newest] if name == r.RANKING else newest):
             raise SchemaError(
                 f"Example nests another {name} than the newest registered one",
                 fix=f"register a new version of Example that nests the newest {name}",

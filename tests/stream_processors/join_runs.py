@@ -13,7 +13,7 @@ from event_schemas import records as r
 from event_schemas.log_record import LogRecord
 from stream_processors.columns.chunk_validation import ChunkValidator
 from stream_processors.columns.record_columns import RecordColumns
-from stream_processors.partition import columnar_holding
+from stream_processors.partition import columnar_holding, timer_buckets
 from stream_processors.partition.partition_join import Emission, PartitionJoin, StepResult
 from stream_processors.rule.fates import SILENT, Fate
 from stream_processors.rule.reference_join import ReferenceResult
@@ -22,6 +22,8 @@ from tests.stream_processors.event_strategies import described
 
 VALIDATOR = ChunkValidator(CODEC, small_rule())
 caps = st.sampled_from([1000, 4, 2, 1])
+bucket_counts = st.sampled_from([timer_buckets.BUCKETS_PER_WINDOW, 4, 1])
+"""With few buckets much comes due in one that is open already."""
 
 
 def process(join: PartitionJoin, records: Sequence[LogRecord]) -> StepResult:
@@ -58,6 +60,16 @@ def columns_beyond(few: int) -> Iterator[None]:
         yield
     finally:
         columnar_holding.FEW = usual
+
+
+@contextmanager
+def buckets_per_window(count: int) -> Iterator[None]:
+    """Timers have this many buckets; the usual number gives the short windows of tests one for each millisecond."""
+    usual, timer_buckets.BUCKETS_PER_WINDOW = timer_buckets.BUCKETS_PER_WINDOW, count
+    try:
+        yield
+    finally:
+        timer_buckets.BUCKETS_PER_WINDOW = usual
 
 
 def assert_same_outputs(found: Sequence[Emission], wanted: Sequence[Emission]) -> None:

@@ -12,11 +12,18 @@ from event_schemas.log_record import LogRecord
 from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.partition.columnar_holding import FEW, Held
 from stream_processors.partition.partition_join import Emission, PartitionJoin
-from stream_processors.partition.pending_decisions import PendingDecisions
+from stream_processors.partition.pending_decisions import Expired, FirstOffset, PendingDecisions
 from stream_processors.partition.watermark_course import LAST, watermark_course
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
 from tests.stream_processors.event_strategies import Move, moves, written
-from tests.stream_processors.join_runs import VALIDATOR, assert_same_outputs, columns_beyond, process
+from tests.stream_processors.join_runs import (
+    VALIDATOR,
+    assert_same_outputs,
+    bucket_counts,
+    buckets_per_window,
+    columns_beyond,
+    process,
+)
 
 
 def held(pending: PendingDecisions, records: list[LogRecord], cap: int = sys.maxsize) -> Held:
@@ -96,8 +103,46 @@ def test_nothing_is_held_where_the_cap_might_be_reached(pending: PendingDecision
 
 def test_nothing_is_held_that_is_due_at_the_end_of_time(pending: PendingDecisions) -> None:
     log = EventLog()
-    log.decision("a", LAST - WINDOW_MS + 1)
-    assert held(pending, log.records).left == [0, 1, 2]
+    log.decision("a", 100)
+    log.request("b", LAST - WINDOW_MS + 1)
+    assert held(pending, log.records).left == [0, 1, 2, 3]
+
+
+def test_nothing_is_held_with_a_part_of_an_older_schema(pending: PendingDecisions) -> None:
+    log = EventLog()
+    log.decision("a", 100)
+    log.ranking("a", 100, older=True)
+    assert held(pending, log.records).left == [0, 1, 2, 3]
+
+
+def test_events_of_an_open_decision_are_held_and_those_of_a_closed_one_left(pending: PendingDecisions) -> None:
+    log = EventLog()
+    log.decision("closed", 100)
+    log.decision("open", 100)
+    assert held(pending, log.records).left == []
+    assert len(list(pending.close_beyond(1))) == 1
+    log = EventLog(first_offset=6)
+    log.engagement("closed", 110)
+    log.engagement("open", 110)
+    assert held(pending, log.records) == Held(0, 0, [0])
+
+
+def test_times_of_events_held_in_columns_count(pending: PendingDecisions) -> None:
+    """An older event expires at its own time, and a decision is remembered for a window after a newer one."""
+    log = EventLog()
+    log.action("a", 150)
+    log.request("b", 150)
+    assert held(pending, log.records).left == []
+    log = EventLog(first_offset=2)
+    log.engagement("a", 120)
+    log.engagement("b", 190)
+    assert held(pending, log.records).left == []
+    pending.watermark = 120 + WINDOW_MS
+    (expired,) = pending.advance()
+    assert isinstance(expired, Expired) and expired.event.offset == 2
+    pending.watermark = 190 + WINDOW_MS - 1
+    assert len(list(pending.advance())) == 2
+    assert pending.first_remembered() == FirstOffset(1, 150, b"b")
 
 
 @pytest.mark.parametrize("cut", range(1, 9))
@@ -144,10 +189,14 @@ def test_decisions_stand_in_the_order_they_began_however_they_were_held(pending:
     assert (join.oldest.key, join.oldest.offset) == (b"a", 5)
 
 
-@given(st.lists(moves, max_size=80), st.sampled_from([1000, 40, 3]), st.integers(1, 60))
+@given(st.lists(moves, max_size=80), st.sampled_from([1000, 40, 3]), st.integers(1, 60), bucket_counts)
 @settings(max_examples=200, deadline=None)
-def test_columns_change_nothing(history: list[Move], cap: int, chunk: int) -> None:
-    log = written(history)
+def test_columns_change_nothing(history: list[Move], cap: int, chunk: int, count: int) -> None:
+    with buckets_per_window(count):
+        assert_columns_change_nothing(written(history), cap, chunk)
+
+
+def assert_columns_change_nothing(log: list[LogRecord], cap: int, chunk: int) -> None:
     in_columns, one_by_one = PartitionJoin(small_rule(cap), CODEC, 0), PartitionJoin(small_rule(cap), CODEC, 0)
     for start in range(0, len(log), chunk):
         records = log[start : start + chunk]

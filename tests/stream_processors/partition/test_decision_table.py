@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from event_schemas import records as r
-from stream_processors.partition.decision_table import CLOSED, COMPLETE, NEEDED_BITS, NO_WATERMARK, DecisionTable
+from stream_processors.partition import arrival_order
+from stream_processors.partition.decision_table import (
+    CLOSED,
+    COMPLETE,
+    FREE,
+    HAVE,
+    NEEDED_BITS,
+    NO_WATERMARK,
+    DecisionTable,
+)
 from stream_processors.partition.held_parts import NEEDED
 
 
@@ -40,8 +49,10 @@ def test_parts_come_back_as_events_by_offset() -> None:
     request, action = table.events_in(row)
     assert (request.record.topic, request.record.partition, request.offset) == ("events", 4, 8)
     assert (request.name, request.request_id, request.event_time) == (r.REQUEST, "a", 108)
+    assert request.record.append_time == action.record.append_time == 0
     assert (action.record.value, action.datum) == (b"action", b"newest")
     table.drop_part(row, r.ACTION)
+    assert table.have[row] == HAVE[r.REQUEST]
     assert table.parts.resolved == {}
     assert [event.name for event in table.events_in(row)] == [r.REQUEST]
 
@@ -122,6 +133,26 @@ def test_a_decision_may_begin_before_those_that_were_read_past() -> None:
     assert (table.first_remembered(since=0), table.first_open()) == (first, first)
 
 
+def test_a_decision_may_begin_before_those_that_were_forgotten() -> None:
+    table = DecisionTable(1, partition=0)
+    close_and_forget(table, table.begin(b"a", 1, 50, None))
+    close_and_forget(table, table.begin(b"b", 9, 50, None))
+    assert (table.first_remembered(since=60), table.first_open()) == (None, None)
+    between = table.begin(b"c", 7, 50, None)
+    assert (table.first_remembered(since=60), table.first_open()) == (between, between)
+
+
+def test_nothing_stays_of_a_forgotten_row_and_little_of_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrival_order, "KEPT_BEHIND", 4)
+    table = DecisionTable(1, partition=0)
+    for offset in range(100):
+        row = table.begin(b"r%d" % offset, offset, 50, None)
+        assert table.first_remembered(since=60) == row
+        close_and_forget(table, row)
+        assert (table.states[row], table.keys[row]) == (FREE, b"")
+    assert len(table._order._rows) < 10
+
+
 def test_first_rows_are_by_offset_and_skip_what_has_ended() -> None:
     table = DecisionTable(1, partition=0)
     first, second, third = (table.begin(key, place, 50, None) for place, key in enumerate((b"a", b"b", b"c")))
@@ -177,6 +208,15 @@ def test_many_use_the_rows_given_back_last() -> None:
     assert sorted(rows) == sorted(given_back[1:])
     assert table.begin(b"f", 9, 60, None) == given_back[0]
     assert [table.keys[row] for row in (*rows, given_back[0])] == [b"d", b"e", b"f"]
+
+
+def test_many_use_all_rows_that_were_given_back() -> None:
+    table = DecisionTable(1, partition=0)
+    for row in [table.begin(key, offset, 50, None) for offset, key in enumerate((b"a", b"b"))]:
+        close_and_forget(table, row)
+    times = np.array([60, 60, 60])
+    table.begin_all([b"d", b"e", b"f"], [7, 8, 9], times, times)
+    assert len(table.keys) == 3
 
 
 def test_none_begin_without_a_key() -> None:

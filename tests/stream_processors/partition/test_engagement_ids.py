@@ -21,3 +21,12 @@ def test_an_id_is_added_once(given_ids: list[str]) -> None:
         ids = ids if more is None else more
         assert isinstance(ids, str if len(known) == 1 else bytes if len(known) <= FEW_IDS else set)
     assert all(with_id(ids, one) is None for one in known)
+
+
+def test_many_ids_are_a_set_of_them() -> None:
+    ids: Ids = "e0"
+    for number in range(1, FEW_IDS + 1):
+        more = with_id(ids, f"e{number}")
+        assert more is not None
+        ids = more
+    assert ids == {f"e{number}" for number in range(FEW_IDS + 1)}

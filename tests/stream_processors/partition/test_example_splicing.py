@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,52 @@ def registry_with(name: str, change: str) -> Registry:
 def test_parts_newer_than_the_example_are_refused(name: str) -> None:
     with pytest.raises(SchemaError, match=f"another {name}"):
         ExampleSplicer(Codec(registry_with(name, "field")))
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "other"),
+    [
+        (r.REQUEST, ["user_id"], ["string", "null"]),
+        (r.REQUEST, ["user_embedding"], {"type": "array", "items": "double"}),
+        (r.ACTION, ["slice", "symbols"], ["CONTROL", "EXPLORE", "POLICY", "FALLBACK"]),
+        (r.ACTION, ["arm"], "long"),
+        (r.ACTION, ["event_time"], {"type": "int"}),
+        (r.PROPENSITY, ["propensity"], "float"),
+    ],
+)
+def test_a_part_of_another_shape_is_refused(name: str, path: list[str], other: Any) -> None:
+    """Only the Example is of the other shape: Ranking and the parts themselves are the newest."""
+
+    def changed(example: dict[str, Any]) -> None:
+        (part,) = (field["type"] for field in example["fields"] if field["name"] == name.lower())
+        (field,) = (field for field in part["fields"] if field["name"] == path[0])
+        if path[1:]:
+            field["type"][path[1]] = other
+        else:
+            field["type"] = other
+
+    with pytest.raises(SchemaError, match=f"another {name}"):
+        ExampleSplicer(Codec(registry_with_example(changed)))
+
+
+def test_a_ranking_that_cannot_be_missing_is_refused() -> None:
+    def changed(example: dict[str, Any]) -> None:
+        (ranking,) = (field for field in example["fields"] if field["name"] == "ranking")
+        ranking["type"] = ranking["type"][1]
+
+    with pytest.raises(SchemaError, match="another Ranking"):
+        ExampleSplicer(Codec(registry_with_example(changed)))
+
+
+def registry_with_example(change: Callable[[dict[str, Any]], None]) -> Registry:
+    entries = []
+    for entry in CODEC.registry.entries():
+        schema = json.loads(json.dumps(dict(entry.schema)))
+        if entry.name == r.EXAMPLE:
+            change(schema)
+            schema["fields"] = [{key: field[key] for key in ("name", "type")} for field in schema["fields"]]
+        entries.append(schema_entry(entry.schema_id, entry.subject, entry.version, schema))
+    return Registry(entries)
 
 
 def test_another_order_of_parts_is_refused() -> None:

@@ -30,6 +30,7 @@ def test_closings_come_in_order_and_not_too_early() -> None:
     first, second, third = (begun(table, expiries, *at) for at in ((5, 103), (6, 101), (7, 101)))
     assert expiries.next_due <= 101 + WINDOW_MS
     assert taken(expiries, 100 + WINDOW_MS) == []
+    assert expiries.next_due == 101 + WINDOW_MS
     assert taken(expiries, 102 + WINDOW_MS) == [
         (101 + WINDOW_MS, 6, Due.CLOSE, second),
         (101 + WINDOW_MS, 7, Due.CLOSE, third),
@@ -46,6 +47,29 @@ def test_what_is_added_to_an_open_bucket_comes_between_the_others() -> None:
     assert taken(expiries, 101 + WINDOW_MS) == [(101 + WINDOW_MS, 0, Due.CLOSE, rows[0])]
     expiries.add(104 + WINDOW_MS, 9, Due.FORGET, 77)
     assert [offset for _, offset, _, _ in taken(expiries, 1_000)] == [9, 1]
+
+
+def test_near_entries_and_the_list_come_in_one_order() -> None:
+    table = DecisionTable(1, 0)
+    expiries = ExpiryQueue(table, WINDOW_MS)
+    rows = [begun(table, expiries, offset, time) for offset, time in ((0, 101), (1, 104), (2, 108))]
+    assert taken(expiries, 100 + WINDOW_MS) == []
+    for offset, time in ((13, 107), (11, 105), (12, 106), (10, 103)):
+        expiries.add(time + WINDOW_MS, offset, Due.EXPIRE, rows[0])
+    order = [(101, 0), (103, 10), (104, 1), (105, 11), (106, 12), (107, 13), (108, 2)]
+    for time, offset in order:
+        assert expiries.next_due == time + WINDOW_MS
+        assert [(at, of) for at, of, _, _ in taken(expiries, time + WINDOW_MS)] == [(time + WINDOW_MS, offset)]
+    assert expiries.next_due == FAR
+
+
+def test_what_is_due_when_a_bucket_ends_comes_with_the_next_bucket() -> None:
+    table = DecisionTable(1, 0)
+    expiries = ExpiryQueue(table, WINDOW_MS)
+    begun(table, expiries, 3, 110)
+    early = begun(table, expiries, 7, 100, request=False)
+    table.hold_part(early, r.REQUEST, (b"request", 8, 110))
+    assert [offset for _, offset, _, _ in taken(expiries, 110 + WINDOW_MS)] == [3, 7]
 
 
 def test_a_row_that_is_not_yet_due_is_entered_anew() -> None:

@@ -72,6 +72,15 @@ def test_a_second_copy_is_known_in_blocks_too(older: tuple[str, ...]) -> None:
             parts.put_in_blocks([0])
 
 
+def test_a_second_copy_is_told_apart_from_what_follows_in_the_block() -> None:
+    parts = holding(2, ranked=True)
+    parts.put_in_blocks([0, 1])
+    for row in (0, 1):
+        for name in PARTS:
+            assert parts.is_first(row, name, NEWEST + datum(row, name), newest=True)
+            assert not parts.is_first(row, name, NEWEST + datum(1 - row, name), newest=True)
+
+
 @pytest.mark.parametrize("older", [(), (r.RANKING,)])
 def test_a_ranking_may_come_after_the_rest(older: tuple[str, ...]) -> None:
     parts, late = holding(2), holding(2, ranked=True, older=older)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stream_processors.rule.fates import Fate
-from tests.stream_processors.event_log import CLICK_MS, CODEC, SKEW_MS, WINDOW_MS, EventLog
+from tests.stream_processors.event_log import CLICK_MS, CODEC, SKEW_MS, TOPIC, WINDOW_MS, EventLog
 from tests.stream_processors.join_runs import example, joined, reasons
 
 
@@ -84,6 +84,15 @@ def test_a_decision_without_action_or_propensity_is_incomplete_with_its_engageme
     assert reasons(result) == {0: Fate.INCOMPLETE, 1: Fate.INCOMPLETE, 2: Fate.INCOMPLETE}
     letter = CODEC.decode(result.emissions[0].value).record
     assert (letter["detail"], letter["value"]) == ("decision closed without Propensity", log.records[0].value)
+    assert (letter["topic"], letter["partition"], letter["offset"]) == (TOPIC, 0, 0)
+    assert (letter["request_id"], letter["event_time"]) == ("a", 100)
+
+
+def test_a_dead_letter_of_a_heartbeat_names_no_request() -> None:
+    log = EventLog()
+    log.heartbeat(5000, append_time=100)
+    (emission,) = joined(log).emissions
+    assert CODEC.decode(emission.value).record["request_id"] is None
 
 
 def test_whatever_expires_without_a_request_is_orphan() -> None:
@@ -122,6 +131,14 @@ def test_late_is_judged_against_the_watermark_before_the_event_moves_it() -> Non
     log.request("c", 1001)
     result = joined(log)
     assert reasons(result) == {1: Fate.LATE, 2: Fate.INCOMPLETE}
+
+
+def test_an_event_as_far_ahead_of_its_append_time_as_allowed_may_still_be_late() -> None:
+    log = EventLog()
+    log.heartbeat(1000)
+    log.request("a", 1000 - WINDOW_MS, append_time=1000 - WINDOW_MS - SKEW_MS)
+    log.request("b", 1000 - WINDOW_MS, append_time=1000 - WINDOW_MS - SKEW_MS - 1)
+    assert reasons(joined(log)) == {1: Fate.LATE, 2: Fate.FUTURE}
 
 
 def test_the_event_that_closes_a_window_still_counts_in_it() -> None:

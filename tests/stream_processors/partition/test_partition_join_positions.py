@@ -33,6 +33,16 @@ def test_steps_are_parts_of_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum((Counter(part.fates) for part in parts), Counter()) == whole.fates
 
 
+def test_dead_letters_come_in_parts_of_the_size_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = EventLog()
+    for number in range(20):
+        log.request(f"r{number}", 100)
+    log.heartbeat(1000)
+    monkeypatch.setattr(partition_join, "EMISSIONS_AT_ONCE", 7)
+    parts = list(PartitionJoin(small_rule(), CODEC, 0).steps(VALIDATOR.validate(RecordColumns.of(log.records))))
+    assert [len(part.emissions) for part in parts] == [7, 7, 6]
+
+
 def test_a_lowered_cap_closes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     log = EventLog()
     for number in range(40):
@@ -84,6 +94,18 @@ def test_a_rebuild_is_silent_and_keeps_its_position() -> None:
     assert process(again, log.records[:2]) == StepResult((), {}, 0)
     assert again.position() == position
     assert process(again, log.records).fates == {Fate.JOINED: 4}
+
+
+def test_a_rebuild_ends_though_the_last_records_before_its_end_are_gone() -> None:
+    log = EventLog()
+    log.decision("a", 100)
+    log.heartbeat(150)
+    first = PartitionJoin(small_rule(), CODEC, 0)
+    process(first, log.records)
+    log.heartbeat(1000)
+    again = PartitionJoin(small_rule(), CODEC, 0, first.position())
+    assert process(again, [*log.records[:3], log.records[4]]).fates == {Fate.JOINED: 4}
+    assert again.position() == CommitPosition(5, 5, 5, 1000, 0, WINDOW_MS)
 
 
 def test_a_commit_with_another_window_is_refused() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from event_schemas import records as r
+from event_schemas.log_record import LogRecord
 from stream_processors.partition.columnar_holding import FEW
 from stream_processors.partition.commit_position import CommitPosition
 from stream_processors.partition.partition_join import Emission, PartitionJoin
@@ -20,6 +21,8 @@ from tests.stream_processors.event_strategies import LogWriter, Move, histories,
 from tests.stream_processors.join_runs import (
     assert_as_reference,
     assert_same_outputs,
+    bucket_counts,
+    buckets_per_window,
     caps,
     columns_beyond,
     note_log,
@@ -30,13 +33,13 @@ STEP_MS = 15
 """How far the watermark moves at a time when a log comes to rest: less than between events of one decision."""
 
 
-@given(histories, caps, st.integers(1, 40), st.sampled_from([0, 5, FEW]))
+@given(histories, caps, st.integers(1, 40), st.sampled_from([0, 5, FEW]), bucket_counts)
 @settings(max_examples=200, deadline=None)
-def test_every_log_ends_as_the_reference_says(history: list[Move], cap: int, chunk: int, few: int) -> None:
+def test_every_log_ends_as_the_reference_says(history: list[Move], cap: int, chunk: int, few: int, count: int) -> None:
     log = written(history)
     note_log(log)
-    join, emissions, fates = PartitionJoin(small_rule(cap), CODEC, 0), list[Emission](), Counter[Fate]()
-    with columns_beyond(few):
+    with columns_beyond(few), buckets_per_window(count):
+        join, emissions, fates = PartitionJoin(small_rule(cap), CODEC, 0), list[Emission](), Counter[Fate]()
         for start in range(0, len(log), chunk):
             step = process(join, log[start : start + chunk])
             emissions += step.emissions
@@ -44,11 +47,16 @@ def test_every_log_ends_as_the_reference_says(history: list[Move], cap: int, chu
     assert_as_reference(reference_join(small_rule(cap), CODEC, log), emissions, fates)
 
 
-@given(histories, caps)
+@given(histories, caps, bucket_counts)
 @settings(max_examples=40, deadline=None)
-def test_a_restart_at_any_offset_changes_nothing(history: list[Move], cap: int) -> None:
+def test_a_restart_at_any_offset_changes_nothing(history: list[Move], cap: int, count: int) -> None:
     log = written(history)
     note_log(log)
+    with buckets_per_window(count):
+        assert_restarts_change_nothing(log, cap)
+
+
+def assert_restarts_change_nothing(log: list[LogRecord], cap: int) -> None:
     join = PartitionJoin(small_rule(cap), CODEC, 0)
     steps, positions = [], []
     for record in log:
@@ -66,10 +74,12 @@ def test_a_restart_at_any_offset_changes_nothing(history: list[Move], cap: int) 
 class InterruptedJoin(RuleBasedStateMachine):
     """A worker cut and restarted at any point: what it wrote up to a commit is final, the rest is written again."""
 
-    @initialize(cap=caps)
-    def start(self, cap: int) -> None:
+    @initialize(cap=caps, count=bucket_counts)
+    def start(self, cap: int, count: int) -> None:
         self.stack = ExitStack()
-        self.stack.enter_context(columns_beyond(0))
+        self.stack.enter_context(buckets_per_window(count))
+        self.columns = self.stack.enter_context(ExitStack())
+        self.columns.enter_context(columns_beyond(0))
         self.join_rule = small_rule(cap)
         self.writer = LogWriter()
         self.join = PartitionJoin(self.join_rule, CODEC, 0)
@@ -118,7 +128,12 @@ class InterruptedJoin(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "writer"):
             return
-        self.stack.close()
+        with self.stack:
+            self.end()
+
+    def end(self) -> None:
+        """What is left is read one by one."""
+        self.columns.close()
         log = self.writer.log.records
         self.process(len(log))
         note_log(log)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 from stream_processors.columns.chunk_validation import ChunkValidator
+from stream_processors.partition import pending_decisions
 from stream_processors.partition.complete_decisions import CompleteDecisions
 from stream_processors.partition.engagement_ids import FEW_IDS
 from stream_processors.partition.pending_decisions import (
@@ -18,11 +19,20 @@ from stream_processors.partition.pending_decisions import (
     Rejected,
     Unfinished,
 )
+from stream_processors.partition.timer_buckets import BUCKETS_PER_WINDOW
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.input_event import InputEvent
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
+from tests.stream_processors.join_runs import buckets_per_window
 
 VALIDATOR = ChunkValidator(CODEC, small_rule())
+
+
+@pytest.fixture(params=[BUCKETS_PER_WINDOW, 4, 1], autouse=True)
+def few_or_many_buckets(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With few buckets what comes due soon comes due in one that is open already."""
+    with buckets_per_window(request.param):
+        yield
 
 
 def hold(pending: PendingDecisions, log: EventLog, place: int) -> Rejected | None:
@@ -121,6 +131,32 @@ def test_engagements_that_came_early_are_tallied_when_the_last_part_comes() -> N
     assert (ended.totals, ended.joined, ended.outside) == ([(2.0, 2.0)], 4, 1)
 
 
+def test_what_ends_without_an_example_carries_topic_and_place() -> None:
+    log = EventLog(partition=3, first_offset=7)
+    log.request("a", 10)
+    log.engagement("b", 20)
+    pending = PendingDecisions(small_rule(), partition=3)
+    pending.topic = "events"
+    assert pending.topic == "events"
+    for place in (0, 1):
+        hold(pending, log, place)
+    unfinished, expired = advance(pending, 1000)
+    assert isinstance(unfinished, Unfinished) and isinstance(expired, Expired)
+    for event, written in zip((*unfinished.events, expired.event), log.records, strict=True):
+        assert event.record == written._replace(topic="events", append_time=0)
+
+
+def test_rare_sums_are_kept_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_decisions, "SUMS_KEPT", 1)
+    log = EventLog()
+    for number, request_id in enumerate("abc"):
+        log.decision(request_id, 10)
+        log.engagement(request_id, 11, value=float(number + 1))
+    (ended,) = advance(holding(log), 1000)
+    assert isinstance(ended, CompleteDecisions)
+    assert ended.totals == [(1.0, 0.0), (2.0, 0.0), (3.0, 0.0)]
+
+
 def test_the_first_copy_is_kept() -> None:
     log = EventLog()
     log.request("a", 10)
@@ -202,12 +238,13 @@ def test_nothing_is_left_of_decisions_that_were_forgotten(step: int) -> None:
     log.engagement("unfinished", 50)
     log.action("orphan", 10)
     log.action("orphan", 50, arm=4)
+    log.engagement("alone", 10)
     pending = holding(log)
     for watermark in range(10, 10 + 3 * WINDOW_MS, step):
         advance(pending, watermark)
     advance(pending, 10 + 3 * WINDOW_MS)
-    assert len(pending._table.index) == 0
-    assert len(pending._table._free) == len(pending._table.keys) == 3
+    assert (len(pending._table.index), pending._table.early) == (0, {})
+    assert len(pending._table._free) == len(pending._table.keys) == 4
 
 
 def test_an_event_of_a_decision_that_may_have_ended_waits_for_the_watermark() -> None:
@@ -232,6 +269,20 @@ def test_the_cap_closes_the_lowest_first_offset_and_raises_the_floor() -> None:
     assert pending.floor == 2
     assert pending.first_open() == FirstOffset(2, 0, b"c")
     assert list(pending.close_beyond(1)) == []
+
+
+def test_an_empty_decision_that_the_cap_closed_is_forgotten_once() -> None:
+    log = EventLog()
+    log.action("a", 10)
+    log.action("a", 50, arm=4)
+    log.request("b", 60)
+    pending = holding(log)
+    assert offsets(advance(pending, 10 + WINDOW_MS)) == [[0]]
+    assert offsets(pending.close_beyond(1)) == [[]]
+    assert advance(pending, 50 + WINDOW_MS) == []
+    assert pending.open_count == 1
+    assert offsets(advance(pending, 1000)) == [[2]]
+    assert (pending.open_count, len(pending._table.index)) == (0, 0)
 
 
 def test_close_before_ends_what_an_earlier_run_had_closed() -> None:

@@ -15,7 +15,10 @@ from stream_processors.rule.avro_numbers import PAIR, spelled
 @example(PAIR // 2)
 @example(PAIR // 2 - 1)
 @example(-PAIR // 2)
+@example(PAIR * PAIR // 2)
 @example(PAIR * PAIR)
+@example(0)
+@example(-1)
 def test_the_bytes_are_those_of_the_writer(number: int) -> None:
     sink = io.BytesIO()
     schemaless_writer(sink, {"type": "long"}, number)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from event_schemas.codec import HEADER
@@ -54,9 +56,34 @@ def test_an_over_long_number_does_not_fit() -> None:
 
 def test_a_record_without_unions_and_enums_is_not_checked() -> None:
     assert EDGES["Propensity"].head_fields == EDGES["Propensity"].tail_fields == ()
+    fields = [{"name": "xs", "type": {"type": "array", "items": "long"}}, {"name": "n", "type": "long"}]
+    assert CanonicalEdges({"name": "R", "fields": fields}).is_canonical(b"any bytes", {})
 
 
-def test_a_union_inside_an_array_is_refused() -> None:
-    field = {"name": "xs", "type": {"type": "array", "items": ["null", "string"]}}
+def test_the_edges_are_what_comes_before_the_first_array_and_after_the_last() -> None:
+    union, array = ["null", "string"], {"type": "array", "items": "long"}
+    kinds = {"a": union, "b": "long", "c": array, "d": "string", "e": array, "f": "long", "g": union}
+    edges = CanonicalEdges({"name": "R", "fields": [{"name": name, "type": kind} for name, kind in kinds.items()]})
+    assert (edges.head_fields, edges.tail_fields) == (("a", "b"), ("f", "g"))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"type": "array", "items": ["null", "string"]},
+        {"type": "array", "items": {"type": "enum", "name": "E", "symbols": ["A"]}},
+        {"type": "array", "items": "NamedBefore"},
+        {
+            "type": "array",
+            "items": {
+                "type": "record",
+                "name": "Item",
+                "fields": [{"name": "n", "type": "long"}, {"name": "x", "type": ["null", "string"]}],
+            },
+        },
+        ["null", {"type": "array", "items": "long"}],
+    ],
+)
+def test_a_union_or_enum_inside_an_array_and_a_nullable_array_are_refused(kind: Any) -> None:
     with pytest.raises(SchemaError, match=r"R\.xs"):
-        CanonicalEdges({"name": "R", "fields": [field]})
+        CanonicalEdges({"name": "R", "fields": [{"name": "xs", "type": kind}]})

@@ -25,6 +25,23 @@ VALID = {
 }
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        (r.ACTION, "arm", 0),
+        (r.ACTION, "arm", 4),
+        (r.ACTION, "shadow_arm", 0),
+        (r.ACTION, "shadow_arm", 4),
+        (r.ACTION, "eligible", [0, 4]),
+        (r.PROPENSITY, "propensity", 1.0),
+        (r.ENGAGEMENT, "value", -1e12),
+        (r.ENGAGEMENT, "value", 1e12),
+    ],
+)
+def test_values_at_their_limits_are_valid(name: str, field: str, value: Any) -> None:
+    assert fault_of(name, VALID[name] | {field: value}, small_rule()) is None
+
+
 @pytest.mark.parametrize("name", VALID)
 def test_valid_records_have_no_fault(name: str) -> None:
     assert fault_of(name, VALID[name], small_rule()) is None
@@ -44,7 +61,10 @@ def test_valid_records_have_no_fault(name: str) -> None:
         (r.ACTION, "arm", 5, "arm = 5 is not one of the arms 0 to 4"),
         (r.ACTION, "arm", -1, "arm = -1 is not one of the arms 0 to 4"),
         (r.ACTION, "shadow_arm", 9, "shadow_arm = 9 is not one of the arms 0 to 4"),
-        (r.ACTION, "eligible", [0, 7], "eligible[1] = 7 is not one of the arms 0 to 4"),
+        (r.ACTION, "shadow_arm", 5, "shadow_arm = 5 is not one of the arms 0 to 4"),
+        (r.ACTION, "shadow_arm", -1, "shadow_arm = -1 is not one of the arms 0 to 4"),
+        (r.ACTION, "eligible", [0, 5], "eligible[1] = 5 is not one of the arms 0 to 4"),
+        (r.ACTION, "eligible", [-1], "eligible[0] = -1 is not one of the arms 0 to 4"),
         (r.ACTION, "weights", [-math.inf], "weights[0] = -inf is not finite"),
         (r.PROPENSITY, "propensity", 0.0, "propensity = 0.0 is outside (0, 1]"),
         (r.PROPENSITY, "propensity", 1.5, "propensity = 1.5 is outside (0, 1]"),
@@ -53,6 +73,7 @@ def test_valid_records_have_no_fault(name: str) -> None:
         (r.PROPENSITY, "probabilities", [0.5, 1.1], "probabilities[1] = 1.1 is outside [0, 1]"),
         (r.ENGAGEMENT, "engagement_id", "", "engagement_id is empty"),
         (r.ENGAGEMENT, "value", math.nan, "value = nan is outside ±1e+12"),
+        (r.ENGAGEMENT, "value", 1e12 + 1, "value = 1000000000001.0 is outside ±1e+12"),
         (r.ENGAGEMENT, "value", -1.7e308, "value = -1.7e+308 is outside ±1e+12"),
     ],
 )

@@ -64,8 +64,20 @@ def test_columns_are_encoded_as_one_by_one(rows: list[Decision], closed_early_at
     assert encoder.encode(columns(rows), closed_early_at) == [one_by_one(row, closed_early_at) for row in rows]
 
 
-def test_an_outcome_of_other_fields_is_refused() -> None:
-    outcome = {"type": "record", "name": "Outcome", "fields": [{"name": "offset", "type": "long"}]}
+OUTCOME_FIELDS = SCHEMA["fields"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [{"name": "offset", "type": "long"}],
+        [{**OUTCOME_FIELDS[0], "name": "other"}, *OUTCOME_FIELDS[1:]],
+        [OUTCOME_FIELDS[0], *reversed(OUTCOME_FIELDS[1:])],
+        [*OUTCOME_FIELDS, {"name": "more", "type": "long"}],
+    ],
+)
+def test_an_outcome_of_other_fields_is_refused(fields: list[dict[str, Any]]) -> None:
+    outcome = {"type": "record", "name": "Outcome", "fields": fields}
     example = {"type": "record", "name": "Example", "fields": [{"name": "outcome", "type": outcome}]}
     with pytest.raises(SchemaError, match="has the fields"):
         OutcomeEncoder(small_rule(), Codec(Registry([schema_entry(1, "s", 1, example)])), 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from event_schemas import records as r
 from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.rule.reference_join import ReferenceResult, reference_join
-from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
+from tests.stream_processors.event_log import CLICK_MS, CODEC, WINDOW_MS, EventLog, small_rule
 
 
 def result(records: list[LogRecord], cap: int = 1000) -> ReferenceResult:
@@ -43,6 +45,16 @@ def test_every_fate_once() -> None:
     }
 
 
+def test_a_spelling_that_no_writer_uses_is_malformed() -> None:
+    log = EventLog()
+    value = log.engagement("a", 100, item_id="pin").value or b""
+    stray = value.replace(b"\x02\x06pin", b"\x01\x06pin")
+    assert stray != value
+    log.append(b"a", stray, 100)
+    log.action("b", 100, older=True)
+    assert result(log.records).fates == {(0, 0): r.PENDING, (0, 1): "malformed", (0, 2): r.PENDING}
+
+
 def test_examples_are_whole_and_by_decision() -> None:
     log = EventLog(partition=3)
     log.decision("a", 100)
@@ -52,6 +64,27 @@ def test_examples_are_whole_and_by_decision() -> None:
     outcome = CODEC.decode(examples[DecisionKey("a", 100)]).record["outcome"]
     assert outcome["objectives"][0] == {"objective": "click", "count": 7.0, "reward": 1.0, "observed": True}
     assert (outcome["partition"], outcome["offset"]) == (3, 0)
+
+
+def test_an_engagement_counts_up_to_the_end_of_its_attribution() -> None:
+    log = EventLog()
+    log.decision("a", 100)
+    log.engagement("a", 100 + CLICK_MS)
+    log.engagement("a", 101 + CLICK_MS)
+    log.heartbeat(1000)
+    both = result(log.records)
+    outcome = CODEC.decode(both.examples[DecisionKey("a", 100)]).record["outcome"]
+    assert outcome["objectives"][0]["count"] == 1.0
+    assert (both.fates[(0, 3)], both.fates[(0, 4)]) == ("joined", "outside")
+
+
+@pytest.mark.parametrize(("closed_at", "observed"), [(99 + CLICK_MS, False), (100 + CLICK_MS, True)])
+def test_an_objective_is_observed_once_its_attribution_has_passed(closed_at: int, observed: bool) -> None:
+    log = EventLog()
+    log.decision("a", 100)
+    log.request("b", closed_at)
+    outcome = CODEC.decode(result(log.records, cap=1).examples[DecisionKey("a", 100)]).record["outcome"]
+    assert [objective["observed"] for objective in outcome["objectives"]] == [observed, False]
 
 
 def test_partitions_do_not_touch() -> None:
