@@ -167,7 +167,7 @@ def approve_proposal(
             f"{_revision(current)}",
             fix="reject it and propose again over the current preference",
         )
-    held = None if current is None else PreferenceRecord.parse(current.record)
+    held = _held_preference(store)
     default, cohorts = (initial, {}) if held is None else (held.default, held.cohorts)
     default, cohorts = changed_targets(default, cohorts, proposal.cohort, proposal.target)
     record = _preference(store, default, cohorts, decider)
@@ -208,6 +208,17 @@ def nothing_published(channel: Channel) -> UnknownCheckpoint:
     )
 
 
+def _held_preference(store: PolicyStore) -> PreferenceRecord | None:
+    """The newest record that is a preference: whatever else lies in the slot must not keep people from deciding."""
+    current = store.preference()
+    for signed in () if current is None else (current, *store.history(PREFERENCE_SLOT)):
+        try:
+            return PreferenceRecord.parse(signed.record)
+        except RecordMalformed:
+            continue
+    return None
+
+
 def _preference(
     store: PolicyStore, default: PreferenceTarget, cohorts: Mapping[str, PreferenceTarget], decider: Decider
 ) -> PreferenceRecord:
@@ -229,7 +240,8 @@ def _place(store: PolicyStore, slot: str, decider: Decider) -> _Place:
     time_ms = store.time_ms()
     require_clocks_agree(decider.now_ms, time_ms)
     known = [KnownRevision(revision, "the store") for revision in revisions_of(store.known_records(slot))]
-    known += claimed_revisions(claims_of_live_nodes(store), slot, claimed_rebases(store.known_records(REBASE_SLOT)))
+    rebases = claimed_rebases(store.known_records(REBASE_SLOT))
+    known += claimed_revisions(claims_of_live_nodes(store), slot, rebases, time_ms)
     return _Place(next_revision(slot, known, time_ms), time_ms)
 
 

@@ -51,11 +51,14 @@ def claims_of_live_nodes(store: PolicyStore) -> list[NodeClaims]:
 
 
 def claimed_revisions(
-    claims: Iterable[NodeClaims], slot: str, rebases: Collection[RebaseRecord]
+    claims: Iterable[NodeClaims], slot: str, rebases: Collection[RebaseRecord], time_ms: int | None = None
 ) -> list[KnownRevision]:
-    """The revisions that nodes report for one slot, as they count after the store's re-bases."""
+    """The revisions that nodes report for one slot, as they count after the store's re-bases.
+
+    `time_ms` is the store's time at a publication.
+    """
     return [
-        KnownRevision(counted_claim(each.revisions[slot], each.epoch, rebases), each.source)
+        KnownRevision(counted_claim(each.revisions[slot], each.epoch, rebases, time_ms), each.source)
         for each in claims
         if slot in each.revisions
     ]

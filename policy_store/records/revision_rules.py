@@ -39,11 +39,12 @@ A re-base repairs a history that contains revisions from the far future:
     Kills are not affected.
 11. **A node's report from an earlier epoch counts as at most the revision of every later re-base**, because the node
     will lower it when it reads that re-base. A node in epoch 0 that reports 2036 counts as 2026 after the re-base of
-    2026. A report from an epoch more than 1,000 above the store's is ignored. A new epoch is the lowest one above the
-    store's for which there is no report from it or from the 1,000 epochs after it. So one re-base is enough for any set
-    of reports, and none can use up the epochs. Store at epoch 0, reports from epochs 4 and 2^52: the re-base has epoch
-    5, and the second report is ignored before and after it. A re-base without a trusted signature counts as a report
-    from its epoch, and is removed if that epoch is later than the new one.
+    2026. A report from an epoch more than 1,000 above the store's is ignored; for a publication it counts if its
+    revision is at most an hour ahead, because then it stops nobody (an emptied store knows no epoch). A new epoch is
+    the lowest one above the store's for which there is no report from it or from the 1,000 epochs after it. So one
+    re-base is enough for any set of reports, and none can use up the epochs. Store at epoch 0, reports from epochs 4
+    and 2^52: the re-base has epoch 5, and the second report is ignored before and after it. A re-base without a
+    trusted signature counts as a report from its epoch, and is removed if that epoch is later than the new one.
 12. **Decisions about different slots are ordered by (epoch in which they were accepted, revision)**: a canary record of
     the current epoch is newer than a stable record of the year 2036 from the epoch before.
 
@@ -174,10 +175,13 @@ def next_epoch(known: Iterable[int], claimed: Iterable[int]) -> int:
     return epoch
 
 
-def counted_claim(revision: int, epoch: int, rebases: Collection[RebaseRecord]) -> int:
-    """Rule 11: how a revision counts that a node in `epoch` reports; 0 if it is ignored. `rebases` are the store's."""
+def counted_claim(revision: int, epoch: int, rebases: Collection[RebaseRecord], time_ms: int | None = None) -> int:
+    """Rule 11: how a revision counts that a node in `epoch` reports; 0 if it is ignored. `rebases` are the store's.
+
+    `time_ms` is the store's time at a publication.
+    """
     if epoch > max((each.epoch for each in rebases), default=0) + EPOCHS_BEYOND:
-        return 0
+        return 0 if time_ms is None or lies_far_ahead(revision + 1, time_ms) else revision
     return min([revision, *(each.revision for each in rebases if each.epoch > epoch)])
 
 

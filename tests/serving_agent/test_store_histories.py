@@ -47,3 +47,23 @@ def test_every_history_in_redis(redis_url: str) -> None:
     run_state_machine_as_test(RedisHistories, settings=options)
     for store in opened:
         store.close()
+
+
+def test_a_record_of_another_kind_in_the_slot_keeps_nobody_from_deciding() -> None:
+    history = MemoryHistories()
+    history.clocks_are_set_right_and_everything_works()
+    history.people_kill(offset=0)
+    kill, *_ = history.control_in_store()
+    history.hands.put("preference", kill)
+    history.clocks_are_set_right_and_everything_works()
+    history.teardown()
+
+
+def test_an_emptied_store_is_published_over_though_nodes_are_epochs_ahead() -> None:
+    history = MemoryHistories()
+    history.clocks_are_set_right_and_everything_works()
+    history.a_stranger_reports(epoch=1000, name="evil", offset=315_360_000_000)
+    history.clocks_are_set_right_and_everything_works()
+    history.the_store_is_emptied()
+    history.clocks_are_set_right_and_everything_works()
+    history.teardown()
