@@ -56,6 +56,7 @@ def test_a_record_of_another_kind_in_the_slot_keeps_nobody_from_deciding() -> No
     kill, *_ = history.control_in_store()
     history.hands.put("preference", kill)
     history.clocks_are_set_right_and_everything_works()
+    assert len({node.refresher.holder.current.preference.revision for node in history.nodes}) == 1
     history.teardown()
 
 
@@ -66,4 +67,5 @@ def test_an_emptied_store_is_published_over_though_nodes_are_epochs_ahead() -> N
     history.clocks_are_set_right_and_everything_works()
     history.the_store_is_emptied()
     history.clocks_are_set_right_and_everything_works()
+    assert len({node.refresher.holder.current.preference.revision for node in history.nodes}) == 1
     history.teardown()
