@@ -173,9 +173,9 @@ class StoreDesk:
 
     def alpha(self, alpha: float, **cohorts: float) -> None:
         """Set the preference."""
-        set_preference(self.store, PreferenceTarget(alpha=alpha), self.decider())
+        set_preference(self.store, PreferenceTarget(alpha=alpha), self.decider(), trust=self.rule)
         for cohort, value in cohorts.items():
-            set_preference(self.store, PreferenceTarget(alpha=value), self.decider(), cohort=cohort)
+            set_preference(self.store, PreferenceTarget(alpha=value), self.decider(), cohort=cohort, trust=self.rule)
 
     def kill(self, reason: str = "test") -> SignedRecord:
         """Stop the fleet; the signed kill."""

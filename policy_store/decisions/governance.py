@@ -17,7 +17,7 @@ from policy_store.backends.store import PolicyStore
 from policy_store.backends.store_change import parse_record, revisions_of, unknown_proposal
 from policy_store.decisions.node_claims import claimed_revisions, claims_of_live_nodes
 from policy_store.decisions.rebase_reading import claimed_rebases
-from policy_store.decisions.verification import TrustRule, verify_channel
+from policy_store.decisions.verification import TrustRule, verify_channel, verify_record
 from policy_store.records.channel_record import Channel, ChannelRecord, FreshnessRecord, channel_slot, freshness_slot
 from policy_store.records.checkpoint_record import CheckpointManifest, SignedCheckpoint, sign_checkpoint
 from policy_store.records.governed_record import MAX_NAME, MAX_REASON, SignedRecord
@@ -151,13 +151,14 @@ def propose_preference(
 
 
 def approve_proposal(
-    store: PolicyStore, proposal_id: str, initial: PreferenceTarget | None, decider: Decider
+    store: PolicyStore, proposal_id: str, initial: PreferenceTarget | None, decider: Decider, rule: TrustRule
 ) -> PreferenceRecord:
     """Signs and publishes a proposal; `initial` is the default target while nobody has set one.
 
-    Raises ContractMismatch when the proposal is for one cohort and there is no default target at all, UnknownProposal
-    when it is not open, and RevisionConflict when the preference has changed since the proposal was made: people did
-    not weigh the change that it would now make.
+    The proposal changes the newest preference, which must verify: nothing is signed on top of a forged one. Records of
+    another kind in the slot do not count. Raises the errors of verify_record, ContractMismatch when the proposal is for
+    one cohort and there is no default target at all, UnknownProposal when it is not open, and RevisionConflict when the
+    preference has changed since the proposal was made: people did not weigh the change that it would now make.
     """
     proposal = find_open_proposal(store, proposal_id)
     current = store.preference()
@@ -167,7 +168,7 @@ def approve_proposal(
             f"{_revision(current)}",
             fix="reject it and propose again over the current preference",
         )
-    held = _held_preference(store)
+    held = _newest_preference(store, current, rule)
     default, cohorts = (initial, {}) if held is None else (held.default, held.cohorts)
     default, cohorts = changed_targets(default, cohorts, proposal.cohort, proposal.target)
     record = _preference(store, default, cohorts, decider)
@@ -208,14 +209,14 @@ def nothing_published(channel: Channel) -> UnknownCheckpoint:
     )
 
 
-def _held_preference(store: PolicyStore) -> PreferenceRecord | None:
-    """The newest record that is a preference: whatever else lies in the slot must not keep people from deciding."""
-    current = store.preference()
+def _newest_preference(store: PolicyStore, current: SignedRecord | None, rule: TrustRule) -> PreferenceRecord | None:
+    """The newest record in the slot or its history that is a preference at all, verified."""
     for signed in () if current is None else (current, *store.history(PREFERENCE_SLOT)):
         try:
-            return PreferenceRecord.parse(signed.record)
+            PreferenceRecord.parse(signed.record)
         except RecordMalformed:
             continue
+        return verify_record(signed, PreferenceRecord, rule)
     return None
 
 

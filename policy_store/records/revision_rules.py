@@ -181,7 +181,7 @@ def counted_claim(revision: int, epoch: int, rebases: Collection[RebaseRecord], 
     `time_ms` is the store's time at a publication.
     """
     if epoch > max((each.epoch for each in rebases), default=0) + EPOCHS_BEYOND:
-        return 0 if time_ms is None or lies_far_ahead(revision + 1, time_ms) else revision
+        return 0 if time_ms is None or hinders_publishing(revision, time_ms) else revision
     return min([revision, *(each.revision for each in rebases if each.epoch > epoch)])
 
 

@@ -45,9 +45,9 @@ def test_serving_and_learner_take_the_same_weights_and_arms_from_one_store(data:
     desk = StoreDesk(experiment)
     if data.draw(st.booleans(), label="people have decided"):
         cohorts = data.draw(st.dictionaries(st.sampled_from(["CORE", "NEW"]), targets(experiment)))
-        set_preference(desk.store, data.draw(targets(experiment)), desk.decider())
+        set_preference(desk.store, data.draw(targets(experiment)), desk.decider(), trust=desk.rule)
         for name, target in cohorts.items():
-            set_preference(desk.store, target, desk.decider(), cohort=name)
+            set_preference(desk.store, target, desk.decider(), cohort=name, trust=desk.rule)
     watch = PreferenceWatch(experiment, desk.rule)
     watch.poll(desk.store, NOW)
     assert watch.fault is None

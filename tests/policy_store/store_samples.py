@@ -71,12 +71,17 @@ def learner(now_ms: int | None = None) -> Decider:
 
 
 def set_preference(
-    store: PolicyStore, target: PreferenceTarget, decider: Decider, *, cohort: str | None = None
+    store: PolicyStore,
+    target: PreferenceTarget,
+    decider: Decider,
+    *,
+    cohort: str | None = None,
+    trust: TrustRule | None = None,
 ) -> PreferenceRecord:
-    """Propose a target for a cohort, or for everybody else, and approve it."""
+    """Propose a target for a cohort, or for everybody else, and approve it by a rule, by default `rule`."""
     proposal_id = f"set-{next(_names)}"
     propose_preference(store, proposal_id, cohort, target, decider)
-    return approve_proposal(store, proposal_id, target, decider)
+    return approve_proposal(store, proposal_id, target, decider, trust or rule(store.experiment))
 
 
 def _clock(now_ms: int | None) -> int:

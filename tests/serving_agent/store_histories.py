@@ -19,14 +19,13 @@ from event_schemas.experiment import Experiment
 from event_schemas.units import HOUR_MS
 from policy_store.backends.store import PolicyStore
 from policy_store.backends.store_change import parse_record
-from policy_store.decisions.governance import Decider
-from policy_store.decisions.kill_decisions import kill, kill_state, resume
-from policy_store.decisions.rebasing import rebase
-from policy_store.decisions.verification import TrustRule
+from policy_store.decisions import Decider, TrustRule, kill, kill_state, rebase, resume
+from policy_store.decisions.rebase_reading import claimed_rebases
 from policy_store.records.control_record import ControlRecord
 from policy_store.records.governed_record import GovernedRecord, SignedRecord
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
-from policy_store.records.revision_rules import EPOCHS_BEYOND, MAX_REVISION, READER_TOLERANCE_MS
+from policy_store.records.rebase_record import REBASE_SLOT
+from policy_store.records.revision_rules import EPOCHS_BEYOND, MAX_REVISION, READER_TOLERANCE_MS, counted_claim
 from policy_store.records.store_errors import ClocksDisagree, NothingToRebase, RecordMalformed, RevisionAhead
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup
@@ -54,11 +53,15 @@ class Node:
     """A node, and what an outsider knows of it: kills and resumes it has looked at, decisions it has accepted."""
 
     refresher: SnapshotRefresher
-    offset: int = 0
     kills: set[str] = field(default_factory=set)
     resumes: set[str] = field(default_factory=set)
     accepted: SignedRecord | None = None
     place: tuple[int, int] = (0, 0)
+
+    def claim(self, store: PolicyStore) -> int:
+        """How its report counts at a publication; 0 if it is ignored as a stranger's (rule 11)."""
+        memory, made = self.refresher._memory, claimed_rebases(store.known_records(REBASE_SLOT))
+        return counted_claim(memory.highest.get("preference", 1), memory.epoch, made, store.time_ms())
 
 
 class StoreHistories(RuleBasedStateMachine):
@@ -256,6 +259,7 @@ class StoreHistories(RuleBasedStateMachine):
     def clocks_are_set_right_and_everything_works(self) -> None:
         self.offsets = [0] * NODES
         self.look_all()
+        ignored = [node for node in self.nodes if not node.claim(self.store)]
         try:
             record = self.publish(0)
         except RevisionAhead:
@@ -263,7 +267,7 @@ class StoreHistories(RuleBasedStateMachine):
             record = self.publish(0)
         self.look_all()
         for node in self.nodes:
-            assert node.refresher.holder.current.preference.revision == record.revision
+            assert node in ignored or node.refresher.holder.current.preference.revision == record.revision
 
     # The account of an outsider.
 
@@ -311,7 +315,7 @@ class StoreHistories(RuleBasedStateMachine):
 
     def publish(self, offset: int) -> PreferenceRecord:
         """A preference, by somebody whose clock is off."""
-        made = set_preference(self.store, PreferenceTarget.of(alpha=0.5), self.decider(offset))
+        made = set_preference(self.store, PreferenceTarget.of(alpha=0.5), self.decider(offset), trust=self.rule)
         self.keep(made)
         return made
 

@@ -92,18 +92,17 @@ def approve(
 
     Example: trimtab alpha approve p-0a1b2c3d4e5f --by grace --reason "agreed in the review"
     """
-    from policy_store.decisions import approve_proposal, find_open_proposal, read_preference_verified
+    from policy_store.decisions import approve_proposal, find_open_proposal
     from policy_store.records import initial_target
 
     settings = load_settings()
     experiment = settings.load_experiment()
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
     decision = decider(settings, rule, PREFERENCE_SLOT, statement(by, reason))
-    read_preference_verified(store, rule)
     # A proposal is not signed: it may be older than the experiment file, or altered in the store.
     proposal = find_open_proposal(store, proposal_id)
     _require_known(experiment, proposal.target, proposal.cohort)
-    record = approve_proposal(store, proposal_id, initial_target(experiment), decision)
+    record = approve_proposal(store, proposal_id, initial_target(experiment), decision, rule)
     content = _in_force(experiment, record)
     if as_json:
         echo_json(content)

@@ -46,6 +46,7 @@ from tests.policy_store.store_samples import (
     learner,
     manifest,
     people,
+    rule,
     set_preference,
 )
 
@@ -289,7 +290,7 @@ def test_a_learner_that_lost_its_lease_publishes_nothing(bench: StoreBench) -> N
 def test_proposals_are_kept_with_their_decisions(bench: StoreBench) -> None:
     for number, proposal_id in enumerate(("p-1", "p-2", "p-3")):
         propose_preference(bench.store, proposal_id, None, ALPHA, people(NOW + number))
-    approve_proposal(bench.second, "p-2", PreferenceTarget.of(alpha=0.1), people())
+    approve_proposal(bench.second, "p-2", PreferenceTarget.of(alpha=0.1), people(), rule(bench.experiment))
     p1 = bench.store.proposals()[0]
     bench.store.reject(p1.decided(ProposalStatus.REJECTED, "ada", "too early", NOW))
     assert [(each.proposal_id, each.status) for each in bench.second.proposals()] == [
@@ -303,7 +304,7 @@ def test_a_proposal_id_is_used_once_and_decided_once(bench: StoreBench) -> None:
     proposal = propose_preference(bench.store, "p-1", None, ALPHA, people())
     with pytest.raises(RevisionConflict, match="p-1"):
         bench.second.propose(proposal)
-    approve_proposal(bench.store, "p-1", ALPHA, people())
+    approve_proposal(bench.store, "p-1", ALPHA, people(), rule(bench.experiment))
     with pytest.raises(UnknownProposal, match="p-1"):
         bench.second.reject(proposal)
     with pytest.raises(UnknownProposal, match="p-9"):

@@ -20,6 +20,7 @@ from policy_store.decisions.governance import (
     require_served_before,
     rollback_version,
 )
+from policy_store.decisions.kill_decisions import kill
 from policy_store.records.channel_record import Channel, ChannelRecord
 from policy_store.records.preference_proposal import ProposalStatus
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
@@ -30,10 +31,12 @@ from policy_store.records.store_errors import (
     RecordMalformed,
     RevisionAhead,
     RevisionConflict,
+    SignatureInvalid,
     UnknownCheckpoint,
     UnknownProposal,
 )
 from tests.policy_store import store_samples
+from tests.policy_store.foreign_hands import MemoryHands
 from tests.policy_store.store_samples import (
     BLOBS,
     LEARNER,
@@ -118,7 +121,7 @@ def test_a_writer_whose_clock_is_wrong_publishes_nothing(store: MemoryStore, off
     for publish in (
         lambda: point_channel(store, Channel.STABLE, "v2", wrong, ttl_ms=TTL_MS),
         lambda: keep_fresh(store, Channel.STABLE, wrong, ttl_ms=TTL_MS),
-        lambda: approve_proposal(store, "p-1", ALPHA[1], wrong),
+        lambda: approve_proposal(store, "p-1", ALPHA[1], wrong, rule(X)),
     ):
         with pytest.raises(ClocksDisagree, match="2023-11-14 22:13:20Z"):
             publish()
@@ -160,7 +163,7 @@ def test_versions_skipped_by_a_rollback_are_no_way_back(store: MemoryStore) -> N
 def test_an_approved_proposal_changes_one_target_and_keeps_the_others(store: MemoryStore) -> None:
     for number, (cohort, target) in enumerate([("CORE", ALPHA[4]), (None, ALPHA[3]), ("NEW", ALPHA[9])]):
         propose_preference(store, f"p-{number}", cohort, target, people())
-        approve_proposal(store, f"p-{number}", ALPHA[1], people())
+        approve_proposal(store, f"p-{number}", ALPHA[1], people(), rule(X))
     record = preference(store)
     assert (record.default, record.cohorts) == (ALPHA[3], {"CORE": ALPHA[4], "NEW": ALPHA[9]})
     assert {each.status for each in store.proposals()} == {ProposalStatus.APPROVED}
@@ -168,14 +171,14 @@ def test_an_approved_proposal_changes_one_target_and_keeps_the_others(store: Mem
 
 def test_the_first_approval_for_a_cohort_keeps_the_initial_default(store: MemoryStore) -> None:
     propose_preference(store, "p-0", "CORE", ALPHA[4], people())
-    assert approve_proposal(store, "p-0", ALPHA[1], people()).default == ALPHA[1]
+    assert approve_proposal(store, "p-0", ALPHA[1], people(), rule(X)).default == ALPHA[1]
 
 
 def test_a_proposal_over_a_preference_that_has_moved_is_not_approved(store: MemoryStore) -> None:
     propose_preference(store, "p-0", None, ALPHA[4], people())
     set_preference(store, ALPHA[9], people())
     with pytest.raises(RevisionConflict, match="propose again"):
-        approve_proposal(store, "p-0", ALPHA[1], people())
+        approve_proposal(store, "p-0", ALPHA[1], people(), rule(X))
     assert preference(store).default == ALPHA[9]
     assert find_open_proposal(store, "p-0").status is ProposalStatus.OPEN
 
@@ -186,7 +189,7 @@ def test_a_rejected_proposal_changes_nothing_and_cannot_be_approved(store: Memor
     assert (rejected.status, rejected.decided_by, rejected.decided_reason) == ("rejected", "grace", "too far")
     assert store.preference() is None
     with pytest.raises(UnknownProposal, match="p-0"):
-        approve_proposal(store, "p-0", ALPHA[1], people())
+        approve_proposal(store, "p-0", ALPHA[1], people(), rule(X))
     with pytest.raises(UnknownProposal, match="p-0"):
         reject_proposal(store, "p-0", people())
 
@@ -210,5 +213,16 @@ def test_the_way_back_leads_only_to_what_somebody_trusted_decided(store: MemoryS
 def test_a_cohort_alone_is_not_approved_while_nobody_has_weighed_the_objectives(store: MemoryStore) -> None:
     propose_preference(store, "p-0", "CORE", ALPHA[4], people())
     with pytest.raises(ContractMismatch, match="everybody else first"):
-        approve_proposal(store, "p-0", None, people())
+        approve_proposal(store, "p-0", None, people(), rule(X))
     assert store.preference() is None
+
+
+def test_the_newest_record_that_is_a_preference_is_changed_and_must_verify(store: MemoryStore) -> None:
+    hands = MemoryHands(store)
+    set_preference(store, ALPHA[4], people(), cohort="CORE")
+    kill(store, people())
+    hands.put("preference", next(iter(store.control_records().kills.values())))
+    assert set_preference(store, ALPHA[3], people()).cohorts == {"CORE": ALPHA[4]}
+    hands.put("preference", preference(store).signed_by(STRANGER))
+    with pytest.raises(SignatureInvalid, match="trusted"):
+        set_preference(store, ALPHA[9], people())

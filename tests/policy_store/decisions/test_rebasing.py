@@ -128,7 +128,7 @@ def test_everything_works_again_after_a_rebase(bench: StoreBench) -> None:
     point_channel(bench.store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
     keep_fresh(bench.store, Channel.STABLE, learner(), ttl_ms=TTL_MS)
     propose_preference(bench.store, "p-1", None, ALPHA[5], people())
-    assert approve_proposal(bench.store, "p-1", None, people()).default == ALPHA[5]
+    assert approve_proposal(bench.store, "p-1", None, people(), rule(bench.experiment)).default == ALPHA[5]
     assert problems(bench) == {}
     with pytest.raises(NothingToRebase):
         rebase(bench.store, rule(bench.experiment), people())

@@ -56,7 +56,7 @@ def test_a_record_signed_by_the_wrong_role_is_not_accepted() -> None:
     desk.alpha(0.3)
     watch.poll(desk.store, NOW)
     forged = replace(desk.decider(), key=LEARNER_KEY)
-    set_preference(desk.store, PreferenceTarget(alpha=0.9), forged)
+    set_preference(desk.store, PreferenceTarget(alpha=0.9), forged, trust=desk.rule)
     assert watch.poll(desk.store, NOW)
     assert watch.fault is not None
     assert "may not sign" in watch.fault

@@ -18,6 +18,7 @@ from policy_store.records.store_errors import (
     UnknownProposal,
 )
 from tests.components.experiment_sample import HOMEFEED
+from tests.policy_store.foreign_hands import RedisHands
 from tests.policy_store.store_samples import LEARNER, people, set_preference
 from tests.trimtab.store_commands import COHORTS, StoreCommands
 
@@ -171,3 +172,13 @@ def test_a_proposal_altered_in_the_store_is_not_approved(cli: StoreCommands) -> 
     with pytest.raises(ContractMismatch, match="'VIP'"):
         cli.run("alpha", "approve", proposal_id, "--by", "grace")
     assert cli.store().preference() is None
+
+
+def test_a_record_of_another_kind_in_the_slot_stops_no_approval(cli: StoreCommands) -> None:
+    cli.run("alpha", "approve", propose(cli, "0.4", "--cohort", "CORE"), "--by", "grace")
+    cli.run("policy", "kill", "--by", "ada")
+    hands = RedisHands(cli.store(), cli.redis_url)
+    hands.put("preference", next(iter(cli.store().control_records().kills.values())))
+    hands.close()
+    approved = cli.json("alpha", "approve", propose(cli, "0.3"), "--by", "grace")
+    assert (approved["default"]["alpha"], approved["cohorts"]["CORE"]["alpha"]) == (0.3, 0.4)

@@ -83,7 +83,7 @@ def test_what_was_decided(store: MemoryStore, experiment: Experiment) -> None:
     store.heartbeat("n1", {"versions": {"stable": "v1"}}, 60)
     propose_preference(store, "p-1", None, PreferenceTarget.of(alpha=0.3), people())
     propose_preference(store, "p-2", "CORE", PreferenceTarget.of(alpha=0.5), people())
-    approve_proposal(store, "p-1", None, people())
+    approve_proposal(store, "p-1", None, people(), questions(store, experiment).rule)
     facts = questions(store, experiment).answers()
     assert facts.newest == LearnedFacts("v2", NOW + 1, "pass", ("every lift lies above -1.0%",), ("harmless",))
     assert (facts.stable.version, facts.stable.by, facts.stable_before) == ("v1", "ada", frozenset({"v1", "v2"}))
