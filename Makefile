@@ -10,6 +10,7 @@ RUN := $(VENV)/bin/python
 LOCK := requirements/all.lock
 MINUTES ?= 30
 KAFKA_LIBS := .cache/kafka/libs
+REGISTRY_APP := .cache/apicurio
 
 # The default torch brings its GPU libraries (about 5.5 GB installed); another backend is taken from the installer's own choice.
 define INSTALL_WITH_BACKEND
@@ -50,11 +51,17 @@ chaos: install components  ## Kill workers, producers, learner and broker by sch
 soak: install components  ## Random faults under steady traffic for MINUTES (30): nothing lost, memory's slope
 	$(RUN) -m tests.chaos.soak --minutes $(MINUTES)
 
-components: $(KAFKA_LIBS)/.complete  ## Fetch the Kafka broker that the end-to-end tests start (needs Java 17+ and Maven)
+components: $(KAFKA_LIBS)/.complete $(REGISTRY_APP)/.complete  ## Fetch the tests' Kafka broker and Schema Registry (needs Java 17+ and Maven)
 
 $(KAFKA_LIBS)/.complete: deploy/kafka/pom.xml
 	@tests/components/install.sh
 	mvn --quiet --batch-mode --file deploy/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(KAFKA_LIBS)
+	@touch $@
+
+$(REGISTRY_APP)/.complete: deploy/registry/pom.xml
+	@tests/components/install.sh
+	mvn --quiet --batch-mode --file deploy/registry/pom.xml dependency:unpack-dependencies \
+	  -DoutputDirectory=$(CURDIR)/$(REGISTRY_APP) -DmarkersDirectory=$(CURDIR)/$(REGISTRY_APP)/markers
 	@touch $@
 
 bench: bench-peers components  ## Measure the join beside its peers (a quarter of an hour)

@@ -9,21 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.import_names import PACKAGES
+
 ROOT = Path(__file__).parents[1]
-PACKAGES = (
-    "event_schemas",
-    "producers",
-    "stream_processors",
-    "feature_contract",
-    "off_policy",
-    "drift_detection",
-    "learner",
-    "policy_store",
-    "serving_agent",
-    "simulator",
-    "monitoring",
-    "trimtab",
-)
 ROOT_ERROR = "TrimtabError"
 
 
@@ -57,7 +45,7 @@ def errors() -> Iterator[str]:
                 by_class[message.error].append(message)
     yield "Every error says what is wrong and how to fix it. Values that a message fills in are shown as `<name>`.\n"
     yield "Search this page for the words of a message that never change."
-    for package in PACKAGES:
+    for package in (*PACKAGES, "trimtab"):
         named = sorted(name for name, found in classes.items() if found.package == package and by_class.get(name))
         if named:
             yield f"\n## {package}"
@@ -68,7 +56,7 @@ def errors() -> Iterator[str]:
 
 
 def _sources() -> list[Path]:
-    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return [path for package in (*PACKAGES, "trimtab") for path in sorted((ROOT / package).rglob("*.py"))]
 
 
 def _error_classes(trees: Mapping[Path, ast.Module]) -> dict[str, ErrorClass]:

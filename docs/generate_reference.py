@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -22,7 +23,7 @@ from docs.package_page import packages
 from event_schemas.duration import format_duration
 from event_schemas.experiment import Experiment
 from event_schemas.experiment_sections import milliseconds
-from event_schemas.registry import Registry
+from event_schemas.registry import Registry, SchemaEntry
 from event_schemas.topics import DEFAULT_PREFIX, TOPICS, topic_name
 from monitoring import metrics
 from trimtab.cli import build_app
@@ -57,7 +58,7 @@ def _page(title: str, lines: Iterator[str]) -> str:
 
 
 def _experiment() -> Iterator[str]:
-    yield "Durations are text such as `30m`, `14d` or `1h30m`. An unknown field is an error that names it."
+    yield "Durations are text such as `30m`, `14d` or `1h30m`; numbers without a unit and unknown fields are errors."
     for name, field in Experiment.model_fields.items():
         model, many = _section_model(field)
         yield f"\n## `{'[[' if many else '['}{name}{']]' if many else ']'}`\n\n{field.description}\n"
@@ -128,11 +129,41 @@ def _records() -> Iterator[str]:
         yield _row(*cells)
     yield "\nValues are framed as `0x00`, big-endian int32 schema id, Avro datum."
     yield "[Conformance vectors](../../event_schemas/conformance/README.md) show the bytes of what clients write."
-    for entry in Registry.bundled().entries():
-        yield f"\n## {entry.name} (id {entry.schema_id}, version {entry.version})\n\n{entry.schema['doc']}\n"
-        yield "| field | type | meaning |\n|---|---|---|"
-        for field in entry.schema["fields"]:
-            yield _row(f"`{field['name']}`", _type_name(field["type"]), field["doc"])
+    yield "A process writes the newest version of a record that it ships, and reads every version;"
+    yield "[upgrading](../guides/upgrading.md) says in which order. What an older version lacks is read as its default."
+    for newest in Registry.bundled().newest_by_subject().values():
+        yield from _record(Registry.bundled().versions(newest.name))
+
+
+def _record(versions: Sequence[SchemaEntry]) -> Iterator[str]:
+    """A record in its newest version, with what is new in a version marked; `versions` from the oldest on."""
+    *_, newest = versions
+    yield f"\n## {newest.name}\n\n{newest.schema['doc']}\n"
+    ids = "; ".join(f"version {entry.version} has id {entry.schema_id}" for entry in reversed(versions))
+    yield f"{ids[0].upper()}{ids[1:]}.\n"
+    yield "| field | type | meaning |\n|---|---|---|"
+    for field in newest.schema["fields"]:
+        meaning = " ".join((field["doc"], *_since(field["name"], versions)))
+        yield _row(f"`{field['name']}`", _type_name(field["type"]), meaning)
+
+
+def _since(name: str, versions: Sequence[SchemaEntry]) -> Iterator[str]:
+    """What a version after the first has added: the field, or fields of the record in it."""
+    for older, newer in pairwise(versions):
+        before, after = _field(older, name), _field(newer, name)
+        if before is None and after is not None:
+            yield f"Since version {newer.version}; `{json.dumps(after['default'])}` before."
+        elif before is not None and after is not None and (added := _names(after["type"]) - _names(before["type"])):
+            yield f"Since version {newer.version} with {', '.join(f'`{each}`' for each in sorted(added))}."
+
+
+def _field(entry: SchemaEntry, name: str) -> dict[str, Any] | None:
+    return next((field for field in entry.schema["fields"] if field["name"] == name), None)
+
+
+def _names(schema: Any) -> set[str]:
+    """The fields of a record; none of another type."""
+    return {field["name"] for field in schema.get("fields", ())} if isinstance(schema, dict) else set()
 
 
 def _type_name(schema: Any) -> str:

@@ -10,17 +10,11 @@ from pathlib import Path
 
 import grimp
 
+from trimtab.import_names import PACKAGES
+
 ROOT = Path(__file__).parents[1]
-WINGED = ("producers", "stream_processors", "learner", "policy_store", "serving_agent")
-PLAIN = (
-    "event_schemas",
-    "monitoring",
-    "feature_contract",
-    "off_policy",
-    "drift_detection",
-    "simulator",
-    "trimtab",
-)
+WINGED = tuple(name for name in PACKAGES if any((ROOT / name).glob("*/__init__.py")))
+"""The packages with sub-packages."""
 
 
 def packages() -> Iterator[str]:
@@ -30,15 +24,15 @@ def packages() -> Iterator[str]:
     yield from (each.replace(" | ", "   ") for each in _layers(None))
     yield "```\n"
     graph = grimp.build_graph(*WINGED, cache_dir=None)
-    for package in WINGED:
+    for package in (*PACKAGES, "trimtab"):
         yield f"## `{package}`\n\n{_docstring(ROOT / package)}\n"
+        if package not in WINGED:
+            continue
         yield "```mermaid\ngraph TD"
         yield from _arrows(graph, package)
         yield "```\n"
         for wing in _wings(package):
             yield f"### `{package}.{wing}`\n\n{_docstring(ROOT / package / wing)}\n"
-    for package in PLAIN:
-        yield f"## `{package}`\n\n{_docstring(ROOT / package)}\n"
 
 
 def _layers(container: str | None) -> list[str]:

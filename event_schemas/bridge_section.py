@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from event_schemas.event_bounds import MOST_VALUE
 from event_schemas.experiment_sections import EngagementKind, Finite, Section
 
 KEY_FIELD = "$key"
@@ -48,7 +49,7 @@ class BridgeDefaults(Section):
 
     kind: EngagementKind | None = Field(default=None, description="Kind of engagement, as named by the objectives.")
     item_id: str | None = Field(default=None, description="Item engaged with.")
-    value: Finite = Field(default=1.0, description="Amount.")
+    value: Annotated[Finite, Field(ge=0, le=MOST_VALUE)] = Field(default=1.0, description="Amount.")
 
 
 class BridgeSpec(Section):
@@ -67,7 +68,7 @@ class BridgeSpec(Section):
         default=None,
         description="With avro and no registry: the `.avsc` that wrote every value; relative to the experiment file.",
     )
-    time_unit: Literal["s", "ms", "us"] = Field(default="ms", description="Unit of numeric times.")
+    time_unit: Literal["s", "ms", "us", "ns"] = Field(default="ms", description="Unit of numeric times.")
     sampled: bool = Field(
         default=True,
         description="Drop engagements of requests that sampling keeps out of the log; false forwards all of them.",

@@ -6,14 +6,17 @@ import io
 import re
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from fastavro import schemaless_reader, schemaless_writer
 
-from event_schemas.errors import MalformedRecord
+from event_schemas.errors import MalformedRecord, UnknownSchema
 from event_schemas.records import Record
-from event_schemas.registry import Registry
+from event_schemas.registry import Registry, without_logical_types
+from event_schemas.schema_lifting import lifting_suffix
 
 MAGIC = 0
 HEADER = struct.Struct(">bI")
@@ -22,7 +25,7 @@ ADDRESS = re.compile(r" from <[^>]* object at 0x[0-9a-f]+>")
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A decoded datum: its record name, the writer's schema id and version, and the record in the newest shape."""
+    """A decoded datum: its record name, the writer's schema id and version, and the record in this release's shape."""
 
     name: str
     schema_id: int
@@ -49,13 +52,28 @@ def unframe(framed: bytes | None) -> tuple[int, bytes]:
 
 
 class Codec:
-    """Encodes with the newest schema of a record, decodes any registered version into the newest shape."""
+    """Encodes with the newest schema that ships, decodes every known version into the shape of that one."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
 
+    @cached_property
+    def lifts(self) -> Mapping[bytes, bytes]:
+        """By the framing of a value: the bytes after its datum that make it one of the newest version that ships.
+
+        Has every version whose data can be lifted so; for the newest ones these are no bytes.
+        """
+        found: dict[bytes, bytes] = {}
+        for entry in self.registry.entries():
+            with suppress(UnknownSchema):
+                newest = self.registry.newest(entry.name)
+                suffix = lifting_suffix(without_logical_types(entry.schema), without_logical_types(newest.schema))
+                if suffix is not None:
+                    found[frame(entry.schema_id, b"")] = suffix
+        return found
+
     def schema_id(self, name: str) -> int:
-        """Id of the newest version of record `name`; raises UnknownSchema."""
+        """Id of the newest version of record `name` that ships; raises UnknownSchema."""
         return self.registry.schema_id(name)
 
     def encode(self, name: str, record: Mapping[str, Any]) -> bytes:
@@ -104,6 +122,13 @@ class Codec:
         if not isinstance(record, dict):
             raise MalformedRecord(f"{entry.name} v{entry.version} is not a record", fix="write a record")
         return record
+
+    def newest_datum(self, framed: bytes, decoded: Decoded) -> bytes:
+        """The datum of a framed value in the newest schema: as it came and lifted, or else `decoded` encoded again."""
+        suffix = self.lifts.get(framed[: HEADER.size])
+        if suffix is None:
+            return self.encode_datum(decoded.name, decoded.record)
+        return framed[HEADER.size :] + suffix
 
 
 def _reason(fault: Exception) -> str:

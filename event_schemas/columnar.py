@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from fastavro import schemaless_writer
+from fastavro import parse_schema, schemaless_writer
 
 from event_schemas.errors import SchemaError
 from event_schemas.records import EXAMPLE
@@ -59,6 +59,22 @@ def empty_frame(entry: SchemaEntry) -> pl.DataFrame:
     """No rows, with the columns and types that `read_datums` gives."""
     schema = columnar_schema(entry)
     return _narrowed(entry.name, BlockReader(entry.name, schema).read(b"", 0), schema)
+
+
+def default_row(entry: SchemaEntry, columns: Sequence[str]) -> pl.DataFrame:
+    """One row with the Avro defaults of these columns, in the types that `read_datums` gives.
+
+    Each of the columns has a default. They come in the order of the schema; without any, there is no row.
+    """
+    if not columns:
+        return pl.DataFrame()
+    schema = without_logical_types(entry.schema)
+    schema = flatten(schema) if entry.name == EXAMPLE else schema
+    fields = [field for field in schema["fields"] if field["name"] in columns]
+    sink = io.BytesIO()
+    schemaless_writer(sink, parse_schema({**schema, "fields": fields}), {f["name"]: f["default"] for f in fields})
+    kinds = [{"name": field["name"], "type": _without_defaults(field["type"])} for field in fields]
+    return BlockReader(entry.name, {**schema, "fields": kinds}).read(sink.getvalue(), 1)
 
 
 class BlockReader:

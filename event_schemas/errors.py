@@ -8,7 +8,7 @@ TrimtabError
 │   └── CredentialsRefused   it answers, but rejects this user and password
 ├── RightMissing             it answers, but this user may not perform the operation
 └── SchemaError
-    ├── UnknownSchema        a schema id, record name or subject that is not registered
+    ├── UnknownSchema        a schema id, record name or subject that is not registered or cannot be read
     └── MalformedRecord      bytes that are not the record they claim to be
 
 Every stage derives its own exceptions from `TrimtabError`. Each says what is wrong, where, and how to fix it.
@@ -61,7 +61,7 @@ class SchemaError(TrimtabError):
 
 
 class UnknownSchema(SchemaError):
-    """A schema id, record name or subject is not in the registry."""
+    """A schema id, record name or subject is not in the registry, or this release cannot read that version."""
 
 
 class MalformedRecord(SchemaError):

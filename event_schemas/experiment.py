@@ -5,17 +5,27 @@ from __future__ import annotations
 import csv
 import math
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from event_schemas.action_space import ActionSpace, Axis, catalogue_action_space, grid_action_space
+from event_schemas.action_space import (
+    ActionSpace,
+    Axis,
+    Bounds,
+    box_action_space,
+    catalogue_action_space,
+    grid_action_space,
+    moving_axes,
+)
 from event_schemas.bridge_section import BridgeSpec
 from event_schemas.errors import ExperimentError
 from event_schemas.experiment_sections import (
+    AS_WRITTEN,
     CatalogueSpec,
     CohortSpec,
     ExperimentSpec,
@@ -30,10 +40,16 @@ from event_schemas.experiment_sections import (
     ServingSpec,
     WeightSpec,
 )
+from event_schemas.exploration import ExplorationSettings
+from event_schemas.field_faults import FieldFault, field_faults, fields, told
+from event_schemas.number_bounds import LARGEST_FLOAT
+from event_schemas.shown_text import shown
 
 GRID_PRODUCTION_SHARE = 0.125
 MAX_GRID = 100_000
 """Most arms that a grid may have: the policy scores all of them for every request."""
+WHOLE_LIST = "the list of `trimtab config check --offline`"
+"""Where every fault of a file can be seen."""
 
 
 class Experiment(Section):
@@ -67,11 +83,8 @@ class Experiment(Section):
     def _sections_fit_together(self) -> Self:
         if bool(self.weights) == (self.catalogue is not None):
             raise ValueError("declare either [[weights]] or [catalogue], exactly one of them")
-        points = math.prod(weight.steps for weight in self.weights)
-        if points > MAX_GRID:
-            raise ValueError(f"the [[weights]] span a grid of {points} arms, more than {MAX_GRID}: reduce their steps")
         if self.catalogue is not None and self.experiment.production_share:
-            raise ValueError("experiment.production_share is for weight grids; a catalogue explores its arms uniformly")
+            raise ValueError("experiment.production_share is for weights; a catalogue explores its arms uniformly")
         for table in ("weights", "objectives", "cohorts", "guardrails"):
             names = [row.name for row in getattr(self, table)]
             if len(names) != len(set(names)):
@@ -88,18 +101,64 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _weights_are_one_space(self) -> Self:
+        without = [weight.name for weight in self.weights if weight.steps is None]
+        if without and len(without) < len(self.weights):
+            raise ValueError(
+                f"the weights {without} have no steps, but others do: give steps to all (a grid) or to none (a box)"
+            )
+        points = math.prod(members[0].steps for members in moving_axes(self._axes))
+        if points > MAX_GRID:
+            raise ValueError(f"the [[weights]] span a grid of {points} arms, more than {MAX_GRID}: reduce their steps")
+        normal = self.experiment.exploration_kind == "normal"
+        if normal and not without:
+            raise ValueError(
+                "experiment.exploration_kind = 'normal' is for a box: declare [[weights]], all of them without steps"
+            )
+        odd = [weight.name for weight in self.weights if (weight.sd is None) == normal]
+        if odd and normal:
+            raise ValueError(f"the weights {odd} have no sd, which experiment.exploration_kind = 'normal' needs")
+        if odd:
+            raise ValueError(f"the weights {odd} have an sd: set experiment.exploration_kind = 'normal', or remove sd")
+        return self
+
+    @model_validator(mode="after")
+    def _arms_can_be_used(self) -> Self:
+        for axis in self._axes:
+            label, count = Counter(map(axis.label, axis.values)).most_common(1)[0]
+            if count > 1:
+                raise ValueError(
+                    f"{count} of the {axis.steps} values of the weight {axis.name!r} share the name {label!r}:"
+                    " names show six digits; reduce steps, or widen low to high"
+                )
+            if abs(axis.normalised(axis.production)) > LARGEST_FLOAT:
+                raise ValueError(
+                    f"production {axis.production:g} of the weight {axis.name!r} is too far from its grid of"
+                    f" {axis.low:g} to {axis.high:g}: as a feature of its arm it would be infinite"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_can_be_remembered(self) -> Self:
+        if self.features.previous_length and self.catalogue is not None:
+            raise ValueError("features.previous_length is for weights, which a catalogue does not have; leave it out")
+        if self.serving.remember_previous and not self.features.previous_length:
+            raise ValueError(
+                "serving.remember_previous needs features.previous_length, the number of decisions to remember"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _bridges_count_for_something(self) -> Self:
         topics = [source.topic for source in self.bridge]
         if len(topics) != len(set(topics)):
             raise ValueError(f"[[bridge]] topics must be unique, not {topics}")
-        counted = {kind for objective in self.objectives for kind in objective.kinds}
-        counted |= {kind for guardrail in self.guardrails for kind in guardrail.kinds}
         for source in self.bridge:
-            lost = sorted(set(source.named_kinds) - counted)
+            lost = sorted(set(source.named_kinds) - self.kinds)
             if lost:
                 raise ValueError(
                     f"bridge.kinds of {source.topic!r} maps to {lost}, which no objective or guardrail counts"
-                    f" (counted: {sorted(counted)})"
+                    f" (counted: {sorted(self.kinds)})"
                 )
         return self
 
@@ -114,6 +173,17 @@ class Experiment(Section):
         return tuple(objective.name for objective in self.objectives)
 
     @property
+    def kinds(self) -> frozenset[str]:
+        """The engagement kinds that objectives and guardrails name."""
+        lists = [*(one.kinds for one in self.objectives), *(one.kinds for one in self.guardrails)]
+        return frozenset(kind for kinds in lists for kind in kinds)
+
+    @property
+    def max_ahead_ms(self) -> int | None:
+        """How far ahead of the clock an event may be; None in an experiment that replays a log."""
+        return self.join.max_future_skew if self.join.clock == "live" else None
+
+    @property
     def longest_attribution_ms(self) -> int:
         """The longest attribution window of all objectives."""
         return max(objective.attribution for objective in self.objectives)
@@ -125,26 +195,51 @@ class Experiment(Section):
 
     @property
     def production_share(self) -> float:
-        """P(production arm | EXPLORE): for a grid the declared value, else 0.125; 0 for a catalogue."""
+        """P(production arm | EXPLORE): for weights the declared value, else 0.125; 0 for a catalogue."""
         if self.catalogue is not None:
             return 0.0
         declared = self.experiment.production_share
         return GRID_PRODUCTION_SHARE if declared is None else declared
 
+    @property
+    def _axes(self) -> list[Axis]:
+        """The axes of a grid; none for other action spaces."""
+        with_steps = [(weight, weight.steps) for weight in self.weights if weight.steps is not None]
+        return [Axis(w.name, w.production, w.low, w.high, steps, w.group) for w, steps in with_steps]
+
     @cached_property
     def action_space(self) -> ActionSpace:
         """The arms, built from the weights or the catalogue."""
-        if self.catalogue is None:
-            return grid_action_space([Axis(w.name, w.production, w.low, w.high, w.steps) for w in self.weights])
-        arms = {arm.name: arm.features for arm in self.catalogue.arms}
-        return catalogue_action_space(self.catalogue.production, self.catalogue.features, arms)
+        if self.catalogue is not None:
+            arms = {arm.name: arm.features for arm in self.catalogue.arms}
+            return catalogue_action_space(self.catalogue.production, self.catalogue.features, arms)
+        axes = self._axes
+        if axes:
+            return grid_action_space(axes)
+        return box_action_space([Bounds(w.name, w.production, w.low, w.high) for w in self.weights])
+
+    @property
+    def exploration(self) -> ExplorationSettings:
+        """What decisions are drawn with. Not cached: a copy with other rates would keep the settings of the first."""
+        rates = self.experiment
+        return ExplorationSettings(
+            action_space=self.action_space.digest,
+            kind=rates.exploration_kind,
+            unit=rates.exploration_unit,
+            salt=rates.salt,
+            exploration_rate=rates.exploration_rate,
+            control_rate=rates.control_rate,
+            log_rate=rates.log_rate,
+            production_share=self.production_share,
+            sd=tuple(weight.sd for weight in self.weights if weight.sd is not None),
+        )
 
 
 def load_experiment(path: str | Path) -> Experiment:
     """The validated experiment in `path`; raises ExperimentError naming file, field, value and fix."""
     file = Path(path)
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as fault:
         raise ExperimentError(
             f"{file}: cannot be read: {fault.strerror}", fix="set TRIMTAB_EXPERIMENT to an existing trimtab.toml"
@@ -156,28 +251,23 @@ def load_experiment(path: str | Path) -> Experiment:
 
 def parse_experiment(document: Mapping[str, Any], file: Path) -> Experiment:
     """The validated experiment in a TOML document that was read from `file`; paths inside it are relative to `file`."""
+    whole = _with_arms_file(document, file)
     try:
-        return Experiment.model_validate(_with_arms_file(document, file))
+        return Experiment.model_validate(whole, context=AS_WRITTEN)
     except ValidationError as fault:
-        first = _field_faults(fault, file)[0]
-        more = "" if fault.error_count() == 1 else f" (and {fault.error_count() - 1} more)"
-        raise ExperimentError(f"{first.what}{more}", fix=first.fix) from fault
+        raise BrokenFields(file, field_faults(fault.errors(), whole)) from fault
 
 
-def every_fault(error: ExperimentError, file: Path) -> list[ExperimentError]:
-    """The errors of all broken fields of `file`, given the error about the first one; otherwise the error itself."""
-    found = error.__cause__
-    return _field_faults(found, file) if isinstance(found, ValidationError) else [error]
+class BrokenFields(ExperimentError):
+    """Fields of an experiment file are missing, unknown or have unusable values; `faults` has an error for each."""
+
+    def __init__(self, file: Path, faults: Sequence[FieldFault]) -> None:
+        super().__init__(f"{file}: {told(faults, WHOLE_LIST)}", fix=_fix(faults))
+        self.faults = tuple(ExperimentError(f"{file}: {each}", fix=_fix([each])) for each in faults)
 
 
-def _field_faults(fault: ValidationError, file: Path) -> list[ExperimentError]:
-    faults = []
-    for each in fault.errors():
-        field, value = ".".join(str(part) for part in each["loc"]) or "file", each["input"]
-        shown = "" if isinstance(value, (dict, list)) else f" = {value!r}"
-        fix = f"fix {field}; docs/reference/experiment.md lists every field"
-        faults.append(ExperimentError(f"{file}: {field}{shown}: {each['msg']}", fix=fix))
-    return faults
+def _fix(faults: Sequence[FieldFault]) -> str:
+    return f"fix {fields(faults, 'the file')}; docs/reference/experiment.md lists every field"
 
 
 def _with_arms_file(document: Mapping[str, Any], file: Path) -> dict[str, Any]:
@@ -204,6 +294,7 @@ def _with_arms_file(document: Mapping[str, Any], file: Path) -> dict[str, Any]:
         raise ExperimentError(f"{field}: lacks the columns {absent}", fix=fix)
     ragged = [row["name"] for row in rows if None in row]
     if ragged:
-        raise ExperimentError(f"{field}: arm {ragged[0]!r} has more cells than the header", fix=fix)
+        named = shown(ragged[0]) + (f" and {len(ragged) - 1} others" if len(ragged) > 1 else "")
+        raise ExperimentError(f"{field}: arm {named} has more cells than the header", fix=fix)
     arms = [{"name": row["name"], "features": [row[column] for column in columns[1:]]} for row in rows]
     return {**document, "catalogue": {**{k: v for k, v in catalogue.items() if k != "arms_file"}, "arms": arms}}

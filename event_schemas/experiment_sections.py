@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from event_schemas.duration import LONGEST_MS, parse_duration
+from event_schemas.number_bounds import LARGEST_FLOAT
+from event_schemas.records import MOST_PREVIOUS
+from event_schemas.shown_text import shown
+from event_schemas.truncated_normal import LEAST_LENGTH, sd_bounds
 from event_schemas.units import DAY_MS, MINUTE_MS
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
@@ -18,14 +23,30 @@ def _number(value: Any) -> Any:
     return value
 
 
-def milliseconds(value: Any) -> Any:
-    """Converts a duration's text to milliseconds; leaves anything else to the field's own checks."""
-    return parse_duration(value) if isinstance(value, str) else _number(value)
+def _bounded(value: float) -> float:
+    if not abs(value) <= LARGEST_FLOAT:
+        raise ValueError(f"write a finite number within ±{LARGEST_FLOAT:.1e}")
+    return value
+
+
+AS_WRITTEN = {"as_written": True}
+"""The validation context of a file that people write: its durations need units. In code they are milliseconds."""
+
+
+def milliseconds(value: Any, info: ValidationInfo) -> Any:
+    """Converts a duration's text to milliseconds; raises ValueError for a number above 0 in a file: it has no unit."""
+    if isinstance(value, str):
+        return parse_duration(value)
+    number = _number(value)
+    if info.context == AS_WRITTEN and isinstance(number, int | float) and 0 < number < math.inf:
+        raise ValueError(f"{shown(number)} has no unit; write ms, s, m, h, d or w after it, such as '30m'")
+    return number
 
 
 Duration = Annotated[int, BeforeValidator(milliseconds), Field(ge=0, le=LONGEST_MS)]
 Name = Annotated[str, Field(pattern=NAME)]
-Finite = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Finite = Annotated[float, BeforeValidator(_number), AfterValidator(_bounded)]
+"""Numbers that stay finite as 32-bit floats, as features are, and in differences."""
 Positive = Annotated[Finite, Field(gt=0)]
 Probability = Annotated[Finite, Field(ge=0, le=1)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
@@ -49,7 +70,17 @@ class ExperimentSpec(Section):
     )
     log_rate: Probability = Field(default=0.01, description="Share of POLICY and FALLBACK requests that are logged.")
     production_share: Annotated[Finite, Field(ge=0, lt=1)] | None = Field(
-        default=None, description="P(production arm | EXPLORE), for weight grids only; 0.125 if unset."
+        default=None, description="P(production arm | EXPLORE), for weights only; 0.125 if unset."
+    )
+    exploration_kind: Literal["uniform", "normal"] = Field(
+        default="uniform",
+        description="How explored weights are drawn: every one equally likely, or, in a box, normal around production"
+        " with each weight's sd, cut off at its bounds.",
+    )
+    exploration_unit: Literal["request", "session"] = Field(
+        default="request",
+        description="What explores together: each request, or all requests of a session, whose ids begin with the"
+        " session's id and `~`. It cannot change while the experiment keeps its name.",
     )
 
 
@@ -58,15 +89,50 @@ class WeightSpec(Section):
 
     name: Name = Field(description="Ranker head whose weight is tuned.")
     production: Finite = Field(description="Weight that production uses today.")
-    low: Finite = Field(description="Lowest value of the grid.")
-    high: Finite = Field(description="Highest value of the grid.")
-    steps: int = Field(ge=2, le=1000, description="Number of linearly spaced values.")
+    low: Finite = Field(description="Lowest value.")
+    high: Finite = Field(description="Highest value.")
+    steps: Annotated[int, Field(ge=2, le=1000)] | None = Field(
+        default=None,
+        description="Number of linearly spaced values. Without steps, which all weights then leave out, the weights are"
+        " a box: any value between low and high.",
+    )
+    group: Name | None = Field(
+        default=None,
+        description="In a grid: weights with the same group move together on their steps, of which they have the same"
+        " number.",
+    )
+    sd: Positive | None = Field(
+        default=None,
+        description="In a box with exploration_kind = 'normal': standard deviation of explored weights, in the weight's"
+        " own units.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.low >= self.high:
             raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
+        if self.steps is None:
+            self._fits_a_box()
+        elif self.sd is not None:
+            raise ValueError("sd is for a box: leave out sd, or the steps of all weights")
         return self
+
+    def _fits_a_box(self) -> None:
+        if self.group is not None:
+            raise ValueError("group is for a grid: give steps, or leave out group")
+        if not self.low <= self.production <= self.high:
+            raise ValueError(
+                f"production {self.production:g} must be between low {self.low:g} and high {self.high:g} in a box"
+                " (weights without steps)"
+            )
+        if self.high - self.low < LEAST_LENGTH * max(abs(self.low), abs(self.high)):
+            raise ValueError(
+                f"low {self.low!r} and high {self.high!r} are too close for a box: they must differ by at least"
+                f" {LEAST_LENGTH:g} of the larger one"
+            )
+        least, most = sd_bounds(self.high - self.low)
+        if self.sd is not None and not least <= self.sd <= most:
+            raise ValueError(f"sd {self.sd:g} must be between {least:g} and {most:g}, given low and high")
 
 
 class ArmSpec(Section):
@@ -141,6 +207,13 @@ class FeatureSpec(Section):
         default=1024, ge=2, le=1_000_000, description="Number of buckets that categories are hashed into."
     )
     context: tuple[ContextSpec, ...] = Field(default=(), description="Context features.")
+    previous_length: int = Field(
+        default=0,
+        ge=0,
+        le=MOST_PREVIOUS,
+        description="Number of the user's most recent decisions whose weights the model sees; for weights only. "
+        "Callers echo them, or see serving.remember_previous.",
+    )
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:
@@ -154,7 +227,10 @@ class JoinSpec(Section):
     """`[join]`: how events become examples."""
 
     allowed_lateness: Duration = Field(
-        default=5 * MINUTE_MS, description="How long after the end of its window an event is still accepted."
+        default=5 * MINUTE_MS,
+        description="How long after the end of its window an event is still accepted. If it is below max_future_skew, "
+        "one host whose clock runs ahead closes the windows of others early, and their last engagements become "
+        "orphans; the join warns at its start.",
     )
     producer_delay: Duration = Field(
         default=MINUTE_MS,
@@ -169,6 +245,11 @@ class JoinSpec(Section):
     clock: Literal["live", "replay"] = Field(
         default="live", description="Who writes heartbeats: the join (live) or `trimtab replay` (replay)."
     )
+
+    @property
+    def fast_clocks_orphan(self) -> bool:
+        """Whether an event that is ahead by a skew that is still accepted closes windows before their time."""
+        return self.clock == "live" and self.allowed_lateness < self.max_future_skew
 
 
 class LearnerSpec(Section):
@@ -249,4 +330,10 @@ class ServingSpec(Section):
     on_stale: Literal["keep", "fallback"] = Field(
         default="keep",
         description="What to do once the channel record has expired: keep its policy, or serve FALLBACK.",
+    )
+    remember_previous: bool = Field(
+        default=False,
+        description="Whether a node remembers what each user was served (features.previous_length decisions of the "
+        "100,000 users served last) and uses it for requests that come without `previous`. It knows nothing of what "
+        "other nodes served.",
     )

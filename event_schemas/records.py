@@ -14,8 +14,16 @@ RANKING = "Ranking"
 ENGAGEMENT = "Engagement"
 HEARTBEAT = "Heartbeat"
 TALLY = "Tally"
+EXPLORATION = "Exploration"
 EXAMPLE = "Example"
 DEAD_LETTER = "DeadLetter"
+
+MOST_HEADS = 64
+"""The most ranker heads of one decision, and the most that nodes and checkpoints keep for drift checks: names of heads
+come with requests, so without a bound they could grow without end."""
+
+MOST_PREVIOUS = 100
+"""The most earlier decisions whose weights a request carries: a caller that sends more has the oldest left out."""
 
 FATES = ("joined", "duplicate", "conflict", "late", "future", "outside", "orphan", "incomplete", "malformed")
 PENDING = "pending"
@@ -35,6 +43,11 @@ class HistoryItemRecord(TypedDict):
     embedding: list[float]
 
 
+class PreviousWeightsRecord(TypedDict):
+    event_time: int
+    weights: list[float]
+
+
 class RequestRecord(TypedDict):
     request_id: str
     event_time: int
@@ -44,6 +57,7 @@ class RequestRecord(TypedDict):
     user_embedding: list[float]
     context: list[ContextFeatureRecord]
     history: list[HistoryItemRecord]
+    previous: list[PreviousWeightsRecord]
 
 
 class ActionRecord(TypedDict):
@@ -59,6 +73,7 @@ class ActionRecord(TypedDict):
     config_revision: int
     experiment_arm: str | None
     fallback_reason: str | None
+    shadow_weights: list[float]
 
 
 class PropensityRecord(TypedDict):
@@ -68,6 +83,8 @@ class PropensityRecord(TypedDict):
     slice_probability: float
     sampling_rate: float
     probabilities: list[float]
+    log_density: float | None
+    exploration: str | None
 
 
 class HeadSummaryRecord(TypedDict):
@@ -105,10 +122,35 @@ class SliceCountRecord(TypedDict):
     count: int
 
 
+class ArmCountRecord(TypedDict):
+    day: int
+    slice: str
+    arm: int
+    count: int
+
+
+class ExplorationSpanRecord(TypedDict):
+    exploration: str
+    first_event_time: int
+    last_event_time: int
+    decisions: int
+    units: int
+    rate_sum: float
+    square_sum: float
+
+
 class TallyRecord(TypedDict):
     event_time: int
     source: str
     counts: list[SliceCountRecord]
+    arms: list[ArmCountRecord]
+    spans: list[ExplorationSpanRecord]
+
+
+class ExplorationRecord(TypedDict):
+    event_time: int
+    digest: str
+    settings: str
 
 
 class ObjectiveOutcomeRecord(TypedDict):

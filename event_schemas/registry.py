@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from types import MappingProxyType
 from typing import Any
 
 from fastavro import parse_schema
@@ -15,7 +16,7 @@ from event_schemas.errors import UnknownSchema
 
 @dataclass(frozen=True)
 class SchemaEntry:
-    """One registered schema version.
+    """One registered schema version; `version` is Trimtab's own, or the registry's if someone else registered it.
 
     `schema` is the schema as written, with logical types; `physical` is the same schema without them, parsed by
     fastavro, so that times stay integers.
@@ -34,12 +35,24 @@ class SchemaEntry:
 
 
 class Registry:
-    """An immutable table of schema entries by id."""
+    """An immutable table of schema entries by id.
 
-    def __init__(self, entries: Iterable[SchemaEntry]) -> None:
-        self._by_id = {entry.schema_id: entry for entry in entries}
+    `shipped` are the versions of this release, the only ones that it writes; `others` are versions that someone else
+    registered and this release can read. `refused` says by id why it cannot read a version.
+    """
+
+    def __init__(
+        self,
+        shipped: Iterable[SchemaEntry],
+        others: Iterable[SchemaEntry] = (),
+        refused: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
+        own = {entry.schema_id: entry for entry in shipped}
+        self._shipped = tuple(own.values())
+        self._by_id = {entry.schema_id: entry for entry in others} | own
+        self._refused = refused
         self._newest: dict[str, SchemaEntry] = {}
-        for entry in self._by_id.values():
+        for entry in own.values():
             known = self._newest.get(entry.name)
             if known is None or entry.version > known.version:
                 self._newest[entry.name] = entry
@@ -60,17 +73,22 @@ class Registry:
         )
 
     def entry(self, schema_id: int) -> SchemaEntry:
-        """The entry of `schema_id`; raises UnknownSchema."""
+        """The entry of `schema_id`; raises UnknownSchema, also for a version that this release cannot read."""
         found = self._by_id.get(schema_id)
+        if found is None and schema_id in self._refused:
+            raise UnknownSchema(
+                f"schema id {schema_id} cannot be read: {self._refused[schema_id]}",
+                fix="write the version that Trimtab ships; if a newer Trimtab ships this one, upgrade this process",
+            )
         if found is None:
             raise UnknownSchema(
                 f"schema id {schema_id} is not registered (known: {sorted(self._by_id)})",
-                fix="set TRIMTAB_SCHEMA_REGISTRY_URL as the writer does, or add it to event_schemas/registry.json",
+                fix="set TRIMTAB_SCHEMA_REGISTRY_URL as the writer does; restart this process if the version is newer",
             )
         return found
 
     def newest(self, name: str) -> SchemaEntry:
-        """The highest version of record `name`; raises UnknownSchema."""
+        """The highest version of record `name` that this release ships; raises UnknownSchema."""
         found = self._newest.get(name)
         if found is None:
             raise UnknownSchema(
@@ -79,12 +97,20 @@ class Registry:
             )
         return found
 
+    def versions(self, name: str) -> tuple[SchemaEntry, ...]:
+        """The versions of record `name` that this release ships, oldest first."""
+        return tuple(sorted((e for e in self._shipped if e.name == name), key=lambda entry: entry.version))
+
+    def newest_by_subject(self) -> dict[str, SchemaEntry]:
+        """The highest version that this release ships of the record under each subject."""
+        return {entry.subject: entry for entry in self._newest.values()}
+
     def schema_id(self, name: str) -> int:
-        """Id of the highest version of record `name`; raises UnknownSchema."""
+        """Id of the highest version of record `name` that this release ships; raises UnknownSchema."""
         return self.newest(name).schema_id
 
     def entries(self) -> tuple[SchemaEntry, ...]:
-        """All entries, by id."""
+        """All entries that can be read, by id."""
         return tuple(self._by_id[schema_id] for schema_id in sorted(self._by_id))
 
 

@@ -1,6 +1,7 @@
 """Which slice a request falls into, which arm it explores, and with what probabilities.
 
-Every draw is a pure hash of the request id, so a replay draws the same values and no state is kept.
+Every draw is a pure hash of an identifier, so a replay draws the same values and no state is kept. The identifier is
+the request's id, or that of its exploration unit (`exploration_units`) for the coins `explore`, `control` and `log`.
 """
 
 from __future__ import annotations
@@ -58,14 +59,14 @@ def coin(salt: str, purpose: str, identifier: str) -> float:
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
 
 
-def draw_slice(salt: str, request_id: str, *, exploration_rate: float, control_rate: float) -> SliceDraw:
+def draw_slice(salt: str, unit: str, *, exploration_rate: float, control_rate: float) -> SliceDraw:
     """EXPLORE ⇔ u(explore) < ε; CONTROL ⇔ else u(control) < control rate; POLICY otherwise.
 
     `exploration_rate` is ε_t, already lowered by caps and 0 when killed.
     """
-    if coin(salt, "explore", request_id) < exploration_rate:
+    if coin(salt, "explore", unit) < exploration_rate:
         return SliceDraw(Slice.EXPLORE, exploration_rate)
-    if coin(salt, "control", request_id) < control_rate:
+    if coin(salt, "control", unit) < control_rate:
         return SliceDraw(Slice.CONTROL, (1 - exploration_rate) * control_rate)
     return SliceDraw(Slice.POLICY, (1 - exploration_rate) * (1 - control_rate))
 
@@ -75,9 +76,9 @@ def exploration_distribution(
 ) -> NDArray[np.float64]:
     """P(arm | EXPLORE, request), shape [arms], summing to 1.
 
-    In a grid, production has probability `production_share` and the other arms share the rest equally; a catalogue is
-    uniform. Only `eligible` arms count (empty = all). If production is not eligible, the others share everything; if
-    only production is eligible, it has probability 1. Raises ValueError for an arm outside the space.
+    In a grid or a box, production has probability `production_share` and the other arms share the rest equally; a
+    catalogue is uniform. Only `eligible` arms count (empty = all). If production is not eligible, the others share
+    everything; if only production is eligible, it has probability 1. Raises ValueError for an arm outside the space.
     """
     if eligible and (min(eligible) < 0 or max(eligible) >= space.arms):
         raise ValueError(f"eligible arms {sorted(eligible)} are not all in 0..{space.arms - 1}")
@@ -85,7 +86,7 @@ def exploration_distribution(
     allowed[list(eligible) if eligible else slice(None)] = True
     others = allowed.copy()
     share = 0.0
-    if space.kind == "grid":
+    if space.kind != "catalogue":
         others[space.production_arm] = False
         share = production_share if allowed[space.production_arm] else 0.0
         share = 1.0 if not others.any() else share
@@ -101,29 +102,29 @@ def draw_arm(space: ActionSpace, u: float, eligible: Sequence[int], production_s
     """The explored arm for u = u(arm): production below its share, else uniform over the rest in index order."""
     probabilities = exploration_distribution(space, eligible, production_share)
     production = space.production_arm
-    share = float(probabilities[production]) if space.kind == "grid" else 0.0
+    share = 0.0 if space.kind == "catalogue" else float(probabilities[production])
     if u < share or share == 1:
         return ArmDraw(production, share)
     candidates = np.flatnonzero(probabilities)
-    if space.kind == "grid":
+    if space.kind != "catalogue":
         candidates = candidates[candidates != production]
     position = min(int((u - share) / (1 - share) * len(candidates)), len(candidates) - 1)
     arm = int(candidates[position])
     return ArmDraw(arm, float(probabilities[arm]))
 
 
-def draw_sampling(salt: str, request_id: str, drawn: Slice, log_rate: float) -> SamplingDraw:
+def draw_sampling(salt: str, unit: str, drawn: Slice, log_rate: float) -> SamplingDraw:
     """EXPLORE and CONTROL are always logged; POLICY and FALLBACK ⇔ u(log) < log rate."""
     if drawn in (Slice.EXPLORE, Slice.CONTROL):
         return SamplingDraw(True, 1.0)
-    return SamplingDraw(coin(salt, "log", request_id) < log_rate, log_rate)
+    return SamplingDraw(coin(salt, "log", unit) < log_rate, log_rate)
 
 
-def can_be_logged(salt: str, request_id: str, *, exploration_rate: float, control_rate: float, log_rate: float) -> bool:
-    """Whether a node could log this decision at some exploration rate between 0 and `exploration_rate`.
+def can_be_logged(salt: str, unit: str, *, exploration_rate: float, control_rate: float, log_rate: float) -> bool:
+    """Whether a node could log decisions of this unit at some exploration rate between 0 and `exploration_rate`.
 
     One draw at the full rate answers this for every lower rate: an id that a lower rate puts into CONTROL, POLICY or
     FALLBACK is, at the full rate, either in the same slice or in EXPLORE, which is always logged.
     """
-    drawn = draw_slice(salt, request_id, exploration_rate=exploration_rate, control_rate=control_rate)
-    return draw_sampling(salt, request_id, drawn.slice, log_rate).logged
+    drawn = draw_slice(salt, unit, exploration_rate=exploration_rate, control_rate=control_rate)
+    return draw_sampling(salt, unit, drawn.slice, log_rate).logged

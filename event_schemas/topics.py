@@ -63,7 +63,15 @@ DEAD_LETTERS = Topic(
     _config(OUTPUT_BYTES),
 )
 TALLIES = Topic("tallies", "source", (r.TALLY,), ("producers",), ("learner",), _config(EVENT_BYTES))
-TOPICS = (EVENTS, EXAMPLES, DEAD_LETTERS, TALLIES)
+EXPLORATIONS = Topic(
+    "explorations",
+    "digest",
+    (r.EXPLORATION,),
+    ("producers",),
+    ("learner",),
+    {**_config(EVENT_BYTES), "cleanup.policy": "compact", "retention.ms": "-1"},
+)
+TOPICS = (EVENTS, EXAMPLES, DEAD_LETTERS, TALLIES, EXPLORATIONS)
 
 
 def join_group(prefix: str) -> str:

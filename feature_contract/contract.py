@@ -1,15 +1,14 @@
 """The features that a policy network reads from a request: their encoding and its digest."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from hashlib import sha256
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from event_schemas.action_space import section_digest
 from event_schemas.experiment import Experiment
 from event_schemas.records import RequestRecord
 from feature_contract.context_encoding import category_ids, context_of, number_values
@@ -18,6 +17,7 @@ from feature_contract.history_encoding import HistoryShape, history_arrays
 from feature_contract.missing_features import MissingFeatures
 from feature_contract.model_input import CONTEXT_IDS, CONTEXT_NUMBERS, USER_EMBEDDING, Array, ModelInput
 from feature_contract.number_range import NUMBER_RANGES, NumberRange
+from feature_contract.previous_encoding import PreviousShape, WeightRange, previous_arrays
 
 ENCODING_VERSION = 2
 """The newest version, which the learner trains with. It is part of the digest: raise it whenever the same request would
@@ -38,7 +38,7 @@ class FeatureContract:
     """The features of an experiment and their encoding; equal digests mean equal arrays.
 
     Version 1 of the encoding uses numbers unchanged. Version 2 refuses absurd numbers and encodes large ones by their
-    logarithm (see number_range).
+    logarithm (see number_range). `previous` is None if earlier weights are not a feature.
     """
 
     user_embedding_dim: int
@@ -47,6 +47,7 @@ class FeatureContract:
     context: tuple[ContextFeature, ...]
     hash_buckets: int
     encoding: int = ENCODING_VERSION
+    previous: PreviousShape | None = None
 
     @classmethod
     def from_experiment(cls, experiment: Experiment, encoding: int = ENCODING_VERSION) -> Self:
@@ -59,11 +60,15 @@ class FeatureContract:
             context=tuple(ContextFeature(c.name, c.kind, c.required) for c in spec.context),
             hash_buckets=spec.hash_buckets,
             encoding=encoding,
+            previous=_previous_shape(experiment),
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The contract as JSON values; a checkpoint's manifest carries it as `feature_spec`."""
-        return {
+        """The contract as JSON values; a checkpoint's manifest carries it as `feature_spec`.
+
+        `previous` is left out if it is None: contracts without it keep the digests that older checkpoints carry.
+        """
+        content = {
             "encoding": self.encoding,
             "user_embedding_dim": self.user_embedding_dim,
             "history_length": self.history_length,
@@ -71,12 +76,12 @@ class FeatureContract:
             "context": [{"name": c.name, "kind": c.kind, "required": c.required} for c in self.context],
             "hash_buckets": self.hash_buckets,
         }
+        return content if self.previous is None else content | {"previous": asdict(self.previous)}
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical JSON of `as_dict()`."""
-        canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return sha256(canonical.encode()).hexdigest()
+        return section_digest(self.as_dict())
 
     @cached_property
     def categories(self) -> tuple[tuple[str, bool], ...]:
@@ -112,6 +117,8 @@ class FeatureContract:
         if self.history_length:
             shape = HistoryShape(self.history_length, self.item_embedding_dim, self.hash_buckets)
             arrays |= history_arrays(requests, shape, within)
+        if self.previous is not None:
+            arrays |= previous_arrays(requests, self.previous, within)
         return ModelInput(arrays, len(requests))
 
     def faults(self, requests: Sequence[RequestRecord]) -> dict[int, MissingFeatures]:
@@ -140,6 +147,12 @@ def known_contracts(experiment: Experiment) -> dict[str, FeatureContract]:
     """
     versions = (FeatureContract.from_experiment(experiment, encoding) for encoding in sorted(NUMBER_RANGES)[::-1])
     return {contract.digest: contract for contract in versions}
+
+
+def _previous_shape(experiment: Experiment) -> PreviousShape | None:
+    length = experiment.features.previous_length
+    ranges = (WeightRange(weight.name, weight.low, weight.high) for weight in experiment.weights)
+    return PreviousShape(length, tuple(ranges)) if length else None
 
 
 def _user_embeddings(requests: Sequence[Mapping[str, Any]], dim: int, within: NumberRange) -> NDArray[np.float32]:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.records import HistoryItemRecord, RequestRecord
-from event_schemas.units import MINUTE_MS
 from feature_contract.float_rows import float32_rows, require_within
+from feature_contract.log_ages import log_ages
 from feature_contract.missing_features import MissingFeatures
 from feature_contract.model_input import HISTORY_ACTIONS, HISTORY_AGES, HISTORY_ITEMS, HISTORY_MASK, Array
 from feature_contract.number_range import NumberRange
@@ -35,14 +35,13 @@ def history_arrays(requests: Sequence[RequestRecord], shape: HistoryShape, withi
     newest = [_newest(request, shape.length) for request in requests]
     mask = np.zeros(size, dtype=np.float32)
     actions = np.full(size, MISSING_BUCKET, dtype=np.int64)
-    minutes = np.zeros(size, dtype=np.float64)
+    elapsed = np.zeros(size, dtype=np.float64)
     for row, (request, items) in enumerate(zip(requests, newest, strict=True)):
         count = len(items)
         mask[row, :count] = 1.0
         actions[row, :count] = [bucket("history.action_type", item["action_type"], shape.buckets) for item in items]
-        minutes[row, :count] = [request["event_time"] - item["event_time"] for item in items]
-    ages = np.log1p(np.maximum(minutes, 0.0) / MINUTE_MS).astype(np.float32)
-    arrays: dict[str, Array] = {HISTORY_ACTIONS: actions, HISTORY_AGES: ages, HISTORY_MASK: mask}
+        elapsed[row, :count] = [request["event_time"] - item["event_time"] for item in items]
+    arrays: dict[str, Array] = {HISTORY_ACTIONS: actions, HISTORY_AGES: log_ages(elapsed), HISTORY_MASK: mask}
     if shape.item_dim:
         arrays[HISTORY_ITEMS] = _item_embeddings(newest, shape, within)
     return arrays

@@ -14,6 +14,9 @@ HISTORY_ITEMS = "history_items"
 HISTORY_ACTIONS = "history_actions"
 HISTORY_AGES = "history_ages"
 HISTORY_MASK = "history_mask"
+PREVIOUS_WEIGHTS = "previous_weights"
+PREVIOUS_AGES = "previous_ages"
+PREVIOUS_MASK = "previous_mask"
 
 Array = NDArray[Any]
 
@@ -24,7 +27,8 @@ class ModelInput(Mapping[str, Array]):
 
     user_embedding float32[n, U] · context_ids int64[n, C] · context_numbers float32[n, M] ·
     history_items float32[n, H, I] · history_actions int64[n, H] · history_ages float32[n, H] (log minutes) ·
-    history_mask float32[n, H] (1 = a real item). Arrays of width 0 are left out.
+    history_mask float32[n, H] (1 = a real item) · previous_weights float32[n, P, W] (normalised) · previous_ages
+    float32[n, P] (log minutes) · previous_mask float32[n, P] (1 = a decision). Arrays of width 0 are left out.
     """
 
     arrays: Mapping[str, Array]

@@ -1,6 +1,7 @@
 """Stage 3: trains policies from examples, evaluates them and publishes those that pass the gate.
 
-Reads `examples` (Example), by assigned partitions and its own offsets, and `tallies` (Tally).
+Reads `examples` (Example), by assigned partitions and its own offsets, `tallies` (Tally) and `explorations`
+(Exploration).
 Writes Parquet segments and checkpoints under the data directory, signed checkpoints and channel records in the policy
 store, and `dead-letters` (DeadLetter) for examples that cannot be used.
 Guarantees that a kill at any moment neither loses nor duplicates an example; that offsets are only used with the topic

@@ -1,32 +1,45 @@
 """One run of the learner, from stored examples to a published checkpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from event_schemas.experiment import Experiment
+from event_schemas.exploration import ExplorationSettings
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf
 from learner.checkpoints.checkpoint_building import FinishedRun, build_checkpoint
 from learner.checkpoints.publishing import Published, Publisher
 from learner.checkpoints.warm_start import Start, next_look, start_from
+from learner.examples.exploration_reading import KeptExplorations, require_one_unit
+from learner.examples.exploration_shelf import ExplorationShelf
+from learner.examples.learner_errors import BoxNotLearnt
 from learner.examples.learning_rows import COLUMNS
 from learner.examples.segment_store import read_segments
 from learner.examples.slice_tallies import SliceTallies
-from learner.examples.training_window import LearningWindow, build_window, require_disjoint
+from learner.examples.training_window import (
+    LearningWindow,
+    build_window,
+    control_rows,
+    require_disjoint,
+    rows_since,
+    window_bounds,
+)
+from learner.examples.waiting import no_examples_yet
 from learner.judgement.evaluation import Candidate, evaluate_window
 from learner.judgement.gate import GateVerdict, judge
+from learner.judgement.log_soundness import check_log
 from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
 from monitoring.metrics import LearnerMetrics
 from policy_store.records import ObjectiveWeights
 
 EXAMPLES_FOLDER = "examples"
+EXPLORATIONS_FOLDER = "explorations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,10 @@ class RunReport:
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """The stage, wired together; its files are in `directory`; without a `publisher` nothing is published."""
+    """The stage, wired together; its files are in `directory`; without a `publisher` nothing is published.
+
+    `explorations` reads the exploration settings that producers wrote; without it those kept in `directory` are used.
+    """
 
     experiment: Experiment
     directory: Path
@@ -75,22 +91,26 @@ class Learner:
     metrics: LearnerMetrics | None = None
     observer: RunObserver = field(default_factory=RunObserver)
     tallies: Callable[[], SliceTallies] = lambda: SliceTallies({})
+    explorations: Callable[[], KeptExplorations] | None = None
 
     def run(self, preference: ObjectiveWeights, *, warm: bool = True) -> RunReport:
         """Window → train → export → evaluate → judge → save → publish.
 
-        Raises NothingToLearn, LineageOverlap, ExportMismatch, CheckpointBroken and the errors of publishing; what was
-        published before stays unchanged then.
+        Raises NothingToLearn, UnitChanged, BoxNotLearnt, LineageOverlap, ExportMismatch, CheckpointBroken and the
+        errors of publishing; what was published before stays unchanged then.
         """
-        window = self._window()
+        explorations = self._explored()
+        if self.experiment.action_space.kind == "box":
+            raise self._box_not_learnt(explorations)
+        window = self._window(explorations)
         start = self._start(window, warm)
         self.observer.stage("train", f"{window.training.count} examples, {start.why}")
         training = start.algorithm.fit(window.training, self.observer.training)
         self.observer.stage("export", "ONNX graph, verified against the network")
         graph = start.algorithm.export(window.training.inputs)
         self.observer.stage("evaluate", f"{window.holdout.count} held-out examples")
-        q = start.algorithm.score(window.holdout.inputs).astype(np.float64)
-        candidate = Candidate(q, preference, next_look(self.shelf))
+        inputs = window.holdout.inputs
+        candidate = Candidate(lambda rows: start.algorithm.score(inputs.take(rows)), preference, next_look(self.shelf))
         evaluation = evaluate_window(window, candidate, self.experiment, self._tallied())
         verdict = judge(evaluation.evidence, self.experiment.gate)
         self.observer.stage("gate", f"{verdict.verdict.value}: {verdict.reasons[0].sentence}")
@@ -117,10 +137,46 @@ class Learner:
         """The segments of this machine."""
         return self.directory / EXAMPLES_FOLDER
 
-    def _window(self) -> LearningWindow:
+    @property
+    def exploration_shelf(self) -> ExplorationShelf:
+        """The exploration settings of this machine."""
+        return ExplorationShelf(self.directory / EXPLORATIONS_FOLDER)
+
+    def _window(self, explorations: Mapping[str, ExplorationSettings]) -> LearningWindow:
         self.observer.stage("window", "reading the segments")
         frame = stored_examples(self.examples_directory)
-        return build_window(frame, self.experiment, self.contract)
+        window = build_window(frame, self.experiment, self.contract, explorations)
+        if window.previous is not None:
+            self.observer.stage("window", f"weights served before: {window.previous}")
+        return window
+
+    def _explored(self) -> Mapping[str, ExplorationSettings]:
+        """The kept exploration settings by digest; raises UnitChanged."""
+        kept = KeptExplorations(self.exploration_shelf.load()) if self.explorations is None else self.explorations()
+        if self.metrics is not None:
+            self.metrics.left_out_explorations.set(kept.unreadable)
+        require_one_unit(kept.settings.values(), self.experiment)
+        return kept.settings
+
+    def _box_not_learnt(self, explorations: Mapping[str, ExplorationSettings]) -> BoxNotLearnt:
+        """Checks the log of a box, and says what came out with what can be done. Raises NothingToLearn."""
+        self.observer.stage("window", "reading the segments")
+        frame = stored_examples(self.examples_directory)
+        if frame.height == 0:
+            raise no_examples_yet(self.experiment)
+        bounds = window_bounds(int(frame["request_event_time"].to_numpy().max()), self.experiment)
+        rows = rows_since(frame, bounds.train_from, self.experiment, self.contract, explorations)
+        soundness = check_log(rows, self.experiment, control_rows(frame, (bounds.train_from, 2**62), self.experiment))
+        self.observer.stage("check", soundness.detail)
+        if self.metrics is not None and soundness.p_value is not None:
+            self.metrics.propensity_pvalue.set(soundness.p_value)
+        algorithm = self.experiment.learner.algorithm
+        return BoxNotLearnt(
+            f"the algorithm {algorithm!r} scores arms and cannot learn a box of weights; {rows.count} explored examples"
+            f" are kept, and the check of their log gives p = {soundness.p_value:.3g} ({soundness.detail})",
+            fix="keep `trimtab learn` running, which stores the examples, and judge policies of your own with"
+            " `trimtab evaluate --policy FILE`; or give the weights steps, which makes them a grid",
+        )
 
     def _tallied(self) -> SliceTallies:
         tallies = self.tallies()

@@ -15,6 +15,7 @@ from polars.exceptions import PanicException
 from event_schemas.errors import RightMissing, TrimtabError
 from learner.examples.ingest import Ingest, IngestCounts
 from learner.examples.learner_errors import (
+    BoxNotLearnt,
     ClockMismatch,
     ExamplesLost,
     NothingToLearn,
@@ -22,6 +23,7 @@ from learner.examples.learner_errors import (
     StoreMismatch,
     StoreUnwritable,
 )
+from learner.examples.waiting import no_examples_yet
 from learner.learner_run import Learner, RunReport
 from policy_store.records import ObjectiveWeights
 from producers.topics import TopicUnidentified
@@ -108,13 +110,17 @@ class LearnerService:
         """
         next_run, next_fresh = self.clock(), self.clock()
         learnt: int | None = None
+        waiting = False
         while not stop.is_set():
             self._take_in()
+            if not self.ingest.store.rows and not waiting:
+                waiting, fault = True, no_examples_yet(self.learner.experiment)
+                log.info("not enough to learn from yet", what=fault.what, fix=fault.fix)
             if self.clock() >= next_run and self.ingest.store.rows and self.ingest.counts.stored != learnt:
                 stored, outcome = self.ingest.counts.stored, self._attempt()
                 if isinstance(outcome, RunReport):
                     yield outcome
-                learnt = stored if isinstance(outcome, RunReport | NothingToLearn) else None
+                learnt = stored if isinstance(outcome, RunReport | NothingToLearn | BoxNotLearnt) else None
                 next_run = self.clock() + self.schedule.every_s
             if self.clock() >= next_fresh:
                 self._keep_alive()
@@ -144,8 +150,11 @@ class LearnerService:
         try:
             return self.once()
         except NothingToLearn as fault:
-            log.info("not enough to learn from yet", what=fault.what)
+            log.info("not enough to learn from yet", what=fault.what, fix=fault.fix)
             failed: BaseException = fault
+        except BoxNotLearnt as fault:
+            log.info("nothing learns a box", what=fault.what, fix=fault.fix)
+            failed = fault
         except (Exception, PanicException) as fault:
             _tell("run failed; the next one follows on schedule", fault)
             failed = fault

@@ -1,5 +1,6 @@
 """Evaluates a policy on stored examples outside a run: learned, uniform, production, or a table from a file."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,37 +9,51 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from event_schemas.action_space import ActionSpace
+from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
+from event_schemas.exploration import ExplorationSettings
+from event_schemas.shown_text import listed, shown
 from feature_contract import FeatureContract, ModelInput, known_contracts
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
 from learner.checkpoints.warm_start import holdout_start
 from learner.examples.learner_errors import NothingToLearn
 from learner.examples.learning_rows import LearningRows
 from learner.examples.training_window import rows_since, window_bounds
+from learner.judgement.box_judgement import judge_box
 from learner.judgement.candidate_policies import (
     PRODUCTION,
     UNIFORM,
     alpha_family,
+    alpha_grid,
     baseline_policy,
     preferred_policy,
     uniform_over,
 )
 from learner.judgement.evaluation import requirements_of
+from learner.judgement.predictions import Predictions, predict
 from learner.judgement.table_policy import TableLayout, read_table, table_policy
 from learner.network.onnx_export import OUTPUT, graph_session
+from learner.network.q_network import rows_at_once
 from off_policy.evaluation_report import EvaluationReport
-from off_policy.policy_evaluation import evaluate_policies
+from off_policy.policy_evaluation import evaluate_policies, evaluate_predicted
 from off_policy.target_policies import TargetPolicy, constant_policy
 from policy_store.records import CheckpointManifest, ObjectiveWeights
 
 LEARNED = "learned"
+ARM = "arm:"
+"""Begins the name of a policy that serves one arm to everybody."""
 EVERY_ROW = -(2**62)
 SCORING_ROWS = 1024
 
 
+class UnknownArm(TrimtabError):
+    """The experiment has no arm with this name."""
+
+
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What to evaluate: `policy` is learned, uniform, production or a Parquet file; `every_row`: all stored rows.
+    """What to evaluate: `policy` is learned, uniform, production, arm:NAME or a Parquet file; `every_row`: all rows.
 
     The values of `checkpoint` are used; None means the newest checkpoint on this machine.
     """
@@ -69,12 +84,25 @@ class Answer:
         return span | {"checkpoint": self.checkpoint, "report": self.report.as_dict(), "frontier": frontier}
 
 
-def compare(question: Question, frame: pl.DataFrame, shelf: CheckpointShelf, experiment: Experiment) -> Answer:
-    """Evaluate one policy against the baseline: production for a grid, the logged policy for a catalogue.
+def compare(
+    question: Question,
+    frame: pl.DataFrame,
+    shelf: CheckpointShelf,
+    experiment: Experiment,
+    explorations: Mapping[str, ExplorationSettings] | None = None,
+) -> Answer:
+    """Evaluate one policy against the baseline: production for weights, the logged policy for a catalogue.
+
+    `explorations` are the kept exploration settings by digest; rows are read with their own.
 
     A checkpoint's values are used as the model of DM and DR only for rows on which it was not trained. Raises
-    NothingToLearn if there are no such rows or no checkpoint, TablePolicyError for an unusable file.
+    NothingToLearn if there are no such rows or no checkpoint, TablePolicyError for an unusable file, UnknownArm, and
+    BoxNotLearnt for a learned policy over a box.
     """
+    if experiment.action_space.kind == "box":
+        return _compare_box(question, frame, experiment, explorations)
+    if question.policy.startswith(ARM):
+        arm_named(question.policy.removeprefix(ARM), experiment.action_space)
     checkpoint = question.checkpoint or newest_checkpoint(shelf, experiment)
     if checkpoint is not None and not _fits(checkpoint.manifest, experiment):
         raise NothingToLearn(
@@ -89,18 +117,48 @@ def compare(question: Question, frame: pl.DataFrame, shelf: CheckpointShelf, exp
             fix="run `trimtab learn` first" if checkpoint is None else "omit --all: only later rows can judge it",
         )
     contract = _contract(checkpoint, experiment)
-    rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract)
+    rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, explorations)
     trusted = None if question.every_row else checkpoint
-    q = None if trusted is None else graph_values(trusted, rows.inputs)
-    report = evaluate_policies(
-        rows.logged_bandit(experiment.objective_names),
-        _policies(question, rows, q, experiment),
-        baseline_policy(rows, experiment),
-        q,
-        requirements_of(experiment, question.level),
-    )
+    log, requirements = rows.logged_bandit(experiment), requirements_of(experiment, question.level)
+    if trusted is None:
+        baseline, *policies = _stated(question, rows, experiment)
+        report = evaluate_policies(log, policies, baseline, None, requirements)
+    else:
+        found = _predictions(question, rows, trusted, experiment)
+        first, *others = found.stated
+        report = evaluate_predicted(log, [*found.chosen, *others], first, found.logged, requirements)
     times = rows.event_times
     return Answer(report, int(times[0]), int(times[-1]), None if trusted is None else trusted.version)
+
+
+def _compare_box(
+    question: Question,
+    frame: pl.DataFrame,
+    experiment: Experiment,
+    explorations: Mapping[str, ExplorationSettings] | None,
+) -> Answer:
+    """The same for a box, whose only arm with weights of its own is production."""
+    policy, space = question.policy, experiment.action_space
+    if policy.startswith(ARM):
+        if arm_named(policy.removeprefix(ARM), space) != space.production_arm:
+            raise UnknownArm(
+                f"{policy} is any vector of the box", fix="give a Parquet file with one row of weights, or production"
+            )
+        policy = PRODUCTION
+    contract = FeatureContract.from_experiment(experiment)
+    rows = rows_since(frame, _since(question, frame, None, experiment), experiment, contract, explorations)
+    report = judge_box(policy, rows, question.layout, experiment, requirements_of(experiment, question.level))
+    return Answer(report, int(rows.event_times[0]), int(rows.event_times[-1]), None)
+
+
+def arm_named(name: str, space: ActionSpace) -> int:
+    """The number of the arm with this name. Raises UnknownArm, which lists the names."""
+    if name not in space.arm_names:
+        raise UnknownArm(
+            f"the experiment has no arm {shown(name)}; its {space.arms:,} arms are {listed(space.arm_names)}",
+            fix="name one of the experiment file's arms, such as arm:" + space.arm_names[space.production_arm],
+        )
+    return space.arm_names.index(name)
 
 
 def newest_checkpoint(shelf: CheckpointShelf, experiment: Experiment) -> Checkpoint | None:
@@ -123,14 +181,17 @@ def _contract(checkpoint: Checkpoint | None, experiment: Experiment) -> FeatureC
     return known_contracts(experiment)[checkpoint.manifest.feature_contract]
 
 
-def graph_values(checkpoint: Checkpoint, inputs: ModelInput) -> NDArray[np.float64]:
-    """float64[n, arms, objectives], computed with the exported graph as in serving nodes."""
+def graph_scores(checkpoint: Checkpoint, inputs: ModelInput) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
+    """Scores the rows of `inputs` at given positions with the exported graph, as serving nodes do."""
     session = graph_session(checkpoint.blobs["policy.onnx"])
-    parts = [
-        session.run([OUTPUT], inputs.take(slice(start, start + SCORING_ROWS)).feeds())[0]
-        for start in range(0, inputs.rows, SCORING_ROWS)
-    ]
-    return np.concatenate(parts).astype(np.float64)
+    size = min(SCORING_ROWS, rows_at_once(checkpoint.manifest.arms))
+
+    def score(positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        batches = [positions[start : start + size] for start in range(0, len(positions), size)]
+        parts = [session.run([OUTPUT], inputs.take(batch).feeds())[0] for batch in batches]
+        return np.concatenate(parts).astype(np.float64)
+
+    return score
 
 
 def _since(question: Question, frame: pl.DataFrame, checkpoint: Checkpoint | None, experiment: Experiment) -> int:
@@ -144,18 +205,39 @@ def _since(question: Question, frame: pl.DataFrame, checkpoint: Checkpoint | Non
     return window_bounds(newest, experiment).holdout_from
 
 
-def _policies(
-    question: Question, rows: LearningRows, q: NDArray[np.float64] | None, experiment: Experiment
-) -> list[TargetPolicy]:
-    space = experiment.action_space
+def _judged_by(checkpoint: Checkpoint, experiment: Experiment) -> ObjectiveWeights:
+    """The weights by which the gate judged the checkpoint; the file's if it is older than their place there."""
+    found = checkpoint.manifest.evaluation.get("preference")
+    return ObjectiveWeights.in_force(experiment) if found is None else ObjectiveWeights.from_dict(found)
+
+
+def _predictions(question: Question, rows: LearningRows, checkpoint: Checkpoint, experiment: Experiment) -> Predictions:
+    """What the checkpoint predicts for the policies in question, the baseline first among those that are stated."""
+    weights, grid = _judged_by(checkpoint, experiment), alpha_grid(experiment)
+    cohorts = rows.frame["request_cohort"].to_list()
+
+    def choose(q: NDArray[np.float64], part: slice) -> list[TargetPolicy]:
+        if question.policy != LEARNED:
+            return []
+        eligible = rows.eligible(q.shape[1], part)
+        return [preferred_policy(q, weights, cohorts[part], eligible), *alpha_family(q, experiment, eligible, grid)]
+
+    score = graph_scores(checkpoint, rows.inputs)
+    return predict(rows, score, choose, _stated(question, rows, experiment), experiment)
+
+
+def _stated(question: Question, rows: LearningRows, experiment: Experiment) -> list[TargetPolicy]:
+    """The baseline, and the policy in question unless it is learned."""
+    space, baseline = experiment.action_space, baseline_policy(rows, experiment)
     if question.policy == LEARNED:
-        assert q is not None
-        eligible, cohorts = rows.eligible(space.arms), rows.frame["request_cohort"].to_list()
-        preferred = preferred_policy(q, ObjectiveWeights.in_force(experiment), cohorts, eligible)
-        return [preferred, *alpha_family(q, experiment, eligible)]
+        return [baseline]
     if question.policy == UNIFORM:
-        return [uniform_over(rows, experiment)]
+        return [baseline, uniform_over(rows, experiment)]
     if question.policy == PRODUCTION:
-        return [constant_policy(PRODUCTION, space.production_arm, rows.count)]
+        return [baseline, constant_policy(PRODUCTION, space.production_arm, rows.count)]
+    if question.policy.startswith(ARM):
+        arm = arm_named(question.policy.removeprefix(ARM), space)
+        return [baseline, constant_policy(question.policy, arm, rows.count)]
     path = Path(question.policy)
-    return [table_policy(path.stem, read_table(path, question.layout, space), rows, question.layout)]
+    table = read_table(path, question.layout, space)
+    return [baseline, table_policy(path.stem, table, rows, question.layout)]

@@ -13,12 +13,17 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from event_schemas.process_fork import renew_in_children
+from monitoring.multiprocess_folder import require_multiprocess_folder
 
 
 class MetricGroup:
-    """The metrics of one stage: the attributes of a subclass, all in one registry."""
+    """The metrics of one stage: the attributes of a subclass, all in one registry.
+
+    Raises SettingError for an unusable directory of prometheus_client's multi-process mode.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        require_multiprocess_folder()
         _registries.known.add(registry)
         renew_in_children(self)
 

@@ -72,6 +72,13 @@ class JoinMetrics(MetricGroup):
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
         self.events = Counter("trimtab_join_events_total", "Input events by final fate.", ["fate"], registry=registry)
+        self.outside = Counter(
+            "trimtab_join_outside_total",
+            "Engagements of the fate outside, by why they count for no objective (unknown_kind, guardrail, "
+            "before_request, too_late).",
+            ["reason"],
+            registry=registry,
+        )
         self.examples = Counter("trimtab_join_examples_total", "Examples written.", registry=registry)
         self.pending = Gauge(
             "trimtab_join_pending_requests", "Decisions still open, by partition.", ["partition"], registry=registry
@@ -161,6 +168,11 @@ class LearnerMetrics(MetricGroup):
             ["reason"],
             registry=registry,
         )
+        self.left_out_explorations = Gauge(
+            "trimtab_learner_left_out_explorations",
+            "Records of the explorations topic that the last run could not read.",
+            registry=registry,
+        )
         self.failed_runs = Counter(
             "trimtab_learner_failed_runs_total",
             "Failed runs, by kind of error; the service starts the next run on schedule.",
@@ -197,6 +209,17 @@ class ServingMetrics(MetricGroup):
             ["slice", "reason"],
             registry=registry,
         )
+        self.undeclared_cohorts = Counter(
+            "trimtab_serving_undeclared_cohorts_total",
+            "Requests with a cohort that the experiment does not declare; they get the default preference.",
+            registry=registry,
+        )
+        self.large_units = Counter(
+            "trimtab_serving_large_units_total",
+            "With exploration_unit = 'session': sessions that made more than 0.1 % of 100,000 decisions of this node, "
+            "each counted once in them; normally 0.",
+            registry=registry,
+        )
         self.decision_seconds = Histogram(
             "trimtab_serving_decision_seconds", "Time per decision.", buckets=DECISION_BUCKETS, registry=registry
         )
@@ -213,6 +236,11 @@ class ServingMetrics(MetricGroup):
             "trimtab_serving_pickups_total",
             "Checkpoint pick-ups by channel and result.",
             ["channel", "result"],
+            registry=registry,
+        )
+        self.node_id_shared = Gauge(
+            "trimtab_serving_node_id_shared",
+            "1 while another live process sends heartbeats under this node's id; normally 0.",
             registry=registry,
         )
 

@@ -21,16 +21,18 @@ from off_policy.inverse_propensity import (
     unbiased_outcome,
 )
 from off_policy.numeric_arrays import FloatArray
+from off_policy.sampling_design import BY_ROW, SamplingDesign
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelledSample:
-    """Rows of one objective: weights w[n], rewards r[n], q of the logged arm [n], qbar [n]."""
+    """Rows of one objective: weights w[n], rewards r[n], q of the logged arm [n], qbar [n], and their design."""
 
     weights: FloatArray
     rewards: FloatArray
     q_logged: FloatArray
     q_policy: FloatArray
+    design: SamplingDesign = BY_ROW
 
     @property
     def residual(self) -> FloatArray:
@@ -44,15 +46,15 @@ def direct_method(sample: ModelledSample) -> Estimate:
 
 def doubly_robust(sample: ModelledSample, requirements: EvidenceRequirements) -> Estimate:
     """DR: V = mean(qbar + w (r - q)), unbiased with known propensities (Dudik et al. 2011)."""
-    evidence = evidence_of(sample.weights, sample.rewards)
-    point = mean_and_error(sample.q_policy + sample.weights * sample.residual)
+    evidence = evidence_of(sample.weights, sample.rewards, sample.design)
+    point = mean_and_error(sample.q_policy + sample.weights * sample.residual, sample.design)
     return build_estimate("dr", point, evidence, unbiased_outcome(point, evidence, requirements))
 
 
 def self_normalised_dr(sample: ModelledSample, requirements: EvidenceRequirements) -> Estimate:
     """SN-DR: V = mean(qbar) + sum w (r - q) / sum w; SE from the influence
     qbar - mean(qbar) + w (r - q - C) / mean(w), with C the normalised correction."""
-    evidence = evidence_of(sample.weights, sample.rewards)
+    evidence = evidence_of(sample.weights, sample.rewards, sample.design)
     total = float(sample.weights.sum())
     if total <= 0:
         point = (math.nan, math.nan)
@@ -61,7 +63,7 @@ def self_normalised_dr(sample: ModelledSample, requirements: EvidenceRequirement
         value = float(sample.q_policy.mean()) + correction
         scale = total / evidence.n
         influence = sample.q_policy + sample.weights * (sample.residual - correction) / scale
-        point = (value, mean_and_error(influence)[1])
+        point = (value, mean_and_error(influence, sample.design)[1])
     return build_estimate("sndr", point, evidence, unbiased_outcome(point, evidence, requirements))
 
 
@@ -82,5 +84,5 @@ def dr_optimistic_shrinkage(sample: ModelledSample, shrinkage: float | None = No
 
 
 def _biased(name: str, sample: ModelledSample, terms: FloatArray) -> Estimate:
-    evidence = evidence_of(sample.weights, sample.rewards)
-    return build_estimate(name, mean_and_error(terms), evidence, biased_outcome(name))
+    evidence = evidence_of(sample.weights, sample.rewards, sample.design)
+    return build_estimate(name, mean_and_error(terms, sample.design), evidence, biased_outcome(name))

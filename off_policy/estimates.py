@@ -15,6 +15,7 @@ class RefusalCode(StrEnum):
     """Why there is no interval, or why the interval must not be used for a decision."""
 
     TOO_FEW_MATCHED_ROWS = "too_few_matched_rows"
+    TOO_FEW_UNITS = "too_few_units"
     TOO_FEW_POSITIVES = "too_few_positives"
     TOO_FEW_NEGATIVES = "too_few_negatives"
     BIASED_ESTIMATOR = "biased_estimator"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from off_policy.logged_bandit import LoggedBandit, require_shape
-from off_policy.numeric_arrays import FloatArray
+from off_policy.numeric_arrays import BoolArray, FloatArray
+from off_policy.sampling_design import BY_ROW, SamplingDesign
 from off_policy.target_policies import TargetPolicy
 
 
@@ -24,6 +25,15 @@ def effective_sample_size(weights: FloatArray) -> float:
         return 0.0
     scaled = weights / heaviest
     return float(scaled.sum()) ** 2 / float(np.square(scaled).sum())
+
+
+def effective_size_of_variance(weights: FloatArray) -> float:
+    """(sum w^2)^2 / sum w^4, Owen's effective size for the variance of a weighted mean; 0 if all weights are 0.
+
+    With Student's t on one degree of freedom less, intervals of densities cover what they promise.
+    """
+    heaviest = float(weights.max(initial=0.0))
+    return effective_sample_size(np.square(weights / heaviest)) if heaviest > 0 else 0.0
 
 
 def effective_sample_size_inf(weights: FloatArray) -> float:
@@ -43,6 +53,11 @@ class Evidence:
     effective_positives  (sum w r)^2 / sum (w r)^2: the positives, discounted for uneven weights
     effective_negatives  the same for (largest reward seen - r); if it is 0, all rewards are equal,
                          so the spread is unknown and a standard error of zero would be meaningless
+    effective_units      ESS of the weights summed by unit; equal to `ess` if every row is a unit
+    freedom              one more than the degrees of freedom of Student's t
+
+    For densities the effective positives and negatives are expected, not counted: ESS times their share in the whole
+    log. Every row has a weight then, so a count would let the outcome choose which logs get an answer.
     """
 
     n: int
@@ -52,19 +67,34 @@ class Evidence:
     ess_inf: float
     effective_positives: float
     effective_negatives: float
+    effective_units: float
+    freedom: float
 
 
-def evidence_of(weights: FloatArray, rewards: FloatArray) -> Evidence:
+def evidence_of(weights: FloatArray, rewards: FloatArray, design: SamplingDesign = BY_ROW) -> Evidence:
     """Evidence of rewards r[n] under weights w[n] >= 0."""
     matched = np.flatnonzero(weights > 0)
     w, r = weights[matched], rewards[matched]
-    shortfall = r.max(initial=0.0) - r
+    ess = effective_sample_size(w)
+    by_unit = w if design.units is None else design.sums(weights)
+    effective_units = ess if design.units is None else effective_sample_size(by_unit)
+    if design.densities:
+        positives, negatives = ess * _share(rewards > 0), ess * _share(rewards < rewards.max(initial=0.0))
+    else:
+        positives = effective_sample_size(w * np.maximum(r, 0.0))
+        negatives = effective_sample_size(w * (r.max(initial=0.0) - r))
     return Evidence(
         n=len(weights),
         matched_rows=len(w),
         positives=int((r > 0).sum()),
-        ess=effective_sample_size(w),
+        ess=ess,
         ess_inf=effective_sample_size_inf(w),
-        effective_positives=effective_sample_size(w * np.maximum(r, 0.0)),
-        effective_negatives=effective_sample_size(w * shortfall),
+        effective_positives=positives,
+        effective_negatives=negatives,
+        effective_units=effective_units,
+        freedom=effective_size_of_variance(by_unit) if design.densities else effective_units,
     )
+
+
+def _share(members: BoolArray) -> float:
+    return float(members.mean()) if len(members) else 0.0

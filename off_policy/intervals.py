@@ -17,6 +17,9 @@ from off_policy.estimates import Interval, Refusal, RefusalCode
 from off_policy.importance_weights import Evidence
 from off_policy.logged_bandit import EvaluationError
 
+FEWEST_UNITS = 30
+"""With fewer units, standard errors that are computed by unit are too small."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRequirements:
@@ -52,6 +55,12 @@ def lacking_evidence(evidence: Evidence, requirements: EvidenceRequirements) -> 
             RefusalCode.TOO_FEW_MATCHED_ROWS,
             f"fewer than {rows} matched rows ({evidence.matched_rows}, worth {evidence.ess:.1f} evenly weighted rows)",
         )
+    if evidence.effective_units < min(rows, FEWEST_UNITS) - 1e-9:
+        return Refusal(
+            RefusalCode.TOO_FEW_UNITS,
+            f"fewer than {min(rows, FEWEST_UNITS)} users or sessions in the matched rows "
+            f"(worth {evidence.effective_units:.1f} evenly weighted ones)",
+        )
     if evidence.effective_positives < positives - 1e-9:
         return Refusal(
             RefusalCode.TOO_FEW_POSITIVES,
@@ -75,7 +84,7 @@ def infinite_error(standard_error: float) -> Refusal | None:
 
 
 def student_interval(value: float, standard_error: float, ess: float, level: float) -> Interval:
-    """value +- t * SE, Student's t on max(ESS - 1, 1) degrees of freedom."""
+    """value +- t * SE, Student's t on max(ESS - 1, 1) degrees of freedom; `ess` is `Evidence.freedom`."""
     freedom = max(ess - 1.0, 1.0)
     reach = float(stdtrit(freedom, 0.5 + level / 2.0)) * standard_error
     return Interval(value - reach, value + reach, level, "student-t")

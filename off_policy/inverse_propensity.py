@@ -22,19 +22,25 @@ from off_policy.intervals import (
     wilson_interval,
 )
 from off_policy.numeric_arrays import FloatArray
+from off_policy.sampling_design import BY_ROW, SamplingDesign
 
 
-def ips(weights: FloatArray, rewards: FloatArray, requirements: EvidenceRequirements) -> Estimate:
-    """Inverse propensity score: V = mean(w r), unbiased; SE = sd(w r) / sqrt(n)."""
-    evidence = evidence_of(weights, rewards)
-    point = mean_and_error(weights * rewards)
+def ips(
+    weights: FloatArray, rewards: FloatArray, requirements: EvidenceRequirements, design: SamplingDesign = BY_ROW
+) -> Estimate:
+    """Inverse propensity score: V = mean(w r), unbiased; SE = sd(w r) / sqrt(n), by units if rows repeat them."""
+    evidence = evidence_of(weights, rewards, design)
+    point = mean_and_error(weights * rewards, design)
     return build_estimate("ips", point, evidence, unbiased_outcome(point, evidence, requirements))
 
 
-def snips(weights: FloatArray, rewards: FloatArray, requirements: EvidenceRequirements) -> Estimate:
-    """Self-normalised IPS: V = sum(w r) / sum(w), SE^2 = sum w^2 (r - V)^2 / (sum w)^2 (delta method)."""
-    evidence = evidence_of(weights, rewards)
-    point = self_normalised_mean(weights, rewards)
+def snips(
+    weights: FloatArray, rewards: FloatArray, requirements: EvidenceRequirements, design: SamplingDesign = BY_ROW
+) -> Estimate:
+    """Self-normalised IPS: V = sum(w r) / sum(w), SE^2 = sum w^2 (r - V)^2 / (sum w)^2 (delta method), with the terms
+    w (r - V) summed by unit first if rows repeat units."""
+    evidence = evidence_of(weights, rewards, design)
+    point = self_normalised_mean(weights, rewards, design)
     return build_estimate("snips", point, evidence, unbiased_outcome(point, evidence, requirements))
 
 
@@ -49,7 +55,11 @@ def clipped_ips(weights: FloatArray, rewards: FloatArray, threshold: float | Non
 
 
 def reward_at_hit(
-    weights: FloatArray, rewards: FloatArray, deterministic: bool, requirements: EvidenceRequirements
+    weights: FloatArray,
+    rewards: FloatArray,
+    deterministic: bool,
+    requirements: EvidenceRequirements,
+    design: SamplingDesign = BY_ROW,
 ) -> Estimate:
     """V_hit = mean reward of the rows where the logged arm is the policy's arm (PRL-PUTS; the replay
     method of Li et al. 2011).
@@ -57,9 +67,9 @@ def reward_at_hit(
     Defined for deterministic policies, and for any policy whose positive weights are all equal. If
     all hits have the same propensity, it equals SNIPS and the hits are a binomial sample. The interval
     is then Wilson's, or, below the evidence minimum, Clopper and Pearson's, which must not be used
-    for a decision.
+    for a decision. Hits that repeat a unit are no binomial sample: their interval is Student's, by units.
     """
-    evidence = evidence_of(weights, rewards)
+    evidence = evidence_of(weights, rewards, design)
     hits = weights > 0
     even = evidence.matched_rows > 0 and bool(np.allclose(weights[hits], weights[hits][0], rtol=1e-9))
     if evidence.matched_rows == 0 or not (deterministic or even):
@@ -67,8 +77,11 @@ def reward_at_hit(
         undefined = Refusal(RefusalCode.UNDEFINED, "a stochastic policy has no single arm to hit: use SNIPS")
         point = (math.nan, math.nan)
         return build_estimate("reward_at_hit", point, evidence, (None, lacking or undefined))
-    point = self_normalised_mean(hits.astype(np.float64), rewards)
-    outcome = _hit_outcome(rewards[hits], even, evidence, requirements)
+    point = self_normalised_mean(hits.astype(np.float64), rewards, design)
+    if even and design.repeats(np.flatnonzero(hits)):
+        outcome = unbiased_outcome(point, evidence, requirements)
+    else:
+        outcome = _hit_outcome(rewards[hits], even, evidence, requirements)
     return build_estimate("reward_at_hit", point, evidence, outcome)
 
 
@@ -90,21 +103,26 @@ def default_threshold(rows: int) -> float:
     return math.sqrt(rows)
 
 
-def mean_and_error(terms: FloatArray) -> tuple[float, float]:
+def mean_and_error(terms: FloatArray, design: SamplingDesign = BY_ROW) -> tuple[float, float]:
     """(mean, standard error of the mean) of terms[n]; the mean needs one row, the error two, else they are NaN."""
     n = len(terms)
     mean = float(terms.mean()) if n else math.nan
-    error = float(terms.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-    return mean, error
+    if n < 2:
+        return mean, math.nan
+    if design.units is None:
+        return mean, float(terms.std(ddof=1)) / math.sqrt(n)
+    return mean, design.error((terms - mean) / math.sqrt(n * (n - 1)))
 
 
-def self_normalised_mean(weights: FloatArray, values: FloatArray) -> tuple[float, float]:
+def self_normalised_mean(
+    weights: FloatArray, values: FloatArray, design: SamplingDesign = BY_ROW
+) -> tuple[float, float]:
     """(sum w v / sum w, delta-method standard error); NaN if all weights are 0."""
     total = float(weights.sum())
     if total <= 0:
         return math.nan, math.nan
     value = float((weights * values).sum()) / total
-    return value, math.sqrt(float(np.square(weights * (values - value) / total).sum()))
+    return value, design.error(weights * (values - value) / total)
 
 
 def unbiased_outcome(
@@ -114,7 +132,7 @@ def unbiased_outcome(
     lacking = lacking_evidence(evidence, requirements) or infinite_error(point[1])
     if lacking is not None:
         return None, lacking
-    return student_interval(point[0], point[1], evidence.ess, requirements.level), None
+    return student_interval(point[0], point[1], evidence.freedom, requirements.level), None
 
 
 def biased_outcome(estimator: str) -> tuple[None, Refusal]:

@@ -30,6 +30,8 @@ class LoggedBandit:
                             that objective, never counted as zero
     objectives  names of the O objectives
     cohort      one cohort name (or None) per row, or None if the log has no cohorts
+    units       int[n] from 0: rows with one number belong to one user or session, and standard errors are
+                computed by these; None if every row is independent
 
     Raises EvaluationError if a shape, range or type is wrong.
     """
@@ -40,6 +42,7 @@ class LoggedBandit:
     observed: BoolArray
     objectives: tuple[str, ...]
     cohort: tuple[str | None, ...] | npt.NDArray[np.object_] | None = None
+    units: IntArray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "action", whole_numbers(self.action, "log.action"))
@@ -47,6 +50,8 @@ class LoggedBandit:
         object.__setattr__(self, "reward", np.asarray(self.reward, dtype=np.float64))
         object.__setattr__(self, "observed", np.asarray(self.observed, dtype=np.bool_))
         object.__setattr__(self, "objectives", tuple(self.objectives))
+        if self.units is not None:
+            object.__setattr__(self, "units", whole_numbers(self.units, "log.units"))
         self._check_shapes()
         self._check_ranges()
 
@@ -77,6 +82,9 @@ class LoggedBandit:
             raise EvaluationError(
                 f"log.objectives are {self.objectives!r}", fix="name each objective once, and at least one"
             )
+        if self.units is not None:
+            require_shape("log.units", self.units, (n,))
+            self._require("units", self.units >= 0, "a negative number", "number the units from 0")
         if self.cohort is not None and len(self.cohort) != n:
             raise EvaluationError(
                 f"log.cohort has {len(self.cohort)} entries for {n} rows", fix="give one cohort per row"

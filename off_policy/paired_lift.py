@@ -27,6 +27,7 @@ from off_policy.estimates import (
 from off_policy.importance_weights import Evidence, evidence_of
 from off_policy.intervals import EvidenceRequirements, infinite_error, lacking_evidence, student_interval
 from off_policy.numeric_arrays import FloatArray
+from off_policy.sampling_design import BY_ROW, SamplingDesign
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +122,22 @@ def dr_terms(sample: ModelledSample) -> ValueTerms:
 
 
 def paired_snips_lift(
-    weights: FloatArray, baseline_weights: FloatArray, rewards: FloatArray, requirements: EvidenceRequirements
+    weights: FloatArray,
+    baseline_weights: FloatArray,
+    rewards: FloatArray,
+    requirements: EvidenceRequirements,
+    design: SamplingDesign = BY_ROW,
 ) -> PairedLift:
     """SNIPS_A - SNIPS_B by the delta method with the covariance of (w_A r, w_A, w_B r, w_B)."""
     terms = snips_terms(weights, rewards), snips_terms(baseline_weights, rewards)
-    return _lift("snips", terms, (weights, baseline_weights), rewards, requirements)
+    return _lift("snips", terms, _Pair(weights, baseline_weights, rewards, design), requirements)
 
 
 def paired_dr_lift(sample: ModelledSample, baseline: ModelledSample, requirements: EvidenceRequirements) -> PairedLift:
     """DR_A - DR_B: the mean of per-row differences, with q as the control variate of both."""
     terms = dr_terms(sample), dr_terms(baseline)
-    return _lift("dr", terms, (sample.weights, baseline.weights), sample.rewards, requirements)
+    pair = _Pair(sample.weights, baseline.weights, sample.rewards, sample.design)
+    return _lift("dr", terms, pair, requirements)
 
 
 def no_lift(lift: PairedLift, level: float) -> PairedLift:
@@ -149,29 +155,38 @@ def no_lift(lift: PairedLift, level: float) -> PairedLift:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """Two policies on the same rows."""
+
+    weights: FloatArray
+    baseline_weights: FloatArray
+    rewards: FloatArray
+    design: SamplingDesign
+
+    def evidence(self, weights: FloatArray) -> Evidence:
+        return evidence_of(weights, self.rewards, self.design)
+
+
 def _lift(
-    estimator: str,
-    terms: tuple[ValueTerms, ValueTerms],
-    weights: tuple[FloatArray, FloatArray],
-    rewards: FloatArray,
-    requirements: EvidenceRequirements,
+    estimator: str, terms: tuple[ValueTerms, ValueTerms], pair: _Pair, requirements: EvidenceRequirements
 ) -> PairedLift:
     ours, base = terms
     value, relative = ours.value - base.value, math.nan
-    error = _root_sum_of_squares(ours.influence - base.influence)
+    error = pair.design.error(ours.influence - base.influence)
     relative_error = math.nan
     if base.value > 0:
         ratio = ours.value / base.value
         relative = ratio - 1.0
-        relative_error = _root_sum_of_squares((ours.influence - ratio * base.influence) / base.value)
-    sides = evidence_of(weights[0], rewards), evidence_of(weights[1], rewards)
-    refusal, ess = _evidence_of_difference(sides, weights, rewards, requirements)
+        relative_error = pair.design.error((ours.influence - ratio * base.influence) / base.value)
+    sides = pair.evidence(pair.weights), pair.evidence(pair.baseline_weights)
+    refusal, freedom = _evidence_of_difference(sides, pair, requirements)
     refusal = refusal or infinite_error(error)
     interval = relative_interval = None
     if refusal is None:
-        interval = student_interval(value, error, ess, requirements.level)
+        interval = student_interval(value, error, freedom, requirements.level)
         if math.isfinite(relative_error):
-            relative_interval = student_interval(relative, relative_error, ess, requirements.level)
+            relative_interval = student_interval(relative, relative_error, freedom, requirements.level)
     return PairedLift(
         estimator=estimator,
         value=value,
@@ -190,12 +205,9 @@ def _lift(
 
 
 def _evidence_of_difference(
-    sides: tuple[Evidence, Evidence],
-    weights: tuple[FloatArray, FloatArray],
-    rewards: FloatArray,
-    requirements: EvidenceRequirements,
+    sides: tuple[Evidence, Evidence], pair: _Pair, requirements: EvidenceRequirements
 ) -> tuple[Refusal | None, float]:
-    """(refusal, effective sample size of the difference).
+    """(refusal, effective sample size of the difference for Student's t).
 
     Each policy alone must meet the required evidence. The rows in which the two differ must also have
     enough positives, because only those rows determine the difference.
@@ -204,17 +216,13 @@ def _evidence_of_difference(
         lacking = lacking_evidence(side, requirements)
         if lacking is not None:
             return replace(lacking, reason=f"{name}: {lacking.reason}"), 0.0
-    gap = weights[0] - weights[1]
+    gap = pair.weights - pair.baseline_weights
     only_positives = replace(requirements, min_matched_rows=2)
-    ess = math.inf
+    freedom = math.inf
     for part, name in ((np.maximum(gap, 0.0), "favours"), (np.maximum(-gap, 0.0), "avoids")):
-        evidence = evidence_of(part, rewards)
+        evidence = pair.evidence(part)
         lacking = lacking_evidence(evidence, only_positives)
         if lacking is not None:
             return replace(lacking, reason=f"rows that the policy {name}: {lacking.reason}"), 0.0
-        ess = min(ess, evidence.ess)
-    return None, ess
-
-
-def _root_sum_of_squares(terms: FloatArray) -> float:
-    return math.sqrt(float(np.square(terms).sum()))
+        freedom = min(freedom, evidence.freedom)
+    return None, freedom

@@ -1,12 +1,13 @@
 """Evaluates policies x objectives x cohorts on one explored log.
 
 Weights and model expectations are computed once per policy, on whole arrays; cohorts and objectives
-only select rows from them.
+only select rows from them. `evaluate_policies` takes a model's values of every arm, `evaluate_predicted`
+only the values per row that follow from them, so that with many arms nobody has to hold all values at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,7 +28,21 @@ from off_policy.inverse_propensity import clipped_ips, ips, reward_at_hit, snips
 from off_policy.logged_bandit import EvaluationError, LoggedBandit, require_shape
 from off_policy.numeric_arrays import BoolArray, FloatArray, IntArray
 from off_policy.paired_lift import no_lift, paired_dr_lift, paired_snips_lift
+from off_policy.row_distributions import row_blocks
+from off_policy.sampling_design import SamplingDesign
 from off_policy.target_policies import TargetPolicy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedPolicy:
+    """A policy and what a model q of the rewards predicts for it.
+
+    `expected` float[n, O] holds sum_a pi(a | x_i) q(x_i, a) of each row (`TargetPolicy.expected` computes it for some
+    rows at a time); None without a model.
+    """
+
+    policy: TargetPolicy
+    expected: FloatArray | None = None
 
 
 def evaluate_policies(
@@ -45,14 +60,36 @@ def evaluate_policies(
     """
     if q is not None:
         _check_predictions(log, q)
-    prepared_baseline = _prepare(log, baseline, q)
-    slices = _slices(log, prepared_baseline, q)
+
+    def predicted(policy: TargetPolicy) -> PredictedPolicy:
+        return PredictedPolicy(policy, None if q is None else policy.expected(q))
+
+    q_logged = None if q is None else q[np.arange(log.rows), log.action].astype(np.float64)
+    return evaluate_predicted(log, map(predicted, policies), predicted(baseline), q_logged, requirements)
+
+
+def evaluate_predicted(
+    log: LoggedBandit,
+    policies: Iterable[PredictedPolicy],
+    baseline: PredictedPolicy,
+    q_logged: FloatArray | None,
+    requirements: EvidenceRequirements,
+) -> EvaluationReport:
+    """`evaluate_policies` from values per row: `q_logged` float[n, O] are the predictions for the logged arms, and each
+    policy brings its own.
+
+    Raises EvaluationError also if only some of the predictions are given, or if one is not finite.
+    """
+    prepared_baseline = _prepare(log, baseline, q_logged)
+    slices = _slices(log, prepared_baseline, q_logged)
     return EvaluationReport(
         objectives=log.objectives,
         rows=log.rows,
         requirements=requirements,
-        baseline=_report(prepared_baseline, baseline, slices, requirements),
-        policies=tuple(_report(_prepare(log, policy, q), baseline, slices, requirements) for policy in policies),
+        baseline=_report(prepared_baseline, baseline.policy, slices, requirements),
+        policies=tuple(
+            _report(_prepare(log, each, q_logged), baseline.policy, slices, requirements) for each in policies
+        ),
     )
 
 
@@ -77,13 +114,13 @@ class _Slice:
     q_logged: FloatArray | None
     baseline_weights: FloatArray
     baseline_sample: ModelledSample | None
+    design: SamplingDesign
 
 
-def _slices(log: LoggedBandit, baseline: _PreparedPolicy, q: FloatArray | None) -> list[_Slice]:
+def _slices(log: LoggedBandit, baseline: _PreparedPolicy, q_logged: FloatArray | None) -> list[_Slice]:
     scopes: dict[str | None, BoolArray] = {None: np.ones(log.rows, dtype=np.bool_)}
     for name in log.cohort_names:
         scopes[name] = log.cohort_rows(name)
-    q_logged = None if q is None else q[np.arange(log.rows), log.action].astype(np.float64)
     return [
         _slice(log, baseline, q_logged, (cohort, np.flatnonzero(scope & log.observed[:, index])), index)
         for cohort, scope in scopes.items()
@@ -108,13 +145,25 @@ def _slice(
         q_logged=None if q_logged is None else q_logged[:, objective][rows],
         baseline_weights=baseline.weights[rows],
         baseline_sample=None,
+        design=SamplingDesign(log.units).take(rows),
     )
     return replace(part, baseline_sample=_modelled(baseline, part))
 
 
-def _prepare(log: LoggedBandit, policy: TargetPolicy, q: FloatArray | None) -> _PreparedPolicy:
+def _prepare(log: LoggedBandit, given: PredictedPolicy, q_logged: FloatArray | None) -> _PreparedPolicy:
+    policy, expected = given.policy, given.expected
     weights = importance_weights(log, policy)
-    return _PreparedPolicy(policy, weights, None if q is None else np.ascontiguousarray(policy.expected(q).T))
+    if (expected is None) != (q_logged is None):
+        raise EvaluationError(
+            f"policy {policy.name!r}: predictions are given for the policy or for the logged arms, but not for both",
+            fix="give q of the logged arms and the expected q of every policy, or none of them",
+        )
+    if expected is None or q_logged is None:
+        return _PreparedPolicy(policy, weights, None)
+    for name, values in (("q of the logged arms", q_logged), (f"policy {policy.name!r}: expected q", expected)):
+        require_shape(name, values, (log.rows, len(log.objectives)))
+        _require_finite(name, values)
+    return _PreparedPolicy(policy, weights, np.ascontiguousarray(expected.T))
 
 
 def _report(
@@ -142,10 +191,10 @@ def _report(
 def _evaluate(prepared: _PreparedPolicy, part: _Slice, requirements: EvidenceRequirements) -> PolicyObjective:
     weights, rewards = prepared.weights[part.rows], part.rewards
     estimates = [
-        ips(weights, rewards, requirements),
-        snips(weights, rewards, requirements),
+        ips(weights, rewards, requirements, part.design),
+        snips(weights, rewards, requirements, part.design),
         clipped_ips(weights, rewards),
-        reward_at_hit(weights, rewards, prepared.policy.deterministic, requirements),
+        reward_at_hit(weights, rewards, prepared.policy.deterministic, requirements, part.design),
     ]
     dr_lift = None
     sample = _modelled(prepared, part)
@@ -154,7 +203,7 @@ def _evaluate(prepared: _PreparedPolicy, part: _Slice, requirements: EvidenceReq
         dr_lift = paired_dr_lift(sample, part.baseline_sample, requirements)
     return PolicyObjective(
         estimates={estimate.estimator: estimate for estimate in estimates},
-        lift=paired_snips_lift(weights, part.baseline_weights, rewards, requirements),
+        lift=paired_snips_lift(weights, part.baseline_weights, rewards, requirements, part.design),
         dr_lift=dr_lift,
     )
 
@@ -172,6 +221,7 @@ def _modelled(prepared: _PreparedPolicy, part: _Slice) -> ModelledSample | None:
         rewards=part.rewards,
         q_logged=part.q_logged,
         q_policy=prepared.q_policy[part.objective][part.rows],
+        design=part.design,
     )
 
 
@@ -194,5 +244,10 @@ def _check_predictions(log: LoggedBandit, q: FloatArray) -> None:
             f"the log contains arm {int(log.action.max())}, but q has only {q.shape[1]} arms",
             fix="score every arm of the log's action space",
         )
-    if not np.isfinite(q).all():
-        raise EvaluationError("q contains values that are not finite", fix="retrain or drop the model")
+    for part in row_blocks(log.rows, q.shape[1] * q.shape[2]):
+        _require_finite("q", q[part])
+
+
+def _require_finite(name: str, values: FloatArray) -> None:
+    if not np.isfinite(values).all():
+        raise EvaluationError(f"{name} contains values that are not finite", fix="retrain or drop the model")

@@ -9,6 +9,7 @@ import numpy as np
 
 from off_policy.logged_bandit import EvaluationError, require_shape, whole_numbers
 from off_policy.numeric_arrays import BoolArray, FloatArray, IntArray
+from off_policy.row_distributions import MatrixDistributions, RowDistributions, SharedDistributions, row_blocks
 
 ROW_SUM_TOLERANCE = 1e-6
 """How far the sum of a row's probabilities may be from one; wide enough for float32 softmax outputs."""
@@ -16,15 +17,16 @@ ROW_SUM_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetPolicy:
-    """Either `arms` int[n] (deterministic) or `probabilities` float[n, arms], never both.
+    """Either `arms` int[n] (deterministic) or `probabilities`, never both.
 
-    For a policy that depends on more than the request, such as a position, give each row the
-    distribution that applies to it (see `by_position`). Only members of an alpha family have `alpha`.
-    Raises EvaluationError if neither or both are given, or if a row is not a distribution.
+    `probabilities` are a matrix float[n, arms], or with many arms RowDistributions, which hold no cell
+    for every row and arm. For a policy that depends on more than the request, such as a position, give
+    each row the distribution that applies to it (see `by_position`). Only members of an alpha family
+    have `alpha`. Raises EvaluationError if neither or both are given, or if a row is not a distribution.
     """
 
     name: str
-    probabilities: FloatArray | None = None
+    probabilities: FloatArray | RowDistributions | None = None
     arms: IntArray | None = None
     alpha: float | None = None
 
@@ -41,9 +43,9 @@ class TargetPolicy:
             if arms.size and int(arms.min()) < 0:
                 raise EvaluationError(f"policy {self.name!r} plays arm {int(arms.min())}", fix="use arm indices from 0")
         if self.probabilities is not None:
-            probabilities = np.asarray(self.probabilities, dtype=np.float64)
-            object.__setattr__(self, "probabilities", probabilities)
-            self._check_distribution(probabilities)
+            if not isinstance(self.probabilities, RowDistributions):
+                object.__setattr__(self, "probabilities", self._matrix(self.probabilities))
+            self._check_distributions()
 
     @property
     def deterministic(self) -> bool:
@@ -51,7 +53,7 @@ class TargetPolicy:
 
     @property
     def rows(self) -> int:
-        return len(self.arms if self.arms is not None else self._distribution)
+        return len(self.arms) if self.arms is not None else self._distributions.rows
 
     def probability_of(self, action: IntArray) -> FloatArray:
         """float[n]: pi(action_i | x_i)."""
@@ -59,28 +61,32 @@ class TargetPolicy:
         if self.arms is not None:
             hits: FloatArray = np.equal(self.arms, action).astype(np.float64)
             return hits
-        distribution = self._distribution
-        if action.size and int(action.max()) >= distribution.shape[1]:
+        distributions = self._distributions
+        if action.size and int(action.max()) >= distributions.arms:
             raise EvaluationError(
                 f"the log contains arm {int(action.max())}, but policy {self.name!r} has only "
-                f"{distribution.shape[1]} arms",
+                f"{distributions.arms} arms",
                 fix="evaluate only policies of the log's action space",
             )
-        chosen: FloatArray = distribution[np.arange(self.rows), action]
-        return chosen
+        return distributions.at(action)
 
-    def expected(self, q: FloatArray) -> FloatArray:
-        """float[n, O]: sum_a pi(a | x_i) q(x_i, a) for q float[n, arms, O]."""
+    def expected(self, q: FloatArray, rows: slice | None = None) -> FloatArray:
+        """float[k, O]: sum_a pi(a | x_i) q(x_i, a) for q float[k, arms, O] of the policy's `rows` (None: all)."""
+        first, last, _ = (rows or slice(None)).indices(self.rows)
         if self.arms is not None:
-            require_shape("q (rows)", q[:, 0, 0], (self.rows,))
-            if self.rows and int(self.arms.max()) >= q.shape[1]:
+            arms = self.arms[first:last]
+            require_shape("q (rows)", q[:, 0, 0], arms.shape)
+            if arms.size and int(arms.max()) >= q.shape[1]:
                 raise EvaluationError(
-                    f"policy {self.name!r} plays arm {int(self.arms.max())}, but q has only {q.shape[1]} arms",
+                    f"policy {self.name!r} plays arm {int(arms.max())}, but q has only {q.shape[1]} arms",
                     fix="score every arm of the action space",
                 )
-            return q[np.arange(self.rows), self.arms].astype(np.float64)
-        require_shape("q (rows, arms)", q[:, :, 0], self._distribution.shape)
-        expectation: FloatArray = np.einsum("na,nao->no", self._distribution, q)
+            return q[np.arange(len(arms)), arms].astype(np.float64)
+        require_shape("q (rows, arms)", q[:, :, 0], (last - first, self._distributions.arms))
+        expectation = np.empty((len(q), q.shape[2]))
+        for part in row_blocks(len(q), self._distributions.arms):
+            distributions = self._distributions.block(slice(first + part.start, first + part.stop))
+            np.einsum("na,nao->no", distributions, q[part], out=expectation[part])
         return expectation
 
     def agreement(self, other: TargetPolicy) -> float:
@@ -93,7 +99,9 @@ class TargetPolicy:
             return float(other.probability_of(self.arms).mean())
         if other.arms is not None:
             return float(self.probability_of(other.arms).mean())
-        return float(np.minimum(self._distribution, other._distribution).sum(axis=1).mean())
+        ours, theirs = self._distributions, other._distributions
+        overlaps = [np.minimum(ours.block(part), theirs.block(part)).sum(axis=1) for part in ours.blocks()]
+        return float(np.concatenate(overlaps).mean())
 
     def same_as(self, other: TargetPolicy) -> bool:
         """Whether both policies make the same decision on every row, so that their lift is exactly zero; False without
@@ -102,8 +110,8 @@ class TargetPolicy:
             return False
         if self.arms is not None and other.arms is not None:
             return np.array_equal(self.arms, other.arms)
-        if self.probabilities is not None and other.probabilities is not None:
-            return np.array_equal(self.probabilities, other.probabilities)
+        if self.arms is None and other.arms is None:
+            return self is other or self._distributed_as(other)
         return self.agreement(other) == 1.0
 
     def most_common_share(self) -> float:
@@ -112,31 +120,46 @@ class TargetPolicy:
             return float("nan")
         if self.arms is not None:
             return float(np.bincount(self.arms).max() / self.rows)
-        return float(self._distribution.mean(axis=0).max())
+        return float(self._distributions.total().max() / self.rows)
 
     @property
-    def _distribution(self) -> FloatArray:
+    def _distributions(self) -> RowDistributions:
         assert self.probabilities is not None
-        return self.probabilities
+        given = self.probabilities
+        return given if isinstance(given, RowDistributions) else MatrixDistributions(given)
 
-    def _check_distribution(self, probabilities: FloatArray) -> None:
-        if probabilities.ndim != 2:
+    def _distributed_as(self, other: TargetPolicy) -> bool:
+        ours, theirs = self._distributions, other._distributions
+        if (ours.rows, ours.arms) != (theirs.rows, theirs.arms):
+            return False
+        return all(np.array_equal(ours.block(part), theirs.block(part)) for part in ours.blocks())
+
+    def _matrix(self, probabilities: FloatArray) -> FloatArray:
+        matrix: FloatArray = np.asarray(probabilities, dtype=np.float64)
+        if matrix.ndim != 2:
             raise EvaluationError(
-                f"policy {self.name!r}: probabilities have {probabilities.ndim} axes",
+                f"policy {self.name!r}: probabilities have {matrix.ndim} axes",
                 fix="give float[n, arms]",
             )
-        sums = probabilities.sum(axis=1)
-        if not np.all(np.isfinite(sums)) or np.any(probabilities < 0):
-            raise EvaluationError(
-                f"policy {self.name!r}: a probability is negative or not finite",
-                fix="give a distribution over the arms in every row",
-            )
-        off = np.abs(sums - 1.0)
-        if off.size and float(off.max()) > ROW_SUM_TOLERANCE:
-            raise EvaluationError(
-                f"policy {self.name!r}: probabilities of row {int(off.argmax())} sum to {sums[off.argmax()]:.6g}",
-                fix="normalise every row to one",
-            )
+        return matrix
+
+    def _check_distributions(self) -> None:
+        for part in self._distributions.blocks():
+            distributions, index = self._distributions.distinct(part)
+            sums = distributions.sum(axis=1)
+            if not np.all(np.isfinite(sums)) or np.any(distributions < 0):
+                raise EvaluationError(
+                    f"policy {self.name!r}: a probability is negative or not finite",
+                    fix="give a distribution over the arms in every row",
+                )
+            off = np.abs(sums - 1.0)
+            if off.size and float(off.max()) > ROW_SUM_TOLERANCE:
+                worst = int(off.argmax())
+                row = part.start + int(np.flatnonzero(index == worst)[0])
+                raise EvaluationError(
+                    f"policy {self.name!r}: probabilities of row {row} sum to {sums[worst]:.6g}",
+                    fix="normalise every row to one",
+                )
 
 
 def constant_policy(name: str, arm: int, rows: int) -> TargetPolicy:
@@ -146,7 +169,8 @@ def constant_policy(name: str, arm: int, rows: int) -> TargetPolicy:
 
 def uniform_policy(name: str, rows: int, arms: int) -> TargetPolicy:
     """The policy that draws each of `arms` arms with the same probability."""
-    return TargetPolicy(name, probabilities=np.full((rows, arms), 1.0 / arms))
+    table = np.full((1, arms), 1.0 / arms)
+    return TargetPolicy(name, probabilities=SharedDistributions.of_table(table, np.zeros(rows, dtype=np.int64)))
 
 
 def by_position(name: str, table: FloatArray, position: IntArray) -> TargetPolicy:
@@ -158,7 +182,7 @@ def by_position(name: str, table: FloatArray, position: IntArray) -> TargetPolic
             f"but the log has {int(position.min())} to {int(position.max())}",
             fix="count positions from 0 and give one column per position",
         )
-    return TargetPolicy(name, probabilities=table.T[position])
+    return TargetPolicy(name, probabilities=SharedDistributions.of_table(table.T, position))
 
 
 def preference_policy(
@@ -174,23 +198,16 @@ def preference_policy(
     EvaluationError if shapes differ, a score is not finite or a row has no eligible arm.
     """
     require_shape("preference weights", np.asarray(weights), (q.shape[2],))
-    score = np.zeros(q.shape[:2])
-    for index, weight in enumerate(weights):
-        score += weight * q[:, :, index].astype(np.float64)
-    if not np.isfinite(score).all():
-        raise EvaluationError(
-            f"policy {name!r}: a score of row {int(np.argwhere(~np.isfinite(score))[0][0])} is not finite",
-            fix="retrain the model, or fix the preference weights",
-        )
     if eligible is not None:
-        require_shape("eligible", eligible, score.shape)
-        if not eligible.any(axis=1).all():
-            raise EvaluationError(
-                f"row {int(np.flatnonzero(~eligible.any(axis=1))[0])} has no eligible arm",
-                fix="leave at least the production arm eligible",
-            )
-        score = np.where(eligible, score, -np.inf)
-    return TargetPolicy(name, arms=score.argmax(axis=1).astype(np.int64), alpha=alpha)
+        require_shape("eligible", eligible, q.shape[:2])
+    arms = np.empty(len(q), dtype=np.int64)
+    for part in row_blocks(len(q), q.shape[1]):
+        score = _scores(name, q[part], weights, part.start)
+        if eligible is not None:
+            _require_an_arm(eligible[part], part.start)
+            score = np.where(eligible[part], score, -np.inf)
+        arms[part] = score.argmax(axis=1)
+    return TargetPolicy(name, arms=arms, alpha=alpha)
 
 
 def alpha_policies(
@@ -219,3 +236,25 @@ def alpha_policies(
             weights[alpha_objective] = alpha
         policies.append(preference_policy(f"alpha={alpha:g}", q, weights, eligible, alpha=float(alpha)))
     return policies
+
+
+def _scores(name: str, q: FloatArray, weights: Sequence[float], first: int) -> FloatArray:
+    """float[k, arms]: sum_o weights_o q_o(x, a), added in the order of the objectives; `first` is the first row."""
+    score = np.zeros(q.shape[:2])
+    for index, weight in enumerate(weights):
+        score += weight * q[:, :, index].astype(np.float64)
+    if not np.isfinite(score).all():
+        raise EvaluationError(
+            f"policy {name!r}: a score of row {first + int(np.argwhere(~np.isfinite(score))[0][0])} is not finite",
+            fix="retrain the model, or fix the preference weights",
+        )
+    return score
+
+
+def _require_an_arm(eligible: BoolArray, first: int) -> None:
+    without = np.flatnonzero(~eligible.any(axis=1))
+    if without.size:
+        raise EvaluationError(
+            f"row {first + int(without[0])} has no eligible arm",
+            fix="leave at least the production arm eligible",
+        )

@@ -2,8 +2,8 @@
 
 Reads nothing from the system's topics; `replay` reads Parquet, CSV and JSON-lines logs, and the join's
 committed position to set its pace; `bridge` reads the topics that the experiment file's `[[bridge]]` sections name.
-Writes `events` (Request, Action, Propensity, Ranking, Engagement, Heartbeat), `tallies` (Tally) and, for log
-rows and source records that cannot be events, `dead-letters` (DeadLetter).
+Writes `events` (Request, Action, Propensity, Ranking, Engagement, Heartbeat), `tallies` (Tally), `explorations`
+(Exploration) and, for log rows and source records that cannot be events, `dead-letters` (DeadLetter).
 Guarantees that a caller in serving never waits for the broker, that acknowledged + spooled + dropped = handed in,
 and that a source record is committed only after its result is stored.
 """

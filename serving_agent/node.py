@@ -9,14 +9,14 @@ from prometheus_client import CollectorRegistry
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.instant import wall_clock_ms
-from event_schemas.topics import DEFAULT_PREFIX, EVENTS, TALLIES, topic_name
+from event_schemas.topics import DEFAULT_PREFIX, EVENTS, EXPLORATIONS, TALLIES, topic_name
 from feature_contract import known_contracts
 from monitoring.metrics import DriftMetrics, ServingMetrics
 from policy_store.backends import PolicyStore
 from policy_store.decisions import Approval, TrustRule
 from policy_store.records import TrustedKeys
 from producers.delivery import EventSender, expect_topics, fault_of, spool_fault_of
-from producers.loggers import DecisionLogger, EngagementLogger, TallyPlan
+from producers.loggers import DecisionLogger, EngagementLogger, ExplorationPlan, TallyPlan
 from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
@@ -25,6 +25,7 @@ from serving_agent.decide.snapshot import ServingSnapshot
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup
 from serving_agent.pickup.drift_check import DriftCheck
 from serving_agent.pickup.kill_switch import KillSwitch
+from serving_agent.pickup.node_heartbeat import new_instance
 from serving_agent.pickup.node_report import NodeReport
 from serving_agent.pickup.refresher import RefresherOptions, SnapshotRefresher
 from serving_agent.pickup.snapshot_disk import SnapshotDisk
@@ -71,9 +72,18 @@ class ServingNode:
         self.config = config
         self._kill_switch = KillSwitch(config.kill_file, initially=config.killed)
         self._metrics = None if registry is None else ServingMetrics(registry)
-        self.decisions = _decision_logger(config, connections)
+        # Not in the config: two nodes may be built from one, in one process or in its forked children.
+        self._instance = new_instance()
+        self.decisions = _decision_logger(config, connections, self._instance)
         events = topic_name(config.topic_prefix, EVENTS)
-        self.engagements = EngagementLogger(connections.codec, connections.sender, events)
+        self.engagements = EngagementLogger(
+            connections.codec,
+            connections.sender,
+            events,
+            kinds=config.experiment.kinds,
+            clock=config.clock,
+            max_ahead_ms=config.experiment.max_ahead_ms,
+        )
         recent = RecentTraffic(max(HEAD_VALUES, config.experiment.serving.min_drift_samples))
         drift = DriftCheck(config.experiment, recent, None if registry is None else DriftMetrics(registry))
         self.refresher = SnapshotRefresher(
@@ -86,6 +96,7 @@ class ServingNode:
         )
         self.agent = PolicyAgent(config.experiment, self.decisions, self.refresher, recent, self._agent_options())
         self._sender = connections.sender
+        # Not `explorations`: a node without that topic decides and logs as well as any other.
         expect_topics(self._sender, events, topic_name(config.topic_prefix, TALLIES))
         self.started = False
 
@@ -137,6 +148,7 @@ class ServingNode:
         folder = self.config.data_dir
         return RefresherOptions(
             node_id=self.config.node_id,
+            instance=self._instance,
             disk=None if folder is None else SnapshotDisk(folder),
             metrics=self._metrics,
             clock=self.config.clock,
@@ -154,16 +166,20 @@ def build_node(
     return ServingNode(config, connections, registry)
 
 
-def _decision_logger(config: ServingNodeConfig, connections: NodeConnections) -> DecisionLogger:
+def _decision_logger(config: ServingNodeConfig, connections: NodeConnections, instance: str) -> DecisionLogger:
     tallies = topic_name(config.topic_prefix, TALLIES)
-    return DecisionLogger(
+    logger = DecisionLogger(
         connections.codec,
         connections.sender,
         topic_name(config.topic_prefix, EVENTS),
-        # Its counts start at zero with the process, so each run of a node is a separate source.
-        tally=TallyPlan(tallies, f"{config.node_id}.{config.clock()}"),
+        # Its counts start at zero with the process, so each run of a node is a separate source, and so are two nodes
+        # that were given one id.
+        tally=TallyPlan(tallies, f"{config.node_id}.{config.clock()}.{instance}"),
         clock=config.clock,
     )
+    explorations = topic_name(config.topic_prefix, EXPLORATIONS)
+    logger.tell_exploration(ExplorationPlan(explorations, config.experiment.exploration))
+    return logger
 
 
 def _trust_rule(config: ServingNodeConfig) -> TrustRule:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from event_schemas.experiment import Experiment
-from event_schemas.slices import Slice, draw_sampling
+from event_schemas.exploration import ExplorationDraws
+from event_schemas.slices import Slice
 from serving_agent.decide import DecisionRequest, HeadSummaries
 
 IsLogged = Callable[[str, str], bool]
@@ -15,10 +16,10 @@ IsLogged = Callable[[str, str], bool]
 
 def logged_by(experiment: Experiment) -> IsLogged:
     """The experiment's sampling rule; it is the same on every node because it is a hash of the id."""
-    rates = experiment.experiment
+    draws = ExplorationDraws(experiment.action_space, experiment.exploration)
 
     def is_logged(request_id: str, slice_name: str) -> bool:
-        return draw_sampling(rates.salt, request_id, Slice(slice_name), rates.log_rate).logged
+        return draws.sampling(request_id, Slice(slice_name)).logged
 
     return is_logged
 

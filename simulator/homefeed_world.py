@@ -33,12 +33,13 @@ def build_world(experiment: Experiment, plan: RunPlan) -> tuple[LiveWorld, Traff
 
     A plan shifted by whole days gives the same requests on other dates.
 
-    Raises ExperimentError if the experiment's weights, objectives and cohorts are not those of the homefeed.
+    The experiment has the homefeed's weights, objectives and cohorts; further objectives may count the same
+    engagements in other ways, such as "either". Raises ExperimentError if it has not.
     """
     _check_fits(experiment)
     world_seed = zlib.crc32(experiment.experiment.salt.encode())
     population = draw_population(world_seed, plan.users)
-    attribution = [objective.attribution for objective in experiment.objectives]
+    attribution = [objective.attribution for objective in experiment.objectives[: len(OBJECTIVES)]]
     world = LiveWorld(
         feed=Homefeed(world_seed, population, experiment.action_space.weights),
         features=VisibleFeatures(world_seed, population),
@@ -61,7 +62,7 @@ def _check_fits(experiment: Experiment) -> None:
     cohorts = tuple(cohort.name for cohort in experiment.cohorts)
     found = {
         "weights": tuple(weight.name for weight in experiment.weights),
-        "objectives": experiment.objective_names,
+        "objectives": experiment.objective_names[: len(OBJECTIVES)],
         "cohorts": cohorts,
     }
     wanted = {"weights": TUNED_HEADS, "objectives": OBJECTIVES, "cohorts": COHORTS}
@@ -70,6 +71,13 @@ def _check_fits(experiment: Experiment) -> None:
             raise ExperimentError(
                 f"experiment {experiment.name!r} has [[{table}]] {list(found[table])}, the homefeed has {list(names)}",
                 fix="simulate with simulator/experiments/homefeed.toml",
+            )
+    for objective in experiment.objectives[len(OBJECTIVES) :]:
+        if not set(objective.kinds) <= set(OBJECTIVES):
+            raise ExperimentError(
+                f"experiment {experiment.name!r}: objectives[{objective.name}] counts {list(objective.kinds)}, but the"
+                f" homefeed's users do nothing but {list(OBJECTIVES)}",
+                fix="count only these kinds, or leave the objective out",
             )
     if experiment.join.clock != "replay":
         raise ExperimentError(

@@ -9,17 +9,18 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from policy_store.records import ObjectiveWeights
 from producers.delivery import DeliveryCounts, EventSender, OutgoingEvent, fault_of
-from producers.loggers import DecisionLogger, EngagementLogger
+from producers.loggers import DecisionLogger, EngagementLogger, ExplorationPlan
 from serving_agent.decide import PolicyAgent, ServingSnapshot, SnapshotHolder
 
 FLUSH_SECONDS = 30.0
 
 
 class MeasuredSender:
-    """Forwards events and counts them and their bytes, for pacing."""
+    """Forwards events, and counts those of one topic and their bytes, for pacing by its readers."""
 
-    def __init__(self, sender: EventSender) -> None:
+    def __init__(self, sender: EventSender, topic: str) -> None:
         self._sender = sender
+        self._topic = topic
         self.events = 0
         self.bytes = 0
 
@@ -30,8 +31,9 @@ class MeasuredSender:
 
     def send(self, event: OutgoingEvent) -> None:
         """See EventSender."""
-        self.events += 1
-        self.bytes += len(event.key or b"") + len(event.value)
+        if event.topic == self._topic:
+            self.events += 1
+            self.bytes += len(event.key or b"") + len(event.value)
         self._sender.send(event)
 
     def reject(self, record: str) -> None:
@@ -69,11 +71,22 @@ class LocalServing:
 
 
 def local_serving(
-    experiment: Experiment, codec: Codec, sender: EventSender, topic: str, clock: Callable[[], int]
+    experiment: Experiment,
+    codec: Codec,
+    sender: EventSender,
+    topic: str,
+    clock: Callable[[], int],
+    explorations: str | None = None,
 ) -> LocalServing:
-    """A serving process that writes into the events topic `topic` through `sender`."""
-    measured = MeasuredSender(sender)
+    """A serving process that writes into the events topic `topic` through `sender`.
+
+    `explorations` is the topic for the settings that it draws with; None: they are not written.
+    """
+    measured = MeasuredSender(sender, topic)
     decisions = DecisionLogger(codec, measured, topic, clock=clock)
+    if explorations is not None:
+        decisions.tell_exploration(ExplorationPlan(explorations, experiment.exploration))
     nothing = ServingSnapshot(ObjectiveWeights.in_force(experiment))
     agent = PolicyAgent(experiment, decisions, SnapshotHolder(nothing))
-    return LocalServing(agent, decisions, EngagementLogger(codec, measured, topic), measured)
+    engagements = EngagementLogger(codec, measured, topic, kinds=experiment.kinds, clock=clock)
+    return LocalServing(agent, decisions, engagements, measured)

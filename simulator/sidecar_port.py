@@ -151,7 +151,7 @@ def _in_flight(counts: Mapping[tuple[str, str], int]) -> int:
 
 
 def request_body(request: DecisionRequest) -> dict[str, Any]:
-    """The JSON body of a decision request, without empty fields."""
+    """The JSON body of a decision request, without empty fields; an empty `previous` says that there was none."""
     body: dict[str, Any] = {
         "request_id": request.request_id,
         "user_id": request.user_id,
@@ -163,4 +163,5 @@ def request_body(request: DecisionRequest) -> dict[str, Any]:
         "eligible": list(request.eligible),
         "event_time": request.event_time,
     }
-    return {name: value for name, value in body.items() if value not in (None, [], {})}
+    given = {name: value for name, value in body.items() if value not in (None, [], {})}
+    return given if request.previous is None else given | {"previous": [dict(each) for each in request.previous]}

@@ -31,13 +31,17 @@ class SimulationIncomplete(TrimtabError):
 
 @dataclass(frozen=True)
 class EventOutlet:
-    """Where events go: a sender with acknowledgements, the events topic and its number of partitions."""
+    """Where events go: a sender with acknowledgements, the events topic and its number of partitions.
+
+    `explorations` is the topic for the settings that an agent in this process draws with; None: they are not written.
+    """
 
     codec: Codec
     sender: EventSender
     topic: str
     partitions: int
     pacer: Pacer | None = None
+    explorations: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,9 @@ def run_simulation(
     acknowledged; no heartbeat is written then.
     """
     world, traffic = build_world(experiment, plan)
-    serving = local_serving(experiment, outlet.codec, outlet.sender, outlet.topic, lambda: plan.end_ms)
+    serving = local_serving(
+        experiment, outlet.codec, outlet.sender, outlet.topic, lambda: plan.end_ms, outlet.explorations
+    )
     remote = [SidecarPort(url, logged_by(experiment)) for url in sidecars]
     before = [port.events() for port in remote]
     ports: Sequence[DecisionPort] = remote or [serving.agent]

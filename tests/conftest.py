@@ -1,4 +1,4 @@
-"""Real components for every suite: one Kafka broker and one Redis for the session, fresh topics for each test."""
+"""Real components for every suite: one Kafka broker, Redis and Schema Registry per session, fresh topics per test."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.components.experiment_sample import HOMEFEED
 from tests.components.join_bench import JoinBench
 from tests.components.kafka_broker import ComponentMissing, KafkaBroker
 from tests.components.redis_server import RedisServer
+from tests.components.schema_registry import SchemaRegistry
 from tests.components.secured_broker import SecuredBroker
 
 # How fast a machine is, is no property of the code.
@@ -76,6 +77,25 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.fail(str(missing), pytrace=False)
     yield server.url
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def started_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SchemaRegistry]:
+    """A running Schema Registry; without Java or its archive the test fails and names the fix."""
+    registry = SchemaRegistry(tmp_path_factory.mktemp("registry"))
+    try:
+        registry.start()
+    except ComponentMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    yield registry
+    registry.stop()
+
+
+@pytest.fixture
+def schema_registry(started_registry: SchemaRegistry) -> SchemaRegistry:
+    """A running Schema Registry without schemas of Trimtab."""
+    started_registry.empty()
+    return started_registry
 
 
 @pytest.fixture(scope="session")

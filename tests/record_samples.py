@@ -13,6 +13,7 @@ REQUEST: dict[str, Any] = {
     "user_embedding": [0.5, -0.25],
     "context": [{"name": "surface", "value": "home"}],
     "history": [{"item_id": "i1", "action_type": "save", "event_time": 1_574_553_000_000, "embedding": [1.0]}],
+    "previous": [],
 }
 ACTION: dict[str, Any] = {
     "request_id": "r1",
@@ -27,6 +28,7 @@ ACTION: dict[str, Any] = {
     "config_revision": 7,
     "experiment_arm": None,
     "fallback_reason": None,
+    "shadow_weights": [],
 }
 PROPENSITY: dict[str, Any] = {
     "request_id": "r1",
@@ -35,6 +37,8 @@ PROPENSITY: dict[str, Any] = {
     "slice_probability": 0.0125,
     "sampling_rate": 1.0,
     "probabilities": [],
+    "log_density": None,
+    "exploration": None,
 }
 RANKING: dict[str, Any] = {
     "request_id": "r1",
@@ -56,7 +60,10 @@ TALLY: dict[str, Any] = {
     "event_time": 1_574_560_000_000,
     "source": "node-1",
     "counts": [{"slice": "EXPLORE", "count": 12}],
+    "arms": [],
+    "spans": [],
 }
+EXPLORATION: dict[str, Any] = {"event_time": 1_574_550_000_000, "digest": "d" * 64, "settings": "{}"}
 OUTCOME: dict[str, Any] = {
     "objectives": [{"objective": "repin", "count": 2.0, "reward": 1.0, "observed": True}],
     "closed_early": False,
@@ -90,6 +97,7 @@ SAMPLES = {
     "Engagement": ENGAGEMENT,
     "Heartbeat": HEARTBEAT,
     "Tally": TALLY,
+    "Exploration": EXPLORATION,
     "Example": EXAMPLE,
     "DeadLetter": DEAD_LETTER,
 }

@@ -29,6 +29,7 @@ from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.preference_record import PreferenceTarget
 from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from producers.delivery.memory_log import MemoryLog
+from serving_agent.decide.policy_answers import SamplingNetwork
 from serving_agent.decide.scoring import PolicyNetwork
 from serving_agent.decide.snapshot import LoadedPolicy, ServingSnapshot
 from tests.policy_store.store_samples import set_preference
@@ -64,6 +65,29 @@ def serving_experiment(**sections: Document) -> Experiment:
     for name, section in sections.items():
         document[name] = {**document.get(name, {}), **section}
     return parse_experiment(document, Path("tests.toml"))
+
+
+def box_experiment(**sections: Document) -> Experiment:
+    """The same two weights in a box, explored normally around production; sections are merged over it."""
+    document = serving_experiment(**sections).model_dump(mode="json", exclude_none=True)
+    for weight, sd in zip(document["weights"], (20.0, 3.0), strict=True):
+        del weight["steps"]
+        weight["sd"] = sd
+    document["experiment"]["exploration_kind"] = "normal"
+    return Experiment.model_validate(document)
+
+
+def catalogue_experiment(**sections: Document) -> Experiment:
+    """Three arms with one feature, the middle one production; sections are merged over the two-weight experiment."""
+    document = serving_experiment(**sections).model_dump(mode="json", exclude={"weights", "catalogue"})
+    arms = [{"name": name, "features": [float(x)]} for x, name in enumerate("abc")]
+    document["catalogue"] = {"production": "b", "features": ["x"], "arms": arms}
+    return Experiment.model_validate(document)
+
+
+def sampling(experiment: Experiment, network: SamplingNetwork, version: str = "s1") -> LoadedPolicy:
+    """A policy that serves a distribution."""
+    return LoadedPolicy(version, NOW, network, FeatureContract.from_experiment(experiment))
 
 
 def graph_bytes(nodes: list[Any], constants: dict[str, NDArray[Any]], dim: int = DIM) -> bytes:
@@ -127,6 +151,12 @@ def loaded(experiment: Experiment, graph: bytes, version: str = "v1", encoding: 
     """A policy as pick-up would load it, trained with a version of the encoding."""
     network = PolicyNetwork(graph, arms=experiment.action_space.arms, objectives=len(experiment.objective_names))
     return LoadedPolicy(version, NOW, network, FeatureContract.from_experiment(experiment, encoding))
+
+
+def q_network(policy: LoadedPolicy) -> PolicyNetwork:
+    """The network of a policy that answers with values."""
+    assert isinstance(policy.network, PolicyNetwork)
+    return policy.network
 
 
 def snapshot_of(experiment: Experiment, **parts: Any) -> ServingSnapshot:

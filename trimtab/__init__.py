@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from serving_agent.decide import InvalidConfirmation as InvalidConfirmation
     from serving_agent.decide import InvalidRequest as InvalidRequest
     from serving_agent.decide import PolicyAgent as PolicyAgent
+    from serving_agent.decide import ServedWeights as ServedWeights
     from serving_agent.node import NodeConnections as NodeConnections
     from serving_agent.node import ServingNode as ServingNode
     from serving_agent.node import ServingNodeConfig as ServingNodeConfig
@@ -47,6 +48,7 @@ PUBLIC = {
     "NodeConnections": "serving_agent.node",
     "PolicyAgent": "serving_agent.decide",
     "RedisStore": "policy_store.backends",
+    "ServedWeights": "serving_agent.decide",
     "ServingNode": "serving_agent.node",
     "ServingNodeConfig": "serving_agent.node",
     "Settings": "trimtab.settings",
@@ -69,6 +71,7 @@ __all__ = [
     "NodeConnections",
     "PolicyAgent",
     "RedisStore",
+    "ServedWeights",
     "ServingNode",
     "ServingNodeConfig",
     "Settings",

@@ -12,24 +12,28 @@ from pathlib import Path
 from typing import Any
 
 from event_schemas.errors import ComponentUnreachable, ExperimentError, RightMissing, TrimtabError
-from event_schemas.experiment import Experiment, every_fault, load_experiment
+from event_schemas.experiment import BrokenFields, Experiment, load_experiment
 from event_schemas.instant import wall_clock_ms
-from event_schemas.topics import EVENTS, TOPICS
+from event_schemas.topics import EVENTS, EXPLORATIONS, TOPICS
+from trimtab.experiment_warnings import ExperimentWarning, join_warnings
 from trimtab.settings import Settings, experiment_path, settings_with_faults
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The subject of a check, a short description of what was found, and the faults."""
+    """The subject of a check, a short description of what was found, the faults, and what is allowed but may harm."""
 
     subject: str
     found: str
     faults: tuple[TrimtabError, ...] = ()
+    warnings: tuple[ExperimentWarning, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         problems = [{"error": fault.what, "fix": fault.fix} for fault in self.faults]
-        return {"subject": self.subject, "ok": not self.faults, "found": self.found, "problems": problems}
+        warnings = [{"warning": each.what, "fix": each.fix} for each in self.warnings]
+        told = {"subject": self.subject, "ok": not self.faults, "found": self.found}
+        return told | {"problems": problems, "warnings": warnings}
 
 
 def check_configuration(offline: bool) -> Iterator[Check]:
@@ -43,11 +47,13 @@ def check_configuration(offline: bool) -> Iterator[Check]:
     yield _asked("keys", lambda: _keys(settings))
     if offline:
         return
-    yield _check_kafka(settings)
+    yield (kafka := _check_kafka(settings))
+    if experiment is not None and not kafka.faults and (changed := _unit_changed(settings, experiment)):
+        yield Check("exploration", "see below", (changed,))
     yield _asked("Redis", lambda: _redis(settings, experiment))
     if settings.schema_registry_url is not None:
         url = settings.schema_registry_url
-        yield _asked("Schema Registry", lambda: _registry(url))
+        yield _check_registry(url)
 
 
 def _asked(subject: str, question: Callable[[], str]) -> Check:
@@ -61,7 +67,7 @@ def _check_experiment(file: Path, settings: Settings | None) -> tuple[Experiment
     try:
         experiment = load_experiment(file)
     except ExperimentError as fault:
-        return None, Check("experiment", str(file), tuple(every_fault(fault, file)))
+        return None, Check("experiment", str(file), fault.faults if isinstance(fault, BrokenFields) else (fault,))
     found = (
         f"{experiment.name}: {experiment.action_space.arms} arms, objectives {', '.join(experiment.objective_names)}"
     )
@@ -73,16 +79,16 @@ def _check_experiment(file: Path, settings: Settings | None) -> tuple[Experiment
             mappers_of(settings, experiment)
         except TrimtabError as fault:
             faults = (fault,)
-    return experiment, Check("experiment", found, faults)
+    return experiment, Check("experiment", found, faults, tuple(join_warnings(experiment.join)))
 
 
 def _keys(settings: Settings) -> str:
-    from policy_store.records import SigningKey, TrustedKeys
+    from policy_store.records import Role, SigningKey, TrustedKeys
 
     trusted = TrustedKeys.parse(settings.trusted_keys_text()).key_ids
     signs = "none to sign with"
     if settings.signing_key is not None:
-        signs = f"signs as {SigningKey.parse(settings.signing_key_text()).key_id}"
+        signs = f"signs as {SigningKey.parse(settings.signing_key_text(Role.GOVERNANCE)).key_id}"
     return f"{signs}; trusts {', '.join(trusted) or 'no key: nothing in the store is accepted'}"
 
 
@@ -109,6 +115,25 @@ def _check_kafka(settings: Settings) -> Check:
     return Check("Kafka", found, tuple(faults))
 
 
+def _unit_changed(settings: Settings, experiment: Experiment) -> TrimtabError | None:
+    """The error if decisions were drawn with another exploration unit; None also where nobody can say."""
+    try:
+        from learner.examples import KafkaExampleSource, read_explorations, require_one_unit
+    except ModuleNotFoundError:  # a machine that only serves has no learner
+        return None
+    topic = settings.topic(EXPLORATIONS)
+    try:
+        with closing(KafkaExampleSource(settings.kafka_client_config(), topic)) as source:
+            found = read_explorations(source, settings.codec(), None)
+    except TrimtabError:  # the check of Kafka has said why, or this user may only see that the topics exist
+        return None
+    try:
+        require_one_unit(found.settings.values(), experiment)
+    except TrimtabError as fault:
+        return fault
+    return None
+
+
 def _redis(settings: Settings, experiment: Experiment | None) -> str:
     """Check that the experiment's keys are readable and, if this user may read the Redis time, that clocks agree."""
     from policy_store.backends import RedisConnection
@@ -128,10 +153,14 @@ def _redis(settings: Settings, experiment: Experiment | None) -> str:
     return where
 
 
-def _registry(url: str) -> str:
+def _check_registry(url: str) -> Check:
+    """Checks that the registry answers, and that all versions under Trimtab's subjects can be read."""
+    from event_schemas.registered_schemas import foreign_faults
+    from event_schemas.registry import Registry
     from event_schemas.registry_client import RegistryConnection
 
-    connection = RegistryConnection(url)
-    with connection.asking("list the subjects"):
-        subjects = connection.client.get_subjects()
-    return f"{connection.shown}: {len(subjects)} subjects"
+    try:
+        connection = RegistryConnection(url)
+        return Check("Schema Registry", connection.shown, tuple(foreign_faults(connection, Registry.bundled())))
+    except TrimtabError as fault:
+        return Check("Schema Registry", "see below", (fault,))

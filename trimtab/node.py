@@ -16,21 +16,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.records import HistoryItemRecord
 from monitoring.metrics import ProducerMetrics
+from monitoring.multiprocess_folder import require_multiprocess_folder
 from policy_store.backends import RedisStore
 from policy_store.records import TrustedKeys
 from producers.delivery import DeliverySpool, KafkaDelivery
-from serving_agent.decide import ContextValue, Decision, DecisionRequest
+from serving_agent.decide import ContextValue, Decision, DecisionRequest, ServedWeights
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
 from trimtab.decision_threads import DecisionThreads
 from trimtab.node_naming import hold_name, nodes_folder, require_node_id, take_free_name
 from trimtab.settings import Settings, load_settings
 
+log = structlog.get_logger(__name__)
+TRUST_FIX = "set TRIMTAB_TRUSTED_KEYS to the file that `trimtab policy keygen --out` wrote, and start it again"
 CLOSE_SECONDS = 3
 """How long `close` waits for the node, and then for Kafka; events still unsent go to the spool."""
 
@@ -51,6 +55,7 @@ class RequestFields(TypedDict, total=False):
     history: Sequence[HistoryItemRecord]
     eligible: Sequence[int]
     event_time: int | None
+    previous: Sequence[ServedWeights] | None
 
 
 class Node:
@@ -88,13 +93,18 @@ class Node:
         SettingError, ExperimentError, RecordMalformed for unusable trusted keys, SpoolError, and ComponentUnreachable
         for a Schema Registry that does not answer.
         """
+        if registry is not None:
+            require_multiprocess_folder()
         settings = load_settings() if settings is None else settings
         experiment = settings.load_experiment()
+        trusted = TrustedKeys.parse(settings.trusted_keys_text())
+        if not trusted.key_ids:
+            log.warning("no key is trusted: this node serves production weights only", fix=TRUST_FIX)
         with ExitStack() as opened:
             name = _own_name(node_id, nodes_folder(settings, experiment), opened)
             config = ServingNodeConfig(
                 experiment=experiment,
-                trusted=TrustedKeys.parse(settings.trusted_keys_text()),
+                trusted=trusted,
                 node_id=name,
                 topic_prefix=settings.topic_prefix,
                 data_dir=nodes_folder(settings, experiment) / name,

@@ -36,16 +36,15 @@ def take_free_name(nodes: Path, host: str) -> tuple[str, DirectoryLock]:
     """
     name, number = require_node_id(host), 1
     while True:
-        folder = nodes / name
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            return name, DirectoryLock(folder / LOCK)
+            return name, _lock(nodes / name)
         except DirectoryTaken:
             number += 1
             name = f"{host}-{number}"
         except OSError as refused:
             raise SettingError(
-                f"{folder} cannot be written: {refused.strerror}", fix="set TRIMTAB_DATA_DIR to a writable directory"
+                f"{nodes / name} cannot be written: {refused.strerror}",
+                fix="set TRIMTAB_DATA_DIR to a writable directory",
             ) from refused
 
 
@@ -54,9 +53,12 @@ def hold_name(nodes: Path, name: str) -> DirectoryLock | None:
 
     None if another process holds it or the folder cannot be written: the spool in it waits, and reports both.
     """
-    folder = nodes / name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return DirectoryLock(folder / LOCK)
+        return _lock(nodes / name)
     except (DirectoryTaken, OSError):
         return None
+
+
+def _lock(folder: Path) -> DirectoryLock:
+    folder.mkdir(parents=True, exist_ok=True)
+    return DirectoryLock(folder / LOCK)

@@ -6,13 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from event_schemas.instant import utc_text
+from event_schemas.shown_text import listed
 from policy_store.backends import NodeStatus
-from policy_store.decisions import Finding
-from policy_store.records import PreferenceProposal
-from trimtab.status.node_view import node_view
+from policy_store.decisions import EMPTY, ONE_FILE, UNSIGNED, VALID, FileDifference, Finding
+from policy_store.records import PreferenceProposal, said
+from trimtab.status.node_view import NodeView, node_view
 from trimtab.tables import Entry, Listing
 
-SOUND = ("valid", "empty")
+SOUND = (VALID, EMPTY)
+NO_POLICY = "production"
+UNTIL_ITS_NEXT_RUN = "; listed until its next run"
+NAMED = 3
+"""How many of the nodes that refuse a record for the same reason are named."""
 
 
 def overview_listings(overview: Mapping[str, Any]) -> Iterator[Listing | str]:
@@ -20,12 +25,13 @@ def overview_listings(overview: Mapping[str, Any]) -> Iterator[Listing | str]:
     killed = {True: "yes", False: "no", None: "unknown"}[overview["killed"]]
     epoch, entries = overview["epoch"], overview["audit_entries"]
     yield f"experiment {overview['experiment']}   killed: {killed}   epoch: {epoch}   audit: {entries}"
-    channels = [_channel(row) for row in overview["channels"]]
+    yield _other_files(overview["differing_files"])
+    channels = [_channel(row, len(overview["nodes"])) for row in overview["channels"]]
     yield Listing("channels", ("channel", "version", "revision", "state"), channels)
     if overview["open_kills"]:
         yield Listing("open kills", ("hash", "revision"), [_kill(row) for row in overview["open_kills"]])
     nodes = [_node(NodeStatus(row["node"], row["status"])) for row in overview["nodes"]]
-    yield Listing("nodes", ("node", "stable", "state"), nodes)
+    yield Listing("nodes", ("node", "serves on stable", "since (UTC)"), nodes)
 
 
 def checkpoint_listing(rows: Sequence[Mapping[str, Any]]) -> Listing:
@@ -82,30 +88,58 @@ def proposal_listing(proposals: Sequence[PreferenceProposal]) -> Listing:
     return Listing("proposals", ("proposal", "status", "made at"), entries)
 
 
-def _channel(row: Mapping[str, Any]) -> Entry:
-    sound = row["state"] in SOUND
-    notes = [_said(row)] if row.get("by") else []
-    if not sound:
-        notes = [f"{row['state']}; fix: {row['fix']}", *notes]
-    cells = (
-        row["channel"],
-        _text(row.get("version")),
-        _text(row.get("revision")),
-        row["state"] if sound else "not valid",
-    )
-    return Entry(cells, tuple(notes))
+def _other_files(rows: Sequence[Mapping[str, Any]]) -> Listing:
+    """Who has another experiment file, with the sections that differ; what helps stands below the last one."""
+    entries = []
+    for row in rows:
+        each = FileDifference(row["process"], row["name"], tuple(row["sections"]))
+        until = UNTIL_ITS_NEXT_RUN if each.process == "learner" else ""
+        fix = [f"fix: {ONE_FILE}"] if row is rows[-1] else []
+        entries.append(Entry((each.process, each.name), (f"differs in {each.told_sections()}{until}", *fix)))
+    return Listing("processes with another experiment file than this one", ("process", "id"), entries)
+
+
+def _channel(row: Mapping[str, Any], alive: int) -> Entry:
+    sound, refusing = row["state"] in SOUND, len(row["refused_by"])
+    state = row["state"] if sound else "not valid"
+    if sound and refusing:
+        state = f"refused by {refusing} of {alive}"
+    notes = [] if sound else [f"{row['state']}; fix: {row['fix']}"]
+    notes += [*_refusals(row["refused_by"]), *([_said(row)] if row.get("by") else [])]
+    return Entry((row["channel"], _text(row.get("version")), _text(row.get("revision")), state), tuple(notes))
+
+
+def _refusals(refused_by: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each reason, with the nodes that give it."""
+    nodes: dict[str, list[str]] = {}
+    for each in refused_by:
+        nodes.setdefault(": ".join((each["result"], *each["notes"])), []).append(each["node"])
+    for reason, names in nodes.items():
+        yield f"refused by {listed(names, NAMED)}: {reason}"
 
 
 def _kill(row: Mapping[str, Any]) -> Entry:
-    told = _said(row) if "by" in row else "not signed by a key trusted here"
+    told = _said(row) if "by" in row else UNSIGNED
     return Entry((row["hash"], _text(row.get("revision"))), (f"{told}; known to {', '.join(row['known_to'])}",))
 
 
 def _node(node: NodeStatus) -> Entry:
     view = node_view(node)
-    others = [f"{channel} {version}" for channel, version in view.versions.items() if channel != "stable"]
-    others += [f"epoch {view.epoch}"] if view.epoch else []
-    return Entry((view.node_id, view.versions.get("stable", "production"), view.state()), (*others, *view.notes()))
+    stable, withheld = view.versions.get("stable"), view.killed or view.withheld is not None
+    serves = (NO_POLICY, "") if stable is None or withheld else (stable, _since(view, "stable"))
+    notes = [f"{view.state()}; its policy on stable is {stable or 'none'}"] if withheld else []
+    for channel, version in view.versions.items():
+        if channel != "stable":
+            since = _since(view, channel)
+            notes.append(f"{channel} {version}" + (f", since {since}" if since else ""))
+    notes += [f"epoch {view.epoch}"] if view.epoch else []
+    return Entry((view.node_id, *serves), (*notes, *view.notes()))
+
+
+def _since(view: NodeView, channel: str) -> str:
+    """To the minute; empty if the node does not say."""
+    since = view.since.get(channel)
+    return "" if since is None else utc_text(since)[:16]
 
 
 def _decided(row: Mapping[str, Any]) -> str:
@@ -115,11 +149,6 @@ def _decided(row: Mapping[str, Any]) -> str:
     if "killed" in row:
         return "killed" if row["killed"] else "resumed"
     return str(row.get("kind", ""))
-
-
-def said(by: str, reason: str) -> str:
-    """Who decided, and why."""
-    return f"by {by}: {reason or 'no reason given'}"
 
 
 def _said(row: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import time
@@ -19,6 +20,14 @@ REPEATED_SECONDS = 30.0
 REMEMBERED = 200
 """How many recently written lines are remembered."""
 CLIENT_ERRORS = "aiokafka.errors"
+NORMAL_WITHIN_SECONDS = 30.0
+PASSING = (
+    re.compile(r"Group Coordinator Request failed: \[Error 1[56]\]"),
+    re.compile(r"Heartbeat failed for group .* because it is rebalancing"),
+)
+"""A Kafka client's lines about normal states: the first group on a cluster has no coordinator yet, and a group whose
+workers come and go rebalances."""
+RETRY = "stamina.retry_scheduled"
 
 
 def log_to_stderr() -> None:
@@ -26,11 +35,13 @@ def log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_not_told_elsewhere)
     handler.addFilter(_short)
+    handler.addFilter(NormalStates())
     handler.addFilter(Repeats())
     logging.basicConfig(level=logging.WARNING, format=LINE_FORMAT, handlers=[handler])
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            _retry_in_words,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
@@ -51,6 +62,40 @@ def _short(record: logging.LogRecord) -> bool:
     if fault is not None and type(fault).__module__ == CLIENT_ERRORS:
         record.msg, record.args, record.exc_info = f"{record.getMessage()}: {fault!r}", (), None
     return True
+
+
+def _retry_in_words(_: object, method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:  # noqa: ARG001
+    """A retry is no fault: its line says after what, and how soon, something is asked again."""
+    if line["event"] != RETRY:
+        return line
+    return {
+        "level": "info",
+        "event": "asking again",
+        "after": line.get("caused_by"),
+        "seconds": line.get("wait_for"),
+    }
+
+
+class NormalStates:
+    """A filter that makes lines of PASSING level info until they have come for a while; always lets a line through."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` is in seconds."""
+        self._clock = clock
+        self._seen: dict[re.Pattern[str], tuple[float, float]] = {}
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        """True."""
+        text = record.getMessage()
+        state = next((each for each in PASSING if each.match(text)), None)
+        if state is not None:
+            now = self._clock()
+            since, last = self._seen.get(state, (now, now))
+            since = since if now - last < NORMAL_WITHIN_SECONDS else now
+            self._seen[state] = since, now
+            if now - since < NORMAL_WITHIN_SECONDS:
+                record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
 
 
 class Repeats:

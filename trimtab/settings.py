@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from event_schemas.codec import Codec
 from event_schemas.errors import SettingError
 from event_schemas.experiment import Experiment, load_experiment
+from event_schemas.field_faults import field_faults
 from event_schemas.schema_registry import load_registry
 from event_schemas.topics import DEFAULT_PREFIX, Topic, topic_name
 from trimtab.known_variables import require_known
@@ -60,7 +61,9 @@ class Settings(BaseSettings):
         description="Comma-separated `role/id=<raw public key, base64>`, or `@file` to read them from a file.",
     )
     schema_registry_url: str | None = Field(
-        default=None, description="URL of a Confluent Schema Registry; if unset, the bundled schema ids are used."
+        default=None,
+        description="URL of a Confluent Schema Registry; if unset, the bundled schema ids are used. A start without an "
+        "answer uses the ids of the last one, from the data directory.",
     )
     kafka_security_protocol: Protocol | None = Field(
         default=None,
@@ -156,19 +159,27 @@ class Settings(BaseSettings):
         """The experiment file; raises ExperimentError."""
         return load_experiment(self.experiment)
 
-    def codec(self) -> Codec:
-        """The codec with the configured registry; raises ComponentUnreachable."""
-        return Codec(load_registry(self.schema_registry_url))
+    def codec(self, *, reads_only: bool = False) -> Codec:
+        """The codec with the configured registry; with `reads_only`, the registry is not changed.
+
+        Raises what `load_registry` raises.
+        """
+        return Codec(load_registry(self.schema_registry_url, self.data_dir, reads_only=reads_only))
 
     def topic(self, topic: Topic) -> str:
         """Full name of a topic."""
         return topic_name(self.topic_prefix, topic)
 
-    def signing_key_text(self) -> str:
-        """The text of the signing key, read from a file if the setting is `@file`; raises SettingError."""
+    def signing_key_text(self, role: str) -> str:
+        """The text of the signing key, read from a file if the setting is `@file`.
+
+        Raises SettingError, which names `role`, the role of the key that is needed: learner or governance.
+        """
         if self.signing_key is None:
+            make = f"trimtab policy keygen --role {role} --id NAME --out keys/{role}"
             raise SettingError(
-                "TRIMTAB_SIGNING_KEY is not set", fix="create a key: `trimtab policy keygen --role learner --id main`"
+                f"TRIMTAB_SIGNING_KEY is not set, and this needs a {role} key to sign with",
+                fix=f"set it to @FILE with a {role} key; `{make}` makes one",
             )
         return _inline("TRIMTAB_SIGNING_KEY", self.signing_key.get_secret_value())
 
@@ -226,10 +237,9 @@ def experiment_path() -> Path:
 
 def _value_faults(fault: ValidationError) -> list[SettingError]:
     faults = []
-    for each in fault.errors():
-        variable = PREFIX + "_".join(str(part) for part in each["loc"]).upper()
-        said = each["msg"].removeprefix("Value error, ")
-        faults.append(SettingError(f"{variable} = {each['input']!r}: {said}", fix=f"correct or unset {variable}"))
+    for each in field_faults(fault.errors()):
+        variable = PREFIX + each.field.upper()
+        faults.append(SettingError(str(each._replace(field=variable)), fix=f"correct or unset {variable}"))
     return faults
 
 
@@ -247,7 +257,7 @@ def _inline(variable: str, text: str) -> str:
     if not text.startswith("@"):
         return text
     try:
-        return Path(text[1:]).read_text(encoding="utf-8").strip()
+        return Path(text[1:]).read_text(encoding="utf-8-sig").strip()
     except OSError as fault:
         raise SettingError(f"{variable} = {text}: {fault.strerror}", fix="name an existing file after the @") from fault
     except UnicodeDecodeError as fault:

@@ -11,11 +11,14 @@ import typer
 from event_schemas.experiment import Experiment
 from event_schemas.instant import wall_clock_ms
 from policy_store.decisions import Approval, Decider, Statement, TrustRule
-from policy_store.records import SigningKey, TrustedKeys
+from policy_store.records import Role, SigningKey, TrustedKeys
 from trimtab.settings import Settings
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from policy_store.backends import RedisStore
+    from trimtab.tables import Listing
 
 
 def person() -> str:
@@ -73,7 +76,7 @@ def decider(settings: Settings, rule: TrustRule, slot: str, said: Statement) -> 
 
     Raises SettingError, RecordMalformed, RoleForbidden or SignatureInvalid.
     """
-    key = SigningKey.parse(settings.signing_key_text())
+    key = SigningKey.parse(settings.signing_key_text(Role.GOVERNANCE))
     rule.require_signer(slot, key)
     return Decider(by=said.by, reason=said.reason, now_ms=said.now_ms, key=key)
 
@@ -81,3 +84,10 @@ def decider(settings: Settings, rule: TrustRule, slot: str, said: Statement) -> 
 def echo_json(content: Any) -> None:
     """Prints JSON on stdout."""
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def print_parts(*parts: Listing | Table | str) -> None:
+    """See `trimtab.tables.show`, which is loaded only when something is printed."""
+    from trimtab.tables import show
+
+    show(*parts)

@@ -59,7 +59,7 @@ def learner_directory(data_dir: Path, experiment: Experiment) -> Path:
 
 
 def version_id(now_ms: int, blobs: Mapping[str, bytes]) -> str:
-    """UTC time and the first digits of the content's hash: names sort by age, and other content gets another name."""
+    """UTC time and the first digits of the content's hash, for people to read: other content gets another name."""
     digest = sha256(b"".join(sha256(blobs[name]).digest() for name in sorted(blobs))).hexdigest()
     moment = moment_of(now_ms)
     return f"{moment:{VERSION_TIME}}{moment.microsecond // 1000:03d}Z-{digest[:8]}"
@@ -90,24 +90,42 @@ class CheckpointShelf:
         return final
 
     def versions(self) -> list[str]:
-        """Complete versions, oldest first; names from the year 9999 on count as the oldest."""
-        if not self._directory.exists():
-            return []
-        names = (path.parent.name for path in self._directory.glob(f"[!.]*/{MANIFEST_FILE}"))
-        return sorted(names, key=lambda name: ((_time_of(name) or 0) < END_OF_NAMES_MS, name))
+        """Complete versions in the order of their runs, the oldest first.
+
+        The order follows the number of the look in the manifests, which rises with every run, and not the times in the
+        names: a clock may be set back. A broken manifest, or one without a look, counts as of the run of the name
+        before it. Names from the year 9999 on come before other names.
+        """
+        by_name = sorted(self._names(), key=lambda name: ((_time_of(name) or 0) < END_OF_NAMES_MS, name))
+        looks, look = dict[str, int](), 0
+        for name in by_name:
+            look = looks[name] = self.look_number(name) or look
+        return sorted(by_name, key=looks.__getitem__)
+
+    def _names(self) -> list[str]:
+        """The names of complete versions, in no order."""
+        return [path.parent.name for path in self._directory.glob(f"[!.]*/{MANIFEST_FILE}")]
+
+    def look_number(self, version: str) -> int | None:
+        """The number of the look at a hold-out that made this version; None if its manifest does not say."""
+        try:
+            look = self.manifest(version).evaluation.get("look")
+        except CheckpointBroken:
+            return None
+        return look if isinstance(look, int) and not isinstance(look, bool) and look > 0 else None
 
     def next_time(self, now_ms: int) -> int:
         """The time (epoch ms) for the name of the next version: now, or just after the newest version if that is later.
 
-        New versions thus sort last even if an earlier one was named while the clock ran ahead. Raises ClockMismatch if
-        `now` cannot be used in a name.
+        Names thus rise for people too, even if an earlier one was named while the clock ran ahead. Raises ClockMismatch
+        if `now` cannot be used in a name.
         """
         if not 0 < now_ms < END_OF_NAMES_MS:
             raise ClockMismatch(
                 f"this machine's clock shows {utc_text(now_ms)}, which cannot be used in the name of a checkpoint",
                 fix="set this machine's clock",
             )
-        following = [time + 1 for version in self.versions() if (time := _time_of(version)) is not None]
+        following = [time + 1 for version in self._names() if (time := _time_of(version)) is not None]
         return max([now_ms, *(time for time in following if time < END_OF_NAMES_MS)])
 
     def manifest(self, version: str) -> CheckpointManifest:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
+from event_schemas.section_digests import section_digests
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint import Checkpoint, version_id
 from learner.checkpoints.warm_start import Start
@@ -15,7 +16,13 @@ from learner.examples.learning_rows import LearningRows
 from learner.examples.training_window import LearningWindow
 from learner.judgement.evaluation import ESTIMATOR, Evaluation
 from learner.judgement.gate import GateVerdict
-from learner.judgement.reference_sketches import REFERENCE_ROWS, q_head_sketches, ranker_head_sketches, sketches_as_dict
+from learner.judgement.reference_sketches import (
+    REFERENCE_ROWS,
+    q_head_sketches,
+    q_reference_rows,
+    ranker_head_sketches,
+    sketches_as_dict,
+)
 from learner.network.tensor_file import write_tensors
 from learner.network.training import TrainingReport
 from policy_store.records import EVALUATION_BLOB, POLICY_BLOB, WEIGHTS_BLOB, CheckpointManifest, describe_blobs
@@ -58,12 +65,14 @@ def build_checkpoint(
         blobs=describe_blobs(blobs),
         reference=reference_sketches(run, experiment),
         policy={"alpha_objective": experiment.preference.alpha_objective},
+        section_digests=section_digests(experiment),
     )
     return Checkpoint(manifest, blobs, write_tensors(run.start.algorithm.optimiser()))
 
 
 def window_summary(run: FinishedRun) -> dict[str, Any]:
-    """The training and hold-out spans, how the run started, and the whole lineage."""
+    """The training and hold-out spans, how the run started, its lineage, and where `previous` came from, if used."""
+    previous = run.window.previous
     return run.window.bounds.as_dict() | {
         "examples": run.window.training.count,
         "holdout_examples": run.window.holdout.count,
@@ -72,6 +81,7 @@ def window_summary(run: FinishedRun) -> dict[str, Any]:
         "lineage": [asdict(ancestor) for ancestor in run.start.lineage],
         "losses": list(run.training.losses),
         "steps": run.training.steps,
+        **({} if previous is None else {"previous": asdict(previous)}),
     }
 
 
@@ -92,7 +102,8 @@ def evaluation_summary(evaluation: Evaluation, verdict: GateVerdict) -> dict[str
 def reference_sketches(run: FinishedRun, experiment: Experiment) -> dict[str, Any]:
     """`ranker_heads` and `q_heads` over the newest rows of the window, from the hold-out if it is large enough."""
     rows = _newest(run.window)
-    q: NDArray[np.float32] = run.start.algorithm.score(rows.inputs)
+    newest = q_reference_rows(rows.count, experiment.action_space.arms)
+    q: NDArray[np.float32] = run.start.algorithm.score(rows.inputs.take(newest))
     return {
         "ranker_heads": sketches_as_dict(ranker_head_sketches(rows.frame)),
         "q_heads": sketches_as_dict(q_head_sketches(q, experiment.objective_names)),

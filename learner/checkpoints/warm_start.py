@@ -15,6 +15,7 @@ from learner.network.algorithm import Algorithm
 from learner.network.tensor_file import read_tensors
 from policy_store.records import WEIGHTS_BLOB, CheckpointManifest
 
+LINEAGE_KEPT = 100
 log = structlog.get_logger(__name__)
 
 
@@ -64,13 +65,19 @@ def start_from(
 
 
 def lineage_of(manifest: CheckpointManifest) -> tuple[Ancestor, ...]:
-    """The checkpoint and all its ancestors; raises CheckpointBroken if the manifest does not name them."""
+    """The checkpoint and its ancestors, the youngest first; raises CheckpointBroken if the manifest does not name them.
+
+    Of more than LINEAGE_KEPT, the youngest are kept and the one of the rest whose outcomes extend furthest: whether any
+    of them reaches into a hold-out stays the same, and manifests do not grow with every run.
+    """
     try:
         window = manifest.window
-        return (
+        lineage = (
             Ancestor(manifest.version, int(window["train_to"]), int(window["embargo_ms"])),
             *(Ancestor.from_dict(entry) for entry in window["lineage"]),
         )
+        kept, rest = lineage[:LINEAGE_KEPT], lineage[LINEAGE_KEPT:]
+        return (*kept, max(rest, key=lambda each: each.outcomes_to)) if rest else kept
     except (KeyError, TypeError, ValueError, OverflowError) as fault:
         raise CheckpointBroken(
             f"checkpoint {manifest.version} does not name its lineage: {fault!r}", fix="start cold"
@@ -89,13 +96,10 @@ def holdout_start(manifest: CheckpointManifest) -> int:
 
 def next_look(shelf: CheckpointShelf) -> int:
     """The number of the next look at a hold-out, from 1: one more than the highest of the checkpoints kept here."""
-    looks = [0]
-    for version in shelf.versions():
-        try:
-            looks.append(int(shelf.manifest(version).evaluation.get("look", 0)))
-        except (CheckpointBroken, TypeError, ValueError, OverflowError) as fault:
-            log.warning("look not counted", version=version, fault=str(fault))
-    return max(looks) + 1
+    looks = {version: shelf.look_number(version) for version in shelf.versions()}
+    if unread := [version for version, look in looks.items() if look is None]:
+        log.warning("looks not counted, because the manifests do not name them", versions=unread)
+    return max((look or 0 for look in looks.values()), default=0) + 1
 
 
 def _unfit(manifest: CheckpointManifest, experiment: Experiment, contract: FeatureContract) -> str | None:

@@ -1,7 +1,8 @@
 """Examples from the topic to rows: decodes them, stores them in segments on disk, and splits them into windows.
 
-Reads `examples` and `tallies`, from its own offsets.
-Writes Parquet segments with their manifest under the data directory, and dead letters for unusable examples.
+Reads `examples`, `tallies` and `explorations`, from its own offsets.
+Writes Parquet segments with their manifest and exploration settings under the data directory, and dead letters for
+unusable examples.
 Guarantees that a kill at any moment neither loses nor duplicates an example, and that altered files are never used.
 Fails with the errors listed at the top of `learner_errors`; one bad row never ends the stage.
 """
@@ -9,6 +10,8 @@ Fails with the errors listed at the top of `learner_errors`; one bad row never e
 from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_rule import ExampleRule
 from learner.examples.example_source import KafkaExampleSource
+from learner.examples.exploration_reading import KeptExplorations, read_explorations, require_one_unit
+from learner.examples.exploration_shelf import ExplorationShelf
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import SliceTallies
@@ -19,10 +22,14 @@ __all__ = [
     "DeadLetters",
     "ExampleDecoder",
     "ExampleRule",
+    "ExplorationShelf",
     "Ingest",
     "KafkaExampleSource",
+    "KeptExplorations",
     "SegmentStore",
     "SliceTallies",
     "TimeLimit",
+    "read_explorations",
     "read_tallies",
+    "require_one_unit",
 ]

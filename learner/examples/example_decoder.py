@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from event_schemas.action_space import ActionSpace
@@ -11,7 +12,7 @@ from event_schemas.columnar import ColumnarFailure, read_datums
 from event_schemas.errors import SchemaError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import EXAMPLE
-from learner.examples.example_columns import portable
+from learner.examples.example_columns import ExampleColumns, portable
 from learner.examples.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
 from learner.examples.time_limit import CLOCKS_APART_MS, TimeLimit
 
@@ -37,8 +38,9 @@ class DecodedChunk:
 
 
 class ExampleDecoder:
-    """Decodes chunks by columns, or record by record if that fails or if a record has another schema version.
+    """Decodes chunks by columns, or record by record if that fails or if a record has a version of someone else.
 
+    Records of every version that this release ships are read by columns. The rows have the columns of the newest one.
     `max_future_skew_ms` is the join's: no request can be further ahead of the append time of its example. `limit` is
     the learner's own limit and applies regardless of the append time.
     """
@@ -49,7 +51,10 @@ class ExampleDecoder:
         self._codec = codec
         self._rule = ExampleRule(space, limit or TimeLimit())
         self._furthest_ahead_ms = max_future_skew_ms + CLOCKS_APART_MS
-        self._entry = codec.registry.newest(EXAMPLE)
+        self._newest = codec.registry.newest(EXAMPLE)
+        versions = codec.registry.versions(EXAMPLE)
+        self._columns = ExampleColumns(versions)
+        self._by_columns = {entry.schema_id: entry for entry in versions if self._columns.fit(entry)}
 
     def decode(self, records: Sequence[LogRecord]) -> DecodedChunk:
         """Decodes records; each is in exactly one of `frame` and `bad`."""
@@ -71,19 +76,31 @@ class ExampleDecoder:
         return DecodedChunk(portable(frame.filter(good)), (*bad, *unsound))
 
     def _columnar(self, records: Sequence[LogRecord]) -> pl.DataFrame | None:
-        """The rows if every record has the newest schema, can be decoded and matches its key; else None.
+        """The rows if every record has a shipped version, can be decoded and matches its key; else None.
 
         The key check finds datums that are too long or too short and so shift the bytes of their neighbours.
         """
         try:
-            parts = [unframe(record.value) for record in records]
-            if any(schema_id != self._entry.schema_id for schema_id, _ in parts):
-                return None
-            frame = read_datums(self._entry, [datum for _, datum in parts])
+            frame = self._rows([unframe(record.value) for record in records])
         except (SchemaError, ColumnarFailure):
             return None
         borrowed = frame.height > 0 and not frame[REQUEST_ID].equals(_keys(records))
         return None if borrowed else frame
+
+    def _rows(self, framed: Sequence[tuple[int, bytes]]) -> pl.DataFrame:
+        """One row per schema id and datum, in order: each version is read by itself. Raises ColumnarFailure."""
+        places: dict[int, list[int]] = {}
+        for place, (schema_id, _) in enumerate(framed):
+            places.setdefault(schema_id, []).append(place)
+        if unread := places.keys() - self._by_columns.keys():
+            raise ColumnarFailure(f"schema ids {sorted(unread)} are not read by columns", fix="decode one by one")
+        parts = [
+            self._columns.completed(portable(read_datums(self._by_columns[schema_id], [framed[at][1] for at in ats])))
+            for schema_id, ats in places.items()
+        ]
+        if len(parts) < 2:
+            return parts[0] if parts else pl.DataFrame()
+        return pl.concat(parts)[np.argsort(np.concatenate(list(places.values())))]
 
     def _one_by_one(
         self, records: Sequence[LogRecord]
@@ -98,7 +115,7 @@ class ExampleDecoder:
         try:
             return (
                 [record for record, _ in datums],
-                read_datums(self._entry, [datum for _, datum in datums]),
+                read_datums(self._newest, [datum for _, datum in datums]),
                 tuple(bad),
             )
         except ColumnarFailure:  # a datum that can be decoded by itself may still not fit into columns
@@ -112,7 +129,7 @@ class ExampleDecoder:
         bad: list[BadExample] = []
         for record, datum in datums:
             try:
-                rows.append((record, read_datums(self._entry, [datum])))
+                rows.append((record, read_datums(self._newest, [datum])))
             except ColumnarFailure as fault:
                 bad.append(BadExample(record, _first_line(fault)))
         frame = pl.concat([row for _, row in rows]) if rows else pl.DataFrame()

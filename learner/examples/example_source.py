@@ -11,12 +11,15 @@ from event_schemas.log_record import LogRecord
 from learner.examples.learner_errors import ExamplesLost
 from producers.topics import (
     POSITION_GONE,
+    TOPIC_ABSENT,
     Attempt,
     ConnectionFaults,
     TopicIdentities,
+    absent_topics,
     asking,
     consumed_record,
     creating_client,
+    explained,
     right_missing,
     topic_identities,
 )
@@ -40,7 +43,8 @@ class ExampleSource(Protocol):
     def start(self, offsets: Mapping[int, int]) -> None:
         """Read each partition from its offset; partitions without an offset from the beginning of the log.
 
-        Raises ExamplesLost if the log does not have an offset, ComponentUnreachable if it does not answer.
+        Raises ExamplesLost if the log does not have an offset, ComponentUnreachable if it does not answer, TopicError
+        if there is no such topic, and RightMissing if this user may not see it.
         """
 
     def poll(self, max_records: int, timeout_s: float) -> list[LogRecord]:
@@ -125,16 +129,17 @@ class KafkaExampleSource:
         self._timeout_s = metadata_timeout_s
         self._next: dict[int, int] = {}
         self._client_config = dict(client_config)
+        settings = {
+            **client_config,
+            "group.id": GROUP,
+            "enable.auto.commit": False,
+            # Never skip records silently: an offset that the log has lost is an error.
+            "auto.offset.reset": "error",
+        }
         with creating_client():
-            self._consumer = Consumer(
-                {
-                    **client_config,
-                    "group.id": GROUP,
-                    "enable.auto.commit": False,
-                    # Never skip records silently: an offset that the log has lost is an error.
-                    "auto.offset.reset": "error",
-                }
-            )
+            self._consumer = Consumer(settings)
+            # It fetches nothing. On a connection that fetches, each question waits behind a fetch for half a second.
+            self._asker = Consumer(settings)
 
     def start(self, offsets: Mapping[int, int]) -> None:
         """Assign every partition of the topic."""
@@ -170,20 +175,23 @@ class KafkaExampleSource:
         return {partition: end for partition, (_, end) in self._held().items()}
 
     def close(self) -> None:
-        """Close the consumer."""
+        """Close the consumers."""
+        self._asker.close()
         self._consumer.close()
 
     def _held(self) -> dict[int, tuple[int, int]]:
-        """For each partition the first offset in the log and the next one to be written; empty without the topic."""
+        """For each partition the first offset in the log and the next one to be written."""
         attempt = Attempt("Describe", "topic", self._topic)
         with asking(self._client_config, attempt, ConnectionFaults()):
-            topics = self._consumer.list_topics(self._topic, timeout=self._timeout_s).topics
-            return {partition: self._watermarks(partition) for partition in sorted(topics[self._topic].partitions)}
+            found = self._asker.list_topics(self._topic, timeout=self._timeout_s).topics[self._topic]
+            if found.error is not None and found.error.code() not in TOPIC_ABSENT:
+                raise explained(found.error, self._client_config, attempt)
+            if not found.partitions:
+                raise absent_topics([self._topic])
+            return {partition: self._watermarks(partition) for partition in sorted(found.partitions)}
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
-        low, high = self._consumer.get_watermark_offsets(
-            TopicPartition(self._topic, partition), timeout=self._timeout_s
-        )
+        low, high = self._asker.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=self._timeout_s)
         return max(low, 0), max(high, 0)
 
     def _raise_unless_transient(self, fault: KafkaError) -> None:

@@ -7,7 +7,9 @@ TrimtabError
     ├── ClockMismatch      this machine's clock and the times of stored examples cannot both be right
     ├── StoreUnwritable    the disk of the data directory is full or cannot be written
     ├── ExamplesLost       the log no longer has the offset to continue from, or is another log
+    ├── UnitChanged        the experiment's decisions were drawn with another exploration unit
     ├── NothingToLearn     the window has too few rows to train or evaluate on
+    ├── BoxNotLearnt       no algorithm learns a box of weights
     ├── LineageOverlap     an ancestor was trained on outcomes inside the hold-out
     ├── ExportMismatch     the exported graph and the network compute different values
     └── CheckpointBroken   a checkpoint's files are missing, altered or not finite
@@ -40,8 +42,16 @@ class ExamplesLost(LearnerError):
     """The log lacks the offset to continue from: retention deleted it, or the topic was created again."""
 
 
+class UnitChanged(LearnerError):
+    """Decisions of this experiment were drawn with another exploration unit than its file has."""
+
+
 class NothingToLearn(LearnerError):
     """The window has too few rows to train or evaluate on."""
+
+
+class BoxNotLearnt(LearnerError):
+    """The experiment's algorithm scores arms and cannot learn a box of weights."""
 
 
 class LineageOverlap(LearnerError):

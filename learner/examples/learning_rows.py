@@ -1,7 +1,8 @@
 """Rows to learn from: stored examples as the arrays that network and estimators read."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -9,22 +10,36 @@ import polars as pl
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
+from event_schemas.exploration import ExplorationSettings
+from event_schemas.exploration_units import unit_of
 from event_schemas.records import RequestRecord
+from event_schemas.user_ids import person, present
 from feature_contract import FeatureContract, MissingFeatures, ModelInput
+from learner.examples.eligible_lists import EligibleLists
+from learner.examples.previous_fill import PREVIOUS
+from learner.examples.row_settings import RowSettings
 from off_policy.logged_bandit import LoggedBandit
 
+UNDECLARED = "(undeclared)"
+"""All cohorts that the experiment does not declare, together; no declared one can have this name."""
 FEATURE_COLUMNS = ("request_event_time", "request_user_embedding", "request_context", "request_history")
 COLUMNS = (
     "request_request_id",
     "request_user_id",
     "request_cohort",
     *FEATURE_COLUMNS,
+    PREVIOUS,
     "action_slice",
     "action_arm",
     "action_eligible",
+    "action_weights",
     "action_action_space",
     "propensity_propensity",
+    "propensity_slice_probability",
+    "propensity_sampling_rate",
     "propensity_probabilities",
+    "propensity_log_density",
+    "propensity_exploration",
     "ranking",
     "outcome_objectives",
     "outcome_closed_early",
@@ -38,7 +53,8 @@ class LearningRows:
 
     rewards float32[n, objectives] in [0, 1], in units of each objective's clip; observed bool[n, objectives], False if
     the reward is unknown (it is 0 then and must not be used); arms int64[n]; propensities float64[n]; event_times
-    int64[n] ms. `frame` has the same rows as columns (see COLUMNS).
+    int64[n] ms. `frame` has the same rows as columns (see COLUMNS). `explorations` are the exploration settings that
+    are kept on this machine, by digest, and `settings` those of each row.
     """
 
     inputs: ModelInput
@@ -48,6 +64,8 @@ class LearningRows:
     observed: NDArray[np.bool_]
     event_times: NDArray[np.int64]
     frame: pl.DataFrame
+    settings: RowSettings
+    explorations: Mapping[str, ExplorationSettings] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -55,17 +73,26 @@ class LearningRows:
         return len(self.arms)
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract) -> Self:
+    def of(
+        cls,
+        frame: pl.DataFrame,
+        experiment: Experiment,
+        contract: FeatureContract,
+        explorations: Mapping[str, ExplorationSettings] | None = None,
+    ) -> Self:
         """The arrays of `frame`; raises MissingFeatures if a row cannot be encoded (see `feature_faults`)."""
+        kept = {} if explorations is None else explorations
         rewards, observed = _outcomes(frame, experiment)
         return cls(
-            inputs=contract.encode(request_records(frame)),
+            inputs=contract.encode(request_records(frame, contract)),
             arms=np.array(frame["action_arm"], dtype=np.int64),
             propensities=np.array(frame["propensity_propensity"], dtype=np.float64),
             rewards=rewards,
             observed=observed,
             event_times=np.array(frame["request_event_time"], dtype=np.int64),
             frame=frame,
+            settings=RowSettings.of(frame, experiment, kept),
+            explorations=kept,
         )
 
     def take(self, index: NDArray[Any]) -> "LearningRows":
@@ -79,6 +106,8 @@ class LearningRows:
             observed=self.observed[positions],
             event_times=self.event_times[positions],
             frame=self.frame[positions],
+            settings=self.settings.take(positions),
+            explorations=self.explorations,
         )
 
     def mean_rewards(self) -> NDArray[np.float64]:
@@ -87,25 +116,59 @@ class LearningRows:
         means: NDArray[np.float64] = (self.rewards * self.observed).sum(axis=0, dtype=np.float64) / counts
         return means
 
-    def logged_bandit(self, objectives: Sequence[str]) -> LoggedBandit:
-        """The rows in the form that estimators read."""
+    def logged_bandit(self, experiment: Experiment) -> LoggedBandit:
+        """The rows in the form that estimators read; cohorts that the experiment does not declare are one."""
+        declared = {cohort.name for cohort in experiment.cohorts}
+        given = [present(name) for name in self.frame["request_cohort"].to_list()]
+        cohorts = [name if name is None or name in declared else UNDECLARED for name in given]
         return LoggedBandit(
             action=self.arms,
             propensity=self.propensities,
             reward=self.rewards.astype(np.float64),
             observed=self.observed,
-            objectives=tuple(objectives),
-            cohort=np.asarray(self.frame["request_cohort"].to_list(), dtype=object),
+            objectives=experiment.objective_names,
+            cohort=np.asarray(cohorts, dtype=object),
+            units=self.units,
         )
 
-    def eligible(self, arms: int) -> NDArray[np.bool_] | None:
-        """bool[n, arms], or None if every arm was eligible in every row."""
-        listed = self.frame["action_eligible"].to_list()
-        if not any(listed):
+    @cached_property
+    def unit_names(self) -> list[str]:
+        """The user of each row, or if that names nobody, its exploration unit."""
+        ids = zip(self.frame["request_user_id"].to_list(), self.frame["request_request_id"].to_list(), strict=True)
+        unit = [each.unit for each in self.settings.settings]
+        groups = self.settings.group.tolist()
+        return [
+            person(user) or unit_of(request_id, unit[group])
+            for (user, request_id), group in zip(ids, groups, strict=True)
+        ]
+
+    @cached_property
+    def units(self) -> NDArray[np.int64]:
+        """int64[n] from 0: rows of one user have one number, and so have rows of one exploration unit without a user.
+
+        Intervals are computed by these numbers, because the rewards of one person are alike. The user is the coarser of
+        the two where there is one: a person has many sessions.
+        """
+        users = self.frame["request_user_id"].to_list()
+        names = [(person(user) is None, name) for user, name in zip(users, self.unit_names, strict=True)]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return np.array([numbers[name] for name in names], dtype=np.int64)
+
+    @cached_property
+    def eligible_lists(self) -> EligibleLists:
+        """The arms that each row's request allowed."""
+        return EligibleLists.of(self.frame["action_eligible"])
+
+    def eligible(self, arms: int, part: slice = slice(None)) -> NDArray[np.bool_] | None:
+        """bool[k, arms]: which arms the rows of `part` allowed; None if every arm was eligible in every row.
+
+        The mask has a cell for every row and arm, so ask for a block of rows at a time.
+        """
+        lists = self.eligible_lists
+        if lists.all_allowed:
             return None
-        mask = np.zeros((self.count, arms), dtype=bool)
-        for row, names in enumerate(listed):
-            mask[row, names if names else slice(None)] = True
+        groups, index = np.unique(lists.group[part], return_inverse=True)
+        mask: NDArray[np.bool_] = lists.masks(groups, arms)[index.reshape(-1)]
         return mask
 
     def context(self, name: str) -> list[str | None]:
@@ -116,16 +179,17 @@ class LearningRows:
         ]
 
 
-def request_records(frame: pl.DataFrame) -> list[RequestRecord]:
-    """Request records with only the fields that features use."""
-    names = {column: column.removeprefix("request_") for column in FEATURE_COLUMNS}
-    records: list[Any] = frame.select(FEATURE_COLUMNS).rename(names).to_dicts()
+def request_records(frame: pl.DataFrame, contract: FeatureContract) -> list[RequestRecord]:
+    """Request records with only the fields that the contract uses."""
+    columns = FEATURE_COLUMNS if contract.previous is None else (*FEATURE_COLUMNS, PREVIOUS)
+    names = {column: column.removeprefix("request_") for column in columns}
+    records: list[Any] = frame.select(columns).rename(names).to_dicts()
     return records
 
 
 def feature_faults(frame: pl.DataFrame, contract: FeatureContract) -> dict[int, MissingFeatures]:
     """The errors of the rows that cannot be encoded, by row number."""
-    return contract.faults(request_records(frame)) if frame.height else {}
+    return contract.faults(request_records(frame, contract)) if frame.height else {}
 
 
 def _outcomes(frame: pl.DataFrame, experiment: Experiment) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -137,8 +201,8 @@ def _outcomes(frame: pl.DataFrame, experiment: Experiment) -> tuple[NDArray[np.f
     for column, objective in enumerate(experiment.objectives):
         of_objective = outcomes.filter((pl.col("objective") == objective.name) & pl.col("observed"))
         rows = of_objective["row"].to_numpy()
-        values = np.clip(of_objective["reward"].to_numpy() / objective.clip, 0.0, 1.0)
-        sound = np.isfinite(values)
-        rewards[rows[sound], column] = values[sound]
+        values = of_objective["reward"].to_numpy() / objective.clip
+        sound = np.isfinite(values) & (values >= 0.0)  # a negative sum is no reward: it is left out, not made zero
+        rewards[rows[sound], column] = np.minimum(values[sound], 1.0)
         observed[rows[sound], column] = True
     return rewards, observed

@@ -1,7 +1,8 @@
 """One segment: a Parquet file that is written once and used only while it is unchanged.
 
 The hash that was committed with it shows whether it is. Segments of format 1 have no hash. These, and all segments
-during `--reread`, are read completely and checked against the columns of an example.
+during `--reread`, are read completely and checked against the columns of an example. A segment of any release gives the
+columns of the newest schema version (see example_columns).
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import polars as pl
 
 from event_schemas.directory_sync import publish, sync_file
 from learner.examples.durable_files import writing
-from learner.examples.example_columns import misshapen
+from learner.examples.example_columns import shipped_columns
 from learner.examples.example_rule import EVENT_TIME, REQUEST_ID
 from learner.examples.learner_errors import StoreDamaged
 from learner.examples.segment_manifest import REREAD, Segment
@@ -47,7 +48,7 @@ def write_segment(
 
 
 def read_segment(directory: Path, segment: Segment, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """The segment's rows, with all columns or only `columns`.
+    """The segment's rows, with all columns or only `columns`; what its schema version lacks has its default.
 
     Raises StoreDamaged if the file was altered, FileNotFoundError if it is missing.
     """
@@ -56,7 +57,7 @@ def read_segment(directory: Path, segment: Segment, columns: Sequence[str] | Non
         return rows if columns is None else rows.select(columns)
     path = directory / segment.name
     _require_hash(path, segment.sha256)
-    return _committed_rows(path, segment, columns)
+    return shipped_columns().completed(_committed_rows(path, segment, columns), columns)
 
 
 def examined(directory: Path, segment: Segment) -> pl.DataFrame:
@@ -65,11 +66,11 @@ def examined(directory: Path, segment: Segment) -> pl.DataFrame:
     if segment.sha256 is not None:
         _require_hash(path, segment.sha256)
     rows = _committed_rows(path, segment, None)
-    if fault := misshapen(rows):
+    if fault := shipped_columns().misshapen(rows):
         raise _damaged(path, fault)
     if rows.height and _span(rows) != (segment.first_event_time, segment.last_event_time):
         raise _damaged(path, "its rows have other times than were committed")
-    return rows
+    return shipped_columns().completed(rows)
 
 
 def hashed(directory: Path, segment: Segment) -> Segment:
@@ -85,16 +86,26 @@ def file_hash(path: Path) -> str:
 
 
 def parsed(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """The rows of a Parquet file; raises StoreDamaged if it is not valid Parquet, FileNotFoundError if it is missing.
+    """The rows of a Parquet file, with all its columns or `columns`, without those that its schema version lacks.
 
-    polars reports a broken file with many error types, one of which does not derive from Exception.
+    Raises StoreDamaged if it is not valid Parquet or lacks another column, FileNotFoundError if it is missing. polars
+    reports a broken file with many error types, one of which does not derive from Exception.
     """
     try:
-        return pl.read_parquet(path, columns=None if columns is None else list(columns))
+        return pl.read_parquet(path, columns=None if columns is None else _there(path, columns))
     except (FileNotFoundError, MemoryError):
         raise
     except (Exception, pl.exceptions.PanicException) as fault:
         raise _damaged(path, f"it is not a readable Parquet file: {first_line(fault)}") from fault
+
+
+def _there(path: Path, columns: Sequence[str]) -> list[str]:
+    """The columns without those that a file of an older schema version does not have; one at least, to count rows."""
+    added = shipped_columns().added
+    if not any(name in added for name in columns):
+        return list(columns)
+    stored = pl.read_parquet_schema(path)
+    return [name for name in columns if name in stored or name not in added] or [REQUEST_ID]
 
 
 def first_line(fault: BaseException) -> str:

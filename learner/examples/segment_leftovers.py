@@ -6,8 +6,8 @@ Opening the store does this with them:
 - A file of which all rows are stored or too old is deleted: it had expired, or was merged into another file.
 - Any other file moves to the folder `damaged`, as `unnamed-…`. If its rows were never committed, the log gives them
   again. If they were committed in a manifest that is lost, the log may no longer have them. The file is deleted by the
-  first opening that finds all of its rows stored, too old, or in a younger file of this kind, so that repeated kills do
-  not fill the disk.
+  first opening that finds all of its rows stored, too old, or in files of this kind with more rows, so that repeated
+  kills do not fill the disk. File times do not matter: a clock may have been set back.
 """
 
 from collections.abc import Collection
@@ -39,14 +39,14 @@ def settle_leftovers(directory: Path, named: Collection[str], stored: AbstractSe
         delete(unfinished)
     unnamed = [path for path in directory.glob("*.parquet") if path.name not in named]
     aside = list((directory / DAMAGED_FOLDER).glob(f"{UNNAMED}*"))
-    younger: set[Key] = set()
-    for path in sorted((*unnamed, *aside), key=lambda path: path.lstat().st_mtime_ns, reverse=True):
-        keys = _keys(path)
-        only_here = {key for key in keys or () if key[1] >= horizon} - stored - younger
+    found = {path: _keys(path) for path in sorted((*unnamed, *aside))}
+    fuller: set[Key] = set()
+    for path, keys in sorted(found.items(), key=lambda each: len(each[1] or ()), reverse=True):
+        only_here = {key for key in keys or () if key[1] >= horizon} - stored - fuller
         if keys is not None and not only_here:
             delete(path)
             continue
-        younger |= only_here
+        fuller |= only_here
         if path.parent == directory:
             log.warning("segment that the manifest does not name set aside", segment=path.name, rows=len(only_here))
             set_aside(directory, [path], UNNAMED)

@@ -303,7 +303,7 @@ def read_segments(directory: Path, columns: list[str] | None = None) -> pl.DataF
 
 
 def _stacked(parts: list[pl.DataFrame], directory: Path) -> pl.DataFrame:
-    """The rows of all parts in order; a field that an older schema version lacks is null in its rows."""
+    """The rows of all parts in order; a column of a newer release than this one is null in the rows that lack it."""
     try:
         return pl.concat(parts, how="diagonal_relaxed")
     except pl.exceptions.PolarsError as fault:

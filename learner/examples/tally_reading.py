@@ -1,7 +1,11 @@
-"""Reads the producers' tallies from their topic."""
+"""Reads the producers' tallies from their topic.
+
+A topic of 30 days holds millions of tallies. Of each only source and counts are decoded while reading; the tables of
+days, arms and exploration spans are decoded at the end, for the newest tally of each source.
+"""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,18 +13,18 @@ import structlog
 
 from event_schemas.codec import Codec
 from event_schemas.errors import ComponentUnreachable, MalformedRecord, UnknownSchema
+from event_schemas.leading_fields import LeadingFields
 from event_schemas.log_record import LogRecord
 from event_schemas.records import TALLY
 from event_schemas.slices import Slice
 from learner.examples.example_source import ExampleSource
 from learner.examples.learner_errors import ExamplesLost
+from learner.examples.newest_tallies import NewestTallies, NewestTally
 from learner.examples.slice_tallies import SliceTallies
+from learner.examples.tally_tables import MOST_DECISIONS, TallyTotals, table_fault
+from learner.examples.whole_topic import whole_topic
+from producers.topics import TopicError
 
-POLL_RECORDS = 10_000
-POLL_S = 0.2
-SILENCE_S = 30.0
-MOST_DECISIONS = 10**12
-"""The most that one source can count in one slice: a source is one process, and 10¹² is 1,000 a second for 30 years."""
 NAMED_TALLIES = 10
 """How many ignored tallies a reading names in the log."""
 LONGEST_NAME = 100
@@ -31,9 +35,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class _Reading:
-    """The newest valid tally of each source, and the number of ignored records by reason."""
+    """The newest tally of each source, and the number of ignored records by reason."""
 
-    newest: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    newest: NewestTallies = field(default_factory=NewestTallies)
     left_out: dict[str, int] = field(default_factory=lambda: {UNREADABLE: 0, ABSURD: 0})
 
     def leave_out(self, reason: str, record: LogRecord, **why: object) -> None:
@@ -47,59 +51,64 @@ def read_tallies(source: ExampleSource, codec: Codec, clock: Callable[[], float]
     """Sum the newest tally of each source, from the start of the topic to its current end.
 
     Tallies are cumulative, so only the newest of each source counts. One that cannot be read, or has impossible counts,
-    is ignored, counted and logged; the previous valid one of the source counts instead. Raises ComponentUnreachable,
-    also if nothing comes for 30 s although the log has more.
+    is ignored, counted and logged; the previous valid one of the source counts instead. If it is the tables of the
+    newest that are impossible, the counts by slice of the one before it count, and its tables are unknown. Raises
+    ComponentUnreachable, also if nothing comes for 30 s although the log has more, and RightMissing. An absent topic is
+    only logged.
     """
-    reading = _Reading()
+    reading, leading = _Reading(), LeadingFields(codec, TALLY, ("event_time", "source", "counts"))
     try:
-        for records in _to_end(source, clock):
+        for records in whole_topic(source, "tally", clock):
             for record in records:
-                _take_in(record, codec, reading)
+                _take_in(record, leading, reading)
     except ExamplesLost as fault:  # no offsets of this topic are stored, so the next reading starts afresh
         raise ComponentUnreachable(
             f"the tallies changed while they were read: {fault.what}", fix="the next run reads them again"
         ) from fault
+    except TopicError as fault:  # a run without tallies is still a run; its evaluation says what it could not check
+        log.warning("no tallies are read", what=fault.what, fix=fault.fix)
+    totals = TallyTotals()
+    for source_name, newest in reading.newest:
+        _add_up(source_name, newest, codec, reading, totals)
     if (unnamed := sum(reading.left_out.values()) - NAMED_TALLIES) > 0:
         log.warning("more tallies left out", tallies=unnamed)
-    totals: dict[str, int] = {}
-    for counts in reading.newest.values():
-        for name, count in counts.items():
-            totals[name] = totals.get(name, 0) + count
-    return SliceTallies(totals, reading.left_out)
+    if reading.newest.let_go:
+        log.warning("tables of tallies let go to save memory", tallies=reading.newest.let_go)
+    return totals.result(reading.left_out)
 
 
-def _to_end(source: ExampleSource, clock: Callable[[], float]) -> Iterator[Sequence[LogRecord]]:
-    """The records of the log from its start to its current end, in batches."""
-    source.start({})
-    ends, last_progress = source.ends(), clock()
-    while any(position < ends.get(partition, 0) for partition, position in source.positions().items()):
-        records = source.poll(POLL_RECORDS, POLL_S)
-        yield records
-        if records:
-            last_progress = clock()
-        elif clock() - last_progress > SILENCE_S:
-            raise ComponentUnreachable(
-                f"no tally came for {SILENCE_S:g} s although the log has more",
-                fix="check the broker; the next run reads them again",
-            )
-
-
-def _take_in(record: LogRecord, codec: Codec, reading: _Reading) -> None:
+def _take_in(record: LogRecord, leading: LeadingFields, reading: _Reading) -> None:
     try:
-        decoded = codec.decode(record.value)
+        tally = leading.read(record.value)
     except (MalformedRecord, UnknownSchema) as fault:
         reading.leave_out(UNREADABLE, record, what=fault.what[:LONGEST_NAME])
         return
-    if decoded.name != TALLY:
-        reading.leave_out(UNREADABLE, record, what=f"a {decoded.name}, not a Tally")
-        return
-    source, rows = decoded.record["source"], decoded.record["counts"]
+    source, rows = tally["source"], tally["counts"]
     refused = _refused_count(rows)
     if refused is None:
-        reading.newest[source] = {row["slice"]: row["count"] for row in rows}
+        reading.newest.add(source, {row["slice"]: row["count"] for row in rows}, record)
     else:
         name, value = refused["slice"][:LONGEST_NAME], refused["count"]
         reading.leave_out(ABSURD, record, source=source[:LONGEST_NAME], slice=name, value=value)
+
+
+def _add_up(source: str, newest: NewestTally, codec: Codec, reading: _Reading, totals: TallyTotals) -> None:
+    """Add the newest tally of a source, or if its tables are no good, the counts of the one before it."""
+    if newest.record is None:
+        totals.add(newest.counts)
+        return
+    try:
+        tally = codec.decode(newest.record.value).record
+    except MalformedRecord as fault:
+        reading.leave_out(UNREADABLE, newest.record, what=fault.what[:LONGEST_NAME])
+        totals.add(newest.counts_before or {})
+        return
+    fault_found = table_fault(newest.counts, tally["arms"], tally["spans"])
+    if fault_found is None:
+        totals.add(newest.counts, tally["arms"], tally["spans"])
+        return
+    reading.leave_out(ABSURD, newest.record, source=source[:LONGEST_NAME], what=fault_found)
+    totals.add(newest.counts_before or {})
 
 
 def _refused_count(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -7,19 +7,23 @@
 is the longest attribution window plus lateness, so no outcome of a training request can fall into the hold-out.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import polars as pl
 import structlog
 
 from event_schemas.experiment import Experiment
+from event_schemas.exploration import ExplorationSettings
 from feature_contract import AbsurdFeature, FeatureContract, MissingFeatures
 from learner.examples.learner_errors import LineageOverlap, NothingToLearn
 from learner.examples.learning_rows import LearningRows, feature_faults
+from learner.examples.previous_fill import PreviousCounts, fill_previous
+from learner.examples.waiting import SMALLEST_TRAINING_SET, left_out_in_words, no_examples_yet, too_few_to_train_on
 
-SMALLEST_TRAINING_SET = 64
+Reading = tuple[FeatureContract, Mapping[str, ExplorationSettings] | None]
+"""What rows are read with: the encoding of features, and the kept exploration settings."""
 NAMED_ROWS = 10
 """How many rows with an absurd feature a run names in the log."""
 log = structlog.get_logger(__name__)
@@ -64,12 +68,18 @@ class Ancestor:
 
 @dataclass(frozen=True, eq=False)
 class LearningWindow:
-    """Rows for training and rows held out, each ordered by (event_time, request_id), and counts left out by reason."""
+    """Rows for training and rows held out, each ordered by (event_time, request_id), and counts left out by reason.
+
+    `previous` says where the weights served before came from; None if they are not a feature. `control` has the CONTROL
+    decisions of the hold-out's span, with the columns of examples.
+    """
 
     bounds: WindowBounds
     training: LearningRows
     holdout: LearningRows
     left_out: dict[str, int]
+    previous: PreviousCounts | None = None
+    control: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def window_bounds(now: int, experiment: Experiment) -> WindowBounds:
@@ -92,53 +102,74 @@ def require_disjoint(bounds: WindowBounds, lineage: Sequence[Ancestor]) -> None:
             )
 
 
-def build_window(frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract) -> LearningWindow:
+def build_window(
+    frame: pl.DataFrame,
+    experiment: Experiment,
+    contract: FeatureContract,
+    explorations: Mapping[str, ExplorationSettings] | None = None,
+) -> LearningWindow:
     """Split the stored examples; raises NothingToLearn if too few are left for training.
 
     Only EXPLORE decisions of the experiment's own action space are used, because only these have known, positive
     propensities for every arm. Decisions that closed early are left out, because their later engagements are missing.
     """
     if frame.height == 0:
-        raise NothingToLearn("no example has been ingested", fix="run the join, and check with `trimtab reconcile`")
+        raise no_examples_yet(experiment)
     newest = frame["request_event_time"].max()
     assert isinstance(newest, int)
     bounds = window_bounds(newest, experiment)
-    rows, left_out = _usable(frame, (bounds.train_from, bounds.holdout_to), experiment, contract)
+    span = (bounds.train_from, bounds.holdout_to)
+    rows, left_out, previous = _usable(frame, span, experiment, (contract, explorations))
     training = rows.take(rows.event_times < bounds.train_to)
     holdout = rows.take(rows.event_times >= bounds.holdout_from)
     left_out["embargo"] = rows.count - training.count - holdout.count
     if training.count < SMALLEST_TRAINING_SET:
-        raise NothingToLearn(
-            f"only {training.count} explored examples to train on; {holdout.count} held out, left out {left_out}",
-            fix=f"wait for at least {SMALLEST_TRAINING_SET}, or lengthen learner.train_window",
-        )
-    return LearningWindow(bounds, training, holdout, left_out)
+        raise too_few_to_train_on(rows.event_times, (training.count, holdout.count), left_out, experiment)
+    control = control_rows(frame, (bounds.holdout_from, bounds.holdout_to), experiment)
+    return LearningWindow(bounds, training, holdout, left_out, previous, control)
 
 
-def rows_since(frame: pl.DataFrame, since: int, experiment: Experiment, contract: FeatureContract) -> LearningRows:
+def rows_since(
+    frame: pl.DataFrame,
+    since: int,
+    experiment: Experiment,
+    contract: FeatureContract,
+    explorations: Mapping[str, ExplorationSettings] | None = None,
+) -> LearningRows:
     """All usable rows with requests not older than `since` (epoch ms), for an evaluation without training."""
     if frame.height == 0:
-        raise NothingToLearn("no example has been ingested", fix="run `trimtab learn` first")
-    rows, left_out = _usable(frame, (since, 2**62), experiment, contract)
+        raise NothingToLearn("no example is stored on this machine", fix="run `trimtab learn` first")
+    rows, left_out, _ = _usable(frame, (since, 2**62), experiment, (contract, explorations))
     if rows.count == 0:
         raise NothingToLearn(
-            f"there is no explored example to evaluate on; left out {left_out}", fix="wait for more, or give --all"
+            f"there is no explored example to evaluate on; left out: {left_out_in_words(left_out)}",
+            fix="wait for more, or give --all",
         )
     return rows
 
 
+def control_rows(frame: pl.DataFrame, span: tuple[int, int], experiment: Experiment) -> pl.DataFrame:
+    """The experiment's CONTROL decisions in a half-open span of event times, for the check of their draws."""
+    inside = pl.col("request_event_time").is_between(*span, closed="left")
+    own = pl.col("action_action_space") == experiment.action_space.digest
+    return frame.filter((pl.col("action_slice") == "CONTROL") & own & inside)
+
+
 def _usable(
-    frame: pl.DataFrame, span: tuple[int, int], experiment: Experiment, contract: FeatureContract
-) -> tuple[LearningRows, dict[str, int]]:
+    frame: pl.DataFrame, span: tuple[int, int], experiment: Experiment, reading: Reading
+) -> tuple[LearningRows, dict[str, int], PreviousCounts | None]:
     """The rows usable for training and estimates, in order, and the number of rows left out by reason.
 
-    `span` is half-open, in epoch milliseconds.
+    `span` is half-open, in epoch milliseconds. If the weights served before are a feature, they are filled in from all
+    of `frame`, and the counts say how.
     """
     explored = frame.filter(pl.col("action_slice") == "EXPLORE")
     own = explored.filter(pl.col("action_action_space") == experiment.action_space.digest)
     complete = own.filter(~pl.col("outcome_closed_early"))
     inside = complete.filter(pl.col("request_event_time").is_between(*span, closed="left"))
-    rows, unencodable = _encodable(inside.sort("request_event_time", "request_request_id"), experiment, contract)
+    ordered = inside.sort("request_event_time", "request_request_id")
+    filled, previous = _with_previous(ordered, frame, experiment, reading[0])
+    rows, unencodable = _encodable(filled, experiment, reading)
     left_out = {
         "not_explored": frame.height - explored.height,
         "other_action_space": explored.height - own.height,
@@ -146,22 +177,37 @@ def _usable(
         "outside_window": complete.height - inside.height,
         **unencodable,
     }
-    return rows, left_out
+    return rows, left_out, previous
 
 
-def _encodable(
-    frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract
-) -> tuple[LearningRows, dict[str, int]]:
+def _with_previous(
+    rows: pl.DataFrame, log_frame: pl.DataFrame, experiment: Experiment, contract: FeatureContract
+) -> tuple[pl.DataFrame, PreviousCounts | None]:
+    """The rows with what their users were served before, if that is a feature, and how many of them had it."""
+    if contract.previous is None:
+        return rows, None
+    filled, counts = fill_previous(rows, log_frame, experiment.action_space.digest, contract.previous.length)
+    if counts.filled and not counts.echoed:
+        log.warning(
+            "no request says what its user was served before; the log stands in",
+            filled=counts.filled,
+            without=counts.without,
+            fix="send `previous` with requests, or set serving.remember_previous: policies do not see the log",
+        )
+    return filled, counts
+
+
+def _encodable(frame: pl.DataFrame, experiment: Experiment, reading: Reading) -> tuple[LearningRows, dict[str, int]]:
     """The rows that have all required features; the others, which get FALLBACK in serving, are counted by reason."""
     try:
-        return LearningRows.of(frame, experiment, contract), {"missing_features": 0, "absurd_features": 0}
+        return LearningRows.of(frame, experiment, *reading), {"missing_features": 0, "absurd_features": 0}
     except MissingFeatures:
-        faults = feature_faults(frame, contract)
+        faults = feature_faults(frame, reading[0])
     sound = pl.Series([row not in faults for row in range(frame.height)], dtype=pl.Boolean)
     absurd = {row: fault for row, fault in faults.items() if isinstance(fault, AbsurdFeature)}
     _name_absurd(frame, absurd)
     left_out = {"missing_features": len(faults) - len(absurd), "absurd_features": len(absurd)}
-    return LearningRows.of(frame.filter(sound), experiment, contract), left_out
+    return LearningRows.of(frame.filter(sound), experiment, *reading), left_out
 
 
 def _name_absurd(frame: pl.DataFrame, absurd: dict[int, AbsurdFeature]) -> None:

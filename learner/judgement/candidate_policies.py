@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from event_schemas.experiment import Experiment
 from event_schemas.slices import exploration_distribution
 from learner.examples.learning_rows import LearningRows
+from off_policy.row_distributions import SharedDistributions
 from off_policy.target_policies import TargetPolicy, alpha_policies, constant_policy, preference_policy, uniform_policy
 from policy_store.records import ObjectiveWeights
 
@@ -26,12 +27,11 @@ def alpha_grid(experiment: Experiment) -> list[float]:
 
 
 def alpha_family(
-    q: NDArray[np.float64], experiment: Experiment, eligible: NDArray[np.bool_] | None
+    q: NDArray[np.float64], experiment: Experiment, eligible: NDArray[np.bool_] | None, grid: Sequence[float]
 ) -> list[TargetPolicy]:
-    """One policy per value of the grid: argmax of α Q[alpha_objective] + (1 − α) Q[other] (PRL-PUTS, Eq. 5)."""
+    """One policy per value of the `grid`: argmax of α Q[alpha_objective] + (1 − α) Q[other] (PRL-PUTS, Eq. 5)."""
     target = experiment.preference.alpha_objective
     index = 0 if target is None else experiment.objective_names.index(target)
-    grid = alpha_grid(experiment)
     return alpha_policies(q, index, grid, eligible) if grid else []
 
 
@@ -64,23 +64,37 @@ def baseline_policy(rows: LearningRows, experiment: Experiment) -> TargetPolicy:
     space = experiment.action_space
     if space.kind == "grid":
         return constant_policy(PRODUCTION, space.production_arm, rows.count)
-    return TargetPolicy(LOGGED, probabilities=exploration_rows(rows, experiment))
+    return TargetPolicy(LOGGED, probabilities=exploration_by_row(rows, experiment))
 
 
-def exploration_rows(rows: LearningRows, experiment: Experiment) -> NDArray[np.float64]:
-    """float64[n, arms]: the exploring policy's distribution in each row."""
-    space, share = experiment.action_space, experiment.production_share
-    lists = rows.frame["action_eligible"].to_list()
-    known = {key: exploration_distribution(space, key, share) for key in {tuple(arms or ()) for arms in lists}}
-    return np.array([known[tuple(arms or ())] for arms in lists]).reshape(rows.count, space.arms)
+def exploration_by_row(rows: LearningRows, experiment: Experiment) -> SharedDistributions:
+    """The exploring policy's distribution in each row, by the row's own exploration settings.
+
+    Rows that allow the same arms, with production at the same share, have one together.
+    """
+    space, lists = experiment.action_space, rows.eligible_lists
+    shares, share_of = np.unique(rows.settings.production_shares, return_inverse=True)
+
+    def explored(groups: NDArray[np.int64]) -> NDArray[np.float64]:
+        listed, own = lists.lists(groups // len(shares)), shares[groups % len(shares)].tolist()
+        found = [exploration_distribution(space, arms, share) for arms, share in zip(listed, own, strict=True)]
+        return np.array(found).reshape(len(groups), space.arms)
+
+    return SharedDistributions(lists.group * len(shares) + share_of.reshape(-1), space.arms, explored)
 
 
 def uniform_over(rows: LearningRows, experiment: Experiment) -> TargetPolicy:
     """Every eligible arm with the same probability."""
-    eligible = rows.eligible(experiment.action_space.arms)
-    if eligible is None:
-        return uniform_policy(UNIFORM, rows.count, experiment.action_space.arms)
-    return TargetPolicy(UNIFORM, probabilities=eligible / eligible.sum(axis=1, keepdims=True))
+    lists, arms = rows.eligible_lists, experiment.action_space.arms
+    if lists.all_allowed:
+        return uniform_policy(UNIFORM, rows.count, arms)
+
+    def uniform(groups: NDArray[np.int64]) -> NDArray[np.float64]:
+        allowed = lists.masks(groups, arms)
+        shares: NDArray[np.float64] = allowed / allowed.sum(axis=1, keepdims=True)
+        return shares
+
+    return TargetPolicy(UNIFORM, probabilities=SharedDistributions(lists.group, arms, uniform))
 
 
 def _weights_by_row(weights: ObjectiveWeights, cohorts: Sequence[str | None], objectives: int) -> NDArray[np.float64]:

@@ -20,17 +20,20 @@ from learner.judgement.calibration import Calibration, calibrate
 from learner.judgement.candidate_policies import (
     PREFERENCE,
     alpha_family,
+    alpha_grid,
     baseline_policy,
     preferred_policy,
     uniform_over,
 )
+from learner.judgement.design_effect import design_effect
 from learner.judgement.gate import GateEvidence, look_level
 from learner.judgement.log_soundness import LogSoundness, check_log
+from learner.judgement.predictions import Choose, Predictions, Score, predict
 from learner.judgement.reference_sketches import head_shift
 from off_policy.evaluation_report import EvaluationReport, FrontierPoint, PolicyObjective
 from off_policy.intervals import EvidenceRequirements
 from off_policy.paired_lift import PairedLift
-from off_policy.policy_evaluation import evaluate_policies
+from off_policy.policy_evaluation import evaluate_predicted
 from off_policy.target_policies import TargetPolicy
 from policy_store.records import ObjectiveWeights
 
@@ -82,9 +85,9 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """What is evaluated: predicted values `q` of the hold-out rows float[n, arms, objectives], and the preference."""
+    """What is evaluated: `score` gives the predicted values of hold-out rows, for their positions; the preference."""
 
-    q: NDArray[np.float64]
+    score: Score
     preference: ObjectiveWeights
     look: int
 
@@ -98,26 +101,36 @@ def evaluate_window(
     """
     tallied = SliceTallies({}) if tallies is None else tallies
     judging = judging_half(window.holdout)
-    selection = _select(window.holdout.take(~judging), candidate.q[~judging], experiment)
+    selected, selection = _select(_half(window.holdout, candidate.score, ~judging), experiment)
     proposal = propose_alpha(selection.frontier(ESTIMATOR))
-    rows, q = window.holdout.take(judging), candidate.q[judging]
+    judged, judgement = _judge(_half(window.holdout, candidate.score, judging), experiment, candidate, proposal)
+    logged = np.empty((window.holdout.count, len(experiment.objectives)))
+    logged[~judging], logged[judging] = selected.logged, judged.logged
     return Evaluation(
         selection=selection,
-        judgement=_judge(rows, q, experiment, candidate, proposal),
+        judgement=judgement,
         proposal=proposal,
-        calibration=_calibration(window.holdout, candidate.q, experiment),
-        soundness=check_log(window.holdout, experiment).with_tallies(tallied, experiment.experiment.exploration_rate),
+        calibration=_calibration(window.holdout, logged, experiment),
+        soundness=_soundness(window, experiment, tallied),
         head_shift=head_shift(window.training.frame, window.holdout.frame),
         preference=candidate.preference,
         look=candidate.look,
     )
 
 
+def _soundness(window: LearningWindow, experiment: Experiment, tallies: SliceTallies) -> LogSoundness:
+    """The test of the hold-out, and that of the tallies with the design effect of the window's explored units."""
+    rates = experiment.experiment
+    parts = (window.training, window.holdout)
+    request_ids = (name for rows in parts for name in rows.frame["request_request_id"])
+    clustering = design_effect(request_ids, rates.exploration_unit)
+    soundness = check_log(window.holdout, experiment, window.control)
+    return soundness.with_tallies(tallies, rates.exploration_rate, clustering)
+
+
 def judging_half(rows: LearningRows) -> NDArray[np.bool_]:
-    """bool[n]: rows of the judging half, by a hash of the user id or, without one, of the request id."""
-    users = rows.frame["request_user_id"].to_list()
-    requests = rows.frame["request_request_id"].to_list()
-    names = [request if user is None else user for user, request in zip(users, requests, strict=True)]
+    """bool[n]: rows of the judging half, by a hash of the user id or, if that names nobody, of the exploration unit."""
+    names = rows.unit_names
     return np.array([blake2b(f"judge\0{name}".encode(), digest_size=1).digest()[0] < 128 for name in names], dtype=bool)
 
 
@@ -138,31 +151,53 @@ def requirements_of(experiment: Experiment, level: float) -> EvidenceRequirement
     )
 
 
-def _select(rows: LearningRows, q: NDArray[np.float64], experiment: Experiment) -> EvaluationReport:
-    policies = [*alpha_family(q, experiment, rows.eligible(q.shape[1])), uniform_over(rows, experiment)]
-    return _report(rows, q, policies, experiment, SELECTION_LEVEL)
+def _half(rows: LearningRows, score: Score, members: NDArray[np.bool_]) -> tuple[LearningRows, Score]:
+    places = np.flatnonzero(members)
+    return rows.take(places), lambda positions: score(places[positions])
+
+
+def _select(half: tuple[LearningRows, Score], experiment: Experiment) -> tuple[Predictions, EvaluationReport]:
+    rows, grid = half[0], alpha_grid(experiment)
+
+    def choose(q: NDArray[np.float64], part: slice) -> list[TargetPolicy]:
+        return alpha_family(q, experiment, rows.eligible(q.shape[1], part), grid)
+
+    return _report(half, choose, experiment, SELECTION_LEVEL)
 
 
 def _judge(
-    rows: LearningRows, q: NDArray[np.float64], experiment: Experiment, candidate: Candidate, proposal: float | None
-) -> EvaluationReport:
-    eligible = rows.eligible(q.shape[1])
-    preferred = preferred_policy(q, candidate.preference, rows.frame["request_cohort"].to_list(), eligible)
-    proposed = [policy for policy in alpha_family(q, experiment, eligible) if policy.alpha == proposal]
-    level = look_level(experiment.gate.error_budget, candidate.look)
-    return _report(rows, q, [preferred, *proposed, uniform_over(rows, experiment)], experiment, level)
+    half: tuple[LearningRows, Score], experiment: Experiment, candidate: Candidate, proposal: float | None
+) -> tuple[Predictions, EvaluationReport]:
+    rows, grid = half[0], [] if proposal is None else [proposal]
+    cohorts = rows.frame["request_cohort"].to_list()
+
+    def choose(q: NDArray[np.float64], part: slice) -> list[TargetPolicy]:
+        eligible = rows.eligible(q.shape[1], part)
+        preferred = preferred_policy(q, candidate.preference, cohorts[part], eligible)
+        return [preferred, *alpha_family(q, experiment, eligible, grid)]
+
+    return _report(half, choose, experiment, look_level(experiment.gate.error_budget, candidate.look))
 
 
 def _report(
-    rows: LearningRows, q: NDArray[np.float64], policies: list[TargetPolicy], experiment: Experiment, level: float
-) -> EvaluationReport:
-    log = rows.logged_bandit(experiment.objective_names)
-    baseline = baseline_policy(rows, experiment)
-    return evaluate_policies(log, policies, baseline, q, requirements_of(experiment, level))
+    half: tuple[LearningRows, Score], choose: Choose, experiment: Experiment, level: float
+) -> tuple[Predictions, EvaluationReport]:
+    rows, score = half
+    stated = [baseline_policy(rows, experiment), uniform_over(rows, experiment)]
+    predictions = predict(rows, score, choose, stated, experiment)
+    baseline, uniform = predictions.stated
+    report = evaluate_predicted(
+        rows.logged_bandit(experiment),
+        [*predictions.chosen, uniform],
+        baseline,
+        predictions.logged,
+        requirements_of(experiment, level),
+    )
+    return predictions, report
 
 
-def _calibration(rows: LearningRows, q: NDArray[np.float64], experiment: Experiment) -> dict[str, Calibration]:
-    logged = q[np.arange(rows.count), rows.arms]
+def _calibration(rows: LearningRows, logged: NDArray[np.float64], experiment: Experiment) -> dict[str, Calibration]:
+    """`logged` float64[n, objectives] are the predicted values of the logged arms."""
     return {
         name: calibrate(logged[rows.observed[:, column], column], rows.rewards[rows.observed[:, column], column])
         for column, name in enumerate(experiment.objective_names)

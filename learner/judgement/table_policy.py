@@ -4,7 +4,7 @@ The table comes from another system (another policy's log, a paper's data set) w
 to count positions. Both are given explicitly, never guessed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from event_schemas.action_space import ActionSpace
 from event_schemas.errors import TrimtabError
+from event_schemas.shown_text import listed
 from learner.examples.learning_rows import LearningRows
 from off_policy.target_policies import ROW_SUM_TOLERANCE, TargetPolicy, by_position
+
+NAMED_ARMS = 5
 
 
 class TablePolicyError(TrimtabError):
@@ -47,7 +50,8 @@ def read_table(path: Path, layout: TableLayout, space: ActionSpace) -> NDArray[n
     An arm without a row has probability 0. Raises TablePolicyError for an unreadable file, a missing column, an unknown
     arm, a duplicate row, or probabilities of a position that do not sum to 1.
     """
-    frame = _selected(path, layout)
+    wanted = [layout.arm_column, layout.probability_column, layout.position_column]
+    frame = selected_rows(path, [column for column in wanted if column], layout.where)
     positions = _positions(frame, layout, path)
     arms = _arms(frame, layout, space, path)
     table = np.zeros((space.arms, int(positions.max()) + 1))
@@ -68,7 +72,7 @@ def read_table(path: Path, layout: TableLayout, space: ActionSpace) -> NDArray[n
 def table_policy(name: str, table: NDArray[np.float64], rows: LearningRows, layout: TableLayout) -> TargetPolicy:
     """The table as a policy for `rows`; raises TablePolicyError if a row's position is absent or not in the table."""
     if not layout.position_column:
-        return TargetPolicy(name, probabilities=np.repeat(table.T, rows.count, axis=0))
+        return by_position(name, table, np.zeros(rows.count, dtype=np.int64))
     logged = rows.context(layout.position_feature)
     try:
         positions = np.array([int(value) for value in logged if value is not None]) - layout.position_base
@@ -82,21 +86,27 @@ def table_policy(name: str, table: NDArray[np.float64], rows: LearningRows, layo
     return by_position(name, table, positions)
 
 
-def _selected(path: Path, layout: TableLayout) -> pl.DataFrame:
+def _written(where: Mapping[str, str]) -> str:
+    """The conditions as they are given on the command line."""
+    return " ".join(f"{column}={value}" for column, value in where.items())
+
+
+def selected_rows(path: Path, columns: Sequence[str], where: Mapping[str, str]) -> pl.DataFrame:
+    """The rows of a Parquet file that `where` selects; raises TablePolicyError if it lacks one of the columns."""
     try:
         frame = pl.read_parquet(path)
     except (Exception, pl.exceptions.PanicException) as fault:  # polars reports a broken file by many error types
         raise TablePolicyError(f"{path}: cannot be read as Parquet: {fault}", fix="give an existing file") from fault
-    wanted = [layout.arm_column, layout.probability_column, layout.position_column, *layout.where]
-    missing = [column for column in wanted if column and column not in frame.columns]
+    missing = [column for column in (*columns, *where) if column not in frame.columns]
     if missing:
         raise TablePolicyError(
-            f"{path}: columns {missing} are missing; it has {frame.columns}", fix="name its columns with the options"
+            f"{path}: columns are missing: {', '.join(missing)}; it has {', '.join(frame.columns)}",
+            fix="name its columns with the options",
         )
-    for column, value in layout.where.items():
+    for column, value in where.items():
         frame = frame.filter(pl.col(column).cast(pl.String) == value)
     if frame.height == 0:
-        raise TablePolicyError(f"{path}: no row matches {dict(layout.where)}", fix="correct --where")
+        raise TablePolicyError(f"{path}: no row matches {_written(where)}", fix="correct --where")
     return frame
 
 
@@ -120,7 +130,7 @@ def _arms(frame: pl.DataFrame, layout: TableLayout, space: ActionSpace, path: Pa
     unknown = sorted({name for name in names if name not in index})
     if unknown:
         raise TablePolicyError(
-            f"{path}: arms {unknown[:5]} are not in the experiment's action space",
+            f"{path}: the experiment has no arms {listed(unknown, NAMED_ARMS)}; its arms are {listed(space.arm_names)}",
             fix="name the arms as the experiment file does, or select rows with --where",
         )
     return np.array([index[name] for name in names], dtype=np.int64)

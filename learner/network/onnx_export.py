@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from feature_contract import ModelInput
 from learner.examples.learner_errors import ExportMismatch
-from learner.network.q_network import QNetwork
+from learner.network.q_network import QNetwork, rows_at_once
 from learner.network.training import input_tensors
 
 OUTPUT = "q"
@@ -51,7 +51,8 @@ def export_graph(network: QNetwork, sample: ModelInput) -> bytes:
             dynamic_axes={name: {0: "batch"} for name in (*traced, OUTPUT)},
         )
         graph = path.read_bytes()
-    verify_graph(graph, network, sample.take(slice(0, VERIFIED_ROWS)))
+    rows = min(VERIFIED_ROWS, rows_at_once(network.arm_features.shape[0]))
+    verify_graph(graph, network, sample.take(slice(0, rows)))
     return graph
 
 

@@ -13,7 +13,7 @@ from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.learning_rows import LearningRows
 from learner.network.adam_optimiser import AdamOptimiser
 from learner.network.onnx_export import export_graph
-from learner.network.q_network import NetworkShape, QNetwork, arm_inputs
+from learner.network.q_network import NetworkShape, QNetwork, arm_inputs, rows_at_once
 from learner.network.training import OnProgress, TrainingReport, input_tensors, train
 
 SCORING_ROWS = 4096
@@ -55,7 +55,8 @@ class QLearning:
     def score(self, inputs: ModelInput) -> NDArray[np.float32]:
         """Computes the values with the network itself, in batches that limit memory."""
         self._network.eval()
-        parts = [inputs.take(slice(start, start + SCORING_ROWS)) for start in range(0, inputs.rows, SCORING_ROWS)]
+        size = min(SCORING_ROWS, rows_at_once(self._network.arm_features.shape[0]))
+        parts = [inputs.take(slice(start, start + size)) for start in range(0, inputs.rows, size)]
         with torch.inference_mode():
             values = [self._network(input_tensors(part)).numpy() for part in parts]
         shape = (0, self._network.arm_features.shape[0], self._network.objectives)

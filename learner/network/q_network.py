@@ -1,9 +1,10 @@
 """The PRL-PUTS value network: Q_o(s, a) = E[r_o | s, a] for every objective o.
 
-State: category embeddings, encoded history, numbers and user embedding (both normalised by column), concatenated,
-through an MLP. Action: the normalised weights (Eq. 6) or the catalogue's features through a one-layer MLP. Backbone:
-three blocks of batch normalisation, linear layer, ReLU. One linear head with a sigmoid per objective (Eq. 7). Loss: the
-sum over objectives of the mean squared error (Eq. 8), over the rows in which the objective was observed.
+State: category embeddings, encoded history, encoded earlier weights, numbers and user embedding (both normalised by
+column), concatenated, through an MLP. Action: the normalised weights (Eq. 6) or the catalogue's features through a
+one-layer MLP. Backbone: three blocks of batch normalisation, linear layer, ReLU. One linear head with a sigmoid per
+objective (Eq. 7). Loss: the sum over objectives of the mean squared error (Eq. 8), over the rows in which the objective
+was observed.
 """
 
 from collections.abc import Mapping
@@ -19,12 +20,15 @@ from torch import Tensor, nn
 from event_schemas.action_space import ActionSpace
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
-from feature_contract.model_input import CONTEXT_IDS, CONTEXT_NUMBERS, HISTORY_MASK, USER_EMBEDDING
+from feature_contract.model_input import CONTEXT_IDS, CONTEXT_NUMBERS, HISTORY_MASK, PREVIOUS_MASK, USER_EMBEDDING
 from learner.examples.learner_errors import NothingToLearn
 from learner.network.column_norm import ColumnNorm
 from learner.network.history_encoder import EncoderShape, HistoryEncoder
+from learner.network.previous_encoder import PreviousEncoder
 
 SMALLEST_RATE = 1e-4
+BATCH_PAIRS = 1 << 16
+"""Pairs of a request and an arm that the network scores at once: 16 MB for a layer 64 wide."""
 LEAST_VARIANCE = 1e-3
 """Added to variances in the backbone. A hidden value that hardly varies has rounding errors from the sums before it;
 this keeps the normalisation from multiplying them by more than about thirty."""
@@ -49,10 +53,11 @@ class NetworkShape:
                 f"learner.state_dim {self.state_dim} is not a multiple of attention_heads {self.attention_heads}",
                 fix="change one of the two",
             )
-        if not (self.contract.user_embedding_dim or self.contract.context or self.contract.history_length):
+        contract = self.contract
+        if not (contract.user_embedding_dim or contract.context or contract.history_length or contract.previous):
             raise NothingToLearn(
                 "the experiment file declares no features, so there is no state to learn from",
-                fix="declare user_embedding_dim, history_length or [[features.context]] under [features]",
+                fix="declare user_embedding_dim, history_length, previous_length or [[features.context]] in [features]",
             )
 
     @classmethod
@@ -93,6 +98,9 @@ class StateModule(nn.Module):
         if contract.history_length:
             self.history = HistoryEncoder(_history_shape(shape))
             width += shape.state_dim
+        if contract.previous is not None:
+            self.previous = PreviousEncoder(contract.previous.length, len(contract.previous.ranges), shape.state_dim)
+            width += shape.state_dim
         self.combine = nn.Sequential(nn.Linear(width, 2 * shape.state_dim), nn.ReLU())
         self.project = nn.Sequential(nn.Linear(2 * shape.state_dim, shape.state_dim), nn.ReLU())
 
@@ -107,6 +115,8 @@ class StateModule(nn.Module):
             parts.append(self.numbers(inputs[CONTEXT_NUMBERS]))
         if HISTORY_MASK in inputs:
             parts.append(self.history(inputs))
+        if PREVIOUS_MASK in inputs:
+            parts.append(self.previous(inputs))
         state: Tensor = self.project(self.combine(torch.cat(parts, dim=1)))
         return state
 
@@ -172,6 +182,11 @@ def arm_inputs(space: ActionSpace) -> NDArray[np.float32]:
     deviation = features.std(axis=0)
     centred = features - features.mean(axis=0)
     return np.asarray(centred / np.where(deviation > 0, deviation, 1.0), dtype=np.float32)
+
+
+def rows_at_once(arms: int) -> int:
+    """How many requests to score at once with all of so many arms, at least one."""
+    return max(1, BATCH_PAIRS // arms)
 
 
 def masked_squared_error(values: Tensor, rewards: Tensor, observed: Tensor) -> Tensor:

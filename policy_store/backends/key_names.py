@@ -40,7 +40,7 @@ class KeyNames:
 
     @property
     def checkpoint_index(self) -> str:
-        """Sorted set: version by created_at."""
+        """Sorted set: version by the order in which the checkpoints came."""
         return self._name("checkpoints")
 
     def slot(self, slot: str) -> str:

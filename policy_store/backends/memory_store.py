@@ -122,8 +122,7 @@ class MemoryStore(RecordSlots):
     def list_checkpoints(self) -> list[CheckpointManifest]:
         """See PolicyStore."""
         with self._changed:
-            manifests = [checkpoint.parsed() for checkpoint in self._contents.checkpoints.values()]
-        return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.version))
+            return [checkpoint.parsed() for checkpoint in self._contents.checkpoints.values()]
 
     def propose(self, proposal: PreferenceProposal) -> None:
         """See PolicyStore."""
@@ -205,11 +204,13 @@ class MemoryStore(RecordSlots):
         with self._changed:
             return self._contents.updates[-1].update_id if self._contents.updates else "0"
 
-    def heartbeat(self, node_id: str, status: Mapping[str, Any], ttl_s: float) -> None:
+    def heartbeat(self, node_id: str, status: Mapping[str, Any], ttl_s: float) -> Mapping[str, Any]:
         """See PolicyStore."""
         payload = canonical_json(dict(status))
         with self._changed:
+            before = next((each.status for each in self.nodes() if each.node_id == node_id), {})
             self._contents.nodes[node_id] = (self.clock() + min(round(ttl_s * 1000), HEARTBEAT_LIMIT_MS), payload)
+        return before
 
     def nodes(self) -> list[NodeStatus]:
         """See PolicyStore."""

@@ -62,20 +62,23 @@ local function lease_lost(token)
 end
 """
 
-# KEYS: 4 uploaded hash, 5 checkpoint hash, 6 index. ARGV: 4 token, 5 version, 6 created_at, 7 manifest, 8 signature.
+# KEYS: 4 uploaded hash, 5 checkpoint hash, 6 index. ARGV: 4 token, 5 version, 6 manifest, 7 signature.
+# The index has the order in which the checkpoints came: each scores 1 more than the newest. Version 0.1.0 used the time
+# of the writer's clock as the score; new scores continue from there.
 PUT_CHECKPOINT = f"""{PRELUDE}{LEASE_LOST}
 if lease_lost(ARGV[4]) then redis.call('DEL', KEYS[4]) return {{'lease lost'}} end
 if redis.call('EXISTS', KEYS[5]) == 1 then
   redis.call('DEL', KEYS[4])
   local held = redis.call('HMGET', KEYS[5], 'manifest', 'signature')
-  if held[1] == ARGV[7] and held[2] == ARGV[8] then return {{'done'}} end
+  if held[1] == ARGV[6] and held[2] == ARGV[7] then return {{'done'}} end
   return {{'version taken'}}
 end
 if redis.call('EXISTS', KEYS[4]) == 0 then return {{'upload gone'}} end
 if not audited() then return {{'audit moved'}} end
 redis.call('RENAME', KEYS[4], KEYS[5])
 redis.call('PERSIST', KEYS[5])
-redis.call('ZADD', KEYS[6], ARGV[6], ARGV[5])
+local newest = redis.call('ZREVRANGE', KEYS[6], 0, 0, 'WITHSCORES')[2]
+redis.call('ZADD', KEYS[6], string.format('%.0f', (tonumber(newest) or 0) + 1), ARGV[5])
 return notify('checkpoint', ARGV[5])
 """
 

@@ -82,7 +82,7 @@ class RedisStore(RedisRecords):
             redis_scripts.PUT_CHECKPOINT,
             checkpoint_audited(checkpoint, manifest, self._clock()),
             [upload, self._keys.checkpoint(manifest.version), self._keys.checkpoint_index],
-            [_text(fencing_token), manifest.version, manifest.created_at, checkpoint.manifest, signature],
+            [_text(fencing_token), manifest.version, checkpoint.manifest, signature],
         )
         if answer[0] == b"lease lost" and fencing_token is not None:
             raise lease_lost(fencing_token)
@@ -180,16 +180,22 @@ class RedisStore(RedisRecords):
             newest = stream(self._redis.quick.xrevrange(self._keys.updates, count=1))
         return newest[0][0] if newest else "0"
 
-    def heartbeat(self, node_id: str, status: Mapping[str, Any], ttl_s: float) -> None:
+    def heartbeat(self, node_id: str, status: Mapping[str, Any], ttl_s: float) -> Mapping[str, Any]:
         """See PolicyStore."""
         payload, ttl_ms = canonical_json(dict(status)), min(round(ttl_s * 1000), HEARTBEAT_LIMIT_MS)
         with (
             self._redis.answering("sending a heartbeat"),
             self._redis.quick.pipeline(transaction=True) as pipeline,
         ):
+            pipeline.get(self._keys.node(node_id))
             pipeline.set(self._keys.node(node_id), payload, px=ttl_ms)
             pipeline.zadd(self._keys.node_index, {node_id: self._clock() + ttl_ms})
-            pipeline.execute()
+            before, *done = pipeline.execute(raise_on_error=False)
+            # A key of another type cannot be read, but it is replaced.
+            for fault in done:
+                if isinstance(fault, Exception):
+                    raise fault
+        return _heartbeat(before)
 
     def nodes(self) -> list[NodeStatus]:
         """See PolicyStore. Also removes nodes without a heartbeat from the index, if this Redis user may write it."""

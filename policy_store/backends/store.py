@@ -87,11 +87,11 @@ class PolicyStore(Protocol):
         ...
 
     def versions(self) -> list[str]:
-        """The versions of all checkpoints, oldest first, without reading one of them."""
+        """The versions of all checkpoints in the order in which they came to the store, without reading one of them."""
         ...
 
     def list_checkpoints(self) -> list[CheckpointManifest]:
-        """All manifests, unverified, oldest first. Raises RecordMalformed."""
+        """All manifests, unverified, in the order of `versions`. Raises RecordMalformed."""
         ...
 
     def channel(self, name: str) -> SignedRecord | None:
@@ -169,7 +169,7 @@ class PolicyStore(Protocol):
         ...
 
     def proposals(self) -> list[PreferenceProposal]:
-        """All proposals, including decided ones, oldest first."""
+        """All proposals, including decided ones, by the clocks of their writers: an order for people to read."""
         ...
 
     def history(self, slot: str) -> list[SignedRecord]:
@@ -204,8 +204,11 @@ class PolicyStore(Protocol):
         """The id of the newest notification kept, to continue from with updates_since; "0" when there is none."""
         ...
 
-    def heartbeat(self, node_id: str, status: Mapping[str, Any], ttl_s: float) -> None:
-        """Reports a node as alive for `ttl_s` seconds from now, at most a day. Not audited, not notified."""
+    def heartbeat(self, node_id: str, status: Mapping[str, Any], ttl_s: float) -> Mapping[str, Any]:
+        """Reports a node as alive for `ttl_s` seconds from now, at most a day. Not audited, not notified.
+
+        Returns the heartbeat that this one replaces; empty if there was none, or none that is a JSON object.
+        """
         ...
 
     def nodes(self) -> list[NodeStatus]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from event_schemas.shown_text import listed
 from policy_store.records.audit import AuditEvent
 from policy_store.records.canonical_json import parse_object
 from policy_store.records.channel_record import ChannelRecord, FreshnessRecord
@@ -25,6 +26,7 @@ from policy_store.records.store_errors import (
     UnknownProposal,
 )
 
+NEWEST_NAMED = 5
 RECORD_TYPES: dict[str, type[GovernedRecord]] = {
     "channel": ChannelRecord,
     "freshness": FreshnessRecord,
@@ -40,7 +42,7 @@ def parse_record(signed: SignedRecord) -> GovernedRecord:
     record_type = RECORD_TYPES.get(kind) if isinstance(kind, str) else None
     if record_type is None:
         raise RecordMalformed(
-            f"a signed record has kind {kind!r}; known kinds are {sorted(RECORD_TYPES)}",
+            f"a signed record has kind {kind!r}; known kinds are {', '.join(sorted(RECORD_TYPES))}",
             fix="publish it again with this version of trimtab",
         )
     return record_type.parse(signed.record)
@@ -143,10 +145,10 @@ def checkpoint_change(experiment: str, checkpoint: SignedCheckpoint) -> Checkpoi
     """
     manifest = checkpoint.parsed()
     require_experiment(experiment, manifest.experiment)
-    if RESERVED_FIELDS & set(manifest.blobs):
+    reserved = ", ".join(sorted(RESERVED_FIELDS & set(manifest.blobs)))
+    if reserved:
         raise RecordMalformed(
-            f"checkpoint {manifest.version}: blobs have reserved names {sorted(RESERVED_FIELDS & set(manifest.blobs))}",
-            fix="rename them",
+            f"checkpoint {manifest.version}: blobs have reserved names: {reserved}", fix="rename them"
         )
     check_blobs(manifest, checkpoint.blobs)
     return manifest
@@ -193,17 +195,19 @@ def version_conflict(version: str) -> RevisionConflict:
     )
 
 
-def unknown_checkpoint(version: str) -> UnknownCheckpoint:
-    """The error when there is no such version."""
+def unknown_checkpoint(version: str, known: Sequence[str] = ()) -> UnknownCheckpoint:
+    """The error when there is no such version; `known` are those that there are, oldest first, if that was asked."""
+    newest = f"; its newest are {', '.join(reversed(known[-NEWEST_NAMED:]))}" if known else ""
     return UnknownCheckpoint(
-        f"the store has no checkpoint {version!r}", fix="list the versions with `trimtab policy list`"
+        f"the store has no checkpoint {version!r}{newest}", fix="list the versions with `trimtab policy list`"
     )
 
 
-def unknown_proposal(proposal_id: str) -> UnknownProposal:
-    """The error when there is no such open proposal."""
+def unknown_proposal(proposal_id: str, opened: Sequence[str] = ()) -> UnknownProposal:
+    """The error when there is no such open proposal; `opened` are those that there are, if that was asked."""
+    others = f"; open are {listed(opened)}" if opened else ""
     return UnknownProposal(
-        f"there is no open proposal {proposal_id!r}", fix="list the proposals with `trimtab alpha show`"
+        f"there is no open proposal {proposal_id!r}{others}", fix="list the proposals with `trimtab alpha show`"
     )
 
 

@@ -7,6 +7,7 @@ Fails with the errors of `policy_store.records.store_errors`; after any of them 
 """
 
 from policy_store.decisions.control_reading import ControlReader
+from policy_store.decisions.file_differences import ONE_FILE, FileDifference, file_differences
 from policy_store.decisions.governance import (
     Decider,
     Statement,
@@ -21,8 +22,9 @@ from policy_store.decisions.governance import (
     rollback_version,
 )
 from policy_store.decisions.inspection import SLOTS, Finding, inspect_store, require_slot
-from policy_store.decisions.kill_decisions import KillState, OpenKill, kill, kill_state, kills_to_lift, resume
-from policy_store.decisions.overview import channel_overview, store_overview
+from policy_store.decisions.kill_decisions import UNSIGNED, KillState, OpenKill, kill, kill_state, kills_to_lift, resume
+from policy_store.decisions.node_refusals import Refusal, node_refusals
+from policy_store.decisions.overview import EMPTY, VALID, channel_overview, store_overview
 from policy_store.decisions.rebase_reading import remembered_rebases, verified_rebases
 from policy_store.decisions.rebasing import plan_rebase, rebase
 from policy_store.decisions.verification import (
@@ -42,22 +44,30 @@ __all__ = [
     "Approval",
     "ControlReader",
     "Decider",
+    "EMPTY",
+    "FileDifference",
     "Finding",
     "KillState",
     "NAMES",
+    "ONE_FILE",
     "OpenKill",
+    "Refusal",
     "SLOTS",
     "Statement",
     "TrustRule",
+    "UNSIGNED",
+    "VALID",
     "VerifiedCheckpoint",
     "approve_proposal",
     "channel_overview",
+    "file_differences",
     "find_open_proposal",
     "inspect_store",
     "keep_fresh",
     "kill",
     "kill_state",
     "kills_to_lift",
+    "node_refusals",
     "plan_rebase",
     "point_channel",
     "propose_preference",

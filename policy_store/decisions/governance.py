@@ -187,10 +187,10 @@ def reject_proposal(store: PolicyStore, proposal_id: str, statement: Statement) 
 
 def find_open_proposal(store: PolicyStore, proposal_id: str) -> PreferenceProposal:
     """The open proposal with this id. Raises UnknownProposal."""
-    for proposal in store.proposals():
-        if proposal.proposal_id == proposal_id and proposal.status is ProposalStatus.OPEN:
-            return proposal
-    raise unknown_proposal(proposal_id)
+    opened = {each.proposal_id: each for each in store.proposals() if each.status is ProposalStatus.OPEN}
+    if proposal_id not in opened:
+        raise unknown_proposal(proposal_id, [*opened])
+    return opened[proposal_id]
 
 
 def current_channel(store: PolicyStore, channel: Channel) -> ChannelRecord:

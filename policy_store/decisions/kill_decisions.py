@@ -19,12 +19,13 @@ from policy_store.decisions.governance import Decider
 from policy_store.decisions.node_claims import NodeClaims, node_claims
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.control_record import CONTROL_SLOT, ControlRecord
-from policy_store.records.governed_record import GovernedRecord
+from policy_store.records.governed_record import GovernedRecord, said
 from policy_store.records.revision_rules import VerifiedControl, control_revision, kill_revisions, unlike_lifted
 from policy_store.records.store_errors import RecordMalformed, StoreRefused, StoreUnreachable, UnknownKill
 
 Answer = TypeVar("Answer")
 THE_STORE = "the store"
+UNSIGNED = "not signed by a key trusted here"
 WITHOUT_A_STORE = "stop each node now with its kill file, or restart it with --killed"
 
 
@@ -40,12 +41,14 @@ class OpenKill:
     record: ControlRecord | None
     known_to: tuple[str, ...]
 
+    @property
+    def source(self) -> str:
+        """Who killed and why, as text for people."""
+        return UNSIGNED if self.record is None else said(self.record.by, self.record.reason)
+
     def describe(self) -> str:
         """The kill as text for people: the hash, who killed and why, and who knows it."""
-        said = "not signed by a key trusted here"
-        if self.record is not None:
-            said = f"by {self.record.by}: {self.record.reason or 'no reason given'}"
-        return f"{self.hash} {said} (known to {', '.join(self.known_to) or 'nobody'})"
+        return f"{self.hash} {self.source} (known to {', '.join(self.known_to) or 'nobody'})"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
-from policy_store.backends.store import PolicyStore
+from policy_store.backends.store import NodeStatus, PolicyStore
+from policy_store.decisions.file_differences import file_differences
 from policy_store.decisions.kill_decisions import kill_state
+from policy_store.decisions.node_refusals import node_refusals
 from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.verification import TrustRule, read_channel_verified
 from policy_store.records.channel_record import Channel, ChannelRecord
@@ -14,44 +17,65 @@ from policy_store.records.governed_record import SignedRecord
 from policy_store.records.revision_rules import ReaderMemory
 from policy_store.records.store_errors import RecordMalformed
 
+VALID, EMPTY = "valid", "empty"
+"""The states of a channel with which nothing is wrong."""
 
-def store_overview(store: PolicyStore, rule: TrustRule, now_ms: int) -> dict[str, Any]:
+
+def store_overview(store: PolicyStore, rule: TrustRule, now_ms: int, digests: Mapping[str, str]) -> dict[str, Any]:
     """Channels with their state, the kills that hold, live nodes, and the number of checkpoints and audit entries.
 
+    `digests` are those of this process's experiment file; `differing_files` lists the processes with another one.
     `killed` is null when no verified kill holds, but there are records that cannot be verified. Raises
     StoreUnreachable.
     """
-    kills, memory = kill_state(store, rule), remembered_rebases(store, rule)
+    kills, memory, nodes = kill_state(store, rule), remembered_rebases(store, rule), store.nodes()
+    checkpoints = store.list_checkpoints()
+    differences = file_differences(digests, nodes, checkpoints[-1] if checkpoints else None)
     return {
         "experiment": store.experiment,
         "killed": kills.killed,
         "open_kills": [each.as_dict() for each in kills.open_kills],
         "epoch": memory.epoch,
-        "channels": [channel_overview(store, channel, rule, now_ms, memory) for channel in Channel],
-        "checkpoints": len(store.list_checkpoints()),
-        "nodes": [{"node": node.node_id, "status": dict(node.status)} for node in store.nodes()],
+        "differing_files": [each.as_dict() for each in differences],
+        "channels": [channel_overview(store, channel, rule, now_ms, memory, nodes) for channel in Channel],
+        "checkpoints": len(checkpoints),
+        "nodes": [{"node": node.node_id, "status": dict(node.status)} for node in nodes],
         "audit_entries": len(store.audit_entries()),
     }
 
 
 def channel_overview(
-    store: PolicyStore, channel: Channel, rule: TrustRule, now_ms: int, memory: ReaderMemory
+    store: PolicyStore,
+    channel: Channel,
+    rule: TrustRule,
+    now_ms: int,
+    memory: ReaderMemory,
+    nodes: Iterable[NodeStatus],
 ) -> dict[str, Any]:
     """What a channel says; `state` is `valid`, `empty`, or what is wrong with it, and then `fix` says what helps.
 
-    Raises StoreUnreachable.
+    `state` is by `rule`; `refused_by` lists the nodes that refuse the record all the same. Raises StoreUnreachable.
     """
-    row: dict[str, Any] = {"channel": channel.value, "state": "empty"}
+    row: dict[str, Any] = {"channel": channel.value, "state": EMPTY}
     try:
         row |= _claims(store.channel(channel.value))
         verified = read_channel_verified(store, channel, rule, now_ms=now_ms, memory=memory)
     except ComponentUnreachable:
         raise
     except TrimtabError as error:
-        return row | {"state": error.what, "fix": error.fix}
-    if verified is None:
-        return row
-    return row | {"state": "valid", "expires_at": verified.expires_at}
+        row |= {"state": error.what, "fix": error.fix}
+    else:
+        row |= {} if verified is None else {"state": VALID, "expires_at": verified.expires_at}
+    return row | {"refused_by": _refused_by(row, nodes)}
+
+
+def _refused_by(row: Mapping[str, Any], nodes: Iterable[NodeStatus]) -> list[dict[str, Any]]:
+    return [
+        {"node": node.node_id, "result": refusal.result, "notes": list(refusal.notes)}
+        for node in nodes
+        for refusal in node_refusals(node)
+        if refusal.channel == row["channel"] and refusal.concerns(row)
+    ]
 
 
 def _claims(signed: SignedRecord | None) -> dict[str, Any]:

@@ -70,9 +70,10 @@ class TrustRule:
     def require_role(self, slot: str, key_id: str) -> None:
         """Raises RoleForbidden unless the role of `key_id` may sign for this slot."""
         if role_of(key_id) not in self.roles_for(slot):
+            by_itself = ", or approval to 'auto' under [gate] if the learner may promote by itself"
             raise RoleForbidden(
                 f"{slot}: key {key_id} with role {role_of(key_id).value} may not sign records for this slot",
-                fix='sign with a governance key, or set [gate] approval = "auto" if the learner may promote itself',
+                fix=f"set TRIMTAB_SIGNING_KEY to a governance key{by_itself if slot.startswith('channel:') else ''}",
             )
 
     def require_signer(self, slot: str, key: SigningKey) -> None:

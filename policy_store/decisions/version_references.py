@@ -3,7 +3,7 @@
 The first of these that fits counts:
 
 1. a version in full;
-2. `latest`: the newest checkpoint in the store;
+2. `latest`: the checkpoint that came to the store last;
 3. `stable`, `canary` or `shadow`: what that channel points to now, by a record that the reader believes;
 4. the beginning of exactly one version.
 """
@@ -58,7 +58,7 @@ def _served(store: PolicyStore, channel: Channel, rule: TrustRule) -> str:
 def _begun_by(beginning: str, versions: list[str]) -> str:
     candidates = [version for version in versions if beginning and version.startswith(beginning)]
     if not candidates:
-        raise unknown_checkpoint(beginning)
+        raise unknown_checkpoint(beginning, versions)
     if len(candidates) > 1:
         more = "" if len(candidates) <= LISTED else f" and {len(candidates) - LISTED} older ones"
         raise AmbiguousVersion(

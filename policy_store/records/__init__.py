@@ -18,7 +18,7 @@ from policy_store.records.checkpoint_record import (
     describe_blobs,
 )
 from policy_store.records.control_record import CONTROL_SLOT, ControlRecord
-from policy_store.records.governed_record import SignedRecord
+from policy_store.records.governed_record import SignedRecord, said
 from policy_store.records.objective_weights import ObjectiveWeights, initial_target, weights_of
 from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus, new_proposal_id
 from policy_store.records.preference_record import (
@@ -27,6 +27,7 @@ from policy_store.records.preference_record import (
     PreferenceTarget,
     parse_weights,
     require_known_cohort,
+    weight_options,
 )
 from policy_store.records.rebase_record import REBASE_SLOT, RebaseRecord
 from policy_store.records.revision_rules import DecisionOrder, ReaderMemory, require_clocks_agree
@@ -83,6 +84,8 @@ __all__ = [
     "parse_weights",
     "require_clocks_agree",
     "require_known_cohort",
+    "said",
+    "weight_options",
     "weights_of",
     "write_key_pair",
 ]

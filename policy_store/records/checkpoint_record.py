@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from policy_store.records.canonical_json import canonical_json, parse_object
-from policy_store.records.governed_record import Name, Revision, Sha256, first_problem
+from policy_store.records.governed_record import Name, Revision, Sha256, field_problems
 from policy_store.records.signing import SigningKey
 from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
 
@@ -56,10 +56,14 @@ class CheckpointManifest(BaseModel):
     blobs: dict[Annotated[str, Field(pattern=_BLOB_NAME)], BlobEntry]
     reference: dict[str, Any] = Field(default_factory=dict)
     policy: dict[str, Any] = Field(default_factory=dict)
+    section_digests: dict[str, str] | None = None
+    """Of the learner's experiment file; version 0.1.0 wrote none."""
 
     def canonical(self) -> bytes:
         """The bytes that are signed and stored. Raises RecordMalformed for NaN or infinity."""
-        return canonical_json(self.model_dump(mode="json"))
+        # A manifest of version 0.1.0 keeps its bytes, and so its signature, when it is written again.
+        absent = {"section_digests"} - self.model_fields_set
+        return canonical_json(self.model_dump(mode="json", exclude=absent))
 
     @classmethod
     def parse(cls, payload: bytes) -> Self:
@@ -68,7 +72,7 @@ class CheckpointManifest(BaseModel):
         try:
             return cls.model_validate_json(canonical_json(content))
         except ValidationError as error:
-            raise RecordMalformed(f"checkpoint manifest: {first_problem(error)}", fix=_FIX) from error
+            raise RecordMalformed(f"checkpoint manifest: {field_problems(error)}", fix=_FIX) from error
 
     @property
     def verdict(self) -> str | None:
@@ -100,9 +104,10 @@ def check_blobs(manifest: CheckpointManifest, blobs: Mapping[str, bytes]) -> Non
     """Raises SignatureInvalid unless `blobs` are exactly those that the manifest names, byte for byte."""
     fix = "publish the checkpoint again: the store was changed after signing, or the upload was incomplete"
     if set(blobs) != set(manifest.blobs):
-        missing, extra = sorted(set(manifest.blobs) - set(blobs)), sorted(set(blobs) - set(manifest.blobs))
+        missing = ", ".join(sorted(set(manifest.blobs) - set(blobs))) or "none"
+        extra = ", ".join(sorted(set(blobs) - set(manifest.blobs))) or "none"
         raise SignatureInvalid(
-            f"checkpoint {manifest.version}: missing blobs {missing}, blobs not in the manifest {extra}", fix=fix
+            f"checkpoint {manifest.version}: missing blobs: {missing}; blobs not in the manifest: {extra}", fix=fix
         )
     for name, found in describe_blobs(blobs).items():
         if found != manifest.blobs[name]:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from event_schemas.field_faults import field_faults, told
 from event_schemas.number_bounds import EXACT_INTEGERS
 from policy_store.records.canonical_json import canonical_json, parse_object
 from policy_store.records.signing import SigningKey
@@ -57,6 +58,11 @@ class SignedRecord:
             raise RecordMalformed(f"{what} contains text that is not Unicode", fix="publish a new record") from error
 
 
+def said(by: str, reason: str) -> str:
+    """Who decided and why, as text for people."""
+    return f"by {by}: {reason or 'no reason given'}"
+
+
 class GovernedRecord(BaseModel):
     """A decision as JSON. Unknown fields are refused: a reader must not ignore a restriction it does not know."""
 
@@ -93,17 +99,15 @@ class GovernedRecord(BaseModel):
         try:
             return cls.model_validate_json(canonical_json(content))
         except ValidationError as error:
-            raise RecordMalformed(f"{cls.__name__}: {first_problem(error)}", fix=_FIX) from error
+            raise RecordMalformed(f"{cls.__name__}: {field_problems(error)}", fix=_FIX) from error
 
 
 _FIX = "correct the value; to replace a record that is already in the store, publish a new one"
 
 
-def first_problem(error: ValidationError) -> str:
-    """`field: message` for the first problem that pydantic found."""
-    problem = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in problem["loc"]) or "record"
-    return f"{where}: {problem['msg']} (got {str(problem.get('input'))[:80]!r})"
+def field_problems(error: ValidationError) -> str:
+    """`field = value: message` for each problem that pydantic found."""
+    return told(field_faults(error.errors()), "this record")
 
 
 def encode_signature(signature: bytes) -> str:

@@ -49,6 +49,13 @@ class ObjectiveWeights:
         target = initial_target(experiment)
         return cls(0, None if target is None else weights_of(target, experiment))
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of `as_dict`, for the content of a verified manifest."""
+        default = content["default"]
+        cohorts = {name: tuple(weights) for name, weights in content["cohorts"].items()}
+        return cls(content["revision"], None if default is None else tuple(default), cohorts)
+
     @property
     def declared(self) -> bool:
         """Whether there are weights to serve by."""

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from policy_store.records.canonical_json import canonical_json
-from policy_store.records.governed_record import MAX_NAME, MAX_REASON, Name, Revision, first_problem
+from policy_store.records.governed_record import MAX_NAME, MAX_REASON, Name, Revision, field_problems
 from policy_store.records.preference_record import PreferenceTarget
 from policy_store.records.store_errors import RecordMalformed
 
@@ -51,7 +51,7 @@ class PreferenceProposal(BaseModel):
             return cls.model_validate_json(payload)
         except ValidationError as error:
             raise RecordMalformed(
-                f"proposal: {first_problem(error)}", fix="remove it from the store and propose again"
+                f"proposal: {field_problems(error)}", fix="remove it from the store and propose again"
             ) from error
 
     def decided(self, status: ProposalStatus, by: str, reason: str, at_ms: int) -> Self:

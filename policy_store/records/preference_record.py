@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
-from policy_store.records.governed_record import GovernedRecord, first_problem
+from policy_store.records.governed_record import GovernedRecord, field_problems
 from policy_store.records.store_errors import ContractMismatch, RecordMalformed
 
 PREFERENCE_SLOT = "preference"
@@ -43,12 +43,14 @@ class PreferenceTarget(BaseModel):
     @classmethod
     def of(cls, *, alpha: float | None = None, weights: Mapping[str, float] | None = None) -> Self:
         """A target from one of the two forms. Raises RecordMalformed naming the value."""
+        if weights is not None and alpha is None:
+            _require_simplex(weights)
         try:
             return cls(alpha=alpha, weights=None if weights is None else dict(weights))
         except ValidationError as error:
             raise RecordMalformed(
-                f"preference: {first_problem(error)}",
-                fix="give alpha in [0, 1], or one weight in [0, 1] per objective with sum 1",
+                f"preference: {field_problems(error)}",
+                fix="give alpha in [0, 1], or instead one weight in [0, 1] for each objective, with sum 1",
             ) from error
 
     def objective_weights(self, objectives: tuple[str, ...], alpha_objective: str | None) -> dict[str, float]:
@@ -60,15 +62,22 @@ class PreferenceTarget(BaseModel):
         if self.weights is not None:
             if set(self.weights) != set(objectives):
                 raise ContractMismatch(
-                    f"preference weights name {sorted(self.weights)}, the experiment has {sorted(objectives)}",
-                    fix="give one weight per objective of the experiment file",
+                    f"the preference weighs {', '.join(self.weights)}; the experiment's objectives are"
+                    f" {', '.join(objectives)}",
+                    fix=_weigh_each(objectives),
                 )
             return {name: self.weights[name] for name in objectives}
         assert self.alpha is not None
-        if len(objectives) != 2 or alpha_objective not in objectives:
+        if len(objectives) != 2:
             raise ContractMismatch(
-                f"α needs two objectives and a declared alpha_objective; objectives are {list(objectives)}",
-                fix="give weights per objective instead, or declare [preference] alpha_objective",
+                f"α divides the weight between two objectives; the experiment has {len(objectives)}:"
+                f" {', '.join(objectives)}",
+                fix=_weigh_each(objectives),
+            )
+        if alpha_objective not in objectives:
+            raise ContractMismatch(
+                f"α needs the objective that it multiplies; the experiment's are {', '.join(objectives)}",
+                fix="set alpha_objective under [preference] in the experiment file",
             )
         return {name: self.alpha if name == alpha_objective else 1.0 - self.alpha for name in objectives}
 
@@ -116,9 +125,37 @@ def require_known_cohort(cohort: str | None, cohorts: Collection[str]) -> None:
     """Raise ContractMismatch for a cohort the experiment file does not declare."""
     if cohort is not None and cohort not in cohorts:
         raise ContractMismatch(
-            f"cohort {cohort!r} is not declared; the experiment has {sorted(cohorts) or 'no cohorts'}",
+            f"cohort {cohort!r} is not declared; the experiment has {', '.join(sorted(cohorts)) or 'no cohorts'}",
             fix="use a declared cohort, or add it under [[cohorts]] in the experiment file",
         )
+
+
+def weight_options(weights: Mapping[str, float]) -> str:
+    """These weights as options of `trimtab alpha propose`, scaled to sum 1 and rounded so that they still do.
+
+    Equal weights if their sum is not positive.
+    """
+    total = math.fsum(weights.values())
+    rounded = [round(weight / total if total > 0 else 1 / len(weights), 3) for weight in weights.values()]
+    largest = rounded.index(max(rounded))
+    rounded[largest] = round(rounded[largest] + 1.0 - math.fsum(rounded), 3)
+    return " ".join(f"--weight {name}={share:g}" for name, share in zip(weights, rounded, strict=True))
+
+
+def _weigh_each(objectives: Sequence[str]) -> str:
+    equal = weight_options(dict.fromkeys(objectives, 1.0))
+    return f"give each objective a weight in [0, 1], with sum 1, such as `trimtab alpha propose {equal}`"
+
+
+def _require_simplex(weights: Mapping[str, float]) -> None:
+    """Raise a RecordMalformed in words for weights that are negative or not finite, or whose sum is not 1."""
+    given = ", ".join(f"{name} = {weight:g}" for name, weight in weights.items()) or "no weights"
+    if not all(0.0 <= weight < math.inf for weight in weights.values()):
+        raise RecordMalformed(f"the weights must not be below 0 or infinite: {given}", fix="give each 0 or more")
+    total = math.fsum(weights.values())
+    if abs(total - 1.0) > _SIMPLEX_TOLERANCE:
+        fix = f"give {weight_options(weights)}" if weights else "give one weight for each objective"
+        raise RecordMalformed(f"the weights must sum to 1, but {given} sum to {total:.10g}", fix=fix)
 
 
 def parse_weights(pairs: Sequence[str]) -> dict[str, float]:

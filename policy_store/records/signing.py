@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -21,6 +22,8 @@ from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
 _KEY_ID = re.compile(r"(learner|governance)/[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY_FIX = "make a pair with `trimtab policy keygen`; the form is <role>/<id>=<base64 of 32 bytes>, or @<file>"
 _RAW_KEY_BYTES = 32
+TRUSTED_KEYS_FILE = "trusted_keys"
+"""The file beside the private keys that lists the public ones."""
 
 
 class Role(StrEnum):
@@ -115,6 +118,12 @@ class TrustedKeys:
         """
         role = role_of(key_id)
         public = self._public.get(key_id)
+        if not self._public:
+            raise SignatureInvalid(
+                f"{what} is signed by {key_id}, and no key is trusted: TRIMTAB_TRUSTED_KEYS is not set",
+                fix="set TRIMTAB_TRUSTED_KEYS to the public keys of the learner and of those who govern it, or to the"
+                " @FILE that lists them, such as @keys/trusted_keys",
+            )
         if public is None:
             raise SignatureInvalid(
                 f"{what} is signed by {key_id}, which is not a trusted key",
@@ -130,20 +139,41 @@ class TrustedKeys:
         return role
 
 
-def write_key_pair(key: SigningKey, file: Path) -> Path:
-    """Writes the private text to a new `file` (mode 0600) and the public one to `<file>.pub`; returns the latter path.
+class KeyFiles(NamedTuple):
+    """Where a key was written: the private text, the public text, and the folder's list of trusted keys."""
 
-    Raises RecordMalformed when either file exists, so that no key in use is overwritten, or cannot be written.
+    private: Path
+    public: Path
+    trusted: Path
+
+
+def write_key_pair(key: SigningKey, file: Path) -> KeyFiles:
+    """Writes the private text to a new `file` (mode 0600) and the public one to `<file>.pub`, and adds the public one
+    to `trusted_keys` in the same folder, which TRIMTAB_TRUSTED_KEYS may name.
+
+    Makes the folder and `trusted_keys` if they are missing.
+
+    Raises RecordMalformed when either file exists, so that no key in use is overwritten, when `trusted_keys` has a key
+    of this id or cannot be read, or when a file cannot be written.
     """
-    public = file.with_name(file.name + ".pub")
+    made = KeyFiles(file, file.with_name(f"{file.name}.pub"), file.with_name(TRUSTED_KEYS_FILE))
     try:
-        for path, text, mode in ((file, key.secret_text(), 0o600), (public, key.public_text(), 0o644)):
+        known = made.trusted.read_text("utf-8-sig") if made.trusted.exists() else ""
+        if key.key_id in TrustedKeys.parse(known).key_ids and not file.exists():
+            raise RecordMalformed(
+                f"{made.trusted} has a key {key.key_id} already",
+                fix="choose another --id, or remove that line from the file if the key is no longer used",
+            )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for path, text, mode in ((file, key.secret_text(), 0o600), (made.public, key.public_text(), 0o644)):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
                 opened.write(text + "\n")
-    except OSError as error:
+        with made.trusted.open("a", encoding="utf-8") as opened:
+            opened.write(("" if known.endswith("\n") or not known else "\n") + key.public_text() + "\n")
+    except (OSError, UnicodeDecodeError) as error:
         raise RecordMalformed(f"the key pair cannot be written to {file}: {error}", fix="name a new file") from error
-    return public
+    return made
 
 
 def _entries(text: str, what: str) -> list[tuple[str, bytes]]:
@@ -157,7 +187,7 @@ def _resolved(text: str, what: str) -> str:
         return text
     path = Path(text.strip()[1:])
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordMalformed(f"{what} cannot be read from {path}: {error}", fix=_KEY_FIX) from error
 

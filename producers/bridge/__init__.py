@@ -5,7 +5,8 @@ Writes `events` (Engagement) and `dead-letters` for records that cannot be engag
 Guarantees that a source record is committed only after its result is stored, and that stable ids make a second copy
 harmless.
 Fails with SourceUnreadable, SourceSchemaError or TopicUnidentified when the source does not match its declaration, and
-with WriteUnconfirmed when an output is not stored in time; a single bad record becomes a dead letter.
+with WriteUnconfirmed when an output is not stored in time. A bad record becomes a dead letter; NothingBridged is raised
+when all records of a run up to the end were bad.
 """
 
 from producers.bridge.bridge_run import Bridge, BridgeParts

@@ -22,13 +22,17 @@ from typing import Any, Protocol
 from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.dead_letter import MALFORMED, TOO_LARGE, dead_letter
-from event_schemas.errors import MalformedRecord
+from event_schemas.errors import MalformedRecord, TrimtabError
 from event_schemas.log_record import LogRecord
 from monitoring.metrics import BridgeMetrics
 from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper, MappedRecord
 from producers.bridge.source_position import SourcePartition, SourcePosition
 from producers.delivery.confirmed_writer import EventWriter, RefusedEvent, WriteUnconfirmed
 from producers.delivery.outgoing_event import LARGEST_EVENT, OutgoingEvent
+
+
+class NothingBridged(TrimtabError):
+    """All source records of a run were bad."""
 
 
 class EngagementSource(Protocol):
@@ -76,6 +80,7 @@ class Bridge:
         self._shown: set[SourcePartition] = set()
         self.fates: Counter[BridgeFate] = Counter()
         """Records settled by this process, by fate."""
+        self._first_fault = ""
 
     def run(self, stopping: Callable[[], bool], until_end: bool = False) -> None:
         """Runs rounds until `stopping`, or, with `until_end`, until every record present at the start is settled.
@@ -87,6 +92,15 @@ class Bridge:
             self._round(source.poll())  # 1
             self._show_lags()
         source.commit()
+
+    def require_good_records(self) -> None:
+        """Raises NothingBridged when there were source records and all of them became dead letters."""
+        bad = self.fates[BridgeFate.DEAD_LETTER]
+        if bad and bad == self.fates.total():
+            raise NothingBridged(
+                f"all {bad:,} source records became dead letters; {self._first_fault}",
+                fix="fix the [[bridge]] section or the records' writer; `trimtab dead-letters list` shows every record",
+            )
 
     def summary(self) -> dict[str, Any]:
         """What this process did, and what the group has done in total per assigned partition, as plain values."""
@@ -148,6 +162,8 @@ class Bridge:
         return fates
 
     def _write_letter(self, record: LogRecord, mapped: MappedRecord, reason: str, detail: str) -> BridgeFate:
+        place = f"{record.topic}[{record.partition}] offset {record.offset}"
+        self._first_fault = self._first_fault or f"{place}: {detail}"
         letter = dead_letter(record, reason, detail, mapped.request_id, mapped.event_time)
         value = self._parts.codec.encode(r.DEAD_LETTER, letter)
         event = OutgoingEvent(self._parts.dead_letters_topic, letter["key"], value, r.DEAD_LETTER)

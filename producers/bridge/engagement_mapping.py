@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -13,12 +13,26 @@ from typing import Any
 from event_schemas import records as r
 from event_schemas.bridge_section import KEY_FIELD, TIMESTAMP_FIELD, BridgeSpec
 from event_schemas.errors import MalformedRecord, UnknownSchema
+from event_schemas.event_bounds import (
+    BoundFault,
+    amount_fault,
+    engagement_id_fault,
+    kind_fault,
+    request_id_fault,
+)
 from event_schemas.experiment_sections import ExperimentSpec
+from event_schemas.exploration_units import unit_of
 from event_schemas.log_record import LogRecord
+from event_schemas.plausible_times import time_fault
 from event_schemas.shown_text import shown
 from event_schemas.slices import can_be_logged
+from event_schemas.units import DAY_MS
+from event_schemas.user_ids import present
 from producers.bridge.source_decoding import Decoder
-from producers.replay.log_rows import epoch_millis
+from producers.replay.log_times import epoch_millis, number_in
+
+LONGEST_PAST_MS = 40 * 366 * DAY_MS
+"""How long before its record was written an engagement may have happened: old logs are sent to topics, too."""
 
 
 class BridgeFate(StrEnum):
@@ -49,12 +63,16 @@ class MappedRecord:
 
 
 class EngagementMapper:
-    """Maps the records of one source topic as its `[[bridge]]` section says."""
+    """Maps the records of one source topic as its `[[bridge]]` section says.
 
-    def __init__(self, source: BridgeSpec, rates: ExperimentSpec, decode: Decoder) -> None:
-        self._source = source
+    `kinds` are those that the experiment declares.
+    """
+
+    def __init__(self, source: BridgeSpec, rates: ExperimentSpec, decode: Decoder, kinds: Collection[str] = ()) -> None:
+        self._source, self._kinds = source, kinds
         self._fields = source.fields
         self._decode = decode
+        self._unit = rates.exploration_unit
         self._can_be_logged = partial(
             can_be_logged,
             rates.salt,
@@ -72,7 +90,7 @@ class EngagementMapper:
         try:
             view = _RecordView(record, self._decoded(record))
             request_id = self._request_id(view)
-            if self._source.sampled and not self._can_be_logged(request_id):
+            if self._source.sampled and not self._can_be_logged(unit_of(request_id, self._unit)):
                 return MappedRecord(BridgeFate.UNSAMPLED, request_id=request_id)
             kind = self._kind(view)
             if kind is None:
@@ -96,12 +114,16 @@ class EngagementMapper:
         return self._decode(record.value)
 
     def _request_id(self, view: _RecordView) -> str:
-        return _required_text(self._fields.request_id, view.get(self._fields.request_id))
+        request_id = _required_text(self._fields.request_id, view.get(self._fields.request_id))
+        _require_none(request_id_fault(request_id))
+        return request_id
 
     def _engagement_id(self, view: _RecordView) -> str:
         """The source's own id, else one made of topic, partition and offset: both are the same on every read."""
         path = self._fields.engagement_id
-        return view.place if path is None else _required_text(path, view.get(path))
+        engagement_id = view.place if path is None else _required_text(path, view.get(path))
+        _require_none(engagement_id_fault(engagement_id))
+        return engagement_id
 
     def _kind(self, view: _RecordView) -> str | None:
         """The engagement kind; None when the record must be ignored."""
@@ -116,6 +138,8 @@ class EngagementMapper:
         if known is not None:
             return known
         if not self._source.kinds or self._source.other_kinds == "keep":
+            if (fault := kind_fault(name, self._kinds)) is not None:
+                raise _fault(fault.what, f"{fault.fix}, or name it in bridge.kinds")
             return name
         if self._source.other_kinds == "ignore":
             return None
@@ -125,19 +149,30 @@ class EngagementMapper:
         path = self._fields.event_time
         found = view.get(path)
         when = epoch_millis(found, "ms" if path == TIMESTAMP_FIELD else self._source.time_unit)
+        fix = "write ISO 8601 or a number in bridge.time_unit"
         if when is None:
-            raise _fault(f"{path} = {shown(found)} is not a time", "write ISO 8601 or a number in bridge.time_unit")
+            raise _fault(f"{path} = {shown(found)} is not a time", fix)
+        written = view.record.append_time
+        if path == TIMESTAMP_FIELD or written <= 0:
+            return when
+        number, unit = (when, "ms") if (spelt := number_in(found)) is None else (spelt, self._source.time_unit)
+        fault = time_fault(number, written, name=path, unit=unit, longest_past_ms=LONGEST_PAST_MS)
+        if fault is not None:
+            raise _fault(fault, fix)
         return when
 
     def _item_id(self, view: _RecordView) -> str | None:
         path = self._fields.item_id
         found = None if path is None else view.get(path)
-        return self._source.defaults.item_id if found is None else _text(str(path), found)
+        given = None if found is None else present(_text(str(path), found))
+        return self._source.defaults.item_id if given is None else given
 
     def _value(self, view: _RecordView) -> float:
         path = self._fields.value
         found = None if path is None else view.get(path)
-        return self._source.defaults.value if found is None else _finite(str(path), found)
+        value = self._source.defaults.value if found is None else _finite(str(path), found)
+        _require_none(amount_fault("value", value))
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +242,11 @@ def _finite(path: str, value: Any) -> float:
         if math.isfinite(number):
             return number
     raise _fault(f"{path} = {shown(value)} is not a finite number", "map a field that contains a number")
+
+
+def _require_none(fault: BoundFault | None) -> None:
+    if fault is not None:
+        raise _fault(*fault)
 
 
 def _fault(what: str, fix: str) -> ValueError:

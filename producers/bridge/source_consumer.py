@@ -23,9 +23,10 @@ from producers.topics.consumed_record import consumed_record
 from producers.topics.group_coordinator import ask_coordinator
 from producers.topics.kafka_connection import Attempt, ConnectionFaults, asking, creating_client, explained
 from producers.topics.kafka_refusals import POSITION_GONE, RIGHTS
-from producers.topics.topic_identity import TopicIdentities, recreated, topic_identities
+from producers.topics.topic_identity import TopicIdentities, TopicMissing, recreated, topic_identities
 
 ANSWER_SECONDS = 10.0
+CORRECT_TOPIC = "correct `topic` in that [[bridge]] section, or create the topic"
 COMPARED_SECONDS = 10.0
 """How often the topics' ids are compared while no records arrive."""
 REFRESH_SECONDS = 30
@@ -95,7 +96,7 @@ class SourceConsumer:
         self._compared_at = clock()
         self.positions: dict[SourcePartition, SourcePosition] = {}
         self._at_end: set[SourcePartition] = set()
-        self._assigned = False
+        self._assigned = self._closing = False
         self._client_config = {**settings.client_config, "group.id": settings.group}
         self._faults = ConnectionFaults()
         self._consumer = self._connect()
@@ -165,7 +166,8 @@ class SourceConsumer:
         return found
 
     def close(self) -> None:
-        """Leaves the group."""
+        """Leaves the group. Partitions that it is given meanwhile are not taken over."""
+        self._closing = True
         self._consumer.close()
 
     @property
@@ -197,7 +199,7 @@ class SourceConsumer:
             if found.error is not None:
                 raise SourceUnreadable(
                     f"source topic {topic}: {found.error.str()}",
-                    fix="correct `topic` in that [[bridge]] section, or create the topic",
+                    fix=CORRECT_TOPIC,
                 )
             for partition in found.partitions:
                 ends[SourcePartition(topic, partition)] = self._watermarks(topic, partition)[1]
@@ -205,9 +207,11 @@ class SourceConsumer:
 
     def _take_over(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Step 0: continues from the group's commit, or from the configured start."""
+        if self._closing:
+            return
         committed = partial(consumer.committed, partitions, timeout=ANSWER_SECONDS)
         answers = self._ask(self._as_group, lambda: ask_coordinator(committed, ANSWER_SECONDS))
-        topic_ids = {topic: self._identities.of(topic) for topic in {partition.topic for partition in partitions}}
+        topic_ids = {topic: self._topic_id(topic) for topic in {partition.topic for partition in partitions}}
         for answer in answers:
             if answer.error is not None:
                 raise explained(answer.error, self._client_config, self._as_group, self._faults)
@@ -238,11 +242,18 @@ class SourceConsumer:
                 fix=self._reset(place.topic),
             )
 
+    def _topic_id(self, topic: str) -> str:
+        """The topic's id. Raises TopicMissing for a topic that is gone; it is not one of Trimtab's own."""
+        try:
+            return self._identities.of(topic)
+        except TopicMissing as fault:
+            raise TopicMissing(fault.what, fix=CORRECT_TOPIC) from fault
+
     def _require_same_topics(self, topics: set[str]) -> None:
         """Raises SourceUnreadable when a topic was created again, so that the positions in it mean nothing."""
         self._compared_at = self._clock()
         for topic in topics:
-            topic_id = self._identities.of(topic)
+            topic_id = self._topic_id(topic)
             for place, position in list(self.positions.items()):
                 if place.topic == topic:
                     self._require_same(place, position, topic_id)

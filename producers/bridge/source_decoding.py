@@ -13,6 +13,7 @@ from fastavro import schemaless_reader
 from event_schemas.bridge_section import BridgeSpec
 from event_schemas.codec import unframe
 from event_schemas.errors import MalformedRecord, SettingError
+from event_schemas.json_fault import json_fault
 from event_schemas.registry_client import SETTING as REGISTRY_SETTING
 from producers.bridge.source_schemas import RegistrySchemas, read_schema_file
 
@@ -58,7 +59,9 @@ def decode_json(value: bytes) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as fault:
-        raise MalformedRecord(f"value is not JSON: {fault}", fix="write one JSON document per record") from fault
+        raise MalformedRecord(
+            f"value is not JSON: {json_fault(fault)}", fix="write one JSON document per record"
+        ) from fault
 
 
 def decode_avro(schema: Any, datum: bytes) -> Any:

@@ -16,8 +16,8 @@ from confluent_kafka import KafkaError
 
 from monitoring.metrics import ProducerMetrics
 from producers.delivery.log_safely import log_safely
-from producers.topics.kafka_connection import Attempt, right_missing
-from producers.topics.kafka_refusals import RIGHTS, needs_a_person
+from producers.topics.kafka_connection import CREATE_TOPICS, Attempt, right_missing
+from producers.topics.kafka_refusals import RIGHTS, TOPIC_ABSENT, needs_a_person
 
 FORGET_SECONDS = 30.0
 """A refusal that has not recurred for this many seconds is forgotten: it may be over, with no event sent to show it."""
@@ -80,6 +80,8 @@ class DeliveryHealth:
         if fault.code() in RIGHTS:
             attempt = Attempt("Write", "topic", topic) if topic else Attempt("Write", "any topic", "")
             return f"{right_missing(self._client_config, attempt).what}: {fault.str()}"
+        if topic and fault.code() in TOPIC_ABSENT:
+            return f"topic {topic} does not exist: {CREATE_TOPICS}"
         return f"{topic or 'Kafka'}: {fault.str()}"
 
     def note_accepted(self, topic: str) -> None:

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from event_schemas.process_fork import renew_in_children
+from event_schemas.topics import TOPICS
 from monitoring.metrics import ProducerMetrics
 
 DeliveryFate = Literal["acknowledged", "spooled", "dropped"]
+UNKNOWN_RECORD = "unknown"
+"""Events whose record type cannot be read, or is none of `RECORD_TYPES`, count as this one."""
+RECORD_TYPES = frozenset(record for topic in TOPICS for record in topic.records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +122,7 @@ class DeliveryLedger:
         self._export(record, fate, events)
 
     def _export(self, record: str, fate: str, events: int) -> None:
+        """A record type that no topic has, which a foreign spool may name, is exported as `unknown`."""
         if self._metrics is not None:
-            self._metrics.events.labels(record=record, fate=fate).inc(events)
+            known = record if record in RECORD_TYPES else UNKNOWN_RECORD
+            self._metrics.events.labels(record=known, fate=fate).inc(events)

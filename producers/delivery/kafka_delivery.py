@@ -106,7 +106,8 @@ class KafkaDelivery:
     def send(self, event: OutgoingEvent) -> None:
         """Queues the event in the client; see the class for its fates. After `close`, events are dropped."""
         self._ledger.hand_in(event.record)
-        self._own.add(event.topic)
+        if event.essential:
+            self._own.add(event.topic)
         if self._asleep:
             self._wake()
         fault = self._clients.produce(event, partial(self._delivered, event))
@@ -214,7 +215,8 @@ class KafkaDelivery:
             self._ledger.settle(event.record, "dropped")
             log_safely(log.error, "event dropped", record=event.record, topic=event.topic, fault=fault.str())
         else:
-            self._health.note_refused(event.topic, fault)
+            if event.essential:
+                self._health.note_refused(event.topic, fault)
             self._settle_undelivered(event)
 
     def _settle_undelivered(self, event: OutgoingEvent) -> None:

@@ -13,13 +13,17 @@ LARGEST_EVENT = 500_000
 
 @dataclass(frozen=True, slots=True)
 class OutgoingEvent:
-    """An encoded event for a topic; `record` is the Avro record's name; with `partition` None the key decides."""
+    """An encoded event for a topic; `record` is the Avro record's name; with `partition` None the key decides.
+
+    A process is unready while Kafka refuses an `essential` event; others only wait in the spool.
+    """
 
     topic: str
     key: bytes | None
     value: bytes
     record: str
     partition: int | None = None
+    essential: bool = True
 
 
 class EventSender(Protocol):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from event_schemas.units import MEBIBYTE
+from producers.delivery.delivery_ledger import UNKNOWN_RECORD
 from producers.delivery.outgoing_event import OutgoingEvent
 
 ENTRY = struct.Struct(">II")
@@ -32,8 +33,6 @@ BLOCK = 65_536
 TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 RECORD_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 VALID_PARTITIONS = range(2**31)
-UNKNOWN_RECORD = "unknown"
-"""The record type of an event whose header can no longer be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class SpoolRefusals:
             return None
         named = [f"{_name(destination)}: {refusal.reason}" for destination, refusal in refusals[:NAMED_DESTINATIONS]]
         more = len(refusals) - len(named)
-        return "; ".join(named) + (f"; and {more} more" if more else "")
+        return "; ".join(named) + (f"; and {more} more, each named in the log" if more else "")
 
     def note_refused(self, event: OutgoingEvent, reason: str) -> bool:
         """Notes a refusal. Returns whether the destination has refused everything for SET_ASIDE_SECONDS."""

@@ -36,9 +36,10 @@ class EncodingQueue:
     """A bounded queue and the background thread that encodes its records and hands them to the sender.
 
     Order is kept. The thread starts with `start` or the first `submit`, not in the constructor. Events that find the
-    queue full, or that their schema rejects, count as dropped; the caller sees no exception. `on_idle` runs on the
-    thread after every batch, at least every `IDLE_SECONDS`; when the queue closes it runs once more, followed by
-    `on_close`. A forked child begins with an empty queue: the parent sends what it has queued itself.
+    queue full, or that their schema rejects, count as dropped; the caller sees no exception. `on_start` runs on the
+    thread before its first batch, and `on_idle` after every batch, at least every `IDLE_SECONDS`; when the queue closes
+    it runs once more, followed by `on_close`. A forked child begins with an empty queue: the parent sends what it has
+    queued itself.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class EncodingQueue:
         max_queued: int = 20_000,
         on_idle: Callable[[], None] | None = None,
         on_close: Callable[[], None] | None = None,
+        on_start: Callable[[], None] | None = None,
     ) -> None:
         self._codec = codec
         self._sender = sender
         self._max_queued = max_queued
         self._on_idle = on_idle
         self._on_close = on_close
+        self._on_start = on_start
         self._closed = False
         self._begin()
         renew_in_children(self)
@@ -73,6 +76,13 @@ class EncodingQueue:
             for event in events:
                 self._sender.reject(event.name)
         return accepted
+
+    def refuse(self, name: str, fault: Exception) -> None:
+        """Counts an event of this record type that cannot be logged as dropped, and logs why."""
+        self._sender.reject(name)
+        told = fault if isinstance(fault, TrimtabError) else None
+        what, fix = (told.what, told.fix) if told else (repr(fault), "hand in a plain record")
+        log_safely(log.error, "event dropped", record=name, what=what, fix=fix)
 
     def start(self) -> None:
         """Starts the thread unless it is running, so that `on_idle` is called even before anything is submitted."""
@@ -131,6 +141,7 @@ class EncodingQueue:
         return not self._closed
 
     def _run(self) -> None:
+        self._guarded(self._on_start)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closed, IDLE_SECONDS)
@@ -167,9 +178,6 @@ class EncodingQueue:
         try:
             value = self._codec.encode(event.name, event.record)
         except Exception as refused:  # reading a caller's object may raise anything
-            self._sender.reject(event.name)
-            told = refused if isinstance(refused, TrimtabError) else None
-            what, fix = (told.what, told.fix) if told else (repr(refused), "hand in a plain record")
-            log_safely(log.error, "event dropped", record=event.name, what=what, fix=fix)
+            self.refuse(event.name, refused)
             return
         self._sender.send(OutgoingEvent(event.topic, event.key, value, event.name))

@@ -4,7 +4,8 @@ Reads Parquet, CSV and JSON-lines files, and the join's committed position to se
 Writes `events`, and `dead-letters` for rows that cannot be events.
 Guarantees that every row is counted once, as events or as a dead letter, and that the same file gives the same events.
 Fails with MappingError or LogFileError when a file or its mapping as a whole is wrong, with ReplayStalled when the join
-does not keep up, and with ReplayIncomplete when events were not acknowledged.
+does not keep up, with ReplayIncomplete when events were not acknowledged, and with NothingReplayed when there is no
+row or every row is bad.
 """
 
 from producers.replay.column_mapping import load_mapping

@@ -14,9 +14,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from event_schemas.duration import parse_duration
 from event_schemas.errors import TrimtabError
+from event_schemas.event_bounds import kind_fault
 from event_schemas.experiment import Experiment
+from event_schemas.experiment_sections import AS_WRITTEN, milliseconds
+from event_schemas.field_faults import field_faults, fields, told
 
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 BUILT_IN = frozenset({"file", "row"})
@@ -26,11 +28,7 @@ class MappingError(TrimtabError):
     """A mapping file that cannot be read, breaks a rule, or does not fit the experiment."""
 
 
-def _milliseconds(value: Any) -> Any:
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-Duration = Annotated[int, BeforeValidator(_milliseconds), Field(gt=0)]
+Duration = Annotated[int, BeforeValidator(milliseconds), Field(gt=0)]
 
 
 class Part(BaseModel):
@@ -96,7 +94,7 @@ class EngagementColumns(Part):
 class ColumnMapping(Part):
     """A whole mapping file."""
 
-    time_unit: Literal["s", "ms", "us"] = Field(default="ms", description="Unit of time columns that are numbers.")
+    time_unit: Literal["s", "ms", "us", "ns"] = Field(default="ms", description="Unit of numeric time columns.")
     request: RequestColumns = Field(description="Who asked, when, and with which features.")
     action: ActionColumns = Field(description="What was chosen.")
     propensity: PropensityColumns = Field(description="The probability of the choice.")
@@ -132,6 +130,8 @@ class ColumnMapping(Part):
                 fix="map it to a column, or set features.user_embedding_dim = 0",
             )
         for engagement in self.engagements:
+            if (fault := kind_fault(engagement.kind, experiment.kinds)) is not None:
+                raise MappingError(f"mapping: engagements.{fault.what}", fix=fault.fix)
             _check_delay(engagement, experiment)
 
 
@@ -157,19 +157,19 @@ def load_mapping(path: str | Path) -> ColumnMapping:
     """The validated mapping in `path`; raises a MappingError that names file, field, value and fix."""
     file = Path(path)
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-        return ColumnMapping.model_validate(document)
+        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as fault:
         raise MappingError(
             f"{file}: cannot be read: {fault.strerror}", fix="give the path of a mapping file with --mapping"
         ) from fault
-    except ValidationError as fault:  # a subclass of ValueError: it must come before the next one
-        first = fault.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "file"
-        shown = "" if isinstance(first["input"], (dict, list)) else f" = {first['input']!r}"
-        raise MappingError(f"{file}: {field}{shown}: {first['msg']}", fix=f"fix {field} in the mapping") from fault
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise MappingError(f"{file}: is not TOML: {fault}", fix="fix the syntax at that line") from fault
+    try:
+        return ColumnMapping.model_validate(document, context=AS_WRITTEN)
+    except ValidationError as fault:
+        faults = field_faults(fault.errors(), document)
+        fix = f"fix {fields(faults, 'the tables')} in the mapping"
+        raise MappingError(f"{file}: {told(faults)}", fix=fix) from fault
 
 
 def _check_delay(engagement: EngagementColumns, experiment: Experiment) -> None:

@@ -24,6 +24,7 @@ from producers.delivery.delivery_ledger import DeliveryCounts
 from producers.delivery.outgoing_event import LARGEST_EVENT, EventSender, OutgoingEvent, fault_of
 from producers.loggers.heartbeats import send_heartbeats
 from producers.replay.column_mapping import ColumnMapping
+from producers.replay.doubtful_values import DoubtfulValues
 from producers.replay.log_rows import LogRow
 from producers.replay.replay_pacing import Pacer
 from producers.replay.row_events import BadRow, RowEvents, RowTranslator, row_as_json
@@ -31,12 +32,18 @@ from producers.replay.row_events import BadRow, RowEvents, RowTranslator, row_as
 CHUNK_ROWS = 200
 MAX_IN_FLIGHT = 20_000
 FLUSH_SECONDS = 30.0
+FIX_MARK = " | fix: "
+"""Stands before the fix in the detail of a bad row."""
 
 log = structlog.get_logger(__name__)
 
 
 class HistoryUnderLiveClock(TrimtabError):
     """The rows are too old for a join whose watermark follows the wall clock."""
+
+
+class NothingReplayed(TrimtabError):
+    """A log has no rows, or none of them is a decision."""
 
 
 class ReplayIncomplete(TrimtabError):
@@ -62,7 +69,10 @@ class ReplayPlan:
 
 @dataclass
 class ReplaySummary:
-    """What a replay did: `decisions` + `bad_rows` = `rows`; `events` counts records handed in, by type."""
+    """What a replay did: `decisions` + `bad_rows` = `rows`; `events` counts records handed in, by type.
+
+    `first_fault` is the detail of the first bad row, with its fix. See `DoubtfulValues` for the last two.
+    """
 
     rows: int = 0
     decisions: int = 0
@@ -72,6 +82,21 @@ class ReplaySummary:
     first_event_time: int | None = None
     last_event_time: int | None = None
     delivery: DeliveryCounts = field(default_factory=DeliveryCounts)
+    first_fault: str | None = None
+    undeclared_cohorts: int = 0
+    placeholder_users: int = 0
+
+    def require_decisions(self, log_file: str) -> None:
+        """Raises NothingReplayed when `log_file` had no rows, or all of them were bad."""
+        if not self.rows:
+            raise NothingReplayed(f"{log_file}: has no rows", fix="give a log with a row for each decision")
+        if not self.decisions:
+            what, _, fix = (self.first_fault or "").rpartition(FIX_MARK)
+            none = "the only row is not" if self.rows == 1 else f"none of the {self.rows:,} rows is"
+            raise NothingReplayed(
+                f"{none} a decision; {what}",
+                fix=f"{fix}; then replay the log again; `trimtab dead-letters list` shows every row",
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as plain values."""
@@ -81,6 +106,8 @@ class ReplaySummary:
             "bad_rows": self.bad_rows,
             "events": dict(sorted(self.events.items())),
             "bytes": self.bytes,
+            "undeclared_cohorts": self.undeclared_cohorts,
+            "placeholder_users": self.placeholder_users,
             "first_event_time": self.first_event_time,
             "last_event_time": self.last_event_time,
             "handed_in": self.delivery.handed_in,
@@ -141,6 +168,7 @@ class _Run:
         self._ends: int | None = None
         self._due: list[tuple[int, int, bytes, bytes]] = []
         self._queued = 0
+        self._doubtful = DoubtfulValues([cohort.name for cohort in plan.experiment.cohorts])
         self.summary = ReplaySummary()
 
     def decision(self, row: LogRow, events: RowEvents) -> None:
@@ -157,6 +185,7 @@ class _Run:
         except TrimtabError as refused:
             self.dead_letter(row, BadRow(f"row {row.number} of {self._plan.file}: {refused}", request_id, event_time))
             return
+        self._doubtful.note(events.request)
         self._send_engagements(event_time)
         key = request_id.encode()
         for (name, _), value in zip(_parts(events), parts, strict=True):
@@ -188,6 +217,7 @@ class _Run:
         self._send(letter["key"], r.DEAD_LETTER, value, self._plan.dead_letters_topic)
         self.summary.rows += 1
         self.summary.bad_rows += 1
+        self.summary.first_fault = self.summary.first_fault or bad.detail
 
     def let_catch_up(self, pacer: Pacer | None) -> None:
         """Waits for the sender's queue and for the pacer; raises ReplayIncomplete when the sender has a fault."""
@@ -201,6 +231,9 @@ class _Run:
     def finish(self) -> None:
         """Sends the remaining engagements, waits for all acknowledgements and closes the windows."""
         self._send_engagements(None)
+        self._doubtful.tell()
+        self.summary.undeclared_cohorts = self._doubtful.undeclared_cohorts
+        self.summary.placeholder_users = self._doubtful.placeholder_users
         self._acknowledged()
         if self._ends is not None:
             closing = self._ends + self._plan.experiment.window_ms + 1

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from event_schemas import records as r
+from event_schemas.event_bounds import amount_fault, request_id_fault
 from event_schemas.experiment import Experiment
+from event_schemas.user_ids import present
 from producers.replay.column_mapping import ColumnMapping, EngagementColumns, SyntheticDelay, fill
-from producers.replay.log_rows import LogRow, epoch_millis
+from producers.replay.log_rows import LogRow
+from producers.replay.log_times import read_time, time_fault_of
 
 # The logged policy drew every arm at random with its propensity; this system calls that exploration.
 LOGGED_SLICE = "EXPLORE"
@@ -52,9 +55,9 @@ class RowTranslator:
     def translate(self, row: LogRow) -> RowEvents | BadRow:
         """The row's events, or what is wrong with it."""
         request_id = None
+        if row.fault is not None:  # it names the line
+            return BadRow(f"{self._file}: {row.fault} | fix: fix the line", None, row.event_time)
         try:
-            if row.fault is not None:
-                raise _fault(row.fault, "fix the line")
             values = dict(row.values)
             request_id = self._request_id(row.number, values)
             event_time = self._event_time(row)
@@ -68,15 +71,17 @@ class RowTranslator:
             return BadRow(f"row {row.number} of {self._file}: {wrong}", request_id, row.event_time)
 
     def _request_id(self, number: int, values: dict[str, Any]) -> str:
-        return fill(self._mapping.request.id, self._file, number, values)
+        request_id = fill(self._mapping.request.id, self._file, number, values)
+        if (fault := request_id_fault(request_id)) is not None:
+            raise ValueError(str(fault))
+        return request_id
 
     def _event_time(self, row: LogRow) -> int:
+        if row.time_fault is not None:
+            raise ValueError(row.time_fault)
         if row.event_time is None:
             column = self._mapping.request.event_time
-            raise _fault(
-                f"{column} = {row.values.get(column)!r} is not a time",
-                "write ISO 8601 or a number in time_unit",
-            )
+            raise ValueError(time_fault_of(column, row.values.get(column), self._mapping.time_unit))
         return row.event_time
 
     def _request(self, request_id: str, event_time: int, values: Mapping[str, Any]) -> r.RequestRecord:
@@ -96,6 +101,7 @@ class RowTranslator:
             "user_embedding": self._user_embedding(values),
             "context": context,
             "history": [],
+            "previous": [],
         }
 
     def _user_embedding(self, values: Mapping[str, Any]) -> list[float]:
@@ -131,6 +137,7 @@ class RowTranslator:
             "config_revision": 0,
             "experiment_arm": None,
             "fallback_reason": None,
+            "shadow_weights": [],
         }
 
     def _arm(self, column: str, value: Any) -> int:
@@ -157,6 +164,8 @@ class RowTranslator:
             "slice_probability": 1.0,
             "sampling_rate": 1.0,
             "probabilities": [],
+            "log_density": None,
+            "exploration": None,
         }
 
     def _engagements(
@@ -165,8 +174,8 @@ class RowTranslator:
         found: list[r.EngagementRecord] = []
         for place, columns in enumerate(self._mapping.engagements):
             count = _number(columns.count, values[columns.count])
-            if count < 0:
-                raise _fault(f"{columns.count} = {values[columns.count]!r} is negative", "log a count of 0 or more")
+            if (fault := amount_fault(columns.count, count)) is not None:
+                raise ValueError(str(fault))
             if count:
                 found.append(
                     {
@@ -186,10 +195,7 @@ class RowTranslator:
         if columns.synthetic_delay is not None:
             return event_time + synthetic_delay_ms(columns.synthetic_delay, request_id, columns.kind)
         column = str(columns.event_time)
-        when = epoch_millis(values[column], self._mapping.time_unit)
-        if when is None:
-            raise _fault(f"{column} = {values[column]!r} is not a time", "write ISO 8601 or a number in time_unit")
-        return when
+        return read_time(column, values[column], self._mapping.time_unit)
 
 
 def synthetic_delay_ms(delay: SyntheticDelay, request_id: str, kind: str) -> int:
@@ -216,7 +222,7 @@ def _text(value: Any) -> str:
 
 
 def _optional_text(values: Mapping[str, Any], column: str | None) -> str | None:
-    return None if column is None or values[column] is None else _text(values[column])
+    return None if column is None or values[column] is None else present(_text(values[column]))
 
 
 def _list(column: str, value: Any) -> list[Any]:

@@ -18,11 +18,12 @@ from producers.topics.kafka_connection import (
     right_missing,
     unwritten,
 )
-from producers.topics.kafka_refusals import EVENT_REFUSED, GROUP_RIGHT, POSITION_GONE, RIGHTS
+from producers.topics.kafka_refusals import EVENT_REFUSED, GROUP_RIGHT, POSITION_GONE, RIGHTS, TOPIC_ABSENT
 from producers.topics.kafka_rights import require_rights
 from producers.topics.topic_admin import (
     TopicError,
     TopicReport,
+    absent_topics,
     asking_as_group,
     create_topics,
     partitions_of,
@@ -39,10 +40,12 @@ __all__ = [
     "GROUP_RIGHT",
     "POSITION_GONE",
     "RIGHTS",
+    "TOPIC_ABSENT",
     "TopicError",
     "TopicIdentities",
     "TopicReport",
     "TopicUnidentified",
+    "absent_topics",
     "as_bytes",
     "ask_coordinator",
     "asking",

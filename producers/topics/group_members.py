@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import stamina
 from confluent_kafka import KafkaException
 
-from producers.topics.group_coordinator import coordinator_is_moving
+from producers.topics.group_coordinator import ask_coordinator
 from producers.topics.topic_admin import DESCRIBE_SECONDS, TopicAdmin
 
 
@@ -18,12 +17,12 @@ def member_count(client_config: Mapping[str, str], group: str) -> int | None:
     SettingError.
     """
     admin = TopicAdmin.connect(client_config)
-    patience = stamina.retry_context(on=coordinator_is_moving, attempts=None, timeout=DESCRIBE_SECONDS, wait_max=0.5)
+
+    def ask() -> int:
+        asked = admin.client.describe_consumer_groups([group], request_timeout=DESCRIBE_SECONDS)
+        return len(asked[group].result().members)
+
     try:
-        for attempt in patience:
-            with attempt:
-                asked = admin.client.describe_consumer_groups([group], request_timeout=DESCRIBE_SECONDS)
-                return len(asked[group].result().members)
+        return ask_coordinator(ask, DESCRIBE_SECONDS)
     except KafkaException:
-        pass
-    return None
+        return None

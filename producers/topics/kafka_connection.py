@@ -22,9 +22,10 @@ from event_schemas.errors import (
     TrimtabError,
 )
 from event_schemas.shown_text import cut
-from producers.topics.kafka_refusals import CREDENTIALS, GROUP_RIGHT, RIGHTS, refuses_client
+from producers.topics.kafka_refusals import CREDENTIALS, GROUP_RIGHT, RIGHTS, TOPIC_ABSENT, refuses_client
 
 LONGEST_REASON = 300
+CREATE_TOPICS = "create the topics with `trimtab topics create`"
 REASONS = (
     KafkaError._RESOLVE,
     KafkaError._TRANSPORT,
@@ -162,13 +163,16 @@ def asking(
 
 
 def unwritten(fault: KafkaError, client_config: Mapping[str, Any], topic: str, fix: str) -> tuple[str, str]:
-    """The message and the fix for a record that `topic` did not accept; `fix` is used unless a right is missing.
+    """The message and the fix for a record that `topic` did not accept.
 
+    `fix` is used unless a right or the topic is missing.
     A user who may write to no topic is refused as a producer, with a cluster right, before any topic is named.
     """
     if fault.code() in RIGHTS:
         missing = right_missing(client_config, Attempt("Write", "topic", topic))
         return missing.what, missing.fix
+    if fault.code() in TOPIC_ABSENT:
+        return f"topic {topic} does not exist", CREATE_TOPICS
     return f"{topic} did not accept a record: {fault.str()}", fix
 
 

@@ -33,6 +33,8 @@ NO_DESTINATION = frozenset(
         KafkaError.TOPIC_EXCEPTION,
     }
 )
+TOPIC_ABSENT = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
+"""The part of NO_DESTINATION that creating the topic ends."""
 POSITION_GONE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 CERTIFICATE = "certificate"
 """Occurs in the text of a permanent TLS fault; TLS also fails when a broker disappears during the handshake."""

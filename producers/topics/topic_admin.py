@@ -24,6 +24,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.topics import TOPICS, Topic, topic_name
 from producers.topics.kafka_connection import (
+    CREATE_TOPICS,
     Attempt,
     ConnectionFaults,
     asking,
@@ -173,11 +174,19 @@ def partitions_of_all(client_config: Mapping[str, str], topics: Sequence[str]) -
     """Each topic's number of partitions, with one request; raises the same errors as `partitions_of`."""
     admin = TopicAdmin.connect(client_config)
     counts = admin.partition_counts(topics[0])
-    for topic in topics:
-        if not counts.get(topic):
-            admin.require_right(topic)
-            raise TopicError(f"topic {topic} does not exist", fix="create the topics with `trimtab topics create`")
+    absent = [topic for topic in topics if not counts.get(topic)]
+    for topic in absent:
+        admin.require_right(topic)
+    if absent:
+        raise absent_topics(absent)
     return {topic: counts[topic] for topic in topics}
+
+
+def absent_topics(topics: Sequence[str]) -> TopicError:
+    """The error for topics of Trimtab's own that do not exist."""
+    first, *others = topics
+    more = f", nor {'does' if len(others) == 1 else 'do'} {', '.join(others)}" if others else ""
+    return TopicError(f"topic {first} does not exist{more}", fix=CREATE_TOPICS)
 
 
 def touch_topics(client_config: Mapping[str, str], prefix: str) -> None:

@@ -27,7 +27,7 @@ from typing import Protocol
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
 from event_schemas.errors import ComponentUnreachable, SettingError, TrimtabError
-from producers.topics.kafka_connection import Attempt, explained
+from producers.topics.kafka_connection import CREATE_TOPICS, Attempt, explained
 from producers.topics.topic_admin import TopicAdmin, TopicError
 
 ANSWER_SECONDS = 5.0
@@ -40,7 +40,7 @@ MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_
 
 
 class TopicMissing(TopicError):
-    """There is no topic with that name."""
+    """There is no topic with that name; the fix is for one of Trimtab's own."""
 
 
 class TopicUnidentified(TopicError):
@@ -117,9 +117,7 @@ def recreated(topic: str, kept: str, found: str) -> str:
 
 def _explained(topic: str, fault: KafkaError, admin: TopicAdmin) -> TrimtabError:
     if fault.code() in MISSING:
-        return TopicMissing(
-            f"topic {topic} does not exist", fix="create it; `trimtab topics create` makes Trimtab's own topics"
-        )
+        return TopicMissing(f"topic {topic} does not exist", fix=CREATE_TOPICS)
     attempt = Attempt("Describe", "topic", topic)
     admin.client.poll(0)
     told = explained(fault, admin.client_config, attempt, admin.faults)

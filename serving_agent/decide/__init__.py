@@ -12,9 +12,13 @@ from serving_agent.decide.decision_errors import InvalidConfirmation, InvalidReq
 from serving_agent.decide.decision_records import HeadSummaries
 from serving_agent.decide.decision_request import ContextValue, DecisionRequest
 from serving_agent.decide.policy_agent import PolicyAgent
+from serving_agent.decide.policy_answers import ArmProbabilities, BoxProposals
+from serving_agent.decide.previous_weights import ServedWeights
 from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
 
 __all__ = [
+    "ArmProbabilities",
+    "BoxProposals",
     "ContextValue",
     "Decision",
     "DecisionRequest",
@@ -22,6 +26,7 @@ __all__ = [
     "InvalidConfirmation",
     "InvalidRequest",
     "PolicyAgent",
+    "ServedWeights",
     "ServingSnapshot",
     "SnapshotHolder",
 ]

@@ -32,6 +32,11 @@ class Decision:
         return self.facts.request_id
 
     @property
+    def event_time(self) -> int:
+        """Time of the request, in epoch milliseconds: later requests echo it in `previous`, with the weights."""
+        return self.facts.event_time
+
+    @property
     def weights(self) -> Mapping[str, float]:
         """Weights to rank with, by name; empty for a catalogue."""
         return self.facts.weights
@@ -50,6 +55,11 @@ class Decision:
     def propensity(self) -> float:
         """P(arm | slice, request), in (0, 1]."""
         return self.facts.propensity
+
+    @property
+    def log_density(self) -> float | None:
+        """Natural logarithm of the density of a box's weights given arm 0; None where none were drawn."""
+        return self.facts.log_density
 
     @property
     def policy_version(self) -> str:

@@ -6,7 +6,7 @@ All of them have the request's time, so that a retried send repeats the same byt
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from event_schemas.action_space import ActionSpace
 from event_schemas.number_bounds import EXACT_INTEGERS, LARGEST_FLOAT
@@ -26,12 +26,15 @@ LONGEST_SUMMARY = 300
 """How much of a broken summary an error quotes, in characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionFacts:
+class DecisionFacts(NamedTuple):
     """The facts of a decision, without the request: a sidecar keeps thousands of decisions until they are confirmed.
 
     `propensity` = P(arm | slice, request); `slice_probability` = P(slice | request) intended at the draw;
-    `sampling_rate` = P(logged | request, slice), and `logged` is the outcome of that draw.
+    `sampling_rate` = P(logged | request, slice), and `logged` is the outcome of that draw. `probabilities` has the
+    distribution that a policy drew its arm from; for other draws it follows from the action space and is empty.
+    `vector` has the weights of arm 0 of a box, in file order, and `log_density` the logarithm of their density given
+    that arm. `exploration` is the digest of the settings that the decision was drawn with, and `exploration_rate` ε_t.
+    `served_to` is the user if the agent remembers what users were served.
     """
 
     request_id: str
@@ -49,6 +52,13 @@ class DecisionFacts:
     fallback_reason: FallbackReason | None = None
     shadow_arm: int | None = None
     experiment_arm: str | None = None
+    probabilities: tuple[float, ...] = ()
+    vector: tuple[float, ...] = ()
+    log_density: float | None = None
+    shadow_weights: tuple[float, ...] = ()
+    exploration: str | None = None
+    exploration_rate: float = 0.0
+    served_to: str | None = None
 
 
 def action_record(facts: DecisionFacts, space: ActionSpace) -> ActionRecord:
@@ -61,24 +71,27 @@ def action_record(facts: DecisionFacts, space: ActionSpace) -> ActionRecord:
         "arm": facts.arm,
         "shadow_arm": facts.shadow_arm,
         "eligible": list(facts.eligible),
-        "weights": space.weights[facts.arm].tolist(),
+        "weights": list(facts.vector) or space.weights[facts.arm].tolist(),
         "action_space": space.digest,
         "policy_version": facts.policy_version,
         "config_revision": facts.config_revision,
         "experiment_arm": facts.experiment_arm,
         "fallback_reason": None if reason is None else reason.value,
+        "shadow_weights": list(facts.shadow_weights),
     }
 
 
 def propensity_record(facts: DecisionFacts) -> PropensityRecord:
-    """The Propensity of a decision; `probabilities` is empty, as the distribution follows from the action space."""
+    """The Propensity of a decision."""
     return {
         "request_id": facts.request_id,
         "event_time": facts.event_time,
         "propensity": facts.propensity,
         "slice_probability": facts.slice_probability,
         "sampling_rate": facts.sampling_rate,
-        "probabilities": [],
+        "probabilities": list(facts.probabilities),
+        "log_density": facts.log_density,
+        "exploration": facts.exploration,
     }
 
 

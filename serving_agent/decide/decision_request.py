@@ -1,32 +1,35 @@
 """A caller's request for a decision, and the Request record made from it."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Number
-from operator import index
-from typing import TypeVar
 
 import numpy as np
 
-from event_schemas.number_bounds import LARGEST_FLOAT, LONGS
+from event_schemas.event_bounds import request_id_fault
+from event_schemas.number_bounds import LARGEST_FLOAT
 from event_schemas.records import ContextFeatureRecord, HistoryItemRecord, RequestRecord
-from event_schemas.shown_text import shown
+from event_schemas.user_ids import present
 from serving_agent.decide.decision_errors import InvalidRequest
+from serving_agent.decide.previous_weights import ServedWeights, previous_records
+from serving_agent.decide.request_values import listed, whole_number
 
-ContextValue = str | int | float | bool
-Item = TypeVar("Item")
-LONGEST_ID = 256
+ContextValue = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionRequest:
-    """A request to be decided; everything is optional.
+    """A request to be decided; everything is optional, and None means absent, in `context` too.
 
+    A blank `user_id`, `session_id` or `cohort` is absent.
     `request_id` is drawn when absent. `user_id` decides whether the user is in the canary. `history` holds the user's
     last actions, oldest first, with times in epoch milliseconds. `eligible` lists the arms that exploration and
     policies may choose (empty: all); CONTROL and FALLBACK serve the production arm even if it is not listed.
     `event_time` (epoch ms) may be given only in an experiment with `join.clock = "replay"`.
+    `previous` lists the weights that the user was served before, newest first, as the answers to their requests gave
+    them. Only the newest 100 count. An empty list says that there were none, while with None a node that remembers what
+    it served (`serving.remember_previous`) fills them in.
     """
 
     request_id: str | None = None
@@ -38,9 +41,13 @@ class DecisionRequest:
     history: Sequence[HistoryItemRecord] = ()
     eligible: Sequence[int] = ()
     event_time: int | None = None
+    previous: Sequence[ServedWeights] | None = None
 
-    def as_record(self, request_id: str, event_time: int) -> RequestRecord:
-        """The Request record of this request with the given id and time (epoch ms); raises InvalidRequest."""
+    def as_record(self, request_id: str, event_time: int, weight_names: Sequence[str] = ()) -> RequestRecord:
+        """The Request record of this request with the given id and time (epoch ms); raises InvalidRequest.
+
+        `weight_names` are those of the action space, in order; a catalogue has none.
+        """
         return {
             "request_id": _identifier(request_id),
             "event_time": event_time,
@@ -50,6 +57,7 @@ class DecisionRequest:
             "user_embedding": _numbers("user_embedding", self.user_embedding),
             "context": _context(self.context),
             "history": [_history_item(slot, item) for slot, item in enumerate(listed("history", self.history))],
+            "previous": previous_records(self.previous, weight_names, event_time),
         }
 
     def eligible_arms(self, arms: int) -> tuple[int, ...]:
@@ -63,31 +71,12 @@ class DecisionRequest:
         return chosen
 
 
-def whole_number(name: str, value: int) -> int:
-    """A value of any integer type, including NumPy's, as a plain int; raises InvalidRequest."""
-    try:
-        whole = index(value)
-    except TypeError as fault:
-        raise InvalidRequest(
-            f"{name} = {shown(value)} is not a whole number", fix=f"send {name} as an integer"
-        ) from fault
-    if whole not in LONGS:
-        raise InvalidRequest(f"{name} does not fit into 64 bits", fix=f"send {name} as a 64-bit integer")
-    return whole
-
-
-def listed(name: str, values: Iterable[Item]) -> list[Item]:
-    """The values as a list; raises InvalidRequest if they cannot be iterated."""
-    try:
-        return list(values)
-    except TypeError as fault:
-        raise InvalidRequest(f"{name} is not a list: {fault}", fix=f"send {name} as a list, or leave it out") from fault
-
-
-def _context(context: Mapping[str, ContextValue]) -> list[ContextFeatureRecord]:
+def _context(context: Mapping[str, ContextValue] | None) -> list[ContextFeatureRecord]:
+    if context is None:
+        return []
     if not isinstance(context, Mapping):
         raise InvalidRequest(f"context is a {type(context).__name__}", fix="send context as a map of name → value")
-    return [_context_feature(_text("context", name), value) for name, value in context.items()]
+    return [_context_feature(_text("context", name), value) for name, value in context.items() if value is not None]
 
 
 def _context_feature(name: str, value: ContextValue) -> ContextFeatureRecord:
@@ -108,7 +97,7 @@ def _history_item(slot: int, item: HistoryItemRecord) -> HistoryItemRecord:
     where = f"history[{slot}]"
     if not isinstance(item, Mapping):
         raise InvalidRequest(f"{where} is a {type(item).__name__}", fix="send every item as a map of name → value")
-    absent = [name for name in ("item_id", "action_type", "event_time") if name not in item]
+    absent = [name for name in ("item_id", "action_type", "event_time") if item.get(name) is None]
     if absent:
         raise InvalidRequest(
             f"{where} lacks {', '.join(absent)}", fix="give item_id, action_type and event_time (epoch ms)"
@@ -117,33 +106,33 @@ def _history_item(slot: int, item: HistoryItemRecord) -> HistoryItemRecord:
         "item_id": _text(f"{where}.item_id", item["item_id"]),
         "action_type": _text(f"{where}.action_type", item["action_type"]),
         "event_time": whole_number(f"{where}.event_time", item["event_time"]),
-        "embedding": _numbers(f"{where}.embedding", item.get("embedding", ())),
+        "embedding": _numbers(f"{where}.embedding", item.get("embedding")),
     }
 
 
-def _numbers(name: str, values: Sequence[float]) -> list[float]:
-    """The values as floats. NaN and infinity are allowed (the feature then counts as missing); a number outside the
-    range of Avro's float is refused, as the Request could not be logged."""
+def _numbers(name: str, values: Sequence[float] | None) -> list[float]:
+    """The values as floats; none for None, and none if one is not finite: the feature then counts as missing.
+
+    A number outside the range of Avro's float is refused, as the Request could not be logged.
+    """
     try:
-        numbers = [float(value) for value in values]
+        numbers = [] if values is None else [float(value) for value in values]
     except (TypeError, ValueError, OverflowError) as fault:
         raise InvalidRequest(f"{name} is not a list of numbers: {fault}", fix=f"send {name} as numbers") from fault
     if any(LARGEST_FLOAT < abs(number) < math.inf for number in numbers):
         raise InvalidRequest(f"{name} holds a number outside the range of 32-bit floats", fix=f"scale {name}")
-    return numbers
+    return numbers if all(map(math.isfinite, numbers)) else []
 
 
 def _identifier(text: str) -> str:
-    if not 1 <= len(_text("request_id", text)) <= LONGEST_ID:
-        raise InvalidRequest(
-            f"request_id has {len(text)} characters",
-            fix=f"send 1 to {LONGEST_ID} characters, or leave it out and use the id in the answer",
-        )
+    fault = request_id_fault(_text("request_id", text))
+    if fault is not None:
+        raise InvalidRequest(fault.what, fix=f"{fault.fix}; or send none, and use the id in the answer")
     return text
 
 
 def _optional_text(name: str, text: str | None) -> str | None:
-    return None if text is None else _text(name, text)
+    return None if text is None else present(_text(name, text))
 
 
 def _text(name: str, text: str) -> str:

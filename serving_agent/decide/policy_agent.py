@@ -8,23 +8,37 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
+from event_schemas.event_bounds import unit_fault
 from event_schemas.experiment import Experiment
+from event_schemas.exploration import ExplorationDraws
 from event_schemas.instant import wall_clock_ms
 from event_schemas.records import RankingRecord, RequestRecord
-from event_schemas.slices import Slice, SliceDraw, coin, draw_arm, draw_sampling, draw_slice
+from event_schemas.slices import Slice, SliceDraw, coin
+from event_schemas.user_ids import person
 from monitoring.metrics import ServingMetrics
-from producers.loggers import DecisionLogger
+from producers.loggers import AppliedDecision, DecisionLogger
 from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_errors import InvalidRequest
 from serving_agent.decide.decision_records import DecisionFacts, action_record, propensity_record
-from serving_agent.decide.decision_request import DecisionRequest, whole_number
+from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.fallback_reason import FallbackReason
+from serving_agent.decide.large_units import LargeUnits
+from serving_agent.decide.placeholder_users import PlaceholderUsers
+from serving_agent.decide.policy_answers import PolicyChoice
 from serving_agent.decide.policy_choice import PolicyChooser, RequestScoring
 from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.decide.request_ids import RequestIds
+from serving_agent.decide.request_values import whole_number
+from serving_agent.decide.served_memory import ServedMemory
 from serving_agent.decide.snapshot import LoadedPolicy, ServingSnapshot, SnapshotSource
+from serving_agent.decide.undeclared_cohorts import UndeclaredCohorts
 
 EXPLORATION, PRODUCTION = "exploration", "production"
+KEPT_ARMS = 1_024
+"""Arms whose weights are kept by name."""
 IN_CANARY, IN_CONTROL = "canary", "control"
 
 
@@ -34,7 +48,8 @@ class AgentOptions:
 
     `log_on_decide` counts a decision at once instead of waiting for `applied`. Use it only if the caller cannot fail in
     between; heads given to `applied` later are used for drift checks but not logged. `killed` is called for every
-    request and must be cheap. `clock` gives epoch milliseconds, `timer` seconds of a monotonic clock.
+    request and must be cheap. `clock` gives epoch milliseconds, `timer` seconds of a monotonic clock. `new_id` gives
+    texts that never recur and have no `~`.
     """
 
     log_on_decide: bool = False
@@ -46,15 +61,20 @@ class AgentOptions:
     inference_workers: int = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """An arm, its slice and propensity, and the policy that chose it."""
+class _Choice(NamedTuple):
+    """What is served, in which slice and with which propensity, and the policy that chose it; see DecisionFacts."""
 
     slice: Slice
     arm: int
     propensity: float
     version: str
     reason: FallbackReason | None = None
+    probabilities: tuple[float, ...] = ()
+    vector: tuple[float, ...] = ()
+    log_density: float | None = None
+
+
+NOTHING_SHADOWED = PolicyChoice(None)
 
 
 class PolicyAgent:
@@ -70,12 +90,24 @@ class PolicyAgent:
     ) -> None:
         self._experiment = experiment
         self._space = experiment.action_space
-        self._rates = experiment.experiment
+        self._settings = experiment.exploration
+        self._digest = self._settings.digest
+        self._draws = ExplorationDraws(self._space, self._settings)
+        self._weights_of = lru_cache(KEPT_ARMS)(self._space.weights_by_name)
         self._logger = logger
         self._snapshots = snapshots
         self._recent = recent if recent is not None else RecentTraffic()
         self._options = options if options is not None else AgentOptions()
-        self._chooser = PolicyChooser(experiment, self._options.inference_workers, self._options.timer)
+        self._served = _served_memory(experiment)
+        self._placeholders = PlaceholderUsers()
+        metrics = self._options.metrics
+        declared = [cohort.name for cohort in experiment.cohorts]
+        self._cohorts = UndeclaredCohorts(declared, None if metrics is None else metrics.undeclared_cohorts)
+        self._request_ids = RequestIds(self._settings.unit, self._options.new_id)
+        self._large_units: LargeUnits | None = None
+        if self._settings.unit == "session":
+            self._large_units = LargeUnits(None if metrics is None else metrics.large_units)
+        self._chooser = PolicyChooser(experiment, self._draws, self._options.inference_workers, self._options.timer)
 
     def decide(self, request: DecisionRequest, waited_s: float = 0.0) -> Decision:
         """Chooses the arm for a request, and logs it if sampling says so. Raises only InvalidRequest.
@@ -86,11 +118,16 @@ class PolicyAgent:
         snapshot = self._snapshots.current
         record, eligible = self._admit(request)
         self._recent.note_request(record)
+        self._placeholders.note(record["user_id"])
+        self._cohorts.note(record["cohort"])
+        if self._large_units is not None:
+            self._large_units.note(self._draws.unit(record["request_id"]))
         killed = snapshot.killed or self._options.killed()
-        drawn = self._draw(record["request_id"], killed)
+        rate = 0.0 if killed else self._settings.exploration_rate
+        drawn = self._draws.slice(record["request_id"], rate)
         scoring = self._chooser.begin(record, eligible, waited_s)
         choice = self._choose(drawn, snapshot, scoring, killed)
-        decision = Decision(self._outcome(drawn, choice, snapshot, scoring), self._confirm)
+        decision = Decision(self._outcome(drawn, rate, choice, snapshot, scoring), self._confirm)
         if decision.facts.logged:
             self._logger.log_request(record)
         if self._options.log_on_decide:
@@ -109,24 +146,32 @@ class PolicyAgent:
                 "event_time was given, but join.clock is 'live'",
                 fix="leave event_time out; only experiments with join.clock = 'replay' accept it",
             )
-        given = request.event_time
-        event_time = self._options.clock() if given is None else whole_number("event_time", given)
-        request_id = self._options.new_id() if request.request_id is None else request.request_id
-        return request.as_record(request_id, event_time), request.eligible_arms(self._space.arms)
-
-    def _draw(self, request_id: str, killed: bool) -> SliceDraw:
-        exploration = 0.0 if killed else self._rates.exploration_rate
-        return draw_slice(
-            self._rates.salt, request_id, exploration_rate=exploration, control_rate=self._rates.control_rate
-        )
+        event_time = now = self._options.clock()
+        if request.event_time is not None:
+            event_time = whole_number("event_time", request.event_time)
+            if (fault := unit_fault("event_time", event_time, now)) is not None:
+                raise InvalidRequest(fault.what, fix=fault.fix)
+        request_id = request.request_id
+        if request_id is None:
+            request_id = self._request_ids.make(request.session_id)
+        record = request.as_record(request_id, event_time, self._space.weight_names)
+        if self._served is not None and request.previous is None:
+            record["previous"] = self._served.before(record["user_id"], event_time)
+        return record, request.eligible_arms(self._space.arms)
 
     def _choose(self, drawn: SliceDraw, snapshot: ServingSnapshot, scoring: RequestScoring, killed: bool) -> _Choice:
         """The choice for the slice drawn; POLICY becomes FALLBACK with the first reason that applies."""
         production = self._space.production_arm
         if drawn.slice is Slice.EXPLORE:
-            u = coin(self._rates.salt, "arm", scoring.record["request_id"])
-            explored = draw_arm(self._space, u, scoring.eligible, self._experiment.production_share)
-            return _Choice(Slice.EXPLORE, explored.arm, explored.propensity, EXPLORATION)
+            explored = self._draws.explore(scoring.record["request_id"], scoring.eligible)
+            return _Choice(
+                Slice.EXPLORE,
+                explored.arm,
+                explored.propensity,
+                EXPLORATION,
+                vector=explored.weights,
+                log_density=explored.log_density,
+            )
         if drawn.slice is Slice.CONTROL:
             return _Choice(Slice.CONTROL, production, 1.0, PRODUCTION)
         reason = FallbackReason.KILLED if killed else snapshot.withheld
@@ -134,7 +179,15 @@ class PolicyAgent:
             policy = self._policy_for(scoring.record["user_id"], snapshot)
             chosen = scoring.choose(policy, snapshot.preference)
             if policy is not None and chosen.arm is not None:
-                return _Choice(Slice.POLICY, chosen.arm, 1.0, policy.version)
+                return _Choice(
+                    Slice.POLICY,
+                    chosen.arm,
+                    chosen.propensity,
+                    policy.version,
+                    probabilities=chosen.probabilities,
+                    vector=chosen.vector,
+                    log_density=chosen.log_density,
+                )
             reason = chosen.reason
         return _Choice(Slice.FALLBACK, production, 1.0, PRODUCTION, reason)
 
@@ -144,20 +197,22 @@ class PolicyAgent:
 
     def _experiment_arm(self, user_id: str | None, snapshot: ServingSnapshot) -> str | None:
         """The user's side of the canary A/B test, the same in every slice; None without a canary or a user."""
-        if snapshot.canary is None or user_id is None:
+        if snapshot.canary is None or (user := person(user_id)) is None:
             return None
-        inside = coin(self._rates.salt, "canary", user_id) < self._experiment.serving.canary_share
+        inside = coin(self._settings.salt, "canary", user) < self._experiment.serving.canary_share
         return IN_CANARY if inside else IN_CONTROL
 
     def _outcome(
-        self, drawn: SliceDraw, choice: _Choice, snapshot: ServingSnapshot, scoring: RequestScoring
+        self, drawn: SliceDraw, rate: float, choice: _Choice, snapshot: ServingSnapshot, scoring: RequestScoring
     ) -> DecisionFacts:
-        sampled = draw_sampling(self._rates.salt, scoring.record["request_id"], choice.slice, self._rates.log_rate)
+        request_id = scoring.record["request_id"]
+        sampled = self._draws.sampling(request_id, choice.slice)
+        shadow = self._shadow(choice, snapshot, scoring) if sampled.logged else NOTHING_SHADOWED
         return DecisionFacts(
-            request_id=scoring.record["request_id"],
+            request_id=request_id,
             event_time=scoring.record["event_time"],
             eligible=scoring.eligible,
-            weights=self._space.weights_by_name(choice.arm),
+            weights=self._weights(choice),
             arm=choice.arm,
             slice=choice.slice,
             propensity=choice.propensity,
@@ -167,15 +222,28 @@ class PolicyAgent:
             policy_version=choice.version,
             config_revision=snapshot.preference.revision,
             fallback_reason=choice.reason,
-            shadow_arm=self._shadow_arm(choice, snapshot, scoring) if sampled.logged else None,
+            shadow_arm=shadow.arm,
             experiment_arm=self._experiment_arm(scoring.record["user_id"], snapshot),
+            probabilities=choice.probabilities,
+            vector=choice.vector,
+            log_density=choice.log_density,
+            shadow_weights=shadow.vector,
+            exploration=self._digest,
+            exploration_rate=rate,
+            served_to=None if self._served is None else scoring.record["user_id"],
         )
 
-    def _shadow_arm(self, choice: _Choice, snapshot: ServingSnapshot, scoring: RequestScoring) -> int | None:
-        """The shadow policy's arm, within the rest of the budget; None for EXPLORE, which never waits for inference."""
+    def _weights(self, choice: _Choice) -> dict[str, float]:
+        """A dictionary of its own: callers may change it."""
+        if choice.vector:
+            return dict(zip(self._space.weight_names, choice.vector, strict=True))
+        return dict(self._weights_of(choice.arm))
+
+    def _shadow(self, choice: _Choice, snapshot: ServingSnapshot, scoring: RequestScoring) -> PolicyChoice:
+        """The shadow policy's choice, within the rest of the budget; none for EXPLORE, which waits for no inference."""
         if snapshot.shadow is None or choice.slice is Slice.EXPLORE or choice.reason is FallbackReason.KILLED:
-            return None
-        return scoring.choose(snapshot.shadow, snapshot.preference).arm
+            return NOTHING_SHADOWED
+        return scoring.choose(snapshot.shadow, snapshot.preference, shadow=True)
 
     def _confirm(self, facts: DecisionFacts, ranking: RankingRecord | None) -> None:
         if ranking is not None:
@@ -184,10 +252,20 @@ class PolicyAgent:
             self._log_applied(facts, ranking)
 
     def _log_applied(self, facts: DecisionFacts, ranking: RankingRecord | None) -> None:
+        applied = AppliedDecision(
+            facts.slice.value,
+            facts.arm,
+            facts.event_time,
+            facts.exploration,
+            facts.exploration_rate,
+            self._draws.unit(facts.request_id),
+        )
+        if self._served is not None:
+            self._served.note(facts.served_to, facts.event_time, facts.weights.values())
         if facts.logged:
-            self._logger.log_applied(action_record(facts, self._space), propensity_record(facts), ranking)
+            self._logger.log_applied(applied, action_record(facts, self._space), propensity_record(facts), ranking)
         else:
-            self._logger.count_unlogged(facts.slice.value)
+            self._logger.count_unlogged(applied)
 
     def _measure(self, choice: _Choice, started: float) -> None:
         metrics = self._options.metrics
@@ -195,3 +273,9 @@ class PolicyAgent:
             reason = "" if choice.reason is None else choice.reason.value
             metrics.decisions.labels(slice=choice.slice.value, reason=reason).inc()
             metrics.decision_seconds.observe(max(self._options.timer() - started, 0.0))
+
+
+def _served_memory(experiment: Experiment) -> ServedMemory | None:
+    if not experiment.serving.remember_previous:
+        return None
+    return ServedMemory(len(experiment.weights), experiment.features.previous_length)

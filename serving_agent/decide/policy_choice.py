@@ -1,36 +1,36 @@
-"""The arm that a policy chooses for a request, or the reason why it cannot choose one."""
+"""The arm or the weights that a policy chooses for a request, or the reason why it cannot choose."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from event_schemas.experiment import Experiment
+from event_schemas.exploration import ExplorationDraws
 from event_schemas.records import RequestRecord
 from feature_contract import FeatureContract, MissingFeatures, ModelInput
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.inference_budget import BudgetExceeded, InferenceBudget
-from serving_agent.decide.scoring import best_arm, run_flag
+from serving_agent.decide.policy_answers import AnswerDraws, ArmProbabilities, BoxProposals, PolicyChoice
+from serving_agent.decide.scoring import InferenceFailed, best_arm, run_flag
 from serving_agent.decide.snapshot import LoadedPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyChoice:
-    """An arm, or None with the reason."""
-
-    arm: int | None
-    reason: FallbackReason | None = None
-
-
 class PolicyChooser:
-    """Encodes a request and scores it inside the experiment's inference budget."""
+    """Encodes a request, asks a policy inside the experiment's inference budget, and draws from what it answers."""
 
     def __init__(
-        self, experiment: Experiment, workers: int = 2, timer: Callable[[], float] = time.perf_counter
+        self,
+        experiment: Experiment,
+        draws: ExplorationDraws | None = None,
+        workers: int = 2,
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
+        space = experiment.action_space
         self._budget_seconds = experiment.serving.budget_ms / 1000.0
         self._budget = InferenceBudget(workers)
         self._timer = timer
+        self._has_arms = space.kind != "box"
+        self._answers = AnswerDraws(space, draws or ExplorationDraws(space, experiment.exploration))
 
     def begin(self, record: RequestRecord, eligible: tuple[int, ...], waited_s: float = 0.0) -> "RequestScoring":
         """Starts the budget of one request, which all policies scored for it share; `waited_s` of it is spent."""
@@ -41,9 +41,14 @@ class PolicyChooser:
         self._budget.close()
 
     def score(
-        self, policy: LoadedPolicy, model_input: ModelInput, scoring: "RequestScoring", weights: ObjectiveWeights
+        self,
+        policy: LoadedPolicy,
+        model_input: ModelInput,
+        scoring: "RequestScoring",
+        weights: ObjectiveWeights,
+        shadow: bool,
     ) -> PolicyChoice:
-        """The policy's best eligible arm, or None with `no_preference` or `time_out`; raises InferenceFailed."""
+        """The policy's choice, or None with `no_preference` or `time_out`; raises InferenceFailed or UnusableAnswer."""
         objective_weights = weights.of_cohort(scoring.record["cohort"])
         if objective_weights is None:
             return PolicyChoice(None, FallbackReason.NO_PREFERENCE)
@@ -51,10 +56,17 @@ class PolicyChooser:
         feeds = model_input.feeds()
         try:
             remaining = scoring.deadline - self._timer()
-            q = self._budget.run(lambda: policy.network.score(feeds, flag), remaining, flag)
+            answer = self._budget.run(lambda: policy.network.score(feeds, flag), remaining, flag)
         except BudgetExceeded:
             return PolicyChoice(None, FallbackReason.TIME_OUT)
-        return PolicyChoice(best_arm(q[0], objective_weights, scoring.eligible))
+        if isinstance(answer, ArmProbabilities | BoxProposals):
+            draw = self._answers.draw_shadowed if shadow else self._answers.draw_served
+            return draw(scoring.record["request_id"], answer, scoring.eligible)
+        if not self._has_arms:
+            raise InferenceFailed(
+                "a box has no arms that values could choose from", fix="serve a policy with proposals"
+            )
+        return PolicyChoice(best_arm(answer[0], objective_weights, scoring.eligible))
 
 
 class RequestScoring:
@@ -69,12 +81,12 @@ class RequestScoring:
         self._chooser = chooser
         self._inputs: dict[str, ModelInput] = {}
 
-    def choose(self, policy: LoadedPolicy | None, preference: ObjectiveWeights) -> PolicyChoice:
-        """The arm that `policy` chooses, or the reason why it cannot; never raises."""
+    def choose(self, policy: LoadedPolicy | None, preference: ObjectiveWeights, shadow: bool = False) -> PolicyChoice:
+        """What `policy` serves or, as the `shadow`, what is logged of it; or the reason why not. Never raises."""
         if policy is None:
             return PolicyChoice(None, FallbackReason.NO_POLICY)
         try:
-            return self._chooser.score(policy, self._encoded(policy.contract), self, preference)
+            return self._chooser.score(policy, self._encoded(policy.contract), self, preference, shadow)
         except MissingFeatures:
             return PolicyChoice(None, FallbackReason.MISSING_FEATURES)
         except Exception:  # whatever is wrong with a policy, the request must be answered; the reason is counted

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from event_schemas.process_fork import renew_in_children
-from event_schemas.records import HeadSummaryRecord, RequestRecord
+from event_schemas.records import MOST_HEADS, HeadSummaryRecord, RequestRecord
 
 HEAD_VALUES = 2_000
 KEPT_REQUESTS = 500
@@ -19,7 +19,7 @@ KEPT_REQUESTS = 500
 class RecentTraffic:
     """The newest requests and, per ranker head, the newest `capacity` means. Thread-safe."""
 
-    def __init__(self, capacity: int = HEAD_VALUES, max_heads: int = 64) -> None:
+    def __init__(self, capacity: int = HEAD_VALUES, max_heads: int = MOST_HEADS) -> None:
         self._capacity = capacity
         self._max_heads = max_heads
         self._requests: deque[RequestRecord] = deque(maxlen=min(capacity, KEPT_REQUESTS))

@@ -65,7 +65,7 @@ class PolicyNetwork:
         missing = [name for name in self.inputs if name not in feeds]
         if missing:
             raise InferenceFailed(
-                f"policy.onnx needs inputs {missing}, which the features do not provide",
+                f"policy.onnx needs inputs that the features do not provide: {', '.join(missing)}",
                 fix="train with this experiment's [features]",
             )
         try:

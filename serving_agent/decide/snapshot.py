@@ -6,6 +6,7 @@ from typing import Protocol
 from feature_contract import FeatureContract
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide.fallback_reason import FallbackReason
+from serving_agent.decide.policy_answers import SamplingNetwork
 from serving_agent.decide.scoring import PolicyNetwork
 
 
@@ -18,7 +19,7 @@ class LoadedPolicy:
 
     version: str
     created_at: int
-    network: PolicyNetwork
+    network: PolicyNetwork | SamplingNetwork
     contract: FeatureContract
 
 

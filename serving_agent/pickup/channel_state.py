@@ -55,7 +55,7 @@ from enum import Enum, auto
 from typing import assert_never
 
 from policy_store.decisions import VerifiedCheckpoint
-from policy_store.records import DecisionOrder, SignedRecord
+from policy_store.records import ChannelRecord, DecisionOrder, RecordMalformed, SignedRecord
 from serving_agent.decide.snapshot import LoadedPolicy
 from serving_agent.pickup.checkpoint_pickup import PickupResult, PickupVerdict
 from serving_agent.pickup.snapshot_disk import SavedChannel
@@ -109,11 +109,34 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedRecord:
+    """What a record says about itself, verified or not."""
+
+    version: str
+    revision: int
+
+    @classmethod
+    def of(cls, signed: SignedRecord | None) -> JudgedRecord | None:
+        """None without a record, or for one that cannot be read."""
+        if signed is None:
+            return None
+        try:
+            record = ChannelRecord.parse(signed.record)
+        except RecordMalformed:
+            return None
+        return cls(record.version, record.revision)
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
-    """The last verdict, and the highest revision the node remembered then; None: it comes from the disk."""
+    """The last verdict, and the highest revision the node remembered then; None: it comes from the disk.
+
+    `judged` is the record that the verdict is about.
+    """
 
     verdict: PickupVerdict
     highest: int | None = None
+    judged: JudgedRecord | None = None
 
     def adds_to(self, before: Told | None) -> bool:
         """Whether it tells people something new.
@@ -123,6 +146,8 @@ class Told:
         if before is None or self.verdict.policy is not None:
             return True
         if (before.verdict.result, before.highest) != (self.verdict.result, self.highest):
+            return True
+        if before.judged != self.judged:
             return True
         return not self.verdict.waits_for_traffic and before.verdict.notes != self.verdict.notes
 

@@ -21,6 +21,7 @@ from serving_agent.pickup.channel_state import (
     Event,
     InPlace,
     Judged,
+    JudgedRecord,
     Lapsed,
     Prolonged,
     Rebased,
@@ -96,7 +97,8 @@ class ChannelWatch:
         policy = self._pickup.load(manifest, saved.checkpoint)
         self.memory.recall(saved.record, record)
         accepted = DecisionOrder(snapshot.accepted_in.get(self.slot, 0), record.revision)
-        told = Told(PickupVerdict(PickupResult.ACCEPTED, ("from this node's disk",), policy))
+        judged = JudgedRecord(record.version, record.revision)
+        told = Told(PickupVerdict(PickupResult.ACCEPTED, ("from this node's disk",), policy), judged=judged)
         serving = Serving(policy, record.revision, accepted, saved, record.expires_at)
         self.state = self.state.after(Restored(serving, told))
 
@@ -137,7 +139,7 @@ class ChannelWatch:
             result = PickupResult.EXPIRED
         elif isinstance(fault, RecordFromFuture):
             result = PickupResult.FUTURE
-        told = Told(PickupVerdict(result, (str(fault),)), self.highest)
+        told = Told(PickupVerdict(result, (str(fault),)), self.highest, JudgedRecord.of(signed))
         if signed is not None and isinstance(fault, RecordExpired):
             return Lapsed(signed, told)
         # Not for good: the clock that is wrong may be this machine's, and a checkpoint may still arrive.
@@ -154,4 +156,5 @@ class ChannelWatch:
 
     def _judged(self, verified: VerifiedCheckpoint, place: DecisionOrder) -> Event:
         verdict = self._pickup.consider(verified.manifest, verified.signed)
-        return Judged(verified, Told(verdict, self.highest), place, self._recent.seen)
+        judged = JudgedRecord(verified.channel.version, verified.channel.revision)
+        return Judged(verified, Told(verdict, self.highest, judged), place, self._recent.seen)

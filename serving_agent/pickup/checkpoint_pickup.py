@@ -3,8 +3,8 @@
 1. verify   signature, role, revision, expiry, experiment, action space, feature contract, blob hashes
             (done by policy_store.decisions.verification before this module is called)
 2. load     the ONNX graph
-3. contract the graph accepts this experiment's features; its outputs are finite, in [0, 1], of the right shape, and
-            the same for a request alone and in a batch
+3. contract the action space has arms, and is no box; the graph accepts this experiment's features; its outputs are
+            finite, in [0, 1], of the right shape, and the same for a request alone and in a batch
 4. drift    live ranker heads against the reference; the network's values for recent requests against the reference
 5. swap     by the refresher, between two requests; then report
 
@@ -20,7 +20,7 @@ import numpy as np
 from drift_detection.head_drift import DriftVerdict
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
-from feature_contract import known_contracts
+from feature_contract import FeatureContract, known_contracts
 from policy_store.records import POLICY_BLOB, CheckpointManifest, ContractMismatch, SignedCheckpoint
 from serving_agent.decide.scoring import InferenceFailed, PolicyNetwork
 from serving_agent.decide.snapshot import LoadedPolicy
@@ -84,7 +84,8 @@ class CheckpointPickup:
         objectives = list(self._experiment.objective_names)
         if manifest.objectives != objectives:
             raise ContractMismatch(
-                f"checkpoint {manifest.version} has objectives {manifest.objectives}, the experiment has {objectives}",
+                f"checkpoint {manifest.version} has the objectives {', '.join(manifest.objectives)}; the experiment has"
+                f" {', '.join(objectives)}",
                 fix="train a checkpoint for this experiment file",
             )
         contract = self._contracts.get(manifest.feature_contract)
@@ -94,6 +95,12 @@ class CheckpointPickup:
                 "with an encoding that this version does not know",
                 fix="give every process the same experiment file, and upgrade serving before the learner",
             )
+        if self._experiment.action_space.kind == "box":
+            raise ContractMismatch(
+                f"checkpoint {manifest.version} ({manifest.algorithm}) scores arms, but the experiment's weights are"
+                " a box, which has no arms to choose from",
+                fix="give every [[weights]] steps for a checkpoint of this algorithm, under a new experiment name",
+            )
         if POLICY_BLOB not in checkpoint.blobs:
             raise ContractMismatch(
                 f"checkpoint {manifest.version} has no blob {POLICY_BLOB}", fix="publish it again with its graph"
@@ -102,11 +109,11 @@ class CheckpointPickup:
             checkpoint.blobs[POLICY_BLOB], arms=self._experiment.action_space.arms, objectives=len(objectives)
         )
         policy = LoadedPolicy(manifest.version, manifest.created_at, network, contract)
-        self._probe(policy)
+        self._probe(network, contract)
         return policy
 
-    def _probe(self, policy: LoadedPolicy) -> None:
-        network, batch = policy.network, policy.contract.encode(probe_requests(self._experiment))
+    def _probe(self, network: PolicyNetwork, contract: FeatureContract) -> None:
+        batch = contract.encode(probe_requests(self._experiment))
         together = network.score(batch.feeds())
         for row in range(batch.rows):
             alone = network.score(batch.take([row]).feeds())[0]

@@ -1,7 +1,7 @@
 """Synthetic requests for testing a network before it serves: empty, ordinary and large values of every feature."""
 
 from event_schemas.experiment import Experiment
-from event_schemas.records import HistoryItemRecord, RequestRecord
+from event_schemas.records import HistoryItemRecord, PreviousWeightsRecord, RequestRecord
 
 PROBE_TIME = 1_700_000_000_000
 LEVELS = (0.0, 1.0, -1.0, 10.0)
@@ -24,6 +24,13 @@ def _probe(experiment: Experiment, level: float, index: int) -> RequestRecord:
         # The first probe has no history at all.
         for slot in range(min(index, features.history_length))
     ]
+    previous: list[PreviousWeightsRecord] = [
+        {
+            "event_time": PROBE_TIME - 60_000 * (slot + 1),
+            "weights": [weight.low + level * (weight.high - weight.low) for weight in experiment.weights],
+        }
+        for slot in range(min(index, features.previous_length))
+    ]
     return {
         "request_id": f"probe-{index}",
         "event_time": PROBE_TIME,
@@ -36,4 +43,5 @@ def _probe(experiment: Experiment, level: float, index: int) -> RequestRecord:
             for context in features.context
         ],
         "history": history,
+        "previous": previous,
     }

@@ -19,6 +19,7 @@ from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.instant import wall_clock_ms
 from event_schemas.process_fork import renew_in_children
+from event_schemas.section_digests import section_digests
 from monitoring.metrics import ServingMetrics
 from policy_store.backends import MAX_BLOCK_MS, PolicyStore
 from policy_store.decisions import TrustRule
@@ -26,18 +27,19 @@ from policy_store.records import Channel, ReaderMemory
 from producers.delivery import log_safely
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.decide.scoring import PolicyNetwork
 from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
 from serving_agent.pickup.channel_state import ChannelState
 from serving_agent.pickup.channel_watch import ChannelWatch
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup
 from serving_agent.pickup.kill_watch import KillWatch
+from serving_agent.pickup.node_heartbeat import NodeHeartbeat, new_instance
 from serving_agent.pickup.node_memory import NodeMemory
-from serving_agent.pickup.node_report import NodeReport, SnapshotMetrics, channel_report, refusal_detail
+from serving_agent.pickup.node_report import NodeReport, SnapshotMetrics, channel_report, log_pickup, refusal_detail
 from serving_agent.pickup.preference_watch import PreferenceWatch
 from serving_agent.pickup.rebase_watch import RebaseWatch
 from serving_agent.pickup.snapshot_disk import SavedSnapshot, SnapshotDisk
 
-HEARTBEATS_BEFORE_DEAD = 3
 RETRY_SECONDS = 1.0
 AUDIT_ACTION = "refuse checkpoint"
 NOT_ASKED = "not asked yet"
@@ -46,9 +48,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RefresherOptions:
-    """The node's id, and what the refresher gets from outside; `clock` gives epoch ms."""
+    """The node's id, the name of this run of it, and what the refresher gets from outside; `clock` gives epoch ms.
+
+    Without an `instance` each refresher draws its own. A forked child always does.
+    """
 
     node_id: str = "node"
+    instance: str = ""
     disk: SnapshotDisk | None = None
     metrics: ServingMetrics | None = None
     clock: Callable[[], int] = wall_clock_ms
@@ -75,7 +81,7 @@ class SnapshotRefresher:
         recent: RecentTraffic,
         options: RefresherOptions,
     ) -> None:
-        self._serving = experiment.serving
+        self._serving, self._digests = experiment.serving, section_digests(experiment)
         self._store = store
         self._options = options
         self._memory = ReaderMemory()
@@ -91,9 +97,9 @@ class SnapshotRefresher:
         self._disk_state = "ok"
         self._unsaved = False
         self._shown = SnapshotMetrics(options.metrics)
-        self._node_id = options.node_id
+        self._node_id, self._instance = options.node_id, options.instance or new_instance()
         self._started_at = options.clock()
-        self._beaten_at = 0
+        self._heartbeat = NodeHeartbeat(store, experiment.serving.heartbeat, options.metrics)
         self._last_update = "0"
         self._asleep = False
         self._looked: threading.Event | None = None
@@ -136,13 +142,15 @@ class SnapshotRefresher:
         self._waking, self._stop, self._thread = threading.Lock(), threading.Event(), None
         self._looked = None
         self._node_id = f"{self._options.node_id}.{os.getpid()}"
+        self._instance = new_instance()
+        self._heartbeat.begin_anew()
 
     def _wake(self) -> None:
         """In a forked child: follows the store again, and serves no policy until the store has been read."""
         with self._waking:
             if not self._asleep:
                 return
-            self._started_at, self._beaten_at = self._options.clock(), 0
+            self._started_at = self._options.clock()
             # The shadow is left out: its network is still the parent's.
             self.holder.swap(replace(self.holder.current, withheld=FallbackReason.FORKED, shadow=None))
             self._looked = threading.Event()
@@ -159,7 +167,8 @@ class SnapshotRefresher:
 
     def _follow_in_child(self) -> None:
         for watch in self._watches.values():
-            if (policy := watch.state.policy) is not None:
+            policy = watch.state.policy
+            if policy is not None and isinstance(policy.network, PolicyNetwork):
                 with suppress(TrimtabError):  # decisions try it again, and fall back if it fails
                     policy.network.load()
         with suppress(Exception):  # as in _follow
@@ -191,7 +200,9 @@ class SnapshotRefresher:
         if self._unsaved:
             self._save()
         if reached:
-            self._beat(at_once=changed)
+            self._heartbeat.beat(
+                lambda: self._report(self.holder.current).as_dict(), self._options.clock(), at_once=changed
+            )
         return state == "ok"
 
     def _follow_updates(self) -> bool:
@@ -293,7 +304,7 @@ class SnapshotRefresher:
     def _announce(self, watch: ChannelWatch) -> None:
         """Reports how a pick-up ended to metrics, log and audit; if the store cannot be written, only logs that."""
         self._shown.count_pickup(watch.channel, watch.state)
-        log.info("pick-up", node=self._node_id, channel=watch.channel.value, **channel_report(watch.state))
+        log_pickup(self._node_id, watch.channel, watch.state)
         detail = refusal_detail(self._node_id, watch.channel, watch.state)
         if detail is None:
             return
@@ -362,15 +373,19 @@ class SnapshotRefresher:
     def _report(self, snapshot: ServingSnapshot) -> NodeReport:
         return NodeReport(
             node_id=self._node_id,
+            instance=self._instance,
             at=self._options.clock(),
             started_at=self._started_at,
             snapshot=snapshot,
             channels={watch.channel.value: channel_report(watch.state) for watch in self._watches.values()},
+            digests=self._digests,
+            since=self._shown.since,
             decisions=self._options.decisions(),
             store=self.store_state,
             disk=self._disk_state,
             delivery=self._options.delivery_fault() or "ok",
             spool=self._options.spool_fault() or "ok",
+            name=self._heartbeat.name_state,
             preference_fault=self._faults(),
             kill_file=self._options.kill_file(),
             epoch=self._memory.epoch,
@@ -382,15 +397,3 @@ class SnapshotRefresher:
         """The faults of the records that people sign for the whole fleet."""
         faults = (self._kills.fault, self._rebases.fault, self._preference.fault)
         return "; ".join(fault for fault in faults if fault is not None) or None
-
-    def _beat(self, at_once: bool) -> None:
-        now = self._options.clock()
-        # If the clock was set back, the node must not stay silent until the clock has caught up.
-        if not at_once and 0 <= now - self._beaten_at < self._serving.heartbeat:
-            return
-        self._beaten_at = now
-        seconds = HEARTBEATS_BEFORE_DEAD * self._serving.heartbeat / 1_000.0
-        try:
-            self._store.heartbeat(self._node_id, self._report(self.holder.current).as_dict(), max(seconds, 1.0))
-        except TrimtabError as fault:
-            log.warning("heartbeat not written", what=fault.what, fix=fault.fix)

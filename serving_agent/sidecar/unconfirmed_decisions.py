@@ -2,10 +2,12 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from weakref import WeakSet
 
 from event_schemas.process_fork import renew_in_children
 from serving_agent.decide.decision import Decision
+from serving_agent.decide.decision_records import HeadSummaries
 
 STRIPES = 64
 
@@ -14,13 +16,16 @@ class UnconfirmedDecisions:
     """The newest `capacity` decisions by request id. Thread-safe.
 
     Confirmed ones are kept until newer ones displace them, so that a caller who repeats a call after a lost answer gets
-    the same answer again. A decision displaced unconfirmed ends as `incomplete` in the join; `forgotten` counts those.
+    the same answer again; they are not unconfirmed, so `held` leaves them out. A decision displaced unconfirmed ends as
+    `incomplete` in the join; `forgotten` counts those.
     """
 
     def __init__(self, capacity: int = 20_000) -> None:
         self._capacity = capacity
         self._decisions: OrderedDict[str, Decision] = OrderedDict()
         self.forgotten = 0
+        self._displaced: WeakSet[Decision] = WeakSet()
+        """The forgotten ones that a call has found before they were displaced and may still confirm."""
         self.after_fork()
         renew_in_children(self)
 
@@ -45,16 +50,37 @@ class UnconfirmedDecisions:
     def remember(self, decision: Decision) -> None:
         """Keeps a decision, and removes the oldest one if there are too many."""
         with self._lock:
+            before = self._decisions.pop(decision.request_id, decision)
+            if before is not decision:
+                self._forget(before)
             self._decisions[decision.request_id] = decision
-            self._decisions.move_to_end(decision.request_id)
             while len(self._decisions) > self._capacity:
-                _, oldest = self._decisions.popitem(last=False)
-                self.forgotten += not oldest.confirmed
+                self._forget(self._decisions.popitem(last=False)[1])
 
     def find(self, request_id: str) -> Decision | None:
         """The decision with that id, if it is still kept."""
         with self._lock:
             return self._decisions.get(request_id)
 
-    def __len__(self) -> int:
-        return len(self._decisions)
+    def take_confirmation(
+        self, decision: Decision, heads: HeadSummaries, served: Sequence[str], ranker_version: str
+    ) -> bool:
+        """Confirms a decision that `find` returned, even if it was displaced since; see `Decision.applied`."""
+        first = decision.applied(heads, served, ranker_version)
+        with self._lock:
+            if first and decision in self._displaced:
+                self._displaced.discard(decision)
+                self.forgotten -= 1
+        return first
+
+    @property
+    def held(self) -> int:
+        """How many of the decisions kept are unconfirmed."""
+        with self._lock:
+            kept = list(self._decisions.values())
+        return sum(not decision.confirmed for decision in kept)
+
+    def _forget(self, displaced: Decision) -> None:
+        if not displaced.confirmed:
+            self.forgotten += 1
+            self._displaced.add(displaced)

@@ -13,6 +13,7 @@ from stream_processors.audit.dead_letter_store import (
     count_reasons,
     original_record,
     read_dead_letters,
+    require_reasons,
 )
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.audit.letter_gathering import LetterChoice
@@ -39,4 +40,5 @@ __all__ = [
     "original_record",
     "read_dead_letters",
     "reconcile",
+    "require_reasons",
 ]

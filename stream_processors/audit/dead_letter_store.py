@@ -10,11 +10,26 @@ from typing import Any, cast
 import structlog
 
 from event_schemas.codec import Codec
-from event_schemas.errors import SchemaError
+from event_schemas.dead_letter import MALFORMED, TOO_LARGE
+from event_schemas.errors import SchemaError, SettingError
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER, DeadLetterRecord
+from stream_processors.rule.fates import SILENT, Fate
 
 log = structlog.get_logger(__name__)
+
+
+REASONS = tuple(sorted({*(fate.value for fate in Fate if fate not in SILENT), MALFORMED, TOO_LARGE}))
+"""The reasons of all dead letters, whoever writes them."""
+
+
+def require_reasons(asked: Iterable[str]) -> None:
+    """Raises SettingError for a reason that no dead letter has."""
+    for reason in asked:
+        if reason not in REASONS:
+            raise SettingError(
+                f"--reason {reason!r} is the reason of no dead letter", fix=f"choose from {', '.join(REASONS)}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

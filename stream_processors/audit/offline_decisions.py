@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from event_schemas import records as r
 from event_schemas.decision_key import DecisionKey
+from stream_processors.rule.contradictions import OTHER, Contradictions
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.input_event import InputEvent
 
@@ -34,12 +35,12 @@ class OfflineDecision:
     """The known records of one decision: the first of each type, and the first Engagement of each engagement_id.
 
     `refused` gives the reasons why other records of the request_id do not count; `offsets` contains the offsets of all
-    records, including those.
+    records, including those. An Action or Propensity that contradicts the other one is refused too.
     """
 
     parts: dict[str, InputEvent] = field(default_factory=dict)
     engagements: dict[str, InputEvent] = field(default_factory=dict)
-    refused: Sequence[Unresolved] = ()
+    refused: list[Unresolved] = field(default_factory=list)
     offsets: set[int] = field(default_factory=set)
 
     @property
@@ -48,13 +49,19 @@ class OfflineDecision:
         request = self.parts.get(r.REQUEST)
         return None if request is None else DecisionKey(request.request_id, request.event_time)
 
-    def add(self, event: InputEvent) -> None:
+    def add(self, event: InputEvent, contradictions: Contradictions) -> None:
         """Add a record; must be called in order of offset."""
         self.offsets.add(event.offset)
         if event.engagement is not None:
             self.engagements.setdefault(event.engagement[0], event)
-        else:
-            self.parts.setdefault(event.name, event)
+            return
+        other = self.parts.get(OTHER.get(event.name, ""))
+        if event.name not in self.parts and other is not None:
+            fault = contradictions.between(event, other)
+            if fault is not None:
+                self.refused.append(Unresolved(Fate.MALFORMED, f"offset {event.offset}: {fault}"))
+                return
+        self.parts.setdefault(event.name, event)
 
 
 Apart = Callable[[InputEvent], bool]
@@ -67,13 +74,15 @@ def none_apart(request: InputEvent) -> bool:
     return False
 
 
-def decisions_of(events: Iterable[InputEvent], window_ms: int, apart: Apart = none_apart) -> list[OfflineDecision]:
+def decisions_of(
+    events: Iterable[InputEvent], window_ms: int, contradictions: Contradictions, apart: Apart = none_apart
+) -> list[OfflineDecision]:
     """The decisions in valid events (in any order) of one request_id; at least one, in order of start."""
     in_order = sorted(events, key=lambda event: event.offset)
     begun = _beginnings((event for event in in_order if event.name == r.REQUEST), window_ms, apart)
     decisions = [OfflineDecision() for _ in begun or (None,)]
     for event in in_order:
-        decisions[_place(event, begun)].add(event)
+        decisions[_place(event, begun)].add(event, contradictions)
     return decisions
 
 

@@ -19,6 +19,7 @@ from stream_processors.columns.chunk_validation import ChunkValidator
 from stream_processors.partition.complete_decisions import CompleteDecisions
 from stream_processors.partition.example_splicing import ExampleSplicer
 from stream_processors.partition.held_parts import NEEDED, ranking_in_example
+from stream_processors.rule.contradictions import Contradictions
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.input_event import InputEvent, MalformedEvent
 from stream_processors.rule.join_rule import JoinRule
@@ -44,6 +45,7 @@ class OfflineJoin:
         self._codec = codec
         self._validator = ChunkValidator(codec, rule)
         self._splicer = ExampleSplicer(codec)
+        self._contradictions = Contradictions(codec, rule)
 
     @property
     def window_ms(self) -> int:
@@ -70,9 +72,9 @@ class OfflineJoin:
             else:
                 refused.append(event)
                 offsets.add(record.offset)
-        found = decisions_of(valid, self.window_ms, apart)
+        found = decisions_of(valid, self.window_ms, self._contradictions, apart)
         for decision in found:
-            decision.refused = refused
+            decision.refused = [*refused, *decision.refused]
             decision.offsets |= offsets
         return found
 
@@ -101,7 +103,7 @@ class OfflineJoin:
             bodies=[b"".join((*needed, ranking_in_example(ranking and ranking.datum)))],
             totals=[self._totals(request, decision.engagements.values())],
             joined=0,
-            outside=0,
+            outside=(),
         )
         outcomes = OutcomeEncoder(self._rule, self._codec, request.record.partition).encode(alone, None)
         (value,) = self._splicer.splice(alone, outcomes)

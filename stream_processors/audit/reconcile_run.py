@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER, EXAMPLE, PENDING, Record
+from stream_processors.audit.dead_letter_replay import Progress
 from stream_processors.audit.earlier_outputs import require_same_log
 from stream_processors.audit.join_topics import JoinTopics
 from stream_processors.audit.log_reader import LogRange, LogUnreadable
@@ -19,6 +20,8 @@ from stream_processors.rule.join_rule import JoinRule
 from stream_processors.rule.reference_join import ReferenceResult, reference_join
 
 Offsets = Mapping[int, int]
+TOLD_EVERY = 1_000
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,20 @@ class ReconcileOutcome:
 
 
 def reconcile(
-    topics: JoinTopics, rule: JoinRule, codec: Codec, start: Offsets, end: Offsets | None
+    topics: JoinTopics,
+    rule: JoinRule,
+    codec: Codec,
+    start: Offsets,
+    end: Offsets | None,
+    progress: Progress = lambda *_: None,
 ) -> ReconcileOutcome:
     """Check the events from `start` to `end`; by default from the start of each partition's log to its end.
 
     The reference join always reads from the start of the log, so that it knows decisions that began before `start`. The
     result is exact if `start` is at least a window after the log's start, or is the first record ever written. Examples
-    written by a replay of dead letters are checked by joining their records offline again.
+    written by a replay of dead letters are checked by joining their records offline again. `progress` hears what is
+    being read, and how many of how many records have been.
+
     Raises LogReplaced, and LogUnreadable when `start` is no longer in the log or an output topic contains records of
     another type.
     """
@@ -50,17 +60,31 @@ def reconcile(
     held = topics.events.ranges()
     judged = {partition: _judged(topics.events.topic, partition, held[partition], start, end) for partition in held}
     warm_up = {partition: LogRange(held[partition].start, span.end) for partition, span in judged.items()}
-    reference = reference_join(rule, codec, topics.events.read(warm_up))
+    events = _told(topics.events.read(warm_up), "join events again", warm_up, progress)
+    reference = reference_join(rule, codec, events)
     scope = _Scope(judged, reference.fates, codec)
     marked = MarkedExamples(codec, topics.events_id)
-    examples = topics.examples.read_with_headers(topics.examples.ranges())
+    written = topics.examples.ranges()
+    examples = _told(topics.examples.read_with_headers(written), "read examples", written, progress)
     found = list(scope.examples(marked.noting(examples)))
     offline = marked.joined_again(topics, OfflineJoin(rule, codec))
-    letters = scope.dead_letters(topics.dead_letters.read_all())
+    dead = topics.dead_letters.ranges()
+    letters = scope.dead_letters(_told(topics.dead_letters.read(dead), "read dead letters", dead, progress))
     report = compare(scope.reference(reference), codec, found, letters, offline)
     processed = {p: at.settled for p, at in topics.committed().items()}
     unprocessed = sum(max(0, span.end - max(span.start, processed.get(p, 0))) for p, span in judged.items())
     return ReconcileOutcome(report, judged, unprocessed)
+
+
+def _told(records: Iterable[Told], doing: str, ranges: Mapping[int, LogRange], progress: Progress) -> Iterator[Told]:
+    """The records; `progress` hears of the first, of every thousandth and of the last one."""
+    total, number = sum(span.end - span.start for span in ranges.values()), 0
+    progress(doing, 0, total)
+    for number, record in enumerate(records, start=1):
+        if number % TOLD_EVERY == 0:
+            progress(doing, number, total)
+        yield record
+    progress(doing, number, total)
 
 
 @dataclass(frozen=True)
@@ -78,7 +102,8 @@ class _Scope:
     def reference(self, whole: ReferenceResult) -> ReferenceResult:
         fates = {place: fate for place, fate in whole.fates.items() if self._inside(*place)}
         examples = {decision: value for decision, value in whole.examples.items() if self._inside(*self._source(value))}
-        return replace(whole, fates=fates, examples=examples)
+        outside = {place: reason for place, reason in whole.outside.items() if self._inside(*place)}
+        return replace(whole, fates=fates, examples=examples, outside=outside)
 
     def examples(self, records: Iterable[LogRecord]) -> Iterator[LogRecord]:
         for record in records:

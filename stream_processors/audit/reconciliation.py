@@ -14,11 +14,12 @@ from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.audit.letter_gathering import decision_of
 from stream_processors.rule.fates import SILENT
+from stream_processors.rule.join_rule import OutsideReason
 from stream_processors.rule.reference_join import Place, ReferenceResult
 
 K = TypeVar("K")
 V = TypeVar("V")
-NAMED_DIFFERENCES = 20
+NAMED_DIFFERENCES = 1_000
 """At most this many differences are listed individually."""
 
 
@@ -34,11 +35,13 @@ class ReconcileReport:
     identifies another decision (`DecisionKey`), whose example is not a copy.
     `replayed` examples were written by a replay of dead letters and equal the result of an offline join of their
     records; `dead_letters_mended` counts letters of these decisions that do not follow from the log, or no longer do.
-    `differences` lists the first few.
+    `outside` splits the events of that fate by reason. `differences` lists the first `NAMED_DIFFERENCES` of
+    `total_differences`.
     """
 
     inputs: int
     fates: Mapping[str, int]
+    outside: Mapping[str, int]
     pending: int
     examples_expected: int
     examples_found: int
@@ -60,15 +63,20 @@ class ReconcileReport:
     @property
     def ok(self) -> bool:
         """True if nothing is lost, unexpected or different."""
-        return not (
+        return not self.total_differences
+
+    @property
+    def total_differences(self) -> int:
+        """All examples and dead letters, and copies of them, that are lost, unexpected or different."""
+        return (
             self.lost
-            or self.unexpected
-            or self.differing
-            or self.duplicated_differing
-            or self.dead_letters_missing
-            or self.dead_letters_extra
-            or self.dead_letters_differing
-            or self.dead_letters_repeated_differing
+            + self.unexpected
+            + self.differing
+            + self.duplicated_differing
+            + self.dead_letters_missing
+            + self.dead_letters_extra
+            + self.dead_letters_differing
+            + self.dead_letters_repeated_differing
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -111,6 +119,7 @@ def compare(
         str.__eq__,
     )
     fates = Counter(str(fate) for fate in reference.fates.values())
+    outside = Counter(reference.outside.values())
     named = [
         *of_examples.named("example {key}"),
         *of_letters.named("dead letter of {key}"),
@@ -120,6 +129,7 @@ def compare(
     return ReconcileReport(
         inputs=len(reference.fates),
         fates={fate: fates[fate] for fate in r.FATES},
+        outside={reason.value: outside[reason] for reason in OutsideReason},
         pending=fates[r.PENDING],
         examples_expected=len(reference.examples),
         examples_found=len(found),

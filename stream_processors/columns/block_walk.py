@@ -29,17 +29,22 @@ class BlockWalk:
     """
 
     def __init__(self, block: bytes, starts: Integers) -> None:
-        raw = np.frombuffer(block, np.uint8)
-        self._words = np.ndarray((len(raw) - WORD + 1,), "<u8", raw.data, strides=(1,))
+        self._bytes = np.frombuffer(block, np.uint8)
+        self._words = np.ndarray((len(block) - WORD + 1,), "<u8", self._bytes.data, strides=(1,))
         self._at = starts.copy()
         self.sure: Mask = np.ones(len(starts), np.bool_)
 
     def number(self, values: Integers, present: Mask | None = None) -> None:
         """Moves past a zig-zag number, expected to have these values; rows that are not `present` do not move."""
-        spelled, length = _spelling(values)
-        unused = (8 * (WORD - length)).astype(np.uint64)
-        found = self._words[np.minimum(self._at, len(self._words) - 1)] << unused
-        right = (found == spelled << unused) & (length > 0)
+        zigzag = ((values << 1) ^ (values >> 63)).view(np.uint64)
+        at = np.minimum(self._at, len(self._words) - 1)
+        length: Integers | int = 1
+        if zigzag.max(initial=0) < 0x80:
+            right = self._bytes[at] == zigzag
+        else:
+            spelled, length = _spelling(zigzag)
+            unused = (8 * (WORD - length)).astype(np.uint64)
+            right = (self._words[at] << unused == spelled << unused) & (length > 0)
         self.sure &= right if present is None else right | ~present
         self.skip(length if present is None else np.where(present, length, 0))
 
@@ -67,8 +72,8 @@ class WalkedField:
         if self._kind in FIXED:
             return found
         sizes = {"array": column.list.len(), "string": column.str.len_bytes()}
-        number = sizes.get(self._kind, column).fill_null(0).cast(pl.Int64)
-        return [*found, number.alias(f"{self._name}.number")]
+        number = sizes.get(self._kind, column)
+        return [*found, (number if self._null is None else number.fill_null(0)).alias(f"{self._name}.number")]
 
     def walk(self, walk: BlockWalk, columns: pl.DataFrame) -> None:
         """Moves `walk` past this field; `columns` holds what `expressions` asked for."""
@@ -78,10 +83,11 @@ class WalkedField:
             walk.number(np.where(present, 1 - self._null, self._null).astype(np.int64))
             if not present.any():
                 return
+            present = None if present.all() else present
         if self._kind in FIXED:
             walk.skip(FIXED[self._kind] if present is None else np.where(present, FIXED[self._kind], 0))
             return
-        numbers = columns[f"{self._name}.number"].to_numpy()
+        numbers = columns[f"{self._name}.number"].to_numpy().astype(np.int64)
         walk.number(numbers, present)
         if self._kind == "string":
             walk.skip(numbers)
@@ -111,11 +117,10 @@ def _plain(kind: Any) -> Any:
     return kind["type"] if isinstance(kind, Mapping) and "items" not in kind else kind
 
 
-def _spelling(values: Integers) -> tuple[NDArray[np.uint64], Integers]:
+def _spelling(zigzag: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Integers]:
     """The bytes of each number as a little-endian word, and how many there are: 0 where a word is too short."""
-    zigzag = ((values << 1) ^ (values >> 63)).view(np.uint64)
     spelled = zigzag & np.uint64(0x7F)
-    length = np.ones(len(values), np.int64)
+    length = np.ones(len(zigzag), np.int64)
     rest = zigzag >> np.uint64(7)
     for place in range(1, WORD):
         more = rest > 0

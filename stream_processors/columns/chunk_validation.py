@@ -1,8 +1,8 @@
 """Turns chunks of log records into events and faults: in columns where possible, one by one where not.
 
 The records are grouped by schema id and each group is read as columns. A group that does not decode is halved until the
-rest is small, and the rest is validated one by one. So are records written with an older schema version; their datums
-are re-encoded in the newest one. Both ways give the same events: how a log is cut into chunks has no effect.
+rest is small, and the rest is validated one by one. So are records of versions that cannot be lifted to the newest one;
+their datums are encoded again. Both ways give the same events: how a log is cut into chunks has no effect.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from event_schemas.codec import HEADER, Codec, Decoded, frame
 from event_schemas.columnar import ColumnarFailure
 from event_schemas.errors import SchemaError
 from event_schemas.log_record import LogRecord
-from event_schemas.registry import SchemaEntry, without_logical_types
+from event_schemas.registry import SchemaEntry, schema_entry, without_logical_types
 from stream_processors.columns.event_columns import EventColumns, EventRows
 from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.columns.validated_records import Validated, ValidatedRecords
 from stream_processors.rule.canonical_edges import CanonicalEdges
-from stream_processors.rule.event_limits import EVENT_RECORDS, fault_of
+from stream_processors.rule.event_limits import EVENT_RECORDS, can_contradict, fault_of
 from stream_processors.rule.input_event import InputEvent, MalformedEvent
 from stream_processors.rule.join_rule import JoinRule
 
@@ -42,17 +42,29 @@ class _Segment(NamedTuple):
     places: list[int]
 
 
+class _Version(NamedTuple):
+    """A version of a record that is read in columns."""
+
+    name: str
+    columns: EventColumns
+    edges: CanonicalEdges
+
+
 class ChunkValidator:
     """Validates records of the events topic by the rule of one experiment."""
 
     def __init__(self, codec: Codec, rule: JoinRule) -> None:
         self._codec = codec
         self._rule = rule
-        newest = [codec.registry.newest(name) for name in sorted(EVENT_RECORDS)]
-        self._newest: dict[bytes | None, SchemaEntry] = {frame(entry.schema_id, b""): entry for entry in newest}
-        self._columns = {entry.name: EventColumns(entry, rule) for entry in newest}
+        self._versions = dict[bytes | None, _Version]()
+        """By the framing of its values, every version whose data can be lifted to the newest one."""
+        for entry in codec.registry.entries():
+            framing = frame(entry.schema_id, b"")
+            if entry.name in EVENT_RECORDS and framing in codec.lifts:
+                first = _first_fields(codec.registry.newest(entry.name), entry)
+                edges = CanonicalEdges(without_logical_types(first.schema))
+                self._versions[framing] = _Version(entry.name, EventColumns(first, rule), edges)
         self._columns_failed: set[str] = set()
-        self._edges = {entry.schema_id: CanonicalEdges(without_logical_types(entry.schema)) for entry in newest}
 
     def validate(self, chunk: RecordColumns) -> ValidatedRecords:
         """One verdict for each record, in order."""
@@ -61,17 +73,17 @@ class ChunkValidator:
 
     def validate_all(self, chunks: Sequence[RecordColumns]) -> list[ValidatedRecords]:
         """Does `validate` for several chunks, of any partitions: together they cost less than one by one."""
-        everything = [ValidatedRecords(chunk) for chunk in chunks]
+        everything = [ValidatedRecords(chunk, self._codec.lifts) for chunk in chunks]
         groups: defaultdict[bytes | None, list[_Segment]] = defaultdict(list)
         for validated in everything:
             for framing, places in _by_framing(validated.records).items():
                 groups[framing].append(_Segment(validated, places))
         for framing, segments in groups.items():
-            entry = self._newest.get(framing)
-            if entry is None:
+            version = self._versions.get(framing)
+            if version is None:
                 self._judge_each(segments)
             else:
-                self._judge_group(entry, segments)
+                self._judge_group(version, segments)
         return everything
 
     def validate_one(self, record: LogRecord) -> Validated:
@@ -80,30 +92,32 @@ class ChunkValidator:
             decoded = self._codec.decode(record.value)
         except SchemaError as fault:
             return MalformedEvent(record, fault.what)
-        name, content = decoded.name, decoded.record
+        name, content, value = decoded.name, decoded.record, record.value or b""
         request_id, event_time = content.get("request_id"), content.get("event_time")
-        edges = self._edges.get(decoded.schema_id)
+        version = self._versions.get(value[: HEADER.size])
         detail = fault_of(name, content, self._rule) or _key_fault(record.key, request_id)
-        if detail is None and edges is not None:
-            detail = self._spelling_fault(record, decoded, edges)
+        if detail is None and version is not None:
+            detail = self._spelling_fault(record, decoded, version)
         if detail is not None:
             return MalformedEvent(record, detail, request_id, event_time)
-        engagement = None
+        datum, engagement = b"", None
         if name == r.ENGAGEMENT:
             engagement = (content["engagement_id"], content["kind"], content["value"])
-        resolved = None if edges is not None else self._codec.encode_datum(name, content)
-        return InputEvent(record, name, request_id or "", content["event_time"], engagement, resolved)
+        elif name != r.HEARTBEAT:
+            datum = self._codec.newest_datum(value, decoded)
+        may_contradict = name == r.PROPENSITY and can_contradict(content, self._rule)
+        return InputEvent(record, name, request_id or "", content["event_time"], datum, engagement, may_contradict)
 
-    def _spelling_fault(self, record: LogRecord, decoded: Decoded, edges: CanonicalEdges) -> str | None:
-        """Why the bytes of a newest-version datum must not get into an Example although they decode."""
+    def _spelling_fault(self, record: LogRecord, decoded: Decoded, version: _Version) -> str | None:
+        """Why the bytes of a datum that is lifted must not get into an Example although they decode."""
         name, value = decoded.name, record.value or b""
-        if not edges.is_canonical(value[HEADER.size :], decoded.record):
+        if not version.edges.is_canonical(value[HEADER.size :], decoded.record):
             return f"{name} is not spelled canonically: an over-long number, or a union or enum index out of range"
         with suppress(SchemaError):
-            if self._codec.encode_datum(name, decoded.record) == value[HEADER.size :]:
+            if self._codec.encode_datum(name, decoded.record) == self._codec.newest_datum(value, decoded):
                 return None
         try:
-            self._columns[name].read([value], [record.key])
+            version.columns.read([value], [record.key])
         except (ColumnarFailure, PanicException):
             return f"{name} is spelled in a way that other readers refuse: a number of more than ten bytes"
         return None
@@ -113,36 +127,46 @@ class ChunkValidator:
             for place in places:
                 validated.set_verdict(place, self.validate_one(validated.records.record(place)))
 
-    def _judge_group(self, entry: SchemaEntry, segments: Sequence[_Segment]) -> None:
+    def _judge_group(self, version: _Version, segments: Sequence[_Segment]) -> None:
         if sum(len(places) for _, places in segments) <= ONE_BY_ONE:
             self._judge_each(segments)
             return
         try:
-            rows = self._read(entry, segments)
+            rows = _read(version.columns, segments)
         except ColumnarFailure:
             for half in _halves(segments):
-                self._judge_group(entry, half)
+                self._judge_group(version, half)
             return
         except (Exception, PanicException):  # no fault in reading columns may stop the stream: one by one is exact
-            if entry.name not in self._columns_failed:
-                self._columns_failed.add(entry.name)
-                log.exception("columns cannot be read: all are validated one by one", record=entry.name)
+            if version.name not in self._columns_failed:
+                self._columns_failed.add(version.name)
+                log.exception("columns cannot be read: all are validated one by one", record=version.name)
             self._judge_each(segments)
             return
         start = 0
         for validated, places in segments:
-            validated.fill(places, entry.name, rows, start)
+            validated.fill(places, version.name, rows, start)
             start += len(places)
         members = [(validated, place) for validated, places in segments for place in places] if rows.doubtful else []
         self._judge_each([_Segment(validated, [place]) for validated, place in (members[row] for row in rows.doubtful)])
 
-    def _read(self, entry: SchemaEntry, segments: Sequence[_Segment]) -> EventRows:
-        values, keys = list[bytes | None](), list[bytes | None]()
-        for validated, places in segments:
-            of_chunk = validated.records
-            values += map(of_chunk.values.__getitem__, places)
-            keys += map(of_chunk.keys.__getitem__, places)
-        return self._columns[entry.name].read(cast(list[bytes], values), keys)
+
+def _first_fields(newest: SchemaEntry, older: SchemaEntry) -> SchemaEntry:
+    """A version that can be lifted, with its fields as the newest one spells them: the bytes are the same.
+
+    Someone else who registered a version may spell types in any way that Avro allows.
+    """
+    fields = newest.schema["fields"][: len(older.schema["fields"])]
+    return schema_entry(older.schema_id, older.subject, older.version, {**newest.schema, "fields": fields})
+
+
+def _read(columns: EventColumns, segments: Sequence[_Segment]) -> EventRows:
+    values, keys = list[bytes | None](), list[bytes | None]()
+    for validated, places in segments:
+        of_chunk = validated.records
+        values += map(of_chunk.values.__getitem__, places)
+        keys += map(of_chunk.keys.__getitem__, places)
+    return columns.read(cast(list[bytes], values), keys)
 
 
 def _by_framing(chunk: RecordColumns) -> Mapping[bytes | None, list[int]]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,19 +24,22 @@ from numpy.typing import NDArray
 from event_schemas import records as r
 from event_schemas.codec import HEADER
 from event_schemas.columnar import MARKER, BlockReader, ColumnarFailure
+from event_schemas.event_bounds import LONGEST_ID, MOST_VALUE
 from event_schemas.registry import SchemaEntry, without_logical_types
 from stream_processors.columns.array_types import Mask
 from stream_processors.columns.block_walk import BlockWalk, walked_fields
+from stream_processors.columns.consistent_rows import consistent_distributions, consistent_weights
 from stream_processors.rule.canonical_edges import CanonicalEdges
-from stream_processors.rule.event_limits import HEAD_VALUES, MOST_VALUE, PROBABILITIES
+from stream_processors.rule.event_limits import HEAD_VALUES, PROBABILITIES
 from stream_processors.rule.input_event import EngagementFields
 from stream_processors.rule.join_rule import JoinRule
 
 SURE = "trimtab_sure"
-NESTED = {r.REQUEST: "history", r.RANKING: "heads"}
+NESTED = frozenset({"history", "previous", "heads"})
 """Columns of nested records that hold numbers."""
-NESTED_FINITE = "trimtab_nested_finite"
-"""Whether all nested numbers of a block are finite: cheaper than row by row, which is done only if they are not."""
+FINITE = "{}.finite"
+"""Whether all numbers in a nested column of a block are finite: cheaper than row by row, which is done only if not."""
+HAS_PROBABILITIES = "trimtab_has_probabilities"
 FRAMING = ({"name": "trimtab_magic", "type": "boolean"}, {"name": "trimtab_schema_id", "type": "float"})
 OUTPUTS = dict.fromkeys((r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING), ("request_id", "event_time")) | {
     r.HEARTBEAT: ("event_time",),
@@ -47,12 +50,14 @@ OUTPUTS = dict.fromkeys((r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING), ("reques
 class EventRows(NamedTuple):
     """What the join needs of many records of one type: their event times (ms), and the fields of Engagements.
 
-    `doubtful` are the places of the rows that must be validated one by one.
+    `may_contradict` tells of each Propensity whether its Action may contradict it. `doubtful` are the places of the
+    rows that must be validated one by one.
     """
 
     times: NDArray[np.int64]
     engagements: list[EngagementFields] | None
     doubtful: list[int]
+    may_contradict: Mask | None = None
 
 
 class EventColumns:
@@ -60,7 +65,8 @@ class EventColumns:
 
     def __init__(self, entry: SchemaEntry, rule: JoinRule) -> None:
         schema = _widened(without_logical_types(entry.schema))
-        self._name = entry.name
+        names = [field["name"] for field in schema["fields"]]
+        self._name, self._rule = entry.name, rule
         # The last byte gives the exponent of an ordinary number: a marker that is NaN would equal nothing.
         self._marker = secrets.token_bytes(7) + b"\x40"
         marked = [*FRAMING, *schema["fields"], {"name": MARKER, "type": "double"}]
@@ -68,23 +74,28 @@ class EventColumns:
         self._edges = CanonicalEdges(schema)
         self._edge_fields = [*self._edges.head_fields, *self._edges.tail_fields]
         self._walked = walked_fields(schema["fields"], self._edge_fields)
-        self._nested = NESTED.get(entry.name)
+        self._nested = [name for name in names if name in NESTED]
         enums = {field["name"]: len(field["type"]["symbols"]) for field in entry.schema["fields"] if _is_enum(field)}
+        self._slices = [] if entry.name != r.ACTION else _symbols(entry, "slice")
         within = [pl.col(name).is_between(0, symbols - 1) for name, symbols in enums.items()]
+        certain = [*within, *_beyond_doubt(entry.name, rule), *_of_added(names, rule)]
         self._looked_at = [
             pl.col(MARKER) == struct.unpack("<d", self._marker)[0],
             *(pl.col(name) for name in OUTPUTS[entry.name]),
-            pl.all_horizontal(*within, *_beyond_doubt(entry.name, rule)).fill_null(False).alias(SURE),
+            pl.all_horizontal(certain).fill_null(False).alias(SURE),
             *(expression for field in self._walked for expression in field.expressions()),
+            *(
+                _nested_sum(name, pl.col(name).explode()).is_finite().all().alias(FINITE.format(name))
+                for name in self._nested
+            ),
         ]
-        if self._nested is not None:
-            all_finite = _nested_sum(entry.name, pl.col(self._nested).explode()).is_finite().all()
-            self._looked_at.append(all_finite.alias(NESTED_FINITE))
+        if entry.name == r.PROPENSITY:
+            self._looked_at.append((pl.col("probabilities").list.len() > 0).alias(HAS_PROBABILITIES))
 
     def read(self, values: Sequence[bytes], keys: Sequence[bytes | None]) -> EventRows:
         """The rows of these records; raises ColumnarFailure when the block does not decode.
 
-        All values must begin with the framing of this type's newest schema.
+        All values must have the framing of the entry.
         """
         block = self._marker.join((*values, b""))
         frame = self._reader.read(block, len(values))
@@ -94,15 +105,23 @@ class EventColumns:
                 f"{len(values)} {self._name} datums do not end where they should", fix="decode one by one"
             )
         sure: Mask = seen[SURE].to_numpy() & self._keyed(seen, keys)
-        if self._nested is not None and not seen[NESTED_FINITE].all():
-            finite = pl.col(self._nested).list.eval(_nested_sum(self._name, pl.element()).is_finite()).list.all()
-            sure &= frame.select_seq(finite).to_series().to_numpy()
+        for name in self._nested:
+            if not seen[FINITE.format(name)].all():
+                finite = pl.col(name).list.eval(_nested_sum(name, pl.element()).is_finite()).list.all()
+                sure &= frame.select_seq(finite).to_series().to_numpy()
         if self._walked:
             sure &= self._canonical(block, values, frame, seen)
+        may_contradict = None
+        if self._name == r.ACTION:
+            sure &= consistent_weights(frame, self._rule, self._slices)
+        elif self._name == r.PROPENSITY:
+            listed = seen[HAS_PROBABILITIES].to_numpy()
+            sure &= consistent_distributions(frame, listed, self._rule)
+            may_contradict = listed if self._rule.box is None else np.ones(len(listed), np.bool_)
         engagements = None
         if self._name == r.ENGAGEMENT:
             engagements = list(zip(*(seen[name].to_list() for name in ("engagement_id", "kind", "value")), strict=True))
-        return EventRows(seen["event_time"].to_numpy(), engagements, np.flatnonzero(~sure).tolist())
+        return EventRows(seen["event_time"].to_numpy(), engagements, np.flatnonzero(~sure).tolist(), may_contradict)
 
     def _keyed(self, seen: pl.DataFrame, keys: Sequence[bytes | None]) -> Mask:
         """Rows whose key is their request_id."""
@@ -137,28 +156,43 @@ def _beyond_doubt(name: str, rule: JoinRule) -> list[pl.Expr]:
         case r.ACTION:
             in_space = column("action_space") == rule.action_space
             arms = [column("arm").is_between(0, top), column("shadow_arm").fill_null(0).is_between(0, top)]
-            return [keyed, in_space, *arms, *_lists_within("eligible", 0, top), _finite_lists("weights")]
+            return [keyed, in_space, *arms, *_lists_within("eligible", 0, top)]
         case r.PROPENSITY:
             probabilities = [column(field).is_between(0, 1) & (column(field) != 0) for field in PROBABILITIES]
-            return [keyed, *probabilities, *_lists_within("probabilities", 0, 1)]
+            return [keyed, *probabilities]
         case r.RANKING:
             return [keyed]
         case r.ENGAGEMENT:
             return [
                 keyed,
                 column("engagement_id").str.len_bytes() > 0,
-                column("value").is_between(-MOST_VALUE, MOST_VALUE),
+                column("value").is_between(0, MOST_VALUE),
             ]
         case _:
             return [pl.lit(True)]
 
 
-def _nested_sum(name: str, item: pl.Expr) -> pl.Expr:
-    """A sum of all numbers in one nested record, finite only if they are."""
+def _of_added(names: Collection[str], rule: JoinRule) -> list[pl.Expr]:
+    """Such conditions on the fields that not every version has, where they are among these names."""
+    density, shadow = pl.col("log_density"), pl.col("shadow_weights").list
+    conditions = {
+        "shadow_weights": (shadow.len() == 0) if rule.box is not None else _finite_lists("shadow_weights"),
+        "log_density": density.is_null() if rule.box is None else density.fill_null(0.0).is_finite(),
+        "exploration": pl.col("exploration").fill_null("").str.len_bytes() <= LONGEST_ID,
+    }
+    return [condition for name, condition in conditions.items() if name in names]
+
+
+def _nested_sum(column: str, item: pl.Expr) -> pl.Expr:
+    """A sum of all numbers in one nested record of a column, finite only if they are."""
     fields = item.struct
-    if name == r.REQUEST:
-        return fields.field("embedding").list.sum()
-    return pl.sum_horizontal(fields.field(value) for value in HEAD_VALUES)
+    match column:
+        case "history":
+            return fields.field("embedding").list.sum()
+        case "previous":
+            return fields.field("weights").list.sum()
+        case _:
+            return pl.sum_horizontal(fields.field(value) for value in HEAD_VALUES)
 
 
 def _finite_lists(name: str) -> pl.Expr:
@@ -170,6 +204,11 @@ def _lists_within(name: str, low: float, high: float) -> list[pl.Expr]:
     """All numbers of the list are in [low, high]; an empty list passes."""
     lists = pl.col(name).list
     return [(lists.min() >= low).fill_null(True), (lists.max() <= high).fill_null(True), ~lists.sum().is_nan()]
+
+
+def _symbols(entry: SchemaEntry, name: str) -> list[str]:
+    """The symbols of an enum field."""
+    return next(list(field["type"]["symbols"]) for field in entry.schema["fields"] if field["name"] == name)
 
 
 def _is_enum(field: Mapping[str, Any]) -> bool:

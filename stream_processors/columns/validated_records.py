@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from event_schemas import records as r
+from event_schemas.codec import HEADER
+from stream_processors.columns.array_types import Mask
 from stream_processors.columns.event_columns import EventRows
 from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.rule.input_event import EngagementFields, InputEvent, MalformedEvent
@@ -24,17 +26,20 @@ class ValidatedRecords:
     """Records of the log and the verdict on each of them, in columns with one entry for each record.
 
     `codes` says what a record is, `times` its event time (ms; 0 where it is malformed), and `engagements` the fields of
-    an Engagement. `faults` says by place why a record is malformed. `resolved` holds by place the datum in the newest
-    schema of a record that was written in an older one.
+    an Engagement. `may_contradict` says which are a Propensity that has any. `faults` says by place why a record is
+    malformed. `resolved` holds by place the datum in the newest schema of a part whose version `lifts`
+    (`Codec.lifts`) does not have.
     """
 
-    __slots__ = ("codes", "engagements", "faults", "records", "resolved", "times")
+    __slots__ = ("codes", "engagements", "faults", "lifts", "may_contradict", "records", "resolved", "times")
 
-    def __init__(self, records: RecordColumns) -> None:
+    def __init__(self, records: RecordColumns, lifts: Mapping[bytes, bytes]) -> None:
         self.records = records
+        self.lifts = lifts
         self.codes = np.zeros(len(records), np.uint8)
         self.times = np.zeros(len(records), np.int64)
         self.engagements: list[EngagementFields | None] = [None] * len(records)
+        self.may_contradict: Mask = np.zeros(len(records), np.bool_)
         self.resolved: dict[int, bytes] = {}
         self.faults: dict[int, MalformedEvent] = {}
 
@@ -43,6 +48,8 @@ class ValidatedRecords:
         stop, at = start + len(places), np.array(places)
         self.codes[at] = CODES[name]
         self.times[at] = rows.times[start:stop]
+        if rows.may_contradict is not None:
+            self.may_contradict[at] = rows.may_contradict[start:stop]
         if rows.engagements is not None:
             engagements = self.engagements
             for place, engagement in zip(places, rows.engagements[start:stop], strict=True):
@@ -51,21 +58,21 @@ class ValidatedRecords:
     def set_verdict(self, place: int, verdict: Validated) -> None:
         """Sets the verdict on one record."""
         if isinstance(verdict, MalformedEvent):
-            self.codes[place], self.times[place] = MALFORMED, 0
+            self.codes[place], self.times[place], self.may_contradict[place] = MALFORMED, 0, False
             self.faults[place] = verdict
             return
         self.codes[place], self.times[place] = CODES[verdict.name], verdict.event_time
-        self.engagements[place] = verdict.engagement
-        if verdict.resolved is not None:
-            self.resolved[place] = verdict.resolved
+        self.engagements[place], self.may_contradict[place] = verdict.engagement, verdict.may_contradict
+        if verdict.datum and (verdict.record.value or b"")[: HEADER.size] not in self.lifts:
+            self.resolved[place] = verdict.datum
 
     def part(self, start: int, stop: int) -> ValidatedRecords:
         """The records at these places and the verdicts on them."""
         if start <= 0 and stop >= len(self.records):
             return self
-        part = ValidatedRecords(self.records.part(start, stop))
+        part = ValidatedRecords(self.records.part(start, stop), self.lifts)
         part.codes, part.times = self.codes[start:stop], self.times[start:stop]
-        part.engagements = self.engagements[start:stop]
+        part.engagements, part.may_contradict = self.engagements[start:stop], self.may_contradict[start:stop]
         part.resolved = {place - start: datum for place, datum in self.resolved.items() if start <= place < stop}
         part.faults = {place - start: fault for place, fault in self.faults.items() if start <= place < stop}
         return part
@@ -81,4 +88,13 @@ class ValidatedRecords:
             return self.faults[place]
         request_id = "" if record.key is None else record.key.decode()
         time, engagement = int(self.times[place]), self.engagements[place]
-        return InputEvent(record, name, request_id, time, engagement, self.resolved.get(place))
+        datum, may_contradict = self._datum(place), bool(self.may_contradict[place])
+        return InputEvent(record, name, request_id, time, datum, engagement, may_contradict)
+
+    def _datum(self, place: int) -> bytes:
+        """The datum in the newest schema, if the record is a part of a decision."""
+        value = self.records.values[place]
+        if value is None or not REQUEST <= self.codes[place] <= RANKING:
+            return b""
+        resolved = self.resolved.get(place)
+        return value[HEADER.size :] + self.lifts[value[: HEADER.size]] if resolved is None else resolved

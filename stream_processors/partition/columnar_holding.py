@@ -1,10 +1,10 @@
 """Holds the plain events of a chunk in columns: the events that affect nothing but their own row.
 
 Decisions depend on each other only through the watermark, whose course is known beforehand. So an event is plain if its
-decision does not end within the chunk, has not closed, and gets no part twice. Plain events may be held in any order:
-the rows come out the same. All other events are left to be held one by one, by `PendingDecisions.hold_part` and
-`hold_engagement`, which define the behaviour. A whole chunk is left if the cap might be reached, if it has parts of an
-older schema, or if it comes near the end of 64-bit time.
+decision does not end within the chunk, has not closed, gets no part twice, and has no Propensity that an Action
+might contradict. Plain events may be held in any order: the rows come out the same. All other events are left to be
+held one by one, by `PendingDecisions.hold_part` and `hold_engagement`, which define the behaviour. A whole chunk is
+left if the cap might be reached, if it has parts that cannot be lifted, or if it comes near the end of 64-bit time.
 """
 
 from __future__ import annotations
@@ -15,10 +15,19 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from event_schemas import records as r
 from stream_processors.columns.array_types import Integers, Mask
 from stream_processors.columns.validated_records import CODES, ENGAGEMENT, HEARTBEAT, ValidatedRecords
-from stream_processors.partition.decision_table import CLOSED, HAVE, NEEDED_BITS, NO_WATERMARK, OPEN, DecisionTable
-from stream_processors.partition.held_parts import FRAMING, PARTS
+from stream_processors.partition.decision_table import (
+    CLOSED,
+    HAVE,
+    MAY_CONTRADICT,
+    NEEDED_BITS,
+    NO_WATERMARK,
+    OPEN,
+    DecisionTable,
+)
+from stream_processors.partition.held_parts import PARTS
 from stream_processors.partition.row_index import UNKNOWN
 from stream_processors.partition.timer_buckets import TimerBuckets
 from stream_processors.partition.watermark_course import LAST, WatermarkCourse
@@ -69,6 +78,7 @@ class ColumnarHolding:
         plain = self._lasting(validated, course, course.heard & ~beats, rows)
         begun = self._begin(validated, course, plain, rows)
         plain &= ~np.isin(rows, self._given_twice(validated, plain, rows))
+        plain &= ~np.isin(rows, self._contradictable(validated, plain, rows))
         self._move(validated, plain, rows, begun)
         self._hold_parts(validated, plain, rows, begun)
         duplicates = self._hold_engagements(validated, plain, rows)
@@ -115,6 +125,12 @@ class ColumnarHolding:
             found += [given[(have[given] & HAVE[name]) != 0], given[1:][given[1:] == given[:-1]]]
         return np.concatenate(found)
 
+    def _contradictable(self, validated: ValidatedRecords, plain: Mask, rows: Integers) -> Integers:
+        """Rows that have or get a Propensity that their Action may contradict."""
+        have = np.frombuffer(self._table.have, np.uint8)
+        given = rows[plain & (validated.codes == CODES[r.ACTION])]
+        return np.concatenate([rows[plain & validated.may_contradict], given[(have[given] & MAY_CONTRADICT) != 0]])
+
     def _move(self, validated: ValidatedRecords, plain: Mask, rows: Integers, begun: Integers) -> None:
         """Updates the oldest and newest times of the rows, and enters them in the timers."""
         times, at = validated.times[plain], rows[plain]
@@ -145,7 +161,7 @@ class ColumnarHolding:
 
     def _hold_whole(self, validated: ValidatedRecords, plain: Mask, rows: Integers, whole: Integers) -> Mask:
         """Holds the parts of rows (ascending) whose parts all came in this chunk; returns which events they are."""
-        table, values = self._table, validated.records.values
+        table, values, newest_datum = self._table, validated.records.values, self._table.parts.newest_datum
         theirs = plain & np.isin(rows, whole)
         closing = np.argsort(np.frombuffer(table.request_times, np.int64)[whole], kind="stable")
         datums = list[list[bytes]]()
@@ -153,7 +169,7 @@ class ColumnarHolding:
             places = np.flatnonzero(theirs & (validated.codes == code))
             column = [b""] * whole.size
             for number, place in zip(np.searchsorted(whole, rows[places]).tolist(), places.tolist(), strict=True):
-                column[number] = (values[place] or b"")[FRAMING:]
+                column[number] = newest_datum(values[place] or b"")
             datums.append([column[number] for number in closing.tolist()])
         table.mark_complete(whole[closing].tolist(), zip(*datums, strict=True))
         return theirs

@@ -8,7 +8,7 @@ all. Only events that wait for another part of their decision have objects of th
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -20,10 +20,14 @@ from stream_processors.partition.engagement_ids import Ids
 from stream_processors.partition.held_parts import NEEDED, PARTS, Datums, HeldPart, HeldParts
 from stream_processors.partition.row_index import RowIndex
 from stream_processors.rule.input_event import InputEvent
+from stream_processors.rule.join_rule import OutsideReason
 
 HAVE = {name: 1 << place for place, name in enumerate(PARTS)}
 """The bit of each part a row has."""
 NEEDED_BITS = sum(HAVE[name] for name in NEEDED)
+PART_BITS = sum(HAVE.values())
+MAY_CONTRADICT = 1 << len(PARTS)
+"""The bit of a row with a Propensity that its Action may contradict."""
 NO_WATERMARK = -(2**63)
 NO_OFFSET = -1
 """First offset of an unused row."""
@@ -39,10 +43,10 @@ class DecisionTable:
     """Rows of decisions by request_id. `PendingDecisions`, which keeps the rule, reads and writes the columns.
 
     A row's number is used again as soon as its decision is forgotten; the first offset tells which decision a row
-    belongs to now.
+    belongs to now. `lifts` is `Codec.lifts`.
     """
 
-    def __init__(self, objectives: int, partition: int) -> None:
+    def __init__(self, objectives: int, partition: int, lifts: Mapping[bytes, bytes]) -> None:
         self.topic = ""
         self._partition = partition
         self._no_totals = (0.0,) * objectives
@@ -57,18 +61,18 @@ class DecisionTable:
         self.oldest = array("q")
         """Smallest event time of all events, held or not (ms): nothing in the row is due until a window later."""
         self.have = bytearray()
-        """Which parts have come, by the bits of `HAVE`."""
+        """Which parts have come, by the bits of `HAVE`, and `MAY_CONTRADICT`."""
         self.newest = array("q")
         """Largest event time of all events, held or not (ms)."""
-        self.parts = HeldParts()
+        self.parts = HeldParts(lifts)
         self.request_offsets, self.request_times = array("q"), array("q")
         """Offset and event time (ms) of the request, in rows that have one."""
         self.seen: list[Ids | None] = []
         """The ids of the engagements that were tallied."""
         self.tallied = array("I")
         """How many engagements were tallied."""
-        self.outside = array("I")
-        """How many of them count for no objective."""
+        self.outside = tuple([array("I") for _ in OutsideReason])
+        """How many of them count for no objective, by reason."""
         self.totals: list[tuple[float, ...]] = []
         """Sums of their values by objective."""
         self.early: dict[int, dict[str, InputEvent]] = {}
@@ -132,15 +136,16 @@ class DecisionTable:
     def part_event(self, row: int, name: str) -> InputEvent | None:
         """One part of an incomplete row as an event; None when it is missing."""
         held = self.parts.alone(row, name)
-        if held is None:
-            return None
-        value, offset, time = held
-        key = self.keys[row]
-        record = LogRecord(self.topic, self._partition, offset, 0, key, value)
-        return InputEvent(record, name, key.decode(), time, None, self.parts.resolved.get((row, name)))
+        return None if held is None else self.event_of(row, name, held, self.parts.resolved.get((row, name)))
+
+    def event_of(self, row: int, name: str, part: HeldPart, resolved: bytes | None) -> InputEvent:
+        """A part as an event of its decision; `resolved` is its datum in the newest schema if it cannot be lifted."""
+        value, offset, time = part
+        record = LogRecord(self.topic, self._partition, offset, 0, self.keys[row], value)
+        return InputEvent(record, name, self.keys[row].decode(), time, self.parts.newest_datum(value, resolved))
 
     def hold_part(self, row: int, name: str, part: HeldPart, resolved: bytes | None = None) -> None:
-        """Adds a part that the row lacks; `resolved` is its datum in the newest schema if it came in an older one."""
+        """Adds a part that the row lacks; `resolved` is its datum in the newest schema if it cannot be lifted."""
         self.parts.keep_part(row, name, part, resolved)
         self.have[row] |= HAVE[name]
         if name == r.REQUEST:
@@ -168,7 +173,7 @@ class DecisionTable:
     def drop_part(self, row: int, name: str) -> None:
         """Lets one part of an incomplete row go."""
         self.parts.drop(row, name)
-        self.have[row] &= ~HAVE[name]
+        self.have[row] &= ~(HAVE[name] | MAY_CONTRADICT) if name == r.PROPENSITY else ~HAVE[name]
 
     def holds_anything(self, row: int) -> bool:
         """Whether an incomplete row has any part, or any engagement that is not tallied."""
@@ -187,7 +192,9 @@ class DecisionTable:
         for row in rows:
             if tallied[row]:
                 self.seen[row], self.totals[row] = None, no_totals
-                tallied[row] = self.outside[row] = 0
+                tallied[row] = 0
+                for numbers in self.outside:
+                    numbers[row] = 0
 
     def forget(self, row: int) -> None:
         """Frees a row whose events were released."""
@@ -233,7 +240,7 @@ class DecisionTable:
         self.have += bytes(count)
         self.first_offsets.extend([NO_OFFSET] * count)
         times = (self.watermarks, self.oldest, self.newest, self.request_offsets, self.request_times)
-        for column in (*times, self.tallied, self.outside):
+        for column in (*times, self.tallied, *self.outside):
             column.frombytes(bytes(column.itemsize * count))
         self.parts.add_rows(count)
         self.seen += [None] * count

@@ -14,6 +14,7 @@ from event_schemas import records as r
 from event_schemas.codec import Codec, frame
 from event_schemas.errors import SchemaError
 from event_schemas.registry import Registry
+from event_schemas.schema_lifting import byte_shape
 from stream_processors.partition.complete_decisions import CompleteDecisions
 from stream_processors.partition.held_parts import PARTS
 
@@ -44,25 +45,8 @@ def _check_layout(registry: Registry, example: Mapping[str, Any]) -> None:
         )
     for field, name in zip(example["fields"], PARTS, strict=False):
         newest = registry.newest(name).schema
-        if _shape(field["type"]) != _shape(["null", newest] if name == r.RANKING else newest):
+        if byte_shape(field["type"]) != byte_shape(["null", newest] if name == r.RANKING else newest):
             raise SchemaError(
                 f"Example nests another {name} than the newest registered one",
                 fix=f"register a new version of Example that nests the newest {name}",
             )
-
-
-def _shape(schema: Any) -> Any:
-    """The parts of a schema that decide its bytes: field order and types, without the names of types."""
-    if isinstance(schema, list):
-        return [_shape(branch) for branch in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    match schema["type"]:
-        case "record":
-            return [(field["name"], _shape(field["type"])) for field in schema["fields"]]
-        case "array":
-            return ("array", _shape(schema["items"]))
-        case "enum":
-            return ("enum", tuple(schema["symbols"]))
-        case kind:
-            return _shape(kind)

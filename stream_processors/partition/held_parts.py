@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from event_schemas import records as r
 from event_schemas.codec import HEADER
@@ -42,14 +42,16 @@ def ranking_in_example(ranking: bytes | None) -> bytes:
 
 
 class HeldParts:
-    """Parts by row of a decision table. The caller knows which parts a row has."""
+    """Parts by row of a decision table. The caller knows which parts a row has.
 
-    def __init__(self) -> None:
+    `lifts` is `Codec.lifts`. A part is *resolved* if its version cannot be lifted, so its datum was encoded again.
+    """
+
+    def __init__(self, lifts: Mapping[bytes, bytes]) -> None:
+        self._lifts = lifts
         self.resolved: dict[tuple[int, str], bytes] = {}
-        """Datums in the newest schema, for parts that came in an older one and are in no block yet."""
+        """Datums in the newest schema of resolved parts that are in no block yet."""
         self._alone: dict[str, dict[int, HeldPart]] = {name: {} for name in PARTS}
-        self._as_came: dict[tuple[int, str], bytes] = {}
-        """The values as they came, for parts of an older schema that are in a block."""
         self._blocks: list[bytes | None] = []
         self._starts = array("I")
         """Where in its block the entry of a row begins."""
@@ -60,13 +62,13 @@ class HeldParts:
         self._starts.frombytes(bytes(self._starts.itemsize * count))
 
     def keep_part(self, row: int, name: str, part: HeldPart, resolved: bytes | None = None) -> None:
-        """Keeps a part as it came; `resolved` is its datum in the newest schema if it came in an older one."""
+        """Keeps a part as it came, and its datum in the newest schema if it is resolved."""
         self._alone[name][row] = part
         if resolved is not None:
             self.resolved[row, name] = resolved
 
     def keep_parts(self, name: str, rows: Iterable[int], parts: Iterable[HeldPart]) -> None:
-        """Does `keep_part` for one part of each of many rows, all in the newest schema."""
+        """Does `keep_part` for one part of each of many rows, none of them resolved."""
         self._alone[name].update(zip(rows, parts, strict=True))
 
     def alone(self, row: int, name: str) -> HeldPart | None:
@@ -83,13 +85,15 @@ class HeldParts:
         if self.resolved:
             self.resolved.pop((row, name), None)
 
-    def is_first(self, row: int, name: str, value: bytes, newest: bool) -> bool:
-        """Whether the part that a row has is this value; `newest` tells whether the value is in the newest schema."""
+    def newest_datum(self, value: bytes, resolved: bytes | None = None) -> bytes:
+        """The datum of a part in the newest schema."""
+        return value[FRAMING:] + self._lifts[value[:FRAMING]] if resolved is None else resolved
+
+    def is_first(self, row: int, name: str, datum: bytes) -> bool:
+        """Whether the part that a row has is this datum in the newest schema."""
         if (held := self._alone[name].get(row)) is not None:
-            return held[0] == value
-        if (came := self._as_came.get((row, name))) is not None:
-            return came == value
-        return newest and self._datums(row)[PARTS.index(name)] == value[FRAMING:]
+            return self.newest_datum(held[0], self.resolved.get((row, name))) == datum
+        return self._datums(row)[PARTS.index(name)] == datum
 
     def put_in_blocks(self, rows: Sequence[int], datums: Iterable[Datums] | None = None) -> None:
         """Puts the parts of rows that have request, action and propensity into blocks.
@@ -105,7 +109,7 @@ class HeldParts:
         if late:
             for place, row in enumerate(rows):
                 if row in late:
-                    ranking = self.resolved.get((row, r.RANKING), late[row][0][FRAMING:])
+                    ranking = self.newest_datum(late[row][0], self.resolved.get((row, r.RANKING)))
                     bodies[place] = bodies[place][: -len(NO_RANKING)] + ranking_in_example(ranking)
         return bodies
 
@@ -117,20 +121,22 @@ class HeldParts:
         if self._alone[r.RANKING]:
             for row in rows:
                 self.drop(row, r.RANKING)
-        if self._as_came:
-            for row in rows:
-                for name in PARTS:
-                    self._as_came.pop((row, name), None)
 
     def _take_out(self, rows: Iterable[int]) -> Iterator[Datums]:
         """Takes out the kept parts of these rows, for their entries in blocks."""
         requests, actions, propensities, rankings = self._alone.values()
+        lifts = self._lifts
         for row in rows:
             if self.resolved or row in rankings:
                 yield self._row_taken_out(row)
             else:
                 request, action, propensity = requests.pop(row)[0], actions.pop(row)[0], propensities.pop(row)[0]
-                yield (request[FRAMING:], action[FRAMING:], propensity[FRAMING:], b"")
+                yield (
+                    request[FRAMING:] + lifts[request[:FRAMING]],
+                    action[FRAMING:] + lifts[action[:FRAMING]],
+                    propensity[FRAMING:] + lifts[propensity[:FRAMING]],
+                    b"",
+                )
 
     def _row_taken_out(self, row: int) -> Datums:
         return (
@@ -143,13 +149,7 @@ class HeldParts:
     def _part_taken_out(self, row: int, name: str) -> bytes:
         """Takes a kept part out, as its datum in the newest schema; no bytes if it is missing."""
         held = self._alone[name].pop(row, None)
-        if held is None:
-            return b""
-        value = held[0]
-        if self.resolved and (newest := self.resolved.pop((row, name), None)) is not None:
-            self._as_came[row, name] = value
-            return newest
-        return value[FRAMING:]
+        return b"" if held is None else self.newest_datum(held[0], self.resolved.pop((row, name), None))
 
     def _put(self, entries: Iterable[tuple[int, Datums]]) -> None:
         """Puts entries into new blocks, one after the other in the given order."""

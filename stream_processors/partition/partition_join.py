@@ -21,10 +21,10 @@ from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.partition.commit_position import CommitPosition, CommitUnreadable
 from stream_processors.partition.complete_decisions import CompleteDecisions
 from stream_processors.partition.example_splicing import ExampleSplicer
+from stream_processors.partition.first_offset import FirstOffset
 from stream_processors.partition.pending_decisions import (
     OVERDUE,
     Expired,
-    FirstOffset,
     PendingDecisions,
     Rejected,
     Unfinished,
@@ -32,7 +32,7 @@ from stream_processors.partition.pending_decisions import (
 from stream_processors.partition.watermark_course import WatermarkCourse, watermark_course
 from stream_processors.rule.fates import SILENT, Fate
 from stream_processors.rule.input_event import InputEvent, MalformedEvent
-from stream_processors.rule.join_rule import JoinRule
+from stream_processors.rule.join_rule import JoinRule, OutsideReason
 from stream_processors.rule.outcome_encoding import OutcomeEncoder
 
 EMISSIONS_AT_ONCE = 1_000
@@ -64,10 +64,14 @@ class Emission(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What some records brought: emissions in a deterministic order, and the fates that became certain."""
+    """What some records brought: emissions in a deterministic order, and the fates that became certain.
+
+    `outside` has the reasons of those that are `Fate.OUTSIDE`.
+    """
 
     emissions: tuple[Emission, ...]
     fates: Mapping[Fate, int]
+    outside: Mapping[OutsideReason, int]
     examples: int
 
 
@@ -78,14 +82,16 @@ class _Step:
     silent: bool
     emissions: list[Emission] = field(default_factory=list)
     fates: Counter[Fate] = field(default_factory=Counter)
+    outside: Counter[OutsideReason] = field(default_factory=Counter)
     examples: int = 0
 
     def result(self) -> StepResult:
-        return StepResult(tuple(self.emissions), Counter(self.fates), self.examples)
+        return StepResult(tuple(self.emissions), Counter(self.fates), Counter(self.outside), self.examples)
 
     def clear(self) -> None:
         self.emissions.clear()
         self.fates.clear()
+        self.outside.clear()
         self.examples = 0
 
 
@@ -108,11 +114,10 @@ class PartitionJoin:
         self._codec = codec
         self._splicer = ExampleSplicer(codec)
         self._outcomes = OutcomeEncoder(rule, codec, partition)
-        self._pending = PendingDecisions(rule, partition)
+        self._pending = PendingDecisions(rule, partition, codec)
         self._pending.watermark = resume.watermark if resume else None
         self._next = resume.rebuild_from if resume else None
         self._rebuilding = resume
-        self._finish_rebuild()
 
     @property
     def pending(self) -> int:
@@ -137,7 +142,7 @@ class PartitionJoin:
         only then.
         """
         records = validated.records
-        fresh = validated.part(0 if self._next is None else records.place_of(self._next), len(records))
+        fresh = validated if self._next is None else validated.part(records.place_of(self._next), len(records))
         if self._rebuilding is not None:
             rest = fresh.records.place_of(self._rebuilding.settled)
             for _ in self._join(fresh.part(0, rest), _Step(silent=True)):
@@ -145,7 +150,7 @@ class PartitionJoin:
             fresh = fresh.part(rest, len(fresh.records))
             if len(fresh.records) or self._next == self._rebuilding.settled:
                 self._next = self._rebuilding.settled
-                self._finish_rebuild()
+                self._finish_rebuild(self._rebuilding)
         step = _Step(silent=False)
         for _ in self._join(fresh, step):
             yield step.result()
@@ -171,15 +176,13 @@ class PartitionJoin:
             window_ms=self._rule.window_ms,
         )
 
-    def _finish_rebuild(self) -> None:
-        """Once all records before `resume.settled` are read again: closes what the cap had closed before that offset.
+    def _finish_rebuild(self, resume: CommitPosition) -> None:
+        """All records before `resume.settled` are read again: closes what the cap had closed before that offset.
 
         From here on results count.
         """
-        resume = self._rebuilding
-        if resume is not None and self._next == resume.settled:
-            self._pending.close_before(resume.floor)
-            self._rebuilding = None
+        self._pending.close_before(resume.floor)
+        self._rebuilding = None
 
     def _join(self, validated: ValidatedRecords, step: _Step) -> Iterator[None]:
         """Steps 1 to 7 for each record; yields now and then, for the caller to empty `step`.
@@ -225,11 +228,13 @@ class PartitionJoin:
         )
         offset, time = chunk.offsets[place], int(validated.times[place])
         rejected: Rejected | None = HEARD
-        while key is not None and value is not None and name is not None:
+        while key is not None:
+            assert value is not None and name is not None, "a sound event has both"
             if engagement is not None:
                 rejected = pending.hold_engagement(engagement, key, value, offset, time)
             else:
-                rejected = pending.hold_part(name, key, value, offset, time, validated.resolved.get(place))
+                resolved, may_contradict = validated.resolved.get(place), bool(validated.may_contradict[place])
+                rejected = pending.hold_part(name, key, (value, offset, time), resolved, may_contradict)
             if rejected is not OVERDUE:
                 break
             yield from self._end_decisions(step)
@@ -275,8 +280,10 @@ class PartitionJoin:
         step.emissions += [Emission("example", key, value, offset, None) for key, value, offset in columns]
         step.examples += len(ended.keys)
         step.fates[Fate.JOINED] += ended.joined
-        if ended.outside:
-            step.fates[Fate.OUTSIDE] += ended.outside
+        for reason, number in zip(OutsideReason, ended.outside, strict=True):
+            if number:
+                step.fates[Fate.OUTSIDE] += number
+                step.outside[reason] += number
 
     def _record_unfinished(self, ended: Unfinished, early: bool, step: _Step) -> None:
         request, how = ended.request, "was closed early, at the cap on open decisions," if early else "closed"
@@ -284,8 +291,9 @@ class PartitionJoin:
             engagement = event.engagement
             if request is None:
                 self._record_fate(event, Fate.ORPHAN, f"decision {how} before a request came", step)
-            elif engagement and not self._rule.counts(engagement[1], event.event_time - request.event_time):
+            elif engagement and not self._rule.counts(kind := engagement[1], event.event_time - request.event_time):
                 self._record_fate(event, Fate.OUTSIDE, "", step)
+                step.outside[self._rule.outside_reason(kind, event.event_time - request.event_time)] += 1
             else:
                 self._record_fate(event, Fate.INCOMPLETE, f"decision {how} without {' and '.join(ended.missing)}", step)
 

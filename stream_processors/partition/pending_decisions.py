@@ -27,6 +27,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from event_schemas import records as r
+from event_schemas.codec import Codec
 from event_schemas.log_record import LogRecord
 from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.partition.columnar_holding import ColumnarHolding, Held
@@ -35,6 +36,7 @@ from stream_processors.partition.decision_table import (
     CLOSED,
     COMPLETE,
     HAVE,
+    MAY_CONTRADICT,
     NEEDED_BITS,
     NO_WATERMARK,
     OPEN,
@@ -42,12 +44,14 @@ from stream_processors.partition.decision_table import (
 )
 from stream_processors.partition.engagement_ids import with_id
 from stream_processors.partition.expiry_queue import Due, ExpiryQueue
-from stream_processors.partition.held_parts import NEEDED
+from stream_processors.partition.first_offset import FirstOffset
+from stream_processors.partition.held_parts import NEEDED, HeldPart
 from stream_processors.partition.timer_buckets import TimerBuckets
 from stream_processors.partition.watermark_course import WatermarkCourse
+from stream_processors.rule.contradictions import OTHER, Contradictions
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.input_event import EngagementFields, InputEvent
-from stream_processors.rule.join_rule import JoinRule
+from stream_processors.rule.join_rule import JoinRule, OutsideReason
 
 CLOSED_AT_ONCE = 500
 SUMS_KEPT = 4_096
@@ -82,23 +86,17 @@ OVERDUE = Rejected(Fate.ORPHAN, "advance first")
 NOTHING: dict[str, InputEvent] = {}
 
 
-class FirstOffset(NamedTuple):
-    """Where a decision began, the watermark before that event, and the request_id (UTF-8)."""
-
-    offset: int
-    watermark: int | None
-    key: bytes
-
-
 class PendingDecisions:
     """Holds events until the watermark ends their decision. Every method takes amortised constant time per event."""
 
-    def __init__(self, rule: JoinRule, partition: int) -> None:
-        self._window = rule.window_ms
+    def __init__(self, rule: JoinRule, partition: int, codec: Codec) -> None:
+        self._rule, self._window = rule, rule.window_ms
         self._counting = rule.counting_by_kind()
         self._partition = partition
-        self._table = DecisionTable(len(rule.objectives), partition)
+        self._contradictions = Contradictions(codec, rule)
+        self._table = DecisionTable(len(rule.objectives), partition, codec.lifts)
         self._row_of = self._table.index.get
+        self._outside = dict(zip(OutsideReason, self._table.outside, strict=True))
         self._expiries = ExpiryQueue(self._table, rule.window_ms)
         self._timers = self._expiries.timers
         self._forgetting = TimerBuckets(rule.window_ms)
@@ -121,12 +119,14 @@ class PendingDecisions:
         self._table.topic = topic
 
     def hold_part(
-        self, name: str, key: bytes, value: bytes, offset: int, time: int, resolved: bytes | None = None
+        self, name: str, key: bytes, part: HeldPart, resolved: bytes | None = None, may_contradict: bool = False
     ) -> Rejected | None:
         """Step 5 for a Request, Action, Propensity or Ranking that is neither late nor future; None when it is held.
 
-        `resolved` is its datum in the newest schema if it was written with an older one.
+        `resolved` is its datum in the newest schema if its version cannot be lifted. `may_contradict` tells of a
+        Propensity whether its Action may contradict it.
         """
+        value, offset, time = part
         row = self._row(key, offset, time)
         if row is None:
             return OVERDUE
@@ -135,16 +135,28 @@ class PendingDecisions:
         if state == CLOSED:
             return _after_close(key)
         if table.have[row] & HAVE[name]:
-            if table.parts.is_first(row, name, value, resolved is None):
+            if table.parts.is_first(row, name, table.parts.newest_datum(value, resolved)):
                 return DUPLICATE
             began = table.first_offsets[row]
             return Rejected(Fate.CONFLICT, f"another {name} of its decision, begun at offset {began}, came first")
-        table.hold_part(row, name, (value, offset, time), resolved)
+        checked = may_contradict or table.have[row] & MAY_CONTRADICT
+        if checked and (fault := self._contradiction(row, name, part, resolved)) is not None:
+            return Rejected(Fate.MALFORMED, fault)
+        table.hold_part(row, name, part, resolved)
+        if may_contradict:
+            table.have[row] |= MAY_CONTRADICT
         if time + self._window < self._timers.opened_end:
             self._add_near_expiry(row, name, offset, time)
         if state == OPEN and table.have[row] & NEEDED_BITS == NEEDED_BITS:
             self.complete_rows([row])
         return None
+
+    def _contradiction(self, row: int, name: str, part: HeldPart, resolved: bytes | None) -> str | None:
+        """Why an Action or Propensity that is new to a row contradicts the other one; None when it does not."""
+        held = self._table.part_event(row, OTHER[name]) if name in OTHER else None
+        if held is None:
+            return None
+        return self._contradictions.between(self._table.event_of(row, name, part, resolved), held)
 
     def hold_engagement(
         self, engagement: EngagementFields, key: bytes, value: bytes, offset: int, time: int
@@ -158,10 +170,7 @@ class PendingDecisions:
         return None if self.add_engagement(row, engagement, offset, time, value) else DUPLICATE
 
     def hold_plain(self, validated: ValidatedRecords, course: WatermarkCourse, cap: int) -> Held:
-        """Holds the plain events of a chunk, many at a time, and says which events are left.
-
-        It does what `hold_part` and `hold_engagement` do, which define the behaviour.
-        """
+        """Does what `hold_part` and `hold_engagement` do for the plain events of a chunk, and says which are left."""
         return self._plain.hold_plain(validated, course, cap)
 
     def add_engagement(self, row: int, engagement: EngagementFields, offset: int, time: int, value: bytes) -> bool:
@@ -171,7 +180,7 @@ class PendingDecisions:
             return self._tally(row, time, engagement)
         key = table.keys[row]
         record = LogRecord(table.topic, self._partition, offset, 0, key, value)
-        event = InputEvent(record, r.ENGAGEMENT, key.decode(), time, engagement)
+        event = InputEvent(record, r.ENGAGEMENT, key.decode(), time, engagement=engagement)
         if table.early.setdefault(row, {}).setdefault(engagement[0], event) is not event:
             return False
         if time + self._window < self._timers.opened_end and not table.have[row] & HAVE[r.REQUEST]:
@@ -187,10 +196,10 @@ class PendingDecisions:
         if watermark is None:
             return
         table, complete = self._table, list[int]()
-        states, first_offsets, request_times = table.states, table.first_offsets, table.request_times
-        for at, offset, due, row, event in self._expiries.pop_due(watermark):
+        states, first_offsets = table.states, table.first_offsets
+        for _, offset, due, row, event in self._expiries.pop_due(watermark):
             if due is Due.CLOSE:
-                if first_offsets[row] != offset or request_times[row] + self._window != at:
+                if first_offsets[row] != offset:  # another decision's row by now
                     continue
                 if states[row] == COMPLETE:
                     states[row] = CLOSED
@@ -198,13 +207,13 @@ class PendingDecisions:
                     if len(complete) == CLOSED_AT_ONCE:
                         yield self._close_complete(complete)
                         complete = []
-                elif states[row] == OPEN and table.have[row] & HAVE[r.REQUEST]:
+                elif states[row] == OPEN:
                     yield self._close_unfinished(row)
             elif event is not None and self._expires(row, event):
                 yield Expired(event)
-                self._forget_if_empty(row)
+                self._forget_if_empty(row, watermark)
             elif due is Due.FORGET:
-                self._forget_if_empty(row)
+                self._forget_if_empty(row, watermark)
         if complete:
             yield self._close_complete(complete)
         self._forget_or_wait([row for row in self._forgetting.open_passed(watermark) if states[row] == CLOSED])
@@ -232,9 +241,10 @@ class PendingDecisions:
     def _first(self, row: int | None) -> FirstOffset | None:
         if row is None:
             return None
-        watermark = self._table.watermarks[row]
-        began = None if watermark == NO_WATERMARK else watermark
-        return FirstOffset(self._table.first_offsets[row], began, self._table.keys[row])
+        table = self._table
+        began = table.watermarks[row]
+        watermark = None if began == NO_WATERMARK else began
+        return FirstOffset(table.first_offsets[row], watermark, table.keys[row], table.oldest[row])
 
     def _row(self, key: bytes, offset: int, time: int) -> int | None:
         """The row for an event, a new one if its decision has none; None when the watermark may have ended it."""
@@ -297,7 +307,7 @@ class PendingDecisions:
             if 0 <= delay <= attribution:
                 totals = (*totals[:objective], totals[objective] + value, *totals[objective + 1 :])
         if totals is before:
-            table.outside[row] += 1
+            self._outside[self._rule.outside_reason(kind, delay)][row] += 1
         else:
             table.totals[row] = self._shared(totals)
         return True
@@ -311,7 +321,7 @@ class PendingDecisions:
     def _expires(self, row: int, event: InputEvent) -> bool:
         """Takes an event out of its row; False when it is no longer there or its request has come."""
         table = self._table
-        if table.states[row] != OPEN or table.have[row] & HAVE[r.REQUEST]:
+        if table.have[row] & HAVE[r.REQUEST]:
             return False
         if event.engagement is not None:
             early = table.early.get(row, NOTHING)
@@ -366,13 +376,13 @@ class PendingDecisions:
             else:
                 self._table.forget(row)
 
-    def _forget_if_empty(self, row: int) -> None:
+    def _forget_if_empty(self, row: int, watermark: int) -> None:
         """Forgets an open row that holds nothing if its newest event is a window old; otherwise adds that as due."""
         table = self._table
         if table.states[row] != OPEN or table.holds_anything(row):
             return
         passed = table.newest[row] + self._window
-        if self.watermark is None or passed > self.watermark:
+        if passed > watermark:
             self._expiries.add(passed, table.first_offsets[row], Due.FORGET, row)
             return
         self.open_count -= 1

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import structlog
 
-from stream_processors.partition.pending_decisions import FirstOffset
+from stream_processors.partition.first_offset import FirstOffset
 
 WINDOWS = 4
 """From this age on, in windows, a decision is reported. An ordinary one is forgotten after two."""
@@ -26,16 +26,15 @@ class StuckRequestIds:
         self._window = window_ms
         self._tell = tell or log.warning
         self._next: dict[int, tuple[int, int]] = {}
+        """By partition: the first offset of the decision that was reported last, and the age of its next report."""
 
     def warn_if_stuck(self, partition: int, oldest: FirstOffset | None, watermark: int | None) -> None:
         """Reports the oldest decision that a partition remembers, if a report is due at this watermark (ms)."""
-        if oldest is None or oldest.watermark is None or watermark is None:
+        if oldest is None or watermark is None:
             return
-        age = watermark - oldest.watermark
-        offset, next_age = self._next.get(partition, (oldest.offset, 0))
-        if offset != oldest.offset:
-            next_age = 0
-        if age < max(next_age, WINDOWS * self._window):
+        age, least = watermark - oldest.reached, WINDOWS * self._window
+        reported, next_age = self._next.get(partition, (None, least))
+        if age < (next_age if reported == oldest.offset else least):
             return
         self._next[partition] = (oldest.offset, 2 * age)
         self._tell(

@@ -2,8 +2,9 @@
 
 An Avro decoder accepts several spellings of one value, such as an over-long number or a union index that counts from
 the end. Decoders differ in which ones they accept, and a spelling that one of them refuses must not get into an
-Example. The check re-encodes the scalar fields before the first and after the last array of a record and compares
-bytes. All unions and enums of the events are there, and it costs a fraction of re-encoding the record.
+Example. The check re-encodes the scalar fields before the first array of a record, and those after the last array that
+comes before a union or enum, and compares bytes. All unions and enums of the events are there, and it costs a fraction
+of re-encoding the record.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from fastavro import parse_schema, schemaless_writer
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 from event_schemas.errors import SchemaError
 
@@ -20,16 +21,19 @@ SCALARS = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes
 
 
 class CanonicalEdges:
-    """Compares the scalar fields at both ends of a datum with their canonical spelling, for one record type.
+    """Compares the scalar fields at the edges of a datum with their canonical spelling, for one record type.
 
-    Raises SchemaError for a schema with a union or enum between two arrays: it could not be checked.
+    Raises SchemaError for a schema with a union or enum between two arrays that come before others: it could not be
+    checked.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         fields = list(schema["fields"])
-        middle = [index for index, field in enumerate(fields) if not _is_scalar(field["type"])]
-        start = middle[0] if middle else len(fields)
-        end = middle[-1] + 1 if middle else len(fields)
+        arrays = [index for index, field in enumerate(fields) if not _is_scalar(field["type"])]
+        last = max((index for index, field in enumerate(fields) if _has_choice(field["type"])), default=-1)
+        start = arrays[0] if arrays else len(fields)
+        end = max((index + 1 for index in arrays if index <= last), default=len(fields))
+        stop = min((index for index in arrays if index >= end), default=len(fields))
         for field in fields[start:end]:
             if _has_choice(field["type"]):
                 raise SchemaError(
@@ -37,16 +41,28 @@ class CanonicalEdges:
                     fix="move the field before the first or after the last array of the record",
                 )
         self._head = _segment("Head", fields[:start])
-        self._tail = _segment("Tail", fields[end:])
-        checked = [field for field in fields[:start] + fields[end:] if _has_choice(field["type"])]
-        self.head_fields = tuple(field["name"] for field in fields[:start]) if checked else ()
-        self.tail_fields = tuple(field["name"] for field in fields[end:]) if checked else ()
+        self._tail = _segment("Tail", fields[end:stop])
+        self._before_tail: Any = None if stop == len(fields) else _segment("BeforeTail", fields[:end])
+        self.head_fields = tuple(field["name"] for field in fields[:start]) if last >= 0 else ()
+        self.tail_fields = tuple(field["name"] for field in fields[end:stop]) if last >= 0 else ()
 
     def is_canonical(self, datum: bytes, row: Mapping[str, Any]) -> bool:
-        """Whether `datum` begins and ends with the canonical bytes of the fields in `row`."""
-        return (not self.head_fields or datum.startswith(_spell(self._head, row))) and (
-            not self.tail_fields or datum.endswith(_spell(self._tail, row))
-        )
+        """Whether the edges of `datum` are the canonical bytes of the fields in `row`."""
+        if self.head_fields and not datum.startswith(_spell(self._head, row)):
+            return False
+        if not self.tail_fields:
+            return True
+        tail = _spell(self._tail, row)
+        return datum.endswith(tail) if self._before_tail is None else datum.startswith(tail, self._tail_start(datum))
+
+    def _tail_start(self, datum: bytes) -> int:
+        """Where the tail begins in a datum with arrays on both sides of it; its end if it cannot be read so far."""
+        source = io.BytesIO(datum)
+        try:
+            schemaless_reader(source, self._before_tail, None)
+        except Exception:  # fastavro raises many types; a datum that others can read is spelled in another way
+            return len(datum)
+        return source.tell()
 
 
 def _spell(segment: Any, row: Mapping[str, Any]) -> bytes:

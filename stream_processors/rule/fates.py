@@ -11,7 +11,7 @@ class Fate(StrEnum):
     JOINED = "joined"
     """Part of an example, or a heartbeat that was heard."""
     DUPLICATE = "duplicate"
-    """The same bytes again, or an engagement_id the decision already has."""
+    """The same content again, in whatever schema version, or an engagement_id the decision already has."""
     CONFLICT = "conflict"
     """Another record of the same request_id and type came first; that one is kept."""
     LATE = "late"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from event_schemas.codec import HEADER
 from event_schemas.log_record import LogRecord
 
 EngagementFields = tuple[str, str, float]
@@ -14,28 +13,23 @@ EngagementFields = tuple[str, str, float]
 class InputEvent(NamedTuple):
     """A valid record of the events topic; `request_id` is empty for a Heartbeat.
 
-    `resolved` is the datum in the newest schema if the writer used an older one, else None.
+    `datum` are its Avro bytes in the newest schema, ready to be nested in an Example; no bytes for an Engagement or a
+    Heartbeat, which no Example nests. `may_contradict` tells whether it is a Propensity that its Action may
+    contradict.
     """
 
     record: LogRecord
     name: str
     request_id: str
     event_time: int
+    datum: bytes = b""
     engagement: EngagementFields | None = None
-    resolved: bytes | None = None
+    may_contradict: bool = False
 
     @property
     def offset(self) -> int:
         """Its place in the log."""
         return self.record.offset
-
-    @property
-    def datum(self) -> bytes:
-        """Its Avro bytes in the newest schema, ready to be nested in an Example."""
-        if self.resolved is not None:
-            return self.resolved
-        value = self.record.value
-        return b"" if value is None else value[HEADER.size :]
 
 
 class MalformedEvent(NamedTuple):

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from event_schemas.experiment import Experiment
+from stream_processors.rule.arm_weights import ArmWeights
+from stream_processors.rule.box_limits import BoxLimits
+
+
+class OutsideReason(StrEnum):
+    """Why an engagement counts for no objective."""
+
+    UNKNOWN_KIND = "unknown_kind"
+    """No objective and no guardrail has its kind."""
+    GUARDRAIL = "guardrail"
+    """Only guardrails have its kind."""
+    BEFORE_REQUEST = "before_request"
+    """It happened before its request."""
+    TOO_LATE = "too_late"
+    """It happened after the attribution of every objective that has its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +52,12 @@ class JoinRule:
     max_pending: int
     arms: int
     action_space: str
+    guardrail_kinds: frozenset[str]
+    """The kinds that guardrails have."""
+    arm_weights: ArmWeights = field(compare=False, repr=False)
+    """What `action_space` stands for."""
+    box: BoxLimits | None = field(default=None, compare=False, repr=False)
+    """The bounds of vectors, if the action space is a box."""
 
     @classmethod
     def from_experiment(cls, experiment: Experiment) -> JoinRule:
@@ -49,11 +71,20 @@ class JoinRule:
             max_pending=experiment.join.max_pending_per_partition,
             arms=experiment.action_space.arms,
             action_space=experiment.action_space.digest,
+            guardrail_kinds=frozenset(kind for guardrail in experiment.guardrails for kind in guardrail.kinds),
+            arm_weights=ArmWeights(experiment.action_space.weights),
+            box=BoxLimits(experiment.action_space) if experiment.action_space.kind == "box" else None,
         )
 
     def counts(self, kind: str, delay_ms: int) -> bool:
         """Whether an engagement of `kind`, `delay_ms` after the request, counts for any objective."""
         return any(objective.counts(kind, delay_ms) for objective in self.objectives)
+
+    def outside_reason(self, kind: str, delay_ms: int) -> OutsideReason:
+        """Why an engagement that counts for no objective does not."""
+        if not any(kind in objective.kinds for objective in self.objectives):
+            return OutsideReason.GUARDRAIL if kind in self.guardrail_kinds else OutsideReason.UNKNOWN_KIND
+        return OutsideReason.BEFORE_REQUEST if delay_ms < 0 else OutsideReason.TOO_LATE
 
     def counting_by_kind(self) -> dict[str, tuple[tuple[int, int], ...]]:
         """For each kind that counts: the index of every objective it counts for, with the attribution (ms)."""

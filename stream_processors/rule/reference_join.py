@@ -8,9 +8,11 @@ first until it is forgotten. Each event goes through these steps, in offset orde
 3. A Heartbeat is *joined*. It only moves the watermark.
 4. *late*: event_time + window ≤ watermark, whatever the state of its decision. It does not move the watermark, which
    is ahead of it. (If the decision is still open, a late event happened before the request, so no reward is lost.)
-5. Its decision holds it, with three exceptions. It is an *orphan* if the decision has closed. It is a *duplicate* if
-   the decision holds the same bytes, or an engagement of the same engagement_id. It is a *conflict* if the decision
-   holds another record of its type. The first copy is kept.
+5. Its decision holds it, with four exceptions. It is an *orphan* if the decision has closed, even if it is a copy of
+   what the decision held. It is a *duplicate* if the decision holds the same content, which is the same datum in the
+   newest schema, or an engagement of the same engagement_id. It is a *conflict* if the decision holds another record of
+   its type. An Action or Propensity is *malformed* if it contradicts the other one, which the decision holds. The first
+   record is kept.
 6. The watermark moves to the event's time if that is larger, and windows end. A decision with a request closes when the
    watermark reaches request time + window. Without a request, each event becomes an *orphan* by itself when the
    watermark reaches its own event_time + window. A decision is forgotten when the watermark reaches the largest event
@@ -20,8 +22,8 @@ first until it is forgotten. Each event goes through these steps, in offset orde
 
 A decision that closes with Request, Action and Propensity gives one Example. All its parts are *joined*, and so are the
 engagements that count for an objective. Without Action or Propensity all of these are *incomplete* instead. An
-engagement that counts for no objective, by its delay or its kind, is *outside* in both cases. If a decision closes
-early without a request, its events are *orphans*.
+engagement that counts for no objective, by its delay or its kind, is *outside* in both cases, for one of the reasons
+of `OutsideReason`. If a decision closes early without a request, its events are *orphans*.
 
 `stream_processors.partition` computes the same fast, and property tests and `trimtab reconcile` compare the two. They
 share the rule's numbers (`JoinRule`), the limits of values (`event_limits`), the canonical spelling and the codec. They
@@ -31,21 +33,22 @@ when an event touches it, and encodes whole Examples instead of splicing bytes.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from event_schemas import records as r
-from event_schemas.codec import HEADER, Codec
+from event_schemas.codec import HEADER, Codec, frame
 from event_schemas.decision_key import DecisionKey
 from event_schemas.errors import SchemaError
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import without_logical_types
 from stream_processors.rule.canonical_edges import CanonicalEdges
-from stream_processors.rule.event_limits import fault_of
+from stream_processors.rule.event_limits import contradiction, fault_of
 from stream_processors.rule.fates import Fate
-from stream_processors.rule.join_rule import JoinRule
+from stream_processors.rule.join_rule import JoinRule, OutsideReason
 
+PAIR = frozenset({r.ACTION, r.PROPENSITY})
+"""Records that can contradict each other."""
 Place = tuple[int, int]
 """Partition and offset of an event."""
 
@@ -54,12 +57,14 @@ Place = tuple[int, int]
 class ReferenceResult:
     """The fate of every input event (`records.PENDING` while open) and the framed Example of every decision.
 
-    A request_id that is used again after it was forgotten is another decision, with an example of its own.
+    `outside` has the reason of every event with that fate. A request_id that is used again after it was forgotten is
+    another decision, with an example of its own.
     """
 
     topic: str | None
     fates: Mapping[Place, str]
     examples: Mapping[DecisionKey, bytes]
+    outside: Mapping[Place, OutsideReason]
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class _Event:
     offset: int
     name: str
     content: r.Record
-    value: bytes
+    datum: bytes
+    """In the newest schema."""
 
     @property
     def time(self) -> int:
@@ -76,9 +82,8 @@ class _Event:
 
 @dataclass
 class _Decision:
-    """One request_id: where it began, the largest time of all its events, the events it holds, whether it closed."""
+    """One request_id: the largest time of all its events, the events it holds, whether it closed."""
 
-    first_offset: int
     newest: int
     events: list[_Event] = field(default_factory=list)
     closed: bool = False
@@ -90,21 +95,22 @@ class _Decision:
 
 def reference_join(rule: JoinRule, codec: Codec, records: Iterable[LogRecord]) -> ReferenceResult:
     """Joins whole logs: any number of partitions, each in offset order from its start."""
-    logs: defaultdict[int, list[LogRecord]] = defaultdict(list)
+    joins: dict[int, _ReferenceJoin] = {}
+    topic: str | None = None
     for record in records:
-        logs[record.partition].append(record)
+        topic = record.topic
+        if record.partition not in joins:
+            joins[record.partition] = _ReferenceJoin(rule, codec, record.partition)
+        joins[record.partition].apply(record)
     fates: dict[Place, str] = {}
     examples: dict[DecisionKey, bytes] = {}
-    topic: str | None = None
-    for partition, log in sorted(logs.items()):
-        topic = log[0].topic
-        join = _ReferenceJoin(rule, codec, partition)
-        for record in log:
-            join.apply(record)
+    outside: dict[Place, OutsideReason] = {}
+    for partition, join in sorted(joins.items()):
         join.finish()
         fates |= {(partition, offset): fate for offset, fate in join.fates.items()}
         examples |= join.examples
-    return ReferenceResult(topic, fates, examples)
+        outside |= {(partition, offset): reason for offset, reason in join.outside.items()}
+    return ReferenceResult(topic, fates, examples, outside)
 
 
 class _ReferenceJoin:
@@ -114,8 +120,10 @@ class _ReferenceJoin:
         self._rule, self._codec, self._partition = rule, codec, partition
         self._watermark: int | None = None
         self._decisions: dict[str, _Decision] = {}
+        """By request_id, in the order of their first offsets."""
         self.fates: dict[int, str] = {}
         self.examples: dict[DecisionKey, bytes] = {}
+        self.outside: dict[int, OutsideReason] = {}
 
     def apply(self, record: LogRecord) -> None:
         """Steps 1 to 7 for the next record of the log."""
@@ -155,12 +163,11 @@ class _ReferenceJoin:
         if record.key != (None if request_id is None else request_id.encode()):
             return None
         value = record.value or b""
-        entry = self._codec.registry.entry(decoded.schema_id)
-        if entry is self._codec.registry.newest(name):
-            edges = CanonicalEdges(without_logical_types(entry.schema))
+        if frame(decoded.schema_id, b"") in self._codec.lifts:
+            edges = CanonicalEdges(without_logical_types(self._codec.registry.entry(decoded.schema_id).schema))
             if not edges.is_canonical(value[HEADER.size :], content):
                 return None
-        return _Event(record.offset, name, content, value)
+        return _Event(record.offset, name, content, self._codec.newest_datum(value, decoded))
 
     def _is_over(self, time: int) -> bool:
         """Whether a window that began at `time` has ended."""
@@ -169,7 +176,7 @@ class _ReferenceJoin:
     def _hold(self, request_id: str, event: _Event) -> None:
         """Step 5. What step 6 has ended in this decision so far is ended first."""
         self._bring_up_to_date(request_id)
-        decision = self._decisions.setdefault(request_id, _Decision(event.offset, event.time))
+        decision = self._decisions.setdefault(request_id, _Decision(event.time))
         decision.newest = max(decision.newest, event.time)
         if decision.closed:
             self.fates[event.offset] = Fate.ORPHAN
@@ -180,8 +187,12 @@ class _ReferenceJoin:
                     self.fates[event.offset] = Fate.DUPLICATE
                     return
             elif event.name == other.name:
-                self.fates[event.offset] = Fate.DUPLICATE if event.value == other.value else Fate.CONFLICT
+                self.fates[event.offset] = Fate.DUPLICATE if event.datum == other.datum else Fate.CONFLICT
                 return
+        contents = {other.name: other.content for other in (*decision.events, event)}
+        if contents.keys() >= PAIR and contradiction(contents[r.ACTION], contents[r.PROPENSITY], self._rule):
+            self.fates[event.offset] = Fate.MALFORMED
+            return
         decision.events.append(event)
 
     def _bring_up_to_date(self, request_id: str) -> None:
@@ -206,7 +217,6 @@ class _ReferenceJoin:
         for request_id in list(self._decisions):
             self._bring_up_to_date(request_id)
         still_open = [decision for decision in self._decisions.values() if not decision.closed]
-        still_open.sort(key=lambda decision: decision.first_offset)
         for decision in still_open[: max(0, len(still_open) - self._rule.max_pending)]:
             self._close(decision, self._watermark)
 
@@ -221,7 +231,11 @@ class _ReferenceJoin:
         engagements = [event for event in events if event.name == r.ENGAGEMENT]
         counted = [event for event in engagements if self._objectives_of(event, request)]
         complete = r.ACTION in parts and r.PROPENSITY in parts
-        self.fates |= {event.offset: Fate.OUTSIDE for event in engagements if event not in counted}
+        for event in engagements:
+            if event not in counted:
+                self.fates[event.offset] = Fate.OUTSIDE
+                delay = event.time - request.time
+                self.outside[event.offset] = self._rule.outside_reason(event.content["kind"], delay)
         fate = Fate.JOINED if complete else Fate.INCOMPLETE
         self.fates |= {event.offset: fate for event in (*parts.values(), *counted)}
         if complete:

@@ -220,6 +220,8 @@ class JoinWorker:
         self._parts.metrics.examples.inc(result.examples)
         for fate, events in result.fates.items():
             self._parts.metrics.events.labels(fate.value).inc(events)
+        for reason, events in result.outside.items():
+            self._parts.metrics.outside.labels(reason.value).inc(events)
 
 
 def run_join_worker(settings: WorkerSettings, parts: JoinWorkerParts) -> None:

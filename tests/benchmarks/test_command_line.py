@@ -12,7 +12,7 @@ import pytest
 from benchmarks.command_line import report
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("join", "join_scaling", "join_memory", "join_latency", "join_catch_up")
+COMMANDS = ("join", "join_scaling", "join_memory", "join_latency", "join_catch_up", "join_versions")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -27,6 +27,19 @@ class SentEvent:
     value: bytes | None
 
 
+def repin(request_id: str, codec: Codec) -> SentEvent:
+    """A repin a minute after the start, in the version that `codec` writes."""
+    engagement = {
+        "engagement_id": f"{request_id}-e",
+        "request_id": request_id,
+        "event_time": START + MINUTE,
+        "kind": "repin",
+        "item_id": None,
+        "value": 1.0,
+    }
+    return SentEvent(START + MINUTE, request_id.encode(), codec.encode(r.ENGAGEMENT, engagement))
+
+
 class HomefeedLog:
     """`decisions` decisions, `spacing_ms` apart from START on; the same seed gives the same events.
 

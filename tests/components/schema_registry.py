@@ -1,100 +1,106 @@
-"""A small Confluent Schema Registry over real HTTP, because none is available as a native package."""
+"""A real Schema Registry (Apicurio) as a child process, from the archive that `make components` fetches."""
 
 from __future__ import annotations
 
 import json
-import re
-import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import subprocess
+import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from confluent_kafka.schema_registry import Schema, SchemaReference
+
+from benchmarks.kafka_broker import JAVA, java_executable
+from event_schemas.errors import ComponentUnreachable
+from event_schemas.registry_client import RegistryConnection
+from tests.components.free_port import free_port
+from tests.components.kafka_broker import ComponentMissing
+
+FOLDER = Path(__file__).parents[2] / ".cache" / "apicurio"
+PROGRAM = "apicurio-registry-app-*-runner.jar"
+START_SECONDS = 90.0
+STOP_SECONDS = 20.0
 
 
-@dataclass
-class RegisteredSchemas:
-    """The registry's content: registered bodies by id, and the ids of each subject's versions."""
+class SchemaRegistry:
+    """One registry on a free loopback port that keeps its schemas in memory; compatibility is NONE by default.
 
-    by_id: dict[int, dict[str, Any]] = field(default_factory=dict)
-    versions: dict[str, list[int]] = field(default_factory=dict)
-    first_id: int = 100
-    refuses_with: int | None = None
-    """If set, the HTTP status with which every request is answered."""
-
-    def register(self, subject: str, schema: Any, **body: Any) -> int:
-        """The id of a schema under a subject; the same schema keeps its id, another one is the next version."""
-        text = schema if isinstance(schema, str) else json.dumps(schema)
-        entry = {"schema": text, **body}
-        schema_id = next(
-            (known for known, held in self.by_id.items() if held == entry), self.first_id + len(self.by_id)
-        )
-        self.by_id[schema_id] = entry
-        versions = self.versions.setdefault(subject, [])
-        if schema_id not in versions:
-            versions.append(schema_id)
-        return schema_id
-
-    def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
-        """Status and body of an answer to the requests that clients make."""
-        if self.refuses_with is not None:
-            return self.refuses_with, {"error_code": self.refuses_with * 100 + 1, "message": "refused"}
-        if path.partition("?")[0] == "/subjects":
-            return 200, list(self.versions)
-        if found := re.fullmatch(r"/schemas/ids/(\d+)", path):
-            entry = self.by_id.get(int(found[1]))
-            return (404, {"error_code": 40403, "message": "Schema not found"}) if entry is None else (200, entry)
-        if found := re.fullmatch(r"/subjects/([^/]+)/versions", path):
-            if method == "POST":
-                more = {name: value for name, value in body.items() if name != "schema" and value}
-                more = {} if more == {"schemaType": "AVRO"} else more
-                return 200, {"id": self.register(found[1], body["schema"], **more)}
-            return 200, list(range(1, len(self.versions.get(found[1], ())) + 1))
-        if found := re.fullmatch(r"/subjects/([^/]+)/versions/(\d+)", path):
-            schema_id = self.versions[found[1]][int(found[2]) - 1]
-            said = {"subject": found[1], "version": int(found[2]), "id": schema_id}
-            return 200, {**said, **self.by_id[schema_id]}
-        return 404, {"error_code": 404, "message": f"no {method} {path}"}
-
-
-@contextmanager
-def schema_registry(held: RegisteredSchemas, certificate: Path | None = None) -> Iterator[str]:
-    """The URL of a registry that holds these schemas, as long as the context lasts.
-
-    With a `certificate` (PEM, with its key) it speaks TLS.
+    `start()` returns when it answers; `stop()` ends it. `empty()` forgets Trimtab's schemas and their compatibility,
+    but gives no id out twice.
     """
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer({})
+    def __init__(self, directory: Path, *, folder: Path = FOLDER) -> None:
+        self._directory = directory
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+        self.address = f"127.0.0.1:{free_port()}"
+        """`host:port`."""
+        self.url = self.url_at(self.address)
+        """The address for clients of Confluent's registry."""
+        self._connection = RegistryConnection(self.url)
+        self.client = self._connection.client
 
-        def do_POST(self) -> None:
-            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+    @staticmethod
+    def url_at(address: str) -> str:
+        """The address for clients that reach the registry at `host:port`."""
+        return f"http://{address}/apis/ccompat/v7"
 
-        def _answer(self, body: dict[str, Any]) -> None:
-            status, content = held.answer(self.command, self.path.split("?")[0], body)
-            answer = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    def start(self) -> None:
+        """Starts the registry and waits for an answer; raises ComponentMissing."""
+        program = next(self._folder.glob(PROGRAM), None)
+        if program is None:
+            raise ComponentMissing(f"no Schema Registry in {self._folder}", fix="run `make components`")
+        host, _, port = self.address.partition(":")
+        self._output = (self._directory / "registry.log").open("ab")
+        command = [java_executable(), *JAVA, f"-Dquarkus.http.host={host}", f"-Dquarkus.http.port={port}"]
+        self._process = subprocess.Popen(
+            [*command, "-jar", str(program)], stdout=self._output, stderr=subprocess.STDOUT, cwd=self._directory
+        )
+        self._wait_for_answer()
 
-        def log_message(self, *args: object) -> None:
-            """Keep the test output quiet."""
+    def stop(self) -> None:
+        """Ends the registry, by force after 20 s."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(STOP_SECONDS)
+            self._process = None
+        if self._output is not None:
+            self._output.close()
+            self._output = None
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if certificate is not None:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(certificate)
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"{'http' if certificate is None else 'https'}://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    def empty(self) -> None:
+        """Removes all subjects of Trimtab; others may refer to each other, and then the registry keeps them."""
+        for subject in self.client.get_subjects():
+            if subject.startswith("trimtab."):
+                self.client.delete_subject(subject)
+                self.client.delete_subject(subject, permanent=True)
+        self.client = RegistryConnection(self.url).client
+
+    def register(
+        self, subject: str, schema: Any, kind: str = "AVRO", references: tuple[SchemaReference, ...] = ()
+    ) -> int:
+        """The id of a schema under a subject; `schema` is text, or JSON."""
+        text = schema if isinstance(schema, str) else json.dumps(schema)
+        return self.client.register_schema(subject, Schema(text, kind, list(references)))
+
+    def _wait_for_answer(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process is not None and self._process.poll() is not None:
+                raise RuntimeError(f"the Schema Registry ended during start-up: {self._last_lines()}")
+            try:
+                with self._connection.asking("list the subjects"):
+                    self.client.get_subjects()
+                return
+            except ComponentUnreachable:
+                time.sleep(0.2)
+        raise RuntimeError(f"the Schema Registry does not answer after {START_SECONDS:.0f} s: {self._last_lines()}")
+
+    def _last_lines(self) -> str:
+        text = (self._directory / "registry.log").read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-20:])

@@ -117,11 +117,18 @@ class SecuredBroker(KafkaBroker):
             for answer in admin.create_acls([binding]).values():
                 answer.result()
 
+    def revoke(self, user: str, kind: str, name: str) -> None:
+        """Revoke the rights of `user` on the `topic`, `group` or `cluster` with this name."""
+        self._delete_rights(user, RESOURCES[kind], name)
+
     def revoke_all(self, user: str) -> None:
         """Revoke all rights of `user`."""
-        everything = AclBindingFilter(
-            ResourceType.ANY,
-            None,  # type: ignore[arg-type]  # any name; the stub knows no wildcard
+        self._delete_rights(user, ResourceType.ANY, None)
+
+    def _delete_rights(self, user: str, kind: ResourceType, name: str | None) -> None:
+        rights = AclBindingFilter(
+            kind,
+            name,  # type: ignore[arg-type]  # None is any name; the stub knows no wildcard
             ResourcePatternType.ANY,
             f"User:{user}",
             None,  # type: ignore[arg-type]  # any host
@@ -129,7 +136,7 @@ class SecuredBroker(KafkaBroker):
             AclPermissionType.ANY,
         )
         admin = self._admin()
-        for answer in admin.delete_acls([everything]).values():
+        for answer in admin.delete_acls([rights]).values():
             answer.result()
 
     def _admin(self) -> AdminClient:

@@ -6,7 +6,6 @@ answers shows that the texts suffice.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import struct
@@ -14,7 +13,8 @@ from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
-from tests.conformance import other_json
+from tests.conformance import other_draws, other_json
+from tests.conformance.other_draws import draw, first_8_bytes, unit_of
 from tests.conformance.vector_files import (
     ArmExpected,
     ArmGiven,
@@ -24,6 +24,8 @@ from tests.conformance.vector_files import (
     FrameGiven,
     KeyExpected,
     KeyGiven,
+    LiftExpected,
+    LiftGiven,
     SliceExpected,
     SliceGiven,
 )
@@ -34,13 +36,15 @@ M = 0x5BD1E995
 
 
 def answer_coin(given: CoinGiven) -> CoinExpected:
-    first = _first_8_bytes(given.salt, given.purpose, given.id)
-    return CoinExpected(first_8_bytes=first.hex(), draw=_draw(given.salt, given.purpose, given.id))
+    first = first_8_bytes(given.salt, given.purpose, given.id)
+    return CoinExpected(first_8_bytes=first.hex(), draw=draw(given.salt, given.purpose, given.id))
 
 
 def answer_slice(given: SliceGiven) -> SliceExpected:
+    unit = unit_of(given.request_id, given.unit)
+
     def u(purpose: str) -> float:
-        return _draw(given.salt, purpose, given.request_id)
+        return draw(given.salt, purpose, unit)
 
     explores = u("explore") < given.exploration_rate
     if explores or u("control") < given.control_rate:
@@ -60,7 +64,7 @@ def answer_slice(given: SliceGiven) -> SliceExpected:
 def answer_arm(given: ArmGiven) -> ArmExpected:
     others = sorted(set(given.eligible)) or list(range(given.arms))
     share = 0.0
-    if given.kind == "grid" and given.production_arm in others:
+    if given.kind != "catalogue" and given.production_arm in others:
         others.remove(given.production_arm)
         share = given.production_share if others else 1.0
     if given.draw < share or share == 1:
@@ -76,19 +80,19 @@ def answer_partition(given: KeyGiven) -> KeyExpected:
 
 
 def answer_frame(given: FrameGiven) -> FrameExpected:
-    schema = json.loads(SCHEMAS.joinpath(f"{given.record}.v{given.version}.avsc").read_text(encoding="utf-8"))
     header = b"\x00" + given.schema_id.to_bytes(4, "big")
-    return FrameExpected(header=header.hex(), datum=_avro(schema, given.fields).hex())
+    return FrameExpected(header=header.hex(), datum=_avro(_schema(given.record, given.version), given.fields).hex())
 
 
-def _first_8_bytes(salt: str, purpose: str, identifier: str) -> bytes:
-    parts = [part.encode("utf-8") for part in (salt, purpose, identifier)]
-    return hashlib.sha256(b"\x00".join(parts)).digest()[:8]
+def answer_lift(given: LiftGiven) -> LiftExpected:
+    older, newest = (_schema(given.record, version)["fields"] for version in (given.version, given.newest))
+    added = [field for field in newest if field["name"] not in {known["name"] for known in older}]
+    suffix = b"".join(_avro(field["type"], field["default"]) for field in added)
+    return LiftExpected(datum=given.datum + suffix.hex())
 
 
-def _draw(salt: str, purpose: str, identifier: str) -> float:
-    (n,) = struct.unpack(">Q", _first_8_bytes(salt, purpose, identifier))
-    return math.ldexp(float(n), -64)
+def _schema(record: str, version: int) -> Any:
+    return json.loads(SCHEMAS.joinpath(f"{record}.v{version}.avsc").read_text(encoding="utf-8"))
 
 
 def _murmur2(key: bytes) -> int:
@@ -150,8 +154,15 @@ ANSWERS: dict[str, Callable[[Any], Any]] = {
     "canonical_json": other_json.answer_json,
     "checkpoint_manifests": other_json.answer_manifest,
     "coins": answer_coin,
+    "exploration_settings": other_draws.answer_settings,
+    "exploration_units": other_draws.answer_unit,
+    "explored_vectors": other_draws.answer_explored,
     "framing": answer_frame,
+    "lifting": answer_lift,
     "murmur2_partitions": answer_partition,
+    "policy_arms": other_draws.answer_policy_arm,
+    "policy_vectors": other_draws.answer_policy_vector,
     "signatures": other_json.answer_signature,
     "slices": answer_slice,
+    "truncated_normals": other_draws.answer_normal,
 }

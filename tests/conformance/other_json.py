@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from tests.conformance.vector_files import (
     CatalogueGiven,
     CatalogueSpace,
-    GridSpace,
     JsonExpected,
     JsonGiven,
     ManifestExpected,
@@ -32,6 +31,7 @@ from tests.conformance.vector_files import (
     SpaceExpected,
     SpaceGiven,
     WeightGiven,
+    WeightSpace,
 )
 
 REFUSED = Refused(refused=True)
@@ -41,16 +41,16 @@ KEY_ID = re.compile(r"(learner|governance)/[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 def answer_json(given: JsonGiven) -> JsonExpected | Refused:
     try:
-        canonical = _canonical(_read(given.json_text))
-        stored = canonical.encode("utf-8")
+        text = canonical(_read(given.json_text))
+        stored = text.encode("utf-8")
     except ValueError:
         return REFUSED
-    return JsonExpected(canonical=canonical, bytes=stored.hex(), sha256=hashlib.sha256(stored).hexdigest())
+    return JsonExpected(canonical=text, bytes=stored.hex(), sha256=hashlib.sha256(stored).hexdigest())
 
 
 def answer_space(given: SpaceGiven) -> SpaceExpected:
-    if isinstance(given, GridSpace):
-        return _grid(given.weights)
+    if isinstance(given, WeightSpace):
+        return _box(given) if given.weights[0].steps is None else _grid(given)
     return _catalogue(given)
 
 
@@ -60,7 +60,7 @@ def answer_manifest(given: ManifestGiven) -> ManifestExpected:
     hashes = {name: {"sha256": hashlib.sha256(b).hexdigest(), "size": len(b)} for name, b in blobs.items()}
     if content["blobs"] != hashes:
         raise ValueError("the manifest names other blobs")
-    manifest = _canonical(content)
+    manifest = canonical(content)
     key_id, _, secret = given.signing_key.partition("=")
     private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(secret))
     public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
@@ -85,30 +85,49 @@ def answer_signature(given: SignatureGiven) -> SignatureExpected | Refused:
     return SignatureExpected.model_validate({"role": given.key_id.split("/")[0]})
 
 
-def _grid(weights: list[WeightGiven]) -> SpaceExpected:
-    axes = []
-    for weight in weights:
-        step = (weight.high - weight.low) / (weight.steps - 1)
-        axes.append([weight.low + i * step for i in range(weight.steps - 1)] + [weight.high])
-    rows = [list(point) for point in product(*axes)]
+def _grid(space: WeightSpace) -> SpaceExpected:
+    weights = space.weights
+    leaders = [
+        next(n for n, w in enumerate(weights) if w is each or w.group == each.group is not None) for each in weights
+    ]
+    columns = [_values(weight) for weight in weights]
+    moving = sorted(set(leaders))
+    rows = []
+    for steps in product(*(range(len(columns[leader])) for leader in moving)):
+        step = dict(zip(moving, steps, strict=True))
+        rows.append([column[step[leader]] for column, leader in zip(columns, leaders, strict=True)])
     rows.append([weight.production for weight in weights])
-    section = {"weights": [weight.model_dump() for weight in weights]}
-    return _space(_canonical(section), len(rows) - 1, rows)
+    return _space(_section(space), len(rows) - 1, len(rows), rows)
+
+
+def _values(weight: WeightGiven) -> list[float]:
+    steps = weight.steps or 0
+    step = (weight.high - weight.low) / (steps - 1)
+    return [weight.low + i * step for i in range(steps - 1)] + [weight.high]
+
+
+def _box(space: WeightSpace) -> SpaceExpected:
+    return _space(_section(space), 1, 2, [[weight.production for weight in space.weights]])
+
+
+def _section(space: WeightSpace) -> str:
+    fields = [[(name, value) for name, value in weight if value is not None] for weight in space.weights]
+    return canonical({"weights": list(map(dict, fields))})
 
 
 def _catalogue(space: CatalogueSpace) -> SpaceExpected:
     given: CatalogueGiven = space.catalogue
     names = [arm.name for arm in given.arms]
-    return _space(_canonical(space.model_dump()), names.index(given.production), [[] for _ in names])
+    return _space(canonical(space.model_dump()), names.index(given.production), len(names), [])
 
 
-def _space(canonical: str, production: int, rows: list[list[float]]) -> SpaceExpected:
+def _space(section: str, production: int, arms: int, rows: list[list[float]]) -> SpaceExpected:
     return SpaceExpected(
-        canonical=canonical,
-        sha256=hashlib.sha256(canonical.encode("utf-8")).hexdigest(),
-        arms=len(rows),
+        canonical=section,
+        sha256=hashlib.sha256(section.encode("utf-8")).hexdigest(),
+        arms=arms,
         production_arm=production,
-        weights=[row for row in rows if row],
+        weights=rows,
     )
 
 
@@ -130,7 +149,7 @@ def _read(text: str) -> Any:
     return content
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
@@ -140,9 +159,9 @@ def _canonical(value: Any) -> str:
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, list):
-        return "[" + ",".join(_canonical(each) for each in value) + "]"
+        return "[" + ",".join(canonical(each) for each in value) + "]"
     names = sorted(value, key=lambda name: [ord(letter) for letter in name])
-    return "{" + ",".join(f"{_canonical(name)}:{_canonical(value[name])}" for name in names) + "}"
+    return "{" + ",".join(f"{canonical(name)}:{canonical(value[name])}" for name in names) + "}"
 
 
 def _letter(letter: str) -> str:

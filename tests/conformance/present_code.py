@@ -5,13 +5,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
+from math import isnan
 from typing import Any
 
-from event_schemas.action_space import ActionSpace, Axis, catalogue_action_space, grid_action_space
+from event_schemas.action_space import (
+    ActionSpace,
+    Axis,
+    Bounds,
+    box_action_space,
+    catalogue_action_space,
+    grid_action_space,
+)
 from event_schemas.codec import HEADER, Codec
-from event_schemas.experiment import parse_experiment
-from event_schemas.registry import Registry
+from event_schemas.exploration_units import unit_of
+from event_schemas.registry import Registry, without_logical_types
+from event_schemas.schema_lifting import lifting_suffix
 from event_schemas.slices import Slice, coin, draw_arm, draw_sampling, draw_slice
 from policy_store.records.canonical_json import canonical_json, parse_object
 from policy_store.records.checkpoint_record import CheckpointManifest, check_blobs
@@ -19,6 +27,7 @@ from policy_store.records.governed_record import decode_signature, encode_signat
 from policy_store.records.signing import SigningKey, TrustedKeys
 from policy_store.records.store_errors import RecordMalformed, SignatureInvalid
 from producers.topics.key_partition import murmur2, partition_of
+from tests.conformance import present_draws
 from tests.conformance.vector_files import (
     ArmExpected,
     ArmGiven,
@@ -30,6 +39,8 @@ from tests.conformance.vector_files import (
     JsonGiven,
     KeyExpected,
     KeyGiven,
+    LiftExpected,
+    LiftGiven,
     ManifestExpected,
     ManifestGiven,
     Refused,
@@ -50,12 +61,11 @@ def answer_coin(given: CoinGiven) -> CoinExpected:
 
 
 def answer_slice(given: SliceGiven) -> SliceExpected:
-    drawn = draw_slice(
-        given.salt, given.request_id, exploration_rate=given.exploration_rate, control_rate=given.control_rate
-    )
+    unit = unit_of(given.request_id, given.unit)
+    drawn = draw_slice(given.salt, unit, exploration_rate=given.exploration_rate, control_rate=given.control_rate)
     falls_back = drawn.slice is Slice.POLICY and not given.policy_usable
     ended = Slice.FALLBACK if falls_back else drawn.slice
-    sampled = draw_sampling(given.salt, given.request_id, ended, given.log_rate)
+    sampled = draw_sampling(given.salt, unit, ended, given.log_rate)
     return SliceExpected(
         slice=ended.value,
         slice_probability=drawn.slice_probability,
@@ -75,19 +85,15 @@ def answer_partition(given: KeyGiven) -> KeyExpected:
 
 
 def answer_space(given: SpaceGiven) -> SpaceExpected:
-    document = {
-        "experiment": {"name": "vectors", "salt": "pepper"},
-        "objectives": [{"name": "repin", "kinds": ["repin"], "attribution": "30m"}],
-        **given.model_dump(),
-    }
-    space = parse_experiment(document, Path("vectors.toml")).action_space
-    canonical = canonical_json(given.model_dump()).decode()
+    section = given.model_dump(exclude_none=True)
+    space = present_draws.experiment_of(section).action_space
+    canonical = canonical_json(section).decode()
     return SpaceExpected(
         canonical=canonical,
         sha256=space.digest,
         arms=space.arms,
         production_arm=space.production_arm,
-        weights=[row for row in space.weights.tolist() if row],
+        weights=[row for row in space.weights.tolist() if row and not isnan(row[0])],
     )
 
 
@@ -135,7 +141,23 @@ def answer_frame(given: FrameGiven) -> FrameExpected:
     return FrameExpected(header=framed[: HEADER.size].hex(), datum=framed[HEADER.size :].hex())
 
 
+def answer_lift(given: LiftGiven) -> LiftExpected:
+    known = {(each.name, each.version): each for each in Registry.bundled().entries()}
+    older, newest = known[given.record, given.version], known[given.record, given.newest]
+    suffix = lifting_suffix(without_logical_types(older.schema), without_logical_types(newest.schema))
+    if suffix is None:
+        raise ValueError("cannot be lifted")
+    lifted = bytes.fromhex(given.datum) + suffix
+    codec = Codec(Registry.bundled())
+    read = codec.decode_datum(older.schema_id, bytes.fromhex(given.datum))
+    if codec.decode_datum(newest.schema_id, lifted) != read:
+        raise ValueError("another record")
+    return LiftExpected(datum=lifted.hex())
+
+
 def _space_of(given: ArmGiven) -> ActionSpace:
+    if given.kind == "box":
+        return box_action_space([Bounds("repin", 1.0, 0.0, 2.0)])
     if given.kind == "catalogue":
         names = [f"arm {number}" for number in range(given.arms)]
         return catalogue_action_space(names[given.production_arm], [], {name: [] for name in names})
@@ -148,8 +170,15 @@ ANSWERS: dict[str, Callable[[Any], Any]] = {
     "canonical_json": answer_json,
     "checkpoint_manifests": answer_manifest,
     "coins": answer_coin,
+    "exploration_settings": present_draws.answer_settings,
+    "exploration_units": present_draws.answer_unit,
+    "explored_vectors": present_draws.answer_explored,
     "framing": answer_frame,
+    "lifting": answer_lift,
     "murmur2_partitions": answer_partition,
+    "policy_arms": present_draws.answer_policy_arm,
+    "policy_vectors": present_draws.answer_policy_vector,
     "signatures": answer_signature,
     "slices": answer_slice,
+    "truncated_normals": present_draws.answer_normal,
 }

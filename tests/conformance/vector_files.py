@@ -7,18 +7,25 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tests.conformance.draw_vectors import (
+    ExploredExpected,
+    ExploredGiven,
+    NormalExpected,
+    NormalGiven,
+    PolicyArmGiven,
+    PolicyVectorExpected,
+    PolicyVectorGiven,
+    SettingsExpected,
+    SettingsGiven,
+    UnitExpected,
+    UnitGiven,
+)
+from tests.conformance.vector_parts import Part, Sha256, Share
 
 FOLDER = resources.files("event_schemas") / "conformance"
 Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Part(BaseModel):
-    """A part of a vector file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class CoinGiven(Part):
@@ -39,6 +46,7 @@ class SliceGiven(Part):
     control_rate: Share
     log_rate: Share
     policy_usable: bool
+    unit: Literal["request", "session"] = "request"
 
 
 class SliceExpected(Part):
@@ -49,7 +57,7 @@ class SliceExpected(Part):
 
 
 class ArmGiven(Part):
-    kind: Literal["grid", "catalogue"]
+    kind: Literal["grid", "box", "catalogue"]
     arms: int
     production_arm: int
     production_share: Share
@@ -77,7 +85,8 @@ class WeightGiven(Part):
     production: float
     low: float
     high: float
-    steps: int
+    steps: int | None = None
+    group: str | None = None
 
 
 class CatalogueArm(Part):
@@ -91,7 +100,7 @@ class CatalogueGiven(Part):
     arms: list[CatalogueArm]
 
 
-class GridSpace(Part):
+class WeightSpace(Part):
     weights: list[WeightGiven]
 
 
@@ -99,7 +108,7 @@ class CatalogueSpace(Part):
     catalogue: CatalogueGiven
 
 
-SpaceGiven = GridSpace | CatalogueSpace
+SpaceGiven = WeightSpace | CatalogueSpace
 
 
 class SpaceExpected(Part):
@@ -163,6 +172,17 @@ class FrameExpected(Part):
     datum: Hex
 
 
+class LiftGiven(Part):
+    record: str
+    version: int
+    newest: int
+    datum: Hex
+
+
+class LiftExpected(Part):
+    datum: Hex
+
+
 Given = TypeVar("Given")
 Expected = TypeVar("Expected")
 
@@ -185,10 +205,17 @@ SHAPES: dict[str, type[VectorFile[Any, Any]]] = {
     "canonical_json": VectorFile[JsonGiven, JsonExpected | Refused],
     "checkpoint_manifests": VectorFile[ManifestGiven, ManifestExpected],
     "coins": VectorFile[CoinGiven, CoinExpected],
+    "exploration_settings": VectorFile[SettingsGiven, SettingsExpected],
+    "exploration_units": VectorFile[UnitGiven, UnitExpected],
+    "explored_vectors": VectorFile[ExploredGiven, ExploredExpected],
     "framing": VectorFile[FrameGiven, FrameExpected],
+    "lifting": VectorFile[LiftGiven, LiftExpected],
     "murmur2_partitions": VectorFile[KeyGiven, KeyExpected],
+    "policy_arms": VectorFile[PolicyArmGiven, ArmExpected],
+    "policy_vectors": VectorFile[PolicyVectorGiven, PolicyVectorExpected],
     "signatures": VectorFile[SignatureGiven, SignatureExpected | Refused],
     "slices": VectorFile[SliceGiven, SliceExpected],
+    "truncated_normals": VectorFile[NormalGiven, NormalExpected],
 }
 
 

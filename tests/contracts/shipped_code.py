@@ -120,12 +120,17 @@ def _above(name: str, bases: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
         yield from _above(base, bases) if base != name else ()
 
 
-def read_shipped_code() -> ShippedCode:
-    """Parse the packages that pyproject.toml puts into the wheel."""
+def shipped_files() -> list[Path]:
+    """The Python files of the packages that pyproject.toml puts into the wheel."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    return sorted(each for package in packages for each in (ROOT / package).rglob("*.py"))
+
+
+def read_shipped_code() -> ShippedCode:
+    """Parse the shipped files."""
     modules = {}
-    for path in sorted(each for package in packages for each in (ROOT / package).rglob("*.py")):
+    for path in shipped_files():
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         modules[name] = read_module(name, path.read_text(encoding="utf-8"))
     pages = (path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -19,18 +20,34 @@ from producers.loggers.decision_logger import DecisionLogger
 from serving_agent.decide.decision_errors import InvalidRequest
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
+from serving_agent.decide.policy_answers import ArmProbabilities, BoxProposals, SamplingNetwork
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.decide.snapshot import SnapshotHolder
-from tests.serving_samples import NOW, codec, embedded, loaded, logged, preferring, serving_experiment, snapshot_of
+from simulator.reference_policies import NormalPolicy
+from tests.serving_samples import (
+    NOW,
+    box_experiment,
+    codec,
+    embedded,
+    loaded,
+    logged,
+    preferring,
+    sampling,
+    serving_experiment,
+    snapshot_of,
+)
 
 FEATURES = {
     "user_embedding_dim": 4,
     "history_length": 2,
     "item_embedding_dim": 2,
     "context": [{"name": "hour", "kind": "number"}, {"name": "surface"}],
+    "previous_length": 2,
 }
 EXPERIMENT = serving_experiment(
-    experiment={"exploration_rate": 0.2, "control_rate": 0.2, "log_rate": 1.0}, features=FEATURES
+    experiment={"exploration_rate": 0.2, "control_rate": 0.2, "log_rate": 1.0},
+    features=FEATURES,
+    serving={"remember_previous": True},
 )
 ANYTHING = st.one_of(
     st.none(),
@@ -53,6 +70,8 @@ NESTED = st.recursive(
     max_leaves=8,
 )
 ITEM = st.fixed_dictionaries({}, optional=dict.fromkeys(("item_id", "action_type", "event_time", "embedding"), NESTED))
+WEIGHTS = st.dictionaries(st.sampled_from(["repin", "p2p"]), st.floats() | ANYTHING, min_size=2)
+EARLIER = st.fixed_dictionaries({"event_time": st.integers(NOW - 9, NOW) | ANYTHING, "weights": WEIGHTS | NESTED})
 FIELDS = st.fixed_dictionaries(
     {},
     optional={
@@ -62,15 +81,35 @@ FIELDS = st.fixed_dictionaries(
         "history": st.one_of(NESTED, st.lists(ITEM, max_size=4)),
         "eligible": st.one_of(NESTED, st.lists(st.integers(-1, 10), max_size=4)),
         "event_time": NESTED,
+        "previous": st.one_of(NESTED, st.lists(EARLIER, max_size=3)),
     },
 )
 
 
+SESSIONS = {"exploration_rate": 0.2, "control_rate": 0.2, "log_rate": 1.0, "exploration_unit": "session"}
+BOX = box_experiment(experiment=SESSIONS, features=FEATURES)
+BY_SESSION = serving_experiment(experiment=SESSIONS, features=FEATURES)
+
+
+class Drawing:
+    """A network whose answer is drawn by the test."""
+
+    answer: Any = None
+
+    def score(self, feeds: Any, flag: Any = None) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
 class Desk:
-    def __init__(self, experiment: Experiment = EXPERIMENT) -> None:
+    def __init__(self, experiment: Experiment = EXPERIMENT, network: SamplingNetwork | None = None) -> None:
         self.log = MemoryLog()
         self.logger = DecisionLogger(codec(), self.log, "trimtab.events")
-        policy = loaded(experiment, preferring(experiment, repin=2, p2p=5))
+        if network is None:
+            policy = loaded(experiment, preferring(experiment, repin=2, p2p=5))
+        else:
+            policy = sampling(experiment, network)
         self.holder = SnapshotHolder(snapshot_of(experiment, stable=policy, shadow=policy))
         options = AgentOptions(clock=lambda: NOW)
         self.agent = PolicyAgent(experiment, self.logger, self.holder, RecentTraffic(), options)
@@ -87,9 +126,26 @@ def desk() -> Iterator[Desk]:
     made.close()
 
 
+@pytest.fixture(scope="module")
+def box_desk() -> Iterator[Desk]:
+    made = Desk(BOX, NormalPolicy([100.0, 5.0], [20.0, 3.0]))
+    yield made
+    made.close()
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(fields=FIELDS)
 def test_any_input_is_answered_or_refused(desk: Desk, fields: dict[str, Any]) -> None:
+    answered_or_refused(desk, fields)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(fields=FIELDS)
+def test_any_input_is_answered_or_refused_in_a_box_by_session(box_desk: Desk, fields: dict[str, Any]) -> None:
+    answered_or_refused(box_desk, fields)
+
+
+def answered_or_refused(desk: Desk, fields: dict[str, Any]) -> None:
     dropped = desk.log.flush(0).dropped
     try:
         decision = desk.agent.decide(DecisionRequest(**fields))
@@ -101,6 +157,57 @@ def test_any_input_is_answered_or_refused(desk: Desk, fields: dict[str, Any]) ->
     decision.applied()
     # What was answered can be written down: a Request that Avro refuses would be lost in silence.
     assert desk.logger.flush().dropped == dropped
+
+
+NUMBERS = st.one_of(
+    st.floats(), st.floats(0.0, 1.0), st.sampled_from([0.1, 50.0, 91.6, 9.1, 1e-300, -0.0]), st.just(float("nan"))
+)
+ARRAYS = st.one_of(
+    st.lists(st.lists(NUMBERS, min_size=2, max_size=2), max_size=2).map(lambda rows: np.array(rows, dtype=np.float64)),
+    st.lists(st.floats(width=32), min_size=10, max_size=10).map(lambda row: np.array([row], dtype=np.float32)),
+    st.integers(0, 9).map(lambda arm: np.eye(10)[[arm]]),
+    st.just(np.array([[91.6, 9.1]])),
+    st.just(np.array(["a"])),
+    ANYTHING,
+)
+ANSWERS = st.one_of(
+    st.builds(ArmProbabilities, ARRAYS),
+    st.builds(BoxProposals, ARRAYS, ARRAYS),
+    ARRAYS,
+    st.just(ZeroDivisionError("nobody declared it")),
+)
+
+
+@pytest.fixture(scope="module")
+def drawing_desks() -> Iterator[list[tuple[Desk, Drawing]]]:
+    made = [(Desk(experiment, network), network) for experiment in (BY_SESSION, BOX) for network in [Drawing()]]
+    yield made
+    for desk, _ in made:
+        desk.close()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(answer=ANSWERS, eligible=st.lists(st.integers(0, 1), max_size=2), session=ANYTHING, number=st.integers(0, 999))
+def test_any_answer_of_a_policy_is_served_or_falls_back(
+    drawing_desks: list[tuple[Desk, Drawing]], answer: Any, eligible: list[int], session: Any, number: int
+) -> None:
+    for desk, network in drawing_desks:
+        network.answer = answer
+        request_id = f"s~{number}" if number % 2 else None
+        features = {"user_embedding": embedded(0.0), "context": {"hour": 1}}
+        try:
+            decision = desk.agent.decide(
+                DecisionRequest(request_id, session_id=session, eligible=eligible, **features)  # type: ignore[arg-type]
+            )
+        except InvalidRequest as fault:
+            assert "session_id" in str(fault)
+            continue
+        assert 0 < decision.propensity <= 1
+        assert all(map(math.isfinite, decision.weights.values())) and len(decision.weights) == 2
+        assert decision.slice is not Slice.POLICY or not eligible or decision.arm in eligible
+        dropped = desk.log.flush(0).dropped
+        decision.applied()
+        assert desk.logger.flush().dropped == dropped
 
 
 def test_control_and_fallback_serve_production_even_where_it_is_not_eligible() -> None:

@@ -19,7 +19,7 @@ from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult
 from serving_agent.pickup.drift_check import DriftCheck
 from serving_agent.pickup.probe_requests import probe_requests
-from tests.serving_samples import NOW, TRUSTED, StoreDesk, serving_experiment
+from tests.serving_samples import NOW, TRUSTED, StoreDesk, q_network, serving_experiment
 
 FEATURES = {
     "user_embedding_dim": 4,
@@ -30,6 +30,7 @@ FEATURES = {
         {"name": "surface", "kind": "category", "required": True},
         {"name": "hour", "kind": "number"},
     ],
+    "previous_length": 3,
 }
 
 
@@ -98,5 +99,5 @@ def test_a_node_picks_up_what_the_learner_exports() -> None:
 
     assert verdict.result is PickupResult.ACCEPTED, verdict.notes
     assert verdict.policy is not None
-    served = verdict.policy.network.score(sample.feeds())
+    served = q_network(verdict.policy).score(sample.feeds())
     np.testing.assert_allclose(served, algorithm.score(sample), atol=1e-5)

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from trimtab.import_names import PACKAGES
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 TERMS = re.findall(r"^- \*\*(.+?)\*\*: ", PAGE, flags=re.MULTILINE)
 ENTRIES = [" ".join(entry.split()) for entry in re.split(r"^- ", PAGE.split("\n\nWords", 1)[0], flags=re.MULTILINE)[1:]]
-PACKAGES = (
-    *("event_schemas", "producers", "stream_processors", "learner", "policy_store", "serving_agent"),
-    *("feature_contract", "off_policy", "drift_detection", "simulator", "monitoring", "trimtab"),
-)
-SOURCES = [file.read_text(encoding="utf-8") for name in PACKAGES for file in sorted((ROOT / name).rglob("*.py"))]
+SOURCES = [
+    file.read_text(encoding="utf-8") for name in (*PACKAGES, "trimtab") for file in sorted((ROOT / name).rglob("*.py"))
+]
 
 
 def names_defined(source: str) -> Iterator[str]:
@@ -30,8 +30,8 @@ def names_defined(source: str) -> Iterator[str]:
                 yield name
 
 
-def test_at_most_forty_terms_in_alphabetical_order() -> None:
-    assert len(TERMS) == len(ENTRIES) <= 40
+def test_at_most_forty_five_terms_in_alphabetical_order() -> None:
+    assert len(TERMS) == len(ENTRIES) <= 45
     assert [term.lower() for term in TERMS] == sorted(term.lower() for term in TERMS)
 
 

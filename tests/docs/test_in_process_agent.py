@@ -17,14 +17,16 @@ from onnx import TensorProto, helper, numpy_helper
 import trimtab
 from policy_store.backends.redis_store import RedisStore
 from policy_store.records.channel_record import Channel
+from serving_agent.decide import ServedWeights
 from tests.components.embedded_log import embedded_broker, read_all
 from tests.components.free_port import free_port
 from tests.serving_samples import GOVERNANCE_KEY, LEARNER_KEY, StoreDesk, codec
 from trimtab.import_names import PACKAGES
 from trimtab.settings import load_settings
+from trimtab.testing import memory_node
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "in_process_agent.md").read_text(encoding="utf-8")
-EXAMPLE, IN_A_LOOP, A_TEST, BY_HAND = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+EXAMPLE, IN_A_LOOP, ECHOING, A_TEST, BY_HAND = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
 A_RANKER = """
 def rank(node, user_id):
     decision = node.decide(user_id=user_id, context={"surface": "home"})
@@ -140,6 +142,21 @@ def test_nothing_there_means_production_weights_and_a_full_spool(
     assert decision.weights == {"repin": 91.6}
     [spooled] = (tmp_path / "var" / "serving").glob("guide/*/spool/incoming.spool")
     assert spooled.stat().st_size
+
+
+def test_what_was_served_is_echoed(tmp_path: Path) -> None:
+    file = tmp_path / "trimtab.toml"
+    file.write_text(EXPERIMENT, encoding="utf-8")
+    kept: list[ServedWeights] = []
+    with memory_node(file) as node:
+        for _ in range(3):
+            run(ECHOING)["rank_for"](node, "u-17", kept)
+            node.clock.advance(60_000)
+        requests = sorted(node.logged("Request"), key=lambda record: int(record["event_time"]))
+    assert [len(record["previous"]) for record in requests] == [0, 1, 2]
+    assert requests[2]["previous"] == [
+        {"event_time": record["event_time"], "weights": [91.6]} for record in (requests[1], requests[0])
+    ]
 
 
 def test_a_ranker_s_test_passes_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

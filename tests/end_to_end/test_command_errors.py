@@ -23,7 +23,7 @@ from tests.components.command_pool import Call, Ended, run_all
 from tests.components.experiment_sample import BRIDGED_SOURCE, HOMEFEED
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
-from tests.components.schema_registry import RegisteredSchemas, schema_registry
+from tests.components.refusing_front import refusing_front
 from tests.components.secured_broker import ADMIN, SecuredBroker
 from tests.components.tcp_forwarder import TcpForwarder
 from tests.producers.replay_samples import EXPERIMENT, MAPPING, row, write_log
@@ -33,13 +33,14 @@ from trimtab.cli import build_app
 FROZEN = DATA / "0.1.0"
 SAID_WITHIN = 10.0
 """Seconds after which an absent broker was to be named."""
-KAFKA, REDIS, REGISTRY, SETTINGS, EXPERIMENT_FILE, WRITES = (
+KAFKA, REDIS, REGISTRY, SETTINGS, EXPERIMENT_FILE, WRITES, METRICS = (
     "kafka",
     "redis",
     "registry",
     "settings",
     "experiment",
     "disk",
+    "metrics",
 )
 ALL = (SETTINGS, EXPERIMENT_FILE)
 LOG = (*ALL, KAFKA, REGISTRY)
@@ -70,18 +71,18 @@ def leaves(command: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]
 LEAVES = leaves(typer.main.get_command(build_app()))
 SHELF = {"TRIMTAB_EXPERIMENT": "shelf.toml"}
 COMMANDS = [
-    Command("demo", (SETTINGS, WRITES)),
+    Command("demo", (SETTINGS, WRITES, METRICS)),
     Command("config show", ALL),
     Command("config check --offline", (SETTINGS,)),
     Command("status", ALL),
     Command("topics create", (SETTINGS, KAFKA)),
     Command("replay shop.jsonl --mapping mapping.toml", LOG, SHELF),
-    Command("bridge --until-end", LOG),
-    Command("join", LOG),
-    Command("learn --once", (*LOG, WRITES)),
+    Command("bridge --until-end", (*LOG, METRICS)),
+    Command("join", (*LOG, METRICS)),
+    Command("learn --once", (*LOG, WRITES, METRICS)),
     Command("evaluate --policy uniform", ALL),
-    Command("serve --port 0", (*ALL, REGISTRY, WRITES)),
-    Command("simulate --requests 10 --days 0.1", LOG),
+    Command("serve --port 0", (*ALL, REGISTRY, WRITES, METRICS)),
+    Command("simulate --requests 10 --days 0.1", (*LOG, METRICS)),
     Command("reconcile", LOG),
     Command("broker", ()),
     Command("policy keygen --role learner --id x", ()),
@@ -230,6 +231,20 @@ def test_a_serving_node_goes_on_and_says_why_its_events_wait(desk: Path, operato
             node.kill()
 
 
+def test_absent_topics_are_named_with_the_command_that_makes_them(desk: Path, kafka: KafkaBroker) -> None:
+    there = {"TRIMTAB_KAFKA_BOOTSTRAP": kafka.bootstrap, "TRIMTAB_TOPIC_PREFIX": "absent."}
+    readers = [c for c in COMMANDS if KAFKA in c.needs and c.line != "topics create"]
+    outcomes = run_all({c.line: Call(tuple(c.line.split()), variables(desk, c, **there), desk) for c in readers})
+    assert_told(outcomes, r"topic absent\.[a-z-]+ does not exist")
+    assert [line for line, ended in outcomes.items() if "trimtab topics create" not in ended.last_words[1]] == []
+
+
+def test_metrics_without_their_directory_are_named_before_anything_is_done(desk: Path, tmp_path: Path) -> None:
+    absent = str(tmp_path / "absent")
+    outcomes = run_those_that_need(desk, METRICS, PROMETHEUS_MULTIPROC_DIR=absent)
+    assert_told(outcomes, f"PROMETHEUS_MULTIPROC_DIR = {absent}: No such file")
+
+
 def test_an_absent_redis_is_named(desk: Path) -> None:
     assert_told(run_those_that_need(desk, REDIS), r"Redis at redis://127\.0\.0\.1:1/0 does not answer")
 
@@ -265,9 +280,9 @@ def test_a_registry_in_trouble_is_named(desk: Path, kafka: KafkaBroker) -> None:
         f"Schema Registry at {nowhere} does not answer",
     )
     for status, words in ((401, "refuses user 'ada'"), (403, "user 'ada' of the Schema Registry .* may not")):
-        with schema_registry(RegisteredSchemas(refuses_with=status)) as url:
+        with refusing_front(lambda *_, status=status: status) as address:
             refused = run_those_that_need(
-                desk, REGISTRY, TRIMTAB_SCHEMA_REGISTRY_URL=url.replace("http://", "http://ada:xyzzy@"), **there
+                desk, REGISTRY, TRIMTAB_SCHEMA_REGISTRY_URL=f"http://ada:xyzzy@{address}", **there
             )
         assert_told(refused, words)
         assert not any("xyzzy" in ended.errors for ended in refused.values())

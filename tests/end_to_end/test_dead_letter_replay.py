@@ -10,7 +10,7 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from tests.components.experiment_sample import HOMEFEED
-from tests.components.homefeed_log import MINUTE, START, HomefeedLog, SentEvent
+from tests.components.homefeed_log import MINUTE, START, HomefeedLog, SentEvent, repin
 from tests.components.join_bench import JoinBench
 
 CODEC = Codec(Registry.bundled())
@@ -65,20 +65,8 @@ def test_a_fixed_experiment_file_gives_every_example_once(join_bench: JoinBench)
 def _traffic(log: HomefeedLog) -> list[SentEvent]:
     """Decisions with a repin each, and one whose propensity does not come in time."""
     events = [event for number in range(DECISIONS) for event in log.bare_decision(f"decision{number}", START + number)]
-    events += [_repin(f"decision{number}") for number in range(DECISIONS)]
+    events += [repin(f"decision{number}", CODEC) for number in range(DECISIONS)]
     return events + [event for event in log.bare_decision("straggler", START) if not _is(event, r.PROPENSITY)]
-
-
-def _repin(request_id: str) -> SentEvent:
-    engagement = {
-        "engagement_id": f"{request_id}-e",
-        "request_id": request_id,
-        "event_time": START + MINUTE,
-        "kind": "repin",
-        "item_id": None,
-        "value": 1.0,
-    }
-    return SentEvent(START + MINUTE, request_id.encode(), CODEC.encode(r.ENGAGEMENT, engagement))
 
 
 def _is(event: SentEvent, name: str) -> bool:

@@ -18,8 +18,8 @@ from tests.producers.replay_samples import EXPERIMENT, MAPPING, row, write_log
 USER = "nobody"
 PREFIX = "granted."
 Right = tuple[str, str, str]
-EVENTS, EXAMPLES, LETTERS, TALLIES = (
-    ("topic", PREFIX + name) for name in ("events", "examples", "dead-letters", "tallies")
+EVENTS, EXAMPLES, LETTERS, TALLIES, EXPLORATIONS = (
+    ("topic", PREFIX + name) for name in ("events", "examples", "dead-letters", "tallies", "explorations")
 )
 SOURCE = ("topic", "granted-shop")
 RIGHTS: dict[str, tuple[Right, ...]] = {
@@ -37,7 +37,7 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
         ("READ", "group", f"{PREFIX}bridge"),
     ),
     "replay shop.jsonl --mapping mapping.toml": (("WRITE", *EVENTS),),
-    "simulate --requests 10 --days 0.1": (("WRITE", *EVENTS),),
+    "simulate --requests 10 --days 0.1": (("WRITE", *EVENTS), ("WRITE", *EXPLORATIONS)),
     "reconcile": (("READ", *EVENTS), ("READ", *EXAMPLES), ("READ", *LETTERS)),
     "dead-letters list": (("READ", *LETTERS),),
     "dead-letters replay": (("READ", *EVENTS), ("READ", *EXAMPLES), ("READ", *LETTERS), ("WRITE", *EXAMPLES)),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from event_schemas.codec import Codec, frame, unframe
 from event_schemas.errors import MalformedRecord, UnknownSchema
 from event_schemas.registry import Registry, schema_entry
+from event_schemas.topics import EVENTS
 from tests.conformance.present_code import answer_frame
 from tests.conformance.vector_files import Case, cases
 from tests.record_samples import ENGAGEMENT, SAMPLES
@@ -76,8 +77,31 @@ def test_an_older_version_is_resolved_to_the_newest_shape() -> None:
     old = schema_entry(1, "trimtab.Beat", 1, {"type": "record", "name": "Beat", "fields": fields})
     new = schema_entry(2, "trimtab.Beat", 2, {"type": "record", "name": "Beat", "fields": [*fields, added]})
     written = Codec(Registry([old])).encode("Beat", {"event_time": 5})
-    decoded = Codec(Registry([old, new])).decode(written)
+    codec = Codec(Registry([old, new]))
+    decoded = codec.decode(written)
     assert (decoded.version, decoded.record) == (1, {"event_time": 5, "source": None})
+    assert codec.lifts == {frame(1, b""): b"\0", frame(2, b""): b""}
+    assert codec.newest_datum(written, decoded) == codec.encode_datum("Beat", decoded.record)
+
+
+def test_a_version_that_cannot_be_lifted_is_encoded_again() -> None:
+    time, source = {"name": "event_time", "type": "long"}, {"name": "source", "type": "string"}
+    old = schema_entry(1, "trimtab.Beat", 1, {"type": "record", "name": "Beat", "fields": [source, time]})
+    new = schema_entry(2, "trimtab.Beat", 2, {"type": "record", "name": "Beat", "fields": [time, source]})
+    stray = schema_entry(3, "elsewhere", 1, {"type": "record", "name": "NotShipped", "fields": [time]})
+    codec = Codec(Registry([old, new], others=[stray]))
+    assert codec.lifts == {frame(2, b""): b""}
+    written = Codec(Registry([old])).encode("Beat", {"event_time": 5, "source": "s"})
+    decoded = codec.decode(written)
+    assert codec.newest_datum(written, decoded) == codec.encode_datum("Beat", decoded.record)
+
+
+def test_every_version_of_an_event_is_lifted() -> None:
+    """The join reads in columns what can be lifted, and everything else one by one."""
+    events = [entry for entry in CODEC.registry.entries() if entry.name in EVENTS.records]
+    assert {entry.version for entry in events} >= {1, 2}
+    for entry in events:
+        assert frame(entry.schema_id, b"") in CODEC.lifts, (entry.name, entry.version)
 
 
 def test_nesting_is_concatenation() -> None:

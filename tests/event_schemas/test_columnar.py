@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from event_schemas.codec import Codec
-from event_schemas.columnar import ColumnarFailure, columnar_schema, read_datums
+from event_schemas.columnar import ColumnarFailure, columnar_schema, default_row, empty_frame, read_datums
 from event_schemas.errors import MalformedRecord
 from event_schemas.registry import Registry
 from tests.record_samples import SAMPLES
@@ -39,7 +39,7 @@ def test_an_example_is_read_through_its_flattened_twin() -> None:
 
 def test_the_flattened_twin_has_every_field() -> None:
     names = [field["name"] for field in columnar_schema(REGISTRY.newest("Example"))["fields"]]
-    assert len(names) == len(set(names)) == 8 + 12 + 6 + 1 + 5
+    assert len(names) == len(set(names)) == 9 + 13 + 8 + 1 + 5
 
 
 def test_nothing_in_gives_nothing_out() -> None:
@@ -90,3 +90,12 @@ def test_whatever_the_columns_accept_record_by_record_decoding_accepts_too() -> 
         except MalformedRecord as fault:
             union_index = "IndexError" in fault.what
             assert union_index, f"byte {spot}: the columns accept {datum!r}, but {fault.what}"
+
+
+def test_defaults_are_one_row_in_the_types_of_the_columns() -> None:
+    for name, added in (("Request", ["previous"]), ("Example", ["request_previous", "propensity_log_density"])):
+        entry = REGISTRY.newest(name)
+        row = default_row(entry, added)
+        assert row.rows() == [([],) if len(added) == 1 else ([], None)]
+        assert row.schema == empty_frame(entry).select(added).schema
+    assert default_row(REGISTRY.newest("Heartbeat"), []).height == 0

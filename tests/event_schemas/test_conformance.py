@@ -11,10 +11,19 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_schemas.user_ids import PLACEHOLDERS
 from tests.conformance import other_client, present_code
+from tests.conformance.draw_vectors import (
+    ExploredGiven,
+    NormalGiven,
+    PolicyArmGiven,
+    PolicyVectorGiven,
+    UnitGiven,
+    same,
+)
 from tests.conformance.propose import propose, vector_text
 from tests.conformance.vector_files import (
     FOLDER,
@@ -24,6 +33,7 @@ from tests.conformance.vector_files import (
     JsonGiven,
     KeyGiven,
     SliceGiven,
+    WeightSpace,
     cases,
     file_text,
     raw_vectors,
@@ -36,16 +46,36 @@ FROZEN = {
     "canonical_json": (24, "22fdedfda1bd4925"),
     "checkpoint_manifests": (5, "e1d0db4192c0befe"),
     "coins": (21, "b636cf06f90eedd4"),
+    "exploration_settings": (7, "c76199ebe04be26b"),
+    "exploration_units": (23, "7cdf4b429f33c513"),
+    "explored_vectors": (13, "18dc994a6a6a4782"),
     "framing": (14, "85d629d4cbf04d9d"),
+    "lifting": (8, "1d830a64ee97d653"),
     "murmur2_partitions": (20, "f10beefa19fc9e18"),
+    "policy_arms": (12, "d5e300277b5d122b"),
+    "policy_vectors": (5, "686e3600087221aa"),
     "signatures": (14, "1a5d0c2149c4b6d2"),
     "slices": (24, "64f8701909dda59b"),
+    "truncated_normals": (23, "a258001fec121269"),
 }
 """How many vectors each file began with, and the start of the SHA-256 of these: vectors are added, never changed."""
+FROZEN_LATER = {
+    "action_space_digests": (24, "c0b711043c38b2c8"),
+    "arms": (39, "c49686056aa63271"),
+    "coins": (27, "b5287417c855710d"),
+    "framing": (23, "b00aae03fd628f7c"),
+    "slices": (35, "d1246976fe5974a1"),
+}
+"""The same for files to which vectors of boxes, groups, sessions and version 2 were added."""
+APPROXIMATE = {"explored_vectors", "policy_vectors", "truncated_normals"}
+"""Their numbers hang on the last digits of erfc, which libraries do not share."""
 IMPLEMENTATIONS = {"trimtab": present_code.ANSWERS, "another client": other_client.ANSWERS}
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 RATE = st.floats(0, 1)
 ARMS = st.integers(2, 60)
+FEW = settings(max_examples=25)
+UNITS = st.sampled_from(["request", "session"])
+SESSION_IDS = st.builds("~".join, st.lists(TEXT | st.sampled_from(sorted(PLACEHOLDERS)), min_size=1, max_size=3))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
@@ -67,9 +97,11 @@ def test_a_file_has_the_shape_of_its_subject(subject: str) -> None:
     assert len({json.dumps(vector["given"]) for vector in vectors}) == len(cases(subject))
 
 
-@pytest.mark.parametrize("subject", SHAPES)
-def test_vectors_are_added_and_never_changed(subject: str) -> None:
-    count, digest = FROZEN[subject]
+@pytest.mark.parametrize(
+    ("subject", "count", "digest"),
+    [(subject, *frozen) for each in (FROZEN, FROZEN_LATER) for subject, frozen in each.items()],
+)
+def test_vectors_are_added_and_never_changed(subject: str, count: int, digest: str) -> None:
     first = json.dumps(raw_vectors(subject)[:count])
     assert hashlib.sha256(first.encode()).hexdigest()[:16] == digest
 
@@ -78,41 +110,80 @@ def test_vectors_are_added_and_never_changed(subject: str) -> None:
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
 def test_every_vector_is_fulfilled(name: str, subject: str) -> None:
     answer = IMPLEMENTATIONS[name][subject]
-    found = {str(case): (case.why, answer(case.given)) for case in cases(subject)}
-    assert found == {str(case): (case.why, case.expected) for case in cases(subject)}
+    found = [(case, answer(case.given)) for case in cases(subject)]
+    assert [(str(case), case.why, each) for case, each in found if not same(case.given, case.expected, each)] == []
 
 
 @pytest.mark.parametrize("subject", SHAPES)
 def test_new_vectors_are_proposed_as_the_file_writes_them(subject: str) -> None:
     known = raw_vectors(subject)
     lines = [json.dumps({"given": each["given"], "why": each["why"]}) for each in known]
-    assert list(propose(subject, lines)) == [vector_text(each) for each in known]
+    proposed = list(propose(subject, lines))
+    if subject in APPROXIMATE:
+        known = [{**each, "expected": json.loads(text)["expected"]} for each, text in zip(known, proposed, strict=True)]
+    assert proposed == [vector_text(each) for each in known]
 
 
 def agree(subject: str, asked: Any) -> None:
-    assert present_code.ANSWERS[subject](asked) == other_client.ANSWERS[subject](asked)
+    answers = [ANSWERS[subject](asked) for ANSWERS in IMPLEMENTATIONS.values()]
+    assert same(asked, *answers), answers
 
 
-@given(TEXT, TEXT, RATE, RATE, RATE)
-def test_both_draw_the_same_slices(salt: str, request_id: str, exploration: float, control: float, log: float) -> None:
-    agree(
-        "slices",
-        SliceGiven(
-            salt=salt,
-            request_id=request_id,
-            exploration_rate=exploration,
-            control_rate=control,
-            log_rate=log,
-            policy_usable=True,
-        ),
-    )
+@given(TEXT, SESSION_IDS, st.tuples(RATE, RATE, RATE), UNITS)
+def test_both_draw_the_same_slices(salt: str, request_id: str, rates: tuple[float, float, float], unit: str) -> None:
+    names = ("exploration_rate", "control_rate", "log_rate")
+    fields = {"salt": salt, "request_id": request_id, "unit": unit, **dict(zip(names, rates, strict=True))}
+    agree("slices", SliceGiven.model_validate({**fields, "policy_usable": True}))
 
 
-@given(st.data(), ARMS, RATE, RATE, st.booleans())
-def test_both_draw_the_same_arms(data: st.DataObject, arms: int, share: float, draw: float, grid: bool) -> None:
-    production = arms - 1 if grid else data.draw(st.integers(0, arms - 1))
+@FEW
+@given(SESSION_IDS, UNITS)
+def test_both_find_the_same_units(request_id: str, unit: str) -> None:
+    agree("exploration_units", UnitGiven.model_validate({"request_id": request_id, "unit": unit}))
+
+
+@FEW
+@given(st.lists(st.just(0.0) | RATE, min_size=1, max_size=8).filter(any), RATE)
+def test_both_draw_the_same_arms_of_a_policy(probabilities: list[float], draw: float) -> None:
+    agree("policy_arms", PolicyArmGiven(probabilities=probabilities, draw=draw))
+
+
+@FEW
+@given(st.tuples(RATE, st.floats(-5, 3), st.floats(-10, 10), st.floats(-3, 3)), RATE, RATE)
+def test_both_draw_the_same_normals(spread: tuple[float, float, float, float], coin: float, place: float) -> None:
+    middle, sd, low, length = spread[0], 10 ** spread[1], spread[2], 10 ** spread[3]
+    high = low + length
+    mean, near = min(low + middle * (high - low), high), 30 * sd * (high - low)
+    value = min(max(mean + (2 * place - 1) * near, low), high)
+    agree("truncated_normals", NormalGiven(mean=mean, sd=sd * (high - low), low=low, high=high, coin=coin, value=value))
+
+
+@FEW
+@given(TEXT.filter(bool), TEXT, RATE.filter(lambda share: share < 1), st.sampled_from([[], [0], [1], [0, 1]]))
+def test_both_draw_the_same_vectors(salt: str, request_id: str, share: float, eligible: list[int]) -> None:
+    weights = [{"name": "repin", "low": 10, "high": 200}, {"name": "p2p", "low": 1, "high": 30}]
+    asked = {"salt": salt, "request_id": request_id, "production_share": share, "eligible": eligible}
+    for kind, spread in (("uniform", {}), ("normal", {"sd": 20.0})):
+        explored = [{**weight, "production": weight["high"], **spread} for weight in weights]
+        agree("explored_vectors", ExploredGiven.model_validate({**asked, "weights": explored, "kind": kind}))
+    proposed = [{**weights[0], "mean": 42.0, "sd": 5.0}, weights[1]]
+    drawn = {"proposal": proposed, "salt": salt, "request_id": request_id}
+    agree("policy_vectors", PolicyVectorGiven.model_validate(drawn))
+
+
+@FEW
+@given(st.lists(st.sampled_from([None, "g", "h", "k"]), min_size=1, max_size=5))
+def test_both_move_the_same_groups(groups: list[str | None]) -> None:
+    fields = [{"name": f"w{n}", "production": n, "low": -n, "high": n + 1, "steps": 3} for n in range(len(groups))]
+    grouped = [{**each, "group": group} for each, group in zip(fields, groups, strict=True)]
+    agree("action_space_digests", WeightSpace.model_validate({"weights": grouped}))
+
+
+@given(st.data(), ARMS, RATE, RATE, st.sampled_from(["grid", "box", "catalogue"]))
+def test_both_draw_the_same_arms(data: st.DataObject, arms: int, share: float, draw: float, kind: str) -> None:
+    arms = 2 if kind == "box" else arms
+    production = data.draw(st.integers(0, arms - 1)) if kind == "catalogue" else arms - 1
     eligible = data.draw(st.lists(st.integers(0, arms - 1), max_size=5))
-    kind = "grid" if grid else "catalogue"
     fields = {"kind": kind, "arms": arms, "production_arm": production, "production_share": share}
     agree("arms", ArmGiven.model_validate({**fields, "eligible": eligible, "draw": draw}))
 
@@ -129,7 +200,7 @@ def test_both_write_the_same_json(content: dict[str, Any]) -> None:
 
 def test_every_subject_goes_beyond_ascii() -> None:
     """Where text is hashed, framed or signed, a client that is right for ASCII alone must not pass."""
-    for subject in set(SHAPES) - {"arms", "murmur2_partitions"}:
+    for subject in set(SHAPES) - {"arms", "lifting", "murmur2_partitions", "policy_arms", "truncated_normals"}:
         assert any("\\u" in line for line in file_text(subject).splitlines() if '"given"' in line), subject
     keys: list[Case] = cases("murmur2_partitions")
     assert any(not bytes.fromhex(case.given.key).isascii() for case in keys)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_schemas.duration import LONGEST_MS, format_duration, parse_duration
+from event_schemas.duration import LONGEST_MS, duration_option, format_duration, parse_duration
+from event_schemas.errors import SettingError
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,10 @@ def test_anything_else_is_refused(text: str) -> None:
 @given(st.integers(0, LONGEST_MS))
 def test_formatting_is_read_back(ms: int) -> None:
     assert parse_duration(format_duration(ms)) == ms
+
+
+def test_an_option_is_named_when_it_is_no_duration() -> None:
+    assert duration_option("1h", "--every") == 3_600_000
+    for text in ("soon", "0s", "30"):
+        with pytest.raises(SettingError, match="--every"):
+            duration_option(text, "--every")

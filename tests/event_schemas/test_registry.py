@@ -78,6 +78,7 @@ CONTRACT = {
     "value double = 1.0",
     "Heartbeat": f"event_time {TIME}",
     "Tally": f"event_time {TIME}, source string, counts array<SliceCount{{slice string, count long}}>",
+    "Exploration": f"event_time {TIME}, digest string, settings string",
     "DeadLetter": "reason string, detail string, topic string, partition int, offset long, key null/bytes, "
     "value null/bytes, event_time null/long, request_id null/string",
     "Outcome": "objectives array<ObjectiveOutcome{objective string, count double, reward double, observed boolean}>, "
@@ -135,3 +136,12 @@ def test_strict_readers_of_avro_can_parse_it(entry: SchemaEntry) -> None:
             nullable = isinstance(field["type"], list)
             assert ("default" in field and field["default"] is None) == nullable, field["name"]
             assert not nullable or field["type"][0] == "null", field["name"]
+
+
+def test_the_shipped_versions_of_a_record_go_from_the_oldest_to_the_newest() -> None:
+    bundled = Registry.bundled()
+    newest, oldest = bundled.versions("Request")[-1], bundled.versions("Request")[0]
+    registry = Registry([newest, oldest], [bundled.newest("Tally")])
+    assert registry.versions("Request") == (oldest, newest)
+    assert registry.newest("Request") is newest
+    assert registry.versions("Tally") == (), "a version of someone else is not shipped"

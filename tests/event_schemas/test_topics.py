@@ -13,7 +13,7 @@ from event_schemas.topics import DEFAULT_PREFIX, EVENTS, TOPICS, Topic, join_gro
 def test_names_carry_the_prefix() -> None:
     assert topic_name(DEFAULT_PREFIX, EVENTS) == "trimtab.events"
     assert join_group(DEFAULT_PREFIX) == "trimtab.join"
-    assert [topic.name for topic in TOPICS] == ["events", "examples", "dead-letters", "tallies"]
+    assert [topic.name for topic in TOPICS] == ["events", "examples", "dead-letters", "tallies", "explorations"]
 
 
 def test_every_record_has_one_topic() -> None:

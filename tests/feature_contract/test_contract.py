@@ -1,5 +1,6 @@
 """FeatureContract: what it encodes, what it refuses, and when its digest changes."""
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from event_schemas.experiment import Experiment
 from feature_contract import AbsurdFeature, FeatureContract, MissingFeatures, known_contracts
 from feature_contract.contract import ENCODING_VERSION
+from feature_contract.previous_encoding import PreviousShape, WeightRange
 
 Make = Callable[..., Any]
 DIGEST_0_1_0 = "3ca084959fa676f95acc3cda3e5649dc8e4f692ecd46d76f036eaeb88bdc99c4"
+PREVIOUS = PreviousShape(2, (WeightRange("repin", 10.0, 200.0),))
 
 
 def test_arrays_have_the_documented_shapes_and_types(contract: FeatureContract, make_request: Make) -> None:
@@ -140,6 +143,9 @@ def test_the_digest_changes_with_every_field(contract: FeatureContract) -> None:
         replace(contract, hash_buckets=33),
         replace(contract, context=contract.context[:-1]),
         replace(contract, encoding=1),
+        replace(contract, previous=PREVIOUS),
+        replace(contract, previous=replace(PREVIOUS, length=3)),
+        replace(contract, previous=replace(PREVIOUS, ranges=(WeightRange("repin", 10.0, 201.0),))),
         replace(contract, context=(replace(contract.context[0], required=False), *contract.context[1:])),
     ]
     assert len({contract.digest, *(other.digest for other in others)}) == len(others) + 1
@@ -159,3 +165,23 @@ def test_the_contract_comes_from_the_experiment_file() -> None:
     known = known_contracts(Experiment.model_validate(document))
     assert [found.encoding for found in known.values()] == [ENCODING_VERSION, 1], "the newest first"
     assert next(iter(known)) == contract.digest
+
+
+def test_earlier_weights_are_a_feature_only_where_the_file_says_so(make_request: Make) -> None:
+    document: dict[str, Any] = {
+        "experiment": {"name": "e", "salt": "s"},
+        "weights": [{"name": "w", "production": 1, "low": 0, "high": 2, "steps": 3}],
+        "objectives": [{"name": "o", "kinds": ["o"], "attribution": "1m"}],
+        "features": {"user_embedding_dim": 2, "previous_length": 0},
+    }
+    without = FeatureContract.from_experiment(Experiment.model_validate(document))
+    assert without.previous is None and "previous" not in without.as_dict(), "digests of older files stay as they are"
+    document["features"]["previous_length"] = 2
+    contract = FeatureContract.from_experiment(Experiment.model_validate(document))
+    ranges = [{"name": "w", "low": 0.0, "high": 2.0}]
+    assert json.loads(json.dumps(contract.as_dict()))["previous"] == {"length": 2, "ranges": ranges}
+    previous = [{"event_time": 1_700_000_000_000, "weights": [0.5]}]
+    encoded = contract.encode([make_request(previous=previous), make_request()])
+    assert encoded["previous_weights"].tolist() == [[[0.25], [0.0]], [[0.0], [0.0]]]
+    assert encoded["previous_mask"].tolist() == [[1.0, 0.0], [0.0, 0.0]]
+    assert len({found.digest for found in known_contracts(Experiment.model_validate(document)).values()}) == 2

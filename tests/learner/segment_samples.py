@@ -13,7 +13,7 @@ import polars as pl
 from event_schemas.columnar import empty_frame
 from event_schemas.records import EXAMPLE
 from event_schemas.registry import Registry
-from learner.examples.example_columns import portable
+from learner.examples.example_columns import portable, shipped_columns
 from learner.examples.segment_file import file_hash
 from learner.examples.segment_manifest import MANIFEST_NAME, SegmentManifest
 from learner.examples.segment_store import SegmentStore
@@ -30,8 +30,9 @@ NULLABLE = {
     "action_shadow_arm",
     "action_experiment_arm",
     "action_fallback_reason",
+    *shipped_columns().added,
 }
-"""Columns of an Example that may lack values."""
+"""Columns of a stored Example that may lack values: they may be null, or are of a newer version than some rows."""
 
 
 def rows(first: int, count: int, mark: str = "") -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract
 from learner.checkpoints.publishing import Publisher
+from learner.checkpoints.warm_start import start_from
 from learner.examples.learner_errors import NothingToLearn
+from learner.examples.training_window import window_bounds
 from learner.judgement.gate import Verdict
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver, stored_examples
+from learner.network.algorithm import make_algorithm
 from learner.network.training import TrainingProgress
+from learner.policy_comparison import Question, compare
 from monitoring.metrics import LearnerMetrics
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.records.objective_weights import ObjectiveWeights
@@ -120,3 +126,32 @@ def test_nothing_stored_is_nothing_to_learn(experiment: Experiment, tmp_path: Pa
     with pytest.raises(NothingToLearn):
         Learner(experiment, tmp_path, lambda: NOW).run(ObjectiveWeights.in_force(experiment))
     assert stored_examples(tmp_path / EXAMPLES_FOLDER).height == 0
+
+
+def test_what_was_served_before_is_learned_from_the_log_and_said(
+    make_experiment: Callable[..., Experiment], make_world: Any, ingest: Any, tmp_path: Path
+) -> None:
+    plain = make_experiment()
+    features = plain.features.model_copy(update={"previous_length": 2})
+    learner_spec = plain.learner.model_copy(update={"epochs": 1})
+    experiment = plain.model_copy(update={"features": features, "learner": learner_spec})
+    world = make_world(experiment)
+    ingest(world, world.examples(3000), tmp_path)
+    said: list[str] = []
+    learner = Learner(experiment, tmp_path, lambda: NOW, observer=RunObserver(lambda _, detail: said.append(detail)))
+    checkpoint = learner.run(ObjectiveWeights.in_force(experiment)).checkpoint
+    # Users come back after 997 requests, and none of the requests says so.
+    counts = checkpoint.manifest.window["previous"]
+    assert counts["echoed"] == 0 < counts["without"] < counts["filled"]
+    assert [line for line in said if "filled in from the log" in line]
+    assert checkpoint.manifest.feature_spec["previous"]["length"] == 2
+    answer = compare(Question("learned"), stored_examples(learner.examples_directory), learner.shelf, experiment)
+    assert answer.checkpoint == checkpoint.version
+
+    def next_start(of: Experiment) -> str:
+        contract = FeatureContract.from_experiment(of)
+        bounds = window_bounds(checkpoint.manifest.window["holdout_to"] - 1, of)
+        return start_from(partial(make_algorithm, of, contract), learner.shelf, bounds, (of, contract)).why
+
+    assert next_start(experiment) == f"continues {checkpoint.version}"
+    assert "another features" in next_start(plain)

@@ -110,6 +110,23 @@ def test_a_schedule_of_runs_goes_on_when_a_run_cannot_be_made(
     assert seen.count("window") == 2
 
 
+def test_a_service_without_examples_says_once_what_it_waits_for(build: Callable[..., LearnerService]) -> None:
+    stop, looks = threading.Event(), iter(range(5))
+
+    class LaterStop:
+        def is_set(self) -> bool:
+            return next(looks, None) is None
+
+        def wait(self, timeout: float) -> bool:
+            return stop.is_set()
+
+    with capture_logs() as said:
+        assert list(build().forever(LaterStop())) == []
+    (line,) = [line for line in said if line["event"] == "not enough to learn from yet"]
+    assert "no example is stored yet" in line["what"]
+    assert "the first run can come 6h6m" in line["fix"]
+
+
 FAULTS: list[BaseException] = [
     LineageOverlap("a parent saw the hold-out", fix="start cold"),
     ExportMismatch("graph and network differ", fix="report it"),

@@ -17,7 +17,7 @@ from learner.examples.training_window import rows_since
 from learner.judgement.candidate_policies import preferred_policy
 from learner.judgement.table_policy import TableLayout
 from learner.learner_run import stored_examples
-from learner.policy_comparison import Answer, Question, compare, graph_values, newest_checkpoint
+from learner.policy_comparison import Answer, Question, compare, graph_scores, newest_checkpoint
 from policy_store.records.objective_weights import ObjectiveWeights
 
 
@@ -37,6 +37,17 @@ def test_the_learned_policy_is_judged_on_rows_it_has_not_seen(frame: pl.DataFram
     assert [policy.name for policy in answer.report.policies][:2] == ["preference", "alpha=0"]
     assert "dr" in answer.report.policies[0].objectives["repin"].estimates
     assert [point["alpha"] for point in json.loads(json.dumps(answer.as_dict()))["frontier"]][-1] == 1.0
+
+
+def test_the_learned_policy_weighs_the_objectives_as_its_gate_did(
+    frame: pl.DataFrame, trained: Any, experiment: Experiment, tmp_path: Path
+) -> None:
+    """People's weights may have changed since; the file's are not theirs."""
+    checkpoint = trained.report.checkpoint
+    shelf = CheckpointShelf(tmp_path)
+    unweighed = checkpoint.manifest.evaluation | {"preference": ObjectiveWeights(0, None).as_dict()}
+    shelf.save(replace(checkpoint, manifest=checkpoint.manifest.model_copy(update={"evaluation": unweighed})))
+    assert compare(Question("learned"), frame, shelf, experiment).report.policies[0].name == "equal_weights"
 
 
 def test_the_learned_policy_is_not_judged_on_its_own_training(frame: pl.DataFrame, trained: Any) -> None:
@@ -102,9 +113,10 @@ def test_a_checkpoint_of_an_older_encoding_is_asked_with_it(
     answer = compare(Question("learned"), frame, shelf, experiment)
     assert answer.checkpoint == checkpoint.version
     rows = rows_since(frame, answer.first, experiment, first)
-    scored = graph_values(shelf.load(checkpoint.version), rows.inputs)
+    positions = np.arange(rows.count)
+    scored = graph_scores(shelf.load(checkpoint.version), rows.inputs)(positions)
     newest = rows_since(frame, answer.first, experiment, FeatureContract.from_experiment(experiment))
-    assert not np.array_equal(scored, graph_values(checkpoint, newest.inputs)), "hours beyond ten differ"
+    assert not np.array_equal(scored, graph_scores(checkpoint, newest.inputs)(positions)), "hours beyond ten differ"
     model = answer.report.policies[0].objectives["repin"].estimates["dm"].value
     chosen = preferred_policy(
         scored, ObjectiveWeights.in_force(experiment), rows.frame["request_cohort"].to_list(), None

@@ -39,8 +39,7 @@ def mutants(
 ) -> None:
     """Mutate the core of the join and run its tests on each mutant.
 
-    Exit code 1 when a mutant survives that survivors.toml does not name. A run over all modules adds a line to
-    results.jsonl.
+    Exit code 1 when a mutant survives that survivors.toml does not name. Each run adds a line to results.jsonl.
 
     Example: python -m tests.mutants partition.expiry_queue
     """
@@ -48,7 +47,7 @@ def mutants(
     baseline = prepare(chosen)
     typer.echo(f"{len(baseline.seconds)} tests take {sum(baseline.seconds.values()):.1f} s without a mutant")
     tried = []
-    for one in try_all(chosen, baseline, jobs):
+    for one in try_all(chosen, baseline, jobs, accepted):
         tried.append(one)
         if one.survived and one.mutant.key not in accepted:
             typer.echo(f"{one.verdict}, line {one.mutant.line}: {one.mutant.key}")
@@ -56,16 +55,16 @@ def mutants(
     comparison = compare({one.mutant.key: one.survived for one in tried}, accepted)
     for line in report(tried, comparison, seconds):
         typer.echo(line)
-    if not modules:
-        run = {
-            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commit": subprocess.run(COMMIT, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip(),
-            "cores": os.cpu_count(),
-            "load_average": round(os.getloadavg()[2], 2),
-            "jobs": jobs,
-        }
-        with RESULTS.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(record(tried, comparison, seconds, run)) + "\n")
+    run = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": subprocess.run(COMMIT, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip(),
+        "cores": os.cpu_count(),
+        "load_average": round(os.getloadavg()[2], 2),
+        "jobs": jobs,
+        "chosen": modules or "all",
+    }
+    with RESULTS.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(record(tried, comparison, seconds, run)) + "\n")
     if comparison.unexplained:
         sys.exit(1)
 

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.mutants.join_targets import ABOVE, PACKAGE, Target
 from tests.mutants.mutant_trial import Baseline, Verdict, make_deterministic, measure, start, verdict
 from tests.mutants.mutated_import import MutatedImport
-from tests.mutants.source_mutants import Mutant, mutants_of
+from tests.mutants.source_mutants import Mutant, MutantKey, mutants_of
 
 PYTEST_PLUGIN = "_hypothesis_pytestplugin"
 """It takes an import for the start of pytest, so only pytest may import it."""
@@ -48,15 +48,21 @@ def prepare(chosen: Sequence[Target]) -> Baseline:
     return baseline
 
 
-def try_all(chosen: Sequence[Target], baseline: Baseline, jobs: int) -> Iterator[Tried]:
-    """Tries every mutant of these modules, `jobs` at a time; yields them as they end."""
+def try_all(
+    chosen: Sequence[Target], baseline: Baseline, jobs: int, accepted: Container[MutantKey] = ()
+) -> Iterator[Tried]:
+    """Tries every mutant of these modules, `jobs` at a time; yields them as they end.
+
+    Those that are accepted need not face the last stage, which is long: a reason says why it would not notice them.
+    """
     running: dict[int, Mutant] = {}
     for target in chosen:
         for mutant in mutants_of(target.module, target.path.read_text(encoding="utf-8")):
             while len(running) >= jobs:
                 yield _next_ended(running)
             mutated = MutatedImport(target.module, target.path, mutant.source)
-            running[start(mutated, target.stages, baseline)] = mutant
+            stages = target.stages[:-1] if mutant.key in accepted else target.stages
+            running[start(mutated, stages, baseline)] = mutant
     while running:
         yield _next_ended(running)
 

@@ -95,7 +95,9 @@ def statement_replacements(node: ast.stmt, rebinds: bool) -> Iterator[Replacemen
             yield _replacement("arithmetic", _with(node, op=ARITHMETIC[type(node.op)]()))
         case ast.Return(value=None):
             yield Replacement("deletion", "pass")
-        case ast.Return(value=ast.expr() as value) if not isinstance(value, ast.Constant) or value.value is not None:
+        case ast.Return(value=ast.Constant(value=None | False)):
+            return  # `return False` and `return None` mean the same to who asks whether
+        case ast.Return():
             yield Replacement("return", "return None")
         case ast.Continue():
             yield from (Replacement("jump", "break"), Replacement("deletion", "pass"))

@@ -71,6 +71,7 @@ def test_expressions(text: str, replacements: list[str]) -> None:
         ("break", True, ["continue", "pass"]),
         ("return", True, ["pass"]),
         ("return None", True, []),
+        ("return False", True, []),
         ("return 0", True, ["return None"]),
         ("return a(b)", True, ["return None"]),
         ("pass", True, []),

@@ -10,7 +10,7 @@ import pytest
 from off_policy.estimates import RefusalCode
 from off_policy.intervals import EvidenceRequirements
 from off_policy.logged_bandit import EvaluationError, LoggedBandit
-from off_policy.policy_evaluation import evaluate_policies
+from off_policy.policy_evaluation import PredictedPolicy, evaluate_policies, evaluate_predicted
 from off_policy.target_policies import TargetPolicy, alpha_policies, constant_policy, uniform_policy
 from tests.off_policy.bandit_worlds import ARMS, CONTEXTS, PRODUCTION, lively_world
 
@@ -161,3 +161,33 @@ def test_an_empty_log_gives_nothing_to_decide_on() -> None:
     )
     assert not report.policies[0].objectives["click"].lift.gateable
     json.dumps(report.as_dict(), allow_nan=False)
+
+
+def test_values_by_row_give_the_report_of_all_values() -> None:
+    world = lively_world()
+    log, context = world.draw(3000, np.random.default_rng(8))
+    q = world.model(context, error=0.2)
+    policies = [*alpha_policies(q, 0, [0.0, 1.0]), uniform_policy("uniform", log.rows, ARMS)]
+    baseline = constant_policy("production", PRODUCTION, log.rows)
+    whole = evaluate_policies(log, policies, baseline, q, REQUIREMENTS)
+    parts = [slice(start, start + 700) for start in range(0, log.rows, 700)]
+    predicted = [
+        PredictedPolicy(policy, np.concatenate([policy.expected(q[part], part) for part in parts]))
+        for policy in (baseline, *policies)
+    ]
+    logged = q[np.arange(log.rows), log.action]
+    assert evaluate_predicted(log, predicted[1:], predicted[0], logged, REQUIREMENTS) == whole
+
+
+def test_predictions_by_row_that_do_not_fit_are_refused() -> None:
+    log, _ = lively_world().draw(10, np.random.default_rng(6))
+    values, baseline = np.zeros((10, 2)), constant_policy("production", PRODUCTION, 10)
+    for logged, expected, part in (
+        (None, values, "not for both"),
+        (values, None, "not for both"),
+        (values[:9], values, "q of the logged arms has shape"),
+        (values, values[:, :1], "expected q has shape"),
+        (values, np.full((10, 2), np.inf), "not finite"),
+    ):
+        with pytest.raises(EvaluationError, match=part):
+            evaluate_predicted(log, [], PredictedPolicy(baseline, expected), logged, REQUIREMENTS)

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from off_policy import row_distributions
 from off_policy.logged_bandit import EvaluationError
+from off_policy.row_distributions import SharedDistributions
 from off_policy.target_policies import (
     TargetPolicy,
     alpha_policies,
@@ -133,3 +135,51 @@ def test_a_score_that_is_not_finite_chooses_nothing(q: float, weight: float) -> 
     predictions[1, 2, 0] = q
     with pytest.raises(EvaluationError, match="score of row"):
         preference_policy("p", predictions, [weight])
+
+
+@pytest.mark.parametrize("cells", [1, 7, row_distributions.BLOCK_CELLS])
+def test_rows_that_share_a_distribution_are_evaluated_as_a_matrix_is(
+    cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_distributions, "BLOCK_CELLS", cells)
+    rng = np.random.default_rng(3)
+    table, group, action = rng.dirichlet(np.ones(5), size=3), rng.integers(3, size=40), rng.integers(5, size=40)
+    q, arms = rng.random((40, 5, 2)), rng.integers(5, size=40)
+    shared = TargetPolicy("s", probabilities=SharedDistributions.of_table(table, group))
+    matrix, fixed = TargetPolicy("m", probabilities=table[group]), TargetPolicy("f", arms=arms)
+    np.testing.assert_array_equal(shared.probability_of(action), table[group, action])
+    np.testing.assert_allclose(shared.expected(q), np.einsum("na,nao->no", table[group], q), rtol=1e-13)
+    for policy in (shared, fixed):
+        np.testing.assert_array_equal(policy.expected(q[11:17], slice(11, 17)), policy.expected(q)[11:17])
+    assert shared.most_common_share() == pytest.approx(table[group].mean(axis=0).max(), rel=1e-13)
+    turned = TargetPolicy("t", probabilities=SharedDistributions.of_table(table[:, ::-1], group))
+    overlap = np.minimum(table, table[:, ::-1]).sum(axis=1)[group].mean()
+    assert shared.agreement(turned) == pytest.approx(overlap, rel=1e-13)
+    assert shared.agreement(fixed) == fixed.agreement(shared) == pytest.approx(table[group, arms].mean())
+    assert shared.same_as(matrix)
+    assert not shared.same_as(turned)
+
+
+def test_a_shared_row_that_is_no_distribution_is_named() -> None:
+    table = np.array([[0.5, 0.5], [0.5, 0.4]])
+    with pytest.raises(EvaluationError, match="probabilities of row 2 sum"):
+        TargetPolicy("short", probabilities=SharedDistributions.of_table(table, np.array([0, 0, 1, 1])))
+
+
+@pytest.mark.parametrize("cells", [1, 7, row_distributions.BLOCK_CELLS])
+def test_choices_do_not_depend_on_the_blocks(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_distributions, "BLOCK_CELLS", cells)
+    rng = np.random.default_rng(4)
+    q, eligible = rng.integers(0, 4, (30, 6, 2)) / 10, rng.random((30, 6)) < 0.5
+    eligible[:, 5] = True
+    score = 0.25 * q[:, :, 0] + 0.75 * q[:, :, 1]
+    for allowed in (None, eligible):
+        policy = preference_policy("p", q, [0.25, 0.75], allowed)
+        best = np.where(True if allowed is None else allowed, score, -np.inf).argmax(axis=1)
+        np.testing.assert_array_equal(policy.arms, best)
+    eligible[9] = False
+    with pytest.raises(EvaluationError, match="row 9 has no eligible arm"):
+        preference_policy("p", q, [0.25, 0.75], eligible)
+    q[8, 2, 1] = np.nan
+    with pytest.raises(EvaluationError, match="score of row 8"):
+        preference_policy("p", q, [0.25, 0.75])

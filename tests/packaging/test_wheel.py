@@ -14,7 +14,7 @@ from tests.packaging.fresh_environment import ROOT, FreshEnvironment
 from tests.serving_samples import codec
 
 GUIDE = (ROOT / "docs" / "guides" / "in_process_agent.md").read_text(encoding="utf-8")
-EXAMPLE, IN_A_LOOP, A_TEST, BY_HAND = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+EXAMPLE, IN_A_LOOP, ECHOING, A_TEST, BY_HAND = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
 A_RANKER = """
 from trimtab import Node
 
@@ -55,6 +55,7 @@ def test_users_code_is_checked_by_mypy(installed: FreshEnvironment, tmp_path: Pa
     modules = {
         "example": EXAMPLE,
         "in_a_loop": IN_A_LOOP,
+        "echoing": ECHOING,
         "test_ranker": A_TEST,
         "by_hand": BY_HAND,
         "your_ranker": A_RANKER,

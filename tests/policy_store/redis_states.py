@@ -33,11 +33,9 @@ class SickRedis:
 
     @contextmanager
     def full(self) -> Iterator[None]:
-        """Every byte of `maxmemory` is used, and nothing may be evicted."""
+        """More than `maxmemory` is used, by so much that no freed buffer leaves room, and nothing may be evicted."""
         self.raw.config_set("maxmemory-policy", "noeviction")
-        self.raw.config_set("maxmemory", self.raw.info("memory")["used_memory"] + 500_000)
-        for size in (20_000, 500, 1):
-            self._fill(size)
+        self.raw.config_set("maxmemory", self.raw.info("memory")["used_memory"] // 2)
         yield
         self.raw.config_set("maxmemory", 0)
 
@@ -75,12 +73,3 @@ class SickRedis:
             time.sleep(0.02)
         yield
         self.raw.config_set("save", "")
-
-    def _fill(self, size: int) -> None:
-        number = 0
-        try:
-            while True:
-                self.raw.set(f"filling:{size}:{number}", "x" * size)
-                number += 1
-        except redis.OutOfMemoryError:
-            return

@@ -26,7 +26,7 @@ from learner.examples.example_decoder import BadExample
 from learner.examples.ingest import DeadLetters
 from monitoring.metrics import ProducerMetrics
 from producers.delivery.delivery_spool import DeliverySpool
-from producers.delivery.kafka_delivery import KafkaDelivery
+from producers.delivery.kafka_delivery import ClientSetting, KafkaDelivery
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.replay.replay_run import ReplayIncomplete, replay_rows
 from producers.topics.topic_admin import create_topics
@@ -152,6 +152,31 @@ def test_a_topic_that_is_refused_holds_up_no_other(
         eventually(lambda: spool.waiting == 0)
         eventually(lambda: delivery.fault is None)
     assert records_in(broker, f"{prefix}tallies") == 24
+
+
+@pytest.mark.parametrize("topic", ["explorations", "absent"])
+def test_an_event_that_is_not_essential_makes_nobody_unready(
+    secured: tuple[SecuredBroker, str], tmp_path: Path, topic: str
+) -> None:
+    """As the settings of exploration, whose topic a deployment may not have yet: the event waits in the spool."""
+    broker, prefix = secured
+    for own in ("events", "absent"):
+        broker.grant("serving", "WRITE,DESCRIBE", "topic", prefix + own, prefixed=False)
+    spool = DeliverySpool(tmp_path)
+    client: dict[str, ClientSetting] = {**broker.client_config("serving"), "topic.metadata.propagation.max.ms": 100}
+    with KafkaDelivery(client, spool=spool, retry_s=0.05) as delivery:
+        delivery.send(OutgoingEvent(prefix + topic, b"k", b"v", "Exploration", essential=False))
+        delivery.send(OutgoingEvent(f"{prefix}events", b"k", b"v", "Request"))
+        eventually(lambda: delivery.spool_fault is not None)
+        assert (delivery.fault, spool.waiting) == (None, 1)
+        assert delivery.flush(30).acknowledged == 1
+        broker.grant("serving", "WRITE,DESCRIBE", "topic", prefix)
+        if topic == "absent":
+            admin = AdminClient(dict(broker.client_config(ADMIN)))
+            admin.create_topics([NewTopic(prefix + topic, 2, 1)])[prefix + topic].result()
+        eventually(lambda: spool.waiting == 0)
+        assert delivery.fault is None
+    assert records_in(broker, prefix + topic) == 1
 
 
 def test_a_right_to_another_topic_makes_nobody_ready(secured: tuple[SecuredBroker, str], tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ class StoreHistories(RuleBasedStateMachine):
     def look_all(self) -> None:
         """Every node looks, and reports."""
         for at in range(NODES):
-            self.nodes[at].refresher._beaten_at = 0
+            self.nodes[at].refresher._heartbeat._beaten_at = 0
             self.look(at)
 
     def look(self, at: int) -> None:

@@ -18,7 +18,16 @@ from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.decide.snapshot import SnapshotHolder
 from serving_agent.sidecar.unconfirmed_decisions import UnconfirmedDecisions
 from tests.components.forking import in_child, outcome_of
-from tests.serving_samples import codec, embedded, loaded, preferring, serving_experiment, slow_graph, snapshot_of
+from tests.serving_samples import (
+    codec,
+    embedded,
+    loaded,
+    preferring,
+    q_network,
+    serving_experiment,
+    slow_graph,
+    snapshot_of,
+)
 
 EXPERIMENT = serving_experiment(experiment={"exploration_rate": 0.0, "control_rate": 0.0, "log_rate": 1.0})
 REQUEST = DecisionRequest(user_embedding=embedded(0.0))
@@ -53,7 +62,7 @@ def decide_in_both() -> dict[str, Any]:
         }
 
     with ExitStack() as held:
-        for lock in (recent._lock, memory._lock, *memory._deciding, quick.network._loading):
+        for lock in (recent._lock, memory._lock, *memory._deciding, q_network(quick)._loading):
             held.enter_context(lock)
         told: dict[str, Any] = in_child(child)
     for thread in busy:

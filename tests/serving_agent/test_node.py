@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from event_schemas.exploration import ExplorationSettings
 from event_schemas.slices import Slice
 from feature_contract import FeatureContract
 from policy_store.backends.memory_store import MemoryStore
@@ -20,6 +21,7 @@ from producers.delivery.memory_log import MemoryLog
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
+from tests.components.forking import in_child, outcome_of
 from tests.components.redis_server import RedisServer
 from tests.serving_samples import (
     TRUSTED,
@@ -72,6 +74,9 @@ def test_decides_before_it_is_started_and_serves_policies_after(tmp_path: Path) 
         node.close()
     assert [record["slice"] for record in logged(log, "Action")] == ["POLICY"]
     assert [record["kind"] for record in logged(log, "Engagement")] == ["repin"]
+    [said] = logged(log, "Exploration", "trimtab.explorations")
+    assert ExplorationSettings.parse(said["digest"], said["settings"]) == EXPERIMENT.exploration
+    assert [record["exploration"] for record in logged(log, "Propensity")] == [said["digest"]]
     [tally] = logged(log, "Tally", "trimtab.tallies")
     # Counts start at zero with each run of a node, which is therefore a source of its own.
     assert tally["source"].startswith("n1.1")
@@ -165,3 +170,44 @@ def test_requests_are_answered_while_redis_is_killed_and_comes_back(tmp_path: Pa
     assert node.snapshot.versions() == {"stable": "v2"}
     # On a busy machine a request may overrun its inference budget; then production serves it.
     assert {"v1", "v2"} <= set(outcomes) <= {"v1", "v2", "production"}
+
+
+def test_two_nodes_with_one_id_are_noticed_and_tally_as_two_sources() -> None:
+    store, log, registry = MemoryStore(EXPERIMENT.name), MemoryLog(), CollectorRegistry()
+    now = wall_clock()
+    config = ServingNodeConfig(EXPERIMENT, TRUSTED, node_id="n1", clock=lambda: now)
+    first = build_node(config, NodeConnections(store, log, codec()), registry)
+    second = build_node(config, NodeConnections(store, log, codec()))
+    try:
+        for node in (first, second, first):
+            node.refresher._heartbeat._beaten_at = 0
+            node.refresher.poll()
+            node.decide(REQUEST).applied()
+        report, other = first.report().as_dict(), second.report().as_dict()
+        assert f"another live process, {other['instance']}, sends" in report["name"]
+        assert other["name"] == "ok"
+        assert registry.get_sample_value("trimtab_serving_node_id_shared") == 1
+    finally:
+        first.close()
+        second.close()
+    tallies = {tally["source"]: tally["counts"][0]["count"] for tally in logged(log, "Tally", "trimtab.tallies")}
+    assert tallies == {f"n1.{now}.{report['instance']}": 2, f"n1.{now}.{other['instance']}": 1}
+    assert report["instance"] != other["instance"]
+
+
+def instances_after_forks() -> list[str]:
+    """Of two nodes built from one config, in this process, in a child, and built in two children."""
+    config = ServingNodeConfig(EXPERIMENT, TRUSTED, node_id="n1")
+
+    def built() -> ServingNode:
+        return build_node(config, NodeConnections(MemoryStore(EXPERIMENT.name), MemoryLog(), codec()))
+
+    nodes = [built(), built()]
+    found = [str(node.report().as_dict()["instance"]) for node in nodes]
+    found += in_child(lambda: [node.report().as_dict()["instance"] for node in nodes])
+    return found + [in_child(lambda: built().report().as_dict()["instance"]) for _ in range(2)]
+
+
+def test_each_run_of_a_node_has_a_name_of_its_own() -> None:
+    found = outcome_of(instances_after_forks)
+    assert len(set(found)) == len(found) == 6

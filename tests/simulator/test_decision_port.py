@@ -35,6 +35,9 @@ def test_what_is_logged_follows_the_experiment_s_sampling() -> None:
     drawn = [is_logged(each, "POLICY") for each in ids]
     assert drawn == [draw_sampling(salt, each, Slice.POLICY, 0.5).logged for each in ids]
     assert any(drawn) and not all(drawn)
+    rates = thin.experiment.model_copy(update={"exploration_unit": "session"})
+    by_session = logged_by(thin.model_copy(update={"experiment": rates}))
+    assert [by_session(f"{each}~7", "POLICY") for each in ids] == drawn
     assert all(is_logged(each, "EXPLORE") for each in ids) and all(
         logged_by(experiment)(each, "POLICY") for each in ids
     )

@@ -11,6 +11,7 @@ from tests.simulator_samples import HOMEFEED
 
 START = 1_700_006_400_000
 EXPERIMENT = load_experiment(HOMEFEED)
+HIDE = EXPERIMENT.objectives[0].model_copy(update={"name": "hide", "kinds": ("hide",)})
 
 
 def test_a_plan_moved_by_days_is_the_same_but_for_its_dates() -> None:
@@ -42,9 +43,16 @@ def test_the_exploration_rate_of_one_process() -> None:
     [
         ({"objectives": EXPERIMENT.objectives[:1]}, r"\[\[objectives\]\] \['repin'\]"),
         ({"cohorts": ()}, r"\[\[cohorts\]\] \[\]"),
+        ({"objectives": (*EXPERIMENT.objectives, HIDE)}, r"objectives\[hide\] counts \['hide'\]"),
         ({"join": EXPERIMENT.join.model_copy(update={"clock": "live"})}, "clock = 'live'"),
     ],
 )
 def test_an_experiment_that_does_not_fit_is_refused(change: dict[str, object], said: str) -> None:
     with pytest.raises(ExperimentError, match=said):
         build_world(EXPERIMENT.model_copy(update=change), RunPlan(1, 10, START, START + DAY_MS))
+
+
+def test_further_objectives_may_count_the_same_engagements() -> None:
+    three = load_experiment(HOMEFEED.with_name("three_objectives.toml"))
+    _, traffic = build_world(three, RunPlan(1, 10, START, START + DAY_MS, users=50))
+    assert len(three.objectives) == 3 and len(traffic) == 10

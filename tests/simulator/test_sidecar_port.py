@@ -47,6 +47,9 @@ def test_a_decision_is_asked_for_and_confirmed() -> None:
 def test_absent_fields_are_left_out_of_the_body() -> None:
     assert request_body(DecisionRequest()) == {}
     assert request_body(DecisionRequest(eligible=[0], event_time=0)) == {"eligible": [0], "event_time": 0}
+    earlier = {"event_time": 5, "weights": {"repin": 91.6}}
+    assert request_body(DecisionRequest(previous=[earlier])) == {"previous": [earlier]}  # type: ignore[list-item]
+    assert request_body(DecisionRequest(previous=[])) == {"previous": []}
 
 
 def test_a_refusal_names_the_path_the_status_and_the_answer() -> None:

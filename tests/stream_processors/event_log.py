@@ -20,16 +20,21 @@ WINDOW_MS = SAVE_MS + LATENESS_MS
 BUNDLED = Registry.bundled()
 
 
-def _older(schema_id: int, name: str) -> SchemaEntry:
-    """An older version of a record: the same fields in another order."""
+def _reordered(schema_id: int, name: str) -> SchemaEntry:
+    """An older version of a record that cannot be lifted: the newest one's fields in another order."""
     newest = BUNDLED.newest(name)
     first, *others = newest.schema["fields"]
     return schema_entry(schema_id, newest.subject, 0, {**newest.schema, "fields": [*others, first]})
 
 
-OLDER = [_older(900 + place, name) for place, name in enumerate((r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING))]
-OLDER_CODEC = Codec(Registry(OLDER))
-CODEC = Codec(Registry([*BUNDLED.entries(), *OLDER]))
+REORDERED = [_reordered(900 + place, name) for place, name in enumerate((r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING))]
+CODEC = Codec(Registry([*BUNDLED.entries(), *REORDERED]))
+WRITERS = {
+    "newest": CODEC,
+    "first": Codec(Registry(entry for entry in BUNDLED.entries() if entry.version == 1)),
+    "reordered": Codec(Registry(REORDERED)),
+}
+"""By the version of an event's schema, the codec that writes it. The first one leaves out the fields that it lacks."""
 
 
 def small_experiment(max_pending: int = 1000) -> Experiment:
@@ -39,13 +44,13 @@ def small_experiment(max_pending: int = 1000) -> Experiment:
             "experiment": {"name": "small", "salt": "s"},
             "weights": [{"name": "click", "production": 3.0, "low": 1.0, "high": 4.0, "steps": 4}],
             "objectives": [
-                {"name": "click", "kinds": ["click", "tap"], "clip": 1.0, "attribution": CLICK_MS},
-                {"name": "save", "kinds": ["save", "tap"], "clip": 2.5, "attribution": SAVE_MS},
+                {"name": "click", "kinds": ["click", "tap"], "clip": 1.0, "attribution": f"{CLICK_MS}ms"},
+                {"name": "save", "kinds": ["save", "tap"], "clip": 2.5, "attribution": f"{SAVE_MS}ms"},
             ],
             "preference": {"alpha_objective": "click"},
             "join": {
-                "allowed_lateness": LATENESS_MS,
-                "max_future_skew": SKEW_MS,
+                "allowed_lateness": f"{LATENESS_MS}ms",
+                "max_future_skew": f"{SKEW_MS}ms",
                 "max_pending_per_partition": max_pending,
             },
         },
@@ -58,7 +63,17 @@ def small_rule(max_pending: int = 1000) -> JoinRule:
     return JoinRule.from_experiment(small_experiment(max_pending))
 
 
+def box_rule() -> JoinRule:
+    """The rule of `small_experiment` with a box instead of its grid: any weight from 1 to 4, production 3."""
+    document = small_experiment().model_dump()
+    document["weights"] = [{"name": "click", "production": 3.0, "low": 1.0, "high": 4.0}]
+    return JoinRule.from_experiment(Experiment.model_validate(document))
+
+
 ACTION_SPACE = small_rule().action_space
+BOX_SPACE = box_rule().action_space
+WEIGHTS = {arm: small_rule().arm_weights.of(arm) for arm in range(small_rule().arms)}
+"""The weights of every arm."""
 
 
 def examples_by_decision(values: Iterable[bytes]) -> dict[DecisionKey, bytes]:
@@ -86,6 +101,7 @@ class EventLog:
             "user_embedding": [0.5, -1.0],
             "context": [{"name": "surface", "value": "home"}],
             "history": [],
+            "previous": [],
         }
         return self._event(r.REQUEST, request_id, event_time, record | fields)
 
@@ -95,17 +111,19 @@ class EventLog:
             "arm": 2,
             "shadow_arm": None,
             "eligible": [],
-            "weights": [2.0],
+            "weights": WEIGHTS.get(fields.get("arm", 2), [3.0]),
             "action_space": ACTION_SPACE,
             "policy_version": "",
             "config_revision": 1,
             "experiment_arm": None,
             "fallback_reason": None,
+            "shadow_weights": [],
         }
         return self._event(r.ACTION, request_id, event_time, record | fields)
 
     def propensity(self, request_id: str, event_time: int, **fields: Any) -> LogRecord:
         record = {"propensity": 0.2, "slice_probability": 0.0125, "sampling_rate": 1.0, "probabilities": []}
+        record |= {"log_density": None, "exploration": None}
         return self._event(r.PROPENSITY, request_id, event_time, record | fields)
 
     def ranking(self, request_id: str, event_time: int, **fields: Any) -> LogRecord:
@@ -135,6 +153,6 @@ class EventLog:
 
     def _event(self, name: str, request_id: str, event_time: int, fields: dict[str, Any]) -> LogRecord:
         append_time = fields.pop("append_time", event_time)
-        codec = OLDER_CODEC if fields.pop("older", False) else CODEC
+        codec = WRITERS[fields.pop("version", "newest")]
         content = {"request_id": request_id, "event_time": event_time} | fields
         return self.append(request_id.encode(), codec.encode(name, content), append_time)

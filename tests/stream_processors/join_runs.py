@@ -16,6 +16,7 @@ from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.partition import columnar_holding, timer_buckets
 from stream_processors.partition.partition_join import Emission, PartitionJoin, StepResult
 from stream_processors.rule.fates import SILENT, Fate
+from stream_processors.rule.join_rule import OutsideReason
 from stream_processors.rule.reference_join import ReferenceResult
 from tests.stream_processors.event_log import CODEC, EventLog, examples_by_decision, small_rule
 from tests.stream_processors.event_strategies import described
@@ -26,14 +27,15 @@ bucket_counts = st.sampled_from([timer_buckets.BUCKETS_PER_WINDOW, 4, 1])
 """With few buckets much comes due in one that is open already."""
 
 
-def process(join: PartitionJoin, records: Sequence[LogRecord]) -> StepResult:
+def process(join: PartitionJoin, records: Sequence[LogRecord], validator: ChunkValidator = VALIDATOR) -> StepResult:
     """Validates and joins one chunk; all its results as one."""
-    emissions, fates, examples = list[Emission](), Counter[Fate](), 0
-    for result in join.steps(VALIDATOR.validate(RecordColumns.of(records))):
+    emissions, fates, outside, examples = list[Emission](), Counter[Fate](), Counter[OutsideReason](), 0
+    for result in join.steps(validator.validate(RecordColumns.of(records))):
         emissions += result.emissions
         fates.update(result.fates)
+        outside.update(result.outside)
         examples += result.examples
-    return StepResult(tuple(emissions), fates, examples)
+    return StepResult(tuple(emissions), fates, outside, examples)
 
 
 def joined(log: EventLog, cap: int = 1000) -> StepResult:

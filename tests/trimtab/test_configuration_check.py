@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
+from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
+from event_schemas.experiment import load_experiment
+from event_schemas.registry import Registry
 from tests.components.experiment_sample import BRIDGED_SOURCE, HOMEFEED
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
-from tests.components.schema_registry import RegisteredSchemas, schema_registry
+from tests.components.schema_registry import SchemaRegistry
 from tests.conftest import TopicFactory
 from tests.policy_store.store_samples import LEARNER, TRUSTED_TEXT
 from tests.producers.topics.test_topic_admin import make_foreign_topic
@@ -38,7 +42,11 @@ def what(faults: tuple[TrimtabError, ...]) -> str:
 
 
 def test_components_that_answer(
-    kafka: KafkaBroker, topics: TopicFactory, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaBroker,
+    topics: TopicFactory,
+    redis_url: str,
+    schema_registry: SchemaRegistry,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in {
         "KAFKA_BOOTSTRAP": kafka.bootstrap,
@@ -46,18 +54,34 @@ def test_components_that_answer(
         "REDIS_URL": redis_url,
         "SIGNING_KEY": LEARNER.secret_text(),
         "TRUSTED_KEYS": TRUSTED_TEXT,
+        "SCHEMA_REGISTRY_URL": schema_registry.url.replace("http://", "http://ada:xyzzy@"),
     }.items():
         monkeypatch.setenv(f"TRIMTAB_{name}", value)
-    with schema_registry(RegisteredSchemas()) as url:
-        monkeypatch.setenv("TRIMTAB_SCHEMA_REGISTRY_URL", url.replace("http://", "http://ada:xyzzy@"))
-        found = checked()
+    found = checked()
     assert {name: check.faults for name, check in found.items()} == dict.fromkeys(
         ("settings", "experiment", "keys", "Kafka", "Redis", "Schema Registry"), ()
     )
     assert found["keys"].found == "signs as learner/main; trusts governance/board, learner/main"
-    assert found["Kafka"].found == f"{kafka.bootstrap}: 4 of 4 topics, 8 partitions"
+    assert found["Kafka"].found == f"{kafka.bootstrap}: 5 of 5 topics, 10 partitions"
     assert found["experiment"].found == "homefeed: 50 arms, objectives repin, click"
     assert "xyzzy" not in str(found)
+
+
+def test_another_exploration_unit_is_named(
+    kafka: KafkaBroker, topics: TopicFactory, nothing_answers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix, settings = topics(1), load_experiment(nothing_answers).exploration
+    record = {"event_time": 1, "digest": settings.digest, "settings": settings.text}
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    value = Codec(Registry.bundled()).encode("Exploration", record)
+    producer.produce(f"{prefix}explorations", value, settings.digest.encode())
+    assert producer.flush(30) == 0
+    monkeypatch.setenv("TRIMTAB_KAFKA_BOOTSTRAP", kafka.bootstrap)
+    monkeypatch.setenv("TRIMTAB_TOPIC_PREFIX", prefix)
+    assert "exploration" not in checked()
+    by_session = HOMEFEED.replace("log_rate", 'exploration_unit = "session"\nlog_rate')
+    nothing_answers.write_text(by_session)
+    assert "decisions were drawn by request" in what(checked()["exploration"].faults)
 
 
 def test_what_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +93,20 @@ def test_what_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(checked(offline=True)) == {"settings", "experiment", "keys"}
 
 
+def test_schemas_that_cannot_be_read_are_named(
+    schema_registry: SchemaRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIMTAB_SCHEMA_REGISTRY_URL", schema_registry.url)
+    assert checked()["Schema Registry"].faults == ()
+    foreign = {"type": "record", "name": "Heartbeat", "fields": []}
+    schema_id = schema_registry.register("trimtab.Heartbeat", foreign)
+    words = (
+        f"trimtab.Heartbeat version 1 (id {schema_id}) is ignored, its records are malformed: event_time: is missing"
+    )
+    assert what(checked()["Schema Registry"].faults) == words
+    assert schema_registry.client.get_subjects().count("trimtab.Request") == 0, "a check registers nothing"
+
+
 def test_topics_that_are_missing_or_unlike_are_named_each(kafka: KafkaBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, partitions in (("check.events", 2), ("check.examples", 3)):
         make_foreign_topic({"bootstrap.servers": kafka.bootstrap}, name, partitions)
@@ -78,6 +116,7 @@ def test_topics_that_are_missing_or_unlike_are_named_each(kafka: KafkaBroker, mo
     assert [fault.what.partition(" (")[0] for fault in faults] == [
         "topic check.dead-letters does not exist",
         "topic check.tallies does not exist",
+        "topic check.explorations does not exist",
         "partition counts differ",
     ]
 
@@ -88,8 +127,8 @@ def test_every_fault_of_settings_and_experiment(nothing_answers: Path, monkeypat
     found = checked()
     assert [fault.what for fault in found["settings"].faults] == ["TRIMTAB_FOO is not a setting"]
     assert [fault.what.split(": ")[1] for fault in found["experiment"].faults] == [
-        "weights.0.steps = 1",
-        "weights.1.steps = 1",
+        "weights[repin].steps = 1",
+        "weights[click].steps = 1",
     ]
     assert "does not answer (greeting)" in what(found["Redis"].faults), "also without an experiment"
     monkeypatch.setenv("TRIMTAB_KILLED", "maybe")

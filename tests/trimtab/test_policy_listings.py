@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from event_schemas.units import HOUR_MS
 from policy_store.backends.memory_store import MemoryStore
+from policy_store.backends.store_change import parse_record
 from policy_store.decisions.governance import point_channel, propose_preference, publish_checkpoint
 from policy_store.decisions.inspection import inspect_store
 from policy_store.decisions.kill_decisions import kill
@@ -18,6 +20,7 @@ from policy_store.records.preference_record import PreferenceTarget
 from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, PEOPLE, TTL_MS, learner, manifest, people, rule
 from trimtab.commands.policy import _checkpoint_row
 from trimtab.policy_listings import (
+    NO_POLICY,
     checkpoint_listing,
     history_listing,
     overview_listings,
@@ -30,6 +33,8 @@ from trimtab.tables import Listing, show
 OLD, NEW = "20240501T120000000Z-0a1b2c3d", "20240502T120000000Z-0a1b2c3e"
 REASON = "[gate overridden: inconclusive] because the board looked at all the numbers twice, and said so in its minutes"
 RULE = rule("homefeed")
+OURS = {"weights": "1", "gate": "2"}
+NODE = "ranker-7.eu-west-1.example.com"
 Printed = Callable[..., list[str]]
 
 
@@ -66,20 +71,47 @@ def whole(lines: list[str], word: str) -> int:
 def test_the_overview(store: MemoryStore, lines: Printed) -> None:
     stop = kill(store, people(reason="incident 42: sessions fell after the release of Monday")).signed_by(PEOPLE)
     refused = {"shadow": {"result": "q_drift", "notes": ["PSI 0.9"]}}
-    store.heartbeat(
-        "ranker-7.eu-west-1.example.com",
-        {"versions": {"stable": OLD, "canary": NEW}, "channels": refused, "epoch": 3},
-        60,
-    )
-    found = lines(*overview_listings(store_overview(store, RULE, store.time_ms())))
+    versions = {"stable": OLD, "canary": NEW}
+    since = {"stable": NOW, "canary": NOW + HOUR_MS}
+    store.heartbeat(NODE, {"versions": versions, "since": since, "channels": refused, "epoch": 3}, 60)
+    found = lines(*overview_listings(store_overview(store, RULE, store.time_ms(), OURS)))
     assert found[0] == "experiment homefeed   killed: yes   epoch: 0   audit: 6"
     assert (whole(found, OLD), whole(found, NEW), whole(found, stop.hash)) == (1, 3, 1)
     assert "    refused what shadow points to: q_drift: PSI 0.9" in found
+    assert f"{NODE}  {OLD}  2023-11-14 22:13" in found
+    assert f"    canary {NEW}, since 2023-11-14 23:13" in found
+    assert "processes with another experiment file than this one: none" in found
     assert any(line.startswith("    by ada: [gate overridden: inconclusive]") for line in found)
     assert any(line.startswith("canary") and line.endswith("not valid") for line in found)
     assert "key learner/main with role learner may not sign records for this slot; fix:" in " ".join(
         " ".join(found).split()
     )
+
+
+def test_who_refuses_what_and_why(store: MemoryStore, lines: Printed) -> None:
+    """A record that is valid by this command's file, and refused by nodes that have another one."""
+    signed = store.channel("stable")
+    assert signed is not None
+    revision = parse_record(signed).revision
+    judged = {"version": NEW, "revision": revision}
+    forbidden = {"result": "unverified", "notes": ["the learner may not sign it"], "judged": judged}
+    for number in range(5):
+        status = {"channels": {"stable": forbidden}, "section_digests": OURS | {"gate": "3"}}
+        store.heartbeat(f"n{number}", status, 60)
+    store.heartbeat("n5", {"channels": {"stable": forbidden | {"result": "expired"}}, "killed": True}, 60)
+    store.heartbeat("n6", {"versions": {"stable": NEW}, "since": {"stable": NOW}, "withheld": "drift"}, 60)
+    found = lines(*overview_listings(store_overview(store, RULE, store.time_ms(), OURS)))
+    stable = next(line for line in found if line.startswith("stable"))
+    assert stable.split()[1:] == [NEW, str(revision), "refused", "by", "6", "of", "7"]
+    assert "    refused by n0, n1, n2 and 2 more: unverified: the learner may not sign it" in found
+    assert "    refused by n5: expired: the learner may not sign it" in found
+    at = found.index(f"n0    {NO_POLICY}")
+    assert found[at + 1] == f"    refused {NEW} on stable: unverified: the learner may"
+    at = found.index("processes with another experiment file than this one")
+    assert found[at + 2 : at + 5] == ["node     n0", "    differs in [gate]", "node     n1"]
+    assert found[at + 12] == "    fix: give every process and this command the same experiment file, and"
+    at = found.index(f"n6    {NO_POLICY}")
+    assert found[at + 1] == f"    withheld: drift; its policy on stable is {NEW}"
 
 
 def test_checkpoints_and_history(store: MemoryStore, lines: Printed) -> None:

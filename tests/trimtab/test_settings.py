@@ -112,18 +112,19 @@ def test_what_the_runtime_declares_tells_topics_apart(monkeypatch: pytest.Monkey
 
 
 def test_keys_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("learner/main=abc\n")
+    (tmp_path / "key").write_text("learner/main=abc\n", encoding="utf-8-sig")
     monkeypatch.setenv("TRIMTAB_SIGNING_KEY", f"@{tmp_path / 'key'}")
-    assert load_settings().signing_key_text() == "learner/main=abc"
+    assert load_settings().signing_key_text("learner") == "learner/main=abc"
     monkeypatch.setenv("TRIMTAB_TRUSTED_KEYS", f"@{tmp_path / 'absent'}")
     with pytest.raises(SettingError, match="TRIMTAB_TRUSTED_KEYS"):
         load_settings().trusted_keys_text()
 
 
-def test_a_missing_key_says_how_to_make_one() -> None:
-    with pytest.raises(SettingError) as caught:
-        load_settings().signing_key_text()
-    assert "keygen" in caught.value.fix
+@pytest.mark.parametrize("role", ["learner", "governance"])
+def test_a_missing_key_says_which_and_how_to_make_it(role: str) -> None:
+    with pytest.raises(SettingError, match=f"TRIMTAB_SIGNING_KEY is not set, and this needs a {role} key") as caught:
+        load_settings().signing_key_text(role)
+    assert f"keygen --role {role}" in caught.value.fix
 
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,8 +61,10 @@ class FrozenSet:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """Full names of the four topics and of the bridge's source."""
-        return (*(f"{self.prefix}{topic.name}" for topic in TOPICS), f"{self.prefix}{SOURCE_TOPIC}")
+        """Full names of the topics that its version has, and of the bridge's source; all before it is written."""
+        names = [*(f"{self.prefix}{topic.name}" for topic in TOPICS), f"{self.prefix}{SOURCE_TOPIC}"]
+        written = self.facts["partitions"] if (self.folder / "facts.json").exists() else names
+        return tuple(name for name in names if name in written)
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from event_schemas.slices import Slice
 from policy_store.backends.redis_store import RedisStore
+from policy_store.records.checkpoint_record import CheckpointManifest
 from policy_store.records.signing import TrustedKeys
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
@@ -43,6 +44,13 @@ def test_everything_in_the_store_verifies_and_can_be_decided_on(
         at.trimtab("policy", command, *SAID, key="board")
         assert json.loads(at.trimtab("policy", "status", "--json").stdout)["killed"] is killed
     at.trimtab("policy", "verify")
+
+
+def test_an_old_manifest_keeps_its_bytes_when_it_is_written_again(frozen: FrozenSet) -> None:
+    kept = sorted(frozen.folder.glob("machine/learner/*/checkpoints/*/manifest.json"))
+    assert len(kept) == len(frozen.facts["checkpoints"])
+    for file in kept:
+        assert CheckpointManifest.parse(file.read_bytes()).canonical() == file.read_bytes()
 
 
 def test_a_node_serves_what_the_old_store_points_to(frozen: FrozenSet, restored_store: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from policy_store.records import PREFERENCE_SLOT
+from trimtab.next_step import GOVERNED, say_next
 from trimtab.settings import load_settings
 from trimtab.store_access import (
     AsJson,
@@ -16,6 +17,7 @@ from trimtab.store_access import (
     decider,
     echo_json,
     open_store,
+    print_parts,
     statement,
     trust_rule,
 )
@@ -79,6 +81,7 @@ def propose(
         echo_json(proposal.model_dump(mode="json"))
     else:
         typer.echo(f"{proposal.proposal_id}: {target.describe()} for {cohort or 'everybody'}; waits for approval")
+        say_next(f"trimtab alpha approve {proposal.proposal_id}", f"puts it in force; {GOVERNED}")
 
 
 @alpha_app.command()
@@ -108,6 +111,7 @@ def approve(
         echo_json(content)
     else:
         _print_preference(content, [])
+        say_next("trimtab learn --once", "unless a learner runs: the gate judges policies by these weights from now on")
 
 
 @alpha_app.command()
@@ -166,6 +170,5 @@ def _target(experiment: Experiment, target: PreferenceTarget | None) -> dict[str
 
 def _print_preference(content: dict[str, Any], proposals: list[PreferenceProposal]) -> None:
     from trimtab.policy_listings import preference_listing, proposal_listing
-    from trimtab.tables import show as print_parts
 
     print_parts(preference_listing(content), *([proposal_listing(proposals)] if proposals else []))

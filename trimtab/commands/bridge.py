@@ -26,7 +26,9 @@ DRAIN_SECONDS = 15.0
 
 
 def bridge(
-    until_end: Annotated[bool, typer.Option(help="Exit once every record now in the source is bridged.")] = False,
+    until_end: Annotated[
+        bool, typer.Option(help="Exit once every record now in the source is bridged; exit 1 if all were bad.")
+    ] = False,
     since: Annotated[
         str | None,
         typer.Option(help="ISO 8601 time from which to read partitions not read before; default: their start."),
@@ -56,6 +58,8 @@ def bridge(
     with _bridge(settings, stop, session_seconds, starts_at, (metrics_port, metrics_host)) as running:
         running.run(stop.is_set, until_end)
         _print_summary(running.summary(), as_json)
+        if until_end:
+            running.require_good_records()
 
 
 def register(app: typer.Typer) -> None:
@@ -76,10 +80,12 @@ def _bridge(
 
     from monitoring.exposition import serve_metrics
     from monitoring.metrics import BridgeMetrics
+    from monitoring.multiprocess_folder import require_multiprocess_folder
     from producers.bridge import Bridge, BridgeParts, SourceConsumer
     from producers.delivery import ConfirmedWriter
     from producers.topics import partitions_of
 
+    require_multiprocess_folder()
     experiment, registry = settings.load_experiment(), CollectorRegistry()
     mappers = mappers_of(settings, experiment)
     consumer_settings = consumer_of(settings, experiment, session_seconds, since)
@@ -122,7 +128,7 @@ def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, Engageme
                 fix="name the topic that your own systems write",
             )
         decode = decoder_for(source, settings.experiment.parent, settings.schema_registry_url)
-        mappers[source.topic] = EngagementMapper(source, experiment.experiment, decode)
+        mappers[source.topic] = EngagementMapper(source, experiment.experiment, decode, experiment.kinds)
     return mappers
 
 

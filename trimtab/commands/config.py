@@ -10,7 +10,7 @@ import typer
 from event_schemas.errors import ExperimentError
 from trimtab.process_exit import FAILED, tell
 from trimtab.settings import Settings, load_settings
-from trimtab.store_access import AsJson, echo_json
+from trimtab.store_access import AsJson, echo_json, print_parts
 
 if TYPE_CHECKING:
     from event_schemas.experiment import Experiment
@@ -46,7 +46,6 @@ def show(
         )
     else:
         from trimtab.tables import Entry, Listing
-        from trimtab.tables import show as print_parts
 
         cells = [(row.variable, row.source, _as_written(row.value)) for row in rows]
         print_parts(Listing("settings", ("variable", "source", "value"), [Entry(each) for each in cells]))
@@ -64,13 +63,15 @@ def check(
     """Check settings, experiment file, keys, topics, Redis and Schema Registry, and report every problem.
 
     Each problem is two lines on stderr: what is wrong and how to fix it. The exit code is 0 only if there is none. A
-    service that does not answer within a few seconds counts as unreachable.
+    warning looks the same and leaves the exit code at 0. A service that does not answer within a few seconds counts as
+    unreachable.
 
     Example: trimtab config check --offline
     """
     from trimtab.configuration_check import check_configuration
-    from trimtab.tables import show as print_parts
+    from trimtab.process_log import log_to_stderr
 
+    log_to_stderr()
     checks = []
     for each in check_configuration(offline):
         checks.append(each)
@@ -81,8 +82,11 @@ def check(
     if as_json:
         echo_json({"ok": sound, "checks": [each.as_dict() for each in checks]})
     else:
-        for fault in (fault for each in checks for fault in each.faults):
-            tell(fault)
+        for each in checks:
+            for fault in each.faults:
+                tell(fault)
+            for warning in each.warnings:
+                typer.echo(f"warning: {warning.what}\nfix: {warning.fix}", err=True)
     if not sound:
         raise typer.Exit(FAILED)
 

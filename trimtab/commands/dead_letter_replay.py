@@ -12,6 +12,7 @@ from event_schemas.instant import parse_instant
 from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
 from trimtab.commands.reconcile import parse_offsets
 from trimtab.live_bar import live_bar
+from trimtab.next_step import say_next
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def choice(
     filters: tuple[list[str], list[str], list[int]], span: tuple[str | None, str | None], partitions: int
 ) -> LetterChoice:
     """The options as a choice of letters; raises SettingError for an invalid one."""
-    from stream_processors.audit import LetterChoice
+    from stream_processors.audit import LetterChoice, require_reasons
 
     reasons, request_ids, wanted = filters
+    require_reasons(reasons)
     for number in wanted:
         if not 0 <= number < partitions:
             raise SettingError(
@@ -97,7 +99,7 @@ def _run(
 ) -> LetterReplaySummary:
     from stream_processors.audit import JoinTopics, LetterReplay, OfflineJoin, ReplayedExamples
 
-    client, codec = settings.kafka_client_config(), settings.codec()
+    client, codec = settings.kafka_client_config(), settings.codec(reads_only=dry_run)
     topics = JoinTopics.under(client, settings.topic_prefix, settings.topic_identities())
     join = OfflineJoin(rule, codec)
     if dry_run:
@@ -111,6 +113,8 @@ def _print(summary: LetterReplaySummary) -> None:
 
     title = "dead letters replayed" + (", dry run" if summary.dry_run else "")
     show(figures(title, ("", "count"), [(name, f"{count:,}") for name, count in _counts(summary)]))
+    if summary.dry_run and summary.writable:
+        say_next("trimtab dead-letters replay", "with the same options: it writes these examples")
     if summary.open:
         typer.echo("open decisions were skipped: run this again once `trimtab join` has committed past them")
     width = terminal_width()

@@ -31,8 +31,9 @@ def list_letters(
 
     Example: trimtab dead-letters list --reason malformed
     """
-    from stream_processors.audit import count_reasons
+    from stream_processors.audit import count_reasons, require_reasons
 
+    require_reasons([] if reason is None else [reason])
     letters = (stored for stored in _read(load_settings()) if reason is None or stored.letter["reason"] == reason)
     counts = count_reasons(_printed(letters, limit, as_json))
     if not as_json:
@@ -51,7 +52,7 @@ def show(
 
     settings = load_settings()
     stored = _at(settings, place)
-    content = {**stored.as_dict(), "original": original_record(stored, settings.codec())}
+    content = {**stored.as_dict(), "original": original_record(stored, settings.codec(reads_only=True))}
     typer.echo(json.dumps(content, indent=None if as_json else 2, default=lambda field: field.hex()))
 
 
@@ -81,7 +82,7 @@ def _read(settings: Settings) -> Iterator[StoredDeadLetter]:
 
     settings.require_rights([settings.topic(DEAD_LETTERS)])
     reader = LogReader(settings.kafka_client_config(), settings.topic(DEAD_LETTERS))
-    return read_dead_letters(reader.read_all(), settings.codec())
+    return read_dead_letters(reader.read_all(), settings.codec(reads_only=True))
 
 
 def _at(settings: Settings, place: str) -> StoredDeadLetter:
@@ -99,7 +100,7 @@ def _at(settings: Settings, place: str) -> StoredDeadLetter:
             f"{reader.topic} has no record at {place} (offsets kept: {held})", fix="see `trimtab dead-letters list`"
         )
     records = reader.read({int(partition): LogRange(int(offset), int(offset) + 1)})
-    letters = list(read_dead_letters(records, settings.codec()))
+    letters = list(read_dead_letters(records, settings.codec(reads_only=True)))
     if not letters:
         raise SettingError(f"{reader.topic} has no dead letter at {place}", fix="see `trimtab dead-letters list`")
     return letters[0]

@@ -26,10 +26,12 @@ def demo(
     """
     from rich.console import Console
 
+    from monitoring.multiprocess_folder import require_multiprocess_folder
     from trimtab.demo.demo_run import REPORT, run_demo
     from trimtab.demo.demo_summary import result_table, summary_of, traffic_table, verdict_lines
     from trimtab.stop_flag import StopFlag
 
+    require_multiprocess_folder()
     stop = StopFlag()
     stop.listen(interrupt=True)
     directory, console = load_settings().data_dir / "demo", Console(stderr=as_json)

@@ -13,6 +13,7 @@ import typer
 
 from event_schemas.errors import SettingError
 from event_schemas.instant import utc_text
+from trimtab.next_step import say_next
 from trimtab.settings import load_settings
 from trimtab.store_access import VERSION_HELP, open_store, trust_rule, version_names
 
@@ -41,8 +42,8 @@ def evaluate(
     policy: Annotated[
         str,
         typer.Option(
-            help="learned (this machine's newest checkpoint), uniform, production, a Parquet file with "
-            f"probabilities by arm, or another checkpoint: {VERSION_HELP}",
+            help="learned (this machine's newest checkpoint), uniform, production, arm:NAME (that arm for everybody), "
+            f"a Parquet file with probabilities by arm, or another checkpoint: {VERSION_HELP}",
             autocompletion=lambda: [*NAMED_POLICIES, *version_names()],
         ),
     ] = "learned",
@@ -57,18 +58,23 @@ def evaluate(
 ) -> None:
     """Estimate a policy's value and its lift over the baseline, with intervals where they are valid.
 
-    The baseline is production for a weight grid, and the logging policy for a catalogue. A policy file has a column
-    with the arm's name (`arm`, default item_id) and one with its probability (`probability`). If the policy depends on
-    a position, `position` names the column that counts it from 0, `feature` the context feature that logs it (default
-    position), and `base` the value of that feature at position 0 (default 1). A checkpoint that is not on this machine
-    is read from the policy store.
+    The baseline is production for weights, and the logging policy for a catalogue. A policy file for a box of weights
+    has a column `request_id`, one for each weight with its mean, and one named sd.WEIGHT for each if the policy draws
+    weights from a normal distribution; one row without `request_id` holds for all requests. Any other policy file has a
+    column with the arm's name (`arm`, default item_id) and one with its probability (`probability`). If the policy
+    depends on a position, `position` names the column that counts it from 0, `feature` the context feature that logs it
+    (default position), and `base` the value of that feature at position 0 (default 1). A checkpoint that is not on this
+    machine is read from the policy store.
 
     Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
     """
     from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory
-    from learner.learner_run import EXAMPLES_FOLDER, stored_examples
+    from learner.examples import ExplorationShelf
+    from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, stored_examples
     from learner.policy_comparison import Question, compare
+    from trimtab.process_log import log_to_stderr
 
+    log_to_stderr()
     settings = load_settings()
     experiment = settings.load_experiment()
     directory = learner_directory(settings.data_dir, experiment)
@@ -78,11 +84,14 @@ def evaluate(
     if not _is_no_version(policy):
         checkpoint = _checkpoint(policy, shelf, open_store(settings, experiment), trust_rule(settings, experiment))
     question = Question(policy if checkpoint is None else "learned", every_row, level, layout, checkpoint)
-    answer = compare(question, stored_examples(directory / EXAMPLES_FOLDER), shelf, experiment)
+    explorations = ExplorationShelf(directory / EXPLORATIONS_FOLDER).load()
+    answer = compare(question, stored_examples(directory / EXAMPLES_FOLDER), shelf, experiment, explorations)
     if as_json:
         typer.echo(json.dumps({"policy": policy, **answer.as_dict()}))
     else:
         _show(answer)
+        if question.policy == NAMED_POLICIES[0]:
+            say_next("trimtab status", "it says whether a checkpoint waits for somebody to promote it")
 
 
 def register(app: typer.Typer) -> None:
@@ -92,20 +101,28 @@ def register(app: typer.Typer) -> None:
 
 def _is_no_version(policy: str) -> bool:
     """Whether `policy` is a named policy or a file, and so no checkpoint version."""
-    return (
-        policy in NAMED_POLICIES or policy.endswith(".parquet") or len(Path(policy).parts) > 1 or Path(policy).exists()
-    )
+    named = policy in NAMED_POLICIES or policy.startswith("arm:")
+    return named or policy.endswith(".parquet") or len(Path(policy).parts) > 1 or Path(policy).exists()
 
 
 def _checkpoint(reference: str, shelf: CheckpointShelf, store: PolicyStore, rule: TrustRule) -> Checkpoint:
     """The referenced checkpoint: from this machine if named in full, else resolved through the store."""
     from learner.checkpoints import Checkpoint
     from policy_store.decisions import resolve_version, verify_checkpoint
+    from policy_store.records import UnknownCheckpoint
 
     here = shelf.versions()
     if reference in here:
         return shelf.load(reference)
-    version = resolve_version(store, reference, rule)
+    try:
+        version = resolve_version(store, reference, rule)
+    except UnknownCheckpoint as unknown:
+        if reference in version_names() or type(unknown) is not UnknownCheckpoint:
+            raise
+        raise UnknownCheckpoint(
+            f"--policy {reference!r} is no policy: {unknown.what}",
+            fix=f"give {', '.join(NAMED_POLICIES)}, arm:NAME, a Parquet file, or a version: {unknown.fix}",
+        ) from unknown
     if version in here:
         return shelf.load(version)
     signed = store.get_checkpoint(version)
@@ -116,10 +133,10 @@ def _layout(table: Mapping[str, str], where: Mapping[str, str]) -> TableLayout:
     from learner.judgement import TableLayout
 
     unknown = sorted(set(table) - set(LAYOUT_FIELDS))
-    base = table.get("base", "1")
+    base, pairs = table.get("base", "1"), ",".join(f"{name}={value}" for name, value in table.items())
     if unknown or not re.fullmatch(r"-?[0-9]{1,9}", base):
         raise SettingError(
-            f"--table {dict(table)} is not understood", fix=f"give {', '.join(LAYOUT_FIELDS)}; base is a whole number"
+            f"--table {pairs} is not understood", fix=f"give {', '.join(LAYOUT_FIELDS)}; base is a whole number"
         )
     fields: dict[str, Any] = {LAYOUT_FIELDS[name]: value for name, value in table.items() if name != "base"}
     return TableLayout(**fields, position_base=int(base), where=where)

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Protocol
 
+import structlog
 import typer
 
 from event_schemas.errors import ExperimentError, SchemaError, SettingError, TrimtabError
 from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES, join_group
+from trimtab.experiment_warnings import join_warnings
 from trimtab.process_exit import NEEDS_A_PERSON, tell
 from trimtab.settings import Settings, load_settings
 from trimtab.stop_flag import StopFlag
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from event_schemas.experiment import Experiment
+    from event_schemas.experiment_sections import JoinSpec
     from stream_processors.worker import WorkerSettings
 
 SESSION_SECONDS = 10.0
 MOST_WORKERS = 64
+log = structlog.get_logger(__name__)
 
 
 class Health(Protocol):
@@ -120,6 +124,12 @@ def needs_a_person(fault: TrimtabError) -> bool:
     return isinstance(fault, lasting)
 
 
+def warn_of_fast_clocks(join: JoinSpec) -> None:
+    """Logs a warning if one host whose clock runs ahead can make orphans of other hosts' engagements."""
+    for each in join_warnings(join):
+        log.warning(each.what, fix=each.fix)
+
+
 def _work(options: WorkerOptions) -> None:
     # polars panics on some malformed events, which is expected; a backtrace for each of them would only cost time.
     os.environ["RUST_BACKTRACE"] = "0"
@@ -127,11 +137,14 @@ def _work(options: WorkerOptions) -> None:
 
     from event_schemas.instant import wall_clock_ms
     from monitoring.metrics import JoinMetrics
+    from monitoring.multiprocess_folder import require_multiprocess_folder
     from stream_processors.rule import JoinRule
     from stream_processors.worker import JoinWorkerParts, WorkerHealth, run_join_worker
 
+    require_multiprocess_folder()
     settings, registry, health = load_settings(), CollectorRegistry(), WorkerHealth()
     experiment = settings.load_experiment()
+    warn_of_fast_clocks(experiment.join)
     metrics = JoinMetrics(registry)
     rule = JoinRule.from_experiment(experiment)
     identities = settings.topic_identities()
@@ -149,10 +162,12 @@ def _supervise(workers: int, options: WorkerOptions) -> int:
     from prometheus_client import CollectorRegistry
 
     from monitoring.metrics import SupervisorMetrics
+    from monitoring.multiprocess_folder import require_multiprocess_folder
     from trimtab.child_process import spawn
     from trimtab.worker_probes import WorkerProbes
     from trimtab.worker_supervisor import WorkerSupervisor
 
+    require_multiprocess_folder()
     registry = CollectorRegistry()
     supervisor = WorkerSupervisor(
         workers,

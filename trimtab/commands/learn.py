@@ -16,17 +16,19 @@ import structlog
 import typer
 
 from event_schemas.codec import Codec
-from event_schemas.duration import parse_duration
-from event_schemas.errors import ComponentUnreachable, SettingError
+from event_schemas.duration import duration_option
+from event_schemas.errors import ComponentUnreachable, RightMissing, SettingError
 from event_schemas.experiment import Experiment
 from event_schemas.instant import parse_instant, wall_clock_ms
-from event_schemas.topics import DEAD_LETTERS, EXAMPLES, TALLIES
+from event_schemas.topics import DEAD_LETTERS, EXAMPLES, EXPLORATIONS, TALLIES
+from trimtab.learner_progress import run_progress
+from trimtab.next_step import GOVERNED, say_next
 from trimtab.settings import Settings, load_settings
 from trimtab.stop_flag import StopFlag
 
 if TYPE_CHECKING:
     from learner.checkpoints import Publisher
-    from learner.examples import SliceTallies
+    from learner.examples import ExplorationShelf, KeptExplorations, SliceTallies
     from learner.learner_run import RunObserver, RunReport
     from learner.learner_service import LearnerService
     from policy_store.backends import PolicyStore
@@ -78,9 +80,11 @@ def learn(  # noqa: PLR0913  one parameter for each option
 
     Example: trimtab learn --once --wait-examples 8000
     """
+    from monitoring.multiprocess_folder import require_multiprocess_folder
     from trimtab.process_log import log_to_stderr
 
     log_to_stderr()
+    require_multiprocess_folder()
     settings = load_settings()
     if not_after is not None and not (once and reread):
         raise SettingError(
@@ -88,14 +92,14 @@ def learn(  # noqa: PLR0913  one parameter for each option
             fix="give all three, once: trimtab learn --once --reread --not-after TIME",
         )
     latest = None if not_after is None else parse_instant(not_after, "--not-after")
-    order = _Order(parse_duration(every), not no_publish, metrics_port, reread, latest)
+    order = _Order(duration_option(every, "--every"), not no_publish, metrics_port, reread, latest)
     greeting = _greet_broker(settings)
     import torch  # takes seconds, in which the broker answers
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
     stop = StopFlag()
     with ExitStack() as stack:
-        show = stack.enter_context(_progress(quiet=as_json))
+        show = stack.enter_context(run_progress())
         service = stack.enter_context(_service(settings, show, order))
         _take_greeting(greeting, must_answer=once and not wait_examples)
         if wait_examples:
@@ -151,12 +155,13 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
         DeadLetters,
         ExampleDecoder,
         ExampleRule,
+        ExplorationShelf,
         Ingest,
         KafkaExampleSource,
         SegmentStore,
         TimeLimit,
     )
-    from learner.learner_run import EXAMPLES_FOLDER, Learner
+    from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, Learner
     from learner.learner_service import LearnerService, Schedule
     from monitoring.exposition import serve_metrics
     from monitoring.metrics import LearnerMetrics, ProducerMetrics
@@ -187,7 +192,14 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
         yield LearnerService(
             ingest,
             Learner(
-                experiment, directory, wall_clock_ms, publisher, metrics, observer, partial(_tallies, settings, codec)
+                experiment,
+                directory,
+                wall_clock_ms,
+                publisher,
+                metrics,
+                observer,
+                partial(_tallies, settings, codec),
+                partial(_explorations, settings, codec, ExplorationShelf(directory / EXPLORATIONS_FOLDER)),
             ),
             lambda: _preference(settings, experiment, None if publisher is None else publisher.store),
             Schedule(every_s=order.every_ms / 1000, fresh_s=fresh_s),
@@ -202,13 +214,26 @@ def _tallies(settings: Settings, codec: Codec) -> SliceTallies:
         return read_tallies(source, codec)
 
 
+def _explorations(settings: Settings, codec: Codec, shelf: ExplorationShelf) -> KeptExplorations:
+    """The exploration settings that producers wrote, kept; without the right to read them, those kept before."""
+    from learner.examples import KafkaExampleSource, KeptExplorations, read_explorations
+
+    topic = settings.topic(EXPLORATIONS)
+    try:
+        with closing(KafkaExampleSource(settings.kafka_client_config(), topic)) as source:
+            return read_explorations(source, codec, shelf)
+    except RightMissing as fault:  # a learner of an earlier release had no such right
+        log.warning("no exploration settings are read", what=fault.what, fix=fault.fix)
+        return KeptExplorations(shelf.load())
+
+
 def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
     """Raises SettingError without a signing key; the store is connected to on first use."""
     from learner.checkpoints import Publisher
-    from policy_store.records import SigningKey
+    from policy_store.records import Role, SigningKey
     from trimtab.store_access import open_store
 
-    key = SigningKey.parse(settings.signing_key_text())
+    key = SigningKey.parse(settings.signing_key_text(Role.LEARNER))
     return Publisher(open_store(settings, experiment), key, experiment, wall_clock_ms)
 
 
@@ -220,34 +245,6 @@ def _preference(settings: Settings, experiment: Experiment, store: PolicyStore |
 
     record = None if store is None else read_preference_verified(store, trust_rule(settings, experiment))
     return ObjectiveWeights.in_force(experiment, record)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[RunObserver]:
-    """Live lines on stderr: the stage at work, and a bar over the epochs."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    from learner.learner_run import RunObserver
-    from learner.network import TrainingProgress
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
-        task = progress.add_task("starting", total=None)
-
-        def stage(name: str, detail: str) -> None:
-            progress.update(task, description=f"{name}: {detail}"[:100], total=None, completed=0)
-
-        def training(at: TrainingProgress) -> None:
-            progress.update(task, description=f"train: loss {at.loss:.4f}", total=at.epochs, completed=at.epoch)
-
-        yield RunObserver(stage, training)
 
 
 def _print(report: RunReport, as_json: bool) -> None:
@@ -267,3 +264,20 @@ def _print(report: RunReport, as_json: bool) -> None:
     for reason in content["reasons"]:
         show_text(reason, " " * len("verdict    "))
     show(f"channel    {content['channel'] or 'none'}")
+    say_next_after(content, report.checkpoint.manifest.objectives)
+
+
+def say_next_after(report: dict[str, Any], objectives: list[str]) -> None:
+    """What a run leaves to people: to weigh the objectives, or to let a policy serve that passed."""
+    from policy_store.records import Channel, weight_options
+    from trimtab.status.next_action import WEIGHED_BY_NOBODY
+
+    version = report["version"]
+    if WEIGHED_BY_NOBODY in report["reason_codes"]:
+        equal = weight_options(dict.fromkeys(objectives, 1.0))
+        say_next(f"trimtab alpha propose {equal}", "with the weights that you want; no policy passes before that")
+    elif report["verdict"] == "pass" and report["channel"] is None:
+        say_next("trimtab learn --once", f"publishes what it learns; {version} passed and is only on this machine")
+    elif report["verdict"] == "pass" and report["channel"] != Channel.STABLE:
+        command = f"trimtab policy promote {version} --to {Channel.STABLE.value}"
+        say_next(command, f"it passed and waits in {report['channel']} until a person lets it serve; {GOVERNED}")

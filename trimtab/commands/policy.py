@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from event_schemas.instant import utc_text
+from event_schemas.instant import utc_text, wall_clock_ms
 from policy_store.records import Channel, Role, channel_slot
 from trimtab.commands.policy_stop import kill, rebase, resume
+from trimtab.next_step import say_next
+from trimtab.process_exit import FAILED
 from trimtab.settings import load_settings, require_usable
 from trimtab.store_access import (
     VERSION_HELP,
@@ -20,6 +24,7 @@ from trimtab.store_access import (
     decider,
     echo_json,
     open_store,
+    print_parts,
     statement,
     trust_rule,
     version_names,
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from policy_store.decisions import TrustRule
     from policy_store.records import CheckpointManifest
 
+PICKED_UP = "it shows which nodes serve it, a few seconds from now, and which ones refuse it and why"
 policy = typer.Typer(no_args_is_help=True, help="Checkpoints, channels and the kill switch.")
 
 
@@ -43,54 +49,63 @@ def keygen(
     role: Annotated[Role, typer.Option(help="What the key may sign: checkpoints, or people's decisions.")],
     name: Annotated[str, typer.Option("--id", help="Name of the key within its role.")],
     out: Annotated[
-        Path | None, typer.Option(help="File for the private key; the public key is written beside it.")
+        Path | None, typer.Option(help="File for the private key; the public key and trusted_keys are beside it.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a signing key. The private half is printed unless --out names a new file for it (readable by you only).
 
-    Example: trimtab policy keygen --role governance --id board --out board.key
+    With --out, the public half is added to the file trusted_keys in the same folder. The printed line is for the shell
+    of every process.
+
+    Example: trimtab policy keygen --role governance --id board --out keys/board
     """
     from policy_store.records import SigningKey, write_key_pair
+    from trimtab.key_lines import TRUSTED, key_lines, say_next_key
 
     require_usable()
     key = SigningKey.generate(role, name)
-    content = {"key_id": key.key_id, "public": key.public_text()}
-    if out is None:
-        content["signing_key"] = key.secret_text()
-    else:
-        content["public_file"] = str(write_key_pair(key, out))
-        content["signing_key"] = f"@{out}"
+    made = None if out is None else write_key_pair(key, out)
     if as_json:
-        echo_json(content)
+        files = {} if made is None else {"public_file": str(made.public), "trusted_keys_file": str(made.trusted)}
+        signing = key.secret_text() if made is None else f"@{made.private}"
+        echo_json({"key_id": key.key_id, "public": key.public_text(), **files, "signing_key": signing})
+    elif made is None:
+        typer.echo("\n".join(key_lines(key, os.environ.get(TRUSTED, ""))))
     else:
-        typer.echo(f"TRIMTAB_SIGNING_KEY={content['signing_key']}\nTRIMTAB_TRUSTED_KEYS={content['public']}")
+        typer.echo(f"export {TRUSTED}={quote(f'@{made.trusted}')}")
+        say_next_key(key, made.private, made.trusted)
 
 
 @policy.command()
 def status(as_json: AsJson = False) -> None:
-    """Show what each channel serves and whether it verifies, the kills in force, and the live nodes.
+    """Show what each channel serves, whether it verifies and who refuses it, the kills in force, and the live nodes.
+
+    The exit code is 1 if a node, or the learner of the newest checkpoint, has another experiment file than this
+    command; the sections that differ are listed.
 
     Example: trimtab policy status
     """
-    from event_schemas.instant import wall_clock_ms
+    from event_schemas.section_digests import section_digests
     from policy_store.decisions import store_overview
 
     settings = load_settings()
     experiment = settings.load_experiment()
-    overview = store_overview(open_store(settings, experiment), trust_rule(settings, experiment), wall_clock_ms())
+    store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
+    overview = store_overview(store, rule, wall_clock_ms(), section_digests(experiment))
     if as_json:
         echo_json(overview)
-        return
-    from trimtab.policy_listings import overview_listings
-    from trimtab.tables import show as print_parts
+    else:
+        from trimtab.policy_listings import overview_listings
 
-    print_parts(*overview_listings(overview))
+        print_parts(*overview_listings(overview))
+    if overview["differing_files"]:
+        raise typer.Exit(FAILED)
 
 
 @policy.command("list")
 def list_checkpoints(as_json: AsJson = False) -> None:
-    """List the checkpoints in the store, oldest first, with the gate's verdict.
+    """List the checkpoints in the store, in the order in which they came, with the gate's verdict.
 
     Example: trimtab policy list --json
     """
@@ -101,7 +116,6 @@ def list_checkpoints(as_json: AsJson = False) -> None:
         echo_json(rows)
     else:
         from trimtab.policy_listings import checkpoint_listing
-        from trimtab.tables import show as print_parts
 
         print_parts(checkpoint_listing(rows))
 
@@ -157,6 +171,8 @@ def promote(
     decision = decider(settings, rule, channel_slot(to), statement(by, reason))
     record = point_channel(store, to, version, decision, ttl_ms=experiment.serving.checkpoint_ttl)
     _report(record.model_dump(mode="json"), f"{record.slot} → {version} (revision {record.revision})", as_json)
+    if not as_json:
+        say_next("trimtab policy status", PICKED_UP)
 
 
 @policy.command()
@@ -185,6 +201,8 @@ def rollback(
     decision = decider(settings, rule, channel_slot(channel), statement(by, reason))
     record = point_channel(store, channel, version, decision, ttl_ms=experiment.serving.checkpoint_ttl)
     _report(record.model_dump(mode="json"), f"{record.slot} → {version} (revision {record.revision})", as_json)
+    if not as_json:
+        say_next("trimtab policy status", PICKED_UP)
 
 
 for stopping in (kill, resume, rebase):
@@ -220,7 +238,6 @@ def history(
         echo_json(rows)
     else:
         from trimtab.policy_listings import history_listing
-        from trimtab.tables import show as print_parts
 
         print_parts(history_listing(slot, rows))
 
@@ -241,7 +258,6 @@ def verify(as_json: AsJson = False) -> None:
         echo_json(rows)
     else:
         from trimtab.policy_listings import verification_listing
-        from trimtab.tables import show as print_parts
 
         print_parts(verification_listing(findings))
     if any(each.problem for each in findings):

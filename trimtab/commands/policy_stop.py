@@ -9,6 +9,7 @@ import typer
 
 from event_schemas.instant import utc_text
 from policy_store.records import CONTROL_SLOT, REBASE_SLOT, ControlRecord
+from trimtab.next_step import GOVERNED, say_next
 from trimtab.settings import load_settings
 from trimtab.store_access import AsJson, By, Reason, decider, echo_json, open_store, statement, trust_rule
 
@@ -35,6 +36,7 @@ def kill(by: By, reason: Reason = "", as_json: AsJson = False) -> None:
         echo_json(record.model_dump(mode="json") | {"hash": name})
     else:
         typer.echo(f"killed: {name} (revision {record.revision})")
+        say_next("trimtab policy resume", f"once the incident is over: until then nodes serve production; {GOVERNED}")
 
 
 def resume(
@@ -133,3 +135,15 @@ def rebase(
     typer.echo("nothing was changed" if dry_run else f"re-based (epoch {plan.epoch})")
     for slot in plan.decide_again:
         typer.echo(f"decide again on {slot}")
+    _say_next_after(plan.decide_again, dry_run, bool(plan.voided))
+
+
+def _say_next_after(slots: Sequence[str], dry_run: bool, voids: bool) -> None:
+    if dry_run:
+        if voids:
+            say_next("trimtab policy rebase", f"voids these; {GOVERNED}")
+        return
+    for slot in slots:
+        kind, _, name = slot.partition(":")
+        command = f"trimtab policy promote VERSION --to {name}" if kind == "channel" else "trimtab alpha propose --help"
+        say_next(command, f"{slot} has to be decided again; `trimtab policy history {slot}` shows what was in force")

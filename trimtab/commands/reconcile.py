@@ -9,7 +9,10 @@ import typer
 
 from event_schemas.errors import SettingError
 from event_schemas.topics import DEAD_LETTERS, EVENTS, EXAMPLES
+from trimtab.live_bar import live_bar
 from trimtab.settings import load_settings
+
+SHOWN_DIFFERENCES = 20
 
 if TYPE_CHECKING:
     from stream_processors.audit import ReconcileOutcome, ReconcileReport
@@ -52,7 +55,9 @@ def reconcile(
         limits = {p: committed[p].settled if p in committed else 0 for p in range(partitions)}
     else:
         limits = parse_offsets("--to", end, partitions)
-    outcome = run(topics, rule, settings.codec(), parse_offsets("--from", start, partitions), limits)
+    codec = settings.codec(reads_only=True)
+    with live_bar(stays=False) as show:
+        outcome = run(topics, rule, codec, parse_offsets("--from", start, partitions), limits, show)
     if as_json:
         typer.echo(json.dumps(outcome.as_dict()))
     else:
@@ -76,7 +81,8 @@ def parse_offsets(option: str, text: str | None, partitions: int) -> dict[int, i
         ) from fault
     unknown = [partition for partition in offsets if not 0 <= partition < partitions]
     if unknown:
-        raise SettingError(f"{option}: there is no partition {unknown[0]}", fix=f"partitions are 0 to {partitions - 1}")
+        named = ", ".join(map(str, unknown))
+        raise SettingError(f"{option}: there is no partition {named}", fix=f"partitions are 0 to {partitions - 1}")
     return offsets
 
 
@@ -90,7 +96,12 @@ def _print(outcome: ReconcileOutcome) -> None:
 
     report = outcome.report
     fates = {**report.fates, "pending": report.pending}
-    rows = [(fate, f"{events:,}") for fate, events in fates.items() if events]
+    rows = [
+        (name, f"{events:,}")
+        for fate, number in fates.items()
+        for name, events in ((fate, number), *(_reasons(report) if fate == "outside" else ()))
+        if events
+    ]
     checks = [(name, *(f"{count:,}" for count in counts)) for name, counts in _checks(report).items()]
     show(
         figures(f"{report.inputs:,} events", ("fate", "events"), rows),
@@ -101,11 +112,18 @@ def _print(outcome: ReconcileOutcome) -> None:
             f"{report.replayed} examples were replayed from dead letters and verified;"
             f" {report.dead_letters_mended} of their dead letters are obsolete"
         )
-    for difference in report.differences:
+    for difference in report.differences[:SHOWN_DIFFERENCES]:
         show_text(difference, "  ")
+    if (more := report.total_differences - SHOWN_DIFFERENCES) > 0:
+        show_text(f"… and {more:,} more; --json lists up to 1,000", "  ")
     if outcome.unprocessed:
         show_text(f"{outcome.unprocessed} events are after the join's last commit: is `trimtab join` running?")
     show_text("ok: the join wrote exactly what the log requires" if report.ok else "NOT ok: see the differences above")
+
+
+def _reasons(report: ReconcileReport) -> list[tuple[str, int]]:
+    """Why engagements count for no objective."""
+    return [(f"  {reason.replace('_', ' ')}", events) for reason, events in report.outside.items()]
 
 
 def _checks(report: ReconcileReport) -> dict[str, tuple[int, int]]:

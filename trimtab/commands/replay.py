@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from event_schemas.errors import SettingError
+from event_schemas.errors import RightMissing, SettingError
 from event_schemas.instant import parse_instant
 from event_schemas.topics import DEAD_LETTERS, EVENTS
 from trimtab.join_pace import UNREAD_BYTES, paced_by_join
 from trimtab.live_bar import live_bar
+from trimtab.next_step import say_next, say_next_to_learn
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -36,14 +37,16 @@ def replay(
 ) -> None:
     """Replay a log as request, action, propensity and engagement events, then close its windows.
 
-    Rows that cannot be decisions become dead letters. Ids and bytes depend only on the rows, so a second replay
-    adds only duplicates. The topics must exist already (`trimtab topics create`).
+    Rows that cannot be decisions become dead letters; if all do, or there is no row, the exit code is 1. Ids and bytes
+    depend only on the rows, so a second replay adds only duplicates. The topics must exist (`trimtab topics create`).
 
     Example: trimtab replay datasets/open_bandit/random_all.parquet --mapping datasets/open_bandit/mapping.toml
     """
     settings = load_settings()
     if file is not None and mapping is not None and heartbeat_at is None:
-        _print_summary(_replay_file(settings, file, mapping, limit, max_lag), as_json)
+        summary = _replay_file(settings, file, mapping, limit, max_lag)
+        _print_summary(summary, as_json)
+        summary.require_decisions(str(file))
     elif file is None and mapping is None and heartbeat_at is not None:
         _print_heartbeats(_write_heartbeats(settings, parse_instant(heartbeat_at, "--heartbeat-at")), as_json)
     else:
@@ -61,7 +64,7 @@ def register(app: typer.Typer) -> None:
 def _replay_file(settings: Settings, file: Path, mapping_file: Path, limit: int | None, max_lag: int) -> ReplaySummary:
     from producers.delivery import KafkaDelivery
     from producers.replay import ReplayPlan, load_mapping, read_rows, replay_rows
-    from producers.topics import partitions_of
+    from producers.topics import partitions_of, partitions_of_all
 
     experiment, mapping = settings.load_experiment(), load_mapping(mapping_file)
     mapping.check_against(experiment)
@@ -69,6 +72,8 @@ def _replay_file(settings: Settings, file: Path, mapping_file: Path, limit: int 
     client = settings.kafka_client_config()
     events = settings.topic(EVENTS)
     settings.require_rights(writes=[events])
+    with suppress(RightMissing):  # only bad rows need it
+        partitions_of_all(client, [events, settings.topic(DEAD_LETTERS)])
     plan = ReplayPlan(
         mapping=mapping,
         experiment=experiment,
@@ -120,7 +125,9 @@ def _print_summary(summary: ReplaySummary, as_json: bool) -> None:
         f" {summary.delivery.acknowledged} of {summary.delivery.handed_in} events acknowledged"
     )
     if summary.bad_rows:
-        sys.stderr.write("bad rows are dead letters: `trimtab dead-letters list` shows them\n")
+        say_next("trimtab dead-letters list", "the bad rows are dead letters; it says what is wrong with each")
+    if summary.decisions:
+        say_next_to_learn(summary.decisions)
 
 
 def _print_heartbeats(done: dict[str, int], as_json: bool) -> None:

@@ -42,11 +42,14 @@ def serve(
     """
     from prometheus_client import CollectorRegistry
 
+    from monitoring.multiprocess_folder import require_multiprocess_folder
     from serving_agent.sidecar import UnconfirmedDecisions, create_app
     from trimtab.node import Node
     from trimtab.process_log import log_to_stderr
 
     log_to_stderr()
+    _leave_when_told()
+    require_multiprocess_folder()
     settings, registry = load_settings(), CollectorRegistry()
     with _listening(host, port) as listener:
         name = node_id or f"{socket.gethostname()}-{listener.getsockname()[1]}"
@@ -55,6 +58,15 @@ def serve(
             bound = "{}:{}".format(*listener.getsockname()[:2])
             sys.stderr.write(f"node {name} of {node.serving.config.experiment.name} serves on http://{bound}\n")
             _run_until_told(app, listener)
+
+
+def _leave_when_told() -> None:
+    """SIGTERM and SIGINT close the node before the process ends: while it starts, and once the server has stopped.
+
+    uvicorn handles both while it serves and raises the signal again afterwards.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
 
 
 @contextmanager
@@ -73,9 +85,6 @@ def _run_until_told(app: object, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are answered first."""
     import uvicorn
 
-    # uvicorn raises the signal again after its own shutdown; the default action would skip closing the node.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         log_level="warning",

@@ -12,10 +12,11 @@ import typer
 
 from event_schemas.errors import SettingError
 from event_schemas.instant import moment_of, parse_instant, wall_clock_ms
-from event_schemas.topics import EVENTS
+from event_schemas.topics import EVENTS, EXPLORATIONS
 from event_schemas.units import DAY_MS
 from trimtab.join_pace import paced_by_join
 from trimtab.live_bar import live_bar
+from trimtab.next_step import say_next_to_learn
 from trimtab.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -61,7 +62,11 @@ def simulate(
     experiment = settings.load_experiment()
     plan = _plan(experiment, seed, requests, days, end_ms)
     report = _run(settings, experiment, plan, Route(tuple(via or ()), exploration_rate))
-    typer.echo(json.dumps(report) if as_json else _as_text(report))
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    typer.echo(_as_text(report))
+    say_next_to_learn(report["acknowledged"]["Propensity"])
 
 
 def register(app: typer.Typer) -> None:
@@ -89,22 +94,27 @@ def _run(settings: Settings, experiment: Experiment, plan: RunPlan, route: Route
     from prometheus_client import CollectorRegistry
 
     from monitoring.metrics import ProducerMetrics
+    from monitoring.multiprocess_folder import require_multiprocess_folder
     from producers.delivery import KafkaDelivery
     from producers.topics import partitions_of
     from simulator.homefeed_world import with_exploration_rate
     from simulator.simulation import EventOutlet, run_simulation
 
+    require_multiprocess_folder()
     experiment = with_exploration_rate(experiment, route.exploration_rate)
     client, topic, registry = settings.kafka_client_config(), settings.topic(EVENTS), CollectorRegistry()
-    settings.require_rights(writes=[topic])
+    explorations = None if route.sidecars else settings.topic(EXPLORATIONS)
+    settings.require_rights(writes=[topic, *([] if explorations is None else [explorations])])
     partitions = partitions_of(client, topic)
+    if explorations is not None:
+        partitions_of(client, explorations)  # raises if the topic does not exist
     with (
         KafkaDelivery(client, metrics=ProducerMetrics(registry)) as sender,
         paced_by_join(settings, partitions) as pacer,
         live_bar() as show,
     ):
         progress = partial(show, "simulate", total=plan.requests)
-        outlet = EventOutlet(settings.codec(), sender, topic, partitions, pacer)
+        outlet = EventOutlet(settings.codec(), sender, topic, partitions, pacer, explorations)
         report = run_simulation(experiment, plan, outlet, route.sidecars, progress)
     acknowledged = Counter(report.sidecar_events) + _acknowledged(registry)
     return {**report.as_dict(), "acknowledged": dict(acknowledged)}

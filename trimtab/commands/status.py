@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from event_schemas.errors import TrimtabError
+from event_schemas.instant import wall_clock_ms
 from trimtab.process_exit import FAILED
 from trimtab.settings import Settings, load_settings
-from trimtab.store_access import AsJson, echo_json, open_store, trust_rule
+from trimtab.store_access import AsJson, echo_json, open_store, print_parts, trust_rule
 
 if TYPE_CHECKING:
     from event_schemas.experiment import Experiment
@@ -21,13 +22,13 @@ def status(as_json: AsJson = False) -> None:
     """Show the state of the experiment on one screen: join, examples, verdict, channels, kills, nodes, next step.
 
     Events, examples and dead letters are counted by offsets; no record is read and nothing is changed. If Kafka or
-    Redis does not answer, the rest is shown and the exit code is 1.
+    Redis does not answer, the rest is shown and the exit code is 1. It is also 1 if a node, the learner or the join has
+    another experiment file than this command.
 
     Example: trimtab status
     """
     from trimtab.status.next_action import next_action
     from trimtab.status.status_screen import screen_lines
-    from trimtab.tables import show
 
     settings = load_settings()
     facts = gather(settings, settings.load_experiment())
@@ -35,8 +36,8 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         echo_json(facts.as_dict() | {"next_action": action.as_dict()})
     else:
-        show(*screen_lines(facts, action))
-    if facts.faults:
+        print_parts(*screen_lines(facts, action))
+    if facts.faults or facts.differences:
         raise typer.Exit(FAILED)
 
 
@@ -47,9 +48,8 @@ def register(app: typer.Typer) -> None:
 
 def gather(settings: Settings, experiment: Experiment) -> StatusFacts:
     """Query every component; one that does not answer becomes a fault and does not stop the others."""
-    from event_schemas.instant import wall_clock_ms
     from trimtab.status.log_facts import read_log_facts
-    from trimtab.status.status_facts import StatusFacts
+    from trimtab.status.status_facts import SHELF, StatusFacts
     from trimtab.status.store_facts import StoreQuestions, newest_on_shelf
 
     now_ms, faults = wall_clock_ms(), dict[str, TrimtabError]()
@@ -67,5 +67,5 @@ def gather(settings: Settings, experiment: Experiment) -> StatusFacts:
     try:
         shelf = newest_on_shelf(settings.data_dir, experiment)
     except TrimtabError as fault:
-        faults["checkpoints here"] = fault
-    return StatusFacts(experiment.name, now_ms, log, store, shelf, faults)
+        faults[SHELF] = fault
+    return StatusFacts(experiment.name, now_ms, log, store, shelf, faults, experiment.window_ms)

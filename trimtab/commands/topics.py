@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.next_step import say_next
 from trimtab.settings import load_settings
 
 if TYPE_CHECKING:
@@ -29,9 +30,13 @@ def create(
     from producers.topics import create_topics
 
     settings = load_settings()
+    if settings.experiment.exists():
+        settings.load_experiment()  # no topics for a broken file: the next command would refuse it
     reports = create_topics(settings.kafka_client_config(), settings.topic_prefix, partitions, replication)
     for report in reports:
         typer.echo(json.dumps(_as_dict(report)) if as_json else _as_line(report))
+    if not as_json:
+        say_next("trimtab join", "in a shell of its own, and `trimtab serve` in another; `trimtab config check` first")
 
 
 def register(app: typer.Typer) -> None:

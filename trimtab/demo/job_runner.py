@@ -153,8 +153,10 @@ class JobRunner:
         self._children.stop(*names)
 
     def stop_all(self) -> None:
-        """Stops every child; safe to repeat."""
+        """Stops every child and removes the outputs of those that wrote none; safe to repeat."""
         self._children.stop_all()
+        for name in self._jobs:
+            _remove_if_empty(self._output(name))
 
     def _rest(self, tick: Tick) -> None:
         tick()
@@ -166,7 +168,10 @@ class JobRunner:
 
     def _result(self, name: str) -> JobResult:
         status = self._children.stop(name)[name]
-        return JobResult(name, status, self._output(name).read_text(encoding="utf-8"))
+        output = self._output(name).read_text(encoding="utf-8")
+        _remove_if_empty(self._log(name))
+        _remove_if_empty(self._output(name))
+        return JobResult(name, status, output)
 
     def _failure(self, name: str, status: int) -> DemoFailed:
         log = self._log(name)
@@ -191,6 +196,12 @@ def inherited_environment(environment: Mapping[str, str], bytecode: Path) -> dic
     if kept.pop("PYTHONDONTWRITEBYTECODE", ""):
         kept["PYTHONPYCACHEPREFIX"] = str(bytecode)
     return kept
+
+
+def _remove_if_empty(file: Path) -> None:
+    """Nobody should open a file that says nothing."""
+    if file.exists() and not file.stat().st_size:
+        file.unlink()
 
 
 def _resident(pid: int) -> int:

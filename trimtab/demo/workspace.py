@@ -65,12 +65,10 @@ class Workspace:
                 )
             shutil.rmtree(self.directory)
         keys = self.directory / "keys"
-        keys.mkdir(parents=True)
+        self.directory.mkdir()
         (self.directory / MARKER_FILE).touch()
-        made = [SigningKey.generate(role, "demo") for role in (Role.LEARNER, Role.GOVERNANCE)]
-        for key in made:
-            write_key_pair(key, keys / f"{key.role.value}.key")
-        (keys / "trusted").write_text("\n".join(key.public_text() for key in made), encoding="utf-8")
+        for role in (Role.LEARNER, Role.GOVERNANCE):
+            write_key_pair(SigningKey.generate(role, "demo"), keys / f"{role.value}.key")
 
     def signing_key(self, role: str) -> str:
         """The value of TRIMTAB_SIGNING_KEY for a role."""
@@ -78,7 +76,7 @@ class Workspace:
 
     def trusted_keys(self) -> str:
         """The value of TRIMTAB_TRUSTED_KEYS."""
-        return f"@{self.directory / 'keys' / 'trusted'}"
+        return f"@{self.directory / 'keys' / 'trusted_keys'}"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ def read_log_facts(settings: Settings) -> LogFacts:
         events=sum(span.end - span.start for span in events.values()),
         examples=_held(topics.examples),
         dead_letters=_held(topics.dead_letters),
+        windows=tuple(sorted({position.window_ms for position in committed.values()})),
     )
 
 

@@ -5,17 +5,19 @@ A case is a function that returns an action or None. Their order is in `CASES`:
 1. something does not answer, or cannot be read
 2. a kill is in force, or may be
 3. events wait and no worker of the join is running
-4. a channel's record cannot be accepted
-5. a node refused what a channel points to, or part of the node does not work
-6. there are no examples
-7. there are examples, and nothing has been learned
-8. no preference between the objectives is approved or proposed
-9. the newest published checkpoint passed, and `stable` serves another one
-10. the newest checkpoint passed, and only this machine has it
-11. a proposal waits for approval
-12. `stable` points to a policy, but no node is alive
-13. nothing has passed yet
-14. events wait, and the broker cannot report whether a worker is running
+4. a node or the join has another experiment file than this one
+5. a channel's record cannot be accepted
+6. a node refused what a channel points to, or part of the node does not work
+7. there are no examples
+8. there are examples, and nothing has been learned
+9. no preference between the objectives is approved or proposed
+10. the newest published checkpoint passed, and `stable` serves another one
+11. the newest checkpoint passed, and only this machine has it
+12. a proposal waits for approval
+13. `stable` points to a policy, but no node is alive
+14. the learner had another experiment file than this one at its last run
+15. nothing has passed yet
+16. events wait, and the broker cannot report whether a worker is running
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 
-from trimtab.status.node_view import NodeView, Refusal
-from trimtab.status.status_facts import EMPTY, PASS, VALID, LogFacts, StatusFacts, StoreFacts
+from policy_store.decisions import EMPTY, VALID, Refusal
+from trimtab.status.node_view import NodeView
+from trimtab.status.status_facts import PASS, LogFacts, StatusFacts, StoreFacts
 
 COMMAND = re.compile(r"`(trimtab [^`]*)`")
 WEIGHED_BY_NOBODY = "no_preference"
@@ -71,8 +74,8 @@ def _kill(facts: StatusFacts) -> NextAction | None:
     store = facts.store or StoreFacts()
     for each in store.open_kills:
         if each.record is not None:
-            said = f"killed by {each.record.by}: {each.record.reason or 'no reason given'}"
-            return NextAction("killed", 'trimtab policy resume --reason "…"', f"{said}; lift it once that is over")
+            why = f"killed {each.source}; lift it once that is over"
+            return NextAction("killed", 'trimtab policy resume --reason "…"', why)
     doubts = [*store.kill_faults, *(each.describe() for each in store.open_kills)]
     if doubts:
         return NextAction(
@@ -87,6 +90,21 @@ def _join_absent(facts: StatusFacts) -> NextAction | None:
         return NextAction(
             "join", "trimtab join", f"{log.unprocessed:,} events wait, and no worker of the join is running"
         )
+    return None
+
+
+def _files_differ(facts: StatusFacts) -> NextAction | None:
+    for each in facts.differences:
+        if each.process != "learner":
+            return NextAction("files_differ", None, f"{each.describe()}: {each.fix}")
+    return None
+
+
+def _learner_file_differs(facts: StatusFacts) -> NextAction | None:
+    """Late: the learner may have the file already, and its newest checkpoint does not change until it runs again."""
+    for each in facts.differences:
+        if each.process == "learner":
+            return NextAction("learner_file_differs", None, f"{each.describe()}: {each.fix}")
     return None
 
 
@@ -210,6 +228,7 @@ CASES = (
     _fault,
     _kill,
     _join_absent,
+    _files_differ,
     _channel_not_acceptable,
     _node_in_trouble,
     _no_examples,
@@ -219,6 +238,7 @@ CASES = (
     _passed_and_unpublished,
     _proposal_waits,
     _nobody_serves,
+    _learner_file_differs,
     _too_little_evidence,
     _events_wait,
 )

@@ -1,31 +1,21 @@
-"""A node's last heartbeat, prepared for people. Heartbeats are not signed, so malformed fields are ignored."""
+"""A node's last heartbeat, prepared for people. Heartbeats are not signed, so malformed fields are ignored.
+
+Malformed digests of its experiment file are told of: without a word the file would pass for the same one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from event_schemas.section_digests import SECTION_DIGESTS, claim_malformed
 from policy_store.backends import NodeStatus
-from policy_store.records import Channel
+from policy_store.decisions import Refusal, node_refusals
 
-ACCEPTED = "accepted"
-"""The value of `PickupResult` for a checkpoint that serves; importing the class would load ONNX Runtime."""
-PARTS = ("store", "disk", "delivery", "spool")
+PARTS = ("store", "disk", "delivery", "spool", "name")
 WELL = "ok"
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A node did not accept what `channel` points to; `result` is a value of PickupResult."""
-
-    channel: str
-    result: str
-    notes: tuple[str, ...] = ()
-
-    def describe(self) -> str:
-        """The refusal as one line of text."""
-        return ": ".join([f"refused what {self.channel} points to", self.result, *self.notes])
+NOT_COMPARED = f"its {SECTION_DIGESTS} are malformed: its experiment file is not compared with this one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +23,7 @@ class NodeView:
     """One node alive.
 
     versions    checkpoint by channel, as far as the node has accepted one
+    since       when that was put in force, by channel (epoch ms); version 0.1.0 does not say
     epoch       of the last re-base the node has applied, 0 before the first
     withheld    why policies that are there must not be used, None where they may
     troubles    what does not work, one sentence each
@@ -45,6 +36,7 @@ class NodeView:
     withheld: str | None = None
     refusals: tuple[Refusal, ...] = ()
     troubles: tuple[str, ...] = ()
+    since: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def well(self) -> bool:
@@ -65,10 +57,14 @@ class NodeView:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        refused = [{"channel": r.channel, "result": r.result, "notes": list(r.notes)} for r in self.refusals]
+        refused = [
+            {"channel": r.channel, "version": r.version, "result": r.result, "notes": list(r.notes)}
+            for r in self.refusals
+        ]
         return {
             "node": self.node_id,
             "versions": dict(self.versions),
+            "since": dict(self.since),
             "epoch": self.epoch,
             "killed": self.killed,
             "withheld": self.withheld,
@@ -86,6 +82,8 @@ def node_view(node: NodeStatus) -> NodeView:
     ]
     troubles += [fault] if isinstance(fault, str) else []
     troubles += [f"{name}: its record has expired" for name, each in channels.items() if _mapping(each).get("stale")]
+    if claim_malformed(status.get(SECTION_DIGESTS)):
+        troubles.append(NOT_COMPARED)
     withheld, epoch = status.get("withheld"), status.get("epoch")
     return NodeView(
         node_id=node.node_id,
@@ -93,20 +91,10 @@ def node_view(node: NodeStatus) -> NodeView:
         epoch=epoch if isinstance(epoch, int) else 0,
         killed=status.get("killed") is True,
         withheld=withheld if isinstance(withheld, str) else None,
-        refusals=tuple(_refusals(channels)),
+        refusals=tuple(node_refusals(node)),
         troubles=tuple(troubles),
+        since={name: each for name, each in _mapping(status.get("since")).items() if isinstance(each, int)},
     )
-
-
-def _refusals(channels: Mapping[str, Any]) -> list[Refusal]:
-    found = []
-    for channel in Channel:
-        state = _mapping(channels.get(channel.value))
-        result, notes = state.get("result"), state.get("notes")
-        if isinstance(result, str) and result != ACCEPTED:
-            said = tuple(each for each in notes if isinstance(each, str)) if isinstance(notes, list) else ()
-            found.append(Refusal(channel.value, result, said))
-    return found
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from event_schemas.duration import format_duration
 from event_schemas.errors import TrimtabError
-from policy_store.decisions import OpenKill
+from policy_store.decisions import EMPTY, VALID, FileDifference, OpenKill
 from trimtab.status.node_view import NodeView
 
 STABLE = "stable"
 PASS = "pass"
-VALID, EMPTY = "valid", "empty"
+KILLS, CHANNELS, NODES, NEWEST, PREFERENCE = "kills", "channels", "nodes", "newest checkpoint", "preference"
+SHELF = "checkpoints here"
+"""What is asked, as `StatusFacts.faults` names it when there is no answer."""
+WINDOW = ("objectives", "join")
+"""The sections that the join's window is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,7 @@ class LogFacts:
 
     lag       events that the join has not processed yet, by partition
     workers   members of the join's group, None if the broker cannot report them
+    windows   with which the join committed last (ms), one unless its workers differ
     """
 
     lag: Mapping[int, int]
@@ -28,6 +34,7 @@ class LogFacts:
     events: int
     examples: int
     dead_letters: int
+    windows: tuple[int, ...] = ()
 
     @property
     def unprocessed(self) -> int:
@@ -37,13 +44,17 @@ class LogFacts:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         by_partition = {"lag_by_partition": {str(partition): count for partition, count in self.lag.items()}}
-        counts = {name: value for name, value in asdict(self).items() if name != "lag"}
-        return {"unprocessed": self.unprocessed} | counts | by_partition
+        counts = {name: value for name, value in asdict(self).items() if name not in ("lag", "windows")}
+        return {"unprocessed": self.unprocessed} | counts | by_partition | {"windows_ms": list(self.windows)}
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedFacts:
-    """The newest checkpoint; `published` is whether the store has it. `created_at` is in epoch ms."""
+    """The newest checkpoint of the store or of this machine.
+
+    `published` is whether the store has it. `created_at` (epoch ms) is for people: clocks do not order checkpoints.
+    `older` are the versions that are known to come before it: its ancestors, and those of earlier runs.
+    """
 
     version: str
     created_at: int
@@ -51,11 +62,19 @@ class LearnedFacts:
     reasons: tuple[str, ...] = ()
     reason_codes: tuple[str, ...] = ()
     published: bool = True
+    older: frozenset[str] = frozenset()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without `older`."""
+        return {name: value for name, value in asdict(self).items() if name != "older"}
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelFacts:
-    """One channel: `state` is `valid`, `empty`, or what is wrong with it, and then `fix` says what helps."""
+    """One channel: `state` is `valid`, `empty`, or what is wrong with it, and then `fix` says what helps.
+
+    refused_by   the nodes that refuse the record, whatever its state here
+    """
 
     channel: str
     state: str
@@ -63,6 +82,7 @@ class ChannelFacts:
     by: str | None = None
     reason: str | None = None
     fix: str | None = None
+    refused_by: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -76,9 +96,11 @@ class StoreFacts:
 
     open_kills     the kills that hold; one without a record was signed by nobody who is trusted
     kill_faults    what may be a kill and cannot be read or believed
+    versions       every checkpoint in the store
     stable_before  every version that the stable channel has pointed to
     preference     the target in force, in words
     proposals      ids of the proposals that wait for approval
+    differences    nodes and a learner with another experiment file than this one
     """
 
     channels: tuple[ChannelFacts, ...] = ()
@@ -86,9 +108,11 @@ class StoreFacts:
     kill_faults: tuple[str, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     newest: LearnedFacts | None = None
+    versions: frozenset[str] = frozenset()
     stable_before: frozenset[str] = frozenset()
     preference: str | None = None
     proposals: tuple[str, ...] = ()
+    differences: tuple[FileDifference, ...] = ()
 
     @property
     def stable(self) -> ChannelFacts:
@@ -113,6 +137,7 @@ class StatusFacts:
 
     faults   by what was asked, the most important first
     shelf    the newest checkpoint on this machine
+    window   of this process's experiment file (ms): longest attribution + lateness
     """
 
     experiment: str
@@ -121,14 +146,27 @@ class StatusFacts:
     store: StoreFacts | None = None
     shelf: LearnedFacts | None = None
     faults: Mapping[str, TrimtabError] = field(default_factory=dict)
+    window: int | None = None
+
+    @property
+    def differences(self) -> tuple[FileDifference, ...]:
+        """The processes with another experiment file than this one, as far as they leave word of theirs."""
+        windows = () if self.log is None or self.window is None else self.log.windows
+        of_join = (FileDifference("join", format_duration(each), WINDOW) for each in windows if each != self.window)
+        return (*of_join, *(() if self.store is None else self.store.differences))
 
     @property
     def learned(self) -> LearnedFacts | None:
-        """The newest checkpoint, wherever it is; the store's word counts for one that is in both."""
+        """The newest checkpoint, wherever it is.
+
+        This machine's counts if the store's comes before it; if neither is known to come first, the store's counts.
+        """
         published = None if self.store is None else self.store.newest
         if published is None or self.shelf is None:
             return published or self.shelf
-        return self.shelf if self.shelf.created_at > published.created_at else published
+        if self.store is None or published.version not in self.shelf.older:
+            return published
+        return replace(self.shelf, published=self.shelf.version in self.store.versions)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -136,7 +174,8 @@ class StatusFacts:
             "experiment": self.experiment,
             "at": self.at,
             "log": None if self.log is None else self.log.as_dict(),
-            "learned": None if self.learned is None else asdict(self.learned),
+            "learned": None if self.learned is None else self.learned.as_dict(),
             "store": None if self.store is None else self.store.as_dict(),
+            "differing_files": [each.as_dict() for each in self.differences],
             "faults": {name: {"error": fault.what, "fix": fault.fix} for name, fault in self.faults.items()},
         }

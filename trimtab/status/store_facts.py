@@ -5,18 +5,22 @@ If the store does not answer, the remaining questions are skipped; a fault in on
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.experiment import Experiment
-from policy_store.backends import PolicyStore
+from event_schemas.section_digests import section_digests
+from policy_store.backends import NodeStatus, PolicyStore
 from policy_store.decisions import (
+    FileDifference,
     KillState,
     TrustRule,
     channel_overview,
+    file_differences,
     kill_state,
     read_preference_verified,
     remembered_rebases,
@@ -28,11 +32,21 @@ from policy_store.records import (
     CheckpointManifest,
     ProposalStatus,
     ReaderMemory,
+    SignedCheckpoint,
     channel_slot,
     initial_target,
 )
-from trimtab.status.node_view import NodeView, node_view
-from trimtab.status.status_facts import ChannelFacts, LearnedFacts, StoreFacts
+from trimtab.status.node_view import node_view
+from trimtab.status.status_facts import (
+    CHANNELS,
+    KILLS,
+    NEWEST,
+    NODES,
+    PREFERENCE,
+    ChannelFacts,
+    LearnedFacts,
+    StoreFacts,
+)
 
 Answer = TypeVar("Answer")
 CHANNEL_FIELDS = ("channel", "state", "version", "by", "reason", "fix")
@@ -50,16 +64,18 @@ class StoreQuestions:
 
     def answers(self) -> StoreFacts:
         """Raises ComponentUnreachable."""
-        kills = self._ask("kills", lambda: kill_state(self.store, self.rule), KillState())
+        kills = self._ask(KILLS, lambda: kill_state(self.store, self.rule), KillState())
         return StoreFacts(
-            channels=self._ask("channels", self._channels, ()),
+            channels=self._ask(CHANNELS, self._channels, ()),
             open_kills=kills.open_kills,
             kill_faults=kills.faults,
-            nodes=self._ask("nodes", self._nodes, ()),
-            newest=self._ask("newest checkpoint", self._newest, None),
+            nodes=tuple(node_view(node) for node in self._alive),
+            newest=self._ask(NEWEST, self._newest, None),
+            versions=self._ask("checkpoints", lambda: frozenset(self.store.versions()), frozenset()),
             stable_before=self._ask("history of stable", self._stable_before, frozenset()),
-            preference=self._ask("preference", self._preference, None),
+            preference=self._ask(PREFERENCE, self._preference, None),
             proposals=self._ask("proposals", self._open_proposals, ()),
+            differences=self._ask("experiment files", self._differences, ()),
         )
 
     def _ask(self, name: str, question: Callable[[], Answer], otherwise: Answer) -> Answer:
@@ -73,19 +89,33 @@ class StoreQuestions:
 
     def _channels(self) -> tuple[ChannelFacts, ...]:
         memory: ReaderMemory = remembered_rebases(self.store, self.rule)
-        rows = [channel_overview(self.store, each, self.rule, self.now_ms, memory) for each in Channel]
-        known: list[dict[str, Any]] = [{name: row.get(name) for name in CHANNEL_FIELDS} for row in rows]
-        return tuple(ChannelFacts(**fields) for fields in known)
-
-    def _nodes(self) -> tuple[NodeView, ...]:
-        return tuple(node_view(node) for node in self.store.nodes())
+        rows = [channel_overview(self.store, each, self.rule, self.now_ms, memory, self._alive) for each in Channel]
+        return tuple(_channel_facts(row) for row in rows)
 
     def _newest(self) -> LearnedFacts | None:
-        versions = self.store.versions()
-        if not versions:
+        if self._newest_stored is None:
             return None
-        manifest = verify_checkpoint(self.store.get_checkpoint(versions[-1]), versions[-1], self.rule)
-        return learned_facts(manifest, published=True)
+        version, checkpoint = self._newest_stored
+        return learned_facts(verify_checkpoint(checkpoint, version, self.rule), published=True)
+
+    def _differences(self) -> tuple[FileDifference, ...]:
+        # Not verified: a checkpoint for other arms would be refused, and the difference is what explains that.
+        newest = None if self._newest_stored is None else self._newest_stored[1].parsed()
+        return tuple(file_differences(section_digests(self.experiment), self._alive, newest))
+
+    @cached_property
+    def _alive(self) -> list[NodeStatus]:
+        nothing: list[NodeStatus] = []
+        return self._ask(NODES, self.store.nodes, nothing)
+
+    @cached_property
+    def _newest_stored(self) -> tuple[str, SignedCheckpoint] | None:
+        """The newest checkpoint with its version, unverified."""
+        return self._ask(NEWEST, self._read_newest, None)
+
+    def _read_newest(self) -> tuple[str, SignedCheckpoint] | None:
+        versions = self.store.versions()
+        return (versions[-1], self.store.get_checkpoint(versions[-1])) if versions else None
 
     def _stable_before(self) -> frozenset[str]:
         signed = self.store.history(channel_slot(Channel.STABLE))
@@ -102,6 +132,11 @@ class StoreQuestions:
     def _open_proposals(self) -> tuple[str, ...]:
         proposals = self.store.proposals()
         return tuple(each.proposal_id for each in proposals if each.status is ProposalStatus.OPEN)
+
+
+def _channel_facts(row: Mapping[str, Any]) -> ChannelFacts:
+    known: dict[str, Any] = {name: row.get(name) for name in CHANNEL_FIELDS}
+    return ChannelFacts(**known, refused_by=tuple(each["node"] for each in row["refused_by"]))
 
 
 def learned_facts(manifest: CheckpointManifest, *, published: bool) -> LearnedFacts:
@@ -124,4 +159,15 @@ def newest_on_shelf(data_dir: Path, experiment: Experiment) -> LearnedFacts | No
 
     shelf = CheckpointShelf(learner_directory(data_dir, experiment) / CHECKPOINTS_FOLDER)
     versions = shelf.versions()
-    return learned_facts(shelf.manifest(versions[-1]), published=False) if versions else None
+    if not versions:
+        return None
+    manifest = shelf.manifest(versions[-1])
+    older = frozenset((*versions[:-1], *_ancestors(manifest)))
+    return replace(learned_facts(manifest, published=False), older=older)
+
+
+def _ancestors(manifest: CheckpointManifest) -> list[str]:
+    """The versions in the manifest's lineage; malformed entries are left out."""
+    listed = manifest.window.get("lineage")
+    entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return [version for each in entries if isinstance(version := each.get("version"), str)]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from event_schemas.codec import Codec
-from event_schemas.experiment import Experiment, load_experiment, parse_experiment
+from event_schemas.experiment import BrokenFields, Experiment, load_experiment
+from event_schemas.field_faults import field_faults
 from event_schemas.records import Record
 from event_schemas.registry import Registry
-from event_schemas.topics import EVENTS, TALLIES, topic_name
+from event_schemas.topics import EVENTS, EXPLORATIONS, TALLIES, topic_name
 from policy_store.backends import MemoryStore
 from policy_store.records import TrustedKeys
 from producers.delivery import MemoryLog
@@ -44,7 +47,8 @@ class MemoryNode(Node):
         self.serving.decisions.flush()
         self.serving.engagements.flush()
         prefix = self.serving.config.topic_prefix
-        values = [each.value for topic in (EVENTS, TALLIES) for each in self.log.records(topic_name(prefix, topic))]
+        topics = [topic_name(prefix, topic) for topic in (EVENTS, TALLIES, EXPLORATIONS)]
+        values = [each.value for topic in topics for each in self.log.records(topic)]
         return [datum.record for datum in map(self._codec.decode, values) if datum.name == record]
 
 
@@ -66,8 +70,12 @@ def memory_node(
     document["experiment"]["log_rate"] = 1.0
     if exploration_rate is not None:
         document["experiment"]["exploration_rate"] = exploration_rate
+    try:
+        changed = Experiment.model_validate(document)
+    except ValidationError as fault:
+        raise BrokenFields(Path("memory_node"), field_faults(fault.errors(), document)) from fault
     return MemoryNode(
-        parse_experiment(document, Path("memory_node")),
+        changed,
         TrustedKeys.of() if trusted is None else trusted,
         ManualClock() if clock is None else clock,
     )

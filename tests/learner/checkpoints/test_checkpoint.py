@@ -1,6 +1,7 @@
 """Checkpoints on disk: complete or not there, and never altered unnoticed."""
 
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,42 @@ def test_versions_sort_by_age_and_old_ones_are_cleared(shelf: CheckpointShelf, t
     for name in names[5:]:
         shelf.save(renamed(trained.report.checkpoint, name))
     assert shelf.versions() == names[3:]
+
+
+def of_look(checkpoint: Checkpoint, version: str, look: Any) -> Checkpoint:
+    evaluation = dict(checkpoint.manifest.evaluation) | {"look": look}
+    return renamed(
+        replace(checkpoint, manifest=checkpoint.manifest.model_copy(update={"evaluation": evaluation})), version
+    )
+
+
+def test_versions_sort_by_their_runs_whatever_times_their_names_have(shelf: CheckpointShelf, trained: Any) -> None:
+    times = [f"202601{day:02d}T000000000Z-00000000" for day in (9, 3, 27, 1, 14)] + ["by-hand", "99991231T000000000Z-0"]
+    for look, name in enumerate(times, start=1):
+        shelf.save(of_look(trained.report.checkpoint, name, look))
+    assert shelf.versions() == times
+    assert next_look(shelf) == len(times) + 1
+    for look in range(len(times) + 1, KEPT_VERSIONS + 3):
+        times.append(f"20250101T00000{look:04d}Z-00000000")
+        shelf.save(of_look(trained.report.checkpoint, times[-1], look))
+    assert shelf.versions() == times[-KEPT_VERSIONS:], "the oldest runs are cleared"
+
+
+BROKEN = "a manifest that cannot be read"
+
+
+@pytest.mark.parametrize("look", [None, "7", True, 0, -1, 1.5, BROKEN])
+def test_a_manifest_without_a_look_stays_where_its_name_is(
+    shelf: CheckpointShelf, trained: Any, look: Any, tmp_path: Path
+) -> None:
+    names = [f"2026010{day}T000000000Z-00000000" for day in (1, 2, 3)]
+    for number, name in enumerate(names, start=1):
+        shelf.save(of_look(trained.report.checkpoint, name, look if number == 2 else number))
+    if look == BROKEN:
+        (tmp_path / "checkpoints" / names[1] / "manifest.json").write_bytes(b"junk")
+    assert shelf.versions() == names
+    assert shelf.look_number(names[1]) is None
+    assert next_look(shelf) == 4
 
 
 def test_a_half_written_version_is_not_one(shelf: CheckpointShelf, trained: Any, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from drift_detection.quantile_sketch import QuantileSketch
 from event_schemas.experiment import Experiment
+from event_schemas.section_digests import section_digests
 from feature_contract import FeatureContract
 from learner.network.onnx_export import graph_session
 from learner.network.tensor_file import read_tensors
@@ -22,6 +23,7 @@ def test_the_manifest_names_its_contract(trained: Any, experiment: Experiment) -
     assert manifest.objectives == ["repin", "p2p"]
     assert manifest.policy == {"alpha_objective": "p2p"}
     assert manifest.parent is None
+    assert manifest.section_digests == section_digests(experiment)
 
 
 def test_it_survives_its_canonical_form_and_fits_its_blobs(trained: Any) -> None:

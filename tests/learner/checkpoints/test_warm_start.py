@@ -2,18 +2,20 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint import CheckpointShelf
-from learner.checkpoints.warm_start import Start, lineage_of, next_look, start_from
+from learner.checkpoints.warm_start import LINEAGE_KEPT, Start, lineage_of, next_look, start_from
 from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.training_window import Ancestor, WindowBounds
 from learner.network.algorithm import make_algorithm
@@ -119,3 +121,21 @@ def test_a_lineage_is_the_checkpoint_and_its_ancestors(trained: Any) -> None:
     assert lineage == (own, Ancestor("old", 5, 2))
     with pytest.raises(CheckpointBroken, match="lineage"):
         lineage_of(manifest.model_copy(update={"window": {}}))
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    spans=st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 100)), max_size=3 * LINEAGE_KEPT),
+    holdout_from=st.integers(1_000, 1_200),
+)
+def test_a_long_lineage_is_kept_short_and_hides_no_overlap(
+    trained: Any, spans: list[tuple[int, int]], holdout_from: int
+) -> None:
+    manifest = trained.report.checkpoint.manifest
+    ancestors = [Ancestor(f"v{at}", *span) for at, span in enumerate(spans)]
+    window = manifest.window | {"train_to": 0, "embargo_ms": 0, "lineage": [asdict(each) for each in ancestors]}
+    found = lineage_of(manifest.model_copy(update={"window": window}))
+    assert len(found) <= LINEAGE_KEPT + 1
+    assert [each.version for each in found[1:LINEAGE_KEPT]] == [each.version for each in ancestors[: LINEAGE_KEPT - 1]]
+    furthest = max((each.outcomes_to for each in ancestors), default=0)
+    assert (max(each.outcomes_to for each in found) > holdout_from) == (furthest > holdout_from)

@@ -3,15 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from event_schemas.codec import Codec
+from event_schemas.codec import Codec, frame
 from event_schemas.experiment import Experiment
+from event_schemas.log_record import LogRecord
 from event_schemas.records import EXAMPLE, HEARTBEAT
+from event_schemas.registry import Registry, schema_entry
 from event_schemas.units import DAY_MS
 from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_rule import REQUEST_ID
 from learner.examples.time_limit import TimeLimit
+from tests.learner_samples import World
 
 
 @pytest.fixture
@@ -129,3 +135,96 @@ def test_a_key_that_is_not_the_request_falls_back_and_still_reads(
     assert [bad.detail for bad in chunk.bad] == ["request_id is not the record's key"]
     assert chunk.frame.height == 1
     assert codec.decode(log[0].value).name == EXAMPLE
+
+
+VERSIONS = {entry.version: entry for entry in Registry.bundled().versions(EXAMPLE)}
+NEW = {
+    ("request", "previous"): [{"event_time": 5, "weights": [1.0, 2.0]}, {"event_time": 4, "weights": []}],
+    ("action", "shadow_weights"): [91.6, 9.1],
+    ("propensity", "log_density"): -1.25,
+    ("propensity", "exploration"): "ab12",
+}
+BAD = {
+    "short": lambda record: record._replace(value=record.value[:-3]),
+    "long": lambda record: record._replace(value=record.value + b"\0"),
+    "no value": lambda record: record._replace(value=None),
+    "unknown version": lambda record: record._replace(value=frame(999, record.value[5:])),
+    "wrong version": lambda record: record._replace(
+        value=frame(sum(entry.schema_id for entry in VERSIONS.values()) - record.value[4], record.value[5:])
+    ),
+    "other key": lambda record: record._replace(key=b"someone else"),
+    "no propensity": None,
+}
+
+
+def written(world: Any, kinds: list[tuple[int, str | None]]) -> tuple[list[LogRecord], list[dict[str, Any]]]:
+    """A log with one example of each (version, fault); and the examples in the newest shape, with what each lacks."""
+    records, examples = [], world.examples(len(kinds))
+    for example, (version, fault) in zip(examples, kinds, strict=True):
+        if version == 2:
+            for (part, field), value in NEW.items():
+                example[part] = example[part] | {field: value}
+        if fault == "no propensity":
+            example["propensity"] = example["propensity"] | {"propensity": 0.0}
+        [record] = world.log([example])
+        datum = Codec(Registry([VERSIONS[version]])).encode_datum(EXAMPLE, example)
+        record = record._replace(value=frame(VERSIONS[version].schema_id, datum))
+        damage = BAD[fault] if fault else None
+        records.append(record if damage is None else damage(record))
+    return [record._replace(offset=place) for place, record in enumerate(records)], examples
+
+
+KINDS = st.lists(st.tuples(st.sampled_from([1, 2]), st.sampled_from([None, None, None, *BAD])), max_size=12)
+
+
+@settings(max_examples=25)
+@given(kinds=KINDS)
+def test_versions_side_by_side_keep_order_and_values(
+    codec: Codec, experiment: Experiment, kinds: list[tuple[int, str | None]]
+) -> None:
+    records, examples = written(World(experiment, codec), kinds)
+    chunk = ExampleDecoder(codec, experiment.action_space).decode(records)
+    good = [place for place, (_, fault) in enumerate(kinds) if fault is None]
+    assert {bad.record.offset for bad in chunk.bad} == set(range(len(kinds))) - set(good)
+    assert chunk.frame.height == len(good)
+    if not good:
+        return
+    assert chunk.frame[REQUEST_ID].to_list() == [examples[place]["request"]["request_id"] for place in good]
+    for (part, field), value in NEW.items():
+        default: list[Any] | None = [] if isinstance(value, list) else None
+        found = chunk.frame[f"{part}_{field}"].to_list()
+        assert found == [value if kinds[place][0] == 2 else default for place in good]
+
+
+def test_older_versions_are_read_by_columns(codec: Codec, experiment: Experiment, world: Any) -> None:
+    """A codec that cannot decode a single record shows it; the rows are those of a decoder that reads one by one."""
+    decoder = ExampleDecoder(ColumnsOnly(codec.registry), experiment.action_space)
+    for kinds in ([1] * 5, [2] * 5, [1, 2, 2, 1, 2]):
+        records, _ = written(world, [(version, None) for version in kinds])
+        chunk = decoder.decode(records)
+        assert chunk.bad == ()
+        alone = [ExampleDecoder(codec, experiment.action_space).decode([record]).frame for record in records]
+        again = [codec.encode(EXAMPLE, codec.decode(record.value).record) for record in records]
+        slow = [record._replace(value=value) for record, value in zip(records, again, strict=True)]
+        assert chunk.frame.equals(pl.concat(alone))
+        assert chunk.frame.equals(ExampleDecoder(codec, experiment.action_space).decode(slow).frame)
+
+
+def test_a_version_of_someone_else_is_read_one_by_one(codec: Codec, experiment: Experiment, world: Any) -> None:
+    newest = VERSIONS[2]
+    device = {"name": "device", "type": ["null", "string"], "default": None}
+    foreign = schema_entry(77, newest.subject, 3, {**newest.schema, "fields": [*newest.schema["fields"], device]})
+    decoder = ExampleDecoder(Codec(Registry(codec.registry.entries(), [foreign])), experiment.action_space)
+    records, examples = written(world, [(1, None), (2, None), (2, None)])
+    datum = Codec(Registry([foreign])).encode_datum(EXAMPLE, {**examples[2], "device": "phone"})
+    mixed = [*records[:2], records[2]._replace(value=frame(77, datum))]
+    chunk = decoder.decode(mixed)
+    assert chunk.bad == ()
+    assert chunk.frame.equals(ExampleDecoder(codec, experiment.action_space).decode(records).frame)
+
+
+class ColumnsOnly(Codec):
+    """A codec for readers that decode no record by itself."""
+
+    def decode(self, framed: bytes | None) -> Any:
+        raise AssertionError("a record was decoded by itself")

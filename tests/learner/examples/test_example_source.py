@@ -11,7 +11,9 @@ from event_schemas.errors import ComponentUnreachable, RightMissing
 from event_schemas.log_record import LogRecord
 from learner.examples.example_source import ExampleSource, KafkaExampleSource, MemoryExampleSource
 from learner.examples.learner_errors import ExamplesLost
+from producers.topics.topic_admin import TopicError
 from producers.topics.topic_identity import DeclaredIdentity
+from tests.components.kafka_broker import KafkaBroker
 from tests.components.secured_broker import ADMIN, SecuredBroker
 
 TOPIC = "t.examples"
@@ -111,4 +113,15 @@ def test_a_broker_that_does_not_answer_is_named() -> None:
     source = KafkaExampleSource({"bootstrap.servers": "127.0.0.1:1"}, TOPIC, metadata_timeout_s=0.5)
     with pytest.raises(ComponentUnreachable, match=TOPIC):
         source.start({})
+    source.close()
+
+
+def test_an_absent_topic_is_called_that(kafka: KafkaBroker) -> None:
+    """An embedded broker declares the identity of topics, so that nothing else would notice."""
+    declared = DeclaredIdentity("run-1")
+    source = KafkaExampleSource({"bootstrap.servers": kafka.bootstrap}, "absent.examples", identities=declared)
+    for ask in (lambda: source.start({}), source.ends):
+        with pytest.raises(TopicError, match=r"topic absent.examples does not exist") as caught:
+            ask()
+        assert "trimtab topics create" in caught.value.fix
     source.close()

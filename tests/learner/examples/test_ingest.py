@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,8 @@ from event_schemas.dead_letter import LARGEST_KEY, LARGEST_VALUE
 from event_schemas.errors import ComponentUnreachable
 from event_schemas.experiment import Experiment
 from event_schemas.log_record import LogRecord
+from event_schemas.records import EXAMPLE
+from event_schemas.registry import Registry
 from learner.examples.example_decoder import BadExample, ExampleDecoder
 from learner.examples.example_source import MemoryExampleSource
 from learner.examples.ingest import DeadLetters, Ingest, IngestCounts
@@ -185,3 +188,33 @@ def test_fates_are_exported(build: Build, world: Any) -> None:
     registry = CollectorRegistry()
     run(build(world.log(world.examples(7)), metrics=LearnerMetrics(registry)))
     assert registry.get_sample_value("trimtab_learner_ingested_total", {"fate": "stored"}) == 7
+
+
+def test_what_the_release_before_could_not_read_is_read_again_after_the_upgrade(
+    codec: Codec, experiment: Experiment, world: Any, tmp_path: Path, letters: MemoryLog
+) -> None:
+    """The join was upgraded before the learner: newer examples are dead letters until `--reread`."""
+    before = Codec(Registry(entry for entry in codec.registry.entries() if entry.version == 1))
+    examples = world.examples(40)
+    for example in examples[15:]:
+        example["propensity"] = example["propensity"] | {"exploration": "digest"}
+    old, new = replace(world, codec=before).log(examples), world.log(examples)
+    log = [*old[:15], *new[15:25], *old[25:30], *new[30:]]
+
+    def learner(codec: Codec, reread: bool = False) -> Ingest:
+        store = SegmentStore(tmp_path, "t.examples", 10**15, reread=reread)
+        decoder, sender = ExampleDecoder(codec, experiment.action_space), DeadLetters(codec, letters, "dl")
+        return Ingest(MemoryExampleSource(log), decoder, store, sender)
+
+    assert run(learner(before)) == IngestCounts(stored=20, malformed=20)
+    assert "propensity_exploration" not in pl.read_parquet(next(tmp_path.glob("*.parquet"))).columns
+    told = [codec.decode(record.value).record for record in letters.records("dl")]
+    newest = codec.schema_id(EXAMPLE)
+    assert {letter["value"] for letter in told} == {record.value for record in log if record.value[4] == newest}
+    assert all(f"schema id {newest} is not registered" in letter["detail"] for letter in told)
+
+    assert run(learner(codec)) == IngestCounts(), "their offsets are committed"
+    assert run(learner(codec, reread=True)) == IngestCounts(stored=20, duplicate=20)
+    rows = read_segments(tmp_path, ["request_request_id", "propensity_exploration"]).sort("request_request_id")
+    assert rows["request_request_id"].to_list() == [example["request"]["request_id"] for example in examples]
+    assert rows["propensity_exploration"].to_list() == [None] * 15 + ["digest"] * 10 + [None] * 5 + ["digest"] * 10

@@ -7,7 +7,7 @@ import numpy as np
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
-from learner.examples.learning_rows import feature_faults, request_records
+from learner.examples.learning_rows import UNDECLARED, feature_faults, request_records
 
 
 def test_rewards_are_in_units_of_their_clip(make_experiment: Callable[..., Experiment], make_world: Any) -> None:
@@ -82,12 +82,21 @@ def test_context_and_feature_faults(world: Any, experiment: Experiment) -> None:
     assert {row: fault.feature for row, fault in feature_faults(frame, contract).items()} == {1: "context.surface"}
     assert world.rows([examples[0]]).context("surface") == ["s0"]
     assert world.rows([examples[0]]).context("absent") == [None]
-    assert len(request_records(frame)) == 3
+    assert len(request_records(frame, contract)) == 3
 
 
 def test_the_estimators_get_the_same_rows(world: Any) -> None:
     rows = world.rows(world.examples(10))
-    log = rows.logged_bandit(("repin", "p2p"))
+    log = rows.logged_bandit(world.experiment)
     assert log.rows == 10
     assert log.cohort_names == ("CORE", "REST")
     np.testing.assert_array_equal(log.reward, rows.rewards)
+
+
+def test_any_number_of_undeclared_cohorts_is_one(world: Any) -> None:
+    examples = world.examples(200)
+    for number, example in enumerate(examples):
+        example["request"]["cohort"] = ("CORE", None, f"core-{number}", "core ")[number % 4]
+    log = world.rows(examples).logged_bandit(world.experiment)
+    assert log.cohort_names == (UNDECLARED, "CORE")
+    assert (int(log.cohort_rows(UNDECLARED).sum()), int(log.cohort_rows("CORE").sum())) == (100, 50)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learner.examples.example_columns import misshapen
+from learner.examples.example_columns import shipped_columns
 from learner.examples.learner_errors import StoreDamaged
 from learner.examples.segment_file import KEY, file_hash, hashed, read_segment
 from learner.examples.segment_manifest import SegmentManifest
@@ -80,7 +80,7 @@ def test_files_of_an_older_version_are_refused_or_give_every_row(
         with SegmentStore(directory, TOPIC, FOREVER) as store:
             assert name in UNSEEN_WITHOUT_HASHES
             assert store.rows == read_segments(directory).height == SEGMENTS * ROWS
-            assert misshapen(read_segments(directory)) == ""
+            assert shipped_columns().misshapen(read_segments(directory)) == ""
     except StoreDamaged as fault:
         assert ".parquet" in fault.what
 

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from structlog.testing import capture_logs
 
+from learner.examples.example_columns import shipped_columns
 from learner.examples.learner_errors import ExamplesLost, StoreDamaged, StoreMismatch, StoreUnwritable
 from learner.examples.segment_store import MERGE_AT, AppendCounts, SegmentStore, read_segments
 from tests.learner.segment_samples import FOREVER, ROWS, as_version_0_1_0, filled, rows
@@ -17,8 +18,8 @@ from tests.learner.segment_samples import FOREVER, ROWS, as_version_0_1_0, fille
 ROOT = Path(__file__).parents[2]
 
 
-def open_store(directory: Path, retention: int = FOREVER) -> SegmentStore:
-    return SegmentStore(directory, "t", retention)
+def open_store(directory: Path, retention: int = FOREVER, reread: bool = False) -> SegmentStore:
+    return SegmentStore(directory, "t", retention, reread=reread)
 
 
 def test_rows_and_offsets_are_there_after_reopening(tmp_path: Path) -> None:
@@ -194,16 +195,28 @@ def test_keys_are_forgotten_with_their_segments(tmp_path: Path) -> None:
         assert store.append(rows(0, 1), {0: 11}) == AppendCounts(expired=1)
 
 
-def test_segments_of_an_older_schema_are_read_and_merged(tmp_path: Path) -> None:
+def test_segments_of_several_releases_are_read_and_merged(tmp_path: Path) -> None:
+    """The release before lacks columns, the next one has more; readers of any columns get those of this one."""
+    previous, latest = list(shipped_columns().added), MERGE_AT + 1
     with open_store(tmp_path) as store:
-        for at in range(MERGE_AT + 1):
-            store.append(rows(at, 1), {0: at + 1})
-        newer = rows(MERGE_AT + 1, 1).with_columns(added=pl.lit("new"))
-        store.append(newer, {0: MERGE_AT + 2})
-        assert read_segments(tmp_path)["added"].to_list() == [None] * (MERGE_AT + 1) + ["new"]
-        for at in range(MERGE_AT + 2, 2 * MERGE_AT + 4):
-            store.append(rows(at, 1), {0: at + 1})
+        for at in range(latest):
+            store.append(rows(at, 1).drop(previous) if at % 2 else rows(at, 1), {0: at + 1})
+        store.append(rows(latest, 1).with_columns(surface=pl.lit("home")), {0: latest + 1})
+        store.append(rows(latest + 1, 3).drop(previous), {0: latest + 4})
+        assert len(list(tmp_path.glob("*.parquet"))) > 1
+        whole = read_segments(tmp_path)
+        assert whole["request_previous"].to_list() == [[]] * (latest + 4)
+        assert whole["propensity_exploration"].null_count() == latest // 2 + 3
+        assert whole["surface"].to_list() == [None] * latest + ["home"] + [None] * 3
+        for columns in (previous, previous[:1], ["request_request_id", *previous], ["request_event_time"]):
+            assert read_segments(tmp_path, columns).equals(whole.select(columns))
+            assert read_segments(tmp_path, columns).schema == rows(0, 1).select(columns).schema
+        for at in range(latest + 4, 2 * MERGE_AT + 4):
+            store.append(rows(at, 1).drop(previous), {0: at + 1})
         assert store.rows == read_segments(tmp_path).height == 2 * MERGE_AT + 4
+    with open_store(tmp_path, reread=True) as store:
+        assert store.rows == 2 * MERGE_AT + 4, "none of them is damaged"
+    assert not (tmp_path / "damaged").exists()
 
 
 CRASHING = """

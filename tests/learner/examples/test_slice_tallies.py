@@ -1,11 +1,15 @@
-"""More exploration than the cap allows is detected; less is accepted."""
+"""Exploration above or below its rates is detected, above its cap where rates are unknown; correct logs pass."""
 
+from collections.abc import Iterator
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from learner.examples.slice_tallies import SliceTallies
+from learner.examples.slice_tallies import RatedDecisions, SliceTallies, SpanTotal
 from learner.judgement.log_soundness import LogSoundness
 
 
@@ -53,3 +57,90 @@ def test_the_smaller_p_value_counts_twice() -> None:
     combined = sound.with_tallies(SliceTallies({"EXPLORE": 300, "POLICY": 9_700}), 0.0125)
     assert combined.p_value is not None and combined.p_value < 1e-12
     assert "300 of 10000 tallied decisions explored" in combined.detail
+
+
+def rated(explored: int, decisions: int, rate_sum: float, variance: float = 0.0) -> SliceTallies:
+    counts = {"EXPLORE": explored, "POLICY": decisions - explored}
+    return SliceTallies(counts, rated=RatedDecisions(decisions, explored, rate_sum, variance))
+
+
+def test_known_rates_are_tested_on_both_sides() -> None:
+    """The cap is never used: with ε_t at half of it, twice too many explored are found, and so is a loss."""
+    assert (rated(60, 10_000, 62.5).p_value(0.0125) or 0) > 0.5
+    assert (rated(125, 10_000, 62.5).p_value(0.0125) or 1) < 1e-9
+    assert (rated(20, 10_000, 62.5).p_value(0.0125) or 1) < 1e-9
+    tested = binomtest(160, 10_000, 0.0125)
+    assert rated(160, 10_000, 125.0).p_value(0.0) == pytest.approx(tested.pvalue, rel=0.2)
+
+
+def test_a_kill_explores_nothing() -> None:
+    assert rated(0, 10_000, 0.0).p_value(0.0125) == 1.0
+    assert rated(1, 10_000, 0.0).p_value(0.0125) == 0.0
+    assert rated(10_000, 10_000, 10_000.0).p_value(0.0125) == 1.0
+
+
+def test_decisions_without_rates_are_held_against_the_cap() -> None:
+    """Sources of both versions: either may be at fault."""
+    sound = RatedDecisions(10_000, 60, 62.5)
+    both = SliceTallies({"EXPLORE": 70, "POLICY": 19_930}, rated=sound)
+    assert (both.p_value(0.0125) or 0) > 0.9
+    loud = SliceTallies({"EXPLORE": 360, "POLICY": 19_640}, rated=sound)
+    assert (loud.p_value(0.0125) or 1) < 1e-9
+    assert "of 10000 with known rates 60, expected 62.5, allowed share of the others 0.0125" in loud.account(0.0125)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_larger_design_effect_counts(known: bool) -> None:
+    tallies = (
+        rated(200, 10_000, 125.0, 125.0 * 0.9875 * 2.0) if known else SliceTallies({"EXPLORE": 200, "POLICY": 9_800})
+    )
+    values = [tallies.p_value(0.0125, effect) or 0.0 for effect in (1.0, 2.0, 4.0)]
+    assert values[1] < values[2]
+    assert (values[0] == values[1]) == known
+
+
+def sizes_of(kind: str, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Decisions of 3,000 sessions: geometric with mean 2.5, or heavy-tailed with a standard deviation of about 4."""
+    if kind == "geometric":
+        return rng.geometric(1 / 2.5, 3_000)
+    return np.minimum(np.ceil(rng.pareto(1.8, 3_000)), 100.0).astype(np.int64)
+
+
+def session_logs(kind: str, drawn: float, logs: int) -> Iterator[SliceTallies]:
+    """Logs of sessions tallied with ε_t = 0.05, or 0 in the third under a kill, that were drawn with `drawn` · ε_t."""
+    rng = np.random.default_rng(11)
+    for _ in range(logs):
+        sizes = sizes_of(kind, rng)
+        rates = np.where(np.arange(len(sizes)) < 1_000, 0.0, 0.05)
+        explored = int(sizes[rng.random(len(sizes)) < rates * drawn].sum())
+        decisions, rate_sum = int(sizes.sum()), float((sizes * rates).sum())
+        span = SpanTotal(0, 0, decisions, len(sizes), rate_sum, float((sizes**2).sum()))
+        yield rated(explored, decisions, rate_sum, span.variance)
+
+
+@pytest.mark.parametrize("kind", ["geometric", "heavy"])
+def test_correct_session_logs_alarm_at_the_nominal_rate(kind: str) -> None:
+    """A nominal 5 % is 100 ± 10 of 2,000 logs. Taking requests for the units, more than 500 alarm."""
+    logs = list(session_logs(kind, 1.0, 2_000))
+    assert 0.02 <= np.mean([(log.p_value(0.05) or 0.0) < 0.05 for log in logs]) <= 0.065
+    by_request = [rated(log.explored, log.decisions, log.rated.rate_sum) for log in logs]
+    assert np.mean([(log.p_value(0.05) or 0.0) < 0.05 for log in by_request]) > 0.25
+
+
+@pytest.mark.parametrize(("kind", "drawn"), [("geometric", 2.0), ("heavy", 2.0), ("geometric", 0.4), ("heavy", 0.2)])
+def test_sessions_that_explore_at_another_rate_are_found(kind: str, drawn: float) -> None:
+    assert np.mean([(log.p_value(0.05) or 0.0) < 0.05 for log in session_logs(kind, drawn, 200)]) > 0.9
+
+
+def test_forced_exploration_of_one_arm_is_found() -> None:
+    """Three requests in a hundred are answered with one arm as EXPLORE, on top of correct exploration."""
+    for log in session_logs("geometric", 1.0, 200):
+        forced = rated(log.explored + log.decisions // 33, log.decisions, log.rated.rate_sum, log.rated.variance)
+        assert (forced.p_value(0.05) or 0.0) < 1e-3
+
+
+def test_sessions_make_the_same_counts_weaker_evidence() -> None:
+    sound = LogSoundness(5, 0.9, "chi_square", "five rows")
+    by_request, by_session = (sound.with_tallies(rated(160, 10_000, 125.0), 0.0125, effect) for effect in (1.0, 3.0))
+    assert (by_request.p_value or 0.0) < 0.01 < 0.1 < (by_session.p_value or 0.0)
+    assert "160 of 10000 tallied decisions explored; of 10000 with known rates 160, expected 125.0" in by_session.detail

@@ -1,5 +1,6 @@
 """The newest tally of each source counts; the result is the sum over all sources."""
 
+from collections.abc import Mapping
 from itertools import count
 
 import pytest
@@ -13,9 +14,17 @@ from event_schemas.log_record import LogRecord
 from event_schemas.records import HEARTBEAT
 from event_schemas.registry import Registry
 from event_schemas.slices import Slice
+from event_schemas.units import DAY_MS
 from learner.examples.example_source import MemoryExampleSource
 from learner.examples.learner_errors import ExamplesLost
-from learner.examples.tally_reading import ABSURD, MOST_DECISIONS, NAMED_TALLIES, UNREADABLE, read_tallies
+from learner.examples.slice_tallies import ArmDay, SliceTallies, SpanDay
+from learner.examples.tally_reading import ABSURD, NAMED_TALLIES, UNREADABLE, read_tallies
+from learner.examples.tally_tables import MOST_DECISIONS
+from producers.delivery.memory_log import MemoryLog
+from producers.delivery.outgoing_event import OutgoingEvent
+from producers.loggers.applied_decision import AppliedDecision
+from producers.loggers.tally_sources import TallySources, source_name
+from producers.topics.topic_admin import TopicError
 
 CODEC = Codec(Registry.bundled())
 
@@ -87,6 +96,80 @@ def test_what_is_left_out_is_counted_and_named_but_not_without_end() -> None:
     assert said[-1]["tallies"] == len(unreadable)
 
 
+DAY = 20_000
+SPAN = {
+    "exploration": "d" * 64,
+    "first_event_time": DAY * DAY_MS,
+    "last_event_time": DAY * DAY_MS + 5,
+    "units": 4,
+    "rate_sum": 0.5,
+}
+
+
+def tabled(offset: int, source: str, explored: int, others: int, **span: float) -> LogRecord:
+    """A tally of version 2, whose explored decisions are of arm 1 and whose others are of arm 0."""
+    counts = {"EXPLORE": explored, "POLICY": others}
+    arms = [{"day": DAY, "slice": name, "arm": int(name == "EXPLORE"), "count": n} for name, n in counts.items()]
+    spans = [{**SPAN, "decisions": explored + others, "square_sum": 100.0, **span}]
+    rows = [{"slice": name, "count": count} for name, count in counts.items()]
+    record = {"event_time": 0, "source": source, "counts": rows, "arms": arms, "spans": spans}
+    return LogRecord("t.tallies", 0, offset, 0, source.encode(), CODEC.encode("Tally", record))
+
+
+def test_days_arms_and_spans_are_summed_over_the_newest_tallies() -> None:
+    records = [tabled(0, "a", 1, 5), tabled(1, "b", 2, 8), tabled(2, "a", 3, 17), of_version_1(3, "old", 90)]
+    read = read_tallies(MemoryExampleSource(records), CODEC)
+    assert read.counts == {"EXPLORE": 5, "POLICY": 115}
+    assert read.arms == {ArmDay(DAY, "EXPLORE", 1): 5, ArmDay(DAY, "POLICY", 0): 25}
+    [(span, total)] = read.spans.items()
+    assert (span, total.decisions, total.units, total.rate_sum) == (SpanDay("d" * 64, DAY), 30, 8, 1.0)
+    assert (read.rated.decisions, read.rated.explored, read.rated.rate_sum) == (30, 5, 1.0)
+
+
+def of_version_1(offset: int, source: str, count: int) -> LogRecord:
+    first = [entry for entry in Registry.bundled().entries() if entry.name == "Tally" and entry.version == 1]
+    rows = [{"slice": "POLICY", "count": count}]
+    value = Codec(Registry(first)).encode("Tally", {"event_time": 0, "source": source, "counts": rows})
+    return LogRecord("t.tallies", 0, offset, 0, source.encode(), value)
+
+
+def test_tallies_of_version_1_say_nothing_of_days_and_rates() -> None:
+    read = read_tallies(MemoryExampleSource([of_version_1(0, "a", 5), of_version_1(1, "a", 7)]), CODEC)
+    assert read == SliceTallies({"POLICY": 7}, {UNREADABLE: 0, ABSURD: 0})
+
+
+def test_absurd_tables_are_left_out_and_the_counts_before_them_stay() -> None:
+    records = [tabled(0, "a", 1, 5), tabled(1, "a", 2, 8, rate_sum=-1.0), tabled(2, "b", 1, 5, units=7)]
+    cut = tabled(4, "c", 2, 8)
+    records += [tabled(3, "c", 1, 9), cut._replace(value=(cut.value or b"")[:-1])]
+    with capture_logs() as said:
+        read = read_tallies(MemoryExampleSource(records), CODEC)
+    assert read == SliceTallies({"EXPLORE": 2, "POLICY": 14}, {UNREADABLE: 1, ABSURD: 2})
+    assert [(line["reason"], line["offset"]) for line in said] == [(ABSURD, 1), (ABSURD, 2), (UNREADABLE, 4)]
+
+
+def test_what_the_producers_count_is_what_the_learner_reads() -> None:
+    """A process of three days, whose tables fill up, and that is killed with its last decisions untold."""
+    log = MemoryLog(1)
+    sources = TallySources(most_rows=50)
+    for number in range(3_000):
+        sources.turn(number * 100_000)
+        name = "EXPLORE" if number % 20 == 0 else "POLICY"
+        sources.add(AppliedDecision(name, number % 30, number * 100_000, "d" * 64, 0.05, f"s{number // 3}"))
+        for counted in sources.take() if number % 7 == 0 else sources.take_left():
+            source = source_name("node", counted.number)
+            value = CODEC.encode("Tally", counted.record(source, 0))
+            log.send(OutgoingEvent("tallies", source.encode(), value, "Tally"))
+    read = read_tallies(MemoryExampleSource(log.records("tallies")), CODEC)
+    told = 2_997
+    assert (read.decisions, sum(read.arms.values()), read.rated.decisions) == (told, told, told)
+    assert read.rated.rate_sum == pytest.approx(told * 0.05)
+    assert read.left_out == {UNREADABLE: 0, ABSURD: 0}
+    assert len(read.arms) == len({(n // 864, n % 20 == 0, n % 30) for n in range(told)})
+    spans = read.spans.values()
+    assert [sum(total.units for total in spans), sum(total.square_sum for total in spans)] == [999, 999 * 9]
+
+
 def test_an_empty_topic_has_none() -> None:
     assert read_tallies(MemoryExampleSource([]), CODEC).decisions == 0
 
@@ -114,3 +197,14 @@ def test_a_broker_that_falls_silent_ends_the_reading() -> None:
     seconds = count(0.0, 10.0)
     with pytest.raises(ComponentUnreachable, match="no tally came"):
         read_tallies(SilentSource([tally(0, "node-1", EXPLORE=1)]), CODEC, lambda: next(seconds))
+
+
+class AbsentTopic(MemoryExampleSource):
+    def start(self, offsets: Mapping[int, int]) -> None:
+        raise TopicError("topic t.tallies does not exist", fix="create it")
+
+
+def test_an_absent_topic_is_logged_and_has_no_tallies() -> None:
+    with capture_logs() as said:
+        assert read_tallies(AbsentTopic([]), CODEC) == read_tallies(MemoryExampleSource([]), CODEC)
+    assert [(line["what"], line["fix"]) for line in said] == [("topic t.tallies does not exist", "create it")]

@@ -12,6 +12,7 @@ from feature_contract import FeatureContract
 from learner.examples.training_window import LearningWindow, build_window
 from learner.judgement.evaluation import Candidate, Evaluation, evaluate_window, judging_half, propose_alpha
 from learner.judgement.gate import Verdict, judge
+from off_policy import row_distributions
 from policy_store.records.objective_weights import ObjectiveWeights
 
 
@@ -26,7 +27,7 @@ def evaluated(experiment: Experiment, window: LearningWindow, rising: bool = Tru
     score = experiment.action_space.features.sum(axis=1)
     by_arm = 0.2 + 0.3 * (score if rising else 2 - score)
     q = np.broadcast_to(by_arm[None, :, None], (window.holdout.count, 10, 2))
-    return evaluate_window(window, Candidate(q, ObjectiveWeights.in_force(experiment), 1), experiment)
+    return evaluate_window(window, Candidate(q.__getitem__, ObjectiveWeights.in_force(experiment), 1), experiment)
 
 
 def test_users_stay_in_their_half(world: Any) -> None:
@@ -39,10 +40,11 @@ def test_users_stay_in_their_half(world: Any) -> None:
     assert all(len(sides) == 1 for sides in halves.values())
 
 
-def test_requests_without_a_user_are_split_by_their_id(world: Any) -> None:
+@pytest.mark.parametrize("nobody", [None, "", "null", "None", "0", "undefined", "NaN"])
+def test_requests_without_a_user_are_split_by_their_id(world: Any, nobody: str | None) -> None:
     examples = world.examples(200)
     for example in examples:
-        example["request"]["user_id"] = None
+        example["request"]["user_id"] = nobody
     assert 50 < judging_half(world.rows(examples)).sum() < 150
 
 
@@ -81,7 +83,7 @@ def test_an_empty_holdout_is_no_evidence(experiment: Experiment, window: Learnin
 def test_weights_that_nobody_chose_neither_pass_nor_harm(experiment: Experiment, window: LearningWindow) -> None:
     q = np.zeros((window.holdout.count, 10, 2))
     q[:, 0] = 1.0
-    result = evaluate_window(window, Candidate(q, ObjectiveWeights(0, None), 1), experiment)
+    result = evaluate_window(window, Candidate(q.__getitem__, ObjectiveWeights(0, None), 1), experiment)
     verdict = judge(result.evidence, experiment.gate)
     assert (verdict.verdict, verdict.reasons[0].code) == (Verdict.INCONCLUSIVE, "no_preference")
     content = json.loads(json.dumps(result.as_dict(), allow_nan=False))
@@ -106,3 +108,25 @@ def test_the_proposal_is_the_best_worst_objective(experiment: Experiment, window
     )
     assert propose_alpha(some) == 0.2
     assert propose_alpha(()) is None
+
+
+def test_the_report_does_not_depend_on_the_blocks(
+    experiment: Experiment, window: LearningWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values are scored and rows are tested block by block; one row in each gives what one block of all rows gives."""
+    holdout = window.holdout.take(np.arange(400))
+    q = np.random.default_rng(0).random((holdout.count, 10, 2))
+
+    def report() -> str:
+        part = replace(window, holdout=holdout)
+        candidate = Candidate(q.__getitem__, ObjectiveWeights.in_force(experiment), 1)
+        return rounded(evaluate_window(part, candidate, experiment).as_dict())
+
+    whole = report()
+    monkeypatch.setattr(row_distributions, "BLOCK_CELLS", 1)
+    assert report() == whole
+
+
+def rounded(content: dict[str, Any]) -> str:
+    """As JSON, with nine digits of each number."""
+    return json.dumps(json.loads(json.dumps(content), parse_float=lambda number: f"{float(number):.9g}"))

@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 
 from drift_detection.quantile_sketch import QuantileSketch
+from event_schemas.records import MOST_HEADS
 from learner.judgement.reference_sketches import (
     SMALLEST_SAMPLE,
     head_shift,
     q_head_sketches,
+    q_reference_rows,
     ranker_head_sketches,
     ranker_head_values,
     sketches_as_dict,
@@ -45,6 +47,18 @@ def test_a_head_that_hardly_any_request_carries_gets_no_reference(world: Any) ->
     assert set(ranker_head_sketches(world.frame(examples))) == {"repin", "p2p", "new"}
 
 
+def test_no_log_makes_more_references_than_a_node_keeps_heads(world: Any) -> None:
+    examples = world.examples(2 * SMALLEST_SAMPLE)
+    usual = examples[0]["ranking"]["heads"]
+    for number, example in enumerate(examples):
+        odd = [{**usual[1], "head": f"odd-{at}"} for at in range(70)]
+        example["ranking"]["heads"] = [*usual[: 1 + number % 9], *(odd if number else [])]
+    frame = world.frame(examples)
+    sketches = ranker_head_sketches(frame)
+    assert len(sketches) == MOST_HEADS and usual[0]["head"] in sketches, "the most frequent ones are kept"
+    assert len(head_shift(frame, frame)) == MOST_HEADS
+
+
 def test_q_sketches_count_every_arm_of_every_request() -> None:
     q = np.random.default_rng(0).random((20, 10, 2)).astype(np.float32)
     sketches = q_head_sketches(q, ("repin", "p2p"))
@@ -52,6 +66,14 @@ def test_q_sketches_count_every_arm_of_every_request() -> None:
     assert q_head_sketches(q[:0], ("repin", "p2p")) == {}
     again = {name: QuantileSketch.from_dict(content) for name, content in sketches_as_dict(sketches).items()}
     assert again == sketches
+
+
+def test_the_newest_rows_are_covered_and_fewer_with_very_many_arms() -> None:
+    assert q_reference_rows(20, 10) == slice(0, 20)
+    assert q_reference_rows(12_000, 1_000) == slice(7_000, 12_000)
+    assert q_reference_rows(12_000, 10_000) == slice(11_500, 12_000)
+    assert q_reference_rows(3, 10**8) == slice(2, 3)
+    assert q_reference_rows(0, 10) == slice(0, 0)
 
 
 def test_a_shift_between_two_spans_is_measured(world: Any) -> None:

@@ -38,7 +38,7 @@ def test_a_policy_without_positions(tmp_path: Path, world: Any) -> None:
     table = read_table(file, layout, SPACE)
     policy = table_policy("p", table, world.rows(world.examples(3)), layout)
     assert policy.probabilities is not None
-    assert policy.probabilities.tolist() == [[0.0, 1.0]] * 3
+    assert np.asarray(policy.probabilities).tolist() == [[0.0, 1.0]] * 3
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_policy_without_positions(tmp_path: Path, world: Any) -> None:
     [
         ({"probability": [0.2, 0.7, 1.0, 0.0, 1.0]}, LAYOUT, "sum to 0.9"),
         ({"probability": [-0.25, 1.25, 1.0, 0.0, 1.0]}, LAYOUT, "sum to"),
-        ({"item_id": [7, 8, 7, 9, 7]}, LAYOUT, "arms \\['8'\\]"),
+        ({"item_id": [7, 8, 7, 9, 7]}, LAYOUT, "no arms 8; its arms are 7, 9"),
         ({"position": [0, 0, -1, 1, 0]}, LAYOUT, "negative"),
         ({"position": [0, 0, 10**15, 1, 0]}, LAYOUT, "position 1000000000000000 in a file of"),
         ({"position": [0, 0, None, 1, 0]}, LAYOUT, "'position' has 1 empty"),
@@ -54,8 +54,8 @@ def test_a_policy_without_positions(tmp_path: Path, world: Any) -> None:
         ({"probability": [None, 0.75, 1.0, 0.0, 1.0]}, LAYOUT, "'probability' has 1 empty"),
         ({"item_id": [7, None, 7, 9, 7]}, LAYOUT, "'item_id' has 1 empty"),
         ({}, TableLayout(position_column="position"), "occurs twice"),
-        ({}, TableLayout(where={"campaign": "women"}), "no row matches"),
-        ({}, TableLayout(arm_column="arm"), "columns \\['arm'\\] are missing"),
+        ({}, TableLayout(where={"campaign": "women"}), "no row matches campaign=women"),
+        ({}, TableLayout(arm_column="arm"), "columns are missing: arm; it has"),
     ],
 )
 def test_an_unusable_file_is_named(tmp_path: Path, changes: dict[str, Any], layout: TableLayout, problem: str) -> None:
@@ -77,7 +77,7 @@ def test_positions_are_mapped_as_stated(world: Any) -> None:
     table = np.array([[0.25, 1.0], [0.75, 0.0]])
     policy = table_policy("p", table, world.rows(examples), LAYOUT)
     assert policy.probabilities is not None
-    assert policy.probabilities.tolist() == [[0.25, 0.75], [1.0, 0.0]]
+    assert np.asarray(policy.probabilities).tolist() == [[0.25, 0.75], [1.0, 0.0]]
     with pytest.raises(TablePolicyError, match="from 1 to 2; the table with base 0"):
         table_policy("p", table, world.rows(examples), TableLayout(position_column="position", position_base=0))
 

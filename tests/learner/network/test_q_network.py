@@ -52,6 +52,16 @@ def test_every_feature_moves_the_values(experiment: Experiment, world: Any) -> N
         assert not torch.equal(network(changed)[2], before), name
 
 
+def test_the_weights_served_before_move_the_values(make_experiment: Callable[..., Experiment], make_world: Any) -> None:
+    experiment = make_experiment(features={"previous_length": 2})
+    world = make_world(experiment)
+    network = network_of(experiment).eval()
+    inputs = input_tensors(world.rows(world.examples(3)).inputs)
+    assert set(inputs) == {"previous_weights", "previous_ages", "previous_mask"}
+    for name, tensor in inputs.items():
+        assert not torch.equal(network(inputs | {name: tensor + 1})[2], network(inputs)[2]), name
+
+
 @pytest.mark.parametrize(
     "features",
     [
@@ -60,6 +70,7 @@ def test_every_feature_moves_the_values(experiment: Experiment, world: Any) -> N
         {"context": [{"name": "hour", "kind": "number"}]},
         {"history_length": 2},
         {"history_length": 2, "item_embedding_dim": 2},
+        {"previous_length": 2},
     ],
 )
 def test_any_group_of_features_may_stand_alone(

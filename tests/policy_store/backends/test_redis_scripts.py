@@ -108,7 +108,7 @@ def test_revisions_of_the_size_of_epoch_milliseconds_compare_exactly(held: Scrip
 
 def test_an_upload_that_expired_is_not_published(scripts: ScriptBench) -> None:
     keys = [*COMMON, "upload", "checkpoint", "index"]
-    answer = scripts.run(redis_scripts.PUT_CHECKPOINT, keys, ["", "{}", "h", "", "v1", 1, "m", "s"])
+    answer = scripts.run(redis_scripts.PUT_CHECKPOINT, keys, ["", "{}", "h", "", "v1", "m", "s"])
     assert answer == b"upload gone"
     assert scripts.contents() == {}
 
@@ -118,7 +118,7 @@ def test_a_refused_checkpoint_leaves_no_upload_behind(held: ScriptBench) -> None
     for token, manifest, answer in (("4", "m", b"lease lost"), ("", "other", b"version taken")):
         held.client.hset(held.key("checkpoint"), mapping={"manifest": "m", "signature": "s"})
         held.client.hset(held.key("upload"), "manifest", manifest)
-        given: list[object] = ["1-1", "{}", "h", token, "v1", 1, manifest, "s"]
+        given: list[object] = ["1-1", "{}", "h", token, "v1", manifest, "s"]
         assert held.run(redis_scripts.PUT_CHECKPOINT, keys, given) == answer
         assert not held.client.exists(held.key("upload"))
 

@@ -186,6 +186,8 @@ def test_odd_heartbeats_hide_no_others(store: RedisStore, keys: KeyNames, raw: A
     raw.expire(keys.node("list"), 60)
     statuses = {node.node_id: dict(node.status) for node in store.nodes()}
     assert statuses == {"junk": {}, "list": {}, "n1": {"version": "v1"}}
+    assert [store.heartbeat(odd, {"version": "v2"}, ttl_s=60) for odd in ("junk", "list")] == [{}, {}]
+    assert {node.node_id: dict(node.status) for node in store.nodes()}["list"] == {"version": "v2"}
 
 
 def test_a_long_audit_is_read_in_pages(store: RedisStore, keys: KeyNames, raw: Any) -> None:

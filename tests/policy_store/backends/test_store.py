@@ -10,6 +10,7 @@ import pytest
 
 from event_schemas.errors import TrimtabError
 from event_schemas.instant import wall_clock_ms
+from event_schemas.units import DAY_MS
 from policy_store.backends.store import MAX_BLOCK_MS
 from policy_store.decisions.governance import (
     approve_proposal,
@@ -71,12 +72,14 @@ def test_a_checkpoint_comes_back_byte_for_byte(bench: StoreBench) -> None:
     assert bench.second.get_checkpoint("v1") == kept
 
 
-def test_checkpoints_are_listed_oldest_first(bench: StoreBench) -> None:
-    for version, created_at in (("b", NOW + 2), ("a", NOW + 1), ("c", NOW + 3)):
+def test_checkpoints_are_listed_as_they_came_whatever_clocks_say(bench: StoreBench) -> None:
+    put = [("b", NOW), ("c", NOW - DAY_MS), ("a", NOW + 900 * DAY_MS), ("e", 1), ("d", NOW), ("b", NOW)]
+    for version, created_at in put:
         made = manifest(bench.experiment, version, created_at=created_at)
         bench.store.put_checkpoint(sign_checkpoint(made, BLOBS, LEARNER))
-    assert [each.version for each in bench.second.list_checkpoints()] == ["a", "b", "c"]
-    assert bench.second.versions() == ["a", "b", "c"]
+    came = ["b", "c", "a", "e", "d"]
+    assert [each.version for each in bench.second.list_checkpoints()] == came
+    assert bench.second.versions() == came, "the same checkpoint again does not become the newest"
 
 
 def test_the_same_checkpoint_twice_changes_nothing(bench: StoreBench) -> None:
@@ -353,3 +356,11 @@ def test_nodes_are_those_whose_heartbeat_has_not_expired(bench: StoreBench) -> N
     assert [(each.node_id, dict(each.status)) for each in bench.second.nodes()] == [
         ("node-a", {"version": "v2", "stale": False})
     ]
+
+
+def test_a_heartbeat_returns_the_one_it_replaces(bench: StoreBench) -> None:
+    assert bench.store.heartbeat("n1", {"instance": "a"}, ttl_s=1) == {}
+    assert bench.second.heartbeat("n1", {"instance": "b"}, ttl_s=1) == {"instance": "a"}
+    assert bench.store.heartbeat("n2", {"instance": "c"}, ttl_s=1) == {}
+    bench.let_pass(1_100)
+    assert bench.store.heartbeat("n1", {}, ttl_s=1) == {}, "it had expired"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from policy_store.backends.redis_store import RedisStore
@@ -24,15 +26,18 @@ from tests.policy_store.store_samples import (
     rule,
 )
 
+OURS = {"weights": "1", "gate": "2"}
+
 
 def test_an_empty_store(bench: StoreBench) -> None:
-    overview = store_overview(bench.store, rule(bench.experiment), NOW)
+    overview = store_overview(bench.store, rule(bench.experiment), NOW, OURS)
     assert overview == {
         "experiment": bench.experiment,
         "killed": False,
         "open_kills": [],
         "epoch": 0,
-        "channels": [{"channel": name, "state": "empty"} for name in ("stable", "canary", "shadow")],
+        "differing_files": [],
+        "channels": [{"channel": name, "state": "empty", "refused_by": []} for name in ("stable", "canary", "shadow")],
         "checkpoints": 0,
         "nodes": [],
         "audit_entries": 0,
@@ -46,7 +51,7 @@ def test_valid_forbidden_and_empty_channels_are_told_apart(bench: StoreBench) ->
     bench.store.heartbeat("n1", {"version": "v1"}, ttl_s=60)
     stop = kill(bench.store, people()).signed_by(PEOPLE)
     now = bench.store.time_ms()
-    overview = store_overview(bench.store, rule(bench.experiment), now)
+    overview = store_overview(bench.store, rule(bench.experiment), now, OURS)
     stable, canary, shadow = overview["channels"]
     assert (stable["state"], stable["version"], stable["by"]) == ("valid", "v1", "ada")
     assert abs(stable["expires_at"] - now - TTL_MS) < 60_000
@@ -61,9 +66,41 @@ def test_valid_forbidden_and_empty_channels_are_told_apart(bench: StoreBench) ->
 
 def test_a_kill_switch_nobody_may_believe_is_unknown(bench: StoreBench) -> None:
     kill(bench.store, learner())
-    assert store_overview(bench.store, rule(bench.experiment), NOW)["killed"] is None
+    assert store_overview(bench.store, rule(bench.experiment), NOW, OURS)["killed"] is None
+
+
+def test_nodes_that_refuse_a_record_are_named_even_if_it_is_valid_here(bench: StoreBench) -> None:
+    publish_checkpoint(bench.store, manifest(bench.experiment), BLOBS, LEARNER)
+    record = point_channel(bench.store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
+    refusing: dict[str, Any] = {"result": "unverified", "notes": ["the learner may not sign it"]}
+    judged = {"version": "v1", "revision": record.revision}
+    for node_id, state in (
+        ("n1", refusing | {"judged": judged}),
+        ("n2", refusing | {"judged": judged | {"revision": record.revision - 1}}),
+        ("n3", {"result": "accepted", "notes": [], "judged": judged}),
+        ("n4", refusing),
+    ):
+        bench.store.heartbeat(node_id, {"channels": {"stable": state}}, ttl_s=60)
+    stable, canary, _ = store_overview(bench.store, rule(bench.experiment), bench.store.time_ms(), OURS)["channels"]
+    assert stable["state"] == "valid"
+    assert stable["refused_by"] == [
+        {"node": name, "result": "unverified", "notes": ["the learner may not sign it"]} for name in ("n1", "n4")
+    ], "n2 refused an earlier record; n4 does not say which"
+    assert canary["refused_by"] == []
+
+
+def test_processes_with_another_file_are_listed(bench: StoreBench) -> None:
+    made = manifest(bench.experiment, section_digests=OURS | {"gate": "3"})
+    publish_checkpoint(bench.store, made, BLOBS, LEARNER)
+    bench.store.heartbeat("n1", {"section_digests": OURS}, ttl_s=60)
+    bench.store.heartbeat("n2", {"section_digests": {"gate": "2"}}, ttl_s=60)
+    overview = store_overview(bench.store, rule(bench.experiment), NOW, OURS)
+    assert overview["differing_files"] == [
+        {"process": "learner", "name": "v1", "sections": ["gate"]},
+        {"process": "node", "name": "n2", "sections": ["weights"]},
+    ]
 
 
 def test_a_store_that_does_not_answer_is_an_error() -> None:
     with pytest.raises(StoreUnreachable):
-        store_overview(RedisStore(f"redis://127.0.0.1:{free_port()}/0", "homefeed"), rule("homefeed"), NOW)
+        store_overview(RedisStore(f"redis://127.0.0.1:{free_port()}/0", "homefeed"), rule("homefeed"), NOW, OURS)

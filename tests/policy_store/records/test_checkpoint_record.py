@@ -27,6 +27,16 @@ def test_a_manifest_survives_its_bytes_with_fields_this_version_does_not_know() 
     assert json.loads(made.canonical())["dataset"] == {"rows": 10}
 
 
+def test_a_manifest_without_digests_of_the_file_keeps_its_bytes() -> None:
+    old = manifest("homefeed").canonical()
+    assert b"section_digests" not in old
+    assert CheckpointManifest.parse(old).section_digests is None
+    assert CheckpointManifest.parse(old).canonical() == old
+    new = manifest("homefeed", section_digests={"gate": "ab"})
+    assert json.loads(new.canonical())["section_digests"] == {"gate": "ab"}
+    assert CheckpointManifest.parse(new.canonical()) == new
+
+
 def test_the_signature_covers_the_manifest_and_through_it_the_blobs() -> None:
     signed = sign_checkpoint(manifest("homefeed"), BLOBS, LEARNER)
     TRUSTED.verify(signed.key_id, signed.manifest, signed.signature, "it")
@@ -44,6 +54,7 @@ def test_the_signature_covers_the_manifest_and_through_it_the_blobs() -> None:
         ({"blobs": {"manifest": {"sha256": "0" * 64, "size": 1}}}, "blobs"),
         ({"blobs": {"policy.onnx": {"sha256": "0" * 64, "size": -1}}}, "blobs"),
         ({"created_at": "now"}, "created_at"),
+        ({"section_digests": {"gate": 5}}, "section_digests"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, object], field: str) -> None:

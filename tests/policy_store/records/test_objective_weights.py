@@ -102,3 +102,10 @@ def test_weights_sum_to_one_within_a_billionth_and_are_taken_as_written() -> Non
         PreferenceTarget.of(weights={"repin": 0.5, "p2p": 0.5 + 2e-9})
     near = PreferenceTarget.of(weights={"repin": 0.5, "p2p": 0.5 + 5e-10})
     assert ObjectiveWeights.in_force(TWO, record(near)).default == (0.5, 0.5 + 5e-10)
+
+
+@pytest.mark.parametrize(
+    "weights", [ObjectiveWeights(0, None), ObjectiveWeights(7, (0.25, 0.75), {"CORE": (1.0, 0.0)})]
+)
+def test_weights_survive_a_manifest(weights: ObjectiveWeights) -> None:
+    assert ObjectiveWeights.from_dict(json.loads(json.dumps(weights.as_dict()))) == weights

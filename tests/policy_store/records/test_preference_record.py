@@ -52,6 +52,25 @@ def test_a_target_outside_its_bounds_is_refused(
         PreferenceTarget.of(alpha=alpha, weights=weights)
 
 
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=8).filter(lambda weights: abs(math.fsum(weights) - 1) > 1e-6))
+def test_weights_with_another_sum_are_told_with_weights_that_are_accepted(weights: list[float]) -> None:
+    wrong = {f"o{number}": weight for number, weight in enumerate(weights)}
+    with pytest.raises(RecordMalformed, match="must sum to 1, but o0 = ") as refused:
+        PreferenceTarget.of(weights=wrong)
+    options = refused.value.fix.removeprefix("give ").replace("--weight ", "").split()
+    assert set(PreferenceTarget.of(weights=parse_weights(options)).weights or {}) == set(wrong)
+
+
+def test_weights_are_told_in_words() -> None:
+    with pytest.raises(RecordMalformed) as refused:
+        PreferenceTarget.of(weights={"repin": 1, "p2p": 0.5, "hide": 0.5})
+    assert refused.value.what == "the weights must sum to 1, but repin = 1, p2p = 0.5, hide = 0.5 sum to 2"
+    assert refused.value.fix == "give --weight repin=0.5 --weight p2p=0.25 --weight hide=0.25"
+    with pytest.raises(ContractMismatch, match="the experiment has 3: a, b, c") as unfit:
+        PreferenceTarget.of(alpha=0.1).objective_weights(("a", "b", "c"), "a")
+    assert "`trimtab alpha propose --weight a=0.334 --weight b=0.333 --weight c=0.333`" in unfit.value.fix
+
+
 @pytest.mark.parametrize(
     ("target", "objectives", "alpha_objective"),
     [

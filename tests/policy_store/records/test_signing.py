@@ -72,7 +72,7 @@ def test_an_unusable_signing_key_is_named(signing_text: str, said: str) -> None:
 
 def test_trusted_keys_come_from_lines_commas_or_a_file(tmp_path: Path) -> None:
     file = tmp_path / "trusted"
-    file.write_text(f"# people\n{PEOPLE.public_text()}\n\n{LEARNER.public_text()}  # the learner\n")
+    file.write_text(f"# people\n{PEOPLE.public_text()}\n\n{LEARNER.public_text()}  # the learner\n", "utf-8-sig")
     assert TrustedKeys.parse(f"@{file}") == TRUSTED
     assert TrustedKeys.parse(f"{PEOPLE.public_text()}, {LEARNER.public_text()}") == TRUSTED
     assert TrustedKeys.parse("") != TRUSTED
@@ -106,10 +106,27 @@ def test_the_role_is_part_of_the_id() -> None:
 
 def test_a_key_pair_is_written_once_and_for_its_owner_only(tmp_path: Path) -> None:
     file = tmp_path / "board.key"
-    public = write_key_pair(PEOPLE, file)
+    public = write_key_pair(PEOPLE, file).public
     assert file.stat().st_mode & 0o777 == 0o600
     assert SigningKey.parse(f"@{file}").public_text() == PEOPLE.public_text()
     assert TrustedKeys.parse(f"@{public}") == TrustedKeys.parse(PEOPLE.public_text())
     with pytest.raises(RecordMalformed, match=r"board\.key"):
         write_key_pair(LEARNER, file)
     assert SigningKey.parse(f"@{file}").key_id == "governance/board"
+
+
+def test_one_file_lists_the_keys_of_a_folder_each_once(tmp_path: Path) -> None:
+    trusted = tmp_path / "keys" / "trusted_keys"
+    trusted.parent.mkdir()
+    trusted.write_text("# of last year\n" + STRANGER.public_text(), encoding="utf-8")  # no line end
+    for key, name in ((LEARNER, "learner"), (PEOPLE, "board")):
+        assert write_key_pair(key, trusted.with_name(name)).trusted == trusted
+    assert TrustedKeys.parse(f"@{trusted}") == TrustedKeys.of(STRANGER, LEARNER, PEOPLE)
+    with pytest.raises(RecordMalformed, match="governance/board already"):
+        write_key_pair(PEOPLE, trusted.with_name("other"))
+    assert not trusted.with_name("other").exists(), "no key is left over that nobody trusts"
+
+
+def test_that_no_key_is_trusted_is_said_as_such() -> None:
+    with pytest.raises(SignatureInvalid, match="TRIMTAB_TRUSTED_KEYS is not set"):
+        TrustedKeys({}).verify("learner/main", b"x", LEARNER.sign(b"x"), "the record")

@@ -17,7 +17,7 @@ from event_schemas.codec import Codec
 from event_schemas.registry import Registry
 from event_schemas.slices import can_be_logged
 from monitoring.metrics import BridgeMetrics
-from producers.bridge.bridge_run import Bridge, BridgeParts
+from producers.bridge.bridge_run import Bridge, BridgeParts, NothingBridged
 from producers.bridge.engagement_mapping import BridgeFate
 from producers.bridge.source_position import SourcePartition, SourcePosition
 from producers.delivery.confirmed_writer import WriteUnconfirmed
@@ -99,6 +99,18 @@ def test_each_record_ends_in_one_fate_and_is_counted_in_the_commit() -> None:
     assert summary["committed"][TOPIC]["1"] == {
         "next_offset": 3, "bridged": 1, "unsampled": 1, "ignored": 1, "dead_letter": 0,
     }  # fmt: skip
+
+
+@given(st.lists(st.sampled_from([*BridgeFate]), max_size=6))
+def test_a_run_fails_when_all_of_its_records_were_bad(fates: list[BridgeFate]) -> None:
+    disk = disk_of(fates)
+    running = bridge(MemorySource(disk), MemoryWriter(disk))
+    running.run(never, until_end=True)
+    if fates and set(fates) == {BridgeFate.DEAD_LETTER}:
+        with pytest.raises(NothingBridged, match=rf"all {len(fates)} source records .*; {TOPIC}\[0\] offset 0: "):
+            running.require_good_records()
+    else:
+        running.require_good_records()
 
 
 def test_an_engagement_is_keyed_by_its_request_and_a_dead_letter_keeps_its_bytes() -> None:

@@ -15,13 +15,17 @@ from event_schemas.bridge_section import BridgeSpec
 from event_schemas.codec import Codec
 from event_schemas.dead_letter import MALFORMED, dead_letter
 from event_schemas.errors import ComponentUnreachable, MalformedRecord
+from event_schemas.event_bounds import request_id_fault
 from event_schemas.experiment_sections import ExperimentSpec
+from event_schemas.exploration import ExplorationDraws
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER, ENGAGEMENT
 from event_schemas.registry import Registry
 from event_schemas.slices import can_be_logged
 from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper, value_at
+from producers.bridge.source_decoding import decode_json
 from tests.producers.bridge_samples import RATES, SECTION, TOPIC, action, mapper, source_record
+from tests.serving_samples import serving_experiment
 
 SOURCE = BridgeSpec.model_validate(SECTION)
 CODEC = Codec(Registry.bundled())
@@ -41,13 +45,13 @@ def test_all_fields_are_mapped() -> None:
         "request_id": "context.request", "event_time": "at", "kind": "type",
         "engagement_id": "id", "item_id": "pin.id", "value": "amount",
     }  # fmt: skip
-    said = {"context": {"request": 5}, "at": "2026-11-25T12:00:00Z", "type": "SAVE", "id": "e", "pin": {"id": "p"}}
+    said = {"context": {"request": 5}, "at": "2023-11-13T12:00:00Z", "type": "SAVE", "id": "e", "pin": {"id": "p"}}
     outcome = mapped(json.dumps({**said, "amount": "2.5"}).encode(), fields=fields)
     assert outcome.fate is BridgeFate.BRIDGED
     assert outcome.engagement == {
         "engagement_id": "e",
         "request_id": "5",
-        "event_time": int(datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp() * 1000),
+        "event_time": int(datetime(2023, 11, 13, 12, tzinfo=UTC).timestamp() * 1000),
         "kind": "repin",
         "item_id": "p",
         "value": 2.5,
@@ -80,7 +84,7 @@ def test_every_value_has_one_fate_and_its_output_can_be_encoded(value: bytes) ->
             assert outcome.engagement is None
 
 
-@given(request_id=st.text(min_size=1, max_size=8).filter(lambda text: not any("\ud800" <= c <= "\udfff" for c in text)))
+@given(request_id=st.text(st.characters(codec="utf-8"), max_size=8).filter(lambda text: request_id_fault(text) is None))
 def test_unsampled_is_what_no_node_can_have_logged(request_id: str) -> None:
     rates = {"exploration_rate": RATES.exploration_rate, "control_rate": 0.0, "log_rate": RATES.log_rate}
     logged = can_be_logged(RATES.salt, request_id, **rates)
@@ -89,6 +93,24 @@ def test_unsampled_is_what_no_node_can_have_logged(request_id: str) -> None:
         BridgeFate.DEAD_LETTER if logged else BridgeFate.UNSAMPLED
     )
     assert mapped(action(request_id), RATES, sampled=False).fate is BridgeFate.BRIDGED
+
+
+def test_with_sessions_exactly_what_a_node_can_log_is_bridged() -> None:
+    """A node logs or leaves out whole sessions; ids without a session, or with a placeholder, are on their own."""
+    rates = RATES.model_copy(update={"exploration_unit": "session", "control_rate": 0.1})
+    experiment = serving_experiment(experiment=rates.model_dump())
+    draws = ExplorationDraws(experiment.action_space, experiment.exploration)
+    ids = [f"{unit}~{n}" for unit in ("null", "", *(f"s{n}" for n in range(60)), "a~b") for n in range(3)] + ["s1", "x"]
+    passed = {name for name in ids if mapped(action(name), rates).fate is BridgeFate.BRIDGED}
+    can = {
+        name for name in ids for ever in (0.0, 0.05, 0.3) if draws.sampling(name, draws.slice(name, ever).slice).logged
+    }
+    assert passed == can and 0 < len(can) < len(ids)
+    sessions = [{f"s{unit}~{n}" for n in range(3)} for unit in range(60)]
+    assert all(session <= passed or session.isdisjoint(passed) for session in sessions)
+    alone = {f"null~{n}" for n in range(3)} | {f"~{n}" for n in range(3)}
+    as_requests = {name for name in alone if mapped(action(name), RATES).fate is BridgeFate.BRIDGED}
+    assert as_requests <= alone & passed
 
 
 @pytest.mark.parametrize(
@@ -116,6 +138,29 @@ def test_what_cannot_be_mapped_says_why(value: bytes | None, fault: str) -> None
     assert fault in outcome.fault
 
 
+@given(
+    time=st.integers(1_600_000_000_000, 1_699_999_999_999),
+    wrong=st.sampled_from([("s", "ms"), ("ms", "s"), ("us", "ms"), ("ms", "us"), ("ns", "us"), ("s", "ns")]),
+)
+def test_a_time_in_another_unit_is_a_dead_letter_that_names_it(time: int, wrong: tuple[str, str]) -> None:
+    written, declared = wrong
+    per_ms = {"s": 1e-3, "ms": 1, "us": 1_000, "ns": 1_000_000}
+    outcome = mapped(action(at=int(time * per_ms[written])), time_unit=declared)
+    assert (outcome.fate, outcome.event_time) == (BridgeFate.DEAD_LETTER, None)
+    words = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+    assert f"it looks like {words[written]}; times are {words[declared]} since the epoch | fix: " in outcome.fault
+    assert mapped(action(at=int(time * per_ms[written])), time_unit=written).fate is BridgeFate.BRIDGED
+
+
+@pytest.mark.parametrize(("at", "days_ahead"), [("2024-11-25", 377), (20231113, None)])
+def test_a_time_far_from_its_records_time_is_a_dead_letter(at: Any, days_ahead: int | None) -> None:
+    outcome = mapped(action(at=at))
+    assert outcome.fate is BridgeFate.DEAD_LETTER
+    assert ("too long after 2023-11-14" if days_ahead else "a date written as digits") in outcome.fault
+    timeless = LogRecord(TOPIC, 0, 0, -1, b"user", action(at=at))
+    assert mapper(ALL).map(timeless).fate is BridgeFate.BRIDGED, "there is nothing to compare it with"
+
+
 def test_a_dead_letter_knows_what_could_be_read() -> None:
     outcome = mapped(action("r-9", pin=[]))
     assert (outcome.request_id, outcome.event_time) == ("r-9", 1_700_000_000_000)
@@ -133,6 +178,28 @@ def test_other_kinds(other_kinds: str, fate: BridgeFate, kind: str | None) -> No
     outcome = mapped(action(type="VIEW"), other_kinds=other_kinds)
     assert outcome.fate is fate
     assert (outcome.engagement or {}).get("kind") == kind
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"request": "r-9\n"}, "control characters"),
+        ({"request": "x" * 257}, "request_id has 257 characters"),
+        ({"type": "Repin "}, "'repin' is"),
+        ({"amount": -1}, "value = -1.0 is not between 0"),
+        ({"amount": 1e13}, "value = 10000000000000.0 is not between 0"),
+        ({"at": 1_700_000_000}, "looks like seconds"),
+        ({"at": 1_700_000_000_000_000}, "looks like microseconds"),
+    ],
+)
+def test_what_the_rule_for_values_refuses_is_a_dead_letter(changes: dict[str, Any], words: str) -> None:
+    fields = {**SECTION["fields"], "value": "amount"}
+    spec = BridgeSpec.model_validate({**SECTION, "fields": fields, "kinds": {}})
+    outcome = EngagementMapper(spec, ALL, decode_json, ["repin"]).map(
+        source_record(action(**{"type": "repin", **changes}))
+    )
+    assert outcome.fate is BridgeFate.DEAD_LETTER
+    assert words in outcome.fault and " | fix: " in outcome.fault
 
 
 def test_without_a_table_kinds_are_taken_over() -> None:

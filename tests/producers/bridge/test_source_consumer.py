@@ -22,6 +22,7 @@ from event_schemas.log_record import LogRecord
 from producers.bridge.engagement_mapping import BridgeFate
 from producers.bridge.source_consumer import ConsumerSettings, SourceConsumer, SourceUnreadable
 from producers.bridge.source_position import SourcePartition
+from producers.topics.topic_identity import TopicMissing
 from tests.components.company_topics import create_source
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
@@ -213,6 +214,20 @@ def test_a_missing_topic_is_named(kafka: KafkaBroker) -> None:
         consumer(kafka, "nobody.writes"),
     ):
         pass
+
+
+def test_a_source_that_is_gone_is_not_one_of_trimtabs_own_topics(kafka: KafkaBroker, topic: str) -> None:
+    with consumer(kafka, topic) as source, pytest.raises(TopicMissing, match=r"nobody\.writes does not exist") as gone:
+        source._require_same_topics({"nobody.writes"})
+    assert gone.value.fix == "correct `topic` in that [[bridge]] section, or create the topic"
+
+
+def test_one_that_leaves_takes_over_nothing_that_it_is_given_meanwhile(kafka: KafkaBroker, topic: str) -> None:
+    send(kafka, topic, 2)
+    with consumer(kafka, topic) as source:
+        """Its group gives it the partitions while it leaves, or not: either must end in order."""
+    source._take_over(source._consumer, [TopicPartition(topic, 0)])
+    assert (source.positions, source.finished) == ({}, False)
 
 
 def test_a_broker_that_is_not_there_is_named() -> None:

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from monitoring.metrics import ProducerMetrics
 from producers.delivery.delivery_health import ANY_TOPIC, FORGET_SECONDS, DeliveryHealth
-from producers.topics.kafka_refusals import CREDENTIALS, NO_DESTINATION, RIGHTS
+from producers.topics.kafka_refusals import CREDENTIALS, NO_DESTINATION, RIGHTS, TOPIC_ABSENT
 
 
 class Bench:
@@ -108,3 +108,10 @@ def test_a_refusal_that_does_not_come_again_is_forgotten(bench: Bench) -> None:
     bench.now += FORGET_SECONDS
     bench.health.tell()
     assert bench.state() == (None, 1.0)
+
+
+@pytest.mark.parametrize("code", sorted(TOPIC_ABSENT))
+def test_an_absent_topic_is_named_with_the_command_that_makes_it(code: int) -> None:
+    health = DeliveryHealth()
+    health.note_refused("t.events", KafkaError(code))
+    assert health.fault == "topic t.events does not exist: create the topics with `trimtab topics create`"

@@ -38,7 +38,7 @@ def test_refusals_are_named_until_their_destination_takes_something() -> None:
     assert (bench.refusals.fault, bench.shown()) == ("events[99]: unknown partition", 1.0)
     for number in range(9):
         bench.refusals.note_refused(to(f"more{number}"), "unknown topic")
-    assert str(bench.refusals.fault).endswith("more1: unknown topic; and 7 more")
+    assert str(bench.refusals.fault).endswith("more1: unknown topic; and 7 more, each named in the log")
 
 
 def test_only_what_is_refused_for_an_hour_on_end_is_given_up() -> None:

@@ -13,6 +13,7 @@ from producers.delivery.memory_log import MemoryLog
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.loggers.encoding_queue import EncodingQueue, UnencodedEvent
 from tests.components.forking import in_child, outcome_of
+from tests.components.started_threads import no_thread_starts
 
 CODEC = Codec(Registry.bundled())
 
@@ -44,6 +45,17 @@ def test_events_arrive_encoded_and_in_order() -> None:
     found = [CODEC.decode(record.value).record["event_time"] for record in log.records("events")]
     assert found == list(range(50))
     assert queue.close()
+
+
+def test_what_runs_on_the_start_runs_once_and_before_the_first_event() -> None:
+    log = MemoryLog(partitions=1)
+    first = OutgoingEvent("events", b"k", CODEC.encode("Heartbeat", {"event_time": -1}), "Heartbeat")
+    queue = EncodingQueue(CODEC, log, on_start=lambda: log.send(first))
+    assert log.records("events") == [], "the thread starts with the first event"
+    for event_time in range(3):
+        queue.submit(heartbeat(event_time))
+    assert queue.close()
+    assert [CODEC.decode(each.value).record["event_time"] for each in log.records("events")] == [-1, 0, 1, 2]
 
 
 def test_a_record_its_schema_refuses_is_dropped_and_counted() -> None:
@@ -82,9 +94,8 @@ def test_closing_hands_over_what_is_queued_and_takes_no_more() -> None:
 
 
 def test_nothing_runs_before_it_is_needed() -> None:
-    before = threading.active_count()
-    queue = EncodingQueue(CODEC, MemoryLog())
-    assert threading.active_count() == before
+    with no_thread_starts():
+        queue = EncodingQueue(CODEC, MemoryLog())
     assert queue.close()
 
 

@@ -38,7 +38,8 @@ def test_it_knows_every_column_it_reads(tmp_path: Path) -> None:
 
 
 def test_durations_read_as_elsewhere(tmp_path: Path) -> None:
-    delay = mapping(tmp_path, MAPPING.replace('event_time = "clicked_at"', SYNTHETIC)).engagements[0].synthetic_delay
+    marked = "\ufeff" + MAPPING.replace('event_time = "clicked_at"', SYNTHETIC)
+    delay = mapping(tmp_path, marked).engagements[0].synthetic_delay
     assert delay is not None
     assert (delay.mean, delay.cap) == (300_000, 3_300_000)
 
@@ -56,7 +57,7 @@ def test_templates_take_the_file_the_row_and_columns() -> None:
         ('propensity = "p"', 'odds = "p"', "propensity.propensity: Field required"),
         ('user_id = "user"', "user_id = 5", "request.user_id = 5: Input should be a valid string"),
         ('arm = "item"', 'arm = "item"\narm_is = "number"', "action.arm_is = 'number'"),
-        ('kind = "click"', 'kind = "click"\nweight = "w"', "engagements.0.weight = 'w': Extra inputs"),
+        ('kind = "click"', 'kind = "click"\nweight = "w"', "engagements[0].weight = 'w': Extra inputs"),
         ('event_time = "clicked_at"', "", "give exactly one of event_time"),
         ('event_time = "clicked_at"', SYNTHETIC.replace("5m", "soon"), "'soon' is not a duration"),
         ("[propensity]", "[propensity", "is not TOML"),

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from event_schemas.codec import Codec
 from event_schemas.registry import Registry
@@ -15,7 +17,14 @@ from producers.delivery.memory_log import MemoryLog
 from producers.delivery.outgoing_event import OutgoingEvent
 from producers.replay.column_mapping import MappingError, load_mapping
 from producers.replay.log_rows import LogRow, LogRows, read_rows
-from producers.replay.replay_run import HistoryUnderLiveClock, ReplayIncomplete, ReplayPlan, ReplaySummary, replay_rows
+from producers.replay.replay_run import (
+    HistoryUnderLiveClock,
+    NothingReplayed,
+    ReplayIncomplete,
+    ReplayPlan,
+    ReplaySummary,
+    replay_rows,
+)
 from tests.producers.replay_samples import EXPERIMENT, MAPPING, START, row, shelf_experiment, write_log
 
 CODEC = Codec(Registry.bundled())
@@ -68,6 +77,8 @@ def test_a_row_is_four_events_and_the_log_is_closed(tmp_path: Path) -> None:
         "bad_rows": 0,
         "events": {"Action": 1, "Engagement": 1, "Heartbeat": 2, "Propensity": 1, "Request": 1},
         "bytes": 0,
+        "undeclared_cohorts": 0,
+        "placeholder_users": 0,
         "first_event_time": START,
         "last_event_time": START + 500,
         "handed_in": 6,
@@ -159,8 +170,31 @@ def test_an_unfit_mapping_sends_nothing(tmp_path: Path) -> None:
 def test_a_log_of_bad_rows_only_has_nothing_to_close(tmp_path: Path) -> None:
     log = MemoryLog()
     rows, plan = prepare(tmp_path, [row(p=2)])
-    assert replay_rows(rows, plan, log).last_event_time is None
-    assert log.records("events") == []
+    summary = replay_rows(rows, plan, log)
+    assert (summary.last_event_time, log.records("events")) == (None, [])
+    with pytest.raises(NothingReplayed) as refused:
+        summary.require_decisions("log.jsonl")
+    assert refused.value.what == "the only row is not a decision; row 0 of log: p = 2 is not in (0, 1]"
+    assert refused.value.fix.startswith("log the probability of the chosen arm; then replay")
+
+
+def test_a_log_without_rows_is_told_of(tmp_path: Path) -> None:
+    (path := tmp_path / "log.csv").write_text(",".join(row()) + "\n\n", encoding="utf-8")
+    _, plan = prepare(tmp_path, [row()])
+    summary = replay_rows(read_rows(path, plan.mapping), plan, MemoryLog())
+    with pytest.raises(NothingReplayed, match=r"^log.csv: has no rows \| fix: give a log"):
+        summary.require_decisions("log.csv")
+
+
+@given(st.lists(st.booleans(), max_size=12))
+def test_a_replay_succeeds_when_a_row_is_good(good: list[bool]) -> None:
+    summary = ReplaySummary(rows=len(good), decisions=sum(good), bad_rows=len(good) - sum(good))
+    try:
+        summary.require_decisions("log")
+        succeeded = True
+    except NothingReplayed:
+        succeeded = False
+    assert succeeded == any(good)
 
 
 class SlowReader:
@@ -195,7 +229,7 @@ def test_rows_that_no_event_can_hold_are_bad_rows_and_the_rest_arrives(tmp_path:
         row(when="9" * 5_000),
         row(p=float("nan")),
         row(clicked_at=10**25, clicks=1),
-        row(),
+        row(clicked_at=START, clicks=1),
     ]
     rows, plan = prepare(tmp_path, hostile)
     log = MemoryLog(partitions=2)
@@ -207,11 +241,11 @@ def test_rows_that_no_event_can_hold_are_bad_rows_and_the_rest_arrives(tmp_path:
 
 
 def test_a_time_in_the_future_does_not_keep_the_windows_open(tmp_path: Path) -> None:
-    century = 100 * 365 * 86_400_000
-    rows, plan = prepare(tmp_path, [row(), row(when=START + century)])
+    ahead = 50 * 365 * 86_400_000
+    rows, plan = prepare(tmp_path, [row(), row(when=START + ahead)])
     log = MemoryLog(partitions=2)
     summary = replay_rows(rows, plan, log, clock=lambda: START + WINDOW_MS * 10)
-    assert summary.last_event_time == START + century
+    assert summary.last_event_time == START + ahead
     closing = [record["event_time"] for name, record in sent(log) if name == "Heartbeat"]
     assert closing == [START + WINDOW_MS + 1] * 2
 

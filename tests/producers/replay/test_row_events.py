@@ -41,6 +41,7 @@ def test_a_row_is_a_decision(tmp_path: Path) -> None:
         "user_embedding": [],
         "context": [{"name": "surface", "value": "home"}, {"name": "hour", "value": "8"}],
         "history": [],
+        "previous": [],
     }
     action = events.action
     assert (action["slice"], action["arm"], action["weights"], action["eligible"]) == ("EXPLORE", 1, [], [])
@@ -53,6 +54,8 @@ def test_a_row_is_a_decision(tmp_path: Path) -> None:
         "slice_probability": 1.0,
         "sampling_rate": 1.0,
         "probabilities": [],
+        "log_density": None,
+        "exploration": None,
     }
     assert events.engagements == ()
 
@@ -121,7 +124,7 @@ def test_embeddings_have_the_length_the_experiment_says(tmp_path: Path) -> None:
         ({"surface": None}, "surface is missing | fix: fill it, because the experiment requires surface"),
         ({"when": None}, "when = None is not a time"),
         ({"clicks": None}, "clicks is missing"),
-        ({"clicks": -1}, "clicks = -1 is negative"),
+        ({"clicks": -1}, "clicks = -1.0 is not between 0"),
         ({"clicks": 1}, "clicked_at = None is not a time"),
     ],
 )
@@ -135,9 +138,9 @@ def test_bad_rows_say_what_is_wrong(tmp_path: Path, change: dict[str, Any], mess
 
 def test_a_broken_line_is_a_bad_row_without_an_id(tmp_path: Path) -> None:
     translator = RowTranslator(parsed(tmp_path, MAPPING), shelf_experiment(tmp_path), "log")
-    broken = LogRow(0, None, {"line": "{"}, "line is not JSON")
+    broken = LogRow(0, None, {"line": "{"}, "line 5 is not JSON")
     bad = translator.translate(broken)
-    assert bad == BadRow("row 0 of log: line is not JSON | fix: fix the line", None, None)
+    assert bad == BadRow("log: line 5 is not JSON | fix: fix the line", None, None)
     assert json.loads(row_as_json(broken)) == {"line": "{"}
 
 

@@ -15,7 +15,15 @@ from event_schemas.errors import (
     SettingError,
     TrimtabError,
 )
-from producers.topics.kafka_connection import Attempt, ConnectionFaults, creating_client, explained, right_missing
+from producers.topics.kafka_connection import (
+    Attempt,
+    ConnectionFaults,
+    creating_client,
+    explained,
+    right_missing,
+    unwritten,
+)
+from producers.topics.kafka_refusals import TOPIC_ABSENT
 from producers.topics.topic_admin import TopicAdmin, TopicError, create_topics, partitions_of
 from producers.topics.topic_identity import BrokerIdentities
 from stream_processors.audit.log_reader import LogReader
@@ -123,3 +131,12 @@ def test_waiting_is_of_no_use_where_the_client_is_refused(code: int, text: str, 
     assert not faults.is_refused
     faults(KafkaError(code, text))
     assert faults.is_refused == refused
+
+
+@pytest.mark.parametrize("code", sorted(TOPIC_ABSENT))
+def test_a_record_for_an_absent_topic_says_how_to_make_it(code: int) -> None:
+    assert unwritten(KafkaError(code), {}, "t.examples", "start again") == (
+        "topic t.examples does not exist",
+        "create the topics with `trimtab topics create`",
+    )
+    assert unwritten(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), {}, "t.examples", "start again")[1] == "start again"

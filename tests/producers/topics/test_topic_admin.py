@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 
 from event_schemas.errors import ComponentUnreachable, SettingError
 from event_schemas.topics import TOPICS, topic_name
-from producers.topics.topic_admin import TopicError, create_topics, partitions_of, touch_topics
+from producers.topics.topic_admin import TopicError, absent_topics, create_topics, partitions_of, touch_topics
 from tests.components.embedded_log import embedded_broker, read_all
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
@@ -97,13 +97,25 @@ def test_partitions_are_counted_and_missing_topics_named(client: dict[str, str],
     assert "trimtab topics create" in caught.value.fix
 
 
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["a"], "topic a does not exist"),
+        (["a", "b"], "topic a does not exist, nor does b"),
+        (["a", "b", "c"], "topic a does not exist, nor do b, c"),
+    ],
+)
+def test_absent_topics_are_one_sentence(names: list[str], words: str) -> None:
+    assert absent_topics(names).what == words
+
+
 def test_touching_makes_topics_appear_on_the_embedded_broker(prefix: str) -> None:
     with embedded_broker() as bootstrap:
         embedded = {"bootstrap.servers": bootstrap}
         with pytest.raises(TopicError):
             partitions_of(embedded, f"{prefix}events")
         touch_topics(embedded, prefix)
-        assert [partitions_of(embedded, topic_name(prefix, topic)) for topic in TOPICS] == [4, 4, 4, 4]
+        assert [partitions_of(embedded, topic_name(prefix, topic)) for topic in TOPICS] == [4] * len(TOPICS)
 
 
 def test_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

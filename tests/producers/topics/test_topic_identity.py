@@ -52,7 +52,7 @@ def test_a_topic_keeps_its_id_until_it_is_created_again(client: dict[str, str], 
 def test_a_missing_topic_is_an_error_and_not_created(client: dict[str, str]) -> None:
     identities = topic_identities(client)
     for _ in range(2):
-        with pytest.raises(TopicMissing, match=r"topic nobody\.made does not exist"):
+        with pytest.raises(TopicMissing, match=r"topic nobody\.made does not exist \| fix: create the topics with"):
             identities.of("nobody.made")
 
 

@@ -27,6 +27,7 @@ from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
 from tests.conformance.vector_files import Case, cases
 from tests.serving_samples import (
     NOW,
+    catalogue_experiment,
     codec,
     embedded,
     linear_graph,
@@ -125,6 +126,7 @@ def test_slices_arms_and_propensities_follow_the_coins(desks: list[Desk], experi
 @pytest.mark.parametrize("case", cases("slices"), ids=str)
 def test_the_agent_decides_as_the_vectors_say(desks: list[Desk], case: Case) -> None:
     rates = case.given.model_dump(include={"salt", "exploration_rate", "control_rate", "log_rate"})
+    rates["exploration_unit"] = case.given.unit
     unusable = {} if case.given.policy_usable else {"user_embedding": ()}
     facts = serving(desks, serving_experiment(experiment=rates)).decide(case.given.request_id, **unusable).facts
     assert {name: getattr(facts, name) for name in case.expected.model_dump()} == case.expected.model_dump(), case.why
@@ -181,8 +183,10 @@ def test_a_decision_counts_when_applied(desks: list[Desk]) -> None:
         "config_revision": 0,
         "experiment_arm": None,
         "fallback_reason": None,
+        "shadow_weights": [],
     }
     assert (propensity["propensity"], propensity["slice_probability"], propensity["sampling_rate"]) == (1, 1, 1)
+    assert propensity["exploration"] == desk.experiment.exploration.digest
     assert ranking["served"] == ["pin1", "pin2"]
     assert [head["head"] for head in ranking["heads"]] == ["repin"]
     assert desk.recent.heads() == {"repin": [0.1]}
@@ -298,8 +302,8 @@ def test_canary_serves_a_share_of_users(desks: list[Desk]) -> None:
         assert decision.policy_version == ("v2" if inside else "v1")
         assert decision.arm == (3 if inside else 2)
         assert decision.facts.experiment_arm == ("canary" if inside else "control")
-    anonymous = desk.decide()
-    assert (anonymous.policy_version, anonymous.facts.experiment_arm) == ("v1", None)
+    nobody = [desk.decide(user_id=name) for name in (None, " ", "null", "None", "0", "undefined", "NaN")]
+    assert {(each.policy_version, each.facts.experiment_arm) for each in nobody} == {("v1", None)}
 
 
 def test_shadow_is_logged_and_never_served(desks: list[Desk]) -> None:
@@ -338,7 +342,7 @@ def test_one_objective_needs_no_preference(desks: list[Desk]) -> None:
         ({"eligible": [-1]}, "outside 0..9"),
         ({"eligible": [1.5]}, "not a whole number"),
         ({"eligible": [[10**5000]]}, "not a whole number"),
-        ({"request_id": ""}, "0 characters"),
+        ({"request_id": ""}, "request_id is empty"),
         ({"request_id": "x" * 257}, "257 characters"),
         ({"request_id": "\ud800"}, "UTF-8"),
         ({"user_id": 7}, "UTF-8"),
@@ -380,15 +384,7 @@ def test_closed_agent_still_decides(desks: list[Desk]) -> None:
 
 
 def test_catalogue_serves_its_declared_production_arm(desks: list[Desk]) -> None:
-    experiment = serving_experiment()
-    document = experiment.model_dump(mode="json", exclude={"weights", "catalogue"})
-    document["catalogue"] = {
-        "production": "b",
-        "features": ["x"],
-        "arms": [{"name": name, "features": [1.0]} for name in "abc"],
-    }
-    document["experiment"] |= {"exploration_rate": 0.5, "control_rate": 1.0}
-    desk = Desk(Experiment.model_validate(document))
+    desk = Desk(catalogue_experiment(experiment={"exploration_rate": 0.5, "control_rate": 1.0}))
     desks.append(desk)
     for index in range(50):
         decision = desk.decide(f"c{index}")

@@ -12,7 +12,8 @@ from feature_contract import FeatureContract
 from policy_store.records.objective_weights import ObjectiveWeights
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.fallback_reason import FallbackReason
-from serving_agent.decide.policy_choice import PolicyChoice, PolicyChooser
+from serving_agent.decide.policy_answers import PolicyChoice
+from serving_agent.decide.policy_choice import PolicyChooser
 from serving_agent.decide.scoring import PolicyNetwork
 from serving_agent.decide.snapshot import LoadedPolicy
 from tests.serving_samples import DIM, NOW, embedded, linear_graph, loaded, preferring, serving_experiment

@@ -15,6 +15,7 @@ from policy_store.records.governed_record import SignedRecord
 from policy_store.records.revision_rules import DecisionOrder, ReaderMemory
 from policy_store.records.store_errors import ContractMismatch, RecordMalformed
 from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.pickup.channel_state import JudgedRecord
 from serving_agent.pickup.channel_watch import ChannelWatch
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult
 from serving_agent.pickup.drift_check import DriftCheck
@@ -24,6 +25,7 @@ from tests.policy_store.foreign_hands import MemoryHands
 from tests.serving_samples import (
     DAY_MS,
     GOVERNANCE_KEY,
+    LEARNER_KEY,
     NOW,
     TRUSTED,
     StoreDesk,
@@ -97,6 +99,27 @@ def test_a_checkpoint_for_another_action_space_is_refused(bench: Bench) -> None:
     assert (bench.version, bench.result) == ("v1", PickupResult.UNVERIFIED)
     assert bench.watch.state.verdict is not None
     assert "action space" in bench.watch.state.verdict.notes[0]
+
+
+def test_the_verdict_names_its_record_and_another_record_is_told_for_the_same_reason(bench: Bench) -> None:
+    bench.poll()
+    assert isinstance(bench.desk.store, MemoryStore)
+    told = []
+    for revision in (NOW + 7, NOW + 8):
+        record = ChannelRecord(
+            experiment=EXPERIMENT.name,
+            revision=revision,
+            by="the learner",
+            channel=Channel.STABLE,
+            version="v1",
+            expires_at=NOW + DAY_MS,
+        )
+        MemoryHands(bench.desk.store).put("channel:stable", record.signed_by(LEARNER_KEY))
+        assert [bench.poll(), bench.poll()] == [True, False]
+        assert bench.watch.state.told is not None
+        told.append((bench.watch.state.told.judged, bench.watch.state.told.verdict.notes))
+    assert [judged for judged, _ in told] == [JudgedRecord("v1", NOW + 7), JudgedRecord("v1", NOW + 8)]
+    assert told[0][1] == told[1][1]
 
 
 def test_an_expired_record_is_not_accepted_but_serves_on(bench: Bench) -> None:

@@ -19,6 +19,7 @@ from tests.serving_samples import (
     NOW,
     TRUSTED,
     StoreDesk,
+    box_experiment,
     embedded,
     graph_bytes,
     linear_graph,
@@ -82,6 +83,15 @@ def test_too_little_traffic_accepts_and_says_so() -> None:
     assert verdict.result is PickupResult.ACCEPTED
     assert "insufficient data" in verdict.notes[0]
     assert not verdict.waits_for_traffic
+
+
+def test_values_of_arms_are_refused_where_there_are_none() -> None:
+    box = box_experiment()
+    found = verified(GOOD)
+    verdict = CheckpointPickup(box, DriftCheck(box, RecentTraffic())).consider(found.manifest, found.signed)
+    assert verdict.result is PickupResult.CONTRACT
+    assert verdict.notes[0].startswith("checkpoint v1 (q_network) scores arms, but the experiment's weights are a box")
+    assert "fix: give every [[weights]] steps" in verdict.notes[0]
 
 
 def row_dependent_graph() -> bytes:

@@ -9,8 +9,10 @@ from prometheus_client import CollectorRegistry
 from monitoring.metrics import DriftMetrics
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.recent_traffic import RecentTraffic
+from serving_agent.decide.scoring import PolicyNetwork
 from serving_agent.pickup.drift_check import DriftCheck, HeadReferences, ReferenceUnusable
-from tests.serving_samples import DIM, NOW, linear_graph, loaded, serving_experiment, sketch_of
+from simulator.reference_policies import SoftmaxPolicy
+from tests.serving_samples import DIM, NOW, linear_graph, loaded, q_network, sampling, serving_experiment, sketch_of
 
 RANDOM = np.random.default_rng(11)
 NOTHING = HeadReferences({}, {})
@@ -52,6 +54,15 @@ def test_shifted_live_heads_are_drift() -> None:
     assert registry.get_sample_value("trimtab_drift_alarm", {"head": "repin"}) == 1
 
 
+def test_a_policy_that_answers_with_distributions_has_no_values_to_compare() -> None:
+    experiment = serving_experiment()
+    check = DriftCheck(experiment, traffic({}, [[0.0] * DIM] * 60))
+    policy = sampling(experiment, SoftmaxPolicy(experiment.action_space.arms, 2))
+    assert check.q_heads(NOTHING, policy).status != "drift"
+    reference = references(q_heads={"repin": sketch_of(uniform(2000))})
+    assert check.q_heads(reference, policy).status == "insufficient_data"
+
+
 def test_a_node_without_traffic_has_insufficient_data() -> None:
     reference = references(ranker_heads={"repin": sketch_of(uniform(2000))})
     assert DriftCheck(serving_experiment(), traffic({})).live_heads(reference).status == "insufficient_data"
@@ -76,7 +87,7 @@ def test_q_heads_on_recent_requests() -> None:
     slope = RANDOM.normal(size=(DIM, arms * 2)).astype(np.float32)
     policy = loaded(experiment, linear_graph(np.zeros((arms, 2), np.float32), slope))
     users = RANDOM.normal(size=(400, DIM)).astype(np.float32)
-    q = policy.network.score({"user_embedding": users})
+    q = q_network(policy).score({"user_embedding": users})
     reference = references(
         q_heads={name: sketch_of(q[:200, :, column]) for column, name in enumerate(("repin", "p2p"))}
     )
@@ -89,6 +100,21 @@ def test_q_heads_on_recent_requests() -> None:
     assert few.q_heads(reference, policy).status == "insufficient_data"
 
 
+def test_many_arms_are_scored_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = serving_experiment()
+    slope = RANDOM.normal(size=(DIM, experiment.action_space.arms * 2)).astype(np.float32)
+    policy = loaded(experiment, linear_graph(np.zeros((experiment.action_space.arms, 2), np.float32), slope))
+    users = RANDOM.normal(size=(100, DIM)).astype(np.float32)
+    assert isinstance(policy.network, PolicyNetwork)
+    q = policy.network.score({"user_embedding": users})
+    reference = references(q_heads={name: sketch_of(q[:, :, column]) for column, name in enumerate(("repin", "p2p"))})
+    check = DriftCheck(experiment, traffic({}, users.tolist()))
+    whole = check.q_heads(reference, policy)
+    for pairs in (1, 70):
+        monkeypatch.setattr("serving_agent.pickup.drift_check.SCORED_PAIRS", pairs)
+        assert check.q_heads(reference, policy) == whole
+
+
 def test_requests_are_encoded_as_the_policy_was_trained() -> None:
     """Large components differ between encodings: the same traffic has not drifted from its own reference."""
     experiment = serving_experiment()
@@ -99,7 +125,7 @@ def test_requests_are_encoded_as_the_policy_was_trained() -> None:
     for encoding in (1, 2):
         policy = loaded(experiment, graph, encoding=encoding)
         requests = [DecisionRequest(user_embedding=user).as_record("r", NOW) for user in users[:200].tolist()]
-        q = policy.network.score(policy.contract.encode(requests).feeds())
+        q = q_network(policy).score(policy.contract.encode(requests).feeds())
         reference = references(
             q_heads={name: sketch_of(q[:, :, column]) for column, name in enumerate(("repin", "p2p"))}
         )

@@ -52,9 +52,9 @@ class FlakyStore(MemoryStore):
         self._permit()
         super().append_audit(actor, action, detail)
 
-    def heartbeat(self, node_id: str, status: Mapping[str, Any], ttl_s: float) -> None:
+    def heartbeat(self, node_id: str, status: Mapping[str, Any], ttl_s: float) -> Mapping[str, Any]:
         self._permit()
-        super().heartbeat(node_id, status, ttl_s)
+        return super().heartbeat(node_id, status, ttl_s)
 
     def _answer(self) -> None:
         if self.cut:

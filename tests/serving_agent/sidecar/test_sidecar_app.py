@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -80,11 +81,13 @@ def test_a_decision_and_its_confirmation(bench: Bench) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "request_id": "a/b?c",
+        "event_time": NOW,
         "weights": {"repin": 10.0, "p2p": 30.0},
         "arm": 2,
         "arm_name": "repin=10/p2p=30",
         "slice": "POLICY",
         "propensity": 1.0,
+        "log_density": None,
         "policy_version": "v1",
         "config_revision": 0,
         "fallback_reason": None,
@@ -125,10 +128,32 @@ def test_engagements(bench: Bench) -> None:
     }
 
 
+@pytest.mark.parametrize("request_id", ["a/b", "...", "ü ?#%+&", "a//b", "~"])
+def test_every_id_that_is_decided_can_be_confirmed(bench: Bench, request_id: str) -> None:
+    assert bench.decide({**GOOD, "request_id": request_id}).status_code == 200
+    confirmed = bench.http.post(f"/v1/decisions/{quote(request_id, safe='')}/applied")
+    assert confirmed.json() == {"request_id": request_id, "first": True}
+
+
+def test_a_repeated_engagement_is_one_by_its_key_its_id_or_its_time(bench: Bench) -> None:
+    body = {"request_id": "r", "kind": "repin"}
+
+    def ids(content: Mapping[str, object], **headers: str) -> set[str]:
+        answers = [bench.http.post("/v1/engagements", json=content, headers=headers) for _ in range(2)]
+        return {answer.json()["engagement_id"] for answer in answers}
+
+    assert ids(body, **{"Idempotency-Key": "k"}) == {"k"}
+    assert ids({**body, "engagement_id": "e"}, **{"Idempotency-Key": "k"}) == {"e"}
+    assert len(ids({**body, "event_time": NOW - 5})) == 1
+    answer = bench.http.post("/v1/engagements", json=body, headers={"Idempotency-Key": "k" * 300})
+    assert (answer.status_code, "Idempotency-Key has 300" in answer.json()["error"]) == (422, True)
+    assert len(ids({**body, "event_time": NOW - 6}, **{"Idempotency-Key": " "})) == 1
+
+
 @pytest.mark.parametrize(
     ("path", "content", "status", "message"),
     [
-        ("/v1/decisions", b"{", 422, "body"),
+        ("/v1/decisions", b"{", 422, "body is not JSON: Expecting property name"),
         ("/v1/decisions", b"[]", 422, "body"),
         ("/v1/decisions", b'{"user_embedding": [NaN]}', 422, "user_embedding"),
         ("/v1/decisions", b'{"user_id": "\\ud800"}', 422, "user_id"),
@@ -143,6 +168,16 @@ def test_engagements(bench: Bench) -> None:
         ("/v1/nothing", b"{}", 404, "Not Found"),
         ("/v1/decisions/nobody/applied", b"{}", 404, "not known here"),
         ("/v1/engagements", b"{}", 422, "request_id"),
+        ("/v1/decisions", b'{"context": ' + b'{"a": ' * 800 + b"1" + b"}" * 801, 422, "context"),
+        ("/v1/decisions", b'{"a\\nb": 1}', 422, "a\\nb"),
+        ("/v1/decisions", b'{"request_id": "a\\n"}', 422, "control characters"),
+        ("/v1/decisions", b'{"request_id": "a/.."}', 422, "URL"),
+        ("/v1/engagements", b'{"request_id": "a", "kind": "click", "value": -1}', 422, "value = -1.0"),
+        ("/v1/engagements", b'{"request_id": "a", "kind": "click", "value": 1e13}', 422, "1e+12"),
+        ("/v1/engagements", b'{"request_id": "a\\n", "kind": "click"}', 422, "control characters"),
+        ("/v1/engagements", b'{"request_id": "a", "kind": "p2p", "event_time": %d}' % (NOW // 1000), 422, "seconds"),
+        ("/v1/engagements", b'{"request_id": "a", "kind": " Repin"}', 422, "'repin' is"),
+        ("/v1/decisions", b'{"user_embedding": [' + b"{}," * 99 + b"{}]}", 422, "100 faults, the first 5: "),
     ],
 )
 def test_bad_input_is_told_with_a_fix(bench: Bench, path: str, content: bytes, status: int, message: str) -> None:
@@ -216,7 +251,7 @@ def test_memory_is_bounded() -> None:
         bench.decide({**GOOD, "request_id": name})
     assert bench.http.post("/v1/decisions/a/applied").status_code == 404
     assert bench.http.post("/v1/decisions/c/applied").status_code == 200
-    assert bench.http.get("/healthz").json()["unconfirmed"] == {"held": 2, "forgotten": 1}
+    assert bench.http.get("/healthz").json()["unconfirmed"] == {"held": 1, "forgotten": 1}, "c is confirmed"
     bench.node.close()
 
 

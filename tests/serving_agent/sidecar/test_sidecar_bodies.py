@@ -19,11 +19,20 @@ def test_null_stands_for_absent() -> None:
     assert DecisionBody.model_validate(dict.fromkeys(DecisionBody.model_fields)) == DecisionBody()
     assert AppliedBody.model_validate(dict.fromkeys(AppliedBody.model_fields)) == AppliedBody()
     assert EngagementBody.model_validate({"request_id": "r", "kind": "k", "value": None}).value == 1.0
+    assert DecisionBody.model_validate({"context": {"a": None, "b": 1}}).context == {"b": 1}
+    assert AppliedBody.model_validate({"heads": {"repin": None}}).heads == {}
 
 
 def test_context_keeps_its_types() -> None:
     body = DecisionBody.model_validate({"context": {"a": "x", "b": 1, "c": 0.5, "d": True, "e": "1"}})
     assert body.as_request().context == {"a": "x", "b": 1, "c": 0.5, "d": True, "e": "1"}
+
+
+def test_previous_decisions_are_those_of_the_agent_and_an_empty_list_is_not_absent() -> None:
+    earlier = {"event_time": 5, "weights": {"repin": 91.6, "p2p": 9.1}}
+    assert DecisionBody.model_validate({"previous": [earlier]}).as_request().previous == [earlier]
+    assert DecisionBody.model_validate({"previous": []}).as_request().previous == []
+    assert DecisionBody.model_validate({"previous": None}).as_request().previous is None
 
 
 @pytest.mark.parametrize(
@@ -33,11 +42,14 @@ def test_context_keeps_its_types() -> None:
         {"user_embedding": [float("nan")]},
         {"user_embedding": [1e39]},
         {"user_embedding": ["x"]},
-        {"context": {"a": None}},
         {"context": {"a": float("inf")}},
         {"history": [{"item_id": "i"}]},
         {"history": [{"item_id": "i", "action_type": "s", "event_time": -1}]},
         {"eligible": [1.5]},
+        {"previous": [{"event_time": 1}]},
+        {"previous": [{"event_time": 1.5, "weights": {}}]},
+        {"previous": [{"event_time": 1, "weights": {"repin": float("nan")}}]},
+        {"previous": [{"event_time": 1, "weights": [1.0]}]},
         {"request_id": ""},
         {"user_id": "\ud800"},
     ],

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from event_schemas.codec import Codec
+from event_schemas.errors import SettingError
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry
-from stream_processors.audit.dead_letter_store import count_reasons, original_record, read_dead_letters
+from stream_processors.audit.dead_letter_store import (
+    REASONS,
+    count_reasons,
+    original_record,
+    read_dead_letters,
+    require_reasons,
+)
 from tests.record_samples import DEAD_LETTER, REQUEST
 
 CODEC = Codec(Registry.bundled())
@@ -42,3 +51,10 @@ def test_the_wrapped_event_is_decoded_where_possible() -> None:
     assert original is not None
     assert (original["record"], original["request_id"]) == ("Request", "r1")
     assert original_record(bad, CODEC) is None
+
+
+def test_a_reason_that_no_letter_has_is_refused() -> None:
+    require_reasons([*REASONS, "malformed", "too_large", "late"])
+    with pytest.raises(SettingError, match="'banana'") as refused:
+        require_reasons(["late", "banana"])
+    assert "incomplete, late, malformed" in refused.value.fix

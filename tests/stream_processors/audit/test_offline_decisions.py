@@ -6,6 +6,7 @@ from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.audit.offline_decisions import Apart, OfflineDecision, Unresolved, decisions_of, none_apart
 from stream_processors.columns.chunk_validation import ChunkValidator
+from stream_processors.rule.contradictions import Contradictions
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.input_event import InputEvent
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
@@ -15,7 +16,8 @@ VALIDATOR = ChunkValidator(CODEC, small_rule())
 
 def split(records: list[LogRecord], apart: Apart = none_apart) -> list[OfflineDecision]:
     events = [VALIDATOR.validate_one(record) for record in records]
-    return decisions_of([event for event in events if isinstance(event, InputEvent)], WINDOW_MS, apart)
+    valid = [event for event in events if isinstance(event, InputEvent)]
+    return decisions_of(valid, WINDOW_MS, Contradictions(CODEC, small_rule()), apart)
 
 
 def test_requests_a_window_apart_begin_two_decisions_and_closer_ones_are_copies() -> None:

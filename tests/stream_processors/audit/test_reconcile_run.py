@@ -42,7 +42,8 @@ class Auditor:
         self.held = bench.reader("events").ranges()
 
     def judge(self, start: dict[int, int], end: dict[int, int] | None = None) -> ReconcileOutcome:
-        return reconcile(topics_of(self.bench), self.rule, CODEC, start, end)
+        self.told: list[tuple[str, int, int]] = []
+        return reconcile(topics_of(self.bench), self.rule, CODEC, start, end, lambda *told: self.told.append(told))
 
 
 def topics_of(bench: JoinBench) -> JoinTopics:
@@ -77,6 +78,10 @@ def test_ranges_of_a_joined_log(join_bench: JoinBench) -> None:
     assert whole.report.ok, whole.report.differences
     assert whole.judged == auditor.held
     assert whole.unprocessed == 0
+    events = sum(span.end for span in auditor.held.values())
+    assert auditor.told[:3] == [("join events again", done, events) for done in (0, 1_000, 2_000)]
+    assert next(told for told in auditor.told if told[1] == told[2]) == ("join events again", events, events)
+    assert {doing for doing, _, _ in auditor.told} == {"join events again", "read examples", "read dead letters"}
 
     middle = {partition: span.end // 2 for partition, span in auditor.held.items()}
     first, second = auditor.judge({}, middle), auditor.judge(middle)

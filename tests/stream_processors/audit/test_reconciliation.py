@@ -10,7 +10,7 @@ import pytest
 from event_schemas import records as r
 from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
-from stream_processors.audit.reconciliation import ReconcileReport, compare
+from stream_processors.audit.reconciliation import NAMED_DIFFERENCES, ReconcileReport, compare
 from stream_processors.partition.partition_join import Emission, PartitionJoin
 from stream_processors.rule.reference_join import reference_join
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
@@ -69,6 +69,16 @@ def test_a_copy_that_says_something_else_is_a_difference() -> None:
     found = report(examples, [*letters, other_reason(letters[0])])
     assert (found.ok, found.dead_letters_repeated, found.dead_letters_repeated_differing) == (False, 1, 1)
     assert "has different content" in found.differences[0]
+
+
+def test_the_differences_not_listed_are_counted() -> None:
+    log = EventLog()
+    for number in range(NAMED_DIFFERENCES + 7):
+        log.decision(f"a{number}", 100)
+    log.heartbeat(10_000)
+    found = compare(reference_join(small_rule(10**6), CODEC, log.records), CODEC, [], [])
+    assert (found.ok, len(found.differences)) == (False, NAMED_DIFFERENCES)
+    assert found.total_differences == found.lost == NAMED_DIFFERENCES + 7
 
 
 def test_an_id_used_again_gives_another_example_and_no_copy() -> None:

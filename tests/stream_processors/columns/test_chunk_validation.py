@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import structlog
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_schemas import records as r
-from event_schemas.codec import Codec
+from event_schemas.codec import HEADER, Codec, frame
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import Registry, schema_entry
 from stream_processors.columns import chunk_validation
@@ -21,7 +23,7 @@ from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.columns.validated_records import Validated
 from stream_processors.rule.event_limits import EVENT_RECORDS
 from stream_processors.rule.input_event import InputEvent, MalformedEvent
-from tests.stream_processors.event_log import CODEC, EventLog, small_rule
+from tests.stream_processors.event_log import CODEC, WRITERS, EventLog, small_rule
 from tests.stream_processors.event_strategies import Move, histories, written
 
 VALIDATOR = ChunkValidator(CODEC, small_rule())
@@ -32,32 +34,53 @@ def judge(records: Sequence[LogRecord], validator: ChunkValidator = VALIDATOR) -
     return [validated.verdict(place) for place in range(len(records))]
 
 
-def sound_log(decisions: int) -> list[LogRecord]:
+def sound_log(decisions: int, version: str = "newest") -> list[LogRecord]:
     log = EventLog()
     for number in range(decisions):
-        log.decision(f"r{number}", number)
+        for part in ("request", "action", "propensity"):
+            getattr(log, part)(f"r{number}", number, version=version)
         log.ranking(f"r{number}", number)
         log.engagement(f"r{number}", number, item_id="pin")
         log.heartbeat(number)
     return log.records
 
 
-def test_a_sound_log_is_all_events_in_order() -> None:
-    log = sound_log(40)
+@pytest.mark.parametrize("version", WRITERS)
+def test_a_sound_log_is_all_events_in_order(version: str) -> None:
+    log = sound_log(40, version)
     validated = judge(log)
     assert all(isinstance(event, InputEvent) for event in validated)
     assert [event.record for event in validated] == log
     assert validated == [VALIDATOR.validate_one(record) for record in log]
 
 
+@pytest.mark.parametrize("version", ["newest", "first"])
+def test_a_sound_log_of_versions_that_can_be_lifted_is_read_in_columns_alone(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = sound_log(40, version)
+    expected = [VALIDATOR.validate_one(record) for record in log]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("it was validated one by one")
+
+    monkeypatch.setattr(ChunkValidator, "validate_one", refuse)
+    validated = VALIDATOR.validate(RecordColumns.of(log))
+    assert validated.resolved == {}
+    assert [validated.verdict(place) for place in range(len(log))] == expected
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 239), st.integers(0, 120), st.integers(0, 255), st.booleans()), min_size=1, max_size=12
-    )
+    ),
+    st.sampled_from(["newest", "first"]),
 )
 @settings(max_examples=60, deadline=None)
-def test_columns_and_one_by_one_agree_on_corrupted_datums(damage: list[tuple[int, int, int, bool]]) -> None:
-    log = sound_log(40)
+def test_columns_and_one_by_one_agree_on_corrupted_datums(
+    damage: list[tuple[int, int, int, bool]], version: str
+) -> None:
+    log = sound_log(40, version)
     for index, at, byte, cut in damage:
         value = log[index].value or b""
         at = min(at, len(value) - 1)
@@ -132,7 +155,7 @@ def test_a_heartbeat_with_a_key_is_malformed() -> None:
 
 
 def test_a_record_of_another_topic_is_malformed() -> None:
-    value = CODEC.encode(r.TALLY, {"event_time": 1, "source": "s", "counts": []})
+    value = CODEC.encode(r.TALLY, {"event_time": 1, "source": "s", "counts": [], "arms": [], "spans": []})
     assert "Tally does not belong" in malformed(LogRecord("t", 0, 0, 0, b"s", value)).detail
 
 
@@ -144,8 +167,8 @@ def test_a_stray_union_index_is_malformed_though_it_decodes() -> None:
 
 @pytest.mark.parametrize(("count", "sound"), [(1, True), (10, True), (11, False), (16, False)])
 def test_a_number_that_other_readers_refuse_is_malformed_in_any_company(count: int, sound: bool) -> None:
-    """Five in `count` bytes: a Propensity has no union that would have its numbers compared."""
-    record = EventLog().propensity("a", 5)
+    """Five in `count` bytes: a Propensity of version 1 has no union that would have its numbers compared."""
+    record = EventLog().propensity("a", 5, version="first")
     value, short = record.value or b"", b"\x0a"
     at = value.index(short)
     spelled = short if count == 1 else bytes([short[0] | 0x80]) + b"\x80" * (count - 2) + b"\x00"
@@ -155,7 +178,50 @@ def test_a_number_that_other_readers_refuse_is_malformed_in_any_company(count: i
     assert isinstance(alone, InputEvent if sound else MalformedEvent), alone
 
 
-def test_an_older_schema_version_is_resolved_to_the_newest() -> None:
+@pytest.mark.parametrize(
+    ("version", "field"),
+    [(version, field) for version in ("newest", "first") for field in ("eligible", "weights")]
+    + [("newest", "shadow_weights")],
+)
+def test_an_array_in_blocks_is_sound_alone_and_in_company(version: str, field: str) -> None:
+    """A negative count, then how many bytes the items have: every reader knows it, though no writer of ours does it."""
+    log = EventLog()
+    values: dict[str, Any] = {"eligible": [2], "weights": [3.0], "shadow_weights": [1.5]}
+    record = log.action("a", 5, version=version, **values)
+    value, item = record.value or b"", b"\x04" if field == "eligible" else struct.pack("<d", *values[field])
+    plain = b"\x02" + item + b"\x00"
+    assert value.count(plain) == 1
+    in_blocks = record._replace(value=value.replace(plain, b"\x01" + bytes([2 * len(item)]) + item + b"\x00"))
+    alone, company = VALIDATOR.validate_one(in_blocks), judge([*sound_log(30, version), in_blocks])[-1]
+    assert alone == company
+    assert isinstance(alone, InputEvent), alone
+    assert CODEC.decode_datum(CODEC.schema_id(r.ACTION), alone.datum) == CODEC.decode(record.value).record
+
+
+def spelled_out(kind: Any) -> Any:
+    """The same type as some tools write it."""
+    if isinstance(kind, list):
+        return [spelled_out(branch) for branch in kind]
+    return {"type": kind, "avro.java.string": "String"} if kind == "string" else kind
+
+
+def test_a_foreign_version_that_can_be_lifted_is_read_in_columns_however_it_spells_its_types() -> None:
+    newest = CODEC.registry.newest(r.ACTION)
+    first = newest.schema["fields"][:-1]
+    fields = [{**field, "type": spelled_out(field["type"]), "order": "ignore"} for field in first]
+    foreign = schema_entry(100, newest.subject, 7, {**newest.schema, "fields": fields, "namespace": "foreign"})
+    codec = Codec(Registry(CODEC.registry.entries(), [foreign]))
+    validator = ChunkValidator(codec, small_rule())
+    log = EventLog()
+    for number in range(40):
+        record = log.action(f"r{number}", number, version="first")
+        log.records[-1] = record._replace(value=frame(100, (record.value or b"")[HEADER.size :]))
+    validated = validator.validate(RecordColumns.of(log.records))
+    assert validated.resolved == {}
+    assert [validated.verdict(place) for place in range(40)] == [validator.validate_one(each) for each in log.records]
+
+
+def test_a_version_that_cannot_be_lifted_is_resolved_to_the_newest() -> None:
     newest = CODEC.registry.newest(r.REQUEST)
     older = json.loads(json.dumps(dict(newest.schema)))
     older["fields"] = [field for field in older["fields"] if field["name"] != "cohort"]

@@ -14,11 +14,12 @@ from event_schemas.columnar import ColumnarFailure
 from event_schemas.log_record import LogRecord
 from event_schemas.registry import schema_entry
 from stream_processors.columns.event_columns import EventColumns, EventRows
-from tests.stream_processors.event_log import CODEC, EventLog, small_rule
+from tests.stream_processors.event_log import CODEC, EventLog, box_rule, small_rule
 
 
 def read(name: str, values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> EventRows:
-    columns = EventColumns(CODEC.registry.newest(name), small_rule())
+    rule = box_rule() if name == "Propensity" else small_rule()
+    columns = EventColumns(CODEC.registry.newest(name), rule)
     return columns.read([value or b"" for value in values], keys)
 
 
@@ -32,13 +33,13 @@ def test_rows_come_in_order_with_their_fields() -> None:
     log.engagement("b", 8, engagement_id="e2", kind="säve")
     engagements = [("e1", "click", 0.5), ("e2", "säve", 1.0)]
     times, *others = read_records("Engagement", log.records)
-    assert (times.tolist(), others) == ([7, 8], [engagements, []])
+    assert (times.tolist(), others) == ([7, 8], [engagements, [], None])
 
 
 def test_a_heartbeat_has_no_key() -> None:
     beat = EventLog().heartbeat(9)
     times, *others = read("Heartbeat", [beat.value] * 2, [None, b"a"])
-    assert (times.tolist(), others) == ([9, 9], [None, [1]])
+    assert (times.tolist(), others) == ([9, 9], [None, [1], None])
 
 
 def test_a_key_that_is_not_the_request_id_is_doubtful() -> None:
@@ -55,14 +56,19 @@ HISTORY = [{"item_id": "i", "action_type": "save", "event_time": 0, "embedding":
     [
         ("request", {"user_embedding": [math.inf]}),
         ("request", {"history": HISTORY}),
+        ("request", {"previous": [{"event_time": 0, "weights": []}, {"event_time": 0, "weights": [1.0, math.nan]}]}),
         ("action", {"arm": 5}),
         ("action", {"shadow_arm": 5}),
         ("action", {"eligible": [1, -1]}),
         ("action", {"weights": [math.nan]}),
         ("action", {"action_space": "beef"}),
+        ("action", {"shadow_weights": [1.0, -math.inf]}),
         ("propensity", {"propensity": 0.0}),
         ("propensity", {"sampling_rate": math.nan}),
         ("propensity", {"probabilities": [0.5, 1.5]}),
+        ("propensity", {"log_density": math.nan}),
+        ("propensity", {"log_density": math.inf}),
+        ("propensity", {"exploration": "e" * 257}),
         ("ranking", {"heads": [{"head": "h", "count": 1, "mean": 0, "p10": 0, "p50": 0, "p90": math.nan}]}),
         ("engagement", {"engagement_id": ""}),
         ("engagement", {"value": math.nan}),
@@ -135,12 +141,48 @@ def test_an_enum_index_out_of_range_is_doubtful(index: bytes) -> None:
     assert read("Action", [framed(good[:3] + index + good[4:], "Action")], [b"a"]).doubtful == [0]
 
 
-def test_an_over_long_number_behind_the_arrays_is_doubtful() -> None:
-    good = datum(EventLog().action("a", 1))
-    assert good.endswith(b"\x00\x02\x00\x00"), "policy_version, config_revision, two nulls"
-    long = good[:-3] + b"\x82\x00\x00\x00"
-    assert CODEC.decode_datum(CODEC.schema_id("Action"), long)["config_revision"] == 1
-    assert read("Action", [framed(long, "Action"), framed(good, "Action")], [b"a", b"a"]).doubtful == [0]
+@pytest.mark.parametrize(("version", "after"), [("first", b""), ("newest", b"\x00")])
+def test_an_over_long_number_after_the_arrays_is_doubtful(version: str, after: bytes) -> None:
+    good = EventLog().action("a", 1, version=version).value or b""
+    end = b"\x00\x02\x00\x00" + after
+    assert good.endswith(end), "policy_version, config_revision, two nulls, shadow_weights"
+    long = good[: -len(end)] + b"\x00\x82\x00\x00\x00" + after
+    decoded = CODEC.decode(long)
+    assert decoded.record["config_revision"] == 1
+    columns = EventColumns(CODEC.registry.entry(decoded.schema_id), small_rule())
+    assert columns.read([long, good], [b"a", b"a"]).doubtful == [0]
+
+
+def test_the_fields_of_the_newest_version_are_passed_where_they_are_filled() -> None:
+    log, served = EventLog(), [{"event_time": 0, "weights": [1.0, 2.0]}, {"event_time": 0, "weights": []}]
+    for previous in ([], served, served[:1], served[1:]):
+        log.request("a", 1, previous=previous)
+    assert read_records("Request", log.records).doubtful == []
+    log = EventLog()
+    for weights in ([], [1.0, 2.0], [3.0]):
+        log.action("a", 1, shadow_weights=weights)
+    assert read_records("Action", log.records).doubtful == []
+    log = EventLog()
+    for density, exploration in ((None, None), (-0.5, None), (None, "d" * 64), (700.0, "")):
+        log.propensity("a", 1, log_density=density, exploration=exploration)
+    assert read_records("Propensity", log.records).doubtful == []
+
+
+def test_a_stray_union_index_of_a_propensity_is_doubtful() -> None:
+    log = EventLog()
+    good = log.propensity("a", 1, log_density=0.5, exploration="why").value or b""
+    stray = good.replace(b"\x02\x06why", b"\x04\x06why")
+    assert read("Propensity", [good, stray], [b"a", b"a"]).doubtful == [1]
+
+
+@pytest.mark.parametrize("name", ["Request", "Action", "Propensity"])
+def test_the_first_version_is_read_with_the_fields_that_it_has(name: str) -> None:
+    log = EventLog()
+    write = getattr(log, name.lower())
+    records = [write("a", 1, version="first"), write("", 2, version="first"), write("c", 3, version="first")]
+    entry = CODEC.registry.entry(CODEC.decode(records[0].value).schema_id)
+    rows = EventColumns(entry, small_rule()).read([each.value or b"" for each in records], [b"a", b"", b"c"])
+    assert (rows.times.tolist(), rows.doubtful) == ([1, 2, 3], [1])
 
 
 def test_a_union_behind_nested_records_is_checked_row_by_row() -> None:
@@ -160,5 +202,5 @@ def test_a_union_behind_nested_records_is_checked_row_by_row() -> None:
 
 def test_eligible_arms_are_checked_row_by_row_and_pass() -> None:
     log = EventLog()
-    records = [log.action("a", 1, eligible=[0, 3]), log.action("b", 1), log.action("c", 1, eligible=[])]
+    records = [log.action("a", 1, eligible=[0, 2]), log.action("b", 1), log.action("c", 1, eligible=[])]
     assert read_records("Action", records).doubtful == []

@@ -10,12 +10,17 @@ from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.columns.validated_records import ValidatedRecords
 from stream_processors.rule.input_event import InputEvent, MalformedEvent
 
-RECORDS = [LogRecord("events", 1, offset, 0, b"k%d" % offset, b"v") for offset in range(6)]
+FIRST, OTHER = b"\0\0\0\0\1", b"\0\0\0\0\2"
+LIFTS = {FIRST: b"!"}
+"""The records of one version are lifted; those of the other were encoded again."""
+RECORDS = [
+    LogRecord("events", 1, offset, 0, b"k%d" % offset, (OTHER if offset == 4 else FIRST) + b"v") for offset in range(6)
+]
 
 
 def validated() -> ValidatedRecords:
-    """An Action, two Engagements, a malformed record, a Request in an older version, an Engagement."""
-    chunk = ValidatedRecords(RecordColumns.of(RECORDS))
+    """An Action, two Engagements, a malformed record, a Request in a version that cannot be lifted, an Engagement."""
+    chunk = ValidatedRecords(RecordColumns.of(RECORDS), LIFTS)
     chunk.fill([0], "Action", EventRows(np.array([7, 70]), None, []), 1)
     chunk.fill(
         [1, 2, 5],
@@ -24,22 +29,28 @@ def validated() -> ValidatedRecords:
         0,
     )
     chunk.set_verdict(3, MalformedEvent(RECORDS[3], "broken"))
-    chunk.set_verdict(4, InputEvent(RECORDS[4], "Request", "k4", 14, None, b"newest"))
+    chunk.set_verdict(4, InputEvent(RECORDS[4], "Request", "k4", 14, b"newest"))
     return chunk
 
 
 EXPECTED = [
-    InputEvent(RECORDS[0], "Action", "k0", 70),
-    InputEvent(RECORDS[1], "Engagement", "k1", 11, ("e1", "k", 1.0)),
-    InputEvent(RECORDS[2], "Engagement", "k2", 12, ("e2", "k", 2.0)),
+    InputEvent(RECORDS[0], "Action", "k0", 70, b"v!"),
+    InputEvent(RECORDS[1], "Engagement", "k1", 11, engagement=("e1", "k", 1.0)),
+    InputEvent(RECORDS[2], "Engagement", "k2", 12, engagement=("e2", "k", 2.0)),
     MalformedEvent(RECORDS[3], "broken"),
-    InputEvent(RECORDS[4], "Request", "k4", 14, None, b"newest"),
-    InputEvent(RECORDS[5], "Engagement", "k5", 15, ("e5", "k", 5.0)),
+    InputEvent(RECORDS[4], "Request", "k4", 14, b"newest"),
+    InputEvent(RECORDS[5], "Engagement", "k5", 15, engagement=("e5", "k", 5.0)),
 ]
 
 
 def test_verdicts_come_back_as_objects() -> None:
     assert [validated().verdict(place) for place in range(6)] == EXPECTED
+
+
+def test_only_what_cannot_be_lifted_is_kept_resolved() -> None:
+    chunk = validated()
+    chunk.set_verdict(0, InputEvent(RECORDS[0], "Action", "k0", 70, b"v!"))
+    assert chunk.resolved == {4: b"newest"}
 
 
 def test_a_part_keeps_its_verdicts() -> None:

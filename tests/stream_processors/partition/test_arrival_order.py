@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,13 +19,20 @@ def test_places_stay_what_they_are_when_the_beginning_is_cut_off() -> None:
     assert order.end == 10_000
 
 
-def test_little_is_not_cut_off() -> None:
+@pytest.mark.parametrize(
+    ("count", "place", "first"),
+    [
+        (KEPT_BEHIND, KEPT_BEHIND, 0),
+        (KEPT_BEHIND + 1, KEPT_BEHIND + 1, KEPT_BEHIND + 1),
+        (4 * KEPT_BEHIND, 2 * KEPT_BEHIND, 0),
+        (4 * KEPT_BEHIND, 2 * KEPT_BEHIND + 1, 2 * KEPT_BEHIND + 1),
+    ],
+)
+def test_few_entries_or_less_than_half_are_not_cut_off(count: int, place: int, first: int) -> None:
     order = ArrivalOrder()
-    for number in range(KEPT_BEHIND):
-        order.add(0, number)
-    order.cut(KEPT_BEHIND)
-    assert next(order.since(0)) == (0, 0, 0)
-    assert list(order.since(KEPT_BEHIND)) == []
+    order.add_all([0] * count, range(count))
+    order.cut(place)
+    assert next((at for at, _, _ in order.since(0)), count) == first
 
 
 def test_a_decision_that_began_earlier_comes_before_the_last() -> None:

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_schemas.codec import HEADER
 from event_schemas.log_record import LogRecord
 from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.partition.columnar_holding import FEW, Held
+from stream_processors.partition.complete_decisions import CompleteDecisions
+from stream_processors.partition.first_offset import FirstOffset
 from stream_processors.partition.partition_join import Emission, PartitionJoin
-from stream_processors.partition.pending_decisions import Expired, FirstOffset, PendingDecisions
+from stream_processors.partition.pending_decisions import Expired, PendingDecisions
 from stream_processors.partition.watermark_course import LAST, watermark_course
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, EventLog, small_rule
 from tests.stream_processors.event_strategies import Move, moves, written
@@ -24,6 +27,7 @@ from tests.stream_processors.join_runs import (
     columns_beyond,
     process,
 )
+from tests.stream_processors.partition.pending_runs import advance
 
 
 def held(pending: PendingDecisions, records: list[LogRecord], cap: int = sys.maxsize) -> Held:
@@ -38,7 +42,7 @@ def held(pending: PendingDecisions, records: list[LogRecord], cap: int = sys.max
 
 @pytest.fixture
 def pending() -> PendingDecisions:
-    return PendingDecisions(small_rule(), partition=0)
+    return PendingDecisions(small_rule(), 0, CODEC)
 
 
 def test_ordinary_traffic_is_held_whole(pending: PendingDecisions) -> None:
@@ -101,18 +105,42 @@ def test_nothing_is_held_where_the_cap_might_be_reached(pending: PendingDecision
     assert held(pending, log.records, cap=3).left == []
 
 
-def test_nothing_is_held_that_is_due_at_the_end_of_time(pending: PendingDecisions) -> None:
+@pytest.mark.parametrize(("newest", "left"), [(LAST - WINDOW_MS, []), (LAST - WINDOW_MS + 1, [0, 1, 2])])
+def test_nothing_is_held_if_the_window_of_the_newest_event_ends_after_all_time(
+    pending: PendingDecisions, newest: int, left: list[int]
+) -> None:
+    log = EventLog()
+    log.request("a", newest - 2)
+    log.request("b", newest - 1)
+    log.heartbeat(newest)
+    assert held(pending, log.records).left == left
+
+
+def test_nothing_is_held_with_a_part_that_cannot_be_lifted(pending: PendingDecisions) -> None:
     log = EventLog()
     log.decision("a", 100)
-    log.request("b", LAST - WINDOW_MS + 1)
+    log.ranking("a", 100, version="reordered")
     assert held(pending, log.records).left == [0, 1, 2, 3]
 
 
-def test_nothing_is_held_with_a_part_of_an_older_schema(pending: PendingDecisions) -> None:
+def test_parts_that_can_be_lifted_are_held_and_join_in_the_newest_version(pending: PendingDecisions) -> None:
     log = EventLog()
-    log.decision("a", 100)
-    log.ranking("a", 100, older=True)
-    assert held(pending, log.records).left == [0, 1, 2, 3]
+    for part, version in (("request", "first"), ("action", "newest"), ("propensity", "first")):
+        getattr(log, part)("a", 100, version=version)
+        getattr(log, part)("b", 100, version="first")
+    log.request("c", 100, version="first")
+    assert held(pending, log.records) == Held(0, 0, [])
+    log = EventLog(first_offset=len(log.records))
+    log.action("c", 100)
+    log.propensity("c", 100, version="first")
+    assert held(pending, log.records) == Held(0, 0, [])
+    (closed,) = advance(pending, 100 + WINDOW_MS)
+    assert isinstance(closed, CompleteDecisions)
+    assert closed.keys == [b"a", b"b", b"c"]
+    for request_id, body in zip("abc", closed.bodies, strict=True):
+        newest = EventLog()
+        newest.decision(request_id, 100)
+        assert body == b"".join((record.value or b"")[HEADER.size :] for record in newest.records) + b"\0"
 
 
 def test_events_of_an_open_decision_are_held_and_those_of_a_closed_one_left(pending: PendingDecisions) -> None:
@@ -142,7 +170,7 @@ def test_times_of_events_held_in_columns_count(pending: PendingDecisions) -> Non
     assert isinstance(expired, Expired) and expired.event.offset == 2
     pending.watermark = 190 + WINDOW_MS - 1
     assert len(list(pending.advance())) == 2
-    assert pending.first_remembered() == FirstOffset(1, 150, b"b")
+    assert pending.first_remembered() == FirstOffset(1, 150, b"b", 150)
 
 
 @pytest.mark.parametrize("cut", range(1, 9))

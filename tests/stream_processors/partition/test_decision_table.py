@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,10 @@ from stream_processors.partition.decision_table import (
 )
 from stream_processors.partition.held_parts import NEEDED
 
+FRAMING = b"\0\0\0\0\1"
+LIFTS = defaultdict(bytes, {FRAMING: b" and more"})
+"""Every version is the newest one except that of `FRAMING`."""
+
 
 def hold(table: DecisionTable, row: int, name: str, value: bytes, offset: int) -> None:
     table.hold_part(row, name, (value, offset, 100 + offset))
@@ -30,7 +36,7 @@ def close_and_forget(table: DecisionTable, row: int) -> None:
 
 
 def test_a_row_begins_open_with_nothing_held() -> None:
-    table = DecisionTable(2, partition=4)
+    table = DecisionTable(2, 4, LIFTS)
     row = table.begin(b"a", offset=7, time=50, watermark=None)
     assert (table.index.get(b"a"), len(table.index)) == (row, 1)
     assert (table.first_offsets[row], table.oldest[row], table.newest[row]) == (7, 50, 50)
@@ -41,16 +47,17 @@ def test_a_row_begins_open_with_nothing_held() -> None:
 
 
 def test_parts_come_back_as_events_by_offset() -> None:
-    table = DecisionTable(1, partition=4)
+    table = DecisionTable(1, 4, LIFTS)
     table.topic = "events"
     row = table.begin(b"a", 7, 50, 3)
     table.hold_part(row, r.ACTION, (b"action", 9, 109), b"newest")
-    hold(table, row, r.REQUEST, b"request", 8)
+    hold(table, row, r.REQUEST, FRAMING + b"request", 8)
     request, action = table.events_in(row)
     assert (request.record.topic, request.record.partition, request.offset) == ("events", 4, 8)
     assert (request.name, request.request_id, request.event_time) == (r.REQUEST, "a", 108)
     assert request.record.append_time == action.record.append_time == 0
     assert (action.record.value, action.datum) == (b"action", b"newest")
+    assert (request.record.value, request.datum) == (FRAMING + b"request", b"request and more")
     table.drop_part(row, r.ACTION)
     assert table.have[row] == HAVE[r.REQUEST]
     assert table.parts.resolved == {}
@@ -58,18 +65,18 @@ def test_parts_come_back_as_events_by_offset() -> None:
 
 
 def test_release_lets_go_of_everything_held() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     row = table.begin(b"a", 7, 50, None)
     table.mark_complete([row], [(b"request", b"action", b"propensity", b"")])
-    table.seen[row], table.tallied[row], table.totals[row], table.outside[row] = "e1", 1, (2.0,), 1
+    table.seen[row], table.tallied[row], table.totals[row], table.outside[0][row] = "e1", 1, (2.0,), 1
     table.release([row])
     with pytest.raises(AssertionError, match="no block"):
         table.parts.bodies([row])
-    assert (table.seen[row], table.tallied[row], table.totals[row], table.outside[row]) == (None, 0, (0.0,), 0)
+    assert (table.seen[row], table.tallied[row], table.totals[row], table.outside[0][row]) == (None, 0, (0.0,), 0)
 
 
 def test_an_incomplete_row_is_released_of_parts_and_engagements() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     row = table.begin(b"a", 7, 50, None)
     table.hold_part(row, r.REQUEST, (b"request", 8, 108), b"newest")
     request = table.part_event(row, r.REQUEST)
@@ -81,19 +88,19 @@ def test_an_incomplete_row_is_released_of_parts_and_engagements() -> None:
 
 
 def test_a_complete_row_holds_its_parts_together() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     row = table.begin(b"a", 7, 50, None)
     for offset, name in enumerate(NEEDED):
-        hold(table, row, name, b"\0\0\0\0\1" + name.encode(), 8 + offset)
+        hold(table, row, name, FRAMING + name.encode(), 8 + offset)
     assert table.have[row] == NEEDED_BITS
     table.mark_complete([row])
     assert table.states[row] == COMPLETE
-    assert table.parts.bodies([row]) == [b"".join(name.encode() for name in NEEDED) + b"\0"]
+    assert table.parts.bodies([row]) == [b"".join(name.encode() + b" and more" for name in NEEDED) + b"\0"]
     assert (table.request_offsets[row], table.request_times[row]) == (8, 108)
 
 
 def test_parts_noted_many_at_a_time_are_those_of_one_by_one() -> None:
-    many, single = DecisionTable(1, partition=0), DecisionTable(1, partition=0)
+    many, single = DecisionTable(1, 0, LIFTS), DecisionTable(1, 0, LIFTS)
     for table in (many, single):
         for key in (b"a", b"b", b"c"):
             table.begin(key, 7, 50, None)
@@ -107,7 +114,7 @@ def test_parts_noted_many_at_a_time_are_those_of_one_by_one() -> None:
 
 
 def test_rows_may_be_complete_at_once() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     row = table.begin(b"a", 7, 50, None)
     table.mark_complete([row], [(b"request", b"action", b"propensity", b"ranking")])
     assert table.states[row] == COMPLETE
@@ -115,7 +122,7 @@ def test_rows_may_be_complete_at_once() -> None:
 
 
 def test_a_closed_row_is_remembered_as_long_as_its_newest_event() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     row = table.begin(b"a", 7, 50, None)
     assert table.first_remembered(since=51) == row, "it is open"
     table.states[row] = CLOSED
@@ -124,7 +131,7 @@ def test_a_closed_row_is_remembered_as_long_as_its_newest_event() -> None:
 
 
 def test_a_decision_may_begin_before_those_that_were_read_past() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     second = table.begin(b"b", 9, 50, None)
     assert (table.first_remembered(since=0), table.first_open()) == (second, second)
     table.states[second] = CLOSED
@@ -134,7 +141,7 @@ def test_a_decision_may_begin_before_those_that_were_read_past() -> None:
 
 
 def test_a_decision_may_begin_before_those_that_were_forgotten() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     close_and_forget(table, table.begin(b"a", 1, 50, None))
     close_and_forget(table, table.begin(b"b", 9, 50, None))
     assert (table.first_remembered(since=60), table.first_open()) == (None, None)
@@ -144,7 +151,7 @@ def test_a_decision_may_begin_before_those_that_were_forgotten() -> None:
 
 def test_nothing_stays_of_a_forgotten_row_and_little_of_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrival_order, "KEPT_BEHIND", 4)
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     for offset in range(100):
         row = table.begin(b"r%d" % offset, offset, 50, None)
         assert table.first_remembered(since=60) == row
@@ -154,7 +161,7 @@ def test_nothing_stays_of_a_forgotten_row_and_little_of_the_order(monkeypatch: p
 
 
 def test_first_rows_are_by_offset_and_skip_what_has_ended() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     first, second, third = (table.begin(key, place, 50, None) for place, key in enumerate((b"a", b"b", b"c")))
     table.states[first] = CLOSED
     assert (table.first_remembered(since=0), table.first_open()) == (first, second)
@@ -167,7 +174,7 @@ def test_first_rows_are_by_offset_and_skip_what_has_ended() -> None:
 
 
 def test_a_number_is_used_again_at_once_and_the_order_stays_that_of_beginning() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     first, second = table.begin(b"a", 1, 50, None), table.begin(b"b", 2, 50, None)
     close_and_forget(table, second)
     assert table.begin(b"c", 3, 50, None) == second
@@ -180,10 +187,13 @@ def test_a_number_is_used_again_at_once_and_the_order_stays_that_of_beginning() 
 
 def test_many_begin_as_they_would_one_by_one() -> None:
     keys, offsets, times, before = [b"c", b"d", b"e"], [5, 8, 9], [70, 60, 80], [NO_WATERMARK, 65, 66]
-    tables = DecisionTable(1, partition=0), DecisionTable(1, partition=0)
+    tables = DecisionTable(1, 0, LIFTS), DecisionTable(1, 0, LIFTS)
     for table in tables:
         table.begin(b"a", 1, 50, None)
-        close_and_forget(table, table.begin(b"b", 2, 50, None))
+        used = table.begin(b"b", 2, 50, None)
+        table.hold_part(used, r.ACTION, (b"value", 2, 50))
+        table.release_unfinished(used)
+        close_and_forget(table, used)
     many, single = tables
     rows = many.begin_all(keys, offsets, np.array(times), np.array(before)).tolist()
     for key, offset, time, watermark in zip(keys, offsets, times, before, strict=True):
@@ -199,7 +209,7 @@ def test_many_begin_as_they_would_one_by_one() -> None:
 
 
 def test_many_use_the_rows_given_back_last() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     given_back = [table.begin(key, offset, 50, None) for offset, key in enumerate((b"a", b"b", b"c"))]
     for row in given_back:
         close_and_forget(table, row)
@@ -211,7 +221,7 @@ def test_many_use_the_rows_given_back_last() -> None:
 
 
 def test_many_use_all_rows_that_were_given_back() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     for row in [table.begin(key, offset, 50, None) for offset, key in enumerate((b"a", b"b"))]:
         close_and_forget(table, row)
     times = np.array([60, 60, 60])
@@ -220,6 +230,6 @@ def test_many_use_all_rows_that_were_given_back() -> None:
 
 
 def test_none_begin_without_a_key() -> None:
-    table = DecisionTable(1, partition=0)
+    table = DecisionTable(1, 0, LIFTS)
     assert table.begin_all([], [], np.array([], np.int64), np.array([], np.int64)).tolist() == []
     assert table.first_open() is None

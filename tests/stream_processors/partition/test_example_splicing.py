@@ -52,7 +52,7 @@ def test_splicing_equals_encoding(ranked: bool) -> None:
         bodies=[b"".join((*(datums[name] for name in NEEDED), ranking_in_example(datums.get(r.RANKING))))],
         totals=[(2.0,)],
         joined=3 + ranked,
-        outside=0,
+        outside=(),
     )
     assert ExampleSplicer(CODEC).splice(complete, [OUTCOME_BYTES]) == [whole]
 

@@ -63,7 +63,7 @@ def test_records_seen_before_are_skipped() -> None:
     log.heartbeat(1000)
     join = PartitionJoin(small_rule(), CODEC, 0)
     assert process(join, log.records).examples == 1
-    assert process(join, log.records) == StepResult((), {}, 0)
+    assert process(join, log.records) == StepResult((), {}, {}, 0)
 
 
 def test_a_position_names_what_is_open_remembered_and_settled() -> None:
@@ -91,7 +91,7 @@ def test_a_rebuild_is_silent_and_keeps_its_position() -> None:
     position = first.position()
     log.heartbeat(1000)
     again = PartitionJoin(small_rule(), CODEC, 0, position)
-    assert process(again, log.records[:2]) == StepResult((), {}, 0)
+    assert process(again, log.records[:2]) == StepResult((), {}, {}, 0)
     assert again.position() == position
     assert process(again, log.records).fates == {Fate.JOINED: 4}
 

@@ -15,6 +15,7 @@ from stream_processors.partition.columnar_holding import FEW
 from stream_processors.partition.commit_position import CommitPosition
 from stream_processors.partition.partition_join import Emission, PartitionJoin
 from stream_processors.rule.fates import Fate
+from stream_processors.rule.join_rule import OutsideReason
 from stream_processors.rule.reference_join import reference_join
 from tests.stream_processors.event_log import CODEC, WINDOW_MS, small_rule
 from tests.stream_processors.event_strategies import LogWriter, Move, histories, moves, written
@@ -40,11 +41,15 @@ def test_every_log_ends_as_the_reference_says(history: list[Move], cap: int, chu
     note_log(log)
     with columns_beyond(few), buckets_per_window(count):
         join, emissions, fates = PartitionJoin(small_rule(cap), CODEC, 0), list[Emission](), Counter[Fate]()
+        outside = Counter[OutsideReason]()
         for start in range(0, len(log), chunk):
             step = process(join, log[start : start + chunk])
             emissions += step.emissions
             fates.update(step.fates)
-    assert_as_reference(reference_join(small_rule(cap), CODEC, log), emissions, fates)
+            outside.update(step.outside)
+    reference = reference_join(small_rule(cap), CODEC, log)
+    assert_as_reference(reference, emissions, fates)
+    assert outside == Counter(reference.outside.values())
 
 
 @given(histories, caps, bucket_counts)

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 
+from stream_processors.partition import row_index
 from stream_processors.partition.row_index import EMPTY, LEAST_SLOTS, UNKNOWN, RowIndex
 
 
@@ -91,3 +92,15 @@ def test_slots_stay_few_while_decisions_come_and_go() -> None:
 def test_a_row_takes_eight_to_twenty_four_bytes(count: int) -> None:
     index, _ = filled(count)
     assert 8 * count <= len(index._slots) * index._slots.itemsize <= 24 * count
+
+
+def test_each_row_is_moved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_index, "MOVED_AT_ONCE", 10)
+    keys = [b"key-%d" % row for row in range(10 * LEAST_SLOTS)]
+    index = RowIndex(keys)
+    for row, key in enumerate(keys):
+        index.add(key, row)
+    for row in range(len(keys)):
+        index.remove(row)
+    assert index.get_all(keys).tolist() == [UNKNOWN] * len(keys)
+    assert len(index) == 0

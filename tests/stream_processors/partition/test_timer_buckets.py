@@ -7,6 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_processors.partition.timer_buckets import FAR, TimerBuckets
+from stream_processors.partition.watermark_course import LAST
+
+
+def test_nothing_waits_for_longer_than_there_is_time() -> None:
+    assert TimerBuckets(window_ms=640).next_opening == FAR > LAST
 
 
 def test_a_number_comes_out_once_the_watermark_enters_its_bucket() -> None:

@@ -20,7 +20,7 @@ kinds = st.sampled_from(["Request", "Engagement", "Heartbeat", None])
 def validated(events: list[tuple[str | None, int, int]]) -> ValidatedRecords:
     """Records of these types, event times and append times; None is malformed."""
     records = [LogRecord("events", 0, place, append, b"a", b"v") for place, (_, _, append) in enumerate(events)]
-    chunk = ValidatedRecords(RecordColumns.of(records))
+    chunk = ValidatedRecords(RecordColumns.of(records), {})
     for place, (name, time, _) in enumerate(events):
         record = records[place]
         chunk.set_verdict(place, MalformedEvent(record, "no") if name is None else InputEvent(record, name, "a", time))

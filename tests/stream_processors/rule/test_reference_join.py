@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 
 from event_schemas import records as r
 from event_schemas.decision_key import DecisionKey
 from event_schemas.log_record import LogRecord
 from stream_processors.rule.reference_join import ReferenceResult, reference_join
-from tests.stream_processors.event_log import CLICK_MS, CODEC, WINDOW_MS, EventLog, small_rule
+from tests.stream_processors.event_log import CLICK_MS, CODEC, WINDOW_MS, WRITERS, EventLog, small_rule
 
 
 def result(records: list[LogRecord], cap: int = 1000) -> ReferenceResult:
@@ -51,8 +53,26 @@ def test_a_spelling_that_no_writer_uses_is_malformed() -> None:
     stray = value.replace(b"\x02\x06pin", b"\x01\x06pin")
     assert stray != value
     log.append(b"a", stray, 100)
-    log.action("b", 100, older=True)
-    assert result(log.records).fates == {(0, 0): r.PENDING, (0, 1): "malformed", (0, 2): r.PENDING}
+    log.action("b", 100, version="reordered")
+    first = log.action("c", 100, version="first").value or b""
+    log.append(b"c", first[:-1] + b"\x03", 100)
+    assert CODEC.decode(first[:-1] + b"\x03").record["fallback_reason"] is None
+    assert result(log.records).fates == {
+        (0, 0): r.PENDING,
+        (0, 1): "malformed",
+        (0, 2): r.PENDING,
+        (0, 3): r.PENDING,
+        (0, 4): "malformed",
+    }
+
+
+@pytest.mark.parametrize(("first", "second"), list(permutations(WRITERS, 2)))
+def test_a_copy_is_judged_by_its_content_whatever_the_versions(first: str, second: str) -> None:
+    log = EventLog()
+    for version in (first, second):
+        log.action("a", 100, version=version)
+    log.action("a", 100, version=second, config_revision=2)
+    assert result(log.records).fates == {(0, 0): r.PENDING, (0, 1): "duplicate", (0, 2): "conflict"}
 
 
 def test_examples_are_whole_and_by_decision() -> None:
@@ -66,16 +86,27 @@ def test_examples_are_whole_and_by_decision() -> None:
     assert (outcome["partition"], outcome["offset"]) == (3, 0)
 
 
-def test_an_engagement_counts_up_to_the_end_of_its_attribution() -> None:
+def test_an_engagement_counts_from_the_request_to_the_end_of_its_attribution() -> None:
     log = EventLog()
     log.decision("a", 100)
-    log.engagement("a", 100 + CLICK_MS)
-    log.engagement("a", 101 + CLICK_MS)
+    for time in (99, 100, 100 + CLICK_MS, 101 + CLICK_MS):
+        log.engagement("a", time)
     log.heartbeat(1000)
     both = result(log.records)
     outcome = CODEC.decode(both.examples[DecisionKey("a", 100)]).record["outcome"]
-    assert outcome["objectives"][0]["count"] == 1.0
-    assert (both.fates[(0, 3)], both.fates[(0, 4)]) == ("joined", "outside")
+    assert outcome["objectives"][0]["count"] == 2.0
+    assert [both.fates[(0, offset)] for offset in (3, 4, 5, 6)] == ["outside", "joined", "joined", "outside"]
+
+
+@pytest.mark.parametrize("missing", ["action", "propensity"])
+def test_a_decision_without_one_of_its_parts_is_incomplete(missing: str) -> None:
+    log = EventLog()
+    for write in (log.request, log.action, log.propensity):
+        if write.__name__ != missing:
+            write("a", 100)
+    log.heartbeat(1000)
+    found = result(log.records)
+    assert (found.fates, found.examples) == ({(0, 0): "incomplete", (0, 1): "incomplete", (0, 2): "joined"}, {})
 
 
 @pytest.mark.parametrize(("closed_at", "observed"), [(99 + CLICK_MS, False), (100 + CLICK_MS, True)])
@@ -116,5 +147,17 @@ def test_the_cap_closes_the_oldest_early() -> None:
     assert both.fates[(0, 3)] == r.PENDING
 
 
+def test_the_cap_counts_open_decisions_only() -> None:
+    log = EventLog()
+    for request_id in "abcd":
+        log.request(request_id, 100)
+        log.engagement(request_id, 99 + WINDOW_MS)
+    log.heartbeat(100 + WINDOW_MS)
+    log.request("e", 100 + WINDOW_MS)
+    log.request("f", 100 + WINDOW_MS)
+    fates = result(log.records, cap=5).fates
+    assert [fates[(0, offset)] for offset in (0, 9, 10)] == ["incomplete", r.PENDING, r.PENDING]
+
+
 def test_no_log_has_no_topic() -> None:
-    assert result([]) == ReferenceResult(None, {}, {})
+    assert result([]) == ReferenceResult(None, {}, {}, {})

@@ -94,7 +94,7 @@ def test_partitions_take_turns_and_keep_their_order() -> None:
     fetched = {}
     for tp, count in ((first, CHUNK_RECORDS * 2 + 1), (second, 1)):
         records = RecordColumns.of([LogRecord(*tp, offset, 0, None, None) for offset in range(count)])
-        fetched[tp] = [ValidatedRecords(part) for part in _cut(records)]
+        fetched[tp] = [ValidatedRecords(part, {}) for part in _cut(records)]
     turns = [(tp, validated.records) for tp, validated in _in_turns(fetched)]
     assert [tp for tp, _ in turns] == [first, second, first, first]
     assert [len(part) for _, part in turns] == [CHUNK_RECORDS, 1, CHUNK_RECORDS, 1]
@@ -118,7 +118,7 @@ class RecordingOwner:
         return {partition: self.starts[partition] for partition in assigned}
 
     def validate(self, chunks: Sequence[RecordColumns]) -> list[ValidatedRecords]:
-        return [ValidatedRecords(chunk) for chunk in chunks]
+        return [ValidatedRecords(chunk, {}) for chunk in chunks]
 
     def committable(self) -> Mapping[int, CommitPosition]:
         return {p: at for p, at in self.to_commit.items() if self.stored.get(p) != at}

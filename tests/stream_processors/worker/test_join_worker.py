@@ -39,6 +39,7 @@ from stream_processors.worker.worker_settings import WorkerSettings
 from tests.components.homefeed_log import HomefeedLog
 from tests.components.join_bench import JoinBench
 from tests.components.kafka_broker import KafkaBroker
+from tests.components.started_threads import every_thread_ends
 from tests.components.topic_again import create_again
 
 CODEC = Codec(Registry.bundled())
@@ -73,12 +74,8 @@ def settings(join_bench: JoinBench) -> WorkerSettings:
 @pytest.fixture
 def same_threads() -> Iterator[None]:
     """The threads after the test are those before it."""
-    before = set(threading.enumerate())
-    yield
-    deadline = time.monotonic() + 10
-    while set(threading.enumerate()) - before and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert set(threading.enumerate()) - before == set()
+    with every_thread_ends():
+        yield
 
 
 def _fill(bench: JoinBench, decisions: int) -> None:

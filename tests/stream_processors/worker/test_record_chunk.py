@@ -11,7 +11,7 @@ from stream_processors.worker.record_chunk import PartitionOwner, RecordChunk
 
 def test_the_end_is_after_the_last_record_whatever_the_gaps() -> None:
     records = RecordColumns.of([LogRecord("events", 1, offset, 0, None, None) for offset in (4, 5, 9)])
-    assert RecordChunk(1, 1, 2, ValidatedRecords(records)).end == 10
+    assert RecordChunk(1, 1, 2, ValidatedRecords(records, {})).end == 10
 
 
 def test_owned_partitions_is_a_partition_owner() -> None:

@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from event_schemas.errors import ComponentUnreachable, SettingError, TrimtabError
+from producers.bridge.bridge_run import NothingBridged
 from producers.bridge.source_consumer import SourceUnreadable
 from producers.topics.topic_admin import TopicError
 from tests.components.company_topics import create_source
@@ -69,6 +70,12 @@ def test_it_bridges_to_the_end_and_says_what_it_did(
 
     again = run("--until-end")
     assert again.stdout.strip() == "0 source records: 0 bridged, 0 unsampled, 0 ignored, 0 dead_letter"
+
+    producer.produce(source, b"{", b"r-3")
+    assert producer.flush(10) == 0
+    bad = run("--until-end")
+    assert (bad.exit_code, "1 dead_letter" in bad.stdout) == (1, True)
+    assert isinstance(bad.exception, NothingBridged)
 
     map_topic(point_at, "nobody.writes")
     missing = run("--until-end")

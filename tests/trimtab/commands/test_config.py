@@ -71,7 +71,7 @@ def test_settings_are_shown_although_the_experiment_is_broken(environment: Path)
     assert "TRIMTAB_REDIS_URL" in shown.stdout
     told = run("show", "--json")
     assert isinstance(told.exception, ExperimentError)
-    assert "weights.0.steps = 1" in json.loads(told.stdout)["experiment"]["error"]
+    assert "weights[repin].steps = 1" in json.loads(told.stdout)["experiment"]["error"]
 
 
 def test_all_is_well() -> None:
@@ -85,6 +85,18 @@ def test_all_is_well() -> None:
     assert json.loads(run("check", "--offline", "--json").stdout)["ok"] is True
 
 
+def test_a_warning_is_told_with_its_fix_and_fails_nothing(environment: Path) -> None:
+    live = HOMEFEED.replace('clock = "replay"', 'clock = "live"')
+    environment.write_text(live.replace('allowed_lateness = "5m"', 'allowed_lateness = "1m"'))
+    checked = run("check", "--offline")
+    assert checked.exit_code == 0
+    what, fix = checked.stderr.splitlines()
+    assert what.startswith("warning: join.allowed_lateness = 1m is below join.max_future_skew = 5m: one clock")
+    assert fix.startswith("fix: set join.max_future_skew to at most")
+    told = json.loads(run("check", "--offline", "--json").stdout)
+    assert (told["ok"], [len(each["warnings"]) for each in told["checks"]]) == (True, [0, 1, 0])
+
+
 def test_every_problem_is_an_error_and_a_fix(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIMTAB_KAFKA_BOOTSTRP", "x")
     monkeypatch.setenv("TRIMTAB_SIGNING_KEY", "@/nowhere")
@@ -94,7 +106,8 @@ def test_every_problem_is_an_error_and_a_fix(environment: Path, monkeypatch: pyt
     lines = checked.stderr.splitlines()
     assert [line.partition(": ")[0] for line in lines] == ["error", "fix"] * 4
     assert [
-        word in line for word, line in zip(("BOOTSTRP", "weights.0", "weights.1", "/nowhere"), lines[::2], strict=True)
+        word in line
+        for word, line in zip(("BOOTSTRP", "weights[repin]", "weights[click]", "/nowhere"), lines[::2], strict=True)
     ] == [True] * 4
     assert "experiment       2 wrong" in checked.stdout
     told = json.loads(run("check", "--offline", "--json").stdout)

@@ -27,6 +27,8 @@ def test_options_become_a_choice() -> None:
 def test_what_cannot_be_meant_is_named(partitions: list[int], span: tuple[str | None, str | None], named: str) -> None:
     with pytest.raises(SettingError, match=named):
         choice(([], [], partitions), span, 4)
+    with pytest.raises(SettingError, match="banana"):
+        choice((["banana"], [], []), (None, None), 4)
 
 
 def test_the_table_says_what_was_found_and_the_lines_what_is_left(join_bench: JoinBench) -> None:

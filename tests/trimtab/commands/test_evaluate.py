@@ -14,9 +14,10 @@ from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
 from learner.judgement.table_policy import TablePolicyError
+from learner.policy_comparison import UnknownArm
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.governance import publish_checkpoint
-from policy_store.records.store_errors import AmbiguousVersion, StoreUnreachable
+from policy_store.records.store_errors import AmbiguousVersion, StoreUnreachable, UnknownCheckpoint
 from tests.components.free_port import free_port
 from tests.learner_samples import World, ingested
 from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, manifest, rule
@@ -147,7 +148,32 @@ def test_a_checkpoint_is_named_as_everywhere(app: typer.Typer, mean: float, tmp_
         run(app, "--policy", "latest")
 
 
-@pytest.mark.parametrize("policy", ["learned", "uniform", "production", "x.parquet", "folder/x"])
+@pytest.mark.parametrize("policy", ["learned", "uniform", "production", "arm:a", "x.parquet", "folder/x"])
 def test_what_is_no_version(policy: str) -> None:
     assert evaluate._is_no_version(policy)
     assert not evaluate._is_no_version("20240501T120000000Z-0a1b2c3d")
+
+
+def test_one_arm_for_everybody(app: typer.Typer, mean: float) -> None:
+    [policy] = json.loads(run(app, "--policy", "arm:b", "--all", "--json"))["report"]["policies"]
+    assert policy["name"] == "arm:b"
+    assert policy["objectives"]["repin"]["estimates"]["snips"]["value"] > mean, "arm b is the better one"
+
+
+@pytest.mark.parametrize("absent", ["nope", "", "A"])
+def test_an_arm_that_is_not_there_is_told_with_those_that_are(app: typer.Typer, mean: float, absent: str) -> None:
+    with pytest.raises(UnknownArm, match=f"no arm '{absent}'; its 2 arms are a, b") as unknown:
+        run(app, "--policy", f"arm:{absent}", "--all")
+    assert "arm:b" in unknown.value.fix
+
+
+def test_what_is_no_policy_is_told_with_what_may_be_written(tmp_path: Path) -> None:
+    store = MemoryStore("small", clock=lambda: NOW)
+    shelf = CheckpointShelf(tmp_path)
+    for version in ("20240501T120000000Z-0a1b2c3d", "20240502T120000000Z-0a1b2c3d"):
+        publish_checkpoint(store, manifest("small", version), BLOBS, LEARNER)
+    with pytest.raises(UnknownCheckpoint, match=r"'nope' is no policy: .*newest are 20240502.*, 20240501") as unknown:
+        evaluate._checkpoint("nope", shelf, store, rule("small"))
+    assert "learned, uniform, production, arm:NAME" in unknown.value.fix
+    with pytest.raises(UnknownCheckpoint, match="channel:stable points to nothing yet"):
+        evaluate._checkpoint("stable", shelf, store, rule("small"))

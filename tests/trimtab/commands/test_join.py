@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from event_schemas.errors import ComponentUnreachable, ExperimentError, SettingError, TrimtabError, UnknownSchema
+from event_schemas.experiment_sections import JoinSpec
 from producers.topics.topic_admin import TopicError
 from stream_processors.partition.commit_position import CommitUnreadable, LogTruncated
 from stream_processors.worker.example_writer import OutputUnconfirmed
 from stream_processors.worker.owned_partitions import RecordsMissed
-from trimtab.commands.join import WorkerOptions, needs_a_person, worker_settings
+from trimtab.commands.join import WorkerOptions, needs_a_person, warn_of_fast_clocks, worker_settings
 from trimtab.settings import load_settings
 
 
@@ -72,3 +77,12 @@ def test_a_supervised_worker_gets_a_port_of_its_own() -> None:
 )
 def test_what_a_restart_cannot_fix_needs_a_person(fault: type[TrimtabError], person: bool) -> None:
     assert needs_a_person(fault("what", fix="how")) is person
+
+
+@given(st.integers(0, 10), st.integers(0, 10), st.sampled_from(["live", "replay"]))
+def test_it_warns_when_a_fast_clock_could_orphan_engagements(lateness: int, skew: int, clock: Any) -> None:
+    join = JoinSpec(allowed_lateness=lateness, max_future_skew=skew, clock=clock)
+    with capture_logs() as said:
+        warn_of_fast_clocks(join)
+    assert bool(said) == (clock == "live" and lateness < skew)
+    assert all(f"= {skew}ms: one clock" in line["event"] and "allowed_lateness" in line["fix"] for line in said)

@@ -154,3 +154,30 @@ def test_a_latest_time_holds_for_one_reread_only(app: typer.Typer, experiment: E
 def test_publishing_needs_a_key(app: typer.Typer, experiment: Experiment) -> None:
     with pytest.raises(SettingError, match="TRIMTAB_SIGNING_KEY"):
         CliRunner().invoke(app, ["learn", "--once"], catch_exceptions=False)
+
+
+WEIGHED, UNWEIGHED = ["harmless"], ["no_preference", "insufficient_evidence"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "channel", "codes", "following"),
+    [
+        ("pass", "shadow", WEIGHED, "trimtab policy promote v7 --to stable"),
+        ("pass", None, WEIGHED, "trimtab learn --once"),
+        (
+            "inconclusive",
+            "shadow",
+            UNWEIGHED,
+            "trimtab alpha propose --weight a=0.334 --weight b=0.333 --weight c=0.333",
+        ),
+        ("pass", "stable", WEIGHED, None),
+        ("inconclusive", "shadow", ["insufficient_evidence"], None),
+        ("refuse", None, ["harm"], None),
+    ],
+)
+def test_a_run_says_what_it_leaves_to_people(
+    verdict: str, channel: str | None, codes: list[str], following: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learn.say_next_after({"version": "v7", "verdict": verdict, "channel": channel, "reason_codes": codes}, list("abc"))
+    said = capsys.readouterr().err
+    assert said.splitlines()[:1] == ([] if following is None else [f"next: {following}"])

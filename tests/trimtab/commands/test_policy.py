@@ -36,20 +36,25 @@ def cli(redis_url: str, tmp_path: Path) -> StoreCommands:
     return StoreCommands(redis_url, tmp_path)
 
 
-def test_keygen_prints_what_to_set(cli: StoreCommands) -> None:
-    lines = dict(line.split("=", 1) for line in cli.run("policy", "keygen", "--role", "learner", "--id", "x").split())
-    key = SigningKey.parse(lines["TRIMTAB_SIGNING_KEY"])
-    assert key.key_id == "learner/x"
-    assert key.public_text() == lines["TRIMTAB_TRUSTED_KEYS"]
+def test_keygen_prints_lines_that_may_be_pasted_one_after_the_other(cli: StoreCommands) -> None:
+    cli.trusted_keys = ""
+    printed = [cli.run("policy", "keygen", "--role", role, "--id", "x") for role in ("learner", "governance")]
+    secrets = [line.split("TRIMTAB_SIGNING_KEY=")[1] for line in "".join(printed).splitlines() if line[0] == "#"]
+    script = f'{"".join(printed)}printf %s "$TRIMTAB_TRUSTED_KEYS|$TRIMTAB_SIGNING_KEY"'
+    pasted = subprocess.run(["bash", "-c", script], env={}, capture_output=True, text=True, check=True).stdout
+    trusted, signing = pasted.split("|")
+    assert TrustedKeys.parse(trusted) == TrustedKeys.of(*map(SigningKey.parse, secrets))
+    assert (TrustedKeys.parse(trusted).key_ids, signing) == (("governance/x", "learner/x"), "")
 
 
 def test_keygen_writes_a_file_that_is_never_overwritten(cli: StoreCommands, tmp_path: Path) -> None:
-    file = tmp_path / "board.key"
+    file = tmp_path / "keys" / "board.key"
     asked = ("policy", "keygen", "--role", "governance", "--id", "board", "--out", str(file))
     made = cli.json(*asked)
     assert made["signing_key"] == f"@{file}"
     assert SigningKey.parse(f"@{file}").public_text() == made["public"]
     assert TrustedKeys.parse(f"@{made['public_file']}") == TrustedKeys.parse(made["public"])
+    assert TrustedKeys.parse(f"@{made['trusted_keys_file']}") == TrustedKeys.parse(made["public"])
     with pytest.raises(RecordMalformed, match=r"board\.key"):
         cli.run(*asked)
 
@@ -159,6 +164,34 @@ def test_a_missing_signing_key_is_named(cli: StoreCommands) -> None:
         cli.run("policy", "promote", "v1", "--to", "stable", "--by", "ada")
 
 
+SIGNING = (
+    "policy promote v1 --to canary",
+    "policy rollback",
+    "policy kill",
+    "policy resume",
+    "policy rebase",
+    "alpha approve PROPOSAL",
+)
+
+
+@pytest.mark.parametrize("line", SIGNING)
+def test_every_command_that_signs_says_which_key_it_needs(cli: StoreCommands, line: str) -> None:
+    for version in ("v1", "v2"):
+        cli.put(version)
+        cli.run("policy", "promote", version, "--to", "stable", "--by", "ada")
+    proposal = cli.json("alpha", "propose", "0.3", "--by", "ada")["proposal_id"]
+    arguments = [*line.replace("PROPOSAL", proposal).split(), "--by", "ada", "--reason", "b"]
+    cli.signing_key = ""
+    with pytest.raises(SettingError, match="TRIMTAB_SIGNING_KEY is not set, and this needs a governance key") as absent:
+        cli.run(*arguments)
+    assert "keygen --role governance" in absent.value.fix
+    cli.signing_key = LEARNER.secret_text()
+    with pytest.raises(RoleForbidden, match="with role learner may not sign") as wrong:
+        cli.run(*arguments)
+    assert wrong.value.fix.startswith("set TRIMTAB_SIGNING_KEY to a governance key")
+    assert ("approval" in wrong.value.fix) == line.startswith(("policy promote", "policy rollback"))
+
+
 def test_status_shows_channels_and_nodes(cli: StoreCommands) -> None:
     cli.put("v1")
     cli.run("policy", "promote", "v1", "--to", "stable", "--by", "ada")
@@ -174,6 +207,7 @@ def test_status_shows_channels_and_nodes(cli: StoreCommands) -> None:
         "key_id": "governance/board",
         "revision": 0,
         "expires_at": 0,
+        "refused_by": [],
     }
     assert status["nodes"] == [{"node": "node-1", "status": {"version": "v1"}}]
     shown = cli.run("policy", "status")

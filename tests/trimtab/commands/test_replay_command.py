@@ -17,8 +17,9 @@ from typer.testing import CliRunner, Result
 from event_schemas.codec import Codec
 from event_schemas.errors import SettingError, TrimtabError
 from event_schemas.registry import Registry
-from producers.replay.log_rows import LogFileError
+from producers.replay.log_times import LogFileError
 from producers.replay.replay_pacing import ReplayStalled
+from producers.replay.replay_run import NothingReplayed
 from producers.topics.topic_admin import TopicError
 from tests.components.embedded_log import read_all
 from tests.components.kafka_broker import KafkaBroker
@@ -79,6 +80,18 @@ def test_odd_rows_become_dead_letters(kafka: KafkaBroker, prefix: str, tmp_path:
     details = sorted(entry.record["detail"] for entry in decoded(kafka, f"{prefix}dead-letters"))
     assert "propensity_score = 0.0 is not in (0, 1]" in details[0]
     assert "item_id = 99 is an unknown arm" in details[1]
+
+
+def test_a_log_of_which_no_row_is_a_decision_fails_after_its_summary(
+    kafka: KafkaBroker, prefix: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "random_men.parquet"
+    pl.read_parquet(DATA / "random_men.parquet").head(3).with_columns(propensity_score=pl.lit(7.0)).write_parquet(log)
+    ended = run(str(log), "--mapping", MAPPING, "--max-lag", "0", "--json")
+    assert (ended.exit_code, json.loads(ended.stdout)["bad_rows"]) == (1, 3)
+    assert isinstance(ended.exception, NothingReplayed)
+    assert "none of the 3 rows is a decision; row 0 of random_men: propensity_score = 7.0" in ended.exception.what
+    assert len(decoded(kafka, f"{prefix}dead-letters")) == 3
 
 
 def test_heartbeats_alone_close_a_log(kafka: KafkaBroker, prefix: str) -> None:

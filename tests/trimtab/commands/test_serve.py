@@ -96,8 +96,8 @@ def test_answers_without_kafka_and_redis_and_spools_on_the_way_out(tmp_path: Pat
         process.send_signal(signal.SIGTERM)
         assert process.wait(30.0) == 0
     spool = DeliverySpool(tmp_path / "var" / "serving" / "homefeed" / "n1" / "spool")
-    # Request, Action, Propensity, Engagement and the last Tally.
-    assert spool.waiting == 5
+    # The settings of exploration, Request, Action, Propensity, Engagement and the last Tally.
+    assert spool.waiting == 6
     spool.close()
 
 

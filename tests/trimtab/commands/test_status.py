@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from event_schemas.section_digests import section_digests
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
@@ -51,6 +52,15 @@ def test_one_screen_and_the_same_as_json(cli: StoreCommands, kafka: KafkaBroker,
     assert told["log"]["lag_by_partition"] == {"0": 0, "1": 0}
     assert told["store"]["channels"][0]["version"] == told["learned"]["version"] == VERSION
     assert told["next_action"]["command"] == "trimtab serve"
+    digests = section_digests(cli.experiment)
+    cli.store().heartbeat("n1", {"section_digests": digests | {"gate": "another"}}, 60)
+    cli.store().heartbeat("n2", {"section_digests": digests}, 60)
+    shown = run(cli, **log)
+    assert (shown.exit_code, shown.exception.__class__) == (1, SystemExit)
+    assert "file        node n1 has another [gate] in its experiment file" in shown.stdout.splitlines()
+    told = json.loads(run(cli, "--json", **log).stdout)
+    assert told["differing_files"] == [{"process": "node", "name": "n1", "sections": ["gate"]}]
+    assert told["next_action"]["case"] == "files_differ"
 
 
 def test_missing_topics_are_what_to_do_next(cli: StoreCommands, kafka: KafkaBroker) -> None:

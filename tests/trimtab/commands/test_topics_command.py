@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from event_schemas.errors import ComponentUnreachable
+from event_schemas.errors import ComponentUnreachable, ExperimentError
 from event_schemas.topics import TOPICS
 from tests.components.free_port import free_port
 from tests.components.kafka_broker import KafkaBroker
@@ -36,3 +37,10 @@ def test_without_a_broker_the_error_names_the_setting(monkeypatch: pytest.Monkey
     ended = CliRunner().invoke(APP, ["topics", "create"])
     assert isinstance(ended.exception, ComponentUnreachable)
     assert "TRIMTAB_KAFKA_BOOTSTRAP" in ended.exception.fix
+
+
+def test_no_topics_are_created_for_a_broken_experiment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "trimtab.toml").write_text("[experiment]\nname = 7\n", encoding="utf-8")
+    monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(tmp_path / "trimtab.toml"))
+    monkeypatch.setenv("TRIMTAB_KAFKA_BOOTSTRAP", f"127.0.0.1:{free_port()}")
+    assert isinstance(CliRunner().invoke(APP, ["topics", "create"]).exception, ExperimentError)

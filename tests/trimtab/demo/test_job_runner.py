@@ -31,6 +31,7 @@ def test_jobs_side_by_side_give_their_output_in_order(tmp_path: Path) -> None:
     with JobRunner(tmp_path, nothing) as runner:
         results = runner.run([keygen("one"), keygen("two")], lambda: ticks.append(1))
     assert [result.json()["key_id"] for result in results] == ["learner/one", "learner/two"]
+    assert {file.name for file in tmp_path.iterdir()} == {"one.out", "two.out"}, "empty logs are not left there"
     assert ticks and runner.peak_bytes > 0
 
 

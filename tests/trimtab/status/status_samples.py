@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from policy_store.decisions import EMPTY, VALID
 from policy_store.decisions.kill_decisions import OpenKill
 from tests.policy_store.control_samples import stop
 from trimtab.status.node_view import NodeView
-from trimtab.status.status_facts import EMPTY, VALID, ChannelFacts, LearnedFacts, LogFacts, StatusFacts, StoreFacts
+from trimtab.status.status_facts import ChannelFacts, LearnedFacts, LogFacts, StatusFacts, StoreFacts
 
 OLD, NEW = "20240501T120000000Z-0a1b2c3d", "20240502T120000000Z-0a1b2c3e"
 KILL = stop(5)

@@ -40,7 +40,7 @@ def test_what_waits_and_what_was_written(settings: Settings) -> None:
     identity = topic_identities(settings.kafka_client_config()).of(f"{settings.topic_prefix}events")
     commit(settings, 2, identity)
     facts = read_log_facts(settings)
-    assert (facts.lag, facts.unprocessed) == ({0: 1, 1: 1}, 2)
+    assert (facts.lag, facts.unprocessed, facts.windows) == ({0: 1, 1: 1}, 2, (1_000,))
     commit(settings, 2, "another-topic")
     with pytest.raises(LogReplaced):
         read_log_facts(settings)

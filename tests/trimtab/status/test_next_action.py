@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from event_schemas.errors import ComponentUnreachable, SettingError
+from policy_store.decisions import EMPTY, FileDifference, Refusal
 from policy_store.decisions.kill_decisions import OpenKill
 from serving_agent.pickup.checkpoint_pickup import PickupResult
 from tests.trimtab.status.status_samples import (
@@ -31,8 +32,7 @@ from tests.trimtab.status.status_samples import (
 from trimtab.cli import build_app
 from trimtab.status import next_action as module
 from trimtab.status.next_action import AFTER_REFUSAL, CASES, NOTHING, next_action
-from trimtab.status.node_view import Refusal
-from trimtab.status.status_facts import EMPTY, ChannelFacts, StatusFacts
+from trimtab.status.status_facts import ChannelFacts, StatusFacts
 
 
 def log(**changes: Any) -> StatusFacts:
@@ -54,10 +54,11 @@ def faulty(fix: str) -> StatusFacts:
 NO_CHANNELS = tuple(ChannelFacts(each.channel, EMPTY) for each in STORE.channels)
 DOUBTFUL = replace(PASSED, verdict="inconclusive", reasons=("fewer than 1000 matched rows",))
 UNWEIGHED = replace(DOUBTFUL, reason_codes=("no_preference",))
-KEPT = replace(PASSED, version="20240601T120000000Z-00000000", created_at=2, published=False)
+KEPT = replace(PASSED, version="20240601T120000000Z-00000000", older=frozenset({OLD, NEW}), published=False)
 KEPT_DOUBTFUL = replace(KEPT, verdict="inconclusive")
 NOTHING_LEARNED = store(newest=None, channels=NO_CHANNELS, stable_before=frozenset())
 NOTHING_PROMOTED = store(channels=NO_CHANNELS, stable_before=frozenset())
+LEARNER_FILE, NODE_FILE = FileDifference("learner", OLD, ("gate",)), FileDifference("node", "r8", ("gate",))
 TABLE = [
     ("fault", "trimtab topics create", "Kafka: make them", faulty("make them: `trimtab topics create`")),
     ("fault", None, "start the broker", faulty("start the broker")),
@@ -72,6 +73,15 @@ TABLE = [
     ("join", "trimtab join", "1,204 events wait, and no worker", log(lag={0: 4, 1: 1200}, workers=0)),
     ("channel", "trimtab policy promote", "expired", store(channels=(EXPIRED,))),
     ("channel", "trimtab policy verify", "bad signature; sign it again", store(channels=(STABLE, FORGED))),
+    (
+        "files_differ",
+        None,
+        "node r8 has another [gate]",
+        store(differences=(LEARNER_FILE, NODE_FILE), proposals=("p",)),
+    ),
+    ("proposal", "trimtab alpha approve p", "waits", store(differences=(LEARNER_FILE,), proposals=("p",))),
+    ("serve", "trimtab serve", "no node is alive", store(differences=(LEARNER_FILE,), nodes=())),
+    ("learner_file_differs", None, "is listed until its next run", store(differences=(LEARNER_FILE,))),
     ("refused", "trimtab learn", "node r8 refused what canary points to: q_drift: PSI 0.9", refused("q_drift")),
     ("refused", None, "see the node's log", refused("something newer")),
     ("node", None, "kill file", store(nodes=(replace(NODE, killed=True),))),
@@ -133,11 +143,13 @@ def test_the_more_urgent_case_goes_first() -> None:
         nodes=(replace(NODE, refusals=(Refusal("canary", "contract"),), troubles=("disk: full",)),),
         newest=NEWER,
         proposals=("p-1",),
+        differences=(LEARNER_FILE, NODE_FILE),
     )
     waiting = replace(LOG, lag={0: 9}, workers=0, examples=0)
     facts = StatusFacts("homefeed", 0, waiting, bad, faults={"kills": SettingError("a", fix="b")})
     holding = [action.case for case in CASES if (action := case(facts)) is not None]
-    assert holding == ["fault", "killed", "join", "channel", "refused", "join", "promote", "proposal"]
+    first = ["fault", "killed", "join", "files_differ", "channel", "refused", "join", "promote", "proposal"]
+    assert holding == [*first, "learner_file_differs"]
     assert next_action(facts).case == "fault"
     assert next_action(replace(facts, faults={})).case == "killed"
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from event_schemas.errors import ComponentUnreachable
+from policy_store.decisions import FileDifference, Refusal
 from tests.trimtab.status.status_samples import EXPIRED, FORGED, LOG, NEW, NEWER, NODE, OLD, OPEN_KILL, STORE, WELL
 from trimtab.status.next_action import next_action
-from trimtab.status.node_view import Refusal
 from trimtab.status.status_facts import StatusFacts, StoreFacts
 from trimtab.status.status_screen import HEIGHT, WIDTH, screen_lines
 
@@ -26,6 +26,7 @@ WORST = StoreFacts(
     nodes=ILL,
     newest=replace(NEWER, reasons=(LONG,)),
     preference=LONG,
+    differences=(FileDifference("node", ILL[0].node_id, ("weights", "objectives", "learner", "gate", "serving")),) * 3,
 )
 
 
@@ -83,12 +84,41 @@ def test_the_ids_are_whole_and_nodes_in_trouble_come_first() -> None:
     assert f"kills       {OPEN_KILL.hash}" in lines
 
 
+def test_who_has_another_file_and_who_refuses_is_shown() -> None:
+    stable = replace(STORE.channels[0], refused_by=("ranker-7",))
+    differences = (FileDifference("node", "ranker-7", ("gate",)), FileDifference("learner", OLD, ("gate",)))
+    lines = shown(replace(WELL, store=replace(STORE, channels=(stable,), differences=differences)))
+    assert lines[1] == "file        node ranker-7 has another [gate] in its experiment file and 1 more"
+    assert f"stable      {OLD}  valid, refused by 1 of 1 nodes" in lines
+    assert lines[-2].startswith("next        node ranker-7 has another [gate] in its experiment file: give every")
+
+
 def test_the_command_to_run_stands_alone() -> None:
     lines = shown(replace(WELL, store=replace(STORE, newest=NEWER)))
     assert lines[-2:] == [
         f"next        trimtab policy promote {NEW} --to stable",
         f"            it passed the gate, and stable serves {OLD}",
     ]
+
+
+def test_what_the_screen_has_no_room_for_is_counted() -> None:
+    doubts = replace(STORE, kill_faults=("first doubt", "second doubt"), nodes=(replace(ILL[0], troubles=("x", "y")),))
+    facts = replace(WELL, store=doubts, faults={f"question {number}": GONE for number in range(5)})
+    lines = shown(facts)
+    assert [line[:32] for line in lines if line.startswith("fault")] == [
+        f"fault       {number} of 5: question {number - 1}: "[:32] for number in (1, 2, 3)
+    ]
+    assert "kills       in doubt: 1 of 2: first doubt" in lines
+    assert any(line.startswith(f"              1 of {len(doubts.nodes[0].notes())}: ") for line in lines)
+
+
+@pytest.mark.parametrize("question", ["nodes", "kills", "preference", "channels", "newest checkpoint"])
+def test_what_cannot_be_read_is_unknown_and_not_absent(question: str) -> None:
+    empty = StatusFacts("homefeed", 0, LOG, StoreFacts())
+    label = "learned" if question == "newest checkpoint" else question
+    assert not any("unknown" in line for line in shown(empty))
+    lines = shown(replace(empty, faults={question: GONE}))
+    assert [line.split()[0] for line in lines if line.endswith(" unknown")] == [label]
 
 
 def test_what_does_not_answer_is_named_and_the_rest_is_shown() -> None:

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from event_schemas.experiment import Experiment, load_experiment
+from event_schemas.section_digests import section_digests
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
 from learner.examples.learner_errors import CheckpointBroken
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.backends.redis_store import RedisStore
+from policy_store.backends.store import NodeStatus
+from policy_store.decisions import FileDifference
 from policy_store.decisions.governance import (
     approve_proposal,
     point_channel,
@@ -22,7 +25,7 @@ from policy_store.decisions.kill_decisions import kill
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.channel_record import Channel
 from policy_store.records.preference_record import PreferenceTarget
-from policy_store.records.store_errors import StoreUnreachable
+from policy_store.records.store_errors import StoreRefused, StoreUnreachable
 from tests.components.free_port import free_port
 from tests.policy_store.store_samples import (
     BLOBS,
@@ -106,6 +109,35 @@ def test_what_is_wrong_with_one_answer_hides_no_other(store: MemoryStore, experi
     assert (facts.newest, facts.preference, facts.stable.version) == (None, None, "v1")
 
 
+def test_who_differs_and_who_refuses_even_if_the_arms_differ(store: MemoryStore, experiment: Experiment) -> None:
+    ours = section_digests(experiment)
+    put(store, experiment, "v1")
+    record = point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
+    other = manifest("homefeed", "v2", created_at=NOW + 1, section_digests=ours | {"weights": "other"})
+    publish_checkpoint(store, other, BLOBS, LEARNER)
+    judged = {"version": "v1", "revision": record.revision}
+    refusing = {"stable": {"result": "contract", "notes": [], "judged": judged}}
+    store.heartbeat("n1", {"section_digests": ours, "channels": refusing}, 60)
+    asked = questions(store, experiment)
+    facts = asked.answers()
+    assert facts.differences == (FileDifference("learner", "v2", ("weights",)),)
+    assert (facts.stable.version, facts.stable.refused_by) == ("v1", ("n1",))
+    assert set(asked.faults) == {"newest checkpoint"}, "its arms are others, but its manifest is compared"
+
+
+def test_nodes_that_cannot_be_read_hide_no_channel(experiment: Experiment) -> None:
+    class Guarded(MemoryStore):
+        def nodes(self) -> list[NodeStatus]:
+            raise StoreRefused("NOPERM", fix="check the ACL")
+
+    store = Guarded("homefeed")
+    put(store, experiment, "v1")
+    point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
+    asked = questions(store, experiment)
+    facts = asked.answers()
+    assert (set(asked.faults), facts.stable.version, facts.nodes) == ({"nodes"}, "v1", ())
+
+
 def test_a_store_that_does_not_answer_is_asked_once(experiment: Experiment) -> None:
     with pytest.raises(StoreUnreachable):
         questions(RedisStore(f"redis://127.0.0.1:{free_port()}/0", "homefeed"), experiment).answers()
@@ -119,10 +151,14 @@ def test_a_manifest_without_a_verdict() -> None:
 def test_the_shelf_of_this_machine(experiment: Experiment, tmp_path: Path) -> None:
     assert newest_on_shelf(tmp_path, experiment) is None
     folder = tmp_path / "learner" / "homefeed" / "checkpoints"
-    for version in ("20240501T120000000Z-0a1b2c3d", "20240502T120000000Z-0a1b2c3e"):
-        CheckpointShelf(folder).save(Checkpoint(manifest("homefeed", version), BLOBS, b""))
+    first, second = "20240501T120000000Z-0a1b2c3d", "20240502T120000000Z-0a1b2c3e"
+    window = {"lineage": [{"version": "cleared away"}, {"version": 7}, "junk"]}
+    for look, version in enumerate((first, second), start=1):
+        made = manifest("homefeed", version, evaluation={"look": look}, window=window)
+        CheckpointShelf(folder).save(Checkpoint(made, BLOBS, b""))
     found = newest_on_shelf(tmp_path, experiment)
-    assert found is not None and (found.version, found.published) == ("20240502T120000000Z-0a1b2c3e", False)
+    assert found is not None and (found.version, found.published) == (second, False)
+    assert found.older == {first, "cleared away"}
     (folder / found.version / "manifest.json").write_bytes(b"junk")
     with pytest.raises(CheckpointBroken, match=found.version):
         newest_on_shelf(tmp_path, experiment)

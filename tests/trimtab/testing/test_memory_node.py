@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from event_schemas.errors import ExperimentError
 from event_schemas.experiment import load_experiment
 from event_schemas.slices import Slice
 from policy_store.records.channel_record import Channel
+from tests.components.started_threads import every_thread_ends
 from tests.serving_samples import TRUSTED, StoreDesk, embedded, preferring, serving_experiment
 from trimtab.node import NodeClosed
 from trimtab.testing import ManualClock, MemoryLog, MemoryStore, memory_node
@@ -38,6 +38,7 @@ def test_everything_that_is_applied_is_logged(experiment_file: Path) -> None:
         node.log_engagement(first.request_id, "repin")
         [ranking], [engagement] = node.logged("Ranking"), node.logged("Engagement")
     assert (first.slice, ranking["served"], engagement["event_time"]) == (Slice.EXPLORE, ["pin-1"], 5_040)
+    assert node.logged("Exploration")[0]["digest"] == node.serving.config.experiment.exploration.digest
     assert node.logged("Tally")[0]["counts"] == [{"slice": "EXPLORE", "count": 1}]
     assert isinstance(node.log, MemoryLog)
     assert isinstance(node.store, MemoryStore)
@@ -51,8 +52,7 @@ def test_everything_that_is_applied_is_logged(experiment_file: Path) -> None:
 
 def test_the_store_is_looked_at_when_the_test_says_so() -> None:
     experiment = serving_experiment(experiment={"control_rate": 0.0})
-    threads = threading.active_count()
-    with memory_node(experiment, exploration_rate=0.0, trusted=TRUSTED) as node:
+    with every_thread_ends(), memory_node(experiment, exploration_rate=0.0, trusted=TRUSTED) as node:
         assert node.serving.unready() == []
         desk = StoreDesk(experiment, node.store, now=node.clock())
         desk.publish("v1", preferring(experiment, repin=2))
@@ -60,7 +60,6 @@ def test_the_store_is_looked_at_when_the_test_says_so() -> None:
         assert node.decide(user_embedding=embedded(0.0)).fallback_reason == "no_policy"
         node.look()
         assert node.decide(user_embedding=embedded(0.0)).policy_version == "v1"
-    assert threading.active_count() == threads
     with pytest.raises(NodeClosed):
         node.start()
 

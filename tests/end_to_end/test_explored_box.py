@@ -1,0 +1,208 @@
+"""A box of weights, explored normally by session, from the log to an estimate that has the truth in its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from event_schemas import records as r
+from event_schemas.codec import Codec
+from event_schemas.experiment import Experiment, load_experiment
+from event_schemas.registry import Registry
+from feature_contract import FeatureContract
+from learner.checkpoints.checkpoint import CheckpointShelf
+from learner.examples.example_decoder import ExampleDecoder
+from learner.examples.example_source import KafkaExampleSource
+from learner.examples.exploration_reading import read_explorations
+from learner.examples.ingest import DeadLetters, Ingest
+from learner.examples.learner_errors import BoxNotLearnt
+from learner.examples.segment_store import SegmentStore
+from learner.examples.training_window import rows_since
+from learner.judgement.log_soundness import check_log
+from learner.learner_run import Learner, stored_examples
+from learner.policy_comparison import Question, compare
+from off_policy.truncated_normals import TruncatedNormals
+from policy_store.records.objective_weights import ObjectiveWeights
+from producers.delivery.memory_log import MemoryLog
+from tests.box_samples import DrawnWorld, click_rate
+from tests.components.homefeed_log import SentEvent
+from tests.components.join_bench import JoinBench
+from tests.learner_samples import MINUTE, NOW
+
+CODEC = Codec(Registry.bundled())
+REQUESTS = 2_400
+MEAN, SD = np.array([0.3, 0.4]), np.array([0.15, 0.2])
+FILE = """
+[experiment]
+name = "box"
+salt = "pepper"
+exploration_rate = 0.5
+control_rate = 0.2
+exploration_kind = "normal"
+exploration_unit = "session"
+
+[[weights]]
+name = "repin"
+production = 20.0
+low = 10
+high = 200
+sd = 50
+
+[[weights]]
+name = "p2p"
+production = 9.1
+low = 1
+high = 30
+sd = 8
+
+[[objectives]]
+name = "repin"
+kinds = ["repin"]
+attribution = "5m"
+
+[features]
+user_embedding_dim = 4
+
+[join]
+allowed_lateness = "1m"
+clock = "replay"
+
+[learner]
+train_window = "12h"
+holdout_window = "6h"
+
+[gate]
+min_matched_rows = 50
+min_positives = 20
+"""
+
+
+@pytest.fixture
+def bench(join_bench: JoinBench) -> JoinBench:
+    join_bench.experiment_file.write_text(FILE, encoding="utf-8")
+    return join_bench
+
+
+def test_a_box_is_explored_joined_checked_and_evaluated(bench: JoinBench, tmp_path: Path) -> None:
+    experiment = load_experiment(bench.experiment_file)
+    examples = DrawnWorld(experiment, CODEC, seed=3).examples(REQUESTS)
+    _explore(bench, experiment, examples)
+
+    learner = _learner(bench, experiment, tmp_path / "learner")
+    _ingest(bench, learner)
+    frame = stored_examples(learner.examples_directory)
+    assert frame.height == len(examples)
+    with pytest.raises(BoxNotLearnt, match="q_network"):
+        learner.run(ObjectiveWeights.in_force(experiment))
+    assert set(learner.exploration_shelf.load()) == {experiment.exploration.digest}
+
+    sound = _checked(learner, frame)
+    assert sound.p_value is not None
+    assert sound.p_value > 1e-4
+    tampered = frame.with_columns(
+        action_weights=pl.when(pl.int_range(pl.len()) == _first_vector(frame))
+        .then(pl.lit([50.0, 9.0]))
+        .otherwise("action_weights")
+    )
+    unsound = _checked(learner, tampered)
+    assert (unsound.p_value, unsound.method) == (0.0, "recomputed")
+    request_id = frame["request_request_id"][_first_vector(frame)]
+    assert f"request {request_id!r}: the weight repin is logged as 50, but" in unsound.detail
+
+    _assert_the_truth_is_inside(frame, learner, tmp_path)
+
+
+def _explore(bench: JoinBench, experiment: Experiment, examples: list[dict[str, Any]]) -> None:
+    """What serving writes of these decisions, and what users did; then the join, to the end of all windows."""
+    settings = experiment.exploration
+    notice = {"event_time": NOW, "digest": settings.digest, "settings": settings.text}
+    bench.send([SentEvent(NOW, settings.digest.encode(), CODEC.encode(r.EXPLORATION, notice))], topic="explorations")
+    bench.send(event for example in examples for event in _events(example))
+    end = examples[-1]["request"]["event_time"] + 10 * MINUTE
+    bench.close_windows(CODEC.encode(r.HEARTBEAT, {"event_time": end}))
+    bench.start_worker()
+    bench.wait_until_processed()
+    bench.stop_workers()
+    assert [(each["reason"], each["detail"]) for each in bench.decoded("dead-letters")[:3]] == []
+
+
+def _events(example: dict[str, Any]) -> Iterator[SentEvent]:
+    key, at = example["request"]["request_id"].encode(), example["request"]["event_time"]
+    for name in (r.REQUEST, r.ACTION, r.PROPENSITY):
+        yield SentEvent(at, key, CODEC.encode(name, example[name.lower()]))
+    for outcome in example["outcome"]["objectives"]:
+        if outcome["reward"]:
+            engagement = {
+                "engagement_id": f"e-{key.decode()}",
+                "request_id": key.decode(),
+                "event_time": at + MINUTE,
+                "kind": outcome["objective"],
+                "item_id": None,
+                "value": 1.0,
+            }
+            yield SentEvent(at + MINUTE, key, CODEC.encode(r.ENGAGEMENT, engagement))
+
+
+def _learner(bench: JoinBench, experiment: Experiment, directory: Path) -> Learner:
+    learner = Learner(experiment, directory, lambda: NOW)
+
+    def explorations() -> Any:
+        with closing(KafkaExampleSource(bench.client_config, f"{bench.prefix}explorations")) as source:
+            return read_explorations(source, CODEC, learner.exploration_shelf)
+
+    return replace(learner, explorations=explorations)
+
+
+def _ingest(bench: JoinBench, learner: Learner) -> None:
+    topic = f"{bench.prefix}examples"
+    source = KafkaExampleSource(bench.client_config, topic)
+    with closing(source), SegmentStore(learner.examples_directory, topic, 10**15) as store:
+        decoder = ExampleDecoder(CODEC, learner.experiment.action_space)
+        ingest = Ingest(source, decoder, store, DeadLetters(CODEC, MemoryLog(), "dead-letters"))
+        ingest.start()
+        for counts in ingest.to_end():
+            assert counts.malformed == 0
+
+
+def _first_vector(frame: pl.DataFrame) -> int:
+    vectors = (frame["action_slice"] == "EXPLORE") & (frame["action_arm"] == 0)
+    return int(vectors.arg_max() or 0)
+
+
+def _checked(learner: Learner, frame: pl.DataFrame) -> Any:
+    contract = FeatureContract.from_experiment(learner.experiment)
+    rows = rows_since(frame, 0, learner.experiment, contract, learner.exploration_shelf.load())
+    control = frame.filter(pl.col("action_slice") == "CONTROL")
+    assert control.height > 50
+    return check_log(rows, learner.experiment, control)
+
+
+def _assert_the_truth_is_inside(frame: pl.DataFrame, learner: Learner, directory: Path) -> None:
+    """The truncated normal proposed for everybody, and production: their intervals have the world's own values."""
+    space, path = learner.experiment.action_space, directory / "mine.parquet"
+    sides = space.high - space.low
+    means = dict(zip(space.weight_names, (space.low + MEAN * sides).tolist(), strict=True))
+    sds = {f"sd.{name}": value for name, value in zip(space.weight_names, (SD * sides).tolist(), strict=True)}
+    pl.DataFrame({name: [value] for name, value in (means | sds).items()}).write_parquet(path)
+    shelf = CheckpointShelf(directory / "checkpoints")
+    question = Question(str(path), every_row=True, level=0.99)
+    report = compare(question, frame, shelf, learner.experiment, learner.exploration_shelf.load()).report
+
+    draws = TruncatedNormals(MEAN, SD).quantile(np.random.default_rng(0).random((100_000, 2)))
+    truth = float(click_rate(draws).mean())
+    production = float(click_rate(space.normalised(space.weights[1:]))[0])
+    for policy, value in (("mine", truth), ("production", production)):
+        for name in ("snips", "dr"):
+            interval = report.report_of(policy).objectives["repin"].estimates[name].interval
+            assert interval is not None
+            assert interval.lower < value < interval.upper
+    lift = report.report_of("mine").objectives["repin"].dr_lift
+    assert lift is not None and lift.interval is not None
+    assert 0.0 < lift.interval.lower < truth - production < lift.interval.upper

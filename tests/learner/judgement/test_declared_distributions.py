@@ -1,0 +1,65 @@
+"""What rows declare, against a plain matrix of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from event_schemas.experiment import Experiment
+from event_schemas.slices import exploration_distribution
+from learner.judgement.declared_distributions import DeclaredDistributions
+from learner.judgement.log_soundness import check_log
+from off_policy import row_distributions
+
+ROWS = 60
+
+
+def mixed_examples(world: Any) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """Rows with and without their own probabilities and eligible arms, and float[rows, arms] of what they declare."""
+    rng, space = np.random.default_rng(0), world.experiment.action_space
+    examples, declared = world.examples(ROWS), np.empty((ROWS, space.arms))
+    for row, example in enumerate(examples):
+        eligible = [] if row % 4 else sorted({int(rng.integers(5)), 9})
+        declared[row] = exploration_distribution(space, eligible, world.experiment.production_share)
+        if row % 3 == 0:
+            own = rng.dirichlet(np.ones(space.arms))
+            example["propensity"]["probabilities"] = own.tolist()
+            declared[row] = own
+        arm = int(rng.choice(space.arms, p=declared[row]))
+        example["action"] |= {"eligible": eligible, "arm": arm, "weights": space.weights[arm].tolist()}
+        example["propensity"]["propensity"] = float(declared[row, arm])
+    return examples, declared
+
+
+@pytest.mark.parametrize("cells", [1, 25, row_distributions.BLOCK_CELLS])
+def test_shares_and_counts_are_those_of_the_matrix(
+    world: Any, experiment: Experiment, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples, matrix = mixed_examples(world)
+    rows, counted = world.rows(examples), np.arange(ROWS) % 5 > 0
+    whole = check_log(rows, experiment)
+    monkeypatch.setattr(row_distributions, "BLOCK_CELLS", cells)
+    declared = DeclaredDistributions.of(rows, experiment)
+    assert declared.logged.tolist() == [row % 3 == 0 for row in range(ROWS)]
+    np.testing.assert_array_equal(declared.shares_of(rows.arms), matrix[np.arange(ROWS), rows.arms])
+    np.testing.assert_allclose(declared.expected_counts(counted), matrix[counted].sum(axis=0), rtol=1e-12)
+    found = check_log(rows, experiment)
+    assert (found.method, found.detail) == (whole.method, whole.detail) != ("declared", whole.detail)
+    assert found.p_value == pytest.approx(whole.p_value, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [[1.0], [0.1] * 11, [0.2] * 10, [1.1, -0.1] + [0.0] * 8, [float("nan")] + [0.0] * 9],
+    ids=["short", "long", "too much", "negative", "nan"],
+)
+def test_what_is_no_distribution_does_not_count(world: Any, experiment: Experiment, odd: list[float]) -> None:
+    rows = world.rows(world.examples(4))
+    given = pl.Series("propensity_probabilities", [[], None, odd, [0.1] * 10], dtype=pl.List(pl.Float64))
+    declared = DeclaredDistributions.of(replace(rows, frame=rows.frame.with_columns(given)), experiment)
+    assert declared.logged.tolist() == [False, False, False, True]
+    assert declared.shares_of(np.zeros(4, dtype=int)).tolist() == pytest.approx([0.875 / 9] * 3 + [0.1])

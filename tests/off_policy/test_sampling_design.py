@@ -1,0 +1,85 @@
+"""Standard errors by unit: correlated sessions are covered as promised, independent rows as before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from off_policy.doubly_robust import ModelledSample, doubly_robust
+from off_policy.estimates import RefusalCode
+from off_policy.importance_weights import evidence_of
+from off_policy.intervals import EvidenceRequirements
+from off_policy.inverse_propensity import ips, reward_at_hit, snips
+from off_policy.paired_lift import paired_dr_lift, paired_snips_lift
+from off_policy.sampling_design import BY_ROW, SamplingDesign
+
+REQUIREMENTS = EvidenceRequirements(0.95, 50, 5)
+SESSIONS, LENGTH = 150, 6
+UNITS = np.repeat(np.arange(SESSIONS), LENGTH)
+VALUES = (0.3, 0.36)
+"""True values of two arms, each drawn with probability 1/2."""
+
+
+def session_log(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(arms, rewards): sessions have moods, so the rewards of one session are alike."""
+    mood = np.repeat(rng.choice([-0.25, 0.25], size=SESSIONS), LENGTH)
+    arms = np.repeat(rng.integers(2, size=SESSIONS), LENGTH)
+    return arms, (rng.random(len(arms)) < np.array(VALUES)[arms] + mood).astype(np.float64)
+
+
+def coverage(design: SamplingDesign, replications: int = 250) -> dict[str, float]:
+    rng, hits = np.random.default_rng(1), dict.fromkeys(("snips", "ips", "dr", "lift", "dr_lift", "hit"), 0)
+    for _ in range(replications):
+        arms, rewards = session_log(rng)
+        weights, base = 2.0 * (arms == 1), 2.0 * (arms == 0)
+        constant = np.full(len(arms), 0.3)
+        ours, theirs = (ModelledSample(each, rewards, constant, constant, design) for each in (weights, base))
+        found = {
+            "snips": (snips(weights, rewards, REQUIREMENTS, design).interval, VALUES[1]),
+            "ips": (ips(weights, rewards, REQUIREMENTS, design).interval, VALUES[1]),
+            "dr": (doubly_robust(ours, REQUIREMENTS).interval, VALUES[1]),
+            "lift": (paired_snips_lift(weights, base, rewards, REQUIREMENTS, design).interval, VALUES[1] - VALUES[0]),
+            "dr_lift": (paired_dr_lift(ours, theirs, REQUIREMENTS).interval, VALUES[1] - VALUES[0]),
+            "hit": (reward_at_hit(weights, rewards, True, REQUIREMENTS, design).interval, VALUES[1]),
+        }
+        for name, (interval, truth) in found.items():
+            assert interval is not None
+            hits[name] += interval.lower <= truth <= interval.upper
+    return {name: count / replications for name, count in hits.items()}
+
+
+def test_by_row_intervals_of_sessions_cover_too_little_by_unit_what_they_promise() -> None:
+    by_row, by_unit = coverage(BY_ROW), coverage(SamplingDesign(UNITS))
+    assert all(share < 0.90 for share in by_row.values()), by_row
+    assert all(0.92 <= share <= 0.98 for share in by_unit.values()), by_unit
+
+
+def test_units_of_one_row_change_nothing() -> None:
+    arms, rewards = session_log(np.random.default_rng(0))
+    weights, alone = 2.0 * (arms == 1), SamplingDesign(np.arange(len(arms)))
+    for estimator in (ips, snips):
+        plain, by_unit = estimator(weights, rewards, REQUIREMENTS), estimator(weights, rewards, REQUIREMENTS, alone)
+        assert by_unit.standard_error == pytest.approx(plain.standard_error, rel=1e-12)
+        assert plain.interval is not None and by_unit.interval is not None
+        assert by_unit.interval.upper == pytest.approx(plain.interval.upper, rel=1e-12)
+    assert reward_at_hit(weights, rewards, True, REQUIREMENTS, alone) == reward_at_hit(
+        weights, rewards, True, REQUIREMENTS
+    )
+
+
+def test_a_few_units_are_no_evidence_however_many_rows_they_have() -> None:
+    arms, rewards = session_log(np.random.default_rng(0))
+    weights = 2.0 * (arms == 1)
+    few = SamplingDesign(np.arange(len(arms)) % 20)
+    refusal = snips(weights, rewards, REQUIREMENTS, few).refusal
+    assert refusal is not None
+    assert refusal.code is RefusalCode.TOO_FEW_UNITS
+    assert paired_snips_lift(weights, 2.0 - weights, rewards, REQUIREMENTS, few).interval is None
+
+
+def test_the_freedom_of_densities_is_the_effective_size_of_the_variance() -> None:
+    weights = np.array([1.0, 2.0, 3.0])
+    evidence = evidence_of(weights, np.array([1.0, 0.0, 0.0]), SamplingDesign(densities=True))
+    assert evidence.freedom == pytest.approx((1 + 4 + 9) ** 2 / (1 + 16 + 81))
+    assert evidence.effective_positives == pytest.approx(evidence.ess / 3)
+    assert evidence_of(weights, np.zeros(3)).freedom == pytest.approx(36 / 14)
