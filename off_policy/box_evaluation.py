@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from off_policy.box_log import BoxLog
-from off_policy.box_policies import BoxPolicy
+from off_policy.box_policies import BoxPolicy, LoggedVectors
 from off_policy.doubly_robust import ModelledSample, direct_method, doubly_robust, self_normalised_dr
 from off_policy.estimates import Estimate, build_estimate
 from off_policy.evaluation_report import EvaluationReport, PolicyObjective, PolicyReport
@@ -66,8 +66,11 @@ def expected_rewards(log: BoxLog, policy: BoxPolicy, model: RewardModel) -> Floa
     """float[n, O]: the model's expectation over the policy, by a randomly shifted lattice in each row.
 
     Every point of a shifted lattice is uniform (Cranley and Patterson 1976), so the mean is unbiased, and with it DR.
-    The shifts come from a fixed seed: the same log gives the same numbers.
+    The shifts come from a fixed seed: the same log gives the same numbers. Of the policy that explored, each row of the
+    log is one draw, so what it served stands for the expectation.
     """
+    if isinstance(policy.vectors, LoggedVectors):
+        return model.predict(log.served_vectors)
     atom = model.predict(np.broadcast_to(log.production, log.vectors.shape))
     if policy.vectors is None:
         return atom

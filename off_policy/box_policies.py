@@ -18,7 +18,7 @@ LEAST_BANDWIDTH = 1e-3
 
 
 class VectorDensity(Protocol):
-    """A density over the vectors of each of n rows, in the box [0, 1]^W."""
+    """A known density over the vectors of each of n rows, in the box [0, 1]^W."""
 
     def log_density(self, vectors: FloatArray) -> FloatArray:
         """float[n]: ln of the density of vectors[n, W], each in its row."""
@@ -77,7 +77,7 @@ class NormalVectors:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoggedVectors:
-    """What each row logs: its own density, whatever the logging policy was then."""
+    """What each row logs: its own density, known only where it was drawn, whatever the logging policy was then."""
 
     log: BoxLog
 
@@ -86,25 +86,21 @@ class LoggedVectors:
         require_shape("vectors", vectors, self.log.vectors.shape)
         return self.log.log_density
 
-    def draw(self, coins: FloatArray) -> FloatArray:
-        """The vectors that were drawn."""
-        require_shape("coins", coins, self.log.vectors.shape)
-        return self.log.served_vectors
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoxPolicy:
     """A policy for the rows of one log.
 
     atom      float[n] in [0, 1]: P(production) in each row
-    vectors   the density of the vectors; None if the policy always serves production
+    vectors   the density of the vectors; LoggedVectors for the policy that explored; None if the policy always
+              serves production
     smoothed  whether `vectors` is a kernel around a deterministic policy: its estimates are those of the smoothed
               policy, biased for the policy itself
     """
 
     name: str
     atom: FloatArray
-    vectors: VectorDensity | None = None
+    vectors: VectorDensity | LoggedVectors | None = None
     smoothed: bool = False
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from off_policy.box_evaluation import KERNEL_SNIPS, evaluate_box_policies, expected_rewards
 from off_policy.box_log import BoxLog
-from off_policy.box_policies import kernel_policy, normal_policy, production_policy, uniform_vectors
+from off_policy.box_policies import kernel_policy, logged_policy, normal_policy, production_policy, uniform_vectors
 from off_policy.doubly_robust import ModelledSample, doubly_robust
 from off_policy.estimates import Estimate, RefusalCode
 from off_policy.evaluation_report import EvaluationReport
@@ -133,6 +133,7 @@ def evaluated(log: BoxLog, requirements: EvidenceRequirements = REQUIREMENTS) ->
         kernel_policy("k", mean, np.array([0.1])),
         uniform_vectors("u", log.rows),
         production_policy("again", log.rows),
+        logged_policy("logged", log),
     ]
     return evaluate_box_policies(
         log, policies, production_policy("production", log.rows), ResponseSurface.of(log), requirements
@@ -154,6 +155,9 @@ def test_a_report_has_every_policy_with_its_lift_over_production() -> None:
     assert kernel.estimates[KERNEL_SNIPS].refusal is not None
     assert kernel.lift.refusal is not None
     assert kernel.lift.refusal.code is RefusalCode.BIASED_ESTIMATOR
+    for estimator, estimate in report.report_of("logged").objectives["click"].estimates.items():
+        if estimator != "dm":
+            assert estimate.value == pytest.approx(log.decisions.reward.mean(), rel=1e-9), estimator
     assert report.report_of("again").objectives["click"].lift.value == 0.0
     assert report.report_of("p").cohorts["A"]["click"].estimates["snips"].n == 1_500
     assert EvaluationReport.from_dict(report.as_dict()).as_dict() == report.as_dict()
