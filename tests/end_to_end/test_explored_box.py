@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -13,8 +15,10 @@ import polars as pl
 import pytest
 
 from event_schemas import records as r
+from event_schemas.action_space import ActionSpace
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment, load_experiment
+from event_schemas.exploration_units import session_request_id
 from event_schemas.registry import Registry
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint import CheckpointShelf
@@ -31,13 +35,21 @@ from learner.policy_comparison import Question, compare
 from off_policy.truncated_normals import TruncatedNormals
 from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog
-from tests.box_samples import DrawnWorld, click_rate
+from producers.loggers.decision_logger import DecisionLogger
+from producers.loggers.exploration_notice import ExplorationPlan
+from serving_agent.decide.decision import Decision
+from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
+from serving_agent.decide.snapshot import LoadedPolicy, ServingSnapshot, SnapshotHolder
+from simulator.reference_policies import NormalPolicy
+from tests.box_samples import click_rate
 from tests.components.homefeed_log import SentEvent
 from tests.components.join_bench import JoinBench
-from tests.learner_samples import MINUTE, NOW
+from tests.learner_samples import MINUTE
 
 CODEC = Codec(Registry.bundled())
-REQUESTS = 2_400
+REQUESTS, SESSION_LENGTH = 2_400, 3
+NOW = 1_764_000_000_000
 MEAN, SD = np.array([0.3, 0.4]), np.array([0.15, 0.2])
 FILE = """
 [experiment]
@@ -45,6 +57,7 @@ name = "box"
 salt = "pepper"
 exploration_rate = 0.5
 control_rate = 0.2
+log_rate = 1.0
 exploration_kind = "normal"
 exploration_unit = "session"
 
@@ -92,13 +105,14 @@ def bench(join_bench: JoinBench) -> JoinBench:
 
 def test_a_box_is_explored_joined_checked_and_evaluated(bench: JoinBench, tmp_path: Path) -> None:
     experiment = load_experiment(bench.experiment_file)
-    examples = DrawnWorld(experiment, CODEC, seed=3).examples(REQUESTS)
-    _explore(bench, experiment, examples)
+    decisions = _serve(bench, experiment)
+    _join(bench)
 
     learner = _learner(bench, experiment, tmp_path / "learner")
     _ingest(bench, learner)
     frame = stored_examples(learner.examples_directory)
-    assert frame.height == len(examples)
+    assert Counter(frame["action_slice"]) == Counter(each.slice.value for each in decisions)
+    assert set(frame["action_slice"]) == {"EXPLORE", "CONTROL", "POLICY"}
     with pytest.raises(BoxNotLearnt, match="q_network"):
         learner.run(ObjectiveWeights.in_force(experiment))
     assert set(learner.exploration_shelf.load()) == {experiment.exploration.digest}
@@ -119,35 +133,64 @@ def test_a_box_is_explored_joined_checked_and_evaluated(bench: JoinBench, tmp_pa
     _assert_the_truth_is_inside(frame, learner, tmp_path)
 
 
-def _explore(bench: JoinBench, experiment: Experiment, examples: list[dict[str, Any]]) -> None:
-    """What serving writes of these decisions, and what users did; then the join, to the end of all windows."""
-    settings = experiment.exploration
-    notice = {"event_time": NOW, "digest": settings.digest, "settings": settings.text}
-    bench.send([SentEvent(NOW, settings.digest.encode(), CODEC.encode(r.EXPLORATION, notice))], topic="explorations")
-    bench.send(event for example in examples for event in _events(example))
-    end = examples[-1]["request"]["event_time"] + 10 * MINUTE
-    bench.close_windows(CODEC.encode(r.HEARTBEAT, {"event_time": end}))
+def _serve(bench: JoinBench, experiment: Experiment) -> list[Decision]:
+    """An agent decides the requests of all sessions; what it logs and what users do is written to Kafka.
+
+    Where it does not explore, it serves the reference policy that the run evaluates in the end.
+    """
+    log, space = MemoryLog(), experiment.action_space
+    logger = DecisionLogger(CODEC, log, f"{bench.prefix}events", clock=lambda: NOW)
+    logger.tell_exploration(ExplorationPlan(f"{bench.prefix}explorations", experiment.exploration))
+    policy = NormalPolicy((space.low + MEAN * _sides(space)).tolist(), (SD * _sides(space)).tolist())
+    loaded = LoadedPolicy("reference", NOW, policy, FeatureContract.from_experiment(experiment))
+    holder = SnapshotHolder(ServingSnapshot(preference=ObjectiveWeights.in_force(experiment), stable=loaded))
+    with closing(PolicyAgent(experiment, logger, holder, options=AgentOptions(clock=lambda: NOW))) as agent:
+        decisions = [
+            agent.decide(
+                DecisionRequest(
+                    request_id=session_request_id(f"s{number // SESSION_LENGTH}", f"{number:06d}"),
+                    event_time=NOW - 60 * MINUTE + 1_000 * number,
+                    user_embedding=[0.0] * 4,
+                )
+            )
+            for number in range(REQUESTS)
+        ]
+        assert all(decision.applied() for decision in decisions)
+    logger.close()
+    for topic, happened in (("explorations", []), ("events", _engagements(decisions, space))):
+        logged = [_sent(each.key, each.value or b"") for each in log.records(f"{bench.prefix}{topic}")]
+        bench.send(sorted([*logged, *happened], key=lambda event: event.time), topic=topic)
+    return decisions
+
+
+def _sent(key: bytes | None, value: bytes) -> SentEvent:
+    return SentEvent(CODEC.decode(value).record["event_time"], key, value)
+
+
+def _engagements(decisions: list[Decision], space: ActionSpace) -> Iterator[SentEvent]:
+    """Each decision's user repins, or does not, by the chance that the served vector gives."""
+    served = np.array([[decision.weights[name] for name in space.weight_names] for decision in decisions])
+    coins = np.random.default_rng(3).random(len(decisions))
+    for decision, chance, drawn in zip(decisions, click_rate(space.normalised(served)), coins, strict=True):
+        if drawn < chance:
+            at, key = decision.event_time + MINUTE, decision.request_id
+            ids = {"engagement_id": f"e-{key}", "request_id": key, "event_time": at}
+            engagement = ids | {"kind": "repin", "item_id": None, "value": 1.0}
+            yield _sent(key.encode(), CODEC.encode(r.ENGAGEMENT, engagement))
+
+
+def _join(bench: JoinBench) -> None:
+    """The join, to the end of all windows."""
+    bench.close_windows(CODEC.encode(r.HEARTBEAT, {"event_time": NOW + 10 * MINUTE}))
     bench.start_worker()
     bench.wait_until_processed()
     bench.stop_workers()
     assert [(each["reason"], each["detail"]) for each in bench.decoded("dead-letters")[:3]] == []
 
 
-def _events(example: dict[str, Any]) -> Iterator[SentEvent]:
-    key, at = example["request"]["request_id"].encode(), example["request"]["event_time"]
-    for name in (r.REQUEST, r.ACTION, r.PROPENSITY):
-        yield SentEvent(at, key, CODEC.encode(name, example[name.lower()]))
-    for outcome in example["outcome"]["objectives"]:
-        if outcome["reward"]:
-            engagement = {
-                "engagement_id": f"e-{key.decode()}",
-                "request_id": key.decode(),
-                "event_time": at + MINUTE,
-                "kind": outcome["objective"],
-                "item_id": None,
-                "value": 1.0,
-            }
-            yield SentEvent(at + MINUTE, key, CODEC.encode(r.ENGAGEMENT, engagement))
+def _sides(space: ActionSpace) -> np.ndarray:
+    sides: np.ndarray = space.high - space.low
+    return sides
 
 
 def _learner(bench: JoinBench, experiment: Experiment, directory: Path) -> Learner:
@@ -187,7 +230,7 @@ def _checked(learner: Learner, frame: pl.DataFrame) -> Any:
 def _assert_the_truth_is_inside(frame: pl.DataFrame, learner: Learner, directory: Path) -> None:
     """The truncated normal proposed for everybody, and production: their intervals have the world's own values."""
     space, path = learner.experiment.action_space, directory / "mine.parquet"
-    sides = space.high - space.low
+    sides = _sides(space)
     means = dict(zip(space.weight_names, (space.low + MEAN * sides).tolist(), strict=True))
     sds = {f"sd.{name}": value for name, value in zip(space.weight_names, (SD * sides).tolist(), strict=True)}
     pl.DataFrame({name: [value] for name, value in (means | sds).items()}).write_parquet(path)
@@ -198,6 +241,11 @@ def _assert_the_truth_is_inside(frame: pl.DataFrame, learner: Learner, directory
     draws = TruncatedNormals(MEAN, SD).quantile(np.random.default_rng(0).random((100_000, 2)))
     truth = float(click_rate(draws).mean())
     production = float(click_rate(space.normalised(space.weights[1:]))[0])
+    outcomes = frame.filter(pl.col("action_slice") == "POLICY").explode("outcome_objectives")
+    online = outcomes["outcome_objectives"].struct.field("reward").to_numpy()
+    assert abs(online.mean() - truth) < 3 * online.std() / math.sqrt(len(online)), (
+        "what the policy served has the value that is estimated"
+    )
     for policy, value in (("mine", truth), ("production", production)):
         for name in ("snips", "dr"):
             interval = report.report_of(policy).objectives["repin"].estimates[name].interval
@@ -205,4 +253,4 @@ def _assert_the_truth_is_inside(frame: pl.DataFrame, learner: Learner, directory
             assert interval.lower < value < interval.upper
     lift = report.report_of("mine").objectives["repin"].dr_lift
     assert lift is not None and lift.interval is not None
-    assert 0.0 < lift.interval.lower < truth - production < lift.interval.upper
+    assert lift.interval.lower < truth - production < lift.interval.upper
