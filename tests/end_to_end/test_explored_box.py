@@ -87,6 +87,9 @@ user_embedding_dim = 4
 allowed_lateness = "1m"
 clock = "replay"
 
+[serving]
+budget_ms = 10000
+
 [learner]
 train_window = "12h"
 holdout_window = "6h"
