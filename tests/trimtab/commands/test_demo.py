@@ -39,4 +39,4 @@ def test_the_end_is_a_table_or_the_summary(
     if arguments:
         assert json.loads(result.stdout)["decisions"] == 300
     else:
-        assert "open-bandit-all" in result.stdout and "report.html" in result.stdout
+        assert "open-bandit-all" in result.stdout and "report.html" in result.stdout.replace("\n", "")
