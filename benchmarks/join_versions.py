@@ -2,8 +2,9 @@
 
 The base is another checkout, whose join reads version 1. It and this checkout join the same events in memory, without
 Kafka, in turns: the base in version 1, this one in version 1, in version 2 as producers write it (with the digest of
-the exploration), and in version 2 with every new field filled that a grid may have. Each run is a process of its own,
-which joins twice, and the second time counts: how a process's memory lies alone makes a difference of a few percent.
+the exploration), in version 2 with every new field filled that a grid may have, and in version 2 with a vector of a box
+in every decision, which the join compares with its density. Each run is a process of its own, which joins twice, and
+the second time counts: how a process's memory lies alone makes a difference of a few percent.
 Figures are medians over the rounds, of CPU time and of its ratio to the base's in the same round.
 """
 
@@ -26,6 +27,7 @@ from benchmarks.command_line import report, run_command
 from benchmarks.event_stream import EventStream, StreamSettings
 from benchmarks.results_folder import RESULTS, append_result
 from event_schemas import records as r
+from event_schemas.action_space import VECTOR
 from event_schemas.codec import Codec
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import load_experiment
@@ -42,6 +44,7 @@ FILLED: Mapping[str, Mapping[str, Any]] = {
     r.ACTION: {"shadow_weights": WEIGHTS},
     **DRAWN,
 }
+BOX_EXPERIMENT = Path(__file__).with_name("homefeed_box.toml")
 
 
 class RunsDiffer(TrimtabError):
@@ -50,16 +53,18 @@ class RunsDiffer(TrimtabError):
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One of the runs that are compared: which checkout, and in which version and with which fields its events are."""
+    """One of the runs that are compared: which checkout, in which version its events are, with which fields in place
+    of the stream's own, and whose rules the join follows."""
 
     name: str
     checkout: Path
     version: int
     added: Mapping[str, Mapping[str, Any]]
+    experiment: Path = EXPERIMENT
 
 
 class FillingCodec(Codec):
-    """Writes records in one version, with some more fields."""
+    """Writes records in one version, with fields of its own."""
 
     def __init__(self, version: int, added: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__(Registry(entry for entry in Registry.bundled().entries() if entry.version <= version))
@@ -76,7 +81,15 @@ def variants(base: Path) -> list[Variant]:
         Variant("v1", ROOT, 1, {}),
         Variant("v2", ROOT, 2, DRAWN),
         Variant("v2_filled", ROOT, 2, FILLED),
+        Variant("v2_box", ROOT, 2, vectors(BOX_EXPERIMENT), BOX_EXPERIMENT),
     ]
+
+
+def vectors(experiment: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The fields that make a decision of the stream the vector of a box."""
+    space = load_experiment(experiment).action_space
+    action = {"arm": VECTOR, "weights": space.weights[space.production_arm].tolist(), "action_space": space.digest}
+    return {r.ACTION: action, r.PROPENSITY: {**DRAWN[r.PROPENSITY], "log_density": 0.0}}
 
 
 def write_log(variant: Variant, requests: int, path: Path) -> None:
@@ -102,7 +115,7 @@ def measure(chosen: Sequence[Variant], requests: int, rounds: int) -> dict[str, 
             write_log(variant, requests, Path(folder) / variant.name)
         for turn in range(rounds):
             for variant in chosen if turn % 2 == 0 else reversed(chosen):
-                arguments = [str(EXPERIMENT), str(Path(folder) / variant.name)]
+                arguments = [str(variant.experiment), str(Path(folder) / variant.name)]
                 with closing(CheckoutProcess("join", variant.checkout, SCRIPT, arguments)) as run:
                     run.measure("go")
                     figures = run.measure("go")

@@ -7,5 +7,7 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 """Which rows are meant."""
+Claims = NDArray[np.uint8]
+"""What Actions and Propensities claim, see `rule.claims`."""
 Integers = NDArray[np.int64]
 """Times, offsets, or numbers of rows."""

@@ -25,7 +25,8 @@ from stream_processors.columns.event_columns import EventColumns, EventRows
 from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.columns.validated_records import Validated, ValidatedRecords
 from stream_processors.rule.canonical_edges import CanonicalEdges
-from stream_processors.rule.event_limits import EVENT_RECORDS, can_contradict, fault_of
+from stream_processors.rule.claims import claims_of
+from stream_processors.rule.event_limits import EVENT_RECORDS, fault_of
 from stream_processors.rule.input_event import InputEvent, MalformedEvent
 from stream_processors.rule.join_rule import JoinRule
 
@@ -105,8 +106,8 @@ class ChunkValidator:
             engagement = (content["engagement_id"], content["kind"], content["value"])
         elif name != r.HEARTBEAT:
             datum = self._codec.newest_datum(value, decoded)
-        may_contradict = name == r.PROPENSITY and can_contradict(content, self._rule)
-        return InputEvent(record, name, request_id or "", content["event_time"], datum, engagement, may_contradict)
+        claims = claims_of(name, content, self._rule)
+        return InputEvent(record, name, request_id or "", content["event_time"], datum, engagement, claims)
 
     def _spelling_fault(self, record: LogRecord, decoded: Decoded, version: _Version) -> str | None:
         """Why the bytes of a datum that is lifted must not get into an Example although they decode."""

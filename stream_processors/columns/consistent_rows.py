@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from event_schemas.action_space import VECTOR
 from stream_processors.columns.array_types import Mask
+from stream_processors.rule.box_limits import BoxLimits
 from stream_processors.rule.event_limits import CHOOSING, PROBABILITY_TOLERANCE, ROUNDING, sum_tolerance
 from stream_processors.rule.join_rule import JoinRule
 
@@ -20,7 +21,8 @@ from stream_processors.rule.join_rule import JoinRule
 def consistent_weights(actions: pl.DataFrame, rule: JoinRule, symbols: list[str]) -> Mask:
     """Actions without weights or with those of their arm, and whose arm is eligible where the slice chooses one.
 
-    In a box, the vector of arm 0 must be there and inside the bounds. The slice is the index of one of the `symbols`.
+    In a box, the vector of arm 0 must be there and inside the bounds, and so must a shadow's vector if there is one.
+    The slice is the index of one of the `symbols`.
     """
     chooses = [place for place, symbol in enumerate(symbols) if symbol in CHOOSING]
     eligible = actions["eligible"].list
@@ -37,7 +39,20 @@ def consistent_weights(actions: pl.DataFrame, rule: JoinRule, symbols: list[str]
     matching[whole] = rule.arm_weights.match(arms[whole], numbers)
     if rule.box is not None:
         matching[whole & vectors] = rule.box.inside(numbers[vectors[whole]])
+        if "shadow_weights" in actions.columns:
+            matching &= _shadows_inside(actions["shadow_weights"], rule.box, rule.arm_weights.width)
     return sure & matching
+
+
+def _shadows_inside(shadows: pl.Series, box: BoxLimits, width: int) -> Mask:
+    """Actions without a shadow's vector, or with one inside the box."""
+    given = shadows.list.len().to_numpy()
+    sure: Mask = given == 0
+    if sure.all():
+        return sure
+    whole = given == width
+    sure[whole] = box.inside(_matrix(shadows, whole, width))
+    return sure
 
 
 def consistent_distributions(propensities: pl.DataFrame, listed: Mask, rule: JoinRule) -> Mask:

@@ -26,8 +26,9 @@ from event_schemas.codec import HEADER
 from event_schemas.columnar import MARKER, BlockReader, ColumnarFailure
 from event_schemas.event_bounds import LONGEST_ID, MOST_VALUE
 from event_schemas.registry import SchemaEntry, without_logical_types
-from stream_processors.columns.array_types import Mask
+from stream_processors.columns.array_types import Claims, Mask
 from stream_processors.columns.block_walk import BlockWalk, walked_fields
+from stream_processors.columns.claim_columns import claims_of_actions, claims_of_propensities
 from stream_processors.columns.consistent_rows import consistent_distributions, consistent_weights
 from stream_processors.rule.canonical_edges import CanonicalEdges
 from stream_processors.rule.event_limits import HEAD_VALUES, PROBABILITIES
@@ -50,14 +51,14 @@ OUTPUTS = dict.fromkeys((r.REQUEST, r.ACTION, r.PROPENSITY, r.RANKING), ("reques
 class EventRows(NamedTuple):
     """What the join needs of many records of one type: their event times (ms), and the fields of Engagements.
 
-    `may_contradict` tells of each Propensity whether its Action may contradict it. `doubtful` are the places of the
-    rows that must be validated one by one.
+    `claims` are those of Actions and Propensities (`rule.claims`). `doubtful` are the places of the rows that must be
+    validated one by one.
     """
 
     times: NDArray[np.int64]
     engagements: list[EngagementFields] | None
     doubtful: list[int]
-    may_contradict: Mask | None = None
+    claims: Claims | None = None
 
 
 class EventColumns:
@@ -111,17 +112,18 @@ class EventColumns:
                 sure &= frame.select_seq(finite).to_series().to_numpy()
         if self._walked:
             sure &= self._canonical(block, values, frame, seen)
-        may_contradict = None
+        claims = None
         if self._name == r.ACTION:
             sure &= consistent_weights(frame, self._rule, self._slices)
+            claims = claims_of_actions(frame, self._rule, self._slices)
         elif self._name == r.PROPENSITY:
             listed = seen[HAS_PROBABILITIES].to_numpy()
             sure &= consistent_distributions(frame, listed, self._rule)
-            may_contradict = listed if self._rule.box is None else np.ones(len(listed), np.bool_)
+            claims = claims_of_propensities(frame, listed, self._rule)
         engagements = None
         if self._name == r.ENGAGEMENT:
             engagements = list(zip(*(seen[name].to_list() for name in ("engagement_id", "kind", "value")), strict=True))
-        return EventRows(seen["event_time"].to_numpy(), engagements, np.flatnonzero(~sure).tolist(), may_contradict)
+        return EventRows(seen["event_time"].to_numpy(), engagements, np.flatnonzero(~sure).tolist(), claims)
 
     def _keyed(self, seen: pl.DataFrame, keys: Sequence[bytes | None]) -> Mask:
         """Rows whose key is their request_id."""
@@ -174,9 +176,9 @@ def _beyond_doubt(name: str, rule: JoinRule) -> list[pl.Expr]:
 
 def _of_added(names: Collection[str], rule: JoinRule) -> list[pl.Expr]:
     """Such conditions on the fields that not every version has, where they are among these names."""
-    density, shadow = pl.col("log_density"), pl.col("shadow_weights").list
+    density = pl.col("log_density")
     conditions = {
-        "shadow_weights": (shadow.len() == 0) if rule.box is not None else _finite_lists("shadow_weights"),
+        "shadow_weights": _finite_lists("shadow_weights"),
         "log_density": density.is_null() if rule.box is None else density.fill_null(0.0).is_finite(),
         "exploration": pl.col("exploration").fill_null("").str.len_bytes() <= LONGEST_ID,
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from event_schemas import records as r
 from event_schemas.codec import HEADER
-from stream_processors.columns.array_types import Mask
+from stream_processors.columns.array_types import Claims
 from stream_processors.columns.event_columns import EventRows
 from stream_processors.columns.record_columns import RecordColumns
 from stream_processors.rule.input_event import EngagementFields, InputEvent, MalformedEvent
@@ -25,13 +25,13 @@ CODES = {name: code for code, name in enumerate(NAMES)}
 class ValidatedRecords:
     """Records of the log and the verdict on each of them, in columns with one entry for each record.
 
-    `codes` says what a record is, `times` its event time (ms; 0 where it is malformed), and `engagements` the fields of
-    an Engagement. `may_contradict` says which are a Propensity that has any. `faults` says by place why a record is
+    `codes` says what a record is, `times` its event time (ms; 0 where it is malformed), `engagements` the fields of an
+    Engagement, and `claims` those of an Action or a Propensity (`rule.claims`). `faults` says by place why a record is
     malformed. `resolved` holds by place the datum in the newest schema of a part whose version `lifts`
     (`Codec.lifts`) does not have.
     """
 
-    __slots__ = ("codes", "engagements", "faults", "lifts", "may_contradict", "records", "resolved", "times")
+    __slots__ = ("claims", "codes", "engagements", "faults", "lifts", "records", "resolved", "times")
 
     def __init__(self, records: RecordColumns, lifts: Mapping[bytes, bytes]) -> None:
         self.records = records
@@ -39,7 +39,7 @@ class ValidatedRecords:
         self.codes = np.zeros(len(records), np.uint8)
         self.times = np.zeros(len(records), np.int64)
         self.engagements: list[EngagementFields | None] = [None] * len(records)
-        self.may_contradict: Mask = np.zeros(len(records), np.bool_)
+        self.claims: Claims = np.zeros(len(records), np.uint8)
         self.resolved: dict[int, bytes] = {}
         self.faults: dict[int, MalformedEvent] = {}
 
@@ -48,8 +48,8 @@ class ValidatedRecords:
         stop, at = start + len(places), np.array(places)
         self.codes[at] = CODES[name]
         self.times[at] = rows.times[start:stop]
-        if rows.may_contradict is not None:
-            self.may_contradict[at] = rows.may_contradict[start:stop]
+        if rows.claims is not None:
+            self.claims[at] = rows.claims[start:stop]
         if rows.engagements is not None:
             engagements = self.engagements
             for place, engagement in zip(places, rows.engagements[start:stop], strict=True):
@@ -58,11 +58,11 @@ class ValidatedRecords:
     def set_verdict(self, place: int, verdict: Validated) -> None:
         """Sets the verdict on one record."""
         if isinstance(verdict, MalformedEvent):
-            self.codes[place], self.times[place], self.may_contradict[place] = MALFORMED, 0, False
+            self.codes[place], self.times[place], self.claims[place] = MALFORMED, 0, 0
             self.faults[place] = verdict
             return
         self.codes[place], self.times[place] = CODES[verdict.name], verdict.event_time
-        self.engagements[place], self.may_contradict[place] = verdict.engagement, verdict.may_contradict
+        self.engagements[place], self.claims[place] = verdict.engagement, verdict.claims
         if verdict.datum and (verdict.record.value or b"")[: HEADER.size] not in self.lifts:
             self.resolved[place] = verdict.datum
 
@@ -72,7 +72,7 @@ class ValidatedRecords:
             return self
         part = ValidatedRecords(self.records.part(start, stop), self.lifts)
         part.codes, part.times = self.codes[start:stop], self.times[start:stop]
-        part.engagements, part.may_contradict = self.engagements[start:stop], self.may_contradict[start:stop]
+        part.engagements, part.claims = self.engagements[start:stop], self.claims[start:stop]
         part.resolved = {place - start: datum for place, datum in self.resolved.items() if start <= place < stop}
         part.faults = {place - start: fault for place, fault in self.faults.items() if start <= place < stop}
         return part
@@ -88,8 +88,7 @@ class ValidatedRecords:
             return self.faults[place]
         request_id = "" if record.key is None else record.key.decode()
         time, engagement = int(self.times[place]), self.engagements[place]
-        datum, may_contradict = self._datum(place), bool(self.may_contradict[place])
-        return InputEvent(record, name, request_id, time, datum, engagement, may_contradict)
+        return InputEvent(record, name, request_id, time, self._datum(place), engagement, int(self.claims[place]))
 
     def _datum(self, place: int) -> bytes:
         """The datum in the newest schema, if the record is a part of a decision."""

@@ -1,8 +1,8 @@
 """Holds the plain events of a chunk in columns: the events that affect nothing but their own row.
 
 Decisions depend on each other only through the watermark, whose course is known beforehand. So an event is plain if its
-decision does not end within the chunk, has not closed, gets no part twice, and has no Propensity that an Action
-might contradict. Plain events may be held in any order: the rows come out the same. All other events are left to be
+decision does not end within the chunk, has not closed, gets no part twice, and has no Action and Propensity that may
+contradict each other. Plain events may be held in any order: the rows come out the same. All others are left to be
 held one by one, by `PendingDecisions.hold_part` and `hold_engagement`, which define the behaviour. A whole chunk is
 left if the cap might be reached, if it has parts that cannot be lifted, or if it comes near the end of 64-bit time.
 """
@@ -15,13 +15,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from event_schemas import records as r
 from stream_processors.columns.array_types import Integers, Mask
 from stream_processors.columns.validated_records import CODES, ENGAGEMENT, HEARTBEAT, ValidatedRecords
 from stream_processors.partition.decision_table import (
+    CLAIM_BITS,
     CLOSED,
     HAVE,
-    MAY_CONTRADICT,
     NEEDED_BITS,
     NO_WATERMARK,
     OPEN,
@@ -31,6 +30,7 @@ from stream_processors.partition.held_parts import PARTS
 from stream_processors.partition.row_index import UNKNOWN
 from stream_processors.partition.timer_buckets import TimerBuckets
 from stream_processors.partition.watermark_course import LAST, WatermarkCourse
+from stream_processors.rule.claims import which_may_contradict
 from stream_processors.rule.input_event import EngagementFields
 
 FEW = 32
@@ -78,7 +78,7 @@ class ColumnarHolding:
         plain = self._lasting(validated, course, course.heard & ~beats, rows)
         begun = self._begin(validated, course, plain, rows)
         plain &= ~np.isin(rows, self._given_twice(validated, plain, rows))
-        plain &= ~np.isin(rows, self._contradictable(validated, plain, rows))
+        plain &= ~np.isin(rows, self._note_claims(validated, plain, rows))
         self._move(validated, plain, rows, begun)
         self._hold_parts(validated, plain, rows, begun)
         duplicates = self._hold_engagements(validated, plain, rows)
@@ -125,11 +125,21 @@ class ColumnarHolding:
             found += [given[(have[given] & HAVE[name]) != 0], given[1:][given[1:] == given[:-1]]]
         return np.concatenate(found)
 
-    def _contradictable(self, validated: ValidatedRecords, plain: Mask, rows: Integers) -> Integers:
-        """Rows that have or get a Propensity that their Action may contradict."""
-        have = np.frombuffer(self._table.have, np.uint8)
-        given = rows[plain & (validated.codes == CODES[r.ACTION])]
-        return np.concatenate([rows[plain & validated.may_contradict], given[(have[given] & MAY_CONTRADICT) != 0]])
+    def _note_claims(self, validated: ValidatedRecords, plain: Mask, rows: Integers) -> Integers:
+        """Notes what the Actions and Propensities claim; returns the rows where they may contradict each other.
+
+        The claims of these rows stay what they were.
+        """
+        claims = np.frombuffer(self._table.claims, np.uint8)
+        given = rows[plain & (validated.claims != 0)]
+        before = claims[given]
+        for name in CLAIM_BITS:
+            places = plain & (validated.codes == CODES[name])
+            claims[rows[places]] |= validated.claims[places]
+        left = which_may_contradict(claims[given])
+        claims[given[left]] = before[left]
+        found: Integers = given[left]
+        return found
 
     def _move(self, validated: ValidatedRecords, plain: Mask, rows: Integers, begun: Integers) -> None:
         """Updates the oldest and newest times of the rows, and enters them in the timers."""

@@ -19,6 +19,7 @@ from stream_processors.partition.arrival_order import ArrivalOrder
 from stream_processors.partition.engagement_ids import Ids
 from stream_processors.partition.held_parts import NEEDED, PARTS, Datums, HeldPart, HeldParts
 from stream_processors.partition.row_index import RowIndex
+from stream_processors.rule.claims import OF_ACTION, OF_PROPENSITY
 from stream_processors.rule.input_event import InputEvent
 from stream_processors.rule.join_rule import OutsideReason
 
@@ -26,8 +27,8 @@ HAVE = {name: 1 << place for place, name in enumerate(PARTS)}
 """The bit of each part a row has."""
 NEEDED_BITS = sum(HAVE[name] for name in NEEDED)
 PART_BITS = sum(HAVE.values())
-MAY_CONTRADICT = 1 << len(PARTS)
-"""The bit of a row with a Propensity that its Action may contradict."""
+CLAIM_BITS = {r.ACTION: OF_PROPENSITY << OF_ACTION, r.PROPENSITY: OF_PROPENSITY}
+"""The bits of a row's claims that belong to one part."""
 NO_WATERMARK = -(2**63)
 NO_OFFSET = -1
 """First offset of an unused row."""
@@ -61,7 +62,9 @@ class DecisionTable:
         self.oldest = array("q")
         """Smallest event time of all events, held or not (ms): nothing in the row is due until a window later."""
         self.have = bytearray()
-        """Which parts have come, by the bits of `HAVE`, and `MAY_CONTRADICT`."""
+        """Which parts have come, by the bits of `HAVE`."""
+        self.claims = bytearray()
+        """What the Action and the Propensity that have come claim about each other (`rule.claims`)."""
         self.newest = array("q")
         """Largest event time of all events, held or not (ms)."""
         self.parts = HeldParts(lifts)
@@ -90,7 +93,7 @@ class DecisionTable:
         row = self._free.pop() if self._free else self._add_rows(1)
         self.keys[row] = key
         self.index.add(key, row)
-        self.states[row], self.have[row] = OPEN, 0
+        self.states[row], self.have[row], self.claims[row] = OPEN, 0, 0
         self.first_offsets[row] = offset
         self.watermarks[row] = NO_WATERMARK if watermark is None else watermark
         self.oldest[row] = self.newest[row] = time
@@ -121,7 +124,8 @@ class DecisionTable:
         at = np.array(rows, np.int64)
         self.index.add_all(keys, at)
         np.frombuffer(self.states, np.uint8)[at] = OPEN
-        np.frombuffer(self.have, np.uint8)[at] = 0
+        for bits in (self.have, self.claims):
+            np.frombuffer(bits, np.uint8)[at] = 0
         np.frombuffer(self.first_offsets, np.int64)[at] = offsets
         np.frombuffer(self.watermarks, np.int64)[at] = watermarks
         for column in (self.oldest, self.newest):
@@ -173,7 +177,8 @@ class DecisionTable:
     def drop_part(self, row: int, name: str) -> None:
         """Lets one part of an incomplete row go."""
         self.parts.drop(row, name)
-        self.have[row] &= ~(HAVE[name] | MAY_CONTRADICT) if name == r.PROPENSITY else ~HAVE[name]
+        self.have[row] &= ~HAVE[name]
+        self.claims[row] &= ~CLAIM_BITS.get(name, 0)
 
     def holds_anything(self, row: int) -> bool:
         """Whether an incomplete row has any part, or any engagement that is not tallied."""
@@ -238,6 +243,7 @@ class DecisionTable:
         self.keys += [b""] * count
         self.states += bytes([FREE]) * count
         self.have += bytes(count)
+        self.claims += bytes(count)
         self.first_offsets.extend([NO_OFFSET] * count)
         times = (self.watermarks, self.oldest, self.newest, self.request_offsets, self.request_times)
         for column in (*times, self.tallied, *self.outside):

@@ -233,8 +233,8 @@ class PartitionJoin:
             if engagement is not None:
                 rejected = pending.hold_engagement(engagement, key, value, offset, time)
             else:
-                resolved, may_contradict = validated.resolved.get(place), bool(validated.may_contradict[place])
-                rejected = pending.hold_part(name, key, (value, offset, time), resolved, may_contradict)
+                resolved, claims = validated.resolved.get(place), int(validated.claims[place])
+                rejected = pending.hold_part(name, key, (value, offset, time), resolved, claims)
             if rejected is not OVERDUE:
                 break
             yield from self._end_decisions(step)

@@ -36,7 +36,6 @@ from stream_processors.partition.decision_table import (
     CLOSED,
     COMPLETE,
     HAVE,
-    MAY_CONTRADICT,
     NEEDED_BITS,
     NO_WATERMARK,
     OPEN,
@@ -48,6 +47,7 @@ from stream_processors.partition.first_offset import FirstOffset
 from stream_processors.partition.held_parts import NEEDED, HeldPart
 from stream_processors.partition.timer_buckets import TimerBuckets
 from stream_processors.partition.watermark_course import WatermarkCourse
+from stream_processors.rule.claims import may_contradict
 from stream_processors.rule.contradictions import OTHER, Contradictions
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.input_event import EngagementFields, InputEvent
@@ -119,12 +119,12 @@ class PendingDecisions:
         self._table.topic = topic
 
     def hold_part(
-        self, name: str, key: bytes, part: HeldPart, resolved: bytes | None = None, may_contradict: bool = False
+        self, name: str, key: bytes, part: HeldPart, resolved: bytes | None = None, claims: int = 0
     ) -> Rejected | None:
         """Step 5 for a Request, Action, Propensity or Ranking that is neither late nor future; None when it is held.
 
-        `resolved` is its datum in the newest schema if its version cannot be lifted. `may_contradict` tells of a
-        Propensity whether its Action may contradict it.
+        `resolved` is its datum in the newest schema if its version cannot be lifted. `claims` are those of an Action or
+        a Propensity (`rule.claims`).
         """
         value, offset, time = part
         row = self._row(key, offset, time)
@@ -139,12 +139,11 @@ class PendingDecisions:
                 return DUPLICATE
             began = table.first_offsets[row]
             return Rejected(Fate.CONFLICT, f"another {name} of its decision, begun at offset {began}, came first")
-        checked = may_contradict or table.have[row] & MAY_CONTRADICT
-        if checked and (fault := self._contradiction(row, name, part, resolved)) is not None:
+        claims |= table.claims[row]
+        if may_contradict(claims) and (fault := self._contradiction(row, name, part, resolved)) is not None:
             return Rejected(Fate.MALFORMED, fault)
         table.hold_part(row, name, part, resolved)
-        if may_contradict:
-            table.have[row] |= MAY_CONTRADICT
+        table.claims[row] = claims
         if time + self._window < self._timers.opened_end:
             self._add_near_expiry(row, name, offset, time)
         if state == OPEN and table.have[row] & NEEDED_BITS == NEEDED_BITS:

@@ -140,11 +140,6 @@ def _is_probability(propensity: float, probability: float) -> bool:
     return abs(propensity - probability) <= PROBABILITY_TOLERANCE * probability + ROUNDING
 
 
-def can_contradict(propensity: Mapping[str, Any], rule: JoinRule) -> bool:
-    """Whether any Action could contradict a valid Propensity: `contradiction` need not be asked about others."""
-    return bool(propensity["probabilities"]) or rule.box is not None
-
-
 def contradiction(action: Mapping[str, Any], propensity: Mapping[str, Any], rule: JoinRule) -> str | None:
     """Why a valid Action and a valid Propensity cannot belong to one decision; None when they can."""
     if rule.box is not None and (fault := density_contradiction(action, propensity)) is not None:

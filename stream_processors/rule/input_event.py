@@ -14,8 +14,7 @@ class InputEvent(NamedTuple):
     """A valid record of the events topic; `request_id` is empty for a Heartbeat.
 
     `datum` are its Avro bytes in the newest schema, ready to be nested in an Example; no bytes for an Engagement or a
-    Heartbeat, which no Example nests. `may_contradict` tells whether it is a Propensity that its Action may
-    contradict.
+    Heartbeat, which no Example nests. `claims` are those of an Action or a Propensity (`rule.claims`).
     """
 
     record: LogRecord
@@ -24,7 +23,7 @@ class InputEvent(NamedTuple):
     event_time: int
     datum: bytes = b""
     engagement: EngagementFields | None = None
-    may_contradict: bool = False
+    claims: int = 0
 
     @property
     def offset(self) -> int:

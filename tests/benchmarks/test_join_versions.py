@@ -41,7 +41,7 @@ def test_a_base_whose_join_does_not_run_is_named(tmp_path: Path) -> None:
 
 
 def test_both_versions_give_the_same_examples() -> None:
-    base, *_, filled = variants(ROOT)
-    found = measure([base, filled], requests=100, rounds=1)
+    base, *_, filled, box = variants(ROOT)
+    found = measure([base, filled, box], requests=100, rounds=1)
     assert (found["examples"], found["requests"], found["rounds"]) == (100, 100, 1)
-    assert set(found["variants"]) == {"base_v1", "v2_filled"}
+    assert set(found["variants"]) == {"base_v1", "v2_filled", "v2_box"}

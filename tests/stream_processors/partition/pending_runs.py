@@ -20,7 +20,7 @@ def hold(pending: PendingDecisions, log: EventLog, place: int) -> Rejected | Non
     key, value, offset = event.record.key or b"", event.record.value or b"", event.offset
     if event.engagement is not None:
         return pending.hold_engagement(event.engagement, key, value, offset, event.event_time)
-    return pending.hold_part(event.name, key, (value, offset, event.event_time), None, event.may_contradict)
+    return pending.hold_part(event.name, key, (value, offset, event.event_time), None, event.claims)
 
 
 def holding(log: EventLog, watermark: int | None = 0) -> PendingDecisions:

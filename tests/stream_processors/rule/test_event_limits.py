@@ -11,7 +11,7 @@ import pytest
 
 from event_schemas import records as r
 from stream_processors.rule.arm_weights import ArmWeights
-from stream_processors.rule.event_limits import can_contradict, contradiction, fault_of
+from stream_processors.rule.event_limits import contradiction, fault_of
 from tests.stream_processors.event_log import BOX_SPACE, CODEC, EventLog, box_rule, small_rule
 
 VALID = {
@@ -86,12 +86,6 @@ def test_a_box_bounds_vectors_and_knows_densities(name: str, fields: dict[str, A
 def test_a_density_without_a_box_is_a_fault() -> None:
     told = "log_density = 0.5, but only vectors of a box have a density, and the action space is none"
     assert fault_of(r.PROPENSITY, VALID[r.PROPENSITY] | {"log_density": 0.5}, small_rule()) == told
-
-
-def test_only_some_propensities_can_contradict() -> None:
-    bare, listed = (VALID[r.PROPENSITY] | {"probabilities": each} for each in ([], [0.2] * 5))
-    assert [can_contradict(each, small_rule()) for each in (bare, listed)] == [False, True]
-    assert can_contradict(bare, box_rule())
 
 
 @pytest.mark.parametrize("name", VALID)
