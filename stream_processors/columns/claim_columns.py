@@ -8,7 +8,7 @@ import polars as pl
 from event_schemas.action_space import VECTOR
 from event_schemas.slices import Slice
 from stream_processors.columns.array_types import Claims, Mask
-from stream_processors.rule.claims import ANY_ACTION, BARE, DENSE, LISTED, OF_EXPLORED, OF_PRODUCTION
+from stream_processors.rule.claims import ANY_ACTION, BARE, DENSE, LISTS, OF_EXPLORED, OF_PRODUCTION
 from stream_processors.rule.join_rule import JoinRule
 
 
@@ -25,7 +25,7 @@ def claims_of_actions(actions: pl.DataFrame, rule: JoinRule, symbols: list[str])
 
 def claims_of_propensities(propensities: pl.DataFrame, listed: Mask, rule: JoinRule) -> Claims:
     """`listed` says which list probabilities."""
-    claims = np.where(listed, LISTED, 0).astype(np.uint8)
+    claims = np.where(listed, LISTS, 0).astype(np.uint8)
     if rule.box is not None:
         known = "log_density" in propensities.columns
         claims |= np.where(propensities["log_density"].is_not_null(), DENSE, BARE).astype(np.uint8) if known else BARE

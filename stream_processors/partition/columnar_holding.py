@@ -171,16 +171,16 @@ class ColumnarHolding:
 
     def _hold_whole(self, validated: ValidatedRecords, plain: Mask, rows: Integers, whole: Integers) -> Mask:
         """Holds the parts of rows (ascending) whose parts all came in this chunk; returns which events they are."""
-        table, values, newest_datum = self._table, validated.records.values, self._table.parts.newest_datum
+        table, values = self._table, validated.records.values
         theirs = plain & np.isin(rows, whole)
         closing = np.argsort(np.frombuffer(table.request_times, np.int64)[whole], kind="stable")
         datums = list[list[bytes]]()
         for code in PART_CODES.values():
             places = np.flatnonzero(theirs & (validated.codes == code))
-            column = [b""] * whole.size
-            for number, place in zip(np.searchsorted(whole, rows[places]).tolist(), places.tolist(), strict=True):
-                column[number] = newest_datum(values[place] or b"")
-            datums.append([column[number] for number in closing.tolist()])
+            given = [*table.parts.newest_data([values[place] or b"" for place in places.tolist()]), b""]
+            place_in_given = np.full(whole.size, places.size)
+            place_in_given[np.searchsorted(whole, rows[places])] = np.arange(places.size)
+            datums.append([given[place] for place in place_in_given[closing].tolist()])
         table.mark_complete(whole[closing].tolist(), zip(*datums, strict=True))
         return theirs
 

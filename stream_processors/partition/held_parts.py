@@ -89,6 +89,11 @@ class HeldParts:
         """The datum of a part in the newest schema."""
         return value[FRAMING:] + self._lifts[value[:FRAMING]] if resolved is None else resolved
 
+    def newest_data(self, values: Iterable[bytes]) -> list[bytes]:
+        """`newest_datum` of many parts, none of them resolved."""
+        lifts = self._lifts
+        return [value[FRAMING:] + lifts[value[:FRAMING]] for value in values]
+
     def is_first(self, row: int, name: str, datum: bytes) -> bool:
         """Whether the part that a row has is this datum in the newest schema."""
         if (held := self._alone[name].get(row)) is not None:

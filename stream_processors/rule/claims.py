@@ -18,12 +18,12 @@ from event_schemas.action_space import VECTOR
 from event_schemas.slices import Slice
 from stream_processors.rule.join_rule import JoinRule
 
-LISTED, DENSE, BARE = 1, 2, 4
+LISTS, DENSE, BARE = 1, 2, 4
 """A Propensity lists probabilities; has the density of a vector; has none, in a box."""
 OF_ACTION = 3
 """How far the bits of an Action are shifted."""
-OF_PROPENSITY = LISTED | DENSE | BARE
-ANY_ACTION, OF_PRODUCTION, OF_EXPLORED = (bits << OF_ACTION for bits in (LISTED, LISTED | DENSE, LISTED | BARE))
+OF_PROPENSITY = LISTS | DENSE | BARE
+ANY_ACTION, OF_PRODUCTION, OF_EXPLORED = (bits << OF_ACTION for bits in (LISTS, LISTS | DENSE, LISTS | BARE))
 """What may contradict any Action, production in a box, and a vector that was explored."""
 
 
@@ -36,7 +36,7 @@ def claims_of(name: str, record: Mapping[str, Any], rule: JoinRule) -> int:
             return OF_PRODUCTION
         return OF_EXPLORED if record["slice"] == Slice.EXPLORE else ANY_ACTION
     if name == r.PROPENSITY:
-        listed = LISTED if record["probabilities"] else 0
+        listed = LISTS if record["probabilities"] else 0
         if rule.box is None:
             return listed
         return listed | (BARE if record["log_density"] is None else DENSE)
