@@ -61,6 +61,12 @@ class DecisionFacts(NamedTuple):
     served_to: str | None = None
 
 
+def served_weights(facts: DecisionFacts, space: ActionSpace) -> list[float]:
+    """The weights of a decision in file order; not read from `facts.weights`, which belong to the caller."""
+    weights: list[float] = list(facts.vector) or space.weights[facts.arm].tolist()
+    return weights
+
+
 def action_record(facts: DecisionFacts, space: ActionSpace) -> ActionRecord:
     """The Action of a decision."""
     reason = facts.fallback_reason
@@ -71,7 +77,7 @@ def action_record(facts: DecisionFacts, space: ActionSpace) -> ActionRecord:
         "arm": facts.arm,
         "shadow_arm": facts.shadow_arm,
         "eligible": list(facts.eligible),
-        "weights": list(facts.vector) or space.weights[facts.arm].tolist(),
+        "weights": served_weights(facts, space),
         "action_space": space.digest,
         "policy_version": facts.policy_version,
         "config_revision": facts.config_revision,

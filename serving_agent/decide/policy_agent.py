@@ -22,7 +22,7 @@ from monitoring.metrics import ServingMetrics
 from producers.loggers import AppliedDecision, DecisionLogger
 from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_errors import InvalidRequest
-from serving_agent.decide.decision_records import DecisionFacts, action_record, propensity_record
+from serving_agent.decide.decision_records import DecisionFacts, action_record, propensity_record, served_weights
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.large_units import LargeUnits
@@ -261,7 +261,7 @@ class PolicyAgent:
             self._draws.unit(facts.request_id),
         )
         if self._served is not None:
-            self._served.note(facts.served_to, facts.event_time, facts.weights.values())
+            self._served.note(facts.served_to, facts.event_time, served_weights(facts, self._space))
         if facts.logged:
             self._logger.log_applied(applied, action_record(facts, self._space), propensity_record(facts), ranking)
         else:

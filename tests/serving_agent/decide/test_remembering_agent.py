@@ -15,7 +15,17 @@ from serving_agent.decide.decision_errors import InvalidRequest
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
 from serving_agent.decide.snapshot import SnapshotHolder
-from tests.serving_samples import NOW, codec, embedded, loaded, logged, preferring, serving_experiment, snapshot_of
+from tests.serving_samples import (
+    NOW,
+    box_experiment,
+    codec,
+    embedded,
+    loaded,
+    logged,
+    preferring,
+    serving_experiment,
+    snapshot_of,
+)
 
 
 def experiment(remember: bool) -> Experiment:
@@ -74,6 +84,27 @@ def test_production_counts_as_served() -> None:
         for number in range(3):
             agent.decide(request(f"r{number}", user_id="u")).applied()
     assert [each["weights"] for each in logged_previous(log)["r2"]] == [[91.6, 9.1], [91.6, 9.1]]
+
+
+@pytest.mark.parametrize("boxed", [False, True])
+def test_a_caller_that_changes_its_weights_does_not_change_what_is_remembered(boxed: bool) -> None:
+    explored = box_experiment if boxed else serving_experiment
+    remembering = explored(
+        experiment={"exploration_rate": 1.0},
+        features={"previous_length": 2},
+        serving={"remember_previous": True},
+    )
+    with agent_of(remembering, policy=False) as (agent, log):
+        for number in range(3):
+            decision = agent.decide(request(f"r{number}", user_id="u"))
+            weights = decision.weights
+            assert isinstance(weights, dict)
+            weights["bias"] = 1.0
+            weights["repin"] = weights.pop("repin") / 2
+            decision.applied()
+    actions = logged(log, "Action")
+    served = [{"event_time": action["event_time"], "weights": action["weights"]} for action in actions]
+    assert logged_previous(log) == {"r0": [], "r1": [served[0]], "r2": [served[1], served[0]]}
 
 
 def test_nothing_is_remembered_unless_the_file_says_so() -> None:
