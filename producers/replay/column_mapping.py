@@ -118,6 +118,13 @@ class ColumnMapping(Part):
 
     def check_against(self, experiment: Experiment) -> None:
         """Raises MappingError when rows mapped this way could never be used by the experiment."""
+        if experiment.action_space.kind == "box":  # a row names an arm, but the vector has its weights in each row
+            raise MappingError(
+                f"mapping: experiment {experiment.name!r} explores a box, and a mapping has no columns for vectors of"
+                " weights and their densities",
+                fix="replay into a grid or a catalogue, or write Request, Action and Propensity to the events topic"
+                " yourself: docs/guides/other_languages.md",
+            )
         for feature in experiment.features.context:
             if feature.required and feature.name not in self.request.context:
                 raise MappingError(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from producers.replay.column_mapping import ColumnMapping, MappingError, fill, load_mapping, placeholders
+from tests.box_samples import box_experiment
 from tests.producers.replay_samples import EXPERIMENT, MAPPING, shelf_experiment
 
 SYNTHETIC = """
@@ -90,6 +91,12 @@ def test_an_embedding_the_experiment_has_must_be_mapped(tmp_path: Path) -> None:
     experiment = shelf_experiment(tmp_path, EXPERIMENT + "\n[features]\nuser_embedding_dim = 4\n")
     with pytest.raises(MappingError, match=r"request\.user_embedding is missing"):
         mapping(tmp_path, MAPPING).check_against(experiment)
+
+
+def test_a_box_cannot_be_replayed_because_its_vectors_are_in_no_column(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="explores a box, and a mapping has no columns for vectors") as refused:
+        mapping(tmp_path).check_against(box_experiment())
+    assert "other_languages.md" in refused.value.fix
 
 
 def test_a_made_up_delay_stays_inside_the_attribution(tmp_path: Path) -> None:
