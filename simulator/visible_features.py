@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from event_schemas.exploration_units import Unit, session_request_id
 from event_schemas.records import HistoryItemRecord
 from event_schemas.units import DAY_MS, HOUR_MS, MINUTE_MS
 from serving_agent.decide import DecisionRequest
@@ -23,15 +24,19 @@ ITEM_LOOKS = np.array([[1.0, 0.0, 0.3, -0.2], [-0.2, 1.0, -0.3, 0.2], [-0.4, -0.
 
 
 def request_id_of(number: int) -> str:
-    """The id of the request with this number."""
+    """The id of the request with this number, or what is unique in the id where its session is named too."""
     return "homefeed-{}-{:06d}".format(*divmod(number, NUMBERS_PER_SEED))
 
 
 class VisibleFeatures:
-    """Builds decision requests; the same world and plan always give the same requests."""
+    """Builds decision requests; the same world and plan always give the same requests.
 
-    def __init__(self, seed: int, population: UserPopulation) -> None:
+    With the unit `session` an id begins with its session's, so that the requests of a session explore together.
+    """
+
+    def __init__(self, seed: int, population: UserPopulation, unit: Unit = "request") -> None:
         self._seed = seed
+        self._unit = unit
         self._people = population
         likes = np.stack([population.save, population.p2p, np.full(population.size, CLOSEUP_PULL)], axis=1)
         self._cumulative = np.cumsum(likes / likes.sum(axis=1, keepdims=True), axis=1)
@@ -39,10 +44,12 @@ class VisibleFeatures:
     def request(self, plan: TrafficPlan, index: int) -> DecisionRequest:
         """The decision request number `index` of the plan."""
         user, time = int(plan.user[index]), int(plan.time[index])
+        request_id = request_id_of(int(plan.number[index]))
+        session_id = f"session-{plan.number[index] // NUMBERS_PER_SEED}-{plan.session[index]}"
         return DecisionRequest(
-            request_id=request_id_of(int(plan.number[index])),
+            request_id=request_id if self._unit == "request" else session_request_id(session_id, request_id),
             user_id=f"user-{user}",
-            session_id=f"session-{plan.number[index] // NUMBERS_PER_SEED}-{plan.session[index]}",
+            session_id=session_id,
             cohort=COHORTS[self._people.cohort[user]],
             user_embedding=self._people.embedding[user].tolist(),
             context={"device": DEVICES[plan.device[index]], "hour": round(time % DAY_MS / DAY_MS, 3)},

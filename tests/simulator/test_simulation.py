@@ -1,13 +1,13 @@
 """A whole simulation: everything joins, and rewards are as frequent as their true probabilities."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
 
 from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
-from event_schemas.records import FATES, HEARTBEAT
+from event_schemas.records import ACTION, FATES, HEARTBEAT, REQUEST
 from event_schemas.registry import Registry
 from event_schemas.units import DAY_MS
 from producers.delivery.delivery_ledger import DeliveryCounts
@@ -41,6 +41,23 @@ def test_every_decision_becomes_an_example_and_rewards_follow_the_truth() -> Non
     error = np.sqrt(truth * (1 - truth) / len(rewards))
     assert (np.abs(rewards.mean(axis=0) - truth) < 4 * error).all()
     assert report.live.true_lift() == pytest.approx({"repin": 0.0, "p2p": 0.0})
+
+
+def test_sessions_explore_together_if_the_experiment_says_so() -> None:
+    whole = with_exploration_rate(load_experiment(HOMEFEED), 0.5)
+    rates = whole.experiment.model_copy(update={"exploration_unit": "session"})
+    log = MemoryLog()
+    plan = RunPlan(3, 400, START, START + 2 * DAY_MS, users=300)
+    by_session = whole.model_copy(update={"experiment": rates})
+    run_simulation(by_session, plan, EventOutlet(CODEC, log, TOPIC, log.partitions))
+    records = [CODEC.decode(record.value) for record in log.records(TOPIC)]
+    session_of = {each.record["request_id"]: each.record["session_id"] for each in records if each.name == REQUEST}
+    slices = defaultdict[str, list[bool]](list)
+    for each in records:
+        if each.name == ACTION:
+            slices[session_of[each.record["request_id"]]].append(each.record["slice"] == "EXPLORE")
+    assert all(len(set(explored)) == 1 for explored in slices.values())
+    assert max(map(len, slices.values())) > 1 and {explored[0] for explored in slices.values()} == {True, False}
 
 
 def test_heartbeats_close_every_partition_at_the_end() -> None:

@@ -1,6 +1,7 @@
 """A request shows what a serving node may know, and fits the experiment's feature contract."""
 
 from event_schemas.experiment import load_experiment
+from event_schemas.exploration_units import unit_of
 from event_schemas.units import DAY_MS
 from feature_contract.contract import FeatureContract
 from simulator.traffic import plan_traffic
@@ -36,3 +37,13 @@ def test_history_lies_in_the_past_oldest_first() -> None:
 
 def test_a_seed_fixes_a_request() -> None:
     assert VisibleFeatures(7, PEOPLE).request(PLAN, 5) == VisibleFeatures(7, PEOPLE).request(PLAN, 5)
+
+
+def test_by_session_the_requests_of_a_session_are_one_unit() -> None:
+    alone, together = VisibleFeatures(7, PEOPLE), VisibleFeatures(7, PEOPLE, "session")
+    ids = [str(together.request(PLAN, index).request_id) for index in range(len(PLAN))]
+    assert len(set(ids)) == len(PLAN)
+    units = [unit_of(request_id, "session") for request_id in ids]
+    assert units == [together.request(PLAN, index).session_id for index in range(len(PLAN))]
+    single = [str(alone.request(PLAN, index).request_id) for index in range(len(PLAN))]
+    assert [unit_of(request_id, "session") for request_id in single] == single
