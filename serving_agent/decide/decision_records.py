@@ -31,7 +31,8 @@ class DecisionFacts(NamedTuple):
 
     `propensity` = P(arm | slice, request); `slice_probability` = P(slice | request) intended at the draw;
     `sampling_rate` = P(logged | request, slice), and `logged` is the outcome of that draw. `probabilities` has the
-    distribution that a policy drew its arm from; for other draws it follows from the action space and is empty.
+    distribution that a policy drew its arm from, if the decision is logged; for other draws it follows from the action
+    space and is empty.
     `vector` has the weights of arm 0 of a box, in file order, and `log_density` the logarithm of their density given
     that arm. `exploration` is the digest of the settings that the decision was drawn with, and `exploration_rate` ε_t.
     `served_to` is the user if the agent remembers what users were served.

@@ -224,7 +224,7 @@ class PolicyAgent:
             fallback_reason=choice.reason,
             shadow_arm=shadow.arm,
             experiment_arm=self._experiment_arm(scoring.record["user_id"], snapshot),
-            probabilities=choice.probabilities,
+            probabilities=choice.probabilities if sampled.logged else (),
             vector=choice.vector,
             log_density=choice.log_density,
             shadow_weights=shadow.vector,

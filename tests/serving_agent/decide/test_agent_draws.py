@@ -145,6 +145,7 @@ def test_each_slice_is_drawn_and_recorded(desks: list[Desk], kind: str, unit: st
             assert (said["exploration"], said["probabilities"]) == (digest, list(facts.probabilities))
         else:
             assert request_id not in actions
+            assert facts.probabilities == (), "a sidecar keeps thousands of decisions: 1,000 arms take 32 kB in each"
     wanted = {"CONTROL", "FALLBACK"} if killed else {"EXPLORE", "CONTROL", "POLICY"}
     assert {decision.slice.value for decision in decisions} == wanted
     if unit == "session":
