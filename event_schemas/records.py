@@ -25,6 +25,9 @@ come with requests, so without a bound they could grow without end."""
 MOST_PREVIOUS = 100
 """The most earlier decisions whose weights a request carries: a caller that sends more has the oldest left out."""
 
+LAST_DAY = 100_000
+"""The last day that a Tally has rows of, in days since the epoch: in the year 2243. The first one is 0."""
+
 FATES = ("joined", "duplicate", "conflict", "late", "future", "outside", "orphan", "incomplete", "malformed")
 PENDING = "pending"
 

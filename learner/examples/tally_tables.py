@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from event_schemas.records import LAST_DAY
 from event_schemas.slices import Slice
 from event_schemas.units import DAY_MS
 from learner.examples.slice_tallies import ArmDay, RatedDecisions, SliceTallies, SpanDay, SpanTotal
 
 MOST_DECISIONS = 10**12
 """The most that one source can count in one slice: a source is one process, and 10¹² is 1,000 a second for 30 years."""
-LAST_DAY = 100_000
-"""The last day a decision can be of, in days since the epoch: in the year 2243."""
 SUM_SLACK = 1e-6
 """How far a sum of rates may exceed its bound, relative to it."""
 Rows = Sequence[Mapping[str, Any]]

@@ -10,6 +10,9 @@ from event_schemas.units import DAY_MS
 from producers.loggers.applied_decision import AppliedDecision
 from producers.loggers.recent_units import RecentUnits
 
+LATEST_MS = (r.LAST_DAY + 1) * DAY_MS - 1
+"""The last millisecond of LAST_DAY."""
+
 
 @dataclass(slots=True)
 class _Span:
@@ -39,7 +42,8 @@ class DecisionTally:
 
     `number` tells the sources of a process apart. `units` may be shared by sources that follow each other: a unit
     whose decisions are in two of them counts in the first only, and the sums over both are those of a single source.
-    Days are UTC days of event times. Not thread-safe: DecisionLogger counts and copies under its lock.
+    Days are UTC days of event times; a time before 1970 or after LAST_DAY counts as the nearest one in between. Not
+    thread-safe: DecisionLogger counts and copies under its lock.
     """
 
     def __init__(self, number: int, units: RecentUnits) -> None:
@@ -56,6 +60,8 @@ class DecisionTally:
 
     def add(self, applied: AppliedDecision) -> None:
         """Counts one decision."""
+        if not 0 <= applied.event_time <= LATEST_MS:  # one absurd time must not make readers refuse the whole table
+            applied = applied._replace(event_time=min(max(applied.event_time, 0), LATEST_MS))
         day = applied.event_time // DAY_MS
         self.decisions += 1
         self._arms[day, applied.slice, applied.arm] += 1

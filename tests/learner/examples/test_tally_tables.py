@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_schemas.records import LAST_DAY
 from event_schemas.units import DAY_MS
 from learner.examples.slice_tallies import ArmDay, RatedDecisions, SpanDay, SpanTotal
-from learner.examples.tally_tables import LAST_DAY, MOST_DECISIONS, TallyTotals, table_fault
+from learner.examples.tally_tables import MOST_DECISIONS, TallyTotals, table_fault
 
 COUNTS = {"EXPLORE": 2, "POLICY": 8}
 ARMS: list[dict[str, Any]] = [

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from event_schemas.codec import Codec
+from event_schemas.records import LAST_DAY
 from event_schemas.registry import Registry
 from event_schemas.units import DAY_MS
+from learner.examples.tally_tables import table_fault
 from producers.loggers.applied_decision import AppliedDecision
 from producers.loggers.decision_tally import DecisionTally
 from producers.loggers.recent_units import RecentUnits
@@ -60,6 +64,15 @@ def test_settings_and_days_have_spans_of_their_own_and_unknown_settings_none() -
     found = [(span["exploration"][0], span["first_event_time"], span["decisions"]) for span in record["spans"]]
     assert found == [("d", 0, 1), ("d", DAY_MS + 5, 1), ("e", DAY_MS + 5, 1)]
     assert math.fsum(row["count"] for row in record["arms"]) == 4
+
+
+@pytest.mark.parametrize("absurd", [-(2**63), -1, (LAST_DAY + 1) * DAY_MS, 2**53, 2**63 - 1])
+def test_a_decision_at_an_absurd_time_leaves_the_tables_to_their_readers(absurd: int) -> None:
+    record = tally_of(A, A._replace(event_time=absurd, unit="s2"), A).record("node", 7)
+    counts = {row["slice"]: row["count"] for row in record["counts"]}
+    assert table_fault(counts, record["arms"], record["spans"]) is None
+    assert [row["day"] for row in record["arms"]] == ([0, 1] if absurd < 0 else [1, LAST_DAY])
+    assert sum(span["decisions"] for span in record["spans"]) == counts["EXPLORE"] == 3
 
 
 def test_a_copy_stays_as_it_was() -> None:
