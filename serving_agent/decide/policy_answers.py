@@ -27,7 +27,8 @@ from serving_agent.decide.fallback_reason import FallbackReason
 SUM_TOLERANCE = 1e-4
 """How far the sum of an answer's probabilities may be from 1: a network computes them with 32 bits."""
 BOUND_TOLERANCE = 1e-6
-"""How far outside its bounds a mean may be, as a share of their distance, for the same reason; it is moved inside."""
+"""How far outside its bounds a mean may be, as a share of their distance, or an sd, as a share of the bound, for the
+same reason; it is moved inside."""
 
 
 class UnusableAnswer(TrimtabError):
@@ -149,7 +150,7 @@ class AnswerDraws:
             )
 
     def _checked(self, answer: BoxProposals) -> tuple[list[float], list[float]]:
-        """Mean and sd of the first request's proposal, with the mean inside the box.
+        """Mean and sd of the first request's proposal, moved inside their bounds.
 
         Plain floats: NumPy takes longer for a handful of weights. The comparisons also fail for NaN.
         """
@@ -161,12 +162,13 @@ class AnswerDraws:
             if not low - slack <= mean[at] <= high + slack:
                 raise UnusableAnswer(f"the mean {mean} is outside the box", fix="bound the policy's output")
             least, most = sd_bounds(span)
-            if not least <= sd[at] <= most:
+            if not least * (1.0 - BOUND_TOLERANCE) <= sd[at] <= most * (1.0 + BOUND_TOLERANCE):
                 raise UnusableAnswer(
                     f"sd {sd} is not {LEAST_SD:g} to {MOST_SD:g} of the distance of the bounds",
                     fix="bound the policy's output",
                 )
             mean[at] = min(max(mean[at], low), high)
+            sd[at] = min(max(sd[at], least), most)
         return mean, sd
 
 

@@ -123,6 +123,20 @@ def test_32_bits_are_enough() -> None:
         assert ((vector >= box.action_space.low) & (vector <= box.action_space.high)).all()
 
 
+@pytest.mark.parametrize("share", [LEAST_SD, MOST_SD])
+def test_an_sd_that_32_bits_round_beyond_its_bound_is_moved_to_it(share: float) -> None:
+    bounds = share * SPAN
+    whole, rounded = proposals(sd=bounds), BoxProposals(np.array([MEAN]), np.array([bounds], dtype=np.float32))
+    for scale in (1.0, 1.0 - 5e-7, 1.0 + 5e-7):
+        answer = BoxProposals(rounded.mean, rounded.sd.astype(np.float64) * scale)
+        served, exact = (IN_BOX.draw_served("r", each, ()) for each in (answer, whole))
+        assert served.log_density == pytest.approx(exact.log_density, abs=1e-4)
+        assert served.vector == pytest.approx(exact.vector, rel=1e-5)
+    for beyond in (0.9 if share == LEAST_SD else 1.1, math.nan):
+        with pytest.raises(UnusableAnswer, match="distance of the bounds"):
+            IN_BOX.draw_served("r", proposals(sd=beyond * bounds), ())
+
+
 EVEN = [1 / ARMS] * ARMS
 TINY = [[1.0, *[0.0] * (ARMS - 1)]]
 
