@@ -36,7 +36,8 @@ class ExplorationNotice:
     """Writes one plan's settings. Call it from one thread; it neither waits nor raises.
 
     `clock` gives epoch milliseconds. The process stays ready while Kafka refuses the topic, because decisions are
-    complete without it: the event waits in the spool and is sent once the topic exists.
+    complete without it: the event waits in the spool for about an hour and is sent if the topic exists by then; after
+    that the next one is.
     """
 
     def __init__(self, plan: ExplorationPlan, codec: Codec, sender: EventSender, clock: Callable[[], int]) -> None:
