@@ -35,6 +35,7 @@ from serving_agent.decide.request_values import whole_number
 from serving_agent.decide.served_memory import ServedMemory
 from serving_agent.decide.snapshot import LoadedPolicy, ServingSnapshot, SnapshotSource
 from serving_agent.decide.undeclared_cohorts import UndeclaredCohorts
+from serving_agent.decide.unnamed_sessions import UnnamedSessions
 
 EXPLORATION, PRODUCTION = "exploration", "production"
 KEPT_ARMS = 1_024
@@ -107,6 +108,7 @@ class PolicyAgent:
         self._large_units: LargeUnits | None = None
         if self._settings.unit == "session":
             self._large_units = LargeUnits(None if metrics is None else metrics.large_units)
+        self._unnamed_sessions = UnnamedSessions()
         self._chooser = PolicyChooser(experiment, self._draws, self._options.inference_workers, self._options.timer)
 
     def decide(self, request: DecisionRequest, waited_s: float = 0.0) -> Decision:
@@ -122,6 +124,7 @@ class PolicyAgent:
         self._cohorts.note(record["cohort"])
         if self._large_units is not None:
             self._large_units.note(self._draws.unit(record["request_id"]))
+            self._unnamed_sessions.note(record["request_id"], record["session_id"])
         killed = snapshot.killed or self._options.killed()
         rate = 0.0 if killed else self._settings.exploration_rate
         drawn = self._draws.slice(record["request_id"], rate)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from structlog.testing import capture_logs
 
 from event_schemas.experiment import Experiment
 from event_schemas.slices import Slice
@@ -289,3 +290,14 @@ def test_large_units_are_looked_for_only_by_session(desks: list[Desk], monkeypat
             desk.decide(session_id="s")
         watch = desk.agent._large_units
         assert (set() if watch is None else watch._told) == named
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_an_id_that_leaves_its_session_out_is_told_of_only_by_session(desks: list[Desk], unit: str) -> None:
+    desk = opened(desks, serving_experiment(experiment={**RATES, "exploration_unit": unit}), None)
+    with capture_logs() as lines:
+        desk.decide(session_id="s")
+        desk.decide("s~1", session_id="s")
+        assert not lines
+        desk.decide("r1", session_id="s")
+    assert [line["event"] for line in lines] == ["a request_id does not name its session"] * (unit == "session")
