@@ -27,6 +27,7 @@ from learner.judgement.candidate_policies import (
     alpha_family,
     alpha_grid,
     baseline_policy,
+    comparable_places,
     preferred_policy,
     uniform_over,
 )
@@ -101,8 +102,9 @@ def compare(
     """
     if experiment.action_space.kind == "box":
         return _compare_box(question, frame, experiment, explorations)
+    arm = None
     if question.policy.startswith(ARM):
-        arm_named(question.policy.removeprefix(ARM), experiment.action_space)
+        arm = arm_named(question.policy.removeprefix(ARM), experiment.action_space)
     checkpoint = question.checkpoint or newest_checkpoint(shelf, experiment)
     if checkpoint is not None and not _fits(checkpoint.manifest, experiment):
         raise NothingToLearn(
@@ -118,6 +120,11 @@ def compare(
         )
     contract = _contract(checkpoint, experiment)
     rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, explorations)
+    rows = rows.take(comparable_places(rows, experiment, arm))
+    if rows.count == 0:
+        raise NothingToLearn(
+            f"no row could explore both production and {question.policy}", fix="wait for more, or give --all"
+        )
     trusted = None if question.every_row else checkpoint
     log, requirements = rows.logged_bandit(experiment), requirements_of(experiment, question.level)
     if trusted is None:

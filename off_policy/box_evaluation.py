@@ -48,7 +48,9 @@ def evaluate_box_policies(
     """Evaluates every policy on every objective, over all rows and inside each cohort, with its paired lift.
 
     Without a `model` there are no estimates that use one (DM and DR). A smoothed policy gets its kernel SNIPS, biased
-    for the policy itself, so never with an interval. Raises EvaluationError if shapes do not match the log.
+    for the policy itself, so never with an interval. Where only production was eligible, every policy serves it. Leave
+    out rows that could not draw what a policy serves, such as production: their weights would be 0 whatever they
+    earned. Raises EvaluationError if shapes do not match the log.
     """
     prepared = _prepare(log, baseline, model)
     q_logged = None if model is None else model.predict(log.served_vectors)
@@ -86,14 +88,19 @@ def expected_rewards(log: BoxLog, policy: BoxPolicy, model: RewardModel) -> Floa
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _PreparedPolicy:
+    """A policy as it was given, what it serves in the rows of the log, and both kinds of values for them."""
+
+    given: BoxPolicy
     policy: BoxPolicy
     weights: FloatArray
     q_policy: FloatArray | None
 
 
 def _prepare(log: BoxLog, policy: BoxPolicy, model: RewardModel | None) -> _PreparedPolicy:
-    expected = None if model is None or policy.smoothed else expected_rewards(log, policy, model)
-    return _PreparedPolicy(policy, policy.importance(log), expected)
+    require_shape(f"policy {policy.name!r} (rows)", policy.atom, (log.rows,))
+    served = policy.served_in(log)
+    expected = None if model is None or served.smoothed else expected_rewards(log, served, model)
+    return _PreparedPolicy(policy, served, served.importance(log), expected)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +149,7 @@ class _Evaluation:
                 *(dr(ours, self.requirements) for dr in (doubly_robust, self_normalised_dr)),
             ]
             dr_lift = paired_dr_lift(ours, base, self.requirements)
-        if prepared.policy is self.baseline.policy:
+        if prepared.given is self.baseline.given:
             level = self.requirements.level
             lift, dr_lift = no_lift(lift, level), None if dr_lift is None else no_lift(dr_lift, level)
         return PolicyObjective({each.estimator: each for each in estimates}, lift, dr_lift)

@@ -70,6 +70,12 @@ class BoxLog:
         return drawn
 
     @property
+    def production_share(self) -> FloatArray:
+        """float[n]: P(production) when each row was drawn; 0 where only a vector could be, 1 where only production."""
+        share: FloatArray = np.where(self.atom, self.decisions.propensity, 1.0 - self.decisions.propensity)
+        return share
+
+    @property
     def served_vectors(self) -> FloatArray:
         """float[n, W]: the vector that each row served, also production's."""
         vectors: FloatArray = np.where(self.atom[:, None], self.production, self.vectors)

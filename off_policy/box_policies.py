@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -124,6 +124,16 @@ class BoxPolicy:
         weights: FloatArray = chosen / log.decisions.propensity
         return weights
 
+    def served_in(self, log: BoxLog) -> BoxPolicy:
+        """What the policy serves in the rows of the log: production where only that was eligible, as serving does.
+
+        Nothing was explored there that could say what a vector earns. LoggedVectors know this themselves.
+        """
+        bound = log.production_share >= 1.0
+        if self.vectors is None or isinstance(self.vectors, LoggedVectors) or not bound.any():
+            return self
+        return replace(self, atom=np.where(bound, 1.0, self.atom))
+
     def overlap(self, other: BoxPolicy) -> float:
         """The mean of what both give to production: 1 for production itself, 0 for policies that never serve it."""
         return float(np.minimum(self.atom, other.atom).mean()) if len(self.atom) else float("nan")
@@ -146,8 +156,7 @@ def normal_policy(name: str, mean: FloatArray, sd: FloatArray) -> BoxPolicy:
 
 def logged_policy(name: str, log: BoxLog) -> BoxPolicy:
     """The policy that explored: its value is the mean of the log. Its vectors are the logged ones."""
-    propensity = log.decisions.propensity
-    return BoxPolicy(name, np.where(log.atom, propensity, 1.0 - propensity), LoggedVectors(log))
+    return BoxPolicy(name, log.production_share, LoggedVectors(log))
 
 
 def kernel_policy(name: str, vectors: FloatArray, bandwidth: FloatArray) -> BoxPolicy:

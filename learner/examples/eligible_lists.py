@@ -36,6 +36,13 @@ class EligibleLists:
             masks[row, list(listed) if listed else slice(None)] = True
         return masks
 
+    def allows(self, arm: int) -> NDArray[np.bool_]:
+        """bool[n]: whether each row allows this arm."""
+        listed = self.distinct.list
+        allowed = ((listed.len() == 0) | listed.contains(arm)).fill_null(True).to_numpy()
+        allows: NDArray[np.bool_] = allowed[self.group]
+        return allows
+
     def counts(self, arms: int) -> NDArray[np.int64]:
         """int64[n]: how many of the experiment's arms each row allows."""
         listed = self.distinct.list.n_unique().fill_null(0).to_numpy()

@@ -14,7 +14,7 @@ from event_schemas.experiment import Experiment
 from learner.examples.learner_errors import BoxNotLearnt, NothingToLearn
 from learner.examples.learning_rows import LearningRows
 from learner.judgement.box_distributions import BoxColumns
-from learner.judgement.candidate_policies import LOGGED, PRODUCTION, UNIFORM
+from learner.judgement.candidate_policies import LOGGED, PRODUCTION, UNIFORM, comparable_places
 from learner.judgement.proposal_table import read_proposals
 from learner.judgement.table_policy import TableLayout
 from off_policy.box_evaluation import evaluate_box_policies
@@ -40,10 +40,11 @@ def judge_box(
 ) -> EvaluationReport:
     """One policy against production, and the policy that explored, whose value is the mean of the log.
 
-    `policy` is production, uniform or a Parquet file with proposals. Raises BoxNotLearnt for any other name,
+    `policy` is production, uniform or a Parquet file with proposals. Rows that could not explore production are left
+    out, because nothing can be compared with it there (`comparable_places`). Raises BoxNotLearnt for any other name,
     TablePolicyError for an unusable file and NothingToLearn without a usable row.
     """
-    usable, found = box_log(rows, experiment)
+    usable, found = box_log(rows.take(comparable_places(rows, experiment)), experiment)
     production = production_policy(PRODUCTION, found.rows)
     named: dict[str, Callable[[], BoxPolicy]] = {
         PRODUCTION: lambda: production,

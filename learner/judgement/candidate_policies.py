@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
+from event_schemas.action_space import ActionSpace
 from event_schemas.experiment import Experiment
+from event_schemas.shown_text import shown
 from event_schemas.slices import exploration_distribution
 from learner.examples.learning_rows import LearningRows
 from off_policy.row_distributions import SharedDistributions
@@ -17,6 +20,7 @@ EQUAL_WEIGHTS = "equal_weights"
 PRODUCTION = "production"
 LOGGED = "logged"
 UNIFORM = "uniform"
+log = structlog.get_logger(__name__)
 
 
 def alpha_grid(experiment: Experiment) -> list[float]:
@@ -65,6 +69,36 @@ def baseline_policy(rows: LearningRows, experiment: Experiment) -> TargetPolicy:
     if space.kind == "grid":
         return constant_policy(PRODUCTION, space.production_arm, rows.count)
     return TargetPolicy(LOGGED, probabilities=exploration_by_row(rows, experiment))
+
+
+def comparable_places(rows: LearningRows, experiment: Experiment, arm: int | None = None) -> NDArray[np.int64]:
+    """The positions of the rows in which exploration could draw the baseline, and `arm` if one is named.
+
+    The others say nothing about it: its weights there are 0 whatever it earns, so that its value and every lift over it
+    would be biased. They are counted in the log. If no row could draw an arm, it bounds nothing: the evaluation then
+    refuses it for lack of matched rows.
+    """
+    space, comparable = experiment.action_space, np.ones(rows.count, dtype=np.bool_)
+    named = [] if space.kind == "catalogue" else [space.production_arm]
+    for each in named if arm is None else [*named, arm]:
+        drawable = _drawable(rows, each, space)
+        if drawable.all() or not drawable.any():
+            continue
+        comparable &= drawable
+        name = shown(space.arm_names[each])
+        log.warning("rows that could not explore an arm left out", arm=name, rows=int((~drawable).sum()))
+    return np.flatnonzero(comparable)
+
+
+def _drawable(rows: LearningRows, arm: int, space: ActionSpace) -> NDArray[np.bool_]:
+    """bool[n]: whether exploration could draw the arm, as far as the row says."""
+    allowed = rows.eligible_lists.allows(arm)
+    if space.kind != "catalogue" and arm == space.production_arm:
+        allowed &= ~(rows.settings.recomputed & (rows.settings.production_shares == 0.0))
+    if space.kind == "box":
+        allowed &= rows.propensities < 1.0
+    drawable: NDArray[np.bool_] = allowed | (rows.arms == arm)
+    return drawable
 
 
 def exploration_by_row(rows: LearningRows, experiment: Experiment) -> SharedDistributions:

@@ -22,6 +22,7 @@ from learner.judgement.candidate_policies import (
     alpha_family,
     alpha_grid,
     baseline_policy,
+    comparable_places,
     preferred_policy,
     uniform_over,
 )
@@ -97,20 +98,22 @@ def evaluate_window(
 ) -> Evaluation:
     """Evaluate on `window.holdout` a candidate that was trained on `window.training`.
 
-    `tallies` are the producers' counts of decisions by slice; without them only the logged arms are tested.
+    `tallies` are the producers' counts of decisions by slice; without them only the logged arms are tested. Rows that
+    could not explore the baseline are tested with the log, but judge nothing (`comparable_places`).
     """
     tallied = SliceTallies({}) if tallies is None else tallies
-    judging = judging_half(window.holdout)
-    selected, selection = _select(_half(window.holdout, candidate.score, ~judging), experiment)
+    rows, score = _part(window.holdout, candidate.score, comparable_places(window.holdout, experiment))
+    judging = judging_half(rows)
+    selected, selection = _select(_part(rows, score, np.flatnonzero(~judging)), experiment)
     proposal = propose_alpha(selection.frontier(ESTIMATOR))
-    judged, judgement = _judge(_half(window.holdout, candidate.score, judging), experiment, candidate, proposal)
-    logged = np.empty((window.holdout.count, len(experiment.objectives)))
+    judged, judgement = _judge(_part(rows, score, np.flatnonzero(judging)), experiment, candidate, proposal)
+    logged = np.empty((rows.count, len(experiment.objectives)))
     logged[~judging], logged[judging] = selected.logged, judged.logged
     return Evaluation(
         selection=selection,
         judgement=judgement,
         proposal=proposal,
-        calibration=_calibration(window.holdout, logged, experiment),
+        calibration=_calibration(rows, logged, experiment),
         soundness=_soundness(window, experiment, tallied),
         head_shift=head_shift(window.training.frame, window.holdout.frame),
         preference=candidate.preference,
@@ -151,8 +154,7 @@ def requirements_of(experiment: Experiment, level: float) -> EvidenceRequirement
     )
 
 
-def _half(rows: LearningRows, score: Score, members: NDArray[np.bool_]) -> tuple[LearningRows, Score]:
-    places = np.flatnonzero(members)
+def _part(rows: LearningRows, score: Score, places: NDArray[np.int64]) -> tuple[LearningRows, Score]:
     return rows.take(places), lambda positions: score(places[positions])
 
 

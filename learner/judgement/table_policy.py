@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from event_schemas.action_space import ActionSpace
 from event_schemas.errors import TrimtabError
-from event_schemas.shown_text import listed
+from event_schemas.shown_text import listed, shown
 from learner.examples.learning_rows import LearningRows
+from off_policy.row_distributions import SharedDistributions
 from off_policy.target_policies import ROW_SUM_TOLERANCE, TargetPolicy, by_position
 
 NAMED_ARMS = 5
@@ -70,9 +71,43 @@ def read_table(path: Path, layout: TableLayout, space: ActionSpace) -> NDArray[n
 
 
 def table_policy(name: str, table: NDArray[np.float64], rows: LearningRows, layout: TableLayout) -> TargetPolicy:
-    """The table as a policy for `rows`; raises TablePolicyError if a row's position is absent or not in the table."""
+    """The table as a policy for `rows`, over the arms that each row allows, renormalised as in serving.
+
+    Raises TablePolicyError if a row's position is absent or not in the table, or if it gives no eligible arm a chance.
+    """
+    positions, lists = _positions_of(rows, table, layout), rows.eligible_lists
+    if lists.all_allowed:
+        return by_position(name, table, positions)
+    width = table.shape[1]
+    group = lists.group * width + positions
+
+    def shares(groups: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The table's probabilities of the arms that rows of these groups allow, not yet renormalised."""
+        allowed: NDArray[np.float64] = table.T[groups % width] * lists.masks(groups // width, len(table))
+        return allowed
+
+    def renormalised(groups: NDArray[np.int64]) -> NDArray[np.float64]:
+        allowed = shares(groups)
+        found: NDArray[np.float64] = allowed / allowed.sum(axis=1, keepdims=True)
+        return found
+
+    offered = SharedDistributions(group, len(table), shares)
+    for part in offered.blocks():
+        distinct, index = offered.distinct(part)
+        without = np.flatnonzero(distinct.sum(axis=1)[index] <= 0.0)
+        if len(without):
+            request_id = rows.frame["request_request_id"][part.start + int(without[0])]
+            raise TablePolicyError(
+                f"every arm that request {shown(request_id)} allowed has probability 0",
+                fix="give each arm a small probability",
+            )
+    return TargetPolicy(name, SharedDistributions(group, len(table), renormalised))
+
+
+def _positions_of(rows: LearningRows, table: NDArray[np.float64], layout: TableLayout) -> NDArray[np.int64]:
+    """int64[n]: the column of the table that applies to each row."""
     if not layout.position_column:
-        return by_position(name, table, np.zeros(rows.count, dtype=np.int64))
+        return np.zeros(rows.count, dtype=np.int64)
     logged = rows.context(layout.position_feature)
     try:
         positions = np.array([int(value) for value in logged if value is not None]) - layout.position_base
@@ -83,7 +118,7 @@ def table_policy(name: str, table: NDArray[np.float64], rows: LearningRows, layo
     if positions.size and (positions.min() < 0 or positions.max() >= table.shape[1]):
         low, high = int(positions.min()) + layout.position_base, int(positions.max()) + layout.position_base
         raise _unplaced(layout, f"runs from {low} to {high}; the table with base {layout.position_base} does not")
-    return by_position(name, table, positions)
+    return positions
 
 
 def _written(where: Mapping[str, str]) -> str:

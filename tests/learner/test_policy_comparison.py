@@ -149,3 +149,16 @@ def test_a_checkpoint_may_be_chosen(frame: pl.DataFrame, trained: Any, tmp_path:
     foreign = replace(chosen, manifest=chosen.manifest.model_copy(update={"objectives": ["repin", "sessions"]}))
     with pytest.raises(NothingToLearn, match=f"{chosen.version} was trained for another experiment file"):
         ask(Question("learned", checkpoint=foreign), frame, trained)
+
+
+def test_an_arm_is_judged_where_it_and_production_could_be_explored(
+    experiment: Experiment, world: Any, tmp_path: Path
+) -> None:
+    examples = world.examples(60)
+    for number, example in enumerate(examples):
+        example["action"] |= {"arm": 1, "eligible": [[0, 1], [1, 9], [0, 1, 9]][number % 3]}
+    shelf, question = CheckpointShelf(tmp_path), Question("arm:" + experiment.action_space.arm_names[0], every_row=True)
+    assert compare(question, world.frame(examples), shelf, experiment).report.rows == 20
+    with pytest.raises(NothingToLearn, match="no row could explore both"):
+        apart = [example for number, example in enumerate(examples) if number % 3 < 2]
+        compare(question, world.frame(apart), shelf, experiment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,6 +43,18 @@ def test_production_has_weight_where_it_was_drawn_and_the_logging_policy_everywh
     assert logged_policy("logged", LOG).importance(LOG) == pytest.approx(1.0)
     assert uniform_vectors("uniform", N).importance(LOG)[LOG.atom] == pytest.approx(0.0)
     assert production.overlap(logged_policy("logged", LOG)) == pytest.approx(SHARE)
+
+
+def test_a_policy_serves_production_where_nothing_else_was_eligible() -> None:
+    only = LOG.atom & (np.arange(N) % 2 == 0)
+    forced = replace(LOG.decisions, propensity=np.where(only, 1.0, LOG.decisions.propensity))
+    log = replace(LOG, decisions=forced)
+    for policy in (uniform_vectors("u", N), normal_policy("n", *WORLD.target(N))):
+        served = policy.served_in(log)
+        assert served.importance(log)[only] == pytest.approx(1.0)
+        assert served.importance(log)[~only] == pytest.approx(policy.importance(log)[~only])
+    for policy in (production_policy("p", N), logged_policy("l", log)):
+        assert policy.served_in(log) is policy
 
 
 @pytest.mark.parametrize("kind", ["uniform", "normal"])

@@ -28,3 +28,9 @@ def test_whether_everything_was_allowed() -> None:
     nothing = EligibleLists.of(pl.Series([], dtype=pl.List(pl.Int32)))
     assert nothing.all_allowed
     assert nothing.counts(3).tolist() == []
+
+
+def test_an_arm_is_allowed_where_it_is_listed_or_nothing_is() -> None:
+    lists = EligibleLists.of(pl.Series([[0], [], None, [2, 0]], dtype=pl.List(pl.Int64)))
+    assert lists.allows(0).tolist() == [True, True, True, True]
+    assert lists.allows(2).tolist() == [False, True, True, True]

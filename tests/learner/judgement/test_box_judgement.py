@@ -106,3 +106,28 @@ def test_a_session_is_one_unit_and_its_user_another_level() -> None:
     assert len(np.unique(units)) == len(set(ids)) < rows().count
     frame = rows().frame.with_columns(request_user_id=pl.lit("u1"))
     assert len(np.unique(LearningRows.of(frame, BOX, FeatureContract.from_experiment(BOX)).units)) == 1
+
+
+def test_every_policy_serves_what_is_eligible_and_production_is_judged_where_it_could_be_explored() -> None:
+    """Requests that allow one arm only, and click more than others, do not shift a value or a lift."""
+    kinds: list[list[int]] = [[], [0], [1]]
+    frame = rows().frame.with_row_index("row").with_columns(kind=pl.col("row") % 3)
+    vector = pl.col("action_arm") == 0
+    kept = frame.filter((pl.col("kind") == 0) | ((pl.col("kind") == 1) == vector))
+    forced = kept.with_columns(
+        action_eligible=pl.col("kind").replace_strict(dict(enumerate(kinds)), return_dtype=pl.List(pl.Int32)),
+        propensity_propensity=pl.when(pl.col("kind") > 0).then(1.0).otherwise("propensity_propensity"),
+    )
+    given = LearningRows.of(forced, BOX, FeatureContract.from_experiment(BOX))
+    report = judged("uniform", given)
+    both = np.isin(forced["kind"].to_numpy(), (0, 2))
+    assert report.rows == both.sum()
+    ips, production = (
+        each.objectives["repin"].estimates["ips"] for each in (report.report_of("uniform"), report.baseline)
+    )
+    propensity, rewards, atom = given.propensities[both], given.rewards[both, 0], given.arms[both] == 1
+    assert production.value == pytest.approx(np.mean(atom * rewards / propensity))
+    density = np.exp(forced["propensity_log_density"].fill_null(0.0).to_numpy()[both])
+    only = forced["kind"].to_numpy()[both] == 2
+    served = np.where(only, 1.0, ~atom / propensity / density)
+    assert ips.value == pytest.approx(np.mean(served * rewards))

@@ -1,22 +1,27 @@
 """Policies that follow from values."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract
+from learner.examples.learning_rows import LearningRows
 from learner.judgement.candidate_policies import (
     alpha_family,
     alpha_grid,
     baseline_policy,
+    comparable_places,
     exploration_by_row,
     preferred_policy,
     uniform_over,
 )
 from policy_store.records.objective_weights import ObjectiveWeights
 from serving_agent.decide.scoring import best_arm
+from tests.learner_samples import World
 
 CATALOGUE = {
     "production": "b",
@@ -94,3 +99,37 @@ def test_near_ties_are_judged_on_the_arm_that_serving_takes(experiment: Experime
     judged = preferred_policy(q.astype(np.float64), preference, [None] * 500, None).arms
     assert judged is not None
     assert judged.tolist() == [best_arm(row, weights, ()) for row in q]
+
+
+def test_rows_that_could_not_explore_the_baseline_are_not_compared(experiment: Experiment, world: Any) -> None:
+    examples = world.examples(6)
+    for example in examples:
+        example["action"]["arm"] = 1
+    examples[2]["action"]["eligible"] = [0, 1]
+    examples[3]["action"]["eligible"] = [1, 9]
+    rows = world.rows(examples)
+    assert comparable_places(rows, experiment).tolist() == [0, 1, 3, 4, 5]
+    assert comparable_places(rows, experiment, arm=0).tolist() == [0, 1, 4, 5]
+    for example in examples:
+        example["action"]["eligible"] = [0, 1]
+    assert comparable_places(world.rows(examples), experiment).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_settings_that_never_draw_production_say_nothing_about_it(experiment: Experiment, world: Any) -> None:
+    never = replace(experiment.exploration, production_share=0.0)
+    examples = world.examples(4)
+    for example in examples[:3]:
+        example["action"]["arm"] = 1
+        example["propensity"]["exploration"] = never.digest
+    examples[1]["action"] |= {"arm": 9, "eligible": [9]}  # production alone is drawn whatever its share
+    contract = FeatureContract.from_experiment(experiment)
+    rows = LearningRows.of(world.frame(examples), experiment, contract, {never.digest: never})
+    assert comparable_places(rows, experiment).tolist() == [1, 3]
+
+
+def test_a_catalogue_is_compared_with_what_explored_it(make_experiment: Callable[..., Experiment], codec: Any) -> None:
+    catalogue = make_experiment(weights=[], catalogue=CATALOGUE)
+    world = World(catalogue, codec)
+    examples = [world.example(number, 0, 0.5, [0.0] * 4, [0.0, 0.0]) for number in range(2)]
+    examples[0]["action"]["eligible"] = [0, 2]
+    assert comparable_places(world.rows(examples), catalogue).tolist() == [0, 1]

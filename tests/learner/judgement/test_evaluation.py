@@ -130,3 +130,21 @@ def test_the_report_does_not_depend_on_the_blocks(
 def rounded(content: dict[str, Any]) -> str:
     """As JSON, with nine digits of each number."""
     return json.dumps(json.loads(json.dumps(content), parse_float=lambda number: f"{float(number):.9g}"))
+
+
+def test_requests_that_must_not_get_production_judge_nothing(experiment: Experiment, world: Any) -> None:
+    """They click always, and nothing there says what production earns: they must not count for either side."""
+    examples = world.examples(6000)
+    for example in examples[::2]:
+        if example["action"]["arm"] != 9:
+            example["action"]["eligible"] = list(range(9))
+            example["propensity"]["propensity"] = 1 / 9
+            for outcome in example["outcome"]["objectives"]:
+                outcome |= {"reward": 1.0, "count": 1.0}
+    allowing = [example for example in examples if not example["action"]["eligible"]]
+    contract = FeatureContract.from_experiment(experiment)
+    both = [
+        evaluated(experiment, build_window(world.frame(each), experiment, contract)) for each in (examples, allowing)
+    ]
+    assert both[0].evidence.lifts == both[1].evidence.lifts
+    assert both[0].soundness.rows > both[1].soundness.rows

@@ -90,3 +90,16 @@ def test_a_log_without_usable_positions(world: Any) -> None:
     examples[0]["request"]["context"].append({"name": "position", "value": "left"})
     with pytest.raises(TablePolicyError, match="not a whole number"):
         table_policy("p", table, world.rows(examples), LAYOUT)
+
+
+def test_only_eligible_arms_are_played_and_renormalised(world: Any) -> None:
+    examples = world.examples(3)
+    examples[1]["action"]["eligible"] = [0, 2]
+    rows = world.rows(examples)
+    table = np.zeros((10, 1))
+    table[:3, 0] = [0.5, 0.4, 0.1]
+    policy = table_policy("p", table, rows, TableLayout())
+    np.testing.assert_allclose(policy.probability_of(np.array([0, 0, 1])), [0.5, 5 / 6, 0.4])
+    examples[2]["action"]["eligible"] = [7]
+    with pytest.raises(TablePolicyError, match="every arm that request 'r000002' allowed has probability 0"):
+        table_policy("p", table, world.rows(examples), TableLayout())
