@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from event_schemas.action_space import ActionSpace
 from event_schemas.user_ids import person
 
 PREVIOUS = "request_previous"
 PREVIOUS_TYPE = pl.List(pl.Struct({"event_time": pl.Int64, "weights": pl.List(pl.Float64)}))
 USER, TIME, ID = "request_user_id", "request_event_time", "request_request_id"
-WEIGHTS, SPACE = "action_weights", "action_action_space"
+ARM, WEIGHTS, SPACE = "action_arm", "action_weights", "action_action_space"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +33,36 @@ class PreviousCounts:
 
 
 def fill_previous(
-    rows: pl.DataFrame, log: pl.DataFrame, action_space: str, length: int
+    rows: pl.DataFrame, log: pl.DataFrame, space: ActionSpace, length: int
 ) -> tuple[pl.DataFrame, PreviousCounts]:
     """`rows` with `request_previous` filled in where it is empty or absent, and how many rows were.
 
     The entries are the decisions of the same user and action space in `log`, whatever their slice: at most `length`,
     newest first, and strictly earlier than the row's request: `log` may hold later decisions and the rows themselves.
-    Placeholders such as `null` are nobody. Of decisions with one time, that with the higher request_id is the newer.
+    An Action may leave its weights out: then they are those of its arm. Placeholders such as `null` are nobody. Of
+    decisions with one time, that with the higher request_id is the newer.
     """
     kept = rows if PREVIOUS in rows.columns else rows.with_columns(pl.lit(None).alias(PREVIOUS))
     kept = kept.with_columns(pl.col(PREVIOUS).cast(PREVIOUS_TYPE).fill_null([]))
     echoed = kept[PREVIOUS].list.len().to_numpy() > 0
     lacking = kept.with_row_index("row").filter(pl.Series(~echoed))
-    found = _earlier(lacking, log.filter(pl.col(SPACE) == action_space), length)
+    found = _earlier(lacking, _with_weights(log.filter(pl.col(SPACE) == space.digest), space), length)
     joined = kept.with_row_index("row").join(found, on="row", how="left", maintain_order="left")
     filled = joined.with_columns(
         pl.when(pl.col("earlier").is_null()).then(PREVIOUS).otherwise("earlier").alias(PREVIOUS)
     ).drop("row", "earlier")
     counts = PreviousCounts(int(echoed.sum()), found.height, rows.height - int(echoed.sum()) - found.height)
     return filled, counts
+
+
+def _with_weights(log: pl.DataFrame, space: ActionSpace) -> pl.DataFrame:
+    """The decisions with the weights that they served, without vectors of a box that nobody logged."""
+    own = pl.Series(space.weights.tolist(), dtype=pl.List(pl.Float64))
+    served = log.with_columns(pl.col(WEIGHTS).cast(pl.List(pl.Float64)))
+    absent = served[WEIGHTS].list.len().fill_null(0) == 0
+    filled = served[WEIGHTS].zip_with(~absent, own.gather(served[ARM]))
+    known = ~absent | pl.Series(np.isfinite(space.weights).all(axis=1)).gather(served[ARM])
+    return served.with_columns(filled).filter(known)
 
 
 def _earlier(lacking: pl.DataFrame, log: pl.DataFrame, length: int) -> pl.DataFrame:
@@ -63,7 +75,7 @@ def _earlier(lacking: pl.DataFrame, log: pl.DataFrame, length: int) -> pl.DataFr
     starts = np.repeat(np.cumsum(counts) - counts, counts)
     newest_first = np.repeat(after, counts) - 1 - (np.arange(counts.sum()) - starts)
     rows = pl.Series("row", np.repeat(asked["row"].to_numpy(), counts), dtype=lacking.schema["row"])
-    entry = pl.struct(event_time=TIME, weights=pl.col(WEIGHTS).cast(pl.List(pl.Float64)))
+    entry = pl.struct(event_time=TIME, weights=WEIGHTS)
     entries: pl.DataFrame = served[newest_first].select(earlier=entry).with_columns(rows)
     return entries.group_by("row", maintain_order=True).agg("earlier")
 

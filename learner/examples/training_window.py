@@ -186,7 +186,7 @@ def _with_previous(
     """The rows with what their users were served before, if that is a feature, and how many of them had it."""
     if contract.previous is None:
         return rows, None
-    filled, counts = fill_previous(rows, log_frame, experiment.action_space.digest, contract.previous.length)
+    filled, counts = fill_previous(rows, log_frame, experiment.action_space, contract.previous.length)
     if counts.filled and not counts.echoed:
         log.warning(
             "no request says what its user was served before; the log stands in",

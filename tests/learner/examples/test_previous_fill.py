@@ -6,27 +6,31 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_schemas.action_space import Axis, box_action_space, grid_action_space
 from learner.examples.previous_fill import PREVIOUS_TYPE, PreviousCounts, fill_previous
 
-SPACE = "s" * 64
+SIDES = [Axis("a", 0.5, 0.0, 1.0, 2), Axis("b", 0.25, 0.0, 1.0, 2)]
+SPACE = grid_action_space(SIDES)
 SCHEMA: dict[str, Any] = {
     "request_request_id": pl.String,
     "request_event_time": pl.Int64,
     "request_user_id": pl.String,
     "request_previous": PREVIOUS_TYPE,
+    "action_arm": pl.Int32,
     "action_weights": pl.List(pl.Float64),
     "action_action_space": pl.String,
     "mark": pl.Int64,
 }
 
 
-def row(name: str, time: int, user: str | None = "u", previous: Any = (), space: str = SPACE) -> dict[str, Any]:
+def row(name: str, time: int, user: str | None = "u", previous: Any = (), space: str = SPACE.digest) -> dict[str, Any]:
     weights = [float(time), sum(map(ord, name)) / 1000]
     return {
         "request_request_id": name,
         "request_event_time": time,
         "request_user_id": user,
         "request_previous": list(previous),
+        "action_arm": 4,
         "action_weights": weights,
         "action_action_space": space,
         "mark": time * 7,
@@ -104,3 +108,20 @@ def test_it_agrees_with_a_search_of_the_whole_log(
         ]
         expected = [{"event_time": time, "weights": weights} for time, _, weights in sorted(earlier)[::-1][:length]]
         assert found == expected
+
+
+def test_a_decision_without_weights_served_those_of_its_arm() -> None:
+    log = frame(row("a", 1) | {"action_weights": []}, row("b", 2) | {"action_weights": None, "action_arm": 1})
+    filled, counts = fill_previous(frame(row("r", 3)), log, SPACE, 5)
+    assert filled["request_previous"].to_list() == [
+        [{"event_time": 2, "weights": [0.0, 1.0]}, {"event_time": 1, "weights": [0.5, 0.25]}]
+    ]
+    assert counts.filled == 1
+
+
+def test_a_vector_that_nobody_logged_is_left_out_and_production_is_known() -> None:
+    box = box_action_space(SIDES)
+    silent = [row(name, time, space=box.digest) | {"action_weights": []} for name, time in (("a", 1), ("b", 2))]
+    log = frame(silent[0] | {"action_arm": 1}, silent[1] | {"action_arm": 0})
+    filled, _ = fill_previous(frame(row("r", 3)), log, box, 5)
+    assert filled["request_previous"].to_list() == [[{"event_time": 1, "weights": [0.5, 0.25]}]]
