@@ -189,7 +189,7 @@ def _inverse_propensity_test(rows: LearningRows, of: NDArray[np.bool_], experime
     detail = f"mean of 1 / (propensity x arms) is {terms.mean():.3f}, expected 1"
     error = float(terms.std(ddof=1)) / math.sqrt(count)
     if error <= FLOAT_NOISE * float(terms.mean()):
-        p_value = _p_of_equal_terms(rows.arms[of], propensities, rounding, arms)
+        p_value = _p_of_equal_terms(rows.arms[of], (propensities, rounding), arms, rows.eligible_lists.group[of])
         return TestedPart(p_value, "inverse_propensity", detail)
     least, most = (float((1.0 / ((propensities + off) * arms)).mean()) for off in (rounding, -rounding))
     deviation = max(0.0, least - 1.0, 1.0 - most)
@@ -198,22 +198,27 @@ def _inverse_propensity_test(rows: LearningRows, of: NDArray[np.bool_], experime
 
 def _p_of_equal_terms(
     drawn: NDArray[np.int64],
-    propensities: NDArray[np.float64],
-    rounding: NDArray[np.float64],
+    propensities: tuple[NDArray[np.float64], NDArray[np.float64]],
     eligible: NDArray[np.int64],
+    lists: NDArray[np.int64],
 ) -> float:
-    """The p-value where all terms are equal, so that their mean has no variance; `eligible` counts each row's arms.
+    """The p-value where all terms are equal, so that their mean has no variance.
 
-    Take the rows with the same number of eligible arms. The arms they drew have one propensity, and cannot have more
-    than 1 together. If the propensity is below 1 / eligible arms, other arms must have more; that no row drew one of
-    those has at most the probability (propensity · eligible arms)^rows. If it is above, the other arms are rare, which
-    no draws contradict.
+    `propensities` come with their rounding, `eligible` counts each row's arms, and `lists` numbers what it allowed.
+
+    Take the rows that allowed the same arms. The arms they drew have one propensity, and cannot have more than 1
+    together. If the propensity is below 1 / eligible arms, other arms must have more; that no row drew one of those has
+    at most the probability (propensity · eligible arms)^rows. If it is above, the other arms are rare, which no draws
+    contradict.
     """
-    p_value = 1.0
-    for count in np.unique(eligible):
-        group = eligible == count
-        least, most = float((propensities - rounding)[group].min()), float((propensities + rounding)[group].max())
-        if least * len(np.unique(drawn[group])) > 1.0 + FLOAT_NOISE:
-            return 0.0
-        p_value *= min(1.0, most * float(count)) ** int(group.sum())
-    return p_value
+    said, rounding = propensities
+    order = np.lexsort((drawn, lists))
+    starts = np.flatnonzero(np.diff(lists[order], prepend=-1))
+    fresh = (np.diff(lists[order], prepend=-1) != 0) | (np.diff(drawn[order], prepend=-1) != 0)
+    distinct = np.add.reduceat(fresh.astype(np.int64), starts)
+    least = np.minimum.reduceat((said - rounding)[order], starts)
+    if (least * distinct > 1.0 + FLOAT_NOISE).any():
+        return 0.0
+    most = np.maximum.reduceat((said + rounding)[order], starts)
+    rows = np.diff(np.append(starts, len(order)))
+    return float(np.prod(np.minimum(1.0, most * eligible[order][starts]) ** rows))

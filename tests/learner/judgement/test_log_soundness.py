@@ -234,3 +234,22 @@ def test_no_rows_no_answer(experiment: Experiment, world: Any) -> None:
     rows = world.rows(world.examples(1))
     assert check_log(rows.take(np.zeros(1, dtype=bool)), experiment).p_value is None
     assert check_log(rows, experiment).p_value == 1.0
+
+
+def test_lists_of_one_length_allow_different_arms(make_experiment: Callable[..., Experiment], codec: Codec) -> None:
+    """Two of four arms have the propensity 1/2 in every row, and all four are drawn, from different pairs."""
+    experiment = make_experiment(**catalogue(4))
+    world, rng = World(experiment, codec), np.random.default_rng(4)
+    examples = []
+    for number in range(200):
+        pair = sorted(rng.choice(4, size=2, replace=False).tolist())
+        example = world.example(number, int(rng.choice(pair)), 0.5, [0.0] * 4, [0.0, 0.0])
+        example["action"]["eligible"] = pair
+        example["propensity"]["exploration"] = "f" * 64
+        examples.append(example)
+    found = check_log(world.rows(examples), experiment)
+    assert (found.method, found.p_value) == ("recomputed", 1.0)
+    for example in examples:
+        example["propensity"]["propensity"] = 0.6
+    found = check_log(world.rows(examples), experiment)
+    assert (found.method, found.p_value) == ("inverse_propensity", 0.0)
