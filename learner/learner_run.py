@@ -30,9 +30,8 @@ from learner.examples.training_window import (
     window_bounds,
 )
 from learner.examples.waiting import no_examples_yet
-from learner.judgement.evaluation import Candidate, evaluate_window
+from learner.judgement.evaluation import Candidate, evaluate_window, sound_with_tallies
 from learner.judgement.gate import GateVerdict, judge
-from learner.judgement.log_soundness import check_log
 from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
 from monitoring.metrics import LearnerMetrics
@@ -166,7 +165,8 @@ class Learner:
             raise no_examples_yet(self.experiment)
         bounds = window_bounds(int(frame["request_event_time"].to_numpy().max()), self.experiment)
         rows = rows_since(frame, bounds.train_from, self.experiment, self.contract, explorations)
-        soundness = check_log(rows, self.experiment, control_rows(frame, (bounds.train_from, 2**62), self.experiment))
+        control = control_rows(frame, (bounds.train_from, 2**62), self.experiment)
+        soundness = sound_with_tallies(rows, control, (rows,), self.experiment, self._tallied())
         self.observer.stage("check", soundness.detail)
         if self.metrics is not None and soundness.p_value is not None:
             self.metrics.propensity_pvalue.set(soundness.p_value)

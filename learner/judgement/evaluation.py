@@ -4,12 +4,13 @@ People and the proposal use only the selection half; the gate uses only the judg
 all runs, so a choice based on one half is never judged on it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
@@ -114,21 +115,27 @@ def evaluate_window(
         judgement=judgement,
         proposal=proposal,
         calibration=_calibration(rows, logged, experiment),
-        soundness=_soundness(window, experiment, tallied),
+        soundness=sound_with_tallies(
+            window.holdout, window.control, (window.training, window.holdout), experiment, tallied
+        ),
         head_shift=head_shift(window.training.frame, window.holdout.frame),
         preference=candidate.preference,
         look=candidate.look,
     )
 
 
-def _soundness(window: LearningWindow, experiment: Experiment, tallies: SliceTallies) -> LogSoundness:
-    """The test of the hold-out, and that of the tallies with the design effect of the window's explored units."""
+def sound_with_tallies(
+    rows: LearningRows,
+    control: pl.DataFrame,
+    explored: Iterable[LearningRows],
+    experiment: Experiment,
+    tallies: SliceTallies,
+) -> LogSoundness:
+    """The test of `rows` and of `control`, and that of the tallies with the design effect of all `explored` units."""
     rates = experiment.experiment
-    parts = (window.training, window.holdout)
-    request_ids = (name for rows in parts for name in rows.frame["request_request_id"])
+    request_ids = (name for part in explored for name in part.frame["request_request_id"])
     clustering = design_effect(request_ids, rates.exploration_unit)
-    soundness = check_log(window.holdout, experiment, window.control)
-    return soundness.with_tallies(tallies, rates.exploration_rate, clustering)
+    return check_log(rows, experiment, control).with_tallies(tallies, rates.exploration_rate, clustering)
 
 
 def judging_half(rows: LearningRows) -> NDArray[np.bool_]:

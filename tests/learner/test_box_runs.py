@@ -8,6 +8,7 @@ from threading import Event
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from event_schemas.codec import Codec
@@ -18,10 +19,13 @@ from learner.examples.example_source import MemoryExampleSource
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.learner_errors import BoxNotLearnt, NothingToLearn, UnitChanged
 from learner.examples.segment_store import SegmentStore
+from learner.examples.slice_tallies import SliceTallies
 from learner.judgement.evaluation import judging_half
+from learner.judgement.gate import UNSOUND_P_VALUE
 from learner.learner_run import Learner, stored_examples
 from learner.learner_service import LearnerService, Schedule
 from learner.policy_comparison import Question, UnknownArm, compare
+from monitoring.metrics import LearnerMetrics
 from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog
 from tests.box_samples import DrawnWorld, box_experiment
@@ -46,6 +50,16 @@ def test_a_box_is_checked_and_nothing_learns_it(learner: Learner, tmp_path: Path
     assert "weight repin: Kolmogorov-Smirnov" in refused.value.what
     with pytest.raises(NothingToLearn, match="no example is stored yet"):
         replace(learner, directory=tmp_path).run(PREFERENCE)
+
+
+def test_the_tallies_of_a_box_are_tested_too(learner: Learner) -> None:
+    tallies = SliceTallies({"EXPLORE": 900, "POLICY": 100})
+    registry = CollectorRegistry()
+    metrics = LearnerMetrics(registry)
+    with pytest.raises(BoxNotLearnt, match="900 of 1000 tallied decisions explored"):
+        replace(learner, tallies=lambda: tallies, metrics=metrics).run(PREFERENCE)
+    p_value = registry.get_sample_value("trimtab_propensity_check_pvalue")
+    assert p_value is not None and p_value < UNSOUND_P_VALUE
 
 
 def test_decisions_by_another_unit_are_refused(learner: Learner, tmp_path: Path) -> None:
