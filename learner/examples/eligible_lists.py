@@ -1,5 +1,6 @@
 """Which arms each request allowed, held as logged: no array has a cell for every row and arm."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -48,6 +49,13 @@ class EligibleLists:
         listed = self.distinct.list.n_unique().fill_null(0).to_numpy()
         counts: NDArray[np.int64] = np.where(listed == 0, arms, listed)[self.group]
         return counts
+
+    def members(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Each group that has rows, with their positions in order; one sort, however many groups there are."""
+        order = np.argsort(self.group, kind="stable")
+        starts = np.flatnonzero(np.diff(self.group[order], prepend=-1))
+        for members in np.split(order, starts[1:]) if len(order) else ():
+            yield int(self.group[members[0]]), members
 
     @property
     def all_allowed(self) -> bool:

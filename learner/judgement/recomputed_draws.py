@@ -159,8 +159,9 @@ class _Draws:
         u = coins(self.settings.salt, "arm", [self.ids[row] for row in rows])
         lists = EligibleLists.of(self.frame["action_eligible"][rows])
         arms, propensities = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows))
-        for group in np.unique(lists.group):
-            members, [eligible] = np.flatnonzero(lists.group == group), lists.lists(np.array([group]))
+        allowed = lists.lists(np.arange(len(lists.distinct)))
+        for group, members in lists.members():
+            eligible = allowed[group]
             probabilities = exploration_distribution(self.space, eligible, self.settings.production_share)
             arms[members] = _arms_at(self.space, u[members], probabilities)
             propensities[members] = probabilities[arms[members]]

@@ -34,3 +34,14 @@ def test_an_arm_is_allowed_where_it_is_listed_or_nothing_is() -> None:
     lists = EligibleLists.of(pl.Series([[0], [], None, [2, 0]], dtype=pl.List(pl.Int64)))
     assert lists.allows(0).tolist() == [True, True, True, True]
     assert lists.allows(2).tolist() == [False, True, True, True]
+
+
+def test_the_members_of_all_groups_are_the_rows() -> None:
+    lists = EligibleLists.of(pl.Series([[0], [], [2, 0], [], [0]], dtype=pl.List(pl.Int64)))
+    found = {group: places.tolist() for group, places in lists.members()}
+    assert {lists.lists(np.array([group]))[0]: places for group, places in found.items()} == {
+        (0,): [0, 4],
+        (): [1, 3],
+        (2, 0): [2],
+    }
+    assert not list(EligibleLists.of(pl.Series([], dtype=pl.List(pl.Int64))).members())
