@@ -139,7 +139,7 @@ class _Evaluation:
         estimates = [
             ips(weights, rewards, self.requirements, design),
             snips(weights, rewards, self.requirements, design),
-            clipped_ips(weights, rewards),
+            clipped_ips(weights, rewards, design=design),
         ]
         ours, base = (self._sample(each, rows, objective, design) for each in (prepared, self.baseline))
         dr_lift = None

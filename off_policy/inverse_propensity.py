@@ -44,14 +44,16 @@ def snips(
     return build_estimate("snips", point, evidence, unbiased_outcome(point, evidence, requirements))
 
 
-def clipped_ips(weights: FloatArray, rewards: FloatArray, threshold: float | None = None) -> Estimate:
+def clipped_ips(
+    weights: FloatArray, rewards: FloatArray, threshold: float | None = None, design: SamplingDesign = BY_ROW
+) -> Estimate:
     """V = mean(min(w, lambda) r); biased: for display, never used by the gate.
 
     lambda defaults to sqrt(n), the truncation of Ionides (2008, eq. 9).
     """
     limit = default_threshold(len(weights)) if threshold is None else threshold
-    point = mean_and_error(np.minimum(weights, limit) * rewards)
-    return build_estimate("clipped_ips", point, evidence_of(weights, rewards), biased_outcome("clipped_ips"))
+    point = mean_and_error(np.minimum(weights, limit) * rewards, design)
+    return build_estimate("clipped_ips", point, evidence_of(weights, rewards, design), biased_outcome("clipped_ips"))
 
 
 def reward_at_hit(

@@ -193,7 +193,7 @@ def _evaluate(prepared: _PreparedPolicy, part: _Slice, requirements: EvidenceReq
     estimates = [
         ips(weights, rewards, requirements, part.design),
         snips(weights, rewards, requirements, part.design),
-        clipped_ips(weights, rewards),
+        clipped_ips(weights, rewards, design=part.design),
         reward_at_hit(weights, rewards, prepared.policy.deterministic, requirements, part.design),
     ]
     dr_lift = None

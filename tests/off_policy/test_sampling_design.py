@@ -9,7 +9,7 @@ from off_policy.doubly_robust import ModelledSample, doubly_robust
 from off_policy.estimates import RefusalCode
 from off_policy.importance_weights import evidence_of
 from off_policy.intervals import EvidenceRequirements
-from off_policy.inverse_propensity import ips, reward_at_hit, snips
+from off_policy.inverse_propensity import clipped_ips, ips, reward_at_hit, snips
 from off_policy.paired_lift import paired_dr_lift, paired_snips_lift
 from off_policy.sampling_design import BY_ROW, SamplingDesign
 
@@ -83,3 +83,11 @@ def test_the_freedom_of_densities_is_the_effective_size_of_the_variance() -> Non
     assert evidence.freedom == pytest.approx((1 + 4 + 9) ** 2 / (1 + 16 + 81))
     assert evidence.effective_positives == pytest.approx(evidence.ess / 3)
     assert evidence_of(weights, np.zeros(3)).freedom == pytest.approx(36 / 14)
+
+
+def test_an_estimate_for_display_has_its_error_by_unit_too() -> None:
+    arms, rewards = session_log(np.random.default_rng(3))
+    weights, design = 2.0 * (arms == 1), SamplingDesign(UNITS)
+    clipped, whole = clipped_ips(weights, rewards, design=design), ips(weights, rewards, REQUIREMENTS, design)
+    assert clipped.standard_error == pytest.approx(whole.standard_error)
+    assert clipped.standard_error > 1.5 * clipped_ips(weights, rewards).standard_error
