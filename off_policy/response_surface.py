@@ -2,6 +2,8 @@
 
 Response surfaces of second order are the standard local model of designed experiments (Box and Wilson 1951). The model
 need not be right: importance weights correct it, and the better it is, the narrower the intervals.
+
+Of many weights the terms take more memory than the log, so they are computed for a block of rows at a time.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from typing import Self
 import numpy as np
 
 from off_policy.box_log import BoxLog
-from off_policy.numeric_arrays import BoolArray, FloatArray, IntArray
+from off_policy.numeric_arrays import FloatArray, IntArray
+from off_policy.row_distributions import row_blocks
 
 FOLDS = 5
 RIDGE = 1e-3
@@ -33,24 +36,40 @@ class ResponseSurface:
     @classmethod
     def of(cls, log: BoxLog) -> Self:
         """Least squares for each objective over the rows in which it was observed."""
-        decisions, terms = log.decisions, _terms(log.served_vectors)
+        decisions, vectors = log.decisions, log.served_vectors
         units = np.arange(log.rows) if decisions.units is None else decisions.units
         fold = (units % FOLDS).astype(np.int64)
-        coefficients = np.zeros((FOLDS, terms.shape[1], len(decisions.objectives)))
-        for left_out in range(FOLDS):
-            for objective in range(len(decisions.objectives)):
-                rows = (fold != left_out) & decisions.observed[:, objective]
-                coefficients[left_out, :, objective] = _least_squares(terms, decisions.reward[:, objective], rows)
+        width, objectives = _width(vectors), len(decisions.objectives)
+        squares, products = np.zeros((objectives, FOLDS, width, width)), np.zeros((objectives, FOLDS, width))
+        for block in row_blocks(log.rows, width):
+            terms = _terms(vectors[block])
+            for objective, each in np.ndindex(objectives, FOLDS):
+                rows = (fold[block] == each) & decisions.observed[block, objective]
+                known, rewards = terms[rows], decisions.reward[block, objective][rows]
+                squares[objective, each] += known.T @ known
+                products[objective, each] += known.T @ rewards
+        coefficients = np.zeros((FOLDS, width, objectives))
+        for objective, left_out in np.ndindex(objectives, FOLDS):
+            others = np.arange(FOLDS) != left_out
+            ridged = squares[objective, others].sum(axis=0) + RIDGE * np.eye(width)
+            coefficients[left_out, :, objective] = np.linalg.solve(ridged, products[objective, others].sum(axis=0))
         return cls(fold, coefficients)
 
     def predict(self, vectors: FloatArray) -> FloatArray:
         """float[n, O]: the expected rewards if row i serves vectors[i], float[n, W]."""
-        terms = _terms(vectors)
         found = np.empty((len(vectors), self.coefficients.shape[2]))
-        for fold, coefficients in enumerate(self.coefficients):
-            rows = self.fold == fold
-            found[rows] = terms[rows] @ coefficients
+        for block in row_blocks(len(vectors), _width(vectors)):
+            terms, part = _terms(vectors[block]), found[block]
+            for fold, coefficients in enumerate(self.coefficients):
+                rows = self.fold[block] == fold
+                part[rows] = terms[rows] @ coefficients
         return found
+
+
+def _width(vectors: FloatArray) -> int:
+    """F, the number of terms."""
+    weights = int(vectors.shape[1])
+    return 1 + weights + weights * (weights + 1) // 2
 
 
 def _terms(vectors: FloatArray) -> FloatArray:
@@ -58,11 +77,3 @@ def _terms(vectors: FloatArray) -> FloatArray:
     first, second = np.triu_indices(vectors.shape[1])
     products = vectors[:, first] * vectors[:, second]
     return np.concatenate([np.ones((len(vectors), 1)), vectors, products], axis=1)
-
-
-def _least_squares(terms: FloatArray, rewards: FloatArray, rows: BoolArray) -> FloatArray:
-    if not rows.any():
-        return np.zeros(terms.shape[1])
-    known = terms[rows]
-    squares = known.T @ known + RIDGE * np.eye(terms.shape[1])
-    return np.asarray(np.linalg.solve(squares, known.T @ rewards[rows]), dtype=np.float64)

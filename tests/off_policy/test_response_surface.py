@@ -7,10 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from off_policy import response_surface, row_distributions
+from off_policy.numeric_arrays import FloatArray
 from off_policy.response_surface import FOLDS, ResponseSurface
 from tests.off_policy.box_worlds import BoxWorld
 
 LOG = BoxWorld(2, "uniform").draw(2_000, np.random.default_rng(0))
+
+TERMS = response_surface._terms
 
 
 def test_it_finds_a_quadratic_truth() -> None:
@@ -35,3 +39,17 @@ def test_rows_without_the_outcome_do_not_count() -> None:
     observed = np.zeros((LOG.rows, 1), dtype=np.bool_)
     nothing = replace(LOG, decisions=replace(LOG.decisions, observed=observed))
     assert ResponseSurface.of(nothing).predict(LOG.served_vectors) == pytest.approx(0.0)
+
+
+def test_the_terms_of_a_few_rows_at_a_time_are_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = ResponseSurface.of(LOG).predict(LOG.vectors)
+    shapes: list[int] = []
+    monkeypatch.setattr(row_distributions, "BLOCK_CELLS", 1_000)
+
+    def noted(part: FloatArray) -> FloatArray:
+        shapes.append(len(part))
+        return TERMS(part)
+
+    monkeypatch.setattr(response_surface, "_terms", noted)
+    assert ResponseSurface.of(LOG).predict(LOG.vectors) == pytest.approx(whole)
+    assert max(shapes) == 1_000 // 6
