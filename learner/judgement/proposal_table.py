@@ -44,6 +44,11 @@ def read_proposals(path: Path, where: Mapping[str, str], request_ids: list[str],
         raise TablePolicyError(
             f"{path}: the standard deviations are {', '.join(given)}", fix=f"give {', '.join(wanted)}, or none of them"
         )
+    if unknown := [name for name in frame.columns if name not in {REQUEST_ID, *names, *wanted, *where}]:
+        raise TablePolicyError(
+            f"{path}: no weight has the columns {listed(unknown, 3)}",
+            fix=f"leave them out, or name standard deviations {', '.join(wanted)}",
+        )
     mean = space.normalised(_numbers(frame, list(names), path))
     _require(path, frame, names, (mean >= 0.0) & (mean <= 1.0), "is outside the weight's bounds")
     if not given:

@@ -46,6 +46,7 @@ def test_one_row_without_ids_holds_for_all(tmp_path: Path) -> None:
         ({"p2p": None}, "columns are missing: p2p"),
         ({"sd.repin": [1.0, 1.0, 1.0]}, "the standard deviations are sd.repin"),
         (SDS | {"sd.clicks": [1.0, 1.0, 1.0]}, "the standard deviations are"),
+        ({"repin_sd": [19.0, 9.5, 19.0], "p2p_sd": [2.9, 2.9, 2.9]}, "no weight has the columns"),
         ({"request_id": ["a", "a", "b"]}, "request 'a' occurs twice"),
         ({"request_id": ["a", "x", "y"]}, "1 of 2 evaluated requests have no proposal"),
         ({"request_id": None}, "3 rows without a column request_id"),
