@@ -24,8 +24,12 @@ from event_schemas.experiment import Experiment, parse_experiment
 from feature_contract import FeatureContract
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide import DecisionRequest, PolicyAgent, ServingSnapshot, SnapshotHolder
-from serving_agent.decide.scoring import PolicyNetwork
 from serving_agent.decide.snapshot import LoadedPolicy
+
+try:
+    from serving_agent.decide.policy_networks import ValueNetwork
+except ImportError:  # in a base of before, which had no other networks
+    from serving_agent.decide.scoring import PolicyNetwork as ValueNetwork  # type: ignore[attr-defined,no-redef]
 
 
 class NoLogger:
@@ -63,7 +67,7 @@ def network_of(experiment: Experiment, kind: str) -> Any:
     if kind == "values":
         objectives = len(experiment.objective_names)
         q = np.random.default_rng(1).uniform(size=(1, space.arms, objectives)).astype(np.float32)
-        return PolicyNetwork(_constant_graph(q), arms=space.arms, objectives=objectives)
+        return ValueNetwork(_constant_graph(q), arms=space.arms, objectives=objectives)
     from simulator.reference_policies import NormalPolicy, SoftmaxPolicy
 
     if kind == "probabilities":
@@ -97,7 +101,8 @@ class Case:
     def run(self, decisions: int) -> dict[str, float]:
         """Median CPU microseconds of `decide`, and of `decide` with the confirmation, over new requests."""
         self._round += 1
-        requests = [DecisionRequest(f"{self._round}-{number}", session_id=f"s{number}") for number in range(decisions)]
+        names = [f"s{number}" for number in range(decisions)]
+        requests = [DecisionRequest(f"{name}~{self._round}", session_id=name) for name in names]
         decide, cpu = self._agent.decide, time.process_time_ns
         decided, whole = [], []
         gc.collect()

@@ -96,7 +96,14 @@ class PendingDecisions:
         self._contradictions = Contradictions(codec, rule)
         self._table = DecisionTable(len(rule.objectives), partition, codec.lifts)
         self._row_of = self._table.index.get
-        self._outside = dict(zip(OutsideReason, self._table.outside, strict=True))
+        outside = dict(zip(OutsideReason, self._table.outside, strict=True))
+        reasons = {
+            kind: [rule.outside_reason(kind, delay) for delay in (-1, 0)]
+            for kind in {*self._counting, *rule.guardrail_kinds}
+        }
+        # By kind, the counts of those before their request, and of the others: asking the rule takes longer.
+        self._outside = {kind: [outside[reason] for reason in pair] for kind, pair in reasons.items()}
+        self._unknown = [outside[OutsideReason.UNKNOWN_KIND]] * 2
         self._expiries = ExpiryQueue(self._table, rule.window_ms)
         self._timers = self._expiries.timers
         self._forgetting = TimerBuckets(rule.window_ms)
@@ -306,7 +313,8 @@ class PendingDecisions:
             if 0 <= delay <= attribution:
                 totals = (*totals[:objective], totals[objective] + value, *totals[objective + 1 :])
         if totals is before:
-            self._outside[self._rule.outside_reason(kind, delay)][row] += 1
+            early, late = self._outside.get(kind, self._unknown)
+            (early if delay < 0 else late)[row] += 1
         else:
             table.totals[row] = self._shared(totals)
         return True
