@@ -101,8 +101,8 @@ class Case:
     def run(self, decisions: int) -> dict[str, float]:
         """Median CPU microseconds of `decide`, and of `decide` with the confirmation, over new requests."""
         self._round += 1
-        names = [f"s{number}" for number in range(decisions)]
-        requests = [DecisionRequest(f"{name}~{self._round}", session_id=name) for name in names]
+        names = [f"s{self._round}.{number}" for number in range(decisions)]
+        requests = [DecisionRequest(f"{name}~1", session_id=name) for name in names]
         decide, cpu = self._agent.decide, time.process_time_ns
         decided, whole = [], []
         gc.collect()
