@@ -14,8 +14,9 @@ from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationSettings
 from event_schemas.shown_text import listed, shown
-from feature_contract import FeatureContract, ModelInput, known_contracts
+from feature_contract import FeatureContract, known_contracts
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
+from learner.checkpoints.graph_answers import GraphAnswers, learned_arm_policies, learned_proposals
 from learner.checkpoints.warm_start import holdout_start
 from learner.examples.learner_errors import NothingToLearn
 from learner.examples.learning_rows import LearningRows
@@ -33,9 +34,8 @@ from learner.judgement.candidate_policies import (
 )
 from learner.judgement.evaluation import requirements_of
 from learner.judgement.predictions import Predictions, predict
+from learner.judgement.proposal_table import Proposals
 from learner.judgement.table_policy import TableLayout, read_table, table_policy
-from learner.network.onnx_export import OUTPUT, graph_session
-from learner.network.q_network import rows_at_once
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.policy_evaluation import evaluate_policies, evaluate_predicted
 from off_policy.target_policies import TargetPolicy, constant_policy
@@ -45,7 +45,6 @@ LEARNED = "learned"
 ARM = "arm:"
 """Begins the name of a policy that serves one arm to everybody."""
 EVERY_ROW = -(2**62)
-SCORING_ROWS = 1024
 
 
 class UnknownArm(TrimtabError):
@@ -68,7 +67,7 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The estimates over rows between two event times (epoch ms); `checkpoint` is the one whose values were used."""
+    """The estimates over rows between two event times (epoch ms); `checkpoint` is the one whose answers were used."""
 
     report: EvaluationReport
     first: int
@@ -98,14 +97,41 @@ def compare(
 
     A checkpoint's values are used as the model of DM and DR only for rows on which it was not trained. Raises
     NothingToLearn if there are no such rows or no checkpoint, TablePolicyError for an unusable file, UnknownArm, and
-    BoxNotLearnt for a learned policy over a box.
+    BoxNotLearnt for a learned policy over a box without a checkpoint.
     """
     if experiment.action_space.kind == "box":
-        return _compare_box(question, frame, experiment, explorations)
+        return _compare_box(question, frame, shelf, experiment, explorations)
     arm = None
     if question.policy.startswith(ARM):
         arm = arm_named(question.policy.removeprefix(ARM), experiment.action_space)
     checkpoint = question.checkpoint or newest_checkpoint(shelf, experiment)
+    _require_usable(question, checkpoint, experiment)
+    contract = _contract(checkpoint, experiment)
+    rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, explorations)
+    rows = rows.take(comparable_places(rows, experiment, arm))
+    if rows.count == 0:
+        raise NothingToLearn(
+            f"no row could explore both production and {question.policy}", fix="wait for more, or give --all"
+        )
+    trusted = None if question.every_row else checkpoint
+    log, requirements = rows.logged_bandit(experiment), requirements_of(experiment, question.level)
+    if trusted is None or trusted.manifest.answer != "values":  # only values are a model of the rewards
+        trusted = trusted if question.policy == LEARNED else None
+        baseline, *policies = _stated(question, rows, experiment)
+        if trusted is not None:
+            answers = GraphAnswers(trusted, rows, _judged_by(trusted, experiment))
+            policies = learned_arm_policies(answers, rows, experiment)
+        report = evaluate_policies(log, policies, baseline, None, requirements)
+    else:
+        found = _predictions(question, rows, trusted, experiment)
+        first, *others = found.stated
+        report = evaluate_predicted(log, [*found.chosen, *others], first, found.logged, requirements)
+    times = rows.event_times
+    return Answer(report, int(times[0]), int(times[-1]), None if trusted is None else trusted.version)
+
+
+def _require_usable(question: Question, checkpoint: Checkpoint | None, experiment: Experiment) -> None:
+    """Raises NothingToLearn unless the question can be answered with the checkpoint, or without one."""
     if checkpoint is not None and not _fits(checkpoint.manifest, experiment):
         raise NothingToLearn(
             f"checkpoint {checkpoint.version} was trained for another experiment file, or by a newer Trimtab",
@@ -118,44 +144,40 @@ def compare(
             else "--all includes rows on which the policy was trained",
             fix="run `trimtab learn` first" if checkpoint is None else "omit --all: only later rows can judge it",
         )
-    contract = _contract(checkpoint, experiment)
-    rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, explorations)
-    rows = rows.take(comparable_places(rows, experiment, arm))
-    if rows.count == 0:
-        raise NothingToLearn(
-            f"no row could explore both production and {question.policy}", fix="wait for more, or give --all"
-        )
-    trusted = None if question.every_row else checkpoint
-    log, requirements = rows.logged_bandit(experiment), requirements_of(experiment, question.level)
-    if trusted is None:
-        baseline, *policies = _stated(question, rows, experiment)
-        report = evaluate_policies(log, policies, baseline, None, requirements)
-    else:
-        found = _predictions(question, rows, trusted, experiment)
-        first, *others = found.stated
-        report = evaluate_predicted(log, [*found.chosen, *others], first, found.logged, requirements)
-    times = rows.event_times
-    return Answer(report, int(times[0]), int(times[-1]), None if trusted is None else trusted.version)
 
 
 def _compare_box(
     question: Question,
     frame: pl.DataFrame,
+    shelf: CheckpointShelf,
     experiment: Experiment,
     explorations: Mapping[str, ExplorationSettings] | None,
 ) -> Answer:
     """The same for a box, whose only arm with weights of its own is production."""
     policy, space = question.policy, experiment.action_space
+    checkpoint = question.checkpoint or newest_checkpoint(shelf, experiment) if policy == LEARNED else None
+    if checkpoint is not None:
+        _require_usable(question, checkpoint, experiment)
     if policy.startswith(ARM):
         if arm_named(policy.removeprefix(ARM), space) != space.production_arm:
             raise UnknownArm(
                 f"{policy} is any vector of the box", fix="give a Parquet file with one row of weights, or production"
             )
         policy = PRODUCTION
-    contract = FeatureContract.from_experiment(experiment)
-    rows = rows_since(frame, _since(question, frame, None, experiment), experiment, contract, explorations)
-    report = judge_box(policy, rows, question.layout, experiment, requirements_of(experiment, question.level))
-    return Answer(report, int(rows.event_times[0]), int(rows.event_times[-1]), None)
+    contract = _contract(checkpoint, experiment)
+    rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, explorations)
+    requirements = requirements_of(experiment, question.level)
+    report = judge_box(policy, rows, question.layout, experiment, requirements, _propose(checkpoint, experiment))
+    version = None if checkpoint is None else checkpoint.version
+    return Answer(report, int(rows.event_times[0]), int(rows.event_times[-1]), version)
+
+
+def _propose(checkpoint: Checkpoint | None, experiment: Experiment) -> Callable[[LearningRows], Proposals] | None:
+    """What a checkpoint proposes for rows; None without one."""
+    if checkpoint is None:
+        return None
+    weights = _judged_by(checkpoint, experiment)
+    return lambda rows: learned_proposals(GraphAnswers(checkpoint, rows, weights), experiment)
 
 
 def arm_named(name: str, space: ActionSpace) -> int:
@@ -188,19 +210,6 @@ def _contract(checkpoint: Checkpoint | None, experiment: Experiment) -> FeatureC
     return known_contracts(experiment)[checkpoint.manifest.feature_contract]
 
 
-def graph_scores(checkpoint: Checkpoint, inputs: ModelInput) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
-    """Scores the rows of `inputs` at given positions with the exported graph, as serving nodes do."""
-    session = graph_session(checkpoint.blobs["policy.onnx"])
-    size = min(SCORING_ROWS, rows_at_once(checkpoint.manifest.arms))
-
-    def score(positions: NDArray[np.int64]) -> NDArray[np.float64]:
-        batches = [positions[start : start + size] for start in range(0, len(positions), size)]
-        parts = [session.run([OUTPUT], inputs.take(batch).feeds())[0] for batch in batches]
-        return np.concatenate(parts).astype(np.float64)
-
-    return score
-
-
 def _since(question: Question, frame: pl.DataFrame, checkpoint: Checkpoint | None, experiment: Experiment) -> int:
     """The first event time to evaluate on: after everything on which the checkpoint was trained."""
     if question.every_row or frame.height == 0:
@@ -229,7 +238,7 @@ def _predictions(question: Question, rows: LearningRows, checkpoint: Checkpoint,
         eligible = rows.eligible(q.shape[1], part)
         return [preferred_policy(q, weights, cohorts[part], eligible), *alpha_family(q, experiment, eligible, grid)]
 
-    score = graph_scores(checkpoint, rows.inputs)
+    score = GraphAnswers(checkpoint, rows, weights).score
     return predict(rows, score, choose, _stated(question, rows, experiment), experiment)
 
 

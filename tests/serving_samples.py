@@ -30,7 +30,7 @@ from policy_store.records.preference_record import PreferenceTarget
 from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.decide.policy_answers import SamplingNetwork
-from serving_agent.decide.scoring import PolicyNetwork
+from serving_agent.decide.policy_networks import ValueNetwork
 from serving_agent.decide.snapshot import LoadedPolicy, ServingSnapshot
 from tests.policy_store.store_samples import set_preference
 
@@ -90,13 +90,20 @@ def sampling(experiment: Experiment, network: SamplingNetwork, version: str = "s
     return LoadedPolicy(version, NOW, network, FeatureContract.from_experiment(experiment))
 
 
-def graph_bytes(nodes: list[Any], constants: dict[str, NDArray[Any]], dim: int = DIM) -> bytes:
-    """An ONNX graph from `user_embedding` float32[n, dim] to `q`."""
+def graph_bytes(
+    nodes: list[Any],
+    constants: dict[str, NDArray[Any]],
+    dim: int = DIM,
+    outputs: tuple[str, ...] = ("q",),
+    preference: int = 0,
+) -> bytes:
+    """An ONNX graph from `user_embedding` float32[n, dim], and `preference` float32[n, preference], to its outputs."""
+    inputs = {"user_embedding": dim} | ({"preference": preference} if preference else {})
     graph = helper.make_graph(
         nodes,
         "policy",
-        [helper.make_tensor_value_info("user_embedding", TensorProto.FLOAT, ["n", dim])],
-        [helper.make_tensor_value_info("q", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width]) for name, width in inputs.items()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -107,22 +114,34 @@ def linear_graph(bias: NDArray[np.float32], slope: NDArray[np.float32] | None = 
     """q = sigmoid(user_embedding @ slope + bias); bias [arms, objectives], slope [DIM, arms · objectives]."""
     arms, objectives = bias.shape
     slope = np.zeros((DIM, arms * objectives), dtype=np.float32) if slope is None else slope
-    nodes = [
-        helper.make_node("Gemm", ["user_embedding", "slope", "bias"], ["logits"]),
+    return graph_bytes(_linear_nodes("user_embedding"), _linear_constants(bias, slope))
+
+
+def _linear_nodes(users: str) -> list[Any]:
+    return [
+        helper.make_node("Gemm", [users, "slope", "bias"], ["logits"]),
         helper.make_node("Sigmoid", ["logits"], ["flat"]),
         helper.make_node("Reshape", ["flat", "shape"], ["q"]),
     ]
-    shape = np.array([-1, arms, objectives], dtype=np.int64)
-    return graph_bytes(nodes, {"slope": slope, "bias": bias.reshape(1, -1), "shape": shape})
+
+
+def _linear_constants(bias: NDArray[np.float32], slope: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    shape = np.array([-1, *bias.shape], dtype=np.int64)
+    return {"slope": slope, "bias": bias.reshape(1, -1), "shape": shape}
 
 
 def preferring(experiment: Experiment, **arm_of_objective: int) -> bytes:
-    """A graph whose objective `o` is best served by arm `arm_of_objective[o]`, whatever the request."""
+    """A graph whose objective `o` is best served by arm `arm_of_objective[o]`, whatever the request.
+
+    Its values depend a little on the request, because pick-up takes a constant network for broken.
+    """
     names = experiment.objective_names
     bias = np.full((experiment.action_space.arms, len(names)), -2.0, dtype=np.float32)
     for name, arm in arm_of_objective.items():
         bias[arm, names.index(name)] = 2.0
-    return linear_graph(bias)
+    slope = np.full((DIM, bias.size), 1e-3, dtype=np.float32)
+    nodes = [helper.make_node("Tanh", ["user_embedding"], ["bounded"]), *_linear_nodes("bounded")]
+    return graph_bytes(nodes, _linear_constants(bias, slope))
 
 
 def slow_graph(experiment: Experiment) -> bytes:
@@ -149,13 +168,13 @@ def slow_graph(experiment: Experiment) -> bytes:
 
 def loaded(experiment: Experiment, graph: bytes, version: str = "v1", encoding: int = ENCODING_VERSION) -> LoadedPolicy:
     """A policy as pick-up would load it, trained with a version of the encoding."""
-    network = PolicyNetwork(graph, arms=experiment.action_space.arms, objectives=len(experiment.objective_names))
+    network = ValueNetwork(graph, arms=experiment.action_space.arms, objectives=len(experiment.objective_names))
     return LoadedPolicy(version, NOW, network, FeatureContract.from_experiment(experiment, encoding))
 
 
-def q_network(policy: LoadedPolicy) -> PolicyNetwork:
+def q_network(policy: LoadedPolicy) -> ValueNetwork:
     """The network of a policy that answers with values."""
-    assert isinstance(policy.network, PolicyNetwork)
+    assert isinstance(policy.network, ValueNetwork)
     return policy.network
 
 

@@ -54,6 +54,7 @@ def build_checkpoint(
         experiment=experiment.name,
         created_at=now_ms,
         algorithm=run.start.algorithm.name,
+        answer=run.start.algorithm.answer,
         action_space=experiment.action_space.digest,
         arms=experiment.action_space.arms,
         objectives=list(experiment.objective_names),

@@ -15,7 +15,7 @@ from learner.examples.learner_errors import BoxNotLearnt, NothingToLearn
 from learner.examples.learning_rows import LearningRows
 from learner.judgement.box_distributions import BoxColumns
 from learner.judgement.candidate_policies import LOGGED, PRODUCTION, UNIFORM, comparable_places
-from learner.judgement.proposal_table import read_proposals
+from learner.judgement.proposal_table import Proposals, read_proposals
 from learner.judgement.table_policy import TableLayout
 from off_policy.box_evaluation import evaluate_box_policies
 from off_policy.box_log import LEAST_LOG_DENSITY, BoxLog
@@ -36,11 +36,17 @@ log = structlog.get_logger(__name__)
 
 
 def judge_box(
-    policy: str, rows: LearningRows, layout: TableLayout, experiment: Experiment, requirements: EvidenceRequirements
+    policy: str,
+    rows: LearningRows,
+    layout: TableLayout,
+    experiment: Experiment,
+    requirements: EvidenceRequirements,
+    learned: Callable[[LearningRows], Proposals] | None = None,
 ) -> EvaluationReport:
     """One policy against production, and the policy that explored, whose value is the mean of the log.
 
-    `policy` is production, uniform or a Parquet file with proposals. Rows that could not explore production are left
+    `policy` is production, uniform or a Parquet file with proposals, or with `learned`, what a checkpoint proposes,
+    the name of that. Rows that could not explore production are left
     out, because nothing can be compared with it there (`comparable_places`). Raises BoxNotLearnt for any other name,
     TablePolicyError for an unusable file and NothingToLearn without a usable row.
     """
@@ -50,7 +56,9 @@ def judge_box(
         PRODUCTION: lambda: production,
         UNIFORM: lambda: uniform_vectors(UNIFORM, found.rows),
     }
-    if policy in named:
+    if learned is not None:
+        asked = _policy_of(policy, learned(usable), found)
+    elif policy in named:
         asked = named[policy]()
     elif policy.endswith(".parquet") or Path(policy).exists() or len(Path(policy).parts) > 1:
         asked = _proposed(Path(policy), usable, layout, experiment, found)
@@ -89,9 +97,13 @@ def box_log(rows: LearningRows, experiment: Experiment) -> tuple[LearningRows, B
 
 
 def _proposed(path: Path, rows: LearningRows, layout: TableLayout, experiment: Experiment, found: BoxLog) -> BoxPolicy:
-    """The proposals of a file: a distribution if it has standard deviations, else smoothed by a kernel."""
+    """The policy in a file."""
     request_ids = rows.frame["request_request_id"].to_list()
-    proposals = read_proposals(path, layout.where, request_ids, experiment.action_space)
+    return _policy_of(path.stem, read_proposals(path, layout.where, request_ids, experiment.action_space), found)
+
+
+def _policy_of(name: str, proposals: Proposals, found: BoxLog) -> BoxPolicy:
+    """A distribution if the proposals have standard deviations, else smoothed by a kernel."""
     if proposals.sd is None:
-        return kernel_policy(path.stem, proposals.mean, bandwidth_of(found))
-    return normal_policy(path.stem, proposals.mean, proposals.sd)
+        return kernel_policy(name, proposals.mean, bandwidth_of(found))
+    return normal_policy(name, proposals.mean, proposals.sd)

@@ -53,7 +53,7 @@ def preferred_policy(
     Like serving, it computes with `preference_policy`, so that a near tie is judged on the arm that would be served.
     """
     arms = np.zeros(len(q), dtype=np.int64)
-    distinct, group = np.unique(_weights_by_row(weights, cohorts, q.shape[2]), axis=0, return_inverse=True)
+    distinct, group = np.unique(weights_by_row(weights, cohorts, q.shape[2]), axis=0, return_inverse=True)
     for index, row_weights in enumerate(distinct):
         rows = group.reshape(-1) == index
         allowed = None if eligible is None else eligible[rows]
@@ -131,8 +131,8 @@ def uniform_over(rows: LearningRows, experiment: Experiment) -> TargetPolicy:
     return TargetPolicy(UNIFORM, probabilities=SharedDistributions(lists.group, arms, uniform))
 
 
-def _weights_by_row(weights: ObjectiveWeights, cohorts: Sequence[str | None], objectives: int) -> NDArray[np.float64]:
-    """float64[n, objectives]."""
+def weights_by_row(weights: ObjectiveWeights, cohorts: Sequence[str | None], objectives: int) -> NDArray[np.float64]:
+    """float64[n, objectives]: the weights of each row's cohort, equal ones where nobody has weighed the objectives."""
     equal = (1.0 / objectives,) * objectives
     rows = [weights.of_cohort(cohort) or equal for cohort in cohorts]
     return np.array(rows, dtype=np.float64).reshape(len(cohorts), objectives)

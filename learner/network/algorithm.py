@@ -11,6 +11,7 @@ from feature_contract import FeatureContract, ModelInput
 from learner.examples.learning_rows import LearningRows
 from learner.network.q_learning import QLearning
 from learner.network.training import OnProgress, TrainingReport
+from policy_store.records import Answer
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -21,6 +22,10 @@ class Algorithm(Protocol):
     @property
     def name(self) -> str:
         """Its name in the experiment file."""
+
+    @property
+    def answer(self) -> Answer:
+        """What its exported graph answers; `score` is there only for values."""
 
     def restore(self, weights: Tensors, optimiser: Tensors) -> None:
         """Continue from an earlier state; raises CheckpointBroken if it does not fit this experiment."""

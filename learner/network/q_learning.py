@@ -15,6 +15,7 @@ from learner.network.adam_optimiser import AdamOptimiser
 from learner.network.onnx_export import export_graph
 from learner.network.q_network import NetworkShape, QNetwork, arm_inputs, rows_at_once
 from learner.network.training import OnProgress, TrainingReport, input_tensors, train
+from policy_store.records import Answer
 
 SCORING_ROWS = 4096
 
@@ -23,6 +24,7 @@ class QLearning:
     """Fits the PRL-PUTS value network with Adam; a new network starts from the mean rewards of its training rows."""
 
     name = "q_network"
+    answer: Answer = "values"
 
     def __init__(self, experiment: Experiment, contract: FeatureContract) -> None:
         self._spec = experiment.learner

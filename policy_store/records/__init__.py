@@ -10,8 +10,11 @@ from policy_store.records.canonical_json import parse_object
 from policy_store.records.channel_record import Channel, ChannelRecord, channel_slot
 from policy_store.records.checkpoint_record import (
     EVALUATION_BLOB,
+    OUTPUTS,
     POLICY_BLOB,
+    PREFERENCE_INPUT,
     WEIGHTS_BLOB,
+    Answer,
     CheckpointManifest,
     SignedCheckpoint,
     check_blobs,
@@ -44,6 +47,7 @@ from policy_store.records.store_errors import (
 )
 
 __all__ = [
+    "Answer",
     "CONTROL_SLOT",
     "Channel",
     "ChannelRecord",
@@ -52,8 +56,10 @@ __all__ = [
     "ControlRecord",
     "DecisionOrder",
     "EVALUATION_BLOB",
+    "OUTPUTS",
     "ObjectiveWeights",
     "POLICY_BLOB",
+    "PREFERENCE_INPUT",
     "PREFERENCE_SLOT",
     "PreferenceProposal",
     "PreferenceRecord",

@@ -22,6 +22,16 @@ POLICY_BLOB = "policy.onnx"
 WEIGHTS_BLOB = "weights.safetensors"
 EVALUATION_BLOB = "evaluation.json"
 RESERVED_FIELDS = frozenset({"manifest", "signature", "key_id"})
+Answer = Literal["values", "probabilities", "proposal"]
+"""What a network answers for a request: values of every arm and objective, P(arm), or a distribution of weights."""
+Selection = Literal["argmax", "sample"]
+"""Whether the best arm or the mean is served, or a draw from the distribution that the network answers with."""
+OUTPUTS: Mapping[Answer, tuple[str, ...]] = {"values": ("q",), "probabilities": ("pi",), "proposal": ("w", "log_sd")}
+"""The outputs of policy.onnx by answer, each with a row for each request: see `docs/guides/checkpoints.md`."""
+PREFERENCE_INPUT = "preference"
+"""The input for the weights of the objectives, float32 [n, objectives], of graphs that answer for any preference."""
+LATER_FIELDS = frozenset({"section_digests", "answer", "selection", "preference"})
+"""Fields that earlier versions did not write: a manifest without them keeps its bytes, and so its signature."""
 _BLOB_NAME = r"^[a-z0-9][a-z0-9_]*\.[a-z0-9]+$"
 _FIX = "rebuild the checkpoint with `trimtab learn`; do not edit the store by hand"
 
@@ -58,12 +68,14 @@ class CheckpointManifest(BaseModel):
     policy: dict[str, Any] = Field(default_factory=dict)
     section_digests: dict[str, str] | None = None
     """Of the learner's experiment file; version 0.1.0 wrote none."""
+    answer: Answer = "values"
+    selection: Selection = "argmax"
+    preference: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] | None = None
+    """The weights of the objectives that the network was trained for, if it answers for no others."""
 
     def canonical(self) -> bytes:
         """The bytes that are signed and stored. Raises RecordMalformed for NaN or infinity."""
-        # A manifest of version 0.1.0 keeps its bytes, and so its signature, when it is written again.
-        absent = {"section_digests"} - self.model_fields_set
-        return canonical_json(self.model_dump(mode="json", exclude=absent))
+        return canonical_json(self.model_dump(mode="json", exclude=set(LATER_FIELDS - self.model_fields_set)))
 
     @classmethod
     def parse(cls, payload: bytes) -> Self:

@@ -3,7 +3,8 @@
 A network answers with one of three things. *Values* of every arm and objective: the best arm under the preference is
 served (`scoring.best_arm`), nothing is drawn. *Probabilities* of the arms: one is drawn by the coin `policy`. A
 *proposal* in a box of weights: a vector is drawn by the coins `policy:<name>`. So a policy that serves a distribution
-logs what it drew with its probability or density, and the draw can be recomputed from the request's id.
+logs what it drew with its probability or density, and the draw can be recomputed from the request's id. A policy that
+does not sample serves the most probable arm, or the mean of its proposal.
 
 Whatever is wrong with an answer raises UnusableAnswer; the decision is then FALLBACK `inference_error`.
 """
@@ -92,6 +93,19 @@ class AnswerDraws:
         self._low: list[float] = space.low.tolist()
         self._high: list[float] = space.high.tolist()
 
+    def most_likely(self, answer: Distribution, eligible: Sequence[int]) -> PolicyChoice:
+        """The eligible arm with the highest probability (the lowest of equal ones), or the mean of a proposal.
+
+        Nothing is drawn, so a vector has no density. Raises UnusableAnswer.
+        """
+        if isinstance(answer, ArmProbabilities):
+            return PolicyChoice(int(np.argmax(self._arm_probabilities(answer, eligible))))
+        self._require_box()
+        mean, _ = self._checked(answer)
+        if eligible and VECTOR not in eligible:
+            return PolicyChoice(self._space.production_arm)
+        return PolicyChoice(VECTOR, vector=tuple(mean))
+
     def draw_served(self, request_id: str, answer: Distribution, eligible: Sequence[int]) -> PolicyChoice:
         """What a policy serves; `eligible` (empty: all) has the arms it may choose. Raises UnusableAnswer."""
         if isinstance(answer, ArmProbabilities):
@@ -109,11 +123,9 @@ class AnswerDraws:
 
         A vector that nobody was shown has no density; its mean says where the policy moves the weights.
         """
-        if isinstance(answer, ArmProbabilities) or (eligible and VECTOR not in eligible):
+        if isinstance(answer, ArmProbabilities):
             return self.draw_served(request_id, answer, eligible)
-        self._require_box()
-        mean, _ = self._checked(answer)
-        return PolicyChoice(VECTOR, vector=tuple(mean))
+        return self.most_likely(answer, eligible)
 
     def _arm_probabilities(self, answer: ArmProbabilities, eligible: Sequence[int]) -> list[float]:
         """The probabilities of the first request, of the eligible arms only, renormalised."""

@@ -1,7 +1,7 @@
 """The arm or the weights that a policy chooses for a request, or the reason why it cannot choose."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationDraws
@@ -11,8 +11,18 @@ from policy_store.records import ObjectiveWeights
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.inference_budget import BudgetExceeded, InferenceBudget
 from serving_agent.decide.policy_answers import AnswerDraws, ArmProbabilities, BoxProposals, PolicyChoice
-from serving_agent.decide.scoring import InferenceFailed, best_arm, run_flag
+from serving_agent.decide.policy_graph import InferenceFailed, run_flag
+from serving_agent.decide.policy_networks import with_preference
+from serving_agent.decide.scoring import best_arm
 from serving_agent.decide.snapshot import LoadedPolicy
+
+WEIGHTS_TOLERANCE = 1e-6
+"""How far a weight of an objective may be from the one a policy was trained for: α is written with six decimals."""
+
+
+def same_weights(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two preferences weigh every objective alike."""
+    return all(abs(a - b) <= WEIGHTS_TOLERANCE for a, b in zip(one, other, strict=True))
 
 
 class PolicyChooser:
@@ -48,18 +58,25 @@ class PolicyChooser:
         weights: ObjectiveWeights,
         shadow: bool,
     ) -> PolicyChoice:
-        """The policy's choice, or None with `no_preference` or `time_out`; raises InferenceFailed or UnusableAnswer."""
+        """The policy's choice, or None with `no_preference`, `preference` or `time_out`.
+
+        Raises InferenceFailed or UnusableAnswer.
+        """
         objective_weights = weights.of_cohort(scoring.record["cohort"])
         if objective_weights is None:
             return PolicyChoice(None, FallbackReason.NO_PREFERENCE)
+        if policy.pinned is not None and not same_weights(policy.pinned, objective_weights):
+            return PolicyChoice(None, FallbackReason.PREFERENCE)
         flag = run_flag()
-        feeds = model_input.feeds()
+        feeds = with_preference(model_input.feeds(), objective_weights, 1)
         try:
             remaining = scoring.deadline - self._timer()
             answer = self._budget.run(lambda: policy.network.score(feeds, flag), remaining, flag)
         except BudgetExceeded:
             return PolicyChoice(None, FallbackReason.TIME_OUT)
         if isinstance(answer, ArmProbabilities | BoxProposals):
+            if not policy.samples:
+                return self._answers.most_likely(answer, scoring.eligible)
             draw = self._answers.draw_shadowed if shadow else self._answers.draw_served
             return draw(scoring.record["request_id"], answer, scoring.eligible)
         if not self._has_arms:

@@ -7,7 +7,7 @@ from feature_contract import FeatureContract
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.policy_answers import SamplingNetwork
-from serving_agent.decide.scoring import PolicyNetwork
+from serving_agent.decide.policy_networks import ValueNetwork
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,12 +15,16 @@ class LoadedPolicy:
     """A checkpoint that passed pick-up, ready to score. `created_at` is in epoch ms.
 
     `contract` encodes requests as in the network's training; checkpoints with different contracts may serve at once.
+    A network that answers with distributions is drawn from if it `samples`; else its most probable arm or its mean is
+    served. `pinned` are the weights of the objectives that it was trained for, if it answers for no others.
     """
 
     version: str
     created_at: int
-    network: PolicyNetwork | SamplingNetwork
+    network: ValueNetwork | SamplingNetwork
     contract: FeatureContract
+    samples: bool = True
+    pinned: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

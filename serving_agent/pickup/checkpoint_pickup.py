@@ -3,31 +3,28 @@
 1. verify   signature, role, revision, expiry, experiment, action space, feature contract, blob hashes
             (done by policy_store.decisions.verification before this module is called)
 2. load     the ONNX graph
-3. contract the action space has arms, and is no box; the graph accepts this experiment's features; its outputs are
-            finite, in [0, 1], of the right shape, and the same for a request alone and in a batch
-4. drift    live ranker heads against the reference; the network's values for recent requests against the reference
+3. contract the answer fits the action space, and the preference is known; the graph accepts this experiment's features;
+            its answers can be served, differ between requests and arms, and are the same for a request alone and in a
+            batch
+4. drift    live ranker heads against the reference; the network's answers to recent requests against the reference
 5. swap     by the refresher, between two requests; then report
 
-If a checkpoint fails in steps 1 to 3 or by drift of its own Q heads, the old policy keeps serving. If the live heads
+If a checkpoint fails in steps 1 to 3 or by drift of its own answers, the old policy keeps serving. If the live heads
 have drifted, production weights serve until the drift is over.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
 from drift_detection.head_drift import DriftVerdict
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract, known_contracts
-from policy_store.records import POLICY_BLOB, CheckpointManifest, ContractMismatch, SignedCheckpoint
-from serving_agent.decide.scoring import InferenceFailed, PolicyNetwork
+from policy_store.records import POLICY_BLOB, PREFERENCE_INPUT, CheckpointManifest, ContractMismatch, SignedCheckpoint
+from serving_agent.decide.policy_networks import answer_network
 from serving_agent.decide.snapshot import LoadedPolicy
+from serving_agent.pickup.answer_checks import pinned_weights, require_fitting_answer, require_sound_answers
 from serving_agent.pickup.drift_check import DriftCheck, HeadReferences
-from serving_agent.pickup.probe_requests import probe_requests
-
-BATCH_TOLERANCE = 1e-4
 
 
 class PickupResult(StrEnum):
@@ -72,7 +69,7 @@ class CheckpointPickup:
             live = self._drift.live_heads(references)
             if live.status == "drift":
                 return PickupVerdict(PickupResult.LIVE_DRIFT, live.reasons)
-            fresh = self._drift.q_heads(references, policy)
+            fresh = self._drift.answer_heads(references, policy)
         except TrimtabError as fault:
             return PickupVerdict(PickupResult.CONTRACT, (str(fault),))
         if fresh.status == "drift":
@@ -80,7 +77,25 @@ class CheckpointPickup:
         return PickupVerdict(PickupResult.ACCEPTED, _notes(live, fresh), policy)
 
     def load(self, manifest: CheckpointManifest, checkpoint: SignedCheckpoint) -> LoadedPolicy:
-        """Runs only steps 2 and 3, for a node that starts from its disk. Raises ContractMismatch or InferenceFailed."""
+        """Runs only steps 2 and 3, for a node that starts from its disk.
+
+        Raises ContractMismatch, InferenceFailed or UnusableAnswer.
+        """
+        contract = self._contract_of(manifest)
+        require_fitting_answer(manifest, self._experiment)
+        if POLICY_BLOB not in checkpoint.blobs:
+            raise ContractMismatch(
+                f"checkpoint {manifest.version} has no blob {POLICY_BLOB}", fix="publish it again with its graph"
+            )
+        space, objectives = self._experiment.action_space, len(self._experiment.objective_names)
+        network = answer_network(manifest.answer, checkpoint.blobs[POLICY_BLOB], space, objectives)
+        pinned = pinned_weights(manifest, self._experiment, takes_preference=PREFERENCE_INPUT in network.inputs)
+        require_sound_answers(network, contract, self._experiment)
+        samples = manifest.selection == "sample"
+        return LoadedPolicy(manifest.version, manifest.created_at, network, contract, samples, pinned)
+
+    def _contract_of(self, manifest: CheckpointManifest) -> FeatureContract:
+        """The encoding that the checkpoint was trained with; raises ContractMismatch."""
         objectives = list(self._experiment.objective_names)
         if manifest.objectives != objectives:
             raise ContractMismatch(
@@ -95,33 +110,7 @@ class CheckpointPickup:
                 "with an encoding that this version does not know",
                 fix="give every process the same experiment file, and upgrade serving before the learner",
             )
-        if self._experiment.action_space.kind == "box":
-            raise ContractMismatch(
-                f"checkpoint {manifest.version} ({manifest.algorithm}) scores arms, but the experiment's weights are"
-                " a box, which has no arms to choose from",
-                fix="give every [[weights]] steps for a checkpoint of this algorithm, under a new experiment name",
-            )
-        if POLICY_BLOB not in checkpoint.blobs:
-            raise ContractMismatch(
-                f"checkpoint {manifest.version} has no blob {POLICY_BLOB}", fix="publish it again with its graph"
-            )
-        network = PolicyNetwork(
-            checkpoint.blobs[POLICY_BLOB], arms=self._experiment.action_space.arms, objectives=len(objectives)
-        )
-        policy = LoadedPolicy(manifest.version, manifest.created_at, network, contract)
-        self._probe(network, contract)
-        return policy
-
-    def _probe(self, network: PolicyNetwork, contract: FeatureContract) -> None:
-        batch = contract.encode(probe_requests(self._experiment))
-        together = network.score(batch.feeds())
-        for row in range(batch.rows):
-            alone = network.score(batch.take([row]).feeds())[0]
-            if not np.allclose(alone, together[row], atol=BATCH_TOLERANCE, rtol=0.0):
-                raise InferenceFailed(
-                    f"probe request {row} scores differently alone and in a batch",
-                    fix="recompute the batch-norm statistics before export",
-                )
+        return contract
 
 
 def _notes(live: DriftVerdict, fresh: DriftVerdict) -> tuple[str, ...]:

@@ -26,8 +26,8 @@ from policy_store.decisions import TrustRule
 from policy_store.records import Channel, ReaderMemory
 from producers.delivery import log_safely
 from serving_agent.decide.fallback_reason import FallbackReason
+from serving_agent.decide.policy_graph import PolicyGraph
 from serving_agent.decide.recent_traffic import RecentTraffic
-from serving_agent.decide.scoring import PolicyNetwork
 from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
 from serving_agent.pickup.channel_state import ChannelState
 from serving_agent.pickup.channel_watch import ChannelWatch
@@ -168,7 +168,7 @@ class SnapshotRefresher:
     def _follow_in_child(self) -> None:
         for watch in self._watches.values():
             policy = watch.state.policy
-            if policy is not None and isinstance(policy.network, PolicyNetwork):
+            if policy is not None and isinstance(policy.network, PolicyGraph):
                 with suppress(TrimtabError):  # decisions try it again, and fall back if it fails
                     policy.network.load()
         with suppress(Exception):  # as in _follow

@@ -24,8 +24,9 @@ from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.verification import TrustRule, read_channel_verified
 from policy_store.records.channel_record import Channel
 from policy_store.records.objective_weights import ObjectiveWeights
+from serving_agent.decide.policy_networks import ValueNetwork
 from serving_agent.decide.recent_traffic import RecentTraffic
-from serving_agent.decide.scoring import PolicyNetwork, best_arm
+from serving_agent.decide.scoring import best_arm
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult
 from serving_agent.pickup.drift_check import DriftCheck
 from tests.learner_samples import NOW, World, experiment_document, ingested
@@ -104,7 +105,7 @@ def test_a_node_picks_it_up_and_serves_the_best_arm(run: Run) -> None:
     verdict = CheckpointPickup(experiment, DriftCheck(experiment, recent)).consider(found.manifest, found.signed)
     assert verdict.result is PickupResult.ACCEPTED, verdict.notes
     assert verdict.policy is not None
-    assert isinstance(verdict.policy.network, PolicyNetwork)
+    assert isinstance(verdict.policy.network, ValueNetwork)
     q = verdict.policy.network.score(contract.encode(requests[:1]).feeds())[0]  # type: ignore[arg-type]
     assert best_arm(q, (0.7, 0.3), ()) == int((0.7 * q[:, 0].astype(float) + 0.3 * q[:, 1].astype(float)).argmax())
     assert draw_arm(space, 1.0, (), 0.125).arm == ARMS - 2

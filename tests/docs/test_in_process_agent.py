@@ -85,19 +85,19 @@ def run(block: str) -> dict[str, Any]:
 
 
 def graph_that_prefers(arm: int, arms: int) -> bytes:
-    """`context_ids` int64[n, 1] → `q` float32[n, arms, 1], best for one arm whatever the request."""
+    """`context_ids` int64[n, 1] → `q` float32[n, arms, 1], best for one arm, nearly the same for all requests."""
     values = np.full((1, arms, 1), 0.2, dtype=np.float32)
     values[0, arm] = 0.8
     constants: dict[str, NDArray[Any]] = {
         "values": values,
-        "zero": np.zeros(1, np.float32),
+        "little": np.full(1, 1e-6, np.float32),
         "axis": np.array([2], np.int64),
     }
     graph = helper.make_graph(
         [
             helper.make_node("Cast", ["context_ids"], ["ids"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", ["ids", "zero"], ["nothing"]),
-            helper.make_node("Unsqueeze", ["nothing", "axis"], ["broadcast"]),
+            helper.make_node("Mul", ["ids", "little"], ["shift"]),
+            helper.make_node("Unsqueeze", ["shift", "axis"], ["broadcast"]),
             helper.make_node("Add", ["broadcast", "values"], ["q"]),
         ],
         "policy",

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
+import polars as pl
 import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
@@ -28,7 +29,9 @@ from learner.policy_comparison import Question, UnknownArm, compare
 from monitoring.metrics import LearnerMetrics
 from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog
+from tests.answer_graphs import proposing_graph
 from tests.box_samples import DrawnWorld, box_experiment
+from tests.learner.answering_checkpoints import answering
 from tests.learner_samples import NOW, World, ingested
 
 CODEC = Codec(Registry.bundled())
@@ -102,6 +105,23 @@ def test_the_only_arm_of_a_box_is_production(learner: Learner) -> None:
         compare(Question("arm:vector"), frame, shelf, BOX)
     with pytest.raises(BoxNotLearnt):
         compare(Question("learned"), frame, shelf, BOX)
+
+
+@pytest.mark.parametrize("selection", ["sample", "argmax"])
+def test_a_checkpoint_that_proposes_is_judged_as_the_same_proposals_from_a_file(
+    learner: Learner, tmp_path: Path, selection: str
+) -> None:
+    frame, shelf = stored_examples(learner.examples_directory), CheckpointShelf(tmp_path / "none")
+    checkpoint = answering(BOX, "proposal", proposing_graph([100.0, 12.0], [40.0, 6.0], 0.0), selection)
+    learned = compare(Question("learned", checkpoint=checkpoint), frame, shelf, BOX)
+    assert learned.checkpoint == checkpoint.version
+    sds = {"sd.repin": [40.0], "sd.p2p": [6.0]} if selection == "sample" else {}
+    pl.DataFrame({"repin": [100.0], "p2p": [12.0]} | sds).write_parquet(tmp_path / "same.parquet")
+    stated = compare(Question(str(tmp_path / "same.parquet"), every_row=True), frame, shelf, BOX)
+    one, other = (each.report.policies[0].objectives["repin"].estimates for each in (learned, stated))
+    assert {name: each.value for name, each in one.items()} == pytest.approx(
+        {name: each.value for name, each in other.items()}, rel=1e-4
+    )
 
 
 def test_a_session_without_a_user_is_judged_in_one_half(learner: Learner) -> None:

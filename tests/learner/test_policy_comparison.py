@@ -12,13 +12,16 @@ import pytest
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint import CheckpointShelf
+from learner.checkpoints.graph_answers import GraphAnswers
 from learner.examples.learner_errors import CheckpointBroken, NothingToLearn
 from learner.examples.training_window import rows_since
 from learner.judgement.candidate_policies import preferred_policy
 from learner.judgement.table_policy import TableLayout
 from learner.learner_run import stored_examples
-from learner.policy_comparison import Answer, Question, compare, graph_scores, newest_checkpoint
+from learner.policy_comparison import Answer, Question, compare, newest_checkpoint
 from policy_store.records.objective_weights import ObjectiveWeights
+from tests.answer_graphs import preferring_graph, softmax_graph
+from tests.learner.answering_checkpoints import answering
 
 
 @pytest.fixture
@@ -114,15 +117,39 @@ def test_a_checkpoint_of_an_older_encoding_is_asked_with_it(
     assert answer.checkpoint == checkpoint.version
     rows = rows_since(frame, answer.first, experiment, first)
     positions = np.arange(rows.count)
-    scored = graph_scores(shelf.load(checkpoint.version), rows.inputs)(positions)
+    weights = ObjectiveWeights.in_force(experiment)
+    scored = GraphAnswers(shelf.load(checkpoint.version), rows, weights).score(positions)
     newest = rows_since(frame, answer.first, experiment, FeatureContract.from_experiment(experiment))
-    assert not np.array_equal(scored, graph_scores(checkpoint, newest.inputs)(positions)), "hours beyond ten differ"
-    model = answer.report.policies[0].objectives["repin"].estimates["dm"].value
-    chosen = preferred_policy(
-        scored, ObjectiveWeights.in_force(experiment), rows.frame["request_cohort"].to_list(), None
+    assert not np.array_equal(scored, GraphAnswers(checkpoint, newest, weights).score(positions)), (
+        "hours beyond ten differ"
     )
+    model = answer.report.policies[0].objectives["repin"].estimates["dm"].value
+    chosen = preferred_policy(scored, weights, rows.frame["request_cohort"].to_list(), None)
     assert chosen.arms is not None
     assert model == pytest.approx(scored[np.arange(rows.count), chosen.arms, 0].mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize("selection", ["sample", "argmax"])
+def test_a_checkpoint_that_answers_with_probabilities_is_judged_without_a_model(
+    frame: pl.DataFrame, trained: Any, experiment: Experiment, selection: str
+) -> None:
+    checkpoint = answering(experiment, "probabilities", softmax_graph(2, experiment.action_space.arms), selection)
+    answer = ask(Question("learned", checkpoint=checkpoint), frame, trained)
+    [policy] = answer.report.policies
+    assert (answer.checkpoint, policy.name) == (checkpoint.version, "preference")
+    estimates = policy.objectives["repin"].estimates
+    assert "dr" not in estimates
+    assert estimates["snips"].interval is not None
+    [other] = ask(Question("uniform", checkpoint=checkpoint), frame, trained).report.policies
+    assert "dr" not in other.objectives["repin"].estimates
+
+
+def test_a_graph_that_takes_the_preference_has_a_frontier(
+    frame: pl.DataFrame, trained: Any, experiment: Experiment
+) -> None:
+    checkpoint = answering(experiment, "probabilities", preferring_graph(2, experiment.action_space.arms))
+    answer = ask(Question("learned", checkpoint=checkpoint), frame, trained)
+    assert [each["alpha"] for each in answer.as_dict()["frontier"]] == [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
 def test_a_checkpoint_without_its_window_is_named(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,16 @@ def test_a_manifest_without_digests_of_the_file_keeps_its_bytes() -> None:
     assert CheckpointManifest.parse(new.canonical()) == new
 
 
+def test_a_manifest_says_what_its_network_answers() -> None:
+    old = CheckpointManifest.parse(manifest("homefeed").canonical())
+    assert (old.answer, old.selection, old.preference) == ("values", "argmax", None)
+    assert not {"answer", "selection", "preference"} & json.loads(old.canonical()).keys()
+    said: dict[str, Any] = {"answer": "proposal", "selection": "sample", "preference": {"repin": 0.25, "p2p": 0.75}}
+    new = CheckpointManifest.parse(manifest("homefeed", **said).canonical())
+    assert (new.answer, new.selection, new.preference) == ("proposal", "sample", {"repin": 0.25, "p2p": 0.75})
+    assert {name: json.loads(new.canonical())[name] for name in said} == said
+
+
 def test_the_signature_covers_the_manifest_and_through_it_the_blobs() -> None:
     signed = sign_checkpoint(manifest("homefeed"), BLOBS, LEARNER)
     TRUSTED.verify(signed.key_id, signed.manifest, signed.signature, "it")
@@ -55,6 +66,9 @@ def test_the_signature_covers_the_manifest_and_through_it_the_blobs() -> None:
         ({"blobs": {"policy.onnx": {"sha256": "0" * 64, "size": -1}}}, "blobs"),
         ({"created_at": "now"}, "created_at"),
         ({"section_digests": {"gate": 5}}, "section_digests"),
+        ({"answer": "scores"}, "answer"),
+        ({"selection": "softmax"}, "selection"),
+        ({"preference": {"repin": 1.5}}, "preference"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, object], field: str) -> None:

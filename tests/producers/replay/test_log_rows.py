@@ -168,7 +168,8 @@ def test_an_empty_file_is_called_that(tmp_path: Path, mapping: ColumnMapping, en
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "jsonl.gz"])
 @pytest.mark.parametrize(
-    ("form", "start"), [("gzip", gzip.compress(b"{}", mtime=0)), ("zstd", b"\x28\xb5\x2f\xfd\x04"), ("zip", b"PK\x03\x04")]
+    ("form", "start"),
+    [("gzip", gzip.compress(b"{}", mtime=0)), ("zstd", b"\x28\xb5\x2f\xfd\x04"), ("zip", b"PK\x03\x04")],
 )
 def test_a_compressed_file_is_called_that(
     tmp_path: Path, mapping: ColumnMapping, ending: str, form: str, start: bytes

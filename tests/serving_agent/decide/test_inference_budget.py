@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from serving_agent.decide.inference_budget import BudgetExceeded, InferenceBudget
-from serving_agent.decide.scoring import InferenceFailed, run_flag
+from serving_agent.decide.policy_graph import InferenceFailed, run_flag
 from tests.serving_samples import embedded, loaded, serving_experiment, slow_graph
 
 

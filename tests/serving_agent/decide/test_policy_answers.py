@@ -35,6 +35,19 @@ SPAN = HIGH - LOW
 MEAN, SD = [100.0, 5.0], [20.0, 3.0]
 
 
+def test_without_sampling_the_most_probable_arm_or_the_mean_is_served() -> None:
+    probabilities = np.full(ARMS, 0.4 / (ARMS - 2))
+    probabilities[[3, 5]] = 0.3
+    assert ON_GRID.most_likely(arms(probabilities), ()) == PolicyChoice(3), "of equal ones the lowest"
+    assert ON_GRID.most_likely(arms(probabilities), (1, 5)) == PolicyChoice(5)
+    assert IN_BOX.most_likely(proposals(), ()) == PolicyChoice(0, vector=tuple(MEAN)), "nothing drawn, no density"
+    assert IN_BOX.most_likely(proposals(), (1,)) == PolicyChoice(BOX.action_space.production_arm)
+    with pytest.raises(UnusableAnswer, match="outside the box"):
+        IN_BOX.most_likely(proposals(mean=[1e6, 5.0]), ())
+    with pytest.raises(UnusableAnswer, match="the action space is a grid"):
+        ON_GRID.most_likely(proposals(), ())
+
+
 def accepts(policy: SoftmaxPolicy | NormalPolicy) -> SamplingNetwork:
     """Type-checked: the reference policies are networks."""
     return policy

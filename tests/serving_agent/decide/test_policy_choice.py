@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.policy_answers import PolicyChoice
 from serving_agent.decide.policy_choice import PolicyChooser
-from serving_agent.decide.scoring import PolicyNetwork
+from serving_agent.decide.policy_networks import ProbabilityNetwork, ValueNetwork
 from serving_agent.decide.snapshot import LoadedPolicy
-from tests.serving_samples import DIM, NOW, embedded, linear_graph, loaded, preferring, serving_experiment
+from simulator.reference_policies import SoftmaxPolicy
+from tests.answer_graphs import preferring_graph
+from tests.serving_samples import DIM, NOW, embedded, linear_graph, loaded, preferring, sampling, serving_experiment
 
 EXPERIMENT = serving_experiment()
 PREFERENCE = ObjectiveWeights.in_force(EXPERIMENT)
@@ -104,12 +107,32 @@ def test_no_preference(chooser: PolicyChooser) -> None:
     assert chosen == PolicyChoice(None, FallbackReason.NO_PREFERENCE)
 
 
+def test_a_policy_for_one_preference_serves_under_no_other(chooser: PolicyChooser) -> None:
+    network = SoftmaxPolicy(EXPERIMENT.action_space.arms, 2, temperature=1e-4)
+    pinned = replace(sampling(EXPERIMENT, network), pinned=(0.25, 0.75), samples=False)
+    weighed = ObjectiveWeights(1, (0.25, 0.75), {"new": (0.5, 0.5)})
+    assert chooser.begin(RECORD, ()).choose(pinned, weighed) == PolicyChoice(2)
+    other = PolicyChoice(None, FallbackReason.PREFERENCE)
+    assert chooser.begin({**RECORD, "cohort": "new"}, ()).choose(pinned, weighed) == other
+    assert chooser.begin(RECORD, ()).choose(pinned, ObjectiveWeights(2, (0.26, 0.74))) == other
+    assert chooser.begin(RECORD, ()).choose(pinned, ObjectiveWeights(3, (0.25 + 1e-8, 0.75 - 1e-8))) == PolicyChoice(2)
+
+
+def test_a_graph_may_take_the_preference(chooser: PolicyChooser) -> None:
+    arms = EXPERIMENT.action_space.arms
+    network = ProbabilityNetwork(preferring_graph(2, arms), arms=arms)
+    policy = replace(sampling(EXPERIMENT, network), samples=False)
+    weighed = ObjectiveWeights(1, (0.9, 0.1), {"new": (0.2, 0.8)})
+    assert chooser.begin(RECORD, ()).choose(policy, weighed) == PolicyChoice(0)
+    assert chooser.begin({**RECORD, "cohort": "new"}, ()).choose(policy, weighed) == PolicyChoice(1)
+
+
 def test_the_best_of_the_eligible(chooser: PolicyChooser) -> None:
     policy = loaded(EXPERIMENT, preferring(EXPERIMENT, repin=2, p2p=5))
     assert chooser.begin(RECORD, (1, 5, 7)).choose(policy, PREFERENCE) == PolicyChoice(5)
 
 
-class Exploding(PolicyNetwork):
+class Exploding(ValueNetwork):
     """A network that raises an undeclared type of error."""
 
     def score(self, feeds: Any, flag: Any = None) -> Any:

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from policy_store.decisions.verification import Approval, TrustRule, VerifiedCheckpoint, read_channel_verified
 from policy_store.records.channel_record import Channel
 from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.policy_networks import ProbabilityNetwork, ProposalNetwork
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult, PickupVerdict
 from serving_agent.pickup.drift_check import DriftCheck
+from tests.answer_graphs import preferring_graph, proposing_graph, softmax_graph
 from tests.serving_samples import (
     NOW,
     TRUSTED,
@@ -94,6 +97,36 @@ def test_values_of_arms_are_refused_where_there_are_none() -> None:
     assert "fix: give every [[weights]] steps" in verdict.notes[0]
 
 
+def pick_up(experiment: Experiment, graph: bytes, **manifest: Any) -> PickupVerdict:
+    desk = StoreDesk(experiment)
+    desk.publish("v1", graph, **manifest)
+    desk.point(Channel.STABLE, "v1")
+    rule = TrustRule(TRUSTED, experiment.name, experiment.action_space.digest, Approval.AUTO)
+    found = read_channel_verified(desk.store, Channel.STABLE, rule, now_ms=NOW)
+    assert found is not None
+    drift = DriftCheck(experiment, RecentTraffic())
+    return CheckpointPickup(experiment, drift).consider(found.manifest, found.signed)
+
+
+@pytest.mark.parametrize("selection", ["argmax", "sample"])
+def test_a_proposal_for_a_box_is_accepted(selection: str) -> None:
+    preference = {"repin": 0.5, "p2p": 0.5}
+    graph = proposing_graph([100.0, 5.0], [20.0, 3.0])
+    said = {"answer": "proposal", "selection": selection, "preference": preference}
+    policy = pick_up(box_experiment(), graph, **said).policy
+    assert policy is not None
+    assert isinstance(policy.network, ProposalNetwork)
+    assert (policy.samples, policy.pinned) == (selection == "sample", (0.5, 0.5))
+
+
+def test_probabilities_for_any_preference_are_accepted() -> None:
+    graph = preferring_graph(2, EXPERIMENT.action_space.arms)
+    policy = pick_up(EXPERIMENT, graph, answer="probabilities", selection="sample").policy
+    assert policy is not None
+    assert isinstance(policy.network, ProbabilityNetwork)
+    assert (policy.samples, policy.pinned) == (True, None)
+
+
 def row_dependent_graph() -> bytes:
     """A graph as from a batch norm left in training mode: a request's values depend on its neighbours."""
     arms = EXPERIMENT.action_space.arms
@@ -119,6 +152,12 @@ def row_dependent_graph() -> bytes:
         (linear_graph(np.full((10, 2), np.nan, np.float32)), {}, "outside"),
         (linear_graph(np.zeros((9, 2), np.float32)), {}, "10 arms"),
         (row_dependent_graph(), {}, "alone and in a batch"),
+        (linear_graph(np.zeros((10, 2), np.float32)), {}, "answers every request alike"),
+        (softmax_graph(1, 10), {"answer": "probabilities"}, "does not say for which"),
+        (softmax_graph(1, 10), {"answer": "proposal"}, "the action space is a grid"),
+        (GOOD, {"answer": "probabilities"}, "none of them 'pi'"),
+        (GOOD, {"selection": "sample"}, "no distribution to sample from"),
+        (GOOD, {"preference": {"repin": 1.0}}, "does not weigh"),
         (GOOD, {"objectives": ["p2p", "repin"]}, "objectives"),
         (GOOD, {"reference": {"q_heads": {"repin": {}}}}, "sketch"),
     ],

@@ -6,13 +6,26 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract
 from monitoring.metrics import DriftMetrics
+from policy_store.records import Answer
 from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.policy_networks import ValueNetwork, answer_arrays, answer_network, with_preference
 from serving_agent.decide.recent_traffic import RecentTraffic
-from serving_agent.decide.scoring import PolicyNetwork
+from serving_agent.decide.snapshot import LoadedPolicy
 from serving_agent.pickup.drift_check import DriftCheck, HeadReferences, ReferenceUnusable
-from simulator.reference_policies import SoftmaxPolicy
-from tests.serving_samples import DIM, NOW, linear_graph, loaded, q_network, sampling, serving_experiment, sketch_of
+from tests.answer_graphs import preferring_graph, proposing_graph, softmax_graph
+from tests.serving_samples import (
+    DIM,
+    NOW,
+    box_experiment,
+    linear_graph,
+    loaded,
+    q_network,
+    serving_experiment,
+    sketch_of,
+)
 
 RANDOM = np.random.default_rng(11)
 NOTHING = HeadReferences({}, {})
@@ -54,13 +67,42 @@ def test_shifted_live_heads_are_drift() -> None:
     assert registry.get_sample_value("trimtab_drift_alarm", {"head": "repin"}) == 1
 
 
-def test_a_policy_that_answers_with_distributions_has_no_values_to_compare() -> None:
+def graph_policy(answer: Answer, graph: bytes, experiment: Experiment) -> LoadedPolicy:
+    network = answer_network(answer, graph, experiment.action_space, len(experiment.objective_names))
+    return LoadedPolicy("v1", NOW, network, FeatureContract.from_experiment(experiment))
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "proposal"])
+def test_distributions_are_compared_by_their_own_heads(kind: str) -> None:
+    experiment = box_experiment() if kind == "proposal" else serving_experiment()
+    graph = proposing_graph([100.0, 5.0], [20.0, 3.0], 9.0) if kind == "proposal" else softmax_graph(1, 3)
+    answer: Answer = "proposal" if kind == "proposal" else "probabilities"
+    if answer == "probabilities":
+        graph = softmax_graph(1, experiment.action_space.arms)
+    policy = graph_policy(answer, graph, experiment)
+    users = RANDOM.normal(size=(2_000, DIM))
+    arrays = answer_arrays(policy.network.score({"user_embedding": users.astype(np.float32)}))
+    heads = {"pi": arrays["pi"].ravel()} if answer == "probabilities" else {"w:repin": arrays["w"][:, 0]}
+    reference = references(answer_heads={name: sketch_of(values) for name, values in heads.items()})
+    registry = CollectorRegistry()
+    same = DriftCheck(experiment, traffic({}, users[:200].tolist()), DriftMetrics(registry))
+    assert same.answer_heads(reference, policy).status == "ok"
+    [head] = heads
+    assert registry.get_sample_value("trimtab_drift_alarm", {"head": f"answer:{head}"}) == 0
+    moved = DriftCheck(experiment, traffic({}, (users[:200] + 3.0).tolist()))
+    assert moved.answer_heads(reference, policy).status == "drift"
+
+
+def test_answers_for_any_preference_are_compared_under_that_of_the_reference() -> None:
     experiment = serving_experiment()
-    check = DriftCheck(experiment, traffic({}, [[0.0] * DIM] * 60))
-    policy = sampling(experiment, SoftmaxPolicy(experiment.action_space.arms, 2))
-    assert check.q_heads(NOTHING, policy).status != "drift"
-    reference = references(q_heads={"repin": sketch_of(uniform(2000))})
-    assert check.q_heads(reference, policy).status == "insufficient_data"
+    policy = graph_policy("probabilities", preferring_graph(2, experiment.action_space.arms), experiment)
+    users = RANDOM.normal(size=(500, DIM)).astype(np.float32)
+    weights = (0.9, 0.1)
+    pi = answer_arrays(policy.network.score(with_preference({"user_embedding": users}, weights, 500)))["pi"]
+    check = DriftCheck(experiment, traffic({}, users[:200].tolist()))
+    heads = {"pi": sketch_of(pi.ravel())}
+    assert check.answer_heads(references(answer_heads=heads, preference=list(weights)), policy).status == "ok"
+    assert check.answer_heads(references(answer_heads=heads), policy).status == "drift"
 
 
 def test_a_node_without_traffic_has_insufficient_data() -> None:
@@ -92,12 +134,12 @@ def test_q_heads_on_recent_requests() -> None:
         q_heads={name: sketch_of(q[:200, :, column]) for column, name in enumerate(("repin", "p2p"))}
     )
     same = DriftCheck(experiment, traffic({}, users[200:].tolist()))
-    assert same.q_heads(reference, policy).status == "ok"
+    assert same.answer_heads(reference, policy).status == "ok"
     moved = DriftCheck(experiment, traffic({}, (users[200:] + 3.0).tolist()))
-    assert moved.q_heads(reference, policy).status == "drift"
+    assert moved.answer_heads(reference, policy).status == "drift"
     # Forty requests are forty, although they have four hundred values.
     few = DriftCheck(experiment, traffic({}, users[:40].tolist()))
-    assert few.q_heads(reference, policy).status == "insufficient_data"
+    assert few.answer_heads(reference, policy).status == "insufficient_data"
 
 
 def test_many_arms_are_scored_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,14 +147,14 @@ def test_many_arms_are_scored_in_batches(monkeypatch: pytest.MonkeyPatch) -> Non
     slope = RANDOM.normal(size=(DIM, experiment.action_space.arms * 2)).astype(np.float32)
     policy = loaded(experiment, linear_graph(np.zeros((experiment.action_space.arms, 2), np.float32), slope))
     users = RANDOM.normal(size=(100, DIM)).astype(np.float32)
-    assert isinstance(policy.network, PolicyNetwork)
+    assert isinstance(policy.network, ValueNetwork)
     q = policy.network.score({"user_embedding": users})
     reference = references(q_heads={name: sketch_of(q[:, :, column]) for column, name in enumerate(("repin", "p2p"))})
     check = DriftCheck(experiment, traffic({}, users.tolist()))
-    whole = check.q_heads(reference, policy)
+    whole = check.answer_heads(reference, policy)
     for pairs in (1, 70):
         monkeypatch.setattr("serving_agent.pickup.drift_check.SCORED_PAIRS", pairs)
-        assert check.q_heads(reference, policy) == whole
+        assert check.answer_heads(reference, policy) == whole
 
 
 def test_requests_are_encoded_as_the_policy_was_trained() -> None:
@@ -130,9 +172,9 @@ def test_requests_are_encoded_as_the_policy_was_trained() -> None:
             q_heads={name: sketch_of(q[:, :, column]) for column, name in enumerate(("repin", "p2p"))}
         )
         check = DriftCheck(experiment, traffic({}, users[200:].tolist()))
-        assert check.q_heads(reference, policy).status == "ok"
+        assert check.answer_heads(reference, policy).status == "ok"
         other = loaded(experiment, graph, encoding=3 - encoding)
-        assert check.q_heads(reference, other).status == "drift"
+        assert check.answer_heads(reference, other).status == "drift"
 
 
 def test_requests_without_features_are_left_out() -> None:
@@ -140,10 +182,12 @@ def test_requests_without_features_are_left_out() -> None:
     policy = loaded(experiment, linear_graph(np.zeros((experiment.action_space.arms, 2), np.float32)))
     check = DriftCheck(experiment, traffic({}, [[] for _ in range(100)]))
     reference = references(q_heads={"repin": sketch_of([0.5, 0.6])})
-    assert check.q_heads(reference, policy).status == "insufficient_data"
+    assert check.answer_heads(reference, policy).status == "insufficient_data"
 
 
-@pytest.mark.parametrize("reference", [{"ranker_heads": {"repin": {}}}, {"q_heads": 3}, {"q_heads": {"a": None}}])
+@pytest.mark.parametrize(
+    "reference", [{"ranker_heads": {"repin": {}}}, {"q_heads": 3}, {"q_heads": {"a": None}}, {"preference": ["much"]}]
+)
 def test_damaged_references_are_refused(reference: dict[str, object]) -> None:
     with pytest.raises(ReferenceUnusable):
         HeadReferences.of_manifest(reference)

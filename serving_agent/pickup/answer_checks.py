@@ -1,0 +1,130 @@
+"""Step 3 of a pick-up: can what the checkpoint answers be served in this experiment, and does it answer at all?
+
+A network that gives every request, or every arm, the same answer learnt nothing, or lost its inputs on the way.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from event_schemas.experiment import Experiment
+from event_schemas.exploration import ExplorationDraws
+from feature_contract import FeatureContract
+from policy_store.records import CheckpointManifest, ContractMismatch
+from serving_agent.decide.policy_answers import AnswerDraws, ArmProbabilities, BoxProposals, Distribution
+from serving_agent.decide.policy_graph import InferenceFailed
+from serving_agent.decide.policy_networks import AnswerNetwork, Scores, answer_arrays, with_preference
+from serving_agent.pickup.probe_requests import probe_requests
+
+BATCH_TOLERANCE = 1e-4
+"""Largest difference between a request alone and in a batch; the learner's export allows the same."""
+CONSTANT = 1e-7
+"""Answers that differ by less, in values, probabilities, shares of the bounds or ln sd, are taken for equal."""
+WHOLE = 1e-6
+"""How far the weights of a preference may be from 1 together."""
+PER_ARM = ("q", "pi")
+"""Arrays with an entry for every arm."""
+
+
+def require_fitting_answer(manifest: CheckpointManifest, experiment: Experiment) -> None:
+    """Raises ContractMismatch unless the action space takes such answers, and the policy can select among them."""
+    kind, version = experiment.action_space.kind, manifest.version
+    if manifest.answer == "proposal" and kind != "box":
+        raise ContractMismatch(
+            f"checkpoint {version} ({manifest.algorithm}) proposes a vector of weights, but the action space is a"
+            f" {kind}, whose arms are given",
+            fix="serve a checkpoint that chooses arms, or leave out the steps of all [[weights]] under a new name",
+        )
+    if manifest.answer != "proposal" and kind == "box":
+        raise ContractMismatch(
+            f"checkpoint {version} ({manifest.algorithm}) scores arms, but the experiment's weights are a box, which"
+            " has no arms to choose from",
+            fix="give every [[weights]] steps for a checkpoint of this algorithm, under a new experiment name",
+        )
+    if manifest.answer == "values" and manifest.selection == "sample":
+        raise ContractMismatch(
+            f"checkpoint {version} answers with values, which are no distribution to sample from",
+            fix="publish it with selection argmax, or answer with probabilities",
+        )
+
+
+def pinned_weights(
+    manifest: CheckpointManifest, experiment: Experiment, *, takes_preference: bool
+) -> tuple[float, ...] | None:
+    """The weights of the objectives that the policy was trained for; None if it answers for any preference.
+
+    Values are weighed after the answer. Distributions are not: their network must take the preference as an input, or
+    the manifest must say for which one it was trained. Raises ContractMismatch.
+    """
+    names, pinned, version = experiment.objective_names, manifest.preference, manifest.version
+    if pinned is None:
+        if manifest.answer != "values" and not takes_preference and len(names) > 1:
+            raise ContractMismatch(
+                f"checkpoint {version} answers with a distribution for one preference, but does not say for which",
+                fix="publish it with preference, or export a graph with the input preference",
+            )
+        return None
+    if sorted(pinned) != sorted(names) or abs(sum(pinned.values()) - 1.0) > WHOLE:
+        raise ContractMismatch(
+            f"checkpoint {version} was trained for the preference {pinned}, which does not weigh"
+            f" {', '.join(names)} to 1 in all",
+            fix="publish it with a weight for each objective of this experiment file",
+        )
+    return tuple(pinned[name] for name in names)
+
+
+def require_sound_answers(network: AnswerNetwork, contract: FeatureContract, experiment: Experiment) -> None:
+    """Asks the network about synthetic requests.
+
+    Raises InferenceFailed if it fails or depends on the batch, UnusableAnswer if an answer cannot be served, and
+    ContractMismatch if it answers all requests or arms alike.
+    """
+    batch = contract.encode(probe_requests(experiment))
+    batch = batch if network.inputs else batch.take([0])  # without inputs there is one answer for all requests
+    equal = (1.0 / len(experiment.objective_names),) * len(experiment.objective_names)
+    answer = network.score(with_preference(batch.feeds(), equal, batch.rows))
+    _require_servable(answer, batch.rows, experiment)
+    together = answer_arrays(answer)
+    for row in range(batch.rows):
+        alone = answer_arrays(network.score(with_preference(batch.take([row]).feeds(), equal, 1)))
+        if not all(np.allclose(alone[name][0], together[name][row], **_tolerance(name, experiment)) for name in alone):
+            raise InferenceFailed(
+                f"probe request {row} scores differently alone and in a batch",
+                fix="recompute the batch-norm statistics before export",
+            )
+    _require_varied(together, experiment, over_requests=len(batch) > 0)
+
+
+def _tolerance(name: str, experiment: Experiment) -> Mapping[str, Any]:
+    """Of weights, a share of the distance of their bounds."""
+    sides = experiment.action_space.high - experiment.action_space.low
+    return {"rtol": 0.0, "atol": BATCH_TOLERANCE * sides if name == "w" else BATCH_TOLERANCE}
+
+
+def _require_servable(answer: Scores | Distribution, rows: int, experiment: Experiment) -> None:
+    """Every row of a distribution can be drawn from; raises UnusableAnswer."""
+    draws = AnswerDraws(experiment.action_space, ExplorationDraws(experiment.action_space, experiment.exploration))
+    for row in range(rows):
+        if isinstance(answer, ArmProbabilities):
+            draws.draw_served("probe", ArmProbabilities(answer.probabilities[row : row + 1]), ())
+        elif isinstance(answer, BoxProposals):
+            draws.draw_served("probe", BoxProposals(answer.mean[row : row + 1], answer.sd[row : row + 1]), ())
+
+
+def _require_varied(arrays: Mapping[str, NDArray[Any]], experiment: Experiment, *, over_requests: bool) -> None:
+    """Raises ContractMismatch if the answers are the same for all requests, or for all arms of every request."""
+    sides = experiment.action_space.high - experiment.action_space.low
+    shares = {name: array / sides if name == "w" else array for name, array in arrays.items()}
+    if over_requests and all(np.ptp(array, axis=0).max(initial=0.0) <= CONSTANT for array in shares.values()):
+        raise ContractMismatch(
+            "the network answers every request alike, whatever its features",
+            fix="train it again: its inputs are lost or its units are dead",
+        )
+    alike = [name for name in PER_ARM if name in shares and np.ptp(shares[name], axis=1).max(initial=0.0) <= CONSTANT]
+    if alike and experiment.action_space.arms > 1:
+        raise ContractMismatch(
+            "the network answers alike for every arm, so it cannot choose one",
+            fix="train it again: the features of the arms are lost or its units are dead",
+        )

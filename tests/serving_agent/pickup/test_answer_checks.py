@@ -1,0 +1,149 @@
+"""What is checked of a checkpoint's answers before they may serve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract
+from policy_store.records import Answer, CheckpointManifest, ContractMismatch
+from policy_store.records.checkpoint_record import describe_blobs
+from serving_agent.decide.policy_answers import UnusableAnswer
+from serving_agent.decide.policy_networks import answer_network
+from serving_agent.pickup.answer_checks import pinned_weights, require_fitting_answer, require_sound_answers
+from tests.answer_graphs import preferring_graph, proposing_graph, softmax_graph
+from tests.serving_samples import (
+    DIM,
+    NOW,
+    box_experiment,
+    catalogue_experiment,
+    linear_graph,
+    preferring,
+    serving_experiment,
+)
+
+GRID, BOX, CATALOGUE = serving_experiment(), box_experiment(), catalogue_experiment()
+ARMS = GRID.action_space.arms
+SPREAD = np.linspace(-1.0, 1.0, 2 * ARMS, dtype=np.float32).reshape(ARMS, 2)
+
+
+def manifest(experiment: Experiment = GRID, **fields: Any) -> CheckpointManifest:
+    content = {
+        "version": "v1",
+        "experiment": experiment.name,
+        "created_at": NOW,
+        "algorithm": "reference",
+        "action_space": experiment.action_space.digest,
+        "arms": experiment.action_space.arms,
+        "objectives": list(experiment.objective_names),
+        "feature_contract": FeatureContract.from_experiment(experiment).digest,
+        "blobs": describe_blobs({"policy.onnx": b""}),
+    }
+    return CheckpointManifest(**{**content, **fields})
+
+
+def ask(answer: Answer, graph: bytes, experiment: Experiment = GRID) -> None:
+    network = answer_network(answer, graph, experiment.action_space, len(experiment.objective_names))
+    require_sound_answers(network, FeatureContract.from_experiment(experiment), experiment)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "answer", "selection", "told"),
+    [
+        (GRID, "values", "argmax", None),
+        (CATALOGUE, "probabilities", "sample", None),
+        (GRID, "probabilities", "argmax", None),
+        (BOX, "proposal", "sample", None),
+        (BOX, "proposal", "argmax", None),
+        (BOX, "values", "argmax", "are a box, which has no arms"),
+        (BOX, "probabilities", "sample", "are a box, which has no arms"),
+        (GRID, "proposal", "sample", "the action space is a grid"),
+        (CATALOGUE, "proposal", "sample", "the action space is a catalogue"),
+        (GRID, "values", "sample", "no distribution to sample from"),
+    ],
+)
+def test_an_answer_must_fit_the_action_space(
+    experiment: Experiment, answer: str, selection: str, told: str | None
+) -> None:
+    checked = manifest(experiment, answer=answer, selection=selection)
+    if told is None:
+        require_fitting_answer(checked, experiment)
+    else:
+        with pytest.raises(ContractMismatch, match=told):
+            require_fitting_answer(checked, experiment)
+
+
+def test_a_distribution_is_for_a_known_preference() -> None:
+    assert pinned_weights(manifest(), GRID, takes_preference=False) is None
+    distribution = manifest(answer="probabilities", selection="sample")
+    assert pinned_weights(distribution, GRID, takes_preference=True) is None
+    with pytest.raises(ContractMismatch, match="does not say for which"):
+        pinned_weights(distribution, GRID, takes_preference=False)
+    pinned = manifest(answer="probabilities", preference={"p2p": 0.25, "repin": 0.75})
+    assert pinned_weights(pinned, GRID, takes_preference=False) == (0.75, 0.25)
+
+
+@pytest.mark.parametrize("preference", [{"repin": 1.0}, {"repin": 0.5, "p2p": 0.4}, {"repin": 0.5, "click": 0.5}])
+def test_a_pinned_preference_weighs_all_objectives(preference: dict[str, float]) -> None:
+    with pytest.raises(ContractMismatch, match="does not weigh repin, p2p to 1"):
+        pinned_weights(manifest(preference=preference), GRID, takes_preference=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "graph", "experiment"),
+    [
+        ("values", preferring(GRID, repin=2), GRID),
+        ("probabilities", softmax_graph(2, ARMS), GRID),
+        ("probabilities", preferring_graph(2, ARMS), GRID),
+        ("proposal", proposing_graph([100.0, 5.0], [20.0, 3.0]), BOX),
+    ],
+)
+def test_sound_answers_pass(answer: Answer, graph: bytes, experiment: Experiment) -> None:
+    ask(answer, graph, experiment)
+
+
+@pytest.mark.parametrize(
+    ("answer", "graph", "experiment"),
+    [
+        ("values", linear_graph(SPREAD), GRID),
+        ("proposal", proposing_graph([100.0, 5.0], [20.0, 3.0], slope=0.0), BOX),
+    ],
+)
+def test_an_answer_that_is_the_same_for_all_requests_is_refused(
+    answer: Answer, graph: bytes, experiment: Experiment
+) -> None:
+    with pytest.raises(ContractMismatch, match="answers every request alike"):
+        ask(answer, graph, experiment)
+
+
+def test_an_answer_that_is_the_same_for_all_arms_is_refused() -> None:
+    alike = linear_graph(np.zeros((ARMS, 2), np.float32), np.full((DIM, ARMS * 2), 0.1, np.float32))
+    with pytest.raises(ContractMismatch, match="alike for every arm"):
+        ask("values", alike)
+
+
+def test_without_features_all_requests_are_alike() -> None:
+    """Nothing tells its requests apart, so a network that does not either is not broken."""
+    document = GRID.model_dump(mode="json", exclude_none=True)
+    document["features"] = {"user_embedding_dim": 0}
+    bare = Experiment.model_validate(document)
+    network = answer_network("values", _without_inputs(), bare.action_space, 2)
+    require_sound_answers(network, FeatureContract.from_experiment(bare), bare)
+
+
+def _without_inputs() -> bytes:
+    value = numpy_helper.from_array(1 / (1 + np.exp(-SPREAD[None])), "value")
+    outputs = [helper.make_tensor_value_info("q", TensorProto.FLOAT, [1, ARMS, 2])]
+    graph = helper.make_graph([helper.make_node("Identity", ["value"], ["q"])], "policy", [], outputs, [value])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("mean", [[500.0, 5.0], [100.0, -1.0]])
+def test_a_proposal_outside_the_box_is_refused(mean: list[float]) -> None:
+    with pytest.raises(UnusableAnswer, match="outside the box"):
+        ask("proposal", proposing_graph(mean, [20.0, 3.0]), BOX)
