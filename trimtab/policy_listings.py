@@ -39,11 +39,20 @@ def checkpoint_listing(rows: Sequence[Mapping[str, Any]]) -> Listing:
     entries = [
         Entry(
             tuple(_text(row[column]) for column in ("version", "created_at", "verdict", "algorithm")),
-            (f"{row['size']:,} bytes, " + ("no parent" if row["parent"] is None else f"parent {row['parent']}"),),
+            (
+                f"{row['size']:,} bytes, " + ("no parent" if row["parent"] is None else f"parent {row['parent']}"),
+                f"answers with {row['answer']} ({row['selection']}){_pinned(row['preference'])}",
+            ),
         )
         for row in rows
     ]
     return Listing("checkpoints", ("version", "created at", "verdict", "algorithm"), entries)
+
+
+def _pinned(preference: Mapping[str, float] | None) -> str:
+    if preference is None:
+        return ""
+    return ", only for " + ", ".join(f"{name} {weight:g}" for name, weight in preference.items())
 
 
 def history_listing(slot: str, rows: Sequence[Mapping[str, Any]]) -> Listing:

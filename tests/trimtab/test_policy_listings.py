@@ -125,6 +125,15 @@ def test_checkpoints_and_history(store: MemoryStore, lines: Printed) -> None:
         assert all(whole(found, each.hash) == 1 and whole(found, each.key_id) == len(signed) for each in signed)
 
 
+def test_a_checkpoint_is_listed_with_what_it_answers(store: MemoryStore, lines: Printed) -> None:
+    said = {"answer": "proposal", "selection": "sample", "preference": {"repin": 0.25, "save": 0.75}}
+    row = _checkpoint_row(store.list_checkpoints()[0])
+    assert "    answers with values (argmax)" in lines(checkpoint_listing([row]))
+    assert "    answers with proposal (sample), only for repin 0.25, save 0.75" in lines(
+        checkpoint_listing([row | said])
+    )
+
+
 def test_findings_and_proposals(store: MemoryStore, lines: Printed) -> None:
     found = lines(verification_listing(inspect_store(store, RULE)))
     assert whole(found, NEW) == 1

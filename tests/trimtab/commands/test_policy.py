@@ -63,6 +63,7 @@ def test_checkpoints_are_listed_and_shown(cli: StoreCommands) -> None:
     cli.put("v1", "inconclusive")
     [row] = cli.json("policy", "list")
     assert (row["version"], row["verdict"], row["algorithm"]) == ("v1", "inconclusive", "q_network")
+    assert (row["answer"], row["selection"], row["preference"]) == ("values", "argmax", None)
     assert "inconclusive" in cli.run("policy", "list")
     assert cli.json("policy", "show", "v1")["objectives"] == ["repin", "save"]
     assert "learner/main" in cli.run("policy", "show", "v1")
