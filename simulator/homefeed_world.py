@@ -39,7 +39,7 @@ def build_world(experiment: Experiment, plan: RunPlan) -> tuple[LiveWorld, Traff
     _check_fits(experiment)
     world_seed = zlib.crc32(experiment.experiment.salt.encode())
     population = draw_population(world_seed, plan.users)
-    attribution = [objective.attribution for objective in experiment.objectives[: len(OBJECTIVES)]]
+    attribution = [objective.attribution for objective in experiment.optimised[: len(OBJECTIVES)]]
     world = LiveWorld(
         feed=Homefeed(world_seed, population, experiment.action_space.weights),
         features=VisibleFeatures(world_seed, population, experiment.experiment.exploration_unit),
@@ -72,7 +72,7 @@ def _check_fits(experiment: Experiment) -> None:
                 f"experiment {experiment.name!r} has [[{table}]] {list(found[table])}, the homefeed has {list(names)}",
                 fix="simulate with simulator/experiments/homefeed.toml",
             )
-    for objective in experiment.objectives[len(OBJECTIVES) :]:
+    for objective in experiment.counted:
         if not set(objective.kinds) <= set(OBJECTIVES):
             raise ExperimentError(
                 f"experiment {experiment.name!r}: objectives[{objective.name}] counts {list(objective.kinds)}, but the"

@@ -1,8 +1,8 @@
 """Runs serving through simulated days: decide, rank, confirm and engage, in order of event time.
 
 Times come from the plan. Decisions and engagements are handed to the producers in time order, in strides of an hour. An
-engagement with a decision of the current stride is handed over after all decisions of the stride. `settle` then flushes
-and may wait for the readers. Therefore no event overtakes another by more than an hour of event time.
+engagement with a decision of the current stride is handed over after all decisions of the stride. Before and after that
+`settle` flushes, and may wait for the readers. Therefore no event overtakes another by more than an hour of event time.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class LiveRun:
         sink: EngagementSink,
         settle: Callable[[int], None],
     ) -> None:
-        """`settle(number of decisions so far)` is called after each stride."""
+        """`settle(number of decisions so far)` is called after each stride's decisions and after its engagements."""
         self._is_logged = logged_by(experiment)
         self._world = world
         self._ports = ports
@@ -102,6 +102,8 @@ class LiveRun:
             stop = min(int(np.searchsorted(plan.time, horizon)), start + LARGEST_STRIDE, len(plan))
             self._stride(plan.part(start, max(stop, start + 1)))
             start = max(stop, start + 1)
+            # Decisions and engagements go through queues of their own, one of which may lag behind the other.
+            self._settle(start)
             for response in self._world.responses.take_due(int(plan.time[min(start, len(plan) - 1)])):
                 self._engage(response)
             self._settle(start)
