@@ -62,7 +62,9 @@ class Experiment(Section):
         description="Instead of a grid: arms with feature vectors, listed here or in `arms_file`, a CSV whose path is"
         " relative to the experiment file.",
     )
-    objectives: tuple[ObjectiveSpec, ...] = Field(min_length=1, description="Rewards to count; at least one.")
+    objectives: tuple[ObjectiveSpec, ...] = Field(
+        min_length=1, description="Outcomes to count; at least one that is optimised."
+    )
     cohorts: tuple[CohortSpec, ...] = Field(default=(), description="User groups that may have their own preference.")
     guardrails: tuple[GuardrailSpec, ...] = Field(
         default=(), description="Metrics that are watched but never optimised."
@@ -85,6 +87,11 @@ class Experiment(Section):
             raise ValueError("declare either [[weights]] or [catalogue], exactly one of them")
         if self.catalogue is not None and self.experiment.production_share:
             raise ValueError("experiment.production_share is for weights; a catalogue explores its arms uniformly")
+        if not self.optimised:
+            raise ValueError("no [[objectives]] has the role optimise: a policy needs at least one to learn")
+        double = sorted({each.name for each in self.objectives} & {each.name for each in self.guardrails})
+        if double:
+            raise ValueError(f"[[objectives]] and [[guardrails]] share the names {double}: rename the guardrails")
         for table in ("weights", "objectives", "cohorts", "guardrails"):
             names = [row.name for row in getattr(self, table)]
             if len(names) != len(set(names)):
@@ -94,7 +101,7 @@ class Experiment(Section):
             raise ValueError(
                 f"preference.alpha_objective {target!r} is not one of the objectives {self.objective_names}"
             )
-        if len(self.objectives) == 2 and target is None:
+        if len(self.optimised) == 2 and target is None:
             raise ValueError(
                 "preference.alpha_objective is missing: with two objectives, name the one that alpha multiplies"
             )
@@ -169,14 +176,35 @@ class Experiment(Section):
 
     @property
     def objective_names(self) -> tuple[str, ...]:
-        """Objective names in file order."""
-        return tuple(objective.name for objective in self.objectives)
+        """The names of the objectives that are optimised, in file order."""
+        return tuple(objective.name for objective in self.optimised)
+
+    @property
+    def optimised(self) -> tuple[ObjectiveSpec, ...]:
+        """The objectives that policies learn and preferences weigh, in file order."""
+        return tuple(objective for objective in self.objectives if objective.role == "optimise")
+
+    @property
+    def counted(self) -> tuple[ObjectiveSpec, ...]:
+        """Everything that the join counts: the objectives in file order, then the guardrails that have kinds."""
+        longest = max(objective.attribution for objective in self.objectives)
+        guardrails = (
+            ObjectiveSpec(
+                name=each.name,
+                kinds=each.kinds,
+                clip=each.clip,
+                attribution=longest if each.attribution is None else each.attribution,
+                role="guardrail",
+            )
+            for each in self.guardrails
+            if each.kinds
+        )
+        return (*self.objectives, *guardrails)
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The engagement kinds that objectives and guardrails name."""
-        lists = [*(one.kinds for one in self.objectives), *(one.kinds for one in self.guardrails)]
-        return frozenset(kind for kinds in lists for kind in kinds)
+        """The engagement kinds that are counted."""
+        return frozenset(kind for each in self.counted for kind in each.kinds)
 
     @property
     def max_ahead_ms(self) -> int | None:
@@ -185,8 +213,8 @@ class Experiment(Section):
 
     @property
     def longest_attribution_ms(self) -> int:
-        """The longest attribution window of all objectives."""
-        return max(objective.attribution for objective in self.objectives)
+        """The longest attribution window of everything that is counted."""
+        return max(objective.attribution for objective in self.counted)
 
     @property
     def window_ms(self) -> int:

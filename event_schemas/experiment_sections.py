@@ -51,6 +51,7 @@ Positive = Annotated[Finite, Field(gt=0)]
 Probability = Annotated[Finite, Field(ge=0, le=1)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
 EngagementKind = Annotated[str, Field(min_length=1)]
+Role = Literal["optimise", "signal", "guardrail"]
 
 
 class Section(BaseModel):
@@ -165,12 +166,17 @@ class CatalogueSpec(Section):
 
 
 class ObjectiveSpec(Section):
-    """`[[objectives]]`: one reward."""
+    """`[[objectives]]`: one outcome that is counted."""
 
     name: Name = Field(description="Name of the objective.")
     kinds: tuple[EngagementKind, ...] = Field(min_length=1, description="Engagement kinds that count.")
     clip: Positive = Field(default=1.0, description="Largest reward: reward = min(count, clip).")
     attribution: Duration = Field(description="How long after the request an engagement still counts.")
+    role: Role = Field(
+        default="optimise",
+        description="`optimise`: policies learn it; `signal`: counted, to be looked at; `guardrail`: counted, and must"
+        " not get worse.",
+    )
 
 
 class CohortSpec(Section):
@@ -181,10 +187,18 @@ class CohortSpec(Section):
 
 
 class GuardrailSpec(Section):
-    """`[[guardrails]]`: a metric that is watched but never optimised."""
+    """`[[guardrails]]`: another spelling of `[[objectives]]` with `role = "guardrail"`."""
 
-    name: Name = Field(description="Name of the guardrail.")
-    kinds: tuple[EngagementKind, ...] = Field(default=(), description="Engagement kinds that count.")
+    name: Name = Field(description="Name of the guardrail; different from those of the objectives.")
+    kinds: tuple[EngagementKind, ...] = Field(
+        default=(), description="Engagement kinds that count; without any nothing is counted."
+    )
+    clip: Positive = Field(default=1.0, description="Largest outcome: min(count, clip).")
+    attribution: Duration | None = Field(
+        default=None,
+        description="How long after the request an engagement still counts; absent: as long as for the objective that"
+        " waits longest.",
+    )
 
 
 class ContextSpec(Section):

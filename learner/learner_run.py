@@ -1,5 +1,6 @@
 """One run of the learner, from stored examples to a published checkpoint."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,7 +32,7 @@ from learner.examples.training_window import (
 )
 from learner.examples.waiting import no_examples_yet
 from learner.judgement.evaluation import Candidate, evaluate_window, sound_with_tallies
-from learner.judgement.gate import GateVerdict, judge
+from learner.judgement.gate import GateEvidence, GateVerdict, judge
 from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
 from monitoring.metrics import LearnerMetrics
@@ -204,7 +205,20 @@ class Learner:
         self.metrics.gate.labels(verdict=run.verdict.verdict.value, reason=run.verdict.reasons[0].code).inc()
         if run.evaluation.soundness.p_value is not None:
             self.metrics.propensity_pvalue.set(run.evaluation.soundness.p_value)
+        self._show_lifts(self.metrics, run.evaluation.evidence)
         self.metrics.last_success.set(self.clock() / 1000)
+
+    def _show_lifts(self, metrics: LearnerMetrics, evidence: GateEvidence) -> None:
+        """The lifts that the gate judged; what an earlier run knew and this one does not is removed."""
+        metrics.lift.clear()
+        for name, lift in {**evidence.lifts, **evidence.guardrail_lifts}.items():
+            interval = lift.relative_interval
+            parts = {"point": lift.relative}
+            if interval is not None:
+                parts |= {"lower": interval.lower, "upper": interval.upper}
+            for part, value in parts.items():
+                if math.isfinite(value):
+                    metrics.lift.labels(objective=name, part=part).set(value)
 
 
 def stored_examples(directory: Path) -> pl.DataFrame:

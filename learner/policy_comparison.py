@@ -67,12 +67,16 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The estimates over rows between two event times (epoch ms); `checkpoint` is the one whose answers were used."""
+    """The estimates over rows between two event times (epoch ms); `checkpoint` is the one whose answers were used.
+
+    `watched` are those of signals and guardrails; None if there are none, and for a box.
+    """
 
     report: EvaluationReport
     first: int
     last: int
     checkpoint: str | None
+    watched: EvaluationReport | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -81,7 +85,13 @@ class Answer:
             {"alpha": point.alpha, "on_front": point.on_front, "proposable": point.proposable}
             for point in self.report.frontier("snips")
         ]
-        return span | {"checkpoint": self.checkpoint, "report": self.report.as_dict(), "frontier": frontier}
+        watched = None if self.watched is None else self.watched.as_dict()
+        return span | {
+            "checkpoint": self.checkpoint,
+            "report": self.report.as_dict(),
+            "watched": watched,
+            "frontier": frontier,
+        }
 
 
 def compare(
@@ -126,8 +136,10 @@ def compare(
         found = _predictions(question, rows, trusted, experiment)
         first, *others = found.stated
         report = evaluate_predicted(log, [*found.chosen, *others], first, found.logged, requirements)
-    times = rows.event_times
-    return Answer(report, int(times[0]), int(times[-1]), None if trusted is None else trusted.version)
+        baseline, policies = first.policy, [each.policy for each in (*found.chosen, *others)]
+    watched, times = rows.watched_bandit(experiment), rows.event_times
+    beside = None if watched is None else evaluate_policies(watched, policies, baseline, None, requirements)
+    return Answer(report, int(times[0]), int(times[-1]), None if trusted is None else trusted.version, beside)
 
 
 def _require_usable(question: Question, checkpoint: Checkpoint | None, experiment: Experiment) -> None:

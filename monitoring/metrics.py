@@ -74,7 +74,7 @@ class JoinMetrics(MetricGroup):
         self.events = Counter("trimtab_join_events_total", "Input events by final fate.", ["fate"], registry=registry)
         self.outside = Counter(
             "trimtab_join_outside_total",
-            "Engagements of the fate outside, by why they count for no objective (unknown_kind, guardrail, "
+            "Engagements of the fate outside, by why they count for no objective (unknown_kind, "
             "before_request, too_late).",
             ["reason"],
             registry=registry,
@@ -190,6 +190,13 @@ class LearnerMetrics(MetricGroup):
         )
         self.gate = Counter(
             "trimtab_learner_gate_total", "Gate verdicts by first reason.", ["verdict", "reason"], registry=registry
+        )
+        self.lift = Gauge(
+            "trimtab_learner_lift",
+            "Relative lift of the newest checkpoint's policy over the baseline on its judging half, for objectives and"
+            " guardrails: lower bound, point and upper bound. Absent where it is undefined.",
+            ["objective", "part"],
+            registry=registry,
         )
         self.propensity_pvalue = Gauge(
             "trimtab_propensity_check_pvalue",

@@ -1,6 +1,6 @@
 """Rows to learn from: stored examples as the arrays that network and estimators read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
+from event_schemas.experiment_sections import ObjectiveSpec
 from event_schemas.exploration import ExplorationSettings
 from event_schemas.exploration_units import unit_of
 from event_schemas.records import RequestRecord
@@ -82,7 +83,7 @@ class LearningRows:
     ) -> Self:
         """The arrays of `frame`; raises MissingFeatures if a row cannot be encoded (see `feature_faults`)."""
         kept = {} if explorations is None else explorations
-        rewards, observed = _outcomes(frame, experiment)
+        rewards, observed = _outcomes(frame, experiment.optimised)
         return cls(
             inputs=contract.encode(request_records(frame, contract)),
             arms=np.array(frame["action_arm"], dtype=np.int64),
@@ -117,16 +118,32 @@ class LearningRows:
         return means
 
     def logged_bandit(self, experiment: Experiment) -> LoggedBandit:
-        """The rows in the form that estimators read; cohorts that the experiment does not declare are one."""
+        """The rows in the form that estimators read, with the rewards that are optimised.
+
+        Cohorts that the experiment does not declare are one.
+        """
+        return self._bandit(experiment, experiment.objective_names, (self.rewards, self.observed))
+
+    def watched_bandit(self, experiment: Experiment) -> LoggedBandit | None:
+        """The same with the outcomes that are only watched: signals and guardrails; None if there are none."""
+        watched = [each for each in experiment.counted if each.role != "optimise"]
+        if not watched:
+            return None
+        return self._bandit(experiment, tuple(each.name for each in watched), _outcomes(self.frame, watched))
+
+    def _bandit(
+        self, experiment: Experiment, names: tuple[str, ...], outcomes: tuple[NDArray[np.float32], NDArray[np.bool_]]
+    ) -> LoggedBandit:
+        rewards, observed = outcomes
         declared = {cohort.name for cohort in experiment.cohorts}
         given = [present(name) for name in self.frame["request_cohort"].to_list()]
         cohorts = [name if name is None or name in declared else UNDECLARED for name in given]
         return LoggedBandit(
             action=self.arms,
             propensity=self.propensities,
-            reward=self.rewards.astype(np.float64),
-            observed=self.observed,
-            objectives=experiment.objective_names,
+            reward=rewards.astype(np.float64),
+            observed=observed,
+            objectives=names,
             cohort=np.asarray(cohorts, dtype=object),
             units=self.units,
         )
@@ -192,13 +209,15 @@ def feature_faults(frame: pl.DataFrame, contract: FeatureContract) -> dict[int, 
     return contract.faults(request_records(frame, contract)) if frame.height else {}
 
 
-def _outcomes(frame: pl.DataFrame, experiment: Experiment) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _outcomes(
+    frame: pl.DataFrame, objectives: Sequence[ObjectiveSpec]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """(rewards, observed), both [n, objectives]; an objective that is not in an example counts as unobserved."""
-    shape = (frame.height, len(experiment.objectives))
+    shape = (frame.height, len(objectives))
     rewards, observed = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool)
     outcomes = frame.select("outcome_objectives").with_row_index("row").explode("outcome_objectives")
     outcomes = outcomes.drop_nulls("outcome_objectives").unnest("outcome_objectives")
-    for column, objective in enumerate(experiment.objectives):
+    for column, objective in enumerate(objectives):
         of_objective = outcomes.filter((pl.col("objective") == objective.name) & pl.col("observed"))
         rows = of_objective["row"].to_numpy()
         values = of_objective["reward"].to_numpy() / objective.clip

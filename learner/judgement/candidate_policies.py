@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 def alpha_grid(experiment: Experiment) -> list[float]:
     """`learner.alpha_steps` values from 0 to 1 for two objectives; empty otherwise, because α has no meaning then."""
-    if len(experiment.objectives) != 2:
+    if len(experiment.objective_names) != 2:
         return []
     return [round(float(alpha), 12) for alpha in np.linspace(0.0, 1.0, experiment.learner.alpha_steps)]
 

@@ -35,7 +35,7 @@ from learner.judgement.reference_sketches import head_shift
 from off_policy.evaluation_report import EvaluationReport, FrontierPoint, PolicyObjective
 from off_policy.intervals import EvidenceRequirements
 from off_policy.paired_lift import PairedLift
-from off_policy.policy_evaluation import evaluate_predicted
+from off_policy.policy_evaluation import evaluate_policies, evaluate_predicted
 from off_policy.target_policies import TargetPolicy
 from policy_store.records import ObjectiveWeights
 
@@ -46,10 +46,15 @@ ESTIMATOR = "dr"
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The result, for the gate (`evidence`) and for people (`as_dict`, a checkpoint's evaluation.json)."""
+    """The result, for the gate (`evidence`) and for people (`as_dict`, a checkpoint's evaluation.json).
+
+    `watched` is the judgement on signals and guardrails, which no network predicts; None if there are none.
+    """
 
     selection: EvaluationReport
     judgement: EvaluationReport
+    watched: EvaluationReport | None
+    guardrails: tuple[str, ...]
     proposal: float | None
     calibration: Mapping[str, Calibration]
     soundness: LogSoundness
@@ -64,10 +69,17 @@ class Evaluation:
         return GateEvidence(
             lifts={} if judged is None else _lifts(judged.objectives),
             cohort_lifts={} if judged is None else {name: _lifts(scope) for name, scope in judged.cohorts.items()},
+            guardrail_lifts={} if judged is None else self._guardrail_lifts(),
             log_p_value=self.soundness.p_value,
             head_shift=self.head_shift,
             preference_declared=self.preference.declared,
         )
+
+    def _guardrail_lifts(self) -> dict[str, PairedLift]:
+        if self.watched is None:
+            return {}
+        lifts = _lifts(self.watched.report_of(PREFERENCE).objectives)
+        return {name: lifts[name] for name in self.guardrails}
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; undefined numbers are null."""
@@ -75,6 +87,7 @@ class Evaluation:
             "estimator": ESTIMATOR,
             "selection": self.selection.as_dict(),
             "judgement": self.judgement.as_dict(),
+            "watched": None if self.watched is None else self.watched.as_dict(),
             "frontier": [_point(point) for point in self.selection.frontier(ESTIMATOR)],
             "proposal": self.proposal,
             "preference": self.preference.as_dict(),
@@ -108,11 +121,13 @@ def evaluate_window(
     selected, selection = _select(_part(rows, score, np.flatnonzero(~judging)), experiment)
     proposal = propose_alpha(selection.frontier(ESTIMATOR))
     judged, judgement = _judge(_part(rows, score, np.flatnonzero(judging)), experiment, candidate, proposal)
-    logged = np.empty((rows.count, len(experiment.objectives)))
+    logged = np.empty((rows.count, len(experiment.objective_names)))
     logged[~judging], logged[judging] = selected.logged, judged.logged
     return Evaluation(
         selection=selection,
         judgement=judgement,
+        watched=_watch(rows.take(np.flatnonzero(judging)), judged, experiment, judgement.requirements),
+        guardrails=tuple(each.name for each in experiment.counted if each.role == "guardrail"),
         proposal=proposal,
         calibration=_calibration(rows, logged, experiment),
         soundness=sound_with_tallies(
@@ -203,6 +218,17 @@ def _report(
         requirements_of(experiment, level),
     )
     return predictions, report
+
+
+def _watch(
+    rows: LearningRows, judged: Predictions, experiment: Experiment, requirements: EvidenceRequirements
+) -> EvaluationReport | None:
+    """The judged policies on the outcomes that are only watched."""
+    log = rows.watched_bandit(experiment)
+    if log is None:
+        return None
+    policies = [each.policy for each in judged.chosen]
+    return evaluate_policies(log, policies, judged.stated[0].policy, None, requirements)
 
 
 def _calibration(rows: LearningRows, logged: NDArray[np.float64], experiment: Experiment) -> dict[str, Calibration]:

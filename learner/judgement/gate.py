@@ -1,12 +1,12 @@
 """The gate decides whether a checkpoint may serve. It is a pure function from evidence to a verdict with reasons.
 
-`pass`: on every objective the lift's lower bound is above −margin and the upper bound is not below zero, there are
-enough matched rows and positives, the log is sound and there is no drift. `refuse`: an upper bound is below zero, that
-is, harm is shown. `inconclusive`: everything else; such a checkpoint may only run in shadow.
+`pass`: on every objective and every guardrail the lift's lower bound is above −margin and the upper bound is not below
+zero, there are enough matched rows and positives, the log is sound and there is no drift. `refuse`: an upper bound is
+below zero, that is, harm is shown. `inconclusive`: everything else; such a checkpoint may only run in shadow.
 
-All errors share one budget. A wrong pass requires that the lower bound of an objective that is truly worse than −margin
-fails, so all objectives use the same level (intersection-union test). The errors of looks add up, so look k gets the
-share 6/(π² k²); these shares sum to one however long the system runs.
+All errors share one budget. A wrong pass requires that the lower bound of an objective or a guardrail that is truly
+worse than −margin fails, so all use the same level (intersection-union test). The errors of looks add up, so look k
+gets the share 6/(π² k²); these shares sum to one however long the system runs.
 """
 
 import math
@@ -45,6 +45,7 @@ class GateEvidence:
     lifts            objective -> lift of the judged policy over the baseline, at `look_level(...)`; empty until people
                      have weighed the objectives
     cohort_lifts     the same inside each cohort
+    guardrail_lifts  guardrail -> its lift, in the same way
     log_p_value      p-value of the sample-ratio test; None if it could not be done
     head_shift       ranker head -> PSI between the training span and the hold-out
     preference_declared   False until people have weighed the objectives
@@ -52,6 +53,7 @@ class GateEvidence:
 
     lifts: Mapping[str, PairedLift]
     cohort_lifts: Mapping[str, Mapping[str, PairedLift]] = field(default_factory=dict)
+    guardrail_lifts: Mapping[str, PairedLift] = field(default_factory=dict)
     log_p_value: float | None = None
     head_shift: Mapping[str, float] = field(default_factory=dict)
     preference_declared: bool = True
@@ -78,19 +80,22 @@ def look_level(error_budget: float, look: int) -> float:
 def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
     """The verdict on one checkpoint under the preference in force."""
     harm = [reason for name, lift in evidence.lifts.items() for reason in _harm(name, lift)]
+    harm += [_of_guardrail(each) for name, lift in evidence.guardrail_lifts.items() for each in _harm(name, lift)]
     if harm:
         return GateVerdict(Verdict.REFUSE, tuple(harm))
     doubts = [
         *_preference_doubts(evidence),
         *_no_objective(evidence),
         *(reason for name, lift in evidence.lifts.items() for reason in _doubt(name, lift, spec)),
+        *(_of_guardrail(each) for name, lift in evidence.guardrail_lifts.items() for each in _doubt(name, lift, spec)),
         *_cohort_doubts(evidence),
         *_log_doubts(evidence),
         *_drift_doubts(evidence, spec.max_drift),
     ]
     if doubts:
         return GateVerdict(Verdict.INCONCLUSIVE, tuple(doubts))
-    bounds = ", ".join(f"{name} {_bounds(lift)}" for name, lift in evidence.lifts.items())
+    lifts = {**evidence.lifts, **evidence.guardrail_lifts}
+    bounds = ", ".join(f"{name} {_bounds(lift)}" for name, lift in lifts.items())
     sentence = f"every lift over the baseline is above -{spec.margin:.1%}: {bounds}"
     return GateVerdict(Verdict.PASS, (Reason("harmless", sentence),))
 
@@ -116,6 +121,10 @@ def _doubt(name: str, lift: PairedLift, spec: GateSpec) -> list[Reason]:
         sentence = f"the lift over the baseline is {_bounds(lift)}; its lower bound must exceed -{spec.margin:.1%}"
         return [Reason("not_shown_harmless", f"{name}: {sentence}")]
     return []
+
+
+def _of_guardrail(reason: Reason) -> Reason:
+    return Reason(f"guardrail_{reason.code}", f"guardrail {reason.sentence}")
 
 
 def _missing_evidence(lift: PairedLift, spec: GateSpec) -> str | None:

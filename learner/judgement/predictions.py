@@ -38,7 +38,7 @@ def predict(
     rows: LearningRows, score: Score, choose: Choose, stated: Sequence[TargetPolicy], experiment: Experiment
 ) -> Predictions:
     """Score every row once. Raises EvaluationError for values of another shape, or if one is not finite."""
-    arms, objectives = experiment.action_space.arms, len(experiment.objectives)
+    arms, objectives = experiment.action_space.arms, len(experiment.objective_names)
     logged = np.empty((rows.count, objectives))
     chosen_in, expected_in = list[Sequence[TargetPolicy]](), list[list[NDArray[np.float64]]]()
     for part in row_blocks(rows.count, arms * objectives):

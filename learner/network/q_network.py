@@ -66,7 +66,7 @@ class NetworkShape:
         spec = experiment.learner
         return cls(
             contract=contract,
-            objectives=len(experiment.objectives),
+            objectives=len(experiment.objective_names),
             embedding_dim=spec.embedding_dim,
             state_dim=spec.state_dim,
             action_dim=spec.action_dim,

@@ -180,7 +180,7 @@ def load_mapping(path: str | Path) -> ColumnMapping:
 
 
 def _check_delay(engagement: EngagementColumns, experiment: Experiment) -> None:
-    counted = [objective for objective in experiment.objectives if engagement.kind in objective.kinds]
+    counted = [objective for objective in experiment.counted if engagement.kind in objective.kinds]
     if not counted or engagement.synthetic_delay is None:
         return
     shortest = min(objective.attribution for objective in counted)

@@ -97,12 +97,10 @@ class PendingDecisions:
         self._table = DecisionTable(len(rule.objectives), partition, codec.lifts)
         self._row_of = self._table.index.get
         outside = dict(zip(OutsideReason, self._table.outside, strict=True))
-        reasons = {
-            kind: [rule.outside_reason(kind, delay) for delay in (-1, 0)]
-            for kind in {*self._counting, *rule.guardrail_kinds}
-        }
         # By kind, the counts of those before their request, and of the others: asking the rule takes longer.
-        self._outside = {kind: [outside[reason] for reason in pair] for kind, pair in reasons.items()}
+        self._outside = {
+            kind: [outside[rule.outside_reason(kind, delay)] for delay in (-1, 0)] for kind in self._counting
+        }
         self._unknown = [outside[OutsideReason.UNKNOWN_KIND]] * 2
         self._expiries = ExpiryQueue(self._table, rule.window_ms)
         self._timers = self._expiries.timers

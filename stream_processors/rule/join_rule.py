@@ -15,9 +15,7 @@ class OutsideReason(StrEnum):
     """Why an engagement counts for no objective."""
 
     UNKNOWN_KIND = "unknown_kind"
-    """No objective and no guardrail has its kind."""
-    GUARDRAIL = "guardrail"
-    """Only guardrails have its kind."""
+    """No objective has its kind."""
     BEFORE_REQUEST = "before_request"
     """It happened before its request."""
     TOO_LATE = "too_late"
@@ -26,7 +24,7 @@ class OutsideReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveRule:
-    """One objective: the kinds that count, for how long after the request (ms), and the largest reward."""
+    """One objective of any role: the kinds that count, for how long after the request (ms), and the largest reward."""
 
     name: str
     kinds: frozenset[str]
@@ -52,8 +50,6 @@ class JoinRule:
     max_pending: int
     arms: int
     action_space: str
-    guardrail_kinds: frozenset[str]
-    """The kinds that guardrails have."""
     arm_weights: ArmWeights = field(compare=False, repr=False)
     """What `action_space` stands for."""
     box: BoxLimits | None = field(default=None, compare=False, repr=False)
@@ -64,14 +60,13 @@ class JoinRule:
         """The rule that an experiment file declares."""
         return cls(
             objectives=tuple(
-                ObjectiveRule(o.name, frozenset(o.kinds), o.clip, o.attribution) for o in experiment.objectives
+                ObjectiveRule(o.name, frozenset(o.kinds), o.clip, o.attribution) for o in experiment.counted
             ),
             window_ms=experiment.window_ms,
             max_future_skew_ms=experiment.join.max_future_skew,
             max_pending=experiment.join.max_pending_per_partition,
             arms=experiment.action_space.arms,
             action_space=experiment.action_space.digest,
-            guardrail_kinds=frozenset(kind for guardrail in experiment.guardrails for kind in guardrail.kinds),
             arm_weights=ArmWeights(experiment.action_space.weights),
             box=BoxLimits(experiment.action_space) if experiment.action_space.kind == "box" else None,
         )
@@ -83,7 +78,7 @@ class JoinRule:
     def outside_reason(self, kind: str, delay_ms: int) -> OutsideReason:
         """Why an engagement that counts for no objective does not."""
         if not any(kind in objective.kinds for objective in self.objectives):
-            return OutsideReason.GUARDRAIL if kind in self.guardrail_kinds else OutsideReason.UNKNOWN_KIND
+            return OutsideReason.UNKNOWN_KIND
         return OutsideReason.BEFORE_REQUEST if delay_ms < 0 else OutsideReason.TOO_LATE
 
     def counting_by_kind(self) -> dict[str, tuple[tuple[int, int], ...]]:

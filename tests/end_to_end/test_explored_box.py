@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -80,6 +80,17 @@ name = "repin"
 kinds = ["repin"]
 attribution = "5m"
 
+[[objectives]]
+name = "either"
+kinds = ["repin", "visit"]
+clip = 2
+attribution = "5m"
+role = "signal"
+
+[[guardrails]]
+name = "visits"
+kinds = ["visit"]
+
 [features]
 user_embedding_dim = 4
 
@@ -108,7 +119,7 @@ def bench(join_bench: JoinBench) -> JoinBench:
 
 def test_a_box_is_explored_joined_checked_and_evaluated(bench: JoinBench, tmp_path: Path) -> None:
     experiment = load_experiment(bench.experiment_file)
-    decisions = _serve(bench, experiment)
+    decisions, happened = _serve(bench, experiment)
     _join(bench)
 
     learner = _learner(bench, experiment, tmp_path / "learner")
@@ -116,6 +127,7 @@ def test_a_box_is_explored_joined_checked_and_evaluated(bench: JoinBench, tmp_pa
     frame = stored_examples(learner.examples_directory)
     assert Counter(frame["action_slice"]) == Counter(each.slice.value for each in decisions)
     assert set(frame["action_slice"]) == {"EXPLORE", "CONTROL", "POLICY"}
+    _assert_all_roles_are_counted(frame, happened)
     with pytest.raises(BoxNotLearnt, match="q_network"):
         learner.run(ObjectiveWeights.in_force(experiment))
     assert set(learner.exploration_shelf.load()) == {experiment.exploration.digest}
@@ -136,8 +148,8 @@ def test_a_box_is_explored_joined_checked_and_evaluated(bench: JoinBench, tmp_pa
     _assert_the_truth_is_inside(frame, learner, tmp_path)
 
 
-def _serve(bench: JoinBench, experiment: Experiment) -> list[Decision]:
-    """An agent decides the requests of all sessions; what it logs and what users do is written to Kafka.
+def _serve(bench: JoinBench, experiment: Experiment) -> tuple[list[Decision], list[SentEvent]]:
+    """An agent decides the requests of all sessions; what it logs and what users do, the second, is written to Kafka.
 
     Where it does not explore, it serves the reference policy that the run evaluates in the end.
     """
@@ -160,10 +172,11 @@ def _serve(bench: JoinBench, experiment: Experiment) -> list[Decision]:
         ]
         assert all(decision.applied() for decision in decisions)
     logger.close()
-    for topic, happened in (("explorations", []), ("events", _engagements(decisions, space))):
+    engagements = [*_engagements(decisions, space), *_visits(decisions)]
+    for topic, happened in (("explorations", []), ("events", engagements)):
         logged = [_sent(each.key, each.value or b"") for each in log.records(f"{bench.prefix}{topic}")]
         bench.send(sorted([*logged, *happened], key=lambda event: event.time), topic=topic)
-    return decisions
+    return decisions, engagements
 
 
 def _sent(key: bytes | None, value: bytes) -> SentEvent:
@@ -180,6 +193,33 @@ def _engagements(decisions: list[Decision], space: ActionSpace) -> Iterator[Sent
             ids = {"engagement_id": f"e-{key}", "request_id": key, "event_time": at}
             engagement = ids | {"kind": "repin", "item_id": None, "value": 1.0}
             yield _sent(key.encode(), CODEC.encode(r.ENGAGEMENT, engagement))
+
+
+def _visits(decisions: list[Decision]) -> Iterator[SentEvent]:
+    """Every third decision is followed by a visit, every ninth by two."""
+    for number, decision in enumerate(decisions):
+        for visit in range((number % 3 == 0) + (number % 9 == 0)):
+            at, key = decision.event_time + 2 * MINUTE, decision.request_id
+            ids = {"engagement_id": f"v{visit}-{key}", "request_id": key, "event_time": at}
+            yield _sent(
+                key.encode(), CODEC.encode(r.ENGAGEMENT, ids | {"kind": "visit", "item_id": None, "value": 1.0})
+            )
+
+
+def _assert_all_roles_are_counted(frame: pl.DataFrame, happened: list[SentEvent]) -> None:
+    """Every outcome of every example is what counting the engagements by hand gives."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for event in happened:
+        engagement = CODEC.decode(event.value).record
+        counts[engagement["request_id"]][engagement["kind"]] += 1
+    outcomes = zip(frame["request_request_id"], frame["outcome_objectives"], strict=True)
+    for request_id, objectives in outcomes:
+        repins, visits = (counts[request_id][kind] for kind in ("repin", "visit"))
+        assert {each["objective"]: (each["count"], each["reward"], each["observed"]) for each in objectives} == {
+            "repin": (repins, min(repins, 1), True),
+            "either": (repins + visits, min(repins + visits, 2), True),
+            "visits": (visits, min(visits, 1), True),
+        }
 
 
 def _join(bench: JoinBench) -> None:
@@ -244,8 +284,8 @@ def _assert_the_truth_is_inside(frame: pl.DataFrame, learner: Learner, directory
     draws = TruncatedNormals(MEAN, SD).quantile(np.random.default_rng(0).random((100_000, 2)))
     truth = float(click_rate(draws).mean())
     production = float(click_rate(space.normalised(space.weights[1:]))[0])
-    outcomes = frame.filter(pl.col("action_slice") == "POLICY").explode("outcome_objectives")
-    online = outcomes["outcome_objectives"].struct.field("reward").to_numpy()
+    served = frame.filter(pl.col("action_slice") == "POLICY")["outcome_objectives"]
+    online = np.array([repin["reward"] for repin, *_ in served])
     assert abs(online.mean() - truth) < 3 * online.std() / math.sqrt(len(online)), (
         "what the policy served has the value that is estimated"
     )

@@ -9,6 +9,7 @@ import pytest
 from event_schemas.errors import ExperimentError
 from event_schemas.experiment import BrokenFields, load_experiment
 from event_schemas.exploration import ExplorationSettings
+from event_schemas.units import MINUTE_MS
 
 GOOD = """
 [experiment]
@@ -113,6 +114,23 @@ def test_sd_may_be_as_small_or_large_as_its_bounds(tmp_path: Path) -> None:
         assert load_experiment(written(tmp_path, text)).exploration.sd[0] == sd
 
 
+def test_only_what_is_optimised_is_weighed_and_everything_is_counted(tmp_path: Path) -> None:
+    watched = (
+        '[[objectives]]\nname = "hides"\nkinds = ["hide"]\nattribution = "2h"\nrole = "signal"\n'
+        '[[guardrails]]\nname = "visits"\nkinds = ["visit"]\n[[guardrails]]\nname = "later"\n'
+    )
+    experiment = load_experiment(written(tmp_path, GOOD.replace("[join]", watched + "[join]")))
+    assert experiment.objective_names == ("repin", "p2p")
+    assert [(each.name, each.role, each.attribution) for each in experiment.counted] == [
+        ("repin", "optimise", 30 * MINUTE_MS),
+        ("p2p", "optimise", 60 * MINUTE_MS),
+        ("hides", "signal", 120 * MINUTE_MS),
+        ("visits", "guardrail", 120 * MINUTE_MS),
+    ]
+    assert experiment.kinds == {"repin", "p2p", "hide", "visit"}
+    assert experiment.longest_attribution_ms == 120 * MINUTE_MS
+
+
 def test_a_group_counts_as_one_axis(tmp_path: Path) -> None:
     assert load_experiment(written(tmp_path, GROUPED)).action_space.arms == 8
     fine = GROUPED.replace("steps = 7", "steps = 1000")
@@ -128,6 +146,18 @@ BROKEN = {
     "no objectives": (GOOD.split("[[objectives]]")[0], "objectives"),
     "same name twice": (GOOD.replace('name = "p2p"\nkinds', 'name = "repin"\nkinds'), "unique"),
     "alpha of nothing": (GOOD.replace('alpha_objective = "p2p"', 'alpha_objective = "click"'), "'click'"),
+    "nothing to optimise": (
+        GOOD.replace('attribution = "30m"', 'attribution = "30m"\nrole = "signal"').replace(
+            'attribution = "1h"', 'attribution = "1h"\nrole = "guardrail"'
+        ),
+        "no [[objectives]] has the role optimise",
+    ),
+    "alpha of a signal": (GOOD.replace('attribution = "1h"', 'attribution = "1h"\nrole = "signal"'), "'p2p'"),
+    "a guardrail named like an objective": (
+        GOOD + '[[guardrails]]\nname = "repin"\nkinds = ["visit"]\n',
+        "share the names ['repin']: rename the guardrails",
+    ),
+    "unknown role": (GOOD.replace('attribution = "1h"', 'attribution = "1h"\nrole = "watch"'), "role = 'watch'"),
     "alpha missing": (GOOD.replace('alpha_objective = "p2p"', ""), "alpha_objective is missing"),
     "two spaces": (
         GOOD + '[catalogue]\nproduction="a"\nfeatures=[]\narms=[{name="a",features=[]},{name="b",features=[]}]',

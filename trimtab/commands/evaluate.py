@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from learner.judgement import TableLayout
     from learner.policy_comparison import Answer
     from off_policy.estimates import Estimate, Interval
-    from off_policy.evaluation_report import PolicyReport
+    from off_policy.evaluation_report import PolicyObjective, PolicyReport
     from policy_store.backends import PolicyStore
     from policy_store.decisions import TrustRule
 
@@ -164,11 +164,12 @@ def _show(answer: Answer) -> None:
     for policy in (report.baseline, *report.policies):
         show("")
         show_text(f"{policy.name}   (agrees with the baseline in {policy.agreement:.1%} of requests)")
-        for objective, result in policy.objectives.items():
+        outcomes = {**policy.objectives, **_watched(answer, policy)}
+        for objective, result in outcomes.items():
             rows = [_cells(estimate) for estimate in result.estimates.values()]
             show(figures(objective, ("estimator", "value", "interval", "matched", "positives", "ESS"), rows))
         if policy is not report.baseline:
-            for line in _lifts(policy):
+            for line in _lifts(outcomes):
                 show_text(line, "  ")
 
 
@@ -184,8 +185,17 @@ def _cells(estimate: Estimate) -> tuple[str, ...]:
     )
 
 
-def _lifts(policy: PolicyReport) -> Iterator[str]:
-    for objective, result in policy.objectives.items():
+def _watched(answer: Answer, policy: PolicyReport) -> Mapping[str, PolicyObjective]:
+    """The policy on signals and guardrails."""
+    if answer.watched is None:
+        return {}
+    if policy is answer.report.baseline:
+        return answer.watched.baseline.objectives
+    return answer.watched.report_of(policy.name).objectives
+
+
+def _lifts(outcomes: Mapping[str, PolicyObjective]) -> Iterator[str]:
+    for objective, result in outcomes.items():
         lift = result.dr_lift or result.lift
         if lift.gateable and lift.relative_interval is not None:
             verdict = f"{lift.relative:+.1%} {_interval(lift.relative_interval, '+.1%')}"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from event_schemas.experiment import Experiment
+from event_schemas.experiment_sections import GuardrailSpec, ObjectiveSpec
 from feature_contract import FeatureContract
 from learner.examples.training_window import LearningWindow, build_window
 from learner.judgement.evaluation import Candidate, Evaluation, evaluate_window, judging_half, propose_alpha
@@ -56,6 +57,38 @@ def test_a_better_policy_shows_its_lift(experiment: Experiment, window: Learning
     assert set(result.evidence.cohort_lifts) == {"CORE", "REST"}
     assert result.selection.rows + result.judgement.rows == window.holdout.count
     assert result.proposal is not None
+
+
+@pytest.mark.parametrize("falls", [False, True])
+def test_what_is_only_watched_is_judged_beside_it(experiment: Experiment, world: Any, falls: bool) -> None:
+    """A signal is shown; a guardrail that falls where the weights rise stops the checkpoint that raises them."""
+    signal = ObjectiveSpec(name="taps", kinds=("tap",), attribution=60_000, role="signal")
+    watching = experiment.model_copy(
+        update={
+            "objectives": (*experiment.objectives, signal),
+            "guardrails": (GuardrailSpec(name="visits", kinds=("visit",)),),
+        }
+    )
+    rng, features = np.random.default_rng(1), experiment.action_space.features
+    examples = world.examples(6000)
+    for example in examples:
+        rise = float(features[example["action"]["arm"]].sum())
+        for name, rate in (("taps", 0.5), ("visits", 0.7 - 0.25 * rise if falls else 0.3 + 0.2 * rise)):
+            reward = float(rng.random() < rate)
+            example["outcome"]["objectives"].append(
+                {"objective": name, "count": reward, "reward": reward, "observed": True}
+            )
+    window = build_window(world.frame(examples), watching, FeatureContract.from_experiment(watching))
+    result = evaluated(watching, window)
+    evidence = result.evidence
+    assert set(evidence.lifts) == {"repin", "p2p"}
+    assert set(evidence.guardrail_lifts) == {"visits"}
+    assert result.watched is not None
+    assert result.watched.objectives == ("taps", "visits")
+    assert (evidence.guardrail_lifts["visits"].relative < 0.0) == falls
+    reasons = [reason.code for reason in judge(evidence, experiment.gate).reasons]
+    assert ("guardrail_harm" in reasons) == falls
+    assert json.loads(json.dumps(result.as_dict(), allow_nan=False))["watched"]["objectives"] == ["taps", "visits"]
 
 
 def test_a_worse_policy_shows_its_harm_and_nothing_is_proposed(experiment: Experiment, window: LearningWindow) -> None:

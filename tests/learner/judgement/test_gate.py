@@ -56,6 +56,20 @@ def test_shown_harm_is_refused_whatever_else_holds() -> None:
     assert "p2p" in verdict.reasons[0].sentence
 
 
+def test_a_guardrail_must_be_shown_not_to_get_worse() -> None:
+    better = {"repin": lift(0.01, 0.2)}
+    for bounds, verdict in (
+        ((-0.04, 0.1), (Verdict.PASS, ["harmless"])),
+        ((-0.06, 0.1), (Verdict.INCONCLUSIVE, ["guardrail_not_shown_harmless"])),
+        ((-0.2, -0.01), (Verdict.REFUSE, ["guardrail_harm"])),
+    ):
+        assert codes(GateEvidence(better, guardrail_lifts={"visits": lift(*bounds)})) == verdict
+    unknown = GateEvidence(better, guardrail_lifts={"visits": refused()})
+    assert codes(unknown) == (Verdict.INCONCLUSIVE, ["guardrail_insufficient_evidence"])
+    passed = judge(GateEvidence(better, guardrail_lifts={"visits": lift(-0.04, 0.1)}), SPEC)
+    assert "visits +3.0% [-4.0%, +10.0%]" in passed.reasons[0].sentence
+
+
 def test_a_wide_interval_is_inconclusive() -> None:
     assert codes(GateEvidence({"o": lift(-0.06, 0.3)})) == (Verdict.INCONCLUSIVE, ["not_shown_harmless"])
 

@@ -31,4 +31,4 @@ def test_columns_follow_the_rows() -> None:
     assert (found.request_offsets, found.request_times) == ([11, 10], [21, 20])
     assert found.bodies == [b"RequestbActionbPropensityb\2ranking", b"RequestanewestPropensitya\0"]
     assert found.totals == [(0.0,), (3.0,)]
-    assert (found.joined, found.outside) == (8, (0, 1, 0, 0))
+    assert (found.joined, found.outside) == (8, (0, 1, 0))

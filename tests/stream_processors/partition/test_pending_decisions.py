@@ -27,7 +27,7 @@ def test_a_decision_closes_when_the_watermark_reaches_the_end_of_its_window() ->
     assert advance(pending, 10 + WINDOW_MS - 1) == []
     (ended,) = advance(pending, 10 + WINDOW_MS)
     assert isinstance(ended, CompleteDecisions)
-    assert (ended.keys, ended.joined, ended.outside) == ([b"a"], 3, (0, 0, 0, 0))
+    assert (ended.keys, ended.joined, ended.outside) == ([b"a"], 3, (0, 0, 0))
     assert pending.open_count == 0
     assert pending.first_remembered() is None
 
@@ -56,7 +56,7 @@ def test_engagements_that_came_early_are_tallied_when_the_last_part_comes() -> N
     log.engagement("a", 12, engagement_id="e", kind="tap", value=2.0)
     (ended,) = advance(holding(log), 1000)
     assert isinstance(ended, CompleteDecisions)
-    assert (ended.totals, ended.joined, ended.outside) == ([(2.0, 2.0)], 4, (1, 0, 0, 0))
+    assert (ended.totals, ended.joined, ended.outside) == ([(2.0, 2.0)], 4, (1, 0, 0))
 
 
 def test_what_ends_without_an_example_carries_topic_and_place() -> None:

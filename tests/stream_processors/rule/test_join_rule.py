@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_schemas.experiment_sections import GuardrailSpec
+from event_schemas.experiment_sections import GuardrailSpec, ObjectiveSpec
 from stream_processors.rule.fates import Fate
 from stream_processors.rule.join_rule import JoinRule
 from stream_processors.rule.reference_join import reference_join
@@ -59,19 +59,38 @@ def test_an_engagement_counts_from_the_request_to_the_end_of_its_attribution(
     [
         ("hide", 1, "unknown_kind"),
         ("Click", 1, "unknown_kind"),
-        ("visit", 1, "guardrail"),
-        ("visit", -1, "guardrail"),
         ("click", -1, "before_request"),
         ("click", 0, "too_late"),
         ("tap", -1, "before_request"),
         ("click", CLICK_MS + 1, "too_late"),
         ("tap", SAVE_MS + 1, "too_late"),
+        ("visit", -1, "before_request"),
+        ("visit", SAVE_MS + 1, "too_late"),
     ],
 )
 def test_what_counts_for_no_objective_has_a_reason(kind: str, delay: int, reason: str) -> None:
-    watched = GuardrailSpec(name="visits", kinds=("visit", "click"))
+    watched = GuardrailSpec(name="visits", kinds=("visit",))
     rule = JoinRule.from_experiment(small_experiment().model_copy(update={"guardrails": (watched,)}))
     assert rule.outside_reason(kind, delay) == reason
+
+
+def test_all_roles_are_counted_and_guardrails_as_long_as_the_longest_objective() -> None:
+    experiment = small_experiment()
+    signal = ObjectiveSpec(name="taps", kinds=("tap",), attribution=1, role="signal")
+    visits = GuardrailSpec(name="visits", kinds=("visit",), clip=3)
+    soon, nothing = GuardrailSpec(name="soon", kinds=("visit",), attribution=7), GuardrailSpec(name="nothing")
+    watching = experiment.model_copy(
+        update={"objectives": (*experiment.objectives, signal), "guardrails": (visits, soon, nothing)}
+    )
+    rule, before = JoinRule.from_experiment(watching), JoinRule.from_experiment(experiment)
+    assert rule.objectives[: len(before.objectives)] == before.objectives
+    assert [(each.name, each.clip, each.attribution_ms) for each in rule.objectives[len(before.objectives) :]] == [
+        ("taps", 1.0, 1),
+        ("visits", 3.0, SAVE_MS),
+        ("soon", 1.0, 7),
+    ]
+    assert rule.window_ms == before.window_ms
+    assert watching.objective_names == experiment.objective_names
 
 
 def test_each_objective_sums_the_values_inside_its_own_window() -> None:

@@ -112,6 +112,18 @@ def test_the_table_for_people(app: typer.Typer, mean: float) -> None:
     assert "lift of repin" in shown
 
 
+def test_what_is_only_watched_is_shown_too(app: typer.Typer, mean: float, tmp_path: Path) -> None:
+    file = tmp_path / "trimtab.toml"
+    file.write_text(EXPERIMENT + '[[guardrails]]\nname = "visits"\nkinds = ["visit"]\n')
+    shown = run(app, "--policy", "arm:a", "--all")
+    assert "lift of visits: the policy: " in " ".join(shown.split())
+    content = json.loads(run(app, "--policy", "uniform", "--all", "--json"))
+    assert content["report"]["objectives"] == ["repin"]
+    assert content["watched"]["objectives"] == ["visits"]
+    file.write_text(EXPERIMENT)
+    assert json.loads(run(app, "--policy", "uniform", "--all", "--json"))["watched"] is None
+
+
 @pytest.mark.parametrize(
     "options",
     [
