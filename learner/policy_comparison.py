@@ -69,7 +69,7 @@ class Question:
 class Answer:
     """The estimates over rows between two event times (epoch ms); `checkpoint` is the one whose answers were used.
 
-    `watched` are those of signals and guardrails; None if there are none, and for a box.
+    `watched` are those of signals and guardrails; None if there are none.
     """
 
     report: EvaluationReport
@@ -179,9 +179,9 @@ def _compare_box(
     contract = _contract(checkpoint, experiment)
     rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, explorations)
     requirements = requirements_of(experiment, question.level)
-    report = judge_box(policy, rows, question.layout, experiment, requirements, _propose(checkpoint, experiment))
+    judged = judge_box(policy, rows, question.layout, experiment, requirements, _propose(checkpoint, experiment))
     version = None if checkpoint is None else checkpoint.version
-    return Answer(report, int(rows.event_times[0]), int(rows.event_times[-1]), version)
+    return Answer(judged[0], int(rows.event_times[0]), int(rows.event_times[-1]), version, judged[1])
 
 
 def _propose(checkpoint: Checkpoint | None, experiment: Experiment) -> Callable[[LearningRows], Proposals] | None:

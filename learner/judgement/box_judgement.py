@@ -5,6 +5,7 @@ users or sessions, is the model of the doubly robust estimates.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,13 +43,15 @@ def judge_box(
     experiment: Experiment,
     requirements: EvidenceRequirements,
     learned: Callable[[LearningRows], Proposals] | None = None,
-) -> EvaluationReport:
+) -> tuple[EvaluationReport, EvaluationReport | None]:
     """One policy against production, and the policy that explored, whose value is the mean of the log.
 
+    The second report is that of signals and guardrails; None if there are none.
+
     `policy` is production, uniform or a Parquet file with proposals, or with `learned`, what a checkpoint proposes,
-    the name of that. Rows that could not explore production are left
-    out, because nothing can be compared with it there (`comparable_places`). Raises BoxNotLearnt for any other name,
-    TablePolicyError for an unusable file and NothingToLearn without a usable row.
+    the name of that. Rows that could not explore production are left out, because nothing can be compared with it there
+    (`comparable_places`). Raises BoxNotLearnt for any other name, TablePolicyError for an unusable file and
+    NothingToLearn without a usable row.
     """
     usable, found = box_log(rows.take(comparable_places(rows, experiment)), experiment)
     production = production_policy(PRODUCTION, found.rows)
@@ -68,7 +71,12 @@ def judge_box(
             fix=f"name {PRODUCTION}, {UNIFORM} or a Parquet file with proposals: trimtab evaluate --policy FILE",
         )
     policies = [asked, logged_policy(LOGGED, found)]
-    return evaluate_box_policies(found, policies, production, ResponseSurface.of(found), requirements)
+
+    def judged(log: BoxLog) -> EvaluationReport:
+        return evaluate_box_policies(log, policies, production, ResponseSurface.of(log), requirements)
+
+    watched = usable.watched_bandit(experiment)
+    return judged(found), None if watched is None else judged(replace(found, decisions=watched))
 
 
 def box_log(rows: LearningRows, experiment: Experiment) -> tuple[LearningRows, BoxLog]:

@@ -37,7 +37,9 @@ def rows() -> LearningRows:
 
 def judged(policy: str, given: LearningRows | None = None) -> EvaluationReport:
     requirements = EvidenceRequirements(0.99, 100, 30)
-    return judge_box(policy, rows() if given is None else given, TableLayout(), BOX, requirements)
+    report, watched = judge_box(policy, rows() if given is None else given, TableLayout(), BOX, requirements)
+    assert watched is None, "nothing is only watched"
+    return report
 
 
 def table(path: Path, **columns: Any) -> str:
@@ -65,6 +67,28 @@ def test_proposals_with_sds_are_judged_and_the_truth_is_inside(tmp_path: Path) -
     assert lift.interval.lower < truth - production < lift.interval.upper
     logged = report.report_of("logged").objectives["repin"].estimates["snips"]
     assert logged.value == pytest.approx(rows().rewards[:, 0].mean())
+
+
+def test_what_is_only_watched_is_judged_as_if_it_were_optimised() -> None:
+    """The second objective as a guardrail: the same policies, the same rows, the same figures."""
+    first, second = BOX.objectives
+    watching = BOX.model_copy(
+        update={
+            "objectives": (first, second.model_copy(update={"role": "guardrail"})),
+            "preference": BOX.preference.model_copy(update={"alpha_objective": None}),
+        }
+    )
+    given = LearningRows.of(rows().frame, watching, FeatureContract.from_experiment(watching))
+    requirements = EvidenceRequirements(0.99, 100, 30)
+    report, watched = judge_box("uniform", given, TableLayout(), watching, requirements)
+    assert (report.objectives, watched and watched.objectives) == ((first.name,), (second.name,))
+    assert watched is not None
+    both, [alone, *_] = judged("uniform").policies[0].objectives[second.name], watched.policies
+    found, wanted = (
+        {name: each.value for name, each in of.estimates.items()} for of in (alone.objectives[second.name], both)
+    )
+    assert found == pytest.approx(wanted, rel=1e-9, nan_ok=True)
+    assert alone.objectives[second.name].lift == both.lift
 
 
 def test_proposals_without_sds_are_shown_but_never_trusted(tmp_path: Path) -> None:
