@@ -20,6 +20,9 @@ LIMITS = BoxLimits(SPACE)
     [
         ([10.0, 30.0], None),
         ([200.0 + 1e-5, 1.0], None),
+        ([200.0 + 1e-6 * 190.0, 1.0 - 1e-6 * 29.0], None),
+        ([10.0 - 1e-6 * 190.0, 30.0 + 1e-6 * 29.0], None),
+        ([200.0 + 2e-4, 1.0], "weights: repin = 200.0002 is outside its bounds, 10 to 200"),
         ([200.01, 1.0], "weights: repin = 200.01 is outside its bounds, 10 to 200"),
         ([100.0, 0.999], "weights: p2p = 0.999 is outside its bounds, 1 to 30"),
         ([float("nan"), 1.0], "weights: repin = nan is outside its bounds, 10 to 200"),
