@@ -15,10 +15,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from event_schemas import records as r
 from stream_processors.columns.array_types import Integers, Mask
 from stream_processors.columns.validated_records import CODES, ENGAGEMENT, HEARTBEAT, ValidatedRecords
 from stream_processors.partition.decision_table import (
-    CLAIM_BITS,
     CLOSED,
     HAVE,
     NEEDED_BITS,
@@ -133,7 +133,7 @@ class ColumnarHolding:
         claims = np.frombuffer(self._table.claims, np.uint8)
         given = rows[plain & (validated.claims != 0)]
         before = claims[given]
-        for name in CLAIM_BITS:
+        for name in (r.ACTION, r.PROPENSITY):
             places = plain & (validated.codes == CODES[name])
             claims[rows[places]] |= validated.claims[places]
         left = which_may_contradict(claims[given])

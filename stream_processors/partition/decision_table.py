@@ -19,7 +19,6 @@ from stream_processors.partition.arrival_order import ArrivalOrder
 from stream_processors.partition.engagement_ids import Ids
 from stream_processors.partition.held_parts import NEEDED, PARTS, Datums, HeldPart, HeldParts
 from stream_processors.partition.row_index import RowIndex
-from stream_processors.rule.claims import OF_ACTION, OF_PROPENSITY
 from stream_processors.rule.input_event import InputEvent
 from stream_processors.rule.join_rule import OutsideReason
 
@@ -27,8 +26,6 @@ HAVE = {name: 1 << place for place, name in enumerate(PARTS)}
 """The bit of each part a row has."""
 NEEDED_BITS = sum(HAVE[name] for name in NEEDED)
 PART_BITS = sum(HAVE.values())
-CLAIM_BITS = {r.ACTION: OF_PROPENSITY << OF_ACTION, r.PROPENSITY: OF_PROPENSITY}
-"""The bits of a row's claims that belong to one part."""
 NO_WATERMARK = -(2**63)
 NO_OFFSET = -1
 """First offset of an unused row."""
@@ -64,7 +61,8 @@ class DecisionTable:
         self.have = bytearray()
         """Which parts have come, by the bits of `HAVE`."""
         self.claims = bytearray()
-        """What the Action and the Propensity that have come claim about each other (`rule.claims`)."""
+        """What the Actions and Propensities that were held claim about each other (`rule.claims`). Those of a part that
+        was dropped since may stay: claims only say where to compare."""
         self.newest = array("q")
         """Largest event time of all events, held or not (ms)."""
         self.parts = HeldParts(lifts)
@@ -178,7 +176,6 @@ class DecisionTable:
         """Lets one part of an incomplete row go."""
         self.parts.drop(row, name)
         self.have[row] &= ~HAVE[name]
-        self.claims[row] &= ~CLAIM_BITS.get(name, 0)
 
     def holds_anything(self, row: int) -> bool:
         """Whether an incomplete row has any part, or any engagement that is not tallied."""

@@ -22,7 +22,6 @@ LISTS, DENSE, BARE = 1, 2, 4
 """A Propensity lists probabilities; has the density of a vector; has none, in a box."""
 OF_ACTION = 3
 """How far the bits of an Action are shifted."""
-OF_PROPENSITY = LISTS | DENSE | BARE
 ANY_ACTION, OF_PRODUCTION, OF_EXPLORED = (bits << OF_ACTION for bits in (LISTS, LISTS | DENSE, LISTS | BARE))
 """What may contradict any Action, production in a box, and a vector that was explored."""
 
