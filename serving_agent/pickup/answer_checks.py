@@ -3,7 +3,8 @@
 A network that gives every request, or every arm, the same answer learnt nothing, or lost its inputs on the way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationDraws
-from feature_contract import FeatureContract
+from feature_contract import FeatureContract, ModelInput
 from policy_store.records import CheckpointManifest, ContractMismatch
 from serving_agent.decide.policy_answers import AnswerDraws, ArmProbabilities, BoxProposals, Distribution
 from serving_agent.decide.policy_graph import InferenceFailed
@@ -26,6 +27,19 @@ WHOLE = 1e-6
 """How far the weights of a preference may be from 1 together."""
 PER_ARM = ("q", "pi")
 """Arrays with an entry for every arm."""
+UNUSUAL, AT_ONCE = 512, 1 << 16
+"""Fewest unusual inputs before answers are called constant, and how many arms are asked about at once."""
+ARMS, REQUESTS = "arms", "requests"
+TROUBLE = {
+    ARMS: (
+        "the network answers alike for every arm, so it cannot choose one",
+        "train it again: the features of the arms are lost or its units are dead",
+    ),
+    REQUESTS: (
+        "the network answers every request alike, whatever its features",
+        "train it again: its inputs are lost or its units are dead",
+    ),
+}
 
 
 def require_fitting_answer(manifest: CheckpointManifest, experiment: Experiment) -> None:
@@ -75,26 +89,33 @@ def pinned_weights(
     return tuple(pinned[name] for name in names)
 
 
-def require_sound_answers(network: AnswerNetwork, contract: FeatureContract, experiment: Experiment) -> None:
-    """Asks the network about synthetic requests.
+def require_sound_answers(
+    network: AnswerNetwork, contract: FeatureContract, experiment: Experiment, pinned: tuple[float, ...] | None = None
+) -> None:
+    """Asks the network about synthetic requests, under the preference that it is `pinned` to or under equal weights.
 
     Raises InferenceFailed if it fails or depends on the batch, UnusableAnswer if an answer cannot be served, and
     ContractMismatch if it answers all requests or arms alike.
     """
     batch = contract.encode(probe_requests(experiment))
     batch = batch if network.inputs else batch.take([0])  # without inputs there is one answer for all requests
-    equal = (1.0 / len(experiment.objective_names),) * len(experiment.objective_names)
-    answer = network.score(with_preference(batch.feeds(), equal, batch.rows))
+    weights = pinned or (1.0 / len(experiment.objective_names),) * len(experiment.objective_names)
+    answer = network.score(with_preference(batch.feeds(), weights, batch.rows))
     _require_servable(answer, batch.rows, experiment)
     together = answer_arrays(answer)
     for row in range(batch.rows):
-        alone = answer_arrays(network.score(with_preference(batch.take([row]).feeds(), equal, 1)))
+        alone = answer_arrays(network.score(with_preference(batch.take([row]).feeds(), weights, 1)))
         if not all(np.allclose(alone[name][0], together[name][row], **_tolerance(name, experiment)) for name in alone):
             raise InferenceFailed(
                 f"probe request {row} scores differently alone and in a batch",
                 fix="recompute the batch-norm statistics before export",
             )
-    _require_varied(together, experiment, over_requests=len(batch) > 0)
+    alike = _alike(together, experiment) if len(batch) else _alike(together, experiment) - {REQUESTS}
+    if alike and len(batch) and network.inputs:
+        alike = _alike_everywhere(alike, network, batch, (weights, contract.hash_buckets), experiment)
+    if alike:
+        message, fix = TROUBLE[max(alike)]
+        raise ContractMismatch(message, fix=fix)
 
 
 def _tolerance(name: str, experiment: Experiment) -> Mapping[str, Any]:
@@ -113,18 +134,58 @@ def _require_servable(answer: Scores | Distribution, rows: int, experiment: Expe
             draws.draw_served("probe", BoxProposals(answer.mean[row : row + 1], answer.sd[row : row + 1]), ())
 
 
-def _require_varied(arrays: Mapping[str, NDArray[Any]], experiment: Experiment, *, over_requests: bool) -> None:
-    """Raises ContractMismatch if the answers are the same for all requests, or for all arms of every request."""
+def _alike(arrays: Mapping[str, NDArray[Any]], experiment: Experiment) -> set[str]:
+    """Over what the answers do not vary: over all requests, or over all arms of every request."""
     sides = experiment.action_space.high - experiment.action_space.low
     shares = {name: array / sides if name == "w" else array for name, array in arrays.items()}
-    if over_requests and all(np.ptp(array, axis=0).max(initial=0.0) <= CONSTANT for array in shares.values()):
-        raise ContractMismatch(
-            "the network answers every request alike, whatever its features",
-            fix="train it again: its inputs are lost or its units are dead",
-        )
-    alike = [name for name in PER_ARM if name in shares and np.ptp(shares[name], axis=1).max(initial=0.0) <= CONSTANT]
-    if alike and experiment.action_space.arms > 1:
-        raise ContractMismatch(
-            "the network answers alike for every arm, so it cannot choose one",
-            fix="train it again: the features of the arms are lost or its units are dead",
-        )
+    found = set()
+    if all(np.ptp(array, axis=0).max(initial=0.0) <= CONSTANT for array in shares.values()):
+        found.add(REQUESTS)
+    per_arm = [shares[name] for name in PER_ARM if name in shares]
+    if experiment.action_space.arms > 1 and any(np.ptp(each, axis=1).max(initial=0.0) <= CONSTANT for each in per_arm):
+        found.add(ARMS)
+    return found
+
+
+def _alike_everywhere(
+    suspected: set[str],
+    network: AnswerNetwork,
+    batch: ModelInput,
+    asked: tuple[tuple[float, ...], int],
+    experiment: Experiment,
+) -> set[str]:
+    """What of `suspected` holds for unusual inputs too; `asked` are the preference and the number of hash buckets.
+
+    The probes are few and regular. A network that normalises an embedding, has a threshold, or knows some categories
+    only, answers all of them alike, and is sound.
+    """
+    weights, buckets = asked
+    first = answer_arrays(network.score(with_preference(batch.take([0]).feeds(), weights, 1)))
+    left = set(suspected)
+    for inputs in _unusual_inputs(batch, buckets, max(1, AT_ONCE // experiment.action_space.arms)):
+        if not left:
+            break
+        with suppress(InferenceFailed):  # inputs that no request has need no answer
+            more = answer_arrays(network.score(with_preference(inputs.feeds(), weights, inputs.rows)))
+            left &= _alike({name: np.concatenate([first[name], more[name]]) for name in first}, experiment)
+    return left
+
+
+def _unusual_inputs(batch: ModelInput, buckets: int, size: int) -> Iterator[ModelInput]:
+    """Inputs in parts of `size`: numbers of all magnitudes from a fixed seed, and every category."""
+    rows, rng = max(UNUSUAL, buckets), np.random.default_rng(0)
+    whole = batch.take(np.full(rows, batch.rows - 1))
+    scale, arrays = 10.0 ** rng.integers(-1, 4, size=rows), {}
+    for name, array in whole.items():
+        across = (rows, *(1,) * (array.ndim - 1))
+        if array.dtype.kind == "i":
+            ids = rng.permutation(rows) % buckets
+            arrays[name] = np.broadcast_to(ids.reshape(across), array.shape).astype(array.dtype)
+        elif name.endswith("_mask"):
+            arrays[name] = array
+        else:
+            numbers = rng.standard_normal(array.shape) * scale.reshape(across)
+            arrays[name] = (np.abs(numbers) if name.endswith("_ages") else numbers).astype(array.dtype)
+    unusual = ModelInput(arrays, rows)
+    for start in range(0, rows, size):
+        yield unusual.take(slice(start, start + size))

@@ -90,7 +90,7 @@ class CheckpointPickup:
         space, objectives = self._experiment.action_space, len(self._experiment.objective_names)
         network = answer_network(manifest.answer, checkpoint.blobs[POLICY_BLOB], space, objectives)
         pinned = pinned_weights(manifest, self._experiment, takes_preference=PREFERENCE_INPUT in network.inputs)
-        require_sound_answers(network, contract, self._experiment)
+        require_sound_answers(network, contract, self._experiment, pinned)
         samples = manifest.selection == "sample"
         return LoadedPolicy(manifest.version, manifest.created_at, network, contract, samples, pinned)
 

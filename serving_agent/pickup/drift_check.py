@@ -112,7 +112,7 @@ class DriftCheck:
     ) -> dict[str, NDArray[Any]]:
         """The answers to these requests, asked for in batches: the network holds its layers for each arm."""
         inputs, size = policy.contract.encode(requests), max(1, SCORED_PAIRS // self._arms)
-        weights = preference or (1.0 / len(self._objectives),) * len(self._objectives)
+        weights = preference or policy.pinned or (1.0 / len(self._objectives),) * len(self._objectives)
         found = []
         for start in range(0, inputs.rows, size):
             part = inputs.take(slice(start, start + size))

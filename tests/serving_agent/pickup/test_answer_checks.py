@@ -21,6 +21,7 @@ from tests.serving_samples import (
     NOW,
     box_experiment,
     catalogue_experiment,
+    graph_bytes,
     linear_graph,
     preferring,
     serving_experiment,
@@ -124,6 +125,83 @@ def test_an_answer_that_is_the_same_for_all_arms_is_refused() -> None:
     alike = linear_graph(np.zeros((ARMS, 2), np.float32), np.full((DIM, ARMS * 2), 0.1, np.float32))
     with pytest.raises(ContractMismatch, match="alike for every arm"):
         ask("values", alike)
+
+
+def test_a_policy_with_a_threshold_is_no_constant() -> None:
+    """It answers all probes alike, and so does one that compares the numbers of an embedding with each other."""
+    ask("probabilities", _softmax_of([helper.make_node("Greater", ["user_embedding", "twelve"], ["above"])]))
+    centred = [
+        helper.make_node("ReduceMean", ["user_embedding"], ["mean"], axes=[1]),
+        helper.make_node("Sub", ["user_embedding", "mean"], ["centred"]),
+        helper.make_node("Greater", ["centred", "little"], ["above"]),
+    ]
+    ask("probabilities", _softmax_of(centred))
+
+
+def test_a_policy_that_knows_some_categories_is_no_constant() -> None:
+    """Its table has a row for the category of one bucket; nobody's probe falls into it."""
+    document = GRID.model_dump(mode="json", exclude_none=True)
+    document["features"] = {"user_embedding_dim": 0, "context": [{"name": "surface", "required": True}]}
+    known = Experiment.model_validate(document)
+    table = np.zeros((known.features.hash_buckets, ARMS), np.float32)
+    table[77, 1] = 2.0
+    ask("probabilities", _table_graph(table), known)
+    with pytest.raises(ContractMismatch, match="answers every request alike"):
+        ask("probabilities", _table_graph(np.zeros_like(table) + np.arange(ARMS, dtype=np.float32)), known)
+
+
+def _softmax_of(nodes: list[Any]) -> bytes:
+    """`pi`, where arm 0 is likelier for users with a number `above`."""
+    slope = np.zeros((DIM, ARMS), np.float32)
+    slope[:, 0] = 1.0
+    constants: dict[str, Any] = {
+        "twelve": np.array([[12.0]], np.float32),
+        "little": np.array([[0.01]], np.float32),
+        "slope": slope,
+        "logits": np.arange(ARMS, dtype=np.float32)[None],
+    }
+    rest = [
+        helper.make_node("Cast", ["above"], ["number"], to=TensorProto.FLOAT),
+        helper.make_node("Gemm", ["number", "slope", "logits"], ["sums"]),
+        helper.make_node("Softmax", ["sums"], ["pi"], axis=1),
+    ]
+    return graph_bytes([*nodes, *rest], constants, outputs=("pi",))
+
+
+def _table_graph(table: Any) -> bytes:
+    """`pi` from the row of the category."""
+    nodes = [
+        helper.make_node("Gather", ["table", "context_ids"], ["found"], axis=0),
+        helper.make_node("ReduceSum", ["found", "axis"], ["sums"], keepdims=0),
+        helper.make_node("Softmax", ["sums"], ["pi"], axis=1),
+    ]
+    constants = [numpy_helper.from_array(table, "table"), numpy_helper.from_array(np.array([1]), "axis")]
+    inputs = [helper.make_tensor_value_info("context_ids", TensorProto.INT64, ["n", 1])]
+    outputs = [helper.make_tensor_value_info("pi", TensorProto.FLOAT, ["n", ARMS])]
+    graph = helper.make_graph(nodes, "policy", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def test_a_pinned_policy_is_probed_under_its_preference() -> None:
+    """Under equal weights this network's answers can be served; under the only one that it serves they cannot."""
+    nodes = [
+        helper.make_node("Tanh", ["user_embedding"], ["bounded"]),
+        helper.make_node("Gemm", ["bounded", "slopes", "mean"], ["users"]),
+        helper.make_node("Gemm", ["preference", "far", "users"], ["w"]),
+        helper.make_node("Gemm", ["bounded", "none", "spread"], ["log_sd"]),
+    ]
+    slopes, far = np.zeros((DIM, 2), np.float32), np.zeros((2, 2), np.float32)
+    slopes[0, 0], far[0, 0], far[1, 0] = 1.0, 500.0, -500.0
+    spread = np.log(np.array([[20.0, 3.0]], np.float32))
+    mean = np.array([[100.0, 5.0]], np.float32)
+    constants = {"slopes": slopes, "far": far, "mean": mean, "none": np.zeros((DIM, 2), np.float32), "spread": spread}
+    graph = graph_bytes(nodes, constants, outputs=("w", "log_sd"), preference=2)
+    assert len(BOX.objective_names) == 2
+    ask("proposal", graph, BOX)
+    network = answer_network("proposal", graph, BOX.action_space, 2)
+    with pytest.raises(UnusableAnswer, match="outside the box"):
+        require_sound_answers(network, FeatureContract.from_experiment(BOX), BOX, (1.0, 0.0))
 
 
 def test_without_features_all_requests_are_alike() -> None:
