@@ -16,7 +16,12 @@ from event_schemas.exploration import ExplorationSettings
 from event_schemas.shown_text import listed, shown
 from feature_contract import FeatureContract, known_contracts
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
-from learner.checkpoints.graph_answers import GraphAnswers, learned_arm_policies, learned_proposals
+from learner.checkpoints.graph_answers import (
+    GraphAnswers,
+    learned_arm_policies,
+    learned_proposals,
+    weights_of_alpha,
+)
 from learner.checkpoints.warm_start import holdout_start
 from learner.examples.learner_errors import NothingToLearn
 from learner.examples.learning_rows import LearningRows
@@ -212,7 +217,8 @@ def newest_checkpoint(shelf: CheckpointShelf, experiment: Experiment) -> Checkpo
 def _fits(manifest: CheckpointManifest, experiment: Experiment) -> bool:
     wanted = (experiment.name, experiment.action_space.digest, list(experiment.objective_names))
     found = (manifest.experiment, manifest.action_space, manifest.objectives)
-    return found == wanted and manifest.feature_contract in known_contracts(experiment)
+    right_kind = (manifest.answer == "proposal") == (experiment.action_space.kind == "box")
+    return found == wanted and right_kind and manifest.feature_contract in known_contracts(experiment)
 
 
 def _contract(checkpoint: Checkpoint | None, experiment: Experiment) -> FeatureContract:
@@ -241,17 +247,24 @@ def _judged_by(checkpoint: Checkpoint, experiment: Experiment) -> ObjectiveWeigh
 
 def _predictions(question: Question, rows: LearningRows, checkpoint: Checkpoint, experiment: Experiment) -> Predictions:
     """What the checkpoint predicts for the policies in question, the baseline first among those that are stated."""
-    weights, grid = _judged_by(checkpoint, experiment), alpha_grid(experiment)
+    answers = GraphAnswers(checkpoint, rows, _judged_by(checkpoint, experiment))
+    grid = [] if answers.pinned else alpha_grid(experiment)  # under another preference it is not served
     cohorts = rows.frame["request_cohort"].to_list()
 
     def choose(q: NDArray[np.float64], part: slice) -> list[TargetPolicy]:
         if question.policy != LEARNED:
             return []
         eligible = rows.eligible(q.shape[1], part)
-        return [preferred_policy(q, weights, cohorts[part], eligible), *alpha_family(q, experiment, eligible, grid)]
+        preferred = preferred_policy(q, answers.weights, cohorts[part], eligible)
+        if not answers.takes_preference:
+            return [preferred, *alpha_family(q, experiment, eligible, grid)]
+        swept, positions = [preferred], np.arange(part.start, part.stop)
+        for alpha in grid:  # the values themselves depend on it
+            of_alpha = answers.score(positions, weights_of_alpha(alpha, experiment))
+            swept += alpha_family(of_alpha, experiment, eligible, [alpha])
+        return swept
 
-    score = GraphAnswers(checkpoint, rows, weights).score
-    return predict(rows, score, choose, _stated(question, rows, experiment), experiment)
+    return predict(rows, answers.score, choose, _stated(question, rows, experiment), experiment)
 
 
 def _stated(question: Question, rows: LearningRows, experiment: Experiment) -> list[TargetPolicy]:

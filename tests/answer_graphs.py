@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.serving_samples import DIM, graph_bytes
 
@@ -67,3 +67,36 @@ def negative_graph(arms: int) -> bytes:
     return graph_bytes(
         [helper.make_node("Gemm", ["user_embedding", "zeros", "less"], ["pi"])], constants, outputs=("pi",)
     )
+
+
+def constant_graph(output: str, value: NDArray[Any]) -> bytes:
+    """A graph without inputs, which answers with `value`."""
+    kind = TensorProto.FLOAT if value.dtype.kind == "f" else TensorProto.INT64
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["value"], [output])],
+        "policy",
+        [],
+        [helper.make_tensor_value_info(output, kind, list(value.shape))],
+        [numpy_helper.from_array(value, "value")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def preferring_values(objectives: int, arms: int) -> bytes:
+    """`q` for any preference, alike for all objectives: highest for arm o if objective o weighs most."""
+    slope = np.zeros((objectives, arms * objectives), np.float32)
+    for objective in range(objectives):
+        slope[objective, objective * objectives : (objective + 1) * objectives] = 5.0
+    nodes = [
+        helper.make_node("Gemm", ["user_embedding", "little"], ["users"]),
+        helper.make_node("Gemm", ["preference", "slope", "users"], ["sums"]),
+        helper.make_node("Sigmoid", ["sums"], ["flat"]),
+        helper.make_node("Reshape", ["flat", "shape"], ["q"]),
+    ]
+    constants: dict[str, NDArray[Any]] = {
+        "slope": slope,
+        "little": np.full((DIM, arms * objectives), 1e-3, np.float32),
+        "shape": np.array([-1, arms, objectives], np.int64),
+    }
+    return graph_bytes(nodes, constants, preference=objectives)

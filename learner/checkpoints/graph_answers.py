@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
+from event_schemas.truncated_normal import LEAST_SD, MOST_SD
 from learner.checkpoints.checkpoint import Checkpoint
 from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.learning_rows import LearningRows
-from learner.judgement.candidate_policies import PREFERENCE, alpha_grid, weights_by_row
+from learner.judgement.candidate_policies import EQUAL_WEIGHTS, PREFERENCE, alpha_grid, weights_by_row
 from learner.judgement.proposal_table import Proposals
 from learner.network.onnx_export import graph_session
 from learner.network.q_network import rows_at_once
@@ -21,6 +22,8 @@ from policy_store.records import OUTPUTS, POLICY_BLOB, PREFERENCE_INPUT, Objecti
 ROWS_AT_ONCE = 1024
 LEAST_SHARE = 1e-12
 """Eligible arms with less probability together than this leave nothing to serve."""
+SUM_TOLERANCE, BOUND_TOLERANCE = 1e-4, 1e-6
+"""What serving forgives: of the sum of probabilities, and of a mean or an sd, as shares of their bounds."""
 
 
 class GraphAnswers:
@@ -30,11 +33,17 @@ class GraphAnswers:
     """
 
     def __init__(self, checkpoint: Checkpoint, rows: LearningRows, weights: ObjectiveWeights) -> None:
+        """Raises CheckpointBroken for a graph that cannot be loaded."""
         self.checkpoint = checkpoint
+        self.weights = served_weights(checkpoint, weights)
         self._rows = rows
-        self._session = graph_session(checkpoint.blobs[POLICY_BLOB])
+        try:
+            self._session = graph_session(checkpoint.blobs[POLICY_BLOB])
+        except Exception as fault:  # ONNX Runtime raises its own exception types, none of which is public
+            raise broken(checkpoint, f"has a graph that cannot be loaded: {fault}") from fault
         self._inputs = [node.name for node in self._session.get_inputs()]
-        self._weights = _preference_by_row(checkpoint, rows, weights)
+        cohorts, objectives = rows.frame["request_cohort"].to_list(), len(checkpoint.manifest.objectives)
+        self._weights = weights_by_row(self.weights, cohorts, objectives)
         self._size = min(ROWS_AT_ONCE, rows_at_once(checkpoint.manifest.arms))
 
     @property
@@ -44,24 +53,52 @@ class GraphAnswers:
 
     @property
     def takes_preference(self) -> bool:
-        """Whether the graph answers for any preference."""
+        """Whether the graph takes the preference as an input."""
         return PREFERENCE_INPUT in self._inputs
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the checkpoint is served under one preference only."""
+        return self.checkpoint.manifest.preference is not None
 
     def outputs(
         self, positions: NDArray[np.int64], preference: Sequence[float] | None = None
     ) -> dict[str, NDArray[np.float64]]:
-        """The outputs by name for the rows at `positions`; `preference` weighs the objectives for all of them."""
+        """The outputs by name for the rows at `positions`; `preference` weighs the objectives for all of them.
+
+        Raises CheckpointBroken if the graph fails, or answers other than with a row of floats for each request.
+        """
         names = list(OUTPUTS[self.checkpoint.manifest.answer])
         found: list[list[NDArray[np.float64]]] = []
         for start in range(0, max(len(positions), 1), self._size):
             part = positions[start : start + self._size]
-            feeds = self._feeds(part, preference)
-            found.append([np.asarray(array, dtype=np.float64) for array in self._session.run(names, feeds)])
+            try:
+                arrays = self._session.run(names, self._feeds(part, preference))
+            except Exception as fault:  # as above
+                raise broken(self.checkpoint, f"has a graph that cannot be run: {fault}") from fault
+            found.append([self._floats(name, each, len(part)) for name, each in zip(names, arrays, strict=True)])
         return {name: np.concatenate(arrays) for name, arrays in zip(names, zip(*found, strict=True), strict=True)}
 
-    def score(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The values of rows, of a checkpoint that answers with values: float64[k, arms, objectives]."""
-        return self.outputs(positions)["q"]
+    def score(self, positions: NDArray[np.int64], preference: Sequence[float] | None = None) -> NDArray[np.float64]:
+        """The values of rows, of a checkpoint that answers with values: float64[k, arms, objectives].
+
+        Raises CheckpointBroken like `outputs`, and for values that serving refuses.
+        """
+        q = self.outputs(positions, preference)["q"]
+        if not bool(((q >= 0.0) & (q <= 1.0)).all()):  # also for NaN
+            raise broken(self.checkpoint, "answers with values outside [0, 1]")
+        return q
+
+    def _floats(self, name: str, array: Any, rows: int) -> NDArray[np.float64]:
+        """An output in the precision in which it is served; that of a graph without inputs holds for all rows."""
+        if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim < 2:
+            raise broken(self.checkpoint, f"answers with {name} that is no array of floats by request")
+        if not self._inputs and len(array):
+            array = np.repeat(array[:1], rows, axis=0)
+        if len(array) != rows:
+            raise broken(self.checkpoint, f"answers with {len(array)} rows of {name} for {rows} requests")
+        served: NDArray[np.float64] = array.astype(np.float32).astype(np.float64)
+        return served
 
     def _feeds(self, part: NDArray[np.int64], preference: Sequence[float] | None) -> Mapping[str, NDArray[Any]]:
         feeds = self._rows.inputs.take(part).feeds()
@@ -78,33 +115,53 @@ def learned_arm_policies(answers: GraphAnswers, rows: LearningRows, experiment: 
     no distribution over the arms that it allowed.
     """
     policies = [_arm_policy(answers, rows, experiment, None)]
-    if answers.takes_preference:
+    if answers.takes_preference and not answers.pinned:
         policies += [_arm_policy(answers, rows, experiment, alpha) for alpha in alpha_grid(experiment)]
     return policies
 
 
 def learned_proposals(answers: GraphAnswers, experiment: Experiment) -> Proposals:
-    """The proposals for all rows, normalised; without sd if the checkpoint does not sample. Raises CheckpointBroken."""
+    """The proposals for all rows, normalised; without sd if the checkpoint does not sample.
+
+    Raises CheckpointBroken if serving would refuse one: such requests get production, so the proposals are not what is
+    served.
+    """
     space, manifest = experiment.action_space, answers.checkpoint.manifest
     found = answers.outputs(np.arange(answers.rows))
+    for name, array in found.items():
+        if array.shape[1:] != space.low.shape:
+            raise broken(answers.checkpoint, f"answers with {name} of shape {array.shape[1:]}, not {space.low.shape}")
     mean = space.normalised(found["w"])
-    sd = np.exp(found["log_sd"]) / (space.high - space.low)
-    if not (np.isfinite(mean).all() and np.isfinite(sd).all() and (sd > 0.0).all()):
-        raise _broken(answers, "proposes weights or spreads that are not finite")
+    with np.errstate(over="ignore"):
+        sd = np.exp(found["log_sd"]) / (space.high - space.low)
+    inside = (mean >= -BOUND_TOLERANCE) & (mean <= 1.0 + BOUND_TOLERANCE)
+    fit = (sd >= LEAST_SD * (1.0 - BOUND_TOLERANCE)) & (sd <= MOST_SD * (1.0 + BOUND_TOLERANCE))
+    if not (inside.all() and fit.all()):  # also for NaN
+        rows = int((~(inside & fit)).any(axis=1).sum())
+        raise broken(
+            answers.checkpoint, f"proposes means or spreads outside the box for {rows} of {len(mean)} requests"
+        )
+    sd = np.clip(sd, LEAST_SD, MOST_SD)
     return Proposals(np.clip(mean, 0.0, 1.0), sd if manifest.selection == "sample" else None)
 
 
 def _arm_policy(answers: GraphAnswers, rows: LearningRows, experiment: Experiment, alpha: float | None) -> TargetPolicy:
     space, lists = experiment.action_space, rows.eligible_lists
-    name = PREFERENCE if alpha is None else f"alpha={alpha:g}"
-    preference = None if alpha is None else _weights_of_alpha(alpha, experiment)
+    in_force = PREFERENCE if answers.weights.declared else EQUAL_WEIGHTS
+    name = in_force if alpha is None else f"alpha={alpha:g}"
+    preference = None if alpha is None else weights_of_alpha(alpha, experiment)
 
     def distributions(positions: NDArray[np.int64]) -> NDArray[np.float64]:
         pi = answers.outputs(positions, preference)["pi"]
+        if pi.shape[1:] != (space.arms,):
+            raise broken(answers.checkpoint, f"answers with pi of shape {pi.shape[1:]}, not ({space.arms},)")
         allowed = pi if lists.all_allowed else pi * lists.masks(lists.group[positions], space.arms)
         total = allowed.sum(axis=1, keepdims=True)
-        if not (np.isfinite(pi).all() and (pi >= 0.0).all() and (total > LEAST_SHARE).all()):
-            raise _broken(answers, "answers with probabilities that are no distribution over the eligible arms")
+        whole = np.abs(pi.sum(axis=1) - 1.0) <= SUM_TOLERANCE  # not for NaN either
+        if not (whole.all() and (pi >= 0.0).all() and (total > LEAST_SHARE).all()):
+            raise broken(
+                answers.checkpoint, "answers with probabilities that are no distribution over the eligible arms"
+            )
         shares: NDArray[np.float64] = allowed / total
         return shares
 
@@ -115,18 +172,22 @@ def _arm_policy(answers: GraphAnswers, rows: LearningRows, experiment: Experimen
     return TargetPolicy(name, arms=arms, alpha=alpha)
 
 
-def _weights_of_alpha(alpha: float, experiment: Experiment) -> list[float]:
+def weights_of_alpha(alpha: float, experiment: Experiment) -> list[float]:
+    """The weights of the objectives that α stands for, in file order."""
     target = experiment.preference.alpha_objective or experiment.objective_names[0]
     return [alpha if name == target else 1.0 - alpha for name in experiment.objective_names]
 
 
-def _preference_by_row(checkpoint: Checkpoint, rows: LearningRows, weights: ObjectiveWeights) -> NDArray[np.float64]:
-    """float64[n, objectives]."""
+def served_weights(checkpoint: Checkpoint, weights: ObjectiveWeights) -> ObjectiveWeights:
+    """What the checkpoint is served by: the preference that it is pinned to, or `weights`. Raises CheckpointBroken."""
     names, pinned = checkpoint.manifest.objectives, checkpoint.manifest.preference
-    if pinned is not None:
-        return np.tile([pinned.get(name, 0.0) for name in names], (rows.count, 1))
-    return weights_by_row(weights, rows.frame["request_cohort"].to_list(), len(names))
+    if pinned is None:
+        return weights
+    if sorted(pinned) != sorted(names):
+        raise broken(checkpoint, f"is pinned to weights of {', '.join(pinned)}, not of {', '.join(names)}")
+    return ObjectiveWeights(weights.revision, tuple(pinned[name] for name in names))
 
 
-def _broken(answers: GraphAnswers, trouble: str) -> CheckpointBroken:
-    return CheckpointBroken(f"checkpoint {answers.checkpoint.version} {trouble}", fix="train it again")
+def broken(checkpoint: Checkpoint, trouble: str) -> CheckpointBroken:
+    """The error for a checkpoint whose answers cannot be used."""
+    return CheckpointBroken(f"checkpoint {checkpoint.version} {trouble}", fix="train it again")

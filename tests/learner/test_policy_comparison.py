@@ -20,7 +20,7 @@ from learner.judgement.table_policy import TableLayout
 from learner.learner_run import stored_examples
 from learner.policy_comparison import Answer, Question, compare, newest_checkpoint
 from policy_store.records.objective_weights import ObjectiveWeights
-from tests.answer_graphs import preferring_graph, softmax_graph
+from tests.answer_graphs import preferring_graph, preferring_values, softmax_graph
 from tests.learner.answering_checkpoints import answering
 
 
@@ -150,6 +150,42 @@ def test_a_graph_that_takes_the_preference_has_a_frontier(
     checkpoint = answering(experiment, "probabilities", preferring_graph(2, experiment.action_space.arms))
     answer = ask(Question("learned", checkpoint=checkpoint), frame, trained)
     assert [each["alpha"] for each in answer.as_dict()["frontier"]] == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_values_that_depend_on_the_preference_are_asked_for_every_alpha(
+    frame: pl.DataFrame, trained: Any, experiment: Experiment
+) -> None:
+    """α is on p2p, the second objective and, in this graph, arm 1; values for the α in force prefer arm 0."""
+    checkpoint = answering(experiment, "values", preferring_values(2, experiment.action_space.arms), "argmax")
+    names = experiment.action_space.arm_names
+    learned, *stated = (
+        ask(Question(policy, checkpoint=checkpoint), frame, trained).report
+        for policy in ("learned", f"arm:{names[0]}", f"arm:{names[1]}")
+    )
+    arms = [report.policies[0].objectives["repin"].estimates["snips"].value for report in stated]
+    found = [policy.objectives["repin"].estimates["snips"].value for policy in learned.policies]
+    assert found == [arms[0], arms[0], arms[0], arms[0], arms[1], arms[1]]  # in force; α 0, 0.25, 0.5, 0.75, 1
+
+
+def test_pinned_values_are_judged_under_their_preference_alone(
+    frame: pl.DataFrame, trained: Any, experiment: Experiment
+) -> None:
+    checkpoint = trained.report.checkpoint
+    free = ask(Question("learned", checkpoint=checkpoint), frame, trained).report
+    manifest = checkpoint.manifest.model_copy(update={"preference": {"p2p": 1.0, "repin": 0.0}})
+    [pinned] = ask(
+        Question("learned", checkpoint=replace(checkpoint, manifest=manifest)), frame, trained
+    ).report.policies
+    assert pinned.name == "preference"
+    [same] = [policy for policy in free.policies if policy.name == "alpha=1"]
+    for name, outcome in pinned.objectives.items():
+        assert outcome.estimates["dr"].value == same.objectives[name].estimates["dr"].value
+
+
+def test_a_checkpoint_of_the_wrong_kind_is_refused(frame: pl.DataFrame, trained: Any, experiment: Experiment) -> None:
+    checkpoint = answering(experiment, "proposal", softmax_graph(2, experiment.action_space.arms))
+    with pytest.raises(NothingToLearn, match="was trained for another experiment file"):
+        ask(Question("learned", checkpoint=checkpoint), frame, trained)
 
 
 def test_a_checkpoint_without_its_window_is_named(

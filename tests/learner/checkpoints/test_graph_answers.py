@@ -15,7 +15,7 @@ from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.learning_rows import LearningRows
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide.policy_answers import AnswerDraws, ArmProbabilities
-from tests.answer_graphs import negative_graph, preferring_graph, proposing_graph, softmax_graph
+from tests.answer_graphs import constant_graph, negative_graph, preferring_graph, proposing_graph, softmax_graph
 from tests.box_samples import DrawnWorld, box_experiment
 from tests.learner.answering_checkpoints import answering
 from tests.learner_samples import World
@@ -112,10 +112,67 @@ def test_answers_that_are_no_distribution_are_refused(rows: LearningRows, experi
     box = box_experiment()
     box_rows = World(box, codec).rows(box_examples(box, codec))
     broken = asked(answering(box, "proposal", values), box_rows, box)
-    with pytest.raises(CheckpointBroken, match="not finite"):
+    with pytest.raises(CheckpointBroken, match="outside the box for"):
         learned_proposals(broken, box)
     outside = asked(
         answering(experiment, "probabilities", negative_graph(experiment.action_space.arms)), rows, experiment
     )
     with pytest.raises(CheckpointBroken, match="no distribution"):
         learned_arm_policies(outside, rows, experiment)
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd"), [([500.0, 15.0], [19.0, 2.9]), ([105.0, 15.0], [1e9, 2.9]), ([105.0, 15.0], [1e-9, 2.9])]
+)
+def test_proposals_that_serving_refuses_are_not_judged(codec: Codec, mean: list[float], sd: list[float]) -> None:
+    """Their requests get production, so moving them into the box would judge what nobody serves."""
+    box = box_experiment()
+    rows = World(box, codec).rows(box_examples(box, codec))
+    answers = asked(answering(box, "proposal", proposing_graph(mean, sd, 0.0)), rows, box)
+    with pytest.raises(CheckpointBroken, match=f"outside the box for {rows.count} of {rows.count} requests"):
+        learned_proposals(answers, box)
+
+
+def test_probabilities_that_do_not_sum_to_one_are_not_judged(rows: LearningRows, experiment: Experiment) -> None:
+    graph = constant_graph("pi", np.full((1, experiment.action_space.arms), 0.3, np.float32))
+    with pytest.raises(CheckpointBroken, match="no distribution"):
+        learned_arm_policies(asked(answering(experiment, "probabilities", graph), rows, experiment), rows, experiment)
+
+
+def test_a_graph_without_inputs_answers_for_every_row(rows: LearningRows, experiment: Experiment) -> None:
+    """Nodes serve it, so it can be judged."""
+    pi = np.array([[0.9, *[0.1 / (experiment.action_space.arms - 1)] * (experiment.action_space.arms - 1)]], np.float32)
+    answers = asked(answering(experiment, "probabilities", constant_graph("pi", pi)), rows, experiment)
+    assert answers.outputs(FIRST)["pi"] == pytest.approx(np.repeat(pi, 60, axis=0))
+    [policy] = learned_arm_policies(answers, rows, experiment)
+    assert np.asarray(policy.probabilities).shape == (60, experiment.action_space.arms)
+
+
+@pytest.mark.parametrize(
+    ("graph", "told"),
+    [
+        (b"no graph", "cannot be loaded"),
+        (constant_graph("q", np.zeros((1, 2), np.float32)), "cannot be run"),
+        (constant_graph("pi", np.full((1, 4), 0.25, np.float32)), r"pi of shape \(4,\), not \(10,\)"),
+        (constant_graph("pi", np.ones((1, 10), np.int64)), "no array of floats"),
+    ],
+    ids=["no graph", "another output", "too few arms", "whole numbers"],
+)
+def test_a_graph_that_does_not_fit_is_named(
+    rows: LearningRows, experiment: Experiment, graph: bytes, told: str
+) -> None:
+    with pytest.raises(CheckpointBroken, match=told):
+        learned_arm_policies(asked(answering(experiment, "probabilities", graph), rows, experiment), rows, experiment)
+
+
+def test_a_policy_is_named_by_whether_people_weighed_the_objectives(rows: LearningRows, experiment: Experiment) -> None:
+    """With a pinned preference there is one; under others it is not served, so there is no frontier."""
+    graph = preferring_graph(2, experiment.action_space.arms)
+    free = answering(experiment, "probabilities", graph)
+    unweighed = GraphAnswers(free, rows, ObjectiveWeights(0, None))
+    assert learned_arm_policies(unweighed, rows, experiment)[0].name == "equal_weights"
+    pinned = answering(experiment, "probabilities", graph, preference={"repin": 0.0, "p2p": 1.0})
+    [policy] = learned_arm_policies(GraphAnswers(pinned, rows, ObjectiveWeights(0, None)), rows, experiment)
+    assert policy.name == "preference"
+    with pytest.raises(CheckpointBroken, match="is pinned to weights of click"):
+        asked(answering(experiment, "probabilities", graph, preference={"click": 1.0}), rows, experiment)
