@@ -21,10 +21,11 @@ from serving_agent.pickup.probe_requests import probe_requests
 
 BATCH_TOLERANCE = 1e-4
 """Largest difference between a request alone and in a batch; the learner's export allows the same."""
-CONSTANT = 1e-7
-"""Answers that differ by less, in values, probabilities, shares of the bounds or ln sd, are taken for equal."""
-WHOLE = 1e-6
-"""How far the weights of a preference may be from 1 together."""
+CONSTANT = 1e-6
+"""Answers that differ by less are taken for equal: as a share of the largest value or probability, of the distance of
+the bounds, or in ln sd. Rare outcomes have small values, which differ by less in themselves."""
+WHOLE = 1e-5
+"""How far the weights of a preference may be from 1 together: each may be rounded to six decimals."""
 PER_ARM = ("q", "pi")
 """Arrays with an entry for every arm."""
 UNUSUAL, AT_ONCE = 512, 1 << 16
@@ -137,12 +138,17 @@ def _require_servable(answer: Scores | Distribution, rows: int, experiment: Expe
 def _alike(arrays: Mapping[str, NDArray[Any]], experiment: Experiment) -> set[str]:
     """Over what the answers do not vary: over all requests, or over all arms of every request."""
     sides = experiment.action_space.high - experiment.action_space.low
-    shares = {name: array / sides if name == "w" else array for name, array in arrays.items()}
+    units: dict[str, Any] = {"w": sides, "log_sd": 1.0} | {
+        name: np.abs(arrays[name]).max() for name in PER_ARM if name in arrays
+    }
+
+    def equal(name: str, axis: int) -> bool:
+        return bool((np.ptp(arrays[name], axis=axis) <= CONSTANT * units[name]).all())
+
     found = set()
-    if all(np.ptp(array, axis=0).max(initial=0.0) <= CONSTANT for array in shares.values()):
+    if all(equal(name, 0) for name in arrays):
         found.add(REQUESTS)
-    per_arm = [shares[name] for name in PER_ARM if name in shares]
-    if experiment.action_space.arms > 1 and any(np.ptp(each, axis=1).max(initial=0.0) <= CONSTANT for each in per_arm):
+    if experiment.action_space.arms > 1 and any(equal(name, 1) for name in PER_ARM if name in arrays):
         found.add(ARMS)
     return found
 

@@ -86,6 +86,8 @@ def test_a_distribution_is_for_a_known_preference() -> None:
         pinned_weights(distribution, GRID, takes_preference=False)
     pinned = manifest(answer="probabilities", preference={"p2p": 0.25, "repin": 0.75})
     assert pinned_weights(pinned, GRID, takes_preference=False) == (0.75, 0.25)
+    rounded = manifest(answer="probabilities", preference={"p2p": 0.333333, "repin": 0.666666})
+    assert pinned_weights(rounded, GRID, takes_preference=False) == (0.666666, 0.333333)
 
 
 @pytest.mark.parametrize("preference", [{"repin": 1.0}, {"repin": 0.5, "p2p": 0.4}, {"repin": 0.5, "click": 0.5}])
@@ -98,6 +100,7 @@ def test_a_pinned_preference_weighs_all_objectives(preference: dict[str, float])
     ("answer", "graph", "experiment"),
     [
         ("values", preferring(GRID, repin=2), GRID),
+        ("values", linear_graph(0.01 * SPREAD - 13.0, np.full((DIM, ARMS * 2), 0.01, np.float32)), GRID),  # are rare
         ("probabilities", softmax_graph(2, ARMS), GRID),
         ("probabilities", preferring_graph(2, ARMS), GRID),
         ("proposal", proposing_graph([100.0, 5.0], [20.0, 3.0]), BOX),
