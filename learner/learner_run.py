@@ -72,6 +72,7 @@ class RunReport:
             "revision": None if self.published is None else self.published.revision,
             "window": manifest.window,
             "lifts": manifest.evaluation["lifts"],
+            "guardrail_lifts": manifest.evaluation["guardrail_lifts"],
             "proposal": manifest.evaluation["proposal"],
             "seconds_training": self.seconds_training,
         }

@@ -88,6 +88,7 @@ def window_summary(run: FinishedRun) -> dict[str, Any]:
 
 def evaluation_summary(evaluation: Evaluation, verdict: GateVerdict) -> dict[str, Any]:
     """The verdict and the lifts on which it is based; evaluation.json has the rest."""
+    evidence = evaluation.evidence
     return verdict.as_dict() | {
         "look": evaluation.look,
         "estimator": ESTIMATOR,
@@ -95,7 +96,8 @@ def evaluation_summary(evaluation: Evaluation, verdict: GateVerdict) -> dict[str
         "baseline": evaluation.judgement.baseline.name,
         "proposal": evaluation.proposal,
         "preference": evaluation.preference.as_dict(),
-        "lifts": {name: lift.as_dict() for name, lift in evaluation.evidence.lifts.items()},
+        "lifts": {name: lift.as_dict() for name, lift in evidence.lifts.items()},
+        "guardrail_lifts": {name: lift.as_dict() for name, lift in evidence.guardrail_lifts.items()},
         "log_p_value": evaluation.soundness.p_value,
     }
 

@@ -10,6 +10,7 @@ import pytest
 from event_schemas.experiment import Experiment
 from event_schemas.experiment_sections import GuardrailSpec, ObjectiveSpec
 from feature_contract import FeatureContract
+from learner.checkpoints.checkpoint_building import evaluation_summary
 from learner.examples.training_window import LearningWindow, build_window
 from learner.judgement.evaluation import Candidate, Evaluation, evaluate_window, judging_half, propose_alpha
 from learner.judgement.gate import Verdict, judge
@@ -86,8 +87,11 @@ def test_what_is_only_watched_is_judged_beside_it(experiment: Experiment, world:
     assert result.watched is not None
     assert result.watched.objectives == ("taps", "visits")
     assert (evidence.guardrail_lifts["visits"].relative < 0.0) == falls
-    reasons = [reason.code for reason in judge(evidence, experiment.gate).reasons]
+    verdict = judge(evidence, experiment.gate)
+    reasons = [reason.code for reason in verdict.reasons]
     assert ("guardrail_harm" in reasons) == falls
+    summary = json.loads(json.dumps(evaluation_summary(result, verdict), allow_nan=False))
+    assert summary["guardrail_lifts"] == {"visits": evidence.guardrail_lifts["visits"].as_dict()}
     assert json.loads(json.dumps(result.as_dict(), allow_nan=False))["watched"]["objectives"] == ["taps", "visits"]
 
 
