@@ -62,7 +62,10 @@ class SamplingNetwork(Protocol):
     """A network that answers with distributions. Implementations are thread-safe."""
 
     def score(self, feeds: Mapping[str, NDArray[Any]], flag: Any = None) -> Distribution:
-        """The distributions of the requests in `feeds`, the arrays of a FeatureContract; it may raise anything.
+        """The distributions of the requests in `feeds`; it may raise anything.
+
+        `feeds` has the arrays of a FeatureContract, and `preference`, the weights of the objectives in force, float32
+        [requests, objectives], which a network may ignore.
 
         The caller sets `flag.terminate` when the inference budget is over and the answer is no longer needed.
         """
