@@ -22,7 +22,7 @@ from docs.error_page import errors
 from docs.package_page import packages
 from event_schemas.duration import format_duration
 from event_schemas.experiment import Experiment
-from event_schemas.experiment_sections import milliseconds
+from event_schemas.experiment_sections import is_duration
 from event_schemas.registry import Registry, SchemaEntry
 from event_schemas.topics import DEFAULT_PREFIX, TOPICS, topic_name
 from monitoring import metrics
@@ -100,7 +100,7 @@ def _default(field: FieldInfo) -> str:
         return "see below"
     if value is None:
         return "unset"
-    if any(getattr(rule, "func", None) is milliseconds for rule in field.metadata):
+    if is_duration(field):
         value = format_duration(value)
     return f"`{json.dumps(value, ensure_ascii=False)}`"
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic.fields import FieldInfo
 
 from event_schemas.duration import LONGEST_MS, parse_duration
 from event_schemas.number_bounds import LARGEST_FLOAT
@@ -41,6 +42,15 @@ def milliseconds(value: Any, info: ValidationInfo) -> Any:
     if info.context == AS_WRITTEN and isinstance(number, int | float) and 0 < number < math.inf:
         raise ValueError(f"{shown(number)} has no unit; write ms, s, m, h, d or w after it, such as '30m'")
     return number
+
+
+def is_duration(field: FieldInfo) -> bool:
+    """Whether a field of a section holds a duration, also one that may be absent."""
+    rules = [
+        *field.metadata,
+        *(rule for each in get_args(field.annotation) for rule in getattr(each, "__metadata__", ())),
+    ]
+    return any(getattr(rule, "func", None) is milliseconds for rule in rules)
 
 
 Duration = Annotated[int, BeforeValidator(milliseconds), Field(ge=0, le=LONGEST_MS)]

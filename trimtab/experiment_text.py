@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from event_schemas.duration import format_duration
 from event_schemas.experiment import Experiment
-from event_schemas.experiment_sections import milliseconds
+from event_schemas.experiment_sections import is_duration
 from trimtab.secret_masking import masked_web_address
 
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -89,7 +89,7 @@ def _value(content: Any, field: FieldInfo | None = None) -> Any:
         return experiment_values(content)
     if isinstance(content, tuple):
         return [_value(each) for each in content]
-    if field is not None and any(getattr(rule, "func", None) is milliseconds for rule in field.metadata):
+    if field is not None and content is not None and is_duration(field):
         return format_duration(content)
     if isinstance(content, str) and ("://" in content or CREDENTIALS.search(content)):
         return masked_web_address(content)

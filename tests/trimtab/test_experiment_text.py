@@ -19,13 +19,15 @@ FOLDERS = (ROOT / "simulator" / "experiments", ROOT / "datasets" / "open_bandit"
 FILES = sorted(file for folder in FOLDERS for file in folder.glob("*.toml"))
 ODD = '\n[[bridge]]\ntopic = "a"\nformat = "avro"\nschema_registry = "https://ada:secret@registry"\n[bridge.fields]\n'
 ODD += 'request_id = "r"\nevent_time = "$timestamp"\nkind = "k"\n[bridge.kinds]\n"très \\"long\\"" = "repin"\n'
+ROLES = '\n[[guardrails]]\nname = "visits"\nkinds = ["visit"]\nattribution = "3h"\nclip = 2.0\n'
+ROLES += '[[guardrails]]\nname = "later"\n'
 
 
 def parsed(text: str) -> Experiment:
     return parse_experiment(tomllib.loads(text), Path("trimtab.toml"))
 
 
-@pytest.mark.parametrize("text", [HOMEFEED, HOMEFEED + BRIDGED_SOURCE.format(topic="shop"), SHELF])
+@pytest.mark.parametrize("text", [HOMEFEED, HOMEFEED + BRIDGED_SOURCE.format(topic="shop"), HOMEFEED + ROLES, SHELF])
 def test_the_text_gives_the_same_experiment(text: str) -> None:
     experiment = parsed(text)
     written = "\n".join(experiment_lines(experiment))
