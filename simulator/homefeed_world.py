@@ -74,10 +74,11 @@ def _check_fits(experiment: Experiment) -> None:
             )
     for objective in experiment.counted:
         if not set(objective.kinds) <= set(OBJECTIVES):
+            table = "objectives" if objective in experiment.objectives else "guardrails"
             raise ExperimentError(
-                f"experiment {experiment.name!r}: objectives[{objective.name}] counts {list(objective.kinds)}, but the"
+                f"experiment {experiment.name!r}: {table}[{objective.name}] counts {list(objective.kinds)}, but the"
                 f" homefeed's users do nothing but {list(OBJECTIVES)}",
-                fix="count only these kinds, or leave the objective out",
+                fix=f"count only these kinds, or leave it out of [[{table}]]",
             )
     if experiment.join.clock != "replay":
         raise ExperimentError(

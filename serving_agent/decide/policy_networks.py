@@ -98,7 +98,8 @@ def answer_arrays(answer: Scores | Distribution) -> dict[str, NDArray[Any]]:
     if isinstance(answer, ArmProbabilities):
         return {"pi": answer.probabilities}
     if isinstance(answer, BoxProposals):
-        return {"w": answer.mean, "log_sd": np.log(answer.sd)}
+        with np.errstate(divide="ignore"):  # an sd too small for a float is 0, and its logarithm not finite
+            return {"w": answer.mean, "log_sd": np.log(answer.sd)}
     return {"q": answer}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -52,6 +54,9 @@ def test_proposals_have_their_sd_from_its_logarithm() -> None:
 def test_an_sd_beyond_all_numbers_is_no_warning() -> None:
     network = ProposalNetwork(proposing_graph([100.0, 5.0], [3e38, 3e38]), weights=2)
     assert np.isfinite(network.score({"user_embedding": USERS}).sd).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert answer_arrays(BoxProposals(np.zeros((1, 1)), np.zeros((1, 1))))["log_sd"][0, 0] == -np.inf
 
 
 def test_a_network_may_answer_for_any_preference() -> None:
