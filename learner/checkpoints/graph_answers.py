@@ -22,7 +22,7 @@ from policy_store.records import OUTPUTS, POLICY_BLOB, PREFERENCE_INPUT, Objecti
 ROWS_AT_ONCE = 1024
 LEAST_SHARE = 1e-12
 """Eligible arms with less probability together than this leave nothing to serve."""
-SUM_TOLERANCE, BOUND_TOLERANCE = 1e-4, 1e-6
+SUM_SLACK, BOUND_SLACK = 1e-4, 1e-6
 """What serving forgives: of the sum of probabilities, and of a mean or an sd, as shares of their bounds."""
 
 
@@ -134,8 +134,8 @@ def learned_proposals(answers: GraphAnswers, experiment: Experiment) -> Proposal
     mean = space.normalised(found["w"])
     with np.errstate(over="ignore"):
         sd = np.exp(found["log_sd"]) / (space.high - space.low)
-    inside = (mean >= -BOUND_TOLERANCE) & (mean <= 1.0 + BOUND_TOLERANCE)
-    fit = (sd >= LEAST_SD * (1.0 - BOUND_TOLERANCE)) & (sd <= MOST_SD * (1.0 + BOUND_TOLERANCE))
+    inside = (mean >= -BOUND_SLACK) & (mean <= 1.0 + BOUND_SLACK)
+    fit = (sd >= LEAST_SD * (1.0 - BOUND_SLACK)) & (sd <= MOST_SD * (1.0 + BOUND_SLACK))
     if not (inside.all() and fit.all()):  # also for NaN
         rows = int((~(inside & fit)).any(axis=1).sum())
         raise broken(
@@ -157,7 +157,7 @@ def _arm_policy(answers: GraphAnswers, rows: LearningRows, experiment: Experimen
             raise broken(answers.checkpoint, f"answers with pi of shape {pi.shape[1:]}, not ({space.arms},)")
         allowed = pi if lists.all_allowed else pi * lists.masks(lists.group[positions], space.arms)
         total = allowed.sum(axis=1, keepdims=True)
-        whole = np.abs(pi.sum(axis=1) - 1.0) <= SUM_TOLERANCE  # not for NaN either
+        whole = np.abs(pi.sum(axis=1) - 1.0) <= SUM_SLACK  # not for NaN either
         if not (whole.all() and (pi >= 0.0).all() and (total > LEAST_SHARE).all()):
             raise broken(
                 answers.checkpoint, "answers with probabilities that are no distribution over the eligible arms"
