@@ -16,12 +16,7 @@ from event_schemas.exploration import ExplorationSettings
 from event_schemas.shown_text import listed, shown
 from feature_contract import FeatureContract, known_contracts
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
-from learner.checkpoints.graph_answers import (
-    GraphAnswers,
-    learned_arm_policies,
-    learned_proposals,
-    weights_of_alpha,
-)
+from learner.checkpoints.graph_answers import GraphAnswers, learned_arm_policies, learned_proposals
 from learner.checkpoints.warm_start import holdout_start
 from learner.examples.learner_errors import NothingToLearn
 from learner.examples.learning_rows import LearningRows
@@ -44,7 +39,7 @@ from learner.judgement.table_policy import TableLayout, read_table, table_policy
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.policy_evaluation import evaluate_policies, evaluate_predicted
 from off_policy.target_policies import TargetPolicy, constant_policy
-from policy_store.records import CheckpointManifest, ObjectiveWeights
+from policy_store.records import CheckpointManifest, ObjectiveWeights, PreferenceTarget, weights_of
 
 LEARNED = "learned"
 ARM = "arm:"
@@ -260,7 +255,7 @@ def _predictions(question: Question, rows: LearningRows, checkpoint: Checkpoint,
             return [preferred, *alpha_family(q, experiment, eligible, grid)]
         swept, positions = [preferred], np.arange(part.start, part.stop)
         for alpha in grid:  # the values themselves depend on it
-            of_alpha = answers.score(positions, weights_of_alpha(alpha, experiment))
+            of_alpha = answers.score(positions, weights_of(PreferenceTarget.of(alpha=alpha), experiment))
             swept += alpha_family(of_alpha, experiment, eligible, [alpha])
         return swept
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import pytest
 import structlog
@@ -43,52 +45,56 @@ def signals_as_before() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+class Component(Protocol):
+    """A server that the tests start themselves."""
+
+    def start(self) -> None:
+        """Raises ComponentMissing, which names the fix, if something that it needs is absent."""
+
+    def stop(self) -> None:
+        """Ends it."""
+
+
+Started = TypeVar("Started", bound=Component)
+
+
+@contextmanager
+def started(component: Started) -> Iterator[Started]:
+    """The running component; without what it needs the test fails, and does not skip."""
+    try:
+        component.start()
+    except ComponentMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    yield component
+    component.stop()
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """A running broker; without Java or the jars the test fails and names the fix."""
-    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
-    try:
-        broker.start()
-    except ComponentMissing as missing:
-        pytest.fail(str(missing), pytrace=False)
-    yield broker
-    broker.stop()
+    with started(KafkaBroker(tmp_path_factory.mktemp("kafka"))) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")
 def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
     """A running broker with SASL_SSL and ACLs, where SECURED_USERS may do nothing until a test grants it."""
-    broker = SecuredBroker(tmp_path_factory.mktemp("secured-kafka"), SECURED_USERS)
-    try:
-        broker.start()
-    except ComponentMissing as missing:
-        pytest.fail(str(missing), pytrace=False)
-    yield broker
-    broker.stop()
+    with started(SecuredBroker(tmp_path_factory.mktemp("secured-kafka"), SECURED_USERS)) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a running redis-server; without one the test fails and names the fix."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    try:
-        server.start()
-    except ComponentMissing as missing:
-        pytest.fail(str(missing), pytrace=False)
-    yield server.url
-    server.stop()
+    with started(RedisServer(tmp_path_factory.mktemp("redis"))) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")
 def started_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SchemaRegistry]:
     """A running Schema Registry; without Java or its archive the test fails and names the fix."""
-    registry = SchemaRegistry(tmp_path_factory.mktemp("registry"))
-    try:
-        registry.start()
-    except ComponentMissing as missing:
-        pytest.fail(str(missing), pytrace=False)
-    yield registry
-    registry.stop()
+    with started(SchemaRegistry(tmp_path_factory.mktemp("registry"))) as registry:
+        yield registry
 
 
 @pytest.fixture

@@ -17,13 +17,20 @@ from learner.network.onnx_export import graph_session
 from learner.network.q_network import rows_at_once
 from off_policy.row_distributions import SharedDistributions
 from off_policy.target_policies import TargetPolicy
-from policy_store.records import OUTPUTS, POLICY_BLOB, PREFERENCE_INPUT, ObjectiveWeights
+from policy_store.records import (
+    BOUND_TOLERANCE,
+    OUTPUTS,
+    POLICY_BLOB,
+    PREFERENCE_INPUT,
+    SUM_TOLERANCE,
+    ObjectiveWeights,
+    PreferenceTarget,
+    weights_of,
+)
 
 ROWS_AT_ONCE = 1024
 LEAST_SHARE = 1e-12
 """Eligible arms with less probability together than this leave nothing to serve."""
-SUM_SLACK, BOUND_SLACK = 1e-4, 1e-6
-"""What serving forgives: of the sum of probabilities, and of a mean or an sd, as shares of their bounds."""
 
 
 class GraphAnswers:
@@ -134,8 +141,8 @@ def learned_proposals(answers: GraphAnswers, experiment: Experiment) -> Proposal
     mean = space.normalised(found["w"])
     with np.errstate(over="ignore"):
         sd = np.exp(found["log_sd"]) / (space.high - space.low)
-    inside = (mean >= -BOUND_SLACK) & (mean <= 1.0 + BOUND_SLACK)
-    fit = (sd >= LEAST_SD * (1.0 - BOUND_SLACK)) & (sd <= MOST_SD * (1.0 + BOUND_SLACK))
+    inside = (mean >= -BOUND_TOLERANCE) & (mean <= 1.0 + BOUND_TOLERANCE)
+    fit = (sd >= LEAST_SD * (1.0 - BOUND_TOLERANCE)) & (sd <= MOST_SD * (1.0 + BOUND_TOLERANCE))
     if not (inside.all() and fit.all()):  # also for NaN
         rows = int((~(inside & fit)).any(axis=1).sum())
         raise broken(
@@ -149,7 +156,7 @@ def _arm_policy(answers: GraphAnswers, rows: LearningRows, experiment: Experimen
     space, lists = experiment.action_space, rows.eligible_lists
     in_force = PREFERENCE if answers.weights.declared else EQUAL_WEIGHTS
     name = in_force if alpha is None else f"alpha={alpha:g}"
-    preference = None if alpha is None else weights_of_alpha(alpha, experiment)
+    preference = None if alpha is None else weights_of(PreferenceTarget.of(alpha=alpha), experiment)
 
     def distributions(positions: NDArray[np.int64]) -> NDArray[np.float64]:
         pi = answers.outputs(positions, preference)["pi"]
@@ -157,7 +164,7 @@ def _arm_policy(answers: GraphAnswers, rows: LearningRows, experiment: Experimen
             raise broken(answers.checkpoint, f"answers with pi of shape {pi.shape[1:]}, not ({space.arms},)")
         allowed = pi if lists.all_allowed else pi * lists.masks(lists.group[positions], space.arms)
         total = allowed.sum(axis=1, keepdims=True)
-        whole = np.abs(pi.sum(axis=1) - 1.0) <= SUM_SLACK  # not for NaN either
+        whole = np.abs(pi.sum(axis=1) - 1.0) <= SUM_TOLERANCE  # not for NaN either
         if not (whole.all() and (pi >= 0.0).all() and (total > LEAST_SHARE).all()):
             raise broken(
                 answers.checkpoint, "answers with probabilities that are no distribution over the eligible arms"
@@ -170,12 +177,6 @@ def _arm_policy(answers: GraphAnswers, rows: LearningRows, experiment: Experimen
         return TargetPolicy(name, probabilities=shared, alpha=alpha)
     arms = np.concatenate([shared.block(part).argmax(axis=1) for part in shared.blocks()])
     return TargetPolicy(name, arms=arms, alpha=alpha)
-
-
-def weights_of_alpha(alpha: float, experiment: Experiment) -> list[float]:
-    """The weights of the objectives that α stands for, in file order."""
-    target = experiment.preference.alpha_objective or experiment.objective_names[0]
-    return [alpha if name == target else 1.0 - alpha for name in experiment.objective_names]
 
 
 def served_weights(checkpoint: Checkpoint, weights: ObjectiveWeights) -> ObjectiveWeights:

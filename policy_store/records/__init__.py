@@ -9,10 +9,12 @@ Fails with the errors listed at the top of `store_errors`; every refusal names s
 from policy_store.records.canonical_json import parse_object
 from policy_store.records.channel_record import Channel, ChannelRecord, channel_slot
 from policy_store.records.checkpoint_record import (
+    BOUND_TOLERANCE,
     EVALUATION_BLOB,
     OUTPUTS,
     POLICY_BLOB,
     PREFERENCE_INPUT,
+    SUM_TOLERANCE,
     WEIGHTS_BLOB,
     Answer,
     CheckpointManifest,
@@ -48,6 +50,7 @@ from policy_store.records.store_errors import (
 
 __all__ = [
     "Answer",
+    "BOUND_TOLERANCE",
     "CONTROL_SLOT",
     "Channel",
     "ChannelRecord",
@@ -72,6 +75,7 @@ __all__ = [
     "RecordFromFuture",
     "RecordMalformed",
     "Role",
+    "SUM_TOLERANCE",
     "SignatureInvalid",
     "SignedCheckpoint",
     "SignedRecord",

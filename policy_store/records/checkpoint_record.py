@@ -30,6 +30,11 @@ OUTPUTS: Mapping[Answer, tuple[str, ...]] = {"values": ("q",), "probabilities": 
 """The outputs of policy.onnx by answer, each with a row for each request: see `docs/guides/checkpoints.md`."""
 PREFERENCE_INPUT = "preference"
 """The input for the weights of the objectives, float32 [n, objectives], of graphs that answer for any preference."""
+SUM_TOLERANCE = 1e-4
+"""How far the sum of an answer's probabilities may be from 1: a network computes them with 32 bits."""
+BOUND_TOLERANCE = 1e-6
+"""How far outside its bounds a mean may be, as a share of their distance, or an sd, as a share of the bound, for the
+same reason; it is moved inside."""
 LATER_FIELDS = frozenset({"section_digests", "answer", "selection", "preference"})
 """Fields that earlier versions did not write: a manifest without them keeps its bytes, and so its signature."""
 _BLOB_NAME = r"^[a-z0-9][a-z0-9_]*\.[a-z0-9]+$"

@@ -23,13 +23,8 @@ from event_schemas.box_draws import BoxDistribution, normal_box
 from event_schemas.errors import TrimtabError
 from event_schemas.exploration import ExplorationDraws
 from event_schemas.truncated_normal import LEAST_SD, MOST_SD, sd_bounds
+from policy_store.records import BOUND_TOLERANCE, SUM_TOLERANCE
 from serving_agent.decide.fallback_reason import FallbackReason
-
-SUM_TOLERANCE = 1e-4
-"""How far the sum of an answer's probabilities may be from 1: a network computes them with 32 bits."""
-BOUND_TOLERANCE = 1e-6
-"""How far outside its bounds a mean may be, as a share of their distance, or an sd, as a share of the bound, for the
-same reason; it is moved inside."""
 
 
 class UnusableAnswer(TrimtabError):
