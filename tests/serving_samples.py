@@ -19,8 +19,9 @@ from feature_contract import FeatureContract
 from feature_contract.contract import ENCODING_VERSION
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.backends.store import PolicyStore
-from policy_store.decisions.governance import Decider, point_channel, publish_checkpoint
+from policy_store.decisions.governance import point_channel, publish_checkpoint
 from policy_store.decisions.kill_decisions import kill, kill_state, resume
+from policy_store.decisions.record_places import Decider
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.channel_record import Channel
 from policy_store.records.checkpoint_record import CheckpointManifest, describe_blobs
@@ -29,9 +30,10 @@ from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.preference_record import PreferenceTarget
 from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from producers.delivery.memory_log import MemoryLog
+from serving_agent.decide.loaded_policy import LoadedPolicy
 from serving_agent.decide.policy_answers import SamplingNetwork
 from serving_agent.decide.policy_networks import ValueNetwork
-from serving_agent.decide.snapshot import LoadedPolicy, ServingSnapshot
+from serving_agent.decide.snapshot import ServingSnapshot
 from tests.policy_store.store_samples import set_preference
 
 NOW = 1_750_000_000_000

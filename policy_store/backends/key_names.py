@@ -44,11 +44,12 @@ class KeyNames:
         return self._name("checkpoints")
 
     def slot(self, slot: str) -> str:
-        """Hash of one signed record: `channel:<name>`, `freshness:<name>`, `preference`, `control` or `rebase`."""
+        """Hash of one signed record: `channel:<name>`, `freshness:<name>`, `preference`, `experiments`, `ledger`,
+        `control` or `rebase`."""
         return self._name(slot)
 
     def history(self, slot: str) -> str:
-        """List, newest first: the records that have been in the slot, up to the history limit."""
+        """List, newest first: the records that have been in the slot, up to the history limit; all of the ledger."""
         return self._name(f"history:{slot}")
 
     @property

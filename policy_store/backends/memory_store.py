@@ -41,6 +41,7 @@ from policy_store.records.canonical_json import canonical_json, parse_object
 from policy_store.records.checkpoint_record import CheckpointManifest, SignedCheckpoint
 from policy_store.records.control_record import CONTROL_SLOT, ControlRecord, ControlRecords
 from policy_store.records.governed_record import SignedRecord
+from policy_store.records.ledger_record import LEDGER_SLOT
 from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus
 from policy_store.records.preference_record import PreferenceRecord
 from policy_store.records.rebase_record import SlotRemoval
@@ -306,7 +307,7 @@ class MemoryStore(RecordSlots):
         slot = change.parsed.slot
         self._contents.slots[slot] = change.signed
         history = [change.signed, *self._contents.histories.get(slot, ())]
-        self._contents.histories[slot] = history[:HISTORY_LIMIT]
+        self._contents.histories[slot] = history if slot == LEDGER_SLOT else history[:HISTORY_LIMIT]
         self._audit(change.audited(self.clock()))
         self._notify(slot, str(change.parsed.revision))
 

@@ -14,7 +14,9 @@ from policy_store.records.channel_record import (
     freshness_slot,
 )
 from policy_store.records.control_record import CONTROL_SLOT, ControlRecord
+from policy_store.records.experiment_record import EXPERIMENTS_SLOT, ExperimentsRecord
 from policy_store.records.governed_record import GovernedRecord, SignedRecord
+from policy_store.records.ledger_record import LEDGER_SLOT, LedgerRecord
 from policy_store.records.preference_record import PREFERENCE_SLOT
 from policy_store.records.rebase_record import REBASE_SLOT, RebaseRecord, SlotRemoval
 from policy_store.records.revision_rules import require_publishable
@@ -30,6 +32,10 @@ class RecordSlots(ABC):
 
     @abstractmethod
     def time_ms(self) -> int:
+        """See PolicyStore."""
+
+    @abstractmethod
+    def history(self, slot: str) -> list[SignedRecord]:
         """See PolicyStore."""
 
     @abstractmethod
@@ -68,11 +74,27 @@ class RecordSlots(ABC):
         """See PolicyStore."""
         return self._current(REBASE_SLOT)
 
+    def experiments(self) -> SignedRecord | None:
+        """See PolicyStore."""
+        return self._current(EXPERIMENTS_SLOT)
+
+    def ledger(self) -> list[SignedRecord]:
+        """See PolicyStore."""
+        return self.history(LEDGER_SLOT)[::-1]
+
     def publish_channel(
         self, record: SignedRecord, *, parent_revision: int | None, fencing_token: int | None = None
     ) -> None:
         """See PolicyStore."""
         self._publish(self._ordered((ChannelRecord, FreshnessRecord), record, parent_revision, fencing_token))
+
+    def publish_experiments(self, record: SignedRecord, *, parent_revision: int | None) -> None:
+        """See PolicyStore."""
+        self._publish(self._ordered((ExperimentsRecord,), record, parent_revision))
+
+    def append_ledger(self, record: SignedRecord, *, parent_revision: int | None) -> None:
+        """See PolicyStore."""
+        self._publish(self._ordered((LedgerRecord,), record, parent_revision))
 
     def publish_control(self, record: SignedRecord) -> None:
         """See PolicyStore."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from event_schemas.units import HOUR_MS
 from policy_store.backends.store import HISTORY_LIMIT, UPDATES_LIMIT
+from policy_store.records.ledger_record import LEDGER_SLOT
 from policy_store.records.revision_rules import MAX_REVISION, UNKNOWN_LEASE_MS
 
 AUDIT_MOVED = b"audit moved"
@@ -107,7 +108,7 @@ end
 if not audited() then return {{'audit moved'}} end
 redis.call('HSET', KEYS[4], 'record', ARGV[4], 'signature', ARGV[5], 'key_id', ARGV[6])
 redis.call('LPUSH', KEYS[5], ARGV[12])
-redis.call('LTRIM', KEYS[5], 0, {HISTORY_LIMIT - 1})
+if ARGV[11] ~= '{LEDGER_SLOT}' then redis.call('LTRIM', KEYS[5], 0, {HISTORY_LIMIT - 1}) end
 if ARGV[13] ~= '' then
   redis.call('HSET', KEYS[7], ARGV[13], ARGV[14])
 end

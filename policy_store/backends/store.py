@@ -122,6 +122,14 @@ class PolicyStore(Protocol):
         """The newest re-base, unverified."""
         ...
 
+    def experiments(self) -> SignedRecord | None:
+        """The record of the online experiments that run, unverified."""
+        ...
+
+    def ledger(self) -> list[SignedRecord]:
+        """Every concluded experiment, oldest first, unverified; check it with `verify_ledger`."""
+        ...
+
     def publish_channel(
         self, record: SignedRecord, *, parent_revision: int | None, fencing_token: int | None = None
     ) -> None:
@@ -133,6 +141,14 @@ class PolicyStore(Protocol):
         when a fencing token is given and is not that of the current lease, or RecordMalformed. After any error nothing
         has changed.
         """
+        ...
+
+    def publish_experiments(self, record: SignedRecord, *, parent_revision: int | None) -> None:
+        """Replaces the record of the experiments that run (ExperimentsRecord); raises as publish_channel."""
+        ...
+
+    def append_ledger(self, record: SignedRecord, *, parent_revision: int | None) -> None:
+        """Adds an entry (LedgerRecord) over the one of `parent_revision`; raises as publish_channel."""
         ...
 
     def publish_control(self, record: SignedRecord) -> None:
@@ -173,7 +189,7 @@ class PolicyStore(Protocol):
         ...
 
     def history(self, slot: str) -> list[SignedRecord]:
-        """The records that have been in the slot, newest first, at most HISTORY_LIMIT, unverified."""
+        """The records that have been in the slot, newest first, unverified: all of the ledger, else HISTORY_LIMIT."""
         ...
 
     def known_records(self, slot: str) -> list[SignedRecord]:

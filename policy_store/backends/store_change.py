@@ -12,7 +12,9 @@ from policy_store.records.canonical_json import parse_object
 from policy_store.records.channel_record import ChannelRecord, FreshnessRecord
 from policy_store.records.checkpoint_record import RESERVED_FIELDS, CheckpointManifest, SignedCheckpoint, check_blobs
 from policy_store.records.control_record import ControlRecord
+from policy_store.records.experiment_record import ExperimentsRecord
 from policy_store.records.governed_record import GovernedRecord, SignedRecord
+from policy_store.records.ledger_record import LedgerRecord
 from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus
 from policy_store.records.preference_record import PreferenceRecord
 from policy_store.records.rebase_record import RebaseRecord
@@ -33,6 +35,8 @@ RECORD_TYPES: dict[str, type[GovernedRecord]] = {
     "preference": PreferenceRecord,
     "control": ControlRecord,
     "rebase": RebaseRecord,
+    "experiments": ExperimentsRecord,
+    "ledger": LedgerRecord,
 }
 
 

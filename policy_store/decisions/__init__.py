@@ -7,10 +7,14 @@ Fails with the errors of `policy_store.records.store_errors`; after any of them 
 """
 
 from policy_store.decisions.control_reading import ControlReader
+from policy_store.decisions.experiment_decisions import conclude_experiment, enlarge_experiment, start_experiment
+from policy_store.decisions.experiment_reading import (
+    planned_experiment,
+    read_experiments_verified,
+    read_ledger_verified,
+)
 from policy_store.decisions.file_differences import ONE_FILE, FileDifference, file_differences
 from policy_store.decisions.governance import (
-    Decider,
-    Statement,
     approve_proposal,
     find_open_proposal,
     keep_fresh,
@@ -27,6 +31,7 @@ from policy_store.decisions.node_refusals import Refusal, node_refusals
 from policy_store.decisions.overview import EMPTY, VALID, channel_overview, store_overview
 from policy_store.decisions.rebase_reading import remembered_rebases, verified_rebases
 from policy_store.decisions.rebasing import plan_rebase, rebase
+from policy_store.decisions.record_places import Decider, Statement
 from policy_store.decisions.verification import (
     Approval,
     TrustRule,
@@ -60,6 +65,8 @@ __all__ = [
     "VerifiedCheckpoint",
     "approve_proposal",
     "channel_overview",
+    "conclude_experiment",
+    "enlarge_experiment",
     "file_differences",
     "find_open_proposal",
     "inspect_store",
@@ -69,9 +76,12 @@ __all__ = [
     "kills_to_lift",
     "node_refusals",
     "plan_rebase",
+    "planned_experiment",
     "point_channel",
     "propose_preference",
     "publish_checkpoint",
+    "read_experiments_verified",
+    "read_ledger_verified",
     "read_preference_verified",
     "rebase",
     "reject_proposal",
@@ -82,6 +92,7 @@ __all__ = [
     "resolve_version",
     "resume",
     "rollback_version",
+    "start_experiment",
     "store_overview",
     "verified_rebases",
     "verify_channel",

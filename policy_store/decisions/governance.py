@@ -9,50 +9,19 @@ between: read again, and decide again. Revisions and expiry follow the store's t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from event_schemas.errors import TrimtabError
 from policy_store.backends.store import PolicyStore
-from policy_store.backends.store_change import parse_record, revisions_of, unknown_proposal
-from policy_store.decisions.node_claims import claimed_revisions, claims_of_live_nodes
-from policy_store.decisions.rebase_reading import claimed_rebases
+from policy_store.backends.store_change import unknown_proposal
+from policy_store.decisions.record_places import Decider, Statement, next_place, provenance, revision_of
 from policy_store.decisions.verification import TrustRule, verify_channel, verify_record
 from policy_store.records.channel_record import Channel, ChannelRecord, FreshnessRecord, channel_slot, freshness_slot
 from policy_store.records.checkpoint_record import CheckpointManifest, SignedCheckpoint, sign_checkpoint
-from policy_store.records.governed_record import MAX_NAME, MAX_REASON, SignedRecord
+from policy_store.records.governed_record import SignedRecord
 from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus
 from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceRecord, PreferenceTarget, changed_targets
-from policy_store.records.rebase_record import REBASE_SLOT
-from policy_store.records.revision_rules import KnownRevision, next_revision, require_clocks_agree
 from policy_store.records.signing import SigningKey
 from policy_store.records.store_errors import PromotionRefused, RecordMalformed, RevisionConflict, UnknownCheckpoint
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """Who decides, why and when. `by` names a person or a process; `now_ms` is the time of its clock in epoch ms.
-
-    Raises RecordMalformed for an empty or overlong name, or an overlong reason.
-    """
-
-    by: str
-    reason: str
-    now_ms: int
-
-    def __post_init__(self) -> None:
-        if not self.by.strip() or len(self.by) > MAX_NAME or len(self.reason) > MAX_REASON:
-            raise RecordMalformed(
-                f"a decision needs a name of 1 to {MAX_NAME} characters and a reason of at most {MAX_REASON}",
-                fix="give a name with --by, or shorten --by or --reason",
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decider(Statement):
-    """A statement with the key that signs the resulting record."""
-
-    key: SigningKey = field(repr=False)
 
 
 def publish_checkpoint(
@@ -79,9 +48,9 @@ def point_channel(
     fencing_token: int | None = None,
 ) -> ChannelRecord:
     """Points a channel to a checkpoint, which nodes may accept until `ttl_ms` from now. Raises UnknownCheckpoint."""
-    parent, place = _revision(store.channel(channel.value)), _place(store, channel_slot(channel), decider)
+    parent, place = revision_of(store.channel(channel.value)), next_place(store, channel_slot(channel), decider)
     decision = {"channel": channel.value, "version": version, "expires_at": place.time_ms + ttl_ms}
-    record = ChannelRecord.from_content(decision | _provenance(store, parent, place, decider))
+    record = ChannelRecord.from_content(decision | provenance(store, parent, place, decider))
     store.publish_channel(record.signed_by(decider.key), parent_revision=parent, fencing_token=fencing_token)
     return record
 
@@ -91,10 +60,10 @@ def keep_fresh(
 ) -> FreshnessRecord:
     """Extends the expiry of the channel's record without a new decision. Raises UnknownCheckpoint."""
     record = current_channel(store, channel)
-    parent, place = _revision(store.freshness(channel.value)), _place(store, freshness_slot(channel), decider)
+    parent, place = revision_of(store.freshness(channel.value)), next_place(store, freshness_slot(channel), decider)
     decision = {"channel": channel.value, "version": record.version, "channel_revision": record.revision}
     decision["expires_at"] = place.time_ms + ttl_ms
-    fresh = FreshnessRecord.from_content(decision | _provenance(store, parent, place, decider))
+    fresh = FreshnessRecord.from_content(decision | provenance(store, parent, place, decider))
     store.publish_channel(fresh.signed_by(decider.key), parent_revision=parent, fencing_token=fencing_token)
     return fresh
 
@@ -144,7 +113,7 @@ def propose_preference(
         by=statement.by,
         reason=statement.reason,
         created_at=statement.now_ms,
-        base_revision=_revision(store.preference()),
+        base_revision=revision_of(store.preference()),
     )
     store.propose(proposal)
     return proposal
@@ -162,10 +131,10 @@ def approve_proposal(
     """
     proposal = find_open_proposal(store, proposal_id)
     current = store.preference()
-    if _revision(current) != proposal.base_revision:
+    if revision_of(current) != proposal.base_revision:
         raise RevisionConflict(
             f"proposal {proposal_id} was made over preference revision {proposal.base_revision}; it is now at "
-            f"{_revision(current)}",
+            f"{revision_of(current)}",
             fix="reject it and propose again over the current preference",
         )
     held = _newest_preference(store, current, rule)
@@ -223,39 +192,6 @@ def _newest_preference(store: PolicyStore, current: SignedRecord | None, rule: T
 def _preference(
     store: PolicyStore, default: PreferenceTarget, cohorts: Mapping[str, PreferenceTarget], decider: Decider
 ) -> PreferenceRecord:
-    parent, place = _revision(store.preference()), _place(store, PREFERENCE_SLOT, decider)
+    parent, place = revision_of(store.preference()), next_place(store, PREFERENCE_SLOT, decider)
     targets = {"default": default.model_dump(), "cohorts": {name: each.model_dump() for name, each in cohorts.items()}}
-    return PreferenceRecord.from_content(targets | _provenance(store, parent, place, decider))
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The next revision of a slot, and the store's time when it was chosen."""
-
-    revision: int
-    time_ms: int
-
-
-def _place(store: PolicyStore, slot: str, decider: Decider) -> _Place:
-    """The place of the next record; raises ClocksDisagree or RevisionAhead."""
-    time_ms = store.time_ms()
-    require_clocks_agree(decider.now_ms, time_ms)
-    known = [KnownRevision(revision, "the store") for revision in revisions_of(store.known_records(slot))]
-    rebases = claimed_rebases(store.known_records(REBASE_SLOT))
-    known += claimed_revisions(claims_of_live_nodes(store), slot, rebases, time_ms)
-    return _Place(next_revision(slot, known, time_ms), time_ms)
-
-
-def _provenance(store: PolicyStore, parent: int | None, place: _Place, decider: Decider) -> dict[str, Any]:
-    """The fields that all records have in common."""
-    return {
-        "experiment": store.experiment,
-        "revision": place.revision,
-        "parent_revision": parent,
-        "by": decider.by,
-        "reason": decider.reason,
-    }
-
-
-def _revision(signed: SignedRecord | None) -> int | None:
-    return None if signed is None else parse_record(signed).revision
+    return PreferenceRecord.from_content(targets | provenance(store, parent, place, decider))

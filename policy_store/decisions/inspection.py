@@ -11,17 +11,19 @@ from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.instant import wall_clock_ms
 from policy_store.backends.store import PolicyStore
 from policy_store.backends.store_change import parse_record
+from policy_store.decisions.experiment_reading import read_ledger_verified
 from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.verification import TrustRule, verify_checkpoint, verify_record
 from policy_store.records.audit import verify_chain
 from policy_store.records.control_record import CONTROL_SLOT, ControlRecord, ControlRecords
+from policy_store.records.experiment_record import EXPERIMENTS_SLOT
 from policy_store.records.governed_record import GovernedRecord, SignedRecord
 from policy_store.records.preference_record import PREFERENCE_SLOT
 from policy_store.records.rebase_record import ORDERED_SLOTS, REBASE_SLOT, RebaseRecord
 from policy_store.records.revision_rules import ReaderMemory, require_publishable
 from policy_store.records.store_errors import RecordMalformed, RevisionRegressed, SignatureInvalid, StoreRefused
 
-KILLS, RESUMES = "kills", "resumes"
+KILLS, RESUMES, CHAIN = "kills", "resumes", "chain of the ledger"
 SLOTS = (*ORDERED_SLOTS, CONTROL_SLOT, REBASE_SLOT)
 
 
@@ -43,6 +45,7 @@ def inspect_store(store: PolicyStore, rule: TrustRule) -> list[Finding]:
         _finding("audit", lambda: verify_chain(store.audit_entries())),
         *_checkpoints(store, rule),
         *(_finding(slot, partial(_check_slot, store, slot, rule, memory, time_ms)) for slot in ORDERED_SLOTS),
+        _finding(CHAIN, partial(read_ledger_verified, store, rule)),
         *_control(store, rule),
         _finding(REBASE_SLOT, partial(_check_rebases, store, rule)),
     ]
@@ -144,7 +147,10 @@ def _in_force(store: PolicyStore, slot: str) -> SignedRecord | None:
         return store.channel(name)
     if kind == "freshness":
         return store.freshness(name)
-    return store.preference() if slot == PREFERENCE_SLOT else store.rebase()
+    readers = {PREFERENCE_SLOT: store.preference, EXPERIMENTS_SLOT: store.experiments, REBASE_SLOT: store.rebase}
+    if slot in readers:
+        return readers[slot]()
+    return next(iter(store.known_records(slot)), None)
 
 
 def _time_ms(store: PolicyStore) -> int:

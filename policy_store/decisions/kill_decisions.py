@@ -15,8 +15,8 @@ from event_schemas.errors import TrimtabError
 from policy_store.backends.store import PolicyStore
 from policy_store.backends.store_change import parse_record, revisions_of
 from policy_store.decisions.control_reading import ControlReader
-from policy_store.decisions.governance import Decider
 from policy_store.decisions.node_claims import NodeClaims, node_claims
+from policy_store.decisions.record_places import Decider
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.control_record import CONTROL_SLOT, ControlRecord
 from policy_store.records.governed_record import GovernedRecord, said

@@ -16,9 +16,9 @@ from typing import Any
 from event_schemas.instant import utc_text
 from policy_store.backends.store import PolicyStore
 from policy_store.backends.store_change import parse_record, revisions_of
-from policy_store.decisions.governance import Decider
 from policy_store.decisions.node_claims import NodeClaims, claimed_revisions, claims_of_live_nodes
 from policy_store.decisions.rebase_reading import claimed_rebases, rebases_beyond, verified_rebases
+from policy_store.decisions.record_places import Decider
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.governed_record import GovernedRecord, SignedRecord
 from policy_store.records.rebase_record import DECIDED_SLOTS, ORDERED_SLOTS, REBASE_SLOT, RebaseRecord, SlotRemoval

@@ -23,7 +23,18 @@ from policy_store.records.checkpoint_record import (
     describe_blobs,
 )
 from policy_store.records.control_record import CONTROL_SLOT, ControlRecord
+from policy_store.records.experiment_record import (
+    CANARY_ARM,
+    CANARY_PREFIX,
+    CONTROL_ARM,
+    EXPERIMENTS_SLOT,
+    ExperimentArm,
+    ExperimentsRecord,
+    OnlineExperiment,
+    canary_shares,
+)
 from policy_store.records.governed_record import SignedRecord, said
+from policy_store.records.ledger_record import LEDGER_SLOT, LedgerRecord, Verdict
 from policy_store.records.objective_weights import ObjectiveWeights, initial_target, weights_of
 from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus, new_proposal_id
 from policy_store.records.preference_record import (
@@ -51,6 +62,9 @@ from policy_store.records.store_errors import (
 __all__ = [
     "Answer",
     "BOUND_TOLERANCE",
+    "CANARY_ARM",
+    "CANARY_PREFIX",
+    "CONTROL_ARM",
     "CONTROL_SLOT",
     "Channel",
     "ChannelRecord",
@@ -59,8 +73,14 @@ __all__ = [
     "ControlRecord",
     "DecisionOrder",
     "EVALUATION_BLOB",
+    "EXPERIMENTS_SLOT",
+    "ExperimentArm",
+    "ExperimentsRecord",
+    "LEDGER_SLOT",
+    "LedgerRecord",
     "OUTPUTS",
     "ObjectiveWeights",
+    "OnlineExperiment",
     "POLICY_BLOB",
     "PREFERENCE_INPUT",
     "PREFERENCE_SLOT",
@@ -84,7 +104,9 @@ __all__ = [
     "StoreUnreachable",
     "TrustedKeys",
     "UnknownCheckpoint",
+    "Verdict",
     "WEIGHTS_BLOB",
+    "canary_shares",
     "channel_slot",
     "check_blobs",
     "describe_blobs",

@@ -25,8 +25,10 @@ TrimtabError
 ├── RecordVoided                a re-base has voided it
 ├── NothingToRebase             no revision is more than an hour ahead
 ├── PromotionRefused            the gate's verdict does not allow the channel
+├── ExperimentRefused           an online experiment that cannot be started, enlarged or concluded so
 ├── ContractMismatch            another experiment, action space or feature contract
-└── AuditBroken                 the audit's hash chain is broken
+├── AuditBroken                 the audit's hash chain is broken
+└── LedgerBroken                the same, for the ledger of concluded experiments
 """
 
 from __future__ import annotations
@@ -132,9 +134,17 @@ class PromotionRefused(TrimtabError):
     """The checkpoint's verdict, or the channel's history, does not allow serving it there."""
 
 
+class ExperimentRefused(TrimtabError):
+    """An online experiment that cannot be started, enlarged or concluded as it was asked for."""
+
+
 class ContractMismatch(TrimtabError):
     """A valid record or checkpoint that belongs to another experiment, action space or feature contract."""
 
 
 class AuditBroken(TrimtabError):
     """An audit entry was changed, removed or inserted."""
+
+
+class LedgerBroken(TrimtabError):
+    """An entry of the ledger was changed, removed or inserted."""

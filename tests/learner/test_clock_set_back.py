@@ -18,8 +18,8 @@ from learner.judgement.gate import GateVerdict, Verdict
 from learner.learner_run import Learner
 from learner.policy_comparison import newest_checkpoint
 from policy_store.backends.memory_store import MemoryStore
-from policy_store.decisions.governance import Decider
 from policy_store.decisions.rebasing import rebase
+from policy_store.decisions.record_places import Decider
 from policy_store.decisions.verification import Approval, TrustRule
 from policy_store.decisions.version_references import resolve_version
 from policy_store.records.objective_weights import ObjectiveWeights

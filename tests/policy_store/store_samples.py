@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from event_schemas.instant import wall_clock_ms
 from policy_store.backends.store import PolicyStore
-from policy_store.decisions.governance import Decider, approve_proposal, propose_preference
+from policy_store.decisions.governance import approve_proposal, propose_preference
+from policy_store.decisions.record_places import Decider
 from policy_store.decisions.verification import Approval, TrustRule
 from policy_store.records.checkpoint_record import CheckpointManifest, SignedCheckpoint, describe_blobs, sign_checkpoint
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget

@@ -9,8 +9,8 @@ import pytest
 
 from event_schemas.experiment import load_experiment
 from policy_store.backends.redis_store import RedisStore
-from policy_store.decisions.governance import Decider
 from policy_store.decisions.kill_decisions import kill
+from policy_store.decisions.record_places import Decider
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.control_record import ControlRecord
 from policy_store.records.signing import SigningKey, TrustedKeys

@@ -11,8 +11,9 @@ from learner.checkpoints.publishing import Publisher, channel_for
 from learner.judgement.gate import GateVerdict, Reason, Verdict
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.backends.store_change import parse_record
-from policy_store.decisions.governance import Decider, keep_fresh
+from policy_store.decisions.governance import keep_fresh
 from policy_store.decisions.rebasing import rebase
+from policy_store.decisions.record_places import Decider
 from policy_store.decisions.verification import Approval, TrustRule, read_channel_verified
 from policy_store.records.channel_record import Channel
 from policy_store.records.governed_record import SignedRecord

@@ -7,8 +7,6 @@ import pytest
 from event_schemas.units import HOUR_MS
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.governance import (
-    Decider,
-    Statement,
     approve_proposal,
     current_channel,
     find_open_proposal,
@@ -21,6 +19,7 @@ from policy_store.decisions.governance import (
     rollback_version,
 )
 from policy_store.decisions.kill_decisions import kill
+from policy_store.decisions.record_places import Decider, Statement
 from policy_store.records.channel_record import Channel, ChannelRecord
 from policy_store.records.preference_proposal import ProposalStatus
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget

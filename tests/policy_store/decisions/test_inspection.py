@@ -51,7 +51,7 @@ def problems(bench: StoreBench) -> dict[str, str]:
 def test_a_sound_store_has_no_problem_and_everything_was_looked_at(bench: StoreBench) -> None:
     fill(bench)
     findings = inspect_store(bench.store, rule(bench.experiment))
-    subjects = {"audit", "checkpoint v1", "checkpoint v2", "kills", "resumes", *SLOTS}
+    subjects = {"audit", "checkpoint v1", "checkpoint v2", "kills", "resumes", "chain of the ledger", *SLOTS}
     assert {each.subject for each in findings} == subjects
     assert problems(bench) == {}
 

@@ -11,11 +11,11 @@ import pytest
 from event_schemas.units import HOUR_MS
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.governance import (
-    Decider,
     keep_fresh,
     point_channel,
     publish_checkpoint,
 )
+from policy_store.decisions.record_places import Decider
 from policy_store.decisions.verification import (
     Approval,
     VerifiedCheckpoint,

@@ -1,0 +1,128 @@
+"""Reads the experiments that run and the ledger of those that were concluded, verified."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from event_schemas.errors import TrimtabError
+from policy_store.backends.store import PolicyStore
+from policy_store.decisions.rebase_reading import remembered_rebases
+from policy_store.decisions.verification import TrustRule, verify_channel, verify_record
+from policy_store.records.channel_record import Channel, ChannelRecord, channel_slot
+from policy_store.records.experiment_record import (
+    CANARY_ARM,
+    CANARY_PREFIX,
+    CONTROL_ARM,
+    EXPERIMENTS_SLOT,
+    ExperimentArm,
+    ExperimentsRecord,
+    OnlineExperiment,
+    canary_shares,
+)
+from policy_store.records.governed_record import SignedRecord
+from policy_store.records.ledger_record import LedgerRecord
+from policy_store.records.revision_rules import ReaderMemory
+from policy_store.records.store_errors import ExperimentRefused, LedgerBroken
+
+
+def read_experiments_verified(
+    store: PolicyStore, rule: TrustRule, *, now_ms: int | None = None, memory: ReaderMemory | None = None
+) -> ExperimentsRecord | None:
+    """The experiments that run; None if none was ever started.
+
+    Raises the errors of verify_record and ReaderMemory.require_acceptable; without `now_ms` a record from the future is
+    not refused.
+    """
+    memory = remembered_rebases(store, rule) if memory is None else memory
+    signed = store.experiments()
+    if signed is None:
+        memory.require_never_seen(EXPERIMENTS_SLOT)
+        return None
+    record = verify_record(signed, ExperimentsRecord, rule)
+    memory.require_acceptable(signed, record, now_ms)
+    return record
+
+
+def read_ledger_verified(store: PolicyStore, rule: TrustRule) -> list[LedgerRecord]:
+    """The concluded experiments, oldest first. Raises the errors of verify_ledger."""
+    return verify_ledger(store.ledger(), rule, remembered_rebases(store, rule).voided)
+
+
+def verify_ledger(entries: Sequence[SignedRecord], rule: TrustRule, voided: Collection[str] = ()) -> list[LedgerRecord]:
+    """The entries, oldest first, without those that a re-base voided, which may still be named as the one before.
+
+    Raises the errors of verify_record, and LedgerBroken for an entry that does not follow the one before it.
+    """
+    records: list[LedgerRecord] = []
+    before: str | None = None
+    for signed in entries:
+        record = verify_record(signed, LedgerRecord, rule)
+        if signed.hash in voided:
+            continue
+        if record.previous != before and record.previous not in voided:
+            raise LedgerBroken(
+                f"the ledger's entry of experiment {record.id} (revision {record.revision}) does not follow the one"
+                " before it",
+                fix="entries were removed or put in by hand: compare with a backup of the store",
+            )
+        records.append(record)
+        before = signed.hash
+    return records
+
+
+def planned_experiment(
+    store: PolicyStore, experiment_id: str, rule: TrustRule, canary_share: float
+) -> OnlineExperiment:
+    """The newest verified plan of an experiment that runs or ran; a canary's is made from its channel record.
+
+    A canary's `planned_end` is when the channel got another version, or the store's time. Raises ExperimentRefused for
+    an id that the store does not know.
+    """
+    if experiment_id.startswith(CANARY_PREFIX):
+        found = _canary(store, experiment_id.removeprefix(CANARY_PREFIX), rule, canary_share)
+        if found is not None:
+            return found
+    for signed in store.known_records(EXPERIMENTS_SLOT):
+        try:
+            record = verify_record(signed, ExperimentsRecord, rule)
+        except TrimtabError:
+            # An unverifiable record plans nothing.
+            continue
+        for each in record.running:
+            if each.id == experiment_id:
+                return each
+    raise ExperimentRefused(
+        f"the store knows no experiment {experiment_id!r}", fix="list them with `trimtab experiment list`"
+    )
+
+
+def _canary(store: PolicyStore, version: str, rule: TrustRule, canary_share: float) -> OnlineExperiment | None:
+    """The canary of this version; None if the channel never pointed to it."""
+    records: list[ChannelRecord] = []
+    for signed in reversed(store.history(channel_slot(Channel.CANARY))):
+        try:
+            records.append(verify_channel(signed, Channel.CANARY, rule))
+        except TrimtabError:
+            continue
+    places = [place for place, each in enumerate(records) if each.version == version]
+    if not places:
+        return None
+    share, of_canary = canary_shares(canary_share) if canary_share > 0 else (0.0, 0.0)
+    if not 0.0 < of_canary < 1.0:
+        raise ExperimentRefused(
+            f"serving.canary_share = {canary_share:g} leaves the canary or its control without users",
+            fix="set serving.canary_share above 0 and below 1",
+        )
+    after = [each.revision for each in records[places[-1] + 1 :]]
+    start = records[places[0]].revision
+    return OnlineExperiment.of(
+        id=f"{CANARY_PREFIX}{version}",
+        share=share,
+        arms=(
+            ExperimentArm(name=CANARY_ARM, share=of_canary, version=version),
+            ExperimentArm(name=CONTROL_ARM, share=1.0 - of_canary),
+        ),
+        control=CONTROL_ARM,
+        start=start,
+        planned_end=max(after[0] if after else store.time_ms(), start + 1),
+    )
