@@ -24,7 +24,7 @@ from event_schemas.experiment import Experiment, parse_experiment
 from feature_contract import FeatureContract
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide import DecisionRequest, PolicyAgent, ServingSnapshot, SnapshotHolder
-from serving_agent.decide.snapshot import LoadedPolicy
+from serving_agent.decide.loaded_policy import LoadedPolicy
 
 try:
     from serving_agent.decide.policy_networks import ValueNetwork

@@ -349,7 +349,14 @@ class ServingSpec(Section):
         default=7 * DAY_MS,
         description="Lifetime of a channel record; a node does not start to serve from an expired one.",
     )
-    canary_share: Probability = Field(default=0.05, description="Share of users that the canary channel serves.")
+    canary_share: Probability = Field(
+        default=0.05, description="Share of users that the canary channel serves; its control has as many."
+    )
+    experiment_log_rate: Annotated[Probability, Field(gt=0)] = Field(
+        default=1.0,
+        description="Lowest P(logged) of POLICY and FALLBACK requests, of all users, while a canary serves; an online"
+        " experiment says its own, by default this one.",
+    )
     min_drift_samples: int = Field(default=100, ge=1, description="Live requests needed before drift is judged.")
     on_stale: Literal["keep", "fallback"] = Field(
         default="keep",

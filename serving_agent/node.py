@@ -27,6 +27,7 @@ from serving_agent.pickup.drift_check import DriftCheck
 from serving_agent.pickup.kill_switch import KillSwitch
 from serving_agent.pickup.node_heartbeat import new_instance
 from serving_agent.pickup.node_report import NodeReport
+from serving_agent.pickup.raised_rates import RaisedRates
 from serving_agent.pickup.refresher import RefresherOptions, SnapshotRefresher
 from serving_agent.pickup.snapshot_disk import SnapshotDisk
 
@@ -75,6 +76,8 @@ class ServingNode:
         # Not in the config: two nodes may be built from one, in one process or in its forked children.
         self._instance = new_instance()
         self.decisions = _decision_logger(config, connections, self._instance)
+        explorations = topic_name(config.topic_prefix, EXPLORATIONS)
+        self._raised_rates = RaisedRates(self.decisions, explorations, config.experiment.exploration)
         events = topic_name(config.topic_prefix, EVENTS)
         self.engagements = EngagementLogger(
             connections.codec,
@@ -156,6 +159,7 @@ class ServingNode:
             kill_file=lambda: self._kill_switch.pulled,
             delivery_fault=lambda: fault_of(self._sender),
             spool_fault=lambda: spool_fault_of(self._sender),
+            raise_log_rates=self._raised_rates.tell,
         )
 
 

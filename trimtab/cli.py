@@ -24,6 +24,7 @@ GROUPS = (
     "evaluate",
     "policy",
     "alpha",
+    "experiment",
     "serve",
     "simulate",
     "dead_letters",

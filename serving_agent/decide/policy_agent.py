@@ -7,7 +7,7 @@ cannot be used. Nothing here accesses Redis, Kafka or a file.
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,9 +16,9 @@ from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationDraws
 from event_schemas.instant import wall_clock_ms
 from event_schemas.records import RankingRecord, RequestRecord
-from event_schemas.slices import Slice, SliceDraw, coin
-from event_schemas.user_ids import person
+from event_schemas.slices import Slice, SliceDraw
 from monitoring.metrics import ServingMetrics
+from policy_store.records import ObjectiveWeights
 from producers.loggers import AppliedDecision, DecisionLogger
 from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_errors import InvalidRequest
@@ -26,6 +26,8 @@ from serving_agent.decide.decision_records import DecisionFacts, action_record, 
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.large_units import LargeUnits
+from serving_agent.decide.loaded_policy import LoadedPolicy
+from serving_agent.decide.online_experiments import arm_for, raised_log_rate
 from serving_agent.decide.placeholder_users import PlaceholderUsers
 from serving_agent.decide.policy_answers import PolicyChoice
 from serving_agent.decide.policy_choice import PolicyChooser, RequestScoring
@@ -33,14 +35,15 @@ from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.decide.request_ids import RequestIds
 from serving_agent.decide.request_values import whole_number
 from serving_agent.decide.served_memory import ServedMemory
-from serving_agent.decide.snapshot import LoadedPolicy, ServingSnapshot, SnapshotSource
+from serving_agent.decide.snapshot import ServingSnapshot, SnapshotSource
 from serving_agent.decide.undeclared_cohorts import UndeclaredCohorts
 from serving_agent.decide.unnamed_sessions import UnnamedSessions
 
 EXPLORATION, PRODUCTION = "exploration", "production"
 KEPT_ARMS = 1_024
 """Arms whose weights are kept by name."""
-IN_CANARY, IN_CONTROL = "canary", "control"
+KEPT_RATES = 8
+"""Raised log rates whose draws are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,19 @@ class _Choice(NamedTuple):
     log_density: float | None = None
 
 
+class _Draw(NamedTuple):
+    """What was drawn for a request: its slice at the rate ε_t, and the experiment's arm that its user is in.
+
+    `policy` and `preference` are those of the arm, or those that serve everybody else.
+    """
+
+    slice: SliceDraw
+    rate: float
+    policy: LoadedPolicy | None
+    preference: ObjectiveWeights
+    arm: str | None
+
+
 NOTHING_SHADOWED = PolicyChoice(None)
 
 
@@ -92,8 +108,8 @@ class PolicyAgent:
         self._experiment = experiment
         self._space = experiment.action_space
         self._settings = experiment.exploration
-        self._digest = self._settings.digest
         self._draws = ExplorationDraws(self._space, self._settings)
+        self._draws_at = lru_cache(KEPT_RATES)(self._draws_with)
         self._weights_of = lru_cache(KEPT_ARMS)(self._space.weights_by_name)
         self._logger = logger
         self._snapshots = snapshots
@@ -127,10 +143,10 @@ class PolicyAgent:
             self._unnamed_sessions.note(record["request_id"], record["session_id"])
         killed = snapshot.killed or self._options.killed()
         rate = 0.0 if killed else self._settings.exploration_rate
-        drawn = self._draws.slice(record["request_id"], rate)
+        drawn = self._drawn(record, rate, snapshot)
         scoring = self._chooser.begin(record, eligible, waited_s)
-        choice = self._choose(drawn, snapshot, scoring, killed)
-        decision = Decision(self._outcome(drawn, rate, choice, snapshot, scoring), self._confirm)
+        choice = self._choose(drawn, FallbackReason.KILLED if killed else snapshot.withheld, scoring)
+        decision = Decision(self._outcome(drawn, choice, snapshot, scoring), self._confirm)
         if decision.facts.logged:
             self._logger.log_request(record)
         if self._options.log_on_decide:
@@ -162,10 +178,18 @@ class PolicyAgent:
             record["previous"] = self._served.before(record["user_id"], event_time)
         return record, request.eligible_arms(self._space.arms)
 
-    def _choose(self, drawn: SliceDraw, snapshot: ServingSnapshot, scoring: RequestScoring, killed: bool) -> _Choice:
+    def _drawn(self, record: RequestRecord, rate: float, snapshot: ServingSnapshot) -> _Draw:
+        drawn = self._draws.slice(record["request_id"], rate)
+        arm = arm_for(snapshot.experiments, self._settings.salt, record["user_id"], record["event_time"])
+        if arm is None:
+            return _Draw(drawn, rate, snapshot.stable, snapshot.preference, None)
+        policy = snapshot.stable if arm.follows else arm.policy
+        return _Draw(drawn, rate, policy, arm.preference or snapshot.preference, arm.label)
+
+    def _choose(self, drawn: _Draw, withheld: FallbackReason | None, scoring: RequestScoring) -> _Choice:
         """The choice for the slice drawn; POLICY becomes FALLBACK with the first reason that applies."""
         production = self._space.production_arm
-        if drawn.slice is Slice.EXPLORE:
+        if drawn.slice.slice is Slice.EXPLORE:
             explored = self._draws.explore(scoring.record["request_id"], scoring.eligible)
             return _Choice(
                 Slice.EXPLORE,
@@ -175,12 +199,11 @@ class PolicyAgent:
                 vector=explored.weights,
                 log_density=explored.log_density,
             )
-        if drawn.slice is Slice.CONTROL:
+        if drawn.slice.slice is Slice.CONTROL:
             return _Choice(Slice.CONTROL, production, 1.0, PRODUCTION)
-        reason = FallbackReason.KILLED if killed else snapshot.withheld
+        reason, policy = withheld, drawn.policy
         if reason is None:
-            policy = self._policy_for(scoring.record["user_id"], snapshot)
-            chosen = scoring.choose(policy, snapshot.preference)
+            chosen = scoring.choose(policy, drawn.preference)
             if policy is not None and chosen.arm is not None:
                 return _Choice(
                     Slice.POLICY,
@@ -194,47 +217,45 @@ class PolicyAgent:
             reason = chosen.reason
         return _Choice(Slice.FALLBACK, production, 1.0, PRODUCTION, reason)
 
-    def _policy_for(self, user_id: str | None, snapshot: ServingSnapshot) -> LoadedPolicy | None:
-        in_canary = self._experiment_arm(user_id, snapshot) == IN_CANARY
-        return snapshot.canary if in_canary else snapshot.stable
-
-    def _experiment_arm(self, user_id: str | None, snapshot: ServingSnapshot) -> str | None:
-        """The user's side of the canary A/B test, the same in every slice; None without a canary or a user."""
-        if snapshot.canary is None or (user := person(user_id)) is None:
-            return None
-        inside = coin(self._settings.salt, "canary", user) < self._experiment.serving.canary_share
-        return IN_CANARY if inside else IN_CONTROL
-
     def _outcome(
-        self, drawn: SliceDraw, rate: float, choice: _Choice, snapshot: ServingSnapshot, scoring: RequestScoring
+        self, drawn: _Draw, choice: _Choice, snapshot: ServingSnapshot, scoring: RequestScoring
     ) -> DecisionFacts:
-        request_id = scoring.record["request_id"]
-        sampled = self._draws.sampling(request_id, choice.slice)
+        request_id, event_time = scoring.record["request_id"], scoring.record["event_time"]
+        draws, digest = self._draws, self._settings.digest
+        raised = raised_log_rate(snapshot.experiments, event_time)
+        if raised > self._settings.log_rate:
+            draws, digest = self._draws_at(raised)
+        sampled = draws.sampling(request_id, choice.slice)
         shadow = self._shadow(choice, snapshot, scoring) if sampled.logged else NOTHING_SHADOWED
         return DecisionFacts(
             request_id=request_id,
-            event_time=scoring.record["event_time"],
+            event_time=event_time,
             eligible=scoring.eligible,
             weights=self._weights(choice),
             arm=choice.arm,
             slice=choice.slice,
             propensity=choice.propensity,
-            slice_probability=drawn.slice_probability,
+            slice_probability=drawn.slice.slice_probability,
             sampling_rate=sampled.sampling_rate,
             logged=sampled.logged,
             policy_version=choice.version,
-            config_revision=snapshot.preference.revision,
+            config_revision=drawn.preference.revision,
             fallback_reason=choice.reason,
             shadow_arm=shadow.arm,
-            experiment_arm=self._experiment_arm(scoring.record["user_id"], snapshot),
+            experiment_arm=drawn.arm,
             probabilities=choice.probabilities if sampled.logged else (),
             vector=choice.vector,
             log_density=choice.log_density,
             shadow_weights=shadow.vector,
-            exploration=self._digest,
-            exploration_rate=rate,
+            exploration=digest,
+            exploration_rate=drawn.rate,
             served_to=None if self._served is None else scoring.record["user_id"],
         )
+
+    def _draws_with(self, log_rate: float) -> tuple[ExplorationDraws, str]:
+        """The draws with a raised log rate, which differ only in what is logged, and the digest of their settings."""
+        settings = replace(self._settings, log_rate=log_rate)
+        return ExplorationDraws(self._space, settings), settings.digest
 
     def _weights(self, choice: _Choice) -> dict[str, float]:
         """A dictionary of its own: callers may change it."""

@@ -10,11 +10,11 @@ from feature_contract import FeatureContract, MissingFeatures, ModelInput
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.inference_budget import BudgetExceeded, InferenceBudget
+from serving_agent.decide.loaded_policy import LoadedPolicy
 from serving_agent.decide.policy_answers import AnswerDraws, ArmProbabilities, BoxProposals, PolicyChoice
 from serving_agent.decide.policy_graph import InferenceFailed, run_flag
 from serving_agent.decide.policy_networks import with_preference
 from serving_agent.decide.scoring import best_arm
-from serving_agent.decide.snapshot import LoadedPolicy
 
 WEIGHTS_TOLERANCE = 1e-6
 """How far a weight of an objective may be from the one a policy was trained for: α is written with six decimals."""

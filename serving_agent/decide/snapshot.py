@@ -3,33 +3,18 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from feature_contract import FeatureContract
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide.fallback_reason import FallbackReason
-from serving_agent.decide.policy_answers import SamplingNetwork
-from serving_agent.decide.policy_networks import ValueNetwork
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LoadedPolicy:
-    """A checkpoint that passed pick-up, ready to score. `created_at` is in epoch ms.
-
-    `contract` encodes requests as in the network's training; checkpoints with different contracts may serve at once.
-    A network that answers with distributions is drawn from if it `samples`; else its most probable arm or its mean is
-    served. `pinned` are the weights of the objectives that it was trained for, if it answers for no others.
-    """
-
-    version: str
-    created_at: int
-    network: ValueNetwork | SamplingNetwork
-    contract: FeatureContract
-    samples: bool = True
-    pinned: tuple[float, ...] | None = None
+from serving_agent.decide.loaded_policy import LoadedPolicy
+from serving_agent.decide.online_experiments import LoadedExperiment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServingSnapshot:
-    """The state that serves between two swaps. `withheld` says why the loaded policies must not be used."""
+    """The state that serves between two swaps. `withheld` says why the loaded policies must not be used.
+
+    `experiments` are in the order in which they take users; the canary is one of them.
+    """
 
     preference: ObjectiveWeights
     stable: LoadedPolicy | None = None
@@ -37,6 +22,7 @@ class ServingSnapshot:
     shadow: LoadedPolicy | None = None
     killed: bool = False
     withheld: FallbackReason | None = None
+    experiments: tuple[LoadedExperiment, ...] = ()
 
     def versions(self) -> dict[str, str]:
         """The versions by channel, for channels that have a policy."""

@@ -56,7 +56,7 @@ from typing import assert_never
 
 from policy_store.decisions import VerifiedCheckpoint
 from policy_store.records import ChannelRecord, DecisionOrder, RecordMalformed, SignedRecord
-from serving_agent.decide.snapshot import LoadedPolicy
+from serving_agent.decide.loaded_policy import LoadedPolicy
 from serving_agent.pickup.checkpoint_pickup import PickupResult, PickupVerdict
 from serving_agent.pickup.snapshot_disk import SavedChannel
 

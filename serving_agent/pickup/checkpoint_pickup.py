@@ -21,8 +21,8 @@ from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract, known_contracts
 from policy_store.records import POLICY_BLOB, PREFERENCE_INPUT, CheckpointManifest, ContractMismatch, SignedCheckpoint
+from serving_agent.decide.loaded_policy import LoadedPolicy
 from serving_agent.decide.policy_networks import answer_network
-from serving_agent.decide.snapshot import LoadedPolicy
 from serving_agent.pickup.answer_checks import pinned_weights, require_fitting_answer, require_sound_answers
 from serving_agent.pickup.drift_check import DriftCheck, HeadReferences
 

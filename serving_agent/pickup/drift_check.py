@@ -18,9 +18,9 @@ from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.records import RequestRecord
 from monitoring.metrics import DriftMetrics
+from serving_agent.decide.loaded_policy import LoadedPolicy
 from serving_agent.decide.policy_networks import ValueNetwork, answer_arrays, with_preference
 from serving_agent.decide.recent_traffic import KEPT_REQUESTS, RecentTraffic
-from serving_agent.decide.snapshot import LoadedPolicy
 
 SCORED_PAIRS = 1 << 16
 """Pairs of a request and an arm that a node scores at once, next to its other work: 16 MB for a layer 64 wide."""

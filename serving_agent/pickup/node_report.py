@@ -11,10 +11,11 @@ from monitoring.metrics import ServingMetrics
 from policy_store.records import Channel, SignedRecord
 from serving_agent.decide.snapshot import ServingSnapshot
 from serving_agent.pickup.channel_state import ChannelState
-from serving_agent.pickup.checkpoint_pickup import PickupResult
+from serving_agent.pickup.checkpoint_pickup import PickupResult, PickupVerdict
 
 MILLISECONDS = 1_000.0
 UNREADABLE = "a record that cannot be read"
+EXPERIMENT = "experiment"
 log = structlog.get_logger(__name__)
 
 
@@ -28,6 +29,7 @@ class NodeReport:
     epoch        the epoch of the last re-base applied; 0 before the first
     revisions    the highest revision the node remembers, by slot
     open_kills   the kills that hold for this node, by hash
+    experiments  the revision of the online experiments in force, and how the pick-up of their checkpoints ended
     """
 
     node_id: str
@@ -49,6 +51,7 @@ class NodeReport:
     revisions: Mapping[str, int] = field(default_factory=dict)
     open_kills: Mapping[str, SignedRecord] = field(default_factory=dict)
     instance: str = ""
+    experiments: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, as stored under `nodes:<id>`."""
@@ -65,6 +68,7 @@ class NodeReport:
             "killed": self.snapshot.killed or self.kill_file,
             "withheld": None if withheld is None else withheld.value,
             "channels": {name: dict(state) for name, state in self.channels.items()},
+            "experiments": dict(self.experiments),
             "decisions": dict(self.decisions),
             "store": self.store,
             "disk": self.disk,
@@ -102,6 +106,16 @@ def log_pickup(node_id: str, channel: Channel, state: ChannelState) -> None:
         log.info("pick-up", **told)
     else:
         log.warning("pick-up", **told, refused=UNREADABLE if judged is None else judged.version)
+
+
+def log_arm(node_id: str, version: str, verdict: PickupVerdict) -> dict[str, Any] | None:
+    """Logs the pick-up of a checkpoint that arms name; the audit entry's detail if it was refused."""
+    told = {"node": node_id, "version": version, "result": verdict.result.value, "notes": list(verdict.notes)}
+    if verdict.policy is not None:
+        log.info("pick-up for an experiment", **told)
+        return None
+    log.warning("pick-up for an experiment", **told)
+    return {"channel": EXPERIMENT, **told}
 
 
 def refusal_detail(node_id: str, channel: Channel, state: ChannelState) -> dict[str, Any] | None:

@@ -7,14 +7,14 @@ a change. While Redis is down the last good snapshot keeps serving; at a start w
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import structlog
 
-from event_schemas.directory_lock import DirectoryTaken
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.instant import wall_clock_ms
@@ -29,16 +29,25 @@ from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.policy_graph import PolicyGraph
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
+from serving_agent.pickup.arm_pickup import ArmPickup
 from serving_agent.pickup.channel_state import ChannelState
 from serving_agent.pickup.channel_watch import ChannelWatch
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup
+from serving_agent.pickup.experiment_watch import ExperimentWatch
 from serving_agent.pickup.kill_watch import KillWatch
 from serving_agent.pickup.node_heartbeat import NodeHeartbeat, new_instance
-from serving_agent.pickup.node_memory import NodeMemory
-from serving_agent.pickup.node_report import NodeReport, SnapshotMetrics, channel_report, log_pickup, refusal_detail
+from serving_agent.pickup.node_report import (
+    NodeReport,
+    SnapshotMetrics,
+    channel_report,
+    log_arm,
+    log_pickup,
+    refusal_detail,
+)
 from serving_agent.pickup.preference_watch import PreferenceWatch
 from serving_agent.pickup.rebase_watch import RebaseWatch
-from serving_agent.pickup.snapshot_disk import SavedSnapshot, SnapshotDisk
+from serving_agent.pickup.snapshot_disk import SnapshotDisk
+from serving_agent.pickup.snapshot_keeping import SnapshotKeeper, Watches
 
 RETRY_SECONDS = 1.0
 AUDIT_ACTION = "refuse checkpoint"
@@ -62,6 +71,8 @@ class RefresherOptions:
     kill_file: Callable[[], bool] = field(default=lambda: False)
     delivery_fault: Callable[[], str | None] = field(default=lambda: None)
     spool_fault: Callable[[], str | None] = field(default=lambda: None)
+    raise_log_rates: Callable[[Collection[float]], None] = field(default=lambda _: None)
+    """Called at each swap with the log rates of the experiments that run or will."""
 
 
 class SnapshotRefresher:
@@ -92,10 +103,13 @@ class SnapshotRefresher:
         self._watches = {
             channel: ChannelWatch(channel, rule, pickup, recent, evidence, self._memory) for channel in Channel
         }
+        arms = ArmPickup(rule, pickup, recent, evidence)
+        self._experiments = ExperimentWatch(experiment, rule, arms, self._memory)
+        self._keeper = SnapshotKeeper(
+            options.disk, Watches(self._memory, self._kills, self._preference, self._watches, self._experiments)
+        )
         self.holder = SnapshotHolder(ServingSnapshot(self._preference.preference))
         self.store_state = NOT_ASKED
-        self._disk_state = "ok"
-        self._unsaved = False
         self._shown = SnapshotMetrics(options.metrics)
         self._node_id, self._instance = options.node_id, options.instance or new_instance()
         self._started_at = options.clock()
@@ -125,7 +139,8 @@ class SnapshotRefresher:
         revisions this node has seen, so that old data of a restored store is not taken for new.
         """
         self._asleep = False
-        self._restore()
+        if self._keeper.restore():
+            self._swap()
         self.poll()
         self._start_thread(self._follow)
 
@@ -166,8 +181,8 @@ class SnapshotRefresher:
         self._thread = thread
 
     def _follow_in_child(self) -> None:
-        for watch in self._watches.values():
-            policy = watch.state.policy
+        served = [watch.state.policy for watch in self._watches.values()]
+        for policy in (*served, *self._experiments.policies()):
             if policy is not None and isinstance(policy.network, PolicyGraph):
                 with suppress(TrimtabError):  # decisions try it again, and fall back if it fails
                     policy.network.load()
@@ -184,6 +199,7 @@ class SnapshotRefresher:
             self._look_at_rebases,
             self._look_at_preference,
             *(partial(self._look_at, watch) for watch in self._watches.values()),
+            self._look_at_experiments,
         ]
         changed, reached, state = False, True, "ok"
         for look in looks:
@@ -196,9 +212,8 @@ class SnapshotRefresher:
                 state = str(fault) or repr(fault)
         self._swap()
         self._store_is(state)
-        self._unsaved = self._unsaved or changed
-        if self._unsaved:
-            self._save()
+        self._keeper.unsaved = self._keeper.unsaved or changed
+        self._keeper.save_news()
         if reached:
             self._heartbeat.beat(
                 lambda: self._report(self.holder.current).as_dict(), self._options.clock(), at_once=changed
@@ -217,7 +232,7 @@ class SnapshotRefresher:
         before = self._kills.fault
         changed = self._kills.poll(self._store)
         # A kill must not wait until a checkpoint has been fetched and checked, nor for a log that cannot be written.
-        self._unsaved = self._unsaved or changed
+        self._keeper.unsaved = self._keeper.unsaved or changed
         self._swap(seen_all=False)
         self._tell_fault("kill switch", before, self._kills.fault)
         return changed
@@ -225,7 +240,7 @@ class SnapshotRefresher:
     def _look_at_rebases(self) -> bool:
         before = self._rebases.fault
         applied = self._rebases.poll(self._store)
-        self._unsaved = self._unsaved or applied
+        self._keeper.unsaved = self._keeper.unsaved or applied
         for watch in self._watches.values() if applied else ():
             watch.rebased()
         self._tell_fault("re-base", before, self._rebases.fault)
@@ -237,6 +252,15 @@ class SnapshotRefresher:
         before = self._preference.fault
         changed = self._preference.poll(self._store, self._options.clock())
         self._tell_fault("preference", before, self._preference.fault)
+        return changed
+
+    def _look_at_experiments(self) -> bool:
+        before = self._experiments.fault
+        changed = self._experiments.poll(self._store, self._options.clock())
+        self._tell_fault("experiments", before, self._experiments.fault)
+        while self._experiments.news:
+            version, verdict = self._experiments.news.pop(0)
+            self._tell(log_arm(self._node_id, version, verdict))
         return changed
 
     def _tell_fault(self, what: str, before: str | None, now: str | None) -> None:
@@ -280,19 +304,23 @@ class SnapshotRefresher:
         # A newer decision about stable ends an older canary, whether it was promoted or not, waits or serves.
         superseded = canary.accepted < stable.accepted
         judged = (stable,) if canary.seen < stable.accepted else (stable, canary)
+        tested, now = None if superseded else canary.policy, self._options.clock()
+        experiments = self._experiments.running(now, tested, canary.revision)
         snapshot = ServingSnapshot(
             preference=self._preference.preference,
             stable=stable.policy,
-            canary=None if superseded else canary.policy,
+            canary=tested,
             shadow=None if forked else self._watches[Channel.SHADOW].state.policy,
             killed=self._kills.killed,
             withheld=FallbackReason.FORKED if forked else self._withheld(*judged),
+            experiments=experiments,
         )
+        self._options.raise_log_rates({each.log_rate for each in experiments})
         self.holder.swap(snapshot)
         if (looked := self._looked) is not None and seen_all:
             self._looked = None
             looked.set()
-        self._shown.show(snapshot, self._options.clock())
+        self._shown.show(snapshot, now)
 
     def _withheld(self, *serving: ChannelState) -> FallbackReason | None:
         if any(state.drifted for state in serving):
@@ -305,60 +333,16 @@ class SnapshotRefresher:
         """Reports how a pick-up ended to metrics, log and audit; if the store cannot be written, only logs that."""
         self._shown.count_pickup(watch.channel, watch.state)
         log_pickup(self._node_id, watch.channel, watch.state)
-        detail = refusal_detail(self._node_id, watch.channel, watch.state)
+        self._tell(refusal_detail(self._node_id, watch.channel, watch.state))
+
+    def _tell(self, detail: dict[str, Any] | None) -> None:
+        """Adds a refusal to the audit; None is none."""
         if detail is None:
             return
         try:
             self._store.append_audit(f"node {self._node_id}", AUDIT_ACTION, detail)
         except TrimtabError as fault:
             log.warning("audit not written", what=fault.what, fix=fault.fix)
-
-    def _save(self) -> None:
-        # A memory that may have lost a kill must not be overwritten before the store has answered.
-        if self._options.disk is None or self._kills.forgotten:
-            return
-        kills = tuple(self._kills.open_kills.values())
-        snapshot = SavedSnapshot(
-            channels={name.value: saved for name, w in self._watches.items() if (saved := w.state.saved) is not None},
-            preference=self._preference.saved,
-            control=kills[-1] if kills else None,
-            accepted_in={watch.slot: watch.state.accepted.epoch for watch in self._watches.values()},
-            memory=NodeMemory(
-                revisions=dict(self._memory.highest),
-                kills=self._kills.kills,
-                resumes=self._kills.resumes,
-                epoch=self._memory.epoch,
-                voided=frozenset(self._memory.voided),
-            ),
-        )
-        try:
-            self._options.disk.save(snapshot)
-            self._disk_state = "ok"
-            self._unsaved = False
-        except (OSError, DirectoryTaken) as fault:
-            self._disk_state = str(fault)
-            log.warning("snapshot not saved", what=str(fault))
-
-    def _restore(self) -> None:
-        """Restores the last good snapshot, verified again; damaged or unverifiable parts are left out."""
-        saved = None if self._options.disk is None else self._options.disk.load()
-        if saved is None:
-            return
-        faults: list[TrimtabError] = list(saved.faults)
-        self._memory.epoch, self._memory.voided = saved.memory.epoch, set(saved.memory.voided)
-        self._memory.highest = dict(saved.memory.revisions)
-        restores = [self._kills.restore, self._preference.restore, *(w.restore for w in self._watches.values())]
-        for restore in restores:
-            try:
-                restore(saved)
-            except TrimtabError as fault:
-                faults.append(fault)
-        for each in faults:
-            log.warning("snapshot on disk not used", what=each.what, fix=each.fix)
-        if faults:
-            self._disk_state = "; ".join(map(str, faults))
-        self._unsaved = bool(saved.faults)
-        self._swap()
 
     def _store_is(self, state: str) -> None:
         # Logged only when the state changes between ok and faulty, not for every new wording of a fault.
@@ -382,11 +366,12 @@ class SnapshotRefresher:
             since=self._shown.since,
             decisions=self._options.decisions(),
             store=self.store_state,
-            disk=self._disk_state,
+            disk=self._keeper.state,
             delivery=self._options.delivery_fault() or "ok",
             spool=self._options.spool_fault() or "ok",
             name=self._heartbeat.name_state,
             preference_fault=self._faults(),
+            experiments=self._experiments.report(),
             kill_file=self._options.kill_file(),
             epoch=self._memory.epoch,
             revisions=dict(self._memory.highest),
@@ -395,5 +380,5 @@ class SnapshotRefresher:
 
     def _faults(self) -> str | None:
         """The faults of the records that people sign for the whole fleet."""
-        faults = (self._kills.fault, self._rebases.fault, self._preference.fault)
+        faults = (self._kills.fault, self._rebases.fault, self._preference.fault, self._experiments.fault)
         return "; ".join(fault for fault in faults if fault is not None) or None

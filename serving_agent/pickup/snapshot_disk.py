@@ -32,7 +32,15 @@ FILE_NAME = "last_good_snapshot.json"
 LOCK_NAME = "snapshot.lock"
 LOCK_SECONDS = 1.0
 MEMORY_PARTS = (("revisions", "epoch"), ("kills",), ("resumes",), ("voided",))
-PARTS = {"format", "channels", "preference", "control", "accepted_in", *chain.from_iterable(MEMORY_PARTS)}
+PARTS = {
+    "format",
+    "channels",
+    "experiments",
+    "preference",
+    "control",
+    "accepted_in",
+    *chain.from_iterable(MEMORY_PARTS),
+}
 
 Part = TypeVar("Part")
 
@@ -43,6 +51,14 @@ class SavedChannel:
 
     record: SignedRecord
     checkpoint: SignedCheckpoint
+
+
+@dataclass(frozen=True, slots=True)
+class SavedExperiments:
+    """The signed record of the online experiments, and the signed checkpoints of their arms by version."""
+
+    record: SignedRecord
+    checkpoints: Mapping[str, SignedCheckpoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,7 @@ class SavedSnapshot:
 
     channels: Mapping[str, SavedChannel] = field(default_factory=dict)
     preference: SignedRecord | None = None
+    experiments: SavedExperiments | None = None
     control: SignedRecord | None = None
     accepted_in: Mapping[str, int] = field(default_factory=dict)
     memory: NodeMemory = field(default_factory=NodeMemory)
@@ -101,6 +118,7 @@ class SnapshotDisk:
         return SavedSnapshot(
             channels=parts.channels(),
             preference=parts.read("preference", None, _record_or_none),
+            experiments=parts.read("experiments", None, _experiments_or_none),
             control=parts.read("control", None, _record_or_none),
             accepted_in=parts.read("accepted_in", {}, numbers),
             memory=parts.memory() if memory is None else memory,
@@ -169,6 +187,7 @@ def _encode(snapshot: SavedSnapshot, memory: NodeMemory) -> dict[str, Any]:
             for name, saved in snapshot.channels.items()
         },
         "preference": None if snapshot.preference is None else encode_record(snapshot.preference),
+        "experiments": None if snapshot.experiments is None else _encode_experiments(snapshot.experiments),
         "control": None if snapshot.control is None else encode_record(snapshot.control),
         "accepted_in": dict(snapshot.accepted_in),
         **memory.encoded(),
@@ -181,3 +200,15 @@ def _channel(saved: dict[str, Any]) -> SavedChannel:
 
 def _record_or_none(content: dict[str, str] | None) -> SignedRecord | None:
     return None if content is None else decode_record(content)
+
+
+def _encode_experiments(saved: SavedExperiments) -> dict[str, Any]:
+    checkpoints = {version: encode_checkpoint(signed) for version, signed in saved.checkpoints.items()}
+    return {"record": encode_record(saved.record), "checkpoints": checkpoints}
+
+
+def _experiments_or_none(content: dict[str, Any] | None) -> SavedExperiments | None:
+    if content is None:
+        return None
+    checkpoints = {version: decode_checkpoint(each) for version, each in fields(content["checkpoints"]).items()}
+    return SavedExperiments(decode_record(content["record"]), checkpoints)

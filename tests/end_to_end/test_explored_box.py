@@ -39,8 +39,9 @@ from producers.loggers.decision_logger import DecisionLogger
 from producers.loggers.exploration_notice import ExplorationPlan
 from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.loaded_policy import LoadedPolicy
 from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
-from serving_agent.decide.snapshot import LoadedPolicy, ServingSnapshot, SnapshotHolder
+from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
 from simulator.reference_policies import NormalPolicy
 from tests.box_samples import click_rate
 from tests.components.homefeed_log import SentEvent

@@ -9,7 +9,7 @@ from itertools import product
 from policy_store.decisions.verification import VerifiedCheckpoint, read_channel_verified
 from policy_store.records.channel_record import Channel, ChannelRecord
 from policy_store.records.revision_rules import DecisionOrder
-from serving_agent.decide.snapshot import LoadedPolicy
+from serving_agent.decide.loaded_policy import LoadedPolicy
 from serving_agent.pickup.channel_state import ChannelState, Newest, Service, Serving, Told, Waiting
 from serving_agent.pickup.checkpoint_pickup import PickupResult, PickupVerdict
 from serving_agent.pickup.snapshot_disk import SavedChannel

@@ -103,7 +103,8 @@ class StoreHistories(RuleBasedStateMachine):
         pickup = CheckpointPickup(EXPERIMENT, DriftCheck(EXPERIMENT, recent))
         experiment = named(self.store.experiment)
         made = SnapshotRefresher(experiment, self.store, self.rule, pickup, recent, options)
-        made._restore()
+        if made._keeper.restore():
+            made._swap()
         return made
 
     def decider(self, offset: int = 0) -> Decider:

@@ -25,7 +25,8 @@ from serving_agent.pickup.refresher import SnapshotRefresher
 from serving_agent.pickup.snapshot_disk import FILE_NAME, LOCK_NAME, SnapshotDisk
 from tests.policy_store.control_samples import YEAR_MS
 from tests.policy_store.foreign_hands import MemoryHands
-from tests.serving_agent.pickup.test_refresher import Bench, eventually
+from tests.serving_agent.pickup.test_refresher import eventually
+from tests.serving_agent.refresher_bench import Bench
 from tests.serving_samples import GOVERNANCE_KEY, NOW, embedded, preferring, serving_experiment, sketch_of
 
 YEARS_AHEAD = NOW + 10 * YEAR_MS

@@ -1,4 +1,4 @@
-"""Runs `trimtab policy` and `trimtab alpha` in this process against a real Redis, with keys and an experiment."""
+"""Runs the commands of people, such as `trimtab policy`, in this process against a real Redis, with keys and a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from policy_store.backends.redis_store import RedisStore
 from policy_store.records.signing import SigningKey
 from tests.components.experiment_sample import HOMEFEED
 from tests.policy_store.store_samples import BLOBS, LEARNER, PEOPLE, TRUSTED_TEXT, fresh_experiment, manifest
-from trimtab.commands import alpha, policy
+from trimtab.commands import alpha, experiment, policy
 
 COHORTS = '\n[[cohorts]]\nname = "CORE"\n'
 
@@ -72,6 +72,7 @@ class StoreCommands:
         app = typer.Typer()
         policy.register(app)
         alpha.register(app)
+        experiment.register(app)
         result = CliRunner().invoke(app, list(arguments), env=self.environment())
         if isinstance(result.exception, TrimtabError):
             raise result.exception

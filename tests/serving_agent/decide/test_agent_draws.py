@@ -24,9 +24,10 @@ from producers.loggers import AppliedDecision, DecisionLogger
 from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.fallback_reason import FallbackReason
+from serving_agent.decide.loaded_policy import LoadedPolicy
 from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
 from serving_agent.decide.policy_answers import ArmProbabilities, BoxProposals
-from serving_agent.decide.snapshot import LoadedPolicy, SnapshotHolder
+from serving_agent.decide.snapshot import SnapshotHolder
 from simulator.reference_policies import NormalPolicy, SoftmaxPolicy
 from tests.serving_samples import (
     NOW,

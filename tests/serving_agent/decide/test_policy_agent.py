@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -15,24 +14,17 @@ from event_schemas.experiment import Experiment
 from event_schemas.slices import Slice
 from monitoring.metrics import ServingMetrics
 from policy_store.records.objective_weights import ObjectiveWeights
-from producers.delivery.memory_log import MemoryLog
-from producers.loggers.decision_logger import DecisionLogger
-from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_errors import InvalidRequest
-from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.fallback_reason import FallbackReason
-from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
-from serving_agent.decide.recent_traffic import RecentTraffic
-from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
+from serving_agent.decide.snapshot import ServingSnapshot
 from tests.conformance.vector_files import Case, cases
+from tests.serving_agent.agent_desk import Desk, never_exploring, u
 from tests.serving_samples import (
     NOW,
     catalogue_experiment,
-    codec,
     embedded,
     linear_graph,
     loaded,
-    logged,
     preferring,
     serving_experiment,
     slow_graph,
@@ -40,31 +32,6 @@ from tests.serving_samples import (
 )
 
 HEADS = {"repin": {"count": 2000, "mean": 0.1, "p10": 0.02, "p50": 0.08, "p90": 0.3}}
-
-
-class Desk:
-    """An agent with its log and the means to change its snapshot."""
-
-    def __init__(self, experiment: Experiment, snapshot: ServingSnapshot | None = None, **options: Any) -> None:
-        self.experiment = experiment
-        self.log = MemoryLog()
-        self.logger = DecisionLogger(codec(), self.log, "trimtab.events")
-        self.holder = SnapshotHolder(snapshot_of(experiment) if snapshot is None else snapshot)
-        self.recent = RecentTraffic()
-        options = {"clock": lambda: NOW, **options}
-        self.agent = PolicyAgent(experiment, self.logger, self.holder, self.recent, AgentOptions(**options))
-
-    def decide(self, request_id: str | None = None, **fields: Any) -> Decision:
-        fields.setdefault("user_embedding", embedded(0.0))
-        return self.agent.decide(DecisionRequest(request_id=request_id, **fields))
-
-    def records(self, name: str) -> list[dict[str, Any]]:
-        self.logger.flush()
-        return logged(self.log, name)
-
-    def close(self) -> None:
-        self.agent.close()
-        self.logger.close()
 
 
 @pytest.fixture
@@ -85,16 +52,6 @@ def serving(desks: list[Desk], experiment: Experiment, **options: Any) -> Desk:
     policy = loaded(experiment, preferring(experiment, repin=2, p2p=5))
     desks.append(Desk(experiment, snapshot_of(experiment, stable=policy), **options))
     return desks[-1]
-
-
-def never_exploring(**sections: dict[str, Any]) -> Experiment:
-    rates = {"exploration_rate": 0.0, "control_rate": 0.0, "log_rate": 1.0}
-    return serving_experiment(experiment={**rates, **sections.pop("experiment", {})}, **sections)
-
-
-def u(purpose: str, identifier: str, salt: str = "pepper") -> float:
-    digest = hashlib.sha256(f"{salt}\x00{purpose}\x00{identifier}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def expected_slice(request_id: str, exploration: float, control: float) -> str:
@@ -288,22 +245,6 @@ def test_slow_inference_times_out_within_the_budget(desks: list[Desk]) -> None:
     desks.append(desk)
     assert fallback_reason(desk) is FallbackReason.TIME_OUT
     assert (registry.get_sample_value("trimtab_serving_decision_seconds_sum") or 0.0) < 1.0
-
-
-def test_canary_serves_a_share_of_users(desks: list[Desk]) -> None:
-    experiment = never_exploring(serving={"canary_share": 0.25})
-    stable = loaded(experiment, preferring(experiment, repin=2), "v1")
-    canary = loaded(experiment, preferring(experiment, repin=3), "v2")
-    desk = Desk(experiment, snapshot_of(experiment, stable=stable, canary=canary))
-    desks.append(desk)
-    for index in range(300):
-        inside = u("canary", f"user{index}") < 0.25
-        decision = desk.decide(user_id=f"user{index}")
-        assert decision.policy_version == ("v2" if inside else "v1")
-        assert decision.arm == (3 if inside else 2)
-        assert decision.facts.experiment_arm == ("canary" if inside else "control")
-    nobody = [desk.decide(user_id=name) for name in (None, " ", "null", "None", "0", "undefined", "NaN")]
-    assert {(each.policy_version, each.facts.experiment_arm) for each in nobody} == {("v1", None)}
 
 
 def test_shadow_is_logged_and_never_served(desks: list[Desk]) -> None:

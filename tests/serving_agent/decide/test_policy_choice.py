@@ -13,10 +13,10 @@ from feature_contract import FeatureContract
 from policy_store.records.objective_weights import ObjectiveWeights
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.fallback_reason import FallbackReason
+from serving_agent.decide.loaded_policy import LoadedPolicy
 from serving_agent.decide.policy_answers import PolicyChoice
 from serving_agent.decide.policy_choice import PolicyChooser
 from serving_agent.decide.policy_networks import ProbabilityNetwork, ValueNetwork
-from serving_agent.decide.snapshot import LoadedPolicy
 from simulator.reference_policies import SoftmaxPolicy
 from tests.answer_graphs import preferring_graph
 from tests.serving_samples import DIM, NOW, embedded, linear_graph, loaded, preferring, sampling, serving_experiment

@@ -11,9 +11,9 @@ from feature_contract import FeatureContract
 from monitoring.metrics import DriftMetrics
 from policy_store.records import Answer
 from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.loaded_policy import LoadedPolicy
 from serving_agent.decide.policy_networks import ValueNetwork, answer_arrays, answer_network, with_preference
 from serving_agent.decide.recent_traffic import RecentTraffic
-from serving_agent.decide.snapshot import LoadedPolicy
 from serving_agent.pickup.drift_check import DriftCheck, HeadReferences, ReferenceUnusable
 from tests.answer_graphs import preferring_graph, proposing_graph, softmax_graph
 from tests.serving_samples import (

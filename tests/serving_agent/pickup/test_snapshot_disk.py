@@ -19,7 +19,14 @@ from policy_store.records.governed_record import SignedRecord
 from serving_agent.pickup import snapshot_disk
 from serving_agent.pickup.memory_disk import FILE_NAMES
 from serving_agent.pickup.node_memory import NodeMemory
-from serving_agent.pickup.snapshot_disk import FILE_NAME, LOCK_NAME, SavedChannel, SavedSnapshot, SnapshotDisk
+from serving_agent.pickup.snapshot_disk import (
+    FILE_NAME,
+    LOCK_NAME,
+    SavedChannel,
+    SavedExperiments,
+    SavedSnapshot,
+    SnapshotDisk,
+)
 from tests.components.forking import in_child, outcome_of
 
 FILES = (FILE_NAME, *FILE_NAMES)
@@ -37,6 +44,7 @@ MEMORY = NodeMemory(
 SNAPSHOT = SavedSnapshot(
     channels={"stable": CHANNEL, "canary": CHANNEL},
     preference=SignedRecord(b"{}", b"\x02", "governance/x"),
+    experiments=SavedExperiments(CHANNEL.record, {"v1": CHANNEL.checkpoint}),
     accepted_in={"channel:stable": 2},
     memory=MEMORY,
 )

@@ -1,0 +1,62 @@
+"""A node follows online experiments as it follows channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from policy_store.decisions.experiment_decisions import conclude_experiment, start_experiment
+from policy_store.records.channel_record import Channel
+from tests.policy_store.experiment_samples import arm, plan, result
+from tests.serving_agent.refresher_bench import Bench
+from tests.serving_samples import NOW, preferring, serving_experiment
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path, serving_experiment())
+    yield made
+    for refresher in made.opened:
+        refresher.close()
+
+
+def test_experiments_serve_beside_the_channels_and_end_with_them(bench: Bench) -> None:
+    bench.publish("v1")
+    bench.desk.publish("v2", preferring(bench.experiment, repin=3), evaluation={"verdict": "pass"})
+    planned = plan(NOW, arm("control", 0.5), arm("bold", 0.5, "v2"), log_rate=0.5)
+    desk, told = bench.desk, list[set[float]]()
+    start_experiment(bench.store, planned, bench.experiment, desk.rule, desk.decider())
+    refresher = bench.refresher(raise_log_rates=lambda rates: told.append(set(rates)))
+    refresher.poll()
+    [made] = refresher.holder.current.experiments
+    assert (made.id, made.arms[1].policy is not None) == ("x1", True)
+    assert told[-1] == {0.5}
+    assert refresher.report().as_dict()["experiments"]["checkpoints"]["v2"]["result"] == "accepted"
+    bench.publish("v3", Channel.CANARY)
+    refresher.poll()
+    assert {each.id for each in refresher.holder.current.experiments} == {"x1", "canary-v3"}
+    bench.store.cut = True
+    again = bench.refresher()
+    again.start()
+    assert {each.id for each in again.holder.current.experiments} == {"x1", "canary-v3"}, "from the disk"
+    bench.store.cut = False
+    conclude_experiment(bench.store, result(), desk.rule, desk.decider())
+    bench.desk.now += 1
+    desk.point(Channel.STABLE, "v3")
+    refresher.poll()
+    assert refresher.holder.current.experiments == ()
+    assert told[-1] == set()
+
+
+def test_a_checkpoint_that_an_arm_names_in_vain_is_told_once(bench: Bench) -> None:
+    bench.desk.publish("odd", preferring(bench.experiment, repin=3), answer="proposal", evaluation={"verdict": "pass"})
+    planned = plan(NOW, arm("control", 0.5), arm("bold", 0.5, "odd"))
+    desk = bench.desk
+    start_experiment(bench.store, planned, bench.experiment, desk.rule, desk.decider())
+    refresher = bench.refresher()
+    for _ in range(3):
+        refresher.poll()
+    told = [entry.content for entry in bench.store.audit_entries() if entry.content["action"] == "refuse checkpoint"]
+    assert [(each["detail"]["channel"], each["detail"]["version"]) for each in told] == [("experiment", "odd")]

@@ -1,0 +1,117 @@
+"""What an online experiment showed: `trimtab experiment read`, `conclude` and `ledger`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from event_schemas.instant import wall_clock_ms
+from policy_store.records import LEDGER_SLOT, Verdict
+from trimtab.next_step import say_next
+from trimtab.settings import load_settings
+from trimtab.store_access import (
+    AsJson,
+    By,
+    Reason,
+    decider,
+    echo_json,
+    open_store,
+    print_parts,
+    statement,
+    trust_rule,
+)
+
+if TYPE_CHECKING:
+    from event_schemas.experiment import Experiment
+    from learner.online_arms import OnlineComparison
+    from policy_store.records import OnlineExperiment
+    from trimtab.settings import Settings
+
+ExperimentId = Annotated[str, typer.Argument(metavar="ID", help="Id of the experiment, or canary-VERSION.")]
+Level = Annotated[float, typer.Option(min=0.5, max=0.9999, help="Coverage of the intervals.")]
+
+
+def read(experiment_id: ExperimentId, level: Level = 0.95, as_json: AsJson = False) -> None:
+    """Compare the arms of an experiment by intention to treat, from the examples stored on this machine.
+
+    Example: trimtab experiment read sweep
+    """
+    from policy_store.decisions import planned_experiment
+
+    settings = load_settings()
+    experiment = settings.load_experiment()
+    store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
+    plan = planned_experiment(store, experiment_id, rule, experiment.serving.canary_share)
+    found = _compared(settings, experiment, plan, level)
+    if as_json:
+        echo_json(found.as_dict())
+        return
+    from trimtab.experiment_tables import comparison_parts
+
+    print_parts(*comparison_parts(found))
+    say_next(f"trimtab experiment conclude {experiment_id} --help", "writes the result to the ledger, and ends it")
+
+
+def conclude(
+    experiment_id: ExperimentId,
+    verdict: Annotated[Verdict, typer.Option(help="What people make of it.")],
+    by: By,
+    winner: Annotated[str | None, typer.Option(help="With --verdict adopted: the arm that was adopted.")] = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write what an experiment showed to the ledger, and end it: its users are served like all others.
+
+    The figures are those of `trimtab experiment read` on this machine. A canary goes on until its channel is changed.
+
+    Example: trimtab experiment conclude sweep --verdict adopted --winner a3 --by ada --reason "more saves, no loss"
+    """
+    from policy_store.decisions import conclude_experiment, planned_experiment
+    from trimtab.experiment_entry import ledger_content
+
+    settings = load_settings()
+    experiment = settings.load_experiment()
+    store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
+    plan = planned_experiment(store, experiment_id, rule, experiment.serving.canary_share)
+    decision = decider(settings, rule, LEDGER_SLOT, statement(by, reason))
+    content = ledger_content(plan, _compared(settings, experiment, plan, 0.95), verdict, winner)
+    entry = conclude_experiment(store, content, rule, decision)
+    if as_json:
+        echo_json(entry.model_dump(mode="json"))
+        return
+    typer.echo(f"{experiment_id}: {entry.verdict}, entry {entry.revision} of the ledger")
+    if entry.winner is not None:
+        say_next("trimtab alpha propose --help", "puts an adopted preference in force")
+
+
+def ledger(as_json: AsJson = False) -> None:
+    """List the concluded experiments, after checking that no entry was changed or removed.
+
+    Example: trimtab experiment ledger --json
+    """
+    from policy_store.decisions import read_ledger_verified
+
+    settings = load_settings()
+    experiment = settings.load_experiment()
+    entries = read_ledger_verified(open_store(settings, experiment), trust_rule(settings, experiment))
+    if as_json:
+        echo_json([each.model_dump(mode="json") for each in entries])
+    else:
+        from trimtab.experiment_listings import ledger_listing
+
+        print_parts(ledger_listing(entries))
+
+
+def _compared(settings: Settings, experiment: Experiment, plan: OnlineExperiment, level: float) -> OnlineComparison:
+    """The comparison of its arms, of requests from its start until it ends or now."""
+    from learner.checkpoints import learner_directory
+    from learner.learner_run import EXAMPLES_FOLDER
+    from learner.online_arms import OnlineArms, compare_online_arms
+    from off_policy.arm_comparison import ArmDesign
+
+    design = ArmDesign({arm.name: arm.share for arm in plan.arms}, plan.control, level=level)
+    end = max(min(plan.planned_end, wall_clock_ms()), plan.start)
+    question = OnlineArms(plan.id, design, plan.start, end)
+    directory: Any = learner_directory(settings.data_dir, experiment) / EXAMPLES_FOLDER
+    return compare_online_arms(question, directory, experiment)

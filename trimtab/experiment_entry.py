@@ -1,0 +1,43 @@
+"""The entry that a concluded experiment has in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from learner.online_arms import OnlineComparison
+    from policy_store.records import OnlineExperiment, Verdict
+
+
+def ledger_content(
+    plan: OnlineExperiment, found: OnlineComparison, verdict: Verdict, winner: str | None
+) -> dict[str, Any]:
+    """The fields of a LedgerRecord other than who decided, and when. Raises nothing: the record checks them."""
+    compared = found.as_dict()
+    names: Sequence[str] = compared["outcomes"]
+    labels = compared["arms"][plan.control]["outcomes"]
+    return {
+        "id": plan.id,
+        "control": plan.control,
+        "start": plan.start,
+        "end": found.question.end,
+        "outcomes": [{"name": name, "role": labels[name]["role"], "per": labels[name]["per"]} for name in names],
+        "arms": [
+            {
+                "name": arm.name,
+                "share": arm.share,
+                "version": arm.version,
+                "preference": None if arm.preference is None else arm.preference.model_dump(mode="json"),
+                "users": compared["arms"][arm.name]["users"],
+                "rows": compared["arms"][arm.name]["rows"],
+                "means": [compared["arms"][arm.name]["outcomes"][name]["mean"] for name in names],
+                "deltas": [compared["arms"][arm.name]["outcomes"][name]["delta"] for name in names],
+                "covariance": compared["arms"][arm.name]["covariance"],
+            }
+            for arm in plan.arms
+        ],
+        "sample_ratio_p": compared["sample_ratio_p"],
+        "verdict": verdict,
+        "winner": winner,
+    }

@@ -1,0 +1,87 @@
+"""What `trimtab experiment` lists, as rows that fit 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from event_schemas.instant import utc_text
+from event_schemas.shown_text import listed
+from policy_store.backends import NodeStatus
+from policy_store.records import ExperimentArm, LedgerRecord, OnlineExperiment, said
+from trimtab.tables import Entry, Listing
+
+NAMED = 3
+"""How many nodes with the same state are named."""
+ACCEPTED = "accepted"
+
+
+def state_of(experiment: OnlineExperiment, now_ms: int) -> str:
+    """Whether it runs at this time (epoch ms)."""
+    if now_ms < experiment.start:
+        return "starts later"
+    return "runs" if now_ms < experiment.planned_end else "has ended"
+
+
+def running_listing(experiments: Sequence[OnlineExperiment], now_ms: int) -> Listing:
+    """The experiments of the record in force."""
+    entries = [
+        Entry(
+            (each.id, state_of(each, now_ms), f"{each.share:.1%}", utc_text(each.start)),
+            (f"arms {', '.join(arm.name for arm in each.arms)}; control {each.control}",),
+        )
+        for each in experiments
+    ]
+    return Listing("experiments", ("experiment", "state", "users", "start"), entries)
+
+
+def arm_listing(experiment: OnlineExperiment) -> Listing:
+    """The arms of one experiment."""
+    entries = [
+        Entry((arm.name, f"{arm.share:.1%}", arm.version or "as stable"), (_preference(arm),))
+        for arm in experiment.arms
+    ]
+    title = f"{experiment.id}: {experiment.share:.1%} of the users, control {experiment.control}"
+    return Listing(title, ("arm", "of its users", "checkpoint"), entries)
+
+
+def node_listing(nodes: Sequence[NodeStatus], revision: int, versions: Sequence[str]) -> Listing:
+    """How far the live nodes are with this revision and its checkpoints; nodes in the same state are one row."""
+    states: dict[str, list[str]] = {}
+    for node in nodes:
+        states.setdefault(node_state(node.status, revision, versions), []).append(node.node_id)
+    entries = [Entry((state, str(len(names))), (listed(names, NAMED),)) for state, names in states.items()]
+    return Listing("nodes", ("state", "nodes"), entries)
+
+
+def node_state(status: Mapping[str, Any], revision: int, versions: Sequence[str]) -> str:
+    """What a heartbeat says of the experiments of this revision, whose arms name these checkpoints."""
+    report = status.get("experiments")
+    if not isinstance(report, Mapping):
+        return "serves no experiments: it is of an earlier release"
+    if report.get("revision") != revision:
+        return "has not accepted this revision"
+    found = report.get("checkpoints")
+    results = found if isinstance(found, Mapping) else {}
+    for version in versions:
+        each = results.get(version)
+        result = each.get("result") if isinstance(each, Mapping) else None
+        if result != ACCEPTED:
+            return f"arms with {version} fall back: {result or 'not looked at yet'}"
+    return "serves every arm"
+
+
+def ledger_listing(entries: Sequence[LedgerRecord]) -> Listing:
+    """The concluded experiments."""
+    rows = [
+        Entry(
+            (each.id, each.verdict if each.winner is None else f"{each.verdict} {each.winner}", utc_text(each.end)),
+            (f"{', '.join(f'{arm.name} {arm.users:,} users' for arm in each.arms)}; {said(each.by, each.reason)}",),
+        )
+        for each in entries
+    ]
+    return Listing("concluded experiments", ("experiment", "verdict", "end"), rows)
+
+
+def _preference(arm: ExperimentArm) -> str:
+    return "the preference in force" if arm.preference is None else arm.preference.describe()
