@@ -35,12 +35,14 @@ from event_schemas.experiment_sections import (
     JoinSpec,
     LearnerSpec,
     ObjectiveSpec,
+    Per,
     PreferenceSpec,
     Section,
     ServingSpec,
     WeightSpec,
 )
 from event_schemas.exploration import ExplorationSettings
+from event_schemas.exploration_units import LogUnit
 from event_schemas.field_faults import FieldFault, field_faults, fields, told
 from event_schemas.number_bounds import LARGEST_FLOAT
 from event_schemas.shown_text import shown
@@ -48,6 +50,12 @@ from event_schemas.shown_text import shown
 GRID_PRODUCTION_SHARE = 0.125
 MAX_GRID = 100_000
 """Most arms that a grid may have: the policy scores all of them for every request."""
+LOG_UNITS: Mapping[Per, tuple[LogUnit, ...]] = {
+    "request": ("request", "session", "user"),
+    "session": ("session", "user"),
+    "user-day": ("user",),
+}
+"""By what an outcome is counted per, the units of the coin `log` that keep it together in the log."""
 WHOLE_LIST = "the list of `trimtab config check --offline`"
 """Where every fault of a file can be seen."""
 
@@ -146,6 +154,20 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _logs_keep_together_what_is_counted_together(self) -> Self:
+        sampled_by = self.experiment.sampled_by
+        for table in ("objectives", "guardrails"):
+            for row in getattr(self, table):
+                if sampled_by not in LOG_UNITS[row.per]:
+                    needed = " or ".join(repr(unit) for unit in LOG_UNITS[row.per])
+                    raise ValueError(
+                        f"{table}[{row.name}] has per = {row.per!r}, but POLICY and FALLBACK are logged by"
+                        f" {sampled_by}: set experiment.log_unit = {needed}, or the log has only pieces of each"
+                        f" {row.per}"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _weights_can_be_remembered(self) -> Self:
         if self.features.previous_length and self.catalogue is not None:
             raise ValueError("features.previous_length is for weights, which a catalogue does not have; leave it out")
@@ -195,11 +217,20 @@ class Experiment(Section):
                 clip=each.clip,
                 attribution=longest if each.attribution is None else each.attribution,
                 role="guardrail",
+                per=each.per,
             )
             for each in self.guardrails
             if each.kinds
         )
         return (*self.objectives, *guardrails)
+
+    @property
+    def judged_online(self) -> tuple[str, ...]:
+        """The names of what is counted per session or user-day, in the order of `counted`.
+
+        Such an outcome cannot be attributed to one explored request, so only online experiments judge it.
+        """
+        return tuple(each.name for each in self.counted if each.per != "request")
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -260,6 +291,7 @@ class Experiment(Section):
             log_rate=rates.log_rate,
             production_share=self.production_share,
             sd=tuple(weight.sd for weight in self.weights if weight.sd is not None),
+            log_unit=None if rates.log_unit == rates.exploration_unit else rates.log_unit,
         )
 
 

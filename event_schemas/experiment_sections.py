@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 
 from event_schemas.duration import LONGEST_MS, parse_duration
+from event_schemas.exploration_units import LogUnit
 from event_schemas.number_bounds import LARGEST_FLOAT
 from event_schemas.records import MOST_PREVIOUS
 from event_schemas.shown_text import shown
@@ -62,6 +63,10 @@ Probability = Annotated[Finite, Field(ge=0, le=1)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
 EngagementKind = Annotated[str, Field(min_length=1)]
 Role = Literal["optimise", "signal", "guardrail"]
+Per = Literal["request", "session", "user-day"]
+PER_HELP = (
+    "What one outcome is: that of a request, of all requests of a session, or of all of a user's requests in a UTC day."
+)
 
 
 class Section(BaseModel):
@@ -93,6 +98,17 @@ class ExperimentSpec(Section):
         description="What explores together: each request, or all requests of a session, whose ids begin with the"
         " session's id and `~`. It cannot change while the experiment keeps its name.",
     )
+    log_unit: LogUnit | None = Field(
+        default=None,
+        description="What the log of POLICY and FALLBACK keeps together: each request, all requests of a session, or"
+        " all of a user (requests without a user_id by exploration_unit). Unset: the exploration_unit. Outcomes `per`"
+        " session or user-day need it.",
+    )
+
+    @property
+    def sampled_by(self) -> LogUnit:
+        """What the coin `log` is drawn for."""
+        return self.log_unit or self.exploration_unit
 
 
 class WeightSpec(Section):
@@ -187,6 +203,19 @@ class ObjectiveSpec(Section):
         description="`optimise`: policies learn it; `signal`: counted, to be looked at; `guardrail`: counted, and must"
         " not get worse.",
     )
+    per: Per = Field(
+        default="request",
+        description=f"{PER_HELP} `session` needs experiment.log_unit session or user, `user-day` user; online"
+        " experiments judge both. What is optimised is per request.",
+    )
+
+    @model_validator(mode="after")
+    def _learnt_by_request(self) -> Self:
+        if self.role == "optimise" and self.per != "request":
+            raise ValueError(
+                f"per = {self.per!r} is for signals and guardrails: set role = 'guardrail' or 'signal', or omit per"
+            )
+        return self
 
 
 class CohortSpec(Section):
@@ -208,6 +237,11 @@ class GuardrailSpec(Section):
         default=None,
         description="How long after the request an engagement still counts; absent: as long as for the objective that"
         " waits longest.",
+    )
+    per: Per = Field(
+        default="request",
+        description=f"{PER_HELP} `session` needs experiment.log_unit session or user, `user-day` user; online"
+        " experiments judge both.",
     )
 
 

@@ -8,6 +8,7 @@ keep the settings under it: so every draw can be recomputed, also after the expe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -17,7 +18,7 @@ from pydantic.dataclasses import dataclass as validated
 from event_schemas.action_space import VECTOR, ActionSpace, section_digest, section_text
 from event_schemas.box_draws import BoxDistribution, normal_box, uniform_box
 from event_schemas.errors import MalformedRecord
-from event_schemas.exploration_units import Unit, unit_of
+from event_schemas.exploration_units import LogUnit, Unit, log_unit_of, unit_of
 from event_schemas.slices import ArmDraw, SamplingDraw, Slice, SliceDraw, coin, draw_arm, draw_sampling, draw_slice
 from event_schemas.truncated_normal import LEAST_SD, MOST_SD, sd_bounds
 
@@ -30,7 +31,9 @@ class ExplorationSettings:
     """What decisions are drawn with.
 
     `action_space` is the digest of the action space, `exploration_rate` the highest ε_t. `sd` has the standard
-    deviation of each weight in its own units and file order; it is empty unless `kind` is `normal`.
+    deviation of each weight in its own units and file order; it is empty unless `kind` is `normal`. `log_unit` is what
+    the coin `log` is drawn for if that is not the exploration unit; where it is, it is None, so that equal draws have
+    equal digests.
     """
 
     action_space: str
@@ -42,12 +45,33 @@ class ExplorationSettings:
     log_rate: Share
     production_share: Share
     sd: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    log_unit: LogUnit | None = None
 
     @model_validator(mode="after")
     def _only_a_normal_has_sd(self) -> Self:
         if bool(self.sd) != (self.kind == "normal"):
             raise ValueError(f"sd has {len(self.sd)} values, which does not fit the kind {self.kind!r}")
         return self
+
+    @model_validator(mode="after")
+    def _one_spelling_of_the_log_unit(self) -> Self:
+        if self.log_unit == self.unit:
+            raise ValueError(f"log_unit is left out where it is the unit, {self.unit!r}")
+        return self
+
+    @property
+    def sampled_by(self) -> LogUnit:
+        """What the coin `log` is drawn for."""
+        return self.log_unit or self.unit
+
+    @property
+    def id_unit(self) -> Unit:
+        """What the ids of requests have to name: their session, if any coin is drawn for sessions."""
+        return "session" if "session" in (self.unit, self.log_unit) else "request"
+
+    def with_log_rate(self, rate: float) -> Self:
+        """The same settings with this log rate in [0, 1], or with their own where that is higher."""
+        return self if rate <= self.log_rate else replace(self, log_rate=rate)
 
     @cached_property
     def text(self) -> str:
@@ -61,7 +85,8 @@ class ExplorationSettings:
 
     @property
     def _content(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in FIELDS}
+        fields = {name: getattr(self, name) for name in FIELDS}
+        return {name: value for name, value in fields.items() if name not in LATER_FIELDS or value is not None}
 
     @classmethod
     def parse(cls, digest: str, text: str) -> Self:
@@ -94,8 +119,11 @@ FIELDS = (
     "log_rate",
     "production_share",
     "sd",
+    "log_unit",
 )
 """The fields of the canonical JSON; a later release may only add some that are left out at their defaults."""
+LATER_FIELDS = ("log_unit",)
+"""Those that are left out while they are None."""
 
 
 class ExploredDraw(NamedTuple):
@@ -160,9 +188,11 @@ class ExplorationDraws:
         weights = proposal.draw(lambda name: self._coin(f"policy:{name}", request_id))
         return ExploredDraw(VECTOR, 1.0, weights, proposal.log_density(weights))
 
-    def sampling(self, request_id: str, drawn: Slice) -> SamplingDraw:
-        """Whether the decision is logged."""
-        return draw_sampling(self._settings.salt, self.unit(request_id), drawn, self._settings.log_rate)
+    def sampling(self, request_id: str, drawn: Slice, user_id: str | None = None) -> SamplingDraw:
+        """Whether the decision is logged; `user_id` is that of its request."""
+        settings = self._settings
+        unit = log_unit_of(request_id, user_id, settings.sampled_by, settings.unit)
+        return draw_sampling(settings.salt, unit, drawn, settings.log_rate)
 
     def _coin(self, purpose: str, request_id: str) -> float:
         return coin(self._settings.salt, purpose, request_id)

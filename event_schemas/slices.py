@@ -1,7 +1,8 @@
 """Which slice a request falls into, which arm it explores, and with what probabilities.
 
 Every draw is a pure hash of an identifier, so a replay draws the same values and no state is kept. The identifier is
-the request's id, or that of its exploration unit (`exploration_units`) for the coins `explore`, `control` and `log`.
+the request's id, or that of its exploration unit (`exploration_units`) for the coins `explore` and `control`, and of
+its log unit for the coin `log`.
 """
 
 from __future__ import annotations
@@ -113,18 +114,30 @@ def draw_arm(space: ActionSpace, u: float, eligible: Sequence[int], production_s
     return ArmDraw(arm, float(probabilities[arm]))
 
 
-def draw_sampling(salt: str, unit: str, drawn: Slice, log_rate: float) -> SamplingDraw:
-    """EXPLORE and CONTROL are always logged; POLICY and FALLBACK ⇔ u(log) < log rate."""
+def draw_sampling(salt: str, log_unit: str, drawn: Slice, log_rate: float) -> SamplingDraw:
+    """EXPLORE and CONTROL are always logged; POLICY and FALLBACK ⇔ u(log) < log rate.
+
+    `log_unit` is the identifier that the coin hashes (`exploration_units.log_unit_of`).
+    """
     if drawn in (Slice.EXPLORE, Slice.CONTROL):
         return SamplingDraw(True, 1.0)
-    return SamplingDraw(coin(salt, "log", unit) < log_rate, log_rate)
+    return SamplingDraw(coin(salt, "log", log_unit) < log_rate, log_rate)
 
 
-def can_be_logged(salt: str, unit: str, *, exploration_rate: float, control_rate: float, log_rate: float) -> bool:
+def can_be_logged(
+    salt: str,
+    unit: str,
+    *,
+    exploration_rate: float,
+    control_rate: float,
+    log_rate: float,
+    log_unit: str | None = None,
+) -> bool:
     """Whether a node could log decisions of this unit at some exploration rate between 0 and `exploration_rate`.
 
-    One draw at the full rate answers this for every lower rate: an id that a lower rate puts into CONTROL, POLICY or
-    FALLBACK is, at the full rate, either in the same slice or in EXPLORE, which is always logged.
+    `log_unit` is what the coin `log` hashes, by default the exploration unit. One draw at the full rate answers this
+    for every lower rate: an id that a lower rate puts into CONTROL, POLICY or FALLBACK is, at the full rate, either in
+    the same slice or in EXPLORE, which is always logged.
     """
     drawn = draw_slice(salt, unit, exploration_rate=exploration_rate, control_rate=control_rate)
-    return draw_sampling(salt, unit, drawn.slice, log_rate).logged
+    return draw_sampling(salt, unit if log_unit is None else log_unit, drawn.slice, log_rate).logged

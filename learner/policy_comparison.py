@@ -69,7 +69,8 @@ class Question:
 class Answer:
     """The estimates over rows between two event times (epoch ms); `checkpoint` is the one whose answers were used.
 
-    `watched` are those of signals and guardrails; None if there are none.
+    `watched` are those of signals and guardrails; None if there are none. `judged_online` are the names of those that
+    only online experiments judge.
     """
 
     report: EvaluationReport
@@ -77,6 +78,7 @@ class Answer:
     last: int
     checkpoint: str | None
     watched: EvaluationReport | None = None
+    judged_online: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -90,6 +92,7 @@ class Answer:
             "checkpoint": self.checkpoint,
             "report": self.report.as_dict(),
             "watched": watched,
+            "judged_online": list(self.judged_online),
             "frontier": frontier,
         }
 
@@ -139,7 +142,8 @@ def compare(
         baseline, policies = first.policy, [each.policy for each in (*found.chosen, *others)]
     watched, times = rows.watched_bandit(experiment), rows.event_times
     beside = None if watched is None else evaluate_policies(watched, policies, baseline, None, requirements)
-    return Answer(report, int(times[0]), int(times[-1]), None if trusted is None else trusted.version, beside)
+    version = None if trusted is None else trusted.version
+    return Answer(report, int(times[0]), int(times[-1]), version, beside, experiment.judged_online)
 
 
 def _require_usable(question: Question, checkpoint: Checkpoint | None, experiment: Experiment) -> None:
@@ -181,7 +185,8 @@ def _compare_box(
     requirements = requirements_of(experiment, question.level)
     judged = judge_box(policy, rows, question.layout, experiment, requirements, _propose(checkpoint, experiment))
     version = None if checkpoint is None else checkpoint.version
-    return Answer(judged[0], int(rows.event_times[0]), int(rows.event_times[-1]), version, judged[1])
+    first, last = int(rows.event_times[0]), int(rows.event_times[-1])
+    return Answer(judged[0], first, last, version, judged[1], experiment.judged_online)
 
 
 def _propose(checkpoint: Checkpoint | None, experiment: Experiment) -> Callable[[LearningRows], Proposals] | None:

@@ -10,16 +10,16 @@ from event_schemas.exploration import ExplorationDraws
 from event_schemas.slices import Slice
 from serving_agent.decide import DecisionRequest, HeadSummaries
 
-IsLogged = Callable[[str, str], bool]
-"""Whether the decision with this request id and slice is in the log."""
+IsLogged = Callable[[str, str, str | None], bool]
+"""Whether the decision with this request id, slice and user id is in the log."""
 
 
 def logged_by(experiment: Experiment) -> IsLogged:
-    """The experiment's sampling rule; it is the same on every node because it is a hash of the id."""
+    """The experiment's sampling rule; it is the same on every node because it is a hash of ids."""
     draws = ExplorationDraws(experiment.action_space, experiment.exploration)
 
-    def is_logged(request_id: str, slice_name: str) -> bool:
-        return draws.sampling(request_id, Slice(slice_name)).logged
+    def is_logged(request_id: str, slice_name: str, user_id: str | None) -> bool:
+        return draws.sampling(request_id, Slice(slice_name), user_id).logged
 
     return is_logged
 

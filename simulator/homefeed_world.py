@@ -42,7 +42,7 @@ def build_world(experiment: Experiment, plan: RunPlan) -> tuple[LiveWorld, Traff
     attribution = [objective.attribution for objective in experiment.optimised[: len(OBJECTIVES)]]
     world = LiveWorld(
         feed=Homefeed(world_seed, population, experiment.action_space.weights),
-        features=VisibleFeatures(world_seed, population, experiment.experiment.exploration_unit),
+        features=VisibleFeatures(world_seed, population, experiment.exploration.id_unit),
         responses=ResponseQueue(world_seed, attribution),
     )
     traffic = plan_traffic(plan.seed, population, plan.requests, start_ms=plan.start_ms, end_ms=plan.end_ms)

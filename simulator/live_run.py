@@ -129,7 +129,7 @@ class LiveRun:
             slate = _slate(part, index, decision.request_id, chosen[index])
             decision.applied(summaries[index], slate.items, RANKER_VERSION)
             # Engagements with decisions that are not logged are left out, as a bridge would do.
-            if self._is_logged(decision.request_id, str(decision.slice)):
+            if self._is_logged(decision.request_id, str(decision.slice), request.user_id):
                 slates[index] = slate
             self._slices.append(str(decision.slice))
             self._weights.append(tuple(weights.tolist()))

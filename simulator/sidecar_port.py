@@ -40,6 +40,7 @@ class SidecarDecision:
     arm: int
     policy_version: str
     fallback_reason: str | None
+    user_id: str | None = None
 
     def applied(self, heads: HeadSummaries | None = None, served: Sequence[str] = (), ranker_version: str = "") -> bool:
         """Confirms the decision over HTTP; raises SidecarRefused or ComponentUnreachable."""
@@ -55,7 +56,7 @@ class SidecarPort:
     `is_logged` says which decisions the sidecar logs; by default all of them.
     """
 
-    def __init__(self, url: str, is_logged: IsLogged = lambda request_id, slice_name: True) -> None:  # noqa: ARG005
+    def __init__(self, url: str, is_logged: IsLogged = lambda *_: True) -> None:
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
             raise SidecarRefused(f"{url!r} is not the address of a sidecar", fix="give http://host:port")
@@ -75,6 +76,7 @@ class SidecarPort:
             arm=answer["arm"],
             policy_version=answer["policy_version"],
             fallback_reason=answer.get("fallback_reason"),
+            user_id=request.user_id,
         )
 
     def events(self) -> Counter[tuple[str, str]]:
@@ -89,7 +91,7 @@ class SidecarPort:
 
     def note_confirmed(self, decision: SidecarDecision) -> None:
         """Counts a confirmed decision if the sidecar logs it."""
-        self._logged += self._is_logged(decision.request_id, decision.slice)
+        self._logged += self._is_logged(decision.request_id, decision.slice, decision.user_id)
 
     def await_logged(self, earlier: int, sleep: Callable[[float], None] = time.sleep) -> None:
         """Waits until every decision confirmed through this port is in the log.

@@ -31,7 +31,7 @@ def request_id_of(number: int) -> str:
 class VisibleFeatures:
     """Builds decision requests; the same world and plan always give the same requests.
 
-    With the unit `session` an id begins with its session's, so that the requests of a session explore together.
+    With the unit `session` an id begins with its session's, so that coins can be drawn for sessions.
     """
 
     def __init__(self, seed: int, population: UserPopulation, unit: Unit = "request") -> None:

@@ -125,8 +125,11 @@ class LearningRows:
         return self._bandit(experiment, experiment.objective_names, (self.rewards, self.observed))
 
     def watched_bandit(self, experiment: Experiment) -> LoggedBandit | None:
-        """The same with the outcomes that are only watched: signals and guardrails; None if there are none."""
-        watched = [each for each in experiment.counted if each.role != "optimise"]
+        """The same with the outcomes that are only watched: signals and guardrails; None if there are none.
+
+        Those per session or user-day are left out (`Experiment.judged_online`).
+        """
+        watched = [each for each in experiment.counted if each.role != "optimise" and each.per == "request"]
         if not watched:
             return None
         return self._bandit(experiment, tuple(each.name for each in watched), _outcomes(self.frame, watched))

@@ -48,7 +48,8 @@ ESTIMATOR = "dr"
 class Evaluation:
     """The result, for the gate (`evidence`) and for people (`as_dict`, a checkpoint's evaluation.json).
 
-    `watched` is the judgement on signals and guardrails, which no network predicts; None if there are none.
+    `watched` is the judgement on signals and guardrails, which no network predicts; None if there are none. Those of
+    `judged_online` are in no judgement here.
     """
 
     selection: EvaluationReport
@@ -61,6 +62,7 @@ class Evaluation:
     head_shift: Mapping[str, float]
     preference: ObjectiveWeights
     look: int
+    judged_online: tuple[str, ...] = ()
 
     @property
     def evidence(self) -> GateEvidence:
@@ -73,6 +75,7 @@ class Evaluation:
             log_p_value=self.soundness.p_value,
             head_shift=self.head_shift,
             preference_declared=self.preference.declared,
+            judged_online=self.judged_online,
         )
 
     def _guardrail_lifts(self) -> dict[str, PairedLift]:
@@ -88,6 +91,7 @@ class Evaluation:
             "selection": self.selection.as_dict(),
             "judgement": self.judgement.as_dict(),
             "watched": None if self.watched is None else self.watched.as_dict(),
+            "judged_online": list(self.judged_online),
             "frontier": [_point(point) for point in self.selection.frontier(ESTIMATOR)],
             "proposal": self.proposal,
             "preference": self.preference.as_dict(),
@@ -127,7 +131,9 @@ def evaluate_window(
         selection=selection,
         judgement=judgement,
         watched=_watch(rows.take(np.flatnonzero(judging)), judged, experiment, judgement.requirements),
-        guardrails=tuple(each.name for each in experiment.counted if each.role == "guardrail"),
+        guardrails=tuple(
+            each.name for each in experiment.counted if each.role == "guardrail" and each.per == "request"
+        ),
         proposal=proposal,
         calibration=_calibration(rows, logged, experiment),
         soundness=sound_with_tallies(
@@ -136,6 +142,7 @@ def evaluate_window(
         head_shift=head_shift(window.training.frame, window.holdout.frame),
         preference=candidate.preference,
         look=candidate.look,
+        judged_online=experiment.judged_online,
     )
 
 

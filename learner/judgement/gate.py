@@ -49,6 +49,7 @@ class GateEvidence:
     log_p_value      p-value of the sample-ratio test; None if it could not be done
     head_shift       ranker head -> PSI between the training span and the hold-out
     preference_declared   False until people have weighed the objectives
+    judged_online    what is counted per session or user-day: only an online experiment can judge it, and a pass says so
     """
 
     lifts: Mapping[str, PairedLift]
@@ -57,6 +58,7 @@ class GateEvidence:
     log_p_value: float | None = None
     head_shift: Mapping[str, float] = field(default_factory=dict)
     preference_declared: bool = True
+    judged_online: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
     lifts = {**evidence.lifts, **evidence.guardrail_lifts}
     bounds = ", ".join(f"{name} {_bounds(lift)}" for name, lift in lifts.items())
     sentence = f"every lift over the baseline is above -{spec.margin:.1%}: {bounds}"
+    if evidence.judged_online:
+        sentence += f"; left to online experiments: {', '.join(evidence.judged_online)}"
     return GateVerdict(Verdict.PASS, (Reason("harmless", sentence),))
 
 

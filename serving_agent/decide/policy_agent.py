@@ -120,9 +120,9 @@ class PolicyAgent:
         metrics = self._options.metrics
         declared = [cohort.name for cohort in experiment.cohorts]
         self._cohorts = UndeclaredCohorts(declared, None if metrics is None else metrics.undeclared_cohorts)
-        self._request_ids = RequestIds(self._settings.unit, self._options.new_id)
+        self._request_ids = RequestIds(self._settings.id_unit, self._options.new_id)
         self._large_units: LargeUnits | None = None
-        if self._settings.unit == "session":
+        if self._settings.id_unit == "session":
             self._large_units = LargeUnits(None if metrics is None else metrics.large_units)
         self._unnamed_sessions = UnnamedSessions()
         self._chooser = PolicyChooser(experiment, self._draws, self._options.inference_workers, self._options.timer)
@@ -225,7 +225,7 @@ class PolicyAgent:
         raised = raised_log_rate(snapshot.experiments, event_time)
         if raised > self._settings.log_rate:
             draws, digest = self._draws_at(raised)
-        sampled = draws.sampling(request_id, choice.slice)
+        sampled = draws.sampling(request_id, choice.slice, scoring.record["user_id"])
         shadow = self._shadow(choice, snapshot, scoring) if sampled.logged else NOTHING_SHADOWED
         return DecisionFacts(
             request_id=request_id,

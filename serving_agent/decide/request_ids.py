@@ -15,7 +15,8 @@ OF_A_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
 class RequestIds:
     """Makes an id for each request; `new_id` gives texts that never recur, in which `-` stands in for `~`.
 
-    With the unit `session` the id begins with the session's id, so that all requests of the session explore, or none.
+    With the unit `session` the id begins with the session's id, so that the coins that are drawn for sessions are the
+    same for all its requests.
     A session id that cannot be part of a request id, because it is too long or has characters that URLs escape, is
     represented by its SHA-256 in hex: its requests stay together. Without a session, and for a placeholder such as
     `null`, a request is a unit of its own.

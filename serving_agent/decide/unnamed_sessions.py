@@ -1,4 +1,4 @@
-"""Warns about callers whose request ids leave out their session, in an experiment that explores by session."""
+"""Warns about callers whose request ids leave out their session, in an experiment that draws a coin by session."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ log = structlog.get_logger(__name__)
 
 
 class UnnamedSessions:
-    """Warns once: such requests explore by themselves, so hardly any two of a session do; nothing else shows it.
+    """Warns once: such requests are drawn by themselves, so hardly any two of a session are together; nothing else
+    shows it.
 
     Two threads that meet the first one together may both warn.
     """
@@ -34,5 +35,5 @@ class UnnamedSessions:
             "a request_id does not name its session",
             request_id=shown(request_id),
             session_id=shown(session_id),
-            fix="send no request_id, or write <session>~<unique>; until then such requests explore by themselves",
+            fix="send no request_id, or write <session>~<unique>; until then such requests are drawn by themselves",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from tests.conformance.vector_parts import Part, Sha256, Share
+from tests.conformance.vector_parts import LogUnit, Part, Sha256, Share
 
 TOLERANCE = 1e-9
 
@@ -19,6 +19,17 @@ class UnitExpected(Part):
     unit: str
 
 
+class LogUnitGiven(Part):
+    request_id: str
+    user_id: str | None
+    exploration_unit: Literal["request", "session"]
+    log_unit: LogUnit
+
+
+class LogUnitExpected(Part):
+    log_unit: str
+
+
 class SettingsGiven(Part):
     action_space: str
     kind: Literal["uniform", "normal"]
@@ -29,6 +40,7 @@ class SettingsGiven(Part):
     log_rate: Share
     production_share: Share
     sd: list[float]
+    log_unit: LogUnit | None = None
 
 
 class SettingsExpected(Part):

@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any
 
 from tests.conformance import other_draws, other_json
-from tests.conformance.other_draws import draw, first_8_bytes, unit_of
+from tests.conformance.other_draws import draw, first_8_bytes, log_unit_of, unit_of
 from tests.conformance.vector_files import (
     ArmExpected,
     ArmGiven,
@@ -56,7 +56,8 @@ def answer_slice(given: SliceGiven) -> SliceExpected:
     return SliceExpected(
         slice="POLICY" if given.policy_usable else "FALLBACK",
         slice_probability=(1 - given.exploration_rate) * (1 - given.control_rate),
-        logged=u("log") < given.log_rate,
+        logged=draw(given.salt, "log", log_unit_of(given.request_id, given.user_id, given.unit, given.log_unit))
+        < given.log_rate,
         sampling_rate=given.log_rate,
     )
 
@@ -159,6 +160,7 @@ ANSWERS: dict[str, Callable[[Any], Any]] = {
     "explored_vectors": other_draws.answer_explored,
     "framing": answer_frame,
     "lifting": answer_lift,
+    "log_units": other_draws.answer_log_unit,
     "murmur2_partitions": answer_partition,
     "policy_arms": other_draws.answer_policy_arm,
     "policy_vectors": other_draws.answer_policy_vector,

@@ -13,6 +13,8 @@ import struct
 from tests.conformance.draw_vectors import (
     ExploredExpected,
     ExploredGiven,
+    LogUnitExpected,
+    LogUnitGiven,
     NormalExpected,
     NormalGiven,
     PolicyArmGiven,
@@ -55,8 +57,22 @@ def answer_unit(given: UnitGiven) -> UnitExpected:
     return UnitExpected(unit=unit_of(given.request_id, given.unit))
 
 
+def log_unit_of(request_id: str, user_id: str | None, unit: str, log_unit: str | None) -> str:
+    if log_unit == "user" and user_id is not None and not NOBODY.fullmatch(user_id):
+        return user_id
+    return unit_of(request_id, unit if log_unit in (None, "user") else log_unit)
+
+
+def answer_log_unit(given: LogUnitGiven) -> LogUnitExpected:
+    found = log_unit_of(given.request_id, given.user_id, given.exploration_unit, given.log_unit)
+    return LogUnitExpected(log_unit=found)
+
+
 def answer_settings(given: SettingsGiven) -> SettingsExpected:
-    text = canonical(given.model_dump())
+    fields = given.model_dump()
+    if fields["log_unit"] is None:
+        del fields["log_unit"]
+    text = canonical(fields)
     return SettingsExpected(settings=text, digest=hashlib.sha256(text.encode("utf-8")).hexdigest())
 
 

@@ -17,7 +17,7 @@ from event_schemas.action_space import (
     grid_action_space,
 )
 from event_schemas.codec import HEADER, Codec
-from event_schemas.exploration_units import unit_of
+from event_schemas.exploration_units import log_unit_of, unit_of
 from event_schemas.registry import Registry, without_logical_types
 from event_schemas.schema_lifting import lifting_suffix
 from event_schemas.slices import Slice, coin, draw_arm, draw_sampling, draw_slice
@@ -65,7 +65,8 @@ def answer_slice(given: SliceGiven) -> SliceExpected:
     drawn = draw_slice(given.salt, unit, exploration_rate=given.exploration_rate, control_rate=given.control_rate)
     falls_back = drawn.slice is Slice.POLICY and not given.policy_usable
     ended = Slice.FALLBACK if falls_back else drawn.slice
-    sampled = draw_sampling(given.salt, unit, ended, given.log_rate)
+    logged_by = log_unit_of(given.request_id, given.user_id, given.log_unit or given.unit, given.unit)
+    sampled = draw_sampling(given.salt, logged_by, ended, given.log_rate)
     return SliceExpected(
         slice=ended.value,
         slice_probability=drawn.slice_probability,
@@ -175,6 +176,7 @@ ANSWERS: dict[str, Callable[[Any], Any]] = {
     "explored_vectors": present_draws.answer_explored,
     "framing": answer_frame,
     "lifting": answer_lift,
+    "log_units": present_draws.answer_log_unit,
     "murmur2_partitions": answer_partition,
     "policy_arms": present_draws.answer_policy_arm,
     "policy_vectors": present_draws.answer_policy_vector,

@@ -10,11 +10,13 @@ from event_schemas.action_space import Bounds, box_action_space
 from event_schemas.box_draws import BoxDistribution, UniformSide
 from event_schemas.experiment import Experiment, parse_experiment
 from event_schemas.exploration import ExplorationDraws, ExplorationSettings, draw_of
-from event_schemas.exploration_units import unit_of
+from event_schemas.exploration_units import log_unit_of, unit_of
 from event_schemas.truncated_normal import TruncatedNormal
 from tests.conformance.draw_vectors import (
     ExploredExpected,
     ExploredGiven,
+    LogUnitExpected,
+    LogUnitGiven,
     NormalExpected,
     NormalGiven,
     PolicyArmGiven,
@@ -41,6 +43,11 @@ def experiment_of(section: Mapping[str, Any], **rates: Any) -> Experiment:
 
 def answer_unit(given: UnitGiven) -> UnitExpected:
     return UnitExpected(unit=unit_of(given.request_id, given.unit))
+
+
+def answer_log_unit(given: LogUnitGiven) -> LogUnitExpected:
+    found = log_unit_of(given.request_id, given.user_id, given.log_unit, given.exploration_unit)
+    return LogUnitExpected(log_unit=found)
 
 
 def answer_settings(given: SettingsGiven) -> SettingsExpected:

@@ -12,6 +12,8 @@ from pydantic import Field
 from tests.conformance.draw_vectors import (
     ExploredExpected,
     ExploredGiven,
+    LogUnitExpected,
+    LogUnitGiven,
     NormalExpected,
     NormalGiven,
     PolicyArmGiven,
@@ -22,7 +24,7 @@ from tests.conformance.draw_vectors import (
     UnitExpected,
     UnitGiven,
 )
-from tests.conformance.vector_parts import Part, Sha256, Share
+from tests.conformance.vector_parts import LogUnit, Part, Sha256, Share
 
 FOLDER = resources.files("event_schemas") / "conformance"
 Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")]
@@ -47,6 +49,8 @@ class SliceGiven(Part):
     log_rate: Share
     policy_usable: bool
     unit: Literal["request", "session"] = "request"
+    log_unit: LogUnit | None = None
+    user_id: str | None = None
 
 
 class SliceExpected(Part):
@@ -210,6 +214,7 @@ SHAPES: dict[str, type[VectorFile[Any, Any]]] = {
     "explored_vectors": VectorFile[ExploredGiven, ExploredExpected],
     "framing": VectorFile[FrameGiven, FrameExpected],
     "lifting": VectorFile[LiftGiven, LiftExpected],
+    "log_units": VectorFile[LogUnitGiven, LogUnitExpected],
     "murmur2_partitions": VectorFile[KeyGiven, KeyExpected],
     "policy_arms": VectorFile[PolicyArmGiven, ArmExpected],
     "policy_vectors": VectorFile[PolicyVectorGiven, PolicyVectorExpected],

@@ -11,10 +11,11 @@ import pytest
 from event_schemas.errors import ExperimentError
 from event_schemas.experiment import Experiment, parse_experiment
 from event_schemas.exploration import ExplorationDraws
+from event_schemas.slices import Slice
 from monitoring import metrics
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "exploration.md").read_text(encoding="utf-8")
-BOX, SESSIONS, GROUPS = re.findall(r"```toml\n(.*?)```", GUIDE, flags=re.DOTALL)
+BOX, SESSIONS, DAYS, GROUPS = re.findall(r"```toml\n(.*?)```", GUIDE, flags=re.DOTALL)
 
 
 def read(text: str) -> Experiment:
@@ -56,6 +57,14 @@ def test_sessions_explore_together() -> None:
     assert draws.slice(one) == draws.slice(other)
     assert draws.explore(one, [0]).weights != draws.explore(other, [0]).weights
     assert draws.unit("null~4f9c") == "null~4f9c"
+
+
+def test_days_of_users_are_logged_together_or_the_file_is_refused() -> None:
+    assert [(each.name, each.per) for each in read(DAYS).counted] == [("repin", "request"), ("busy_days", "user-day")]
+    draws = draws_of(DAYS)
+    assert {draws.sampling(f"r{n}", Slice.POLICY, "u7").logged for n in range(50)} in ({True}, {False})
+    with pytest.raises(ExperimentError, match=r"set experiment\.log_unit = 'user'"):
+        read(DAYS.replace('log_unit = "user"\n', ""))
 
 
 def test_groups_have_as_many_arms_as_the_page_says() -> None:

@@ -18,6 +18,7 @@ from event_schemas.user_ids import PLACEHOLDERS
 from tests.conformance import other_client, present_code
 from tests.conformance.draw_vectors import (
     ExploredGiven,
+    LogUnitGiven,
     NormalGiven,
     PolicyArmGiven,
     PolicyVectorGiven,
@@ -51,6 +52,7 @@ FROZEN = {
     "explored_vectors": (13, "18dc994a6a6a4782"),
     "framing": (14, "85d629d4cbf04d9d"),
     "lifting": (8, "1d830a64ee97d653"),
+    "log_units": (21, "9b9ee204bd67e5ea"),
     "murmur2_partitions": (20, "f10beefa19fc9e18"),
     "policy_arms": (12, "d5e300277b5d122b"),
     "policy_vectors": (5, "686e3600087221aa"),
@@ -67,6 +69,8 @@ FROZEN_LATER = {
     "slices": (35, "d1246976fe5974a1"),
 }
 """The same for files to which vectors of boxes, groups, sessions and version 2 were added."""
+FROZEN_WITH_LOG_UNITS = {"exploration_settings": (10, "626c388bd3958f4e"), "slices": (46, "1617a6fa58c25244")}
+"""The same for files to which vectors of log units were added."""
 APPROXIMATE = {"explored_vectors", "policy_vectors", "truncated_normals"}
 """Their numbers hang on the last digits of erfc, which libraries do not share."""
 IMPLEMENTATIONS = {"trimtab": present_code.ANSWERS, "another client": other_client.ANSWERS}
@@ -75,6 +79,8 @@ RATE = st.floats(0, 1)
 ARMS = st.integers(2, 60)
 FEW = settings(max_examples=25)
 UNITS = st.sampled_from(["request", "session"])
+LOG_UNITS = st.sampled_from(["request", "session", "user"])
+USERS = st.none() | TEXT | st.sampled_from(sorted(PLACEHOLDERS))
 SESSION_IDS = st.builds("~".join, st.lists(TEXT | st.sampled_from(sorted(PLACEHOLDERS)), min_size=1, max_size=3))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
@@ -99,7 +105,7 @@ def test_a_file_has_the_shape_of_its_subject(subject: str) -> None:
 
 @pytest.mark.parametrize(
     ("subject", "count", "digest"),
-    [(subject, *frozen) for each in (FROZEN, FROZEN_LATER) for subject, frozen in each.items()],
+    [(subject, *frozen) for each in (FROZEN, FROZEN_LATER, FROZEN_WITH_LOG_UNITS) for subject, frozen in each.items()],
 )
 def test_vectors_are_added_and_never_changed(subject: str, count: int, digest: str) -> None:
     first = json.dumps(raw_vectors(subject)[:count])
@@ -140,6 +146,14 @@ def test_both_draw_the_same_slices(salt: str, request_id: str, rates: tuple[floa
 @given(SESSION_IDS, UNITS)
 def test_both_find_the_same_units(request_id: str, unit: str) -> None:
     agree("exploration_units", UnitGiven.model_validate({"request_id": request_id, "unit": unit}))
+
+
+@given(SESSION_IDS, USERS, UNITS, LOG_UNITS)
+def test_both_sample_by_the_same_units(request_id: str, user_id: str | None, unit: str, log_unit: str) -> None:
+    fields = {"request_id": request_id, "user_id": user_id, "log_unit": log_unit}
+    agree("log_units", LogUnitGiven.model_validate({**fields, "exploration_unit": unit}))
+    rates = {"exploration_rate": 0.0, "control_rate": 0.0, "log_rate": 0.5, "policy_usable": True}
+    agree("slices", SliceGiven.model_validate({**fields, **rates, "salt": "pepper", "unit": unit}))
 
 
 @FEW

@@ -131,6 +131,49 @@ def test_only_what_is_optimised_is_weighed_and_everything_is_counted(tmp_path: P
     assert experiment.longest_attribution_ms == 120 * MINUTE_MS
 
 
+PER_SESSION = '[[guardrails]]\nname = "visits"\nkinds = ["visit"]\nper = "session"\n'
+PER_DAY = PER_SESSION.replace('"session"', '"user-day"')
+SIGNAL = PER_SESSION.replace("[[guardrails]]", "[[objectives]]").replace(
+    "per", 'attribution = "2h"\nrole = "signal"\nper'
+)
+
+
+def logged_by(unit: str, more: str = "", guarded: str = PER_SESSION) -> str:
+    """A file that counts visits, with a log unit."""
+    return GOOD.replace('salt = "pepper"', f'salt = "pepper"\nlog_unit = "{unit}"\n{more}').replace(
+        "[join]", f"{guarded}[join]"
+    )
+
+
+def test_what_is_counted_says_per_what(tmp_path: Path) -> None:
+    for unit, guarded, per in (
+        ("session", PER_SESSION, "session"),
+        ("user", PER_SESSION, "session"),
+        ("user", PER_DAY, "user-day"),
+        ("session", SIGNAL, "session"),
+        ("request", "", "request"),
+    ):
+        experiment = load_experiment(written(tmp_path, logged_by(unit, guarded=guarded)))
+        assert {each.name: each.per for each in experiment.counted}.get("visits", "request") == per
+        assert {each.per for each in experiment.optimised} == {"request"}
+        assert experiment.exploration.sampled_by == experiment.experiment.sampled_by == unit
+
+
+def test_sessions_that_explore_together_are_logged_together(tmp_path: Path) -> None:
+    unset = logged_by("x").replace('log_unit = "x"', 'exploration_unit = "session"')
+    spelt = logged_by("session", 'exploration_unit = "session"')
+    one, other = (load_experiment(written(tmp_path, text)) for text in (unset, spelt))
+    assert one.exploration == other.exploration
+    assert one.exploration.log_unit is None
+    apart = load_experiment(written(tmp_path, logged_by("request", 'exploration_unit = "session"', "")))
+    assert apart.exploration.log_unit == "request"
+
+
+def test_a_log_unit_that_is_the_unit_changes_no_digest(tmp_path: Path) -> None:
+    plain, spelt = (load_experiment(written(tmp_path, text)) for text in (GOOD, logged_by("request", guarded="")))
+    assert plain.exploration.digest == spelt.exploration.digest
+
+
 def test_a_group_counts_as_one_axis(tmp_path: Path) -> None:
     assert load_experiment(written(tmp_path, GROUPED)).action_space.arms == 8
     fine = GROUPED.replace("steps = 7", "steps = 1000")
@@ -157,6 +200,28 @@ BROKEN = {
         GOOD + '[[guardrails]]\nname = "repin"\nkinds = ["visit"]\n',
         "share the names ['repin']: rename the guardrails",
     ),
+    "sessions of a log by request": (
+        logged_by("request"),
+        "guardrails[visits] has per = 'session', but POLICY and FALLBACK are logged by request: set"
+        " experiment.log_unit = 'session' or 'user'",
+    ),
+    "sessions without a log unit": (GOOD.replace("[join]", f"{PER_SESSION}[join]"), "logged by request: set"),
+    "signal of a log by request": (logged_by("request", guarded=SIGNAL), "objectives[visits] has per = 'session'"),
+    "user-days of a log by session": (
+        logged_by("session", guarded=PER_DAY),
+        "guardrails[visits] has per = 'user-day', but POLICY and FALLBACK are logged by session: set"
+        " experiment.log_unit = 'user'",
+    ),
+    "sessions that explore, logged by request": (
+        logged_by("request", 'exploration_unit = "session"'),
+        "logged by request",
+    ),
+    "learnt per session": (
+        logged_by("user", guarded="").replace('kinds = ["repin"]', 'kinds = ["repin"]\nper = "session"'),
+        "objectives[repin]: per = 'session' is for signals and guardrails",
+    ),
+    "per nothing": (logged_by("user", guarded=PER_DAY.replace("user-day", "day")), "guardrails[visits].per = 'day'"),
+    "unknown log unit": (logged_by("visit", guarded=""), "experiment.log_unit = 'visit'"),
     "unknown role": (GOOD.replace('attribution = "1h"', 'attribution = "1h"\nrole = "watch"'), "role = 'watch'"),
     "alpha missing": (GOOD.replace('alpha_objective = "p2p"', ""), "alpha_objective is missing"),
     "two spaces": (

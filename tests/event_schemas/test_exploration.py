@@ -15,7 +15,7 @@ from event_schemas.action_space import ActionSpace, Axis, Bounds, box_action_spa
 from event_schemas.box_draws import normal_box
 from event_schemas.errors import MalformedRecord
 from event_schemas.exploration import FIELDS, ExplorationDraws, ExplorationSettings, Kind, draw_of
-from event_schemas.exploration_units import Unit, session_request_id
+from event_schemas.exploration_units import LogUnit, Unit, session_request_id
 from event_schemas.slices import ArmDraw, Slice, coin
 from tests.conformance.present_draws import answer_policy_arm, answer_settings
 from tests.conformance.vector_files import Case, cases
@@ -57,11 +57,67 @@ def test_settings_are_canonical_text_under_its_hash() -> None:
 def test_every_field_counts() -> None:
     fields = {field.name: getattr(NORMAL, field.name) for field in dataclasses.fields(NORMAL)}
     assert tuple(fields) == FIELDS
-    others = {"kind": "uniform", "unit": "request", "sd": (30.0, 3.1)}
+    others = {"kind": "uniform", "unit": "request", "sd": (30.0, 3.1), "log_unit": "user"}
     for name, value in fields.items():
         other = others.get(name, value / 2 if isinstance(value, float) else f"{value}x")
         changed = {**fields, name: other} | ({"sd": ()} if name == "kind" else {})
         assert ExplorationSettings(**changed).digest != DIGEST, name
+
+
+@pytest.mark.parametrize("log_unit", ["request", "user"])
+def test_a_log_unit_is_written_only_where_it_is_another(log_unit: LogUnit) -> None:
+    other = dataclasses.replace(NORMAL, log_unit=log_unit)
+    assert other.text == TEXT.replace('"production_share"', f'"log_unit":"{log_unit}","production_share"')
+    assert ExplorationSettings.parse(other.digest, other.text) == other
+    assert (other.sampled_by, NORMAL.sampled_by) == (log_unit, "session")
+    with pytest.raises(ValueError, match="log_unit is left out where it is the unit, 'session'"):
+        dataclasses.replace(NORMAL, log_unit="session")
+    for spelt in ('"session"', "null"):  # the same draws under another digest
+        text = TEXT.replace('"production_share"', f'"log_unit":{spelt},"production_share"')
+        with pytest.raises(MalformedRecord):
+            ExplorationSettings.parse(hashlib.sha256(text.encode()).hexdigest(), text)
+
+
+def test_ids_name_the_session_if_any_coin_is_drawn_for_sessions() -> None:
+    single = settings(BOX)
+    assert [single.id_unit, NORMAL.id_unit] == ["request", "session"]
+    assert dataclasses.replace(single, log_unit="session").id_unit == "session"
+    assert dataclasses.replace(single, log_unit="user").id_unit == "request"
+    assert dataclasses.replace(NORMAL, log_unit="user").id_unit == "session"
+
+
+def test_a_raised_log_rate_changes_nothing_else_and_is_never_lower() -> None:
+    raised = NORMAL.with_log_rate(0.5)
+    assert raised == dataclasses.replace(NORMAL, log_rate=0.5)
+    assert raised.digest != NORMAL.digest
+    assert NORMAL.with_log_rate(0.05) == NORMAL.with_log_rate(0.1) == NORMAL
+    once, more = ExplorationDraws(BOX, NORMAL), ExplorationDraws(BOX, raised)
+    assert [once.slice(each) for each in IDS[:200]] == [more.slice(each) for each in IDS[:200]]
+    kept = [[d.sampling(each, Slice.POLICY).logged for each in IDS] for d in (once, more)]
+    assert all(later for first, later in zip(*kept, strict=True) if first)
+    assert sum(kept[1]) > 3 * sum(kept[0])
+
+
+@pytest.mark.parametrize("unit", ["request", "session"])
+def test_a_user_is_logged_whole_or_not_at_all(unit: Unit) -> None:
+    draws = ExplorationDraws(BOX, dataclasses.replace(settings(BOX, unit=unit), log_unit="user"))
+    for user in range(50):
+        ids = [session_request_id(f"s{user}-{number % 3}", f"{number}") for number in range(9)]
+        found = {draws.sampling(each, Slice.POLICY, f"u{user}") for each in ids}
+        assert [each.logged for each in found] == [coin("pepper", "log", f"u{user}") < 0.1]
+        for nobody in (None, "null"):
+            by_unit = [coin("pepper", "log", draws.unit(each)) < 0.1 for each in ids]
+            assert [draws.sampling(each, Slice.FALLBACK, nobody).logged for each in ids] == by_unit
+
+
+def test_a_session_is_logged_together_although_requests_explore_alone() -> None:
+    draws = ExplorationDraws(BOX, dataclasses.replace(settings(BOX), log_unit="session"))
+    slices, logged = Counter[int](), Counter[int]()
+    for session in range(300):
+        ids = [session_request_id(f"s{session}", f"{number}") for number in range(4)]
+        slices[len({draws.slice(each) for each in ids})] += 1
+        logged[len({draws.sampling(each, Slice.POLICY) for each in ids})] += 1
+    assert set(logged) == {1} and slices[1] < 200
 
 
 def test_whole_numbers_are_written_as_floats() -> None:

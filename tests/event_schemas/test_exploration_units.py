@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_schemas.exploration_units import session_request_id, unit_of
+from event_schemas.exploration_units import LogUnit, Unit, log_unit_of, session_request_id, unit_of
 from event_schemas.user_ids import PLACEHOLDERS, person
-from tests.conformance.present_draws import answer_unit
+from tests.conformance.present_draws import answer_log_unit, answer_unit
 from tests.conformance.vector_files import Case, cases
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.just("~"), max_size=12)
@@ -18,6 +18,21 @@ UNIQUE = TEXT.map(lambda text: text.replace("~", ""))
 @pytest.mark.parametrize("case", cases("exploration_units"), ids=str)
 def test_units_are_those_of_the_contract(case: Case) -> None:
     assert answer_unit(case.given) == case.expected, case.why
+
+
+@pytest.mark.parametrize("case", cases("log_units"), ids=str)
+def test_log_units_are_those_of_the_contract(case: Case) -> None:
+    assert answer_log_unit(case.given) == case.expected, case.why
+
+
+@pytest.mark.parametrize("unit", ["request", "session"])
+@given(TEXT, st.none() | TEXT)
+def test_the_log_has_the_unit_of_exploration_or_the_user(unit: Unit, request_id: str, user_id: str | None) -> None:
+    units: tuple[LogUnit, ...] = ("request", "session")
+    for log_unit in units:
+        assert log_unit_of(request_id, user_id, log_unit, unit) == unit_of(request_id, log_unit)  # type: ignore[arg-type]
+    expected = unit_of(request_id, unit) if person(user_id) is None else user_id
+    assert log_unit_of(request_id, user_id, "user", unit) == expected
 
 
 @given(TEXT)

@@ -118,3 +118,14 @@ def test_what_can_be_logged_is_what_some_node_logs(
     assert possible == (logs(rate) or logs(0))
     coins = [coin("s", purpose, request_id) for purpose in ("explore", "control", "log")]
     assert possible == any(u < r for u, r in zip(coins, (rate, control, log), strict=True))
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), *[st.floats(0, 1)] * 3)
+def test_the_coin_log_may_have_a_unit_of_its_own(
+    request: int, user: int, rate: float, control: float, log: float
+) -> None:
+    names = {"explore": f"r{request}", "control": f"r{request}", "log": f"u{user}"}
+    rates = {"exploration_rate": rate, "control_rate": control, "log_rate": log}
+    possible = can_be_logged("s", names["explore"], **rates, log_unit=names["log"])
+    coins = [coin("s", purpose, name) for purpose, name in names.items()]
+    assert possible == any(u < r for u, r in zip(coins, (rate, control, log), strict=True))

@@ -32,12 +32,15 @@ def test_what_is_logged_follows_the_experiment_s_sampling() -> None:
     thin = experiment.model_copy(update={"experiment": experiment.experiment.model_copy(update={"log_rate": 0.5})})
     is_logged, salt = logged_by(thin), thin.experiment.salt
     ids = [f"r-{number}" for number in range(50)]
-    drawn = [is_logged(each, "POLICY") for each in ids]
+    drawn = [is_logged(each, "POLICY", None) for each in ids]
     assert drawn == [draw_sampling(salt, each, Slice.POLICY, 0.5).logged for each in ids]
     assert any(drawn) and not all(drawn)
     rates = thin.experiment.model_copy(update={"exploration_unit": "session"})
     by_session = logged_by(thin.model_copy(update={"experiment": rates}))
-    assert [by_session(f"{each}~7", "POLICY") for each in ids] == drawn
-    assert all(is_logged(each, "EXPLORE") for each in ids) and all(
-        logged_by(experiment)(each, "POLICY") for each in ids
+    assert [by_session(f"{each}~7", "POLICY", "u") for each in ids] == drawn
+    rates = thin.experiment.model_copy(update={"log_unit": "user"})
+    by_user = logged_by(thin.model_copy(update={"experiment": rates}))
+    assert [by_user("r", "POLICY", each) for each in ids] == [by_user(each, "POLICY", "null") for each in ids] == drawn
+    assert all(is_logged(each, "EXPLORE", None) for each in ids) and all(
+        logged_by(experiment)(each, "POLICY", None) for each in ids
     )

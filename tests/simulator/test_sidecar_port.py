@@ -89,7 +89,7 @@ def test_waiting_for_the_log_counts_what_was_confirmed_and_sampled() -> None:
         "/metrics": (200, propensities % 5),
     }
     with scripted_sidecar(answers) as (url, _):
-        port = SidecarPort(url, lambda request_id, slice_name: (request_id, slice_name) == ("r-1", "CONTROL"))
+        port = SidecarPort(url, lambda *asked: asked == ("r-1", "CONTROL", None))
         port.decide(DecisionRequest(request_id="r-1")).applied()
         port.await_logged(4)
         slept = list[float]()

@@ -161,6 +161,10 @@ def _show(answer: Answer) -> None:
     show_text(f"{report.rows:,} explored decisions, {utc_text(answer.first)} to {utc_text(answer.last)}")
     if answer.checkpoint is not None:
         show(f"checkpoint {answer.checkpoint}")
+    if answer.judged_online:
+        show_text(
+            f"counted per session or user-day, so judged by online experiments: {', '.join(answer.judged_online)}"
+        )
     for policy in (report.baseline, *report.policies):
         show("")
         show_text(f"{policy.name}   (agrees with the baseline in {policy.agreement:.1%} of requests)")

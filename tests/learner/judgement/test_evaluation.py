@@ -67,7 +67,10 @@ def test_what_is_only_watched_is_judged_beside_it(experiment: Experiment, world:
     watching = experiment.model_copy(
         update={
             "objectives": (*experiment.objectives, signal),
-            "guardrails": (GuardrailSpec(name="visits", kinds=("visit",)),),
+            "guardrails": (
+                GuardrailSpec(name="visits", kinds=("visit",)),
+                GuardrailSpec(name="days", kinds=("visit",), per="user-day"),
+            ),
         }
     )
     rng, features = np.random.default_rng(1), experiment.action_space.features
@@ -93,6 +96,11 @@ def test_what_is_only_watched_is_judged_beside_it(experiment: Experiment, world:
     summary = json.loads(json.dumps(evaluation_summary(result, verdict), allow_nan=False))
     assert summary["guardrail_lifts"] == {"visits": evidence.guardrail_lifts["visits"].as_dict()}
     assert json.loads(json.dumps(result.as_dict(), allow_nan=False))["watched"]["objectives"] == ["taps", "visits"]
+    assert (result.judged_online, evidence.judged_online, result.as_dict()["judged_online"]) == (
+        ("days",),
+        ("days",),
+        ["days"],
+    )
 
 
 def test_a_worse_policy_shows_its_harm_and_nothing_is_proposed(experiment: Experiment, window: LearningWindow) -> None:

@@ -48,6 +48,14 @@ def test_harmless_on_every_objective_passes() -> None:
     assert codes(evidence) == (Verdict.PASS, ["harmless"])
 
 
+def test_a_pass_names_what_it_leaves_to_online_experiments() -> None:
+    evidence = GateEvidence({"repin": lift(0.01, 0.2)}, judged_online=("visits", "days"))
+    [reason] = judge(evidence, SPEC).reasons
+    assert reason.code == "harmless"
+    assert reason.sentence.endswith("; left to online experiments: visits, days")
+    assert "online" not in judge(replace(evidence, judged_online=()), SPEC).reasons[0].sentence
+
+
 def test_shown_harm_is_refused_whatever_else_holds() -> None:
     evidence = GateEvidence({"repin": lift(0.1, 0.2), "p2p": lift(-0.2, -0.01)}, log_p_value=1e-9)
     verdict = judge(evidence, SPEC)

@@ -33,6 +33,8 @@ SPACES: dict[str, dict[str, Any]] = {
     "grid": {"experiment": RATES},
     "catalogue": {"experiment": RATES, **CATALOGUE},
     "session": {"experiment": RATES | {"exploration_unit": "session"}},
+    "logged by user": {"experiment": RATES | {"log_unit": "user"}},
+    "logged by session": {"experiment": RATES | {"log_unit": "session"}},
     "uniform": {
         "experiment": RATES | {"production_share": 0.3},
         "weights": [{"name": "a", "production": 0.0, "low": -3, "high": 5}],

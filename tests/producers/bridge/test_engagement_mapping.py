@@ -86,8 +86,8 @@ def test_every_value_has_one_fate_and_its_output_can_be_encoded(value: bytes) ->
 
 @given(request_id=st.text(st.characters(codec="utf-8"), max_size=8).filter(lambda text: request_id_fault(text) is None))
 def test_unsampled_is_what_no_node_can_have_logged(request_id: str) -> None:
-    rates = {"exploration_rate": RATES.exploration_rate, "control_rate": 0.0, "log_rate": RATES.log_rate}
-    logged = can_be_logged(RATES.salt, request_id, **rates)
+    explored, log_rate = RATES.exploration_rate, RATES.log_rate
+    logged = can_be_logged(RATES.salt, request_id, exploration_rate=explored, control_rate=0.0, log_rate=log_rate)
     assert mapped(action(request_id), RATES).fate is (BridgeFate.BRIDGED if logged else BridgeFate.UNSAMPLED)
     assert mapped(action(request_id, at=None), RATES).fate is (
         BridgeFate.DEAD_LETTER if logged else BridgeFate.UNSAMPLED

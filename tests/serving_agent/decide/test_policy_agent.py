@@ -83,9 +83,10 @@ def test_slices_arms_and_propensities_follow_the_coins(desks: list[Desk], experi
 @pytest.mark.parametrize("case", cases("slices"), ids=str)
 def test_the_agent_decides_as_the_vectors_say(desks: list[Desk], case: Case) -> None:
     rates = case.given.model_dump(include={"salt", "exploration_rate", "control_rate", "log_rate"})
-    rates["exploration_unit"] = case.given.unit
+    rates |= {"exploration_unit": case.given.unit, "log_unit": case.given.log_unit}
     unusable = {} if case.given.policy_usable else {"user_embedding": ()}
-    facts = serving(desks, serving_experiment(experiment=rates)).decide(case.given.request_id, **unusable).facts
+    desk = serving(desks, serving_experiment(experiment=rates))
+    facts = desk.decide(case.given.request_id, user_id=case.given.user_id, **unusable).facts
     assert {name: getattr(facts, name) for name in case.expected.model_dump()} == case.expected.model_dump(), case.why
 
 

@@ -124,6 +124,17 @@ def test_what_is_only_watched_is_shown_too(app: typer.Typer, mean: float, tmp_pa
     assert json.loads(run(app, "--policy", "uniform", "--all", "--json"))["watched"] is None
 
 
+def test_what_only_online_experiments_judge_is_named(app: typer.Typer, mean: float, tmp_path: Path) -> None:
+    guarded = '[[guardrails]]\nname = "days"\nkinds = ["visit"]\nper = "user-day"\n'
+    text = EXPERIMENT.replace("[experiment]\n", '[experiment]\nlog_unit = "user"\n') + guarded
+    (tmp_path / "trimtab.toml").write_text(text)
+    assert "counted per session or user-day, so judged by online experiments: days" in " ".join(
+        run(app, "--policy", "arm:a", "--all").split()
+    )
+    content = json.loads(run(app, "--policy", "uniform", "--all", "--json"))
+    assert (content["watched"], content["judged_online"]) == (None, ["days"])
+
+
 @pytest.mark.parametrize(
     "options",
     [
