@@ -7,7 +7,7 @@ cannot be used. Nothing here accesses Redis, Kafka or a file.
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -254,7 +254,7 @@ class PolicyAgent:
 
     def _draws_with(self, log_rate: float) -> tuple[ExplorationDraws, str]:
         """The draws with a raised log rate, which differ only in what is logged, and the digest of their settings."""
-        settings = replace(self._settings, log_rate=log_rate)
+        settings = self._settings.with_log_rate(log_rate)
         return ExplorationDraws(self._space, settings), settings.digest
 
     def _weights(self, choice: _Choice) -> dict[str, float]:

@@ -86,6 +86,23 @@ class ExploredExpected(Part):
     log_density: float | None
 
 
+class ArmShare(Part):
+    name: str
+    share: Share
+
+
+class ExperimentGiven(Part):
+    salt: str
+    experiment_id: str
+    share: Share
+    arms: list[ArmShare]
+    user_id: str | None
+
+
+class ExperimentExpected(Part):
+    experiment_arm: str | None
+
+
 class PolicyArmGiven(Part):
     probabilities: list[float]
     draw: Share

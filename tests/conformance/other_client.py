@@ -155,6 +155,7 @@ ANSWERS: dict[str, Callable[[Any], Any]] = {
     "canonical_json": other_json.answer_json,
     "checkpoint_manifests": other_json.answer_manifest,
     "coins": answer_coin,
+    "experiment_arms": other_draws.answer_experiment,
     "exploration_settings": other_draws.answer_settings,
     "exploration_units": other_draws.answer_unit,
     "explored_vectors": other_draws.answer_explored,

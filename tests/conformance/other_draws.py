@@ -11,6 +11,8 @@ import re
 import struct
 
 from tests.conformance.draw_vectors import (
+    ExperimentExpected,
+    ExperimentGiven,
     ExploredExpected,
     ExploredGiven,
     LogUnitExpected,
@@ -66,6 +68,20 @@ def log_unit_of(request_id: str, user_id: str | None, unit: str, log_unit: str |
 def answer_log_unit(given: LogUnitGiven) -> LogUnitExpected:
     found = log_unit_of(given.request_id, given.user_id, given.exploration_unit, given.log_unit)
     return LogUnitExpected(log_unit=found)
+
+
+def answer_experiment(given: ExperimentGiven) -> ExperimentExpected:
+    user, nobody = given.user_id, ExperimentExpected(experiment_arm=None)
+    if user is None or NOBODY.fullmatch(user):
+        return nobody
+    if given.share < 1 and draw(given.salt, f"experiment:{given.experiment_id}", user) >= given.share:
+        return nobody
+    coin, reached = draw(given.salt, f"experiment-arm:{given.experiment_id}", user), 0.0
+    for arm in given.arms:
+        reached += arm.share
+        if coin < reached:
+            break
+    return ExperimentExpected(experiment_arm=f"{given.experiment_id}/{arm.name}")
 
 
 def answer_settings(given: SettingsGiven) -> SettingsExpected:

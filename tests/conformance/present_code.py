@@ -171,6 +171,7 @@ ANSWERS: dict[str, Callable[[Any], Any]] = {
     "canonical_json": answer_json,
     "checkpoint_manifests": answer_manifest,
     "coins": answer_coin,
+    "experiment_arms": present_draws.answer_experiment,
     "exploration_settings": present_draws.answer_settings,
     "exploration_units": present_draws.answer_unit,
     "explored_vectors": present_draws.answer_explored,

@@ -9,10 +9,14 @@ from typing import Any
 from event_schemas.action_space import Bounds, box_action_space
 from event_schemas.box_draws import BoxDistribution, UniformSide
 from event_schemas.experiment import Experiment, parse_experiment
+from event_schemas.experiment_coins import arm_label
 from event_schemas.exploration import ExplorationDraws, ExplorationSettings, draw_of
 from event_schemas.exploration_units import log_unit_of, unit_of
 from event_schemas.truncated_normal import TruncatedNormal
+from serving_agent.decide.online_experiments import LoadedArm, LoadedExperiment, arm_for
 from tests.conformance.draw_vectors import (
+    ExperimentExpected,
+    ExperimentGiven,
     ExploredExpected,
     ExploredGiven,
     LogUnitExpected,
@@ -48,6 +52,13 @@ def answer_unit(given: UnitGiven) -> UnitExpected:
 def answer_log_unit(given: LogUnitGiven) -> LogUnitExpected:
     found = log_unit_of(given.request_id, given.user_id, given.log_unit, given.exploration_unit)
     return LogUnitExpected(log_unit=found)
+
+
+def answer_experiment(given: ExperimentGiven) -> ExperimentExpected:
+    arms = tuple(LoadedArm(arm_label(given.experiment_id, arm.name), arm.share) for arm in given.arms)
+    experiment = LoadedExperiment(given.experiment_id, given.share, arms, 0, 1, 1.0, 0)
+    arm = arm_for([experiment], given.salt, given.user_id, 0)
+    return ExperimentExpected(experiment_arm=None if arm is None else arm.label)
 
 
 def answer_settings(given: SettingsGiven) -> SettingsExpected:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import Field
 
 from tests.conformance.draw_vectors import (
+    ExperimentExpected,
+    ExperimentGiven,
     ExploredExpected,
     ExploredGiven,
     LogUnitExpected,
@@ -210,6 +212,7 @@ SHAPES: dict[str, type[VectorFile[Any, Any]]] = {
     "checkpoint_manifests": VectorFile[ManifestGiven, ManifestExpected],
     "coins": VectorFile[CoinGiven, CoinExpected],
     "exploration_settings": VectorFile[SettingsGiven, SettingsExpected],
+    "experiment_arms": VectorFile[ExperimentGiven, ExperimentExpected],
     "exploration_units": VectorFile[UnitGiven, UnitExpected],
     "explored_vectors": VectorFile[ExploredGiven, ExploredExpected],
     "framing": VectorFile[FrameGiven, FrameExpected],

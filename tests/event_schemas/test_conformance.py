@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from event_schemas.user_ids import PLACEHOLDERS
 from tests.conformance import other_client, present_code
 from tests.conformance.draw_vectors import (
+    ExperimentGiven,
     ExploredGiven,
     LogUnitGiven,
     NormalGiven,
@@ -69,6 +70,7 @@ FROZEN_LATER = {
     "slices": (35, "d1246976fe5974a1"),
 }
 """The same for files to which vectors of boxes, groups, sessions and version 2 were added."""
+FROZEN_WITH_EXPERIMENTS = {"experiment_arms": (20, "d5c235dcd7a852fb"), "signatures": (16, "0027ed8a3d6822c8")}
 FROZEN_WITH_LOG_UNITS = {"exploration_settings": (10, "626c388bd3958f4e"), "slices": (46, "1617a6fa58c25244")}
 """The same for files to which vectors of log units were added."""
 APPROXIMATE = {"explored_vectors", "policy_vectors", "truncated_normals"}
@@ -105,7 +107,11 @@ def test_a_file_has_the_shape_of_its_subject(subject: str) -> None:
 
 @pytest.mark.parametrize(
     ("subject", "count", "digest"),
-    [(subject, *frozen) for each in (FROZEN, FROZEN_LATER, FROZEN_WITH_LOG_UNITS) for subject, frozen in each.items()],
+    [
+        (subject, *frozen)
+        for each in (FROZEN, FROZEN_LATER, FROZEN_WITH_LOG_UNITS, FROZEN_WITH_EXPERIMENTS)
+        for subject, frozen in each.items()
+    ],
 )
 def test_vectors_are_added_and_never_changed(subject: str, count: int, digest: str) -> None:
     first = json.dumps(raw_vectors(subject)[:count])
@@ -154,6 +160,13 @@ def test_both_sample_by_the_same_units(request_id: str, user_id: str | None, uni
     agree("log_units", LogUnitGiven.model_validate({**fields, "exploration_unit": unit}))
     rates = {"exploration_rate": 0.0, "control_rate": 0.0, "log_rate": 0.5, "policy_usable": True}
     agree("slices", SliceGiven.model_validate({**fields, **rates, "salt": "pepper", "unit": unit}))
+
+
+@given(USERS, RATE, st.lists(st.floats(0.01, 1), min_size=1, max_size=5))
+def test_both_draw_the_same_arms_of_an_experiment(user_id: str | None, share: float, weights: list[float]) -> None:
+    arms = [{"name": f"a{place}", "share": weight / sum(weights)} for place, weight in enumerate(weights)]
+    fields = {"salt": "pepper", "experiment_id": "sweep", "user_id": user_id, "share": share, "arms": arms}
+    agree("experiment_arms", ExperimentGiven.model_validate(fields))
 
 
 @FEW
