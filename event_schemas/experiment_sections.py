@@ -104,6 +104,11 @@ class ExperimentSpec(Section):
         " all of a user (requests without a user_id by exploration_unit). Unset: the exploration_unit. Outcomes `per`"
         " session or user-day need it.",
     )
+    exploration_cap: Positive | None = Field(
+        default=None,
+        description="Most explored requests per second of the whole fleet; absent: no cap. Nodes lower their"
+        " exploration rate to it; see docs/guides/exploration.md.",
+    )
 
     @property
     def sampled_by(self) -> LogUnit:
@@ -401,4 +406,11 @@ class ServingSpec(Section):
         description="Whether a node remembers what each user was served (features.previous_length decisions of the "
         "100,000 users served last) and uses it for requests that come without `previous`. It knows nothing of what "
         "other nodes served.",
+    )
+    most_nodes: int = Field(
+        default=100,
+        ge=1,
+        le=100_000,
+        description="With experiment.exploration_cap: the most serving nodes that the fleet may have; forked processes "
+        "count. A node that knows nothing of the others explores 1 / most_nodes of the cap.",
     )

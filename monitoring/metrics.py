@@ -245,6 +245,16 @@ class ServingMetrics(MetricGroup):
             ["channel", "result"],
             registry=registry,
         )
+        self.exploration_rate = Gauge(
+            "trimtab_serving_exploration_rate",
+            "Exploration rate of the last decision, lowered by a cap and 0 while killed.",
+            registry=registry,
+        )
+        self.exploration_share = Gauge(
+            "trimtab_serving_exploration_share",
+            "Share of experiment.exploration_cap that this node may use; 0 without a cap.",
+            registry=registry,
+        )
         self.node_id_shared = Gauge(
             "trimtab_serving_node_id_shared",
             "1 while another live process sends heartbeats under this node's id; normally 0.",

@@ -1,5 +1,6 @@
 """One serving node: agent, loggers, refresher and kill switch wired together, for the sidecar and in-process users."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,15 @@ from producers.delivery import EventSender, expect_topics, fault_of, spool_fault
 from producers.loggers import DecisionLogger, EngagementLogger, ExplorationPlan, TallyPlan
 from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.exploration_cap import shares_worth
 from serving_agent.decide.policy_agent import AgentOptions, PolicyAgent
 from serving_agent.decide.recent_traffic import HEAD_VALUES, RecentTraffic
 from serving_agent.decide.snapshot import ServingSnapshot
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup
 from serving_agent.pickup.drift_check import DriftCheck
+from serving_agent.pickup.fleet_share import FleetShare, ShareBounds
 from serving_agent.pickup.kill_switch import KillSwitch
-from serving_agent.pickup.node_heartbeat import new_instance
+from serving_agent.pickup.node_heartbeat import heartbeat_lifetime_ms, new_instance
 from serving_agent.pickup.node_report import NodeReport
 from serving_agent.pickup.raised_rates import RaisedRates
 from serving_agent.pickup.refresher import RefresherOptions, SnapshotRefresher
@@ -41,6 +44,7 @@ class ServingNodeConfig:
     killed          stay killed until the process ends, whatever the kill file and the store say
     log_on_decide   see AgentOptions
     clock           gives epoch ms, for the times of requests, for heartbeats and for expiry
+    timer           gives seconds of a monotonic clock, for time limits and the exploration cap
     """
 
     experiment: Experiment
@@ -52,6 +56,7 @@ class ServingNodeConfig:
     killed: bool = False
     log_on_decide: bool = False
     clock: Callable[[], int] = wall_clock_ms
+    timer: Callable[[], float] = time.perf_counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class ServingNode:
         self._metrics = None if registry is None else ServingMetrics(registry)
         # Not in the config: two nodes may be built from one, in one process or in its forked children.
         self._instance = new_instance()
+        self._share = _fleet_share(config)
         self.decisions = _decision_logger(config, connections, self._instance)
         explorations = topic_name(config.topic_prefix, EXPLORATIONS)
         self._raised_rates = RaisedRates(self.decisions, explorations, config.experiment.exploration)
@@ -144,7 +150,9 @@ class ServingNode:
             log_on_decide=self.config.log_on_decide,
             killed=lambda: self._kill_switch.pulled,
             clock=self.config.clock,
+            timer=self.config.timer,
             metrics=self._metrics,
+            exploration_share=None if self._share is None else self._share.in_force,
         )
 
     def _refresher_options(self) -> RefresherOptions:
@@ -154,6 +162,7 @@ class ServingNode:
             instance=self._instance,
             disk=None if folder is None else SnapshotDisk(folder),
             metrics=self._metrics,
+            share=self._share,
             clock=self.config.clock,
             decisions=self.decisions.decisions_by_slice,
             kill_file=lambda: self._kill_switch.pulled,
@@ -184,6 +193,15 @@ def _decision_logger(config: ServingNodeConfig, connections: NodeConnections, in
     explorations = topic_name(config.topic_prefix, EXPLORATIONS)
     logger.tell_exploration(ExplorationPlan(explorations, config.experiment.exploration))
     return logger
+
+
+def _fleet_share(config: ServingNodeConfig) -> FleetShare | None:
+    """The node's share of `experiment.exploration_cap`; None without a cap."""
+    cap, serving = config.experiment.experiment.exploration_cap, config.experiment.serving
+    if cap is None:
+        return None
+    bounds = ShareBounds(serving.most_nodes, shares_worth(cap), heartbeat_lifetime_ms(serving.heartbeat) / 1_000.0)
+    return FleetShare(bounds, config.timer)
 
 
 def _trust_rule(config: ServingNodeConfig) -> TrustRule:

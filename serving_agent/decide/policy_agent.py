@@ -24,6 +24,7 @@ from serving_agent.decide.decision import Decision
 from serving_agent.decide.decision_errors import InvalidRequest
 from serving_agent.decide.decision_records import DecisionFacts, action_record, propensity_record, served_weights
 from serving_agent.decide.decision_request import DecisionRequest
+from serving_agent.decide.exploration_cap import ExplorationCap, RatedDraws
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.large_units import LargeUnits
 from serving_agent.decide.loaded_policy import LoadedPolicy
@@ -53,7 +54,8 @@ class AgentOptions:
     `log_on_decide` counts a decision at once instead of waiting for `applied`. Use it only if the caller cannot fail in
     between; heads given to `applied` later are used for drift checks but not logged. `killed` is called for every
     request and must be cheap. `clock` gives epoch milliseconds, `timer` seconds of a monotonic clock. `new_id` gives
-    texts that never recur and have no `~`.
+    texts that never recur and have no `~`. `exploration_share` gives the share in [0, 1] of the exploration cap that
+    this agent may use, and must be quick; without it that is 1 / serving.most_nodes.
     """
 
     log_on_decide: bool = False
@@ -63,6 +65,7 @@ class AgentOptions:
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
     metrics: ServingMetrics | None = None
     inference_workers: int = 2
+    exploration_share: Callable[[], float] | None = None
 
 
 class _Choice(NamedTuple):
@@ -110,6 +113,7 @@ class PolicyAgent:
         self._settings = experiment.exploration
         self._draws = ExplorationDraws(self._space, self._settings)
         self._draws_at = lru_cache(KEPT_RATES)(self._draws_with)
+        self._rated_draws = _rated_draws(experiment, self._draws, options)
         self._weights_of = lru_cache(KEPT_ARMS)(self._space.weights_by_name)
         self._logger = logger
         self._snapshots = snapshots
@@ -142,8 +146,8 @@ class PolicyAgent:
             self._large_units.note(self._draws.unit(record["request_id"]))
             self._unnamed_sessions.note(record["request_id"], record["session_id"])
         killed = snapshot.killed or self._options.killed()
-        rate = 0.0 if killed else self._settings.exploration_rate
-        drawn = self._drawn(record, rate, snapshot)
+        slice_draw, rate = self._rated_draws.draw(record["request_id"], started, killed)
+        drawn = self._drawn(record, slice_draw, rate, snapshot)
         scoring = self._chooser.begin(record, eligible, waited_s)
         choice = self._choose(drawn, FallbackReason.KILLED if killed else snapshot.withheld, scoring)
         decision = Decision(self._outcome(drawn, choice, snapshot, scoring), self._confirm)
@@ -178,8 +182,7 @@ class PolicyAgent:
             record["previous"] = self._served.before(record["user_id"], event_time)
         return record, request.eligible_arms(self._space.arms)
 
-    def _drawn(self, record: RequestRecord, rate: float, snapshot: ServingSnapshot) -> _Draw:
-        drawn = self._draws.slice(record["request_id"], rate)
+    def _drawn(self, record: RequestRecord, drawn: SliceDraw, rate: float, snapshot: ServingSnapshot) -> _Draw:
         arm = arm_for(snapshot.experiments, self._settings.salt, record["user_id"], record["event_time"])
         if arm is None:
             return _Draw(drawn, rate, snapshot.stable, snapshot.preference, None)
@@ -297,6 +300,17 @@ class PolicyAgent:
             reason = "" if choice.reason is None else choice.reason.value
             metrics.decisions.labels(slice=choice.slice.value, reason=reason).inc()
             metrics.decision_seconds.observe(max(self._options.timer() - started, 0.0))
+
+
+def _rated_draws(experiment: Experiment, draws: ExplorationDraws, options: AgentOptions | None) -> RatedDraws:
+    """Draws at the rates that `experiment.exploration_cap` allows this agent."""
+    highest, cap = experiment.experiment.exploration_rate, experiment.experiment.exploration_cap
+    share = None if options is None else options.exploration_share
+    limit = None
+    if cap is not None:
+        alone = 1.0 / experiment.serving.most_nodes
+        limit = ExplorationCap(highest, cap, share if share is not None else lambda: alone)
+    return RatedDraws(draws, highest, limit, None if options is None else options.metrics)
 
 
 def _served_memory(experiment: Experiment) -> ServedMemory | None:

@@ -17,6 +17,7 @@ from event_schemas.errors import TrimtabError
 from event_schemas.shown_text import cut
 from monitoring.metrics import ServingMetrics
 from policy_store.backends import PolicyStore
+from serving_agent.pickup.fleet_share import EXPLORATION_SHARE, FleetShare
 
 HEARTBEATS_BEFORE_DEAD = 3
 LONGEST_INSTANCE = 200
@@ -31,13 +32,28 @@ def new_instance() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-class NodeHeartbeat:
-    """The heartbeat of one node, at most one every `every_ms`; the caller says when. Used by one thread."""
+def heartbeat_lifetime_ms(every_ms: int) -> int:
+    """How long a heartbeat lives that is sent every `every_ms`."""
+    return max(HEARTBEATS_BEFORE_DEAD * every_ms, 1_000)
 
-    def __init__(self, store: PolicyStore, every_ms: int, metrics: ServingMetrics | None = None) -> None:
+
+class NodeHeartbeat:
+    """The heartbeat of one node, at most one every `every_ms`; the caller says when. Used by one thread.
+
+    Each heartbeat claims the `share` of the fleet's exploration, if there is a cap, and reads those of all nodes.
+    """
+
+    def __init__(
+        self,
+        store: PolicyStore,
+        every_ms: int,
+        metrics: ServingMetrics | None = None,
+        share: FleetShare | None = None,
+    ) -> None:
         self._store = store
         self._every_ms = every_ms
         self._metrics = metrics
+        self._share = share
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -47,6 +63,8 @@ class NodeHeartbeat:
         self._other: str | None = None
         self._other_until = 0
         self._known: set[str] = set()
+        if self._share is not None:
+            self._share.begin_anew()
 
     @property
     def name_state(self) -> str:
@@ -55,28 +73,55 @@ class NodeHeartbeat:
             return WELL
         return f"another live process, {self._other}, sends heartbeats under this node id; {GIVE_EACH_ITS_OWN}"
 
-    def beat(self, report: Callable[[], Mapping[str, Any]], now: int, *, at_once: bool = False) -> None:
-        """Sends the report if one is due or `at_once`; a store that refuses it is only logged. `now` is in epoch ms."""
+    def beat(
+        self, report: Callable[[], Mapping[str, Any]], now: int, *, at_once: bool = False, reachable: bool = True
+    ) -> None:
+        """Sends the report if one is due or `at_once`; a store that refuses it is only logged. `now` is in epoch ms.
+
+        Nothing is sent to a store that has just been found not `reachable`.
+        """
+        if not reachable:
+            self._missed()
+            return
         # If the clock was set back, the node must not stay silent until the clock has caught up.
         if not at_once and 0 <= now - self._beaten_at < self._every_ms:
             return
         self._beaten_at = now
         if not 0 <= self._other_until - now <= self._lifetime_ms:
             self._other = None
-        content = report()
+        content = dict(report())
+        if self._share is not None:
+            content[EXPLORATION_SHARE] = self._share.claim()
         try:
             before = self._store.heartbeat(content["node_id"], content, self._lifetime_ms / 1_000.0)
         except TrimtabError as fault:
             log.warning("heartbeat not written", what=fault.what, fix=fault.fix)
+            self._missed()
         else:
             self._compare(before, content, now)
             self._told = content["instance"]
+            if self._share is not None:
+                self._share.settle(self._store, content["node_id"], named_alone=self._other is None)
         if self._metrics is not None:
             self._metrics.node_id_shared.set(self._other is not None)
 
+    def leave(self, report: Callable[[], Mapping[str, Any]]) -> None:
+        """Gives the share up, and tells the others in a last heartbeat."""
+        if self._share is None or not self._share.leave():
+            return
+        content = {**report(), EXPLORATION_SHARE: None}
+        try:
+            self._store.heartbeat(content["node_id"], content, self._lifetime_ms / 1_000.0)
+        except TrimtabError as fault:
+            log.warning("heartbeat not written", what=fault.what, fix=fault.fix)
+
+    def _missed(self) -> None:
+        if self._share is not None:
+            self._share.missed()
+
     @property
     def _lifetime_ms(self) -> int:
-        return max(HEARTBEATS_BEFORE_DEAD * self._every_ms, 1_000)
+        return heartbeat_lifetime_ms(self._every_ms)
 
     def _compare(self, before: Mapping[str, Any], content: Mapping[str, Any], now: int) -> None:
         """Compares the heartbeat that was replaced with the one sent before: both must be this process's own."""

@@ -34,6 +34,7 @@ from serving_agent.pickup.channel_state import ChannelState
 from serving_agent.pickup.channel_watch import ChannelWatch
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup
 from serving_agent.pickup.experiment_watch import ExperimentWatch
+from serving_agent.pickup.fleet_share import FleetShare
 from serving_agent.pickup.kill_watch import KillWatch
 from serving_agent.pickup.node_heartbeat import NodeHeartbeat, new_instance
 from serving_agent.pickup.node_report import (
@@ -66,6 +67,7 @@ class RefresherOptions:
     instance: str = ""
     disk: SnapshotDisk | None = None
     metrics: ServingMetrics | None = None
+    share: FleetShare | None = None
     clock: Callable[[], int] = wall_clock_ms
     decisions: Callable[[], dict[str, int]] = field(default=dict)
     kill_file: Callable[[], bool] = field(default=lambda: False)
@@ -113,9 +115,8 @@ class SnapshotRefresher:
         self._shown = SnapshotMetrics(options.metrics)
         self._node_id, self._instance = options.node_id, options.instance or new_instance()
         self._started_at = options.clock()
-        self._heartbeat = NodeHeartbeat(store, experiment.serving.heartbeat, options.metrics)
-        self._last_update = "0"
-        self._asleep = False
+        self._heartbeat = NodeHeartbeat(store, experiment.serving.heartbeat, options.metrics, options.share)
+        self._last_update, self._asleep = "0", False
         self._looked: threading.Event | None = None
         """In a child that has just started to follow: set once the store has been read."""
         self._waking = threading.Lock()
@@ -149,6 +150,7 @@ class SnapshotRefresher:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=10.0)
+        self._heartbeat.leave(self._heartbeat_content)
 
     def after_fork(self) -> None:
         """Leaves the thread that follows the store to the parent."""
@@ -214,10 +216,7 @@ class SnapshotRefresher:
         self._store_is(state)
         self._keeper.unsaved = self._keeper.unsaved or changed
         self._keeper.save_news()
-        if reached:
-            self._heartbeat.beat(
-                lambda: self._report(self.holder.current).as_dict(), self._options.clock(), at_once=changed
-            )
+        self._heartbeat.beat(self._heartbeat_content, self._options.clock(), at_once=changed, reachable=reached)
         return state == "ok"
 
     def _follow_updates(self) -> bool:
@@ -353,6 +352,9 @@ class SnapshotRefresher:
     def report(self) -> NodeReport:
         """The node's current report."""
         return self._report(self.current)
+
+    def _heartbeat_content(self) -> dict[str, Any]:
+        return self._report(self.holder.current).as_dict()
 
     def _report(self, snapshot: ServingSnapshot) -> NodeReport:
         return NodeReport(

@@ -61,13 +61,13 @@ def memory_node(
 ) -> MemoryNode:
     """A node of an experiment, given as its file or as an object; use it with `with`.
 
-    It logs every decision that is applied, whatever the experiment's `log_rate`, and explores at its rate unless
-    `exploration_rate` is given: 1 explores always, 0 never. Without `trusted` keys it accepts no policies and serves
-    production weights where it does not explore. Raises ExperimentError.
+    It logs every decision that is applied, whatever the experiment's `log_rate`, and explores at its rate, without a
+    cap, unless `exploration_rate` is given: 1 explores always, 0 never. Without `trusted` keys it accepts no policies
+    and serves production weights where it does not explore. Raises ExperimentError.
     """
     found = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
     document = found.model_dump()
-    document["experiment"]["log_rate"] = 1.0
+    document["experiment"] |= {"log_rate": 1.0, "exploration_cap": None}
     if exploration_rate is not None:
         document["experiment"]["exploration_rate"] = exploration_rate
     try:
