@@ -47,11 +47,11 @@ def probability(rows: IntArray, mood: FloatArray, rate: float | FloatArray) -> F
 def true_mean(arm: str, per: str) -> float:
     """E[Σ outcomes] / E[units] over users: the mean that an experiment estimates."""
     total = units = 0.0
-    for rows, share in zip(ROWS, SHARE_OF_ROWS, strict=True):
+    for rows, share in zip(ROWS.tolist(), SHARE_OF_ROWS.tolist(), strict=True):
         sizes = [min(LENGTHS[per], rows - start) for start in range(0, rows, LENGTHS[per])]
         units += share * len(sizes)
         for mood in MOODS:
-            p = float(probability(rows, np.float64(mood), RATES[arm]))
+            p = float(probability(np.array(rows), np.array(mood), RATES[arm]))
             total += share / len(MOODS) * sum(_clipped_binomial(size, p, CLIPS[per]) for size in sizes)
     return total / units
 

@@ -127,7 +127,7 @@ def test_the_covariance_is_that_of_leaving_out_one_user_at_a_time() -> None:
     covariance = np.zeros((6, 6))
     for arm in range(3):
         members = np.flatnonzero(arm_of == arm)
-        moved = np.array([_differences(comparison(log.without(user), users)) for user in members])
+        moved = np.array([_differences(comparison(log.without(user), users)) for user in members.tolist()])
         centred = moved - moved.mean(axis=0)
         covariance += centred.T @ centred * (len(members) - 1) / len(members)
     control = np.array(found.arms["control"].covariance)
@@ -182,7 +182,7 @@ def refusal_of(count: FloatArray, observed: BoolArray, users: int) -> tuple[Refu
 
 @pytest.mark.parametrize("users", [0, 1, 2, 29])
 def test_too_few_users_have_no_interval(users: int) -> None:
-    code, _ = refusal_of(np.arange(users) % 2.0, np.ones(users, dtype=np.bool_), users)
+    code, _ = refusal_of((np.arange(users) % 2).astype(np.float64), np.ones(users, dtype=np.bool_), users)
     assert code is RefusalCode.TOO_FEW_UNITS
 
 
