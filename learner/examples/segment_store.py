@@ -24,11 +24,11 @@ older than the retention horizon is not stored, because its key may already have
 A segment is only used while its file has the committed hash, and the offsets only while the topic has the committed id.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import polars as pl
 import structlog
@@ -47,6 +47,8 @@ from producers.topics import recreated
 
 SMALL_SEGMENT_ROWS = 20_000
 MERGE_AT = 32
+Found = TypeVar("Found")
+"""What is made of the rows of all segments."""
 log = structlog.get_logger(__name__)
 
 
@@ -284,22 +286,45 @@ class SegmentStore:
 def read_segments(directory: Path, columns: list[str] | None = None) -> pl.DataFrame:
     """The rows committed in `directory`, without locking it; an empty frame if there are none.
 
-    If a writer deletes segments in the meantime, this starts over with the newer manifest. Raises StoreDamaged if a
-    file is not what was committed, or the manifest is missing.
+    Raises like `over_segments`.
+    """
+
+    def together(parts: Iterator[pl.DataFrame]) -> pl.DataFrame:
+        frames = list(parts)
+        return _stacked(frames, directory) if frames else pl.DataFrame()
+
+    return over_segments(directory, together, columns)
+
+
+def over_segments(
+    directory: Path,
+    find: Callable[[Iterator[pl.DataFrame]], Found],
+    columns: list[str] | None = None,
+    span: tuple[int, int] = (-(2**62), 2**62),
+) -> Found:
+    """What `find` makes of the rows committed in `directory`, one segment after the other, without locking it.
+
+    Segments without a row in the half-open span of event times (epoch ms) are skipped; the others are whole. If a
+    writer deletes segments in the meantime, `find` is called again and gets all rows of the newer manifest, so it must
+    not keep anything of its first call. Raises StoreDamaged if a file is not what was committed, or the manifest is
+    missing.
     """
     manifest = SegmentManifest.load(directory)
     if manifest is None and _segment_files(directory):
         manifest = SegmentManifest.load(directory)  # a writer may have just started: it writes its manifest first
         if manifest is None:
             raise _without_manifest(directory)
-    while manifest is not None and manifest.segments:
+    while manifest is not None:
+        inside = [
+            each for each in manifest.segments if each.first_event_time < span[1] and each.last_event_time >= span[0]
+        ]
         try:
-            return _stacked([read_segment(directory, segment, columns) for segment in manifest.segments], directory)
+            return find(read_segment(directory, segment, columns) for segment in inside)
         except FileNotFoundError as fault:
             read, manifest = manifest, SegmentManifest.load(directory)
             if manifest == read:  # a writer deletes files only after they are no longer in the manifest
                 raise missing(Path(fault.filename or directory)) from None
-    return pl.DataFrame()
+    return find(iter(()))
 
 
 def _stacked(parts: list[pl.DataFrame], directory: Path) -> pl.DataFrame:

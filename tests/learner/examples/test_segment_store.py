@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from learner.examples.example_columns import shipped_columns
 from learner.examples.learner_errors import ExamplesLost, StoreDamaged, StoreMismatch, StoreUnwritable
-from learner.examples.segment_store import MERGE_AT, AppendCounts, SegmentStore, read_segments
+from learner.examples.segment_store import MERGE_AT, AppendCounts, SegmentStore, over_segments, read_segments
 from tests.learner.segment_samples import FOREVER, ROWS, as_version_0_1_0, filled, rows
 
 ROOT = Path(__file__).parents[2]
@@ -185,6 +185,39 @@ def test_reading_without_its_segment_is_an_error(tmp_path: Path) -> None:
     for read in (read_segments, open_store):
         with pytest.raises(StoreDamaged, match="missing"):
             read(tmp_path)
+
+
+def heights(parts: Iterator[pl.DataFrame]) -> list[int]:
+    return [part.height for part in parts]
+
+
+def test_segments_outside_the_span_are_not_read(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        for first, count in ((0, 5), (10, 6), (20, 7)):
+            store.append(rows(first, count), {0: first + count})
+    assert over_segments(tmp_path, heights) == [5, 6, 7]
+    assert over_segments(tmp_path, heights, span=(15, 20)) == [6]
+    assert over_segments(tmp_path, heights, span=(16, 20)) == []
+    assert over_segments(tmp_path, heights, span=(4, 11)) == [5, 6]
+    (tmp_path / "00000000.parquet").write_bytes(b"damaged")
+    assert over_segments(tmp_path, heights, span=(10, 99)) == [6, 7]
+
+
+def test_a_reading_begins_again_if_the_writer_deletes_what_it_reads(tmp_path: Path) -> None:
+    calls = []
+
+    def slowly(parts: Iterator[pl.DataFrame]) -> int:
+        calls.append("")
+        count = next(parts).height
+        if len(calls) == 1:
+            store.append(rows(1_000, 5), {0: 20})  # everything before expires
+        return count + sum(part.height for part in parts)
+
+    with open_store(tmp_path, retention=10) as store:
+        store.append(rows(0, 3), {0: 3})
+        store.append(rows(3, 4), {0: 7})
+        assert over_segments(tmp_path, slowly) == 5
+    assert len(calls) == 2
 
 
 def test_keys_are_forgotten_with_their_segments(tmp_path: Path) -> None:
