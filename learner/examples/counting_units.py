@@ -6,7 +6,7 @@ that contains the unit. Then Σ outcome / rate over the logged units is an unbia
 (Horvitz and Thompson, 1952).
 """
 
-from collections.abc import Hashable, Iterable
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +14,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from event_schemas.experiment_sections import ObjectiveSpec, Per
-from event_schemas.exploration import ExplorationSettings
-from event_schemas.exploration_units import log_unit_of, unit_of
+from event_schemas.exploration_units import SEPARATOR, log_unit_of
 from event_schemas.slices import Slice, coin
 from event_schemas.units import DAY_MS
-from event_schemas.user_ids import person
+from event_schemas.user_ids import PLACEHOLDERS
 from learner.examples.row_settings import RowSettings
 
 LEFT_OUT = -1
+SPACES = "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1))))
+"""All that `str.strip` takes away; polars itself knows some of them only."""
 UNIT_COLUMNS = ("request_request_id", "request_user_id", "request_session_id", "request_event_time")
 
 
@@ -73,52 +74,67 @@ def counting_units(frame: pl.DataFrame, per: Per, settings: RowSettings) -> Coun
     if per == "request":
         return CountingUnits(np.arange(frame.height, dtype=np.int64), rates)
     rates, logged = _whole_log(frame, settings, rates)
-    columns = (frame[name].to_list() for name in UNIT_COLUMNS)
-    rows = zip(*columns, (settings.settings[group] for group in settings.group.tolist()), strict=True)
-    names = _sessions(rows) if per == "session" else _user_days(rows)
-    kept = (logged & ~settings.lost).tolist()
-    place: dict[Hashable, int] = {}
-    numbers = np.array(
-        [
-            LEFT_OUT if name is None or not whole else place.setdefault(name, len(place))
-            for name, whole in zip(names, kept, strict=True)
-        ],
-        dtype=np.int64,
-    )
-    of_unit = np.ones(len(place))
-    rows_of_units = numbers != LEFT_OUT
-    np.minimum.at(of_unit, numbers[rows_of_units], rates[rows_of_units])
+    names = _sessions(frame, settings) if per == "session" else _user_days(frame, settings)
+    kept = names["together"].to_numpy() & logged & ~settings.lost
+    numbers = np.full(frame.height, LEFT_OUT, dtype=np.int64)
+    numbers[kept] = _numbered(names.drop("together").filter(kept))
+    of_unit = np.ones(int(numbers.max(initial=LEFT_OUT)) + 1)
+    np.minimum.at(of_unit, numbers[kept], rates[kept])
     return CountingUnits(numbers, of_unit)
 
 
-Row = tuple[str, str | None, str | None, int, ExplorationSettings]
-"""request_id, user_id, session_id, event time (ms), and the settings of one row."""
+def _numbered(names: pl.DataFrame) -> NDArray[np.int64]:
+    """int64[n] from 0 in the order of their first rows: equal rows have one number."""
+    distinct = names.unique(maintain_order=True).with_row_index("number")
+    found = names.join(distinct, on=names.columns, how="left", nulls_equal=True, maintain_order="left")
+    return found["number"].to_numpy().astype(np.int64)
 
 
-def _sessions(rows: Iterable[Row]) -> list[Hashable]:
-    return [_session(*row) for row in rows]
+def _sessions(frame: pl.DataFrame, settings: RowSettings) -> pl.DataFrame:
+    """What tells the session of each row from others, and whether the log has its requests all `together` or none."""
+    request_id = pl.col("request_request_id")
+    session, user, by_user = _person("request_session_id"), _person("request_user_id"), pl.col("by") == "user"
+    prefix = request_id.str.replace(f"{SEPARATOR}[^{SEPARATOR}]*$", "")
+    named = pl.when(_names_somebody(prefix)).then(prefix).otherwise(request_id)
+    of_user = pl.when(named == request_id).then(session.fill_null(request_id)).otherwise(named)
+    of_nobody = pl.when(pl.col("unit") == "session").then(named).otherwise(request_id)
+    return _with_draws(frame, settings).select(
+        pl.when(by_user & user.is_not_null())
+        .then(of_user)
+        .when(by_user)
+        .then(of_nobody)
+        .otherwise(named)
+        .alias("name"),
+        pl.when(by_user).then(user).alias("user"),
+        "by",
+        together=pl.col("by") != "request",
+    )
 
 
-def _session(
-    request_id: str, user_id: str | None, session_id: str | None, _: int, settings: ExplorationSettings
-) -> Hashable:
-    """What tells the session from others; None if its requests are not kept together in the log."""
-    if settings.sampled_by == "request":
-        return None
-    if settings.sampled_by == "session":
-        return unit_of(request_id, "session")
-    user = person(user_id)
-    if user is None:
-        return unit_of(request_id, settings.unit), None
-    named = unit_of(request_id, "session")
-    return (person(session_id) if named == request_id else named) or request_id, user
+def _user_days(frame: pl.DataFrame, settings: RowSettings) -> pl.DataFrame:
+    """The same of the day of each row."""
+    user = _person("request_user_id")
+    return _with_draws(frame, settings).select(
+        user.alias("user"),
+        (pl.col("request_event_time") // DAY_MS).alias("day"),
+        together=user.is_not_null() & (pl.col("by") == "user"),
+    )
 
 
-def _user_days(rows: Iterable[Row]) -> list[Hashable]:
-    return [
-        None if settings.sampled_by != "user" or (user := person(user_id)) is None else (user, event_time // DAY_MS)
-        for _, user_id, _, event_time, settings in rows
-    ]
+def _with_draws(frame: pl.DataFrame, settings: RowSettings) -> pl.DataFrame:
+    """The rows with the unit of the coin `log` (`by`), and that of exploration (`unit`)."""
+    by = pl.Series("by", [each.sampled_by for each in settings.settings], dtype=pl.String)
+    unit = pl.Series("unit", [each.unit for each in settings.settings], dtype=pl.String)
+    return frame.select(UNIT_COLUMNS).with_columns(by.gather(settings.group), unit.gather(settings.group))
+
+
+def _person(column: str) -> pl.Expr:
+    """The id in this column, or null if it names nobody, as `user_ids.person`."""
+    return pl.when(_names_somebody(pl.col(column))).then(pl.col(column))
+
+
+def _names_somebody(text: pl.Expr) -> pl.Expr:
+    return ~text.str.strip_chars(SPACES).str.to_lowercase().is_in(list(PLACEHOLDERS))
 
 
 def _whole_log(

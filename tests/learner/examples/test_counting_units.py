@@ -11,8 +11,9 @@ import pytest
 
 from event_schemas.experiment_sections import ObjectiveSpec, Per
 from event_schemas.exploration import ExplorationDraws, ExplorationSettings
-from event_schemas.exploration_units import LogUnit
+from event_schemas.exploration_units import LogUnit, unit_of
 from event_schemas.units import DAY_MS
+from event_schemas.user_ids import person
 from learner.examples.counting_units import LEFT_OUT, CountingUnits, counting_units
 from learner.examples.row_settings import RowSettings
 from tests.box_samples import box_experiment
@@ -165,6 +166,20 @@ def test_the_lower_rate_of_a_unit_counts() -> None:
     by = logged("user", 0.5)
     raised = by.with_log_rate(0.8)
     assert units_of([row("a", by=raised), row("b", by=by)], "user-day")[1].rates.tolist() == [0.5]
+
+
+ODD = ["null", " NULL\x1c", "\u00a0Undefined\u2003", "0", "", " ", "\u212aim", "s\n", "s~\n", "nu ll"]
+
+
+def test_columns_follow_the_rules_of_single_ids() -> None:
+    ids = [*ODD, *(f"{each}~{end}" for each in ODD for end in ("", "1", "null", "a\n", "~"))]
+    by = logged("session")
+    named = [unit_of(each, "session") for each in ids]
+    places = {name: place for place, name in enumerate(dict.fromkeys(named))}
+    assert numbers([row(each, by=by) for each in ids], "session") == [places[name] for name in named]
+    people = [person(each) for each in ODD]
+    found = numbers([row(f"r{place}", each) for place, each in enumerate(ODD)], "user-day")
+    assert [each == LEFT_OUT for each in found] == [each is None for each in people]
 
 
 def test_no_rows_have_no_units() -> None:
