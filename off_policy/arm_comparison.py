@@ -102,7 +102,7 @@ class _Side:
 def compare_arms(design: ArmDesign, users: ArmUsers, outcomes: Sequence[ArmSums]) -> ArmComparison:
     """Compare every arm with the control on K outcomes; `users` and all sums number the same users.
 
-    Users who are in several arms (`user_sums.LEFT_OUT`) are left out. Raises EvaluationError if shapes differ.
+    Users who are in several arms (`user_sums.IN_NONE`) are left out. Raises EvaluationError if shapes differ.
     """
     for outcome in outcomes:
         require_shape(f"sums of {outcome.label.name}", outcome.sums.total, (len(users.arm),))

@@ -13,7 +13,7 @@ import numpy as np
 from off_policy.logged_bandit import EvaluationError, require_shape, whole_numbers
 from off_policy.numeric_arrays import BoolArray, FloatArray, IntArray
 
-LEFT_OUT = -1
+IN_NONE = -1
 """In place of a unit's number: the row is in no unit. In place of an arm's: the user is in several arms."""
 
 
@@ -44,7 +44,7 @@ class CountedRows:
         _require_sound(self.user, self.weight)
 
     def by_unit(self, unit: IntArray) -> Self:
-        """One row for each counting unit: `unit` int[m] numbers them; rows with LEFT_OUT are in none.
+        """One row for each counting unit: `unit` int[m] numbers them; rows with IN_NONE are in none.
 
         A unit counts once: its count is the sum, and it is observed if all its rows are. All rows of a unit share one
         log coin and so have one weight; if the log rate changed within the unit, the largest is taken. The rows of two
@@ -107,7 +107,7 @@ class UserSums:
 class ArmUsers:
     """The U users of an experiment, whatever was observed of their decisions.
 
-    arm       int[U]    the user's arm, or LEFT_OUT if rows of the user are in several
+    arm       int[U]    the user's arm, or IN_NONE if rows of the user are in several
     rows      int[U]    logged decisions
     requests  float[U]  Σ 1 / sampling rate: the requests that they stand for
     """
@@ -125,11 +125,11 @@ class ArmUsers:
         for name, values in (("user", user), ("weight", weight)):
             require_shape(name, values, (len(arm),))
         _require_sound(user, weight)
-        lowest, highest = np.full(users, np.iinfo(np.int64).max), np.full(users, LEFT_OUT)
+        lowest, highest = np.full(users, np.iinfo(np.int64).max), np.full(users, IN_NONE)
         np.minimum.at(lowest, user, arm)
         np.maximum.at(highest, user, arm)
         return cls(
-            np.where(lowest == highest, highest, LEFT_OUT),
+            np.where(lowest == highest, highest, IN_NONE),
             np.bincount(user, minlength=users),
             _sums(user, weight, users),
         )
@@ -139,7 +139,7 @@ class ArmUsers:
         users = max(len(self.arm), len(other.arm))
         mine, theirs = _more(self.rows, users), _more(other.rows, users)
         arms = _more(self.arm, users), _more(other.arm, users)
-        agreed = np.where(arms[0] == arms[1], arms[0], LEFT_OUT)
+        agreed = np.where(arms[0] == arms[1], arms[0], IN_NONE)
         return type(self)(
             np.where(mine == 0, arms[1], np.where(theirs == 0, arms[0], agreed)),
             mine + theirs,

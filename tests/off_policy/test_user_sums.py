@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from off_policy.logged_bandit import EvaluationError
-from off_policy.user_sums import LEFT_OUT, ArmUsers, CountedRows, UserSums
+from off_policy.user_sums import IN_NONE, ArmUsers, CountedRows, UserSums
 from tests.off_policy.arm_worlds import draw_log, sums_of
 
 
@@ -31,9 +31,9 @@ def test_a_unit_of_several_rows_counts_once_with_the_clipped_sum_and_the_weight_
 
 
 def test_rows_in_no_unit_are_left_out() -> None:
-    found = rows([0, 0], [1.0, 1.0]).by_unit(np.array([LEFT_OUT, 0]))
+    found = rows([0, 0], [1.0, 1.0]).by_unit(np.array([IN_NONE, 0]))
     assert (found.user.tolist(), found.count.tolist()) == ([0], [1.0])
-    assert len(rows([0, 0], [1.0, 1.0]).by_unit(np.full(2, LEFT_OUT)).user) == 0
+    assert len(rows([0, 0], [1.0, 1.0]).by_unit(np.full(2, IN_NONE)).user) == 0
 
 
 def test_a_unit_with_an_unobserved_row_is_unobserved_and_not_zero() -> None:
@@ -81,14 +81,14 @@ def arm_users(arm: list[int], user: list[int], users: int) -> ArmUsers:
 
 def test_a_user_in_two_arms_is_in_none() -> None:
     found = arm_users([0, 1, 0, 1], [0, 0, 1, 2], 3)
-    assert found.arm.tolist() == [LEFT_OUT, 0, 1]
+    assert found.arm.tolist() == [IN_NONE, 0, 1]
     assert found.rows.tolist() == [2, 1, 1]
     assert found.requests.tolist() == [4.0, 2.0, 2.0]
 
 
 def test_users_of_two_parts() -> None:
     found = arm_users([0, 1, 0, 1], [0, 1, 2, 2], 3).plus(arm_users([0, 0, 1, 1], [0, 1, 2, 3], 4))
-    assert found.arm.tolist() == [0, LEFT_OUT, LEFT_OUT, 1]
+    assert found.arm.tolist() == [0, IN_NONE, IN_NONE, 1]
     assert found.rows.tolist() == [2, 2, 3, 1]
 
 

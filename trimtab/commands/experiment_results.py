@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -106,12 +106,15 @@ def ledger(as_json: AsJson = False) -> None:
 def _compared(settings: Settings, experiment: Experiment, plan: OnlineExperiment, level: float) -> OnlineComparison:
     """The comparison of its arms, of requests from its start until it ends or now."""
     from learner.checkpoints import learner_directory
-    from learner.learner_run import EXAMPLES_FOLDER
+    from learner.examples import ExplorationShelf
+    from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER
     from learner.online_arms import OnlineArms, compare_online_arms
     from off_policy.arm_comparison import ArmDesign
 
-    design = ArmDesign({arm.name: arm.share for arm in plan.arms}, plan.control, level=level)
+    shares = {arm.name: arm.share for arm in plan.arms}
+    design = ArmDesign(shares, plan.control, level, experiment.gate.min_positives)
     end = max(min(plan.planned_end, wall_clock_ms()), plan.start)
     question = OnlineArms(plan.id, design, plan.start, end)
-    directory: Any = learner_directory(settings.data_dir, experiment) / EXAMPLES_FOLDER
-    return compare_online_arms(question, directory, experiment)
+    directory = learner_directory(settings.data_dir, experiment)
+    explorations = ExplorationShelf(directory / EXPLORATIONS_FOLDER).load()
+    return compare_online_arms(question, directory / EXAMPLES_FOLDER, experiment, explorations)

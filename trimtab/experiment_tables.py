@@ -1,0 +1,106 @@
+"""How the comparison of an online experiment's arms is printed for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from event_schemas.instant import utc_text
+from trimtab.tables import figures, wrapped
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from learner.online_arms import OnlineComparison
+    from off_policy.arm_results import ArmComparison, ArmOutcome
+    from off_policy.estimates import Interval
+
+LEAST_P = 0.001
+"""A split of users that is less likely than this is called a mismatch."""
+LEFT_OUT_WORDS = {
+    "explored_or_control": "explored or in CONTROL",
+    "undeclared_arm": "of an arm that the experiment does not have",
+    "no_sampling_rate": "without a sampling rate",
+    "no_user": "without a user",
+    "several_arms": "of users in several arms",
+    "closed_early": "closed early",
+}
+OF_OUTCOME = {"unobserved": "without {}", "no_unit": "in no counting unit of {}"}
+
+
+def comparison_parts(found: OnlineComparison) -> Iterator[Table | str]:
+    """What was compared, found and left out, for `tables.show`."""
+    question = found.question
+    start, end = utc_text(question.start), utc_text(question.end)
+    yield from _lines(f"experiment {question.id}, requests from {start} to before {end}")
+    if found.seen is not None:
+        first, last = map(utc_text, found.seen)
+        yield from _lines(f"counted: requests from {first} to {last}")
+    yield from _lines(f"left out: {left_out_in_words(found.left_out)}")
+    yield from arm_parts(found.comparison)
+
+
+def arm_parts(comparison: ArmComparison) -> Iterator[Table | str]:
+    """Users per arm, and a table for each outcome; below it, why an arm has no interval."""
+    arms = [
+        (name, f"{arm.share:.1%}", f"{arm.users:,}", f"{arm.rows:,}", f"{arm.requests:,.0f}")
+        for name, arm in comparison.arms.items()
+    ]
+    yield figures("arms", ("arm", "share", "users", "logged", "requests"), arms)
+    yield from _lines(_split(comparison.sample_ratio_p))
+    for label in comparison.labels:
+        outcomes = {name: arm.outcomes[label.name] for name, arm in comparison.arms.items()}
+        rows = [_cells(name, outcome, name == comparison.control) for name, outcome in outcomes.items()]
+        title = f"{label.name} per {label.per} ({label.role}), compared with {comparison.control}"
+        yield figures(title, ("arm", "mean", "difference", "interval", "lift", "interval"), rows)
+        for name, outcome in outcomes.items():
+            if outcome.refusal is not None:
+                yield from _lines(f"no interval for {name}: {outcome.refusal.reason}", "  ")
+
+
+def _lines(text: str, indent: str = "") -> list[str]:
+    return wrapped(text, Console().width, indent)
+
+
+def left_out_in_words(left_out: Mapping[str, int]) -> str:
+    """The decisions left out, by reason; `nothing` if there are none."""
+    return ", ".join(_told(left_out)) or "nothing"
+
+
+def _told(left_out: Mapping[str, int]) -> Iterator[str]:
+    for reason, count in left_out.items():
+        kind, of_outcome, name = reason.partition(":")
+        words = OF_OUTCOME[kind].format(name) if of_outcome else LEFT_OUT_WORDS[reason]
+        yield f"{count:,} {words}"
+
+
+def _split(p: float | None) -> str:
+    if p is None:
+        return "users per arm: too few to check the split"
+    if p < LEAST_P:
+        return f"users per arm do not fit the shares (p = {p:.1g}): do not trust these means before you know why"
+    return f"users per arm fit the shares (p = {p:.2g})"
+
+
+def _cells(arm: str, outcome: ArmOutcome, control: bool) -> tuple[str, ...]:
+    if control:
+        return (arm, _number(outcome.mean), "", "", "", "")
+    return (
+        arm,
+        _number(outcome.mean),
+        _number(outcome.delta, "+.3g"),
+        _interval(outcome.interval, "+.3g"),
+        _number(outcome.lift, "+.1%"),
+        _interval(outcome.lift_interval, "+.1%"),
+    )
+
+
+def _interval(interval: Interval | None, form: str) -> str:
+    return "none" if interval is None else f"[{interval.lower:{form}}, {interval.upper:{form}}]"
+
+
+def _number(value: float, form: str = ".4g") -> str:
+    return "undefined" if math.isnan(value) else f"{value:{form}}"
