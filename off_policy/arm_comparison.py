@@ -38,7 +38,7 @@ from off_policy.sample_ratio import sample_ratio_p
 from off_policy.user_sums import ArmUsers, UserSums
 
 UNDEFINED = math.nan
-ROUNDING = 1e-12
+EQUAL_WITHIN = 1e-12
 """Sums of outcomes that differ relatively by less are equal."""
 
 
@@ -146,7 +146,7 @@ def _side(design: ArmDesign, users: ArmUsers, outcomes: Sequence[ArmSums], arm: 
         units.append(int(sums.units[members].sum()))
         positives.append(int(sums.positives[members].sum()))
         most = outcome.label.clip * weight
-        below = np.where(total < most * (1.0 - ROUNDING), most - total, 0.0)
+        below = np.where(total < most * (1.0 - EQUAL_WITHIN), most - total, 0.0)
         refusals.append(_lacking(seen, (effective[place], *map(effective_sample_size, (total, below))), design))
     covariance = influence.T @ influence if len(members) else np.full((width, width), UNDEFINED)
     rows, requests = int(users.rows[members].sum()), float(users.requests[members].sum())

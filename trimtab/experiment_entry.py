@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
 
 def ledger_content(
-    plan: OnlineExperiment, found: OnlineComparison, verdict: Verdict, winner: str | None
+    plan: OnlineExperiment, found: OnlineComparison, verdict: Verdict, winner: str | None, now_ms: int
 ) -> dict[str, Any]:
-    """The fields of a LedgerRecord other than who decided, and when. Raises nothing: the record checks them."""
+    """The fields of a LedgerRecord other than who decided; the record checks them.
+
+    The experiment ends now (epoch ms) or when it was planned to, but not before the last request that counts.
+    """
     compared = found.as_dict()
     names: Sequence[str] = compared["outcomes"]
     labels = compared["arms"][plan.control]["outcomes"]
@@ -21,7 +24,7 @@ def ledger_content(
         "id": plan.id,
         "control": plan.control,
         "start": plan.start,
-        "end": found.question.end,
+        "end": max(min(plan.planned_end, now_ms), plan.start if found.seen is None else found.seen[1] + 1),
         "outcomes": [{"name": name, "role": labels[name]["role"], "per": labels[name]["per"]} for name in names],
         "arms": [
             {

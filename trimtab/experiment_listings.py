@@ -11,7 +11,7 @@ from policy_store.backends import NodeStatus
 from policy_store.records import ExperimentArm, LedgerRecord, OnlineExperiment, said
 from trimtab.tables import Entry, Listing
 
-NAMED = 3
+NODES_NAMED = 3
 """How many nodes with the same state are named."""
 ACCEPTED = "accepted"
 
@@ -50,7 +50,7 @@ def node_listing(nodes: Sequence[NodeStatus], revision: int, versions: Sequence[
     states: dict[str, list[str]] = {}
     for node in nodes:
         states.setdefault(node_state(node.status, revision, versions), []).append(node.node_id)
-    entries = [Entry((state, str(len(names))), (listed(names, NAMED),)) for state, names in states.items()]
+    entries = [Entry((state, str(len(names))), (listed(names, NODES_NAMED),)) for state, names in states.items()]
     return Listing("nodes", ("state", "nodes"), entries)
 
 

@@ -54,12 +54,12 @@ class ArmPickup:
         """The last verdict on each checkpoint."""
         return {version: judged.verdict for version, judged in self._judged.items()}
 
-    def keep(self, versions: Iterable[str]) -> None:
+    def forget_all_but(self, versions: Iterable[str]) -> None:
         """Forgets the checkpoints that no arm names any more."""
         wanted = set(versions)
         self._judged = {version: judged for version, judged in self._judged.items() if version in wanted}
 
-    def look(self, store: PolicyStore, version: str) -> PickupVerdict | None:
+    def judge(self, store: PolicyStore, version: str) -> PickupVerdict | None:
         """The verdict if it is another one than before; None otherwise. Raises StoreUnreachable and StoreRefused."""
         held = self._judged.get(version)
         if held is not None and not self._may_change(held):

@@ -70,7 +70,7 @@ class ExperimentWatch:
         except TrimtabError as fault:
             self.fault = str(fault)
         for version in self._versions(now_ms):
-            verdict = self._arms.look(store, version)
+            verdict = self._arms.judge(store, version)
             if verdict is not None:
                 self.news.append((version, verdict))
         return before != (self.signed, self.fault, dict(self._arms.verdicts))
@@ -116,7 +116,7 @@ class ExperimentWatch:
         policies = [self._arms.policy(version) for version in self._arms.verdicts]
         return tuple(policy for policy in policies if policy is not None)
 
-    def report(self) -> Mapping[str, Any]:
+    def told(self) -> Mapping[str, Any]:
         """The experiments' part of a heartbeat: by checkpoint of an arm, how its pick-up ended."""
         return {
             "revision": None if self._record is None else self._record.revision,
@@ -144,7 +144,7 @@ class ExperimentWatch:
 
     def _versions(self, now_ms: int) -> list[str]:
         versions = list(dict.fromkeys(version for each in self._planned(now_ms) for version in each.versions))
-        self._arms.keep(versions)
+        self._arms.forget_all_but(versions)
         return versions
 
     def _loaded(self, planned: OnlineExperiment, now_ms: int) -> LoadedExperiment:

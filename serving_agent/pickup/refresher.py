@@ -373,7 +373,7 @@ class SnapshotRefresher:
             spool=self._options.spool_fault() or "ok",
             name=self._heartbeat.name_state,
             preference_fault=self._faults(),
-            experiments=self._experiments.report(),
+            experiments=self._experiments.told(),
             kill_file=self._options.kill_file(),
             epoch=self._memory.epoch,
             revisions=dict(self._memory.highest),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +108,7 @@ user_embedding_dim = {DIM}
 
 [join]
 allowed_lateness = "1m"
+max_future_skew = "1h"
 clock = "replay"
 
 [serving]
@@ -177,24 +178,18 @@ def test_three_alphas_side_by_side_are_read_as_they_were_served(
     desk.publish("v1", values_graph(experiment), evaluation={"verdict": "inconclusive"})
     desk.point(Channel.STABLE, "v1")
     with ExitStack() as stack:
-        nodes = [stack.enter_context(closing(_node(name))) for name in ("n1", "n2")]
+        nodes = [stack.enter_context(trimtab.Node.from_settings(node_id=name)) for name in ("n1", "n2")]
         start = _started()
         _await(lambda: all(_serves_arms(node) for node in nodes))
         _await(lambda: set(_command("show", "sweep")["nodes"].values()) == {"serves every arm"})
         first = max(start, time.time_ns() // 1_000_000) + RAISE_DELAY_MS
         served = list(_traffic(nodes, first))
         _assert_drawn_and_served(served, experiment)
-        for node in nodes:
-            node.flush()
     _write_engagements(bench, served)
     _join_and_ingest(bench, experiment, tmp_path / "var", first)
     read = _command("read", "sweep")
     _assert_read_as_counted(read, served)
     _conclude(desk, experiment, read)
-
-
-def _node(name: str) -> Any:
-    return trimtab.Node.from_settings(node_id=name)
 
 
 def _started() -> int:
@@ -217,7 +212,7 @@ def _command(*arguments: str) -> Any:
 
 
 def _serves_arms(node: Any) -> bool:
-    experiments = node.snapshot.experiments
+    experiments = node.serving.snapshot.experiments
     return bool(experiments) and all(arm.follows or arm.policy is not None for arm in experiments[0].arms)
 
 
@@ -321,7 +316,7 @@ def _counted(rows: list[Served]) -> tuple[int, int, dict[str, float]]:
     return len({each.user for each in rows}), len(rows), means
 
 
-def _mean(values: Any) -> float:
+def _mean(values: Iterable[int]) -> float:
     found = list(values)
     return sum(found) / len(found)
 

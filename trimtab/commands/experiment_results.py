@@ -75,7 +75,8 @@ def conclude(
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
     plan = planned_experiment(store, experiment_id, rule, experiment.serving.canary_share)
     decision = decider(settings, rule, LEDGER_SLOT, statement(by, reason))
-    content = ledger_content(plan, _compared(settings, experiment, plan, 0.95), verdict, winner)
+    found = _compared(settings, experiment, plan, 0.95)
+    content = ledger_content(plan, found, verdict, winner, wall_clock_ms())
     entry = conclude_experiment(store, content, rule, decision)
     if as_json:
         echo_json(entry.model_dump(mode="json"))
@@ -104,7 +105,7 @@ def ledger(as_json: AsJson = False) -> None:
 
 
 def _compared(settings: Settings, experiment: Experiment, plan: OnlineExperiment, level: float) -> OnlineComparison:
-    """The comparison of its arms, of requests from its start until it ends or now."""
+    """The comparison of its arms, of all requests from its start to its planned end that are there by now."""
     from learner.checkpoints import learner_directory
     from learner.examples import ExplorationShelf
     from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER
@@ -113,8 +114,7 @@ def _compared(settings: Settings, experiment: Experiment, plan: OnlineExperiment
 
     shares = {arm.name: arm.share for arm in plan.arms}
     design = ArmDesign(shares, plan.control, level, experiment.gate.min_positives)
-    end = max(min(plan.planned_end, wall_clock_ms()), plan.start)
-    question = OnlineArms(plan.id, design, plan.start, end)
+    question = OnlineArms(plan.id, design, plan.start, plan.planned_end)
     directory = learner_directory(settings.data_dir, experiment)
     explorations = ExplorationShelf(directory / EXPLORATIONS_FOLDER).load()
     return compare_online_arms(question, directory / EXAMPLES_FOLDER, experiment, explorations)

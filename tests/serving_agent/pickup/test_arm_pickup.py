@@ -32,7 +32,7 @@ class Bench:
         self.desk.publish(version, preferring(EXPERIMENT, repin=3), **manifest)
 
     def look(self, version: str) -> PickupResult | None:
-        verdict = self.arms.look(self.desk.store, version)
+        verdict = self.arms.judge(self.desk.store, version)
         return None if verdict is None else verdict.result
 
     def heads(self, mean: float, count: int) -> None:
@@ -51,7 +51,7 @@ def test_a_checkpoint_is_accepted_once_and_forgotten_when_no_arm_names_it() -> N
     assert policy is not None
     assert policy.version == "v1"
     assert set(bench.arms.accepted) == {"v1"}
-    bench.arms.keep([])
+    bench.arms.forget_all_but([])
     assert (bench.arms.policy("v1"), bench.arms.verdicts) == (None, {})
 
 
@@ -100,5 +100,5 @@ def test_a_store_that_does_not_answer_changes_nothing() -> None:
 
     bench = Bench()
     with pytest.raises(StoreUnreachable):
-        bench.arms.look(Dead("homefeed"), "v1")
+        bench.arms.judge(Dead("homefeed"), "v1")
     assert bench.arms.verdicts == {}

@@ -131,7 +131,7 @@ def test_an_arm_waits_for_its_checkpoint_and_the_heartbeat_says_so() -> None:
     bench.poll()
     [made] = bench.watch.running(NOW)
     assert (made.arms[1].follows, made.arms[1].policy) == (False, None)
-    report = bench.watch.report()
+    report = bench.watch.told()
     assert report["revision"] == NOW + 1
     assert report["checkpoints"]["odd"]["result"] == PickupResult.CONTRACT.value
 

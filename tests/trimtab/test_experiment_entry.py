@@ -1,0 +1,76 @@
+"""The ledger's entry has the figures of the comparison."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from learner.online_arms import OnlineArms, OnlineComparison
+from off_policy.arm_comparison import ArmDesign, ArmSums, compare_arms
+from off_policy.arm_results import OutcomeLabel
+from off_policy.user_sums import ArmUsers, CountedRows, UserSums
+from policy_store.records import OnlineExperiment
+from policy_store.records.ledger_record import LedgerRecord
+from tests.policy_store.experiment_samples import plan
+from tests.serving_samples import DAY_MS, NOW
+from trimtab.experiment_entry import ledger_content
+
+PROVENANCE = {"experiment": "homefeed", "revision": 5, "by": "ada"}
+
+
+def compared(planned: OnlineExperiment, users: int, last: int | None) -> OnlineComparison:
+    """Every user has one request; odd users, in the second arm, are positive twice as often."""
+    arm, user = np.arange(users) % 2, np.arange(users)
+    weight, count = np.full(users, 2.0), (user % 6 < 1 + arm).astype(float)
+    rows = CountedRows(user, weight, count, np.ones(users, dtype=bool))
+    sums = [
+        ArmSums(OutcomeLabel("repin", "optimise", "request", 1.0), UserSums.of(rows, 1.0, users)),
+        ArmSums(OutcomeLabel("day", "guardrail", "user-day", 1.0), UserSums.of(rows, 1.0, users)),
+    ]
+    design = ArmDesign({each.name: each.share for each in planned.arms}, planned.control)
+    comparison = compare_arms(design, ArmUsers.of(arm, user, weight, users), sums)
+    question = OnlineArms(planned.id, design, planned.start, planned.planned_end)
+    return OnlineComparison(question, comparison, {}, None if last is None else (planned.start, last))
+
+
+def entry(found: OnlineComparison, now_ms: int) -> LedgerRecord:
+    content = ledger_content(plan(NOW), found, "adopted", "bold", now_ms)
+    return LedgerRecord.from_content(content | PROVENANCE)
+
+
+def test_an_entry_has_what_was_read() -> None:
+    found = compared(plan(NOW), 600, NOW + 90)
+    made = entry(found, NOW + 200)
+    control, bold = made.arms
+    assert [(each.name, each.role, each.per) for each in made.outcomes] == [
+        ("repin", "optimise", "request"),
+        ("day", "guardrail", "user-day"),
+    ]
+    assert (control.users, bold.users, bold.rows) == (300, 300, 300)
+    results = found.comparison.arms
+    assert bold.means == tuple(results["bold"].outcomes[each].mean for each in ("repin", "day"))
+    assert bold.deltas == tuple(results["bold"].outcomes[each].delta for each in ("repin", "day"))
+    assert bold.covariance == results["bold"].covariance
+    assert control.deltas == (None, None)
+    assert bold.preference == plan(NOW).arms[1].preference
+    assert made.sample_ratio_p == found.comparison.sample_ratio_p == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("now", "last", "end"),
+    [
+        (NOW + 200, NOW + 90, NOW + 200),
+        (NOW + 2 * DAY_MS, NOW + 90, NOW + DAY_MS),
+        (NOW - 500, NOW + 90, NOW + 91),
+        (NOW - 500, None, NOW),
+    ],
+)
+def test_it_ends_now_or_as_planned_and_never_before_what_it_counts(now: int, last: int | None, end: int) -> None:
+    assert entry(compared(plan(NOW), 60, last), now).end == end
+
+
+def test_nothing_seen_is_null_not_zero() -> None:
+    made = entry(compared(plan(NOW), 0, None), NOW)
+    assert [arm.means for arm in made.arms] == [(None, None)] * 2
+    assert made.arms[0].covariance == ((None, None), (None, None))
+    assert made.sample_ratio_p is None
