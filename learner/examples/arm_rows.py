@@ -28,6 +28,8 @@ OF_UNITS = (*UNIT_COLUMNS, SLICE, SAMPLING_RATE, DIGEST)
 READ = (*OF_UNITS, EXPERIMENT_ARM, OUTCOMES, CLOSED_EARLY)
 """The columns of a stored example that are read."""
 USER_NUMBER, ARM_NUMBER, WEIGHT = "user", "arm", "weight"
+NOBODY = -1
+"""In place of a user's number."""
 TREATED = (Slice.POLICY.value, Slice.FALLBACK.value)
 
 
@@ -68,38 +70,43 @@ class ArmRows:
             outcomes += [pl.Series(count_column(name), counts), pl.Series(observed_column(name), observed & ~early)]
         return rows.select(
             *OF_UNITS,
-            self._users_of(rows[USER_ID]).alias(USER_NUMBER),
+            USER_NUMBER,
             rows[EXPERIMENT_ARM].replace_strict(self._arms, return_dtype=pl.Int64).alias(ARM_NUMBER),
             (1.0 / rows[SAMPLING_RATE]).alias(WEIGHT),
             *outcomes,
         )
 
     def _declared(self, part: pl.DataFrame) -> pl.DataFrame:
-        """The rows that count; the others of the experiment are counted by reason, each by the first that applies."""
+        """The rows that count, with USER_NUMBER; the others are counted by reason, each by the first that applies."""
         inside = pl.col(EVENT_TIME).is_between(*self._span, closed="left")
         rows = part.filter(inside & pl.col(EXPERIMENT_ARM).str.starts_with(self._prefix))
         rate = pl.col(SAMPLING_RATE)
-        known = self._numbers
-        people = [name for name in rows[USER_ID].unique().to_list() if name in known or person(name) is not None]
         for reason, sound in {
             "explored_or_control": pl.col(SLICE).is_in(TREATED),
             "undeclared_arm": pl.col(EXPERIMENT_ARM).is_in(list(self._arms)),
             "no_sampling_rate": (rate > 0.0) & (rate <= 1.0),
-            "no_user": pl.col(USER_ID).is_in(people),
         }.items():
             kept = rows.filter(sound)
             self.left_out[reason] += rows.height - kept.height
             rows = kept
-        return rows
+        numbered = rows.with_columns(self._users_of(rows[USER_ID]).alias(USER_NUMBER))
+        kept = numbered.filter(pl.col(USER_NUMBER) >= 0)
+        self.left_out["no_user"] += rows.height - kept.height
+        return kept
 
     def _users_of(self, names: pl.Series) -> pl.Series:
-        """The number of each user; a user who is seen for the first time gets the next one."""
-        known = self._numbers
+        """The number of each user, NOBODY for none; a user who is seen for the first time gets the next one."""
         if names.is_empty():
             return pl.Series(dtype=pl.Int64)
-        distinct = names.unique(maintain_order=True).to_list()
-        numbers = [known.setdefault(name, len(known)) for name in distinct]
+        distinct = names.unique(maintain_order=True)
+        numbers = [self._number(name) for name in distinct.to_list()]
         return names.replace_strict(distinct, numbers, return_dtype=pl.Int64)
+
+    def _number(self, name: str | None) -> int:
+        found = self._numbers.get(name, NOBODY) if name is not None else NOBODY
+        if found == NOBODY and name is not None and person(name) is not None:
+            found = self._numbers[name] = len(self._numbers)
+        return found
 
 
 def count_column(outcome: str) -> str:
