@@ -17,6 +17,7 @@ from event_schemas.shown_text import listed
 from event_schemas.units import MINUTE_MS
 from policy_store.backends.store import PolicyStore
 from policy_store.decisions.experiment_reading import read_experiments_verified, verify_ledger
+from policy_store.decisions.node_claims import claims_of_live_nodes
 from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.record_places import Decider, next_place, provenance, revision_of
 from policy_store.decisions.verification import (
@@ -43,12 +44,17 @@ PINNED_TOLERANCE = 1e-6
 
 
 def start_experiment(
-    store: PolicyStore, plan: OnlineExperiment, experiment: Experiment, rule: TrustRule, decider: Decider
+    store: PolicyStore,
+    plan: OnlineExperiment,
+    experiment: Experiment,
+    rule: TrustRule,
+    decider: Decider,
+    mixed_fleet: bool = False,
 ) -> ExperimentsRecord:
     """Adds `plan` to the experiments that run.
 
-    Raises ExperimentRefused for an id that was used before, times in the past or a guardrail that the file does not
-    declare; PromotionRefused for a checkpoint that the gate refused; ContractMismatch for a preference that does not
+    Raises ExperimentRefused for an id that was used before, times in the past, a guardrail that the file does not
+    declare, or, unless it is to run on a `mixed_fleet`, for live nodes of a release without experiments; PromotionRefused for a checkpoint that the gate refused; ContractMismatch for a preference that does not
     fit the objectives or the checkpoint; UnknownCheckpoint.
     """
     running, parent = _running(store, rule)
@@ -67,6 +73,8 @@ def start_experiment(
             f" {listed(declared) or 'none'}",
             fix="name guardrails that [[guardrails]] or [[objectives]] of the experiment file declare",
         )
+    if not mixed_fleet:
+        _require_new_nodes(store, plan.id)
     in_force = ObjectiveWeights.in_force(experiment, read_preference_verified(store, rule))
     for arm in plan.arms:
         _require_servable(store, plan.id, arm, experiment, rule, in_force)
@@ -153,6 +161,17 @@ def _require_new_id(store: PolicyStore, experiment_id: str, rule: TrustRule) -> 
         raise ExperimentRefused(
             f"there was an experiment {experiment_id} already",
             fix="choose a new id: the same id would draw the same users, and count their old requests again",
+        )
+
+
+def _require_new_nodes(store: PolicyStore, experiment_id: str) -> None:
+    """Raises ExperimentRefused if a live node would serve the experiment's users as all others."""
+    old = [each.node_id for each in claims_of_live_nodes(store) if not each.serves_experiments]
+    if old:
+        raise ExperimentRefused(
+            f"experiment {experiment_id}: the nodes {listed(old)} are of a release that knows no experiments, and would"
+            " serve its users what they serve everybody",
+            fix="upgrade these nodes first, or start it with --mixed-fleet and count only what the others serve",
         )
 
 

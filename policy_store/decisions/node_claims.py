@@ -20,13 +20,15 @@ HASH_LENGTH = 64
 class NodeClaims:
     """The fields `epoch`, `revisions` and `open_kills` of one heartbeat.
 
-    open_kills   hash → the signed kill; None when the node gave no kill that matches the hash
+    open_kills           hash → the signed kill; None when the node gave no kill that matches the hash
+    serves_experiments   whether the node tells of online experiments, which version 0.1.0 does not know
     """
 
     node_id: str
     epoch: int
     revisions: Mapping[str, int]
     open_kills: Mapping[str, SignedRecord | None]
+    serves_experiments: bool = False
 
     @property
     def source(self) -> str:
@@ -69,7 +71,8 @@ def _claims(node_id: str, status: Mapping[str, Any]) -> NodeClaims:
     kills = {
         name: _kill(name, item) for name, item in _object(status, "open_kills").items() if len(name) == HASH_LENGTH
     }
-    return NodeClaims(node_id, _number(status.get("epoch")), revisions, kills)
+    experiments = isinstance(status.get("experiments"), dict)
+    return NodeClaims(node_id, _number(status.get("epoch")), revisions, kills, experiments)
 
 
 def _object(status: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -61,4 +61,6 @@ def arm_for(experiments: Sequence[LoadedExperiment], salt: str, user_id: str | N
 
 def raised_log_rate(experiments: Sequence[LoadedExperiment], at_ms: int) -> float:
     """The highest log rate that an experiment asks for at this time; 0 without any."""
+    if not experiments:
+        return 0.0
     return max((each.log_rate for each in experiments if each.logs_from <= at_ms < each.end), default=0.0)

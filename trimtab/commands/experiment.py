@@ -62,6 +62,9 @@ def start(  # noqa: PLR0913  one parameter for each option
     guardrail: Annotated[
         list[str] | None, typer.Option(help="Guardrail to watch; default: all of the experiment file.")
     ] = None,
+    mixed_fleet: Annotated[
+        bool, typer.Option("--mixed-fleet", help="Start it although nodes of 0.1.0 are alive, which serve no arms.")
+    ] = False,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
@@ -93,7 +96,7 @@ def start(  # noqa: PLR0913  one parameter for each option
         guardrails=tuple(declared if guardrail is None else guardrail),
     )
     decision = decider(settings, rule, EXPERIMENTS_SLOT, statement(by, reason))
-    record = start_experiment(store, plan, experiment, rule, decision)
+    record = start_experiment(store, plan, experiment, rule, decision, mixed_fleet)
     _tell(record, f"{experiment_id} starts at {utc_text(begins)} with {share:.1%} of the users", as_json)
     if not as_json:
         say_next(f"trimtab experiment show {experiment_id}", PICKED_UP)

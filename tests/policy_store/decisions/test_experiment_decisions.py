@@ -129,6 +129,17 @@ def test_a_preference_must_fit_objectives_and_checkpoint() -> None:
         people.start(plan(NOW, id="x3"))
 
 
+def test_nodes_of_an_earlier_release_are_upgraded_first_or_accepted_by_name() -> None:
+    people = People()
+    people.store.heartbeat("new", {"experiments": {"revision": None, "checkpoints": {}}}, 60)
+    people.store.heartbeat("old", {"versions": {"stable": "v1"}}, 60)
+    with pytest.raises(ExperimentRefused, match="the nodes old are of a release that knows no experiments"):
+        people.start(plan(NOW))
+    desk = people.desk
+    start_experiment(people.store, plan(NOW), desk.experiment, desk.rule, desk.decider(), mixed_fleet=True)
+    assert people.running == ["x1"]
+
+
 def test_an_id_is_used_once() -> None:
     people = People()
     people.start(plan(NOW))

@@ -56,11 +56,14 @@ def test_an_experiment_is_started_listed_and_shown(cli: StoreCommands) -> None:
     assert "α = 0.3" in text
 
 
-def test_live_nodes_are_shown(cli: StoreCommands) -> None:
-    revision = start(cli)["revision"]
+def test_live_nodes_are_shown_and_old_ones_stop_a_start(cli: StoreCommands) -> None:
+    cli.store().heartbeat("n2", {}, 60)
+    with pytest.raises(ExperimentRefused, match="the nodes n2 are of a release") as refused:
+        start(cli)
+    assert "--mixed-fleet" in refused.value.fix
+    revision = start(cli, "sweep", "--mixed-fleet")["revision"]
     ready = {"revision": revision, "checkpoints": {"v1": {"result": "accepted", "notes": []}}}
     cli.store().heartbeat("n1", {"experiments": ready}, 60)
-    cli.store().heartbeat("n2", {}, 60)
     assert cli.json("experiment", "show", "sweep")["nodes"] == {
         "n1": "serves every arm",
         "n2": "serves no experiments: it is of an earlier release",
