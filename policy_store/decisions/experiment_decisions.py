@@ -54,8 +54,9 @@ def start_experiment(
     """Adds `plan` to the experiments that run.
 
     Raises ExperimentRefused for an id that was used before, times in the past, a guardrail that the file does not
-    declare, or, unless it is to run on a `mixed_fleet`, for live nodes of a release without experiments; PromotionRefused for a checkpoint that the gate refused; ContractMismatch for a preference that does not
-    fit the objectives or the checkpoint; UnknownCheckpoint.
+    declare, or, unless it may run on a `mixed_fleet`, for live nodes of a release without experiments; PromotionRefused
+    for a checkpoint that the gate refused; ContractMismatch for a preference that does not fit the objectives;
+    UnknownCheckpoint.
     """
     running, parent = _running(store, rule)
     _require_new_id(store, plan.id, rule)
