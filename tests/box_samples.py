@@ -12,6 +12,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationDraws
 from event_schemas.exploration_units import session_request_id
 from event_schemas.slices import Slice
+from serving_agent.decide.exploration_cap import RatedDraws
 from tests.learner_samples import World, experiment_document
 
 SESSION_LENGTH = 3
@@ -49,6 +50,8 @@ class DrawnWorld:
     experiment: Experiment
     codec: Codec
     seed: int = 0
+    capped: RatedDraws | None = None
+    """Draws the slices at rates that move; a hundred requests a second."""
 
     def examples(self, requests: int, first: int = 0) -> list[dict[str, Any]]:
         """The logged EXPLORE and CONTROL decisions among this many requests."""
@@ -60,7 +63,7 @@ class DrawnWorld:
     def _example(self, number: int, draws: ExplorationDraws, rng: np.random.Generator) -> dict[str, Any] | None:
         space, settings = self.experiment.action_space, self.experiment.exploration
         request_id = session_request_id(f"s{number // SESSION_LENGTH}", f"{number:06d}")
-        slice_draw = draws.slice(request_id)
+        slice_draw = draws.slice(request_id) if self.capped is None else self.capped.draw(request_id, number / 100)[0]
         if slice_draw.slice not in (Slice.EXPLORE, Slice.CONTROL):
             return None
         arm, propensity, density = space.production_arm, 1.0, None

@@ -70,13 +70,18 @@ class RatedDecisions:
     rate_sum: float = 0.0
     variance: float = 0.0
 
-    def p_value(self, design_effect: float) -> float:
-        """The two-sided p-value of `explored`, with the larger of the tallied and the given design effect."""
+    def p_value(self, design_effect: float, *, may_be_fewer: bool = False) -> float:
+        """The p-value of `explored`, with the larger of the tallied and the given design effect.
+
+        It is two-sided, or, if there `may_be_fewer`, that of too many.
+        """
         rate = min(1.0, self.rate_sum / self.decisions)
         binomial_variance = self.decisions * rate * (1.0 - rate)
         if binomial_variance > 0.0:
             design_effect = max(design_effect, self.variance / binomial_variance)
         numbers = (self.explored, self.decisions, rate, design_effect)
+        if may_be_fewer:
+            return p_at_least(*numbers)
         return min(1.0, 2.0 * min(p_at_least(*numbers), p_at_most(*numbers)))
 
 
@@ -113,15 +118,18 @@ class SliceTallies:
         others = "" if rated.decisions == self.decisions else f", allowed share of the others {exploration_rate:g}"
         return f"{counted}; {expected}{others}"
 
-    def p_value(self, exploration_rate: float, design_effect: float = 1.0) -> float | None:
+    def p_value(
+        self, exploration_rate: float, design_effect: float = 1.0, *, may_be_fewer: bool = False
+    ) -> float | None:
         """The p-value of the hypothesis that exploration was drawn as intended; None without decisions.
 
         Two-sided against Σ ε_t for rated decisions. For all others P(at least this many explored | every ε_t =
         `exploration_rate`), as too few may be a cap or a kill. If there are both, the smaller, doubled (Bonferroni).
-        `design_effect`, at least 1, is that of exploration units over all processes.
+        `design_effect`, at least 1, is that of exploration units over all processes. Fewer than Σ ε_t are no evidence
+        if there `may_be_fewer`.
         """
         decisions, explored = self.decisions - self.rated.decisions, self.explored - self.rated.explored
-        found = [self.rated.p_value(design_effect)] if self.rated.decisions else []
+        found = [self.rated.p_value(design_effect, may_be_fewer=may_be_fewer)] if self.rated.decisions else []
         if decisions:
             found.append(p_at_least(explored, decisions, exploration_rate, design_effect))
         return min(1.0, len(found) * min(found)) if found else None

@@ -157,7 +157,11 @@ def sound_with_tallies(
     rates = experiment.experiment
     request_ids = (name for part in explored for name in part.frame["request_request_id"])
     clustering = design_effect(request_ids, rates.exploration_unit)
-    return check_log(rows, experiment, control).with_tallies(tallies, rates.exploration_rate, clustering)
+    # A cap lowers ε_t once many sessions explore, and these sessions then explore less: fewer than Σ ε_t in all. A
+    # request has a coin of its own, which no ε_t of the past depends on.
+    may_be_fewer = rates.exploration_unit == "session" and rates.exploration_cap is not None
+    sound = check_log(rows, experiment, control)
+    return sound.with_tallies(tallies, rates.exploration_rate, clustering, may_be_fewer=may_be_fewer)
 
 
 def judging_half(rows: LearningRows) -> NDArray[np.bool_]:

@@ -43,13 +43,18 @@ class LogSoundness:
     detail: str
 
     def with_tallies(
-        self, tallies: SliceTallies, exploration_rate: float, design_effect: float = 1.0
+        self,
+        tallies: SliceTallies,
+        exploration_rate: float,
+        design_effect: float = 1.0,
+        *,
+        may_be_fewer: bool = False,
     ) -> "LogSoundness":
         """Adds the producers' own count of explored traffic: the smaller p-value, doubled (Bonferroni).
 
         `design_effect` is that of the exploration units; see `SliceTallies.p_value`.
         """
-        tallied = tallies.p_value(exploration_rate, design_effect)
+        tallied = tallies.p_value(exploration_rate, design_effect, may_be_fewer=may_be_fewer)
         if tallied is None:
             return self
         combined = tallied if self.p_value is None else min(1.0, 2 * min(tallied, self.p_value))

@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 
 from learner.examples.slice_tallies import RatedDecisions, SliceTallies, SpanTotal
 from learner.judgement.log_soundness import LogSoundness
+from serving_agent.decide.exploration_cap import ExplorationCap
 
 
 def test_the_p_value_is_the_binomial_tail() -> None:
@@ -144,3 +145,40 @@ def test_sessions_make_the_same_counts_weaker_evidence() -> None:
     by_request, by_session = (sound.with_tallies(rated(160, 10_000, 125.0), 0.0125, effect) for effect in (1.0, 3.0))
     assert (by_request.p_value or 0.0) < 0.01 < 0.1 < (by_session.p_value or 0.0)
     assert "160 of 10000 tallied decisions explored; of 10000 with known rates 160, expected 125.0" in by_session.detail
+
+
+def capped_logs(allowed: float, length: int, logs: int) -> Iterator[SliceTallies]:
+    """Logs of ten minutes under a cap of `allowed` per second and ten times the traffic, in sessions of this length."""
+    rng = np.random.default_rng(3)
+    for _ in range(logs):
+        cap, count = ExplorationCap(0.2, allowed, lambda: 1.0), int(600 * 50 * allowed / length)
+        starts, apart = rng.uniform(0.0, 600.0, count), rng.exponential(5.0, (count, length)).cumsum(axis=1)
+        times = (starts[:, None] + apart).ravel()
+        order, coins = np.argsort(times), np.repeat(rng.random(count), length)
+        explored, rate_sum = 0, 0.0
+        for now, coin in zip(times[order].tolist(), coins[order].tolist(), strict=True):
+            rate = cap.rate(now)
+            rate_sum += rate
+            if coin < rate:
+                cap.note_explored()
+                explored += 1
+        decisions = count * length
+        span = SpanTotal(0, 0, decisions, count, rate_sum, float(count * length**2))
+        yield rated(explored, decisions, rate_sum, span.variance)
+
+
+def test_logs_under_a_cap_alarm_at_the_nominal_rate() -> None:
+    """The cap looks at what explored, but each request has a coin of its own: Σ ε_t stays what is to be expected."""
+    logs = list(capped_logs(1.0, 1, 60))
+    assert np.mean([(log.p_value(0.2) or 0.0) < 0.05 for log in logs]) <= 0.1
+    assert np.mean([log.explored / log.rated.rate_sum for log in logs]) == pytest.approx(1.0, abs=0.02)
+
+
+def test_sessions_under_a_low_cap_explore_less_than_their_rates_say_and_never_more() -> None:
+    """So fewer are no evidence there; too many still are."""
+    logs = list(capped_logs(0.4, 8, 60))
+    assert np.mean([log.explored / log.rated.rate_sum for log in logs]) < 0.98
+    assert np.mean([(log.p_value(0.2, may_be_fewer=True) or 0.0) < 0.05 for log in logs]) <= 0.1
+    total = sum(log.explored for log in logs), sum(log.rated.rate_sum for log in logs)
+    doubled = rated(2 * total[0], 10**6, total[1], 8.0 * total[1])
+    assert (doubled.p_value(0.2, may_be_fewer=True) or 0.0) < 1e-6

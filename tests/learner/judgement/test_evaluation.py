@@ -11,9 +11,17 @@ from event_schemas.experiment import Experiment
 from event_schemas.experiment_sections import GuardrailSpec, ObjectiveSpec
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint_building import evaluation_summary
+from learner.examples.slice_tallies import RatedDecisions, SliceTallies
 from learner.examples.training_window import LearningWindow, build_window
-from learner.judgement.evaluation import Candidate, Evaluation, evaluate_window, judging_half, propose_alpha
-from learner.judgement.gate import Verdict, judge
+from learner.judgement.evaluation import (
+    Candidate,
+    Evaluation,
+    evaluate_window,
+    judging_half,
+    propose_alpha,
+    sound_with_tallies,
+)
+from learner.judgement.gate import UNSOUND_P_VALUE, Verdict, judge
 from off_policy import row_distributions
 from policy_store.records.objective_weights import ObjectiveWeights
 
@@ -193,3 +201,19 @@ def test_requests_that_must_not_get_production_judge_nothing(experiment: Experim
     ]
     assert both[0].evidence.lifts == both[1].evidence.lifts
     assert both[0].soundness.rows > both[1].soundness.rows
+
+
+@pytest.mark.parametrize(
+    ("unit", "cap", "doubted"), [("session", 5.0, False), ("session", None, True), ("request", 5.0, True)]
+)
+def test_only_sessions_under_a_cap_may_explore_less_than_their_rates_say(
+    make_experiment: Any, make_world: Any, unit: str, cap: float | None, doubted: bool
+) -> None:
+    rates = {"name": "x", "salt": "s", "exploration_rate": 0.5, "exploration_unit": unit, "exploration_cap": cap}
+    experiment = make_experiment(experiment=rates)
+    world = make_world(experiment)
+    rows = world.rows(world.examples(50))
+    fewer = SliceTallies({"EXPLORE": 400, "POLICY": 9_600}, rated=RatedDecisions(10_000, 400, 600.0))
+    sound = sound_with_tallies(rows, rows.frame[:0], (rows,), experiment, fewer)
+    assert sound.p_value is not None
+    assert (sound.p_value < UNSOUND_P_VALUE) == doubted

@@ -16,6 +16,7 @@ from event_schemas.slices import coin
 from learner.examples.learning_rows import COLUMNS
 from learner.examples.row_settings import RowSettings
 from learner.judgement.recomputed_draws import Contradictions, coins, contradictions
+from serving_agent.decide.exploration_cap import ExplorationCap, RatedDraws
 from tests.box_samples import DrawnWorld, box_experiment
 from tests.learner_samples import World, experiment_document
 
@@ -61,6 +62,25 @@ def test_what_our_agents_draw_is_recomputed(kind: str) -> None:
     examples = DrawnWorld(experiment, CODEC).examples(600)
     assert {example["action"]["slice"] for example in examples} == {"EXPLORE", "CONTROL"}
     assert found(experiment, examples) == Contradictions()
+
+
+@pytest.mark.parametrize("kind", ["grid", "catalogue", "session", "uniform", "normal"])
+def test_draws_under_a_cap_are_recomputed_although_their_rate_moves(kind: str) -> None:
+    experiment = experiment_of(kind)
+    draws = ExplorationDraws(experiment.action_space, experiment.exploration)
+    highest = experiment.experiment.exploration_rate
+    cap = ExplorationCap(highest, 20.0, lambda: 1.0)
+    examples = DrawnWorld(experiment, CODEC, capped=RatedDraws(draws, highest, cap)).examples(2_000)
+    chances = {
+        example["propensity"]["slice_probability"] for example in examples if example["action"]["slice"] == "EXPLORE"
+    }
+    assert len(chances) > 20
+    assert max(chances) <= highest
+    assert {example["action"]["slice"] for example in examples} == {"EXPLORE", "CONTROL"}
+    assert found(experiment, examples) == Contradictions()
+    raised = examples[-1]["propensity"]
+    raised["slice_probability"] = 1.5 * highest
+    assert found(experiment, examples).count == 1
 
 
 def test_coins_are_those_of_the_contract() -> None:
