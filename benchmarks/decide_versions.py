@@ -1,8 +1,9 @@
 """`python -m benchmarks.decide_versions --base PATH`: what a decision costs, compared with another checkout.
 
 Both checkouts decide the same requests on a grid of 50 arms in short turns, each in a process of its own that stays for
-all rounds: exploring, without a policy, and with a policy that answers with values. This checkout also explores a box,
-and serves policies that answer with distributions. Nothing is encoded or sent. The figures are medians of CPU time, and
+all rounds: exploring, without a policy, and with a policy that answers with values. The last two are also decided under
+an exploration cap here, and without one there. This checkout also explores a box, and serves policies that answer with
+distributions. Nothing is encoded or sent. The figures are medians of CPU time, and
 their ratios to the base are medians over the rounds. A round is some tens of milliseconds, so that other load of the
 machine meets both checkouts alike.
 """
@@ -33,17 +34,21 @@ Rounds = list[list[Figures]]
 """For each round the figures of this checkout, and those of the base if it has the case."""
 
 
-def case(name: str, drawn: str, rates: Mapping[str, float | str], policy: str | None = None, box: bool = False) -> Case:
+def case(name: str, drawn: str, rates: Mapping[str, Any], policy: str | None = None, box: bool = False) -> Case:
     """What a process has to run; `drawn` is the slice of every decision."""
     experiment = str(EXPERIMENT.resolve())
     return {"name": name, "slice": drawn, "experiment": experiment, "rates": rates, "policy": policy, "box": box}
 
 
+CAP = {"exploration_cap": 1_000.0}
 IN_BOTH = [
     case("explore", "EXPLORE", EXPLORING),
     case("no_policy", "FALLBACK", SERVING),
     case("values", "POLICY", SERVING, "values"),
+    case("no_policy_capped", "FALLBACK", SERVING | CAP),
+    case("values_capped", "POLICY", SERVING | CAP, "values"),
 ]
+"""An older base knows no cap."""
 ONLY_HERE = [
     case("explore_by_session", "EXPLORE", {**EXPLORING, "exploration_unit": "session"}),
     case("explore_box", "EXPLORE", EXPLORING, box=True),
@@ -57,7 +62,7 @@ def measure(base: Path, decisions: int, rounds: int) -> dict[str, Any]:
     checkout = base_checkout(base, [PACKAGE])
     found = dict[str, Rounds]()
     with ExitStack() as held:
-        there = _deciding(checkout, IN_BOTH, decisions)
+        there = _deciding(checkout, [uncapped(case) for case in IN_BOTH], decisions)
         held.callback(there.close)
         here = _deciding(ROOT, [*IN_BOTH, *ONLY_HERE], decisions)
         held.callback(here.close)
@@ -66,6 +71,11 @@ def measure(base: Path, decisions: int, rounds: int) -> dict[str, Any]:
             found[name] = [_turn(name, sides, backwards=bool(turn % 2)) for turn in range(rounds + 1)][1:]
             tell(f"{name}: {rounds} rounds")
     return {"cases": {name: compared(each) for name, each in found.items()}, "decisions": decisions, "rounds": rounds}
+
+
+def uncapped(case: Case) -> Case:
+    """The same case without an exploration cap."""
+    return case | {"rates": {name: rate for name, rate in case["rates"].items() if name not in CAP}}
 
 
 def _deciding(checkout: Path, cases: Sequence[Case], decisions: int) -> CheckoutProcess:
