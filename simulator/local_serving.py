@@ -80,13 +80,19 @@ def local_serving(
 ) -> LocalServing:
     """A serving process that writes into the events topic `topic` through `sender`.
 
-    `explorations` is the topic for the settings that it draws with; None: they are not written.
+    `explorations` is the topic for the settings that it draws with; None: they are not written. It explores without a
+    cap, which counts seconds of a monotonic clock: simulated days pass in a few.
     """
     measured = MeasuredSender(sender, topic)
     decisions = DecisionLogger(codec, measured, topic, clock=clock)
     if explorations is not None:
         decisions.tell_exploration(ExplorationPlan(explorations, experiment.exploration))
     nothing = ServingSnapshot(ObjectiveWeights.in_force(experiment))
-    agent = PolicyAgent(experiment, decisions, SnapshotHolder(nothing))
+    agent = PolicyAgent(_uncapped(experiment), decisions, SnapshotHolder(nothing))
     engagements = EngagementLogger(codec, measured, topic, kinds=experiment.kinds, clock=clock)
     return LocalServing(agent, decisions, engagements, measured)
+
+
+def _uncapped(experiment: Experiment) -> Experiment:
+    rates = experiment.experiment.model_copy(update={"exploration_cap": None})
+    return experiment.model_copy(update={"experiment": rates})

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from event_schemas.duration import format_duration
+from event_schemas.experiment import Experiment
 from event_schemas.experiment_sections import JoinSpec
+
+FEWEST_PER_MINUTE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +28,15 @@ def join_warnings(join: JoinSpec) -> Iterator[ExperimentWarning]:
             f"join.allowed_lateness = {lateness} is below join.max_future_skew = {skew}: one clock that runs ahead can"
             " orphan the engagements of other hosts",
             fix="set join.max_future_skew to at most join.allowed_lateness, or raise allowed_lateness",
+        )
+
+
+def cap_warnings(experiment: Experiment) -> Iterator[ExperimentWarning]:
+    """Warns if nodes explore nothing while they cannot reach the policy store."""
+    cap, most_nodes = experiment.experiment.exploration_cap, experiment.serving.most_nodes
+    if cap is not None and 60.0 * cap / most_nodes < FEWEST_PER_MINUTE:
+        yield ExperimentWarning(
+            f"experiment.exploration_cap = {cap:g} per second, split among serving.most_nodes = {most_nodes}, is less"
+            " than one request per minute and node: nodes without the policy store explore nothing",
+            fix="set serving.most_nodes to the most nodes that you run, or raise exploration_cap",
         )

@@ -159,7 +159,7 @@ def sound_with_tallies(
     clustering = design_effect(request_ids, rates.exploration_unit)
     # A cap lowers ε_t once many sessions explore, and these sessions then explore less: fewer than Σ ε_t in all. A
     # request has a coin of its own, which no ε_t of the past depends on.
-    may_be_fewer = rates.exploration_unit == "session" and rates.exploration_cap is not None
+    may_be_fewer = rates.exploration_unit != "request" and rates.exploration_cap is not None
     sound = check_log(rows, experiment, control)
     return sound.with_tallies(tallies, rates.exploration_rate, clustering, may_be_fewer=may_be_fewer)
 

@@ -69,8 +69,8 @@ class _Seen:
 class FleetShare:
     """The share of one node; `timer` gives seconds of a monotonic clock.
 
-    `in_force` may be called by any thread and is quick. The thread that sends heartbeats calls the rest: `claim` before
-    each, `settle` after it was confirmed, `missed` when the store did not answer.
+    `in_force` may be called by any thread and is quick. The thread that sends heartbeats calls the rest: `next_claim`
+    before each, `settle` after it was confirmed, `missed` when the store did not answer.
     """
 
     def __init__(self, bounds: ShareBounds, timer: Callable[[], float] = time.perf_counter) -> None:
@@ -96,7 +96,7 @@ class FleetShare:
     def _lapsed(self) -> bool:
         return self._timer() >= self._lease[1]
 
-    def claim(self) -> float:
+    def next_claim(self) -> float:
         """The share that the heartbeat claims which is sent now."""
         self._sent_at = self._timer()
         if self._lapsed:
@@ -140,7 +140,7 @@ class FleetShare:
         most = min(free, alone) if now < self._came_at + lifetime else free
         self._claim = min(target, max(share, most))
 
-    def leave(self) -> bool:
+    def hand_back(self) -> bool:
         """Gives the share up for good; whether others have seen it, and have to be told."""
         seen = self._came_at is not None and not self._lapsed
         self._lease = (0.0, math.inf)

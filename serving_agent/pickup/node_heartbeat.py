@@ -91,7 +91,7 @@ class NodeHeartbeat:
             self._other = None
         content = dict(report())
         if self._share is not None:
-            content[EXPLORATION_SHARE] = self._share.claim()
+            content[EXPLORATION_SHARE] = self._share.next_claim()
         try:
             before = self._store.heartbeat(content["node_id"], content, self._lifetime_ms / 1_000.0)
         except TrimtabError as fault:
@@ -107,7 +107,7 @@ class NodeHeartbeat:
 
     def leave(self, report: Callable[[], Mapping[str, Any]]) -> None:
         """Gives the share up, and tells the others in a last heartbeat."""
-        if self._share is None or not self._share.leave():
+        if self._share is None or not self._share.hand_back():
             return
         content = {**report(), EXPLORATION_SHARE: None}
         try:

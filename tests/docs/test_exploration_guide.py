@@ -13,9 +13,11 @@ from event_schemas.experiment import Experiment, parse_experiment
 from event_schemas.exploration import ExplorationDraws
 from event_schemas.slices import Slice
 from monitoring import metrics
+from serving_agent.decide.exploration_cap import SPARE_S, Allowance
+from serving_agent.pickup.node_heartbeat import heartbeat_lifetime_ms
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "exploration.md").read_text(encoding="utf-8")
-BOX, SESSIONS, DAYS, GROUPS = re.findall(r"```toml\n(.*?)```", GUIDE, flags=re.DOTALL)
+BOX, SESSIONS, DAYS, GROUPS, CAPPED = re.findall(r"```toml\n(.*?)```", GUIDE, flags=re.DOTALL)
 
 
 def read(text: str) -> Experiment:
@@ -75,3 +77,15 @@ def test_groups_have_as_many_arms_as_the_page_says() -> None:
 def test_the_metric_is_there() -> None:
     [named] = set(re.findall(r"`trimtab_(\w+)_total`", GUIDE))
     assert f"{named}" in Path(metrics.__file__).read_text(encoding="utf-8")
+
+
+def test_a_cap_holds_as_the_page_says() -> None:
+    experiment = read(CAPPED)
+    cap = experiment.experiment.exploration_cap
+    assert cap is not None
+    whole = Allowance.of(cap)
+    [most] = re.findall(r"in any 60 s: ([\d,]+)\.", GUIDE)
+    assert int(most.replace(",", "")) == round(60 * whole.rate + SPARE_S * whole.rate)
+    lifetime = heartbeat_lifetime_ms(experiment.serving.heartbeat)
+    assert re.findall(r"would expire, (\d+) s with the default", GUIDE) == [str(lifetime // 1_000)]
+    assert Allowance.of(1 / 63 - 1e-6).kept == 0.0

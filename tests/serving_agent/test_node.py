@@ -211,3 +211,77 @@ def instances_after_forks() -> list[str]:
 def test_each_run_of_a_node_has_a_name_of_its_own() -> None:
     found = outcome_of(instances_after_forks)
     assert len(set(found)) == len(found) == 6
+
+
+CAPPED = serving_experiment(
+    experiment={"exploration_rate": 1.0, "control_rate": 0.5, "exploration_cap": 5.0},
+    serving={"most_nodes": 10, "heartbeat": "400ms"},
+)
+
+
+class Clocks:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def config(self, node_id: str) -> ServingNodeConfig:
+        return ServingNodeConfig(
+            CAPPED,
+            TRUSTED,
+            node_id=node_id,
+            clock=lambda: 1_764_000_000_000 + round(self.seconds * 1_000),
+            timer=lambda: self.seconds,
+        )
+
+
+def explored_in(node: ServingNode, clocks: Clocks, seconds: int) -> int:
+    """Requests that explore among twenty per second, while the node polls the store twice a second."""
+    found = 0
+    for number in range(20 * seconds):
+        clocks.seconds += 0.05
+        if number % 10 == 0:
+            node.refresher.poll()
+        found += node.decide(REQUEST).slice is Slice.EXPLORE
+    return found
+
+
+def test_a_node_claims_its_share_of_the_cap_keeps_to_it_and_gives_it_up() -> None:
+    clocks, registry = Clocks(), CollectorRegistry()
+    store = MemoryStore(CAPPED.name, clock=lambda: 1_764_000_000_000 + round(clocks.seconds * 1_000))
+    node = build_node(clocks.config("n1"), NodeConnections(store, MemoryLog(), codec()), registry)
+    other = build_node(clocks.config("n2"), NodeConnections(store, MemoryLog(), codec()))
+    assert explored_in(other, clocks, 1) <= 1
+    other.close()
+    explored_in(node, clocks, 10)
+    assert 5 * 30 * 0.9 <= explored_in(node, clocks, 30) <= 5 * 33
+    assert registry.get_sample_value("trimtab_serving_exploration_share") == 1.0
+    rate = registry.get_sample_value("trimtab_serving_exploration_rate")
+    assert rate is not None and rate < 1.0
+    claims = {each.node_id: each.status["exploration_share"] for each in store.nodes()}
+    assert claims == {"n1": 1.0}
+    node.close()
+    assert [each.status["exploration_share"] for each in store.nodes()] == [None]
+    clocks.seconds += 1.0
+    assert {node.decide(REQUEST).slice for _ in range(50)} == {Slice.FALLBACK, Slice.CONTROL}
+
+
+def explored_by_parent_and_child() -> list[int]:
+    """Both use one capped node that was built and has a whole share before the fork."""
+    clocks = Clocks()
+    store = MemoryStore(CAPPED.name, clock=lambda: 1_764_000_000_000 + round(clocks.seconds * 1_000))
+    node = build_node(clocks.config("n1"), NodeConnections(store, MemoryLog(), codec()))
+    explored_in(node, clocks, 20)
+
+    def child() -> int:
+        before = sum(node.decide(REQUEST).slice is Slice.EXPLORE for _ in range(100))
+        clocks.seconds += 0.2
+        return before + sum(node.decide(REQUEST).slice is Slice.EXPLORE for _ in range(100))
+
+    return [in_child(child), explored_in(node, clocks, 10)]
+
+
+def test_a_forked_child_of_a_capped_node_explores_nothing_before_it_has_tried_the_store() -> None:
+    in_child_itself, in_parent = outcome_of(explored_by_parent_and_child)
+    assert in_child_itself == 0
+    assert in_parent >= 40

@@ -35,3 +35,13 @@ def test_an_event_without_bytes_is_counted_as_dropped() -> None:
     serving.sender.reject("Request")
     assert serving.sender.counts().dropped == 1 and serving.sender.flush(0.1).in_flight == 0
     serving.close()
+
+
+def test_it_explores_without_the_cap_of_the_experiment() -> None:
+    capped = with_exploration_rate(load_experiment(HOMEFEED), 1.0)
+    rates = capped.experiment.model_copy(update={"exploration_cap": 0.1})
+    capped = capped.model_copy(update={"experiment": rates})
+    serving = local_serving(capped, Codec(Registry.bundled()), MemoryLog(), TOPIC, lambda: NOW)
+    drawn = {serving.agent.decide(DecisionRequest(f"r-{number}", event_time=NOW)).slice for number in range(20)}
+    assert drawn == {Slice.EXPLORE}
+    serving.close()

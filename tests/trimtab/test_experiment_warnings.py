@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_schemas.experiment_sections import JoinSpec
-from trimtab.experiment_warnings import join_warnings
+from tests.serving_samples import serving_experiment
+from trimtab.experiment_warnings import cap_warnings, join_warnings
 
 
 @given(st.integers(1, 10), st.integers(1, 10))
@@ -17,3 +18,15 @@ def test_a_lateness_below_the_skew_is_told_with_both(lateness: int, skew: int) -
         assert f"allowed_lateness = {lateness}ms" in each.what and f"max_future_skew = {skew}ms" in each.what
         assert "\n" not in each.what + each.fix
     assert not list(join_warnings(JoinSpec(allowed_lateness=lateness, max_future_skew=skew, clock="replay")))
+
+
+@given(st.one_of(st.none(), st.integers(1, 600)), st.integers(1, 20))
+def test_a_cap_that_leaves_a_node_nothing_without_the_store_is_told_with_both(
+    per_minute: int | None, nodes: int
+) -> None:
+    cap = None if per_minute is None else per_minute / 60
+    experiment = serving_experiment(experiment={"exploration_cap": cap}, serving={"most_nodes": nodes})
+    told = list(cap_warnings(experiment))
+    assert len(told) == (cap is not None and 60.0 * cap / nodes < 1.0)
+    for each in told:
+        assert f"exploration_cap = {cap:g}" in each.what and f"most_nodes = {nodes}" in each.what
