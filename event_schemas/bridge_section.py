@@ -42,6 +42,10 @@ class BridgeFields(Section):
     )
     item_id: Path | None = Field(default=None, description="Item engaged with.")
     value: Path | None = Field(default=None, description="Amount; counts add values.")
+    user_id: Path | None = Field(
+        default=None,
+        description="The user_id that the request had; required for sampled sources with experiment.log_unit = 'user'.",
+    )
 
 
 class BridgeDefaults(Section):

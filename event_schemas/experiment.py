@@ -189,6 +189,11 @@ class Experiment(Section):
                     f"bridge.kinds of {source.topic!r} maps to {lost}, which no objective or guardrail counts"
                     f" (counted: {sorted(self.kinds)})"
                 )
+            if source.sampled and source.fields.user_id is None and self.experiment.sampled_by == "user":
+                raise ValueError(
+                    f"bridge.fields.user_id of {source.topic!r} is missing, which experiment.log_unit = 'user' needs to"
+                    " tell whose requests are logged: map it, or set bridge.sampled = false"
+                )
         return self
 
     @property

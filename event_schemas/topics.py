@@ -68,7 +68,7 @@ EXPLORATIONS = Topic(
     "digest",
     (r.EXPLORATION,),
     ("producers",),
-    ("learner",),
+    ("learner", "producers"),
     {**_config(EVENT_BYTES), "cleanup.policy": "compact", "retention.ms": "-1"},
 )
 TOPICS = (EVENTS, EXAMPLES, DEAD_LETTERS, TALLIES, EXPLORATIONS)

@@ -4,7 +4,8 @@ The protocol, numbered as in docs/guides/bridge.md:
 
 0. take over: continue from the group's commit (`SourceConsumer`);
 1. poll: fetch up to a thousand source records (`SourceConsumer.poll`);
-2. map: turn each into an engagement, or a reason why it is not one, in memory (`EngagementMapper.map`);
+2. map: learn which log rates are announced (`AnnouncedSettings.catch_up`), then turn each record into an engagement, or
+   a reason why it is not one, in memory (`EngagementMapper.map`);
 3. write: hand engagements and dead letters to the idempotent producer under new keys (`ConfirmedWriter.write`);
 4. confirm: wait until the broker has stored all of them (`ConfirmedWriter.confirm`);
 5. commit: store offsets and counts in one step (`SourceConsumer.commit`).
@@ -70,6 +71,8 @@ class BridgeParts:
     events_topic: str
     dead_letters_topic: str
     metrics: BridgeMetrics
+    catch_up: Callable[[], None] = lambda: None
+    """Learns what producers have announced; called before the records of a round are mapped."""
 
 
 class Bridge:
@@ -85,7 +88,8 @@ class Bridge:
     def run(self, stopping: Callable[[], bool], until_end: bool = False) -> None:
         """Runs rounds until `stopping`, or, with `until_end`, until every record present at the start is settled.
 
-        Raises WriteUnconfirmed, SourceUnreadable or ComponentUnreachable; the current round is then not committed.
+        Raises WriteUnconfirmed, SourceUnreadable, RightMissing or ComponentUnreachable; the current round is then not
+        committed.
         """
         source = self._parts.source
         while not stopping() and not (until_end and source.finished):
@@ -118,6 +122,7 @@ class Bridge:
         if not records:
             self._parts.writer.confirm()  # a broken writer raises here even when there is nothing to write
             return
+        self._parts.catch_up()
         fates = {_place(record): self._send(record) for record in records}  # 2, 3
         fates |= self._settle_refusals(self._parts.writer.confirm())  # 4
         self._parts.source.mark_done(fates)

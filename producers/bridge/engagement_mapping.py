@@ -1,4 +1,7 @@
-"""One source record → one engagement, or the reason why it is not one. Pure: a record always gives the same result."""
+"""One source record → one engagement, or the reason why it is not one. Pure: a record always gives the same engagement.
+
+Whether its decision can have been logged also depends on the log rates that nodes have announced.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from functools import partial
 from typing import Any
 
 from event_schemas import records as r
@@ -21,13 +23,13 @@ from event_schemas.event_bounds import (
     request_id_fault,
 )
 from event_schemas.experiment_sections import ExperimentSpec
-from event_schemas.exploration_units import unit_of
 from event_schemas.log_record import LogRecord
 from event_schemas.plausible_times import time_fault
 from event_schemas.shown_text import shown
-from event_schemas.slices import can_be_logged
 from event_schemas.units import DAY_MS
 from event_schemas.user_ids import present
+from producers.bridge.raised_log_rates import RaisedLogRates
+from producers.bridge.sampled_requests import SampledRequests
 from producers.bridge.source_decoding import Decoder
 from producers.replay.log_times import epoch_millis, number_in
 
@@ -65,21 +67,21 @@ class MappedRecord:
 class EngagementMapper:
     """Maps the records of one source topic as its `[[bridge]]` section says.
 
-    `kinds` are those that the experiment declares.
+    `kinds` are those that the experiment declares; `raised` the log rates above the file's that nodes announce.
     """
 
-    def __init__(self, source: BridgeSpec, rates: ExperimentSpec, decode: Decoder, kinds: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        source: BridgeSpec,
+        rates: ExperimentSpec,
+        decode: Decoder,
+        kinds: Collection[str] = (),
+        raised: RaisedLogRates | None = None,
+    ) -> None:
         self._source, self._kinds = source, kinds
         self._fields = source.fields
         self._decode = decode
-        self._unit = rates.exploration_unit
-        self._can_be_logged = partial(
-            can_be_logged,
-            rates.salt,
-            exploration_rate=rates.exploration_rate,
-            control_rate=rates.control_rate,
-            log_rate=rates.log_rate,
-        )
+        self._requests = SampledRequests(rates, raised)
 
     def map(self, record: LogRecord) -> MappedRecord:
         """The record's fate. The request id is read first: a record without a sampled decision is not read further.
@@ -90,7 +92,7 @@ class EngagementMapper:
         try:
             view = _RecordView(record, self._decoded(record))
             request_id = self._request_id(view)
-            if self._source.sampled and not self._can_be_logged(unit_of(request_id, self._unit)):
+            if self._source.sampled and not self._may_be_logged(request_id, view):
                 return MappedRecord(BridgeFate.UNSAMPLED, request_id=request_id)
             kind = self._kind(view)
             if kind is None:
@@ -107,6 +109,24 @@ class EngagementMapper:
             return MappedRecord(BridgeFate.BRIDGED, engagement, request_id=request_id, event_time=event_time)
         except (MalformedRecord, UnknownSchema, ValueError) as wrong:
             return MappedRecord(BridgeFate.DEAD_LETTER, None, str(wrong), request_id, event_time)
+
+    def _may_be_logged(self, request_id: str, view: _RecordView) -> bool:
+        return self._requests.may_be_logged(request_id, self._user_id(view), lambda: self._earliest_time(view))
+
+    def _user_id(self, view: _RecordView) -> str | None:
+        """The user, or None if the record names none as text."""
+        path = self._fields.user_id
+        found = None if path is None else view.get(path)
+        try:
+            return None if found is None else _text(str(path), found)
+        except ValueError:
+            return None
+
+    def _earliest_time(self, view: _RecordView) -> int | None:
+        """The time of the engagement or, if that is earlier, of its record: it was not written before it happened."""
+        path, written = self._fields.event_time, view.get(TIMESTAMP_FIELD)
+        when = epoch_millis(view.get(path), "ms" if path == TIMESTAMP_FIELD else self._source.time_unit)
+        return min((each for each in (when, written) if each is not None), default=None)
 
     def _decoded(self, record: LogRecord) -> Any:
         if record.value is None:

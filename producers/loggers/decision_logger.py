@@ -22,7 +22,7 @@ from producers.delivery.outgoing_event import EventSender, OutgoingEvent
 from producers.loggers.applied_decision import AppliedDecision
 from producers.loggers.decision_tally import DecisionTally
 from producers.loggers.encoding_queue import EncodingQueue, UnencodedEvent
-from producers.loggers.exploration_notice import ExplorationNotice, ExplorationPlan
+from producers.loggers.exploration_notice import ExplorationNotices, ExplorationPlan
 from producers.loggers.tally_sources import TallySources, source_name
 
 ROW_MS = 100
@@ -71,16 +71,23 @@ class DecisionLogger:
         self._clock = clock
         self._process = "" if tally is None else tally.source
         self._begin()
-        self._notice: ExplorationNotice | None = None
-        self._queue = EncodingQueue(codec, sender, max_queued, self._on_idle, self._tell, self._on_start)
+        self._notices = ExplorationNotices(codec, sender, clock)
+        self._queue = EncodingQueue(
+            codec, sender, max_queued, self._tell_when_due, self._tell, self._notices.send_when_due
+        )
         renew_in_children(self)
 
     def tell_exploration(self, plan: ExplorationPlan) -> None:
-        """Writes the settings that decisions are drawn with to their topic: before the first event, then repeatedly.
+        """Writes settings that decisions are drawn with to their topic: before the next event, then repeatedly.
 
-        Call it before anything is logged. A forked child writes them too.
+        It may be called at any time and from any thread, again for further settings, and returns at once. The
+        background thread writes them within 0.1 s, or when it starts. A forked child writes them too.
         """
-        self._notice = ExplorationNotice(plan, self._codec, self._sender, self._clock)
+        self._notices.tell(plan)
+
+    def untell_exploration(self, digest: str) -> None:
+        """Ends the repetition of the settings with this digest that were told last; what was written stays."""
+        self._notices.untell(digest)
 
     def log_request(self, request: r.RequestRecord) -> bool:
         """Queues the Request of a decision; False when it was dropped (queue full) and counted as dropped."""
@@ -125,8 +132,9 @@ class DecisionLogger:
         return self._sender.flush(timeout_s)
 
     def after_fork(self) -> None:
-        """Starts the counts at zero: the parent reports its own."""
+        """Starts the counts at zero, because the parent reports its own, and writes the exploration settings again."""
         self._begin()
+        self._notices.renew()
         self._process = ""
 
     def _begin(self) -> None:
@@ -142,15 +150,6 @@ class DecisionLogger:
             self._slices[applied.slice] += 1
             if self._plan is not None:
                 self._sources.add(applied)
-
-    def _on_start(self) -> None:
-        if self._notice is not None:
-            self._notice.send_now()
-
-    def _on_idle(self) -> None:
-        if self._notice is not None:
-            self._notice.send_when_due()
-        self._tell_when_due()
 
     def _tell_when_due(self) -> None:
         if self._plan is None:

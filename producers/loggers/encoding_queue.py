@@ -36,10 +36,10 @@ class EncodingQueue:
     """A bounded queue and the background thread that encodes its records and hands them to the sender.
 
     Order is kept. The thread starts with `start` or the first `submit`, not in the constructor. Events that find the
-    queue full, or that their schema rejects, count as dropped; the caller sees no exception. `on_start` runs on the
-    thread before its first batch, and `on_idle` after every batch, at least every `IDLE_SECONDS`; when the queue closes
-    it runs once more, followed by `on_close`. A forked child begins with an empty queue: the parent sends what it has
-    queued itself.
+    queue full, or that their schema rejects, count as dropped; the caller sees no exception. `before_batch` runs on the
+    thread when it starts and before every batch, `on_idle` after every batch, both at least every `IDLE_SECONDS`; when
+    the queue closes they run once more, followed by `on_close`. A forked child begins with an empty queue: the parent
+    sends what it has queued itself.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class EncodingQueue:
         max_queued: int = 20_000,
         on_idle: Callable[[], None] | None = None,
         on_close: Callable[[], None] | None = None,
-        on_start: Callable[[], None] | None = None,
+        before_batch: Callable[[], None] | None = None,
     ) -> None:
         self._codec = codec
         self._sender = sender
         self._max_queued = max_queued
         self._on_idle = on_idle
         self._on_close = on_close
-        self._on_start = on_start
+        self._before_batch = before_batch
         self._closed = False
         self._begin()
         renew_in_children(self)
@@ -141,7 +141,7 @@ class EncodingQueue:
         return not self._closed
 
     def _run(self) -> None:
-        self._guarded(self._on_start)
+        self._guarded(self._before_batch)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closed, IDLE_SECONDS)
@@ -149,6 +149,7 @@ class EncodingQueue:
                 self._queue.clear()
                 self._encoding = bool(self._batch)
                 done = self._closed and not self._batch
+            self._guarded(self._before_batch)
             self._encode_batch()
             self._guarded(self._on_idle)
             if done:

@@ -32,6 +32,7 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
     ),
     "bridge --until-end": (
         ("READ", *SOURCE),
+        ("READ", *EXPLORATIONS),
         ("WRITE", *EVENTS),
         ("WRITE", *LETTERS),
         ("READ", "group", f"{PREFIX}bridge"),
@@ -49,7 +50,8 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
 def desk(tmp_path_factory: pytest.TempPathFactory, secured_kafka: SecuredBroker) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("rights")
     live = HOMEFEED.replace('clock = "replay"', 'clock = "live"')
-    (folder / "trimtab.toml").write_text(live + BRIDGED_SOURCE.format(topic=SOURCE[1]), encoding="utf-8")
+    source = BRIDGED_SOURCE.format(topic=SOURCE[1]).replace("sampled = false", "sampled = true")
+    (folder / "trimtab.toml").write_text(live + source, encoding="utf-8")
     (folder / "shelf.toml").write_text(EXPERIMENT, encoding="utf-8")
     (folder / "mapping.toml").write_text(MAPPING, encoding="utf-8")
     write_log(folder / "shop.jsonl", [row()])

@@ -10,6 +10,7 @@ from event_schemas.errors import ExperimentError
 from event_schemas.experiment import BrokenFields, load_experiment
 from event_schemas.exploration import ExplorationSettings
 from event_schemas.units import MINUTE_MS
+from tests.components.experiment_sample import BRIDGED_SOURCE
 
 GOOD = """
 [experiment]
@@ -159,6 +160,18 @@ def test_what_is_counted_says_per_what(tmp_path: Path) -> None:
         assert experiment.exploration.sampled_by == experiment.experiment.sampled_by == unit
 
 
+def test_a_bridge_maps_the_user_or_forwards_everything(tmp_path: Path) -> None:
+    section = BRIDGED_SOURCE.format(topic="shop")
+    mapped = section.replace("sampled = false", "").replace("event_time =", 'user_id = "who"\nevent_time =')
+    for unit, good, user in (
+        ("user", section, None),
+        ("user", mapped, "who"),
+        ("session", section.replace("sampled = false", ""), None),
+    ):
+        [source] = load_experiment(written(tmp_path, logged_by(unit, guarded="") + good)).bridge
+        assert source.fields.user_id == user
+
+
 def test_sessions_that_explore_together_are_logged_together(tmp_path: Path) -> None:
     unset = logged_by("x").replace('log_unit = "x"', 'exploration_unit = "session"')
     spelt = logged_by("session", 'exploration_unit = "session"')
@@ -221,6 +234,10 @@ BROKEN = {
         "objectives[repin]: per = 'session' is for signals and guardrails",
     ),
     "per nothing": (logged_by("user", guarded=PER_DAY.replace("user-day", "day")), "guardrails[visits].per = 'day'"),
+    "a bridge that does not know the user": (
+        logged_by("user", guarded="") + BRIDGED_SOURCE.format(topic="shop").replace("sampled = false", ""),
+        "bridge.fields.user_id of 'shop' is missing, which experiment.log_unit = 'user' needs",
+    ),
     "unknown log unit": (logged_by("visit", guarded=""), "experiment.log_unit = 'visit'"),
     "unknown role": (GOOD.replace('attribution = "1h"', 'attribution = "1h"\nrole = "watch"'), "role = 'watch'"),
     "alpha missing": (GOOD.replace('alpha_objective = "p2p"', ""), "alpha_objective is missing"),

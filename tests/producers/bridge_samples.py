@@ -11,6 +11,7 @@ from event_schemas.bridge_section import BridgeSpec
 from event_schemas.experiment_sections import ExperimentSpec
 from event_schemas.log_record import LogRecord
 from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper
+from producers.bridge.raised_log_rates import RaisedLogRates
 from producers.bridge.source_decoding import decode_json
 from producers.bridge.source_position import SourcePartition, SourcePosition
 from producers.delivery.confirmed_writer import RefusedEvent, WriteUnconfirmed
@@ -26,9 +27,9 @@ SECTION: dict[str, Any] = {
 RATES = ExperimentSpec(name="bridged", salt="pepper", exploration_rate=0.3, log_rate=0.1)
 
 
-def mapper(rates: ExperimentSpec = RATES, **changes: Any) -> EngagementMapper:
+def mapper(rates: ExperimentSpec = RATES, raised: RaisedLogRates | None = None, **changes: Any) -> EngagementMapper:
     """The sample's mapper for JSON values, with these fields of the section changed."""
-    return EngagementMapper(BridgeSpec.model_validate({**SECTION, **changes}), rates, decode_json)
+    return EngagementMapper(BridgeSpec.model_validate({**SECTION, **changes}), rates, decode_json, raised=raised)
 
 
 def action(request_id: Any = "r-1", **changes: Any) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,13 +13,13 @@ import typer
 
 from event_schemas.errors import SettingError
 from event_schemas.instant import parse_instant
-from event_schemas.topics import DEAD_LETTERS, EVENTS, TOPICS
+from event_schemas.topics import DEAD_LETTERS, EVENTS, EXPLORATIONS, TOPICS
 from trimtab.settings import Settings, load_settings
 from trimtab.stop_flag import StopFlag
 
 if TYPE_CHECKING:
     from event_schemas.experiment import Experiment
-    from producers.bridge import Bridge, ConsumerSettings, EngagementMapper
+    from producers.bridge import Bridge, ConsumerSettings, EngagementMapper, RaisedLogRates
 
 SESSION_SECONDS = 10.0
 DELIVERY_SECONDS = 60.0
@@ -81,19 +82,23 @@ def _bridge(
     from monitoring.exposition import serve_metrics
     from monitoring.metrics import BridgeMetrics
     from monitoring.multiprocess_folder import require_multiprocess_folder
-    from producers.bridge import Bridge, BridgeParts, SourceConsumer
+    from producers.bridge import AnnouncedSettings, Bridge, BridgeParts, RaisedLogRates, SourceConsumer
     from producers.delivery import ConfirmedWriter
     from producers.topics import partitions_of
 
     require_multiprocess_folder()
     experiment, registry = settings.load_experiment(), CollectorRegistry()
-    mappers = mappers_of(settings, experiment)
+    raised = RaisedLogRates.of(experiment)
+    mappers = mappers_of(settings, experiment, raised)
     consumer_settings = consumer_of(settings, experiment, session_seconds, since)
     client, codec = settings.kafka_client_config(), settings.codec()
     for topic in (EVENTS, DEAD_LETTERS):
         partitions_of(client, settings.topic(topic))
+    announced = [settings.topic(EXPLORATIONS)] if any(source.sampled for source in experiment.bridge) else []
     settings.require_rights(
-        consumer_settings.topics, [settings.topic(EVENTS), settings.topic(DEAD_LETTERS)], consumer_settings.group
+        (*consumer_settings.topics, *announced),
+        [settings.topic(EVENTS), settings.topic(DEAD_LETTERS)],
+        consumer_settings.group,
     )
     port, host = metrics_at
     with ExitStack() as opened:
@@ -103,7 +108,11 @@ def _bridge(
         overdue = partial(_overdue, stop)
         writer = opened.enter_context(closing(ConfirmedWriter(client, events, DELIVERY_SECONDS, overdue)))
         source = opened.enter_context(closing(SourceConsumer(consumer_settings)))
-        yield Bridge(BridgeParts(source, mappers, codec, writer, events, letters, BridgeMetrics(registry)))
+        parts = BridgeParts(source, mappers, codec, writer, events, letters, BridgeMetrics(registry))
+        for explorations in announced:
+            reader = opened.enter_context(closing(AnnouncedSettings(client, explorations, codec, raised)))
+            parts = replace(parts, catch_up=reader.catch_up)
+        yield Bridge(parts)
 
 
 def _overdue(stop: StopFlag) -> bool:
@@ -111,7 +120,9 @@ def _overdue(stop: StopFlag) -> bool:
     return stop.seconds() > DRAIN_SECONDS
 
 
-def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, EngagementMapper]:
+def mappers_of(
+    settings: Settings, experiment: Experiment, raised: RaisedLogRates | None = None
+) -> dict[str, EngagementMapper]:
     """A mapper for each source topic; raises SettingError if there is none, or if one is Trimtab's own topic."""
     from producers.bridge import EngagementMapper, decoder_for
 
@@ -128,7 +139,7 @@ def mappers_of(settings: Settings, experiment: Experiment) -> dict[str, Engageme
                 fix="name the topic that your own systems write",
             )
         decode = decoder_for(source, settings.experiment.parent, settings.schema_registry_url)
-        mappers[source.topic] = EngagementMapper(source, experiment.experiment, decode, experiment.kinds)
+        mappers[source.topic] = EngagementMapper(source, experiment.experiment, decode, experiment.kinds, raised)
     return mappers
 
 

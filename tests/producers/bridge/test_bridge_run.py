@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,10 +20,12 @@ from event_schemas.slices import can_be_logged
 from monitoring.metrics import BridgeMetrics
 from producers.bridge.bridge_run import Bridge, BridgeParts, NothingBridged
 from producers.bridge.engagement_mapping import BridgeFate
+from producers.bridge.raised_log_rates import RaisedLogRates
 from producers.bridge.source_position import SourcePartition, SourcePosition
 from producers.delivery.confirmed_writer import WriteUnconfirmed
 from producers.delivery.outgoing_event import LARGEST_EVENT, OutgoingEvent
 from tests.producers.bridge_samples import (
+    RATES,
     TOPIC,
     Crash,
     Disk,
@@ -32,6 +35,7 @@ from tests.producers.bridge_samples import (
     mapper,
     source_record,
 )
+from tests.serving_samples import serving_experiment
 
 CODEC = Codec(Registry.bundled())
 SAMPLED = next(
@@ -99,6 +103,25 @@ def test_each_record_ends_in_one_fate_and_is_counted_in_the_commit() -> None:
     assert summary["committed"][TOPIC]["1"] == {
         "next_offset": 3, "bridged": 1, "unsampled": 1, "ignored": 1, "dead_letter": 0,
     }  # fmt: skip
+
+
+def test_what_is_announced_is_learnt_before_the_records_of_each_round_are_mapped() -> None:
+    fates = [BridgeFate.UNSAMPLED, BridgeFate.BRIDGED] * 2
+    disk = disk_of(fates)
+    settings = serving_experiment(experiment=RATES.model_dump()).exploration
+    raised, looks = RaisedLogRates(settings, 60_000), list[int]()
+
+    def look() -> None:
+        looks.append(len(disk.stored))
+        if len(looks) == 2:
+            raised.note(settings.with_log_rate(1.0), source_record(None).append_time)
+
+    metrics, source = BridgeMetrics(CollectorRegistry()), MemorySource(disk, batch=1)
+    parts = BridgeParts(source, {TOPIC: mapper(raised=raised)}, CODEC, MemoryWriter(disk), "events", "dead", metrics)
+    running = Bridge(replace(parts, catch_up=look))
+    running.run(never, until_end=True)
+    assert looks == [0, 0, 1, 2]
+    assert running.fates == Counter({BridgeFate.UNSAMPLED: 1, BridgeFate.BRIDGED: 3})
 
 
 @given(st.lists(st.sampled_from([*BridgeFate]), max_size=6))

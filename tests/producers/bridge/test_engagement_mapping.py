@@ -21,8 +21,9 @@ from event_schemas.exploration import ExplorationDraws
 from event_schemas.log_record import LogRecord
 from event_schemas.records import DEAD_LETTER, ENGAGEMENT
 from event_schemas.registry import Registry
-from event_schemas.slices import can_be_logged
+from event_schemas.slices import can_be_logged, coin
 from producers.bridge.engagement_mapping import BridgeFate, EngagementMapper, value_at
+from producers.bridge.raised_log_rates import RaisedLogRates
 from producers.bridge.source_decoding import decode_json
 from tests.producers.bridge_samples import RATES, SECTION, TOPIC, action, mapper, source_record
 from tests.serving_samples import serving_experiment
@@ -111,6 +112,51 @@ def test_with_sessions_exactly_what_a_node_can_log_is_bridged() -> None:
     alone = {f"null~{n}" for n in range(3)} | {f"~{n}" for n in range(3)}
     as_requests = {name for name in alone if mapped(action(name), RATES).fate is BridgeFate.BRIDGED}
     assert as_requests <= alone & passed
+
+
+def test_by_user_a_record_passes_unless_its_user_is_known_and_not_logged() -> None:
+    rates = RATES.model_copy(update={"log_unit": "user", "exploration_rate": 0.0})
+    fields = {**SECTION["fields"], "user_id": "who.id"}
+
+    def fate(who: Any, request_id: str = "r-1") -> BridgeFate:
+        found: BridgeFate = mapped(action(request_id, who={"id": who}), rates, fields=fields).fate
+        return found
+
+    in_log = {number: coin("pepper", "log", str(number)) < rates.log_rate for number in range(100)}
+    assert coin("pepper", "log", "r-1") >= rates.log_rate
+    assert {n: fate(n) is BridgeFate.BRIDGED for n in range(1, 100)} == {n: in_log[n] for n in range(1, 100)}
+    assert fate(1) is fate("1") and fate("  1") is not BridgeFate.DEAD_LETTER
+    for unknown in (None, "", "null", 0, 1.5, True, ["u"], "\ud800"):
+        assert fate(unknown) is BridgeFate.BRIDGED, unknown
+    without = mapped(action("r-1"), rates, fields=fields)
+    assert without.fate is BridgeFate.BRIDGED
+    before_login = next(f"q{n}" for n in range(100) if coin("pepper", "log", f"q{n}") < rates.log_rate)
+    assert fate(next(n for n, kept in in_log.items() if n and not kept), before_login) is BridgeFate.BRIDGED
+
+
+def test_a_raised_rate_counts_for_engagements_of_its_time() -> None:
+    """The time is that of the engagement; a record that says it happened after it was written has the record's."""
+    settings = serving_experiment(experiment=RATES.model_dump()).exploration
+    raised, written = RaisedLogRates(settings, 60_000), source_record(None).append_time
+    raised.note(settings.with_log_rate(1.0), written - 100_000)
+    unsampled = next(f"r{n}" for n in range(100) if mapped(action(f"r{n}"), RATES).fate is BridgeFate.UNSAMPLED)
+
+    def fate(at: Any, rates: RaisedLogRates = raised) -> str:
+        found = mapper(RATES, rates).map(source_record(action(unsampled, at=at)))
+        return f"{found.fate}"
+
+    last = written - 40_000
+    assert [fate(at) for at in (last - 9_000_000, last, last + 1, written, written + 1)] == [
+        BridgeFate.BRIDGED,
+        BridgeFate.BRIDGED,
+        BridgeFate.UNSAMPLED,
+        BridgeFate.UNSAMPLED,
+        BridgeFate.UNSAMPLED,
+    ]
+    assert fate("soon") == BridgeFate.UNSAMPLED, "the record's time is known"
+    raised.note(settings.with_log_rate(1.0), written)
+    assert (fate(written + 86_400_000 // 2), fate("soon")) == (BridgeFate.BRIDGED, BridgeFate.DEAD_LETTER)
+    assert fate(written, RaisedLogRates(settings, 60_000)) == BridgeFate.UNSAMPLED
 
 
 @pytest.mark.parametrize(

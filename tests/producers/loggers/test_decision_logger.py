@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +36,18 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now
+
+
+class Order(MemoryLog):
+    """A log that keeps the names of the records in the order in which they were sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: list[str] = []
+
+    def send(self, event: OutgoingEvent) -> None:
+        self.order.append(event.record)
+        super().send(event)
 
 
 def decoded(log: MemoryLog, topic: str = "events") -> list[Decoded]:
@@ -81,15 +94,7 @@ def announcing(log: MemoryLog) -> DecisionLogger:
 
 @pytest.mark.parametrize("first", ["logged", "unlogged, with tallies"])
 def test_the_settings_are_written_before_the_first_event(first: str) -> None:
-    class Order(MemoryLog):
-        order: list[str]
-
-        def send(self, event: OutgoingEvent) -> None:
-            self.order.append(event.record)
-            super().send(event)
-
     log = Order()
-    log.order = []
     logger = announcing(log) if first == "logged" else DecisionLogger(CODEC, log, "events", tally=PLAN, clock=Clock())
     if first == "logged":
         logger.log_request(REQUEST)  # type: ignore[arg-type]
@@ -125,6 +130,27 @@ def settings_in_both() -> list[int]:
 
 def test_a_forked_child_writes_the_settings_itself() -> None:
     assert outcome_of(settings_in_both) == [1, 1]
+
+
+def test_further_settings_told_by_any_thread_are_written_before_the_next_event() -> None:
+    log = Order()
+    logger = announcing(log)
+    logger.log_request(REQUEST)  # type: ignore[arg-type]
+    logger.flush()
+    raised = serving_experiment().exploration.with_log_rate(0.9)
+    teller = threading.Thread(target=logger.tell_exploration, args=[ExplorationPlan("explorations", raised, 60_000)])
+    teller.start()
+    teller.join()
+    logger.log_request(REQUEST)  # type: ignore[arg-type]
+    logger.untell_exploration(raised.digest)
+    logger.flush()
+    assert log.order == ["Exploration", "Request"] * 2
+    logger.tell_exploration(ExplorationPlan("explorations", raised, 60_000))
+    logger.log_request(REQUEST)  # type: ignore[arg-type]
+    logger.close()
+    assert log.order == ["Exploration", "Request"] * 3
+    keys = sorted(record.key or b"" for record in log.records("explorations"))
+    assert keys == sorted([serving_experiment().exploration.digest.encode(), *[raised.digest.encode()] * 2])
 
 
 def test_applied_decisions_are_tallied_logged_or_not() -> None:

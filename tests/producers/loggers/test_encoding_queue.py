@@ -47,15 +47,23 @@ def test_events_arrive_encoded_and_in_order() -> None:
     assert queue.close()
 
 
-def test_what_runs_on_the_start_runs_once_and_before_the_first_event() -> None:
-    log = MemoryLog(partitions=1)
-    first = OutgoingEvent("events", b"k", CODEC.encode("Heartbeat", {"event_time": -1}), "Heartbeat")
-    queue = EncodingQueue(CODEC, log, on_start=lambda: log.send(first))
+def test_what_runs_before_a_batch_runs_before_each_of_its_events() -> None:
+    log, due = MemoryLog(partitions=1), [-2, -1]
+
+    def send_due() -> None:
+        if due:
+            value = CODEC.encode("Heartbeat", {"event_time": due.pop()})
+            log.send(OutgoingEvent("events", b"k", value, "Heartbeat"))
+
+    queue = EncodingQueue(CODEC, log, before_batch=send_due)
     assert log.records("events") == [], "the thread starts with the first event"
     for event_time in range(3):
         queue.submit(heartbeat(event_time))
+    assert queue.drain(5)
+    due.append(7)
+    queue.submit(heartbeat(8))
     assert queue.close()
-    assert [CODEC.decode(each.value).record["event_time"] for each in log.records("events")] == [-1, 0, 1, 2]
+    assert [CODEC.decode(each.value).record["event_time"] for each in log.records("events")] == [-1, -2, 0, 1, 2, 7, 8]
 
 
 def test_a_record_its_schema_refuses_is_dropped_and_counted() -> None:
