@@ -161,6 +161,10 @@ class ExplorationDraws:
         """The exploration unit that a request belongs to."""
         return unit_of(request_id, "session") if self._by_session else request_id
 
+    def named_unit(self, request_id: str) -> str:
+        """The session that the id names, if any coin is drawn for sessions; else the id."""
+        return unit_of(request_id, self._settings.id_unit)
+
     def slice(self, request_id: str, exploration_rate: float | None = None) -> SliceDraw:
         """EXPLORE, CONTROL or POLICY; the rate is ε_t, by default the settings' own."""
         rates = self._settings

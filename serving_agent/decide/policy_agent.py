@@ -143,7 +143,7 @@ class PolicyAgent:
         self._placeholders.note(record["user_id"])
         self._cohorts.note(record["cohort"])
         if self._large_units is not None:
-            self._large_units.note(self._draws.unit(record["request_id"]))
+            self._large_units.note(self._draws.named_unit(record["request_id"]))
             self._unnamed_sessions.note(record["request_id"], record["session_id"])
         killed = snapshot.killed or self._options.killed()
         slice_draw, rate = self._rated_draws.draw(record["request_id"], started, killed)

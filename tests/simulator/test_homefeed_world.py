@@ -31,6 +31,14 @@ def test_seeds_share_the_users_and_no_request() -> None:
     assert not set(first.number) & set(second.number)
 
 
+@pytest.mark.parametrize(("unit", "named"), [("session", True), ("user", False)])
+def test_ids_name_the_session_where_the_log_keeps_it_together(unit: str, named: bool) -> None:
+    logged = EXPERIMENT.model_copy(update={"experiment": EXPERIMENT.experiment.model_copy(update={"log_unit": unit})})
+    world, traffic = build_world(logged, RunPlan(1, 5, START, START + DAY_MS, users=50))
+    requests = [world.features.request(traffic, index) for index in range(5)]
+    assert {f"{each.request_id}".startswith(f"{each.session_id}~") for each in requests} == {named}
+
+
 def test_the_exploration_rate_of_one_process() -> None:
     assert with_exploration_rate(EXPERIMENT, None) is EXPERIMENT
     changed = with_exploration_rate(EXPERIMENT, 0.95)

@@ -282,20 +282,40 @@ def test_ids_that_are_made_here_explore_by_session(desks: list[Desk]) -> None:
     assert "~" not in opened(desks, by_request, None).decide(session_id="s").request_id
 
 
+def test_ids_that_are_made_here_are_logged_by_session_or_user(desks: list[Desk]) -> None:
+    rates = {**RATES, "exploration_rate": 0.0, "control_rate": 0.0, "log_rate": 0.5}
+    by_session = opened(desks, serving_experiment(experiment={**rates, "log_unit": "session"}), None)
+    by_user = opened(desks, serving_experiment(experiment={**rates, "log_unit": "user"}), None)
+    for name in (f"n{number}" for number in range(40)):
+        together = [by_session.decide(session_id=name) for _ in range(3)]
+        assert {decision.request_id.rpartition("~")[0] for decision in together} == {name}
+        of_user = [by_user.decide(session_id="s", user_id=name) for _ in range(3)]
+        assert not any("~" in decision.request_id for decision in of_user)
+        in_log = u("log", name) < 0.5
+        assert {decision.facts.logged for decision in (*together, *of_user)} == {in_log}
+
+
 def test_large_units_are_looked_for_only_by_session(desks: list[Desk], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving_agent.decide.large_units.WINDOW", 50)
     monkeypatch.setattr("serving_agent.decide.large_units.LEAST_SEEN", 0)
-    for unit, named in (("session", {"s"}), ("request", set())):
-        desk = opened(desks, serving_experiment(experiment={**RATES, "exploration_unit": unit}), None)
+    for unit, log_unit, named in (
+        ("session", None, {"s"}),
+        ("request", None, set()),
+        ("request", "session", {"s"}),
+        ("request", "user", set()),
+    ):
+        units = {"exploration_unit": unit, "log_unit": log_unit}
+        desk = opened(desks, serving_experiment(experiment={**RATES, **units}), None)
         for _ in range(5):
             desk.decide(session_id="s")
         watch = desk.agent._large_units
         assert (set() if watch is None else watch._told) == named
 
 
+@pytest.mark.parametrize("field", ["exploration_unit", "log_unit"])
 @pytest.mark.parametrize("unit", UNITS)
-def test_an_id_that_leaves_its_session_out_is_told_of_only_by_session(desks: list[Desk], unit: str) -> None:
-    desk = opened(desks, serving_experiment(experiment={**RATES, "exploration_unit": unit}), None)
+def test_an_id_that_leaves_its_session_out_is_told_of_only_by_session(desks: list[Desk], unit: str, field: str) -> None:
+    desk = opened(desks, serving_experiment(experiment={**RATES, field: unit}), None)
     with capture_logs() as lines:
         desk.decide(session_id="s")
         desk.decide("s~1", session_id="s")
