@@ -11,7 +11,7 @@ from producers.loggers.applied_decision import AppliedDecision
 from producers.loggers.decision_logger import DecisionLogger, TallyPlan
 from producers.loggers.engagement_logger import EngagementLogger
 from producers.loggers.engagement_record import InvalidEngagement
-from producers.loggers.exploration_notice import ExplorationPlan
+from producers.loggers.exploration_notice import RAISED_EVERY_MS, ExplorationPlan
 from producers.loggers.heartbeats import send_heartbeats
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "EngagementLogger",
     "ExplorationPlan",
     "InvalidEngagement",
+    "RAISED_EVERY_MS",
     "TallyPlan",
     "send_heartbeats",
 ]

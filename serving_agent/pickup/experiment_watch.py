@@ -34,6 +34,9 @@ from serving_agent.pickup.snapshot_disk import SavedExperiments, SavedSnapshot
 RAISE_DELAY_MS = 5_000
 """How long after a node has heard of a raised log rate it logs at that rate: readers of `explorations` must know the
 rate before the first engagement with such a request."""
+KNOWN_AFTER_MS = 2 * MINUTE_MS
+"""Once an experiment has run for so long, other nodes have told its log rate: a node that comes later uses it at once,
+so that a restart cuts no user's day in two."""
 FOREVER = 2**53 - 1
 
 
@@ -158,7 +161,7 @@ class ExperimentWatch:
             )
             for arm in planned.arms
         )
-        logs_from = max(planned.start, self._heard.setdefault(planned.id, now_ms) + RAISE_DELAY_MS)
+        logs_from = self._logs_from(planned.id, planned.start, now_ms)
         return LoadedExperiment(
             planned.id, planned.share, arms, planned.start, planned.planned_end, planned.log_rate, logs_from
         )
@@ -170,10 +173,14 @@ class ExperimentWatch:
             LoadedArm(arm_label(experiment_id, CANARY_ARM), of_canary, follows=False, policy=canary),
             LoadedArm(arm_label(experiment_id, CONTROL_ARM), 1.0 - of_canary),
         )
-        logs_from = self._heard.setdefault(experiment_id, now_ms) + RAISE_DELAY_MS
+        logs_from = self._logs_from(experiment_id, since, now_ms)
         return LoadedExperiment(
             experiment_id, share, arms, min(since, now_ms), FOREVER, serving.experiment_log_rate, logs_from
         )
+
+    def _logs_from(self, experiment_id: str, start: int, now_ms: int) -> int:
+        heard = self._heard.setdefault(experiment_id, now_ms)
+        return start if heard >= start + KNOWN_AFTER_MS else max(start, heard + RAISE_DELAY_MS)
 
     def _preference(self, arm: ExperimentArm, revision: int) -> ObjectiveWeights | None:
         """The weights of the arm's own preference; raises ContractMismatch if they do not fit the objectives."""

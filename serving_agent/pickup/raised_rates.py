@@ -3,14 +3,13 @@
 from collections.abc import Collection
 
 from event_schemas.exploration import ExplorationSettings
-from event_schemas.units import MINUTE_MS
-from producers.loggers import DecisionLogger, ExplorationPlan
+from producers.loggers import RAISED_EVERY_MS, DecisionLogger, ExplorationPlan
 
 
 class RaisedRates:
     """Keeps the notices of a node's logger in step with its experiments. Used by one thread.
 
-    A raised rate is told at once and every minute, so that readers know until when it held. A rate that is not above
+    A raised rate is told again every RAISED_EVERY_MS, so that readers know until when it held. A rate that is not above
     the file's own is none.
     """
 
@@ -23,7 +22,7 @@ class RaisedRates:
         raised = {rate for rate in rates if rate > self._settings.log_rate}
         for rate in raised - self._told.keys():
             settings = self._settings.with_log_rate(rate)
-            self._logger.tell_exploration(ExplorationPlan(self._topic, settings, every_ms=MINUTE_MS))
+            self._logger.tell_exploration(ExplorationPlan(self._topic, settings, every_ms=RAISED_EVERY_MS))
             self._told[rate] = settings.digest
         for rate in self._told.keys() - raised:
             self._logger.untell_exploration(self._told.pop(rate))

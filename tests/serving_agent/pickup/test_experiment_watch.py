@@ -95,6 +95,17 @@ def test_the_log_rate_is_raised_some_seconds_after_the_node_heard_of_it() -> Non
     assert later[0].logs_from == heard, "the next swap does not put it off"
 
 
+def test_a_node_that_comes_later_uses_the_raised_rate_at_once() -> None:
+    bench = Bench()
+    bench.start(*TESTED, log_rate=0.5)
+    bench.poll(NOW + 3_600_000)
+    made = bench.watch.running(NOW + 3_600_000)
+    assert raised_log_rate(made, NOW + 3_600_000) == 0.5
+    canary = loaded(EXPERIMENT, preferring(EXPERIMENT, repin=3), "v2")
+    [_, old] = bench.watch.running(NOW + 3_600_000, canary, NOW + 10)
+    assert old.logs_from == NOW + 10
+
+
 def test_a_canary_is_an_experiment_of_its_own_users() -> None:
     bench = Bench()
     canary = loaded(EXPERIMENT, preferring(EXPERIMENT, repin=3), "v2")

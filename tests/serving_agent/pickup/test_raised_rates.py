@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from event_schemas.records import EXPLORATION
 from producers.delivery.memory_log import MemoryLog
-from producers.loggers import DecisionLogger, ExplorationPlan
+from producers.loggers import RAISED_EVERY_MS, DecisionLogger, ExplorationPlan
+from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.pickup.raised_rates import RaisedRates
 from tests.serving_samples import NOW, codec, logged, serving_experiment
 
@@ -21,16 +20,26 @@ def test_a_raised_rate_is_told_while_it_may_hold() -> None:
     rates = RaisedRates(logger, TOPIC, settings)
 
     def told() -> list[str]:
+        """What was written after this much more time."""
+        before = len(logged(log, EXPLORATION, TOPIC))
+        logger.log_request(DecisionRequest().as_record("r", now[0]))
         logger.flush()
-        return [each["digest"] for each in logged(log, EXPLORATION, TOPIC)]
+        logger._notices.send_when_due()
+        return [each["digest"] for each in logged(log, EXPLORATION, TOPIC)][before:]
 
+    raised = {settings.with_log_rate(rate).digest for rate in (0.5, 1.0)}
     rates.tell({0.05, 0.1})
-    assert set(told()) <= {settings.digest}, "neither is above the file's own"
+    assert told() == [settings.digest], "neither is above the file's own"
     rates.tell({0.5, 1.0})
-    raised = {replace(settings, log_rate=rate).digest for rate in (0.5, 1.0)}
-    assert set(told()) >= raised
-    before = len(told())
+    assert set(told()) == raised
     rates.tell({0.5, 1.0})
-    assert len(told()) == before, "once"
+    assert told() == [], "nothing new"
+    now[0] += RAISED_EVERY_MS
+    assert set(told()) == raised, "again, as it still holds"
+    rates.tell({0.5})
+    now[0] += RAISED_EVERY_MS
+    assert told() == [settings.with_log_rate(0.5).digest]
     rates.tell(set())
+    now[0] += RAISED_EVERY_MS
+    assert told() == []
     logger.close()
