@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from event_schemas.records import EXPLORATION
 from producers.delivery.memory_log import MemoryLog
@@ -19,7 +20,7 @@ def test_a_raised_rate_is_told_while_it_may_hold() -> None:
     log, now = MemoryLog(), [NOW]
     logger = DecisionLogger(codec(), log, "trimtab.events", clock=lambda: now[0])
     logger.tell_exploration(ExplorationPlan(TOPIC, settings))
-    rates, seen = RaisedRates(logger, TOPIC, settings), 0
+    rates, seen = RaisedRates(logger, TOPIC, settings), Counter[str]()
 
     def told() -> list[str]:
         """What was written since the last time. The logger writes notices before an event that comes later."""
@@ -28,19 +29,19 @@ def test_a_raised_rate_is_told_while_it_may_hold() -> None:
             logger.log_request(DecisionRequest().as_record("r", now[0]))
             logger.flush()
             time.sleep(0.11)
-        found = [each["digest"] for each in logged(log, EXPLORATION, TOPIC)]
-        found, seen = found[seen:], len(found)
-        return found
+        found = Counter(each["digest"] for each in logged(log, EXPLORATION, TOPIC))
+        news, seen = found - seen, found
+        return sorted(news.elements())
 
-    raised = {settings.with_log_rate(rate).digest for rate in (0.5, 1.0)}
+    raised = sorted(settings.with_log_rate(rate).digest for rate in (0.5, 1.0))
     rates.tell({0.05, 0.1})
     assert told() == [settings.digest], "neither is above the file's own"
     rates.tell({0.5, 1.0})
-    assert set(told()) == raised
+    assert told() == raised
     rates.tell({0.5, 1.0})
     assert told() == [], "nothing new"
     now[0] += RAISED_EVERY_MS
-    assert set(told()) == raised, "again, as it still holds"
+    assert told() == raised, "again, as it still holds"
     rates.tell({0.5})
     now[0] += RAISED_EVERY_MS
     assert told() == [settings.with_log_rate(0.5).digest]
