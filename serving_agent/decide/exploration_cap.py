@@ -29,7 +29,7 @@ SPARE_S = 3.0
 """Seconds of the allowance that a node may have: 5 % of 60 s. One bucket of them is earned and not yet added."""
 TRAFFIC_BUCKETS = 10
 """The traffic is the mean of the last second."""
-ROUNDING = 1e-9
+FLOAT_ERROR = 1e-9
 
 
 class Allowance(NamedTuple):
@@ -44,13 +44,13 @@ class Allowance(NamedTuple):
         kept = (SPARE_S - BUCKET_S) * a
         if kept >= 1.0:
             return cls(a, kept)
-        whole = math.floor((WINDOW_S + SPARE_S) * a + ROUNDING)
+        whole = math.floor((WINDOW_S + SPARE_S) * a + FLOAT_ERROR)
         return cls(min(a, whole / (WINDOW_S + BUCKET_S)), 1.0 if whole else 0.0)
 
 
 def shares_worth(cap: float) -> int:
     """The most nodes that a cap (explored requests per second) is worth splitting among: one request per 60 s each."""
-    return max(1, math.floor(WINDOW_S * cap + ROUNDING))
+    return max(1, math.floor(WINDOW_S * cap + FLOAT_ERROR))
 
 
 class ExplorationCap:

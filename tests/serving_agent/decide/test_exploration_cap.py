@@ -89,7 +89,7 @@ def test_no_traffic_and_no_draws_pass_the_cap(
             assert busiest(found, span) <= allowed * (span + 3.0) + 1e-6
 
 
-@pytest.mark.parametrize("allowed", [0.0499, 0.32, 1.0, 7.0, 60.0])
+@pytest.mark.parametrize("allowed", [0.0254, 0.0499, 0.32, 1.0, 7.0, 60.0])
 def test_endless_traffic_uses_the_cap_up_and_never_passes_it(allowed: float) -> None:
     seconds = 400.0 if allowed >= 1.0 else 2_000.0
     found, rates = explored(ExplorationCap(0.5, allowed, lambda: 1.0), poisson(max(20.0, 4 * allowed), seconds, 3), 4)
@@ -148,6 +148,14 @@ def test_a_start_has_no_credit_and_a_share_that_moves_keeps_the_cap() -> None:
     assert found[0] > 0.2, "the first request has to be earned"
     assert busiest(found, 60.0) <= 63.0 * 4.0
     assert len(found) >= 0.9 * 4.0 * 300.0
+
+
+def test_a_share_earns_nothing_for_the_time_before_it() -> None:
+    shares = [0.0]
+    cap = ExplorationCap(1.0, 10.0, lambda: shares[0])
+    assert cap.rate(0.0) == 0.0
+    shares[0] = 1.0
+    assert [cap.rate(now) for now in (60.0, 60.15, 60.25)] == [0.0, 1.0, 1.0]
 
 
 def test_nothing_explores_without_a_share() -> None:

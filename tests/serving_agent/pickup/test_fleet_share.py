@@ -243,6 +243,28 @@ def test_a_store_that_lost_its_data_gives_a_newcomer_no_more() -> None:
     assert settled(fleet) == pytest.approx([0.25] * 4)
 
 
+def test_a_claim_counts_as_long_as_its_lease_although_the_store_has_lost_it() -> None:
+    fleet = Fleet()
+    fleet.start()
+    fleet.start()
+    settled(fleet)
+    fleet.store._contents.nodes.clear()
+    fleet.members["n1"].reaches = False
+    fleet.run(LIFETIME_S - 15.0)
+    assert fleet.shares() == pytest.approx([0.5, 0.5])
+    assert settled(fleet) == pytest.approx([ALONE, 1.0 - ALONE])
+
+
+def test_what_another_claimed_meanwhile_is_not_used() -> None:
+    fleet = Fleet()
+    share = fleet.start().share
+    fleet.run(LIFETIME_S)
+    assert share.in_force() == ALONE
+    fleet.store.heartbeat("grown meanwhile", {EXPLORATION_SHARE: 0.9}, 86_000.0)
+    fleet.run(11.0)
+    assert share.in_force() == pytest.approx(0.1), "it has claimed 1, and reads 0.9"
+
+
 def test_two_processes_with_one_id_have_the_part_of_one_that_knows_nothing_each() -> None:
     fleet = Fleet()
     fleet.start()
