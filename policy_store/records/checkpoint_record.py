@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from policy_store.records.canonical_json import canonical_json, parse_object
 from policy_store.records.governed_record import Name, Revision, Sha256, field_problems
@@ -37,6 +37,8 @@ BOUND_TOLERANCE = 1e-6
 same reason; it is moved inside."""
 LATER_FIELDS = frozenset({"section_digests", "answer", "selection", "preference"})
 """Fields that earlier versions did not write: a manifest without them keeps its bytes, and so its signature."""
+SERVING_DEFAULTS: Mapping[str, Any] = {"answer": "values", "selection": "argmax", "preference": None}
+"""How readers that know only format 1 take every checkpoint. A manifest that says otherwise has format 2."""
 _BLOB_NAME = r"^[a-z0-9][a-z0-9_]*\.[a-z0-9]+$"
 _FIX = "rebuild the checkpoint with `trimtab learn`; do not edit the store by hand"
 
@@ -51,11 +53,16 @@ class BlobEntry(BaseModel):
 
 
 class CheckpointManifest(BaseModel):
-    """Describes a checkpoint, what it was trained on and what it may be used for. Times are in epoch milliseconds."""
+    """Describes a checkpoint, what it was trained on and what it may be used for. Times are in epoch milliseconds.
+
+    Readers refuse a format that they do not know, but ignore unknown fields. A field that changes what must be served
+    therefore needs a new format: version 0.1.0 knows only format 1, and would serve a pinned checkpoint under any
+    preference. If `format` is left out, it is the lowest that the other fields allow.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, ser_json_inf_nan="constants")
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 1
     version: Name
     experiment: Name
     created_at: Revision
@@ -77,6 +84,21 @@ class CheckpointManifest(BaseModel):
     selection: Selection = "argmax"
     preference: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] | None = None
     """The weights of the objectives that the network was trained for, if it answers for no others."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lowest_format(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "format" in content:
+            return content
+        needs_format_2 = any(content.get(name, default) != default for name, default in SERVING_DEFAULTS.items())
+        return {**content, "format": 2 if needs_format_2 else 1}
+
+    @field_validator(*SERVING_DEFAULTS)
+    @classmethod
+    def _no_reader_ignores_it(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.data.get("format") == 1 and value != SERVING_DEFAULTS[str(info.field_name)]:
+            raise ValueError("needs format 2, because readers that know only format 1 ignore this field")
+        return value
 
     def canonical(self) -> bytes:
         """The bytes that are signed and stored. Raises RecordMalformed for NaN or infinity."""

@@ -1,4 +1,4 @@
-"""Frozen sets, restored into real components."""
+"""Frozen sets, restored into real components, and fleets in which the code of a release runs beside that of today."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import pytest
 
 from tests.components.kafka_broker import KafkaBroker
 from tests.components.redis_server import RedisServer
+from tests.conftest import TopicFactory
+from tests.upgrades.frozen_code import FrozenCode
 from tests.upgrades.frozen_set import FrozenSet, frozen_sets
+from tests.upgrades.mixed_fleet import MixedFleet, rolling_experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +67,20 @@ def restored(frozen: FrozenSet, kafka: KafkaBroker, restored_store: str, tmp_pat
     """The whole set, in a broker, a Redis and a data directory; for one test of a session."""
     frozen.restore_topics(kafka.bootstrap)
     return Restored(frozen, kafka.bootstrap, restored_store, frozen.restore_machine(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The code of 0.1.0, in a folder for PYTHONPATH."""
+    return FrozenCode("0.1.0").extract(tmp_path_factory.mktemp("code") / "0.1.0")
+
+
+@pytest.fixture
+def fleet(kafka: KafkaBroker, topics: TopicFactory, redis_url: str, tmp_path: Path) -> Iterator[MixedFleet]:
+    """Fresh topics and an experiment of its own; what still runs at the end is killed."""
+    prefix = topics(2)
+    experiment_file = tmp_path / "trimtab.toml"
+    experiment_file.write_text(rolling_experiment(f"mixed-{prefix.rstrip('.')}"), encoding="utf-8")
+    made = MixedFleet(kafka.bootstrap, redis_url, prefix, experiment_file, tmp_path)
+    yield made
+    made.kill_processes()

@@ -48,6 +48,30 @@ def test_a_manifest_says_what_its_network_answers() -> None:
     assert {name: json.loads(new.canonical())[name] for name in said} == said
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"answer": "probabilities"},
+        {"answer": "probabilities", "selection": "sample"},
+        {"preference": {"repin": 0.25, "p2p": 0.75}},
+    ],
+)
+def test_what_format_1_leaves_out_needs_format_2(said: dict[str, Any]) -> None:
+    made = manifest("homefeed", **said)
+    assert made.format == json.loads(made.canonical())["format"] == 2
+    assert CheckpointManifest.parse(made.canonical()) == made
+    content = json.dumps(json.loads(made.canonical()) | {"format": 1}).encode()
+    with pytest.raises(RecordMalformed, match=f"checkpoint manifest: {next(iter(said))}.*: needs format 2"):
+        CheckpointManifest.parse(content)
+
+
+def test_other_manifests_keep_format_1() -> None:
+    defaults: dict[str, Any] = {"answer": "values", "selection": "argmax", "preference": None}
+    for fields in (dict[str, Any](), defaults, {"section_digests": {"gate": "ab"}}):
+        assert manifest("homefeed", **fields).format == 1
+    assert manifest("homefeed", format=2).format == 2
+
+
 def test_the_signature_covers_the_manifest_and_through_it_the_blobs() -> None:
     signed = sign_checkpoint(manifest("homefeed"), BLOBS, LEARNER)
     TRUSTED.verify(signed.key_id, signed.manifest, signed.signature, "it")
@@ -57,7 +81,7 @@ def test_the_signature_covers_the_manifest_and_through_it_the_blobs() -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"format": 2}, "format"),
+        ({"format": 3}, "format"),
         ({"version": "a/b"}, "version"),
         ({"arms": 0}, "arms"),
         ({"objectives": []}, "objectives"),
