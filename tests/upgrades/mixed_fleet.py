@@ -21,7 +21,9 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.registry import Registry
 from policy_store.backends.redis_store import RedisStore
-from policy_store.records.signing import Role, SigningKey, write_key_pair
+from policy_store.decisions.governance import Decider
+from policy_store.decisions.verification import TrustRule
+from policy_store.records.signing import Role, SigningKey, TrustedKeys, write_key_pair
 from producers.delivery.kafka_delivery import KafkaDelivery
 from producers.loggers.heartbeats import send_heartbeats
 from stream_processors.audit.log_reader import LogReader
@@ -140,6 +142,16 @@ class MixedFleet:
         store = RedisStore(self.redis_url, self.experiment.name)
         yield store
         store.close()
+
+    @property
+    def rule(self) -> TrustRule:
+        """What a reader of the experiment accepts."""
+        trusted = TrustedKeys.parse(self.trusted_keys)
+        return TrustRule(trusted, self.experiment.name, self.experiment.action_space.digest)
+
+    def ada(self, store: RedisStore) -> Decider:
+        """Who decides for the board, by the store's clock."""
+        return Decider(by="ada", reason="mixed", now_ms=store.time_ms(), key=self.key("board"))
 
     def environment(self, code: Path, key: str = "learner", machine: str = "machine") -> dict[str, str]:
         """The variables of a process; `machine` has its data directory."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_contract import FeatureContract
-from policy_store.decisions.governance import Decider, point_channel, publish_checkpoint
+from policy_store.decisions.governance import point_channel, publish_checkpoint
 from policy_store.records.channel_record import Channel
 from policy_store.records.checkpoint_record import CheckpointManifest, describe_blobs
 from tests.answer_graphs import preferring_values, softmax_graph
@@ -51,8 +51,7 @@ def publish(fleet: MixedFleet, version: str, graph: bytes, fields: Mapping[str, 
     manifest = CheckpointManifest.model_validate(content | dict(fields or {}))
     with fleet.store() as store:
         publish_checkpoint(store, manifest, blobs, fleet.key("learner"))
-        ada = Decider(by="ada", reason="mixed", now_ms=store.time_ms(), key=fleet.key("board"))
-        point_channel(store, Channel.STABLE, version, ada, ttl_ms=FOREVER)
+        point_channel(store, Channel.STABLE, version, fleet.ada(store), ttl_ms=FOREVER)
 
 
 def serves(version: str, node: Sidecar) -> None:
