@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,9 +18,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.registry import Registry
+from learner.checkpoints.checkpoint import learner_directory
+from learner.learner_run import EXAMPLES_FOLDER, stored_examples
 from policy_store.backends.redis_store import RedisStore
 from policy_store.decisions.governance import Decider
 from policy_store.decisions.verification import TrustRule
@@ -39,7 +43,6 @@ ROLLING = {
 PRESENT = Path(__file__).parents[2]
 """The code of today, as the code of a release is a folder for PYTHONPATH."""
 WAIT_SECONDS = 60.0
-HEADS = {"repin": {"count": 100, "mean": 0.2, "p10": 0.1, "p50": 0.2, "p90": 0.3}}
 SAID = ("--by", "ada", "--reason", "mixed")
 Found = TypeVar("Found")
 SERVES = re.compile(r"serves on (http://\S+)")
@@ -78,7 +81,7 @@ class Sidecar:
         for visit in visited:
             answers.append(self.decide(visit))
             request_id = visit.request.request_id
-            self._call(f"/v1/decisions/{request_id}/applied", {"heads": HEADS})
+            self._call(f"/v1/decisions/{request_id}/applied", {})
             for kind, delay in visit.engagements:
                 happened = {"request_id": request_id, "kind": kind, "event_time": visit.time + delay}
                 self._call("/v1/engagements", happened)
@@ -158,6 +161,7 @@ class MixedFleet:
         return {
             **os.environ,
             "PYTHONPATH": str(code),
+            "OMP_NUM_THREADS": "1",
             "TRIMTAB_KAFKA_BOOTSTRAP": self.bootstrap,
             "TRIMTAB_TOPIC_PREFIX": self.prefix,
             "TRIMTAB_REDIS_URL": self.redis_url,
@@ -167,16 +171,19 @@ class MixedFleet:
             "TRIMTAB_TRUSTED_KEYS": self.trusted_keys,
         }
 
-    def run(self, code: Path, *arguments: str, key: str = "learner") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, code: Path, *arguments: str, key: str = "learner", machine: str = "machine"
+    ) -> subprocess.CompletedProcess[str]:
         """A command, run to its end."""
         command = [sys.executable, "-P", "-m", "trimtab", *arguments]
+        environment = self.environment(code, key, machine)
         return subprocess.run(
-            command, env=self.environment(code, key), cwd=self.directory, capture_output=True, text=True, timeout=120
+            command, env=environment, cwd=self.directory, capture_output=True, text=True, timeout=2 * WAIT_SECONDS
         )
 
-    def trimtab(self, code: Path, *arguments: str, key: str = "learner") -> Any:
+    def trimtab(self, code: Path, *arguments: str, key: str = "learner", machine: str = "machine") -> Any:
         """What a command prints as JSON; it must succeed."""
-        done = self.run(code, *arguments, "--json", key=key)
+        done = self.run(code, *arguments, "--json", key=key, machine=machine)
         assert done.returncode == 0, f"{arguments}:\n{done.stdout}\n{done.stderr}"
         return json.loads(done.stdout)
 
@@ -214,6 +221,17 @@ class MixedFleet:
         reader = LogReader({"bootstrap.servers": self.bootstrap}, f"{self.prefix}{topic}")
         return [codec.decode(record.value) for record in reader.read_all()]
 
+    def await_logged(self, decisions: int, engagements: int) -> None:
+        """Wait until the log has what nodes were asked to log; they deliver in the background."""
+        await_value(
+            lambda: self._logged(decisions, engagements) or None, lambda: f"{decisions} decisions are not logged"
+        )
+
+    def rows(self, machine: str) -> list[str]:
+        """The request ids that the learner of this machine has stored, in order."""
+        folder = learner_directory(self.directory / machine, self.experiment) / EXAMPLES_FOLDER
+        return sorted(map(str, stored_examples(folder)["request_request_id"]))
+
     def kill_processes(self) -> None:
         """At the end of a test, whatever came of it."""
         for sidecar in self.sidecars:
@@ -225,6 +243,10 @@ class MixedFleet:
         environment = self.environment(code, machine=machine)
         with log.open("wb") as output:
             return subprocess.Popen(command, env=environment, cwd=self.directory, stdout=output, stderr=output)
+
+    def _logged(self, decisions: int, engagements: int) -> bool:
+        counts = Counter(each.name for each in self.decoded("events"))
+        return counts[r.ACTION] == counts[r.PROPENSITY] == decisions and counts[r.ENGAGEMENT] == engagements
 
     def _settled(self, reader: LogReader, ends: dict[int, int]) -> bool:
         settled = reader.committed(f"{self.prefix}join")
