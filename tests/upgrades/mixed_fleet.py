@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment, load_experiment
-from event_schemas.registry import Registry
+from event_schemas.schema_registry import load_registry
 from learner.checkpoints.checkpoint import learner_directory
 from learner.learner_run import EXAMPLES_FOLDER, stored_examples
 from policy_store.backends.redis_store import RedisStore
@@ -117,6 +117,7 @@ class MixedFleet:
     prefix: str
     experiment_file: Path
     directory: Path
+    registry_url: str | None = None
     sidecars: list[Sidecar] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -147,6 +148,11 @@ class MixedFleet:
         store.close()
 
     @property
+    def codec(self) -> Codec:
+        """Of today, with what the Schema Registry has now, if there is one."""
+        return Codec(load_registry(self.registry_url, self.directory / "ids", reads_only=True))
+
+    @property
     def rule(self) -> TrustRule:
         """What a reader of the experiment accepts."""
         trusted = TrustedKeys.parse(self.trusted_keys)
@@ -169,6 +175,7 @@ class MixedFleet:
             "TRIMTAB_DATA_DIR": str(self.directory / machine),
             "TRIMTAB_SIGNING_KEY": f"@{self.directory / 'keys' / key}",
             "TRIMTAB_TRUSTED_KEYS": self.trusted_keys,
+            **({} if self.registry_url is None else {"TRIMTAB_SCHEMA_REGISTRY_URL": self.registry_url}),
         }
 
     def run(
@@ -213,11 +220,11 @@ class MixedFleet:
         with KafkaDelivery({"bootstrap.servers": self.bootstrap}) as sender:
             topic = f"{self.prefix}events"
             partitions = LogReader({"bootstrap.servers": self.bootstrap}, topic).partitions
-            send_heartbeats(sender, Codec(Registry.bundled()), topic, partitions, event_time)
+            send_heartbeats(sender, self.codec, topic, partitions, event_time)
 
     def decoded(self, topic: str) -> list[Any]:
         """Every record of a topic, decoded by the code of today."""
-        codec = Codec(Registry.bundled())
+        codec = self.codec
         reader = LogReader({"bootstrap.servers": self.bootstrap}, f"{self.prefix}{topic}")
         return [codec.decode(record.value) for record in reader.read_all()]
 
@@ -227,10 +234,13 @@ class MixedFleet:
             lambda: self._logged(decisions, engagements) or None, lambda: f"{decisions} decisions are not logged"
         )
 
+    def segments(self, machine: str) -> Path:
+        """The folder in which the learner of this machine stores examples."""
+        return learner_directory(self.directory / machine, self.experiment) / EXAMPLES_FOLDER
+
     def rows(self, machine: str) -> list[str]:
-        """The request ids that the learner of this machine has stored, in order."""
-        folder = learner_directory(self.directory / machine, self.experiment) / EXAMPLES_FOLDER
-        return sorted(map(str, stored_examples(folder)["request_request_id"]))
+        """The request ids that are stored there, in order."""
+        return sorted(map(str, stored_examples(self.segments(machine))["request_request_id"]))
 
     def kill_processes(self) -> None:
         """At the end of a test, whatever came of it."""

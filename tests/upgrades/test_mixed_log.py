@@ -10,16 +10,20 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import polars as pl
+
 from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.registry import Registry
 from learner.examples.segment_store import SegmentStore
+from tests.components.schema_registry import SchemaRegistry
 from tests.upgrades.frozen_traffic import DAY, FIRST, Visit, visits
 from tests.upgrades.mixed_fleet import PRESENT, SAID, MixedFleet, Sidecar
 
 WEEKS = list(visits(420, 1))
 NIGHT = list(visits(60, 2, FIRST + round(25.5 * DAY), 0.5 * DAY))
 ALL = sorted(str(visit.request.request_id) for visit in [*WEEKS, *NIGHT])
+UNCHECKED = "Action.experiment_arm: a union or enum inside or between arrays cannot be checked"
 PARTS = (r.REQUEST, r.ACTION, r.PROPENSITY)
 KEPT = ("learn", "--once", "--no-publish")
 NOT_REGISTERED = "schema id {} is not registered"
@@ -106,6 +110,28 @@ def test_nodes_that_log_before_the_join_is_upgraded_lose_nothing(fleet: MixedFle
     assert fleet.trimtab(PRESENT, "dead-letters", "replay")["written"] == len(newer)
     audit = fleet.trimtab(PRESENT, "reconcile")
     assert audit["ok"] and audit["examples_found"] == audit["examples_expected"] == len(NIGHT)
+
+
+def test_with_a_registry_that_has_the_new_versions_the_join_of_0_1_0_does_not_start(
+    fleet: MixedFleet, old: Path, schema_registry: SchemaRegistry
+) -> None:
+    fleet.registry_url = schema_registry.url
+    after = fleet.serve(PRESENT, "after")
+    assert after.report()["store"] == "ok"  # this start has registered the versions
+    nodes = after, fleet.serve(old, "before")
+    for visit, node in zip(NIGHT, nodes * (len(NIGHT) // 2), strict=True):
+        node.serve([visit])
+    refused = fleet.run(old, "join")
+    assert (refused.returncode, UNCHECKED in refused.stderr) == (3, True), refused.stderr
+
+    _join(fleet, PRESENT, NIGHT, FIRST + round(30 * DAY))
+    assert fleet.decoded("dead-letters") == []
+    audit = fleet.trimtab(PRESENT, "reconcile")
+    assert audit["ok"] and audit["examples_found"] == audit["examples_expected"] == len(NIGHT)
+    fleet.run(old, *KEPT, machine="late")  # a learner of 0.1.0 reads them, and leaves out what is new
+    assert fleet.rows("late") == sorted(str(visit.request.request_id) for visit in NIGHT)
+    [segment] = fleet.segments("late").glob("*.parquet")
+    assert "propensity_exploration" not in pl.read_parquet_schema(segment)
 
 
 def _join(fleet: MixedFleet, code: Path, visited: Iterable[Visit], event_time: int) -> None:
