@@ -25,7 +25,7 @@ from event_schemas.schema_registry import load_registry
 from learner.checkpoints.checkpoint import learner_directory
 from learner.learner_run import EXAMPLES_FOLDER, stored_examples
 from policy_store.backends.redis_store import RedisStore
-from policy_store.decisions.governance import Decider
+from policy_store.decisions import Decider
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.signing import Role, SigningKey, TrustedKeys, write_key_pair
 from producers.delivery.kafka_delivery import KafkaDelivery
@@ -38,8 +38,11 @@ ROLLING = {
     "exploration_rate = 0.9": "exploration_rate = 0.6",
     "control_rate = 0.3": "control_rate = 0.1",
     'allowed_lateness = "12h"': 'allowed_lateness = "2d"',
+    'clock = "replay"': 'clock = "replay"\nmax_future_skew = "10d"',
+    "budget_ms = 2000": "budget_ms = 10000\ncanary_share = 0.4",
 }
-"""Changes to the experiment of the frozen sets: more requests for the policy, and time for nodes that log in turn."""
+"""Changes to the experiment of the frozen sets: more requests for the policy, time for nodes that log in turn, windows
+that heartbeats close ahead of the clock, and a canary that some of few users get."""
 PRESENT = Path(__file__).parents[2]
 """The code of today, as the code of a release is a folder for PYTHONPATH."""
 WAIT_SECONDS = 60.0
@@ -94,6 +97,10 @@ class Sidecar:
     def await_report(self, agrees: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The first report that agrees."""
         return await_value(lambda: report if agrees(report := self.report()) else None, self.report)
+
+    def await_serving(self, version: str, channel: str = "stable") -> None:
+        """Wait until it serves what the channel points to."""
+        self.await_report(lambda report: report["versions"].get(channel) == version)
 
     def end(self) -> None:
         """Everything it holds is delivered; it must end in order."""

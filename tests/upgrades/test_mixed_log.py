@@ -43,7 +43,7 @@ def test_an_upgrade_from_the_end_of_the_path_learns_from_every_decision_once(fle
     first = fleet.trimtab(old, "learn", "--once")["version"]
     fleet.trimtab(PRESENT, "policy", "promote", first, "--to", "stable", "--override-gate", *SAID, key="board")
     for node in (before, after):
-        node.await_report(lambda report: report["versions"].get("stable") == first)
+        node.await_serving(first)
 
     # The learner and the join are upgraded, and half of the nodes.
     for visit, node in zip(NIGHT, [before, after] * (len(NIGHT) // 2), strict=True):
