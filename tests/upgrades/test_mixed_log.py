@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import polars as pl
-
 from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.registry import Registry
-from learner.examples.segment_store import SegmentStore
+from learner.examples.ingest import IngestCounts
+from learner.examples.segment_store import SegmentStore, read_segments
 from tests.components.schema_registry import SchemaRegistry
 from tests.upgrades.frozen_traffic import DAY, FIRST, Visit, visits
 from tests.upgrades.mixed_fleet import PRESENT, SAID, MixedFleet, Sidecar
+from tests.upgrades.mixed_ingest import ingest, ingest_as_0_1_0
 
 WEEKS = list(visits(420, 1))
 NIGHT = list(visits(60, 2, FIRST + round(25.5 * DAY), 0.5 * DAY))
 ALL = sorted(str(visit.request.request_id) for visit in [*WEEKS, *NIGHT])
 UNCHECKED = "Action.experiment_arm: a union or enum inside or between arrays cannot be checked"
 PARTS = (r.REQUEST, r.ACTION, r.PROPENSITY)
-KEPT = ("learn", "--once", "--no-publish")
 NOT_REGISTERED = "schema id {} is not registered"
-OPEN_SEGMENTS = """
-import sys
-from pathlib import Path
-from learner.segment_store import SegmentStore
-SegmentStore(Path(sys.argv[1]), sys.argv[2], 1)
-"""
 EXAMPLE_2 = NOT_REGISTERED.format(Codec(Registry.bundled()).schema_id(r.EXAMPLE))
 
 
@@ -55,7 +47,7 @@ def test_an_upgrade_from_the_end_of_the_path_learns_from_every_decision_once(fle
     assert fleet.decoded("dead-letters") == []
     with ThreadPoolExecutor() as pool:
         audited, asked = (pool.submit(fleet.run, code, "reconcile", "--json") for code in (PRESENT, old))
-        late = pool.submit(fleet.run, old, *KEPT, machine="late")
+        late = pool.submit(ingest_as_0_1_0, fleet, old, "late")
         learnt = fleet.trimtab(PRESENT, "learn", "--once")
     audit = json.loads(audited.result().stdout)
     assert audit["ok"] and audit["examples_found"] == audit["examples_expected"] == len(ALL)
@@ -79,16 +71,14 @@ def _learnt_too_early(fleet: MixedFleet, late: subprocess.CompletedProcess[str])
     refused = Counter((each["topic"], each["reason"]) for each in letters)
     assert refused == {(f"{fleet.prefix}examples", "malformed"): len(NIGHT)}
     assert all(EXAMPLE_2 in each["detail"] for each in letters)
-    fleet.trimtab(PRESENT, *KEPT, "--reread", machine="late")
+    assert ingest(fleet, "late", reread=True) == IngestCounts(stored=len(NIGHT), duplicate=len(WEEKS))
     assert fleet.rows("late") == ALL
 
 
 def test_a_learner_of_0_1_0_refuses_the_directory_of_a_later_one(fleet: MixedFleet, old: Path) -> None:
-    topic, folder = f"{fleet.prefix}examples", fleet.directory / "segments"
-    with SegmentStore(folder, topic, DAY):
+    with SegmentStore(fleet.segments("later"), f"{fleet.prefix}examples", DAY):
         pass
-    command = [sys.executable, "-P", "-c", OPEN_SEGMENTS, str(folder), topic]
-    back = subprocess.run(command, env=fleet.environment(old), capture_output=True, text=True, timeout=60)
+    back = ingest_as_0_1_0(fleet, old, "later")
     assert back.returncode == 1 and "unreadable segment manifest: it is not of format 1" in back.stderr
 
 
@@ -128,10 +118,12 @@ def test_with_a_registry_that_has_the_new_versions_the_join_of_0_1_0_does_not_st
     assert fleet.decoded("dead-letters") == []
     audit = fleet.trimtab(PRESENT, "reconcile")
     assert audit["ok"] and audit["examples_found"] == audit["examples_expected"] == len(NIGHT)
-    fleet.run(old, *KEPT, machine="late")  # a learner of 0.1.0 reads them, and leaves out what is new
-    assert fleet.rows("late") == sorted(str(visit.request.request_id) for visit in NIGHT)
-    [segment] = fleet.segments("late").glob("*.parquet")
-    assert "propensity_exploration" not in pl.read_parquet_schema(segment)
+    late = ingest_as_0_1_0(fleet, old, "late")
+    assert late.returncode == 0, late.stderr
+    ingest(fleet, "today")
+    theirs, ours = (read_segments(fleet.segments(each)).sort("request_request_id") for each in ("late", "today"))
+    assert theirs.select(ours.columns).equals(ours)
+    assert ours["propensity_exploration"].null_count() == len(NIGHT) // 2  # those of the node of 0.1.0
 
 
 def _join(fleet: MixedFleet, code: Path, visited: Iterable[Visit], event_time: int) -> None:
