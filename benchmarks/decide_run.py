@@ -24,8 +24,11 @@ from event_schemas.experiment import Experiment, parse_experiment
 from feature_contract import FeatureContract
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide import DecisionRequest, PolicyAgent, ServingSnapshot, SnapshotHolder
-from serving_agent.decide.loaded_policy import LoadedPolicy
 
+try:
+    from serving_agent.decide.loaded_policy import LoadedPolicy
+except ImportError:  # in a base of before, which had it beside the snapshot
+    from serving_agent.decide.snapshot import LoadedPolicy  # type: ignore[attr-defined,no-redef]
 try:
     from serving_agent.decide.policy_networks import ValueNetwork
 except ImportError:  # in a base of before, which had no other networks

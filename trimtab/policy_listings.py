@@ -21,13 +21,14 @@ NAMED = 3
 
 
 def overview_listings(overview: Mapping[str, Any]) -> Iterator[Listing | str]:
-    """What `store_overview` found: channels, the kills that hold, nodes."""
+    """What `store_overview` found: channels, online experiments, the kills that hold, nodes."""
     killed = {True: "yes", False: "no", None: "unknown"}[overview["killed"]]
     epoch, entries = overview["epoch"], overview["audit_entries"]
     yield f"experiment {overview['experiment']}   killed: {killed}   epoch: {epoch}   audit: {entries}"
     yield _other_files(overview["differing_files"])
     channels = [_channel(row, len(overview["nodes"])) for row in overview["channels"]]
     yield Listing("channels", ("channel", "version", "revision", "state"), channels)
+    yield from _experiments(overview["experiments"])
     if overview["open_kills"]:
         yield Listing("open kills", ("hash", "revision"), [_kill(row) for row in overview["open_kills"]])
     nodes = [_node(NodeStatus(row["node"], row["status"])) for row in overview["nodes"]]
@@ -125,6 +126,18 @@ def _refusals(refused_by: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         nodes.setdefault(": ".join((each["result"], *each["notes"])), []).append(each["node"])
     for reason, names in nodes.items():
         yield f"refused by {listed(names, NAMED)}: {reason}"
+
+
+def _experiments(content: Mapping[str, Any]) -> Iterator[Listing]:
+    """The online experiments, or why their record does not count; nothing where none runs."""
+    rows = [
+        Entry((row["id"], f"{row['share']:.1%}", utc_text(row["start"]), utc_text(row["planned_end"])))
+        for row in content["running"]
+    ]
+    if content["state"] not in SOUND:
+        rows = [Entry(("", "not valid", "", ""), (f"{content['state']}; fix: {content['fix']}",))]
+    if rows:
+        yield Listing("online experiments", ("experiment", "users", "start", "planned end"), rows)
 
 
 def _kill(row: Mapping[str, Any]) -> Entry:

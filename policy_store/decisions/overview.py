@@ -7,6 +7,7 @@ from typing import Any
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from policy_store.backends.store import NodeStatus, PolicyStore
+from policy_store.decisions.experiment_reading import read_experiments_verified
 from policy_store.decisions.file_differences import file_differences
 from policy_store.decisions.kill_decisions import kill_state
 from policy_store.decisions.node_refusals import node_refusals
@@ -22,7 +23,7 @@ VALID, EMPTY = "valid", "empty"
 
 
 def store_overview(store: PolicyStore, rule: TrustRule, now_ms: int, digests: Mapping[str, str]) -> dict[str, Any]:
-    """Channels with their state, the kills that hold, live nodes, and the number of checkpoints and audit entries.
+    """Channels and experiments with their state, open kills, live nodes, the number of checkpoints and audit entries.
 
     `digests` are those of this process's experiment file; `differing_files` lists the processes with another one.
     `killed` is null when no verified kill holds, but there are records that cannot be verified. Raises
@@ -38,10 +39,24 @@ def store_overview(store: PolicyStore, rule: TrustRule, now_ms: int, digests: Ma
         "epoch": memory.epoch,
         "differing_files": [each.as_dict() for each in differences],
         "channels": [channel_overview(store, channel, rule, now_ms, memory, nodes) for channel in Channel],
+        "experiments": _experiments(store, rule, memory),
         "checkpoints": len(checkpoints),
         "nodes": [{"node": node.node_id, "status": dict(node.status)} for node in nodes],
         "audit_entries": len(store.audit_entries()),
     }
+
+
+def _experiments(store: PolicyStore, rule: TrustRule, memory: ReaderMemory) -> dict[str, Any]:
+    """The online experiments that run or will; `state` is `valid`, `empty`, or what is wrong with their record."""
+    try:
+        record = read_experiments_verified(store, rule, memory=memory)
+    except ComponentUnreachable:
+        raise
+    except TrimtabError as error:
+        return {"state": error.what, "fix": error.fix, "running": []}
+    if record is None:
+        return {"state": EMPTY, "running": []}
+    return {"state": VALID, "running": [each.model_dump(mode="json") for each in record.running]}
 
 
 def channel_overview(

@@ -68,8 +68,13 @@ class Decision:
 
     @property
     def config_revision(self) -> int:
-        """Revision of the preference in force; 0 for that of the experiment file."""
+        """Revision of the preference in force, or of an experiment's arm; 0 for that of the experiment file."""
         return self.facts.config_revision
+
+    @property
+    def experiment_arm(self) -> str | None:
+        """`<experiment>/<arm>` of the online experiment that the user is in; None if there is none."""
+        return self.facts.experiment_arm
 
     @property
     def fallback_reason(self) -> FallbackReason | None:

@@ -23,7 +23,8 @@ class DecisionRequest:
     """A request to be decided; everything is optional, and None means absent, in `context` too.
 
     A blank `user_id`, `session_id` or `cohort` is absent.
-    `request_id` is drawn when absent. `user_id` decides whether the user is in the canary. `history` holds the user's
+    `request_id` is drawn when absent. `user_id` decides which arm of
+    an online experiment, such as a canary, the user is in. `history` holds the user's
     last actions, oldest first, with times in epoch milliseconds. `eligible` lists the arms that exploration and
     policies may choose (empty: all); CONTROL and FALLBACK serve the production arm even if it is not listed.
     `event_time` (epoch ms) may be given only in an experiment with `join.clock = "replay"`.

@@ -61,7 +61,10 @@ class DecisionBody(Body):
     request_id: Identifier | None = Field(
         default=None, description="Identifier of the decision, without control characters; drawn when absent."
     )
-    user_id: Text | None = Field(default=None, description="Stable user identifier; decides about the canary.")
+    user_id: Text | None = Field(
+        default=None,
+        description="Stable user identifier; decides about online experiments, such as a canary.",
+    )
     session_id: Text | None = Field(default=None, description="Session identifier.")
     cohort: Text | None = Field(default=None, description="Cohort of the experiment file.")
     user_embedding: Embedding = Field(default_factory=list, description="User embedding.")
@@ -125,6 +128,7 @@ class DecisionAnswer(BaseModel):
     policy_version: str = Field(description="Checkpoint that chose the arm, else `exploration` or `production`.")
     config_revision: int = Field(description="Revision of the preference in force.")
     fallback_reason: str | None = Field(description="Why the policy was not used; null unless FALLBACK.")
+    experiment_arm: str | None = Field(description="`<experiment>/<arm>` of the user's online experiment; else null.")
 
     @classmethod
     def of(cls, decision: Decision, arm_names: tuple[str, ...]) -> "DecisionAnswer":
@@ -142,6 +146,7 @@ class DecisionAnswer(BaseModel):
             policy_version=decision.policy_version,
             config_revision=decision.config_revision,
             fallback_reason=None if reason is None else reason.value,
+            experiment_arm=decision.experiment_arm,
         )
 
 

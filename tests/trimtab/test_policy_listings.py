@@ -16,7 +16,10 @@ from policy_store.decisions.kill_decisions import kill
 from policy_store.decisions.overview import store_overview
 from policy_store.records.canonical_json import parse_object
 from policy_store.records.channel_record import Channel
+from policy_store.records.experiment_record import ExperimentsRecord
 from policy_store.records.preference_record import PreferenceTarget
+from tests.policy_store.experiment_samples import plan
+from tests.policy_store.foreign_hands import MemoryHands
 from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, PEOPLE, TTL_MS, learner, manifest, people, rule
 from trimtab.commands.policy import _checkpoint_row
 from trimtab.policy_listings import (
@@ -158,3 +161,17 @@ def test_the_preference_in_force(lines: Printed) -> None:
         "everybody else  0.1    repin 0.1, click 0.9",
         "CORE                   not chosen yet",
     ]
+
+
+def test_experiments_are_listed_and_a_forged_record_is_told(store: MemoryStore, lines: Printed) -> None:
+    def listed() -> list[str]:
+        return lines(*overview_listings(store_overview(store, RULE, store.time_ms(), OURS)))
+
+    assert not any("online experiments" in line for line in listed())
+    record = ExperimentsRecord(experiment="homefeed", revision=NOW, by="ada", running=(plan(NOW),))
+    store.publish_experiments(record.signed_by(PEOPLE), parent_revision=None)
+    at = listed().index("online experiments")
+    assert listed()[at + 2].split() == ["x1", "20.0%", "2023-11-14", "22:13:20Z", "2023-11-15", "22:13:20Z"]
+    MemoryHands(store).put("experiments", record.signed_by(LEARNER))
+    assert any("not valid" in line for line in listed())
+    assert any("may not sign" in line for line in listed())

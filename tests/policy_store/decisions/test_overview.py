@@ -38,6 +38,7 @@ def test_an_empty_store(bench: StoreBench) -> None:
         "epoch": 0,
         "differing_files": [],
         "channels": [{"channel": name, "state": "empty", "refused_by": []} for name in ("stable", "canary", "shadow")],
+        "experiments": {"state": "empty", "running": []},
         "checkpoints": 0,
         "nodes": [],
         "audit_entries": 0,

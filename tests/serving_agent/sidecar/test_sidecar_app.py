@@ -91,6 +91,7 @@ def test_a_decision_and_its_confirmation(bench: Bench) -> None:
         "policy_version": "v1",
         "config_revision": 0,
         "fallback_reason": None,
+        "experiment_arm": None,
     }
     told = {"heads": {"repin": HEAD}, "served": ["p1"], "ranker_version": "r7"}
     for first in (True, False):
