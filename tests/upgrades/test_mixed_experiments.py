@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from event_schemas import records as r
 from event_schemas.units import MINUTE_MS
 from policy_store.decisions.experiment_decisions import start_experiment
 from policy_store.records.channel_record import Channel
 from policy_store.records.experiment_record import ExperimentArm, OnlineExperiment
+from policy_store.records.store_errors import ExperimentRefused
 from tests.upgrades.frozen_traffic import DAY, Visit, visits
 from tests.upgrades.mixed_fleet import PRESENT, MixedFleet, Sidecar
 from tests.upgrades.own_checkpoints import any_values, point, publish
@@ -75,13 +78,18 @@ def _both_serve_v1(fleet: MixedFleet, old: Path) -> tuple[Sidecar, Sidecar]:
 
 
 def _start(fleet: MixedFleet, name: str, version: str) -> int:
-    """Half of all users are treated with the checkpoint; from when on (epoch ms)."""
+    """Half of all users are treated with the checkpoint, once an operator says that the fleet is mixed.
+
+    Returns when it starts (epoch ms).
+    """
     with fleet.store() as store:
         start = store.time_ms()
         arms = (ExperimentArm(name="control", share=0.5), ExperimentArm(name="treated", share=0.5, version=version))
         span = {"start": start, "planned_end": start + 60 * MINUTE_MS}
         plan = OnlineExperiment.of(id=name, share=1.0, arms=arms, control="control", **span)
-        start_experiment(store, plan, fleet.experiment, fleet.rule, fleet.ada(store))
+        with pytest.raises(ExperimentRefused, match="the nodes before are of a release that knows no experiments"):
+            start_experiment(store, plan, fleet.experiment, fleet.rule, fleet.ada(store))
+        start_experiment(store, plan, fleet.experiment, fleet.rule, fleet.ada(store), mixed_fleet=True)
     return start
 
 
