@@ -28,7 +28,7 @@ from serving_agent.decide import DecisionRequest, PolicyAgent, ServingSnapshot, 
 try:
     from serving_agent.decide.loaded_policy import LoadedPolicy
 except ImportError:  # in a base of before, which had it beside the snapshot
-    from serving_agent.decide.snapshot import LoadedPolicy  # type: ignore[attr-defined,no-redef]
+    from serving_agent.decide.snapshot import LoadedPolicy  # type: ignore[attr-defined]
 try:
     from serving_agent.decide.policy_networks import ValueNetwork
 except ImportError:  # in a base of before, which had no other networks
