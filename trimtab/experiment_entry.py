@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from event_schemas.shown_text import listed
+from policy_store.records import ExperimentRefused
 
 if TYPE_CHECKING:
     from learner.online_arms import OnlineComparison
+    from off_policy.arm_guardrails import GuardrailState
     from policy_store.records import OnlineExperiment, Verdict
+
+
+def require_unharmed(states: Mapping[str, Mapping[str, GuardrailState]], winner: str) -> None:
+    """Raises ExperimentRefused if the arm harms a guardrail; `states` are those of `guardrail_states`."""
+    harmed = [guardrail for guardrail, arms in states.items() if arms.get(winner) == "harmed"]
+    if harmed:
+        raise ExperimentRefused(
+            f"arm {winner} harms {listed(harmed)}, which the experiment was to guard",
+            fix="conclude it as rejected, or adopt the arm all the same with --override-guardrails and a --reason",
+        )
 
 
 def ledger_content(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from event_schemas.instant import utc_text
+from off_policy.arm_guardrails import GuardrailState
 from trimtab.tables import figures, wrapped
 
 if TYPE_CHECKING:
@@ -59,6 +60,18 @@ def arm_parts(comparison: ArmComparison) -> Iterator[Table | str]:
         for name, outcome in outcomes.items():
             if outcome.refusal is not None:
                 yield from _lines(f"no interval for {name}: {outcome.refusal.reason}", "  ")
+
+
+def guardrail_lines(states: Mapping[str, Mapping[str, GuardrailState]], margin: float) -> Iterator[str]:
+    """A sentence for each guardrail and arm; nothing without guardrails."""
+    words = {
+        GuardrailState.HELD: f"holds: a loss of more than {margin:.1%} is ruled out",
+        GuardrailState.HARMED: "is harmed",
+        GuardrailState.UNDECIDED: f"is undecided: a loss of more than {margin:.1%} is not ruled out",
+    }
+    for guardrail, arms in states.items():
+        for arm, state in arms.items():
+            yield from _lines(f"guardrail {guardrail} in {arm} {words[state]}")
 
 
 def _lines(text: str, indent: str = "") -> list[str]:

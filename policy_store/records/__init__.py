@@ -50,6 +50,7 @@ from policy_store.records.revision_rules import DecisionOrder, ReaderMemory, req
 from policy_store.records.signing import Role, SigningKey, TrustedKeys, write_key_pair
 from policy_store.records.store_errors import (
     ContractMismatch,
+    ExperimentRefused,
     RecordExpired,
     RecordFromFuture,
     RecordMalformed,
@@ -75,6 +76,7 @@ __all__ = [
     "EVALUATION_BLOB",
     "EXPERIMENTS_SLOT",
     "ExperimentArm",
+    "ExperimentRefused",
     "ExperimentsRecord",
     "LEDGER_SLOT",
     "LedgerRecord",

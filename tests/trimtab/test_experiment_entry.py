@@ -7,13 +7,15 @@ import pytest
 
 from learner.online_arms import OnlineArms, OnlineComparison
 from off_policy.arm_comparison import ArmDesign, ArmSums, compare_arms
+from off_policy.arm_guardrails import GuardrailState
 from off_policy.arm_results import OutcomeLabel
 from off_policy.user_sums import ArmUsers, CountedRows, UserSums
 from policy_store.records import OnlineExperiment
 from policy_store.records.ledger_record import LedgerRecord
+from policy_store.records.store_errors import ExperimentRefused
 from tests.policy_store.experiment_samples import plan
 from tests.serving_samples import DAY_MS, NOW
-from trimtab.experiment_entry import ledger_content
+from trimtab.experiment_entry import ledger_content, require_unharmed
 
 PROVENANCE = {"experiment": "homefeed", "revision": 5, "by": "ada"}
 
@@ -74,3 +76,11 @@ def test_nothing_seen_is_null_not_zero() -> None:
     assert [arm.means for arm in made.arms] == [(None, None)] * 2
     assert made.arms[0].covariance == ((None, None), (None, None))
     assert made.sample_ratio_p is None
+
+
+def test_an_arm_that_harms_a_guardrail_is_not_adopted() -> None:
+    states = {"visits": {"bold": GuardrailState.HARMED, "meek": GuardrailState.HELD}}
+    require_unharmed(states, "meek")
+    require_unharmed({"visits": {"bold": GuardrailState.UNDECIDED}}, "bold")
+    with pytest.raises(ExperimentRefused, match="arm bold harms visits"):
+        require_unharmed(states, "bold")

@@ -9,8 +9,15 @@ import pytest
 
 from learner.online_arms import OnlineArms, OnlineComparison
 from off_policy.arm_comparison import ArmDesign
+from off_policy.arm_guardrails import GuardrailState
 from tests.off_policy.arm_worlds import compared, draw_log
-from trimtab.experiment_tables import LEFT_OUT_WORDS, arm_parts, comparison_parts, left_out_in_words
+from trimtab.experiment_tables import (
+    LEFT_OUT_WORDS,
+    arm_parts,
+    comparison_parts,
+    guardrail_lines,
+    left_out_in_words,
+)
 from trimtab.tables import show
 
 START, DAY = 1_764_000_000_000, 86_400_000
@@ -78,3 +85,16 @@ def test_every_reason_has_words() -> None:
     said = left_out_in_words(dict.fromkeys(LEFT_OUT_WORDS, 2) | {"no_unit:visits": 1})
     assert said.count(",") == len(LEFT_OUT_WORDS)
     assert said.endswith("1 in no counting unit of visits")
+
+
+def test_a_guardrail_has_a_sentence_for_each_arm(capsys: pytest.CaptureFixture[str]) -> None:
+    states = {
+        "visits": {"a1": GuardrailState.HELD, "a2": GuardrailState.HARMED},
+        "days": {"a1": GuardrailState.UNDECIDED},
+    }
+    show(*guardrail_lines(states, 0.01))
+    assert lines(capsys) == [
+        "guardrail visits in a1 holds: a loss of more than 1.0% is ruled out",
+        "guardrail visits in a2 is harmed",
+        "guardrail days in a1 is undecided: a loss of more than 1.0% is not ruled out",
+    ]

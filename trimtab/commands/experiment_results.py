@@ -37,6 +37,7 @@ def read(experiment_id: ExperimentId, level: Level = 0.95, as_json: AsJson = Fal
 
     Example: trimtab experiment read sweep
     """
+    from off_policy.arm_guardrails import guardrail_states
     from policy_store.decisions import planned_experiment
 
     settings = load_settings()
@@ -44,12 +45,13 @@ def read(experiment_id: ExperimentId, level: Level = 0.95, as_json: AsJson = Fal
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
     plan = planned_experiment(store, experiment_id, rule, experiment.serving.canary_share)
     found = _compared(settings, experiment, plan, level)
+    states = guardrail_states(found.comparison, plan.guardrails, experiment.gate.margin)
     if as_json:
-        echo_json(found.as_dict())
+        echo_json(found.as_dict() | {"guardrails": states})
         return
-    from trimtab.experiment_tables import comparison_parts
+    from trimtab.experiment_tables import comparison_parts, guardrail_lines
 
-    print_parts(*comparison_parts(found))
+    print_parts(*comparison_parts(found), *guardrail_lines(states, experiment.gate.margin))
     say_next(f"trimtab experiment conclude {experiment_id} --help", "writes the result to the ledger, and ends it")
 
 
@@ -58,17 +60,22 @@ def conclude(
     verdict: Annotated[Verdict, typer.Option(help="What people make of it.")],
     by: By,
     winner: Annotated[str | None, typer.Option(help="With --verdict adopted: the arm that was adopted.")] = None,
+    override: Annotated[
+        bool, typer.Option("--override-guardrails", help="Adopt an arm although it harms a guardrail.")
+    ] = False,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """Write what an experiment showed to the ledger, and end it: its users are served like all others.
 
-    The figures are those of `trimtab experiment read` on this machine. A canary goes on until its channel is changed.
+    The figures are those of `trimtab experiment read` on this machine. An arm that harms one of the experiment's
+    guardrails is not adopted, unless you override that. A canary goes on until its channel is changed.
 
     Example: trimtab experiment conclude sweep --verdict adopted --winner a3 --by ada --reason "more saves, no loss"
     """
+    from off_policy.arm_guardrails import guardrail_states
     from policy_store.decisions import conclude_experiment, planned_experiment
-    from trimtab.experiment_entry import ledger_content
+    from trimtab.experiment_entry import ledger_content, require_unharmed
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -76,6 +83,8 @@ def conclude(
     plan = planned_experiment(store, experiment_id, rule, experiment.serving.canary_share)
     decision = decider(settings, rule, LEDGER_SLOT, statement(by, reason))
     found = _compared(settings, experiment, plan, 0.95)
+    if winner is not None and not override:
+        require_unharmed(guardrail_states(found.comparison, plan.guardrails, experiment.gate.margin), winner)
     content = ledger_content(plan, found, verdict, winner, wall_clock_ms())
     entry = conclude_experiment(store, content, rule, decision)
     if as_json:
