@@ -102,7 +102,7 @@ class ExperimentWatch:
         saved = snapshot.experiments
         if saved is None:
             return
-        self._record = verify_record(saved.record, ExperimentsRecord, self._rule)
+        self._record = self._fitting(saved.record)
         self.signed = saved.record
         self.memory.recall(saved.record, self._record)
         faults = []
@@ -133,13 +133,18 @@ class ExperimentWatch:
         if signed is None:
             self.memory.require_never_seen(EXPERIMENTS_SLOT)
         elif signed != self.signed:
-            record = verify_record(signed, ExperimentsRecord, self._rule)
+            record = self._fitting(signed)
             self.memory.require_acceptable(signed, record, now_ms)
-            for each in record.running:
-                for arm in each.arms:
-                    self._preference(arm, record.revision)
             self.signed, self._record = signed, record
             self.memory.accept(record)
+
+    def _fitting(self, signed: SignedRecord) -> ExperimentsRecord:
+        """The verified record, if the preferences of its arms fit this file's objectives; raises TrimtabError."""
+        record = verify_record(signed, ExperimentsRecord, self._rule)
+        for each in record.running:
+            for arm in each.arms:
+                self._preference(arm, record.revision)
+        return record
 
     def _planned(self, now_ms: int) -> list[OnlineExperiment]:
         running = () if self._record is None else self._record.running

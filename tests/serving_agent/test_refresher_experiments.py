@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from event_schemas.experiment import Experiment
 from policy_store.decisions.experiment_decisions import conclude_experiment, start_experiment
 from policy_store.records.channel_record import Channel
 from tests.policy_store.experiment_samples import arm, plan, result
@@ -48,6 +49,24 @@ def test_experiments_serve_beside_the_channels_and_end_with_them(bench: Bench) -
     refresher.poll()
     assert refresher.holder.current.experiments == ()
     assert told[-1] == set()
+
+
+def test_saved_experiments_that_no_longer_fit_the_file_do_not_keep_a_node_from_starting(bench: Bench) -> None:
+    desk = bench.desk
+    start_experiment(bench.store, plan(NOW), bench.experiment, desk.rule, desk.decider())
+    bench.refresher().start()
+    content = bench.experiment.model_dump(mode="json")
+    content["objectives"].append({**content["objectives"][0], "name": "third", "kinds": ["third"]})
+    bench.experiment = Experiment.model_validate(content)
+    bench.store.cut = True
+    again = bench.refresher()
+    again.start()
+    assert again.holder.current.experiments == ()
+    assert "objectives" in again.report().as_dict()["disk"]
+    bench.store.cut = False
+    again.poll()
+    assert again.holder.current.experiments == ()
+    assert "objectives" in str(again.report().as_dict()["preference_fault"])
 
 
 def test_a_checkpoint_that_an_arm_names_in_vain_is_told_once(bench: Bench) -> None:
