@@ -53,7 +53,8 @@ class OnlineComparison:
     several_arms         of users who are in more than one arm
     closed_early         counts as a request, but has no outcome, because its later engagements are missing
     unobserved:NAME      counts as a request, but not for this outcome, whose feed was down or which it does not have
-    no_unit:NAME         the same, because it is in no counting unit of this outcome
+    no_unit:NAME         the same, because it is in no counting unit of this outcome, or was logged at a lower rate
+                         than the rest of its unit
     """
 
     question: OnlineArms

@@ -47,8 +47,8 @@ class CountedRows:
         """One row for each counting unit: `unit` int[m] numbers them; rows with IN_NONE are in none.
 
         A unit counts once: its count is the sum, and it is observed if all its rows are. All rows of a unit share one
-        log coin and so have one weight; if the log rate changed within the unit, the largest is taken. The rows of two
-        users are two units, whatever their number.
+        log coin and rate, and so have one weight; of different ones the largest is taken. The rows of two users are two
+        units, whatever their number.
         """
         require_shape("unit", unit, (len(self.user),))
         kept = np.flatnonzero(unit >= 0)

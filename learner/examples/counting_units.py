@@ -69,6 +69,9 @@ def counting_units(frame: pl.DataFrame, per: Per, settings: RowSettings) -> Coun
     `log` is drawn again for them, and they are left out where it would not have logged a POLICY request. Rows are also
     left out if their settings are unknown, or do not keep such units together (they were logged by request, say,
     before the experiment file had a log_unit).
+
+    If the log rate changed within a unit, its requests at the highest rate count, and the others are left out. So it
+    has one weight, and what counts of it does not depend on whether the lower rate logged it too.
     """
     rates = frame["propensity_sampling_rate"].to_numpy().astype(np.float64)
     if per == "request":
@@ -78,8 +81,11 @@ def counting_units(frame: pl.DataFrame, per: Per, settings: RowSettings) -> Coun
     kept = names["together"].to_numpy() & logged & ~settings.lost
     numbers = np.full(frame.height, LEFT_OUT, dtype=np.int64)
     numbers[kept] = _numbered(names.drop("together").filter(kept))
-    of_unit = np.ones(int(numbers.max(initial=LEFT_OUT)) + 1)
-    np.minimum.at(of_unit, numbers[kept], rates[kept])
+    of_unit = np.zeros(int(numbers.max(initial=LEFT_OUT)) + 1)
+    np.maximum.at(of_unit, numbers[kept], rates[kept])
+    at_lower_rate = kept.copy()
+    at_lower_rate[kept] = rates[kept] < of_unit[numbers[kept]]
+    numbers[at_lower_rate] = LEFT_OUT
     return CountingUnits(numbers, of_unit)
 
 

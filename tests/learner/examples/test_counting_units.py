@@ -12,6 +12,7 @@ import pytest
 from event_schemas.experiment_sections import ObjectiveSpec, Per
 from event_schemas.exploration import ExplorationDraws, ExplorationSettings
 from event_schemas.exploration_units import LogUnit, unit_of
+from event_schemas.slices import Slice
 from event_schemas.units import DAY_MS
 from event_schemas.user_ids import person
 from learner.examples.counting_units import LEFT_OUT, CountingUnits, counting_units
@@ -162,10 +163,31 @@ def test_outcomes_are_sums_up_to_the_clip_and_unobserved_if_any_row_is() -> None
     assert observed.tolist() == [True, True, False, False, False, False]
 
 
-def test_the_lower_rate_of_a_unit_counts() -> None:
+def test_where_the_log_rate_changed_the_requests_at_the_highest_rate_count() -> None:
     by = logged("user", 0.5)
     raised = by.with_log_rate(0.8)
-    assert units_of([row("a", by=raised), row("b", by=by)], "user-day")[1].rates.tolist() == [0.5]
+    days = [row("a", by=raised), row("b", by=by), row("c", "early", by=by), row("d", by=raised)]
+    frame, units = units_of(days, "user-day")
+    assert units.numbers.tolist() == [0, LEFT_OUT, 1, 0]
+    assert units.rates.tolist() == [0.8, 0.5]
+    assert units.outcomes(frame, VISITS)[0].tolist() == [2.0, 1.0]
+
+
+def test_a_rate_that_is_raised_at_noon_gives_no_day_more_weight_than_another() -> None:
+    """500 users with a visit in the morning, logged at 0.05, and one in the afternoon, logged at 1."""
+    by = logged("user", 0.05)
+    morning, afternoon = (ExplorationDraws(BOX.action_space, each) for each in (by, by.with_log_rate(1.0)))
+    rows = []
+    for number in range(500):
+        user = f"u{number}"
+        if morning.sampling(f"m{number}", Slice.POLICY, user).logged:
+            rows.append(row(f"m{number}", user, by=by))
+        assert afternoon.sampling(f"a{number}", Slice.POLICY, user).logged
+        rows.append(row(f"a{number}", user, at=DAY_MS // 2, by=by.with_log_rate(1.0)))
+    assert len(rows) > 510
+    frame, units = units_of(rows, "user-day")
+    assert float((1.0 / units.rates).sum()) == 500.0
+    assert float((units.outcomes(frame, VISITS)[0] / units.rates).sum()) == 500.0
 
 
 ODD = ["null", " NULL\x1c", "\u00a0Undefined\u2003", "0", "", " ", "\u212aim", "s\n", "s~\n", "nu ll"]
