@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from event_schemas.experiment_coins import arm_index, is_member
+from event_schemas.units import HOUR_MS
 from event_schemas.user_ids import person
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide.loaded_policy import LoadedPolicy
+
+TOLD_AHEAD_MS = HOUR_MS
+"""How long before a raised log rate holds readers of `explorations` are told: far longer than a node takes to tell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,3 +68,12 @@ def raised_log_rate(experiments: Sequence[LoadedExperiment], at_ms: int) -> floa
     if not experiments:
         return 0.0
     return max((each.log_rate for each in experiments if each.logs_from <= at_ms < each.end), default=0.0)
+
+
+def told_log_rates(experiments: Sequence[LoadedExperiment], at_ms: int, ahead_ms: int = TOLD_AHEAD_MS) -> set[float]:
+    """The log rates that hold at this time, or will within `ahead_ms`, or have just held.
+
+    Readers take a rate that they were told for one that held before, too. So one that holds next week is not told yet:
+    engagements with requests that nobody logs would pass the bridge until then.
+    """
+    return {each.log_rate for each in experiments if each.logs_from - ahead_ms <= at_ms}

@@ -26,6 +26,7 @@ from policy_store.decisions import TrustRule
 from policy_store.records import Channel, ReaderMemory
 from producers.delivery import log_safely
 from serving_agent.decide.fallback_reason import FallbackReason
+from serving_agent.decide.online_experiments import TOLD_AHEAD_MS, told_log_rates
 from serving_agent.decide.policy_graph import PolicyGraph
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.decide.snapshot import ServingSnapshot, SnapshotHolder
@@ -74,7 +75,7 @@ class RefresherOptions:
     delivery_fault: Callable[[], str | None] = field(default=lambda: None)
     spool_fault: Callable[[], str | None] = field(default=lambda: None)
     raise_log_rates: Callable[[Collection[float]], None] = field(default=lambda _: None)
-    """Called at each swap with the log rates of the experiments that run or will."""
+    """Called at each swap with the log rates of the experiments that run or soon will."""
 
 
 class SnapshotRefresher:
@@ -314,7 +315,7 @@ class SnapshotRefresher:
             withheld=FallbackReason.FORKED if forked else self._withheld(*judged),
             experiments=experiments,
         )
-        self._options.raise_log_rates({each.log_rate for each in experiments})
+        self._options.raise_log_rates(told_log_rates(experiments, now, TOLD_AHEAD_MS + self._serving.poll))
         self.holder.swap(snapshot)
         if (looked := self._looked) is not None and seen_all:
             self._looked = None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from event_schemas.experiment import Experiment
+from event_schemas.units import HOUR_MS
 from policy_store.decisions.experiment_decisions import conclude_experiment, start_experiment
 from policy_store.records.channel_record import Channel
 from tests.policy_store.experiment_samples import arm, plan, result
@@ -49,6 +50,19 @@ def test_experiments_serve_beside_the_channels_and_end_with_them(bench: Bench) -
     refresher.poll()
     assert refresher.holder.current.experiments == ()
     assert told[-1] == set()
+
+
+def test_the_log_rate_of_an_experiment_that_is_planned_for_later_is_not_told_yet(bench: Bench) -> None:
+    desk, told = bench.desk, list[set[float]]()
+    planned = plan(NOW + 24 * HOUR_MS, log_rate=0.5)
+    start_experiment(bench.store, planned, bench.experiment, desk.rule, desk.decider())
+    refresher = bench.refresher(raise_log_rates=lambda rates: told.append(set(rates)))
+    refresher.poll()
+    assert [each.id for each in refresher.holder.current.experiments] == ["x1"]
+    assert told[-1] == set()
+    bench.now += 23 * HOUR_MS
+    refresher.poll()
+    assert told[-1] == {0.5}
 
 
 def test_saved_experiments_that_no_longer_fit_the_file_do_not_keep_a_node_from_starting(bench: Bench) -> None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from serving_agent.decide.online_experiments import LoadedArm, LoadedExperiment, arm_for, raised_log_rate
+from event_schemas.units import HOUR_MS
+from serving_agent.decide.online_experiments import (
+    LoadedArm,
+    LoadedExperiment,
+    arm_for,
+    raised_log_rate,
+    told_log_rates,
+)
 
 
 def experiment(
@@ -40,3 +47,11 @@ def test_the_highest_log_rate_counts_from_when_readers_know_it() -> None:
     two = [experiment("x", 0, 50, log_rate=0.3), experiment("y", 20, 100, log_rate=0.2)]
     assert [raised_log_rate(two, at) for at in (0, 5, 30, 60, 100)] == [0.0, 0.3, 0.3, 0.2, 0.0]
     assert raised_log_rate([], 0) == 0.0
+
+
+def test_a_log_rate_is_told_an_hour_before_it_holds() -> None:
+    next_week = 7 * 24 * HOUR_MS
+    two = [experiment("x", 0, 50, log_rate=0.3), experiment("y", next_week, next_week + 100, log_rate=0.2)]
+    told_at = next_week + 5 - HOUR_MS
+    assert [told_log_rates(two, at) for at in (5, told_at - 1, told_at)] == [{0.3}, {0.3}, {0.2, 0.3}]
+    assert told_log_rates(two[1:], 0, ahead_ms=8 * 24 * HOUR_MS) == {0.2}
