@@ -20,9 +20,11 @@ from policy_store.records.experiment_record import (
     canary_shares,
 )
 from policy_store.records.governed_record import SignedRecord
-from policy_store.records.ledger_record import LedgerRecord
+from policy_store.records.ledger_record import LEDGER_SLOT, LedgerRecord
 from policy_store.records.revision_rules import ReaderMemory
 from policy_store.records.store_errors import ExperimentRefused, LedgerBroken
+
+_BROKEN_FIX = "entries were removed or put in by hand: compare with a backup of the store"
 
 
 def read_experiments_verified(
@@ -44,8 +46,17 @@ def read_experiments_verified(
 
 
 def read_ledger_verified(store: PolicyStore, rule: TrustRule) -> list[LedgerRecord]:
-    """The concluded experiments, oldest first. Raises the errors of verify_ledger."""
-    return verify_ledger(store.ledger(), rule, remembered_rebases(store, rule).voided)
+    """The concluded experiments, oldest first.
+
+    Raises the errors of verify_ledger, and LedgerBroken if the entry in the slot, the newest one, is not among them.
+    """
+    # The slot is read first: an entry that comes in between is then only in the history.
+    newest = store.known_records(LEDGER_SLOT)[:1]
+    entries = store.ledger()
+    records = verify_ledger(entries, rule, remembered_rebases(store, rule).voided)
+    if any(each not in entries for each in newest):
+        raise LedgerBroken("the ledger lacks its newest entry", fix=_BROKEN_FIX)
+    return records
 
 
 def verify_ledger(entries: Sequence[SignedRecord], rule: TrustRule, voided: Collection[str] = ()) -> list[LedgerRecord]:
@@ -63,7 +74,7 @@ def verify_ledger(entries: Sequence[SignedRecord], rule: TrustRule, voided: Coll
             raise LedgerBroken(
                 f"the ledger's entry of experiment {record.id} (revision {record.revision}) does not follow the one"
                 " before it",
-                fix="entries were removed or put in by hand: compare with a backup of the store",
+                fix=_BROKEN_FIX,
             )
         records.append(record)
         before = signed.hash

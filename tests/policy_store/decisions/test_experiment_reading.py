@@ -45,6 +45,12 @@ def test_the_ledger_is_a_chain(desk: StoreDesk) -> None:
     assert [each.id for each in without] == ["x1", "x3"], "a re-base may have removed one"
 
 
+def test_the_last_entry_cannot_be_removed_unseen(desk: StoreDesk) -> None:
+    hands_on(desk).store._contents.histories["ledger"].pop(0)
+    with pytest.raises(LedgerBroken, match="lacks its newest entry"):
+        read_ledger_verified(desk.store, desk.rule)
+
+
 def test_a_forged_entry_is_no_entry(desk: StoreDesk) -> None:
     first = verify_ledger(desk.store.ledger(), desk.rule)[0]
     by_learner = first.signed_by(LEARNER_KEY)
