@@ -8,19 +8,21 @@ from typing import Any
 from event_schemas.instant import utc_text
 from event_schemas.shown_text import listed
 from policy_store.backends import NodeStatus
-from policy_store.records import ExperimentArm, LedgerRecord, OnlineExperiment, said
+from policy_store.records import Channel, ExperimentArm, LedgerRecord, OnlineExperiment, said
 from trimtab.tables import Entry, Listing
 
 NODES_NAMED = 3
 """How many nodes with the same state are named."""
 ACCEPTED = "accepted"
+RUNS, NOT_RUNNING = "runs", "is not among those that run"
+SERVED = "serves every arm"
 
 
 def state_of(experiment: OnlineExperiment, now_ms: int) -> str:
     """Whether it runs at this time (epoch ms)."""
     if now_ms < experiment.start:
         return "starts later"
-    return "runs" if now_ms < experiment.planned_end else "has ended"
+    return RUNS if now_ms < experiment.planned_end else "has ended"
 
 
 def running_listing(experiments: Sequence[OnlineExperiment], now_ms: int) -> Listing:
@@ -45,13 +47,29 @@ def arm_listing(experiment: OnlineExperiment) -> Listing:
     return Listing(title, ("arm", "of its users", "checkpoint"), entries)
 
 
-def node_listing(nodes: Sequence[NodeStatus], revision: int, versions: Sequence[str]) -> Listing:
-    """How far the live nodes are with this revision and its checkpoints; nodes in the same state are one row."""
-    states: dict[str, list[str]] = {}
-    for node in nodes:
-        states.setdefault(node_state(node.status, revision, versions), []).append(node.node_id)
-    entries = [Entry((state, str(len(names))), (listed(names, NODES_NAMED),)) for state, names in states.items()]
+def node_states(nodes: Sequence[NodeStatus], revision: int | None, versions: Sequence[str]) -> dict[str, str]:
+    """What each live node says of an experiment; the `revision` of its record is None for that of a canary."""
+    if revision is None:
+        return {each.node_id: canary_state(each.status, versions) for each in nodes}
+    return {each.node_id: node_state(each.status, revision, versions) for each in nodes}
+
+
+def node_listing(states: Mapping[str, str]) -> Listing:
+    """The states of nodes by their ids; nodes in the same state are one row."""
+    names: dict[str, list[str]] = {}
+    for node_id, state in states.items():
+        names.setdefault(state, []).append(node_id)
+    entries = [Entry((state, str(len(each))), (listed(each, NODES_NAMED),)) for state, each in names.items()]
     return Listing("nodes", ("state", "nodes"), entries)
+
+
+def canary_state(status: Mapping[str, Any], versions: Sequence[str]) -> str:
+    """What a heartbeat says of the canary, whose arms name these checkpoints."""
+    if not isinstance(status.get("experiments"), Mapping):
+        return "serves the canary to other users: it is of an earlier release"
+    served = status.get("versions")
+    accepted = isinstance(served, Mapping) and served.get(Channel.CANARY.value) in versions
+    return SERVED if accepted else "has not accepted the canary: it serves its users what stable does"
 
 
 def node_state(status: Mapping[str, Any], revision: int, versions: Sequence[str]) -> str:
@@ -68,7 +86,7 @@ def node_state(status: Mapping[str, Any], revision: int, versions: Sequence[str]
         result = each.get("result") if isinstance(each, Mapping) else None
         if result != ACCEPTED:
             return f"arms with {version} fall back: {result or 'not looked at yet'}"
-    return "serves every arm"
+    return SERVED
 
 
 def ledger_listing(entries: Sequence[LedgerRecord]) -> Listing:

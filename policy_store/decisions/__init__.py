@@ -9,6 +9,7 @@ Fails with the errors of `policy_store.records.store_errors`; after any of them 
 from policy_store.decisions.control_reading import ControlReader
 from policy_store.decisions.experiment_decisions import conclude_experiment, enlarge_experiment, start_experiment
 from policy_store.decisions.experiment_reading import (
+    canary_runs,
     planned_experiment,
     read_experiments_verified,
     read_ledger_verified,
@@ -64,6 +65,7 @@ __all__ = [
     "VALID",
     "VerifiedCheckpoint",
     "approve_proposal",
+    "canary_runs",
     "channel_overview",
     "conclude_experiment",
     "enlarge_experiment",

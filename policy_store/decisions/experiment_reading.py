@@ -107,6 +107,20 @@ def planned_experiment(
     )
 
 
+def canary_runs(store: PolicyStore, experiment_id: str, rule: TrustRule) -> bool:
+    """Whether this is the experiment of the canary in force: the channel names it, and stable was not decided since.
+
+    Raises the errors of verify_channel.
+    """
+    signed = store.channel(Channel.CANARY.value)
+    if signed is None:
+        return False
+    canary = verify_channel(signed, Channel.CANARY, rule)
+    stable = store.channel(Channel.STABLE.value)
+    decided = 0 if stable is None else verify_channel(stable, Channel.STABLE, rule).revision
+    return experiment_id == f"{CANARY_PREFIX}{canary.version}" and decided <= canary.revision
+
+
 def _canary(store: PolicyStore, version: str, rule: TrustRule, canary_share: float) -> OnlineExperiment | None:
     """The canary of this version; None if the channel never pointed to it."""
     records: list[ChannelRecord] = []

@@ -15,6 +15,7 @@ from trimtab.experiment_listings import (
     ledger_listing,
     node_listing,
     node_state,
+    node_states,
     running_listing,
     state_of,
 )
@@ -57,9 +58,25 @@ def test_a_heartbeat_says_how_far_a_node_is(status: dict[str, Any], state: str) 
     assert node_state(status, 7, ["v2"]) == state
 
 
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ({"versions": {"canary": "v2"}}, "serves the canary to other users: it is of an earlier release"),
+        (
+            heartbeat() | {"versions": {"canary": "v1"}},
+            "has not accepted the canary: it serves its users what stable does",
+        ),
+        (heartbeat() | {"versions": 7}, "has not accepted the canary: it serves its users what stable does"),
+        (heartbeat() | {"versions": {"canary": "v2"}}, "serves every arm"),
+    ],
+)
+def test_a_heartbeat_says_whether_a_node_serves_the_canary(status: dict[str, Any], state: str) -> None:
+    assert node_states([NodeStatus("n1", status)], None, ["v2"]) == {"n1": state}
+
+
 def test_nodes_in_one_state_are_one_row() -> None:
     nodes = [NodeStatus(f"n{number}", heartbeat(7, v2="accepted")) for number in range(5)]
-    listing = node_listing([*nodes, NodeStatus("old", {})], 7, ["v2"])
+    listing = node_listing(node_states([*nodes, NodeStatus("old", {})], 7, ["v2"]))
     assert [each.cells for each in listing.entries] == [
         ("serves every arm", "5"),
         ("serves no experiments: it is of an earlier release", "1"),

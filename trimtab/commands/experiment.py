@@ -144,25 +144,29 @@ def show(experiment_id: ExperimentId, as_json: AsJson = False) -> None:
 
     Example: trimtab experiment show sweep
     """
-    from policy_store.decisions import planned_experiment, read_experiments_verified
-    from trimtab.experiment_listings import arm_listing, node_listing, node_state, state_of
+    from policy_store.decisions import canary_runs, planned_experiment, read_experiments_verified
+    from trimtab.experiment_listings import NOT_RUNNING, RUNS, arm_listing, node_listing, node_states, state_of
 
     settings = load_settings()
     experiment = settings.load_experiment()
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
     plan = planned_experiment(store, experiment_id, rule, experiment.serving.canary_share)
     record = read_experiments_verified(store, rule)
-    running = record is not None and any(each.id == experiment_id for each in record.running)
-    revision, nodes = 0 if record is None else record.revision, store.nodes() if running else []
-    state = state_of(plan, wall_clock_ms()) if running else "is not among those that run"
+    revision, state, running = None, NOT_RUNNING, True
+    if record is not None and any(each.id == experiment_id for each in record.running):
+        revision, state = record.revision, state_of(plan, wall_clock_ms())
+    elif canary_runs(store, experiment_id, rule):
+        state = RUNS
+    else:
+        running = False
+    states = node_states(store.nodes(), revision, plan.versions) if running else {}
     if as_json:
-        states = {each.node_id: node_state(each.status, revision, plan.versions) for each in nodes}
         echo_json(plan.model_dump(mode="json") | {"state": state, "nodes": states})
         return
     span = f"from {utc_text(plan.start)} to {utc_text(plan.planned_end)}, log rate {plan.log_rate:g}"
     guardrails = ", ".join(plan.guardrails) or "none"
     parts: list[Listing | str] = [f"{experiment_id} {state}: {span}; guardrails: {guardrails}", arm_listing(plan)]
-    print_parts(*parts, *([node_listing(nodes, revision, plan.versions)] if running else []))
+    print_parts(*parts, *([node_listing(states)] if running else []))
 
 
 for result in (read, conclude, ledger):

@@ -115,7 +115,13 @@ def test_a_canary_is_shown_as_the_experiment_that_it_is(cli: StoreCommands) -> N
         ("canary", 0.5, "v1"),
         ("control", 0.5, None),
     ]
-    assert shown["share"] == 0.1
+    assert (shown["share"], shown["state"], shown["nodes"]) == (0.1, "runs", {})
+    served = {"experiments": {"revision": None, "checkpoints": {}}, "versions": {"canary": "v1"}}
+    cli.store().heartbeat("n1", served, 60)
+    assert "serves every arm" in cli.run("experiment", "show", "canary-v1")
+    point_channel(cli.store(), Channel.STABLE, "v1", people(), ttl_ms=DAY_MS)
+    ended = cli.json("experiment", "show", "canary-v1")
+    assert (ended["state"], ended["nodes"]) == ("is not among those that run", {})
     with pytest.raises(ExperimentRefused, match="knows no experiment"):
         cli.run("experiment", "show", "canary-v2")
 
