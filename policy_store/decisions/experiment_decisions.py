@@ -87,10 +87,15 @@ def enlarge_experiment(
 ) -> ExperimentsRecord:
     """Gives a running experiment a larger share of all users; those who are in it stay in their arms.
 
-    Raises ExperimentRefused for an id that does not run, and for a share that is not larger.
+    Raises ExperimentRefused for an id that does not run, one that has ended, and for a share that is not larger.
     """
     running, parent = _running(store, rule)
     held = _named(running, experiment_id)
+    if held.planned_end <= store.time_ms():
+        raise ExperimentRefused(
+            f"experiment {experiment_id} ended at {utc_text(held.planned_end)}: it serves nobody any more",
+            fix="conclude it, and start another one",
+        )
     if share <= held.share:
         raise ExperimentRefused(
             f"experiment {experiment_id} has {held.share:g} of the users, and {share:g} is not more",
