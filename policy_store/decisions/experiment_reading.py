@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from event_schemas.errors import TrimtabError
+from event_schemas.experiment import Experiment
 from policy_store.backends.store import PolicyStore
 from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.verification import TrustRule, verify_channel, verify_record
@@ -82,15 +83,15 @@ def verify_ledger(entries: Sequence[SignedRecord], rule: TrustRule, voided: Coll
 
 
 def planned_experiment(
-    store: PolicyStore, experiment_id: str, rule: TrustRule, canary_share: float
+    store: PolicyStore, experiment_id: str, rule: TrustRule, experiment: Experiment
 ) -> OnlineExperiment:
     """The newest verified plan of an experiment that runs or ran; a canary's is made from its channel record.
 
-    A canary's `planned_end` is when the channel got another version, or the store's time. Raises ExperimentRefused for
-    an id that the store does not know.
+    A canary's share, log rate and guardrails are those of the `experiment` file. Its `planned_end` is when the channel
+    got another version, or the store's time. Raises ExperimentRefused for an id that the store does not know.
     """
     if experiment_id.startswith(CANARY_PREFIX):
-        found = _canary(store, experiment_id.removeprefix(CANARY_PREFIX), rule, canary_share)
+        found = _canary(store, experiment_id.removeprefix(CANARY_PREFIX), rule, experiment)
         if found is not None:
             return found
     for signed in store.known_records(EXPERIMENTS_SLOT):
@@ -121,7 +122,7 @@ def canary_runs(store: PolicyStore, experiment_id: str, rule: TrustRule) -> bool
     return experiment_id == f"{CANARY_PREFIX}{canary.version}" and decided <= canary.revision
 
 
-def _canary(store: PolicyStore, version: str, rule: TrustRule, canary_share: float) -> OnlineExperiment | None:
+def _canary(store: PolicyStore, version: str, rule: TrustRule, experiment: Experiment) -> OnlineExperiment | None:
     """The canary of this version; None if the channel never pointed to it."""
     records: list[ChannelRecord] = []
     for signed in reversed(store.history(channel_slot(Channel.CANARY))):
@@ -132,6 +133,7 @@ def _canary(store: PolicyStore, version: str, rule: TrustRule, canary_share: flo
     places = [place for place, each in enumerate(records) if each.version == version]
     if not places:
         return None
+    canary_share = experiment.serving.canary_share
     share, of_canary = canary_shares(canary_share) if canary_share > 0 else (0.0, 0.0)
     if not 0.0 < of_canary < 1.0:
         raise ExperimentRefused(
@@ -150,4 +152,6 @@ def _canary(store: PolicyStore, version: str, rule: TrustRule, canary_share: flo
         control=CONTROL_ARM,
         start=start,
         planned_end=max(after[0] if after else store.time_ms(), start + 1),
+        log_rate=experiment.serving.experiment_log_rate,
+        guardrails=tuple(each.name for each in experiment.counted if each.role == "guardrail"),
     )

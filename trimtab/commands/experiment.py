@@ -150,7 +150,7 @@ def show(experiment_id: ExperimentId, as_json: AsJson = False) -> None:
     settings = load_settings()
     experiment = settings.load_experiment()
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
-    plan = planned_experiment(store, experiment_id, rule, experiment.serving.canary_share)
+    plan = planned_experiment(store, experiment_id, rule, experiment)
     record = read_experiments_verified(store, rule)
     revision, state, running = None, NOT_RUNNING, True
     if record is not None and any(each.id == experiment_id for each in record.running):

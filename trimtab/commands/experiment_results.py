@@ -43,7 +43,7 @@ def read(experiment_id: ExperimentId, level: Level = 0.95, as_json: AsJson = Fal
     settings = load_settings()
     experiment = settings.load_experiment()
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
-    plan = planned_experiment(store, experiment_id, rule, experiment.serving.canary_share)
+    plan = planned_experiment(store, experiment_id, rule, experiment)
     found = _compared(settings, experiment, plan, level)
     states = guardrail_states(found.comparison, plan.guardrails, experiment.gate.margin)
     if as_json:
@@ -80,7 +80,7 @@ def conclude(
     settings = load_settings()
     experiment = settings.load_experiment()
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
-    plan = planned_experiment(store, experiment_id, rule, experiment.serving.canary_share)
+    plan = planned_experiment(store, experiment_id, rule, experiment)
     decision = decider(settings, rule, LEDGER_SLOT, statement(by, reason))
     found = _compared(settings, experiment, plan, 0.95)
     if winner is not None and not override:

@@ -88,7 +88,7 @@ def test_a_larger_share_is_the_only_change(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ExperimentRefused, match="no experiment 'x9' runs; those that run: x1"):
         people.enlarge(0.9, "x9")
     people.desk.now = plan(NOW).planned_end
-    with pytest.raises(ExperimentRefused, match="experiment x1 ended at .* it serves nobody any more"):
+    with pytest.raises(ExperimentRefused, match="it serves nobody any more"):
         people.enlarge(0.9)
 
 

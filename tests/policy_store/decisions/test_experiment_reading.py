@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import pytest
 
+from event_schemas.experiment import Experiment
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.experiment_decisions import conclude_experiment, start_experiment
 from policy_store.decisions.experiment_reading import (
+    planned_experiment,
     read_experiments_verified,
     read_ledger_verified,
     verify_ledger,
 )
 from policy_store.decisions.inspection import inspect_store
+from policy_store.records.channel_record import Channel
 from policy_store.records.experiment_record import ExperimentsRecord
 from policy_store.records.revision_rules import ReaderMemory
 from policy_store.records.store_errors import LedgerBroken, RevisionRegressed, RoleForbidden, SignatureInvalid
 from tests.policy_store.experiment_samples import plan, result
 from tests.policy_store.foreign_hands import MemoryHands
-from tests.serving_samples import LEARNER_KEY, NOW, StoreDesk, serving_experiment
+from tests.serving_samples import LEARNER_KEY, NOW, StoreDesk, preferring, serving_experiment
 
 
 @pytest.fixture
@@ -74,6 +77,16 @@ def test_experiments_are_verified_and_never_go_back(desk: StoreDesk) -> None:
     hands.empty()
     with pytest.raises(RevisionRegressed, match="is empty"):
         read_experiments_verified(desk.store, desk.rule, memory=memory)
+
+
+def test_a_canary_is_planned_by_the_experiment_file(desk: StoreDesk) -> None:
+    document = desk.experiment.model_dump(mode="json") | {"guardrails": [{"name": "hides", "kinds": ["hide"]}]}
+    document["serving"] |= {"canary_share": 0.1, "experiment_log_rate": 0.25}
+    guarded = Experiment.model_validate(document)
+    desk.publish("v1", preferring(guarded, repin=3), evaluation={"verdict": "pass"})
+    desk.point(Channel.CANARY, "v1")
+    found = planned_experiment(desk.store, "canary-v1", desk.rule, guarded)
+    assert (found.share, found.log_rate, found.guardrails) == (0.2, 0.25, ("hides",))
 
 
 def test_a_check_of_the_store_covers_both(desk: StoreDesk) -> None:
