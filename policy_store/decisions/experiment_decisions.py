@@ -7,7 +7,7 @@ comparable. Only its share of all users may grow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from event_schemas.errors import TrimtabError
@@ -51,7 +51,7 @@ def start_experiment(
     decider: Decider,
     mixed_fleet: bool = False,
 ) -> ExperimentsRecord:
-    """Adds `plan` to the experiments that run.
+    """Adds `plan` to the experiments that run; any of them that has an entry in the ledger ends.
 
     Raises ExperimentRefused for an id that was used before, times in the past, a guardrail that the file does not
     declare, or, unless it may run on a `mixed_fleet`, for live nodes of a release without experiments; PromotionRefused
@@ -59,7 +59,8 @@ def start_experiment(
     UnknownCheckpoint.
     """
     running, parent = _running(store, rule)
-    _require_new_id(store, plan.id, rule)
+    concluded = _concluded(store, rule)
+    _require_new_id(store, plan.id, concluded)
     time_ms = store.time_ms()
     if plan.start < time_ms - MINUTE_MS or plan.planned_end <= time_ms:
         raise ExperimentRefused(
@@ -79,7 +80,9 @@ def start_experiment(
     in_force = ObjectiveWeights.in_force(experiment, read_preference_verified(store, rule))
     for arm in plan.arms:
         _require_servable(store, plan.id, arm, experiment, rule, in_force)
-    return _publish(store, (*running, plan), parent, decider)
+    # A re-base may have put a record back in force from before a conclusion, or a conclusion was interrupted.
+    left = [each for each in running if each.id not in concluded]
+    return _publish(store, (*left, plan), parent, decider)
 
 
 def enlarge_experiment(
@@ -151,13 +154,18 @@ def _named(running: Sequence[OnlineExperiment], experiment_id: str) -> OnlineExp
     )
 
 
-def _require_new_id(store: PolicyStore, experiment_id: str, rule: TrustRule) -> None:
+def _concluded(store: PolicyStore, rule: TrustRule) -> set[str]:
+    """The ids that have an entry in the ledger."""
+    return {each.id for each in verify_ledger(store.ledger(), rule, remembered_rebases(store, rule).voided)}
+
+
+def _require_new_id(store: PolicyStore, experiment_id: str, concluded: Collection[str]) -> None:
     """Raises ExperimentRefused for an id that was used before: the same users would be drawn, and be counted again."""
     if experiment_id.startswith(CANARY_PREFIX):
         raise ExperimentRefused(
             f"{experiment_id}: ids that begin with {CANARY_PREFIX} belong to canaries", fix="choose another id"
         )
-    used = {each.id for each in verify_ledger(store.ledger(), rule, remembered_rebases(store, rule).voided)}
+    used = set(concluded)
     for signed in store.known_records(EXPERIMENTS_SLOT):
         try:
             used |= {each.id for each in ExperimentsRecord.parse(signed.record).running}

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from event_schemas.experiment import Experiment
+from event_schemas.units import HOUR_MS
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.experiment_decisions import conclude_experiment, enlarge_experiment, start_experiment
 from policy_store.decisions.experiment_reading import read_experiments_verified, read_ledger_verified
+from policy_store.decisions.rebasing import rebase
 from policy_store.records.channel_record import Channel
 from policy_store.records.experiment_record import ExperimentsRecord, OnlineExperiment
 from policy_store.records.store_errors import (
@@ -21,7 +23,8 @@ from policy_store.records.store_errors import (
     UnknownCheckpoint,
 )
 from tests.policy_store.experiment_samples import arm, plan, result
-from tests.serving_samples import NOW, StoreDesk, preferring, serving_experiment
+from tests.policy_store.foreign_hands import MemoryHands
+from tests.serving_samples import GOVERNANCE_KEY, NOW, StoreDesk, preferring, serving_experiment
 
 FILE = serving_experiment().model_copy(update={})
 GUARDED = Experiment.model_validate(
@@ -166,6 +169,20 @@ def test_a_conclusion_that_was_interrupted_is_finished_by_the_next() -> None:
     people.conclude()
     assert people.running == []
     assert len(store.ledger()) == 1, "the entry is not written twice"
+
+
+def test_a_concluded_experiment_does_not_come_back_after_a_rebase() -> None:
+    people = People()
+    people.start(plan(NOW))
+    people.conclude()
+    store, desk = people.store, people.desk
+    store._contents.histories["experiments"].pop(0)
+    far = ExperimentsRecord(experiment=GUARDED.name, revision=NOW + 100 * HOUR_MS, by="ada", running=())
+    MemoryHands(store).publish_as_0_1_0("experiments", far.signed_by(GOVERNANCE_KEY))
+    assert rebase(store, desk.rule, desk.decider()).decide_again == ("experiments",)
+    assert people.running == ["x1"], "the record from before the conclusion is the newest that is left"
+    people.start(plan(NOW, id="x2"))
+    assert people.running == ["x2"]
 
 
 def test_only_what_ran_is_concluded_but_a_canary_always_did() -> None:
