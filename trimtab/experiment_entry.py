@@ -24,6 +24,16 @@ def require_unharmed(states: Mapping[str, Mapping[str, GuardrailState]], winner:
         )
 
 
+def require_counted(found: OnlineComparison, verdict: Verdict) -> None:
+    """Raises ExperimentRefused for a verdict on nothing: an entry is for ever, and this may be the wrong machine."""
+    if found.seen is None and verdict != "stopped":
+        raise ExperimentRefused(
+            f"the examples stored on this machine have no request of experiment {found.question.id}, so nothing can be"
+            f" {verdict}",
+            fix="run it where `trimtab learn` stores examples, or end it with --verdict stopped",
+        )
+
+
 def ledger_content(
     plan: OnlineExperiment, found: OnlineComparison, verdict: Verdict, winner: str | None, now_ms: int
 ) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from policy_store.records.ledger_record import LedgerRecord
 from policy_store.records.store_errors import ExperimentRefused
 from tests.policy_store.experiment_samples import plan
 from tests.serving_samples import DAY_MS, NOW
-from trimtab.experiment_entry import ledger_content, require_unharmed
+from trimtab.experiment_entry import ledger_content, require_counted, require_unharmed
 
 PROVENANCE = {"experiment": "homefeed", "revision": 5, "by": "ada"}
 
@@ -84,3 +84,11 @@ def test_an_arm_that_harms_a_guardrail_is_not_adopted() -> None:
     require_unharmed({"visits": {"bold": GuardrailState.UNDECIDED}}, "bold")
     with pytest.raises(ExperimentRefused, match="arm bold harms visits"):
         require_unharmed(states, "bold")
+
+
+def test_a_verdict_needs_something_that_was_counted() -> None:
+    nothing = compared(plan(NOW), 0, None)
+    require_counted(nothing, "stopped")
+    require_counted(compared(plan(NOW), 60, NOW + 90), "adopted")
+    with pytest.raises(ExperimentRefused, match="no request of experiment x1, so nothing can be rejected"):
+        require_counted(nothing, "rejected")

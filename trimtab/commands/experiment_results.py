@@ -75,7 +75,7 @@ def conclude(
     """
     from off_policy.arm_guardrails import guardrail_states
     from policy_store.decisions import conclude_experiment, planned_experiment
-    from trimtab.experiment_entry import ledger_content, require_unharmed
+    from trimtab.experiment_entry import ledger_content, require_counted, require_unharmed
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -83,6 +83,7 @@ def conclude(
     plan = planned_experiment(store, experiment_id, rule, experiment)
     decision = decider(settings, rule, LEDGER_SLOT, statement(by, reason))
     found = _compared(settings, experiment, plan, 0.95)
+    require_counted(found, verdict)
     if winner is not None and not override:
         require_unharmed(guardrail_states(found.comparison, plan.guardrails, experiment.gate.margin), winner)
     content = ledger_content(plan, found, verdict, winner, wall_clock_ms())

@@ -42,14 +42,22 @@ def test_a_conclusion_is_in_the_ledger_and_ends_it(cli: StoreCommands) -> None:
         conclude(cli, "--verdict", "stopped", name="other")
 
 
-def test_a_winner_is_an_arm_and_belongs_to_an_adoption(cli: StoreCommands) -> None:
-    rejected = ("--verdict", "rejected", "--winner", "a3")
-    for options in (("--verdict", "adopted"), ("--verdict", "adopted", "--winner", "a9"), rejected):
-        with pytest.raises(RecordMalformed, match="winner"):
+def test_only_an_adoption_has_a_winner(cli: StoreCommands) -> None:
+    with pytest.raises(RecordMalformed, match="winner"):
+        conclude(cli, "--verdict", "stopped", "--winner", "a3")
+    assert cli.json("experiment", "ledger") == []
+
+
+def test_nothing_is_judged_where_nothing_is_stored(cli: StoreCommands) -> None:
+    for options in (
+        ("--verdict", "adopted", "--winner", "a3"),
+        ("--verdict", "rejected"),
+        ("--verdict", "inconclusive"),
+    ):
+        with pytest.raises(ExperimentRefused, match="this machine have no request of experiment sweep"):
             conclude(cli, *options)
     assert cli.json("experiment", "ledger") == []
-    conclude(cli, "--verdict", "adopted", "--winner", "a3")
-    assert "adopted a3" in cli.run("experiment", "ledger")
+    assert [each["id"] for each in cli.json("experiment", "list")] == ["sweep"]
 
 
 def test_a_ledger_that_was_altered_is_not_shown(cli: StoreCommands) -> None:
