@@ -9,10 +9,10 @@ Fails with the errors of `policy_store.records.store_errors`; after any of them 
 from policy_store.decisions.control_reading import ControlReader
 from policy_store.decisions.experiment_decisions import conclude_experiment, enlarge_experiment, start_experiment
 from policy_store.decisions.experiment_reading import (
-    canary_runs,
     planned_experiment,
     read_experiments_verified,
     read_ledger_verified,
+    running_canary,
 )
 from policy_store.decisions.file_differences import ONE_FILE, FileDifference, file_differences
 from policy_store.decisions.governance import (
@@ -65,7 +65,6 @@ __all__ = [
     "VALID",
     "VerifiedCheckpoint",
     "approve_proposal",
-    "canary_runs",
     "channel_overview",
     "conclude_experiment",
     "enlarge_experiment",
@@ -94,6 +93,7 @@ __all__ = [
     "resolve_version",
     "resume",
     "rollback_version",
+    "running_canary",
     "start_experiment",
     "store_overview",
     "verified_rebases",

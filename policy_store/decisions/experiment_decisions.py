@@ -16,7 +16,7 @@ from event_schemas.instant import utc_text
 from event_schemas.shown_text import listed
 from event_schemas.units import MINUTE_MS
 from policy_store.backends.store import PolicyStore
-from policy_store.decisions.experiment_reading import read_experiments_verified, verify_ledger
+from policy_store.decisions.experiment_reading import read_experiments_verified, running_canary, verify_ledger
 from policy_store.decisions.node_claims import claims_of_live_nodes
 from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.record_places import Decider, next_place, provenance, revision_of
@@ -34,6 +34,7 @@ from policy_store.records.experiment_record import (
     ExperimentArm,
     ExperimentsRecord,
     OnlineExperiment,
+    canary_shares,
 )
 from policy_store.records.ledger_record import LEDGER_SLOT, LedgerRecord
 from policy_store.records.objective_weights import ObjectiveWeights, weights_of
@@ -54,9 +55,9 @@ def start_experiment(
     """Adds `plan` to the experiments that run; any of them that has an entry in the ledger ends.
 
     Raises ExperimentRefused for an id that was used before, times in the past, a guardrail that the file does not
-    declare, or, unless it may run on a `mixed_fleet`, for live nodes of a release without experiments; PromotionRefused
-    for a checkpoint that the gate refused; ContractMismatch for a preference that does not fit the objectives;
-    UnknownCheckpoint.
+    declare, one that another experiment leaves no users, or, unless it may run on a `mixed_fleet`, for live nodes of a
+    release without experiments; PromotionRefused for a checkpoint that the gate refused; ContractMismatch for a
+    preference that does not fit the objectives; UnknownCheckpoint.
     """
     running, parent = _running(store, rule)
     concluded = _concluded(store, rule)
@@ -75,13 +76,14 @@ def start_experiment(
             f" {listed(declared) or 'none'}",
             fix="name guardrails that [[guardrails]] or [[objectives]] of the experiment file declare",
         )
+    # A re-base may have put a record back in force from before a conclusion, or a conclusion was interrupted.
+    left = [each for each in running if each.id not in concluded]
+    _require_users(plan, left, experiment, running_canary(store, rule))
     if not mixed_fleet:
         _require_new_nodes(store, plan.id)
     in_force = ObjectiveWeights.in_force(experiment, read_preference_verified(store, rule))
     for arm in plan.arms:
         _require_servable(store, plan.id, arm, experiment, rule, in_force)
-    # A re-base may have put a record back in force from before a conclusion, or a conclusion was interrupted.
-    left = [each for each in running if each.id not in concluded]
     return _publish(store, (*left, plan), parent, decider)
 
 
@@ -175,6 +177,22 @@ def _require_new_id(store: PolicyStore, experiment_id: str, concluded: Collectio
         raise ExperimentRefused(
             f"there was an experiment {experiment_id} already",
             fix="choose a new id: the same id would draw the same users, and count their old requests again",
+        )
+
+
+def _require_users(
+    plan: OnlineExperiment, running: Sequence[OnlineExperiment], experiment: Experiment, canary: str | None
+) -> None:
+    """Raises ExperimentRefused if another one that has started by then has all users; `canary` is the canary's id."""
+    full = [each.id for each in running if each.share >= 1.0 and each.start <= plan.start < each.planned_end]
+    canary_share = experiment.serving.canary_share
+    if canary is not None and canary_share > 0.0 and canary_shares(canary_share)[0] >= 1.0:
+        full.append(canary)
+    if full:
+        raise ExperimentRefused(
+            f"experiment {plan.id} would have no users: {listed(full)} has all of them and started first",
+            fix="conclude that one, or start this one after its end; a canary leaves users to others if"
+            " serving.canary_share is below 0.5",
         )
 
 

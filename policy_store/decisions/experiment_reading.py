@@ -108,18 +108,18 @@ def planned_experiment(
     )
 
 
-def canary_runs(store: PolicyStore, experiment_id: str, rule: TrustRule) -> bool:
-    """Whether this is the experiment of the canary in force: the channel names it, and stable was not decided since.
+def running_canary(store: PolicyStore, rule: TrustRule) -> str | None:
+    """The id of the canary's experiment; None if the channel is empty, or stable was decided since.
 
-    Raises the errors of verify_channel.
+    Whether it has expired is not asked. Raises the errors of verify_channel.
     """
     signed = store.channel(Channel.CANARY.value)
     if signed is None:
-        return False
+        return None
     canary = verify_channel(signed, Channel.CANARY, rule)
     stable = store.channel(Channel.STABLE.value)
     decided = 0 if stable is None else verify_channel(stable, Channel.STABLE, rule).revision
-    return experiment_id == f"{CANARY_PREFIX}{canary.version}" and decided <= canary.revision
+    return f"{CANARY_PREFIX}{canary.version}" if decided <= canary.revision else None
 
 
 def _canary(store: PolicyStore, version: str, rule: TrustRule, experiment: Experiment) -> OnlineExperiment | None:

@@ -144,7 +144,7 @@ def show(experiment_id: ExperimentId, as_json: AsJson = False) -> None:
 
     Example: trimtab experiment show sweep
     """
-    from policy_store.decisions import canary_runs, planned_experiment, read_experiments_verified
+    from policy_store.decisions import planned_experiment, read_experiments_verified, running_canary
     from trimtab.experiment_listings import NOT_RUNNING, RUNS, arm_listing, node_listing, node_states, state_of
 
     settings = load_settings()
@@ -155,7 +155,7 @@ def show(experiment_id: ExperimentId, as_json: AsJson = False) -> None:
     revision, state, running = None, NOT_RUNNING, True
     if record is not None and any(each.id == experiment_id for each in record.running):
         revision, state = record.revision, state_of(plan, wall_clock_ms())
-    elif canary_runs(store, experiment_id, rule):
+    elif experiment_id == running_canary(store, rule):
         state = RUNS
     else:
         running = False

@@ -146,6 +146,23 @@ def test_nodes_of_an_earlier_release_are_upgraded_first_or_accepted_by_name() ->
     assert people.running == ["x1"]
 
 
+def test_an_experiment_without_users_is_not_started() -> None:
+    people = People()
+    people.start(plan(NOW, share=1.0))
+    with pytest.raises(ExperimentRefused, match="x2 would have no users: x1 has all of them"):
+        people.start(plan(NOW, id="x2"))
+    people.start(plan(plan(NOW).planned_end, id="x2"))
+    halved = GUARDED.model_copy(update={"serving": GUARDED.serving.model_copy(update={"canary_share": 0.5})})
+    for experiment, refused in ((GUARDED, False), (halved, True)):
+        people = People(experiment)
+        people.desk.point(Channel.CANARY, "v1")
+        if refused:
+            with pytest.raises(ExperimentRefused, match="canary-v1 has all of them"):
+                people.start(plan(NOW))
+        else:
+            people.start(plan(NOW))
+
+
 def test_an_id_is_used_once() -> None:
     people = People()
     people.start(plan(NOW))
