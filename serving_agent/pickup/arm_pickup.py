@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from event_schemas.errors import TrimtabError
 from policy_store.backends import PolicyStore
 from policy_store.decisions import TrustRule, verify_checkpoint
-from policy_store.records import CheckpointManifest, SignedCheckpoint, StoreRefused, StoreUnreachable
+from policy_store.records import CheckpointManifest, SignedCheckpoint, StoreRefused, StoreUnreachable, UnknownCheckpoint
 from serving_agent.decide.loaded_policy import LoadedPolicy
 from serving_agent.decide.recent_traffic import RecentTraffic
 from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResult, PickupVerdict
@@ -16,13 +16,14 @@ from serving_agent.pickup.checkpoint_pickup import CheckpointPickup, PickupResul
 class _Judged:
     """A checkpoint of an arm and the verdict on it; None for one that does not verify.
 
-    `requests` is how many the node had seen by then.
+    `requests` is how many the node had seen by then. An `absent` one was not in the store.
     """
 
     verdict: PickupVerdict
     signed: SignedCheckpoint | None = None
     manifest: CheckpointManifest | None = None
     requests: int = 0
+    absent: bool = False
 
 
 class ArmPickup:
@@ -59,6 +60,10 @@ class ArmPickup:
         wanted = set(versions)
         self._judged = {version: judged for version, judged in self._judged.items() if version in wanted}
 
+    def look_again(self) -> None:
+        """Forgets verdicts on checkpoints that do not verify: people have decided anew, and may have mended them."""
+        self._judged = {version: judged for version, judged in self._judged.items() if judged.signed is not None}
+
     def judge(self, store: PolicyStore, version: str) -> PickupVerdict | None:
         """The verdict if it is another one than before; None otherwise. Raises StoreUnreachable and StoreRefused."""
         held = self._judged.get(version)
@@ -79,8 +84,8 @@ class ArmPickup:
     def _may_change(self, held: _Judged) -> bool:
         if held.verdict.waits_for_traffic:
             return self._recent.seen - held.requests >= self._new_evidence
-        # A checkpoint that is not there may still come; one that does not verify was perhaps not uploaded whole.
-        return held.verdict.result is PickupResult.UNVERIFIED
+        # One that does not verify is not fetched at every look: it is large, and does not change.
+        return held.absent
 
     def _fetched(self, store: PolicyStore, version: str) -> _Judged:
         try:
@@ -89,7 +94,8 @@ class ArmPickup:
         except (StoreUnreachable, StoreRefused):
             raise
         except TrimtabError as fault:
-            return _Judged(PickupVerdict(PickupResult.UNVERIFIED, (str(fault),)))
+            absent = isinstance(fault, UnknownCheckpoint)
+            return _Judged(PickupVerdict(PickupResult.UNVERIFIED, (str(fault),)), absent=absent)
         return self._again(_Judged(PickupVerdict(PickupResult.UNVERIFIED), signed, manifest))
 
     def _again(self, held: _Judged) -> _Judged:

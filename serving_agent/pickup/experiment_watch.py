@@ -137,6 +137,7 @@ class ExperimentWatch:
             self.memory.require_acceptable(signed, record, now_ms)
             self.signed, self._record = signed, record
             self.memory.accept(record)
+            self._arms.look_again()
 
     def _fitting(self, signed: SignedRecord) -> ExperimentsRecord:
         """The verified record, if the preferences of its arms fit this file's objectives; raises TrimtabError."""

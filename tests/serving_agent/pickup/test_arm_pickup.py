@@ -72,6 +72,24 @@ def test_what_does_not_fit_is_refused_for_good() -> None:
     assert bench.arms.accepted == {}
 
 
+def test_what_does_not_verify_is_fetched_again_only_after_a_new_decision() -> None:
+    class Counting(MemoryStore):
+        fetched = 0
+
+        def get_checkpoint(self, version: str) -> Any:
+            self.fetched += 1
+            return super().get_checkpoint(version)
+
+    store, bench = Counting(EXPERIMENT.name), Bench()
+    StoreDesk(EXPERIMENT, store).publish("v1", preferring(EXPERIMENT, repin=3), action_space="f" * 64)
+    looked = [bench.arms.judge(store, "v1") for _ in range(3)]
+    assert [each and each.result for each in looked] == [PickupResult.UNVERIFIED, None, None]
+    assert store.fetched == 1
+    bench.arms.look_again()
+    assert bench.arms.judge(store, "v1") is not None
+    assert store.fetched == 2
+
+
 def test_drift_is_looked_at_again_after_new_traffic() -> None:
     bench = Bench()
     bench.heads(0.9, 200)
