@@ -35,11 +35,11 @@ def require_counted(found: OnlineComparison, verdict: Verdict) -> None:
 
 
 def ledger_content(
-    plan: OnlineExperiment, found: OnlineComparison, verdict: Verdict, winner: str | None, now_ms: int
+    plan: OnlineExperiment, found: OnlineComparison, verdict: Verdict, winner: str | None
 ) -> dict[str, Any]:
     """The fields of a LedgerRecord other than who decided; the record checks them.
 
-    The experiment ends now (epoch ms) or when it was planned to, but not before the last request that counts.
+    Its span ends with the last request that counts: later ones may still wait for the join.
     """
     compared = found.as_dict()
     names: Sequence[str] = compared["outcomes"]
@@ -48,7 +48,7 @@ def ledger_content(
         "id": plan.id,
         "control": plan.control,
         "start": plan.start,
-        "end": max(min(plan.planned_end, now_ms), plan.start if found.seen is None else found.seen[1] + 1),
+        "end": plan.start if found.seen is None else found.seen[1] + 1,
         "outcomes": [{"name": name, "role": labels[name]["role"], "per": labels[name]["per"]} for name in names],
         "arms": [
             {

@@ -55,7 +55,7 @@ class LedgerArm(BaseModel):
 
 
 class LedgerRecord(GovernedRecord):
-    """An experiment that was concluded: requests from `start` to `end` (epoch ms) count.
+    """An experiment that was concluded: requests from `start` until before `end` (epoch ms) count.
 
     `previous` is the SHA-256 of the entry before; null for the first one.
     """

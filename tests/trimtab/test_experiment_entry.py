@@ -14,7 +14,7 @@ from policy_store.records import OnlineExperiment
 from policy_store.records.ledger_record import LedgerRecord
 from policy_store.records.store_errors import ExperimentRefused
 from tests.policy_store.experiment_samples import plan
-from tests.serving_samples import DAY_MS, NOW
+from tests.serving_samples import NOW
 from trimtab.experiment_entry import ledger_content, require_counted, require_unharmed
 
 PROVENANCE = {"experiment": "homefeed", "revision": 5, "by": "ada"}
@@ -35,14 +35,14 @@ def compared(planned: OnlineExperiment, users: int, last: int | None) -> OnlineC
     return OnlineComparison(question, comparison, {}, None if last is None else (planned.start, last))
 
 
-def entry(found: OnlineComparison, now_ms: int) -> LedgerRecord:
-    content = ledger_content(plan(NOW), found, "adopted", "bold", now_ms)
+def entry(found: OnlineComparison) -> LedgerRecord:
+    content = ledger_content(plan(NOW), found, "adopted", "bold")
     return LedgerRecord.from_content(content | PROVENANCE)
 
 
 def test_an_entry_has_what_was_read() -> None:
     found = compared(plan(NOW), 600, NOW + 90)
-    made = entry(found, NOW + 200)
+    made = entry(found)
     control, bold = made.arms
     assert [(each.name, each.role, each.per) for each in made.outcomes] == [
         ("repin", "optimise", "request"),
@@ -58,21 +58,13 @@ def test_an_entry_has_what_was_read() -> None:
     assert made.sample_ratio_p == found.comparison.sample_ratio_p == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(
-    ("now", "last", "end"),
-    [
-        (NOW + 200, NOW + 90, NOW + 200),
-        (NOW + 2 * DAY_MS, NOW + 90, NOW + DAY_MS),
-        (NOW - 500, NOW + 90, NOW + 91),
-        (NOW - 500, None, NOW),
-    ],
-)
-def test_it_ends_now_or_as_planned_and_never_before_what_it_counts(now: int, last: int | None, end: int) -> None:
-    assert entry(compared(plan(NOW), 60, last), now).end == end
+@pytest.mark.parametrize(("last", "end"), [(NOW + 90, NOW + 91), (None, NOW)])
+def test_its_span_ends_with_what_it_counts(last: int | None, end: int) -> None:
+    assert entry(compared(plan(NOW), 60, last)).end == end
 
 
 def test_nothing_seen_is_null_not_zero() -> None:
-    made = entry(compared(plan(NOW), 0, None), NOW)
+    made = entry(compared(plan(NOW), 0, None))
     assert [arm.means for arm in made.arms] == [(None, None)] * 2
     assert made.arms[0].covariance == ((None, None), (None, None))
     assert made.sample_ratio_p is None

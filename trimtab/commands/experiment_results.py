@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from event_schemas.instant import wall_clock_ms
 from policy_store.records import LEDGER_SLOT, Verdict
 from trimtab.next_step import say_next
 from trimtab.settings import load_settings
@@ -86,7 +85,7 @@ def conclude(
     require_counted(found, verdict)
     if winner is not None and not override:
         require_unharmed(guardrail_states(found.comparison, plan.guardrails, experiment.gate.margin), winner)
-    content = ledger_content(plan, found, verdict, winner, wall_clock_ms())
+    content = ledger_content(plan, found, verdict, winner)
     entry = conclude_experiment(store, content, rule, decision)
     if as_json:
         echo_json(entry.model_dump(mode="json"))
