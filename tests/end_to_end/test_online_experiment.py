@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 import trimtab
@@ -153,7 +154,9 @@ class Served:
 
 
 @pytest.fixture
-def bench(join_bench: JoinBench, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JoinBench:
+def bench(
+    join_bench: JoinBench, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[JoinBench]:
     join_bench.experiment_file.write_text(FILE, encoding="utf-8")
     variables = {
         "KAFKA_BOOTSTRAP": join_bench.bootstrap,
@@ -166,7 +169,8 @@ def bench(join_bench: JoinBench, redis_url: str, tmp_path: Path, monkeypatch: py
     }
     for name, value in variables.items():
         monkeypatch.setenv(f"TRIMTAB_{name}", value)
-    return join_bench
+    with capture_logs():  # the nodes' lines would stand between those of the commands
+        yield join_bench
 
 
 def test_three_alphas_side_by_side_are_read_as_they_were_served(
