@@ -347,10 +347,14 @@ class GateSpec(Section):
     min_matched_rows: int = Field(
         default=1000,
         ge=1,
-        description="Fewest hold-out rows in which the policy chooses the logged arm; the baseline needs as many.",
+        description="Fewest hold-out rows in which the policy chooses the logged arm; the baseline needs as many. "
+        "Evaluations show an interval for less; the gate passes nothing on it.",
     )
     min_positives: int = Field(
-        default=30, ge=1, description="Fewest positive rewards among those rows, for the policy and for the baseline."
+        default=30,
+        ge=1,
+        description="Fewest positive rewards expected in those rows, for the policy and for the baseline: their "
+        "effective number times the rate of the rows that neither chooses.",
     )
     error_budget: Annotated[Positive, Field(lt=1)] = Field(
         default=0.05, description="Probability of a wrong pass over all looks (evaluations) together."

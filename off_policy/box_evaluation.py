@@ -1,8 +1,7 @@
 """Evaluates policies on the explored log of a box of weights: SNIPS and DR for the mixed measure, kernel SNIPS.
 
-Weights are ratios of densities, so Student's t has the degrees of freedom of `Evidence.freedom`, and an interval is
-refused by what does not depend on the rewards of the rows that count: effective sizes and the share of positives in the
-whole log.
+Weights are ratios of densities, so every row has one, and there are no other rows to expect positives from: an interval
+is refused by effective sizes and the share of positives in the whole log.
 """
 
 from __future__ import annotations
@@ -131,7 +130,7 @@ class _Evaluation:
         }
 
     def _objective(self, prepared: _PreparedPolicy, rows: IntArray, objective: int) -> PolicyObjective:
-        design = SamplingDesign(self.log.decisions.units, densities=True).take(rows)
+        design = SamplingDesign(self.log.decisions.units).take(rows)
         weights, rewards = prepared.weights[rows], self.log.decisions.reward[rows, objective]
         lift = paired_snips_lift(weights, self.baseline.weights[rows], rewards, self.requirements, design)
         if prepared.policy.smoothed:

@@ -15,13 +15,16 @@ from off_policy.estimates import Estimate, build_estimate
 from off_policy.importance_weights import evidence_of
 from off_policy.intervals import EvidenceRequirements
 from off_policy.inverse_propensity import (
+    answered,
     biased_outcome,
     default_threshold,
     mean_and_error,
-    unbiased_outcome,
+    mean_influence,
+    why_refused,
 )
 from off_policy.numeric_arrays import FloatArray
 from off_policy.sampling_design import BY_ROW, SamplingDesign
+from off_policy.weighted_parts import PartRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,8 +50,15 @@ def direct_method(sample: ModelledSample) -> Estimate:
 def doubly_robust(sample: ModelledSample, requirements: EvidenceRequirements) -> Estimate:
     """DR: V = mean(qbar + w (r - q)), unbiased with known propensities (Dudik et al. 2011)."""
     evidence = evidence_of(sample.weights, sample.rewards, sample.design)
-    point = mean_and_error(sample.q_policy + sample.weights * sample.residual, sample.design)
-    return build_estimate("dr", point, evidence, unbiased_outcome(point, evidence, requirements))
+    terms = sample.q_policy + sample.weights * sample.residual
+    point = mean_and_error(terms, sample.design)
+    refusal = why_refused(point, evidence, requirements)
+    if refusal is not None:
+        return build_estimate("dr", point, evidence, (None, refusal))
+    part = PartRows(
+        mean_influence(terms), sample.weights / sample.weights.sum(), sample.rewards, sample.q_logged, bends=False
+    )
+    return build_estimate("dr", point, evidence, answered(point, part, (evidence, sample.design), requirements))
 
 
 def self_normalised_dr(sample: ModelledSample, requirements: EvidenceRequirements) -> Estimate:
@@ -56,15 +66,19 @@ def self_normalised_dr(sample: ModelledSample, requirements: EvidenceRequirement
     qbar - mean(qbar) + w (r - q - C) / mean(w), with C the normalised correction."""
     evidence = evidence_of(sample.weights, sample.rewards, sample.design)
     total = float(sample.weights.sum())
-    if total <= 0:
+    if total <= 0 or evidence.n < 2:
         point = (math.nan, math.nan)
-    else:
-        correction = float((sample.weights * sample.residual).sum()) / total
-        value = float(sample.q_policy.mean()) + correction
-        scale = total / evidence.n
-        influence = sample.q_policy + sample.weights * (sample.residual - correction) / scale
-        point = (value, mean_and_error(influence, sample.design)[1])
-    return build_estimate("sndr", point, evidence, unbiased_outcome(point, evidence, requirements))
+        return build_estimate("sndr", point, evidence, (None, why_refused(point, evidence, requirements)))
+    correction = float((sample.weights * sample.residual).sum()) / total
+    value = float(sample.q_policy.mean()) + correction
+    shares = sample.weights / total
+    influence = mean_influence(sample.q_policy + evidence.n * shares * (sample.residual - correction))
+    point = (value, sample.design.error(influence))
+    refusal = why_refused(point, evidence, requirements)
+    if refusal is not None:
+        return build_estimate("sndr", point, evidence, (None, refusal))
+    part = PartRows(influence, shares, sample.rewards, sample.q_logged + correction, bends=False)
+    return build_estimate("sndr", point, evidence, answered(point, part, (evidence, sample.design), requirements))
 
 
 def switch_dr(sample: ModelledSample, threshold: float | None = None) -> Estimate:

@@ -30,7 +30,7 @@ def effective_sample_size(weights: FloatArray) -> float:
 def effective_size_of_variance(weights: FloatArray) -> float:
     """(sum w^2)^2 / sum w^4, Owen's effective size for the variance of a weighted mean; 0 if all weights are 0.
 
-    With Student's t on one degree of freedom less, intervals of densities cover what they promise.
+    With Student's t on one degree of freedom less, intervals cover what they promise; ESS is too large for densities.
     """
     heaviest = float(weights.max(initial=0.0))
     return effective_sample_size(np.square(weights / heaviest)) if heaviest > 0 else 0.0
@@ -46,18 +46,16 @@ def effective_sample_size_inf(weights: FloatArray) -> float:
 class Evidence:
     """How much evidence a weighted sample provides.
 
-    n                    rows of the log in which the objective was observed
-    matched_rows         rows with a positive weight
-    positives            matched rows with a positive reward
-    ess, ess_inf         effective sample sizes of the weights
-    effective_positives  (sum w r)^2 / sum (w r)^2: the positives, discounted for uneven weights
-    effective_negatives  the same for (largest reward seen - r); if it is 0, all rewards are equal,
-                         so the spread is unknown and a standard error of zero would be meaningless
-    effective_units      ESS of the weights summed by unit; equal to `ess` if every row is a unit
-    freedom              one more than the degrees of freedom of Student's t
+    n                   rows of the log in which the objective was observed
+    matched_rows        rows with a positive weight
+    positives           matched rows with a positive reward
+    ess, ess_inf        effective sample sizes of the weights
+    expected_positives  ESS times the share of positive rewards in the rows that do not count here
+    effective_units     ESS of the weights summed by unit; equal to `ess` if every row is a unit
+    freedom             (Σ w²)² / Σ w⁴ of the weights summed by unit: one more than Student's degrees of freedom
 
-    For densities the effective positives and negatives are expected, not counted: ESS times their share in the whole
-    log. Every row has a weight then, so a count would let the outcome choose which logs get an answer.
+    Positives are expected from other rows and not counted: a count would let the outcome choose which logs get an
+    answer, and those with many positives by luck would get one.
     """
 
     n: int
@@ -65,34 +63,37 @@ class Evidence:
     positives: int
     ess: float
     ess_inf: float
-    effective_positives: float
-    effective_negatives: float
+    expected_positives: float
     effective_units: float
     freedom: float
 
 
-def evidence_of(weights: FloatArray, rewards: FloatArray, design: SamplingDesign = BY_ROW) -> Evidence:
-    """Evidence of rewards r[n] under weights w[n] >= 0."""
+def evidence_of(
+    weights: FloatArray,
+    rewards: FloatArray,
+    design: SamplingDesign = BY_ROW,
+    elsewhere: BoolArray | None = None,
+) -> Evidence:
+    """Evidence of rewards r[n] under weights w[n] >= 0.
+
+    The share of positives is that of the rows `elsewhere`, bool[n] (None: those without a weight). If they are fewer
+    than the rows with a weight, it is that of the whole log: of most densities every row has a weight.
+    """
     matched = np.flatnonzero(weights > 0)
     w, r = weights[matched], rewards[matched]
     ess = effective_sample_size(w)
     by_unit = w if design.units is None else design.sums(weights)
-    effective_units = ess if design.units is None else effective_sample_size(by_unit)
-    if design.densities:
-        positives, negatives = ess * _share(rewards > 0), ess * _share(rewards < rewards.max(initial=0.0))
-    else:
-        positives = effective_sample_size(w * np.maximum(r, 0.0))
-        negatives = effective_sample_size(w * (r.max(initial=0.0) - r))
+    others = weights <= 0 if elsewhere is None else elsewhere
+    enough = np.count_nonzero(others) >= len(matched)
     return Evidence(
         n=len(weights),
         matched_rows=len(w),
         positives=int((r > 0).sum()),
         ess=ess,
         ess_inf=effective_sample_size_inf(w),
-        effective_positives=positives,
-        effective_negatives=negatives,
-        effective_units=effective_units,
-        freedom=effective_size_of_variance(by_unit) if design.densities else effective_units,
+        expected_positives=ess * _share((rewards[others] if enough else rewards) > 0),
+        effective_units=ess if design.units is None else effective_sample_size(by_unit),
+        freedom=effective_size_of_variance(by_unit),
     )
 
 

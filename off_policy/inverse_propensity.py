@@ -15,14 +15,14 @@ from off_policy.estimates import Estimate, Interval, Refusal, RefusalCode, build
 from off_policy.importance_weights import Evidence, evidence_of
 from off_policy.intervals import (
     EvidenceRequirements,
+    cautious_interval,
     exact_binomial_interval,
     infinite_error,
     lacking_evidence,
-    student_interval,
-    wilson_interval,
 )
 from off_policy.numeric_arrays import FloatArray
 from off_policy.sampling_design import BY_ROW, SamplingDesign
+from off_policy.weighted_parts import PartRows, reward_size
 
 
 def ips(
@@ -30,8 +30,13 @@ def ips(
 ) -> Estimate:
     """Inverse propensity score: V = mean(w r), unbiased; SE = sd(w r) / sqrt(n), by units if rows repeat them."""
     evidence = evidence_of(weights, rewards, design)
-    point = mean_and_error(weights * rewards, design)
-    return build_estimate("ips", point, evidence, unbiased_outcome(point, evidence, requirements))
+    terms = weights * rewards
+    point = mean_and_error(terms, design)
+    refusal = why_refused(point, evidence, requirements)
+    if refusal is not None:
+        return build_estimate("ips", point, evidence, (None, refusal))
+    part = PartRows(mean_influence(terms), weights / weights.sum(), rewards, 0.0, bends=False)
+    return build_estimate("ips", point, evidence, answered(point, part, (evidence, design), requirements))
 
 
 def snips(
@@ -41,7 +46,8 @@ def snips(
     w (r - V) summed by unit first if rows repeat units."""
     evidence = evidence_of(weights, rewards, design)
     point = self_normalised_mean(weights, rewards, design)
-    return build_estimate("snips", point, evidence, unbiased_outcome(point, evidence, requirements))
+    outcome = _self_normalised_outcome(weights, rewards, point, (evidence, design), requirements)
+    return build_estimate("snips", point, evidence, outcome)
 
 
 def clipped_ips(
@@ -68,8 +74,8 @@ def reward_at_hit(
 
     Defined for deterministic policies, and for any policy whose positive weights are all equal. If
     all hits have the same propensity, it equals SNIPS and the hits are a binomial sample. The interval
-    is then Wilson's, or, below the evidence minimum, Clopper and Pearson's, which must not be used
-    for a decision. Hits that repeat a unit are no binomial sample: their interval is Student's, by units.
+    is then Clopper and Pearson's (1934), valid at any size; with too little evidence it must not be used
+    for a decision. Hits that repeat a unit are no binomial sample: their interval is that of SNIPS, by units.
     """
     evidence = evidence_of(weights, rewards, design)
     hits = weights > 0
@@ -81,7 +87,7 @@ def reward_at_hit(
         return build_estimate("reward_at_hit", point, evidence, (None, lacking or undefined))
     point = self_normalised_mean(hits.astype(np.float64), rewards, design)
     if even and design.repeats(np.flatnonzero(hits)):
-        outcome = unbiased_outcome(point, evidence, requirements)
+        outcome = _self_normalised_outcome(hits.astype(np.float64), rewards, point, (evidence, design), requirements)
     else:
         outcome = _hit_outcome(rewards[hits], even, evidence, requirements)
     return build_estimate("reward_at_hit", point, evidence, outcome)
@@ -95,9 +101,23 @@ def _hit_outcome(
         return None, Refusal(RefusalCode.UNEVEN_PROPENSITIES, reason)
     if not np.isin(rewards, (0.0, 1.0)).all():
         return None, Refusal(RefusalCode.NOT_BINARY, "the reward is not binary: use SNIPS")
-    lacking = lacking_evidence(evidence, requirements)
-    method = wilson_interval if lacking is None else exact_binomial_interval
-    return method(evidence.positives, evidence.matched_rows, requirements.level), lacking
+    interval = exact_binomial_interval(evidence.positives, evidence.matched_rows, requirements.level)
+    return interval, lacking_evidence(evidence, requirements)
+
+
+def _self_normalised_outcome(
+    weights: FloatArray,
+    rewards: FloatArray,
+    point: tuple[float, float],
+    sample: tuple[Evidence, SamplingDesign],
+    requirements: EvidenceRequirements,
+) -> tuple[Interval | None, Refusal | None]:
+    refusal = why_refused(point, sample[0], requirements)
+    if refusal is not None:
+        return None, refusal
+    shares = weights / weights.sum()
+    part = PartRows(shares * (rewards - point[0]), shares, rewards, point[0], bends=True)
+    return answered(point, part, sample, requirements)
 
 
 def default_threshold(rows: int) -> float:
@@ -111,9 +131,14 @@ def mean_and_error(terms: FloatArray, design: SamplingDesign = BY_ROW) -> tuple[
     mean = float(terms.mean()) if n else math.nan
     if n < 2:
         return mean, math.nan
-    if design.units is None:
-        return mean, float(terms.std(ddof=1)) / math.sqrt(n)
-    return mean, design.error((terms - mean) / math.sqrt(n * (n - 1)))
+    return mean, design.error(mean_influence(terms))
+
+
+def mean_influence(terms: FloatArray) -> FloatArray:
+    """float[n]: (terms - mean) / sqrt(n (n - 1)), whose squares add up to the variance of the mean; n >= 2."""
+    n = len(terms)
+    influence: FloatArray = (terms - terms.mean()) / math.sqrt(n * (n - 1))
+    return influence
 
 
 def self_normalised_mean(
@@ -127,14 +152,21 @@ def self_normalised_mean(
     return value, design.error(weights * (values - value) / total)
 
 
-def unbiased_outcome(
-    point: tuple[float, float], evidence: Evidence, requirements: EvidenceRequirements
+def why_refused(point: tuple[float, float], evidence: Evidence, requirements: EvidenceRequirements) -> Refusal | None:
+    """Why an unbiased estimate has no interval: the evidence is too thin, or the standard error is not finite."""
+    return lacking_evidence(evidence, requirements) or infinite_error(point[1])
+
+
+def answered(
+    point: tuple[float, float],
+    part: PartRows,
+    sample: tuple[Evidence, SamplingDesign],
+    requirements: EvidenceRequirements,
 ) -> tuple[Interval | None, Refusal | None]:
-    """Student's interval, or a refusal if the evidence is too thin or the standard error is not finite."""
-    lacking = lacking_evidence(evidence, requirements) or infinite_error(point[1])
-    if lacking is not None:
-        return None, lacking
-    return student_interval(point[0], point[1], evidence.freedom, requirements.level), None
+    """The interval of an unbiased estimate whose evidence suffices."""
+    evidence, design = sample
+    score = part.score(design, reward_size(part.rewards))
+    return cautious_interval(point[0], score, evidence.freedom, requirements.level), None
 
 
 def biased_outcome(estimator: str) -> tuple[None, Refusal]:

@@ -25,9 +25,15 @@ from off_policy.estimates import (
     refusal_from_dict,
 )
 from off_policy.importance_weights import Evidence, evidence_of
-from off_policy.intervals import EvidenceRequirements, infinite_error, lacking_evidence, student_interval
+from off_policy.intervals import EvidenceRequirements, infinite_error, lacking_evidence, student_quantile
+from off_policy.inverse_propensity import mean_influence
 from off_policy.numeric_arrays import FloatArray
 from off_policy.sampling_design import BY_ROW, SamplingDesign
+from off_policy.score_bounds import PairParts, lift_bounds, relative_bounds
+from off_policy.weighted_parts import PartRows, reward_size
+
+MOVER = "mover"
+"""The method of lifts' intervals: `score_bounds.lift_bounds` and `relative_bounds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,9 @@ class PairedLift:
     """V(policy) - V(baseline), absolute and relative to the baseline's value.
 
     Values and errors are NaN if undefined; relative ones also if the baseline's value is not positive.
-    If an interval is None, `refusal` says why.
+    If an interval is None, `refusal` says why; if it is the relative one alone, the baseline's value may be zero.
+    `expected_positives` are those of the policy or of the baseline, whichever has fewer, by the rate of the rows in
+    which neither chose the logged arm (`Evidence.expected_positives`); NaN in reports of 0.1.0.
     """
 
     estimator: str
@@ -51,6 +59,7 @@ class PairedLift:
     baseline_matched_rows: int
     positives: int
     baseline_positives: int
+    expected_positives: float = math.nan
 
     @property
     def gateable(self) -> bool:
@@ -73,6 +82,7 @@ class PairedLift:
             "baseline_matched_rows": self.baseline_matched_rows,
             "positives": self.positives,
             "baseline_positives": self.baseline_positives,
+            "expected_positives": json_number(self.expected_positives),
         }
 
     @classmethod
@@ -91,34 +101,41 @@ class PairedLift:
             baseline_matched_rows=data["baseline_matched_rows"],
             positives=data["positives"],
             baseline_positives=data["baseline_positives"],
+            expected_positives=from_json_number(data.get("expected_positives")),
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueTerms:
-    """A value estimate and its influence terms psi[n]: SE = sqrt(sum psi^2)."""
+    """A value estimate, its influence terms psi[n] with SE = sqrt(sum psi^2), and the weights[n] that enter it.
+
+    `centre` float[n] is what is subtracted from the rewards; None if it is the value itself. A reward in row i moves
+    the value by scale * weights[i].
+    """
 
     value: float
     influence: FloatArray
+    weights: FloatArray
+    scale: float
+    centre: FloatArray | None = None
 
 
 def snips_terms(weights: FloatArray, rewards: FloatArray) -> ValueTerms:
     """The SNIPS value and its influence terms: psi_i = w_i (r_i - V) / sum w."""
     total = float(weights.sum())
     if total <= 0:
-        return ValueTerms(math.nan, np.full(len(weights), math.nan))
+        return ValueTerms(math.nan, np.full(len(weights), math.nan), weights, math.nan)
     value = float((weights * rewards).sum()) / total
-    return ValueTerms(value, weights * (rewards - value) / total)
+    return ValueTerms(value, weights * (rewards - value) / total, weights, 1.0 / total)
 
 
 def dr_terms(sample: ModelledSample) -> ValueTerms:
     """The DR value and its influence terms: psi_i = (qbar_i + w_i (r_i - q_i) - V) / sqrt(n (n - 1))."""
     n = len(sample.weights)
     if n < 2:
-        return ValueTerms(math.nan, np.full(n, math.nan))
+        return ValueTerms(math.nan, np.full(n, math.nan), sample.weights, math.nan, sample.q_logged)
     terms = sample.q_policy + sample.weights * sample.residual
-    value = float(terms.mean())
-    return ValueTerms(value, (terms - value) / math.sqrt(n * (n - 1)))
+    return ValueTerms(float(terms.mean()), mean_influence(terms), sample.weights, 1.0 / n, sample.q_logged)
 
 
 def paired_snips_lift(
@@ -130,14 +147,12 @@ def paired_snips_lift(
 ) -> PairedLift:
     """SNIPS_A - SNIPS_B by the delta method with the covariance of (w_A r, w_A, w_B r, w_B)."""
     terms = snips_terms(weights, rewards), snips_terms(baseline_weights, rewards)
-    return _lift("snips", terms, _Pair(weights, baseline_weights, rewards, design), requirements)
+    return _lift("snips", _Pair(*terms, rewards, design), requirements)
 
 
 def paired_dr_lift(sample: ModelledSample, baseline: ModelledSample, requirements: EvidenceRequirements) -> PairedLift:
     """DR_A - DR_B: the mean of per-row differences, with q as the control variate of both."""
-    terms = dr_terms(sample), dr_terms(baseline)
-    pair = _Pair(sample.weights, baseline.weights, sample.rewards, sample.design)
-    return _lift("dr", terms, pair, requirements)
+    return _lift("dr", _Pair(dr_terms(sample), dr_terms(baseline), sample.rewards, sample.design), requirements)
 
 
 def no_lift(lift: PairedLift, level: float) -> PairedLift:
@@ -157,21 +172,50 @@ def no_lift(lift: PairedLift, level: float) -> PairedLift:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pair:
-    """Two policies on the same rows."""
+    """Two values on the same rows, the policy's and the baseline's."""
 
-    weights: FloatArray
-    baseline_weights: FloatArray
+    ours: ValueTerms
+    base: ValueTerms
     rewards: FloatArray
     design: SamplingDesign
 
     def evidence(self, weights: FloatArray) -> Evidence:
-        return evidence_of(weights, self.rewards, self.design)
+        """By the share of positives in the rows in which neither policy chose the logged arm."""
+        elsewhere = (self.ours.weights <= 0) & (self.base.weights <= 0)
+        return evidence_of(weights, self.rewards, self.design, elsewhere)
+
+    def covariance(self) -> tuple[float, float, float]:
+        """(Var ours, Cov, Var base), by unit."""
+        ours, base = self.ours.influence, self.base.influence
+        covariance = self.design.covariance
+        return covariance(ours, ours), covariance(ours, base), covariance(base, base)
+
+    def parts(self) -> PairParts:
+        """The disjoint parts of the two values: where the policy weighs more, where less, and what is common."""
+        ours, base = self.ours.weights * self.ours.scale, self.base.weights * self.base.scale
+        common = np.minimum(ours, base)
+        size = reward_size(self.rewards)
+        totals = float(ours.sum()), float(base.sum())
+        more, less, shared = (
+            self._part(weights, total).score(self.design, size)
+            for weights, total in ((ours - common, totals[0]), (base - common, totals[1]), (common, totals[1]))
+        )
+        ours_variance, both, base_variance = map(np.asarray, self.covariance())
+        values = np.asarray(self.ours.value), np.asarray(self.base.value)
+        return PairParts(values, (ours_variance, both, base_variance), more, less, shared)
+
+    def _part(self, weights: FloatArray, total: float) -> PartRows:
+        shares = weights / total
+        if self.base.centre is not None:
+            terms = weights * len(weights) * (self.rewards - self.base.centre)
+            return PartRows(mean_influence(terms), shares, self.rewards, self.base.centre, bends=False)
+        own = float(shares.sum())
+        mean = float((shares * self.rewards).sum()) / own if own > 0.0 else 0.0
+        return PartRows(shares * (self.rewards - mean), shares, self.rewards, mean, bends=True)
 
 
-def _lift(
-    estimator: str, terms: tuple[ValueTerms, ValueTerms], pair: _Pair, requirements: EvidenceRequirements
-) -> PairedLift:
-    ours, base = terms
+def _lift(estimator: str, pair: _Pair, requirements: EvidenceRequirements) -> PairedLift:
+    ours, base = pair.ours, pair.base
     value, relative = ours.value - base.value, math.nan
     error = pair.design.error(ours.influence - base.influence)
     relative_error = math.nan
@@ -179,14 +223,15 @@ def _lift(
         ratio = ours.value / base.value
         relative = ratio - 1.0
         relative_error = pair.design.error((ours.influence - ratio * base.influence) / base.value)
-    sides = pair.evidence(pair.weights), pair.evidence(pair.baseline_weights)
+    sides = pair.evidence(ours.weights), pair.evidence(base.weights)
     refusal, freedom = _evidence_of_difference(sides, pair, requirements)
     refusal = refusal or infinite_error(error)
     interval = relative_interval = None
     if refusal is None:
-        interval = student_interval(value, error, freedom, requirements.level)
+        quantile, parts = np.asarray(student_quantile(freedom, requirements.level)), pair.parts()
+        interval = _interval(lift_bounds(parts, quantile), requirements.level)
         if math.isfinite(relative_error):
-            relative_interval = student_interval(relative, relative_error, freedom, requirements.level)
+            relative_interval = _interval(relative_bounds(parts, quantile), requirements.level)
     return PairedLift(
         estimator=estimator,
         value=value,
@@ -201,27 +246,33 @@ def _lift(
         baseline_matched_rows=sides[1].matched_rows,
         positives=sides[0].positives,
         baseline_positives=sides[1].positives,
+        expected_positives=min(side.expected_positives for side in sides),
     )
+
+
+def _interval(bounds: tuple[FloatArray, FloatArray], level: float) -> Interval | None:
+    """None if a bound is not finite: the baseline's value may then be zero."""
+    lower, upper = float(bounds[0]), float(bounds[1])
+    return Interval(lower, upper, level, MOVER) if math.isfinite(lower + upper) else None
 
 
 def _evidence_of_difference(
     sides: tuple[Evidence, Evidence], pair: _Pair, requirements: EvidenceRequirements
 ) -> tuple[Refusal | None, float]:
-    """(refusal, effective sample size of the difference for Student's t).
+    """(refusal, one more than the degrees of freedom of the difference).
 
-    Each policy alone must meet the required evidence. The rows in which the two differ must also have
-    enough positives, because only those rows determine the difference.
+    Each policy alone must have the required evidence, and so must the rows in which the two differ, because only those
+    determine the difference.
     """
     for side, name in zip(sides, ("the policy", "the baseline"), strict=True):
         lacking = lacking_evidence(side, requirements)
         if lacking is not None:
             return replace(lacking, reason=f"{name}: {lacking.reason}"), 0.0
-    gap = pair.weights - pair.baseline_weights
-    only_positives = replace(requirements, min_matched_rows=2)
+    gap = pair.ours.weights * pair.ours.scale - pair.base.weights * pair.base.scale
     freedom = math.inf
     for part, name in ((np.maximum(gap, 0.0), "favours"), (np.maximum(-gap, 0.0), "avoids")):
         evidence = pair.evidence(part)
-        lacking = lacking_evidence(evidence, only_positives)
+        lacking = lacking_evidence(evidence, requirements)
         if lacking is not None:
             return replace(lacking, reason=f"rows that the policy {name}: {lacking.reason}"), 0.0
         freedom = min(freedom, evidence.freedom)

@@ -1,4 +1,4 @@
-"""How the rows of a log depend on each other, and what their importance weights are ratios of."""
+"""How the rows of a log depend on each other."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from off_policy.numeric_arrays import FloatArray, IntArray
 class SamplingDesign:
     """What standard errors and degrees of freedom of a sample of n rows are computed by.
 
-    units      int[n], numbers from 0: rows with one number belong together (a user, a session), so their rewards may be
-               alike. None: every row is a unit of its own
-    densities  whether the weights are ratios of densities, and not of probabilities of arms
+    units  int[n], numbers from 0: rows with one number belong together (a user, a session), so their rewards may be
+           alike. None: every row is a unit of its own
     """
 
     units: IntArray | None = None
-    densities: bool = False
 
     def take(self, rows: IntArray) -> SamplingDesign:
         """The design of these rows alone."""
-        return SamplingDesign(None if self.units is None else self.units[rows], self.densities)
+        return SamplingDesign(None if self.units is None else self.units[rows])
 
     def sums(self, terms: FloatArray) -> FloatArray:
         """The sums of terms[n] over each unit; the terms themselves if every row is a unit."""
@@ -42,8 +40,12 @@ class SamplingDesign:
 
         With every row a unit it is sqrt(sum psi^2), the standard error of independent rows.
         """
-        return math.sqrt(float(np.square(self.sums(influence)).sum()))
+        return math.sqrt(self.covariance(influence, influence))
+
+    def covariance(self, first: FloatArray, second: FloatArray) -> float:
+        """Sum over units of (sum of their first terms) (sum of their second terms)."""
+        return float((self.sums(first) * self.sums(second)).sum())
 
 
 BY_ROW = SamplingDesign()
-"""Every row is a unit of its own, and the weights are ratios of probabilities."""
+"""Every row is a unit of its own."""

@@ -1,8 +1,8 @@
 """The gate decides whether a checkpoint may serve. It is a pure function from evidence to a verdict with reasons.
 
 `pass`: on every objective and every guardrail the lift's lower bound is above −margin and the upper bound is not below
-zero, there are enough matched rows and positives, the log is sound and there is no drift. `refuse`: an upper bound is
-below zero, that is, harm is shown. `inconclusive`: everything else; such a checkpoint may only run in shadow.
+zero, there are enough matched rows and expected positives, the log is sound and there is no drift. `refuse`: an upper
+bound is below zero, that is, harm is shown. `inconclusive`: everything else; such a checkpoint may only run in shadow.
 
 All errors share one budget. A wrong pass requires that the lower bound of an objective or a guardrail that is truly
 worse than −margin fails, so all use the same level (intersection-union test). The errors of looks add up, so look k
@@ -134,19 +134,20 @@ def _of_guardrail(reason: Reason) -> Reason:
 def _missing_evidence(lift: PairedLift, spec: GateSpec) -> str | None:
     """Why the lift's interval must not be used for a decision, or None if it may be used.
 
-    The minimum also applies to a policy that equals the baseline: its lift is zero by definition, even on an empty log,
-    and a bad log would go unnoticed.
+    `min_matched_rows` and `min_positives` are asked of both policies, the positives as expected from other rows: what
+    the judged rows earned decides nothing here. They also apply to a policy that equals the baseline: its lift is zero
+    by definition, even on an empty log, and a bad log would go unnoticed.
     """
     if lift.refusal is not None:
         return lift.refusal.reason
     if not lift.gateable:
-        return "the baseline has no positive value to compare with"
+        return "the baseline's value may be zero, so nothing can be compared with it"
     if lift.relative_interval is not None and math.isnan(lift.relative_interval.lower + lift.relative_interval.upper):
         return "the lift's interval is not a number"
     if min(lift.matched_rows, lift.baseline_matched_rows) < spec.min_matched_rows:
         return f"fewer than {spec.min_matched_rows} matched rows ({lift.matched_rows})"
-    if min(lift.positives, lift.baseline_positives) < spec.min_positives:
-        return f"fewer than {spec.min_positives} positives ({lift.positives})"
+    if not lift.expected_positives >= spec.min_positives:
+        return f"fewer than {spec.min_positives} positives expected ({lift.expected_positives:.1f})"
     return None
 
 

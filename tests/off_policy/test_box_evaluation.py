@@ -25,7 +25,7 @@ from off_policy.truncated_normals import TruncatedNormals
 from tests.off_policy.box_worlds import MEAN, NEAR_A_BOUND, SD, SPREAD, BoxWorld, rate
 
 REPLICATIONS, ROWS = 200, 250
-DENSITIES = SamplingDesign(densities=True)
+DENSITIES = SamplingDesign()
 REQUIREMENTS = EvidenceRequirements(0.95, 20, 2)
 Kind = Literal["uniform", "normal"]
 WORLDS: list[tuple[int, Kind]] = [(1, "uniform"), (1, "normal"), (2, "uniform"), (3, "normal")]
@@ -168,14 +168,14 @@ def test_an_answer_is_refused_by_what_does_not_depend_on_the_rewards_that_count(
     log = BoxWorld(1, "normal").draw(1_000, np.random.default_rng(4))
     order = np.argsort(np.abs(log.served_vectors[:, 0] - MEAN))
     strict = EvidenceRequirements(0.95, 100, 30)
-    for hits, answered in ((300, True), (20, False)):
+    for hits, answered in ((300, True), (8, False)):
         for rows in (order[-hits:], order[:hits]):
             reward = np.zeros((log.rows, 1))
             reward[rows] = 1.0
             report = evaluated(replace(log, decisions=replace(log.decisions, reward=reward)), strict)
             estimate = report.report_of("p").objectives["click"].estimates["snips"]
             assert (estimate.refusal is None) == answered
-    thin = evaluated(BoxWorld(1, "normal").draw(90, np.random.default_rng(4)), strict)
+    thin = evaluated(BoxWorld(1, "normal").draw(20, np.random.default_rng(4)), strict)
     refusal = thin.report_of("p").objectives["click"].estimates["snips"].refusal
     assert refusal is not None
     assert refusal.code is RefusalCode.TOO_FEW_MATCHED_ROWS

@@ -11,7 +11,7 @@ import pytest
 from off_policy.estimates import Estimate, Interval, Refusal, RefusalCode, build_estimate
 from off_policy.importance_weights import Evidence
 
-EVIDENCE = Evidence(1000, 200, 40, 180.0, 90.0, 38.0, 150.0, 180.0, 180.0)
+EVIDENCE = Evidence(1000, 200, 40, 180.0, 90.0, 38.0, 150.0, 180.0)
 INTERVAL = Interval(0.1, 0.3, 0.95, "student-t")
 REFUSAL = Refusal(RefusalCode.TOO_FEW_POSITIVES, "fewer than 30 positives (4)")
 

@@ -34,21 +34,21 @@ def test_effective_sizes() -> None:
     assert effective_sample_size(np.array([])) == effective_sample_size_inf(np.array([])) == 0.0
 
 
-def test_even_weights_count_positives_one_by_one() -> None:
-    evidence = evidence_of(np.array([2.0, 2.0, 2.0, 0.0, 2.0]), np.array([1.0, 0.0, 1.0, 1.0, 0.0]))
-    assert (evidence.n, evidence.matched_rows, evidence.positives) == (5, 4, 2)
-    assert evidence.effective_positives == pytest.approx(2.0)
-    assert evidence.effective_negatives == pytest.approx(2.0)
+def test_positives_are_expected_from_the_other_rows() -> None:
+    weights = np.array([2.0, 2.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0])
+    rewards = np.array([1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0])
+    evidence = evidence_of(weights, rewards)
+    assert (evidence.n, evidence.matched_rows, evidence.positives) == (8, 4, 4)
+    assert evidence.expected_positives == pytest.approx(4 * 1 / 4)
+    elsewhere = np.arange(8) >= 4
+    assert evidence_of(weights / 2, rewards, elsewhere=elsewhere) == evidence
 
 
-def test_one_heavy_positive_is_worth_one() -> None:
+def test_where_every_row_has_a_weight_the_whole_log_says_what_to_expect() -> None:
     evidence = evidence_of(np.array([100.0, 0.1, 0.1, 0.1]), np.array([1.0, 1.0, 1.0, 0.0]))
     assert evidence.positives == 3
-    assert evidence.effective_positives == pytest.approx(1.0, abs=0.01)
-
-
-def test_constant_rewards_leave_no_negatives() -> None:
-    assert evidence_of(np.ones(50), np.ones(50)).effective_negatives == 0.0
+    assert evidence.expected_positives == pytest.approx(0.75 * evidence.ess)
+    assert evidence.ess == pytest.approx(1.0, abs=0.01)
 
 
 def test_effective_sizes_do_not_depend_on_the_scale_of_the_weights() -> None:

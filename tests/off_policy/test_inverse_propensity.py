@@ -56,7 +56,7 @@ def test_reward_at_hit_equals_snips_under_one_propensity() -> None:
     hit = reward_at_hit(weights, REWARDS, True, REQUIREMENTS)
     assert hit.value == pytest.approx(snips(weights, REWARDS, REQUIREMENTS).value, rel=1e-13)
     assert hit.interval is not None
-    assert hit.interval.method == "wilson"
+    assert hit.interval.method == "clopper-pearson"
     assert hit.gateable
 
 

@@ -67,7 +67,7 @@ def test_evidence_is_asked_of_both_sides_and_of_the_difference() -> None:
     assert math.isnan(nothing.value)
     assert nothing.refusal is not None
     assert nothing.refusal.reason.startswith("the baseline: the policy never chooses")
-    changed = np.where(np.arange(N) < 40, playing(2), playing(1))
+    changed = np.where(np.arange(N) < 150, playing(2), playing(1))
     close = paired_snips_lift(changed, playing(1), REWARDS, strict)
     assert close.interval is None
     assert close.refusal is not None

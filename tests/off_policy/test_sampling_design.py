@@ -51,7 +51,7 @@ def coverage(design: SamplingDesign, replications: int = 250) -> dict[str, float
 def test_by_row_intervals_of_sessions_cover_too_little_by_unit_what_they_promise() -> None:
     by_row, by_unit = coverage(BY_ROW), coverage(SamplingDesign(UNITS))
     assert all(share < 0.90 for share in by_row.values()), by_row
-    assert all(0.92 <= share <= 0.98 for share in by_unit.values()), by_unit
+    assert all(0.94 <= share <= 0.99 for share in by_unit.values()), by_unit
 
 
 def test_units_of_one_row_change_nothing() -> None:
@@ -77,12 +77,12 @@ def test_a_few_units_are_no_evidence_however_many_rows_they_have() -> None:
     assert paired_snips_lift(weights, 2.0 - weights, rewards, REQUIREMENTS, few).interval is None
 
 
-def test_the_freedom_of_densities_is_the_effective_size_of_the_variance() -> None:
-    weights = np.array([1.0, 2.0, 3.0])
-    evidence = evidence_of(weights, np.array([1.0, 0.0, 0.0]), SamplingDesign(densities=True))
-    assert evidence.freedom == pytest.approx((1 + 4 + 9) ** 2 / (1 + 16 + 81))
-    assert evidence.effective_positives == pytest.approx(evidence.ess / 3)
-    assert evidence_of(weights, np.zeros(3)).freedom == pytest.approx(36 / 14)
+def test_the_freedom_is_the_effective_size_of_the_variance_by_unit() -> None:
+    weights, rewards = np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.0, 0.0])
+    assert evidence_of(weights, rewards).freedom == pytest.approx((1 + 4 + 9) ** 2 / (1 + 16 + 81))
+    by_unit = evidence_of(weights, rewards, SamplingDesign(np.array([0, 1, 0])))
+    assert by_unit.freedom == pytest.approx((16 + 4) ** 2 / (256 + 16))
+    assert by_unit.effective_units == pytest.approx(36 / 20)
 
 
 def test_an_estimate_for_display_has_its_error_by_unit_too() -> None:

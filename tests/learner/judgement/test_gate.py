@@ -30,6 +30,7 @@ def lift(lower: float, upper: float) -> PairedLift:
         baseline_matched_rows=5000,
         positives=500,
         baseline_positives=500,
+        expected_positives=400.0,
     )
 
 
@@ -95,8 +96,14 @@ def test_too_little_evidence_is_inconclusive_and_says_what_is_missing() -> None:
 def test_production_itself_needs_evidence_too() -> None:
     same = replace(lift(0, 0), matched_rows=10, baseline_matched_rows=10)
     assert codes(GateEvidence({"o": same})) == (Verdict.INCONCLUSIVE, ["insufficient_evidence"])
-    assert codes(GateEvidence({"o": replace(lift(0, 0), positives=3)}))[0] is Verdict.INCONCLUSIVE
+    assert codes(GateEvidence({"o": replace(lift(0, 0), expected_positives=3.0)}))[0] is Verdict.INCONCLUSIVE
     assert codes(GateEvidence({"o": lift(0, 0)})) == (Verdict.PASS, ["harmless"])
+
+
+def test_what_the_judged_rows_earned_does_not_decide_whether_there_is_evidence() -> None:
+    """A log with few positives by bad luck is judged like one with many by good luck: by its interval."""
+    for positives in (0, 3, 5000):
+        assert codes(GateEvidence({"o": replace(lift(0.1, 0.2), positives=positives)}))[0] is Verdict.PASS
 
 
 def test_an_undefined_relative_lift_is_no_evidence() -> None:
