@@ -21,7 +21,7 @@ $(UV) pip install --python $(RUN) --torch-backend=$(TORCH_BACKEND) "$$(grep -o '
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install demo test mutants chaos soak components bench bench-peers lint format typecheck lock clean
+.PHONY: docs help install demo test mutants chaos soak components bench bench-peers coverage lint format typecheck lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,9 @@ $(REGISTRY_APP)/.complete: deploy/registry/pom.xml
 
 bench: bench-peers components  ## Measure the join beside its peers (a quarter of an hour)
 	$(RUN) -m benchmarks.join --requests 100000 --with-flink
+
+coverage: install  ## Count how often intervals err and write docs/results.md (most of an hour)
+	nice -n 10 $(RUN) -m benchmarks.interval_coverage
 
 bench-peers: build/peers/.complete  ## Build the peers of the benchmarks (needs Java 17+ and Maven)
 

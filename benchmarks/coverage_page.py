@@ -1,0 +1,83 @@
+"""The tables of the coverage study, as one section of a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+HEADING = "## Intervals: how often they err"
+LINE = 120
+Cells = Sequence[Mapping[str, Any]]
+
+KINDS: Mapping[str, Callable[[str], bool]] = {
+    "Values (IPS, SNIPS, DR and SN-DR)": lambda name: not name.endswith(("lift", "relative")),
+    "Lifts (SNIPS and DR)": lambda name: name.endswith("lift"),
+    "Relative lifts (SNIPS and DR), which the gate reads": lambda name: name.endswith("relative"),
+}
+
+
+def write_page(page: Path, run: Mapping[str, Any], cells: Cells) -> None:
+    """Replace the section of the page, or append it; other sections stay."""
+    text = page.read_text(encoding="utf-8") if page.exists() else "# Measured results\n"
+    section = "\n".join(_section(run, cells))
+    found = re.compile(rf"^{re.escape(HEADING)}$.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    rewritten = found.sub(lambda _: section + "\n", text) if found.search(text) else f"{text}\n{section}\n"
+    page.write_text(rewritten.rstrip("\n") + "\n", encoding="utf-8")
+
+
+WHAT = """
+Each row is the worst of: even and uneven propensities, and policies that share half of the users with the baseline;
+1, 10 and 50 rows a user; a reward model that is right, constant, or three times too high. Users differ elevenfold in
+their rates; the policy's arm raises rates by a fifth. λ is the number of positives that are expected in the policy's
+rows. `answered` are the least and the largest share of logs with an answer; where λ and the degrees of freedom are 30
+or more, it must be 0.9. `width` is the largest mean half-width relative to the delta method's; where λ is 100 or more,
+it may be 1.15. The last two columns are the errors of the delta method with Student's t if it always answered. The
+figures of each world are in `benchmarks/results/interval_coverage.jsonl`.
+"""
+
+
+def _section(run: Mapping[str, Any], cells: Cells) -> list[str]:
+    nominal = (1 - run["level"]) / 2
+    how = (
+        f"Written by `make coverage` on {run['date']} at commit {run['commit']}: {run['cells']} worlds with known "
+        f"truth, {run['replications']:,} logs each, seed {run['seed']}, level {run['level']:g}. A one-sided error is "
+        "the share of all logs in which an interval was given and lies wholly above, or below, the truth. It may be "
+        f"{nominal:g}, and in a count of so many logs {run['limit']:.4f} (three standard errors more)."
+    )
+    lines = [HEADING, "", *wrap(how, LINE), "", *wrap(WHAT, LINE)]
+    for title, belongs in KINDS.items():
+        lines += ["", f"### {title}", "", *_table(belongs, cells)]
+    missed = run["missed"]
+    lines += ["", f"Bars missed: {len(missed)}." if missed else "Every cell meets every bar.", ""]
+    return lines + [f"- {line}" for line in missed[:50]] + ([""] if missed else [])
+
+
+def _table(belongs: Callable[[str], bool], cells: Cells) -> list[str]:
+    found: dict[tuple[float, float, int], list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        world = cell["world"]
+        key = (world["rate"], world["factor"], world["ess"])
+        found.setdefault(key, []).extend(each for each in cell["intervals"] if belongs(each["name"]))
+    lines = [
+        "| reward | ESS | λ | answered | error above | error below | width | delta: above | delta: below |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (rate, factor, ess), rows in sorted(found.items()):
+        answered = [each["answered"] for each in rows]
+        widths = [each["width"] for each in rows if each["width"] is not None]
+        reward = f"{rate:g}" if factor < 2 else f"{rate * factor:g} against {rate:g}"
+        worst = [max(each[name] for each in rows) for name in ("above", "below", "plain_above", "plain_below")]
+        cell_values = [
+            reward,
+            f"{ess:,}",
+            f"{rate * ess:g}",
+            f"{min(answered):.2f}–{max(answered):.2f}",
+            *(f"{each:.4f}" for each in worst[:2]),
+            f"{max(widths):.2f}" if widths else "–",
+            *(f"{each:.4f}" for each in worst[2:]),
+        ]
+        lines.append(f"| {' | '.join(cell_values)} |")
+    return lines

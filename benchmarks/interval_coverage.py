@@ -1,0 +1,209 @@
+"""`python -m benchmarks.interval_coverage`: how often intervals err, in worlds with a known truth.
+
+Every cell of a grid draws its logs from its own seed, and counts for each kind of interval how often it was given and
+was wrong on either side. The bars: answered and wrong on one side in at most (1 - level) / 2 of all logs plus three
+Monte Carlo standard errors; answered in 90 % where 30 positives and 30 degrees of freedom are expected; at most 1.15
+times as wide as the delta method's where 100 positives are expected. The page with the tables is rewritten.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from benchmarks.bench_broker import tell
+from benchmarks.checkout_process import ROOT
+from benchmarks.command_line import report, run_command
+from benchmarks.coverage_intervals import Bounds, CoverageStudy
+from benchmarks.coverage_page import write_page
+from benchmarks.coverage_worlds import CoverageWorld, draw_users
+from benchmarks.results_folder import RESULTS, append_result
+from off_policy.intervals import FEWEST_EXPECTED, FEWEST_FREEDOM
+
+PAGE = ROOT / "docs/results.md"
+RATES = (0.004, 0.02, 0.05, 0.2)
+SIZES = (50, 200, 1000, 10_000)
+WEIGHTS = ("even", "uneven", "shared")
+PER_USER = (1, 10, 50)
+COLUMNS = 1_000_000
+"""Users of all logs that are drawn at once."""
+MANY_EXPECTED, MANY_FREEDOM, LEAST_ANSWERED = 30.0, 30.0, 0.9
+WIDE_FROM, WIDEST = 100.0, 1.15
+
+
+@dataclass(slots=True)
+class Tally:
+    """One kind of interval in one cell; all counts are numbers of logs.
+
+    above, below              answered, and the whole interval is above (below) the truth
+    above_all, below_all      the same whether answered or not
+    plain_above, plain_below  the same for the delta method with Student's t
+    compared                  answered, and the delta method's interval is not empty
+    width                     half-width relative to the delta method's, summed over these
+    expected, freedom         summed over all logs
+    """
+
+    name: str
+    logs: int = 0
+    answered: int = 0
+    above: int = 0
+    below: int = 0
+    above_all: int = 0
+    below_all: int = 0
+    plain_above: int = 0
+    plain_below: int = 0
+    compared: int = 0
+    width: float = 0.0
+    expected: float = 0.0
+    freedom: float = 0.0
+
+    def count(self, bounds: Bounds) -> None:
+        """Add the logs of one draw."""
+        finite = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
+        answered = (bounds.expected >= FEWEST_EXPECTED) & (bounds.freedom >= FEWEST_FREEDOM) & finite
+        above, below = bounds.lower > bounds.truth, bounds.upper < bounds.truth
+        plain = bounds.plain[1] - bounds.plain[0]
+        self.logs += len(above)
+        self.answered += int(answered.sum())
+        self.above += int((answered & above).sum())
+        self.below += int((answered & below).sum())
+        self.above_all += int(above.sum())
+        self.below_all += int(below.sum())
+        self.plain_above += int((bounds.plain[0] > bounds.truth).sum())
+        self.plain_below += int((bounds.plain[1] < bounds.truth).sum())
+        compared = answered & (plain > 0.0)
+        self.compared += int(compared.sum())
+        self.width += float(((bounds.upper - bounds.lower)[compared] / plain[compared]).sum())
+        self.expected += float(bounds.expected.sum())
+        self.freedom += float(bounds.freedom.sum())
+
+    def figures(self) -> dict[str, Any]:
+        """Shares of the logs, and means."""
+        counted = {name: value / self.logs for name, value in asdict(self).items() if name not in ("name", "logs")}
+        width = self.width / self.compared if self.compared else None
+        return {"name": self.name, **counted, "width": width}
+
+
+def grid() -> list[CoverageWorld]:
+    """All cells, the cheap ones first. The dearest, ESS 10,000 with ten rows a user, is done with even weights only."""
+    cells = [
+        CoverageWorld(rate, ess, weights, per_user)
+        for rate in RATES
+        for ess in SIZES
+        for weights in WEIGHTS
+        for per_user in PER_USER
+        if (ess, per_user) != (SIZES[-1], 10) or weights == "even"
+    ]
+    certain = [
+        CoverageWorld(0.1, ess, "even", per_user, factor=9.7, types=(1.0,)) for ess in SIZES[:3] for per_user in (1, 10)
+    ]
+    return sorted([*certain, *cells], key=lambda world: world.users if world.per_user > 1 else 0)
+
+
+def measure(world: CoverageWorld, replications: int, level: float, seed: int) -> list[dict[str, Any]]:
+    """The figures of every kind of interval in one cell."""
+    name = f"{world.rate} {world.ess} {world.weights} {world.per_user} {world.factor}"
+    rng = np.random.default_rng([seed, *name.encode()])
+    tallies: dict[str, Tally] = {}
+    left = replications
+    while left:
+        part = min(left, replications if world.per_user == 1 else max(1, COLUMNS // world.users))
+        left -= part
+        for bounds in CoverageStudy(draw_users(world, part, rng), level).all():
+            tallies.setdefault(bounds.name, Tally(bounds.name)).count(bounds)
+    return [tally.figures() for tally in tallies.values()]
+
+
+def largest_error(level: float, replications: int) -> float:
+    """The nominal one-sided error plus three Monte Carlo standard errors."""
+    nominal = (1.0 - level) / 2.0
+    return nominal + 3.0 * math.sqrt(nominal * (1.0 - nominal) / replications)
+
+
+def failures(cells: Iterable[dict[str, Any]], level: float, replications: int) -> Iterator[str]:
+    """What misses a bar, in words."""
+    limit = largest_error(level, replications)
+    for cell in cells:
+        for found in cell["intervals"]:
+            where = f"{found['name']} in {cell['world']}"
+            for side in ("above", "below"):
+                if found[side] > limit:
+                    yield f"{where}: answered and {side} the truth in {found[side]:.4f}, more than {limit:.4f}"
+            many = found["expected"] >= MANY_EXPECTED and found["freedom"] >= MANY_FREEDOM
+            if many and found["answered"] < LEAST_ANSWERED:
+                yield f"{where}: answered in {found['answered']:.3f} only"
+            if found["expected"] >= WIDE_FROM and found["compared"] and found["width"] > WIDEST:
+                yield f"{where}: {found['width']:.3f} times as wide as the delta method's"
+
+
+def study(
+    worlds: Sequence[CoverageWorld], replications: int, level: float, seed: int, processes: int
+) -> list[dict[str, Any]]:
+    """Every cell, with what it found; the number of processes changes nothing, because each cell has its own seed."""
+    cells = []
+    with ProcessPoolExecutor(processes) as pool:
+        results = [pool.submit(measure, world, replications, level, seed) for world in worlds]
+        for number, (world, result) in enumerate(zip(worlds, results, strict=True), start=1):
+            cells.append({"world": asdict(world), "intervals": result.result()})
+            tell(f"{number} of {len(worlds)}: {world}")
+    return cells
+
+
+def commit() -> str:
+    """The commit of this checkout; "unknown" outside git, and with "+" if files differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    if head.returncode:
+        return "unknown"
+    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
+    return head.stdout.strip()[:12] + ("+" if changed.stdout.strip() else "")
+
+
+def main(
+    replications: Annotated[int, typer.Option(min=100, help="Logs drawn in each cell.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 1,
+    level: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Coverage of the intervals.")] = 0.95,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that count.")] = os.cpu_count() or 1,
+    page: Annotated[Path, typer.Option(help="Page whose tables are rewritten.")] = PAGE,
+    results: Annotated[Path, typer.Option(help="Folder for the figures.")] = RESULTS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """Count in a grid of worlds how often intervals are given and wrong. Takes most of an hour.
+
+    Example: python -m benchmarks.interval_coverage --replications 10000 --seed 1
+    """
+    worlds = grid()
+    started = commit()
+    cells = study(worlds, replications, level, seed, processes)
+    missed = list(failures(cells, level, replications))
+    run = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": started,
+        "python": platform.python_version(),
+        "replications": replications,
+        "seed": seed,
+        "level": level,
+        "limit": largest_error(level, replications),
+        "cells": len(cells),
+        "missed": missed,
+    }
+    append_result(results, "interval_coverage", run | {"figures": cells})
+    write_page(page, run, cells)
+    report({name: value for name, value in run.items() if name != "missed"} | {"bars_missed": len(missed)}, as_json)
+    for line in missed:
+        tell(line)
+
+
+if __name__ == "__main__":
+    run_command(main)

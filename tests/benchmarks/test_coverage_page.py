@@ -1,0 +1,51 @@
+"""The section of the study on its page: rewritten in place, with a row for each reward and size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.coverage_page import HEADING, write_page
+
+RUN: dict[str, Any] = {
+    "date": "2026-01-02",
+    "commit": "abc",
+    "cells": 1,
+    "replications": 100,
+    "seed": 3,
+    "level": 0.95,
+    "limit": 0.07,
+    "missed": [],
+}
+
+
+def figures(name: str, above: float) -> dict[str, Any]:
+    zeros = dict.fromkeys(("below", "plain_above", "plain_below"), 0.0)
+    return {"name": name, "answered": 0.5, "above": above, "width": 1.1, **zeros}
+
+
+def cells(*errors: float) -> list[dict[str, Any]]:
+    world = {"rate": 0.02, "factor": 1.2, "ess": 1000}
+    names = ("snips", "snips lift", "dr good relative")
+    return [{"world": world, "intervals": [figures(name, each) for name in names]} for each in errors]
+
+
+def test_the_worst_world_of_a_row_is_shown(tmp_path: Path) -> None:
+    page = tmp_path / "results.md"
+    write_page(page, RUN, cells(0.01, 0.031))
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| 0.02")]
+    assert rows == ["| 0.02 | 1,000 | 20 | 0.50–0.50 | 0.0310 | 0.0000 | 1.10 | 0.0000 | 0.0000 |"] * 3
+    assert "Every cell meets every bar." in page.read_text()
+
+
+def test_only_its_own_section_is_rewritten(tmp_path: Path) -> None:
+    page = tmp_path / "results.md"
+    page.write_text(f"# Results\n\n## First\n\none\n\n{HEADING}\n\nyesterday\n\n## Last\n\nthree\n")
+    write_page(page, RUN | {"missed": ["snips: too wide"]}, cells(0.01))
+    once = page.read_text()
+    assert "yesterday" not in once
+    assert [line for line in once.splitlines() if line.startswith("## ")] == ["## First", HEADING, "## Last"]
+    assert "Bars missed: 1." in once
+    assert "- snips: too wide" in once
+    write_page(page, RUN | {"missed": ["snips: too wide"]}, cells(0.01))
+    assert page.read_text() == once
