@@ -52,10 +52,11 @@ COLUMNS = (
 class LearningRows:
     """n rows: features, chosen arms and outcomes, all in the same order.
 
-    rewards float32[n, objectives] in [0, 1], in units of each objective's clip; observed bool[n, objectives], False if
-    the reward is unknown (it is 0 then and must not be used); arms int64[n]; propensities float64[n]; event_times
-    int64[n] ms. `frame` has the same rows as columns (see COLUMNS). `explorations` are the exploration settings that
-    are kept on this machine, by digest, and `settings` those of each row.
+    rewards float32[n, objectives] in [0, 1], in units of each objective's clip, for networks; estimators read them in
+    own units (`logged_bandit`). observed bool[n, objectives], False if the reward is unknown (it is 0 then and must not
+    be used); arms int64[n]; propensities float64[n]; event_times int64[n] ms. `frame` has the same rows as columns (see
+    COLUMNS). `explorations` are the exploration settings that are kept on this machine, by digest, and `settings` those
+    of each row.
     """
 
     inputs: ModelInput
@@ -88,7 +89,7 @@ class LearningRows:
             inputs=contract.encode(request_records(frame, contract)),
             arms=np.array(frame["action_arm"], dtype=np.int64),
             propensities=np.array(frame["propensity_propensity"], dtype=np.float64),
-            rewards=rewards,
+            rewards=(rewards / clips(experiment.optimised)).astype(np.float32),
             observed=observed,
             event_times=np.array(frame["request_event_time"], dtype=np.int64),
             frame=frame,
@@ -112,17 +113,18 @@ class LearningRows:
         )
 
     def mean_rewards(self) -> NDArray[np.float64]:
-        """float64[objectives]: mean over observed rows, 0 if an objective was never observed."""
+        """float64[objectives]: mean of `rewards` over observed rows, 0 if an objective was never observed."""
         counts = np.maximum(self.observed.sum(axis=0), 1)
         means: NDArray[np.float64] = (self.rewards * self.observed).sum(axis=0, dtype=np.float64) / counts
         return means
 
     def logged_bandit(self, experiment: Experiment) -> LoggedBandit:
-        """The rows in the form that estimators read, with the rewards that are optimised.
+        """The rows in the form that estimators read, with the rewards that are optimised, in the objectives' own units.
 
         Cohorts that the experiment does not declare are one.
         """
-        return self._bandit(experiment, experiment.objective_names, (self.rewards, self.observed))
+        optimised = experiment.optimised
+        return self._bandit(experiment, experiment.objective_names, _outcomes(self.frame, optimised))
 
     def watched_bandit(self, experiment: Experiment) -> LoggedBandit | None:
         """The same with the outcomes that are only watched: signals and guardrails; None if there are none.
@@ -135,7 +137,7 @@ class LearningRows:
         return self._bandit(experiment, tuple(each.name for each in watched), _outcomes(self.frame, watched))
 
     def _bandit(
-        self, experiment: Experiment, names: tuple[str, ...], outcomes: tuple[NDArray[np.float32], NDArray[np.bool_]]
+        self, experiment: Experiment, names: tuple[str, ...], outcomes: tuple[NDArray[np.float64], NDArray[np.bool_]]
     ) -> LoggedBandit:
         rewards, observed = outcomes
         declared = {cohort.name for cohort in experiment.cohorts}
@@ -144,7 +146,7 @@ class LearningRows:
         return LoggedBandit(
             action=self.arms,
             propensity=self.propensities,
-            reward=rewards.astype(np.float64),
+            reward=rewards,
             observed=observed,
             objectives=names,
             cohort=np.asarray(cohorts, dtype=object),
@@ -212,19 +214,27 @@ def feature_faults(frame: pl.DataFrame, contract: FeatureContract) -> dict[int, 
     return contract.faults(request_records(frame, contract)) if frame.height else {}
 
 
+def clips(objectives: Sequence[ObjectiveSpec]) -> NDArray[np.float64]:
+    """float64[objectives]: the largest reward of each. Networks predict in units of it."""
+    return np.array([objective.clip for objective in objectives], dtype=np.float64)
+
+
 def _outcomes(
     frame: pl.DataFrame, objectives: Sequence[ObjectiveSpec]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(rewards, observed), both [n, objectives]; an objective that is not in an example counts as unobserved."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(rewards, observed), both [n, objectives]: rewards in the objectives' own units, at most their clip.
+
+    An objective that is not in an example counts as unobserved.
+    """
     shape = (frame.height, len(objectives))
-    rewards, observed = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool)
+    rewards, observed = np.zeros(shape), np.zeros(shape, dtype=bool)
     outcomes = frame.select("outcome_objectives").with_row_index("row").explode("outcome_objectives")
     outcomes = outcomes.drop_nulls("outcome_objectives").unnest("outcome_objectives")
     for column, objective in enumerate(objectives):
         of_objective = outcomes.filter((pl.col("objective") == objective.name) & pl.col("observed"))
         rows = of_objective["row"].to_numpy()
-        values = of_objective["reward"].to_numpy() / objective.clip
+        values = of_objective["reward"].to_numpy()
         sound = np.isfinite(values) & (values >= 0.0)  # a negative sum is no reward: it is left out, not made zero
-        rewards[rows[sound], column] = np.minimum(values[sound], 1.0)
+        rewards[rows[sound], column] = np.minimum(values[sound], objective.clip)
         observed[rows[sound], column] = True
     return rewards, observed

@@ -31,7 +31,7 @@ class Calibration:
 
 
 def calibrate(predicted: NDArray[np.floating[Any]], rewards: NDArray[np.floating[Any]]) -> Calibration:
-    """Both arguments are float[n] in [0, 1]; bins have nearly equal size, by predicted value."""
+    """Both arguments are float[n], in the objective's own units; bins have nearly equal size, by predicted value."""
     if len(predicted) == 0:
         return Calibration((), None)
     order = np.argsort(predicted, kind="stable")

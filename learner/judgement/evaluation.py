@@ -243,9 +243,10 @@ def _watch(
 
 
 def _calibration(rows: LearningRows, logged: NDArray[np.float64], experiment: Experiment) -> dict[str, Calibration]:
-    """`logged` float64[n, objectives] are the predicted values of the logged arms."""
+    """`logged` float64[n, objectives] are the predicted values of the logged arms, in the objectives' own units."""
+    log = rows.logged_bandit(experiment)
     return {
-        name: calibrate(logged[rows.observed[:, column], column], rows.rewards[rows.observed[:, column], column])
+        name: calibrate(logged[log.observed[:, column], column], log.reward[log.observed[:, column], column])
         for column, name in enumerate(experiment.objective_names)
     }
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
-from learner.examples.learning_rows import LearningRows
+from learner.examples.learning_rows import LearningRows, clips
 from off_policy.logged_bandit import EvaluationError, require_shape
 from off_policy.policy_evaluation import PredictedPolicy
 from off_policy.row_distributions import row_blocks
@@ -27,7 +27,9 @@ Choose = Callable[[NDArray[np.float64], slice], Sequence[TargetPolicy]]
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """`logged` float64[n, objectives] are the values of the logged arms; `chosen` are the policies that follow from the
-    values, `stated` those that were given; each has its expected values."""
+    values, `stated` those that were given; each has its expected values.
+
+    All values are in the objectives' own units: what a network predicts, in units of the clip, times the clip."""
 
     logged: NDArray[np.float64]
     chosen: tuple[PredictedPolicy, ...]
@@ -37,8 +39,12 @@ class Predictions:
 def predict(
     rows: LearningRows, score: Score, choose: Choose, stated: Sequence[TargetPolicy], experiment: Experiment
 ) -> Predictions:
-    """Score every row once. Raises EvaluationError for values of another shape, or if one is not finite."""
+    """Score every row once; `score` and `choose` have values as the network predicts them, in units of the clips.
+
+    Raises EvaluationError for values of another shape, or if one is not finite.
+    """
     arms, objectives = experiment.action_space.arms, len(experiment.objective_names)
+    units = clips(experiment.optimised)
     logged = np.empty((rows.count, objectives))
     chosen_in, expected_in = list[Sequence[TargetPolicy]](), list[list[NDArray[np.float64]]]()
     for part in row_blocks(rows.count, arms * objectives):
@@ -47,10 +53,10 @@ def predict(
         require_shape("the predicted values", q, (len(positions), arms, objectives))
         if not np.isfinite(q).all():
             raise EvaluationError("a predicted value is not finite", fix="train again; the loss diverged")
-        logged[part] = q[np.arange(len(q)), rows.arms[part]]
+        logged[part] = q[np.arange(len(q)), rows.arms[part]] * units
         chosen_in.append(choose(q, part))
-        expected = [policy.expected(q) for policy in chosen_in[-1]]
-        expected_in.append([*expected, *(policy.expected(q, part) for policy in stated)])
+        expected = [policy.expected(q) * units for policy in chosen_in[-1]]
+        expected_in.append([*expected, *(policy.expected(q, part) * units for policy in stated)])
     policies = [*(_joined(parts) for parts in zip(*chosen_in, strict=True)), *stated]
     values = [np.concatenate(parts) for parts in zip(*expected_in, strict=True)]
     predicted = tuple(PredictedPolicy(*pair) for pair in zip(policies, values, strict=True))

@@ -31,7 +31,7 @@ def cells(*errors: float) -> list[dict[str, Any]]:
 
 
 def test_the_worst_world_of_a_row_is_shown(tmp_path: Path) -> None:
-    page = tmp_path / "results.md"
+    page = tmp_path / "page"
     write_page(page, RUN, cells(0.01, 0.031))
     rows = [line for line in page.read_text().splitlines() if line.startswith("| 0.02")]
     assert rows == ["| 0.02 | 1,000 | 20 | 0.50–0.50 | 0.0310 | 0.0000 | 1.10 | 0.0000 | 0.0000 |"] * 3
@@ -39,7 +39,7 @@ def test_the_worst_world_of_a_row_is_shown(tmp_path: Path) -> None:
 
 
 def test_only_its_own_section_is_rewritten(tmp_path: Path) -> None:
-    page = tmp_path / "results.md"
+    page = tmp_path / "page"
     page.write_text(f"# Results\n\n## First\n\none\n\n{HEADING}\n\nyesterday\n\n## Last\n\nthree\n")
     write_page(page, RUN | {"missed": ["snips: too wide"]}, cells(0.01))
     once = page.read_text()

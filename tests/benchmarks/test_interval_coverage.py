@@ -55,6 +55,6 @@ def test_processes_do_not_change_the_counts() -> None:
 
 def test_the_command_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.interval_coverage.grid", lambda: list(CELLS[:1]))
-    main(100, 1, 0.95, 1, tmp_path / "page.md", tmp_path, False)
-    assert "100 logs each, seed 1" in (tmp_path / "page.md").read_text()
+    main(100, 1, 0.95, 1, tmp_path / "page", tmp_path, False)
+    assert "100 logs each, seed 1" in (tmp_path / "page").read_text()
     assert (tmp_path / "interval_coverage.jsonl").read_text().count("\n") == 1

@@ -58,6 +58,8 @@ def evaluate(
 ) -> None:
     """Estimate a policy's value and its lift over the baseline, with intervals where they are valid.
 
+    Values are rewards per request in the objective's own unit: with clip 5, a mean rating of 4.01 is 4.01.
+
     The baseline is production for weights, and the logging policy for a catalogue. A policy file for a box of weights
     has a column `request_id`, one for each weight with its mean, and one named sd.WEIGHT for each if the policy draws
     weights from a normal distribution; one row without `request_id` holds for all requests. Any other policy file has a

@@ -91,6 +91,23 @@ def test_the_estimators_get_the_same_rows(world: Any) -> None:
     assert log.rows == 10
     assert log.cohort_names == ("CORE", "REST")
     np.testing.assert_array_equal(log.reward, rows.rewards)
+    np.testing.assert_array_equal(log.observed, rows.observed)
+
+
+def test_the_estimators_get_rewards_in_their_own_units(
+    make_experiment: Callable[..., Experiment], make_world: Any
+) -> None:
+    objectives = [
+        {"name": "rating", "kinds": ["rating"], "attribution": "5m", "clip": 5},
+        {"name": "p2p", "kinds": ["p2p"], "attribution": "5m"},
+    ]
+    world = make_world(make_experiment(objectives=objectives))
+    examples, ratings = world.examples(4), (0.5, 4.01, 5.0, 7.3)
+    for example, rating in zip(examples, ratings, strict=True):
+        example["outcome"]["objectives"][0]["reward"] = rating
+    rows = world.rows(examples)
+    assert rows.logged_bandit(world.experiment).reward[:, 0].tolist() == [0.5, 4.01, 5.0, 5.0]
+    assert rows.rewards[:, 0].tolist() == np.array([0.1, 0.802, 1.0, 1.0], dtype=np.float32).tolist()
 
 
 def test_any_number_of_undeclared_cohorts_is_one(world: Any) -> None:

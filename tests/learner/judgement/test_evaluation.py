@@ -217,3 +217,41 @@ def test_only_sessions_under_a_cap_may_explore_less_than_their_rates_say(
     sound = sound_with_tallies(rows, rows.frame[:0], (rows,), experiment, fewer)
     assert sound.p_value is not None
     assert (sound.p_value < UNSOUND_P_VALUE) == doubted
+
+
+def test_values_and_lifts_are_in_the_objectives_own_units(make_experiment: Any, make_world: Any) -> None:
+    """Ratings of 0.5 to 5 at clip 5: every value equals the plain formula on the ratings themselves to 1e-9."""
+    objectives = [
+        {"name": "rating", "kinds": ["rating"], "attribution": "5m", "clip": 5},
+        {"name": "p2p", "kinds": ["p2p"], "attribution": "5m"},
+    ]
+    experiment = make_experiment(objectives=objectives)
+    world, rng = make_world(experiment), np.random.default_rng(8)
+    examples = world.examples(6000)
+    for example in examples:
+        rating = float(rng.uniform(0.5, 5.0))
+        example["outcome"]["objectives"][0] |= {"reward": rating, "count": rating}
+    window = build_window(world.frame(examples), experiment, FeatureContract.from_experiment(experiment))
+    q = rng.random((window.holdout.count, 10, 2))
+    report = evaluate_window(window, Candidate(q.__getitem__, ObjectiveWeights.in_force(experiment), 1), experiment)
+    places = np.flatnonzero(judging_half(window.holdout))
+    rows = window.holdout.take(places)
+    outcomes = rows.frame["outcome_objectives"].to_list()
+    ratings = np.array([next(each["reward"] for each in row if each["objective"] == "rating") for row in outcomes])
+    arms = np.argmax(q[places] @ np.array(ObjectiveWeights.in_force(experiment).default), axis=1)
+    each, hit = np.arange(len(places)), arms == rows.arms
+    weights = hit / rows.propensities
+    plain = {
+        "snips": (weights * ratings).sum() / weights.sum(),
+        "reward_at_hit": ratings[hit].mean(),
+        "dm": 5 * q[places][each, arms, 0].mean(),
+        "dr": (5 * q[places][each, arms, 0] + weights * (ratings - 5 * q[places][each, rows.arms, 0])).mean(),
+    }
+    result = report.judgement.report_of("preference").objectives["rating"]
+    for name, value in plain.items():
+        assert result.estimates[name].value == pytest.approx(value, abs=1e-9), name
+    assert result.dr_lift is not None
+    base = report.judgement.baseline.objectives["rating"].estimates["dr"].value
+    assert result.dr_lift.value == pytest.approx(plain["dr"] - base, abs=1e-9)
+    assert result.estimates["snips"].interval is not None, "ratings are positive nearly always"
+    assert 2.0 < report.calibration["rating"].bins[0].observed < 3.5
