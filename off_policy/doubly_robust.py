@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from off_policy.estimates import Estimate, build_estimate
-from off_policy.importance_weights import evidence_of
+from off_policy.importance_weights import Evidence, evidence_of
 from off_policy.intervals import EvidenceRequirements
 from off_policy.inverse_propensity import (
     answered,
@@ -27,7 +28,7 @@ from off_policy.sampling_design import BY_ROW, SamplingDesign
 from off_policy.weighted_parts import PartRows
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ModelledSample:
     """Rows of one objective: weights w[n], rewards r[n], q of the logged arm [n], qbar [n], and their design."""
 
@@ -37,9 +38,14 @@ class ModelledSample:
     q_policy: FloatArray
     design: SamplingDesign = BY_ROW
 
-    @property
+    @cached_property
     def residual(self) -> FloatArray:
         return self.rewards - self.q_logged
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Of the weights, by the share of positives in the rows without one."""
+        return evidence_of(self.weights, self.rewards, self.design)
 
 
 def direct_method(sample: ModelledSample) -> Estimate:
@@ -49,7 +55,7 @@ def direct_method(sample: ModelledSample) -> Estimate:
 
 def doubly_robust(sample: ModelledSample, requirements: EvidenceRequirements) -> Estimate:
     """DR: V = mean(qbar + w (r - q)), unbiased with known propensities (Dudik et al. 2011)."""
-    evidence = evidence_of(sample.weights, sample.rewards, sample.design)
+    evidence = sample.evidence
     terms = sample.q_policy + sample.weights * sample.residual
     point = mean_and_error(terms, sample.design)
     refusal = why_refused(point, evidence, requirements)
@@ -64,7 +70,7 @@ def doubly_robust(sample: ModelledSample, requirements: EvidenceRequirements) ->
 def self_normalised_dr(sample: ModelledSample, requirements: EvidenceRequirements) -> Estimate:
     """SN-DR: V = mean(qbar) + sum w (r - q) / sum w; SE from the influence
     qbar - mean(qbar) + w (r - q - C) / mean(w), with C the normalised correction."""
-    evidence = evidence_of(sample.weights, sample.rewards, sample.design)
+    evidence = sample.evidence
     total = float(sample.weights.sum())
     if total <= 0 or evidence.n < 2:
         point = (math.nan, math.nan)
@@ -98,5 +104,5 @@ def dr_optimistic_shrinkage(sample: ModelledSample, shrinkage: float | None = No
 
 
 def _biased(name: str, sample: ModelledSample, terms: FloatArray) -> Estimate:
-    evidence = evidence_of(sample.weights, sample.rewards, sample.design)
+    evidence = sample.evidence
     return build_estimate(name, mean_and_error(terms, sample.design), evidence, biased_outcome(name))

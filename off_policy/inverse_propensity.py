@@ -2,7 +2,7 @@
 
 Symbols as in the literature: w_i = pi(a_i|x_i) / mu(a_i|x_i), r_i the reward, n rows, V the value.
 The arguments are weights float[n] >= 0 and rewards float[n] of the rows in which the objective was
-observed.
+observed; `evidence` is that of the weights, for callers that have it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ from off_policy.weighted_parts import PartRows, reward_size
 
 
 def ips(
-    weights: FloatArray, rewards: FloatArray, requirements: EvidenceRequirements, design: SamplingDesign = BY_ROW
+    weights: FloatArray,
+    rewards: FloatArray,
+    requirements: EvidenceRequirements,
+    design: SamplingDesign = BY_ROW,
+    evidence: Evidence | None = None,
 ) -> Estimate:
     """Inverse propensity score: V = mean(w r), unbiased; SE = sd(w r) / sqrt(n), by units if rows repeat them."""
-    evidence = evidence_of(weights, rewards, design)
+    evidence = evidence or evidence_of(weights, rewards, design)
     terms = weights * rewards
     point = mean_and_error(terms, design)
     refusal = why_refused(point, evidence, requirements)
@@ -40,18 +44,26 @@ def ips(
 
 
 def snips(
-    weights: FloatArray, rewards: FloatArray, requirements: EvidenceRequirements, design: SamplingDesign = BY_ROW
+    weights: FloatArray,
+    rewards: FloatArray,
+    requirements: EvidenceRequirements,
+    design: SamplingDesign = BY_ROW,
+    evidence: Evidence | None = None,
 ) -> Estimate:
     """Self-normalised IPS: V = sum(w r) / sum(w), SE^2 = sum w^2 (r - V)^2 / (sum w)^2 (delta method), with the terms
     w (r - V) summed by unit first if rows repeat units."""
-    evidence = evidence_of(weights, rewards, design)
+    evidence = evidence or evidence_of(weights, rewards, design)
     point = self_normalised_mean(weights, rewards, design)
     outcome = _self_normalised_outcome(weights, rewards, point, (evidence, design), requirements)
     return build_estimate("snips", point, evidence, outcome)
 
 
 def clipped_ips(
-    weights: FloatArray, rewards: FloatArray, threshold: float | None = None, design: SamplingDesign = BY_ROW
+    weights: FloatArray,
+    rewards: FloatArray,
+    threshold: float | None = None,
+    design: SamplingDesign = BY_ROW,
+    evidence: Evidence | None = None,
 ) -> Estimate:
     """V = mean(min(w, lambda) r); biased: for display, never used by the gate.
 
@@ -59,7 +71,8 @@ def clipped_ips(
     """
     limit = default_threshold(len(weights)) if threshold is None else threshold
     point = mean_and_error(np.minimum(weights, limit) * rewards, design)
-    return build_estimate("clipped_ips", point, evidence_of(weights, rewards, design), biased_outcome("clipped_ips"))
+    evidence = evidence or evidence_of(weights, rewards, design)
+    return build_estimate("clipped_ips", point, evidence, biased_outcome("clipped_ips"))
 
 
 def reward_at_hit(
@@ -68,6 +81,7 @@ def reward_at_hit(
     deterministic: bool,
     requirements: EvidenceRequirements,
     design: SamplingDesign = BY_ROW,
+    evidence: Evidence | None = None,
 ) -> Estimate:
     """V_hit = mean reward of the rows where the logged arm is the policy's arm (PRL-PUTS; the replay
     method of Li et al. 2011).
@@ -77,7 +91,7 @@ def reward_at_hit(
     is then Clopper and Pearson's (1934), valid at any size; with too little evidence it must not be used
     for a decision. Hits that repeat a unit are no binomial sample: their interval is that of SNIPS, by units.
     """
-    evidence = evidence_of(weights, rewards, design)
+    evidence = evidence or evidence_of(weights, rewards, design)
     hits = weights > 0
     even = evidence.matched_rows > 0 and bool(np.allclose(weights[hits], weights[hits][0], rtol=1e-9))
     if evidence.matched_rows == 0 or not (deterministic or even):

@@ -22,7 +22,7 @@ from off_policy.doubly_robust import (
 )
 from off_policy.estimates import Estimate
 from off_policy.evaluation_report import EvaluationReport, PolicyObjective, PolicyReport
-from off_policy.importance_weights import importance_weights
+from off_policy.importance_weights import evidence_of, importance_weights
 from off_policy.intervals import EvidenceRequirements
 from off_policy.inverse_propensity import clipped_ips, ips, reward_at_hit, snips
 from off_policy.logged_bandit import EvaluationError, LoggedBandit, require_shape
@@ -190,14 +190,15 @@ def _report(
 
 def _evaluate(prepared: _PreparedPolicy, part: _Slice, requirements: EvidenceRequirements) -> PolicyObjective:
     weights, rewards = prepared.weights[part.rows], part.rewards
+    sample = _modelled(prepared, part)
+    evidence = evidence_of(weights, rewards, part.design) if sample is None else sample.evidence
     estimates = [
-        ips(weights, rewards, requirements, part.design),
-        snips(weights, rewards, requirements, part.design),
-        clipped_ips(weights, rewards, design=part.design),
-        reward_at_hit(weights, rewards, prepared.policy.deterministic, requirements, part.design),
+        ips(weights, rewards, requirements, part.design, evidence),
+        snips(weights, rewards, requirements, part.design, evidence),
+        clipped_ips(weights, rewards, design=part.design, evidence=evidence),
+        reward_at_hit(weights, rewards, prepared.policy.deterministic, requirements, part.design, evidence),
     ]
     dr_lift = None
-    sample = _modelled(prepared, part)
     if sample is not None and part.baseline_sample is not None:
         estimates += _model_estimates(sample, requirements)
         dr_lift = paired_dr_lift(sample, part.baseline_sample, requirements)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from off_policy.logged_bandit import EvaluationError, require_shape, whole_numbe
 from off_policy.numeric_arrays import BoolArray, FloatArray, IntArray
 from off_policy.row_distributions import MatrixDistributions, RowDistributions, SharedDistributions, row_blocks
 
+CACHED_CELLS = 1 << 14
+"""Cells of a block whose values and scores fit into a core's cache together: 128 kB each as float64."""
 ROW_SUM_TOLERANCE = 1e-6
 """How far the sum of a row's probabilities may be from one; wide enough for float32 softmax outputs."""
 
@@ -197,17 +200,36 @@ def preference_policy(
     q float[n, arms, O], weights float[O], eligible bool[n, arms] (None: every arm). Raises
     EvaluationError if shapes differ, a score is not finite or a row has no eligible arm.
     """
-    require_shape("preference weights", np.asarray(weights), (q.shape[2],))
+    [policy] = preference_policies([(name, weights, alpha)], q, eligible)
+    return policy
+
+
+def preference_policies(
+    wanted: Sequence[tuple[str, Sequence[float], float | None]], q: FloatArray, eligible: BoolArray | None = None
+) -> list[TargetPolicy]:
+    """The `preference_policy` of each (name, weights, alpha), in one pass over q.
+
+    Blocks of rows stay in the processor's cache while every policy scores them. Products and sums are those of serving
+    (`serving_agent.decide.scoring.best_arm`), in the same order and precision, so the arms are equal bit by bit.
+    """
+    for _, weights, _ in wanted:
+        require_shape("preference weights", np.asarray(weights), (q.shape[2],))
     if eligible is not None:
         require_shape("eligible", eligible, q.shape[:2])
-    arms = np.empty(len(q), dtype=np.int64)
-    for part in row_blocks(len(q), q.shape[1]):
-        score = _scores(name, q[part], weights, part.start)
-        if eligible is not None:
-            _require_an_arm(eligible[part], part.start)
-            score = np.where(eligible[part], score, -np.inf)
-        arms[part] = score.argmax(axis=1)
-    return TargetPolicy(name, arms=arms, alpha=alpha)
+    arms = np.empty((len(wanted), len(q)), dtype=np.int64)
+    for block in row_blocks(len(q), q.shape[1]):
+        for part in _cached_blocks(block, q.shape[1]):
+            values = [np.ascontiguousarray(q[part, :, index], dtype=np.float64) for index in range(q.shape[2])]
+            barred = None
+            if eligible is not None:
+                _require_an_arm(eligible[part], part.start)
+                barred = ~eligible[part]
+            for place, (name, weights, _) in enumerate(wanted):
+                score = _scores(name, values, weights, part.start)
+                if barred is not None:
+                    score[barred] = -np.inf
+                score.argmax(axis=1, out=arms[place, part])
+    return [TargetPolicy(name, arms=arms[place], alpha=alpha) for place, (name, _, alpha) in enumerate(wanted)]
 
 
 def alpha_policies(
@@ -227,23 +249,30 @@ def alpha_policies(
             f"alpha_objective {alpha_objective} does not fit {objectives} objectives",
             fix="alpha trades off two objectives; use preference_policy for more than two",
         )
-    policies = []
+    wanted: list[tuple[str, Sequence[float], float | None]] = []
     for alpha in alphas:
         if not 0.0 <= alpha <= 1.0:
             raise EvaluationError(f"alpha {alpha} is outside [0, 1]", fix="use alphas between 0 and 1")
         weights = [1.0] if objectives == 1 else [1.0 - alpha, 1.0 - alpha]
         if objectives == 2:
             weights[alpha_objective] = alpha
-        policies.append(preference_policy(f"alpha={alpha:g}", q, weights, eligible, alpha=float(alpha)))
-    return policies
+        wanted.append((f"alpha={alpha:g}", weights, float(alpha)))
+    return preference_policies(wanted, q, eligible)
 
 
-def _scores(name: str, q: FloatArray, weights: Sequence[float], first: int) -> FloatArray:
-    """float[k, arms]: sum_o weights_o q_o(x, a), added in the order of the objectives; `first` is the first row."""
-    score = np.zeros(q.shape[:2])
-    for index, weight in enumerate(weights):
-        score += weight * q[:, :, index].astype(np.float64)
-    if not np.isfinite(score).all():
+def _cached_blocks(rows: slice, width: int) -> Iterator[slice]:
+    """Cuts `rows` into slices of at most CACHED_CELLS cells, but of at least one row."""
+    size = max(1, CACHED_CELLS // max(width, 1))
+    for start in range(rows.start, max(rows.stop, rows.start + 1), size):
+        yield slice(start, min(start + size, rows.stop))
+
+
+def _scores(name: str, values: Sequence[FloatArray], weights: Sequence[float], first: int) -> FloatArray:
+    """float[k, arms]: sum_o weights_o values_o, added in the order of the objectives; `first` is the first row."""
+    score = values[0] * weights[0]
+    for value, weight in zip(values[1:], weights[1:], strict=True):
+        score += value * weight
+    if not math.isfinite(float(score.sum())) and not np.isfinite(score).all():
         raise EvaluationError(
             f"policy {name!r}: a score of row {first + int(np.argwhere(~np.isfinite(score))[0][0])} is not finite",
             fix="retrain the model, or fix the preference weights",

@@ -41,20 +41,22 @@ class PartRows:
 
     def score(self, design: SamplingDesign, size: float) -> ScorePart:
         """The part's variances; `size` is the size of one reward in the whole log (`reward_size`)."""
-        g, k = self.weights, self.centre
+        kept = np.flatnonzero(self.weights > 0.0)
+        g, rewards = self.weights[kept], self.rewards[kept]
+        k = self.centre[kept] if isinstance(self.centre, np.ndarray) else self.centre
         total, squares = float(g.sum()), float(np.square(g).sum())
         if total <= 0.0:
             nothing = np.zeros(())
             return ScorePart(nothing, nothing, nothing, nothing, nothing)
-        residual = self.rewards - k
+        residual = rewards - k
         spread = float((g * np.square(residual)).sum()) / total
         sum_of_residuals = 0.0 if self.bends else float((g * residual).sum())
         middle = float((np.square(g) * k).sum()) / squares
-        one = max(size, reward_size(self.rewards, g))
+        one = max(size, reward_size(rewards, g))
         return ScorePart(
             variance=np.asarray(np.square(design.sums(self.influence)).sum()),
             row_variance=np.asarray(np.square(self.influence).sum()),
-            floor=np.asarray(max(squares * spread - sum_of_residuals**2 / len(g), 0.0)),
+            floor=np.asarray(max(squares * spread - sum_of_residuals**2 / len(self.weights), 0.0)),
             slope=np.asarray(squares / total * (one - 2.0 * middle)),
             bend=np.asarray(squares / total**2 if self.bends else 0.0),
         )

@@ -19,6 +19,7 @@ from learner.judgement.candidate_policies import (
     preferred_policy,
     uniform_over,
 )
+from off_policy.target_policies import alpha_policies
 from policy_store.records.objective_weights import ObjectiveWeights
 from serving_agent.decide.scoring import best_arm
 from tests.learner_samples import World
@@ -133,3 +134,19 @@ def test_a_catalogue_is_compared_with_what_explored_it(make_experiment: Callable
     examples = [world.example(number, 0, 0.5, [0.0] * 4, [0.0, 0.0]) for number in range(2)]
     examples[0]["action"]["eligible"] = [0, 2]
     assert comparable_places(world.rows(examples), catalogue).tolist() == [0, 1]
+
+
+def test_a_family_in_one_pass_plays_the_arms_that_would_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values of few bits, so that ties and near ties abound; blocks of a few rows; and eligible arms."""
+    rng = np.random.default_rng(4)
+    q = np.round(rng.random((300, 7, 2)), 1).astype(np.float32)
+    eligible = rng.random((300, 7)) < 0.6
+    eligible[:, 2] = True
+    monkeypatch.setattr("off_policy.target_policies.CACHED_CELLS", 40)
+    grid = [0.0, 0.1, 0.3, 1 / 3, 0.7, 1.0]
+    for mask in (None, eligible):
+        lists = [()] * 300 if mask is None else [tuple(np.flatnonzero(row).tolist()) for row in mask]
+        for alpha, policy in zip(grid, alpha_policies(q.astype(np.float64), 1, grid, mask), strict=True):
+            served = [best_arm(row, (1 - alpha, alpha), allowed) for row, allowed in zip(q, lists, strict=True)]
+            assert policy.arms is not None
+            assert policy.arms.tolist() == served
