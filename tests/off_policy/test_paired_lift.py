@@ -112,3 +112,29 @@ def test_round_trip_through_json() -> None:
 def test_too_few_rows_for_dr_are_undefined() -> None:
     one = ModelledSample(np.ones(1), np.ones(1), np.ones(1), np.ones(1))
     assert math.isnan(paired_dr_lift(one, one, REQUIREMENTS).value)
+
+
+@pytest.mark.parametrize("successes", [1.0, 0.99])
+def test_near_certain_success_is_an_answer(successes: float) -> None:
+    """Hits that nearly always earn the largest reward have few rows below it, and that is no lack of evidence."""
+    rng, arms = np.random.default_rng(2), np.random.default_rng(1).integers(4, size=N)
+    rewards = (rng.random(N) < np.where(arms == 1, successes, 0.1)).astype(float)
+    weights, base = np.where(arms == 1, 4.0, 0.0), np.where(arms == 2, 4.0, 0.0)
+    q = np.full(N, 0.3)
+    ours, theirs = ModelledSample(weights, rewards, q, q), ModelledSample(base, rewards, q, q)
+    strict = EvidenceRequirements(min_matched_rows=500, min_positives=30)
+    for lift in (paired_snips_lift(weights, base, rewards, strict), paired_dr_lift(ours, theirs, strict)):
+        assert lift.gateable, lift.refusal
+        assert lift.interval is not None
+        assert 0.8 < lift.interval.lower < successes - 0.1 < lift.interval.upper
+
+
+def test_an_answer_depends_on_the_rows_elsewhere_and_not_on_luck() -> None:
+    """The same weights with more or fewer positives in the judged rows: both logs answer, or neither does."""
+    arms = np.arange(N) % 4
+    for elsewhere, answers in ((0.02, True), (0.005, False)):
+        for hits in (0, 5, 60):
+            rewards = (np.arange(N) // 4 < np.where(arms < 2, hits, elsewhere * N / 4)).astype(float)
+            weights, base = (np.where(arms == arm, 4.0, 0.0) for arm in (0, 1))
+            lift = paired_snips_lift(weights, base, rewards, EvidenceRequirements(min_positives=30))
+            assert (lift.interval is not None) == answers
