@@ -8,7 +8,7 @@ engagement with a decision of the current stride is handed over after all decisi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,17 +17,12 @@ from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from event_schemas.slices import Slice
-from event_schemas.units import HOUR_MS
 from simulator.decision_port import DecisionPort, logged_by
-from simulator.homefeed import HEADS, OBJECTIVES, SERVED, TUNED_HEADS, Homefeed
-from simulator.traffic import NUMBERS_PER_SEED, TrafficPlan
-from simulator.user_responses import Response, ResponseQueue, ShownSlate
-from simulator.visible_features import VisibleFeatures
+from simulator.live_world import LiveWorld
+from simulator.traffic import TrafficPlan
+from simulator.user_responses import Response
 
-STRIDE_MS = HOUR_MS
 LARGEST_STRIDE = 512
-RANKER_VERSION = "homefeed-1"
-QUANTILES = (0.1, 0.5, 0.9)
 
 
 class EngagementSink(Protocol):
@@ -63,15 +58,6 @@ class LiveRunReport:
         return {**self.__dict__, "true_lift": self.true_lift()}
 
 
-@dataclass(frozen=True)
-class LiveWorld:
-    """The simulated side of a run: users, items, their features and responses."""
-
-    feed: Homefeed
-    features: VisibleFeatures
-    responses: ResponseQueue
-
-
 class LiveRun:
     """One pass over a traffic plan; request i goes to port i modulo the number of ports."""
 
@@ -85,6 +71,8 @@ class LiveRun:
     ) -> None:
         """`settle(number of decisions so far)` is called after each stride's decisions and after its engagements."""
         self._is_logged = logged_by(experiment)
+        self._names = experiment.action_space.weight_names
+        self._production = experiment.action_space.weights[experiment.action_space.production_arm]
         self._world = world
         self._ports = ports
         self._sink = sink
@@ -98,44 +86,38 @@ class LiveRun:
         """Runs the whole plan up to the last engagement and returns the report."""
         start = 0
         while start < len(plan):
-            horizon = int(plan.time[start]) + STRIDE_MS
+            horizon = self._world.stride_end(int(plan.time[start]))
             stop = min(int(np.searchsorted(plan.time, horizon)), start + LARGEST_STRIDE, len(plan))
             self._stride(plan.part(start, max(stop, start + 1)))
             start = max(stop, start + 1)
             # Decisions and engagements go through queues of their own, one of which may lag behind the other.
             self._settle(start)
-            for response in self._world.responses.take_due(int(plan.time[min(start, len(plan) - 1)])):
+            for response in self._world.take_due(int(plan.time[min(start, len(plan) - 1)])):
                 self._engage(response)
             self._settle(start)
-        for response in self._world.responses.rest():
+        for response in self._world.rest():
             self._engage(response)
         self._settle(len(plan))
         return self._report(plan)
 
     def _stride(self, part: TrafficPlan) -> None:
         """Decides a stride of requests, then draws what users do with them."""
-        feed = self._world.feed
-        candidates = feed.candidates(part.number)
-        summaries = summarise_heads(candidates.heads)
-        chosen = np.empty((len(part), SERVED), dtype=np.int64)
-        slates: dict[int, ShownSlate] = {}
+        stride, logged = self._world.stride(part), dict[int, str]()
         for index in range(len(part)):
-            for response in self._world.responses.take_due(int(part.time[index])):
+            for response in self._world.take_due(int(part.time[index])):
                 self._engage(response)
-            request = self._world.features.request(part, index)
+            request = stride.request(index)
             decision = self._ports[len(self._slices) % len(self._ports)].decide(request)
-            weights = np.array([decision.weights[name] for name in TUNED_HEADS])
-            chosen[index] = feed.served(candidates.heads[index], weights)
-            slate = _slate(part, index, decision.request_id, chosen[index])
-            decision.applied(summaries[index], slate.items, RANKER_VERSION)
+            weights = np.array([decision.weights[name] for name in self._names])
+            items = stride.rank(index, weights)
+            decision.applied(stride.heads(index), items, self._world.ranker_version)
             # Engagements with decisions that are not logged are left out, as a bridge would do.
             if self._is_logged(decision.request_id, str(decision.slice), request.user_id):
-                slates[index] = slate
+                logged[index] = decision.request_id
             self._slices.append(str(decision.slice))
             self._weights.append(tuple(weights.tolist()))
         self._last_event = max(self._last_event, int(part.time[-1]))
-        chance = feed.engagement_probability(part, candidates.appeal, chosen)
-        self._world.responses.respond(list(slates.values()), chance[list(slates)])
+        stride.respond(logged)
 
     def _engage(self, response: Response) -> None:
         self._sink.log(response.request_id, response.kind, event_time=response.time, item_id=response.item_id)
@@ -146,14 +128,14 @@ class LiveRun:
         slices, weights = np.array(self._slices), np.array(self._weights)
         judged = np.flatnonzero(slices == Slice.POLICY.value)
         judged = judged if judged.size else np.arange(len(slices))
-        production = np.broadcast_to(self._world.feed.weights[-1], weights.shape)
+        production = np.broadcast_to(self._production, weights.shape)
         return LiveRunReport(
             decisions=len(plan),
             slices=dict(Counter(self._slices)),
             engagements=self._engagements,
             last_event_time=self._last_event,
             mean_weights={
-                name: dict(zip(TUNED_HEADS, weights[slices == name].mean(axis=0).tolist(), strict=True))
+                name: dict(zip(self._names, weights[slices == name].mean(axis=0).tolist(), strict=True))
                 for name in sorted(set(self._slices))
             },
             true_value=self._true_mean(plan, weights, judged),
@@ -162,29 +144,5 @@ class LiveRun:
 
     def _true_mean(self, plan: TrafficPlan, weights: NDArray[np.float64], rows: NDArray[np.int64]) -> dict[str, float]:
         parts = np.array_split(rows, max(1, len(rows) // 4096))
-        values = [self._world.feed.true_values_of(plan.take(part), weights[part]) for part in parts]
-        return dict(zip(OBJECTIVES, np.concatenate(values).mean(axis=0).tolist(), strict=True))
-
-
-def _slate(part: TrafficPlan, index: int, request_id: str, chosen: NDArray[np.int64]) -> ShownSlate:
-    number = int(part.number[index])
-    items = [f"item-{number % NUMBERS_PER_SEED}-{position}" for position in chosen]
-    return ShownSlate(number, request_id, int(part.time[index]), items)
-
-
-def summarise_heads(heads: NDArray[np.float32]) -> list[Mapping[str, Mapping[str, float]]]:
-    """Per request {head: {count, mean, p10, p50, p90}} over its candidates; `heads` [n, candidates, heads]."""
-    means = heads.mean(axis=1)
-    quantiles = np.quantile(heads, QUANTILES, axis=1)
-    count = heads.shape[1]
-    return [
-        {
-            head: {
-                "count": count,
-                "mean": float(means[row, column]),
-                **{f"p{100 * q:.0f}": float(quantiles[k, row, column]) for k, q in enumerate(QUANTILES)},
-            }
-            for column, head in enumerate(HEADS)
-        }
-        for row in range(len(heads))
-    ]
+        values = [self._world.true_values(plan.take(part), weights[part]) for part in parts]
+        return dict(zip(self._world.kinds, np.concatenate(values).mean(axis=0).tolist(), strict=True))

@@ -46,9 +46,13 @@ class EventOutlet:
 
 @dataclass(frozen=True)
 class SimulationReport:
-    """The result of a simulation; `sidecar_events` counts the acknowledged events of the sidecars by record."""
+    """The result of a simulation.
+
+    `world` is name and version; `sidecar_events` counts the acknowledged events of the sidecars by record.
+    """
 
     live: LiveRunReport
+    world: str
     exploration_rate: float
     closed_at: int
     delivery: DeliveryCounts
@@ -58,6 +62,7 @@ class SimulationReport:
         """The report as plain JSON values."""
         return {
             **self.live.as_dict(),
+            "world": self.world,
             "exploration_rate": self.exploration_rate,
             "closed_at": self.closed_at,
             "handed_in": self.delivery.handed_in,
@@ -109,7 +114,8 @@ def run_simulation(
     send_heartbeats(outlet.sender, outlet.codec, outlet.topic, outlet.partitions, closed_at)
     delivery = outlet.sender.flush(FLUSH_SECONDS)
     _expect_complete(delivery, fault_of(outlet.sender))
-    return SimulationReport(live, experiment.experiment.exploration_rate, closed_at, delivery, delivered)
+    rate = experiment.experiment.exploration_rate
+    return SimulationReport(live, plan.world.label, rate, closed_at, delivery, delivered)
 
 
 def _settle(serving: LocalServing, outlet: EventOutlet) -> None:

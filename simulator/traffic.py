@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from event_schemas.units import DAY_MS, HOUR_MS
-from simulator.user_population import UserPopulation
 
 REQUEST_GAP_MS = 90_000.0
 REQUESTS_PER_SESSION = 2.5
 DEVICE_SHARES = (0.7, 0.1, 0.2)
 TRAFFIC_STREAM = 2
 NUMBERS_PER_SEED = 1_000_000
+
+
+class Visitors(Protocol):
+    """Users, with how often each of them visits."""
+
+    @property
+    def visits(self) -> NDArray[np.float64]:
+        """Relative numbers of visits, by user."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class TrafficPlan:
         )
 
 
-def plan_traffic(seed: int, population: UserPopulation, requests: int, *, start_ms: int, end_ms: int) -> TrafficPlan:
+def plan_traffic(seed: int, population: Visitors, requests: int, *, start_ms: int, end_ms: int) -> TrafficPlan:
     """`requests` requests between `start_ms` and `end_ms` (epoch ms, start < end).
 
     Traffic grows over the days to three times its initial rate and is busiest in the evening. Sessions have a geometric
@@ -62,7 +70,7 @@ def plan_traffic(seed: int, population: UserPopulation, requests: int, *, start_
     gaps = random.exponential(REQUEST_GAP_MS, size=requests) * (position > 0)
     before = np.cumsum(gaps)
     time = begin[session] + before - before[np.searchsorted(session, session)]
-    users = random.choice(population.size, size=len(lengths), p=population.visits / population.visits.sum())
+    users = random.choice(len(population.visits), size=len(lengths), p=population.visits / population.visits.sum())
     devices = random.choice(len(DEVICE_SHARES), size=len(lengths), p=DEVICE_SHARES)
     order = np.argsort(time, kind="stable")
     return TrafficPlan(

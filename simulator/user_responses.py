@@ -66,8 +66,12 @@ class ResponseQueue:
             moment = slate.time + int(delay[cell])
             response = Response(moment, slate.request_id, OBJECTIVES[objective], slate.items[item])
             for _ in range(1 + int(twice[cell])):
-                heapq.heappush(self._waiting, response)
+                self.put(response)
         return int(happened.sum())
+
+    def put(self, response: Response) -> None:
+        """Adds an engagement that was drawn elsewhere."""
+        heapq.heappush(self._waiting, response)
 
     def take_due(self, time: int) -> Iterator[Response]:
         """Removes and yields the engagements at or before `time`, earliest first."""

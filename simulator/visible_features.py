@@ -28,11 +28,23 @@ def request_id_of(number: int) -> str:
     return "homefeed-{}-{:06d}".format(*divmod(number, NUMBERS_PER_SEED))
 
 
-class VisibleFeatures:
-    """Builds decision requests; the same world and plan always give the same requests.
+def request_names(plan: TrafficPlan, index: int, unit: Unit) -> tuple[str, str]:
+    """The request_id and the session_id of request number `index` of the plan.
 
-    With the unit `session` an id begins with its session's, so that coins can be drawn for sessions.
+    With the unit `session` the id begins with its session's, so that coins can be drawn for sessions.
     """
+    number = int(plan.number[index])
+    request_id, session_id = request_id_of(number), f"session-{number // NUMBERS_PER_SEED}-{plan.session[index]}"
+    return request_id if unit == "request" else session_request_id(session_id, request_id), session_id
+
+
+def context_of(plan: TrafficPlan, index: int) -> dict[str, str | float]:
+    """The context features of request number `index` of the plan."""
+    return {"device": DEVICES[plan.device[index]], "hour": round(int(plan.time[index]) % DAY_MS / DAY_MS, 3)}
+
+
+class VisibleFeatures:
+    """Builds decision requests; the same world and plan always give the same requests."""
 
     def __init__(self, seed: int, population: UserPopulation, unit: Unit = "request") -> None:
         self._seed = seed
@@ -44,15 +56,14 @@ class VisibleFeatures:
     def request(self, plan: TrafficPlan, index: int) -> DecisionRequest:
         """The decision request number `index` of the plan."""
         user, time = int(plan.user[index]), int(plan.time[index])
-        request_id = request_id_of(int(plan.number[index]))
-        session_id = f"session-{plan.number[index] // NUMBERS_PER_SEED}-{plan.session[index]}"
+        request_id, session_id = request_names(plan, index, self._unit)
         return DecisionRequest(
-            request_id=request_id if self._unit == "request" else session_request_id(session_id, request_id),
+            request_id=request_id,
             user_id=f"user-{user}",
             session_id=session_id,
             cohort=COHORTS[self._people.cohort[user]],
             user_embedding=self._people.embedding[user].tolist(),
-            context={"device": DEVICES[plan.device[index]], "hour": round(time % DAY_MS / DAY_MS, 3)},
+            context=context_of(plan, index),
             history=self._history(int(plan.number[index]), user, time),
             event_time=time,
         )

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
-from event_schemas.errors import ExperimentError
+from event_schemas.errors import ExperimentError, SettingError
 from event_schemas.experiment import load_experiment
 from event_schemas.units import DAY_MS
+from simulator.easy_world import EasyWorld
 from simulator.homefeed_world import RunPlan, build_world, with_exploration_rate
+from simulator.world_stage import WorldStage
+from simulator.worlds.faults import Faults
+from simulator.worlds.named_worlds import world
 from tests.simulator_samples import HOMEFEED
 
 START = 1_700_006_400_000
@@ -24,18 +28,20 @@ def test_a_plan_moved_by_days_is_the_same_but_for_its_dates() -> None:
 
 
 def test_seeds_share_the_users_and_no_request() -> None:
-    (world, first), (other_world, second) = (
+    (easy, first), (other, second) = (
         build_world(EXPERIMENT, RunPlan(seed, 50, START, START + DAY_MS, users=50)) for seed in (1, 2)
     )
-    assert np.array_equal(world.feed.population.embedding, other_world.feed.population.embedding)
+    assert isinstance(easy, EasyWorld) and isinstance(other, EasyWorld)
+    assert np.array_equal(easy.feed.population.embedding, other.feed.population.embedding)
     assert not set(first.number) & set(second.number)
 
 
 @pytest.mark.parametrize(("unit", "named"), [("session", True), ("user", False)])
 def test_ids_name_the_session_where_the_log_keeps_it_together(unit: str, named: bool) -> None:
     logged = EXPERIMENT.model_copy(update={"experiment": EXPERIMENT.experiment.model_copy(update={"log_unit": unit})})
-    world, traffic = build_world(logged, RunPlan(1, 5, START, START + DAY_MS, users=50))
-    requests = [world.features.request(traffic, index) for index in range(5)]
+    easy, traffic = build_world(logged, RunPlan(1, 5, START, START + DAY_MS, users=50))
+    assert isinstance(easy, EasyWorld)
+    requests = [easy.features.request(traffic, index) for index in range(5)]
     assert {f"{each.request_id}".startswith(f"{each.session_id}~") for each in requests} == {named}
 
 
@@ -58,6 +64,35 @@ def test_the_exploration_rate_of_one_process() -> None:
 def test_an_experiment_that_does_not_fit_is_refused(change: dict[str, object], said: str) -> None:
     with pytest.raises(ExperimentError, match=said):
         build_world(EXPERIMENT.model_copy(update=change), RunPlan(1, 10, START, START + DAY_MS))
+
+
+@pytest.mark.parametrize("name", ["homefeed", "null"])
+def test_a_named_world_is_its_own_whatever_the_salt(name: str) -> None:
+    salted = EXPERIMENT.model_copy(
+        update={"experiment": EXPERIMENT.experiment.model_copy(update={"salt": "another"})},
+    )
+    (one, first), (two, second) = (
+        build_world(each, RunPlan(1, 200, START, START + DAY_MS, users=50, world=world(name)))
+        for each in (EXPERIMENT, salted)
+    )
+    assert isinstance(one, WorldStage) and isinstance(two, WorldStage)
+    assert np.array_equal(one.run.world.people.traits, two.run.world.people.traits)
+    assert np.array_equal(first.user, second.user) and one.ranker_version == f"{name}/1"
+
+
+def test_a_world_has_users_enough_for_two_requests_a_day_each() -> None:
+    plan = RunPlan(1, 4_000, START, START + 2 * DAY_MS, world=world("homefeed"))
+    assert plan.user_count == 1_000 and RunPlan(1, 4_000, START, START + DAY_MS).user_count == 3_000
+    assert RunPlan(1, 1, START, START + 30 * DAY_MS, world=world("homefeed")).user_count == 20
+
+
+def test_other_production_weights_and_faults_of_the_easy_world_are_refused() -> None:
+    moved = EXPERIMENT.weights[0].model_copy(update={"production": 50.0})
+    changed = EXPERIMENT.model_copy(update={"weights": (moved, EXPERIMENT.weights[1])})
+    with pytest.raises(ExperimentError, match=r"made around \[91.6, 9.1\]"):
+        build_world(changed, RunPlan(1, 10, START, START + DAY_MS, world=world("homefeed")))
+    with pytest.raises(SettingError, match="has no faults"):
+        build_world(EXPERIMENT, RunPlan(1, 10, START, START + DAY_MS, faults=Faults(missing=0.5)))
 
 
 def test_further_objectives_may_count_the_same_engagements() -> None:

@@ -8,9 +8,9 @@ from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from event_schemas.units import DAY_MS
 from producers.delivery.memory_log import MemoryLog
-from simulator.homefeed import HEADS
+from simulator.easy_world import STRIDE_MS
 from simulator.homefeed_world import RunPlan, build_world, with_exploration_rate
-from simulator.live_run import STRIDE_MS, LiveRun, LiveRunReport, summarise_heads
+from simulator.live_run import LiveRun, LiveRunReport
 from simulator.local_serving import LocalServing, local_serving
 from tests.simulator_samples import HOMEFEED
 
@@ -66,13 +66,3 @@ def test_the_report_tells_slices_weights_and_truth(
     assert report.mean_weights["FALLBACK"] == pytest.approx({"repin": 91.6, "p2p": 9.1})
     assert report.as_dict()["true_lift"] == report.true_lift()
     assert set(report.true_value) == {"repin", "p2p"}
-
-
-def test_head_summaries_are_ordered_quantiles() -> None:
-    heads = np.random.default_rng(0).random((3, 40, 3)).astype(np.float32)
-    for row, summary in enumerate(summarise_heads(heads)):
-        assert set(summary) == set(HEADS)
-        for column, head in enumerate(HEADS):
-            told = summary[head]
-            assert told["p10"] <= told["p50"] <= told["p90"] and told["count"] == 40
-            assert told["mean"] == pytest.approx(heads[row, :, column].mean())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,7 +34,7 @@ class Route:
     exploration_rate: float | None
 
 
-def simulate(
+def simulate(  # noqa: PLR0913  one parameter for each option
     days: Annotated[float, typer.Option(min=0.01, help="Simulated days.")] = 21.0,
     requests: Annotated[int, typer.Option(min=1, max=1_000_000, help="Total number of requests.")] = 30_000,
     seed: Annotated[
@@ -47,6 +47,20 @@ def simulate(
     exploration_rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="Explore at this rate instead of the experiment's.")
     ] = None,
+    world: Annotated[
+        str,
+        typer.Option(
+            help="World that users and items come from: homefeed, null, boundary, no_heterogeneity, context_dominant,"
+            " or easy, which the demo uses and nothing real resembles."
+        ),
+    ] = "easy",
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE: something that goes wrong, such as missing=0.2; may be repeated."),
+    ] = None,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Print the exact figures of the world over 25 α, and send nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Send simulated homefeed traffic through serving, then close the log with heartbeats.
@@ -60,7 +74,12 @@ def simulate(
         raise SettingError("--exploration-rate is for the agent in this process", fix="leave it out with --via")
     end_ms, settings = None if ending is None else parse_instant(ending, "--ending"), load_settings()
     experiment = settings.load_experiment()
+    if truth:
+        told = _truth(experiment, world)
+        typer.echo(json.dumps(told) if as_json else _truth_text(told))
+        return
     plan = _plan(experiment, seed, requests, days, end_ms)
+    plan = _in_world(plan, world, fault or [])
     report = _run(settings, experiment, plan, Route(tuple(via or ()), exploration_rate))
     if as_json:
         typer.echo(json.dumps(report))
@@ -88,6 +107,22 @@ def _plan(experiment: Experiment, seed: int, requests: int, days: float, end_ms:
         )
     end_ms = latest if end_ms is None else end_ms
     return RunPlan(seed, requests, end_ms - round(days * DAY_MS), end_ms)
+
+
+def _in_world(plan: RunPlan, name: str, faults: list[str]) -> RunPlan:
+    """The plan in the world of this name, with faults `NAME=VALUE`; raises SettingError."""
+    from simulator.worlds import Faults
+    from simulator.worlds import world as world_named
+
+    return replace(plan, world=world_named(name), faults=Faults.parse(faults))
+
+
+def _truth(experiment: Experiment, name: str) -> dict[str, Any]:
+    """The exact figures of a world with the experiment's arms; raises SettingError for `easy`."""
+    from simulator.worlds import world as world_named
+    from simulator.worlds import world_figures
+
+    return world_figures(world_named(name), experiment)
 
 
 def _run(settings: Settings, experiment: Experiment, plan: RunPlan, route: Route) -> dict[str, Any]:
@@ -136,7 +171,23 @@ def _as_text(report: dict[str, Any]) -> str:
     slices = ", ".join(f"{count} {name}" for name, count in sorted(report["slices"].items()))
     lifts = ", ".join(f"{name} {lift:+.1%}" for name, lift in report["true_lift"].items())
     return (
-        f"{report['decisions']} decisions ({slices}) and {report['engagements']} engagements,"
+        f"world {report['world']}: {report['decisions']} decisions ({slices}) and {report['engagements']} engagements,"
         f" exploring {report['exploration_rate']:.4g} of the requests\n"
         f"true lift over production of what was served: {lifts}"
+    )
+
+
+def _truth_text(told: dict[str, Any]) -> str:
+    safe = (
+        f"{name} {min(alphas):.2f} to {max(alphas):.2f}" if alphas else f"{name} none"
+        for name, alphas in told["safe_alphas"].items()
+    )
+    return (
+        f"{told['world']}: {told['summary']}\n"
+        f"with this experiment's arms, the smaller of the two lifts is {told['best_static']:+.1%} for the best static"
+        f" arm, and {told['best_chosen']:+.1%} for the best arm of each request at α = {told['best_alpha']:.2f}"
+        f" ({told['without_histories']:+.1%} without what histories tell)\n"
+        f"{told['degrading']} of 25 α make an objective worse; α that make none worse: {', '.join(safe)}\n"
+        f"under production users hide something in {told['hides_per']['session']:.2%} of the sessions and on"
+        f" {told['hides_per']['user-day']:.2%} of the user-days"
     )

@@ -52,6 +52,7 @@ def test_a_simulation_lands_in_the_log_and_reports_what_was_acknowledged(
 def test_the_report_for_people_names_slices_and_truth() -> None:
     text = simulate._as_text(
         {
+            "world": "easy/1",
             "decisions": 3,
             "slices": {"EXPLORE": 2, "POLICY": 1},
             "engagements": 4,
@@ -59,7 +60,7 @@ def test_the_report_for_people_names_slices_and_truth() -> None:
             "true_lift": {"repin": 0.25},
         }
     )
-    assert "3 decisions (2 EXPLORE, 1 POLICY) and 4 engagements" in text and "repin +25.0%" in text
+    assert "world easy/1: 3 decisions (2 EXPLORE, 1 POLICY) and 4 engagements" in text and "repin +25.0%" in text
 
 
 def test_the_last_day_ends_so_early_that_its_log_can_be_closed_now(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,3 +81,27 @@ def test_options_that_exclude_each_other_or_make_no_sense_are_named() -> None:
     assert isinstance(both.exception, SettingError) and "--exploration-rate" in both.exception.what
     when = runner.invoke(app(), ["--ending", "tomorrow"])
     assert isinstance(when.exception, SettingError) and "tomorrow" in when.exception.what
+
+
+def test_the_truth_of_a_world_is_told_and_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(HOMEFEED))
+    monkeypatch.setenv("TRIMTAB_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    runner = CliRunner()
+    told = runner.invoke(app(), ["--world", "homefeed", "--truth"], catch_exceptions=False).stdout
+    assert "homefeed/1" in told and "+4.5% for the best arm of each request at α = 0.71" in told
+    assert "CORE 0.71 to 0.88" in told and "of the sessions" in told
+    figures = json.loads(runner.invoke(app(), ["--world", "null", "--truth", "--json"], catch_exceptions=False).stdout)
+    assert (
+        abs(figures["best_chosen"]) < 1e-12 and 0 < figures["hides_per"]["session"] < figures["hides_per"]["user-day"]
+    )
+    easy = runner.invoke(app(), ["--truth"])
+    assert isinstance(easy.exception, SettingError) and "no exact figures" in easy.exception.what
+
+
+def test_unknown_worlds_and_faults_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(HOMEFEED))
+    runner = CliRunner()
+    world = runner.invoke(app(), ["--world", "mars"])
+    assert isinstance(world.exception, SettingError) and "no world 'mars'" in world.exception.what
+    fault = runner.invoke(app(), ["--world", "homefeed", "--fault", "rain=1"])
+    assert isinstance(fault.exception, SettingError) and "names no fault" in fault.exception.what
