@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -61,6 +62,10 @@ def simulate(  # noqa: PLR0913  one parameter for each option
     truth: Annotated[
         bool, typer.Option("--truth", help="Print the exact figures of the world over 25 α, and send nothing.")
     ] = False,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Write the examples into this folder as Parquet files, and send nothing: for large logs."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Send simulated homefeed traffic through serving, then close the log with heartbeats.
@@ -70,8 +75,8 @@ def simulate(  # noqa: PLR0913  one parameter for each option
 
     Example: trimtab simulate --days 21 --requests 30000 --exploration-rate 0.95
     """
-    if via and exploration_rate is not None:
-        raise SettingError("--exploration-rate is for the agent in this process", fix="leave it out with --via")
+    if via and (exploration_rate is not None or into is not None):
+        raise SettingError("--exploration-rate and --into are for the agent in this process", fix="leave out --via")
     end_ms, settings = None if ending is None else parse_instant(ending, "--ending"), load_settings()
     experiment = settings.load_experiment()
     if truth:
@@ -80,6 +85,10 @@ def simulate(  # noqa: PLR0913  one parameter for each option
         return
     plan = _plan(experiment, seed, requests, days, end_ms)
     plan = _in_world(plan, world, fault or [])
+    if into is not None:
+        written = _write(experiment, plan, into, exploration_rate)
+        typer.echo(json.dumps(written) if as_json else _written_text(written, into))
+        return
     report = _run(settings, experiment, plan, Route(tuple(via or ()), exploration_rate))
     if as_json:
         typer.echo(json.dumps(report))
@@ -123,6 +132,16 @@ def _truth(experiment: Experiment, name: str) -> dict[str, Any]:
     from simulator.worlds import world_figures
 
     return world_figures(world_named(name), experiment)
+
+
+def _write(experiment: Experiment, plan: RunPlan, into: Path, exploration_rate: float | None) -> dict[str, Any]:
+    from simulator.homefeed_world import with_exploration_rate
+    from simulator.vector_run import write_examples
+
+    with live_bar() as show:
+        progress = partial(show, "simulate", total=plan.requests)
+        experiment = with_exploration_rate(experiment, exploration_rate)
+        return write_examples(experiment, plan, into, progress=progress).as_dict()
 
 
 def _run(settings: Settings, experiment: Experiment, plan: RunPlan, route: Route) -> dict[str, Any]:
@@ -174,6 +193,16 @@ def _as_text(report: dict[str, Any]) -> str:
         f"world {report['world']}: {report['decisions']} decisions ({slices}) and {report['engagements']} engagements,"
         f" exploring {report['exploration_rate']:.4g} of the requests\n"
         f"true lift over production of what was served: {lifts}"
+    )
+
+
+def _written_text(written: dict[str, Any], into: Path) -> str:
+    slices = ", ".join(f"{count} {name}" for name, count in sorted(written["slices"].items()))
+    rewards = ", ".join(f"{name} {reward:.4g}" for name, reward in written["mean_reward"].items())
+    return (
+        f"world {written['world']}: {written['decisions']} decisions ({slices}), of which {written['logged']} are in"
+        f" {len(written['files'])} files in {into}\n"
+        f"mean rewards: {rewards}"
     )
 
 

@@ -44,7 +44,7 @@ def run_demo(directory: Path, console: Console, now: datetime, stop: StopFlag) -
         with _stage(runner, screen, runtime, campaigns) as stage:
             outcomes = open_bandit_act.play(stage)
         homefeed = [DemoExperiment(workspace, runtime, HOMEFEED)]
-        screen.begin_act("Act 2", "two objectives, live: a simulated homefeed whose true rewards are known")
+        screen.begin_act("Act 2", "two objectives, live: a simulated homefeed with known truth (the world `easy`)")
         with _stage(runner, screen, runtime, homefeed) as stage:
             outcomes.append(homefeed_act.play(stage, now))
         result = DemoResult(outcomes, screen.durations, time.monotonic() - began, runner.peak_bytes)

@@ -84,7 +84,7 @@ def play(stage: ActStage, now: datetime) -> ExperimentOutcome:
     outcome = ExperimentOutcome(
         act=2,
         experiment=experiment.name,
-        title="Simulated homefeed, two objectives",
+        title="Simulated homefeed, two objectives (world `easy`: lifts are far larger than on a real surface)",
         funnel=funnel_of(decisions, reconciled, joined),
         learned=learned,
         nodes=[node_outcome(node, STABLE, node.acknowledged()["Propensity"]) for node in nodes],

@@ -41,12 +41,15 @@ def test_extreme_alpha_of_homefeed_trade_one_objective_for_the_other() -> None:
     truth = truth_of("homefeed")
     for end, lost, won in ((0, 1, 0), (-1, 0, 1)):
         assert -0.20 <= truth.chosen[end, lost] <= -0.10 and truth.chosen[end, won] > 0.05
-    assert truth.degrading >= 8
+    assert truth.degrading == 15 >= 8
+    assert truth.chosen[[0, -1]] == pytest.approx(np.array([[0.074, -0.180], [-0.187, 0.124]]), abs=1e-3)
     assert (np.diff(truth.chosen[:, 1]) >= -1e-12).all() and (np.diff(truth.chosen[:, 0]) <= 1e-12).all()
 
 
 def test_no_alpha_of_homefeed_is_safe_in_every_cohort_but_each_cohort_has_safe_ones() -> None:
     safe = truth_of("homefeed").safe
+    ranges = [(ALPHAS[safe[:, each]].min(), ALPHAS[safe[:, each]].max()) for each in (CORE, CASUAL)]
+    assert np.array(ranges) == pytest.approx(np.array([[0.708, 0.875], [0.208, 0.583]]), abs=1e-3)
     assert not safe.all(axis=1).any() and safe.any(axis=0).all()
     # The two large cohorts alone rule every α out, with steps of the grid between them.
     assert ALPHAS[safe[:, CORE]].min() > ALPHAS[safe[:, CASUAL]].max() + 0.1

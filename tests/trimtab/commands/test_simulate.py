@@ -98,6 +98,23 @@ def test_the_truth_of_a_world_is_told_and_nothing_is_sent(monkeypatch: pytest.Mo
     assert isinstance(easy.exception, SettingError) and "no exact figures" in easy.exception.what
 
 
+def test_examples_are_written_without_kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(HOMEFEED))
+    monkeypatch.setenv("TRIMTAB_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    arguments = ["--world", "homefeed", "--requests", "300", "--days", "1", "--ending", "2024-05-01T00:00Z"]
+    runner, into = CliRunner(), tmp_path / "examples"
+    told = runner.invoke(app(), [*arguments, "--into", str(into)], catch_exceptions=False).stdout
+    assert "world homefeed/1: 300 decisions" in told and "mean rewards: repin 0." in told
+    assert [path.name for path in into.iterdir()] == ["examples-000000.parquet"]
+    explored = [*arguments, "--exploration-rate", "1", "--into", str(tmp_path / "explored"), "--json"]
+    report = json.loads(runner.invoke(app(), explored, catch_exceptions=False).stdout)
+    assert report["slices"] == {"EXPLORE": 300} and report["logged"] == 300
+    again = runner.invoke(app(), [*arguments, "--into", str(into)])
+    assert isinstance(again.exception, SettingError) and "not an empty folder" in again.exception.what
+    remote = runner.invoke(app(), [*arguments, "--into", str(into), "--via", "http://127.0.0.1:1"])
+    assert isinstance(remote.exception, SettingError) and "--into" in remote.exception.what
+
+
 def test_unknown_worlds_and_faults_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIMTAB_EXPERIMENT", str(HOMEFEED))
     runner = CliRunner()
