@@ -20,6 +20,8 @@ from event_schemas.registry import Registry
 from event_schemas.units import DAY_MS, HOUR_MS
 from feature_contract import FeatureContract
 from learner.examples.example_columns import portable, shipped_columns
+from learner.examples.learning_rows import LearningRows
+from learner.judgement.log_soundness import check_log
 from policy_store.records import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog
 from producers.loggers import send_heartbeats
@@ -153,6 +155,16 @@ def test_files_hold_the_examples_in_the_columns_of_the_learner(tmp_path: Path) -
     saved = rows.select(pl.col("outcome_objectives").list.get(0).struct.field("reward")).to_series().mean()
     assert report.mean_reward["repin"] == pytest.approx(saved)
     assert set(report.mean_reward) == {"repin", "p2p"}
+
+
+def test_the_learner_reads_the_rows_and_finds_the_log_sound() -> None:
+    plan = RunPlan(3, 3_000, START, START + DAY_MS, users=600, world=world("homefeed"))
+    frame = pl.concat(list(VectorRun(BASE, plan).frames())).filter(pl.col("action_slice") == "EXPLORE")
+    kept = {BASE.exploration.digest: BASE.exploration}
+    rows = LearningRows.of(frame, BASE, FeatureContract.from_experiment(BASE), kept)
+    assert rows.count > 800 and rows.inputs["history_items"].shape == (rows.count, 5, 4)
+    checked = check_log(rows, BASE)
+    assert checked.p_value is not None and checked.p_value > 1e-4, checked
 
 
 def test_a_used_folder_and_the_world_of_the_demo_are_refused(tmp_path: Path) -> None:

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from simulator.homefeed_world import RunPlan
 
 
+WORLD_HELP = (
+    "World that users and items come from: homefeed, null, boundary, no_heterogeneity, context_dominant, or easy, which"
+    " the demo uses and nothing real resembles."
+)
+
+
 @dataclass(frozen=True)
 class Route:
     """Who decides: the sidecars at these URLs, or, if none, an agent in this process with this exploration rate."""
@@ -48,13 +54,7 @@ def simulate(  # noqa: PLR0913  one parameter for each option
     exploration_rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="Explore at this rate instead of the experiment's.")
     ] = None,
-    world: Annotated[
-        str,
-        typer.Option(
-            help="World that users and items come from: homefeed, null, boundary, no_heterogeneity, context_dominant,"
-            " or easy, which the demo uses and nothing real resembles."
-        ),
-    ] = "easy",
+    world: Annotated[str, typer.Option(help=WORLD_HELP)] = "easy",
     fault: Annotated[
         list[str] | None,
         typer.Option(help="NAME=VALUE: something that goes wrong, such as missing=0.2; may be repeated."),
