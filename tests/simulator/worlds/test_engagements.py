@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from event_schemas.experiment import load_experiment
 from event_schemas.units import DAY_MS, MINUTE_MS
 from simulator.traffic import TrafficPlan
 from simulator.worlds.engagements import MEAN_DELAY_MS, Engaged, attributions, inside_share
+from simulator.worlds.exact_values import unit_values
 from simulator.worlds.faults import Faults
 from simulator.worlds.world_run import WorldRun
 from tests.simulator_samples import HOMEFEED
@@ -26,6 +28,16 @@ def test_rewards_are_as_frequent_as_their_exact_values() -> None:
     for kind in range(3):
         rewarded = len(np.unique(engaged.row[inside & (engaged.done.kind == kind)])) / len(plan)
         assert abs(rewarded - truth[kind]) < 4 * np.sqrt(truth[kind] / len(plan)), kind
+
+
+@pytest.mark.parametrize("unit", ["session", "user"])
+def test_sessions_and_user_days_with_a_hide_are_as_frequent_as_their_exact_values(unit: str) -> None:
+    run, plan, engaged = lived(Faults(), days=1)
+    of = np.unique(getattr(plan, unit), return_inverse=True)[1].reshape(-1)
+    values = unit_values(run.exact_values(plan, production_of(len(plan)), WINDOWS)[:, 2:], of)[:, 0]
+    hidden = (engaged.done.kind == 2) & (engaged.done.time - plan.time[engaged.row] <= WINDOWS[2])
+    found = len(np.unique(of[engaged.row[hidden]]))
+    assert abs(found - values.sum()) < 4 * np.sqrt(values.sum()) and values.sum() > 50
 
 
 def test_the_gate_of_a_world_lowers_its_rewards_for_the_other_arms() -> None:
