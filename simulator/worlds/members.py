@@ -44,7 +44,7 @@ def draw_members(shape: WorldShape, seed: int, users: int) -> Members:
     """`users` users; user k is the same, however many there are.
 
     Collectors save much more than others, so that cohorts by saving days differ in what serves them. The embedding is a
-    fixed projection of traits, rates, topic and style with noise, like the output of a recommender's user tower.
+    rotation of traits, rates and topic with noise, like the output of a recommender's user tower; styles are unseen.
     """
     rows = np.arange(users, dtype=np.int64)
     traits = normals(seed, TRAIT_STREAM, rows, TRAITS)
@@ -55,7 +55,8 @@ def draw_members(shape: WorldShape, seed: int, users: int) -> Members:
     log_rates = own[:, :3] * spread - spread**2 / 2
     collects = group[:, 2] < shape.collector_share
     log_rates[:, 0] += np.where(collects, shape.collector_gap / 2, -shape.collector_gap / 2)
-    shown = [traits, log_rates[:, :2], np.eye(shape.topics)[topic], np.eye(shape.styles)[style]]
+    angle = 2 * np.pi * topic / shape.topics
+    shown = [traits, log_rates[:, :2], np.column_stack([np.cos(angle), np.sin(angle)])]
     return Members(
         traits=traits,
         topic=topic,
@@ -82,8 +83,8 @@ def shopping_intents(shape: WorldShape, seed: int, users: int, days: int) -> NDA
 
 
 def _embedded(seed: int, rows: NDArray[np.int64], shown: NDArray[np.float64]) -> NDArray[np.float32]:
-    width = shown.shape[1]
-    projection = normals(seed, PROJECTION_STREAM, np.arange(width, dtype=np.int64), EMBEDDING_DIM) / np.sqrt(width / 2)
+    drawn = normals(seed, PROJECTION_STREAM, np.arange(shown.shape[1], dtype=np.int64), EMBEDDING_DIM)
+    projection = np.linalg.qr(drawn)[0]
     noise = EMBEDDING_NOISE * normals(seed, EMBEDDING_STREAM, rows, EMBEDDING_DIM)
     embedding: NDArray[np.float32] = (shown @ projection + noise).astype(np.float32)
     return embedding
