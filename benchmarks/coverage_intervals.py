@@ -144,7 +144,7 @@ class CoverageStudy:
         expected, freedom = self._evidence([self.own, self.both])
         quantile = self._quantile(freedom)
         plain = quantile * np.sqrt(part.variance)
-        lower, upper = value_bounds(value, part, quantile)
+        lower, upper = value_bounds(value, part, self._unit_quantile(freedom))
         return Bounds(name, lower, upper, (value - plain, value + plain), self.truths[0], expected, freedom)
 
     def _lifts(self, name: str, pair: PairParts, more: Sequence[_Piece], less: Sequence[_Piece]) -> Iterator[Bounds]:
@@ -154,12 +154,11 @@ class CoverageStudy:
         (first, second), (ours, both, base) = pair.values, pair.covariance
         plain = quantile * np.sqrt(np.maximum(ours - 2 * both + base, 0.0))
         lift, truth = first - second, self.truths[0] - self.truths[1]
-        yield Bounds(
-            f"{name} lift", *lift_bounds(pair, quantile), (lift - plain, lift + plain), truth, expected, freedom
-        )
+        wider = self._unit_quantile(freedom)
+        yield Bounds(f"{name} lift", *lift_bounds(pair, wider), (lift - plain, lift + plain), truth, expected, freedom)
         ratio = first / second
         plain = quantile * np.sqrt(np.maximum(ours - 2 * ratio * both + np.square(ratio) * base, 0.0)) / second
-        bounds, truth = relative_bounds(pair, quantile), self.truths[0] / self.truths[1] - 1.0
+        bounds, truth = relative_bounds(pair, wider), self.truths[0] / self.truths[1] - 1.0
         yield Bounds(f"{name} relative", *bounds, (ratio - 1 - plain, ratio - 1 + plain), truth, expected, freedom)
 
     def _evidence(self, pieces: Sequence[_Piece]) -> tuple[FloatArray, FloatArray]:
@@ -181,6 +180,10 @@ class CoverageStudy:
 
     def _quantile(self, freedom: FloatArray) -> FloatArray:
         return np.asarray(stdtrit(np.maximum(freedom, 1.0), 0.5 + self.level / 2.0))
+
+    def _unit_quantile(self, freedom: FloatArray) -> FloatArray:
+        """As `off_policy.intervals.unit_quantile`; that takes one more than the degrees of freedom."""
+        return np.asarray(self._quantile(freedom) * (freedom + 1.0) / np.maximum(freedom, 1.0))
 
     def _sum(self, terms: FloatArray | float) -> FloatArray:
         """float[R]: the sum over users."""

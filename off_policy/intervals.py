@@ -88,6 +88,15 @@ def student_quantile(freedom: float, level: float) -> float:
     return float(stdtrit(max(freedom - 1.0, 1.0), 0.5 + level / 2.0))
 
 
+def unit_quantile(freedom: float, level: float) -> float:
+    """Student's quantile for the effective number of units `freedom`, times freedom / (freedom - 1).
+
+    Squared residuals of f units are too small, because what is subtracted was estimated from them. HC3 divides each by
+    (1 - h)², with h the unit's leverage, here 1 / f (Davidson and MacKinnon 1993, section 16.3).
+    """
+    return student_quantile(freedom, level) * freedom / max(freedom - 1.0, 1.0)
+
+
 def student_interval(value: float, standard_error: float, ess: float, level: float) -> Interval:
     """value +- t * SE, Student's t on max(ESS - 1, 1) degrees of freedom."""
     reach = student_quantile(ess, level) * standard_error
@@ -96,7 +105,7 @@ def student_interval(value: float, standard_error: float, ess: float, level: flo
 
 def cautious_interval(value: float, part: ScorePart, freedom: float, level: float) -> Interval:
     """The bounds of `score_bounds.value_bounds`; `freedom` is `Evidence.freedom`."""
-    lower, upper = value_bounds(np.asarray(value), part, np.asarray(student_quantile(freedom, level)))
+    lower, upper = value_bounds(np.asarray(value), part, np.asarray(unit_quantile(freedom, level)))
     return Interval(float(lower), float(upper), level, SCORE)
 
 

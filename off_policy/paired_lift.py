@@ -25,7 +25,7 @@ from off_policy.estimates import (
     refusal_from_dict,
 )
 from off_policy.importance_weights import Evidence, evidence_of
-from off_policy.intervals import EvidenceRequirements, infinite_error, lacking_evidence, student_quantile
+from off_policy.intervals import EvidenceRequirements, infinite_error, lacking_evidence, unit_quantile
 from off_policy.inverse_propensity import mean_influence
 from off_policy.numeric_arrays import FloatArray
 from off_policy.sampling_design import BY_ROW, SamplingDesign
@@ -228,7 +228,7 @@ def _lift(estimator: str, pair: _Pair, requirements: EvidenceRequirements) -> Pa
     refusal = refusal or infinite_error(error)
     interval = relative_interval = None
     if refusal is None:
-        quantile, parts = np.asarray(student_quantile(freedom, requirements.level)), pair.parts()
+        quantile, parts = np.asarray(unit_quantile(freedom, requirements.level)), pair.parts()
         interval = _interval(lift_bounds(parts, quantile), requirements.level)
         if math.isfinite(relative_error):
             relative_interval = _interval(relative_bounds(parts, quantile), requirements.level)

@@ -77,14 +77,14 @@ def test_lower_requirements_answer_on_less() -> None:
 
 
 def test_the_interval_of_even_weights_is_wilsons_or_students() -> None:
-    """10 hits of 100: Wilson's interval is [0.05523, 0.17437], Student's 0.1 +- 0.0595 (99 degrees of freedom)."""
+    """10 hits of 100: Wilson's is [0.05523, 0.17437], Student's 0.1 +- 0.0595 · 100 / 99 (99 degrees of freedom)."""
     rewards, weights = (np.arange(100) < 10).astype(np.float64), np.full(100, 0.01)
     part = PartRows(weights * (rewards - 0.1), weights, rewards, 0.1, bends=True).score(BY_ROW, 1.0)
     down, up = part.reach(np.asarray(1.959964))
     assert 0.1 - down == pytest.approx(0.05523, abs=1e-5)
     assert 0.1 + up == pytest.approx(0.17437, abs=1e-5)
     interval = cautious_interval(0.1, part, 100.0, 0.95)
-    assert interval.lower == pytest.approx(0.1 - 0.059526, abs=1e-5)
+    assert interval.lower == pytest.approx(0.1 - 0.059526 * 100 / 99, abs=1e-5)
     assert interval.upper > 0.17437
 
 
