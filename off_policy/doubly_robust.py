@@ -43,6 +43,17 @@ class ModelledSample:
         return self.rewards - self.q_logged
 
     @cached_property
+    def terms(self) -> FloatArray:
+        """float[n]: qbar + w (r - q), whose mean is the DR value."""
+        found: FloatArray = self.q_policy + self.weights * self.residual
+        return found
+
+    @cached_property
+    def influence(self) -> FloatArray:
+        """float[n]: the influence terms of the DR value; n >= 2."""
+        return mean_influence(self.terms)
+
+    @cached_property
     def evidence(self) -> Evidence:
         """Of the weights, by the share of positives in the rows without one."""
         return evidence_of(self.weights, self.rewards, self.design)
@@ -56,13 +67,15 @@ def direct_method(sample: ModelledSample) -> Estimate:
 def doubly_robust(sample: ModelledSample, requirements: EvidenceRequirements) -> Estimate:
     """DR: V = mean(qbar + w (r - q)), unbiased with known propensities (Dudik et al. 2011)."""
     evidence = sample.evidence
-    terms = sample.q_policy + sample.weights * sample.residual
-    point = mean_and_error(terms, sample.design)
+    point = (math.nan, math.nan)
+    if evidence.n:
+        error = sample.design.error(sample.influence) if evidence.n > 1 else math.nan
+        point = (float(sample.terms.mean()), error)
     refusal = why_refused(point, evidence, requirements)
     if refusal is not None:
         return build_estimate("dr", point, evidence, (None, refusal))
     part = PartRows(
-        mean_influence(terms), sample.weights / sample.weights.sum(), sample.rewards, sample.q_logged, bends=False
+        sample.influence, sample.weights / sample.weights.sum(), sample.rewards, sample.q_logged, bends=False
     )
     return build_estimate("dr", point, evidence, answered(point, part, (evidence, sample.design), requirements))
 

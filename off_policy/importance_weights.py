@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from off_policy.logged_bandit import LoggedBandit, require_shape
-from off_policy.numeric_arrays import BoolArray, FloatArray
+from off_policy.numeric_arrays import FloatArray, IntArray
 from off_policy.sampling_design import BY_ROW, SamplingDesign
 from off_policy.target_policies import TargetPolicy
 
@@ -68,34 +69,46 @@ class Evidence:
     freedom: float
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Further rows of a log, of which nothing but their number and that of their positive rewards is known."""
+
+    rows: int
+    positives: int
+
+    @classmethod
+    def besides(cls, rewards: FloatArray, kept: IntArray) -> Self:
+        """All rows of the log but those `kept`; rewards float[n] are those of the whole log."""
+        return cls(len(rewards) - len(kept), int((rewards > 0).sum() - (rewards[kept] > 0).sum()))
+
+
 def evidence_of(
     weights: FloatArray,
     rewards: FloatArray,
     design: SamplingDesign = BY_ROW,
-    elsewhere: BoolArray | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Evidence:
     """Evidence of rewards r[n] under weights w[n] >= 0.
 
-    The share of positives is that of the rows `elsewhere`, bool[n] (None: those without a weight). If they are fewer
-    than the rows with a weight, it is that of the whole log: of most densities every row has a weight.
+    The share of positives is that of the rows `elsewhere`, which are not among the n (None: of those of the n that have
+    no weight). If they are fewer than the rows with a weight, it is that of all rows: of densities, every row has a
+    weight.
     """
     matched = np.flatnonzero(weights > 0)
     w, r = weights[matched], rewards[matched]
     ess = effective_sample_size(w)
     by_unit = w if design.units is None else design.sums(weights)
-    others = weights <= 0 if elsewhere is None else elsewhere
-    enough = np.count_nonzero(others) >= len(matched)
+    further = Elsewhere(0, 0) if elsewhere is None else elsewhere
+    others = Elsewhere.besides(rewards, matched) if elsewhere is None else elsewhere
+    if others.rows < len(matched):
+        others = Elsewhere(len(rewards) + further.rows, int((rewards > 0).sum()) + further.positives)
     return Evidence(
-        n=len(weights),
+        n=len(weights) + further.rows,
         matched_rows=len(w),
         positives=int((r > 0).sum()),
         ess=ess,
         ess_inf=effective_sample_size_inf(w),
-        expected_positives=ess * _share((rewards[others] if enough else rewards) > 0),
+        expected_positives=ess * others.positives / others.rows if others.rows else 0.0,
         effective_units=ess if design.units is None else effective_sample_size(by_unit),
         freedom=effective_size_of_variance(by_unit),
     )
-
-
-def _share(members: BoolArray) -> float:
-    return float(members.mean()) if len(members) else 0.0

@@ -70,7 +70,8 @@ class LoggedBandit:
         """bool[n]: rows of the cohort `name`."""
         if self.cohort is None:
             return np.zeros(self.rows, dtype=np.bool_)
-        return np.fromiter((member == name for member in self.cohort), dtype=np.bool_, count=self.rows)
+        members: BoolArray = np.asarray(self.cohort, dtype=np.object_) == name
+        return members
 
     def _check_shapes(self) -> None:
         n, width = len(self.action), len(self.objectives)

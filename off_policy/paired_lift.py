@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,10 +24,10 @@ from off_policy.estimates import (
     refusal_as_dict,
     refusal_from_dict,
 )
-from off_policy.importance_weights import Evidence, evidence_of
+from off_policy.importance_weights import Elsewhere, Evidence, evidence_of
 from off_policy.intervals import EvidenceRequirements, infinite_error, lacking_evidence, unit_quantile
 from off_policy.inverse_propensity import mean_influence
-from off_policy.numeric_arrays import FloatArray
+from off_policy.numeric_arrays import FloatArray, IntArray
 from off_policy.sampling_design import BY_ROW, SamplingDesign
 from off_policy.score_bounds import PairParts, lift_bounds, relative_bounds
 from off_policy.weighted_parts import PartRows, reward_size
@@ -134,8 +134,7 @@ def dr_terms(sample: ModelledSample) -> ValueTerms:
     n = len(sample.weights)
     if n < 2:
         return ValueTerms(math.nan, np.full(n, math.nan), sample.weights, math.nan, sample.q_logged)
-    terms = sample.q_policy + sample.weights * sample.residual
-    return ValueTerms(float(terms.mean()), mean_influence(terms), sample.weights, 1.0 / n, sample.q_logged)
+    return ValueTerms(float(sample.terms.mean()), sample.influence, sample.weights, 1.0 / n, sample.q_logged)
 
 
 def paired_snips_lift(
@@ -145,14 +144,20 @@ def paired_snips_lift(
     requirements: EvidenceRequirements,
     design: SamplingDesign = BY_ROW,
 ) -> PairedLift:
-    """SNIPS_A - SNIPS_B by the delta method with the covariance of (w_A r, w_A, w_B r, w_B)."""
-    terms = snips_terms(weights, rewards), snips_terms(baseline_weights, rewards)
-    return _lift("snips", _Pair(*terms, rewards, design), requirements)
+    """SNIPS_A - SNIPS_B by the delta method with the covariance of (w_A r, w_A, w_B r, w_B).
+
+    Rows in which neither policy chose the logged arm enter neither value, and are left out first.
+    """
+    log = _Log.of(weights, baseline_weights, rewards, design)
+    kept = log.rewards[log.matched]
+    terms = snips_terms(weights[log.matched], kept), snips_terms(baseline_weights[log.matched], kept)
+    return _lift("snips", _Pair(*terms, kept, log.matched_design, log), requirements)
 
 
 def paired_dr_lift(sample: ModelledSample, baseline: ModelledSample, requirements: EvidenceRequirements) -> PairedLift:
     """DR_A - DR_B: the mean of per-row differences, with q as the control variate of both."""
-    return _lift("dr", _Pair(dr_terms(sample), dr_terms(baseline), sample.rewards, sample.design), requirements)
+    log = _Log.of(sample.weights, baseline.weights, sample.rewards, sample.design)
+    return _lift("dr", _Pair(dr_terms(sample), dr_terms(baseline), sample.rewards, sample.design, log), requirements)
 
 
 def no_lift(lift: PairedLift, level: float) -> PairedLift:
@@ -171,18 +176,37 @@ def no_lift(lift: PairedLift, level: float) -> PairedLift:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Log:
+    """The rewards of all rows, the positions of those in which either policy chose the logged arm, and the others."""
+
+    rewards: FloatArray
+    matched: IntArray
+    matched_design: SamplingDesign
+    elsewhere: Elsewhere
+
+    @classmethod
+    def of(cls, ours: FloatArray, base: FloatArray, rewards: FloatArray, design: SamplingDesign) -> Self:
+        matched = np.flatnonzero((ours > 0) | (base > 0))
+        return cls(rewards, matched, design.take(matched), Elsewhere.besides(rewards, matched))
+
+    def evidence(self, weights: FloatArray) -> Evidence:
+        """Of weights of the matched rows, by the share of positives in the others."""
+        return evidence_of(weights, self.rewards[self.matched], self.matched_design, self.elsewhere)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Pair:
-    """Two values on the same rows, the policy's and the baseline's."""
+    """Two values on the same rows, the policy's and the baseline's: all rows of `log`, or its matched ones."""
 
     ours: ValueTerms
     base: ValueTerms
     rewards: FloatArray
     design: SamplingDesign
+    log: _Log
 
     def evidence(self, weights: FloatArray) -> Evidence:
-        """By the share of positives in the rows in which neither policy chose the logged arm."""
-        elsewhere = (self.ours.weights <= 0) & (self.base.weights <= 0)
-        return evidence_of(weights, self.rewards, self.design, elsewhere)
+        """Of weights of the pair's rows."""
+        return self.log.evidence(weights if len(weights) == len(self.log.matched) else weights[self.log.matched])
 
     def covariance(self) -> tuple[float, float, float]:
         """(Var ours, Cov, Var base), by unit."""
@@ -194,7 +218,7 @@ class _Pair:
         """The disjoint parts of the two values: where the policy weighs more, where less, and what is common."""
         ours, base = self.ours.weights * self.ours.scale, self.base.weights * self.base.scale
         common = np.minimum(ours, base)
-        size = reward_size(self.rewards)
+        size = reward_size(self.log.rewards)
         totals = float(ours.sum()), float(base.sum())
         more, less, shared = (
             self._part(weights, total).score(self.design, size)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from off_policy.importance_weights import (
+    Elsewhere,
     effective_sample_size,
     effective_sample_size_inf,
     evidence_of,
@@ -40,8 +41,15 @@ def test_positives_are_expected_from_the_other_rows() -> None:
     evidence = evidence_of(weights, rewards)
     assert (evidence.n, evidence.matched_rows, evidence.positives) == (8, 4, 4)
     assert evidence.expected_positives == pytest.approx(4 * 1 / 4)
-    elsewhere = np.arange(8) >= 4
-    assert evidence_of(weights / 2, rewards, elsewhere=elsewhere) == evidence
+    kept = np.arange(4)
+    assert evidence_of(weights[kept], rewards[kept], elsewhere=Elsewhere.besides(rewards, kept)) == evidence
+
+
+def test_rows_elsewhere_count_only_if_they_are_as_many() -> None:
+    few = evidence_of(np.ones(4), np.array([1.0, 1.0, 0.0, 0.0]), elsewhere=Elsewhere(2, 0))
+    assert few.n == 6
+    assert few.expected_positives == pytest.approx(4 * 2 / 6)
+    assert evidence_of(np.ones(4), np.zeros(4), elsewhere=Elsewhere(4, 1)).expected_positives == 1.0
 
 
 def test_where_every_row_has_a_weight_the_whole_log_says_what_to_expect() -> None:
