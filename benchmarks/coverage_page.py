@@ -32,10 +32,11 @@ WHAT = """
 Each row is the worst of: even and uneven propensities, and policies that share half of the users with the baseline;
 1, 10 and 50 rows a user; a reward model that is right, constant, or three times too high. Users differ elevenfold in
 their rates; the policy's arm raises rates by a fifth. λ is the number of positives that are expected in the policy's
-rows. `answered` are the least and the largest share of logs with an answer; where λ and the degrees of freedom are 30
-or more, it must be 0.9. `width` is the largest mean half-width relative to the delta method's; where λ is 100 or more,
-it may be 1.15. The last two columns are the errors of the delta method with Student's t if it always answered. The
-figures of each world are in `benchmarks/results/interval_coverage.jsonl`.
+rows; where the policies share users, half of them are in rows in which they differ, and only these decide a lift.
+`answered` are the least and the largest share of logs with an answer; where the deciding rows have λ and degrees of
+freedom of 30 or more, it must be 0.9. `width` is the largest mean half-width relative to the delta method's; where
+the deciding rows have λ of 100 or more, it may be 1.15. The last two columns are the errors of the delta method with
+Student's t if it always answered. The figures of each world are in `benchmarks/results/interval_coverage.jsonl`.
 """
 
 
@@ -47,7 +48,7 @@ def _section(run: Mapping[str, Any], cells: Cells) -> list[str]:
         "the share of all logs in which an interval was given and lies wholly above, or below, the truth. It may be "
         f"{nominal:g}, and in a count of so many logs {run['limit']:.4f} (three standard errors more)."
     )
-    lines = [HEADING, "", *wrap(how, LINE), "", *wrap(WHAT, LINE)]
+    lines = [HEADING, "", *wrap(how, LINE), "", *wrap(WHAT.strip(), LINE)]
     for title, belongs in KINDS.items():
         lines += ["", f"### {title}", "", *_table(belongs, cells)]
     missed = run["missed"]

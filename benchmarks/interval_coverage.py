@@ -36,6 +36,7 @@ RATES = (0.004, 0.02, 0.05, 0.2)
 SIZES = (50, 200, 1000, 10_000)
 WEIGHTS = ("even", "uneven", "shared")
 PER_USER = (1, 10, 50)
+DIGITS = 6
 COLUMNS = 1_000_000
 """Users of all logs that are drawn at once."""
 MANY_EXPECTED, MANY_FREEDOM, LEAST_ANSWERED = 30.0, 30.0, 0.9
@@ -90,8 +91,12 @@ class Tally:
 
     def figures(self) -> dict[str, Any]:
         """Shares of the logs, and means."""
-        counted = {name: value / self.logs for name, value in asdict(self).items() if name not in ("name", "logs")}
-        width = self.width / self.compared if self.compared else None
+        counted = {
+            name: round(value / self.logs, DIGITS)
+            for name, value in asdict(self).items()
+            if name not in ("name", "logs")
+        }
+        width = round(self.width / self.compared, DIGITS) if self.compared else None
         return {"name": self.name, **counted, "width": width}
 
 
