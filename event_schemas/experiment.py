@@ -38,13 +38,13 @@ from event_schemas.experiment_sections import (
     Per,
     PreferenceSpec,
     Section,
-    ServingSpec,
     WeightSpec,
 )
 from event_schemas.exploration import ExplorationSettings
 from event_schemas.exploration_units import LogUnit
 from event_schemas.field_faults import FieldFault, field_faults, fields, told
 from event_schemas.number_bounds import LARGEST_FLOAT
+from event_schemas.serving_section import ServingSpec
 from event_schemas.shown_text import shown
 
 GRID_PRODUCTION_SHARE = 0.125
@@ -236,6 +236,11 @@ class Experiment(Section):
         Such an outcome cannot be attributed to one explored request, so only online experiments judge it.
         """
         return tuple(each.name for each in self.counted if each.per != "request")
+
+    @property
+    def guardrail_names(self) -> tuple[str, ...]:
+        """The names of all guardrails that the join counts, whatever they are counted per."""
+        return tuple(each.name for each in self.counted if each.role == "guardrail")
 
     @property
     def kinds(self) -> frozenset[str]:

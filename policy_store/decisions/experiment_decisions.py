@@ -36,12 +36,10 @@ from policy_store.records.experiment_record import (
     OnlineExperiment,
     canary_shares,
 )
+from policy_store.records.governed_record import SignedRecord
 from policy_store.records.ledger_record import LEDGER_SLOT, LedgerRecord
-from policy_store.records.objective_weights import ObjectiveWeights, weights_of
+from policy_store.records.objective_weights import ObjectiveWeights, same_weights, weights_of
 from policy_store.records.store_errors import ExperimentRefused, PromotionRefused, RecordMalformed
-
-PINNED_TOLERANCE = 1e-6
-"""How far a weight may be from the one that a checkpoint was trained for, as serving judges it."""
 
 
 def start_experiment(
@@ -60,7 +58,7 @@ def start_experiment(
     preference that does not fit the objectives; UnknownCheckpoint.
     """
     running, parent = _running(store, rule)
-    concluded = _concluded(store, rule)
+    concluded = {each.id for each in _ledger(store, rule)[1]}
     _require_new_id(store, plan.id, concluded)
     time_ms = store.time_ms()
     if plan.start < time_ms - MINUTE_MS or plan.planned_end <= time_ms:
@@ -69,7 +67,7 @@ def start_experiment(
             f" the store's clock says {utc_text(time_ms)}",
             fix="start it now or later: users are drawn from the start on",
         )
-    declared = [each.name for each in experiment.counted if each.role == "guardrail"]
+    declared = experiment.guardrail_names
     if unknown := sorted(set(plan.guardrails) - set(declared)):
         raise ExperimentRefused(
             f"experiment {plan.id} names the guardrails {listed(unknown)}; the file counts"
@@ -123,8 +121,7 @@ def conclude_experiment(
     """
     experiment_id = str(result["id"])
     running, parent = _running(store, rule)
-    entries = store.ledger()
-    records = verify_ledger(entries, rule, remembered_rebases(store, rule).voided)
+    entries, records = _ledger(store, rule)
     entry = next((each for each in records if each.id == experiment_id), None)
     if entry is None:
         if not experiment_id.startswith(CANARY_PREFIX):
@@ -156,9 +153,10 @@ def _named(running: Sequence[OnlineExperiment], experiment_id: str) -> OnlineExp
     )
 
 
-def _concluded(store: PolicyStore, rule: TrustRule) -> set[str]:
-    """The ids that have an entry in the ledger."""
-    return {each.id for each in verify_ledger(store.ledger(), rule, remembered_rebases(store, rule).voided)}
+def _ledger(store: PolicyStore, rule: TrustRule) -> tuple[list[SignedRecord], list[LedgerRecord]]:
+    """The ledger's entries, as they were signed and verified, oldest first."""
+    entries = store.ledger()
+    return entries, verify_ledger(entries, rule, remembered_rebases(store, rule).voided)
 
 
 def _require_new_id(store: PolicyStore, experiment_id: str, concluded: Collection[str]) -> None:
@@ -241,10 +239,8 @@ def _require_pinned(
     experiment: Experiment,
 ) -> None:
     pinned = [(manifest.preference or {}).get(name) for name in experiment.objective_names]
-    same = weights is not None and all(
-        a is not None and abs(a - b) <= PINNED_TOLERANCE for a, b in zip(pinned, weights, strict=True)
-    )
-    if not same:
+    complete = [weight for weight in pinned if weight is not None]
+    if weights is None or len(complete) < len(weights) or not same_weights(complete, weights):
         raise ExperimentRefused(
             f"arm {arm.name} of experiment {experiment_id}: checkpoint {manifest.version} answers only for the"
             f" preference {pinned}, and would be asked for {None if weights is None else list(weights)}",

@@ -153,5 +153,5 @@ def _canary(store: PolicyStore, version: str, rule: TrustRule, experiment: Exper
         start=start,
         planned_end=max(after[0] if after else store.time_ms(), start + 1),
         log_rate=experiment.serving.experiment_log_rate,
-        guardrails=tuple(each.name for each in experiment.counted if each.role == "guardrail"),
+        guardrails=experiment.guardrail_names,
     )

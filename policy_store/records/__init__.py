@@ -35,7 +35,7 @@ from policy_store.records.experiment_record import (
 )
 from policy_store.records.governed_record import SignedRecord, said
 from policy_store.records.ledger_record import LEDGER_SLOT, LedgerRecord, Verdict
-from policy_store.records.objective_weights import ObjectiveWeights, initial_target, weights_of
+from policy_store.records.objective_weights import ObjectiveWeights, initial_target, same_weights, weights_of
 from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus, new_proposal_id
 from policy_store.records.preference_record import (
     PREFERENCE_SLOT,
@@ -119,6 +119,7 @@ __all__ = [
     "require_clocks_agree",
     "require_known_cohort",
     "said",
+    "same_weights",
     "weight_options",
     "weights_of",
     "write_key_pair",

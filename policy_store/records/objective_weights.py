@@ -20,12 +20,15 @@ a target outside [0, 1], or whose       cannot be written or read (RecordMalform
 weights do not sum to 1                 1e-9 of 1 they are used unchanged: scaling λ does not change the argmax
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from event_schemas.experiment import Experiment
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
+
+WEIGHTS_TOLERANCE = 1e-6
+"""How far a weight of an objective may be from the one a policy was trained for: α is written with six decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +92,8 @@ def initial_target(experiment: Experiment) -> PreferenceTarget | None:
     if len(names) == 2:
         return PreferenceTarget.of(alpha=experiment.preference.alpha)
     return PreferenceTarget.of(weights={names[0]: 1.0}) if len(names) == 1 else None
+
+
+def same_weights(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two preferences weigh every objective alike."""
+    return all(abs(a - b) <= WEIGHTS_TOLERANCE for a, b in zip(one, other, strict=True))

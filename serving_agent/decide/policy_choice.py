@@ -1,13 +1,13 @@
 """The arm or the weights that a policy chooses for a request, or the reason why it cannot choose."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationDraws
 from event_schemas.records import RequestRecord
 from feature_contract import FeatureContract, MissingFeatures, ModelInput
-from policy_store.records import ObjectiveWeights
+from policy_store.records import ObjectiveWeights, same_weights
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.inference_budget import BudgetExceeded, InferenceBudget
 from serving_agent.decide.loaded_policy import LoadedPolicy
@@ -15,14 +15,6 @@ from serving_agent.decide.policy_answers import AnswerDraws, ArmProbabilities, B
 from serving_agent.decide.policy_graph import InferenceFailed, run_flag
 from serving_agent.decide.policy_networks import with_preference
 from serving_agent.decide.scoring import best_arm
-
-WEIGHTS_TOLERANCE = 1e-6
-"""How far a weight of an objective may be from the one a policy was trained for: α is written with six decimals."""
-
-
-def same_weights(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two preferences weigh every objective alike."""
-    return all(abs(a - b) <= WEIGHTS_TOLERANCE for a, b in zip(one, other, strict=True))
 
 
 class PolicyChooser:

@@ -64,7 +64,7 @@ class ExperimentWatch:
 
         Raises StoreUnreachable and StoreRefused.
         """
-        before = (self.signed, self.fault, dict(self._arms.verdicts))
+        before = (self.signed, self.fault, self._arms.verdicts)
         try:
             self._accept(store.experiments(), now_ms)
             self.fault = None
@@ -76,7 +76,7 @@ class ExperimentWatch:
             verdict = self._arms.judge(store, version)
             if verdict is not None:
                 self.news.append((version, verdict))
-        return before != (self.signed, self.fault, dict(self._arms.verdicts))
+        return before != (self.signed, self.fault, self._arms.verdicts)
 
     def running(self, now_ms: int, canary: LoadedPolicy | None = None, since: int = 0) -> tuple[LoadedExperiment, ...]:
         """The experiments that have not ended, those that started first in front; `canary` began to serve at `since`.
@@ -92,7 +92,7 @@ class ExperimentWatch:
     @property
     def saved(self) -> SavedExperiments | None:
         """What belongs on the disk."""
-        return None if self.signed is None else SavedExperiments(self.signed, dict(self._arms.accepted))
+        return None if self.signed is None else SavedExperiments(self.signed, self._arms.accepted)
 
     def restore(self, snapshot: SavedSnapshot) -> None:
         """Puts the saved experiments in force again.
@@ -116,7 +116,7 @@ class ExperimentWatch:
 
     def policies(self) -> tuple[LoadedPolicy, ...]:
         """The accepted policies of all arms."""
-        policies = [self._arms.policy(version) for version in self._arms.verdicts]
+        policies = [verdict.policy for verdict in self._arms.verdicts.values()]
         return tuple(policy for policy in policies if policy is not None)
 
     def told(self) -> Mapping[str, Any]:

@@ -215,7 +215,7 @@ class SnapshotRefresher:
                 state = str(fault) or repr(fault)
         self._swap()
         self._store_is(state)
-        self._keeper.unsaved = self._keeper.unsaved or changed
+        self._keeper.unsaved |= changed
         self._keeper.save_news()
         self._heartbeat.beat(self._heartbeat_content, self._options.clock(), at_once=changed, reachable=reached)
         return state == "ok"
@@ -232,7 +232,7 @@ class SnapshotRefresher:
         before = self._kills.fault
         changed = self._kills.poll(self._store)
         # A kill must not wait until a checkpoint has been fetched and checked, nor for a log that cannot be written.
-        self._keeper.unsaved = self._keeper.unsaved or changed
+        self._keeper.unsaved |= changed
         self._swap(seen_all=False)
         self._tell_fault("kill switch", before, self._kills.fault)
         return changed
@@ -240,7 +240,7 @@ class SnapshotRefresher:
     def _look_at_rebases(self) -> bool:
         before = self._rebases.fault
         applied = self._rebases.poll(self._store)
-        self._keeper.unsaved = self._keeper.unsaved or applied
+        self._keeper.unsaved |= applied
         for watch in self._watches.values() if applied else ():
             watch.rebased()
         self._tell_fault("re-base", before, self._rebases.fault)

@@ -84,7 +84,6 @@ def start(  # noqa: PLR0913  one parameter for each option
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
     arms = tuple(_with_version(store, rule, each) for each in parse_arms(arm, control))
     begins = parse_instant(start_at, "--start") if start_at else store.time_ms() + MINUTE_MS
-    declared = [each.name for each in experiment.counted if each.role == "guardrail"]
     plan = OnlineExperiment.of(
         id=experiment_id,
         share=share,
@@ -93,7 +92,7 @@ def start(  # noqa: PLR0913  one parameter for each option
         start=begins,
         planned_end=begins + duration_option(run_for, "--for"),
         log_rate=experiment.serving.experiment_log_rate if log_rate is None else log_rate,
-        guardrails=tuple(declared if guardrail is None else guardrail),
+        guardrails=experiment.guardrail_names if guardrail is None else tuple(guardrail),
     )
     decision = decider(settings, rule, EXPERIMENTS_SLOT, statement(by, reason))
     record = start_experiment(store, plan, experiment, rule, decision, mixed_fleet)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_schemas.experiment import Experiment
-from policy_store.records.objective_weights import ObjectiveWeights, initial_target, weights_of
+from policy_store.records.objective_weights import ObjectiveWeights, initial_target, same_weights, weights_of
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.records.store_errors import ContractMismatch, RecordMalformed
 from tests.serving_samples import NOW, serving_experiment
@@ -109,3 +109,8 @@ def test_weights_sum_to_one_within_a_billionth_and_are_taken_as_written() -> Non
 )
 def test_weights_survive_a_manifest(weights: ObjectiveWeights) -> None:
     assert ObjectiveWeights.from_dict(json.loads(json.dumps(weights.as_dict()))) == weights
+
+
+def test_preferences_are_the_same_up_to_the_six_decimals_in_which_they_are_written() -> None:
+    assert same_weights((0.1, 0.9), (0.1 + 9e-7, 0.9 - 9e-7))
+    assert not same_weights((0.1, 0.9), (0.1 + 2e-6, 0.9 - 2e-6))
