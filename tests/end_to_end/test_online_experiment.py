@@ -154,21 +154,17 @@ class Served:
 
 
 @pytest.fixture
-def bench(
-    join_bench: JoinBench, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[JoinBench]:
+def bench(join_bench: JoinBench, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[JoinBench]:
     join_bench.experiment_file.write_text(FILE, encoding="utf-8")
     variables = {
-        "KAFKA_BOOTSTRAP": join_bench.bootstrap,
-        "TOPIC_PREFIX": join_bench.prefix,
         "REDIS_URL": redis_url,
-        "EXPERIMENT": str(join_bench.experiment_file),
-        "DATA_DIR": str(tmp_path / "var"),
         "SIGNING_KEY": GOVERNANCE_KEY.secret_text(),
         "TRUSTED_KEYS": f"{LEARNER_KEY.public_text()},{GOVERNANCE_KEY.public_text()}",
     }
     for name, value in variables.items():
         monkeypatch.setenv(f"TRIMTAB_{name}", value)
+    for name, value in join_bench.environment().items():
+        monkeypatch.setenv(name, value)
     with capture_logs():  # the nodes' lines would stand between those of the commands
         yield join_bench
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,18 +78,16 @@ alpha = 0.25
 
 
 @pytest.fixture
-def bench(join_bench: JoinBench, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JoinBench:
+def bench(join_bench: JoinBench, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> JoinBench:
     join_bench.experiment_file.write_text(FILE, encoding="utf-8")
     variables = {
-        "KAFKA_BOOTSTRAP": join_bench.bootstrap,
-        "TOPIC_PREFIX": join_bench.prefix,
         "REDIS_URL": redis_url,
-        "EXPERIMENT": str(join_bench.experiment_file),
-        "DATA_DIR": str(tmp_path / "var"),
         "TRUSTED_KEYS": f"{LEARNER_KEY.public_text()},{GOVERNANCE_KEY.public_text()}",
     }
     for name, value in variables.items():
         monkeypatch.setenv(f"TRIMTAB_{name}", value)
+    for name, value in join_bench.environment().items():
+        monkeypatch.setenv(name, value)
     return join_bench
 
 
