@@ -10,7 +10,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from event_schemas.errors import SettingError
-from simulator.worlds.world_shape import KINDS
+from simulator.worlds.world_shape import HEADS, KINDS
+
+LARGEST_FACTOR = 100
+EVERY = "all"
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,8 @@ class Faults:
 
     `delay` multiplies the delay of engagements. `missing` and `duplicates` are shares of the engagements that are never
     logged, and logged twice. From `dead_from` to `dead_until` no engagement of `dead_kind` (all: every kind) is logged.
-    From `drift_from` on the p2p head predicts `drift_heads` times as much, and users lean `drift_taste` logits more to
-    shopping.
+    From `drift_from` on the ranker's head `drift_head` (all: every head) predicts `drift_heads` times as much, and
+    users lean `drift_taste` logits more to shopping.
     """
 
     delay: float = 1.0
@@ -28,10 +31,16 @@ class Faults:
     duplicates: float = 0.01
     dead_from: float = 0.0
     dead_until: float = 0.0
-    dead_kind: str = "all"
+    dead_kind: str = EVERY
     drift_from: float = 0.0
+    drift_head: str = "p2p"
     drift_heads: float = 1.0
     drift_taste: float = 0.0
+
+    @property
+    def head_factors(self) -> tuple[float, ...]:
+        """How many times as much each head predicts after the drift, in the order of HEADS."""
+        return tuple(self.drift_heads if self.drift_head in (EVERY, head) else 1.0 for head in HEADS)
 
     @property
     def drifts(self) -> bool:
@@ -61,14 +70,15 @@ class Faults:
                     f"--fault {name}={getattr(self, name):g} is no factor",
                     fix=f"give more than 0, up to {LARGEST_FACTOR}",
                 )
-        if self.dead_kind not in ("all", *KINDS):
-            raise SettingError(
-                f"--fault dead_kind={self.dead_kind} is no kind of engagement", fix=f"use all, {', '.join(KINDS)}"
-            )
+        for name, known, what in (
+            ("dead_kind", KINDS, "kind of engagement"),
+            ("drift_head", HEADS, "head of the ranker"),
+        ):
+            if getattr(self, name) not in (EVERY, *known):
+                raise SettingError(
+                    f"--fault {name}={getattr(self, name)} is no {what}", fix=f"use {EVERY}, {', '.join(known)}"
+                )
         return self
-
-
-LARGEST_FACTOR = 100
 
 
 def _value(setting: str, value: str, is_text: bool) -> float | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -22,7 +23,7 @@ from simulator.worlds.exact_values import (
     reward_chance,
 )
 from simulator.worlds.members import Members, draw_members
-from simulator.worlds.world_shape import HEADS, KINDS, PRODUCTION_WEIGHTS, WorldShape
+from simulator.worlds.world_shape import KINDS, PRODUCTION_WEIGHTS, WorldShape
 
 FACTOR_STREAM = 121
 DEVICE_LEAN = np.array([-0.5, 0.0, 1.0])
@@ -44,11 +45,12 @@ class World:
         """The world of this shape and seed with its first `users` users."""
         return cls(shape, seed, draw_members(shape, seed, users), draw_catalogue(shape, seed))
 
-    def after_drift(self, p2p_head: float, taste: float) -> Self:
-        """The world after a drift: the p2p head predicts `p2p_head` times as much, leans move by `taste` logits."""
-        factors = np.where(np.array(HEADS) == "p2p", p2p_head, 1.0)
+    def after_drift(self, heads: Sequence[float], taste: float) -> Self:
+        """The world after a drift: each head predicts `heads` [5] times as much, leans move by `taste` logits."""
         lean = replace(self.shape.lean, base=self.shape.lean.base + taste)
-        return replace(self, shape=replace(self.shape, lean=lean), catalogue=self.catalogue.with_heads_scaled(factors))
+        return replace(
+            self, shape=replace(self.shape, lean=lean), catalogue=self.catalogue.with_heads_scaled(np.asarray(heads))
+        )
 
     def states(self, plan: TrafficPlan, shops: NDArray[np.bool_]) -> RequestStates:
         """The states of the plan's requests; `shops` is the intent of each."""

@@ -75,7 +75,7 @@ class WorldRun:
     @cached_property
     def later_world(self) -> World:
         """The world from `faults.drift_from` on."""
-        return self.world.after_drift(self.faults.drift_heads, self.faults.drift_taste)
+        return self.world.after_drift(self.faults.head_factors, self.faults.drift_taste)
 
     def world_at(self, time: int) -> World:
         """The world at a time (epoch ms)."""

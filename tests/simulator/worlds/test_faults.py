@@ -12,6 +12,12 @@ def test_settings_change_the_fields_they_name() -> None:
     assert Faults.parse([]) == Faults() and not Faults().drifts and Faults(drift_taste=0.5).drifts
 
 
+def test_one_head_drifts_or_all_do() -> None:
+    assert Faults(drift_heads=2.0).head_factors == (1.0, 2.0, 1.0, 1.0, 1.0)
+    assert Faults(drift_head="hide", drift_heads=2.0).head_factors == (1.0, 1.0, 1.0, 1.0, 2.0)
+    assert Faults(drift_head="all", drift_heads=2.0).head_factors == (2.0,) * 5
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
@@ -24,6 +30,7 @@ def test_settings_change_the_fields_they_name() -> None:
         ("delay=0", "is no factor"),
         ("drift_heads=1000", "is no factor"),
         ("dead_kind=like", "no kind of engagement"),
+        ("drift_head=like", "no head of the ranker"),
     ],
 )
 def test_a_wrong_setting_is_refused(setting: str, said: str) -> None:

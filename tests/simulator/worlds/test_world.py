@@ -41,12 +41,21 @@ def test_a_drift_of_taste_moves_saves_to_p2p_and_one_of_heads_moves_the_slates()
     shops = np.zeros(len(plan), dtype=bool)
     production = SPACE.weights[SPACE.production_arm :]
     before = run.world.arm_values(run.world.states(plan, shops), production, INSIDE).mean(axis=0)[0]
-    tasted = run.world.after_drift(1.0, 1.5)
+    tasted = run.world.after_drift((1.0,) * 5, 1.5)
     after = tasted.arm_values(tasted.states(plan, shops), production, INSIDE).mean(axis=0)[0]
     assert after[0] < 0.95 * before[0] and after[1] > 1.05 * before[1]
-    headed = run.world.after_drift(2.0, 0.0)
+    headed = run.world.after_drift((1.0, 2.0, 1.0, 1.0, 1.0), 0.0)
     moved = headed.arm_values(headed.states(plan, shops), production, INSIDE).mean(axis=0)[0]
     assert moved[0] < before[0] and moved[1] > before[1]
+
+
+def test_a_drift_of_all_heads_alike_changes_what_the_ranker_says_and_nothing_that_it_serves() -> None:
+    run, plan = short_run(requests=400)
+    states = run.world.states(plan, np.zeros(len(plan), dtype=bool))
+    drifted = run.world.after_drift((2.0,) * 5, 0.0)
+    assert np.array_equal(drifted.catalogue.heads, 2 * run.world.catalogue.heads)
+    values = run.world.arm_values(states, SPACE.weights, INSIDE)
+    assert np.array_equal(drifted.arm_values(states, SPACE.weights, INSIDE), values)
 
 
 def test_a_seed_of_its_own_for_every_world() -> None:
