@@ -3,9 +3,9 @@
     python -m benchmarks.simulator --requests 200000 --json
 
 Both paths run the same world in this process. The peer is the real agent with its loggers on a log in memory, which is
-where the events are made that a join still has to read. The bound is what nobody can go below: the hashes of the coins
-that each request needs, and nothing else. Times are those of the process's CPU, so `POLARS_MAX_THREADS=1` makes the
-rates those of one core.
+where the events are made that a join still has to read. `with_policy` also runs the experiment's network for each
+request that a policy serves. The bound is what nobody can go below: the hashes of the coins that each request needs,
+and nothing else. Times are those of the process's CPU, so `POLARS_MAX_THREADS=1` makes the rates those of one core.
 """
 
 from __future__ import annotations
@@ -25,10 +25,17 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.registry import Registry
 from event_schemas.units import DAY_MS
+from feature_contract import FeatureContract
+from learner.examples import request_columns
+from learner.network.algorithm import make_algorithm
+from policy_store.records import ObjectiveWeights
 from producers.delivery import MemoryLog
+from serving_agent.decide import ServingSnapshot
+from serving_agent.decide.loaded_policy import LoadedPolicy
+from serving_agent.decide.policy_networks import ValueNetwork
 from simulator.homefeed_world import RunPlan
 from simulator.simulation import EventOutlet, run_simulation
-from simulator.vector_run import write_examples
+from simulator.vector_run import VectorRun, write_examples
 from simulator.worlds import world
 
 EXPERIMENT = Path(__file__).parents[1] / "simulator" / "experiments" / "homefeed.toml"
@@ -49,12 +56,25 @@ def rate(requests: int, work: Callable[[], object]) -> dict[str, float]:
     return {"per_second": round(requests / clock), "per_cpu_second": round(requests / cpu)}
 
 
-def written(experiment: Experiment, name: str, requests: int, folder: Path) -> dict[str, Any]:
+def written(
+    experiment: Experiment, name: str, requests: int, into: Path, snapshot: ServingSnapshot | None = None
+) -> dict[str, Any]:
     """The rate at which examples are written, with the world's 28 days before the run, and their size."""
-    into = folder / name
-    found: dict[str, Any] = rate(requests, lambda: write_examples(experiment, plan_of(name, requests), into))
+    plan = plan_of(name, requests)
+    found: dict[str, Any] = rate(requests, lambda: write_examples(experiment, plan, into, snapshot=snapshot))
     size = sum(path.stat().st_size for path in into.iterdir())
     return found | {"bytes_per_example": round(size / requests, 1)}
+
+
+def untrained(experiment: Experiment) -> ServingSnapshot:
+    """What serves the experiment's own network before any training, for everybody: it costs what a trained one does."""
+    contract = FeatureContract.from_experiment(experiment)
+    sample = next(VectorRun(experiment, plan_of("homefeed", 1_000)).frames())
+    graph = make_algorithm(experiment, contract).export(contract.encode_columns(request_columns(sample))[0])
+    objectives = len(experiment.objective_names)
+    network = ValueNetwork(graph, arms=experiment.action_space.arms, objectives=objectives)
+    preference = ObjectiveWeights(0, (1.0 / objectives,) * objectives, {})
+    return ServingSnapshot(preference, LoadedPolicy("untrained", START, network, contract))
 
 
 def through_agent(experiment: Experiment, requests: int) -> dict[str, float]:
@@ -90,8 +110,9 @@ def main(
     with TemporaryDirectory() as folder:
         figures = {
             "requests": requests,
-            "homefeed": written(experiment, "homefeed", requests, Path(folder)),
-            "no_heterogeneity": written(experiment, "no_heterogeneity", requests, Path(folder)),
+            "homefeed": written(experiment, "homefeed", requests, Path(folder) / "homefeed"),
+            "no_heterogeneity": written(experiment, "no_heterogeneity", requests, Path(folder) / "no_heterogeneity"),
+            "with_policy": written(experiment, "homefeed", requests, Path(folder) / "policy", untrained(experiment)),
             "agent": through_agent(experiment, single),
             "bound_hashes": hashes(requests),
         }

@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 from event_schemas.action_space import section_digest
 from event_schemas.experiment import Experiment
 from event_schemas.records import RequestRecord
+from feature_contract.column_encoding import (
+    category_columns,
+    embedding_columns,
+    history_columns,
+    number_columns,
+    previous_columns,
+)
 from feature_contract.context_encoding import category_ids, context_of, number_values
 from feature_contract.float_rows import float32_rows, require_within
 from feature_contract.history_encoding import HistoryShape, history_arrays
@@ -18,6 +25,7 @@ from feature_contract.missing_features import MissingFeatures
 from feature_contract.model_input import CONTEXT_IDS, CONTEXT_NUMBERS, USER_EMBEDDING, Array, ModelInput
 from feature_contract.number_range import NUMBER_RANGES, NumberRange
 from feature_contract.previous_encoding import PreviousShape, WeightRange, previous_arrays
+from feature_contract.request_columns import RequestColumns
 
 ENCODING_VERSION = 2
 """The newest version, which the learner trains with. It is part of the digest: raise it whenever the same request would
@@ -121,6 +129,35 @@ class FeatureContract:
             arrays |= previous_arrays(requests, self.previous, within)
         return ModelInput(arrays, len(requests))
 
+    def encode_columns(self, columns: RequestColumns) -> tuple[ModelInput, NDArray[np.bool_]]:
+        """What `encode` gives for the same requests, and bool[n]: which of them it refuses; those have zeros.
+
+        `faults` says why, for the records of those requests.
+        """
+        arrays: dict[str, Array] = {}
+        broken = np.zeros(columns.rows, dtype=bool)
+        within = NUMBER_RANGES[self.encoding]
+        found: list[tuple[dict[str, Array], NDArray[np.bool_]]] = []
+        if self.user_embedding_dim:
+            found.append(
+                _named(USER_EMBEDDING, embedding_columns(columns.user_embedding, self.user_embedding_dim, within))
+            )
+        if self.categories:
+            found.append(_named(CONTEXT_IDS, category_columns(columns, self.categories, self.hash_buckets)))
+        if self.numbers:
+            found.append(_named(CONTEXT_NUMBERS, number_columns(columns, self.numbers, within)))
+        if self.history_length:
+            shape = HistoryShape(self.history_length, self.item_embedding_dim, self.hash_buckets)
+            found.append(history_columns(columns, shape, within))
+        if self.previous is not None:
+            found.append(previous_columns(columns, self.previous, within))
+        for part, refused in found:
+            arrays |= part
+            broken |= refused
+        for array in arrays.values():
+            array[broken] = 0
+        return ModelInput(arrays, columns.rows), broken
+
     def faults(self, requests: Sequence[RequestRecord]) -> dict[int, MissingFeatures]:
         """The errors of the requests that cannot be encoded, by position; fast if there are few of them."""
         try:
@@ -153,6 +190,10 @@ def _previous_shape(experiment: Experiment) -> PreviousShape | None:
     length = experiment.features.previous_length
     ranges = (WeightRange(weight.name, weight.low, weight.high) for weight in experiment.weights)
     return PreviousShape(length, tuple(ranges)) if length else None
+
+
+def _named(name: str, found: tuple[Array, NDArray[np.bool_]]) -> tuple[dict[str, Array], NDArray[np.bool_]]:
+    return {name: found[0]}, found[1]
 
 
 def _user_embeddings(requests: Sequence[Mapping[str, Any]], dim: int, within: NumberRange) -> NDArray[np.float32]:

@@ -14,6 +14,8 @@ from feature_contract.model_input import HISTORY_ACTIONS, HISTORY_AGES, HISTORY_
 from feature_contract.number_range import NumberRange
 from feature_contract.stable_buckets import MISSING_BUCKET, bucket
 
+ACTION_TYPE = "history.action_type"
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryShape:
@@ -39,7 +41,7 @@ def history_arrays(requests: Sequence[RequestRecord], shape: HistoryShape, withi
     for row, (request, items) in enumerate(zip(requests, newest, strict=True)):
         count = len(items)
         mask[row, :count] = 1.0
-        actions[row, :count] = [bucket("history.action_type", item["action_type"], shape.buckets) for item in items]
+        actions[row, :count] = [bucket(ACTION_TYPE, item["action_type"], shape.buckets) for item in items]
         elapsed[row, :count] = [request["event_time"] - item["event_time"] for item in items]
     arrays: dict[str, Array] = {HISTORY_ACTIONS: actions, HISTORY_AGES: log_ages(elapsed), HISTORY_MASK: mask}
     if shape.item_dim:

@@ -53,6 +53,14 @@ def previous_arrays(requests: Sequence[RequestRecord], shape: PreviousShape, wit
     }
 
 
+def normalised(weights: NDArray[np.float64], shape: PreviousShape) -> NDArray[np.float32]:
+    """(w − low)/(high − low) of weights [k, W] (PRL-PUTS, Eq. 6); not finite for weights that are not."""
+    low, high = (np.array([getattr(each, end) for each in shape.ranges]) for end in ("low", "high"))
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: NDArray[np.float32] = ((weights - low) / (high - low)).astype(np.float32)
+    return found
+
+
 def _newest(request: RequestRecord, length: int) -> list[PreviousWeightsRecord]:
     # Rows that were stored before the field existed lack it. Of two entries with one time the record's first is newer.
     given = request.get("previous") or []
@@ -73,9 +81,7 @@ def _normalised_weights(
         weights = np.asarray(vectors, dtype=np.float64).reshape(len(vectors), width)
     except (TypeError, ValueError):
         raise MissingFeatures("previous.weights", "contains a value that is not a number") from None
-    low, high = (np.array([getattr(each, end) for each in shape.ranges]) for end in ("low", "high"))
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = ((weights - low) / (high - low)).astype(np.float32)
+    values = normalised(weights, shape)
     require_within(values, within.largest_number, lambda index: f"previous[{places[index][1]}].weights")
     encoded = np.zeros((len(newest), shape.length, width), dtype=np.float32)
     if places:

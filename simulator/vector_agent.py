@@ -16,26 +16,26 @@ from numpy.typing import NDArray
 from event_schemas.errors import SettingError
 from event_schemas.experiment import Experiment
 from event_schemas.exploration_units import log_unit_of, unit_of
-from event_schemas.records import RequestRecord
 from event_schemas.slices import Slice, exploration_distribution
+from feature_contract import RequestColumns
 from policy_store.records import PREFERENCE_INPUT
 from serving_agent.decide import ServingSnapshot
 
 SLICES = (Slice.EXPLORE, Slice.CONTROL, Slice.POLICY, Slice.FALLBACK)
 EXPLORE, CONTROL, POLICY, FALLBACK = range(len(SLICES))
 EXPLORED, AS_PRODUCTION = "exploration", "production"
-Records = Callable[[NDArray[np.int64]], Sequence[RequestRecord]]
-"""Gives the Request records of some rows."""
+Columns = Callable[[NDArray[np.int64]], RequestColumns]
+"""Gives the features of the requests at some rows."""
 
 
 @dataclass(frozen=True)
 class VectorRequests:
-    """Ids and users of requests, and their records where a policy needs them; `cohort` has their names."""
+    """Ids and users of requests, and their features where a policy needs them; `cohorts` has the names of cohorts."""
 
     ids: Sequence[str]
     users: Sequence[str | None]
     cohorts: Sequence[str | None]
-    records: Records
+    columns: Columns
 
 
 @dataclass(frozen=True)
@@ -108,23 +108,25 @@ class VectorAgent:
 
     def _serve(self, requests: VectorRequests, rows: NDArray[np.int64], arm: NDArray[np.int64]) -> NDArray[np.int64]:
         """Puts the policy's arms into `arm`; returns the rows of cohorts that no preference is for."""
-        fell = [rows[:0]]
-        cohorts = np.array([requests.cohorts[row] or "" for row in rows])
-        for cohort in np.unique(cohorts):
-            mine = rows[cohorts == cohort]
-            weights = self.snapshot.preference.of_cohort(str(cohort) or None)
-            if weights is None:
-                fell.append(mine)
-            else:
-                arm[mine] = self._best_arms(requests.records(mine), weights)
-        return np.concatenate(fell)
+        found = [self.snapshot.preference.of_cohort(requests.cohorts[row]) for row in rows.tolist()]
+        preferred = np.array([weights is not None for weights in found], dtype=bool)
+        weights = np.array([each for each in found if each is not None], dtype=np.float64)
+        if preferred.any():
+            arm[rows[preferred]] = self._best_arms(requests.columns(rows[preferred]), weights)
+        fell: NDArray[np.int64] = rows[~preferred]
+        return fell
 
-    def _best_arms(self, records: Sequence[RequestRecord], weights: tuple[float, ...]) -> NDArray[np.int64]:
-        """`serving_agent.decide.scoring.best_arm` of many requests."""
+    def _best_arms(self, columns: RequestColumns, weights: NDArray[np.float64]) -> NDArray[np.int64]:
+        """`serving_agent.decide.scoring.best_arm` of many requests, `weights` [n, objectives] being those of each."""
         policy = self.snapshot.stable
         assert policy is not None
-        preference = np.array([weights] * len(records), dtype=np.float32)
-        answer = policy.network.score({**policy.contract.encode(records).feeds(), PREFERENCE_INPUT: preference})
+        inputs, refused = policy.contract.encode_columns(columns)
+        if refused.any():
+            raise SettingError(
+                f"{int(refused.sum())} requests lack features that {policy.version} needs",
+                fix="serve a checkpoint that was trained in this world, or simulate through an agent",
+            )
+        answer = policy.network.score({**inputs.feeds(), PREFERENCE_INPUT: weights.astype(np.float32)})
         if not isinstance(answer, np.ndarray):
             raise SettingError(
                 f"{policy.version} answers with a distribution, and many requests can be decided by values only",
@@ -132,8 +134,8 @@ class VectorAgent:
             )
         utility = np.zeros(answer.shape[:2])
         # Objective by objective in float64, as serving computes it: near ties must not be broken differently.
-        for objective, weight in enumerate(weights):
-            utility += weight * answer[..., objective].astype(np.float64)
+        for objective in range(weights.shape[1]):
+            utility += weights[:, objective, None] * answer[..., objective].astype(np.float64)
         best: NDArray[np.int64] = utility.argmax(axis=1)
         return best
 

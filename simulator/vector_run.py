@@ -6,7 +6,7 @@ The same plan gives the examples that the real agent, loggers and join would giv
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from event_schemas.directory_sync import publish
 from event_schemas.errors import SettingError
 from event_schemas.experiment import Experiment
-from event_schemas.records import RequestRecord
 from event_schemas.units import HOUR_MS
+from feature_contract import RequestColumns
+from learner.examples import request_columns
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide import ServingSnapshot
 from simulator.example_columns import ExampleColumns, RankedRequests, RequestTexts
@@ -33,6 +34,8 @@ from simulator.worlds.user_log import COHORTS
 from simulator.worlds.world_shape import KINDS
 
 ROWS_PER_FILE = 100_000
+FEATURES = ("event_time", "user_embedding", "context", "history", "previous")
+"""The fields of a request that features are made of."""
 
 
 @dataclass
@@ -77,12 +80,11 @@ class VectorRun:
         ids, sessions = zip(*(request_names(part, row, self._stage.unit) for row in range(len(part))), strict=True)
         request = self._columns.request_columns(RequestTexts(ids, sessions), part, seen)
 
-        def records(rows: NDArray[np.int64]) -> Sequence[RequestRecord]:
-            found: Any = pl.DataFrame(request)[rows].to_dicts()
-            return list(found)
+        def columns(rows: NDArray[np.int64]) -> RequestColumns:
+            return request_columns(pl.DataFrame({f"request_{name}": request[name] for name in FEATURES})[rows])
 
         users, cohorts = request["user_id"].to_pylist(), [COHORTS[each] for each in seen.cohort.tolist()]
-        decided = self._agent.decide(VectorRequests(ids, users, cohorts, records))
+        decided = self._agent.decide(VectorRequests(ids, users, cohorts, columns))
         served = run.rank(part, space.weights[decided.arm])
         counts = self._counts(part, run.react(part, served))
         ranked = RankedRequests(run.summaries(part), served.places.item_numbers(run.world.shape.candidates))

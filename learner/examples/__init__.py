@@ -13,6 +13,7 @@ from learner.examples.example_source import KafkaExampleSource
 from learner.examples.exploration_reading import KeptExplorations, read_explorations, require_one_unit
 from learner.examples.exploration_shelf import ExplorationShelf
 from learner.examples.ingest import DeadLetters, Ingest
+from learner.examples.request_columns import request_columns
 from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import SliceTallies
 from learner.examples.tally_reading import read_tallies
@@ -31,5 +32,6 @@ __all__ = [
     "TimeLimit",
     "read_explorations",
     "read_tallies",
+    "request_columns",
     "require_one_unit",
 ]

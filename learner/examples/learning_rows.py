@@ -18,6 +18,7 @@ from event_schemas.user_ids import person, present
 from feature_contract import FeatureContract, MissingFeatures, ModelInput
 from learner.examples.eligible_lists import EligibleLists
 from learner.examples.previous_fill import PREVIOUS
+from learner.examples.request_columns import request_columns
 from learner.examples.row_settings import RowSettings
 from off_policy.logged_bandit import LoggedBandit
 
@@ -84,9 +85,12 @@ class LearningRows:
     ) -> Self:
         """The arrays of `frame`; raises MissingFeatures if a row cannot be encoded (see `feature_faults`)."""
         kept = {} if explorations is None else explorations
+        inputs, refused = contract.encode_columns(request_columns(frame))
+        if refused.any():
+            contract.encode(request_records(frame.filter(pl.Series(refused)), contract))
         rewards, observed = _outcomes(frame, experiment.optimised)
         return cls(
-            inputs=contract.encode(request_records(frame, contract)),
+            inputs=inputs,
             arms=np.array(frame["action_arm"], dtype=np.int64),
             propensities=np.array(frame["propensity_propensity"], dtype=np.float64),
             rewards=(rewards / clips(experiment.optimised)).astype(np.float32),
@@ -211,7 +215,9 @@ def request_records(frame: pl.DataFrame, contract: FeatureContract) -> list[Requ
 
 def feature_faults(frame: pl.DataFrame, contract: FeatureContract) -> dict[int, MissingFeatures]:
     """The errors of the rows that cannot be encoded, by row number."""
-    return contract.faults(request_records(frame, contract)) if frame.height else {}
+    refused = np.flatnonzero(contract.encode_columns(request_columns(frame))[1])
+    faults = contract.faults(request_records(frame[refused], contract)) if len(refused) else {}
+    return {int(refused[place]): fault for place, fault in faults.items()}
 
 
 def clips(objectives: Sequence[ObjectiveSpec]) -> NDArray[np.float64]:

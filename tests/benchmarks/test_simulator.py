@@ -20,6 +20,6 @@ def test_the_figures_have_both_paths_and_the_bound(tmp_path: Path) -> None:
     arguments = ["--requests", "1000", "--single", "100", "--results", str(tmp_path), "--json"]
     figures = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)
     assert figures["homefeed"]["bytes_per_example"] > 0 < figures["agent"]["per_second"]
-    assert set(figures) == {"requests", "homefeed", "no_heterogeneity", "agent", "bound_hashes"}
+    assert set(figures) == {"requests", "homefeed", "no_heterogeneity", "with_policy", "agent", "bound_hashes"}
     kept = json.loads((tmp_path / "simulator.jsonl").read_text(encoding="utf-8"))
     assert kept["homefeed"] == figures["homefeed"] and kept["cores"] > 0

@@ -9,12 +9,15 @@ import pytest
 from event_schemas.errors import SettingError
 from event_schemas.experiment import load_experiment
 from event_schemas.exploration import ExplorationDraws
+from feature_contract import FeatureContract
+from learner.examples import request_columns
 from policy_store.records import ObjectiveWeights
 from serving_agent.decide import ServingSnapshot
 from serving_agent.decide.fallback_reason import FallbackReason
 from serving_agent.decide.loaded_policy import LoadedPolicy
 from simulator.homefeed_world import with_exploration_rate
 from simulator.vector_agent import SLICES, VectorAgent, VectorRequests
+from tests.request_frames import request_frame
 from tests.simulator_samples import HOMEFEED
 
 EXPERIMENT = with_exploration_rate(load_experiment(HOMEFEED), 0.6)
@@ -33,25 +36,22 @@ class Preferring:
         return values if self._answer is None else self._answer
 
 
-class NoFeatures:
-    """A contract without features."""
-
-    def encode(self, records: Any) -> Any:
-        return self
-
-    def feeds(self) -> dict[str, Any]:
-        return {}
+NO_FEATURES = FeatureContract(0, 0, 0, (), 2)
 
 
-def policy(network: Any, **changes: Any) -> LoadedPolicy:
-    contract: Any = NoFeatures()
+def policy(network: Any, contract: FeatureContract = NO_FEATURES, **changes: Any) -> LoadedPolicy:
     return LoadedPolicy("v", 0, network, contract, **changes)
 
 
 def requests(count: int, cohorts: list[str | None] | None = None) -> VectorRequests:
     ids = [f"r-{number}" for number in range(count)]
-    record: Any = {}
-    return VectorRequests(ids, [None] * count, cohorts or [None] * count, lambda rows: [record] * len(rows))
+    bare = {"event_time": 0, "user_embedding": [], "context": [], "history": []}
+    return VectorRequests(
+        ids,
+        [None] * count,
+        cohorts or [None] * count,
+        lambda rows: request_columns(request_frame([bare] * len(rows))),
+    )
 
 
 def test_slices_arms_and_probabilities_are_those_of_single_draws() -> None:
@@ -115,4 +115,11 @@ def test_a_capped_exploration_and_distributions_are_refused() -> None:
         VectorAgent(EXPERIMENT.model_copy(update={"experiment": spec}), NOTHING)
     agent = VectorAgent(EXPERIMENT, replace(NOTHING, stable=policy(Preferring("a distribution"))))
     with pytest.raises(SettingError, match="answers with a distribution"):
+        agent.decide(requests(50))
+
+
+def test_requests_that_lack_the_policy_s_features_are_named() -> None:
+    embedded = policy(Preferring(), FeatureContract(4, 0, 0, (), 2))
+    agent = VectorAgent(EXPERIMENT, replace(NOTHING, stable=embedded))
+    with pytest.raises(SettingError, match="requests lack features that v needs"):
         agent.decide(requests(50))
