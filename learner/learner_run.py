@@ -7,19 +7,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationSettings
-from feature_contract import FeatureContract
+from feature_contract import FeatureContract, ModelInput
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf
 from learner.checkpoints.checkpoint_building import FinishedRun, build_checkpoint
 from learner.checkpoints.publishing import Published, Publisher
+from learner.checkpoints.serving_answers import serving_policy
+from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import Start, next_look, start_from
 from learner.examples.exploration_reading import KeptExplorations, require_one_unit
 from learner.examples.exploration_shelf import ExplorationShelf
 from learner.examples.learner_errors import BoxNotLearnt
-from learner.examples.learning_rows import COLUMNS
+from learner.examples.learning_rows import COLUMNS, LearningRows
 from learner.examples.segment_store import read_segments
 from learner.examples.slice_tallies import SliceTallies
 from learner.examples.training_window import (
@@ -33,6 +37,7 @@ from learner.examples.training_window import (
 from learner.examples.waiting import no_examples_yet
 from learner.judgement.evaluation import Candidate, evaluate_window, sound_with_tallies
 from learner.judgement.gate import GateEvidence, GateVerdict, judge
+from learner.judgement.serving_comparison import ServingComparison, ServingPolicy
 from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
 from monitoring.metrics import LearnerMetrics
@@ -52,12 +57,13 @@ class RunObserver:
 
 @dataclass(frozen=True, eq=False)
 class RunReport:
-    """The result of a run."""
+    """The result of a run; `serving` compares the checkpoint with the one that was serving when the run ended."""
 
     checkpoint: Checkpoint
     verdict: GateVerdict
     published: Published | None
     seconds_training: float
+    serving: ServingComparison
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -73,6 +79,7 @@ class RunReport:
             "window": manifest.window,
             "lifts": manifest.evaluation["lifts"],
             "guardrail_lifts": manifest.evaluation["guardrail_lifts"],
+            "serving": self.serving.as_dict(),
             "proposal": manifest.evaluation["proposal"],
             "seconds_training": self.seconds_training,
         }
@@ -83,6 +90,7 @@ class Learner:
     """The stage, wired together; its files are in `directory`; without a `publisher` nothing is published.
 
     `explorations` reads the exploration settings that producers wrote; without it those kept in `directory` are used.
+    `serving` reads the checkpoint that is serving, with which the new one is compared.
     """
 
     experiment: Experiment
@@ -93,6 +101,7 @@ class Learner:
     observer: RunObserver = field(default_factory=RunObserver)
     tallies: Callable[[], SliceTallies] = lambda: SliceTallies({})
     explorations: Callable[[], KeptExplorations] | None = None
+    serving: Callable[[], ServingCheckpoint] = ServingCheckpoint
 
     def run(self, preference: ObjectiveWeights, *, warm: bool = True) -> RunReport:
         """Window → train → export → evaluate → judge → save → publish.
@@ -110,8 +119,7 @@ class Learner:
         self.observer.stage("export", "ONNX graph, verified against the network")
         graph = start.algorithm.export(window.training.inputs)
         self.observer.stage("evaluate", f"{window.holdout.count} held-out examples")
-        inputs = window.holdout.inputs
-        candidate = Candidate(lambda rows: start.algorithm.score(inputs.take(rows)), preference, next_look(self.shelf))
+        candidate = self._candidate(start, window.holdout.inputs, preference)
         evaluation = evaluate_window(window, candidate, self.experiment, self._tallied())
         verdict = judge(evaluation.evidence, self.experiment.gate)
         self.observer.stage("gate", f"{verdict.verdict.value}: {verdict.reasons[0].sentence}")
@@ -121,7 +129,7 @@ class Learner:
         self.shelf.save(checkpoint)
         published = None if self.publisher is None else self.publisher.publish(checkpoint, verdict)
         self._count(finished)
-        return RunReport(checkpoint, verdict, published, training.seconds)
+        return RunReport(checkpoint, verdict, published, training.seconds, evaluation.serving)
 
     @property
     def contract(self) -> FeatureContract:
@@ -195,6 +203,18 @@ class Learner:
             start = start_from(make, self.shelf, window.bounds, (self.experiment, self.contract))
         require_disjoint(window.bounds, start.lineage)
         return start
+
+    def _candidate(self, start: Start, held_out: ModelInput, preference: ObjectiveWeights) -> Candidate:
+        """What was trained, beside the checkpoint that it would replace."""
+        found = self.serving()
+
+        def serving(rows: LearningRows) -> ServingPolicy:
+            return serving_policy(found, rows, self.experiment, self.contract, preference)
+
+        def score(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            return start.algorithm.score(held_out.take(rows))
+
+        return Candidate(score, preference, next_look(self.shelf), serving)
 
     def _count(self, run: FinishedRun) -> None:
         if self.metrics is None:

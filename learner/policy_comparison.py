@@ -16,7 +16,9 @@ from event_schemas.exploration import ExplorationSettings
 from event_schemas.shown_text import listed, shown
 from feature_contract import FeatureContract, known_contracts
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
-from learner.checkpoints.graph_answers import GraphAnswers, learned_arm_policies, learned_proposals
+from learner.checkpoints.graph_answers import GraphAnswers, learned_arm_policies, learned_proposals, why_unfit
+from learner.checkpoints.serving_answers import serving_policy
+from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import holdout_start
 from learner.examples.learner_errors import NothingToLearn
 from learner.examples.learning_rows import LearningRows
@@ -33,13 +35,14 @@ from learner.judgement.candidate_policies import (
     uniform_over,
 )
 from learner.judgement.evaluation import requirements_of
-from learner.judgement.predictions import Predictions, predict
+from learner.judgement.predictions import Choose, predict
 from learner.judgement.proposal_table import Proposals
+from learner.judgement.serving_comparison import ServingComparison, ServingPolicy, compare_with_serving
 from learner.judgement.table_policy import TableLayout, read_table, table_policy
 from off_policy.evaluation_report import EvaluationReport
-from off_policy.policy_evaluation import evaluate_policies, evaluate_predicted
+from off_policy.policy_evaluation import PredictedPolicy, evaluate_policies, evaluate_predicted
 from off_policy.target_policies import TargetPolicy, constant_policy
-from policy_store.records import CheckpointManifest, ObjectiveWeights, PreferenceTarget, weights_of
+from policy_store.records import ObjectiveWeights, PreferenceTarget, weights_of
 
 LEARNED = "learned"
 ARM = "arm:"
@@ -55,7 +58,8 @@ class UnknownArm(TrimtabError):
 class Question:
     """What to evaluate: `policy` is learned, uniform, production, arm:NAME or a Parquet file; `every_row`: all rows.
 
-    The values of `checkpoint` are used; None means the newest checkpoint on this machine.
+    The values of `checkpoint` are used; None means the newest checkpoint on this machine. The policy is also compared
+    with `serving`, under the preference by which that checkpoint was judged, or if there is none, the file's.
     """
 
     policy: str
@@ -63,6 +67,7 @@ class Question:
     level: float = 0.95
     layout: TableLayout = field(default_factory=TableLayout)
     checkpoint: Checkpoint | None = None
+    serving: ServingCheckpoint = field(default_factory=ServingCheckpoint)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +75,7 @@ class Answer:
     """The estimates over rows between two event times (epoch ms); `checkpoint` is the one whose answers were used.
 
     `watched` are those of signals and guardrails; None if there are none. `judged_online` are the names of those that
-    only online experiments judge.
+    only online experiments judge. `serving` compares the report's first policy with the checkpoint that is serving.
     """
 
     report: EvaluationReport
@@ -79,6 +84,7 @@ class Answer:
     checkpoint: str | None
     watched: EvaluationReport | None = None
     judged_online: tuple[str, ...] = ()
+    serving: ServingComparison = field(default_factory=ServingComparison)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -93,6 +99,7 @@ class Answer:
             "report": self.report.as_dict(),
             "watched": watched,
             "judged_online": list(self.judged_online),
+            "serving": self.serving.as_dict(),
             "frontier": frontier,
         }
 
@@ -127,28 +134,26 @@ def compare(
             f"no row could explore both production and {question.policy}", fix="wait for more, or give --all"
         )
     trusted = None if question.every_row else checkpoint
+    if trusted is not None and trusted.manifest.answer != "values" and question.policy != LEARNED:
+        trusted = None  # only values are a model of the rewards
     log, requirements = rows.logged_bandit(experiment), requirements_of(experiment, question.level)
-    if trusted is None or trusted.manifest.answer != "values":  # only values are a model of the rewards
-        trusted = trusted if question.policy == LEARNED else None
-        baseline, *policies = _stated(question, rows, experiment)
-        if trusted is not None:
-            answers = GraphAnswers(trusted, rows, _judged_by(trusted, experiment))
-            policies = learned_arm_policies(answers, rows, experiment)
-        report = evaluate_policies(log, policies, baseline, None, requirements)
-    else:
-        found = _predictions(question, rows, trusted, experiment)
-        first, *others = found.stated
-        report = evaluate_predicted(log, [*found.chosen, *others], first, found.logged, requirements)
-        baseline, policies = first.policy, [each.policy for each in (*found.chosen, *others)]
+    weights = ObjectiveWeights.in_force(experiment) if checkpoint is None else _judged_by(checkpoint, experiment)
+    serving = serving_policy(question.serving, rows, experiment, contract, weights)
+    q_logged, predicted = _predicted(question, rows, trusted, experiment, serving)
+    served = None if serving.policy is None else predicted.pop()
+    baseline, *judged = predicted
+    report = evaluate_predicted(log, judged, baseline, q_logged, requirements)
+    over = compare_with_serving(log, judged[0], serving, served, q_logged, requirements)
     watched, times = rows.watched_bandit(experiment), rows.event_times
-    beside = None if watched is None else evaluate_policies(watched, policies, baseline, None, requirements)
+    policies = [each.policy for each in judged]
+    beside = None if watched is None else evaluate_policies(watched, policies, baseline.policy, None, requirements)
     version = None if trusted is None else trusted.version
-    return Answer(report, int(times[0]), int(times[-1]), version, beside, experiment.judged_online)
+    return Answer(report, int(times[0]), int(times[-1]), version, beside, experiment.judged_online, over)
 
 
 def _require_usable(question: Question, checkpoint: Checkpoint | None, experiment: Experiment) -> None:
     """Raises NothingToLearn unless the question can be answered with the checkpoint, or without one."""
-    if checkpoint is not None and not _fits(checkpoint.manifest, experiment):
+    if checkpoint is not None and why_unfit(checkpoint.manifest, experiment) is not None:
         raise NothingToLearn(
             f"checkpoint {checkpoint.version} was trained for another experiment file, or by a newer Trimtab",
             fix="name a checkpoint that `trimtab learn` made for this file",
@@ -186,7 +191,9 @@ def _compare_box(
     judged = judge_box(policy, rows, question.layout, experiment, requirements, _propose(checkpoint, experiment))
     version = None if checkpoint is None else checkpoint.version
     first, last = int(rows.event_times[0]), int(rows.event_times[-1])
-    return Answer(judged[0], first, last, version, judged[1], experiment.judged_online)
+    served = serving_policy(question.serving, rows, experiment, contract, ObjectiveWeights.in_force(experiment))
+    over = ServingComparison(served.version, served.detail)
+    return Answer(judged[0], first, last, version, judged[1], experiment.judged_online, over)
 
 
 def _propose(checkpoint: Checkpoint | None, experiment: Experiment) -> Callable[[LearningRows], Proposals] | None:
@@ -209,16 +216,10 @@ def arm_named(name: str, space: ActionSpace) -> int:
 
 def newest_checkpoint(shelf: CheckpointShelf, experiment: Experiment) -> Checkpoint | None:
     """The newest checkpoint on this machine that can score this experiment's requests; raises CheckpointBroken."""
-    return next(
-        (shelf.load(each) for each in reversed(shelf.versions()) if _fits(shelf.manifest(each), experiment)), None
-    )
-
-
-def _fits(manifest: CheckpointManifest, experiment: Experiment) -> bool:
-    wanted = (experiment.name, experiment.action_space.digest, list(experiment.objective_names))
-    found = (manifest.experiment, manifest.action_space, manifest.objectives)
-    right_kind = (manifest.answer == "proposal") == (experiment.action_space.kind == "box")
-    return found == wanted and right_kind and manifest.feature_contract in known_contracts(experiment)
+    for version in reversed(shelf.versions()):
+        if why_unfit(shelf.manifest(version), experiment) is None:
+            return shelf.load(version)
+    return None
 
 
 def _contract(checkpoint: Checkpoint | None, experiment: Experiment) -> FeatureContract:
@@ -245,15 +246,37 @@ def _judged_by(checkpoint: Checkpoint, experiment: Experiment) -> ObjectiveWeigh
     return ObjectiveWeights.in_force(experiment) if found is None else ObjectiveWeights.from_dict(found)
 
 
-def _predictions(question: Question, rows: LearningRows, checkpoint: Checkpoint, experiment: Experiment) -> Predictions:
-    """What the checkpoint predicts for the policies in question, the baseline first among those that are stated."""
+def _predicted(
+    question: Question,
+    rows: LearningRows,
+    checkpoint: Checkpoint | None,
+    experiment: Experiment,
+    serving: ServingPolicy,
+) -> tuple[NDArray[np.float64] | None, list[PredictedPolicy]]:
+    """(predictions for the logged arms, the baseline with the policies in question and then the one that is serving).
+
+    Only a checkpoint's values are a model of the rewards; without them there are no predictions.
+    """
+    served = [] if serving.policy is None else [serving.policy]
+    baseline, *policies = _stated(question, rows, experiment)
+    if checkpoint is None:
+        return None, [PredictedPolicy(policy) for policy in (baseline, *policies, *served)]
     answers = GraphAnswers(checkpoint, rows, _judged_by(checkpoint, experiment))
+    if checkpoint.manifest.answer != "values":
+        learned = learned_arm_policies(answers, rows, experiment)
+        return None, [PredictedPolicy(policy) for policy in (baseline, *learned, *served)]
+    choose = _choice(answers, rows, experiment) if question.policy == LEARNED else lambda _q, _part: []
+    found = predict(rows, answers.score, choose, [baseline, *policies, *served], experiment)
+    first, *others = found.stated
+    return found.logged, [first, *found.chosen, *others]
+
+
+def _choice(answers: GraphAnswers, rows: LearningRows, experiment: Experiment) -> Choose:
+    """The policy that serves by a checkpoint's values, and those of all α."""
     grid = [] if answers.pinned else alpha_grid(experiment)  # under another preference it is not served
     cohorts = rows.frame["request_cohort"].to_list()
 
     def choose(q: NDArray[np.float64], part: slice) -> list[TargetPolicy]:
-        if question.policy != LEARNED:
-            return []
         eligible = rows.eligible(q.shape[1], part)
         preferred = preferred_policy(q, answers.weights, cohorts[part], eligible)
         if not answers.takes_preference:
@@ -264,7 +287,7 @@ def _predictions(question: Question, rows: LearningRows, checkpoint: Checkpoint,
             swept += alpha_family(of_alpha, experiment, eligible, [alpha])
         return swept
 
-    return predict(rows, answers.score, choose, _stated(question, rows, experiment), experiment)
+    return choose
 
 
 def _stated(question: Question, rows: LearningRows, experiment: Experiment) -> list[TargetPolicy]:

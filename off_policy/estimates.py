@@ -21,6 +21,7 @@ class RefusalCode(StrEnum):
     BIASED_ESTIMATOR = "biased_estimator"
     UNEVEN_PROPENSITIES = "uneven_propensities"
     NOT_BINARY = "not_binary"
+    TRAINED_ON_THESE_ROWS = "trained_on_these_rows"
     UNDEFINED = "undefined"
 
 

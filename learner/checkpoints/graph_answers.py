@@ -8,14 +8,21 @@ from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from event_schemas.truncated_normal import LEAST_SD, MOST_SD
+from feature_contract import known_contracts
 from learner.checkpoints.checkpoint import Checkpoint
 from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.learning_rows import LearningRows
-from learner.judgement.candidate_policies import EQUAL_WEIGHTS, PREFERENCE, alpha_grid, weights_by_row
+from learner.judgement.candidate_policies import (
+    EQUAL_WEIGHTS,
+    PREFERENCE,
+    alpha_grid,
+    preferred_policy,
+    weights_by_row,
+)
 from learner.judgement.proposal_table import Proposals
 from learner.network.onnx_export import graph_session
 from learner.network.q_network import rows_at_once
-from off_policy.row_distributions import SharedDistributions
+from off_policy.row_distributions import SharedDistributions, row_blocks
 from off_policy.target_policies import TargetPolicy
 from policy_store.records import (
     BOUND_TOLERANCE,
@@ -23,6 +30,7 @@ from policy_store.records import (
     POLICY_BLOB,
     PREFERENCE_INPUT,
     SUM_TOLERANCE,
+    CheckpointManifest,
     ObjectiveWeights,
     PreferenceTarget,
     weights_of,
@@ -113,6 +121,40 @@ class GraphAnswers:
             weights = self._weights[part] if preference is None else np.tile(preference, (len(part), 1))
             feeds[PREFERENCE_INPUT] = weights.astype(np.float32)
         return {name: feeds[name] for name in self._inputs}
+
+
+def why_unfit(manifest: CheckpointManifest, experiment: Experiment) -> str | None:
+    """Why a checkpoint cannot answer this experiment's requests, or None."""
+    box = experiment.action_space.kind == "box"
+    fits = {
+        "experiment": manifest.experiment == experiment.name,
+        "action space": manifest.action_space == experiment.action_space.digest,
+        "objectives": list(manifest.objectives) == list(experiment.objective_names),
+        "kind of answer": (manifest.answer == "proposal") == box,
+        "features": manifest.feature_contract in known_contracts(experiment),
+    }
+    differing = [name for name, fit in fits.items() if not fit]
+    return f"it differs from this experiment in {', '.join(differing)}" if differing else None
+
+
+def served_arm_policy(answers: GraphAnswers, rows: LearningRows, experiment: Experiment) -> TargetPolicy:
+    """The policy by which serving nodes choose arms for `rows` under the preference of `answers`.
+
+    Raises CheckpointBroken for answers that serving refuses.
+    """
+    if answers.checkpoint.manifest.answer != "values":
+        return _arm_policy(answers, rows, experiment, None)
+    arms, cohorts = np.empty(rows.count, dtype=np.int64), rows.frame["request_cohort"].to_list()
+    shape = experiment.action_space.arms, len(experiment.objective_names)
+    name = PREFERENCE
+    for part in row_blocks(rows.count, shape[0] * shape[1]):
+        q = answers.score(np.arange(part.start, part.stop))
+        if q.shape[1:] != shape:
+            raise broken(answers.checkpoint, f"answers with q of shape {q.shape[1:]}, not {shape}")
+        chosen = preferred_policy(q, answers.weights, cohorts[part], rows.eligible(shape[0], part))
+        assert chosen.arms is not None
+        arms[part], name = chosen.arms, chosen.name
+    return TargetPolicy(name, arms=arms)
 
 
 def learned_arm_policies(answers: GraphAnswers, rows: LearningRows, experiment: Experiment) -> list[TargetPolicy]:

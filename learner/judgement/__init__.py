@@ -8,9 +8,11 @@ Fails with TablePolicyError for an unusable policy file. Too little evidence is 
 """
 
 from learner.judgement.reference_sketches import ranker_head_values
+from learner.judgement.serving_comparison import ServingComparison
 from learner.judgement.table_policy import TableLayout
 
 __all__ = [
+    "ServingComparison",
     "TableLayout",
     "ranker_head_values",
 ]

@@ -5,7 +5,7 @@ all runs, so a choice based on one half is never judged on it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -32,6 +32,13 @@ from learner.judgement.gate import GateEvidence, look_level
 from learner.judgement.log_soundness import LogSoundness, check_log
 from learner.judgement.predictions import Choose, Predictions, Score, predict
 from learner.judgement.reference_sketches import head_shift
+from learner.judgement.serving_comparison import (
+    NOT_ASKED,
+    ServingComparison,
+    ServingOn,
+    ServingPolicy,
+    compare_with_serving,
+)
 from off_policy.evaluation_report import EvaluationReport, FrontierPoint, PolicyObjective
 from off_policy.intervals import EvidenceRequirements
 from off_policy.paired_lift import PairedLift
@@ -49,7 +56,8 @@ class Evaluation:
     """The result, for the gate (`evidence`) and for people (`as_dict`, a checkpoint's evaluation.json).
 
     `watched` is the judgement on signals and guardrails, which no network predicts; None if there are none. Those of
-    `judged_online` are in no judgement here.
+    `judged_online` are in no judgement here. `serving` compares the policy under the preference in force with the
+    checkpoint that is serving, on the judging half.
     """
 
     selection: EvaluationReport
@@ -63,6 +71,17 @@ class Evaluation:
     preference: ObjectiveWeights
     look: int
     judged_online: tuple[str, ...] = ()
+    serving: ServingComparison = field(default_factory=ServingComparison)
+
+    @property
+    def serving_lifts(self) -> Mapping[str, PairedLift]:
+        """Lifts over the serving checkpoint by objective; empty if there is none to compare with."""
+        return self.serving.lifts
+
+    @property
+    def serving_cohort_lifts(self) -> Mapping[str, Mapping[str, PairedLift]]:
+        """The same inside each cohort."""
+        return self.serving.cohort_lifts
 
     @property
     def evidence(self) -> GateEvidence:
@@ -96,6 +115,7 @@ class Evaluation:
             "proposal": self.proposal,
             "preference": self.preference.as_dict(),
             "look": self.look,
+            "serving": self.serving.as_dict(),
             "calibration": {name: result.as_dict() for name, result in self.calibration.items()},
             "soundness": self.soundness.as_dict(),
             "head_shift": dict(self.head_shift),
@@ -104,11 +124,15 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """What is evaluated: `score` gives the predicted values of hold-out rows, for their positions; the preference."""
+    """What is evaluated: `score` gives the predicted values of hold-out rows, for their positions; the preference.
+
+    `serving` answers what is serving under that preference, which the candidate would replace.
+    """
 
     score: Score
     preference: ObjectiveWeights
     look: int
+    serving: ServingOn = lambda _: ServingPolicy(None, None, NOT_ASKED)
 
 
 def evaluate_window(
@@ -124,7 +148,7 @@ def evaluate_window(
     judging = judging_half(rows)
     selected, selection = _select(_part(rows, score, np.flatnonzero(~judging)), experiment)
     proposal = propose_alpha(selection.frontier(ESTIMATOR))
-    judged, judgement = _judge(_part(rows, score, np.flatnonzero(judging)), experiment, candidate, proposal)
+    judged, judgement, serving = _judge(_part(rows, score, np.flatnonzero(judging)), experiment, candidate, proposal)
     logged = np.empty((rows.count, len(experiment.objective_names)))
     logged[~judging], logged[judging] = selected.logged, judged.logged
     return Evaluation(
@@ -143,6 +167,7 @@ def evaluate_window(
         preference=candidate.preference,
         look=candidate.look,
         judged_online=experiment.judged_online,
+        serving=serving,
     )
 
 
@@ -202,25 +227,37 @@ def _select(half: tuple[LearningRows, Score], experiment: Experiment) -> tuple[P
 
 def _judge(
     half: tuple[LearningRows, Score], experiment: Experiment, candidate: Candidate, proposal: float | None
-) -> tuple[Predictions, EvaluationReport]:
+) -> tuple[Predictions, EvaluationReport, ServingComparison]:
     rows, grid = half[0], [] if proposal is None else [proposal]
-    cohorts = rows.frame["request_cohort"].to_list()
+    cohorts, serving = rows.frame["request_cohort"].to_list(), candidate.serving(rows)
 
     def choose(q: NDArray[np.float64], part: slice) -> list[TargetPolicy]:
         eligible = rows.eligible(q.shape[1], part)
         preferred = preferred_policy(q, candidate.preference, cohorts[part], eligible)
         return [preferred, *alpha_family(q, experiment, eligible, grid)]
 
-    return _report(half, choose, experiment, look_level(experiment.gate.error_budget, candidate.look))
+    level, served = look_level(experiment.gate.error_budget, candidate.look), serving.policy
+    predictions, report = _report(half, choose, experiment, level, served)
+    predicted = None if served is None else predictions.stated[-1]
+    log = rows.logged_bandit(experiment)
+    compared = compare_with_serving(
+        log, predictions.chosen[0], serving, predicted, predictions.logged, report.requirements
+    )
+    return predictions, report, compared
 
 
 def _report(
-    half: tuple[LearningRows, Score], choose: Choose, experiment: Experiment, level: float
+    half: tuple[LearningRows, Score],
+    choose: Choose,
+    experiment: Experiment,
+    level: float,
+    served: TargetPolicy | None = None,
 ) -> tuple[Predictions, EvaluationReport]:
+    """The predictions for `served` are the last of those that are stated; it is not in the report."""
     rows, score = half
     stated = [baseline_policy(rows, experiment), uniform_over(rows, experiment)]
-    predictions = predict(rows, score, choose, stated, experiment)
-    baseline, uniform = predictions.stated
+    predictions = predict(rows, score, choose, stated if served is None else [*stated, served], experiment)
+    baseline, uniform = predictions.stated[:2]
     report = evaluate_predicted(
         rows.logged_bandit(experiment),
         [*predictions.chosen, uniform],

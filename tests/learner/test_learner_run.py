@@ -1,5 +1,6 @@
 """A whole run: window, training, evaluation, verdict, publication."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.checkpoints.publishing import Publisher
+from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import start_from
 from learner.examples.learner_errors import NothingToLearn
 from learner.examples.training_window import window_bounds
@@ -25,6 +27,8 @@ from monitoring.metrics import LearnerMetrics
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.signing import Role, SigningKey
+from tests.answer_graphs import preferring_values
+from tests.learner.answering_checkpoints import answering
 
 NOW = 1_800_000_000_000
 
@@ -77,6 +81,33 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
     p_value = registry.get_sample_value("trimtab_propensity_check_pvalue")
     assert p_value is not None
     assert 0 < p_value <= 1
+
+
+def test_a_run_is_compared_with_the_checkpoint_that_serves(
+    trained: Any, tmp_path: Path, experiment: Experiment
+) -> None:
+    first = trained.report.checkpoint
+    before = trained.report.as_dict()["serving"]
+    assert (before["version"], before["lifts"]) == (None, {})
+    learner = replace(
+        trained.copied_to(tmp_path),
+        clock=lambda: NOW + 1000,
+        serving=lambda: ServingCheckpoint(first, f"{first.version} is serving"),
+    )
+    same = learner.run(ObjectiveWeights.in_force(experiment), warm=False)
+    content = same.as_dict()["serving"]
+    assert content == json.loads(same.checkpoint.blobs["evaluation.json"])["serving"]
+    assert content["version"] == first.version
+    for lifts in (content["lifts"], *content["cohort_lifts"].values()):
+        assert {name: lift["value"] for name, lift in lifts.items()} == {"repin": 0.0, "p2p": 0.0}
+        assert all(lift["gateable"] for lift in lifts.values())
+    assert set(content["cohort_lifts"]) == {"CORE", "REST"}
+    graph, window = preferring_values(2, 10), {"train_to": 0, "embargo_ms": 0, "lineage": []}
+    worse = answering(experiment, "values", graph, "argmax", window=window)
+    learner = replace(learner, serving=lambda: ServingCheckpoint(worse, "it is serving"))
+    lifts = learner.run(ObjectiveWeights.in_force(experiment), warm=False).serving.lifts
+    assert {lift.estimator for lift in lifts.values()} == {"dr"}
+    assert all(lift.relative > 0.1 and lift.gateable for lift in lifts.values())
 
 
 def test_rare_rewards_end_inconclusive_in_the_shadow(

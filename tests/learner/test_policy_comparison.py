@@ -13,6 +13,7 @@ from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint import CheckpointShelf
 from learner.checkpoints.graph_answers import GraphAnswers
+from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.examples.learner_errors import CheckpointBroken, NothingToLearn
 from learner.examples.training_window import rows_since
 from learner.judgement.candidate_policies import preferred_policy
@@ -56,6 +57,25 @@ def test_the_learned_policy_weighs_the_objectives_as_its_gate_did(
 def test_the_learned_policy_is_not_judged_on_its_own_training(frame: pl.DataFrame, trained: Any) -> None:
     with pytest.raises(NothingToLearn, match="on which the policy was trained"):
         ask(Question("learned", every_row=True), frame, trained)
+
+
+def test_a_policy_is_compared_with_the_checkpoint_that_serves(frame: pl.DataFrame, trained: Any) -> None:
+    checkpoint = trained.report.checkpoint
+    serving = ServingCheckpoint(checkpoint, "it is serving")
+    learned = ask(Question("learned", serving=serving), frame, trained)
+    assert [lift.value for lift in learned.serving.lifts.values()] == [0.0, 0.0]
+    production = ask(Question("production", serving=serving), frame, trained)
+    [policy] = production.report.policies
+    assert policy.name == "production"
+    lift, back = production.serving.lifts["repin"], learned.report.policies[0].objectives["repin"].dr_lift
+    assert back is not None
+    assert lift.value == pytest.approx(-back.value, rel=1e-9)
+    assert production.as_dict()["serving"]["cohort_lifts"]["CORE"]["repin"]["estimator"] == "dr"
+    everything = ask(Question("uniform", every_row=True, serving=serving), frame, trained).serving
+    assert {lift.estimator for lift in everything.lifts.values()} == {"snips"}
+    assert all(lift.relative_interval is None for lift in everything.lifts.values())
+    assert "trained on outcomes" in everything.detail
+    assert ask(Question("uniform"), frame, trained).serving.lifts == {}
 
 
 def test_production_against_itself(frame: pl.DataFrame, trained: Any) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ import typer
 
 from event_schemas.errors import SettingError
 from event_schemas.instant import utc_text
+from trimtab.lift_text import lift_in_words, serving_lines
 from trimtab.next_step import say_next
 from trimtab.settings import load_settings
 from trimtab.store_access import VERSION_HELP, open_store, trust_rule, version_names
@@ -68,9 +70,11 @@ def evaluate(
     (default position), and `base` the value of that feature at position 0 (default 1). A checkpoint that is not on this
     machine is read from the policy store.
 
+    The last lines are the policy's lifts over the checkpoint that is serving, or why there are none.
+
     Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
     """
-    from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory
+    from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory, read_serving
     from learner.examples import ExplorationShelf
     from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, stored_examples
     from learner.policy_comparison import Question, compare
@@ -82,10 +86,11 @@ def evaluate(
     directory = learner_directory(settings.data_dir, experiment)
     layout = _layout(_pairs("--table", table.split(",") if table else []), _pairs("--where", where or []))
     shelf = CheckpointShelf(directory / CHECKPOINTS_FOLDER)
-    checkpoint = None
+    checkpoint, store = None, open_store(settings, experiment)
     if not _is_no_version(policy):
-        checkpoint = _checkpoint(policy, shelf, open_store(settings, experiment), trust_rule(settings, experiment))
-    question = Question(policy if checkpoint is None else "learned", every_row, level, layout, checkpoint)
+        checkpoint = _checkpoint(policy, shelf, store, trust_rule(settings, experiment))
+    serving = read_serving(store, partial(trust_rule, settings, experiment), shelf)
+    question = Question(policy if checkpoint is None else "learned", every_row, level, layout, checkpoint, serving)
     explorations = ExplorationShelf(directory / EXPLORATIONS_FOLDER).load()
     answer = compare(question, stored_examples(directory / EXAMPLES_FOLDER), shelf, experiment, explorations)
     if as_json:
@@ -109,12 +114,11 @@ def _is_no_version(policy: str) -> bool:
 
 def _checkpoint(reference: str, shelf: CheckpointShelf, store: PolicyStore, rule: TrustRule) -> Checkpoint:
     """The referenced checkpoint: from this machine if named in full, else resolved through the store."""
-    from learner.checkpoints import Checkpoint
-    from policy_store.decisions import resolve_version, verify_checkpoint
+    from learner.checkpoints import load_version
+    from policy_store.decisions import resolve_version
     from policy_store.records import UnknownCheckpoint
 
-    here = shelf.versions()
-    if reference in here:
+    if reference in shelf.versions():
         return shelf.load(reference)
     try:
         version = resolve_version(store, reference, rule)
@@ -125,10 +129,7 @@ def _checkpoint(reference: str, shelf: CheckpointShelf, store: PolicyStore, rule
             f"--policy {reference!r} is no policy: {unknown.what}",
             fix=f"give {', '.join(NAMED_POLICIES)}, arm:NAME, a Parquet file, or a version: {unknown.fix}",
         ) from unknown
-    if version in here:
-        return shelf.load(version)
-    signed = store.get_checkpoint(version)
-    return Checkpoint(verify_checkpoint(signed, version, rule), signed.blobs, optimiser=b"")
+    return load_version(version, shelf, store, rule)
 
 
 def _layout(table: Mapping[str, str], where: Mapping[str, str]) -> TableLayout:
@@ -177,6 +178,9 @@ def _show(answer: Answer) -> None:
         if policy is not report.baseline:
             for line in _lifts(outcomes):
                 show_text(line, "  ")
+    show("")
+    for line in serving_lines(answer.serving):
+        show_text(line)
 
 
 def _cells(estimate: Estimate) -> tuple[str, ...]:
@@ -202,16 +206,11 @@ def _watched(answer: Answer, policy: PolicyReport) -> Mapping[str, PolicyObjecti
 
 def _lifts(outcomes: Mapping[str, PolicyObjective]) -> Iterator[str]:
     for objective, result in outcomes.items():
-        lift = result.dr_lift or result.lift
-        if lift.gateable and lift.relative_interval is not None:
-            verdict = f"{lift.relative:+.1%} {_interval(lift.relative_interval, '+.1%')}"
-        else:
-            verdict = lift.refusal.reason if lift.refusal is not None else "undefined"
-        yield f"lift of {objective}: {verdict}"
+        yield f"lift of {objective}: {lift_in_words(result.dr_lift or result.lift)}"
 
 
-def _interval(interval: Interval | None, form: str = ".5g") -> str:
-    return "" if interval is None else f"[{interval.lower:{form}}, {interval.upper:{form}}]"
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f"[{interval.lower:.5g}, {interval.upper:.5g}]"
 
 
 def _number(value: float) -> str:

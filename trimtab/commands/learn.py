@@ -22,12 +22,13 @@ from event_schemas.experiment import Experiment
 from event_schemas.instant import parse_instant, wall_clock_ms
 from event_schemas.topics import DEAD_LETTERS, EXAMPLES, EXPLORATIONS, TALLIES
 from trimtab.learner_progress import run_progress
+from trimtab.lift_text import serving_lines
 from trimtab.next_step import GOVERNED, say_next
 from trimtab.settings import Settings, load_settings
 from trimtab.stop_flag import StopFlag
 
 if TYPE_CHECKING:
-    from learner.checkpoints import Publisher
+    from learner.checkpoints import CheckpointShelf, Publisher, ServingCheckpoint
     from learner.examples import ExplorationShelf, KeptExplorations, SliceTallies
     from learner.learner_run import RunObserver, RunReport
     from learner.learner_service import LearnerService
@@ -150,7 +151,7 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
     """The learner, wired to Kafka, the data directory and the policy store."""
     from prometheus_client import CollectorRegistry
 
-    from learner.checkpoints import learner_directory
+    from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory
     from learner.examples import (
         DeadLetters,
         ExampleDecoder,
@@ -171,6 +172,7 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
     registry = CollectorRegistry()
     metrics = LearnerMetrics(registry)
     directory = learner_directory(settings.data_dir, experiment)
+    shelf = CheckpointShelf(directory / CHECKPOINTS_FOLDER)
     publisher = _publisher(settings, experiment) if order.publish else None
     limit = TimeLimit.of_join(experiment.join, wall_clock_ms, order.not_after)
     rule = ExampleRule(experiment.action_space, limit)
@@ -200,6 +202,7 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
                 observer,
                 partial(_tallies, settings, codec),
                 partial(_explorations, settings, codec, ExplorationShelf(directory / EXPLORATIONS_FOLDER)),
+                partial(_serving, settings, experiment, None if publisher is None else publisher.store, shelf),
             ),
             lambda: _preference(settings, experiment, None if publisher is None else publisher.store),
             Schedule(every_s=order.every_ms / 1000, fresh_s=fresh_s),
@@ -247,6 +250,18 @@ def _preference(settings: Settings, experiment: Experiment, store: PolicyStore |
     return ObjectiveWeights.in_force(experiment, record)
 
 
+def _serving(
+    settings: Settings, experiment: Experiment, store: PolicyStore | None, shelf: CheckpointShelf
+) -> ServingCheckpoint:
+    """The checkpoint that is serving, verified."""
+    from learner.checkpoints import ServingCheckpoint, read_serving
+    from trimtab.store_access import trust_rule
+
+    if store is None:
+        return ServingCheckpoint(None, "with --no-publish the policy store is not asked")
+    return read_serving(store, partial(trust_rule, settings, experiment), shelf)
+
+
 def _print(report: RunReport, as_json: bool) -> None:
     content: dict[str, Any] = report.as_dict()
     if as_json:
@@ -264,6 +279,8 @@ def _print(report: RunReport, as_json: bool) -> None:
     for reason in content["reasons"]:
         show_text(reason, " " * len("verdict    "))
     show(f"channel    {content['channel'] or 'none'}")
+    for line in serving_lines(report.serving):
+        show_text(line)
     say_next_after(content, report.checkpoint.manifest.objectives)
 
 

@@ -110,6 +110,7 @@ def test_the_table_for_people(app: typer.Typer, mean: float) -> None:
     assert "300 explored decisions" in shown
     assert "snips" in shown
     assert "lift of repin" in shown
+    assert "which checkpoint is serving is unknown: " in " ".join(shown.split())
 
 
 def test_what_is_only_watched_is_shown_too(app: typer.Typer, mean: float, tmp_path: Path) -> None:
