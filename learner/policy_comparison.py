@@ -34,12 +34,14 @@ from learner.judgement.candidate_policies import (
     preferred_policy,
     uniform_over,
 )
+from learner.judgement.declared_distributions import shared_features
 from learner.judgement.evaluation import requirements_of
 from learner.judgement.predictions import Choose, predict
 from learner.judgement.proposal_table import Proposals
 from learner.judgement.serving_comparison import ServingComparison, ServingPolicy, compare_with_serving
 from learner.judgement.table_policy import TableLayout, read_table, table_policy
 from off_policy.evaluation_report import EvaluationReport
+from off_policy.marginal_weights import with_mips
 from off_policy.policy_evaluation import PredictedPolicy, evaluate_policies, evaluate_predicted
 from off_policy.target_policies import TargetPolicy, constant_policy
 from policy_store.records import ObjectiveWeights, PreferenceTarget, weights_of
@@ -142,10 +144,11 @@ def compare(
     q_logged, predicted = _predicted(question, rows, trusted, experiment, serving)
     served = None if serving.policy is None else predicted.pop()
     baseline, *judged = predicted
+    policies = [each.policy for each in judged]
     report = evaluate_predicted(log, judged, baseline, q_logged, requirements)
+    report = with_mips(report, log, policies, baseline.policy, shared_features(rows, experiment))
     over = compare_with_serving(log, judged[0], serving, served, q_logged, requirements)
     watched, times = rows.watched_bandit(experiment), rows.event_times
-    policies = [each.policy for each in judged]
     beside = None if watched is None else evaluate_policies(watched, policies, baseline.policy, None, requirements)
     version = None if trusted is None else trusted.version
     return Answer(report, int(times[0]), int(times[-1]), version, beside, experiment.judged_online, over)

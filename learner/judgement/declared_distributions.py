@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from event_schemas.experiment import Experiment
 from learner.examples.learning_rows import LearningRows
 from learner.judgement.candidate_policies import exploration_by_row
+from off_policy.marginal_weights import SharedFeatures, class_shares, feature_classes
 from off_policy.row_distributions import RowDistributions, SharedDistributions
 
 PROPENSITY_TOLERANCE = 1e-6
+ROUNDING = 1e-3
+"""How far a propensity may be from the probability of its arm, relative to it: other systems write few digits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +56,25 @@ class DeclaredDistributions:
     def expected_counts(self, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """float64[arms]: how often each arm is expected in the rows `counted`, bool[n]."""
         return self.own.total(counted[self.logged]) + self.explored.total(counted[~self.logged])
+
+
+def shared_features(rows: LearningRows, experiment: Experiment) -> SharedFeatures | None:
+    """Which arms of a catalogue are alike, and how probable each row says that the arms like its own were.
+
+    None if no two arms are alike, or if the distribution of a row is not known: it would give the row's arm another
+    probability than the propensity.
+    """
+    space = experiment.action_space
+    classes = feature_classes(space.features) if space.kind == "catalogue" else None
+    if classes is None:
+        return None
+    declared, arms = DeclaredDistributions.of(rows, experiment), rows.arms
+    if not np.allclose(declared.shares_of(arms), rows.propensities, rtol=ROUNDING, atol=0.0):
+        return None
+    shares = np.empty(rows.count)
+    shares[declared.logged] = class_shares(declared.own, classes, arms[declared.logged])
+    shares[~declared.logged] = class_shares(declared.explored, classes, arms[~declared.logged])
+    return SharedFeatures(classes, shares)
 
 
 def _logged(listed: pl.Series, places: NDArray[np.int64], arms: int) -> RowDistributions:

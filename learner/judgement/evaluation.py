@@ -27,6 +27,7 @@ from learner.judgement.candidate_policies import (
     preferred_policy,
     uniform_over,
 )
+from learner.judgement.declared_distributions import shared_features
 from learner.judgement.design_effect import design_effect
 from learner.judgement.gate import GateEvidence, look_level
 from learner.judgement.log_soundness import LogSoundness, check_log
@@ -41,6 +42,7 @@ from learner.judgement.serving_comparison import (
 )
 from off_policy.evaluation_report import EvaluationReport, FrontierPoint, PolicyObjective
 from off_policy.intervals import EvidenceRequirements
+from off_policy.marginal_weights import with_mips
 from off_policy.paired_lift import PairedLift
 from off_policy.policy_evaluation import evaluate_policies, evaluate_predicted
 from off_policy.target_policies import TargetPolicy
@@ -258,14 +260,11 @@ def _report(
     stated = [baseline_policy(rows, experiment), uniform_over(rows, experiment)]
     predictions = predict(rows, score, choose, stated if served is None else [*stated, served], experiment)
     baseline, uniform = predictions.stated[:2]
-    report = evaluate_predicted(
-        rows.logged_bandit(experiment),
-        [*predictions.chosen, uniform],
-        baseline,
-        predictions.logged,
-        requirements_of(experiment, level),
-    )
-    return predictions, report
+    log, policies = rows.logged_bandit(experiment), [*predictions.chosen, uniform]
+    requirements = requirements_of(experiment, level)
+    report = evaluate_predicted(log, policies, baseline, predictions.logged, requirements)
+    judged, shared = [each.policy for each in policies], shared_features(rows, experiment)
+    return predictions, with_mips(report, log, judged, baseline.policy, shared)
 
 
 def _watch(

@@ -84,6 +84,21 @@ def test_production_against_itself(frame: pl.DataFrame, trained: Any) -> None:
     assert policy.agreement == 1.0
 
 
+def test_arms_that_are_alike_are_evaluated_together(make_experiment: Any, make_world: Any, tmp_path: Path) -> None:
+    arms = [{"name": name, "features": [size]} for name, size in zip("abcd", (0, 1, 0, 2), strict=True)]
+    experiment = make_experiment(weights=[], catalogue={"production": "b", "features": ["size"], "arms": arms})
+    world = make_world(experiment, truth=lambda users, features: np.full((len(users), 2), 0.3))
+    examples = world.examples(500)
+    answer = compare(Question("arm:a", every_row=True), world.frame(examples), CheckpointShelf(tmp_path), experiment)
+    rows = world.rows(examples)
+    estimate = answer.report.policies[0].objectives["repin"].estimates["mips"]
+    alike = (rows.arms == 0) | (rows.arms == 2)
+    assert estimate.matched_rows == alike.sum()
+    share = 2 * rows.propensities[rows.arms == 0][0]
+    assert estimate.value == pytest.approx((rows.rewards[:, 0] * alike / share).mean(), rel=1e-6)
+    assert not estimate.gateable
+
+
 def test_the_log_mean_of_a_uniform_log_is_exact(make_experiment: Any, make_world: Any, tmp_path: Path) -> None:
     experiment = make_experiment(
         weights=[],
@@ -103,6 +118,7 @@ def test_the_log_mean_of_a_uniform_log_is_exact(make_experiment: Any, make_world
     assert estimates["snips"].value == pytest.approx(mean, rel=1e-14)
     assert answer.report.baseline.name == "logged"
     assert "dr" not in estimates
+    assert "mips" not in estimates
 
 
 def test_a_policy_from_a_file(frame: pl.DataFrame, trained: Any, experiment: Experiment, tmp_path: Path) -> None:

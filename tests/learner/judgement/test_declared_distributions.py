@@ -11,7 +11,7 @@ import pytest
 
 from event_schemas.experiment import Experiment
 from event_schemas.slices import exploration_distribution
-from learner.judgement.declared_distributions import DeclaredDistributions
+from learner.judgement.declared_distributions import DeclaredDistributions, shared_features
 from learner.judgement.log_soundness import check_log
 from off_policy import row_distributions
 
@@ -63,3 +63,33 @@ def test_what_is_no_distribution_does_not_count(world: Any, experiment: Experime
     declared = DeclaredDistributions.of(replace(rows, frame=rows.frame.with_columns(given)), experiment)
     assert declared.logged.tolist() == [False, False, False, True]
     assert declared.shares_of(np.zeros(4, dtype=int)).tolist() == pytest.approx([0.875 / 9] * 3 + [0.1])
+
+
+def alike_arms(sizes: list[int]) -> dict[str, Any]:
+    """Sections of an experiment with a catalogue of ten arms with these features; the last one is production."""
+    arms = [{"name": f"arm{arm}", "features": [size]} for arm, size in enumerate(sizes)]
+    catalogue = {"production": "arm9", "features": ["size"], "arms": arms}
+    return {"weights": [], "catalogue": catalogue, "preference": {"alpha_objective": "p2p"}}
+
+
+def test_arms_that_are_alike_share_what_the_row_says_of_them(make_experiment: Any, make_world: Any) -> None:
+    experiment = make_experiment(**alike_arms([0, 1, 0, 1, 2, 3, 4, 5, 6, 0]))
+    world = make_world(experiment, truth=lambda users, features: np.full((len(users), 2), 0.3))
+    examples, matrix = mixed_examples(world)
+    rows = world.rows(examples)
+    found = shared_features(rows, experiment)
+    assert found is not None
+    sizes = experiment.action_space.features[:, 0]
+    for row, arm in enumerate(rows.arms):
+        assert found.logged[row] == pytest.approx(matrix[row][sizes == sizes[arm]].sum(), rel=1e-9)
+    examples[1]["propensity"]["propensity"] *= 0.9
+    assert shared_features(world.rows(examples), experiment) is None, "drawn from a distribution that is not known"
+
+
+def test_arms_of_which_no_two_are_alike_share_nothing(
+    make_experiment: Any, make_world: Any, world: Any, experiment: Experiment
+) -> None:
+    assert shared_features(world.rows(world.examples(20)), experiment) is None, "a grid"
+    different = make_experiment(**alike_arms(list(range(10))))
+    other = make_world(different, truth=lambda users, features: np.full((len(users), 2), 0.3))
+    assert shared_features(other.rows(other.examples(20)), different) is None
