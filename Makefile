@@ -70,7 +70,7 @@ $(REGISTRY_APP)/.complete: deploy/registry/pom.xml
 bench: bench-peers components  ## Measure the join beside its peers (a quarter of an hour)
 	$(RUN) -m benchmarks.join --requests 100000 --with-flink
 
-coverage: install  ## Count how often intervals err and write docs/results.md (most of an hour)
+coverage: install  ## Count how often intervals err and write docs/results.md (more than an hour)
 	nice -n 10 $(RUN) -m benchmarks.interval_coverage
 
 bench-peers: build/peers/.complete  ## Build the peers of the benchmarks (needs Java 17+ and Maven)

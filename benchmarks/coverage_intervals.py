@@ -13,11 +13,12 @@ import numpy as np
 from scipy.special import stdtrit
 
 from benchmarks.coverage_worlds import HALF, RARE, UserCounts
+from off_policy.intervals import binomial_bounds
 from off_policy.numeric_arrays import FloatArray
 from off_policy.score_bounds import PairParts, ScorePart, lift_bounds, relative_bounds, value_bounds
 
 MODELS = ("good", "constant", "wrong")
-"""Predictions of the reward models: the true rate of each row, the mean rate, and three times the mean rate."""
+"""Predictions of the reward models: the true mean of each row, the mean of all, and three times that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,20 +39,22 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Piece:
-    """Rows of a column with the same weight: how many, with a reward, the weight of each, what is subtracted."""
+    """Rows of a column with the same weight: how many, the sums of their rewards and of the squares of these, the
+    weight of each, what is subtracted."""
 
     rows: FloatArray
-    hits: FloatArray
+    rewards: FloatArray
+    second: FloatArray
     weight: FloatArray
     centre: FloatArray
 
     def sums(self) -> FloatArray:
         """Σ weight (r - centre) over the rows of a user."""
-        return np.asarray(self.weight * (self.hits - self.rows * self.centre))
+        return np.asarray(self.weight * (self.rewards - self.rows * self.centre))
 
     def squares(self) -> FloatArray:
         """Σ (r - centre)² over them."""
-        return np.asarray(self.hits * np.square(1.0 - self.centre) + (self.rows - self.hits) * np.square(self.centre))
+        return np.asarray(self.second - 2.0 * self.centre * self.rewards + self.rows * np.square(self.centre))
 
 
 class CoverageStudy:
@@ -63,9 +66,15 @@ class CoverageStudy:
         alone, shared = ~counts.shared, counts.shared
         ours = 1.0 / np.where(counts.rare, RARE, HALF)
         base = np.full((1, 1), 1.0 / HALF)
-        self.own = _Piece(counts.rows, counts.hits, ours, zero)
-        self.less = _Piece(counts.base_rows * alone, counts.base_hits * alone, base, zero)
-        self.both = _Piece(counts.base_rows * shared, counts.base_hits * shared, base, zero)
+        self.own = _Piece(counts.rows, counts.rewards, counts.squares, ours, zero)
+        self.less, self.both = (
+            _Piece(counts.base_rows * of, counts.base_rewards * of, counts.base_squares * of, base, zero)
+            for of in (alone, shared)
+        )
+        self.size = _ratio(
+            self._sum(counts.squares + counts.base_squares) + counts.squares_elsewhere,
+            self._sum(counts.rewards + counts.base_rewards) + counts.rewards_elsewhere,
+        )
         self.totals = self._total([self.own, self.both]), self._total([self.less, self.both])
         self.truths = counts.world.values
 
@@ -80,6 +89,18 @@ class CoverageStudy:
                 yield self._doubly_robust(f"dr {model}", ours, base)
                 yield self._doubly_robust(f"sndr {model}", ours, base, normalised=True)
                 yield from self._dr_lifts(model, ours, base)
+
+    def at_hits(self) -> Bounds:
+        """Reward@HIT by Clopper and Pearson, of binary rewards, even propensities and one row a user."""
+        pieces = self.own, self.both
+        rows = self._sum(sum(piece.rows for piece in pieces))
+        positives = self._sum(sum(piece.rewards for piece in pieces))
+        expected, freedom = self._evidence(pieces)
+        with np.errstate(all="ignore"):
+            value = positives / rows
+            plain = self._quantile(freedom) * np.sqrt(value * (1.0 - value) / rows)
+        bounds = binomial_bounds(positives, rows, self.level)
+        return Bounds("reward_at_hit", *bounds, (value - plain, value + plain), self.truths[0], expected, freedom)
 
     def _snips(self) -> Bounds:
         total = self.totals[0][:, None]
@@ -172,10 +193,11 @@ class CoverageStudy:
 
     def _predictions(self, model: str) -> tuple[FloatArray, FloatArray]:
         """Of the policy's and of the baseline's arm, by column."""
-        world, rate = self.counts.world, self.counts.rate
+        world = self.counts.world
+        rate = self.counts.rate * world.mean_size
         if model == "good":
             return np.where(self.counts.shared, rate, rate * world.factor), rate
-        level = np.full(rate.shape, min(world.rate * (1.0 if model == "constant" else 3.0), 0.9))
+        level = np.full(rate.shape, min(world.rate * (1.0 if model == "constant" else 3.0), 0.9) * world.mean_size)
         return level, level
 
     def _quantile(self, freedom: FloatArray) -> FloatArray:
@@ -193,7 +215,12 @@ class CoverageStudy:
         return self._sum(sum(piece.rows * piece.weight for piece in pieces))
 
     def _over(self, pieces: Sequence[_Piece], total: FloatArray) -> FloatArray:
-        return np.asarray(self._sum(sum(piece.hits * piece.weight for piece in pieces)) / total[:, 0])
+        return np.asarray(self._sum(sum(piece.rewards * piece.weight for piece in pieces)) / total[:, 0])
+
+    def _size(self, pieces: Sequence[_Piece]) -> FloatArray:
+        """The size of one reward: that of the log or of these pieces, whichever is larger (`weighted_parts`)."""
+        squares = self._sum(sum(piece.second * piece.weight for piece in pieces))
+        return np.maximum(self.size, _ratio(squares, self._sum(sum(piece.rewards * piece.weight for piece in pieces))))
 
     def _expected(self, predicted: FloatArray) -> FloatArray:
         return self.counts.world.per_user * predicted
@@ -217,7 +244,7 @@ class CoverageStudy:
                 variance=self._sum(np.square(sum(each.sums() for each in around))),
                 row_variance=self._sum(sum(np.square(each.weight) * each.squares() for each in around)),
                 floor=squares * spread,
-                slope=squares / total * (1.0 - 2.0 * mean),
+                slope=squares / total * (self._size(around) - 2.0 * mean),
                 bend=squares / np.square(total),
             )
         )
@@ -236,7 +263,7 @@ class CoverageStudy:
                 variance=variances[0],
                 row_variance=variances[1],
                 floor=np.maximum(squares * spread - np.square(sums) / self.n, 0.0),
-                slope=squares / total * (1.0 - 2.0 * middle),
+                slope=squares / total * (self._size(shares) - 2.0 * middle),
                 bend=np.zeros_like(total),
             )
         )
@@ -257,6 +284,11 @@ class CoverageStudy:
         scale = self.n * (self.n - 1.0)
         by_row = (self._sum(squared) - self.n * np.square(mean)) / scale
         return self._sum(np.square(by_user - size * mean[:, None])) / scale, by_row
+
+
+def _ratio(squares: FloatArray, rewards: FloatArray) -> FloatArray:
+    """As `off_policy.weighted_parts.reward_size`: 0 without a reward."""
+    return np.where(rewards > 0.0, squares / np.where(rewards > 0.0, rewards, 1.0), 0.0)
 
 
 def _without_nan(part: ScorePart) -> ScorePart:

@@ -1,13 +1,15 @@
 """Worlds with a known truth, drawn for many replications at once, to count how often intervals err.
 
-Users are drawn from types with different rates, and their rows share them. What estimators need of a log are sums over
-users of what happened to their rows, so a user is two counts for each side: rows in which the policy's (or the
-baseline's) arm was logged, and their rewards of 0 or 1. If every user has one row, users with the same counts are
+Users are drawn from types with different rates, and their rows share them. A row has a reward by the user's rate, and
+the reward has a size, which is 1, a count or a rating. What estimators need of a log are sums over users of what
+happened to their rows, so a user is three numbers for each side: rows in which the policy's (or the baseline's) arm was
+logged, and the sums of their rewards and of their squares. If every user has one row, users with the same numbers are
 counted, which makes a log of any size as cheap as a small one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,19 +22,28 @@ HALF = 0.25
 """Propensity of both policies' arms where propensities are even."""
 RARE = 0.05
 """Propensity of the policy's arm for half of the users where propensities are uneven."""
+BINARY, COUNTS, RATINGS = "binary", "counts", "ratings"
+SIZES_OF: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    BINARY: ((1.0,), (1.0,)),
+    COUNTS: ((1.0, 2.0, 3.0, 4.0, 5.0), (0.5, 0.25, 0.125, 0.0625, 0.0625)),
+    RATINGS: ((0.5, 2.0, 3.0, 4.0, 5.0), (0.05, 0.1, 0.25, 0.35, 0.25)),
+}
+"""Kind of reward -> the sizes of a reward that is not 0, and how frequent they are. Counts are geometric and clipped at
+5."""
 
 
 @dataclass(frozen=True, slots=True)
 class CoverageWorld:
     """One cell of the study.
 
-    rate        mean reward of the baseline, in (0, 1)
+    rate        share of rows with a reward under the baseline, in (0, 1)
     ess         expected effective sample size of the policy's matched rows
     weights     "even"; "uneven": the policy's arm is rare for half of the users; "shared": half of the users get the
                 baseline's arm from the policy, too
     per_user    rows of each user
     factor      what the policy's arm makes of the rate
     types       rates of the types of users, relative to their mean
+    rewards     kind of reward: "binary", "counts" or "ratings"
     """
 
     rate: float
@@ -41,6 +52,19 @@ class CoverageWorld:
     per_user: int = 1
     factor: float = 1.2
     types: tuple[float, ...] = SPREAD
+    rewards: str = BINARY
+
+    @property
+    def sizes(self) -> tuple[FloatArray, FloatArray]:
+        """(sizes of rewards that are not 0, their frequencies), float[S] each."""
+        sizes, frequencies = SIZES_OF[self.rewards]
+        return np.array(sizes), np.array(frequencies)
+
+    @property
+    def mean_size(self) -> float:
+        """The mean of rewards that are not 0."""
+        sizes, frequencies = self.sizes
+        return float(sizes @ frequencies)
 
     @property
     def users(self) -> int:
@@ -66,20 +90,22 @@ class CoverageWorld:
     @property
     def values(self) -> tuple[float, float]:
         """The true values of the policy and of the baseline."""
-        base = self.rate * float(np.mean(self.types))
+        rate = self.rate * self.mean_size
+        base = rate * float(np.mean(self.types))
         factors = [1.0 if shared else self.factor for _, _, shared in self.groups]
         rates = [each for each, _, _ in self.groups]
-        return self.rate * float(np.mean(np.multiply(rates, factors))), base
+        return rate * float(np.mean(np.multiply(rates, factors))), base
 
     def chances(self, group: tuple[float, bool, bool]) -> list[float]:
-        """Of one row: policy's arm with and without a reward, baseline's arm with and without, any other arm."""
+        """Of one row: the policy's arm with a reward of each size and without one, the baseline's arm likewise, any
+        other arm."""
         relative, rare, shared = group
-        ours = 0.0 if shared else RARE if rare else HALF
+        ours, frequencies = 0.0 if shared else RARE if rare else HALF, self.sizes[1].tolist()
         rate = self.rate * relative
         return [
-            ours * rate * self.factor,
+            *(ours * rate * self.factor * each for each in frequencies),
             ours * (1.0 - rate * self.factor),
-            HALF * rate,
+            *(HALF * rate * each for each in frequencies),
             HALF * (1.0 - rate),
             1.0 - ours - HALF,
         ]
@@ -89,57 +115,86 @@ class CoverageWorld:
 class UserCounts:
     """R replications of a world, in C columns of users: float[R, C], or float[1, C] if equal in all of them.
 
-    `times` is how many users a column stands for. `rows` and `hits` are those of the policy's own arm; `base_rows` and
-    `base_hits` those of the baseline's arm, which where `shared` is also the policy's. `rate` is what a reward of the
-    baseline's arm has as its chance.
+    `times` is how many users a column stands for. `rows`, `rewards` and `squares` (sums of rewards and of their
+    squares) are those of the policy's own arm; `base_rows`, `base_rewards` and `base_squares` those of the baseline's
+    arm, which where `shared` is also the policy's. `rate` is the chance of a reward of the baseline's arm.
+    `rate_elsewhere`, `rewards_elsewhere` and `squares_elsewhere` float[R] are of the rows with any other arm.
     """
 
     world: CoverageWorld
     times: FloatArray
     rows: FloatArray
-    hits: FloatArray
+    rewards: FloatArray
+    squares: FloatArray
     base_rows: FloatArray
-    base_hits: FloatArray
+    base_rewards: FloatArray
+    base_squares: FloatArray
     rate: FloatArray
     rare: BoolArray
     shared: BoolArray
     rate_elsewhere: FloatArray
+    rewards_elsewhere: FloatArray
+    squares_elsewhere: FloatArray
 
 
 def draw_users(world: CoverageWorld, replications: int, rng: np.random.Generator) -> UserCounts:
     """Independent logs of the world."""
     if world.per_user == 1:
         return _counted(world, replications, rng)
-    groups = world.groups
+    groups, totals = world.groups, _totals(world)
     member = rng.integers(len(groups), size=(replications, world.users))
-    counts = np.zeros((4, *member.shape))
+    counts = np.zeros((len(totals), *member.shape))
     for number, group in enumerate(groups):
         places = np.nonzero(member == number)
         drawn = rng.multinomial(world.per_user, world.chances(group), size=len(places[0]))
-        for place, columns in enumerate(((0, 1), (0,), (2, 3), (2,))):
-            counts[place][places] = drawn[:, columns].sum(axis=1)
+        for place, total in enumerate(totals):
+            counts[place][places] = drawn @ total
     of_group = np.array(groups)[member]
     return _users(world, np.ones((1, 1)), counts, of_group, rng)
 
 
+def _totals(world: CoverageWorld) -> FloatArray:
+    """float[6, K]: what a row of each of the K kinds of `CoverageWorld.chances` adds to the numbers of its user."""
+    sizes, none = world.sizes[0], np.zeros(len(world.sizes[0]) + 1)
+    side = np.array([np.ones(len(sizes) + 1), [*sizes, 0.0], [*np.square(sizes), 0.0]])
+    empty = np.broadcast_to(none, side.shape)
+    last = np.zeros((len(side), 1))
+    return np.vstack([np.hstack([side, empty, last]), np.hstack([empty, side, last])])
+
+
 def _counted(world: CoverageWorld, replications: int, rng: np.random.Generator) -> UserCounts:
-    kinds = ((1, 1, 0, 0), (1, 0, 0, 0), (0, 0, 1, 1), (0, 0, 1, 0), (0, 0, 0, 0))
-    groups = world.groups
+    groups, totals = world.groups, _totals(world)
     chances = np.concatenate([world.chances(group) for group in groups]) / len(groups)
     times = rng.multinomial(world.users, chances / chances.sum(), size=replications).astype(np.float64)
-    counts = np.array([kind for _ in groups for kind in kinds], dtype=np.float64).T[:, None, :]
-    of_group = np.array([group for group in groups for _ in kinds])[None]
+    counts = np.tile(totals, len(groups))[:, None, :]
+    of_group = np.array([group for group in groups for _ in range(totals.shape[1])])[None]
     return _users(world, times, counts, of_group, rng)
 
 
 def _users(
     world: CoverageWorld, times: FloatArray, counts: FloatArray, of_group: FloatArray, rng: np.random.Generator
 ) -> UserCounts:
-    rows, hits, base_rows, base_hits = counts
-    rate = world.rate * of_group[..., 0]
+    rows, rewards, squares, base_rows, base_rewards, base_squares = counts
+    rate, (sizes, frequencies) = world.rate * of_group[..., 0], world.sizes
     others = times * (world.per_user - rows - base_rows)
     unmatched = others.sum(axis=1)
     chance = (others * rate).sum(axis=1) / np.maximum(unmatched, 1.0)
-    seen = rng.binomial(unmatched.astype(np.int64), np.minimum(chance, 1.0)) / np.maximum(unmatched, 1.0)
+    positive = rng.binomial(unmatched.astype(np.int64), np.minimum(chance, 1.0))
+    of_size = np.asarray(positive[:, None] if len(sizes) == 1 else rng.multinomial(positive, frequencies), np.float64)
     rare, shared = of_group[..., 1] > 0.0, of_group[..., 2] > 0.0
-    return UserCounts(world, times, rows, hits, base_rows, base_hits, rate, rare, shared, seen)
+    return UserCounts(
+        world,
+        times,
+        rows,
+        rewards,
+        squares,
+        base_rows,
+        base_rewards,
+        base_squares,
+        rate,
+        rare,
+        shared,
+        rate_elsewhere=positive / np.maximum(unmatched, 1.0),
+        rewards_elsewhere=of_size @ sizes,
+        squares_elsewhere=of_size @ np.square(sizes),
+    )

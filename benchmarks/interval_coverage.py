@@ -3,19 +3,24 @@
 Every cell of a grid draws its logs from its own seed, and counts for each kind of interval how often it was given and
 was wrong on either side. The bars: answered and wrong on one side in at most (1 - level) / 2 of all logs plus three
 Monte Carlo standard errors; answered in 90 % where 30 positives and 30 degrees of freedom are expected; at most 1.15
-times as wide as the delta method's where 100 positives are expected. The page with the tables is rewritten.
+times as wide as the delta method's where 100 positives are expected.
+
+Cells belong to groups, which may be run one by one. The page with the tables is rewritten from the newest run of each.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,19 +31,20 @@ from benchmarks.bench_broker import tell
 from benchmarks.checkout_process import ROOT
 from benchmarks.command_line import report, run_command
 from benchmarks.coverage_intervals import Bounds, CoverageStudy
-from benchmarks.coverage_page import write_page
-from benchmarks.coverage_worlds import CoverageWorld, draw_users
+from benchmarks.coverage_page import HITS, write_page
+from benchmarks.coverage_worlds import BINARY, COUNTS, RATINGS, CoverageWorld, draw_users
 from benchmarks.results_folder import RESULTS, append_result
 from off_policy.intervals import FEWEST_EXPECTED, FEWEST_FREEDOM
 
 PAGE = ROOT / "docs/results.md"
+NAME = "interval_coverage"
 RATES = (0.004, 0.02, 0.05, 0.2)
 SIZES = (50, 200, 1000, 10_000)
 WEIGHTS = ("even", "uneven", "shared")
 PER_USER = (1, 10, 50)
 DIGITS = 6
 COLUMNS = 1_000_000
-"""Users of all logs that are drawn at once."""
+"""Users of all logs that are drawn at once, where each has several rows."""
 MANY_EXPECTED, MANY_FREEDOM, LEAST_ANSWERED = 30.0, 30.0, 0.9
 WIDE_FROM, WIDEST = 100.0, 1.15
 
@@ -100,8 +106,8 @@ class Tally:
         return {"name": self.name, **counted, "width": width}
 
 
-def grid() -> list[CoverageWorld]:
-    """All cells, the cheap ones first. The dearest, ESS 10,000 with ten rows a user, is done with even weights only."""
+def binary_cells() -> list[CoverageWorld]:
+    """Rewards of 0 or 1. The dearest cell, ESS 10,000 with ten rows a user, is done with even weights only."""
     cells = [
         CoverageWorld(rate, ess, weights, per_user)
         for rate in RATES
@@ -113,19 +119,58 @@ def grid() -> list[CoverageWorld]:
     certain = [
         CoverageWorld(0.1, ess, "even", per_user, factor=9.7, types=(1.0,)) for ess in SIZES[:3] for per_user in (1, 10)
     ]
-    return sorted([*certain, *cells], key=lambda world: world.users if world.per_user > 1 else 0)
+    return [*certain, *cells]
 
 
-def measure(world: CoverageWorld, replications: int, level: float, seed: int) -> list[dict[str, Any]]:
-    """The figures of every kind of interval in one cell."""
-    name = f"{world.rate} {world.ess} {world.weights} {world.per_user} {world.factor}"
+def sized_cells(rewards: str) -> list[CoverageWorld]:
+    """Rewards of several sizes: all rates and sizes with a row a user, some with more."""
+    alone = product(RATES, SIZES, WEIGHTS, PER_USER[:1])
+    often = product((0.02, 0.2), SIZES[1:3], WEIGHTS, PER_USER[1:2])
+    very_often = product((0.05,), SIZES[2:3], WEIGHTS, PER_USER[2:])
+    cells = [
+        CoverageWorld(rate, ess, weights, per_user, rewards=rewards)
+        for rate, ess, weights, per_user in (*alone, *often, *very_often)
+    ]
+    nearly_all = [
+        CoverageWorld(0.8, ess, "even", per_user, types=(1.0,), rewards=rewards)
+        for ess in SIZES[:3]
+        for per_user in PER_USER[:2]
+    ]
+    return [*nearly_all, *cells]
+
+
+def hit_cells() -> list[CoverageWorld]:
+    """Where Reward@HIT is a binomial share: binary rewards, even propensities, one row a user."""
+    return [world for world in binary_cells() if world.per_user == 1 and world.weights != "uneven"]
+
+
+GROUPS: Mapping[str, Callable[[], list[CoverageWorld]]] = {
+    BINARY: binary_cells,
+    COUNTS: partial(sized_cells, COUNTS),
+    RATINGS: partial(sized_cells, RATINGS),
+    HITS: hit_cells,
+}
+
+
+def grid(group: str) -> list[CoverageWorld]:
+    """The cells of a group, the cheap ones first."""
+    return sorted(GROUPS[group](), key=lambda world: world.users if world.per_user > 1 else 0)
+
+
+def measure(
+    world: CoverageWorld, replications: int, level: float, seed: int, group: str = BINARY
+) -> list[dict[str, Any]]:
+    """The figures of every kind of interval in one cell; of Reward@HIT alone in its group."""
+    kind = "" if world.rewards == BINARY else f" {world.rewards}"
+    name = f"{world.rate} {world.ess} {world.weights} {world.per_user} {world.factor}{kind}"
     rng = np.random.default_rng([seed, *name.encode()])
     tallies: dict[str, Tally] = {}
     left = replications
     while left:
         part = min(left, replications if world.per_user == 1 else max(1, COLUMNS // world.users))
         left -= part
-        for bounds in CoverageStudy(draw_users(world, part, rng), level).all():
+        drawn = CoverageStudy(draw_users(world, part, rng), level)
+        for bounds in drawn.all() if group != HITS else [drawn.at_hits()]:
             tallies.setdefault(bounds.name, Tally(bounds.name)).count(bounds)
     return [tally.figures() for tally in tallies.values()]
 
@@ -152,13 +197,12 @@ def failures(cells: Iterable[dict[str, Any]], level: float, replications: int) -
                 yield f"{where}: {found['width']:.3f} times as wide as the delta method's"
 
 
-def study(
-    worlds: Sequence[CoverageWorld], replications: int, level: float, seed: int, processes: int
-) -> list[dict[str, Any]]:
-    """Every cell, with what it found; the number of processes changes nothing, because each cell has its own seed."""
-    cells = []
+def study(group: str, replications: int, level: float, seed: int, processes: int) -> list[dict[str, Any]]:
+    """Every cell of a group, with what it found; the number of processes changes nothing, because each cell has its own
+    seed."""
+    cells, worlds = [], grid(group)
     with ProcessPoolExecutor(processes) as pool:
-        results = [pool.submit(measure, world, replications, level, seed) for world in worlds]
+        results = [pool.submit(measure, world, replications, level, seed, group) for world in worlds]
         for number, (world, result) in enumerate(zip(worlds, results, strict=True), start=1):
             cells.append({"world": asdict(world), "intervals": result.result()})
             tell(f"{number} of {len(worlds)}: {world}")
@@ -175,39 +219,52 @@ def commit() -> str:
     return head.stdout.strip()[:12] + ("+" if changed.stdout.strip() else "")
 
 
-def main(
+def main(  # noqa: PLR0913  one parameter for each option
     replications: Annotated[int, typer.Option(min=100, help="Logs drawn in each cell.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 1,
     level: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Coverage of the intervals.")] = 0.95,
     processes: Annotated[int, typer.Option(min=1, help="Processes that count.")] = os.cpu_count() or 1,
+    groups: Annotated[list[str] | None, typer.Option("--group", help="Only these cells; repeatable.")] = None,
     page: Annotated[Path, typer.Option(help="Page whose tables are rewritten.")] = PAGE,
     results: Annotated[Path, typer.Option(help="Folder for the figures.")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """Count in a grid of worlds how often intervals are given and wrong. Takes most of an hour.
+    """Count in grids of worlds how often intervals are given and wrong. Takes more than an hour.
 
-    Example: python -m benchmarks.interval_coverage --replications 10000 --seed 1
+    Example: python -m benchmarks.interval_coverage --group counts --group hits
     """
-    worlds = grid()
-    started = commit()
-    cells = study(worlds, replications, level, seed, processes)
-    missed = list(failures(cells, level, replications))
-    run = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": started,
-        "python": platform.python_version(),
-        "replications": replications,
-        "seed": seed,
-        "level": level,
-        "limit": largest_error(level, replications),
-        "cells": len(cells),
-        "missed": missed,
-    }
-    append_result(results, "interval_coverage", run | {"figures": cells})
-    write_page(page, run, cells)
-    report({name: value for name, value in run.items() if name != "missed"} | {"bars_missed": len(missed)}, as_json)
+    unknown = [group for group in groups or () if group not in GROUPS]
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}: the groups are {', '.join(GROUPS)}", param_hint="--group")
+    started, missed, counted = commit(), list[str](), 0
+    for group in groups or GROUPS:
+        cells = study(group, replications, level, seed, processes)
+        run: dict[str, Any] = {
+            "group": group,
+            "date": datetime.now(UTC).date().isoformat(),
+            "commit": started,
+            "python": platform.python_version(),
+            "replications": replications,
+            "seed": seed,
+            "level": level,
+            "limit": largest_error(level, replications),
+            "cells": len(cells),
+            "missed": list(failures(cells, level, replications)),
+        }
+        append_result(results, NAME, run | {"figures": cells})
+        missed += [f"{group}: {line}" for line in run["missed"]]
+        counted += len(cells)
+    write_page(page, newest_runs(results))
+    report({"commit": started, "replications": replications, "cells": counted, "bars_missed": len(missed)}, as_json)
     for line in missed:
         tell(line)
+
+
+def newest_runs(results: Path) -> dict[str, dict[str, Any]]:
+    """Group -> its newest run. Runs from before there were groups are of binary rewards."""
+    lines = (results / f"{NAME}.jsonl").read_text(encoding="utf-8").splitlines()
+    found = {run.get("group", BINARY): run for run in map(json.loads, lines)}
+    return {group: found[group] for group in GROUPS if group in found}
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import betaincinv, stdtrit
 
 from off_policy.estimates import Interval, Refusal, RefusalCode
 from off_policy.importance_weights import Evidence
 from off_policy.logged_bandit import EvaluationError
+from off_policy.numeric_arrays import FloatArray
 from off_policy.score_bounds import ScorePart, value_bounds
 
 SCORE = "score"
@@ -111,7 +113,15 @@ def cautious_interval(value: float, part: ScorePart, freedom: float, level: floa
 
 def exact_binomial_interval(successes: int, trials: int, level: float) -> Interval:
     """Clopper and Pearson's interval of a proportion, valid at any sample size; trials >= 1."""
-    tail = (1.0 - level) / 2.0
-    lower = 0.0 if successes == 0 else float(betaincinv(successes, trials - successes + 1, tail))
-    upper = 1.0 if successes == trials else float(betaincinv(successes + 1, trials - successes, 1.0 - tail))
-    return Interval(lower, upper, level, "clopper-pearson")
+    lower, upper = binomial_bounds(np.asarray(successes), np.asarray(trials), level)
+    return Interval(float(lower), float(upper), level, "clopper-pearson")
+
+
+def binomial_bounds(
+    successes: npt.NDArray[np.number], trials: npt.NDArray[np.number], level: float
+) -> tuple[FloatArray, FloatArray]:
+    """(lower, upper) of Clopper and Pearson (1934), of arrays of one shape; trials >= 1."""
+    tail, failures = (1.0 - level) / 2.0, trials - successes
+    lower = np.where(successes > 0, betaincinv(np.maximum(successes, 1), failures + 1, tail), 0.0)
+    upper = np.where(failures > 0, betaincinv(successes + 1, np.maximum(failures, 1), 1.0 - tail), 1.0)
+    return lower, upper

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from benchmarks.coverage_worlds import HALF, RARE, CoverageWorld, UserCounts, dr
 from off_policy.doubly_robust import ModelledSample, doubly_robust, self_normalised_dr
 from off_policy.estimates import Interval
 from off_policy.intervals import EvidenceRequirements
-from off_policy.inverse_propensity import ips, snips
+from off_policy.inverse_propensity import ips, reward_at_hit, snips
 from off_policy.numeric_arrays import FloatArray
 from off_policy.paired_lift import paired_dr_lift, paired_snips_lift
 from off_policy.sampling_design import SamplingDesign
@@ -20,41 +22,41 @@ from off_policy.sampling_design import SamplingDesign
 ANYTHING = EvidenceRequirements(0.95, 2, 1)
 LOG = 1
 """Which of the drawn logs is written out."""
+ELSEWHERE = {"binary": (1.0,), "counts": (5.0, 5.0, 5.0), "ratings": (2.0, 2.0)}
+"""Rewards of the rows with neither policy's arm, by kind; those that are drawn are not written out."""
+ROW = ("weight", "base", "reward", "logged", "ours", "rate", "user")
+
+
+def rewards_of(world: CoverageWorld) -> Mapping[tuple[int, float, float], tuple[float, ...]]:
+    """(rows, sum of their rewards, sum of squares) -> rewards with these sums; estimators need no more of a user."""
+    sizes = [0.0, *world.sizes[0].tolist()]
+    lists = (each for n in range(world.per_user + 1) for each in combinations_with_replacement(sizes, n))
+    return {(len(each), sum(each), sum(size**2 for size in each)): each for each in lists}
 
 
 def rows_of(counts: UserCounts) -> Mapping[str, FloatArray]:
-    """The rows of one log: weights of policy and baseline, rewards, true rate of the logged and of both arms, user."""
-    world, rows, user = counts.world, [], 0
-
-    def at(values: FloatArray, column: int) -> float:
-        return float(np.broadcast_to(values, (LOG + 1, counts.times.shape[1]))[LOG, column])
-
+    """The rows of one log: weights of policy and baseline, rewards, true mean of the logged and of both arms, user."""
+    world, rows, user, known = counts.world, [], 0, rewards_of(counts.world)
+    left = list(ELSEWHERE[world.rewards])
     columns = max(counts.rows.shape[1], counts.times.shape[1])
+    names = ["rows", "rewards", "squares", "base_rows", "base_rewards", "base_squares", "rate", "rare", "shared"]
     for column in range(columns):
         times = int(np.broadcast_to(counts.times, (LOG + 1, columns))[LOG, column])
-        own, hits, base, base_hits, rate, rare, shared = (
-            float(np.broadcast_to(values, (LOG + 1, columns))[LOG, column])
-            for values in (
-                counts.rows,
-                counts.hits,
-                counts.base_rows,
-                counts.base_hits,
-                counts.rate,
-                counts.rare,
-                counts.shared,
-            )
+        own, total, squares, base, base_total, base_squares, rate, rare, shared = (
+            float(np.broadcast_to(getattr(counts, name), (LOG + 1, columns))[LOG, column]) for name in names
         )
-        ours = rate if shared else rate * world.factor
+        mean = rate * world.mean_size
+        ours = mean if shared else mean * world.factor
+        found = known[int(own), total, squares] + known[int(base), base_total, base_squares]
         for _ in range(times):
             for row in range(world.per_user):
                 in_base = own <= row < own + base
                 weight = (1 / (RARE if rare else HALF)) * (row < own) + shared * in_base / HALF
-                reward = row < hits if row < own else row - own < base_hits
-                logged = ours if row < own else rate
-                rows.append((weight, in_base / HALF, reward * (row < own + base), logged, ours, rate, user))
+                reward = found[row] if row < len(found) else left.pop() if left else 0.0
+                logged = ours if row < own else mean
+                rows.append((weight, in_base / HALF, reward, logged, ours, mean, user))
             user += 1
-    names = ("weight", "base", "reward", "logged", "ours", "rate", "user")
-    return dict(zip(names, np.array(rows, dtype=np.float64).T, strict=True))
+    return dict(zip(ROW, np.array(rows, dtype=np.float64).T, strict=True))
 
 
 def samples(rows: Mapping[str, FloatArray], model: str, rate: float) -> tuple[ModelledSample, ModelledSample]:
@@ -90,23 +92,42 @@ def by_rows(rows: Mapping[str, FloatArray], rate: float) -> dict[str, Interval |
     return found
 
 
+@pytest.mark.parametrize("rewards", ["binary", "counts", "ratings"])
 @pytest.mark.parametrize("per_user", [1, 7])
 @pytest.mark.parametrize("weights", ["even", "uneven", "shared"])
-def test_bounds_from_counts_equal_the_estimators(weights: str, per_user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_from_counts_equal_the_estimators(
+    weights: str, per_user: int, rewards: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("off_policy.intervals.FEWEST_EXPECTED", 0)
-    world = CoverageWorld(0.1, 150, weights, per_user)
-    counts = draw_users(world, 2, np.random.default_rng(11))
+    world = CoverageWorld(0.1, 150, weights, per_user, rewards=rewards)
+    elsewhere = np.array(ELSEWHERE[rewards])
+    counts = replace(
+        draw_users(world, 2, np.random.default_rng(11)),
+        rewards_elsewhere=np.full(2, elsewhere.sum()),
+        squares_elsewhere=np.full(2, np.square(elsewhere).sum()),
+    )
     rows = rows_of(counts)
     assert len(rows["weight"]) == world.rows
-    expected, compared = by_rows(rows, world.rate), 0
+    expected, compared = by_rows(rows, world.rate * world.mean_size), 0
     for bounds in CoverageStudy(counts, 0.95).all():
-        interval = expected[bounds.name]
-        assert interval is not None, bounds.name
-        assert (bounds.lower[LOG], bounds.upper[LOG]) == pytest.approx((interval.lower, interval.upper), rel=1e-9), (
-            bounds.name
-        )
-        compared += 1
-    assert compared == len(expected) == 16
+        interval, found = expected[bounds.name], (bounds.lower[LOG], bounds.upper[LOG])
+        compared += interval is not None
+        if interval is None:  # the baseline may be worth nothing
+            assert not np.isfinite(found).all(), bounds.name
+        else:
+            assert found == pytest.approx((interval.lower, interval.upper), rel=1e-9), bounds.name
+    assert compared >= len(expected) - 1 == 15
+
+
+@pytest.mark.parametrize("weights", ["even", "shared"])
+def test_bounds_at_hits_equal_the_estimator(weights: str) -> None:
+    counts = draw_users(CoverageWorld(0.1, 150, weights), 2, np.random.default_rng(12))
+    rows = rows_of(counts)
+    interval = reward_at_hit(rows["weight"], rows["reward"], True, ANYTHING).interval
+    bounds = CoverageStudy(counts, 0.95).at_hits()
+    assert interval is not None
+    assert interval.method == "clopper-pearson"
+    assert (bounds.lower[LOG], bounds.upper[LOG]) == pytest.approx((interval.lower, interval.upper), rel=1e-12)
 
 
 def test_rare_rewards_break_the_delta_method_and_not_the_bounds() -> None:

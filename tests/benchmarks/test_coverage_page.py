@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,13 @@ def cells(*errors: float) -> list[dict[str, Any]]:
     return [{"world": world, "intervals": [figures(name, each) for name in names]} for each in errors]
 
 
+def runs(missed: Sequence[str] = (), *errors: float) -> dict[str, dict[str, Any]]:
+    return {"binary": RUN | {"missed": list(missed), "figures": cells(*errors)}}
+
+
 def test_the_worst_world_of_a_row_is_shown(tmp_path: Path) -> None:
     page = tmp_path / "page"
-    write_page(page, RUN, cells(0.01, 0.031))
+    write_page(page, runs((), 0.01, 0.031))
     rows = [line for line in page.read_text().splitlines() if line.startswith("| 0.02")]
     assert rows == ["| 0.02 | 1,000 | 20 | 0.50–0.50 | 0.0310 | 0.0000 | 1.10 | 0.0000 | 0.0000 |"] * 3
     assert "Every cell meets every bar." in page.read_text()
@@ -41,11 +46,22 @@ def test_the_worst_world_of_a_row_is_shown(tmp_path: Path) -> None:
 def test_only_its_own_section_is_rewritten(tmp_path: Path) -> None:
     page = tmp_path / "page"
     page.write_text(f"# Results\n\n## First\n\none\n\n{HEADING}\n\nyesterday\n\n## Last\n\nthree\n")
-    write_page(page, RUN | {"missed": ["snips: too wide"]}, cells(0.01))
+    write_page(page, runs(["snips: too wide"], 0.01))
     once = page.read_text()
     assert "yesterday" not in once
     assert [line for line in once.splitlines() if line.startswith("## ")] == ["## First", HEADING, "## Last"]
     assert "Bars missed: 1." in once
-    assert "- snips: too wide" in once
-    write_page(page, RUN | {"missed": ["snips: too wide"]}, cells(0.01))
+    assert "- binary: snips: too wide" in once
+    write_page(page, runs(["snips: too wide"], 0.01))
     assert page.read_text() == once
+
+
+def test_each_group_has_its_tables_and_its_commit(tmp_path: Path) -> None:
+    page = tmp_path / "page"
+    hits = RUN | {"commit": "def", "figures": [{"world": cells(0)[0]["world"], "intervals": [figures("at_hit", 0.0)]}]}
+    write_page(page, {**runs((), 0.01), "counts": RUN | {"figures": cells(0.02)}, "hits": hits})
+    text = page.read_text()
+    assert [text.count(f"`{group}` on 2026-01-02 at commit") for group in ("binary", "counts", "hits")] == [1, 1, 1]
+    assert "at commit def" in text
+    assert text.count(": counts up to 5") == 3
+    assert text.count("Clopper and Pearson): rewards of 0 or 1") == 1

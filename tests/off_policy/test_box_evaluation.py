@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from scipy.stats import truncnorm
 
 from off_policy.box_evaluation import KERNEL_SNIPS, evaluate_box_policies, expected_rewards
 from off_policy.box_log import BoxLog
@@ -22,7 +23,7 @@ from off_policy.numeric_arrays import FloatArray
 from off_policy.response_surface import ResponseSurface
 from off_policy.sampling_design import SamplingDesign
 from off_policy.truncated_normals import TruncatedNormals
-from tests.off_policy.box_worlds import MEAN, NEAR_A_BOUND, SD, SPREAD, BoxWorld, rate
+from tests.off_policy.box_worlds import MEAN, NEAR_A_BOUND, SD, SHARE, SPREAD, BoxWorld, rate
 
 REPLICATIONS, ROWS = 200, 250
 DENSITIES = SamplingDesign()
@@ -124,6 +125,23 @@ def test_a_kernel_is_right_for_the_smoothed_policy_and_biased_for_the_policy_its
     value, error = self_normalised_mean(weights, log.decisions.reward[:, 0])
     assert abs(value - world.truth(point, bandwidth)) < 4 * error
     assert value < 0.9 * rate(point[None, :])[0]
+
+
+def test_kernel_snips_equals_the_sums_written_out() -> None:
+    """Kallus and Zhou 2018, self-normalised; the kernel is cut off at the bounds and renormalised."""
+    log = BoxWorld(2, "uniform").draw(300, np.random.default_rng(9))
+    centre, width = np.array([0.1, 0.6]), np.array([0.2, 0.3])
+    kernel = np.ones(log.rows)
+    for column in range(2):
+        cut = (0.0 - centre[column]) / width[column], (1.0 - centre[column]) / width[column]
+        kernel *= truncnorm.pdf(log.vectors[:, column], *cut, loc=centre[column], scale=width[column])
+    weights = np.where(log.atom, 0.0, kernel / (1 - SHARE))  # production's rows are no vectors
+    rewards = log.decisions.reward[:, 0]
+    policy = kernel_policy("k", np.tile(centre, (log.rows, 1)), width)
+    report = evaluate_box_policies(log, [policy], production_policy("production", log.rows), None, REQUIREMENTS)
+    [estimate] = report.policies[0].objectives["click"].estimates.values()
+    assert estimate.estimator == "kernel_snips"
+    assert estimate.value == pytest.approx((weights * rewards).sum() / weights.sum(), rel=1e-9)
 
 
 def evaluated(log: BoxLog, requirements: EvidenceRequirements = REQUIREMENTS) -> EvaluationReport:

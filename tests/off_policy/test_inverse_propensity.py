@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from off_policy.estimates import RefusalCode
 from off_policy.intervals import EvidenceRequirements
@@ -67,6 +68,21 @@ def test_reward_at_hit_below_the_minimum_has_an_exact_interval_that_decides_noth
     assert hit.interval.method == "clopper-pearson"
     assert hit.interval.upper == pytest.approx(0.0949, abs=1e-4)
     assert not hit.gateable
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_near_certain_success_at_the_hits_is_an_answer(failures: int) -> None:
+    """Li et al. 2011: of the hits alone; no reward below the largest is needed for Clopper and Pearson's interval."""
+    n = 800
+    hits = np.arange(n) % 4 == 0
+    rewards = np.where(hits, 1.0, np.arange(n) % 8 == 1)
+    rewards[np.flatnonzero(hits)[:failures]] = 0.0
+    found = reward_at_hit(np.where(hits, 4.0, 0.0), rewards, True, EvidenceRequirements())
+    assert found.gateable
+    assert found.value == (200 - failures) / 200
+    assert found.interval is not None
+    expected = binomtest(200 - failures, 200).proportion_ci(0.95, "exact")
+    assert (found.interval.lower, found.interval.upper) == pytest.approx((expected.low, expected.high), rel=1e-12)
 
 
 def test_reward_at_hit_with_uneven_propensities_is_refused() -> None:
