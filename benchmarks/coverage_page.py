@@ -57,7 +57,9 @@ Student's t if it always answered. The figures of each world are in `benchmarks/
 
 
 def _section(runs: Runs) -> list[str]:
-    lines = [HEADING, "", *wrap(HOW.strip(), LINE), "", *(f"- {_counted(group, run)}" for group, run in runs.items())]
+    lines = [HEADING, "", *wrap(HOW.strip(), LINE), ""]
+    for group, run in runs.items():
+        lines += wrap(f"- {_counted(group, run)}", LINE, subsequent_indent="  ")
     lines += ["", *wrap(WHAT.strip(), LINE)]
     for group, run in runs.items():
         rewards, tables = GROUPS[group]

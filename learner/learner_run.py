@@ -57,7 +57,7 @@ class RunObserver:
 
 @dataclass(frozen=True, eq=False)
 class RunReport:
-    """The result of a run; `serving` compares the checkpoint with the one that was serving when the run ended."""
+    """The result of a run; `serving` compares the checkpoint with the one that was serving."""
 
     checkpoint: Checkpoint
     verdict: GateVerdict

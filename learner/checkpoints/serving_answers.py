@@ -2,17 +2,21 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract, known_contracts
-from learner.checkpoints.graph_answers import GraphAnswers, served_arm_policy, why_unfit
+from learner.checkpoints.checkpoint import Checkpoint
+from learner.checkpoints.graph_answers import GraphAnswers, served_arm_policy, served_weights, why_unfit
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import lineage_of
 from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.learning_rows import LearningRows, request_records
+from learner.judgement.candidate_policies import weights_by_row
 from learner.judgement.serving_comparison import ServingPolicy
 from off_policy.estimates import Refusal, RefusalCode
-from policy_store.records import CheckpointManifest, ObjectiveWeights
+from policy_store.records import CheckpointManifest, ObjectiveWeights, same_weights
 
 
 def serving_policy(
@@ -38,6 +42,8 @@ def serving_policy(
     if unfit is not None:
         return ServingPolicy(version, None, f"{version} is serving and cannot be scored: {unfit}")
     try:
+        if not _serves_under(weights, checkpoint, rows):
+            return ServingPolicy(version, None, f"{version} is pinned to another preference than the one in force")
         encoded = _encoded(rows, known_contracts(experiment)[checkpoint.manifest.feature_contract], contract)
         policy = served_arm_policy(GraphAnswers(checkpoint, encoded, weights), encoded, experiment)
     except TrimtabError as fault:
@@ -45,6 +51,15 @@ def serving_policy(
     refusal = _trained_on(rows, checkpoint.manifest)
     detail = serving.detail if refusal is None else f"{serving.detail}; {refusal.reason}"
     return ServingPolicy(version, replace(policy, name=version), detail, refusal)
+
+
+def _serves_under(weights: ObjectiveWeights, checkpoint: Checkpoint, rows: LearningRows) -> bool:
+    """Whether nodes serve the checkpoint to all rows: a pinned one gives way to production under other weights."""
+    pinned = served_weights(checkpoint, weights).default
+    if checkpoint.manifest.preference is None or pinned is None:
+        return True
+    in_force = weights_by_row(weights, rows.frame["request_cohort"].to_list(), len(pinned))
+    return all(same_weights(pinned, each) for each in np.unique(in_force, axis=0).tolist())
 
 
 def _encoded(rows: LearningRows, wanted: FeatureContract, given: FeatureContract) -> LearningRows:

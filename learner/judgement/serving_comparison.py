@@ -79,13 +79,15 @@ def compare_with_serving(
     if predicted is None:
         return ServingComparison(serving.version, serving.detail)
     report = evaluate_predicted(log, [judged], predicted, q_logged, requirements).policies[0]
-    policies, level = (judged.policy, predicted.policy), requirements.level
-    lifts = _lifts(report.objectives, _same(policies, slice(None)), serving.refusal, level)
+    level, ours, theirs = requirements.level, judged.policy, predicted.policy
+    same = ours.same_as(theirs)
     cohorts = {
-        cohort: _lifts(scope, _same(policies, log.cohort_rows(cohort)), serving.refusal, level)
+        cohort: _lifts(scope, same or _same_arms(ours, theirs, log.cohort_rows(cohort)), serving.refusal, level)
         for cohort, scope in report.cohorts.items()
     }
-    return ServingComparison(serving.version, serving.detail, lifts, cohorts)
+    return ServingComparison(
+        serving.version, serving.detail, _lifts(report.objectives, same, serving.refusal, level), cohorts
+    )
 
 
 def _lifts(
@@ -99,12 +101,11 @@ def _lifts(
     return {name: replace(lift, interval=None, relative_interval=None, refusal=refusal) for name, lift in lifts.items()}
 
 
-def _same(policies: tuple[TargetPolicy, TargetPolicy], rows: slice | NDArray[np.bool_]) -> bool:
-    """Whether both choose the same in these rows; of rows alone that is asked of arms only, not of distributions."""
-    ours, theirs = policies
+def _same_arms(ours: TargetPolicy, theirs: TargetPolicy, rows: NDArray[np.bool_]) -> bool:
+    """Whether both play the same arms in these rows, of which there is one at least."""
     if ours.arms is None or theirs.arms is None:
-        return isinstance(rows, slice) and ours.same_as(theirs)
-    return bool(len(ours.arms[rows])) and np.array_equal(ours.arms[rows], theirs.arms[rows])
+        return False
+    return bool(rows.any()) and np.array_equal(ours.arms[rows], theirs.arms[rows])
 
 
 def _as_dicts(lifts: Mapping[str, PairedLift]) -> dict[str, Any]:

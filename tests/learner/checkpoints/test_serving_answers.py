@@ -57,17 +57,19 @@ def test_it_plays_the_arms_that_serving_would_serve(trained: Any, rows: Learning
     assert found.refusal is None
 
 
-def test_it_is_asked_under_its_own_preference_if_it_is_pinned(
+def test_pinned_to_another_preference_it_gives_way_to_production(
     trained: Any, rows: LearningRows, experiment: Experiment
 ) -> None:
     checkpoint = trained.report.checkpoint
     pinned = replace(checkpoint, manifest=checkpoint.manifest.model_copy(update={"preference": {"repin": 0, "p2p": 1}}))
-    one_sided = ObjectiveWeights(1, (0.0, 1.0))
-    ours = ask(pinned, rows, experiment).policy
-    theirs = ask(checkpoint, rows, experiment, one_sided).policy
-    assert ours is not None
-    assert theirs is not None
-    assert np.array_equal(np.asarray(ours.arms), np.asarray(theirs.arms))
+    assert ask(pinned, rows, experiment, ObjectiveWeights(1, (0.0, 1.0))).policy is not None
+    for weights in (ObjectiveWeights(1, (0.5, 0.5)), ObjectiveWeights(1, (0.0, 1.0), {"CORE": (1.0, 0.0)})):
+        found = ask(pinned, rows, experiment, weights)
+        assert found.policy is None
+        assert found.detail.endswith("is pinned to another preference than the one in force")
+    other = checkpoint.manifest.model_copy(update={"preference": {"hide": 1}})
+    broken = ask(replace(checkpoint, manifest=other), rows, experiment)
+    assert "cannot be scored" in broken.detail
 
 
 def test_rows_inside_its_training_are_refused(trained: Any, experiment: Experiment, rows: LearningRows) -> None:
