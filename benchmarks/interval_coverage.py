@@ -42,6 +42,8 @@ RATES = (0.004, 0.02, 0.05, 0.2)
 SIZES = (50, 200, 1000, 10_000)
 WEIGHTS = ("even", "uneven", "shared")
 PER_USER = (1, 10, 50)
+FEWEST_SIZED = 2.0
+"""Fewest expected rewards of a cell with rewards of several sizes: with fewer, no log answers."""
 DIGITS = 6
 COLUMNS = 1_000_000
 """Users of all logs that are drawn at once, where each has several rows."""
@@ -123,13 +125,15 @@ def binary_cells() -> list[CoverageWorld]:
 
 
 def sized_cells(rewards: str) -> list[CoverageWorld]:
-    """Rewards of several sizes: all rates and sizes with a row a user, some with more."""
+    """Rewards of several sizes: all rates and sizes that expect FEWEST_SIZED rewards, with a row a user, and some with
+    more rows."""
     alone = product(RATES, SIZES, WEIGHTS, PER_USER[:1])
-    often = product((0.02, 0.2), SIZES[1:3], WEIGHTS, PER_USER[1:2])
+    often = product((0.02, 0.2), SIZES[1:2], WEIGHTS, PER_USER[1:2])
     very_often = product((0.05,), SIZES[2:3], WEIGHTS, PER_USER[2:])
     cells = [
         CoverageWorld(rate, ess, weights, per_user, rewards=rewards)
         for rate, ess, weights, per_user in (*alone, *often, *very_often)
+        if rate * ess >= FEWEST_SIZED
     ]
     nearly_all = [
         CoverageWorld(0.8, ess, "even", per_user, types=(1.0,), rewards=rewards)
