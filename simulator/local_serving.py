@@ -9,7 +9,7 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from policy_store.records import ObjectiveWeights
 from producers.delivery import DeliveryCounts, EventSender, OutgoingEvent, fault_of
-from producers.loggers import DecisionLogger, EngagementLogger, ExplorationPlan
+from producers.loggers import DecisionLogger, EngagementLogger, ExplorationPlan, TallyPlan
 from serving_agent.decide import PolicyAgent, ServingSnapshot, SnapshotHolder
 
 FLUSH_SECONDS = 30.0
@@ -70,23 +70,36 @@ class LocalServing:
         return self.engagements.close(FLUSH_SECONDS)
 
 
+@dataclass(frozen=True)
+class SideTopics:
+    """The topics for the settings that an agent in this process draws with, and for the counts of its decisions.
+
+    `source` names who counts. A run that is repeated must have the same, so that its decisions count once.
+    """
+
+    explorations: str
+    tallies: str
+    source: str
+
+
 def local_serving(
     experiment: Experiment,
     codec: Codec,
     sender: EventSender,
     topic: str,
     clock: Callable[[], int],
-    explorations: str | None = None,
+    beside: SideTopics | None = None,
 ) -> LocalServing:
     """A serving process that writes into the events topic `topic` through `sender`.
 
-    `explorations` is the topic for the settings that it draws with; None: they are not written. It explores without a
-    cap, which counts seconds of a monotonic clock: simulated days pass in a few.
+    Without topics `beside`, neither settings nor tallies are written. It explores without a cap, which counts seconds
+    of a monotonic clock: simulated days pass in a few.
     """
     measured = MeasuredSender(sender, topic)
-    decisions = DecisionLogger(codec, measured, topic, clock=clock)
-    if explorations is not None:
-        decisions.tell_exploration(ExplorationPlan(explorations, experiment.exploration))
+    tally = None if beside is None else TallyPlan(beside.tallies, beside.source)
+    decisions = DecisionLogger(codec, measured, topic, tally=tally, clock=clock)
+    if beside is not None:
+        decisions.tell_exploration(ExplorationPlan(beside.explorations, experiment.exploration))
     nothing = ServingSnapshot(ObjectiveWeights.in_force(experiment))
     agent = PolicyAgent(_uncapped(experiment), decisions, SnapshotHolder(nothing))
     engagements = EngagementLogger(codec, measured, topic, kinds=experiment.kinds, clock=clock)

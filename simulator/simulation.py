@@ -18,7 +18,7 @@ from producers.replay import Pacer
 from simulator.decision_port import DecisionPort, logged_by
 from simulator.homefeed_world import RunPlan, build_world
 from simulator.live_run import LiveRun, LiveRunReport
-from simulator.local_serving import FLUSH_SECONDS, LocalServing, local_serving
+from simulator.local_serving import FLUSH_SECONDS, LocalServing, SideTopics, local_serving
 from simulator.sidecar_port import SidecarPort
 
 # Engagements after their window come late: one in 10^8 of them comes more than this after its request.
@@ -33,7 +33,7 @@ class SimulationIncomplete(TrimtabError):
 class EventOutlet:
     """Where events go: a sender with acknowledgements, the events topic and its number of partitions.
 
-    `explorations` is the topic for the settings that an agent in this process draws with; None: they are not written.
+    `beside` are the topics that an agent in this process writes besides; None: it writes none.
     """
 
     codec: Codec
@@ -41,7 +41,7 @@ class EventOutlet:
     topic: str
     partitions: int
     pacer: Pacer | None = None
-    explorations: str | None = None
+    beside: SideTopics | None = None
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,7 @@ def run_simulation(
     acknowledged; no heartbeat is written then.
     """
     world, traffic = build_world(experiment, plan)
-    serving = local_serving(
-        experiment, outlet.codec, outlet.sender, outlet.topic, lambda: plan.end_ms, outlet.explorations
-    )
+    serving = local_serving(experiment, outlet.codec, outlet.sender, outlet.topic, lambda: plan.end_ms, outlet.beside)
     remote = [SidecarPort(url, logged_by(experiment)) for url in sidecars]
     before = [port.events() for port in remote]
     ports: Sequence[DecisionPort] = remote or [serving.agent]

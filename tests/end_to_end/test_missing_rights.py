@@ -38,7 +38,7 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
         ("READ", "group", f"{PREFIX}bridge"),
     ),
     "replay shop.jsonl --mapping mapping.toml": (("WRITE", *EVENTS),),
-    "simulate --requests 10 --days 0.1": (("WRITE", *EVENTS), ("WRITE", *EXPLORATIONS)),
+    "simulate --requests 10 --days 0.1": (("WRITE", *EVENTS), ("WRITE", *EXPLORATIONS), ("WRITE", *TALLIES)),
     "reconcile": (("READ", *EVENTS), ("READ", *EXAMPLES), ("READ", *LETTERS)),
     "dead-letters list": (("READ", *LETTERS),),
     "dead-letters replay": (("READ", *EVENTS), ("READ", *EXAMPLES), ("READ", *LETTERS), ("WRITE", *EXAMPLES)),

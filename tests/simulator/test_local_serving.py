@@ -4,10 +4,12 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from event_schemas.slices import Slice
+from learner.examples.example_source import MemoryExampleSource
+from learner.examples.tally_reading import read_tallies
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.decide.decision_request import DecisionRequest
 from simulator.homefeed_world import with_exploration_rate
-from simulator.local_serving import local_serving
+from simulator.local_serving import SideTopics, local_serving
 from tests.simulator_samples import HOMEFEED
 
 NOW = 1_700_000_000_000
@@ -45,3 +47,19 @@ def test_it_explores_without_the_cap_of_the_experiment() -> None:
     drawn = {serving.agent.decide(DecisionRequest(f"r-{number}", event_time=NOW)).slice for number in range(20)}
     assert drawn == {Slice.EXPLORE}
     serving.close()
+
+
+def test_it_tells_what_it_counted_under_a_name_that_stays() -> None:
+    """A run that is repeated counts once: the newer tally of a source replaces the older one."""
+    codec, log = Codec(Registry.bundled()), MemoryLog(1)
+    experiment = with_exploration_rate(load_experiment(HOMEFEED), 1.0)
+    for _ in range(2):
+        beside = SideTopics("explorations", "tallies", "run-1")
+        serving = local_serving(experiment, codec, log, TOPIC, lambda: NOW, beside)
+        for number in range(5):
+            assert serving.agent.decide(DecisionRequest(f"r-{number}", event_time=NOW)).applied()
+        serving.close()
+    assert [codec.decode(each.value).record["source"] for each in log.records("tallies")] == ["run-1"] * 2
+    tallies = read_tallies(MemoryExampleSource(log.records("tallies")), codec)
+    assert tallies.counts == {"EXPLORE": 5} and sum(tallies.arms.values()) == 5
+    assert len(log.records("explorations")) == 2

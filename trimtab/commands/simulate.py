@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ import typer
 
 from event_schemas.errors import SettingError
 from event_schemas.instant import moment_of, parse_instant, wall_clock_ms
-from event_schemas.topics import EVENTS, EXPLORATIONS
+from event_schemas.topics import EVENTS, EXPLORATIONS, TALLIES
 from event_schemas.units import DAY_MS
 from trimtab.join_pace import paced_by_join
 from trimtab.live_bar import live_bar
@@ -152,26 +153,36 @@ def _run(settings: Settings, experiment: Experiment, plan: RunPlan, route: Route
     from producers.delivery import KafkaDelivery
     from producers.topics import partitions_of
     from simulator.homefeed_world import with_exploration_rate
+    from simulator.local_serving import SideTopics
     from simulator.simulation import EventOutlet, run_simulation
 
     require_multiprocess_folder()
     experiment = with_exploration_rate(experiment, route.exploration_rate)
     client, topic, registry = settings.kafka_client_config(), settings.topic(EVENTS), CollectorRegistry()
-    explorations = None if route.sidecars else settings.topic(EXPLORATIONS)
-    settings.require_rights(writes=[topic, *([] if explorations is None else [explorations])])
+    explorations, tallies = settings.topic(EXPLORATIONS), settings.topic(TALLIES)
+    others = [] if route.sidecars else [explorations, tallies]
+    settings.require_rights(writes=[topic, *others])
     partitions = partitions_of(client, topic)
-    if explorations is not None:
-        partitions_of(client, explorations)  # raises if the topic does not exist
+    for other in others:
+        partitions_of(client, other)  # raises if the topic does not exist
+    beside = SideTopics(explorations, tallies, _source(experiment, plan)) if others else None
     with (
         KafkaDelivery(client, metrics=ProducerMetrics(registry)) as sender,
         paced_by_join(settings, partitions) as pacer,
         live_bar() as show,
     ):
         progress = partial(show, "simulate", total=plan.requests)
-        outlet = EventOutlet(settings.codec(), sender, topic, partitions, pacer, explorations)
+        outlet = EventOutlet(settings.codec(), sender, topic, partitions, pacer, beside)
         report = run_simulation(experiment, plan, outlet, route.sidecars, progress)
     acknowledged = Counter(report.sidecar_events) + _acknowledged(registry)
     return {**report.as_dict(), "acknowledged": dict(acknowledged)}
+
+
+def _source(experiment: Experiment, plan: RunPlan) -> str:
+    """The name of a run's tallies: the same for a run that sends the same events."""
+    span = (plan.requests, plan.start_ms, plan.end_ms, plan.user_count)
+    drawn = f"{experiment.exploration.digest} {span} {plan.world.label} {plan.faults}"
+    return f"simulate-{plan.seed}-{sha256(drawn.encode()).hexdigest()[:16]}"
 
 
 def _acknowledged(registry: CollectorRegistry) -> Counter[str]:

@@ -44,8 +44,8 @@ def test_a_simulation_lands_in_the_log_and_reports_what_was_acknowledged(
     acknowledged = report["acknowledged"]
     assert [acknowledged[name] for name in ("Request", "Action", "Propensity", "Ranking")] == [60] * 4
     assert acknowledged["Heartbeat"] == 4 and acknowledged["Engagement"] == report["engagements"]
-    assert acknowledged["Exploration"] == 1, "in a topic of its own"
-    assert sum(acknowledged.values()) == report["handed_in"] == len(records) + 1
+    assert (acknowledged["Exploration"], acknowledged["Tally"]) == (1, 1), "in topics of their own"
+    assert sum(acknowledged.values()) == report["handed_in"] == len(records) + 2
     assert set(report["true_lift"]) == {"repin", "p2p"}
 
 
