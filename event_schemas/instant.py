@@ -43,3 +43,11 @@ def utc_text(epoch_ms: int) -> str:
         return f"{moment_of(epoch_ms):%Y-%m-%d %H:%M:%SZ}"
     except OverflowError:
         return f"{epoch_ms} ms"
+
+
+def utc_day(day: int) -> str:
+    """`2024-05-01` for a day since the epoch, or the number if it is out of range."""
+    try:
+        return f"{EPOCH + timedelta(days=day):%Y-%m-%d}"
+    except OverflowError:
+        return f"day {day}"

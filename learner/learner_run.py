@@ -22,10 +22,13 @@ from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import Start, next_look, start_from
 from learner.examples.exploration_reading import KeptExplorations, require_one_unit
 from learner.examples.exploration_shelf import ExplorationShelf
+from learner.examples.heavy_units import heavy_units, without_units
 from learner.examples.learner_errors import BoxNotLearnt
 from learner.examples.learning_rows import COLUMNS, LearningRows
 from learner.examples.segment_store import read_segments
 from learner.examples.slice_tallies import SliceTallies
+from learner.examples.stored_counts import StoredCounts
+from learner.examples.tally_shelf import KeptTallies, TallyShelf
 from learner.examples.training_window import (
     LearningWindow,
     build_window,
@@ -35,8 +38,10 @@ from learner.examples.training_window import (
     window_bounds,
 )
 from learner.examples.waiting import no_examples_yet
-from learner.judgement.evaluation import Candidate, evaluate_window, sound_with_tallies
+from learner.judgement.evaluation import Candidate, evaluate_window
 from learner.judgement.gate import GateEvidence, GateVerdict, judge
+from learner.judgement.log_judgement import ExploredLog, judge_log
+from learner.judgement.log_soundness import LogSoundness
 from learner.judgement.serving_comparison import ServingComparison, ServingPolicy
 from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
@@ -45,6 +50,7 @@ from policy_store.records import ObjectiveWeights
 
 EXAMPLES_FOLDER = "examples"
 EXPLORATIONS_FOLDER = "explorations"
+TALLIES_FILE = "tallies.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +70,13 @@ class RunReport:
     published: Published | None
     seconds_training: float
     serving: ServingComparison
+    log: LogSoundness
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         manifest = self.checkpoint.manifest
         return {
+            "log": self.log.as_dict(),
             "version": manifest.version,
             "parent": manifest.parent,
             "verdict": self.verdict.verdict.value,
@@ -120,7 +128,7 @@ class Learner:
         graph = start.algorithm.export(window.training.inputs)
         self.observer.stage("evaluate", f"{window.holdout.count} held-out examples")
         candidate = self._candidate(start, window.holdout.inputs, preference)
-        evaluation = evaluate_window(window, candidate, self.experiment, self._tallied())
+        evaluation = evaluate_window(window, candidate, self.experiment, self._tallied(window.stored))
         verdict = judge(evaluation.evidence, self.experiment.gate)
         self.observer.stage("gate", f"{verdict.verdict.value}: {verdict.reasons[0].sentence}")
         finished = FinishedRun(window, start, training, graph, evaluation, verdict)
@@ -129,7 +137,7 @@ class Learner:
         self.shelf.save(checkpoint)
         published = None if self.publisher is None else self.publisher.publish(checkpoint, verdict)
         self._count(finished)
-        return RunReport(checkpoint, verdict, published, training.seconds, evaluation.serving)
+        return RunReport(checkpoint, verdict, published, training.seconds, evaluation.serving, evaluation.soundness)
 
     @property
     def contract(self) -> FeatureContract:
@@ -175,11 +183,11 @@ class Learner:
             raise no_examples_yet(self.experiment)
         bounds = window_bounds(int(frame["request_event_time"].to_numpy().max()), self.experiment)
         rows = rows_since(frame, bounds.train_from, self.experiment, self.contract, explorations)
-        control = control_rows(frame, (bounds.train_from, 2**62), self.experiment)
-        soundness = sound_with_tallies(rows, control, (rows,), self.experiment, self._tallied())
+        control, heavy = control_rows(frame, (bounds.train_from, 2**62), self.experiment), heavy_units(rows)
+        log = ExploredLog(without_units(rows, heavy), (), control, heavy, StoredCounts.of(frame))
+        soundness = judge_log(log, self.experiment, KeptTallies(self._tallied(log.stored)))
         self.observer.stage("check", soundness.detail)
-        if self.metrics is not None and soundness.p_value is not None:
-            self.metrics.propensity_pvalue.set(soundness.p_value)
+        self._show_log(soundness)
         algorithm = self.experiment.learner.algorithm
         return BoxNotLearnt(
             f"the algorithm {algorithm!r} scores arms and cannot learn a box of weights; {rows.count} explored examples"
@@ -188,8 +196,10 @@ class Learner:
             " `trimtab evaluate --policy FILE`; or give the weights steps, which makes them a grid",
         )
 
-    def _tallied(self) -> SliceTallies:
+    def _tallied(self, stored: StoredCounts) -> SliceTallies:
+        """The tallies, read after the examples and kept with the time of the newest one."""
         tallies = self.tallies()
+        TallyShelf(self.directory / TALLIES_FILE).save(tallies, stored.last)
         if self.metrics is not None:
             for reason, records in tallies.left_out.items():
                 self.metrics.left_out_tallies.labels(reason=reason).set(records)
@@ -224,10 +234,13 @@ class Learner:
         for reason, examples in run.window.left_out.items():
             self.metrics.left_out.labels(reason=reason).set(examples)
         self.metrics.gate.labels(verdict=run.verdict.verdict.value, reason=run.verdict.reasons[0].code).inc()
-        if run.evaluation.soundness.p_value is not None:
-            self.metrics.propensity_pvalue.set(run.evaluation.soundness.p_value)
+        self._show_log(run.evaluation.soundness)
         self._show_lifts(self.metrics, run.evaluation.evidence)
         self.metrics.last_success.set(self.clock() / 1000)
+
+    def _show_log(self, soundness: LogSoundness) -> None:
+        if self.metrics is not None and soundness.p_value is not None:
+            self.metrics.propensity_pvalue.set(soundness.p_value)
 
     def _show_lifts(self, metrics: LearnerMetrics, evidence: GateEvidence) -> None:
         """The lifts that the gate judged; what an earlier run knew and this one does not is removed."""

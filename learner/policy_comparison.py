@@ -20,9 +20,12 @@ from learner.checkpoints.graph_answers import GraphAnswers, learned_arm_policies
 from learner.checkpoints.serving_answers import serving_policy
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import holdout_start
+from learner.examples.heavy_units import heavy_units, without_units
 from learner.examples.learner_errors import NothingToLearn
 from learner.examples.learning_rows import LearningRows
-from learner.examples.training_window import rows_since, window_bounds
+from learner.examples.stored_counts import StoredCounts
+from learner.examples.tally_shelf import KeptTallies
+from learner.examples.training_window import control_rows, rows_since, window_bounds
 from learner.judgement.box_judgement import judge_box
 from learner.judgement.candidate_policies import (
     PRODUCTION,
@@ -36,10 +39,13 @@ from learner.judgement.candidate_policies import (
 )
 from learner.judgement.declared_distributions import shared_features
 from learner.judgement.evaluation import requirements_of
+from learner.judgement.log_judgement import ExploredLog, judge_log
+from learner.judgement.log_soundness import LogSoundness
 from learner.judgement.predictions import Choose, predict
 from learner.judgement.proposal_table import Proposals
 from learner.judgement.serving_comparison import ServingComparison, ServingPolicy, compare_with_serving
 from learner.judgement.table_policy import TableLayout, read_table, table_policy
+from learner.judgement.withheld_intervals import shown_comparison, shown_report
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.marginal_weights import with_mips
 from off_policy.policy_evaluation import PredictedPolicy, evaluate_policies, evaluate_predicted
@@ -77,9 +83,11 @@ class Answer:
     """The estimates over rows between two event times (epoch ms); `checkpoint` is the one whose answers were used.
 
     `watched` are those of signals and guardrails; None if there are none. `judged_online` are the names of those that
-    only online experiments judge. `serving` compares the report's first policy with the checkpoint that is serving.
+    only online experiments judge. `log` is the verdict on the log; if it is unsound, nothing has an interval. `serving`
+    compares the report's first policy with the checkpoint that is serving.
     """
 
+    log: LogSoundness
     report: EvaluationReport
     first: int
     last: int
@@ -96,7 +104,7 @@ class Answer:
             for point in self.report.frontier("snips")
         ]
         watched = None if self.watched is None else self.watched.as_dict()
-        return span | {
+        content = {
             "checkpoint": self.checkpoint,
             "report": self.report.as_dict(),
             "watched": watched,
@@ -104,6 +112,7 @@ class Answer:
             "serving": self.serving.as_dict(),
             "frontier": frontier,
         }
+        return {"log": self.log.as_dict()} | span | content
 
 
 def compare(
@@ -112,17 +121,19 @@ def compare(
     shelf: CheckpointShelf,
     experiment: Experiment,
     explorations: Mapping[str, ExplorationSettings] | None = None,
+    tallies: KeptTallies | None = None,
 ) -> Answer:
     """Evaluate one policy against the baseline: production for weights, the logged policy for a catalogue.
 
-    `explorations` are the kept exploration settings by digest; rows are read with their own.
+    `explorations` are the kept exploration settings by digest; rows are read with their own. With the kept `tallies`
+    the log's completeness is judged too. Units with too many rows are left out (`heavy_units`).
 
     A checkpoint's values are used as the model of DM and DR only for rows on which it was not trained. Raises
     NothingToLearn if there are no such rows or no checkpoint, TablePolicyError for an unusable file, UnknownArm, and
     BoxNotLearnt for a learned policy over a box without a checkpoint.
     """
     if experiment.action_space.kind == "box":
-        return _compare_box(question, frame, shelf, experiment, explorations)
+        return _compare_box(question, frame, shelf, experiment, (explorations, tallies))
     arm = None
     if question.policy.startswith(ARM):
         arm = arm_named(question.policy.removeprefix(ARM), experiment.action_space)
@@ -130,6 +141,7 @@ def compare(
     _require_usable(question, checkpoint, experiment)
     contract = _contract(checkpoint, experiment)
     rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, explorations)
+    rows, soundness = _judged_log(rows, frame, experiment, tallies)
     rows = rows.take(comparable_places(rows, experiment, arm))
     if rows.count == 0:
         raise NothingToLearn(
@@ -151,7 +163,31 @@ def compare(
     watched, times = rows.watched_bandit(experiment), rows.event_times
     beside = None if watched is None else evaluate_policies(watched, policies, baseline.policy, None, requirements)
     version = None if trusted is None else trusted.version
-    return Answer(report, int(times[0]), int(times[-1]), version, beside, experiment.judged_online, over)
+    return _answer(soundness, (report, beside), (int(times[0]), int(times[-1])), version, experiment, over)
+
+
+def _judged_log(
+    rows: LearningRows, frame: pl.DataFrame, experiment: Experiment, tallies: KeptTallies | None
+) -> tuple[LearningRows, LogSoundness]:
+    """The rows without heavy units, and the verdict on their log."""
+    heavy, first = heavy_units(rows), int(rows.event_times[0])
+    kept = without_units(rows, heavy)
+    control = control_rows(frame, (first, 2**62), experiment)
+    log = ExploredLog(kept, (), control, heavy, StoredCounts.of(frame))
+    return kept, judge_log(log, experiment, KeptTallies() if tallies is None else tallies)
+
+
+def _answer(
+    log: LogSoundness,
+    reports: tuple[EvaluationReport, EvaluationReport | None],
+    span: tuple[int, int],
+    version: str | None,
+    experiment: Experiment,
+    serving: ServingComparison,
+) -> Answer:
+    report, watched = reports
+    beside, over = None if watched is None else shown_report(watched, log), shown_comparison(serving, log)
+    return Answer(log, shown_report(report, log), *span, version, beside, experiment.judged_online, over)
 
 
 def _require_usable(question: Question, checkpoint: Checkpoint | None, experiment: Experiment) -> None:
@@ -175,7 +211,7 @@ def _compare_box(
     frame: pl.DataFrame,
     shelf: CheckpointShelf,
     experiment: Experiment,
-    explorations: Mapping[str, ExplorationSettings] | None,
+    kept: tuple[Mapping[str, ExplorationSettings] | None, KeptTallies | None],
 ) -> Answer:
     """The same for a box, whose only arm with weights of its own is production."""
     policy, space = question.policy, experiment.action_space
@@ -189,14 +225,15 @@ def _compare_box(
             )
         policy = PRODUCTION
     contract = _contract(checkpoint, experiment)
-    rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, explorations)
+    rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, kept[0])
+    rows, soundness = _judged_log(rows, frame, experiment, kept[1])
     requirements = requirements_of(experiment, question.level)
     judged = judge_box(policy, rows, question.layout, experiment, requirements, _propose(checkpoint, experiment))
     version = None if checkpoint is None else checkpoint.version
-    first, last = int(rows.event_times[0]), int(rows.event_times[-1])
+    span = int(rows.event_times[0]), int(rows.event_times[-1])
     served = serving_policy(question.serving, rows, experiment, contract, ObjectiveWeights.in_force(experiment))
     over = ServingComparison(served.version, served.detail)
-    return Answer(judged[0], first, last, version, judged[1], experiment.judged_online, over)
+    return _answer(soundness, judged, span, version, experiment, over)
 
 
 def _propose(checkpoint: Checkpoint | None, experiment: Experiment) -> Callable[[LearningRows], Proposals] | None:

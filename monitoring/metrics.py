@@ -158,7 +158,7 @@ class LearnerMetrics(MetricGroup):
         self.left_out = Gauge(
             "trimtab_learner_left_out_examples",
             "Stored examples that the last run did not use, by reason (not_explored, other_action_space, closed_early, "
-            "outside_window, embargo, missing_features, absurd_features).",
+            "outside_window, embargo, heavy_units, missing_features, absurd_features).",
             ["reason"],
             registry=registry,
         )

@@ -23,6 +23,7 @@ class RefusalCode(StrEnum):
     NOT_BINARY = "not_binary"
     TRAINED_ON_THESE_ROWS = "trained_on_these_rows"
     UNDEFINED = "undefined"
+    UNSOUND_LOG = "unsound_log"
 
 
 @dataclass(frozen=True, slots=True)

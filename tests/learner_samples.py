@@ -18,7 +18,12 @@ from feature_contract import FeatureContract
 from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.learning_rows import COLUMNS, LearningRows
 from learner.examples.segment_store import SegmentStore
+from learner.examples.slice_tallies import SliceTallies
+from learner.examples.tally_tables import TallyTotals
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunReport
+from producers.loggers.applied_decision import AppliedDecision
+from producers.loggers.decision_tally import DecisionTally
+from producers.loggers.recent_units import RecentUnits
 
 START = 1_700_000_000_000
 MINUTE = 60_000
@@ -162,6 +167,23 @@ class World:
     def rows(self, examples: Sequence[dict[str, Any]]) -> LearningRows:
         """The examples as a network reads them."""
         return LearningRows.of(self.frame(examples), self.experiment, FeatureContract.from_experiment(self.experiment))
+
+
+def tallied(experiment: Experiment, examples: Sequence[dict[str, Any]]) -> SliceTallies:
+    """What the producers of these explored decisions counted.
+
+    Each decision has its `slice_probability`, 0.5; as many others, which are not logged, did not explore.
+    """
+    tally, totals = DecisionTally(1, RecentUnits()), TallyTotals()
+    for example in examples:
+        request, arm = example["request"], example["action"]["arm"]
+        for name in ("EXPLORE", "POLICY"):
+            unit = f"{name}-{request['request_id']}"
+            facts = (name, arm, request["event_time"], experiment.exploration.digest, 0.5, unit)
+            tally.add(AppliedDecision(*facts))
+    record = tally.record("node", START)
+    totals.add({each["slice"]: each["count"] for each in record["counts"]}, record["arms"], record["spans"])
+    return totals.result({})
 
 
 def harmless_truth(users: np.ndarray, features: np.ndarray) -> np.ndarray:

@@ -99,6 +99,7 @@ def evaluation_summary(evaluation: Evaluation, verdict: GateVerdict) -> dict[str
         "lifts": {name: lift.as_dict() for name, lift in evidence.lifts.items()},
         "guardrail_lifts": {name: lift.as_dict() for name, lift in evidence.guardrail_lifts.items()},
         "log_p_value": evaluation.soundness.p_value,
+        "log_verdict": evaluation.soundness.verdict.value,
     }
 
 

@@ -1,8 +1,8 @@
 """Examples from the topic to rows: decodes them, stores them in segments on disk, and splits them into windows.
 
 Reads `examples`, `tallies` and `explorations`, from its own offsets.
-Writes Parquet segments with their manifest and exploration settings under the data directory, and dead letters for
-unusable examples.
+Writes Parquet segments with their manifest, exploration settings and the tallies read last under the data directory,
+and dead letters for unusable examples.
 Guarantees that a kill at any moment neither loses nor duplicates an example, and that altered files are never used.
 Fails with the errors listed at the top of `learner_errors`; one bad row never ends the stage.
 """
@@ -17,6 +17,7 @@ from learner.examples.request_columns import request_columns
 from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import SliceTallies
 from learner.examples.tally_reading import read_tallies
+from learner.examples.tally_shelf import TallyShelf
 from learner.examples.time_limit import TimeLimit
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "KeptExplorations",
     "SegmentStore",
     "SliceTallies",
+    "TallyShelf",
     "TimeLimit",
     "read_explorations",
     "read_tallies",

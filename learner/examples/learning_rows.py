@@ -45,6 +45,7 @@ COLUMNS = (
     "ranking",
     "outcome_objectives",
     "outcome_closed_early",
+    "outcome_partition",
 )
 """The columns of a stored example that the learner reads."""
 

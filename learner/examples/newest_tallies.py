@@ -14,13 +14,14 @@ MOST_BYTES = 256 * MEBIBYTE
 class NewestTally(NamedTuple):
     """What a source said last and before.
 
-    `counts` by slice of its newest tally and of the one before it (None if there is none), and the newest tally itself,
-    None if it was let go.
+    `counts` by slice of its newest tally and of the one before it (None if there is none), the newest tally itself,
+    None if it was let go, and its event time (ms).
     """
 
     counts: Mapping[str, int]
     counts_before: Mapping[str, int] | None
     record: LogRecord | None
+    event_time: int = 0
 
 
 class NewestTallies:
@@ -39,10 +40,10 @@ class NewestTallies:
         """Each source with its newest tally."""
         return iter(self._newest.items())
 
-    def add(self, source: str, counts: Mapping[str, int], record: LogRecord) -> None:
+    def add(self, source: str, counts: Mapping[str, int], record: LogRecord, event_time: int = 0) -> None:
         """Take in the next tally of a source."""
         before = self._newest.get(source)
-        self._newest[source] = NewestTally(counts, None if before is None else before.counts, record)
+        self._newest[source] = NewestTally(counts, None if before is None else before.counts, record, event_time)
         size = len(record.value or b"")
         self._bytes += size - self._held.pop(source, 0)
         self._held[source] = size

@@ -5,11 +5,14 @@ but nothing raises. Tallies of version 2 say Σ ε_t, and the explored decisions
 Where it is unknown, they are stochastically at most Binomial(n, ε).
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from event_schemas.slices import Slice
+from event_schemas.units import DAY_MS
 from learner.examples.binomial_tails import p_at_least, p_at_most
 
 
@@ -63,18 +66,29 @@ class SpanTotal:
 
 @dataclass(frozen=True, slots=True)
 class RatedDecisions:
-    """Decisions of tallies that say the rate of each: `explored` of `decisions`, with mean `rate_sum` = Σ ε_t."""
+    """Decisions whose rates are known: `explored` of `decisions`, with mean `rate_sum` = Σ ε_t."""
 
     decisions: int = 0
     explored: int = 0
     rate_sum: float = 0.0
     variance: float = 0.0
 
+    def plus(self, other: "RatedDecisions") -> "RatedDecisions":
+        """Both together."""
+        return RatedDecisions(
+            self.decisions + other.decisions,
+            self.explored + other.explored,
+            self.rate_sum + other.rate_sum,
+            self.variance + other.variance,
+        )
+
     def p_value(self, design_effect: float, *, may_be_fewer: bool = False) -> float:
         """The p-value of `explored`, with the larger of the tallied and the given design effect.
 
-        It is two-sided, or, if there `may_be_fewer`, that of too many.
+        It is two-sided, or, if there `may_be_fewer`, that of too many. 1 without decisions.
         """
+        if not self.decisions:
+            return 1.0
         rate = min(1.0, self.rate_sum / self.decisions)
         binomial_variance = self.decisions * rate * (1.0 - rate)
         if binomial_variance > 0.0:
@@ -85,51 +99,72 @@ class RatedDecisions:
         return min(1.0, 2.0 * min(p_at_least(*numbers), p_at_most(*numbers)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SliceTallies:
     """Decisions so far by slice, summed over sources; `left_out` is the number of ignored records by reason.
 
     `arms` and `spans` are the same decisions by day, as far as producers say: those of version 1 do not, and then the
-    sums are below `decisions`. `rated` are the decisions of tallies whose spans cover all their decisions.
+    sums are below `decisions`. Such decisions were counted until `undated_until` (ms), the newest tally without days.
+    Sources whose last tally was before `kept_from` (ms) may have been deleted; None if nothing was.
     """
 
     counts: Mapping[str, int]
     left_out: Mapping[str, int] = field(default_factory=dict)
     arms: Mapping[ArmDay, int] = field(default_factory=dict)
     spans: Mapping[SpanDay, SpanTotal] = field(default_factory=dict)
-    rated: RatedDecisions = RatedDecisions()
+    undated_until: int | None = None
+    kept_from: int | None = None
 
     @property
     def decisions(self) -> int:
         """Decisions in all slices."""
         return sum(self.counts.values())
 
-    @property
-    def explored(self) -> int:
-        """Decisions in EXPLORE."""
-        return self.counts.get(Slice.EXPLORE, 0)
+    @cached_property
+    def by_day(self) -> Mapping[int, Counter[str]]:
+        """Decisions by UTC day, then slice, as far as days are known."""
+        found: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        for key, count in self.arms.items():
+            found[key.day][key.slice] += count
+        return dict(found)
 
-    def account(self, exploration_rate: float) -> str:
-        """What was counted and what was to be expected, in words."""
-        counted, rated = f"{self.explored} of {self.decisions} tallied decisions explored", self.rated
-        if not rated.decisions:
-            return f"{counted}, allowed share {exploration_rate:g}"
-        expected = f"of {rated.decisions} with known rates {rated.explored}, expected {rated.rate_sum:.1f}"
-        others = "" if rated.decisions == self.decisions else f", allowed share of the others {exploration_rate:g}"
-        return f"{counted}; {expected}{others}"
+    @cached_property
+    def spans_by_day(self) -> Mapping[int, SpanTotal]:
+        """The spans of each UTC day together."""
+        found: dict[int, SpanTotal] = {}
+        for key, total in self.spans.items():
+            found[key.day] = total if key.day not in found else found[key.day].plus(total)
+        return found
 
-    def p_value(
-        self, exploration_rate: float, design_effect: float = 1.0, *, may_be_fewer: bool = False
-    ) -> float | None:
-        """The p-value of the hypothesis that exploration was drawn as intended; None without decisions.
+    @cached_property
+    def rated(self) -> Mapping[int, RatedDecisions]:
+        """The decisions of each UTC day, where the rates of all of them are known."""
+        variance: defaultdict[int, float] = defaultdict(float)
+        for key, total in self.spans.items():
+            variance[key.day] += total.variance
+        return {
+            day: RatedDecisions(total.decisions, self.by_day[day][Slice.EXPLORE], total.rate_sum, variance[day])
+            for day, total in self.spans_by_day.items()
+            if total.decisions == sum(self.by_day.get(day, {}).values())
+        }
 
-        Two-sided against Σ ε_t for rated decisions. For all others P(at least this many explored | every ε_t =
-        `exploration_rate`), as too few may be a cap or a kill. If there are both, the smaller, doubled (Bonferroni).
-        `design_effect`, at least 1, is that of exploration units over all processes. Fewer than Σ ε_t are no evidence
-        if there `may_be_fewer`.
+    @cached_property
+    def undated(self) -> Mapping[str, int]:
+        """The decisions by slice that no tally places on a day."""
+        left = Counter(self.counts)
+        for slices in self.by_day.values():
+            left.subtract(slices)
+        return left
+
+    def dated(self, day: int) -> bool:
+        """Whether all decisions of this UTC day are known to be counted under it."""
+        known = max((each // DAY_MS for each in (self.undated_until, self.kept_from) if each is not None), default=-1)
+        return day > known
+
+    def p_value(self, exploration_rate: float, design_effect: float = 1.0) -> float | None:
+        """P(at least this many explored | every ε_t = `exploration_rate`) of the undated decisions; None without any.
+
+        Too few may be a cap or a kill. `design_effect`, at least 1, is that of exploration units over all processes.
         """
-        decisions, explored = self.decisions - self.rated.decisions, self.explored - self.rated.explored
-        found = [self.rated.p_value(design_effect, may_be_fewer=may_be_fewer)] if self.rated.decisions else []
-        if decisions:
-            found.append(p_at_least(explored, decisions, exploration_rate, design_effect))
-        return min(1.0, len(found) * min(found)) if found else None
+        decisions, explored = sum(self.undated.values()), self.undated.get(Slice.EXPLORE, 0)
+        return p_at_least(explored, decisions, exploration_rate, design_effect) if decisions else None

@@ -35,10 +35,19 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class _Reading:
-    """The newest tally of each source, and the number of ignored records by reason."""
+    """The newest tally of each source, the number of ignored records by reason, and the event times (ms) at which
+    partitions begin of which older tallies have been deleted."""
 
     newest: NewestTallies = field(default_factory=NewestTallies)
     left_out: dict[str, int] = field(default_factory=lambda: {UNREADABLE: 0, ABSURD: 0})
+    partitions: set[int] = field(default_factory=set)
+    begins: dict[int, int] = field(default_factory=dict)
+
+    def begin(self, record: LogRecord, event_time: int) -> None:
+        """Note where a partition begins, if older tallies of it have been deleted."""
+        if record.partition not in self.partitions and record.offset > 0:
+            self.begins[record.partition] = event_time
+        self.partitions.add(record.partition)
 
     def leave_out(self, reason: str, record: LogRecord, **why: object) -> None:
         """Count an ignored record, and log it if it is one of the first."""
@@ -67,7 +76,7 @@ def read_tallies(source: ExampleSource, codec: Codec, clock: Callable[[], float]
         ) from fault
     except TopicError as fault:  # a run without tallies is still a run; its evaluation says what it could not check
         log.warning("no tallies are read", what=fault.what, fix=fault.fix)
-    totals = TallyTotals()
+    totals = TallyTotals(kept_from=max(reading.begins.values(), default=None))
     for source_name, newest in reading.newest:
         _add_up(source_name, newest, codec, reading, totals)
     if (unnamed := sum(reading.left_out.values()) - NAMED_TALLIES) > 0:
@@ -83,10 +92,12 @@ def _take_in(record: LogRecord, leading: LeadingFields, reading: _Reading) -> No
     except (MalformedRecord, UnknownSchema) as fault:
         reading.leave_out(UNREADABLE, record, what=fault.what[:LONGEST_NAME])
         return
+    reading.begin(record, tally["event_time"])
     source, rows = tally["source"], tally["counts"]
     refused = _refused_count(rows)
     if refused is None:
-        reading.newest.add(source, {row["slice"]: row["count"] for row in rows}, record)
+        counts = {row["slice"]: row["count"] for row in rows}
+        reading.newest.add(source, counts, record, max(0, tally["event_time"]))
     else:
         name, value = refused["slice"][:LONGEST_NAME], refused["count"]
         reading.leave_out(ABSURD, record, source=source[:LONGEST_NAME], slice=name, value=value)
@@ -95,20 +106,20 @@ def _take_in(record: LogRecord, leading: LeadingFields, reading: _Reading) -> No
 def _add_up(source: str, newest: NewestTally, codec: Codec, reading: _Reading, totals: TallyTotals) -> None:
     """Add the newest tally of a source, or if its tables are no good, the counts of the one before it."""
     if newest.record is None:
-        totals.add(newest.counts)
+        totals.add_undated(newest.counts, newest.event_time)
         return
     try:
         tally = codec.decode(newest.record.value).record
     except MalformedRecord as fault:
         reading.leave_out(UNREADABLE, newest.record, what=fault.what[:LONGEST_NAME])
-        totals.add(newest.counts_before or {})
+        totals.add_undated(newest.counts_before or {}, newest.event_time)
         return
     fault_found = table_fault(newest.counts, tally["arms"], tally["spans"])
     if fault_found is None:
-        totals.add(newest.counts, tally["arms"], tally["spans"])
+        totals.add(newest.counts, tally["arms"], tally["spans"], told_at=newest.event_time)
         return
     reading.leave_out(ABSURD, newest.record, source=source[:LONGEST_NAME], what=fault_found)
-    totals.add(newest.counts_before or {})
+    totals.add_undated(newest.counts_before or {}, newest.event_time)
 
 
 def _refused_count(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Any
 from event_schemas.records import LAST_DAY
 from event_schemas.slices import Slice
 from event_schemas.units import DAY_MS
-from learner.examples.slice_tallies import ArmDay, RatedDecisions, SliceTallies, SpanDay, SpanTotal
+from learner.examples.slice_tallies import ArmDay, SliceTallies, SpanDay, SpanTotal
 
 MOST_DECISIONS = 10**12
 """The most that one source can count in one slice: a source is one process, and 10¹² is 1,000 a second for 30 years."""
@@ -27,33 +27,35 @@ def table_fault(counts: Mapping[str, int], arms: Rows, spans: Rows) -> str | Non
 
 @dataclass
 class TallyTotals:
-    """The sum of tallies, one of each source."""
+    """The sum of tallies, one of each source; see `SliceTallies`."""
 
     counts: Counter[str] = field(default_factory=Counter)
     arms: Counter[ArmDay] = field(default_factory=Counter)
     spans: dict[SpanDay, SpanTotal] = field(default_factory=dict)
-    rated: RatedDecisions = field(default_factory=RatedDecisions)
+    undated_until: int | None = None
+    kept_from: int | None = None
 
-    def add(self, counts: Mapping[str, int], arms: Rows = (), spans: Rows = ()) -> None:
-        """Add a tally without faults."""
+    def add(self, counts: Mapping[str, int], arms: Rows = (), spans: Rows = (), *, told_at: int = 0) -> None:
+        """Add a tally without faults, of the event time `told_at` (ms)."""
+        if not arms and any(counts.values()):
+            self.add_undated(counts, told_at)
+            return
         self.counts.update(counts)
         for row in arms:
             self.arms[ArmDay(row["day"], row["slice"], row["arm"])] += row["count"]
-        totals = [(_span_day(row), _span_total(row)) for row in spans]
-        for key, total in totals:
+        for row in spans:
+            key, total = _span_day(row), _span_total(row)
             self.spans[key] = total if key not in self.spans else self.spans[key].plus(total)
-        decisions = sum(total.decisions for _, total in totals)
-        if decisions == sum(counts.values()):
-            self.rated = RatedDecisions(
-                self.rated.decisions + decisions,
-                self.rated.explored + counts.get(Slice.EXPLORE, 0),
-                self.rated.rate_sum + math.fsum(total.rate_sum for _, total in totals),
-                self.rated.variance + math.fsum(total.variance for _, total in totals),
-            )
+
+    def add_undated(self, counts: Mapping[str, int], told_at: int) -> None:
+        """Add a tally that says nothing of days, or whose tables are no good."""
+        self.counts.update(counts)
+        self.undated_until = max(told_at, self.undated_until or 0)
 
     def result(self, left_out: Mapping[str, int]) -> SliceTallies:
         """The sums."""
-        return SliceTallies(dict(self.counts), left_out, dict(self.arms), self.spans, self.rated)
+        dated = (self.undated_until, self.kept_from)
+        return SliceTallies(dict(self.counts), left_out, dict(self.arms), self.spans, *dated)
 
 
 def _arm_fault(row: Mapping[str, Any]) -> str | None:

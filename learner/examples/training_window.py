@@ -17,9 +17,11 @@ import structlog
 from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationSettings
 from feature_contract import AbsurdFeature, FeatureContract, MissingFeatures
+from learner.examples.heavy_units import HeavyUnit, heavy_units, without_units
 from learner.examples.learner_errors import LineageOverlap, NothingToLearn
 from learner.examples.learning_rows import LearningRows, feature_faults
 from learner.examples.previous_fill import PreviousCounts, fill_previous
+from learner.examples.stored_counts import StoredCounts
 from learner.examples.waiting import SMALLEST_TRAINING_SET, left_out_in_words, no_examples_yet, too_few_to_train_on
 
 Reading = tuple[FeatureContract, Mapping[str, ExplorationSettings] | None]
@@ -71,7 +73,8 @@ class LearningWindow:
     """Rows for training and rows held out, each ordered by (event_time, request_id), and counts left out by reason.
 
     `previous` says where the weights served before came from; None if they are not a feature. `control` has the CONTROL
-    decisions of the hold-out's span, with the columns of examples.
+    decisions of the hold-out's span, with the columns of examples. `heavy` are the units that are in neither split
+    because they have too much of one. `stored` counts all stored decisions, also those of no use here.
     """
 
     bounds: WindowBounds
@@ -80,6 +83,8 @@ class LearningWindow:
     left_out: dict[str, int]
     previous: PreviousCounts | None = None
     control: pl.DataFrame = field(default_factory=pl.DataFrame)
+    heavy: tuple[HeavyUnit, ...] = ()
+    stored: StoredCounts = field(default_factory=StoredCounts)
 
 
 def window_bounds(now: int, experiment: Experiment) -> WindowBounds:
@@ -111,7 +116,8 @@ def build_window(
     """Split the stored examples; raises NothingToLearn if too few are left for training.
 
     Only EXPLORE decisions of the experiment's own action space are used, because only these have known, positive
-    propensities for every arm. Decisions that closed early are left out, because their later engagements are missing.
+    propensities for every arm. Decisions that closed early are left out, because their later engagements are missing,
+    and so are units with too much of either split (`heavy_units`).
     """
     if frame.height == 0:
         raise no_examples_yet(experiment)
@@ -123,10 +129,14 @@ def build_window(
     training = rows.take(rows.event_times < bounds.train_to)
     holdout = rows.take(rows.event_times >= bounds.holdout_from)
     left_out["embargo"] = rows.count - training.count - holdout.count
+    heavy = tuple({each.name: each for part in (training, holdout) for each in heavy_units(part)}.values())
+    splits = without_units(training, heavy), without_units(holdout, heavy)
+    left_out["heavy_units"] = training.count + holdout.count - splits[0].count - splits[1].count
+    training, holdout = splits
     if training.count < SMALLEST_TRAINING_SET:
         raise too_few_to_train_on(rows.event_times, (training.count, holdout.count), left_out, experiment)
     control = control_rows(frame, (bounds.holdout_from, bounds.holdout_to), experiment)
-    return LearningWindow(bounds, training, holdout, left_out, previous, control)
+    return LearningWindow(bounds, training, holdout, left_out, previous, control, heavy, StoredCounts.of(frame))
 
 
 def rows_since(

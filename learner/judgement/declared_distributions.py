@@ -5,6 +5,8 @@ experiment explored share a distribution if they allowed the same arms.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 from typing import Self
 
 import numpy as np
@@ -22,7 +24,7 @@ ROUNDING = 1e-3
 """How far a propensity may be from the probability of its arm, relative to it: other systems write few digits."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class DeclaredDistributions:
     """`logged` bool[n]: whether the row's own probabilities count; `own` are those of the rows where they do.
 
@@ -31,7 +33,7 @@ class DeclaredDistributions:
 
     logged: NDArray[np.bool_]
     own: RowDistributions
-    explored: RowDistributions
+    explored: SharedDistributions
 
     @classmethod
     def of(cls, rows: LearningRows, experiment: Experiment) -> Self:
@@ -52,6 +54,26 @@ class DeclaredDistributions:
         shares[self.logged] = self.own.at(arms[self.logged])
         shares[~self.logged] = self.explored.at(arms[~self.logged])
         return shares
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """int64[n]: equal for rows that declare the same distribution in the same way."""
+        groups = np.empty(len(self.logged), dtype=np.int64)
+        groups[self.logged] = -1 - _numbered(self.own)
+        groups[~self.logged] = self.explored.group
+        return groups
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """int64[n]: the place of each row among those whose distributions are held together with its own."""
+        return np.where(self.logged, np.cumsum(self.logged), np.cumsum(~self.logged)) - 1
+
+    def of_row(self, row: int) -> NDArray[np.float64]:
+        """float64[arms]: the distribution that a row declares."""
+        held = self.own if self.logged[row] else self.explored
+        place = int(self._places[row])
+        distribution: NDArray[np.float64] = held.block(slice(place, place + 1))[0]
+        return distribution
 
     def expected_counts(self, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """float64[arms]: how often each arm is expected in the rows `counted`, bool[n]."""
@@ -85,6 +107,16 @@ def _logged(listed: pl.Series, places: NDArray[np.int64], arms: int) -> RowDistr
         return numbers.reshape(len(members), arms)
 
     return SharedDistributions(np.arange(len(places)), arms, read)
+
+
+def _numbered(given: RowDistributions) -> NDArray[np.int64]:
+    """int64[n]: a number for each distinct distribution, from 0."""
+    numbers: dict[bytes, int] = {}
+    found = np.empty(given.rows, dtype=np.int64)
+    for part in given.blocks():
+        keys = [sha256(row.tobytes()).digest() for row in given.block(part)]
+        found[part] = [numbers.setdefault(key, len(numbers)) for key in keys]
+    return found
 
 
 def _sound(given: RowDistributions) -> NDArray[np.bool_]:

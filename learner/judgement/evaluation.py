@@ -4,18 +4,18 @@ People and the proposal use only the selection half; the gate uses only the judg
 all runs, so a choice based on one half is never judged on it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from learner.examples.learning_rows import LearningRows
 from learner.examples.slice_tallies import SliceTallies
+from learner.examples.tally_shelf import KeptTallies
 from learner.examples.training_window import LearningWindow
 from learner.judgement.calibration import Calibration, calibrate
 from learner.judgement.candidate_policies import (
@@ -28,9 +28,9 @@ from learner.judgement.candidate_policies import (
     uniform_over,
 )
 from learner.judgement.declared_distributions import shared_features
-from learner.judgement.design_effect import design_effect
 from learner.judgement.gate import GateEvidence, look_level
-from learner.judgement.log_soundness import LogSoundness, check_log
+from learner.judgement.log_judgement import ExploredLog, judge_log
+from learner.judgement.log_soundness import LogSoundness
 from learner.judgement.predictions import Choose, Predictions, Score, predict
 from learner.judgement.reference_sketches import head_shift
 from learner.judgement.serving_comparison import (
@@ -40,6 +40,7 @@ from learner.judgement.serving_comparison import (
     ServingPolicy,
     compare_with_serving,
 )
+from learner.judgement.withheld_intervals import shown_comparison, shown_report
 from off_policy.evaluation_report import EvaluationReport, FrontierPoint, PolicyObjective
 from off_policy.intervals import EvidenceRequirements
 from off_policy.marginal_weights import with_mips
@@ -94,6 +95,8 @@ class Evaluation:
             cohort_lifts={} if judged is None else {name: _lifts(scope) for name, scope in judged.cohorts.items()},
             guardrail_lifts={} if judged is None else self._guardrail_lifts(),
             log_p_value=self.soundness.p_value,
+            log_faults=tuple(fault.sentence for fault in self.soundness.faults),
+            completeness_doubt=self.soundness.doubt,
             head_shift=self.head_shift,
             preference_declared=self.preference.declared,
             judged_online=self.judged_online,
@@ -108,6 +111,7 @@ class Evaluation:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; undefined numbers are null."""
         return {
+            "soundness": self.soundness.as_dict(),
             "estimator": ESTIMATOR,
             "selection": self.selection.as_dict(),
             "judgement": self.judgement.as_dict(),
@@ -119,7 +123,6 @@ class Evaluation:
             "look": self.look,
             "serving": self.serving.as_dict(),
             "calibration": {name: result.as_dict() for name, result in self.calibration.items()},
-            "soundness": self.soundness.as_dict(),
             "head_shift": dict(self.head_shift),
         }
 
@@ -142,10 +145,13 @@ def evaluate_window(
 ) -> Evaluation:
     """Evaluate on `window.holdout` a candidate that was trained on `window.training`.
 
-    `tallies` are the producers' counts of decisions by slice; without them only the logged arms are tested. Rows that
-    could not explore the baseline are tested with the log, but judge nothing (`comparable_places`).
+    `tallies` are the producers' counts of decisions; without them the log's completeness is unverified. On an unsound
+    log nothing has an interval. Rows that could not explore the baseline are tested with the log, but judge nothing
+    (`comparable_places`).
     """
-    tallied = SliceTallies({}) if tallies is None else tallies
+    kept = KeptTallies() if tallies is None else KeptTallies(tallies)
+    log = ExploredLog(window.holdout, (window.training,), window.control, window.heavy, window.stored)
+    soundness = judge_log(log, experiment, kept)
     rows, score = _part(window.holdout, candidate.score, comparable_places(window.holdout, experiment))
     judging = judging_half(rows)
     selected, selection = _select(_part(rows, score, np.flatnonzero(~judging)), experiment)
@@ -153,42 +159,23 @@ def evaluate_window(
     judged, judgement, serving = _judge(_part(rows, score, np.flatnonzero(judging)), experiment, candidate, proposal)
     logged = np.empty((rows.count, len(experiment.objective_names)))
     logged[~judging], logged[judging] = selected.logged, judged.logged
+    watched = _watch(rows.take(np.flatnonzero(judging)), judged, experiment, judgement.requirements)
     return Evaluation(
-        selection=selection,
-        judgement=judgement,
-        watched=_watch(rows.take(np.flatnonzero(judging)), judged, experiment, judgement.requirements),
+        selection=shown_report(selection, soundness),
+        judgement=shown_report(judgement, soundness),
+        watched=None if watched is None else shown_report(watched, soundness),
         guardrails=tuple(
             each.name for each in experiment.counted if each.role == "guardrail" and each.per == "request"
         ),
-        proposal=proposal,
+        proposal=None if soundness.faults else proposal,
         calibration=_calibration(rows, logged, experiment),
-        soundness=sound_with_tallies(
-            window.holdout, window.control, (window.training, window.holdout), experiment, tallied
-        ),
+        soundness=soundness,
         head_shift=head_shift(window.training.frame, window.holdout.frame),
         preference=candidate.preference,
         look=candidate.look,
         judged_online=experiment.judged_online,
-        serving=serving,
+        serving=shown_comparison(serving, soundness),
     )
-
-
-def sound_with_tallies(
-    rows: LearningRows,
-    control: pl.DataFrame,
-    explored: Iterable[LearningRows],
-    experiment: Experiment,
-    tallies: SliceTallies,
-) -> LogSoundness:
-    """The test of `rows` and of `control`, and that of the tallies with the design effect of all `explored` units."""
-    rates = experiment.experiment
-    request_ids = (name for part in explored for name in part.frame["request_request_id"])
-    clustering = design_effect(request_ids, rates.exploration_unit)
-    # A cap lowers ε_t once many sessions explore, and these sessions then explore less: fewer than Σ ε_t in all. A
-    # request has a coin of its own, which no ε_t of the past depends on.
-    may_be_fewer = rates.exploration_unit != "request" and rates.exploration_cap is not None
-    sound = check_log(rows, experiment, control)
-    return sound.with_tallies(tallies, rates.exploration_rate, clustering, may_be_fewer=may_be_fewer)
 
 
 def judging_half(rows: LearningRows) -> NDArray[np.bool_]:

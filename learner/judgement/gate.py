@@ -50,6 +50,8 @@ class GateEvidence:
     head_shift       ranker head -> PSI between the training span and the hold-out
     preference_declared   False until people have weighed the objectives
     judged_online    what is counted per session or user-day: only an online experiment can judge it, and a pass says so
+    log_faults       why the log is unsound, in sentences; empty if it is not, or if `log_p_value` alone says so
+    completeness_doubt   why the log is not known to be complete; empty if it is
     """
 
     lifts: Mapping[str, PairedLift]
@@ -59,6 +61,8 @@ class GateEvidence:
     head_shift: Mapping[str, float] = field(default_factory=dict)
     preference_declared: bool = True
     judged_online: tuple[str, ...] = ()
+    log_faults: tuple[str, ...] = ()
+    completeness_doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +91,13 @@ def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
         return GateVerdict(Verdict.REFUSE, tuple(harm))
     doubts = [
         *_preference_doubts(evidence),
+        *_log_doubts(evidence),
         *_no_objective(evidence),
         *(reason for name, lift in evidence.lifts.items() for reason in _doubt(name, lift, spec)),
         *(_of_guardrail(each) for name, lift in evidence.guardrail_lifts.items() for each in _doubt(name, lift, spec)),
         *_cohort_doubts(evidence),
-        *_log_doubts(evidence),
         *_drift_doubts(evidence, spec.max_drift),
+        *_completeness_doubts(evidence),
     ]
     if doubts:
         return GateVerdict(Verdict.INCONCLUSIVE, tuple(doubts))
@@ -161,15 +166,18 @@ def _cohort_doubts(evidence: GateEvidence) -> list[Reason]:
 
 
 def _log_doubts(evidence: GateEvidence) -> list[Reason]:
-    p_value = evidence.log_p_value
-    if p_value is None or p_value >= UNSOUND_P_VALUE:
-        return []
-    return [
-        Reason(
-            "unsound_log",
-            f"the logged arms contradict their propensities (p = {p_value:.1e}): no estimate can be trusted",
-        )
-    ]
+    p_value, faults = evidence.log_p_value, evidence.log_faults
+    if faults:
+        return [Reason("unsound_log", f"the log is unsound, so no estimate can be trusted: {'; '.join(faults)}")]
+    if p_value is not None and not p_value >= UNSOUND_P_VALUE:
+        sentence = f"the log contradicts what it says of its draws (p = {p_value:.1e}): no estimate can be trusted"
+        return [Reason("unsound_log", sentence)]
+    return []
+
+
+def _completeness_doubts(evidence: GateEvidence) -> list[Reason]:
+    doubt = evidence.completeness_doubt
+    return [Reason("completeness_unverified", f"the log may be incomplete: {doubt}")] if doubt else []
 
 
 def _drift_doubts(evidence: GateEvidence, max_drift: float) -> list[Reason]:

@@ -4,69 +4,109 @@ If arms do not occur as often as their propensities say, the experiment is broke
 all estimates would be wrong.
 """
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import chdtrc, ndtr
 
 from event_schemas.experiment import Experiment
+from event_schemas.shown_text import shown
+from learner.examples.eligible_lists import EligibleLists
+from learner.examples.heavy_units import STOPPING_SHARE, HeavyUnit
 from learner.examples.learning_rows import LearningRows
-from learner.examples.row_settings import RowSettings
-from learner.examples.slice_tallies import SliceTallies
-from learner.judgement.declared_distributions import PROPENSITY_TOLERANCE, DeclaredDistributions
+from learner.examples.row_settings import DIGEST, RowSettings
+from learner.judgement.arm_counts import arm_count_parts
+from learner.judgement.declared_distributions import DeclaredDistributions
+from learner.judgement.gate import UNSOUND_P_VALUE, Reason
+from learner.judgement.inverse_propensity import FEWEST_FOREIGN, ForeignRows, rounding_of
 from learner.judgement.recomputed_draws import contradictions
 from learner.judgement.tested_part import Method, TestedPart
 from learner.judgement.vector_tests import vector_tests
 
-SMALLEST_EXPECTED = 5.0 - 1e-9
-"""Five rows; sums of probabilities may lie a rounding below it."""
-FEWEST_DIGITS, MOST_DIGITS = 3, 5
-"""Decimals to which propensities may be rounded; with more, the tolerance is larger than the rounding."""
-FLOAT_NOISE = 1e-12
-MOST_ROUNDING = 0.1
-"""A propensity that is rounded further, relative to itself, is wrong."""
-FEWEST_FOREIGN = 30
-"""Fewer rows cannot be tested as the log of another policy."""
+NOT_COUNTED = "its rows were not compared with the producers' tallies"
+
+
+class LogVerdict(StrEnum):
+    """What is known of a log."""
+
+    SOUND = "sound"
+    COMPLETENESS_UNVERIFIED = "completeness_unverified"
+    UNSOUND = "unsound"
 
 
 @dataclass(frozen=True, slots=True)
 class LogSoundness:
-    """`p_value` of the hypothesis that arms were drawn as logged; None without rows. A small value means unsound."""
+    """`p_value` of the hypothesis that the log was drawn, counted and kept as it says; None without rows.
+
+    `method` is that of the test with the smallest p-value, and `detail` tells what all tests found. `faults` are the
+    reasons why the log is unsound, with the `method` of a test or `heavy_unit` as code. `doubt` says why it is not
+    known to be complete; empty if it is. `heavy` are the units that are left out because they have too many rows.
+    """
 
     rows: int
     p_value: float | None
     method: Method
     detail: str
+    faults: tuple[Reason, ...] = ()
+    doubt: str = NOT_COUNTED
+    heavy: tuple[HeavyUnit, ...] = ()
 
-    def with_tallies(
-        self,
-        tallies: SliceTallies,
-        exploration_rate: float,
-        design_effect: float = 1.0,
-        *,
-        may_be_fewer: bool = False,
+    @classmethod
+    def of(
+        cls, rows: int, parts: list[TestedPart], doubt: str = NOT_COUNTED, heavy: tuple[HeavyUnit, ...] = ()
     ) -> "LogSoundness":
-        """Adds the producers' own count of explored traffic: the smaller p-value, doubled (Bonferroni).
+        """Of the tests of a log of so many judged rows; their p-values are combined by Bonferroni's rule."""
+        stopping = tuple(
+            Reason("heavy_unit", f"{each}, more than {STOPPING_SHARE:.0%}") for each in heavy if each.stops
+        )
+        if not parts:
+            return cls(rows, None, "chi_square", "no rows", stopping, doubt, heavy)
+        ordered = sorted(parts, key=lambda part: part.p_value)
+        faults = tuple(
+            Reason(part.method, f"{part.detail} (p = {part.p_value:.2g})")
+            for part in ordered
+            if not len(parts) * part.p_value >= UNSOUND_P_VALUE
+        )
+        p_value = min(1.0, len(parts) * ordered[0].p_value)
+        detail = "; ".join([*(part.detail for part in parts), *(f"left out: {each}" for each in heavy)])
+        return cls(rows, p_value, ordered[0].method, detail, (*faults, *stopping), doubt, heavy)
 
-        `design_effect` is that of the exploration units; see `SliceTallies.p_value`.
-        """
-        tallied = tallies.p_value(exploration_rate, design_effect, may_be_fewer=may_be_fewer)
-        if tallied is None:
-            return self
-        combined = tallied if self.p_value is None else min(1.0, 2 * min(tallied, self.p_value))
-        words = f"{tallies.account(exploration_rate)} (p = {tallied:.3g})"
-        return replace(self, p_value=combined, detail=f"{self.detail}; {words}")
+    @property
+    def verdict(self) -> LogVerdict:
+        """Whether estimates from the log can be trusted."""
+        if self.faults:
+            return LogVerdict.UNSOUND
+        return LogVerdict.COMPLETENESS_UNVERIFIED if self.doubt else LogVerdict.SOUND
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the log is not sound; empty if it is."""
+        return self.faults or ((Reason("completeness_unverified", self.doubt),) if self.doubt else ())
 
     def as_dict(self) -> dict[str, Any]:
-        """For the evaluation's report."""
-        return {"rows": self.rows, "p_value": self.p_value, "method": self.method, "detail": self.detail}
+        """For reports: the verdict first."""
+        return {
+            "verdict": self.verdict.value,
+            "reasons": [{"code": reason.code, "sentence": reason.sentence} for reason in self.reasons],
+            "rows": self.rows,
+            "p_value": self.p_value,
+            "method": self.method,
+            "detail": self.detail,
+            "heavy_units": [each.as_dict() for each in self.heavy],
+        }
 
 
 def check_log(rows: LearningRows, experiment: Experiment, control: pl.DataFrame | None = None) -> LogSoundness:
+    """The result of `propensity_parts` alone, which says nothing of how many rows are missing."""
+    return LogSoundness.of(rows.count, propensity_parts(rows, experiment, control))
+
+
+def propensity_parts(
+    rows: LearningRows, experiment: Experiment, control: pl.DataFrame | None = None
+) -> list[TestedPart]:
     """Test the explored rows, and the `control` rows of the same span whose draws can be recomputed.
 
     Every draw is recomputed of the rows that name their exploration settings: if one gives another slice, arm, vector,
@@ -74,45 +114,52 @@ def check_log(rows: LearningRows, experiment: Experiment, control: pl.DataFrame 
 
     A row declares the distribution of its arm: by its logged probabilities, or else by the settings that it names, or
     else by the experiment file's. A row is odd if its propensity is another than its distribution gives. Propensities
-    may be rounded to `FEWEST_DIGITS` decimals or more.
+    may be rounded to three decimals or more.
 
     - An odd row that logs its probabilities contradicts itself: the log is unsound (p = 0).
     - So is a log with fewer than `FEWEST_FOREIGN` odd rows among others that the exploration explains: too few to be
       the log of another policy.
     - With more odd rows, all rows without logged probabilities or known settings are taken for a log that another
-      policy may have drawn, in part or whole. They are tested by E[1 / (propensity · eligible arms)] = 1, which holds
-      under correct propensities if every eligible arm may be drawn. So are rows that name settings which nobody kept.
-    - All other rows take part in a χ² test of the arms' counts against the sums of their probabilities, with sparse
-      arms pooled, and the vectors of a box in a test for each weight (see `vector_tests`).
-
-    p-values of several parts are combined by Bonferroni's rule.
+      policy may have drawn, in part or whole. They are tested by the propensities alone, arm by arm (`ForeignRows`),
+      which holds for any mixture. So are, for each digest, the rows that name settings which nobody kept.
+    - All other rows take part in χ² tests of the arms' counts against the sums of their probabilities, with sparse arms
+      pooled (`arm_count_parts`), and the vectors of a box in a test for each weight (see `vector_tests`).
     """
     if rows.count == 0:
-        return LogSoundness(0, None, "chi_square", "no rows")
+        return []
     declared = DeclaredDistributions.of(rows, experiment)
     shares = declared.shares_of(rows.arms)
     possible = (rows.propensities > 0) & (rows.propensities <= 1)
-    explained = possible & (np.abs(shares - rows.propensities) <= _rounding(rows.propensities))
-    settings = rows.settings
+    explained = possible & (np.abs(shares - rows.propensities) <= rounding_of(rows.propensities))
+    settings, width = rows.settings, experiment.action_space.arms
     ours = possible & ~declared.logged & ~settings.recomputed & ~settings.lost
     odd = int((ours & ~explained).sum())
-    foreign = ours & (odd >= min(FEWEST_FOREIGN, (int(ours.sum()) + 1) // 2) > 0)
-    foreign |= possible & ~declared.logged & settings.lost
-    counted = explained & ~foreign
+    mixed = ours & (odd >= min(FEWEST_FOREIGN, (int(ours.sum()) + 1) // 2) > 0)
+    lost = possible & ~declared.logged & settings.lost
+    counted = explained & ~mixed & ~lost
     parts = [
         _recomputed(rows, experiment, control),
-        _contradictions(rows, shares, ~explained & ~foreign),
-        _inverse_propensity_test(rows, foreign, experiment),
-        _chi_square_test(rows.arms[counted], declared.expected_counts(counted)),
+        _contradictions(rows, shares, ~explained & ~mixed & ~lost),
+        *_foreign(rows, mixed, width, "").parts(),
+        *_lost_parts(rows, lost, width),
+        *arm_count_parts(rows.arms, declared, counted),
         *(vector_tests(rows, experiment.action_space) if experiment.action_space.kind == "box" else ()),
     ]
-    return _combined(rows.count, [part for part in parts if part is not None])
+    return [part for part in parts if part is not None]
 
 
-def _combined(rows: int, parts: list[TestedPart]) -> LogSoundness:
-    worst = min(parts, key=lambda part: part.p_value)
-    p_value = min(1.0, len(parts) * worst.p_value)
-    return LogSoundness(rows, p_value, worst.method, "; ".join(part.detail for part in parts))
+def _lost_parts(rows: LearningRows, lost: NDArray[np.bool_], width: int) -> list[TestedPart]:
+    """The tests of rows whose settings nobody kept, by digest."""
+    parts: list[TestedPart] = []
+    for digest in rows.settings.unknown:
+        members = lost & (rows.frame[DIGEST] == digest).fill_null(False).to_numpy()
+        parts += _foreign(rows, members, width, f"settings {shown(digest[:12])}").parts()
+    return parts
+
+
+def _foreign(rows: LearningRows, of: NDArray[np.bool_], width: int, name: str) -> ForeignRows:
+    lists = EligibleLists(rows.eligible_lists.group[of], rows.eligible_lists.distinct)
+    return ForeignRows(rows.arms[of], rows.propensities[of], lists, width, name)
 
 
 def _recomputed(rows: LearningRows, experiment: Experiment, control: pl.DataFrame | None) -> TestedPart | None:
@@ -136,16 +183,6 @@ def _recomputed(rows: LearningRows, experiment: Experiment, control: pl.DataFram
     return None
 
 
-def _rounding(propensities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far the true propensities may lie from the logged ones: half a unit of the last decimal, a tenth at most."""
-    found = np.full(len(propensities), PROPENSITY_TOLERANCE)
-    for digits in range(MOST_DIGITS, FEWEST_DIGITS - 1, -1):
-        rounded = np.abs(np.round(propensities, digits) - propensities) < FLOAT_NOISE
-        found[rounded] = 0.5 * 10.0**-digits + FLOAT_NOISE
-    rounding: NDArray[np.float64] = np.minimum(found, MOST_ROUNDING * propensities)
-    return rounding
-
-
 def _contradictions(rows: LearningRows, shares: NDArray[np.float64], odd: NDArray[np.bool_]) -> TestedPart | None:
     if not odd.any():
         return None
@@ -157,73 +194,3 @@ def _contradictions(rows: LearningRows, shares: NDArray[np.float64], odd: NDArra
         f" gives {shares[first]:g}"
     )
     return TestedPart(0.0, "declared", detail)
-
-
-def _chi_square_test(arms: NDArray[np.int64], expected: NDArray[np.float64]) -> TestedPart | None:
-    """Pearson's χ² test of the counts of `arms` against the `expected` ones, float64[arms].
-
-    Arms with fewer than 5 expected rows are pooled into one cell.
-    """
-    if not len(arms):
-        return None
-    observed = np.bincount(arms, minlength=len(expected)).astype(np.float64)
-    sparse = expected < SMALLEST_EXPECTED
-    observed = np.append(observed[~sparse], observed[sparse].sum())
-    expected = np.append(expected[~sparse], expected[sparse].sum())
-    if expected[-1] == 0.0:
-        if observed[-1]:
-            return TestedPart(0.0, "chi_square", f"{observed[-1]:.0f} rows of arms that are never drawn")
-        observed, expected = observed[:-1], expected[:-1]
-    if len(expected) < 2:
-        return TestedPart(1.0, "chi_square", "too few rows for the test")
-    statistic = float((np.square(observed - expected) / expected).sum())
-    p_value = float(chdtrc(len(expected) - 1, statistic))
-    return TestedPart(p_value, "chi_square", f"chi-square {statistic:.1f} on {len(expected) - 1} degrees")
-
-
-def _inverse_propensity_test(rows: LearningRows, of: NDArray[np.bool_], experiment: Experiment) -> TestedPart | None:
-    """A z-test of the mean of 1 / (propensity · arms), where each propensity may be off by its rounding."""
-    count = int(of.sum())
-    if count == 0:
-        return None
-    if count < FEWEST_FOREIGN:
-        return TestedPart(1.0, "inverse_propensity", "too few rows for the test")
-    arms = rows.eligible_lists.counts(experiment.action_space.arms)[of]
-    propensities, rounding = rows.propensities[of], _rounding(rows.propensities[of])
-    terms = 1.0 / (propensities * arms)
-    detail = f"mean of 1 / (propensity x arms) is {terms.mean():.3f}, expected 1"
-    error = float(terms.std(ddof=1)) / math.sqrt(count)
-    if error <= FLOAT_NOISE * float(terms.mean()):
-        p_value = _p_of_equal_terms(rows.arms[of], (propensities, rounding), arms, rows.eligible_lists.group[of])
-        return TestedPart(p_value, "inverse_propensity", detail)
-    least, most = (float((1.0 / ((propensities + off) * arms)).mean()) for off in (rounding, -rounding))
-    deviation = max(0.0, least - 1.0, 1.0 - most)
-    return TestedPart(float(2 * ndtr(-deviation / error)), "inverse_propensity", detail)
-
-
-def _p_of_equal_terms(
-    drawn: NDArray[np.int64],
-    propensities: tuple[NDArray[np.float64], NDArray[np.float64]],
-    eligible: NDArray[np.int64],
-    lists: NDArray[np.int64],
-) -> float:
-    """The p-value where all terms are equal, so that their mean has no variance.
-
-    `propensities` come with their rounding, `eligible` counts each row's arms, and `lists` numbers what it allowed.
-
-    Take the rows that allowed the same arms. The arms they drew have one propensity, and cannot have more than 1
-    together. If the propensity is below 1 / eligible arms, other arms must have more; that no row drew one of those has
-    at most the probability (propensity · eligible arms)^rows. If it is above, the other arms are rare, which no draws
-    contradict.
-    """
-    said, rounding = propensities
-    order = np.lexsort((drawn, lists))
-    starts = np.flatnonzero(np.diff(lists[order], prepend=-1))
-    fresh = (np.diff(lists[order], prepend=-1) != 0) | (np.diff(drawn[order], prepend=-1) != 0)
-    distinct = np.add.reduceat(fresh.astype(np.int64), starts)
-    least = np.minimum.reduceat((said - rounding)[order], starts)
-    if (least * distinct > 1.0 + FLOAT_NOISE).any():
-        return 0.0
-    most = np.maximum.reduceat((said + rounding)[order], starts)
-    rows = np.diff(np.append(starts, len(order)))
-    return float(np.prod(np.minimum(1.0, most * eligible[order][starts]) ** rows))

@@ -24,10 +24,13 @@ from learner.examples.exploration_shelf import ExplorationShelf
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import SliceTallies
+from learner.examples.stored_counts import StoredCounts
 from learner.examples.tally_reading import read_tallies
+from learner.examples.tally_shelf import KeptTallies
 from learner.examples.training_window import control_rows, rows_since
 from learner.judgement.design_effect import design_effect
-from learner.judgement.log_soundness import LogSoundness, check_log
+from learner.judgement.log_judgement import ExploredLog, judge_log
+from learner.judgement.log_soundness import LogSoundness, LogVerdict
 from learner.learner_run import stored_examples
 from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog
@@ -88,11 +91,13 @@ def test_sessions_explore_whole_and_their_log_is_sound(join_bench: JoinBench, tm
 
     tallies = _tallies(join_bench)
     [span] = tallies.spans.values()
-    assert (tallies.rated.decisions, span.units) == (frame.height, SESSIONS)
+    assert (span.decisions, span.units) == (frame.height, SESSIONS)
+    assert sum(day.decisions for day in tallies.rated.values()) == frame.height
     assert span.square_sum == sum(length * length for length in lengths.values())
     sound = _checked(frame, experiment, settings, tallies)
     assert sound.p_value is not None
     assert sound.p_value > 1e-4, sound.detail
+    assert sound.verdict is LogVerdict.SOUND, sound.reasons
     stray = next(unit for unit, flags in explored.items() if not flags[0])
     other = frame["request_request_id"].str.replace(r"^.*~", f"{stray}~")
     first = int((frame["action_slice"] == "EXPLORE").arg_max() or 0)
@@ -173,4 +178,5 @@ def _checked(
     clustering = design_effect(rows.frame["request_request_id"], "session")
     assert clustering > 1.5
     control = control_rows(frame, (0, 2**62), experiment)
-    return check_log(rows, experiment, control).with_tallies(tallies, RATE, clustering)
+    log = ExploredLog(rows, (), control, (), StoredCounts.of(frame))
+    return judge_log(log, experiment, KeptTallies(tallies))

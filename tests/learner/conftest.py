@@ -12,7 +12,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.registry import Registry
 from learner.learner_run import Learner
 from policy_store.records.objective_weights import ObjectiveWeights
-from tests.learner_samples import NOW, Trained, World, experiment_document, ingested
+from tests.learner_samples import NOW, Trained, World, experiment_document, ingested, tallied
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,8 +54,9 @@ def trained(
 ) -> Trained:
     directory = tmp_path_factory.mktemp("learner")
     world = World(experiment, codec)
-    ingested(world, world.examples(6000), directory)
-    learner = Learner(experiment, directory, lambda: NOW)
+    examples = world.examples(6000)
+    ingested(world, examples, directory)
+    learner = Learner(experiment, directory, lambda: NOW, tallies=lambda: tallied(experiment, examples))
     return Trained(learner, learner.run(ObjectiveWeights.in_force(experiment)))
 
 

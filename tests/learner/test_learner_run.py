@@ -17,9 +17,11 @@ from learner.checkpoints.publishing import Publisher
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import start_from
 from learner.examples.learner_errors import NothingToLearn
+from learner.examples.slice_tallies import SliceTallies
+from learner.examples.tally_shelf import TallyShelf
 from learner.examples.training_window import window_bounds
 from learner.judgement.gate import Verdict
-from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver, stored_examples
+from learner.learner_run import EXAMPLES_FOLDER, TALLIES_FILE, Learner, RunObserver, stored_examples
 from learner.network.algorithm import make_algorithm
 from learner.network.training import TrainingProgress
 from learner.policy_comparison import Question, compare
@@ -38,6 +40,16 @@ def test_a_policy_that_is_better_passes(trained: Any) -> None:
     assert report.verdict.verdict is Verdict.PASS
     assert all(lift["relative"] > 0.1 for lift in report.as_dict()["lifts"].values())
     assert report.published is None
+    assert report.as_dict()["log"]["verdict"] == "sound"
+
+
+def test_without_tallies_nothing_passes(trained: Any, tmp_path: Path, experiment: Experiment) -> None:
+    learner = replace(trained.copied_to(tmp_path), tallies=lambda: SliceTallies({}))
+    report = learner.run(ObjectiveWeights.in_force(experiment))
+    assert report.verdict.verdict is Verdict.INCONCLUSIVE
+    assert report.as_dict()["reason_codes"] == ["completeness_unverified"]
+    kept = TallyShelf(tmp_path / TALLIES_FILE).load()
+    assert kept.tallies.decisions == 0 and kept.newest_example is not None
 
 
 def test_the_same_examples_give_the_same_network(trained: Any, tmp_path: Path, experiment: Experiment) -> None:
@@ -130,7 +142,8 @@ def test_rare_rewards_end_inconclusive_in_the_shadow(
     publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
     report = Learner(experiment, tmp_path, lambda: NOW, publisher).run(ObjectiveWeights.in_force(experiment))
     assert report.verdict.verdict is Verdict.INCONCLUSIVE
-    assert report.as_dict()["reason_codes"] == ["insufficient_evidence"]
+    assert report.as_dict()["reason_codes"] == ["insufficient_evidence", "completeness_unverified"]
+    assert report.as_dict()["log"]["verdict"] == "completeness_unverified"
     assert report.as_dict()["channel"] == "shadow"
     assert report.checkpoint.manifest.evaluation["baseline"] == "logged"
 

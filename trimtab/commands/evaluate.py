@@ -62,6 +62,9 @@ def evaluate(
 
     Values are rewards per request in the objective's own unit: with clip 5, a mean rating of 4.01 is 4.01.
 
+    The log's verdict comes first, by the tallies that `trimtab learn` read last. On an unsound log values have no
+    intervals.
+
     The baseline is production for weights, and the logging policy for a catalogue. A policy file for a box of weights
     has a column `request_id`, one for each weight with its mean, and one named sd.WEIGHT for each if the policy draws
     weights from a normal distribution; one row without `request_id` holds for all requests. Any other policy file has a
@@ -75,8 +78,8 @@ def evaluate(
     Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
     """
     from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory, read_serving
-    from learner.examples import ExplorationShelf
-    from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, stored_examples
+    from learner.examples import ExplorationShelf, TallyShelf
+    from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, TALLIES_FILE, stored_examples
     from learner.policy_comparison import Question, compare
     from trimtab.process_log import log_to_stderr
 
@@ -92,7 +95,8 @@ def evaluate(
     serving = read_serving(store, partial(trust_rule, settings, experiment), shelf)
     question = Question(policy if checkpoint is None else "learned", every_row, level, layout, checkpoint, serving)
     explorations = ExplorationShelf(directory / EXPLORATIONS_FOLDER).load()
-    answer = compare(question, stored_examples(directory / EXAMPLES_FOLDER), shelf, experiment, explorations)
+    tallies = TallyShelf(directory / TALLIES_FILE).load()
+    answer = compare(question, stored_examples(directory / EXAMPLES_FOLDER), shelf, experiment, explorations, tallies)
     if as_json:
         typer.echo(json.dumps({"policy": policy, **answer.as_dict()}))
     else:
@@ -161,6 +165,11 @@ def _show(answer: Answer) -> None:
     from trimtab.tables import figures, show, show_text
 
     report = answer.report
+    show_text(f"log {answer.log.verdict.value.replace('_', ' ')}")
+    for reason in answer.log.reasons:
+        show_text(f"{reason.code}: {reason.sentence}", "  ")
+    for unit in answer.log.heavy:
+        show_text(f"left out: {unit}", "  ")
     show_text(f"{report.rows:,} explored decisions, {utc_text(answer.first)} to {utc_text(answer.last)}")
     if answer.checkpoint is not None:
         show(f"checkpoint {answer.checkpoint}")

@@ -270,6 +270,9 @@ def _print(report: RunReport, as_json: bool) -> None:
     from trimtab.tables import show, show_text
 
     window, codes = content["window"], ", ".join(content["reason_codes"])
+    show(f"log        {content['log']['verdict'].replace('_', ' ')}")
+    for reason in content["log"]["reasons"]:
+        show_text(f"{reason['code']}: {reason['sentence']}", " " * len("log        "))
     show(f"checkpoint {content['version']}   {window['start']}")
     show_text(
         f"trained on {window['examples']} explored examples, held out {window['holdout_examples']},"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from learner.examples.slice_tallies import RatedDecisions, SliceTallies, SpanTotal
-from learner.judgement.log_soundness import LogSoundness
+from event_schemas.units import DAY_MS
+from learner.examples.slice_tallies import ArmDay, RatedDecisions, SliceTallies, SpanDay, SpanTotal
 from serving_agent.decide.exploration_cap import ExplorationCap
 
 
@@ -48,54 +48,73 @@ def test_the_share_tells_among_any_number_of_decisions(decisions: int, more: flo
 
 
 def test_no_tallies_say_nothing() -> None:
-    sound = LogSoundness(5, 0.3, "chi_square", "five rows")
     assert SliceTallies({}).p_value(0.5) is None
-    assert sound.with_tallies(SliceTallies({}), 0.5) is sound
+    assert RatedDecisions().p_value(1.0) == 1.0
 
 
-def test_the_smaller_p_value_counts_twice() -> None:
-    sound = LogSoundness(5, 0.3, "chi_square", "five rows")
-    combined = sound.with_tallies(SliceTallies({"EXPLORE": 300, "POLICY": 9_700}), 0.0125)
-    assert combined.p_value is not None and combined.p_value < 1e-12
-    assert "300 of 10000 tallied decisions explored" in combined.detail
-
-
-def rated(explored: int, decisions: int, rate_sum: float, variance: float = 0.0) -> SliceTallies:
-    counts = {"EXPLORE": explored, "POLICY": decisions - explored}
-    return SliceTallies(counts, rated=RatedDecisions(decisions, explored, rate_sum, variance))
+def rated(explored: int, decisions: int, rate_sum: float, variance: float = 0.0) -> RatedDecisions:
+    return RatedDecisions(decisions, explored, rate_sum, variance)
 
 
 def test_known_rates_are_tested_on_both_sides() -> None:
     """The cap is never used: with ε_t at half of it, twice too many explored are found, and so is a loss."""
-    assert (rated(60, 10_000, 62.5).p_value(0.0125) or 0) > 0.5
-    assert (rated(125, 10_000, 62.5).p_value(0.0125) or 1) < 1e-9
-    assert (rated(20, 10_000, 62.5).p_value(0.0125) or 1) < 1e-9
+    assert rated(60, 10_000, 62.5).p_value(1.0) > 0.5
+    assert rated(125, 10_000, 62.5).p_value(1.0) < 1e-9
+    assert rated(20, 10_000, 62.5).p_value(1.0) < 1e-9
     tested = binomtest(160, 10_000, 0.0125)
-    assert rated(160, 10_000, 125.0).p_value(0.0) == pytest.approx(tested.pvalue, rel=0.2)
+    assert rated(160, 10_000, 125.0).p_value(1.0) == pytest.approx(tested.pvalue, rel=0.2)
 
 
 def test_a_kill_explores_nothing() -> None:
-    assert rated(0, 10_000, 0.0).p_value(0.0125) == 1.0
-    assert rated(1, 10_000, 0.0).p_value(0.0125) == 0.0
-    assert rated(10_000, 10_000, 10_000.0).p_value(0.0125) == 1.0
+    assert rated(0, 10_000, 0.0).p_value(1.0) == 1.0
+    assert rated(1, 10_000, 0.0).p_value(1.0) == 0.0
+    assert rated(10_000, 10_000, 10_000.0).p_value(1.0) == 1.0
 
 
-def test_decisions_without_rates_are_held_against_the_cap() -> None:
-    """Sources of both versions: either may be at fault."""
-    sound = RatedDecisions(10_000, 60, 62.5)
-    both = SliceTallies({"EXPLORE": 70, "POLICY": 19_930}, rated=sound)
-    assert (both.p_value(0.0125) or 0) > 0.9
-    loud = SliceTallies({"EXPLORE": 360, "POLICY": 19_640}, rated=sound)
+DIGEST = "d" * 64
+ARMS = {ArmDay(3, "EXPLORE", 0): 60, ArmDay(3, "POLICY", 1): 9_940, ArmDay(4, "POLICY", 1): 30}
+SPANS = {
+    SpanDay(DIGEST, 3): SpanTotal(3 * DAY_MS, 3 * DAY_MS + 9, 6_000, 6_000, 60.0, 6_000.0),
+    SpanDay("e" * 64, 3): SpanTotal(3 * DAY_MS + 10, 3 * DAY_MS + 50, 4_000, 4_000, 2.5, 4_000.0),
+    SpanDay(DIGEST, 4): SpanTotal(4 * DAY_MS, 4 * DAY_MS, 29, 29, 0.3, 29.0),
+}
+
+
+def test_a_day_is_rated_if_the_spans_have_all_its_decisions() -> None:
+    tallies = SliceTallies({"EXPLORE": 60, "POLICY": 9_970}, {}, ARMS, SPANS)
+    variance = sum(SPANS[SpanDay(digest, 3)].variance for digest in (DIGEST, "e" * 64))
+    [(day, rated_day)] = tallies.rated.items()
+    assert (day, rated_day) == (3, RatedDecisions(10_000, 60, 62.5, rated_day.variance))
+    assert rated_day.variance == pytest.approx(variance)
+    assert tallies.spans_by_day[3].last_event_time == 3 * DAY_MS + 50
+    assert tallies.by_day[4] == {"POLICY": 30}
+    assert sum(tallies.undated.values()) == 0 and tallies.p_value(0.0) is None
+
+
+def test_decisions_of_no_day_are_held_against_the_highest_rate() -> None:
+    """Sources of both versions: those of version 1 name no days."""
+    quiet = SliceTallies({"EXPLORE": 70, "POLICY": 19_960}, {}, ARMS, SPANS)
+    assert (quiet.p_value(0.0125) or 0) > 0.9
+    loud = SliceTallies({"EXPLORE": 360, "POLICY": 19_670}, {}, ARMS, SPANS)
     assert (loud.p_value(0.0125) or 1) < 1e-9
-    assert "of 10000 with known rates 60, expected 62.5, allowed share of the others 0.0125" in loud.account(0.0125)
+
+
+def test_days_of_which_decisions_may_be_counted_elsewhere_are_not_dated() -> None:
+    assert SliceTallies({}).dated(0)
+    version_1 = SliceTallies({}, undated_until=4 * DAY_MS)
+    deleted = SliceTallies({}, kept_from=2 * DAY_MS + 5, undated_until=DAY_MS)
+    assert [version_1.dated(day) for day in (4, 5)] == [False, True]
+    assert [deleted.dated(day) for day in (2, 3)] == [False, True]
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_the_larger_design_effect_counts(known: bool) -> None:
-    tallies = (
-        rated(200, 10_000, 125.0, 125.0 * 0.9875 * 2.0) if known else SliceTallies({"EXPLORE": 200, "POLICY": 9_800})
-    )
-    values = [tallies.p_value(0.0125, effect) or 0.0 for effect in (1.0, 2.0, 4.0)]
+    def p_value(effect: float) -> float:
+        if known:
+            return rated(200, 10_000, 125.0, 125.0 * 0.9875 * 2.0).p_value(effect)
+        return SliceTallies({"EXPLORE": 200, "POLICY": 9_800}).p_value(0.0125, effect) or 0.0
+
+    values = [p_value(effect) for effect in (1.0, 2.0, 4.0)]
     assert values[1] < values[2]
     assert (values[0] == values[1]) == known
 
@@ -107,7 +126,7 @@ def sizes_of(kind: str, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.minimum(np.ceil(rng.pareto(1.8, 3_000)), 100.0).astype(np.int64)
 
 
-def session_logs(kind: str, drawn: float, logs: int) -> Iterator[SliceTallies]:
+def session_logs(kind: str, drawn: float, logs: int) -> Iterator[RatedDecisions]:
     """Logs of sessions tallied with ε_t = 0.05, or 0 in the third under a kill, that were drawn with `drawn` · ε_t."""
     rng = np.random.default_rng(11)
     for _ in range(logs):
@@ -123,31 +142,29 @@ def session_logs(kind: str, drawn: float, logs: int) -> Iterator[SliceTallies]:
 def test_correct_session_logs_alarm_at_the_nominal_rate(kind: str) -> None:
     """A nominal 5 % is 100 ± 10 of 2,000 logs. Taking requests for the units, more than 500 alarm."""
     logs = list(session_logs(kind, 1.0, 2_000))
-    assert 0.02 <= np.mean([(log.p_value(0.05) or 0.0) < 0.05 for log in logs]) <= 0.065
-    by_request = [rated(log.explored, log.decisions, log.rated.rate_sum) for log in logs]
-    assert np.mean([(log.p_value(0.05) or 0.0) < 0.05 for log in by_request]) > 0.25
+    assert 0.02 <= np.mean([log.p_value(1.0) < 0.05 for log in logs]) <= 0.065
+    by_request = [rated(log.explored, log.decisions, log.rate_sum) for log in logs]
+    assert np.mean([log.p_value(1.0) < 0.05 for log in by_request]) > 0.25
 
 
 @pytest.mark.parametrize(("kind", "drawn"), [("geometric", 2.0), ("heavy", 2.0), ("geometric", 0.4), ("heavy", 0.2)])
 def test_sessions_that_explore_at_another_rate_are_found(kind: str, drawn: float) -> None:
-    assert np.mean([(log.p_value(0.05) or 0.0) < 0.05 for log in session_logs(kind, drawn, 200)]) > 0.9
+    assert np.mean([log.p_value(1.0) < 0.05 for log in session_logs(kind, drawn, 200)]) > 0.9
 
 
 def test_forced_exploration_of_one_arm_is_found() -> None:
     """Three requests in a hundred are answered with one arm as EXPLORE, on top of correct exploration."""
     for log in session_logs("geometric", 1.0, 200):
-        forced = rated(log.explored + log.decisions // 33, log.decisions, log.rated.rate_sum, log.rated.variance)
-        assert (forced.p_value(0.05) or 0.0) < 1e-3
+        forced = rated(log.explored + log.decisions // 33, log.decisions, log.rate_sum, log.variance)
+        assert forced.p_value(1.0) < 1e-3
 
 
 def test_sessions_make_the_same_counts_weaker_evidence() -> None:
-    sound = LogSoundness(5, 0.9, "chi_square", "five rows")
-    by_request, by_session = (sound.with_tallies(rated(160, 10_000, 125.0), 0.0125, effect) for effect in (1.0, 3.0))
-    assert (by_request.p_value or 0.0) < 0.01 < 0.1 < (by_session.p_value or 0.0)
-    assert "160 of 10000 tallied decisions explored; of 10000 with known rates 160, expected 125.0" in by_session.detail
+    by_request, by_session = (rated(160, 10_000, 125.0).p_value(effect) for effect in (1.0, 3.0))
+    assert by_request < 0.01 < 0.05 < by_session
 
 
-def capped_logs(allowed: float, length: int, logs: int) -> Iterator[SliceTallies]:
+def capped_logs(allowed: float, length: int, logs: int) -> Iterator[RatedDecisions]:
     """Logs of ten minutes under a cap of `allowed` per second and ten times the traffic, in sessions of this length."""
     rng = np.random.default_rng(3)
     for _ in range(logs):
@@ -170,15 +187,15 @@ def capped_logs(allowed: float, length: int, logs: int) -> Iterator[SliceTallies
 def test_logs_under_a_cap_alarm_at_the_nominal_rate() -> None:
     """The cap looks at what explored, but each request has a coin of its own: Σ ε_t stays what is to be expected."""
     logs = list(capped_logs(1.0, 1, 60))
-    assert np.mean([(log.p_value(0.2) or 0.0) < 0.05 for log in logs]) <= 0.1
-    assert np.mean([log.explored / log.rated.rate_sum for log in logs]) == pytest.approx(1.0, abs=0.02)
+    assert np.mean([log.p_value(1.0) < 0.05 for log in logs]) <= 0.1
+    assert np.mean([log.explored / log.rate_sum for log in logs]) == pytest.approx(1.0, abs=0.02)
 
 
 def test_sessions_under_a_low_cap_explore_less_than_their_rates_say_and_never_more() -> None:
     """So fewer are no evidence there; too many still are."""
     logs = list(capped_logs(0.4, 8, 60))
-    assert np.mean([log.explored / log.rated.rate_sum for log in logs]) < 0.98
-    assert np.mean([(log.p_value(0.2, may_be_fewer=True) or 0.0) < 0.05 for log in logs]) <= 0.1
-    total = sum(log.explored for log in logs), sum(log.rated.rate_sum for log in logs)
+    assert np.mean([log.explored / log.rate_sum for log in logs]) < 0.98
+    assert np.mean([log.p_value(1.0, may_be_fewer=True) < 0.05 for log in logs]) <= 0.1
+    total = sum(log.explored for log in logs), sum(log.rate_sum for log in logs)
     doubled = rated(2 * total[0], 10**6, total[1], 8.0 * total[1])
-    assert (doubled.p_value(0.2, may_be_fewer=True) or 0.0) < 1e-6
+    assert doubled.p_value(1.0, may_be_fewer=True) < 1e-6

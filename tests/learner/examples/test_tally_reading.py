@@ -123,7 +123,19 @@ def test_days_arms_and_spans_are_summed_over_the_newest_tallies() -> None:
     assert read.arms == {ArmDay(DAY, "EXPLORE", 1): 5, ArmDay(DAY, "POLICY", 0): 25}
     [(span, total)] = read.spans.items()
     assert (span, total.decisions, total.units, total.rate_sum) == (SpanDay("d" * 64, DAY), 30, 8, 1.0)
-    assert (read.rated.decisions, read.rated.explored, read.rated.rate_sum) == (30, 5, 1.0)
+    rated = read.rated[DAY]
+    assert (rated.decisions, rated.explored, rated.rate_sum) == (30, 5, 1.0)
+    assert not read.dated(0)
+
+
+def test_a_topic_whose_first_tallies_were_deleted_may_miss_sources_until_then() -> None:
+    def said(offset: int, partition: int, event_time: int) -> LogRecord:
+        return tally_of(offset, f"{offset}", [("POLICY", 1)], event_time)._replace(partition=partition)
+
+    whole = [said(0, 0, 5 * DAY_MS), said(1, 0, 9 * DAY_MS)]
+    assert read_tallies(MemoryExampleSource(whole), CODEC).kept_from is None
+    cut = [*whole, said(7, 1, 3 * DAY_MS), said(8, 1, 6 * DAY_MS)]
+    assert read_tallies(MemoryExampleSource(cut), CODEC).kept_from == 3 * DAY_MS
 
 
 def of_version_1(offset: int, source: str, count: int) -> LogRecord:
@@ -135,7 +147,7 @@ def of_version_1(offset: int, source: str, count: int) -> LogRecord:
 
 def test_tallies_of_version_1_say_nothing_of_days_and_rates() -> None:
     read = read_tallies(MemoryExampleSource([of_version_1(0, "a", 5), of_version_1(1, "a", 7)]), CODEC)
-    assert read == SliceTallies({"POLICY": 7}, {UNREADABLE: 0, ABSURD: 0})
+    assert read == SliceTallies({"POLICY": 7}, {UNREADABLE: 0, ABSURD: 0}, undated_until=0)
 
 
 def test_absurd_tables_are_left_out_and_the_counts_before_them_stay() -> None:
@@ -144,7 +156,7 @@ def test_absurd_tables_are_left_out_and_the_counts_before_them_stay() -> None:
     records += [tabled(3, "c", 1, 9), cut._replace(value=(cut.value or b"")[:-1])]
     with capture_logs() as said:
         read = read_tallies(MemoryExampleSource(records), CODEC)
-    assert read == SliceTallies({"EXPLORE": 2, "POLICY": 14}, {UNREADABLE: 1, ABSURD: 2})
+    assert read == SliceTallies({"EXPLORE": 2, "POLICY": 14}, {UNREADABLE: 1, ABSURD: 2}, undated_until=0)
     assert [(line["reason"], line["offset"]) for line in said] == [(ABSURD, 1), (ABSURD, 2), (UNREADABLE, 4)]
 
 
@@ -162,8 +174,9 @@ def test_what_the_producers_count_is_what_the_learner_reads() -> None:
             log.send(OutgoingEvent("tallies", source.encode(), value, "Tally"))
     read = read_tallies(MemoryExampleSource(log.records("tallies")), CODEC)
     told = 2_997
-    assert (read.decisions, sum(read.arms.values()), read.rated.decisions) == (told, told, told)
-    assert read.rated.rate_sum == pytest.approx(told * 0.05)
+    rated = read.rated.values()
+    assert (read.decisions, sum(read.arms.values()), sum(day.decisions for day in rated)) == (told, told, told)
+    assert sum(day.rate_sum for day in rated) == pytest.approx(told * 0.05)
     assert read.left_out == {UNREADABLE: 0, ABSURD: 0}
     assert len(read.arms) == len({(n // 864, n % 20 == 0, n % 30) for n in range(told)})
     spans = read.spans.values()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from event_schemas.records import LAST_DAY
 from event_schemas.units import DAY_MS
-from learner.examples.slice_tallies import ArmDay, RatedDecisions, SpanDay, SpanTotal
+from learner.examples.slice_tallies import ArmDay, SpanDay, SpanTotal
 from learner.examples.tally_tables import MOST_DECISIONS, TallyTotals, table_fault
 
 COUNTS = {"EXPLORE": 2, "POLICY": 8}
@@ -96,16 +96,19 @@ def test_sources_add_up() -> None:
     expected = {ArmDay(3, "EXPLORE", 0): 4, ArmDay(3, "POLICY", 1): 10, ArmDay(4, "POLICY", 1): 6}
     assert result.arms == expected
     assert result.spans[SpanDay("d", 3)] == SpanTotal(3 * DAY_MS, 3 * DAY_MS + 9, 14, 6, 3.5, 38.0)
-    variance = sum(row["square_sum"] * rate * (1 - rate) for row, rate in ((SPAN, 0.25), (NEXT, 1.75 / 3)))
-    assert result.rated.variance == pytest.approx(2 * variance)
-    assert result.rated == RatedDecisions(20, 4, 7.0, result.rated.variance)
+    assert result.undated == {"EXPLORE": 0, "POLICY": 90}
 
 
-def test_a_tally_whose_spans_leave_decisions_out_is_not_rated() -> None:
+def test_a_tally_without_days_leaves_the_days_until_it_open() -> None:
     totals = TallyTotals()
-    totals.add(COUNTS, ARMS, [SPAN])
-    result = totals.result({})
-    assert (result.rated, list(result.spans)) == (RatedDecisions(), [SpanDay("d", 3)])
+    totals.add({}, told_at=90 * DAY_MS)
+    totals.add(COUNTS, ARMS, [SPAN, NEXT], told_at=70 * DAY_MS)
+    assert totals.result({}).undated_until is None
+    totals.add({"POLICY": 90}, told_at=7 * DAY_MS)
+    totals.add({"POLICY": 90}, told_at=6 * DAY_MS)
+    totals.add_undated({}, 5 * DAY_MS)
+    assert totals.result({}).undated_until == 7 * DAY_MS
+    assert totals.result({}).counts == {"EXPLORE": 2, "POLICY": 188}
 
 
 VALUE = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 20) | st.floats()
@@ -118,4 +121,6 @@ def test_whatever_is_believed_can_be_weighed(field: str, value: float, squares: 
     if table_fault(COUNTS, ARMS, spans) is None:
         totals = TallyTotals()
         totals.add(COUNTS, ARMS, spans)
-        assert 0.0 <= (totals.result({}).p_value(0.0125, 2.0) or 0.0) <= 1.0
+        tallies = totals.result({})
+        assert 0.0 <= (tallies.p_value(0.0125, 2.0) or 0.0) <= 1.0
+        assert all(0.0 <= decisions.p_value(2.0) <= 1.0 for decisions in tallies.rated.values())

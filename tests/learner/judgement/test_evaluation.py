@@ -11,7 +11,6 @@ from event_schemas.experiment import Experiment
 from event_schemas.experiment_sections import GuardrailSpec, ObjectiveSpec
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint_building import evaluation_summary
-from learner.examples.slice_tallies import RatedDecisions, SliceTallies
 from learner.examples.training_window import LearningWindow, build_window
 from learner.judgement.evaluation import (
     Candidate,
@@ -19,9 +18,9 @@ from learner.judgement.evaluation import (
     evaluate_window,
     judging_half,
     propose_alpha,
-    sound_with_tallies,
 )
-from learner.judgement.gate import UNSOUND_P_VALUE, Verdict, judge
+from learner.judgement.gate import Verdict, judge
+from learner.judgement.log_soundness import LogVerdict
 from off_policy import row_distributions
 from policy_store.records.objective_weights import ObjectiveWeights
 
@@ -203,20 +202,24 @@ def test_requests_that_must_not_get_production_judge_nothing(experiment: Experim
     assert both[0].soundness.rows > both[1].soundness.rows
 
 
-@pytest.mark.parametrize(
-    ("unit", "cap", "doubted"), [("session", 5.0, False), ("session", None, True), ("request", 5.0, True)]
-)
-def test_only_sessions_under_a_cap_may_explore_less_than_their_rates_say(
-    make_experiment: Any, make_world: Any, unit: str, cap: float | None, doubted: bool
+def test_on_an_unsound_log_values_are_shown_and_nothing_bounds_them(
+    experiment: Experiment, window: LearningWindow, world: Any
 ) -> None:
-    rates = {"name": "x", "salt": "s", "exploration_rate": 0.5, "exploration_unit": unit, "exploration_cap": cap}
-    experiment = make_experiment(experiment=rates)
-    world = make_world(experiment)
-    rows = world.rows(world.examples(50))
-    fewer = SliceTallies({"EXPLORE": 400, "POLICY": 9_600}, rated=RatedDecisions(10_000, 400, 600.0))
-    sound = sound_with_tallies(rows, rows.frame[:0], (rows,), experiment, fewer)
-    assert sound.p_value is not None
-    assert (sound.p_value < UNSOUND_P_VALUE) == doubted
+    sound = evaluated(experiment, window)
+    assert sound.soundness.verdict is LogVerdict.COMPLETENESS_UNVERIFIED
+    assert [each.code for each in judge(sound.evidence, experiment.gate).reasons] == ["completeness_unverified"]
+    wrong = replace(window, holdout=replace(window.holdout, propensities=window.holdout.propensities * 2.0))
+    unsound = evaluated(experiment, wrong)
+    verdict = judge(unsound.evidence, experiment.gate)
+    assert (verdict.verdict, verdict.reasons[0].code) == (Verdict.INCONCLUSIVE, "unsound_log")
+    assert unsound.proposal is None
+    content = json.loads(json.dumps(unsound.as_dict(), allow_nan=False))
+    assert next(iter(content)) == "soundness" and content["soundness"]["verdict"] == "unsound"
+    assert '"lower"' not in json.dumps(content)
+    [preferred] = [each for each in content["judgement"]["policies"] if each["name"] == "preference"]
+    assert preferred["objectives"]["repin"]["estimates"]["dr"]["value"] > 0.0
+    summary = evaluation_summary(unsound, verdict)
+    assert summary["log_verdict"] == "unsound" and '"lower"' not in json.dumps(summary)
 
 
 def test_values_and_lifts_are_in_the_objectives_own_units(make_experiment: Any, make_world: Any) -> None:

@@ -132,6 +132,8 @@ def test_nothing_judged_is_nothing_passed() -> None:
         ({"head_shift": {"repin": 0.26}}, "drift"),
         ({"head_shift": {"repin": math.nan}}, "drift"),
         ({"log_p_value": math.nan}, "unsound_log"),
+        ({"log_faults": ("rows are missing",)}, "unsound_log"),
+        ({"completeness_doubt": "there are no tallies"}, "completeness_unverified"),
         ({"preference_declared": False}, "no_preference"),
         ({"cohort_lifts": {"CORE": {"o": lift(-0.3, -0.1)}}}, "cohort_harm"),
     ],
