@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
+
+from benchmarks.page_section import replace_section
 
 HEADING = "## Intervals: how often they err"
 LINE = 120
@@ -32,11 +33,7 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, Callable[[str], bool]]]] = {
 
 def write_page(page: Path, runs: Runs) -> None:
     """Replace the section of the page, or append it; other sections stay."""
-    text = page.read_text(encoding="utf-8") if page.exists() else "# Measured results\n"
-    section = "\n".join(_section(runs))
-    found = re.compile(rf"^{re.escape(HEADING)}$.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-    rewritten = found.sub(lambda _: section + "\n", text) if found.search(text) else f"{text}\n{section}\n"
-    page.write_text(rewritten.rstrip("\n") + "\n", encoding="utf-8")
+    replace_section(page, HEADING, _section(runs))
 
 
 HOW = """
