@@ -24,7 +24,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.slices import exploration_distribution
 from feature_contract import FeatureContract
 from learner.examples.learning_rows import LearningRows
-from learner.judgement.log_soundness import check_log
+from learner.judgement.log_soundness import LogSoundness, propensity_parts
 from policy_store.records import POLICY_BLOB, CheckpointManifest, describe_blobs
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def log_check(experiment: Experiment, frame: pl.DataFrame, _: Path) -> Measured:
     rows = LearningRows.of(frame, experiment, FeatureContract.from_experiment(experiment))
 
     def check() -> dict[str, Any]:
-        return {"p_value": check_log(rows, experiment).p_value}
+        parts = propensity_parts(rows, experiment)
+        return {"p_value": LogSoundness.of(rows.count, parts).p_value}
 
     return check
 

@@ -20,6 +20,7 @@ from learner.examples.learning_rows import COLUMNS, LearningRows
 from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import SliceTallies
 from learner.examples.tally_tables import TallyTotals
+from learner.judgement.log_soundness import LogSoundness, propensity_parts
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunReport
 from producers.loggers.applied_decision import AppliedDecision
 from producers.loggers.decision_tally import DecisionTally
@@ -184,6 +185,11 @@ def tallied(experiment: Experiment, examples: Sequence[dict[str, Any]]) -> Slice
     record = tally.record("node", START)
     totals.add({each["slice"]: each["count"] for each in record["counts"]}, record["arms"], record["spans"])
     return totals.result({})
+
+
+def check_log(rows: LearningRows, experiment: Experiment, control: pl.DataFrame | None = None) -> LogSoundness:
+    """The tests of the draws alone."""
+    return LogSoundness.of(rows.count, propensity_parts(rows, experiment, control))
 
 
 def harmless_truth(users: np.ndarray, features: np.ndarray) -> np.ndarray:

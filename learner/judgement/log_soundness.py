@@ -99,11 +99,6 @@ class LogSoundness:
         }
 
 
-def check_log(rows: LearningRows, experiment: Experiment, control: pl.DataFrame | None = None) -> LogSoundness:
-    """The result of `propensity_parts` alone, which says nothing of how many rows are missing."""
-    return LogSoundness.of(rows.count, propensity_parts(rows, experiment, control))
-
-
 def propensity_parts(
     rows: LearningRows, experiment: Experiment, control: pl.DataFrame | None = None
 ) -> list[TestedPart]:

@@ -29,7 +29,6 @@ from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.learner_errors import BoxNotLearnt
 from learner.examples.segment_store import SegmentStore
 from learner.examples.training_window import rows_since
-from learner.judgement.log_soundness import check_log
 from learner.learner_run import Learner, stored_examples
 from learner.policy_comparison import Question, compare
 from off_policy.truncated_normals import TruncatedNormals
@@ -46,7 +45,7 @@ from simulator.reference_policies import NormalPolicy
 from tests.box_samples import click_rate
 from tests.components.homefeed_log import SentEvent
 from tests.components.join_bench import JoinBench
-from tests.learner_samples import MINUTE
+from tests.learner_samples import MINUTE, check_log
 
 CODEC = Codec(Registry.bundled())
 REQUESTS, SESSION_LENGTH = 2_400, 3

@@ -21,7 +21,6 @@ from event_schemas.units import DAY_MS, HOUR_MS
 from feature_contract import FeatureContract
 from learner.examples.example_columns import portable, shipped_columns
 from learner.examples.learning_rows import LearningRows
-from learner.judgement.log_soundness import check_log
 from policy_store.records import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog
 from producers.loggers import send_heartbeats
@@ -35,6 +34,7 @@ from simulator.worlds.faults import Faults
 from simulator.worlds.named_worlds import world
 from stream_processors.rule.join_rule import JoinRule
 from stream_processors.rule.reference_join import reference_join
+from tests.learner_samples import check_log
 from tests.simulator_samples import HOMEFEED
 from tests.world_samples import START, short_run
 

@@ -12,8 +12,8 @@ import pytest
 from event_schemas.experiment import Experiment
 from event_schemas.slices import exploration_distribution
 from learner.judgement.declared_distributions import DeclaredDistributions, shared_features
-from learner.judgement.log_soundness import check_log
 from off_policy import row_distributions
+from tests.learner_samples import check_log
 
 ROWS = 60
 

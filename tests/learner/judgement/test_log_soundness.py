@@ -16,8 +16,7 @@ from event_schemas.slices import exploration_distribution
 from learner.examples.learning_rows import LearningRows
 from learner.judgement.gate import UNSOUND_P_VALUE
 from learner.judgement.inverse_propensity import FEWEST_FOREIGN
-from learner.judgement.log_soundness import check_log
-from tests.learner_samples import World
+from tests.learner_samples import World, check_log
 
 
 def test_an_honest_log_is_rarely_doubted(experiment: Experiment, make_world: Any) -> None:

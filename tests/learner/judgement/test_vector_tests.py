@@ -10,11 +10,10 @@ from event_schemas.registry import Registry
 from feature_contract import FeatureContract
 from learner.examples.learning_rows import LearningRows
 from learner.judgement.gate import UNSOUND_P_VALUE
-from learner.judgement.log_soundness import check_log
 from learner.judgement.vector_tests import vector_tests
 from off_policy.truncated_normals import TruncatedNormals
 from tests.box_samples import DrawnWorld, box_experiment
-from tests.learner_samples import World
+from tests.learner_samples import World, check_log
 
 CODEC = Codec(Registry.bundled())
 BOX = box_experiment()
