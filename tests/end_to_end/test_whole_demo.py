@@ -49,7 +49,8 @@ def test_nothing_is_lost_or_doubled_and_every_decision_is_an_example(summary: di
 @pytest.mark.timeout(960)
 def test_a_thin_log_is_inconclusive_and_shadows_only(summary: dict[str, Any]) -> None:
     for campaign in CAMPAIGNS:
-        assert summary["verdict"][campaign] == "inconclusive (insufficient evidence)"
+        verdict = "inconclusive (insufficient evidence, completeness unverified)"  # nobody counted the real log
+        assert summary["verdict"][campaign] == verdict
         assert summary["channel"][campaign] == "shadow"
         assert [node["result"] for node in summary["nodes"][campaign]] == ["accepted", "accepted"]
         assert sum(summary["experiments"][campaign]["shadow_arms"].values()) > 20

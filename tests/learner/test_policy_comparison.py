@@ -15,10 +15,12 @@ from learner.checkpoints.checkpoint import CheckpointShelf
 from learner.checkpoints.graph_answers import GraphAnswers
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.examples.learner_errors import CheckpointBroken, NothingToLearn
+from learner.examples.tally_shelf import TallyShelf
 from learner.examples.training_window import rows_since
 from learner.judgement.candidate_policies import preferred_policy
+from learner.judgement.log_soundness import LogVerdict
 from learner.judgement.table_policy import TableLayout
-from learner.learner_run import stored_examples
+from learner.learner_run import TALLIES_FILE, stored_examples
 from learner.policy_comparison import Answer, Question, compare, newest_checkpoint
 from policy_store.records.objective_weights import ObjectiveWeights
 from tests.answer_graphs import preferring_graph, preferring_values, softmax_graph
@@ -261,3 +263,28 @@ def test_an_arm_is_judged_where_it_and_production_could_be_explored(
     with pytest.raises(NothingToLearn, match="no row could explore both"):
         apart = [example for number, example in enumerate(examples) if number % 3 < 2]
         compare(question, world.frame(apart), shelf, experiment)
+
+
+def test_the_logs_verdict_comes_first_and_an_unsound_log_bounds_nothing(frame: pl.DataFrame, trained: Any) -> None:
+    learner = trained.learner
+    kept = TallyShelf(trained.directory / TALLIES_FILE).load()
+    kinds = {
+        "sound": (frame, kept),
+        "completeness_unverified": (frame, None),
+        "unsound": (frame.filter(pl.int_range(pl.len()) % 4 > 0), kept),
+    }
+    for verdict, (stored, tallies) in kinds.items():
+        answer = compare(Question("learned"), stored, learner.shelf, learner.experiment, None, tallies)
+        content = json.loads(json.dumps(answer.as_dict()))
+        assert (next(iter(content)), content["log"]["verdict"]) == ("log", verdict)
+        assert ("upper" in json.dumps(content)) == (verdict != "unsound")
+    assert [each.code for each in answer.log.reasons] == ["counts"]
+
+
+def test_a_crawler_is_named_and_judges_nothing(frame: pl.DataFrame, trained: Any) -> None:
+    crawls = pl.int_range(pl.len()) % 9 == 0
+    users = pl.when(crawls).then(pl.lit("crawler")).otherwise("request_user_id").alias("request_user_id")
+    before, after = (ask(Question("learned"), each, trained) for each in (frame, frame.with_columns(users)))
+    assert after.report.rows < 0.92 * before.report.rows
+    assert [each.name for each in after.log.heavy] == ["crawler"]
+    assert after.log.verdict is LogVerdict.UNSOUND and before.log.verdict is LogVerdict.COMPLETENESS_UNVERIFIED

@@ -7,13 +7,26 @@ import pytest
 
 from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
+from event_schemas.log_record import LogRecord
 from event_schemas.records import ACTION, FATES, HEARTBEAT, REQUEST
 from event_schemas.registry import Registry
 from event_schemas.units import DAY_MS
+from feature_contract import FeatureContract
+from learner.examples.example_decoder import ExampleDecoder
+from learner.examples.example_source import MemoryExampleSource
+from learner.examples.heavy_units import heavy_units
+from learner.examples.learning_rows import COLUMNS
+from learner.examples.stored_counts import StoredCounts
+from learner.examples.tally_reading import read_tallies
+from learner.examples.tally_shelf import KeptTallies
+from learner.examples.training_window import control_rows, rows_since
+from learner.judgement.log_judgement import ExploredLog, judge_log
+from learner.judgement.log_soundness import LogVerdict
 from producers.delivery.delivery_ledger import DeliveryCounts
 from producers.delivery.memory_log import MemoryLog
 from producers.delivery.outgoing_event import OutgoingEvent
 from simulator.homefeed_world import RunPlan, with_exploration_rate
+from simulator.local_serving import SideTopics
 from simulator.simulation import EventOutlet, SimulationIncomplete, run_simulation
 from stream_processors.rule.join_rule import JoinRule
 from stream_processors.rule.reference_join import reference_join
@@ -41,6 +54,27 @@ def test_every_decision_becomes_an_example_and_rewards_follow_the_truth() -> Non
     error = np.sqrt(truth * (1 - truth) / len(rewards))
     assert (np.abs(rewards.mean(axis=0) - truth) < 4 * error).all()
     assert report.live.true_lift() == pytest.approx({"repin": 0.0, "p2p": 0.0})
+
+
+def test_the_log_of_a_simulation_is_sound_and_complete() -> None:
+    """By what its own agent counted; without those tallies nobody knows."""
+    experiment = with_exploration_rate(load_experiment(HOMEFEED), 0.95)
+    log, plan = MemoryLog(), RunPlan(3, 1_200, START, START + 3 * DAY_MS, users=300)
+    beside = SideTopics("explorations", "tallies", "run")
+    run_simulation(experiment, plan, EventOutlet(CODEC, log, TOPIC, log.partitions, beside=beside))
+    joined = reference_join(JoinRule.from_experiment(experiment), CODEC, log.records(TOPIC))
+    values = [
+        LogRecord("x", 0, at, 0, key.request_id.encode(), value)
+        for at, (key, value) in enumerate(joined.examples.items())
+    ]
+    frame = ExampleDecoder(CODEC, experiment.action_space).decode(values).frame.select(COLUMNS)
+    rows = rows_since(frame, 0, experiment, FeatureContract.from_experiment(experiment))
+    stored = StoredCounts.of(frame)
+    checked = ExploredLog(rows, (), control_rows(frame, (0, 2**62), experiment), heavy_units(rows), stored)
+    tallies = [record._replace(partition=0, offset=at) for at, record in enumerate(log.records("tallies"))]
+    found = judge_log(checked, experiment, KeptTallies(read_tallies(MemoryExampleSource(tallies), CODEC)))
+    assert (found.verdict, found.reasons) == (LogVerdict.SOUND, ())
+    assert judge_log(checked, experiment, KeptTallies()).verdict is LogVerdict.COMPLETENESS_UNVERIFIED
 
 
 def test_sessions_explore_together_if_the_experiment_says_so() -> None:
