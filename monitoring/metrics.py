@@ -200,7 +200,7 @@ class LearnerMetrics(MetricGroup):
         )
         self.propensity_pvalue = Gauge(
             "trimtab_propensity_check_pvalue",
-            "P-value of the sample-ratio test, which compares logged arms with logged propensities.",
+            "P-value of the check of the log: of its draws, exploration rates and counts; unsound below 0.0001.",
             registry=registry,
         )
 

@@ -69,7 +69,7 @@ def _exploration(log: ExploredLog, experiment: Experiment) -> Exploration:
     """
     rates = experiment.experiment
     known = [each.exploration_rate for part in log.parts for each in part.settings.settings]
-    logged = [float(np.nanmax(part.frame["propensity_slice_probability"].to_numpy())) for part in log.parts]
+    logged = [float(np.fmax.reduce(part.frame["propensity_slice_probability"].to_numpy())) for part in log.parts]
     may_be_fewer = rates.exploration_unit != "request" and rates.exploration_cap is not None
     request_ids = (name for part in log.parts for name in part.frame["request_request_id"])
     clustering = design_effect(request_ids, rates.exploration_unit)

@@ -107,6 +107,7 @@ def test_a_table_by_position_with_its_mapping_stated(app: typer.Typer, mean: flo
 
 def test_the_table_for_people(app: typer.Typer, mean: float) -> None:
     shown = run(app, "--policy", "production", "--all")
+    assert shown.startswith("log completeness unverified\n") and "completeness_unverified: without tallies" in shown
     assert "300 explored decisions" in shown
     assert "snips" in shown
     assert "lift of repin" in shown
