@@ -2,7 +2,8 @@
 
 Symbols as in the literature: w_i = pi(a_i|x_i) / mu(a_i|x_i), r_i the reward, n rows, V the value.
 The arguments are weights float[n] >= 0 and rewards float[n] of the rows in which the objective was
-observed; `evidence` is that of the weights, for callers that have it.
+observed; `evidence` is that of the weights, for callers that have it. Rows without a weight may be left out if
+`design` counts them as absent and `evidence` includes them: n is the number of all rows.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from off_policy.intervals import (
     lacking_evidence,
 )
 from off_policy.numeric_arrays import FloatArray
-from off_policy.sampling_design import BY_ROW, SamplingDesign
-from off_policy.weighted_parts import PartRows, reward_size
+from off_policy.sampling_design import BY_ROW, SamplingDesign, Variances
+from off_policy.weighted_parts import PartRows
 
 
 def ips(
@@ -34,12 +35,12 @@ def ips(
 ) -> Estimate:
     """Inverse propensity score: V = mean(w r), unbiased; SE = sd(w r) / sqrt(n), by units if rows repeat them."""
     evidence = evidence or evidence_of(weights, rewards, design)
-    terms = weights * rewards
-    point = mean_and_error(terms, design)
+    mean, variances = mean_of(weights * rewards, design)
+    point = (mean, variances.error)
     refusal = why_refused(point, evidence, requirements)
     if refusal is not None:
         return build_estimate("ips", point, evidence, (None, refusal))
-    part = PartRows(mean_influence(terms), weights / weights.sum(), rewards, 0.0, bends=False)
+    part = PartRows(variances, weights / weights.sum(), rewards, 0.0, bends=False)
     return build_estimate("ips", point, evidence, answered(point, part, (evidence, design), requirements))
 
 
@@ -69,7 +70,7 @@ def clipped_ips(
 
     lambda defaults to sqrt(n), the truncation of Ionides (2008, eq. 9).
     """
-    limit = default_threshold(len(weights)) if threshold is None else threshold
+    limit = default_threshold(design.sample_size(len(weights))) if threshold is None else threshold
     point = mean_and_error(np.minimum(weights, limit) * rewards, design)
     evidence = evidence or evidence_of(weights, rewards, design)
     return build_estimate("clipped_ips", point, evidence, biased_outcome("clipped_ips"))
@@ -93,7 +94,7 @@ def reward_at_hit(
     """
     evidence = evidence or evidence_of(weights, rewards, design)
     hits = weights > 0
-    even = evidence.matched_rows > 0 and bool(np.allclose(weights[hits], weights[hits][0], rtol=1e-9))
+    even = evidence.matched_rows > 0 and _even(weights[hits])
     if evidence.matched_rows == 0 or not (deterministic or even):
         lacking = lacking_evidence(evidence, requirements) if evidence.matched_rows == 0 else None
         undefined = Refusal(RefusalCode.UNDEFINED, "a stochastic policy has no single arm to hit: use SNIPS")
@@ -107,13 +108,18 @@ def reward_at_hit(
     return build_estimate("reward_at_hit", point, evidence, outcome)
 
 
+def _even(weights: FloatArray) -> bool:
+    first = float(weights[0])
+    return max(float(weights.max()) - first, first - float(weights.min())) <= 1e-9 * first + 1e-8
+
+
 def _hit_outcome(
     rewards: FloatArray, even: bool, evidence: Evidence, requirements: EvidenceRequirements
 ) -> tuple[Interval | None, Refusal | None]:
     if not even:
         reason = "the hits' propensities differ, so their plain mean is biased: use SNIPS"
         return None, Refusal(RefusalCode.UNEVEN_PROPENSITIES, reason)
-    if not np.isin(rewards, (0.0, 1.0)).all():
+    if not ((rewards == 0.0) | (rewards == 1.0)).all():
         return None, Refusal(RefusalCode.NOT_BINARY, "the reward is not binary: use SNIPS")
     interval = exact_binomial_interval(evidence.positives, evidence.matched_rows, requirements.level)
     return interval, lacking_evidence(evidence, requirements)
@@ -140,12 +146,9 @@ def default_threshold(rows: int) -> float:
 
 
 def mean_and_error(terms: FloatArray, design: SamplingDesign = BY_ROW) -> tuple[float, float]:
-    """(mean, standard error of the mean) of terms[n]; the mean needs one row, the error two, else they are NaN."""
-    n = len(terms)
-    mean = float(terms.mean()) if n else math.nan
-    if n < 2:
-        return mean, math.nan
-    return mean, design.error(mean_influence(terms))
+    """(mean, standard error of the mean) of terms[k]; the mean needs one row, the error two, else they are NaN."""
+    mean, variances = mean_of(terms, design)
+    return mean, variances.error
 
 
 def mean_influence(terms: FloatArray) -> FloatArray:
@@ -153,6 +156,16 @@ def mean_influence(terms: FloatArray) -> FloatArray:
     n = len(terms)
     influence: FloatArray = (terms - terms.mean()) / math.sqrt(n * (n - 1))
     return influence
+
+
+def mean_of(terms: FloatArray, design: SamplingDesign = BY_ROW) -> tuple[float, Variances]:
+    """(mean, variances of the mean) of n terms: terms[k], and zeros for the design's absent rows."""
+    n = design.sample_size(len(terms))
+    mean = float(terms.sum()) / n if n else math.nan
+    if n < 2:
+        return mean, Variances(math.nan, math.nan)
+    scale = 1.0 / math.sqrt(n * (n - 1))
+    return mean, design.variances((terms - mean) * scale, -mean * scale)
 
 
 def self_normalised_mean(
@@ -179,7 +192,7 @@ def answered(
 ) -> tuple[Interval | None, Refusal | None]:
     """The interval of an unbiased estimate whose evidence suffices."""
     evidence, design = sample
-    score = part.score(design, reward_size(part.rewards))
+    score = part.score(design, evidence.reward_size)
     return cautious_interval(point[0], score, evidence.freedom, requirements.level), None
 
 

@@ -64,7 +64,7 @@ class LoggedBandit:
         """The cohorts in the log, sorted; rows without a cohort are ignored."""
         if self.cohort is None:
             return ()
-        return tuple(sorted({str(name) for name in self.cohort if name is not None}))
+        return tuple(sorted({str(name) for name in set(self.cohort) if name is not None}))
 
     def cohort_rows(self, name: str) -> BoolArray:
         """bool[n]: rows of the cohort `name`."""
@@ -124,4 +124,4 @@ def whole_numbers(values: npt.ArrayLike, name: str) -> IntArray:
     array = np.asarray(values)
     if array.size and not np.issubdtype(array.dtype, np.integer):
         raise EvaluationError(f"{name} has type {array.dtype}", fix="give arm indices as integers")
-    return array.astype(np.int64)
+    return array.astype(np.int64, copy=False)

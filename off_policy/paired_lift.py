@@ -7,7 +7,7 @@ which makes the paired error small, and not at all if they never choose the same
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -26,11 +26,11 @@ from off_policy.estimates import (
 )
 from off_policy.importance_weights import Elsewhere, Evidence, evidence_of
 from off_policy.intervals import EvidenceRequirements, infinite_error, lacking_evidence, unit_quantile
-from off_policy.inverse_propensity import mean_influence
+from off_policy.inverse_propensity import mean_influence, mean_of
 from off_policy.numeric_arrays import FloatArray, IntArray
 from off_policy.sampling_design import BY_ROW, SamplingDesign
-from off_policy.score_bounds import PairParts, lift_bounds, relative_bounds
-from off_policy.weighted_parts import PartRows, reward_size
+from off_policy.score_bounds import PairParts, ScorePart, lift_bounds, relative_bounds
+from off_policy.weighted_parts import PartRows
 
 MOVER = "mover"
 """The method of lifts' intervals: `score_bounds.lift_bounds` and `relative_bounds`."""
@@ -105,36 +105,67 @@ class PairedLift:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ValueTerms:
-    """A value estimate, its influence terms psi[n] with SE = sqrt(sum psi^2), and the weights[n] that enter it.
+@dataclass(frozen=True, slots=True)
+class PairVariances:
+    """Variances of two values A and B on one log, by unit: those of A and B, their covariance, and the same for the
+    difference A - B, which would lose its digits if it were computed from the others; NaN if undefined."""
 
-    `centre` float[n] is what is subtracted from the rewards; None if it is the value itself. A reward in row i moves
-    the value by scale * weights[i].
+    ours: float
+    both: float
+    base: float
+    gap: float
+    gap_and_base: float
+
+    @classmethod
+    def of(cls, ours: FloatArray, base: FloatArray, design: SamplingDesign) -> Self:
+        """From the influence terms float[k] of the two: those of rows not at hand are 0."""
+        gap, covariance = ours - base, design.covariance
+        return cls.of_gap(covariance(gap, gap), covariance(gap, base), covariance(base, base))
+
+    @classmethod
+    def of_gap(cls, gap: float, gap_and_base: float, base: float) -> Self:
+        """From Var(A - B), Cov(A - B, B) and Var(B)."""
+        ours = max(gap + 2.0 * gap_and_base + base, 0.0)
+        return cls(ours, gap_and_base + base, base, gap, gap_and_base)
+
+    def of_ratio(self, ratio: float) -> float:
+        """Var(A - ratio B)."""
+        excess = ratio - 1.0
+        return max(self.gap - 2.0 * excess * self.gap_and_base + excess * excess * self.base, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class PairedRows:
+    """The k rows of a log in which the policy or the baseline has a weight.
+
+    ours, base  float[k]: both weights
+    rewards     float[k]
+    design      of the whole log, with the other rows absent
+    sides       the evidence of the policy and of the baseline, by the share of positives `elsewhere`
+    elsewhere   the other rows
+    whole       all rows of the log
     """
 
-    value: float
-    influence: FloatArray
-    weights: FloatArray
-    scale: float
-    centre: FloatArray | None = None
+    ours: FloatArray
+    base: FloatArray
+    rewards: FloatArray
+    design: SamplingDesign
+    sides: tuple[Evidence, Evidence]
+    elsewhere: Elsewhere
+    whole: Elsewhere
 
+    @classmethod
+    def of(cls, ours: FloatArray, base: FloatArray, rewards: FloatArray, design: SamplingDesign) -> Self:
+        """From all n rows of a log."""
+        matched = np.flatnonzero((ours > 0) | (base > 0))
+        r, kept, whole = rewards[matched], design.narrowed(matched, len(rewards)), Elsewhere.of(rewards)
+        other, weights = whole.without(r), (ours[matched], base[matched])
+        first, second = (evidence_of(each, r, kept, other, whole) for each in weights)
+        return cls(*weights, r, kept, (first, second), other, whole)
 
-def snips_terms(weights: FloatArray, rewards: FloatArray) -> ValueTerms:
-    """The SNIPS value and its influence terms: psi_i = w_i (r_i - V) / sum w."""
-    total = float(weights.sum())
-    if total <= 0:
-        return ValueTerms(math.nan, np.full(len(weights), math.nan), weights, math.nan)
-    value = float((weights * rewards).sum()) / total
-    return ValueTerms(value, weights * (rewards - value) / total, weights, 1.0 / total)
-
-
-def dr_terms(sample: ModelledSample) -> ValueTerms:
-    """The DR value and its influence terms: psi_i = (qbar_i + w_i (r_i - q_i) - V) / sqrt(n (n - 1))."""
-    n = len(sample.weights)
-    if n < 2:
-        return ValueTerms(math.nan, np.full(n, math.nan), sample.weights, math.nan, sample.q_logged)
-    return ValueTerms(float(sample.terms.mean()), sample.influence, sample.weights, 1.0 / n, sample.q_logged)
+    def evidence_for(self, weights: FloatArray, rows: IntArray) -> Evidence:
+        """Of weights float[m] of some of the rows, int[m], by the share of positives elsewhere."""
+        return evidence_of(weights, self.rewards[rows], self.design.take(rows), self.elsewhere, self.whole)
 
 
 def paired_snips_lift(
@@ -148,16 +179,51 @@ def paired_snips_lift(
 
     Rows in which neither policy chose the logged arm enter neither value, and are left out first.
     """
-    log = _Log.of(weights, baseline_weights, rewards, design)
-    kept = log.rewards[log.matched]
-    terms = snips_terms(weights[log.matched], kept), snips_terms(baseline_weights[log.matched], kept)
-    return _lift("snips", _Pair(*terms, kept, log.matched_design, log), requirements)
+    return snips_lift(PairedRows.of(weights, baseline_weights, rewards, design), requirements)
+
+
+def snips_lift(rows: PairedRows, requirements: EvidenceRequirements) -> PairedLift:
+    """`paired_snips_lift` of the rows with a weight. Influence terms: psi_i = w_i (r_i - V) / sum w."""
+    values, scales, influence = [], [], []
+    for weights in (rows.ours, rows.base):
+        total = float(weights.sum()) or math.nan
+        value = float((weights * rows.rewards).sum()) / total
+        values.append(value)
+        scales.append(1.0 / total)
+        influence.append(weights * (rows.rewards - value) / total)
+    variances = PairVariances.of(influence[0], influence[1], rows.design)
+    return _lift("snips", _Pair(rows, (values[0], values[1]), (scales[0], scales[1]), variances), requirements)
 
 
 def paired_dr_lift(sample: ModelledSample, baseline: ModelledSample, requirements: EvidenceRequirements) -> PairedLift:
-    """DR_A - DR_B: the mean of per-row differences, with q as the control variate of both."""
-    log = _Log.of(sample.weights, baseline.weights, sample.rewards, sample.design)
-    return _lift("dr", _Pair(dr_terms(sample), dr_terms(baseline), sample.rewards, sample.design, log), requirements)
+    """DR_A - DR_B: the mean of per-row differences, with q as the control variate of both.
+
+    All rows of both samples are at hand. Influence terms: psi_i = (qbar_i + w_i (r_i - q_i) - V) / sqrt(n (n - 1)).
+    """
+    n, design = len(sample.weights), sample.design
+    variances = PairVariances(*[math.nan] * 5)
+    if n > 1:
+        ours, base = (mean_influence(each.q_policy + each.correction) for each in (sample, baseline))
+        variances = PairVariances.of(ours, base, design)
+    rows = PairedRows.of(sample.weights, baseline.weights, sample.rewards, design)
+    matched = np.flatnonzero((sample.weights > 0) | (baseline.weights > 0))
+    return dr_lift(rows, (sample.value, baseline.value), sample.q_logged[matched], variances, requirements)
+
+
+def dr_lift(
+    rows: PairedRows,
+    values: tuple[float, float],
+    q_logged: FloatArray,
+    variances: PairVariances,
+    requirements: EvidenceRequirements,
+) -> PairedLift:
+    """`paired_dr_lift` of the rows with a weight, from both values, their variances, and float[k]: q of the logged
+    arms."""
+    n = rows.design.sample_size(len(rows.rewards))
+    if n < 2:
+        values = (math.nan, math.nan)
+    scale = 1.0 / n if n else math.nan
+    return _lift("dr", _Pair(rows, values, (scale, scale), variances, q_logged), requirements)
 
 
 def no_lift(lift: PairedLift, level: float) -> PairedLift:
@@ -176,86 +242,79 @@ def no_lift(lift: PairedLift, level: float) -> PairedLift:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Log:
-    """The rewards of all rows, the positions of those in which either policy chose the logged arm, and the others."""
+class _Pair:
+    """Two values on the same rows, the policy's and the baseline's.
 
-    rewards: FloatArray
-    matched: IntArray
-    matched_design: SamplingDesign
-    elsewhere: Elsewhere
+    `centre` float[k] is what is subtracted from the rewards; None if it is the value itself. A reward in row i moves a
+    value by its scale times its weight.
+    """
 
-    @classmethod
-    def of(cls, ours: FloatArray, base: FloatArray, rewards: FloatArray, design: SamplingDesign) -> Self:
-        matched = np.flatnonzero((ours > 0) | (base > 0))
-        return cls(rewards, matched, design.take(matched), Elsewhere.besides(rewards, matched))
+    rows: PairedRows
+    values: tuple[float, float]
+    scales: tuple[float, float]
+    variances: PairVariances
+    centre: FloatArray | None = None
 
-    def evidence(self, weights: FloatArray) -> Evidence:
-        """Of weights of the matched rows, by the share of positives in the others."""
-        return evidence_of(weights, self.rewards[self.matched], self.matched_design, self.elsewhere)
+    def pieces(self) -> list[_Piece]:
+        """The disjoint pieces of the two values: where the policy weighs more, where less, and what is common."""
+        ours, base = self.rows.ours * self.scales[0], self.rows.base * self.scales[1]
+        gap, common = ours - base, np.minimum(ours, base)
+        totals = float(ours.sum()), float(base.sum())
+        return [
+            _Piece(places, weights[places], total)
+            for weights, total in ((gap, totals[0]), (-gap, totals[1]), (common, totals[1]))
+            for places in (np.flatnonzero(weights > 0.0),)
+        ]
+
+    def parts(self, pieces: Sequence[_Piece]) -> PairParts:
+        """The parts' variances."""
+        more, less, common = (self._score(piece) for piece in pieces)
+        known, values = self.variances, (np.asarray(self.values[0]), np.asarray(self.values[1]))
+        covariance = np.asarray(known.ours), np.asarray(known.both), np.asarray(known.base)
+        return PairParts(values, covariance, more, less, common)
+
+    def _score(self, piece: _Piece) -> ScorePart:
+        design, size = self.rows.design, self.rows.whole.reward_size
+        shares, rewards = piece.weights / piece.total, self.rows.rewards[piece.rows]
+        if self.centre is not None:
+            kept, centre = design.narrowed(piece.rows, len(self.rows.rewards)), self.centre[piece.rows]
+            n = kept.sample_size(len(rewards))
+            variances = mean_of(piece.weights * n * (rewards - centre), kept)[1]
+            return PartRows(variances, shares, rewards, centre, bends=False).score(kept, size)
+        own = float(shares.sum())
+        mean = float((shares * rewards).sum()) / own if own > 0.0 else 0.0
+        part = PartRows(shares * (rewards - mean), shares, rewards, mean, bends=True)
+        return part.score(design.take(piece.rows), size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pair:
-    """Two values on the same rows, the policy's and the baseline's: all rows of `log`, or its matched ones."""
+class _Piece:
+    """Some rows of a pair, int[m], what a reward in them moves, float[m], and the sum of that over the whole value."""
 
-    ours: ValueTerms
-    base: ValueTerms
-    rewards: FloatArray
-    design: SamplingDesign
-    log: _Log
-
-    def evidence(self, weights: FloatArray) -> Evidence:
-        """Of weights of the pair's rows."""
-        return self.log.evidence(weights if len(weights) == len(self.log.matched) else weights[self.log.matched])
-
-    def covariance(self) -> tuple[float, float, float]:
-        """(Var ours, Cov, Var base), by unit."""
-        ours, base = self.ours.influence, self.base.influence
-        covariance = self.design.covariance
-        return covariance(ours, ours), covariance(ours, base), covariance(base, base)
-
-    def parts(self) -> PairParts:
-        """The disjoint parts of the two values: where the policy weighs more, where less, and what is common."""
-        ours, base = self.ours.weights * self.ours.scale, self.base.weights * self.base.scale
-        common = np.minimum(ours, base)
-        size = reward_size(self.log.rewards)
-        totals = float(ours.sum()), float(base.sum())
-        more, less, shared = (
-            self._part(weights, total).score(self.design, size)
-            for weights, total in ((ours - common, totals[0]), (base - common, totals[1]), (common, totals[1]))
-        )
-        ours_variance, both, base_variance = map(np.asarray, self.covariance())
-        values = np.asarray(self.ours.value), np.asarray(self.base.value)
-        return PairParts(values, (ours_variance, both, base_variance), more, less, shared)
-
-    def _part(self, weights: FloatArray, total: float) -> PartRows:
-        shares = weights / total
-        if self.base.centre is not None:
-            terms = weights * len(weights) * (self.rewards - self.base.centre)
-            return PartRows(mean_influence(terms), shares, self.rewards, self.base.centre, bends=False)
-        own = float(shares.sum())
-        mean = float((shares * self.rewards).sum()) / own if own > 0.0 else 0.0
-        return PartRows(shares * (self.rewards - mean), shares, self.rewards, mean, bends=True)
+    rows: IntArray
+    weights: FloatArray
+    total: float
 
 
 def _lift(estimator: str, pair: _Pair, requirements: EvidenceRequirements) -> PairedLift:
-    ours, base = pair.ours, pair.base
-    value, relative = ours.value - base.value, math.nan
-    error = pair.design.error(ours.influence - base.influence)
+    ours, base = pair.values
+    value, relative = ours - base, math.nan
+    error = math.sqrt(pair.variances.gap)
     relative_error = math.nan
-    if base.value > 0:
-        ratio = ours.value / base.value
+    if base > 0:
+        ratio = ours / base
         relative = ratio - 1.0
-        relative_error = pair.design.error((ours.influence - ratio * base.influence) / base.value)
-    sides = pair.evidence(ours.weights), pair.evidence(base.weights)
-    refusal, freedom = _evidence_of_difference(sides, pair, requirements)
+        relative_error = math.sqrt(pair.variances.of_ratio(ratio)) / base
+    sides, pieces = pair.rows.sides, pair.pieces()
+    refusal, freedom = _evidence_of_difference(pair.rows, pieces, requirements)
     refusal = refusal or infinite_error(error)
     interval = relative_interval = None
     if refusal is None:
-        quantile, parts = np.asarray(unit_quantile(freedom, requirements.level)), pair.parts()
-        interval = _interval(lift_bounds(parts, quantile), requirements.level)
+        quantile, parts = np.asarray(unit_quantile(freedom, requirements.level)), pair.parts(pieces)
+        excess = parts.excess(quantile)
+        interval = _interval(lift_bounds(parts, quantile, excess), requirements.level)
         if math.isfinite(relative_error):
-            relative_interval = _interval(relative_bounds(parts, quantile), requirements.level)
+            relative_interval = _interval(relative_bounds(parts, quantile, excess), requirements.level)
     return PairedLift(
         estimator=estimator,
         value=value,
@@ -265,7 +324,7 @@ def _lift(estimator: str, pair: _Pair, requirements: EvidenceRequirements) -> Pa
         relative_standard_error=relative_error,
         relative_interval=relative_interval,
         refusal=refusal,
-        baseline_value=base.value,
+        baseline_value=base,
         matched_rows=sides[0].matched_rows,
         baseline_matched_rows=sides[1].matched_rows,
         positives=sides[0].positives,
@@ -281,21 +340,20 @@ def _interval(bounds: tuple[FloatArray, FloatArray], level: float) -> Interval |
 
 
 def _evidence_of_difference(
-    sides: tuple[Evidence, Evidence], pair: _Pair, requirements: EvidenceRequirements
+    rows: PairedRows, pieces: Sequence[_Piece], requirements: EvidenceRequirements
 ) -> tuple[Refusal | None, float]:
     """(refusal, one more than the degrees of freedom of the difference).
 
     Each policy alone must have the required evidence, and so must the rows in which the two differ, because only those
     determine the difference.
     """
-    for side, name in zip(sides, ("the policy", "the baseline"), strict=True):
+    for side, name in zip(rows.sides, ("the policy", "the baseline"), strict=True):
         lacking = lacking_evidence(side, requirements)
         if lacking is not None:
             return replace(lacking, reason=f"{name}: {lacking.reason}"), 0.0
-    gap = pair.ours.weights * pair.ours.scale - pair.base.weights * pair.base.scale
     freedom = math.inf
-    for part, name in ((np.maximum(gap, 0.0), "favours"), (np.maximum(-gap, 0.0), "avoids")):
-        evidence = pair.evidence(part)
+    for piece, name in zip(pieces, ("favours", "avoids"), strict=False):
+        evidence = rows.evidence_for(piece.weights, piece.rows)
         lacking = lacking_evidence(evidence, requirements)
         if lacking is not None:
             return replace(lacking, reason=f"rows that the policy {name}: {lacking.reason}"), 0.0

@@ -1,17 +1,19 @@
 """Evaluates policies x objectives x cohorts on one explored log.
 
-Weights and model expectations are computed once per policy, on whole arrays; cohorts and objectives
-only select rows from them. `evaluate_policies` takes a model's values of every arm, `evaluate_predicted`
-only the values per row that follow from them, so that with many arms nobody has to hold all values at once.
+A policy is reduced to its rows with a weight and to sums over the others (`policy_sums`), once for all slices, and each
+slice's own sums are computed once for all policies. `evaluate_policies` takes a model's values of every arm,
+`evaluate_predicted` only the values per row that follow from them, and `BlockwiseEvaluation` takes these a block of
+rows at a time, so that nobody has to hold them for the whole log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from off_policy.block_moments import log_blocks
 from off_policy.doubly_robust import (
     ModelledSample,
     direct_method,
@@ -22,14 +24,15 @@ from off_policy.doubly_robust import (
 )
 from off_policy.estimates import Estimate
 from off_policy.evaluation_report import EvaluationReport, PolicyObjective, PolicyReport
-from off_policy.importance_weights import evidence_of, importance_weights
 from off_policy.intervals import EvidenceRequirements
 from off_policy.inverse_propensity import clipped_ips, ips, reward_at_hit, snips
+from off_policy.log_slices import LogSlices
 from off_policy.logged_bandit import EvaluationError, LoggedBandit, require_shape
-from off_policy.numeric_arrays import BoolArray, FloatArray, IntArray
-from off_policy.paired_lift import no_lift, paired_dr_lift, paired_snips_lift
+from off_policy.numeric_arrays import FloatArray
+from off_policy.paired_lift import no_lift, snips_lift
+from off_policy.policy_sums import PolicySums, require_predictions
 from off_policy.row_distributions import row_blocks
-from off_policy.sampling_design import SamplingDesign
+from off_policy.slice_samples import PairedSample, PolicySample
 from off_policy.target_policies import TargetPolicy
 
 
@@ -80,150 +83,106 @@ def evaluate_predicted(
 
     Raises EvaluationError also if only some of the predictions are given, or if one is not finite.
     """
-    prepared_baseline = _prepare(log, baseline, q_logged)
-    slices = _slices(log, prepared_baseline, q_logged)
-    return EvaluationReport(
-        objectives=log.objectives,
-        rows=log.rows,
-        requirements=requirements,
-        baseline=_report(prepared_baseline, baseline.policy, slices, requirements),
-        policies=tuple(
-            _report(_prepare(log, each, q_logged), baseline.policy, slices, requirements) for each in policies
-        ),
-    )
+    evaluation = BlockwiseEvaluation(log)
+    evaluation.add(policies, baseline, q_logged, log.rows)
+    return evaluation.concluded(requirements)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _PreparedPolicy:
-    """A policy on the whole log: weights float[n] and, if there is a model, expected rewards float[O, n]."""
+class BlockwiseEvaluation:
+    """An evaluation of policies whose predictions come a block of rows at a time.
 
-    policy: TargetPolicy
-    weights: FloatArray
-    q_policy: FloatArray | None
+    1. `BlockwiseEvaluation(log)`
+    2. `add(...)` for each block, in the order of the log's rows, with the same policies in the same order
+    3. `concluded(requirements)`, once every row of the log was added
+    """
 
+    def __init__(self, log: LoggedBandit) -> None:
+        self._slices, self._rows = LogSlices(log), 0
+        self._baseline: PolicySums | None = None
+        self._policies: list[PolicySums] = []
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Slice:
-    """The rows of one objective in one cohort (None: all rows), with everything that is the same for all policies."""
+    def add(
+        self, policies: Iterable[PredictedPolicy], baseline: PredictedPolicy, q_logged: FloatArray | None, rows: int
+    ) -> None:
+        """Adds the log's next `rows` rows: policies and baseline for these rows alone, and `q_logged` float[rows, O].
 
-    cohort: str | None
-    name: str
-    objective: int
-    rows: IntArray
-    rewards: FloatArray
-    q_logged: FloatArray | None
-    baseline_weights: FloatArray
-    baseline_sample: ModelledSample | None
-    design: SamplingDesign
+        Raises EvaluationError if shapes or arms do not match the log, if only some of the predictions are given, or if
+        one is not finite.
+        """
+        if q_logged is not None:
+            require_predictions("q of the logged arms", q_logged, (rows, len(self._slices.log.objectives)))
+        blocks = log_blocks(self._slices, slice(self._rows, self._rows + rows))
+        first = self._baseline is None
+        if self._baseline is None:
+            self._baseline = self._sums(baseline)
+        self._baseline.add(blocks, baseline.policy, baseline.policy, baseline.expected, q_logged)
+        count = 0
+        for count, given in enumerate(policies, start=1):
+            if first:
+                self._policies.append(self._sums(given))
+            if count <= len(self._policies):
+                self._policies[count - 1].add(blocks, given.policy, baseline.policy, given.expected, q_logged)
+        if count != len(self._policies):
+            raise EvaluationError(
+                f"{count} policies for a block of a log whose first block has {len(self._policies)}",
+                fix="give the same policies in the same order for each block",
+            )
+        self._rows += rows
 
-
-def _slices(log: LoggedBandit, baseline: _PreparedPolicy, q_logged: FloatArray | None) -> list[_Slice]:
-    scopes: dict[str | None, BoolArray] = {None: np.ones(log.rows, dtype=np.bool_)}
-    for name in log.cohort_names:
-        scopes[name] = log.cohort_rows(name)
-    return [
-        _slice(log, baseline, q_logged, (cohort, np.flatnonzero(scope & log.observed[:, index])), index)
-        for cohort, scope in scopes.items()
-        for index in range(len(log.objectives))
-    ]
-
-
-def _slice(
-    log: LoggedBandit,
-    baseline: _PreparedPolicy,
-    q_logged: FloatArray | None,
-    scope: tuple[str | None, IntArray],
-    objective: int,
-) -> _Slice:
-    cohort, rows = scope
-    part = _Slice(
-        cohort=cohort,
-        name=log.objectives[objective],
-        objective=objective,
-        rows=rows,
-        rewards=log.reward[:, objective][rows],
-        q_logged=None if q_logged is None else q_logged[:, objective][rows],
-        baseline_weights=baseline.weights[rows],
-        baseline_sample=None,
-        design=SamplingDesign(log.units).take(rows),
-    )
-    return replace(part, baseline_sample=_modelled(baseline, part))
-
-
-def _prepare(log: LoggedBandit, given: PredictedPolicy, q_logged: FloatArray | None) -> _PreparedPolicy:
-    policy, expected = given.policy, given.expected
-    weights = importance_weights(log, policy)
-    if (expected is None) != (q_logged is None):
-        raise EvaluationError(
-            f"policy {policy.name!r}: predictions are given for the policy or for the logged arms, but not for both",
-            fix="give q of the logged arms and the expected q of every policy, or none of them",
+    def concluded(self, requirements: EvidenceRequirements) -> EvaluationReport:
+        """The estimates and lifts of every policy; raises EvaluationError unless all rows of the log were added."""
+        log, baseline = self._slices.log, self._baseline
+        if baseline is None or self._rows != log.rows:
+            raise EvaluationError(
+                f"{self._rows} rows of {log.rows} were added to the evaluation", fix="add every block of the log"
+            )
+        everyone = [baseline, *self._policies]
+        found: list[dict[str | None, dict[str, PolicyObjective]]] = [{} for _ in everyone]
+        for part in self._slices.slices():
+            base = PolicySample(part, baseline)
+            for policy, scopes in zip(everyone, found, strict=True):
+                result = _evaluate(base if policy is baseline else PolicySample(part, policy), base, requirements)
+                scopes.setdefault(part.cohort, {})[part.name] = result
+        first, *others = (_report(policy, scopes) for policy, scopes in zip(everyone, found, strict=True))
+        return EvaluationReport(
+            objectives=log.objectives,
+            rows=log.rows,
+            requirements=requirements,
+            baseline=first,
+            policies=tuple(others),
         )
-    if expected is None or q_logged is None:
-        return _PreparedPolicy(policy, weights, None)
-    for name, values in (("q of the logged arms", q_logged), (f"policy {policy.name!r}: expected q", expected)):
-        require_shape(name, values, (log.rows, len(log.objectives)))
-        _require_finite(name, values)
-    return _PreparedPolicy(policy, weights, np.ascontiguousarray(expected.T))
+
+    def _sums(self, given: PredictedPolicy) -> PolicySums:
+        return PolicySums(self._slices, given.policy, modelled=given.expected is not None)
 
 
-def _report(
-    prepared: _PreparedPolicy,
-    baseline: TargetPolicy,
-    slices: Sequence[_Slice],
-    requirements: EvidenceRequirements,
-) -> PolicyReport:
-    policy = prepared.policy
-    level = requirements.level if policy.same_as(baseline) else None
-    scopes: dict[str | None, dict[str, PolicyObjective]] = {}
-    for part in slices:
-        result = _evaluate(prepared, part, requirements)
-        scopes.setdefault(part.cohort, {})[part.name] = result if level is None else _without_lift(result, level)
+def _report(policy: PolicySums, scopes: dict[str | None, dict[str, PolicyObjective]]) -> PolicyReport:
     return PolicyReport(
         name=policy.name,
         alpha=policy.alpha,
-        agreement=policy.agreement(baseline),
-        most_common_share=policy.most_common_share(),
+        agreement=policy.agreement,
+        most_common_share=policy.most_common_share,
         objectives=scopes[None],
         cohorts={cohort: results for cohort, results in scopes.items() if cohort is not None},
     )
 
 
-def _evaluate(prepared: _PreparedPolicy, part: _Slice, requirements: EvidenceRequirements) -> PolicyObjective:
-    weights, rewards = prepared.weights[part.rows], part.rewards
-    sample = _modelled(prepared, part)
-    evidence = evidence_of(weights, rewards, part.design) if sample is None else sample.evidence
+def _evaluate(policy: PolicySample, base: PolicySample, requirements: EvidenceRequirements) -> PolicyObjective:
+    weights, rewards, design, evidence = policy.own_weights, policy.rewards, policy.design, policy.own_evidence
     estimates = [
-        ips(weights, rewards, requirements, part.design, evidence),
-        snips(weights, rewards, requirements, part.design, evidence),
-        clipped_ips(weights, rewards, design=part.design, evidence=evidence),
-        reward_at_hit(weights, rewards, prepared.policy.deterministic, requirements, part.design, evidence),
+        ips(weights, rewards, requirements, design, evidence),
+        snips(weights, rewards, requirements, design, evidence),
+        clipped_ips(weights, rewards, design=design, evidence=evidence),
+        reward_at_hit(weights, rewards, policy.of.deterministic, requirements, design, evidence),
     ]
-    dr_lift = None
-    if sample is not None and part.baseline_sample is not None:
-        estimates += _model_estimates(sample, requirements)
-        dr_lift = paired_dr_lift(sample, part.baseline_sample, requirements)
-    return PolicyObjective(
-        estimates={estimate.estimator: estimate for estimate in estimates},
-        lift=paired_snips_lift(weights, part.baseline_weights, rewards, requirements, part.design),
-        dr_lift=dr_lift,
-    )
-
-
-def _without_lift(result: PolicyObjective, level: float) -> PolicyObjective:
-    dr_lift = None if result.dr_lift is None else no_lift(result.dr_lift, level)
-    return replace(result, lift=no_lift(result.lift, level), dr_lift=dr_lift)
-
-
-def _modelled(prepared: _PreparedPolicy, part: _Slice) -> ModelledSample | None:
-    if part.q_logged is None or prepared.q_policy is None:
-        return None
-    return ModelledSample(
-        weights=prepared.weights[part.rows],
-        rewards=part.rewards,
-        q_logged=part.q_logged,
-        q_policy=prepared.q_policy[part.objective][part.rows],
-        design=part.design,
-    )
+    if policy.modelled is not None:
+        estimates += _model_estimates(policy.modelled, requirements)
+    paired = PairedSample(policy, base)
+    of_log, of_model = snips_lift(paired.rows, requirements), paired.dr_lift(requirements)
+    if policy.of.same_as_baseline:
+        of_log = no_lift(of_log, requirements.level)
+        of_model = None if of_model is None else no_lift(of_model, requirements.level)
+    return PolicyObjective({estimate.estimator: estimate for estimate in estimates}, of_log, of_model)
 
 
 def _model_estimates(sample: ModelledSample, requirements: EvidenceRequirements) -> list[Estimate]:
@@ -246,9 +205,5 @@ def _check_predictions(log: LoggedBandit, q: FloatArray) -> None:
             fix="score every arm of the log's action space",
         )
     for part in row_blocks(log.rows, q.shape[1] * q.shape[2]):
-        _require_finite("q", q[part])
-
-
-def _require_finite(name: str, values: FloatArray) -> None:
-    if not np.isfinite(values).all():
-        raise EvaluationError(f"{name} contains values that are not finite", fix="retrain or drop the model")
+        if not np.isfinite(q[part]).all():
+            raise EvaluationError("q contains values that are not finite", fix="retrain or drop the model")

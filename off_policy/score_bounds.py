@@ -77,6 +77,26 @@ class PairParts:
     less: ScorePart
     common: ScorePart
 
+    def excess(self, quantile: FloatArray) -> Excess:
+        """What MOVER adds to the delta method's variances."""
+        parts = self.more, self.less, self.common
+        if any(part.variance.ndim for part in parts):
+            more, less, common = (part.excess(quantile) for part in parts)
+        else:
+            table = np.array([(each.variance, each.row_variance, each.floor, each.slope, each.bend) for each in parts])
+            down, up = ScorePart(*table.T).excess(quantile)
+            more, less, common = zip(down, up, strict=True)
+        return Excess(more, less, np.maximum(*common))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Excess:
+    """`ScorePart.excess` of the parts of a pair: (down, up) of `more` and `less`, and of `common` the larger."""
+
+    more: tuple[FloatArray, FloatArray]
+    less: tuple[FloatArray, FloatArray]
+    common: FloatArray
+
 
 def value_bounds(value: FloatArray, part: ScorePart, quantile: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(lower, upper) of a value: the score interval or value +- t SE, whichever is farther."""
@@ -85,18 +105,21 @@ def value_bounds(value: FloatArray, part: ScorePart, quantile: FloatArray) -> tu
     return value - np.maximum(plain, down), value + np.maximum(plain, up)
 
 
-def lift_bounds(pair: PairParts, quantile: FloatArray) -> tuple[FloatArray, FloatArray]:
+def lift_bounds(pair: PairParts, quantile: FloatArray, excess: Excess | None = None) -> tuple[FloatArray, FloatArray]:
     """(lower, upper) of A - B: MOVER of the parts or the delta method, whichever is farther."""
     ours, both, base = pair.covariance
     lift = pair.values[0] - pair.values[1]
     plain = np.square(quantile) * np.maximum(ours - 2.0 * both + base, 0.0)
-    (more_down, more_up), (less_down, less_up) = pair.more.excess(quantile), pair.less.excess(quantile)
+    found = excess or pair.excess(quantile)
+    (more_down, more_up), (less_down, less_up) = found.more, found.less
     lower = lift - np.sqrt(np.maximum(plain, plain + more_down + less_up))
     upper = lift + np.sqrt(np.maximum(plain, plain + more_up + less_down))
     return lower, upper
 
 
-def relative_bounds(pair: PairParts, quantile: FloatArray) -> tuple[FloatArray, FloatArray]:
+def relative_bounds(
+    pair: PairParts, quantile: FloatArray, excess: Excess | None = None
+) -> tuple[FloatArray, FloatArray]:
     """(lower, upper) of A / B - 1; NaN if B is not positive. The upper bound is infinite if B may be zero.
 
     MOVER for A - R B = 0 in R: Fieller's quadratic a R² - 2 b R + c with the parts' excess in place of their squared
@@ -108,8 +131,8 @@ def relative_bounds(pair: PairParts, quantile: FloatArray) -> tuple[FloatArray, 
     ratio = first / np.where(positive, second, np.nan)
     plain = quantile * np.sqrt(np.maximum(ours - 2.0 * ratio * both + np.square(ratio) * base, 0.0))
     plain = plain / np.where(positive, second, np.nan)
-    (more_down, more_up), (less_down, less_up) = pair.more.excess(quantile), pair.less.excess(quantile)
-    shared = np.maximum(*pair.common.excess(quantile))
+    found = excess or pair.excess(quantile)
+    (more_down, more_up), (less_down, less_up), shared = found.more, found.less, found.common
     squared = np.square(quantile)
     middle = first * second - squared * both - shared
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,8 @@ from off_policy.row_distributions import MatrixDistributions, RowDistributions, 
 
 CACHED_CELLS = 1 << 14
 """Cells of a block whose values and scores fit into a core's cache together: 128 kB each as float64."""
+SAFE = 1e300
+"""Scores whose terms are smaller in sum are finite."""
 ROW_SUM_TOLERANCE = 1e-6
 """How far the sum of a row's probabilities may be from one; wide enough for float32 softmax outputs."""
 
@@ -84,7 +85,7 @@ class TargetPolicy:
                     f"policy {self.name!r} plays arm {int(arms.max())}, but q has only {q.shape[1]} arms",
                     fix="score every arm of the action space",
                 )
-            return q[np.arange(len(arms)), arms].astype(np.float64)
+            return values_of(q, arms)
         require_shape("q (rows, arms)", q[:, :, 0], (last - first, self._distributions.arms))
         expectation = np.empty((len(q), q.shape[2]))
         for part in row_blocks(len(q), self._distributions.arms):
@@ -117,13 +118,11 @@ class TargetPolicy:
             return self is other or self._distributed_as(other)
         return self.agreement(other) == 1.0
 
-    def most_common_share(self) -> float:
-        """Share of rows that get the most common arm; near 1 means no personalisation."""
-        if self.rows == 0:
-            return float("nan")
+    def arm_totals(self) -> FloatArray:
+        """float[arms]: how many rows get each arm; deterministic policies may leave out the last arms."""
         if self.arms is not None:
-            return float(np.bincount(self.arms).max() / self.rows)
-        return float(self._distributions.total().max() / self.rows)
+            return np.bincount(self.arms).astype(np.float64)
+        return self._distributions.total()
 
     @property
     def _distributions(self) -> RowDistributions:
@@ -224,8 +223,12 @@ def preference_policies(
             if eligible is not None:
                 _require_an_arm(eligible[part], part.start)
                 barred = ~eligible[part]
+            largest = [max(float(value.max(initial=0.0)), -float(value.min(initial=0.0))) for value in values]
+            score, product = np.empty_like(values[0]), np.empty_like(values[0])
             for place, (name, weights, _) in enumerate(wanted):
-                score = _scores(name, values, weights, part.start)
+                _add_scores(values, weights, score, product)
+                if not sum(abs(weight) * most for weight, most in zip(weights, largest, strict=True)) < SAFE:
+                    _require_finite(name, score, part.start)
                 if barred is not None:
                     score[barred] = -np.inf
                 score.argmax(axis=1, out=arms[place, part])
@@ -260,6 +263,18 @@ def alpha_policies(
     return preference_policies(wanted, q, eligible)
 
 
+def values_of(q: FloatArray, arms: IntArray) -> FloatArray:
+    """float[n, O]: q(x_i, arms_i) of q float[n, arms, O]."""
+    n, width, objectives = q.shape
+    found: FloatArray
+    if not q.flags.c_contiguous:
+        found = q[np.arange(n), arms].astype(np.float64)
+    else:
+        cells = q.reshape(n * width, objectives)
+        found = cells.take(np.arange(n) * width + arms, axis=0).astype(np.float64, copy=False)
+    return found
+
+
 def _cached_blocks(rows: slice, width: int) -> Iterator[slice]:
     """Cuts `rows` into slices of at most CACHED_CELLS cells, but of at least one row."""
     size = max(1, CACHED_CELLS // max(width, 1))
@@ -267,17 +282,22 @@ def _cached_blocks(rows: slice, width: int) -> Iterator[slice]:
         yield slice(start, min(start + size, rows.stop))
 
 
-def _scores(name: str, values: Sequence[FloatArray], weights: Sequence[float], first: int) -> FloatArray:
-    """float[k, arms]: sum_o weights_o values_o, added in the order of the objectives; `first` is the first row."""
-    score = values[0] * weights[0]
+def _add_scores(values: Sequence[FloatArray], weights: Sequence[float], score: FloatArray, product: FloatArray) -> None:
+    """Writes sum_o weights_o values_o, added in the order of the objectives, to `score`; `product` is overwritten."""
+    np.multiply(values[0], weights[0], out=score)
     for value, weight in zip(values[1:], weights[1:], strict=True):
-        score += value * weight
-    if not math.isfinite(float(score.sum())) and not np.isfinite(score).all():
+        np.multiply(value, weight, out=product)
+        score += product
+
+
+def _require_finite(name: str, score: FloatArray, first: int) -> None:
+    """Raises EvaluationError for the first score that is not finite; `first` is the first row."""
+    unsound = np.argwhere(~np.isfinite(score))
+    if len(unsound):
         raise EvaluationError(
-            f"policy {name!r}: a score of row {first + int(np.argwhere(~np.isfinite(score))[0][0])} is not finite",
+            f"policy {name!r}: a score of row {first + int(unsound[0][0])} is not finite",
             fix="retrain the model, or fix the preference weights",
         )
-    return score
 
 
 def _require_an_arm(eligible: BoolArray, first: int) -> None:

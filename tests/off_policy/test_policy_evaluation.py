@@ -10,9 +10,16 @@ import pytest
 from off_policy.estimates import RefusalCode
 from off_policy.intervals import EvidenceRequirements
 from off_policy.logged_bandit import EvaluationError, LoggedBandit
-from off_policy.policy_evaluation import PredictedPolicy, evaluate_policies, evaluate_predicted
+from off_policy.policy_evaluation import (
+    BlockwiseEvaluation,
+    PredictedPolicy,
+    evaluate_policies,
+    evaluate_predicted,
+)
 from off_policy.target_policies import TargetPolicy, alpha_policies, constant_policy, uniform_policy
 from tests.off_policy.bandit_worlds import ARMS, CONTEXTS, PRODUCTION, lively_world
+from tests.off_policy.dense_evaluation import Cell, cells, dense_cell
+from tests.off_policy.drawn_worlds import DrawnWorld, drawn_world
 
 REQUIREMENTS = EvidenceRequirements(min_matched_rows=100, min_positives=30)
 ALL = {"ips", "snips", "clipped_ips", "reward_at_hit", "dm", "dr", "sndr", "switch_dr", "dros"}
@@ -191,3 +198,86 @@ def test_predictions_by_row_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(EvaluationError, match=part):
             evaluate_predicted(log, [], PredictedPolicy(baseline, expected), logged, REQUIREMENTS)
+
+
+def assert_close(found: Cell, expected: Cell, case: object) -> None:
+    """The same numbers, to 1e-9 of their size or 1e-12; the same reasons and counts."""
+    assert found.keys() == expected.keys(), case
+    for name in found:
+        ours, theirs = found[name].as_dict(), expected[name].as_dict()
+        for key, value in theirs.items():
+            for field, number in value.items() if isinstance(value, dict) else [(key, value)]:
+                other = ours[key][field] if isinstance(value, dict) else ours[key]
+                close = pytest.approx(number, rel=1e-9, abs=1e-12) if isinstance(number, float) else number
+                if field != "reason":  # it shows rounded numbers
+                    assert other == close, (case, name, key, field)
+
+
+@pytest.mark.parametrize("rows", [1, 40, 1500])
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+def test_sums_over_the_rows_with_a_weight_give_what_all_rows_give(seed: int, rows: int) -> None:
+    world, requirements = drawn_world(seed, rows), EvidenceRequirements(min_matched_rows=20, min_positives=2)
+    report = evaluate_policies(world.log, world.policies, world.baseline, world.q, requirements)
+    policies = [world.baseline, *world.policies]
+    for policy, found in zip(policies, (report.baseline, *report.policies), strict=True):
+        for place, cell in cells(report, found):
+            dense = dense_cell(world.log, (policy, world.baseline), world.q, place, requirements)
+            assert_close(cell, dense, (policy.name, place))
+
+
+def blockwise(world: DrawnWorld, sizes: list[int]) -> BlockwiseEvaluation:
+    """The world's evaluation after blocks of these sizes."""
+    evaluation, start = BlockwiseEvaluation(world.log), 0
+    for size in sizes:
+        rows = slice(start, start + size)
+        q, base, *others = None if world.q is None else world.q[rows], world.baseline, *world.policies
+        policies = [
+            PredictedPolicy(policy, None if q is None else policy.expected(q))
+            for policy in (restricted(each, rows) for each in (base, *others))
+        ]
+        logged = None if q is None else q[np.arange(size), world.log.action[rows]]
+        evaluation.add(policies[1:], policies[0], logged, size)
+        start += size
+    return evaluation
+
+
+def restricted(policy: TargetPolicy, rows: slice) -> TargetPolicy:
+    if policy.arms is not None:
+        return TargetPolicy(policy.name, arms=policy.arms[rows], alpha=policy.alpha)
+    return TargetPolicy(policy.name, probabilities=np.asarray(policy.probabilities)[rows], alpha=policy.alpha)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+def test_a_log_block_by_block_gives_the_report_of_the_whole(seed: int) -> None:
+    world = drawn_world(seed, 2500)
+    whole = evaluate_policies(world.log, world.policies, world.baseline, world.q, REQUIREMENTS)
+    parts = blockwise(world, [1, 999, 0, 1500]).concluded(REQUIREMENTS)
+    for found, expected in zip((parts.baseline, *parts.policies), (whole.baseline, *whole.policies), strict=True):
+        assert (found.name, found.alpha) == (expected.name, expected.alpha)
+        assert found.agreement == pytest.approx(expected.agreement, rel=1e-12)
+        assert found.most_common_share == pytest.approx(expected.most_common_share, rel=1e-12)
+        for (place, cell), (_, other) in zip(cells(parts, found), cells(whole, expected), strict=True):
+            assert_close(cell, other, (found.name, place))
+
+
+def test_a_log_of_which_rows_are_missing_is_not_reported_on() -> None:
+    with pytest.raises(EvaluationError, match="2400 rows of 2500"):
+        blockwise(drawn_world(1, 2500), [2400]).concluded(REQUIREMENTS)
+
+
+def test_every_block_has_the_policies_of_the_first_with_their_predictions() -> None:
+    log, context = lively_world().draw(20, np.random.default_rng(6))
+    q, baseline = lively_world().model(context)[:10], constant_policy("production", PRODUCTION, 10)
+    predicted = PredictedPolicy(baseline, baseline.expected(q))
+    logged = q[np.arange(10), log.action[:10]]
+    for policies, values, other, part in (
+        ([], logged, predicted, "0 policies for a block of a log whose first block has 1"),
+        ([predicted, predicted], logged, predicted, "2 policies for a block"),
+        ([predicted], None, PredictedPolicy(baseline), "not for both"),
+    ):
+        evaluation = BlockwiseEvaluation(log)
+        evaluation.add([predicted], predicted, logged, 10)
+        with pytest.raises(EvaluationError, match=part):
+            evaluation.add(policies, other, values, 10)

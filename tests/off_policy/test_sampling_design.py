@@ -11,7 +11,7 @@ from off_policy.importance_weights import evidence_of
 from off_policy.intervals import EvidenceRequirements
 from off_policy.inverse_propensity import clipped_ips, ips, reward_at_hit, snips
 from off_policy.paired_lift import paired_dr_lift, paired_snips_lift
-from off_policy.sampling_design import BY_ROW, SamplingDesign
+from off_policy.sampling_design import BY_ROW, FEW, SamplingDesign, UnitRows, inner
 
 REQUIREMENTS = EvidenceRequirements(0.95, 50, 5)
 SESSIONS, LENGTH = 150, 6
@@ -91,3 +91,39 @@ def test_an_estimate_for_display_has_its_error_by_unit_too() -> None:
     clipped, whole = clipped_ips(weights, rewards, design=design), ips(weights, rewards, REQUIREMENTS, design)
     assert clipped.standard_error == pytest.approx(whole.standard_error)
     assert clipped.standard_error > 1.5 * clipped_ips(weights, rewards).standard_error
+
+
+@pytest.mark.parametrize("units", [None, UNITS])
+def test_rows_that_are_absent_count_as_if_they_were_at_hand(units: np.ndarray | None) -> None:
+    rng, n = np.random.default_rng(4), len(UNITS)
+    kept = np.flatnonzero(rng.random(n) < 0.1)
+    terms = np.full(n, -0.25)
+    terms[kept] = rng.normal(size=len(kept))
+    whole = SamplingDesign(units)
+    sizes = None if units is None else np.bincount(units).astype(np.float64)
+    numbered = UnitRows.of(n, sizes).design(len(kept), None if units is None else units[kept])
+    fewer = np.flatnonzero(rng.random(len(kept)) < 0.5)
+    rest = terms.copy()
+    rest[np.setdiff1d(kept, kept[fewer])] = -0.25
+    for design in (whole.narrowed(kept, n), numbered):
+        assert design.sample_size(len(kept)) == n
+        found, expected = design.variances(terms[kept], -0.25), whole.variances(terms)
+        assert found.by_row == pytest.approx(expected.by_row, rel=1e-12)
+        assert found.by_unit == pytest.approx(expected.by_unit, rel=1e-12)
+        found, expected = design.narrowed(fewer, len(kept)).variances(rest[kept[fewer]], -0.25), whole.variances(rest)
+        assert found.by_row == pytest.approx(expected.by_row, rel=1e-12)
+        assert found.by_unit == pytest.approx(expected.by_unit, rel=1e-12)
+
+
+def test_absent_rows_of_zero_add_nothing() -> None:
+    terms, units = np.array([1.0, 2.0, 4.0]), np.array([5, 5, 2])
+    design = UnitRows.of(100, np.full(10, 10.0)).design(3, units)
+    assert design.variances(terms).by_row == 21.0
+    assert design.variances(terms).by_unit == design.covariance(terms, terms) == 25.0
+
+
+def test_sums_of_products_are_the_same_however_long() -> None:
+    rng = np.random.default_rng(0)
+    for length in (0, 1, FEW, FEW + 1):
+        first, second = rng.random((2, length))
+        assert inner(first, second) == pytest.approx(float((first * second).sum()), rel=1e-12)

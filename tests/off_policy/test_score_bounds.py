@@ -96,3 +96,14 @@ def test_a_ratio_of_large_samples_is_that_of_the_delta_method() -> None:
     error = 2 * math.sqrt(1 / 20e6 + 1 / 10e6 - 2 / 1e8)
     assert upper - 1 == pytest.approx(float(Z) * error, rel=2e-3)
     assert 1 - lower == pytest.approx(float(Z) * error, rel=2e-3)
+
+
+def test_the_excess_of_all_parts_at_once_is_that_of_each() -> None:
+    parts = share(3, 100), share(20, 80, effect=2.0), share(50, 90)
+    pair_of_three = replace(pair((3, 100), (20, 80)), more=parts[0], less=parts[1], common=parts[2])
+    found = pair_of_three.excess(Z)
+    np.testing.assert_allclose(found.more, parts[0].excess(Z), rtol=1e-12)
+    np.testing.assert_allclose(found.less, parts[1].excess(Z), rtol=1e-12)
+    np.testing.assert_allclose(found.common, np.maximum(*parts[2].excess(Z)), rtol=1e-12)
+    for bounds in (lift_bounds, relative_bounds):
+        np.testing.assert_array_equal(bounds(pair_of_three, Z, found), bounds(pair_of_three, Z))

@@ -17,6 +17,7 @@ from off_policy.target_policies import (
     constant_policy,
     preference_policy,
     uniform_policy,
+    values_of,
 )
 
 ACTION = np.array([0, 1, 2, 1])
@@ -50,10 +51,11 @@ def test_agreement_and_identity() -> None:
     assert not DETERMINISTIC.same_as(constant_policy("c", 0, 4))
 
 
-def test_most_common_share() -> None:
-    assert constant_policy("c", 1, 4).most_common_share() == 1.0
-    assert DETERMINISTIC.most_common_share() == 0.5
-    assert uniform_policy("u", 4, 5).most_common_share() == pytest.approx(0.2)
+def test_totals_of_the_arms() -> None:
+    assert constant_policy("c", 1, 4).arm_totals().tolist() == [0.0, 4.0]
+    assert DETERMINISTIC.arm_totals().max() == 0.5 * DETERMINISTIC.rows
+    np.testing.assert_allclose(uniform_policy("u", 4, 5).arm_totals(), 0.8)
+    assert constant_policy("c", 1, 0).arm_totals().sum() == 0.0
 
 
 def test_policies_by_position() -> None:
@@ -151,7 +153,7 @@ def test_rows_that_share_a_distribution_are_evaluated_as_a_matrix_is(
     np.testing.assert_allclose(shared.expected(q), np.einsum("na,nao->no", table[group], q), rtol=1e-13)
     for policy in (shared, fixed):
         np.testing.assert_array_equal(policy.expected(q[11:17], slice(11, 17)), policy.expected(q)[11:17])
-    assert shared.most_common_share() == pytest.approx(table[group].mean(axis=0).max(), rel=1e-13)
+    np.testing.assert_allclose(shared.arm_totals(), table[group].sum(axis=0), rtol=1e-13)
     turned = TargetPolicy("t", probabilities=SharedDistributions.of_table(table[:, ::-1], group))
     overlap = np.minimum(table, table[:, ::-1]).sum(axis=1)[group].mean()
     assert shared.agreement(turned) == pytest.approx(overlap, rel=1e-13)
@@ -183,3 +185,22 @@ def test_choices_do_not_depend_on_the_blocks(cells: int, monkeypatch: pytest.Mon
     q[8, 2, 1] = np.nan
     with pytest.raises(EvaluationError, match="score of row 8"):
         preference_policy("p", q, [0.25, 0.75])
+
+
+def test_large_values_are_scored_unless_their_sum_is_infinite() -> None:
+    q = np.array([[[1.5e308] * 2] * 3] * 2)
+    q[1, 2] = 1.6e308
+    assert preference_policy("p", q, [0.5, 0.5]).arms is not None
+    np.testing.assert_array_equal(preference_policy("p", q, [0.5, 0.5]).arms, [0, 2])
+    with pytest.raises(EvaluationError, match="score of row 0"):
+        preference_policy("p", q, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_values_of_chosen_arms_do_not_depend_on_the_memory_layout(kind: type) -> None:
+    rng = np.random.default_rng(1)
+    q: np.ndarray = rng.random((9, 4, 2)).astype(kind)
+    arms = rng.integers(4, size=9)
+    expected = q[np.arange(9), arms].astype(np.float64)
+    for layout in (q, np.asfortranarray(q), q[::-1][::-1]):
+        np.testing.assert_array_equal(values_of(layout, arms), expected)
