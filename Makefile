@@ -21,7 +21,7 @@ $(UV) pip install --python $(RUN) --torch-backend=$(TORCH_BACKEND) "$$(grep -o '
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install demo test mutants chaos soak components bench bench-peers coverage lint format typecheck lock clean
+.PHONY: docs help install demo test mutants chaos soak components bench bench-obp bench-peers coverage lint format typecheck lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,13 @@ coverage: install  ## Count how often intervals err and write docs/results.md (m
 	nice -n 10 $(RUN) -m benchmarks.interval_coverage
 
 bench-peers: build/peers/.complete  ## Build the peers of the benchmarks (needs Java 17+ and Maven)
+
+bench-obp: build/peers/obp/.complete  ## Install the peer of the evaluation's benchmark
+
+build/peers/obp/.complete: benchmarks/peers/obp_requirements.txt | install
+	$(UV) venv --quiet --allow-existing --python $(RUN) build/peers/obp
+	$(UV) pip install --quiet --no-deps --python build/peers/obp/bin/python --requirement $<
+	@touch $@
 
 PEER_SOURCES := $(shell find benchmarks/peers -name '*.java' -o -name pom.xml)
 build/peers/.complete: benchmarks/peers/requirements.txt $(PEER_SOURCES) | install components

@@ -1,16 +1,18 @@
-"""`python -m benchmarks.evaluation`: 25 α × objectives × cohorts, and a plain NumPy loop of the same outputs.
+"""`python -m benchmarks.evaluation`: 25 α × objectives × cohorts, a plain NumPy loop of the same outputs, and obp.
 
-Both choose the arms of every α from the same predictions and estimate IPS, SNIPS, Reward@HIT, DM, DR and SN-DR with
+All choose the arms of every α from the same predictions and estimate IPS, SNIPS, Reward@HIT, DM, DR and SN-DR with
 their standard errors, and the paired lifts over production, over all rows and in three cohorts. The loop has no
-intervals and checks nothing. Rounds take turns; CPU seconds are medians. All numbers of the loop are compared
-with ours.
+intervals and checks nothing; Open Bandit Pipeline (`make bench-obp`) estimates the values alone, and its choice of arms
+is not counted. Rounds take turns; CPU seconds are medians. All numbers of both are compared with ours. With `--users`
+errors are computed by user, ours and the loop's. `--linear` measures ours on other numbers of rows too.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +20,10 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from benchmarks.bench_broker import tell
 from benchmarks.command_line import report, run_command
+from benchmarks.interval_coverage import commit
+from benchmarks.obp_run import PYTHON, run_obp
 from benchmarks.results_folder import RESULTS, append_result
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.intervals import EvidenceRequirements
@@ -30,7 +35,7 @@ from off_policy.target_policies import TargetPolicy, alpha_policies, constant_po
 ALPHAS = np.linspace(0.0, 1.0, 25)
 COHORTS = ("CASUAL", "CORE", "REST")
 OBJECTIVES = ("repin", "p2p")
-PRODUCTION_SHARE = 0.125
+PRODUCTION_SHARE, ROWS_OF_A_USER = 0.125, 20
 Numbers = dict[tuple[int, str | None, str, str], float]
 """(index of α, cohort or None, objective, what) → number."""
 
@@ -43,17 +48,25 @@ class SweepInput:
     q: FloatArray
 
     @classmethod
-    def drawn(cls, rows: int, arms: int, seed: int = 0) -> SweepInput:
-        """Rewards in a tenth of the rows, predictions that know nothing of them."""
+    def drawn(cls, rows: int, arms: int, *, by_user: bool = False, seed: int = 0) -> SweepInput:
+        """Rewards in a tenth of the rows, predictions that know nothing of them; if `by_user`, of users with 20 rows
+        each."""
         rng = np.random.default_rng(seed)
         q: FloatArray = rng.random((rows, arms, len(OBJECTIVES)))
-        others = (1.0 - PRODUCTION_SHARE) / (arms - 1)
-        shares = np.r_[PRODUCTION_SHARE, np.full(arms - 1, others)]
+        shares = arm_shares(arms)
         action = rng.choice(arms, size=rows, p=shares)
         reward = (rng.random((rows, len(OBJECTIVES))) < 0.1).astype(np.float64)
         cohort = np.array(COHORTS, dtype=object)[rng.integers(len(COHORTS), size=rows)]
         observed = np.ones(reward.shape, dtype=np.bool_)
-        return cls(LoggedBandit(action, shares[action], reward, observed, OBJECTIVES, cohort), q)
+        users = rng.integers(max(rows // ROWS_OF_A_USER, 1), size=rows) if by_user else None
+        return cls(LoggedBandit(action, shares[action], reward, observed, OBJECTIVES, cohort, users), q)
+
+
+def arm_shares(arms: int) -> FloatArray:
+    """float[arms]: with what probability each arm is explored; arm 0 is production."""
+    shares = np.full(arms, (1.0 - PRODUCTION_SHARE) / (arms - 1))
+    shares[0] = PRODUCTION_SHARE
+    return shares
 
 
 def ours(given: SweepInput) -> tuple[list[TargetPolicy], EvaluationReport]:
@@ -73,12 +86,14 @@ def plain_loop(given: SweepInput) -> tuple[list[IntArray], Numbers]:
     for index, chosen in enumerate(arms):
         weights, predicted = (chosen == log.action) / log.propensity, q[each, chosen]
         for cohort, rows in scopes.items():
+            users = None if log.units is None else log.units[rows]
             for place, objective in enumerate(OBJECTIVES):
                 numbers = plain_numbers(
                     (weights[rows], base[rows]),
                     log.reward[rows, place],
                     logged[rows, place],
                     (predicted[rows, place], q[rows, 0, place]),
+                    users,
                 )
                 found |= {(index, cohort, objective, name): value for name, value in numbers.items()}
     return arms, found
@@ -89,6 +104,7 @@ def plain_numbers(
     rewards: FloatArray,
     logged: FloatArray,
     predicted: tuple[FloatArray, FloatArray],
+    users: IntArray | None = None,
 ) -> dict[str, float]:
     """One α in one cohort on one objective; pairs are (policy, production)."""
     (w, b), (p, p0), n = weights, predicted, len(rewards)
@@ -98,22 +114,30 @@ def plain_numbers(
     correction = (w * (rewards - logged)).sum() / total
     shrunk = p + w * (rewards - logged - correction) / (total / n)
     base = (b * rewards).sum() / b.sum()
-    influence = w * (rewards - snips) / total - b * (rewards - base) / b.sum()
+
+    def error(terms: FloatArray) -> float:
+        """The square root of the sum of squares, over users if rows have them."""
+        sums = terms if users is None else np.bincount(users, weights=terms)
+        return float(np.sqrt(np.square(sums).sum()))
+
+    def mean_error(terms: FloatArray) -> float:
+        return error(terms - terms.mean()) / math.sqrt(n * (n - 1))
+
     return {
         "ips": z.mean(),
-        "ips error": z.std(ddof=1) / n**0.5,
+        "ips error": mean_error(z),
         "snips": snips,
-        "snips error": np.sqrt((np.square(w) * np.square(rewards - snips)).sum()) / total,
+        "snips error": error(w * (rewards - snips)) / total,
         "reward_at_hit": rewards[hit].mean(),
         "dm": p.mean(),
         "dr": ours.mean(),
-        "dr error": ours.std(ddof=1) / n**0.5,
+        "dr error": mean_error(ours),
         "sndr": p.mean() + correction,
-        "sndr error": shrunk.std(ddof=1) / n**0.5,
+        "sndr error": mean_error(shrunk),
         "lift": snips - base,
-        "lift error": np.sqrt(np.square(influence).sum()),
+        "lift error": error(w * (rewards - snips) / total - b * (rewards - base) / b.sum()),
         "dr lift": ours.mean() - theirs.mean(),
-        "dr lift error": (ours - theirs).std(ddof=1) / n**0.5,
+        "dr lift error": mean_error(ours - theirs),
     }
 
 
@@ -132,9 +156,9 @@ def numbers_of(found: EvaluationReport) -> Numbers:
     return numbers
 
 
-def compared(rows: int, arms: int, rounds: int) -> dict[str, Any]:
-    """CPU seconds of both, their ratio, and how far their results are apart."""
-    given = SweepInput.drawn(rows, arms)
+def compared(rows: int, arms: int, rounds: int, *, by_user: bool = False, obp: Path | None = None) -> dict[str, Any]:
+    """CPU seconds of ours and the loop, their ratio, and how far their results are apart; and of obp's Python."""
+    given = SweepInput.drawn(rows, arms, by_user=by_user)
     seconds: dict[str, list[float]] = {"ours": [], "loop": []}
     for _ in range(rounds):
         began = time.process_time()
@@ -145,10 +169,11 @@ def compared(rows: int, arms: int, rounds: int) -> dict[str, Any]:
         seconds["loop"].append(time.process_time() - between)
     mine = numbers_of(found)
     cpu = {name: statistics.median(each) for name, each in seconds.items()}
-    return {
+    figures = {
         "rows": rows,
         "arms": arms,
         "alphas": len(ALPHAS),
+        "by": "user" if by_user else "row",
         "cpu_seconds": round(cpu["ours"], 3),
         "loop_cpu_seconds": round(cpu["loop"], 3),
         "ratio": round(cpu["ours"] / cpu["loop"], 3),
@@ -158,6 +183,41 @@ def compared(rows: int, arms: int, rounds: int) -> dict[str, Any]:
             int(np.count_nonzero(policy.arms != chosen)) for policy, chosen in zip(policies, plain_arms, strict=True)
         ),
     }
+    if obp is not None:
+        theirs = run_obp(given.log, given.q, plain_arms, COHORTS, obp)
+        figures |= obp_figures(theirs, mine, cpu["ours"])
+    return figures
+
+
+def obp_figures(theirs: Mapping[str, Any], mine: Numbers, cpu: float) -> dict[str, Any]:
+    """Its CPU seconds, how many times ours they are, and the largest difference of its values."""
+    scopes = (None, *COHORTS)
+    values = {
+        (index, scopes[scope], OBJECTIVES[place], name): value
+        for index, of_policy in enumerate(theirs["values"])
+        for scope, of_scope in enumerate(of_policy)
+        for place, of_objective in enumerate(of_scope)
+        for name, value in of_objective.items()
+    }
+    return {
+        "obp_cpu_seconds": round(theirs["cpu_seconds"], 3),
+        "obp_times": round(theirs["cpu_seconds"] / cpu, 1),
+        "obp_numbers": len(values),
+        "obp_largest_difference": largest_difference(mine, values),
+        "obp_one_interval_cpu_seconds": round(theirs["interval_cpu_seconds"], 3),
+    }
+
+
+def linearity(rows: Sequence[int], arms: int) -> dict[str, float]:
+    """CPU microseconds per row of ours, by number of rows."""
+    found = {}
+    for count in rows:
+        given = SweepInput.drawn(count, arms)
+        began = time.process_time()
+        ours(given)
+        found[str(count)] = round((time.process_time() - began) * 1e6 / count, 3)
+        tell(f"{count} rows measured")
+    return found
 
 
 def largest_difference(mine: Numbers, plain: Mapping[tuple[int, str | None, str, str], float]) -> float:
@@ -169,15 +229,22 @@ def main(
     rows: Annotated[int, typer.Option(min=1000, help="Number of explored decisions.")] = 100_000,
     arms: Annotated[int, typer.Option(min=2, help="Number of arms.")] = 50,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, of which the median is taken.")] = 3,
+    users: Annotated[bool, typer.Option("--users", help="Errors by user: 20 rows each.")] = False,
+    linear: Annotated[str, typer.Option(help="Numbers of rows to measure ours on, such as 100000,1000000.")] = "",
     results: Annotated[Path, typer.Option(help="Folder for the figures.")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """Measure the CPU of an evaluation of 25 α beside a plain loop.
+    """Measure the CPU of an evaluation of 25 α beside a plain loop and Open Bandit Pipeline.
 
     Example: python -m benchmarks.evaluation --rows 100000 --json
     """
-    result = compared(rows, arms, rounds)
-    append_result(results, "evaluation", result)
+    beside = PYTHON.exists() and not users
+    if not beside:
+        tell("without Open Bandit Pipeline, which has no errors by user; `make bench-obp` installs it")
+    result = compared(rows, arms, rounds, by_user=users, obp=PYTHON if beside else None)
+    if linear:
+        result["cpu_us_per_row"] = linearity([int(count) for count in linear.split(",")], arms)
+    append_result(results, "evaluation", {"commit": commit(), **result})
     report(result, as_json)
 
 
