@@ -357,7 +357,8 @@ class GateSpec(Section):
         "effective number times the rate of the rows that neither chooses.",
     )
     error_budget: Annotated[Positive, Field(lt=1)] = Field(
-        default=0.05, description="Probability of a wrong pass over all looks (evaluations) together."
+        default=0.05,
+        description="Probability of a wrong pass over the looks of 90 days together; half of it is for the first look.",
     )
     max_drift: Positive = Field(
         default=0.25, description="Largest PSI of a ranker head that the gate and a node's pick-up accept."

@@ -17,9 +17,10 @@ from feature_contract import FeatureContract, ModelInput
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf
 from learner.checkpoints.checkpoint_building import FinishedRun, build_checkpoint
 from learner.checkpoints.publishing import Published, Publisher
+from learner.checkpoints.run_history import budget_in_force, next_run, standing_checkpoint
 from learner.checkpoints.serving_answers import serving_policy
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
-from learner.checkpoints.warm_start import Start, next_look, start_from
+from learner.checkpoints.warm_start import Start, start_from
 from learner.examples.exploration_reading import KeptExplorations, require_one_unit
 from learner.examples.exploration_shelf import ExplorationShelf
 from learner.examples.heavy_units import heavy_units, without_units
@@ -38,11 +39,13 @@ from learner.examples.training_window import (
     window_bounds,
 )
 from learner.examples.waiting import no_examples_yet
-from learner.judgement.evaluation import Candidate, evaluate_window
-from learner.judgement.gate import GateEvidence, GateVerdict, judge
+from learner.judgement.evaluation import Candidate, Evaluation, evaluate_window
+from learner.judgement.gate import GateEvidence, GateVerdict, judge, stated_verdict
+from learner.judgement.gate_budget import GateBudget, Look
 from learner.judgement.log_judgement import ExploredLog, judge_log
 from learner.judgement.log_soundness import LogSoundness
-from learner.judgement.serving_comparison import ServingComparison, ServingPolicy
+from learner.judgement.look_reasons import judged_lifts, not_due, with_look_reasons
+from learner.judgement.serving_comparison import ServingPolicy
 from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
 from monitoring.metrics import LearnerMetrics
@@ -63,21 +66,29 @@ class RunObserver:
 
 @dataclass(frozen=True, eq=False)
 class RunReport:
-    """The result of a run; `serving` compares the checkpoint with the one that was serving."""
+    """The result of a run; without `trained` no held-out row was new, and the newest checkpoint stands as it is.
+
+    `evaluation` is that of a trained checkpoint, with the log's verdict and the comparison with what was serving.
+    """
 
     checkpoint: Checkpoint
     verdict: GateVerdict
     published: Published | None
     seconds_training: float
-    serving: ServingComparison
-    log: LogSoundness
+    evaluation: Evaluation | None
+
+    @property
+    def trained(self) -> bool:
+        """Whether a checkpoint was trained."""
+        return self.evaluation is not None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         manifest = self.checkpoint.manifest
         return {
-            "log": self.log.as_dict(),
+            "log": None if self.evaluation is None else self.evaluation.soundness.as_dict(),
             "version": manifest.version,
+            "trained": self.trained,
             "parent": manifest.parent,
             "verdict": self.verdict.verdict.value,
             "reasons": [reason.sentence for reason in self.verdict.reasons],
@@ -87,7 +98,7 @@ class RunReport:
             "window": manifest.window,
             "lifts": manifest.evaluation["lifts"],
             "guardrail_lifts": manifest.evaluation["guardrail_lifts"],
-            "serving": self.serving.as_dict(),
+            "serving": None if self.evaluation is None else self.evaluation.serving.as_dict(),
             "proposal": manifest.evaluation["proposal"],
             "seconds_training": self.seconds_training,
         }
@@ -114,6 +125,7 @@ class Learner:
     def run(self, preference: ObjectiveWeights, *, warm: bool = True) -> RunReport:
         """Window → train → export → evaluate → judge → save → publish.
 
+        If no held-out row is new and no setting changed, nothing is trained, and the newest checkpoint stands.
         Raises NothingToLearn, UnitChanged, BoxNotLearnt, LineageOverlap, ExportMismatch, CheckpointBroken and the
         errors of publishing; what was published before stays unchanged then.
         """
@@ -121,23 +133,55 @@ class Learner:
         if self.experiment.action_space.kind == "box":
             raise self._box_not_learnt(explorations)
         window = self._window(explorations)
+        standing = standing_checkpoint(self.shelf, window, self.experiment, preference) if warm else None
+        if standing is not None:
+            return self._stand(standing)
         start = self._start(window, warm)
         self.observer.stage("train", f"{window.training.count} examples, {start.why}")
         training = start.algorithm.fit(window.training, self.observer.training)
         self.observer.stage("export", "ONNX graph, verified against the network")
         graph = start.algorithm.export(window.training.inputs)
         self.observer.stage("evaluate", f"{window.holdout.count} held-out examples")
-        candidate = self._candidate(start, window.holdout.inputs, preference)
-        evaluation = evaluate_window(window, candidate, self.experiment, self._tallied(window.stored))
-        verdict = judge(evaluation.evidence, self.experiment.gate)
+        evaluation, verdict, budget = self._judge(window, start, preference)
         self.observer.stage("gate", f"{verdict.verdict.value}: {verdict.reasons[0].sentence}")
-        finished = FinishedRun(window, start, training, graph, evaluation, verdict)
+        finished = FinishedRun(next_run(self.shelf), window, start, training, graph, evaluation, verdict, budget)
         now = self.clock()
         checkpoint = build_checkpoint(finished, self.experiment, self.contract, now, self.shelf.next_time(now))
         self.shelf.save(checkpoint)
         published = None if self.publisher is None else self.publisher.publish(checkpoint, verdict)
         self._count(finished)
-        return RunReport(checkpoint, verdict, published, training.seconds, evaluation.serving, evaluation.soundness)
+        return RunReport(checkpoint, verdict, published, training.seconds, evaluation)
+
+    def _judge(
+        self, window: LearningWindow, start: Start, preference: ObjectiveWeights
+    ) -> tuple[Evaluation, GateVerdict, GateBudget]:
+        """The evaluation, the verdict, and the gate's budget after it. Without a look nothing is spent."""
+        budget, bounds = budget_in_force(self.shelf, self.experiment), window.bounds
+        look = budget.look_at(bounds.holdout_from, bounds.holdout_to)
+        candidate = self._candidate(start, window.holdout.inputs, preference, look)
+        evaluation = evaluate_window(window, candidate, self.experiment, self._tallied(window.stored))
+        if look is None:
+            return evaluation, not_due(budget, bounds.holdout_from), budget
+        evidence = evaluation.evidence
+        verdict = with_look_reasons(judge(evidence, self.experiment.gate), budget, look, evidence)
+        if not verdict.looked:
+            return evaluation.without_look(), verdict, budget
+        return (
+            evaluation,
+            verdict,
+            budget.after(look, bounds.holdout_to, verdict.verdict.value, judged_lifts(evidence)),
+        )
+
+    def _stand(self, checkpoint: Checkpoint) -> RunReport:
+        """The newest checkpoint with the verdict that it has; published if the store does not have it yet."""
+        version, verdict = checkpoint.version, stated_verdict(checkpoint.manifest.evaluation)
+        self.observer.stage("gate", f"no held-out example is new: nothing is trained, and {version} stands")
+        published = None
+        if self.publisher is not None and not self.publisher.has(version):
+            published = self.publisher.publish(checkpoint, verdict)
+        if self.metrics is not None:
+            self.metrics.last_success.set(self.clock() / 1000)
+        return RunReport(checkpoint, verdict, published, 0.0, None)
 
     @property
     def contract(self) -> FeatureContract:
@@ -214,7 +258,9 @@ class Learner:
         require_disjoint(window.bounds, start.lineage)
         return start
 
-    def _candidate(self, start: Start, held_out: ModelInput, preference: ObjectiveWeights) -> Candidate:
+    def _candidate(
+        self, start: Start, held_out: ModelInput, preference: ObjectiveWeights, look: Look | None
+    ) -> Candidate:
         """What was trained, beside the checkpoint that it would replace."""
         found = self.serving()
 
@@ -224,7 +270,7 @@ class Learner:
         def score(rows: NDArray[np.int64]) -> NDArray[np.float32]:
             return start.algorithm.score(held_out.take(rows))
 
-        return Candidate(score, preference, next_look(self.shelf), serving)
+        return Candidate(score, preference, look, serving)
 
     def _count(self, run: FinishedRun) -> None:
         if self.metrics is None:
@@ -235,7 +281,8 @@ class Learner:
             self.metrics.left_out.labels(reason=reason).set(examples)
         self.metrics.gate.labels(verdict=run.verdict.verdict.value, reason=run.verdict.reasons[0].code).inc()
         self._show_log(run.evaluation.soundness)
-        self._show_lifts(self.metrics, run.evaluation.evidence)
+        if run.evaluation.judgement is not None:
+            self._show_lifts(self.metrics, run.evaluation.evidence)
         self.metrics.last_success.set(self.clock() / 1000)
 
     def _show_log(self, soundness: LogSoundness) -> None:
@@ -243,7 +290,7 @@ class Learner:
             self.metrics.propensity_pvalue.set(soundness.p_value)
 
     def _show_lifts(self, metrics: LearnerMetrics, evidence: GateEvidence) -> None:
-        """The lifts that the gate judged; what an earlier run knew and this one does not is removed."""
+        """The lifts of a look; they stay until the next one, which removes what it does not know."""
         metrics.lift.clear()
         for name, lift in {**evidence.lifts, **evidence.guardrail_lifts}.items():
             interval = lift.relative_interval

@@ -1,7 +1,7 @@
 """Evaluates a policy on stored examples outside a run: learned, uniform, production, or a table from a file."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from event_schemas.shown_text import listed, shown
 from feature_contract import FeatureContract, known_contracts
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
 from learner.checkpoints.graph_answers import GraphAnswers, learned_arm_policies, learned_proposals, why_unfit
+from learner.checkpoints.run_history import unjudged_from
 from learner.checkpoints.serving_answers import serving_policy
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import holdout_start
@@ -38,7 +39,7 @@ from learner.judgement.candidate_policies import (
     uniform_over,
 )
 from learner.judgement.declared_distributions import shared_features
-from learner.judgement.evaluation import requirements_of
+from learner.judgement.evaluation import judging_half, requirements_of
 from learner.judgement.log_judgement import ExploredLog, judge_log
 from learner.judgement.log_soundness import LogSoundness
 from learner.judgement.predictions import Choose, predict
@@ -84,7 +85,8 @@ class Answer:
 
     `watched` are those of signals and guardrails; None if there are none. `judged_online` are the names of those that
     only online experiments judge. `log` is the verdict on the log; if it is unsound, nothing has an interval. `serving`
-    compares the report's first policy with the checkpoint that is serving.
+    compares the report's first policy with the checkpoint that is serving. `withheld` rows are left out, because the
+    gate has yet to judge them.
     """
 
     log: LogSoundness
@@ -95,6 +97,7 @@ class Answer:
     watched: EvaluationReport | None = None
     judged_online: tuple[str, ...] = ()
     serving: ServingComparison = field(default_factory=ServingComparison)
+    withheld: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -110,6 +113,7 @@ class Answer:
             "watched": watched,
             "judged_online": list(self.judged_online),
             "serving": self.serving.as_dict(),
+            "withheld": self.withheld,
             "frontier": frontier,
         }
         return {"log": self.log.as_dict()} | span | content
@@ -143,9 +147,11 @@ def compare(
     rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, explorations)
     rows, soundness = _judged_log(rows, frame, experiment, tallies)
     rows = rows.take(comparable_places(rows, experiment, arm))
+    rows, withheld = _shown(rows, unjudged_from(shelf, experiment))
     if rows.count == 0:
         raise NothingToLearn(
-            f"no row could explore both production and {question.policy}", fix="wait for more, or give --all"
+            f"no row could explore both production and {question.policy}, but {withheld} that the gate judges first",
+            fix="wait for more, or give --all",
         )
     trusted = None if question.every_row else checkpoint
     if trusted is not None and trusted.manifest.answer != "values" and question.policy != LEARNED:
@@ -163,7 +169,8 @@ def compare(
     watched, times = rows.watched_bandit(experiment), rows.event_times
     beside = None if watched is None else evaluate_policies(watched, policies, baseline.policy, None, requirements)
     version = None if trusted is None else trusted.version
-    return _answer(soundness, (report, beside), (int(times[0]), int(times[-1])), version, experiment, over)
+    answer = _answer(soundness, (report, beside), (int(times[0]), int(times[-1])), version, experiment, over)
+    return replace(answer, withheld=withheld)
 
 
 def _judged_log(
@@ -175,6 +182,17 @@ def _judged_log(
     control = control_rows(frame, (first, 2**62), experiment)
     log = ExploredLog(kept, (), control, heavy, StoredCounts.of(frame))
     return kept, judge_log(log, experiment, KeptTallies() if tallies is None else tallies)
+
+
+def _shown(rows: LearningRows, unjudged: int | None) -> tuple[LearningRows, int]:
+    """The rows without the judging half of those that the gate has yet to judge, and how many these are.
+
+    `unjudged` is the event time (epoch ms) from which it has; None if no checkpoint was made yet.
+    """
+    if unjudged is None:
+        return rows, 0
+    hidden = judging_half(rows) & (rows.event_times >= unjudged)
+    return rows.take(~hidden), int(hidden.sum())
 
 
 def _answer(

@@ -10,7 +10,7 @@ covered 7 to 59 % (decision 32).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -39,20 +39,28 @@ class EvidenceRequirements:
     level             coverage of every interval, in (0, 1)
     min_matched_rows  an interval needs FEWEST_FREEDOM degrees of freedom, or one less than these rows if that is less
     min_positives     it needs FEWEST_EXPECTED expected positives, or this number if that is less
+    cohort_level      coverage of the intervals inside cohorts, in (0, 1); None: `level`
     """
 
     level: float = 0.95
     min_matched_rows: int = 100
     min_positives: int = 30
+    cohort_level: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.level < 1.0:
-            raise EvaluationError(f"level {self.level} is outside (0, 1)", fix="use, for example, 0.95")
+        for level in (self.level, self.inside_cohorts.level):
+            if not 0.0 < level < 1.0:
+                raise EvaluationError(f"level {level} is outside (0, 1)", fix="use, for example, 0.95")
         if self.min_matched_rows < 2 or self.min_positives < 1:
             raise EvaluationError(
                 f"min_matched_rows {self.min_matched_rows}, min_positives {self.min_positives}",
                 fix="require at least 2 matched rows and 1 positive",
             )
+
+    @property
+    def inside_cohorts(self) -> EvidenceRequirements:
+        """The requirements of what is estimated inside one cohort."""
+        return self if self.cohort_level is None else replace(self, level=self.cohort_level, cohort_level=None)
 
 
 def lacking_evidence(evidence: Evidence, requirements: EvidenceRequirements) -> Refusal | None:

@@ -140,8 +140,9 @@ class BlockwiseEvaluation:
         found: list[dict[str | None, dict[str, PolicyObjective]]] = [{} for _ in everyone]
         for part in self._slices.slices():
             base = PolicySample(part, baseline)
+            asked = requirements if part.cohort is None else requirements.inside_cohorts
             for policy, scopes in zip(everyone, found, strict=True):
-                result = _evaluate(base if policy is baseline else PolicySample(part, policy), base, requirements)
+                result = _evaluate(base if policy is baseline else PolicySample(part, policy), base, asked)
                 scopes.setdefault(part.cohort, {})[part.name] = result
         first, *others = (_report(policy, scopes) for policy, scopes in zip(everyone, found, strict=True))
         return EvaluationReport(

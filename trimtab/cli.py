@@ -22,6 +22,7 @@ GROUPS = (
     "join",
     "learn",
     "evaluate",
+    "evidence",
     "policy",
     "alpha",
     "experiment",

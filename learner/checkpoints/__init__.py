@@ -8,6 +8,7 @@ Fails with CheckpointBroken, ClockMismatch or the store's errors; the checkpoint
 
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf, learner_directory
 from learner.checkpoints.publishing import Publisher
+from learner.checkpoints.run_history import budget_in_force
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint, load_version, read_serving
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "CheckpointShelf",
     "Publisher",
     "ServingCheckpoint",
+    "budget_in_force",
     "learner_directory",
     "load_version",
     "read_serving",

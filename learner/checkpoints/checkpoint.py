@@ -92,27 +92,31 @@ class CheckpointShelf:
     def versions(self) -> list[str]:
         """Complete versions in the order of their runs, the oldest first.
 
-        The order follows the number of the look in the manifests, which rises with every run, and not the times in the
-        names: a clock may be set back. A broken manifest, or one without a look, counts as of the run of the name
-        before it. Names from the year 9999 on come before other names.
+        The order follows the number of the run in the manifests and not the times in the names: a clock may be set
+        back. A broken manifest, or one without a number, counts as of the run of the name before it. Names from the
+        year 9999 on come before other names.
         """
         by_name = sorted(self._names(), key=lambda name: ((_time_of(name) or 0) < END_OF_NAMES_MS, name))
-        looks, look = dict[str, int](), 0
+        runs, run = dict[str, int](), 0
         for name in by_name:
-            look = looks[name] = self.look_number(name) or look
-        return sorted(by_name, key=looks.__getitem__)
+            run = runs[name] = self.run_number(name) or run
+        return sorted(by_name, key=runs.__getitem__)
 
     def _names(self) -> list[str]:
         """The names of complete versions, in no order."""
         return [path.parent.name for path in self._directory.glob(f"[!.]*/{MANIFEST_FILE}")]
 
-    def look_number(self, version: str) -> int | None:
-        """The number of the look at a hold-out that made this version; None if its manifest does not say."""
+    def run_number(self, version: str) -> int | None:
+        """The number of the run that made this version; None if its manifest does not say.
+
+        In manifests of version 0.1.0 it is that of the look: there every run took one.
+        """
         try:
-            look = self.manifest(version).evaluation.get("look")
+            evaluation = self.manifest(version).evaluation
         except CheckpointBroken:
             return None
-        return look if isinstance(look, int) and not isinstance(look, bool) and look > 0 else None
+        run = evaluation.get("run", evaluation.get("look"))
+        return run if isinstance(run, int) and not isinstance(run, bool) and run > 0 else None
 
     def next_time(self, now_ms: int) -> int:
         """The time (epoch ms) for the name of the next version: now, or just after the newest version if that is later.

@@ -16,6 +16,7 @@ from learner.examples.learning_rows import LearningRows
 from learner.examples.training_window import LearningWindow
 from learner.judgement.evaluation import ESTIMATOR, Evaluation
 from learner.judgement.gate import GateVerdict
+from learner.judgement.gate_budget import GateBudget
 from learner.judgement.reference_sketches import (
     REFERENCE_ROWS,
     q_head_sketches,
@@ -30,24 +31,27 @@ from policy_store.records import EVALUATION_BLOB, POLICY_BLOB, WEIGHTS_BLOB, Che
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """Everything that goes into a checkpoint."""
+    """Everything that goes into a checkpoint: `number` counts runs from 1; `budget` is the gate's after this run."""
 
+    number: int
     window: LearningWindow
     start: Start
     training: TrainingReport
     graph: bytes
     evaluation: Evaluation
     verdict: GateVerdict
+    budget: GateBudget
 
 
 def build_checkpoint(
     run: FinishedRun, experiment: Experiment, contract: FeatureContract, now_ms: int, named_at: int
 ) -> Checkpoint:
     """`named_at` (epoch ms) is the time in the version's name. Raises CheckpointBroken if a weight is not finite."""
+    spent = {"budget": run.budget.as_dict()}
     blobs = {
         POLICY_BLOB: run.graph,
         WEIGHTS_BLOB: write_tensors(run.start.algorithm.weights()),
-        EVALUATION_BLOB: json.dumps(run.evaluation.as_dict() | {"gate": run.verdict.as_dict()}).encode(),
+        EVALUATION_BLOB: json.dumps(run.evaluation.as_dict() | {"gate": run.verdict.as_dict()} | spent).encode(),
     }
     manifest = CheckpointManifest(
         version=version_id(named_at, blobs),
@@ -62,7 +66,7 @@ def build_checkpoint(
         feature_spec=contract.as_dict(),
         window=window_summary(run),
         parent=run.start.parent,
-        evaluation=evaluation_summary(run.evaluation, run.verdict),
+        evaluation=evaluation_summary(run.evaluation, run.verdict) | {"run": run.number} | spent,
         blobs=describe_blobs(blobs),
         reference=reference_sketches(run, experiment),
         policy={"alpha_objective": experiment.preference.alpha_objective},
@@ -88,12 +92,13 @@ def window_summary(run: FinishedRun) -> dict[str, Any]:
 
 def evaluation_summary(evaluation: Evaluation, verdict: GateVerdict) -> dict[str, Any]:
     """The verdict and the lifts on which it is based; evaluation.json has the rest."""
-    evidence = evaluation.evidence
+    evidence, judgement, look = evaluation.evidence, evaluation.judgement, evaluation.look
     return verdict.as_dict() | {
-        "look": evaluation.look,
+        "look": None if look is None else look.number,
+        "share": None if look is None else look.share,
         "estimator": ESTIMATOR,
-        "rows": evaluation.judgement.rows,
-        "baseline": evaluation.judgement.baseline.name,
+        "rows": 0 if judgement is None else judgement.rows,
+        "baseline": evaluation.selection.baseline.name,
         "proposal": evaluation.proposal,
         "preference": evaluation.preference.as_dict(),
         "lifts": {name: lift.as_dict() for name, lift in evidence.lifts.items()},

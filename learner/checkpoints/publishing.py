@@ -17,16 +17,27 @@ from learner.checkpoints.checkpoint import Checkpoint
 from learner.judgement.gate import GateVerdict, Verdict
 from policy_store.backends import PolicyStore
 from policy_store.decisions import Decider, keep_fresh, point_channel, publish_checkpoint
-from policy_store.records import Channel, SigningKey, UnknownCheckpoint
+from policy_store.records import (
+    Channel,
+    ChannelRecord,
+    RecordMalformed,
+    SigningKey,
+    UnknownCheckpoint,
+    channel_slot,
+)
 
 LEASE_TTL_S = 60.0
 OWNER = "learner"
 SENTENCE_LIMIT = 500
+STABLE_SLOT = channel_slot(Channel.STABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """`channel` and `revision` are None for a refused checkpoint, which is in the store for inspection only."""
+    """`channel` and `revision` are None for a checkpoint that is in the store for inspection only.
+
+    Such is a refused one, and one without a pass while shadow holds a pass that waits for people.
+    """
 
     version: str
     channel: str | None
@@ -53,7 +64,7 @@ class Publisher:
             token = lease.token
             publish_checkpoint(self.store, checkpoint.manifest, checkpoint.blobs, self.key, fencing_token=token)
             channel = channel_for(verdict.verdict, self.experiment.gate.approval)
-            if channel is None:
+            if channel is None or (verdict.verdict is not Verdict.PASS and self._pass_waits()):
                 return Published(checkpoint.version, None, None)
             record = point_channel(
                 self.store,
@@ -66,6 +77,27 @@ class Publisher:
             return Published(checkpoint.version, channel.value, record.revision)
         finally:
             self.store.release_lease(lease)
+
+    def has(self, version: str) -> bool:
+        """Whether the store has this checkpoint."""
+        return version in self.store.versions()
+
+    def _pass_waits(self) -> bool:
+        """Whether shadow points to a checkpoint that passed, fits, and was never in stable: people may yet promote it.
+
+        What cannot be read waits for nobody.
+        """
+        signed = self.store.channel(Channel.SHADOW)
+        if signed is None:
+            return False
+        try:
+            version = ChannelRecord.parse(signed.record).version
+            manifest = self.store.get_checkpoint(version).parsed()
+            served = {ChannelRecord.parse(each.record).version for each in self.store.history(STABLE_SLOT)}
+        except (UnknownCheckpoint, RecordMalformed):
+            return False
+        fits = manifest.action_space == self.experiment.action_space.digest
+        return fits and manifest.verdict == Verdict.PASS and version not in served
 
     def keep_alive(self) -> list[str]:
         """Extend the expiry of all channel records without a new decision; returns the channels that have a record.

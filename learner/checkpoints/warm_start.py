@@ -46,7 +46,7 @@ def start_from(
     for version in reversed(shelf.versions()):
         try:
             manifest = shelf.manifest(version)
-            unfit = _unfit(manifest, *contract)
+            unfit = unfit_to_continue(manifest, *contract)
             if unfit is not None:
                 why = f"{version}: {unfit}"
                 continue
@@ -94,15 +94,7 @@ def holdout_start(manifest: CheckpointManifest) -> int:
         ) from fault
 
 
-def next_look(shelf: CheckpointShelf) -> int:
-    """The number of the next look at a hold-out, from 1: one more than the highest of the checkpoints kept here."""
-    looks = {version: shelf.look_number(version) for version in shelf.versions()}
-    if unread := [version for version, look in looks.items() if look is None]:
-        log.warning("looks not counted, because the manifests do not name them", versions=unread)
-    return max((look or 0 for look in looks.values()), default=0) + 1
-
-
-def _unfit(manifest: CheckpointManifest, experiment: Experiment, contract: FeatureContract) -> str | None:
+def unfit_to_continue(manifest: CheckpointManifest, experiment: Experiment, contract: FeatureContract) -> str | None:
     """Why this checkpoint must not be continued, else None."""
     if manifest.verdict == Verdict.REFUSE:
         return "the gate refused it"

@@ -19,6 +19,7 @@ from learner.examples.slice_tallies import SliceTallies
 from learner.examples.tally_reading import read_tallies
 from learner.examples.tally_shelf import TallyShelf
 from learner.examples.time_limit import TimeLimit
+from learner.examples.training_window import rows_since
 
 __all__ = [
     "DeadLetters",
@@ -36,4 +37,5 @@ __all__ = [
     "read_tallies",
     "request_columns",
     "require_one_unit",
+    "rows_since",
 ]

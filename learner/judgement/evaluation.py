@@ -1,13 +1,14 @@
 """Evaluates a trained policy on the hold-out: selection on one half of the users, judgement on the other half.
 
 People and the proposal use only the selection half; the gate uses only the judging half. Users stay in the same half in
-all runs, so a choice based on one half is never judged on it.
+all runs, so a choice based on one half is never judged on it. What the judging half earned is estimated only in a look
+(`gate_budget`), and shown only after its verdict.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +29,14 @@ from learner.judgement.candidate_policies import (
     uniform_over,
 )
 from learner.judgement.declared_distributions import shared_features
-from learner.judgement.gate import GateEvidence, look_level
+from learner.judgement.gate import GateEvidence
+from learner.judgement.gate_budget import Look
 from learner.judgement.log_judgement import ExploredLog, judge_log
 from learner.judgement.log_soundness import LogSoundness
 from learner.judgement.predictions import Choose, Predictions, Score, predict
 from learner.judgement.reference_sketches import head_shift
 from learner.judgement.serving_comparison import (
+    NO_LOOK,
     NOT_ASKED,
     ServingComparison,
     ServingOn,
@@ -58,13 +61,13 @@ ESTIMATOR = "dr"
 class Evaluation:
     """The result, for the gate (`evidence`) and for people (`as_dict`, a checkpoint's evaluation.json).
 
-    `watched` is the judgement on signals and guardrails, which no network predicts; None if there are none. Those of
-    `judged_online` are in no judgement here. `serving` compares the policy under the preference in force with the
-    checkpoint that is serving, on the judging half.
+    `judgement` is that on the judging half; None if no look was taken. `watched` is the same on signals and guardrails,
+    which no network predicts; None also if there are none. Those of `judged_online` are in no judgement here. `serving`
+    compares the policy under the preference in force with the checkpoint that is serving, on the judging half.
     """
 
     selection: EvaluationReport
-    judgement: EvaluationReport
+    judgement: EvaluationReport | None
     watched: EvaluationReport | None
     guardrails: tuple[str, ...]
     proposal: float | None
@@ -72,7 +75,7 @@ class Evaluation:
     soundness: LogSoundness
     head_shift: Mapping[str, float]
     preference: ObjectiveWeights
-    look: int
+    look: Look | None
     judged_online: tuple[str, ...] = ()
     serving: ServingComparison = field(default_factory=ServingComparison)
 
@@ -86,10 +89,16 @@ class Evaluation:
         """The same inside each cohort."""
         return self.serving.cohort_lifts
 
+    def without_look(self) -> Self:
+        """The same without anything that the judging half earned."""
+        return replace(self, judgement=None, watched=None, look=None, serving=ServingComparison(detail=NO_LOOK))
+
     @property
     def evidence(self) -> GateEvidence:
         """The gate's evidence: the policy under the preference in force, on the judging half; no lifts without one."""
-        judged = self.judgement.report_of(PREFERENCE) if self.preference.declared else None
+        judged = None
+        if self.judgement is not None and self.preference.declared:
+            judged = self.judgement.report_of(PREFERENCE)
         return GateEvidence(
             lifts={} if judged is None else _lifts(judged.objectives),
             cohort_lifts={} if judged is None else {name: _lifts(scope) for name, scope in judged.cohorts.items()},
@@ -114,13 +123,13 @@ class Evaluation:
             "soundness": self.soundness.as_dict(),
             "estimator": ESTIMATOR,
             "selection": self.selection.as_dict(),
-            "judgement": self.judgement.as_dict(),
+            "judgement": None if self.judgement is None else self.judgement.as_dict(),
             "watched": None if self.watched is None else self.watched.as_dict(),
             "judged_online": list(self.judged_online),
             "frontier": [_point(point) for point in self.selection.frontier(ESTIMATOR)],
             "proposal": self.proposal,
             "preference": self.preference.as_dict(),
-            "look": self.look,
+            "look": None if self.look is None else asdict(self.look),
             "serving": self.serving.as_dict(),
             "calibration": {name: result.as_dict() for name, result in self.calibration.items()},
             "head_shift": dict(self.head_shift),
@@ -131,12 +140,13 @@ class Evaluation:
 class Candidate:
     """What is evaluated: `score` gives the predicted values of hold-out rows, for their positions; the preference.
 
-    `serving` answers what is serving under that preference, which the candidate would replace.
+    `serving` answers what is serving under that preference, which the candidate would replace. Without a `look` only
+    the selection half is evaluated.
     """
 
     score: Score
     preference: ObjectiveWeights
-    look: int
+    look: Look | None
     serving: ServingOn = lambda _: ServingPolicy(None, None, NOT_ASKED)
 
 
@@ -154,21 +164,23 @@ def evaluate_window(
     soundness = judge_log(log, experiment, kept)
     rows, score = _part(window.holdout, candidate.score, comparable_places(window.holdout, experiment))
     judging = judging_half(rows)
-    selected, selection = _select(_part(rows, score, np.flatnonzero(~judging)), experiment)
+    selecting = _part(rows, score, np.flatnonzero(~judging))
+    selected, selection = _select(selecting, experiment)
     proposal = propose_alpha(selection.frontier(ESTIMATOR))
-    judged, judgement, serving = _judge(_part(rows, score, np.flatnonzero(judging)), experiment, candidate, proposal)
-    logged = np.empty((rows.count, len(experiment.objective_names)))
-    logged[~judging], logged[judging] = selected.logged, judged.logged
-    watched = _watch(rows.take(np.flatnonzero(judging)), judged, experiment, judgement.requirements)
+    judgement, watched, serving = None, None, ServingComparison(detail=NO_LOOK)
+    if candidate.look is not None:
+        half = _part(rows, score, np.flatnonzero(judging))
+        judged, judgement, serving = _judge(half, experiment, candidate, proposal)
+        watched = _watch(half[0], judged, experiment, judgement.requirements)
     return Evaluation(
         selection=shown_report(selection, soundness),
-        judgement=shown_report(judgement, soundness),
+        judgement=None if judgement is None else shown_report(judgement, soundness),
         watched=None if watched is None else shown_report(watched, soundness),
         guardrails=tuple(
             each.name for each in experiment.counted if each.role == "guardrail" and each.per == "request"
         ),
         proposal=None if soundness.faults else proposal,
-        calibration=_calibration(rows, logged, experiment),
+        calibration=_calibration(selecting[0], selected.logged, experiment),
         soundness=soundness,
         head_shift=head_shift(window.training.frame, window.holdout.frame),
         preference=candidate.preference,
@@ -211,12 +223,13 @@ def _select(half: tuple[LearningRows, Score], experiment: Experiment) -> tuple[P
     def choose(q: NDArray[np.float64], part: slice) -> list[TargetPolicy]:
         return alpha_family(q, experiment, rows.eligible(q.shape[1], part), grid)
 
-    return _report(half, choose, experiment, SELECTION_LEVEL)
+    return _report(half, choose, experiment, requirements_of(experiment, SELECTION_LEVEL))
 
 
 def _judge(
     half: tuple[LearningRows, Score], experiment: Experiment, candidate: Candidate, proposal: float | None
 ) -> tuple[Predictions, EvaluationReport, ServingComparison]:
+    assert candidate.look is not None
     rows, grid = half[0], [] if proposal is None else [proposal]
     cohorts, serving = rows.frame["request_cohort"].to_list(), candidate.serving(rows)
 
@@ -225,13 +238,14 @@ def _judge(
         preferred = preferred_policy(q, candidate.preference, cohorts[part], eligible)
         return [preferred, *alpha_family(q, experiment, eligible, grid)]
 
-    level, served = look_level(experiment.gate.error_budget, candidate.look), serving.policy
-    predictions, report = _report(half, choose, experiment, level, served)
+    checks = (len(experiment.cohorts) + 1) * len(experiment.objective_names)  # all undeclared cohorts are one
+    asked = requirements_of(experiment, candidate.look.level)
+    asked = replace(asked, cohort_level=candidate.look.level_of_each(checks))
+    served = serving.policy
+    predictions, report = _report(half, choose, experiment, asked, served)
     predicted = None if served is None else predictions.stated[-1]
     log = rows.logged_bandit(experiment)
-    compared = compare_with_serving(
-        log, predictions.chosen[0], serving, predicted, predictions.logged, report.requirements
-    )
+    compared = compare_with_serving(log, predictions.chosen[0], serving, predicted, predictions.logged, asked)
     return predictions, report, compared
 
 
@@ -239,7 +253,7 @@ def _report(
     half: tuple[LearningRows, Score],
     choose: Choose,
     experiment: Experiment,
-    level: float,
+    requirements: EvidenceRequirements,
     served: TargetPolicy | None = None,
 ) -> tuple[Predictions, EvaluationReport]:
     """The predictions for `served` are the last of those that are stated; it is not in the report."""
@@ -248,7 +262,6 @@ def _report(
     predictions = predict(rows, score, choose, stated if served is None else [*stated, served], experiment)
     baseline, uniform = predictions.stated[:2]
     log, policies = rows.logged_bandit(experiment), [*predictions.chosen, uniform]
-    requirements = requirements_of(experiment, level)
     report = evaluate_predicted(log, policies, baseline, predictions.logged, requirements)
     judged, shared = [each.policy for each in policies], shared_features(rows, experiment)
     return predictions, with_mips(report, log, judged, baseline.policy, shared)
@@ -266,7 +279,7 @@ def _watch(
 
 
 def _calibration(rows: LearningRows, logged: NDArray[np.float64], experiment: Experiment) -> dict[str, Calibration]:
-    """`logged` float64[n, objectives] are the predicted values of the logged arms, in the objectives' own units."""
+    """On the selection half: `logged` float64[n, objectives] are what is predicted for the logged arms of `rows`."""
     log = rows.logged_bandit(experiment)
     return {
         name: calibrate(logged[log.observed[:, column], column], log.reward[log.observed[:, column], column])

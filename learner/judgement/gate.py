@@ -1,12 +1,16 @@
 """The gate decides whether a checkpoint may serve. It is a pure function from evidence to a verdict with reasons.
 
 `pass`: on every objective and every guardrail the lift's lower bound is above −margin and the upper bound is not below
-zero, there are enough matched rows and expected positives, the log is sound and there is no drift. `refuse`: an upper
-bound is below zero, that is, harm is shown. `inconclusive`: everything else; such a checkpoint may only run in shadow.
+zero, no cohort is harmed, there are enough matched rows and expected positives, the log is sound and there is no drift.
+`refuse`: an upper bound is below zero, that is, harm is shown. `inconclusive`: everything else; such a checkpoint may
+only run in shadow.
 
-All errors share one budget. A wrong pass requires that the lower bound of an objective or a guardrail that is truly
-worse than −margin fails, so all use the same level (intersection-union test). The errors of looks add up, so look k
-gets the share 6/(π² k²); these shares sum to one however long the system runs.
+The errors of a look with the share s of the budget (`gate_budget`), with O objectives, G guardrails and C cohorts:
+
+- A wrong pass: at most s. It requires that the lower bound of an objective or guardrail that is truly worse than
+  −margin fails, so all of them use s (intersection-union test; Berger 1982); cohorts only take passes away.
+- A wrong refusal: at most (O + G) s, for a checkpoint that harms nothing.
+- A checkpoint that harms no cohort, held back as if it did: at most s, because each of the C O bounds uses s / (C O).
 """
 
 import math
@@ -42,9 +46,9 @@ class Reason:
 class GateEvidence:
     """The gate's input.
 
-    lifts            objective -> lift of the judged policy over the baseline, at `look_level(...)`; empty until people
+    lifts            objective -> lift of the judged policy over the baseline, at the look's level; empty until people
                      have weighed the objectives
-    cohort_lifts     the same inside each cohort
+    cohort_lifts     the same inside each cohort, at `Look.level_of_each` of all cohorts and objectives
     guardrail_lifts  guardrail -> its lift, in the same way
     log_p_value      p-value of the sample-ratio test; None if it could not be done
     head_shift       ranker head -> PSI between the training span and the hold-out
@@ -67,37 +71,42 @@ class GateEvidence:
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """The verdict and its reasons, most important first."""
+    """The verdict and its reasons, most important first; `looked`: whether what the judged rows earned decided it."""
 
     verdict: Verdict
     reasons: tuple[Reason, ...]
+    looked: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """For the evaluation's report and the checkpoint's manifest."""
         return {"verdict": self.verdict.value, "reasons": [asdict(reason) for reason in self.reasons]}
 
 
-def look_level(error_budget: float, look: int) -> float:
-    """Coverage of the two-sided intervals at look number `look` (from 1), whose one-sided error is the look's share."""
-    share = error_budget * 6.0 / (math.pi**2 * look**2)
-    return 1.0 - 2.0 * min(share, 0.25)
-
-
 def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
-    """The verdict on one checkpoint under the preference in force."""
+    """The verdict on one checkpoint under the preference in force.
+
+    Where it cannot pass whatever the judged rows earned, and no harm is shown, they decide nothing: this is no look.
+    """
+    missing = _missing(evidence, spec)
+    doubts = [
+        *_preference_doubts(evidence),
+        *_log_doubts(evidence),
+        *missing,
+        *_drift_doubts(evidence, spec.max_drift),
+        *_completeness_doubts(evidence),
+    ]
+    if missing or not evidence.preference_declared:
+        return GateVerdict(Verdict.INCONCLUSIVE, tuple(doubts), looked=False)
     harm = [reason for name, lift in evidence.lifts.items() for reason in _harm(name, lift)]
     harm += [_of_guardrail(each) for name, lift in evidence.guardrail_lifts.items() for each in _harm(name, lift)]
     if harm:
         return GateVerdict(Verdict.REFUSE, tuple(harm))
+    if doubts:
+        return GateVerdict(Verdict.INCONCLUSIVE, tuple(doubts), looked=False)
     doubts = [
-        *_preference_doubts(evidence),
-        *_log_doubts(evidence),
-        *_no_objective(evidence),
         *(reason for name, lift in evidence.lifts.items() for reason in _doubt(name, lift, spec)),
         *(_of_guardrail(each) for name, lift in evidence.guardrail_lifts.items() for each in _doubt(name, lift, spec)),
         *_cohort_doubts(evidence),
-        *_drift_doubts(evidence, spec.max_drift),
-        *_completeness_doubts(evidence),
     ]
     if doubts:
         return GateVerdict(Verdict.INCONCLUSIVE, tuple(doubts))
@@ -107,6 +116,25 @@ def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
     if evidence.judged_online:
         sentence += f"; left to online experiments: {', '.join(evidence.judged_online)}"
     return GateVerdict(Verdict.PASS, (Reason("harmless", sentence),))
+
+
+def stated_verdict(content: Mapping[str, Any]) -> GateVerdict:
+    """The verdict that `GateVerdict.as_dict` gave; raises KeyError, TypeError or ValueError if it is malformed."""
+    reasons = tuple(Reason(str(each["code"]), str(each["sentence"])) for each in content["reasons"])
+    return GateVerdict(Verdict(content["verdict"]), reasons)
+
+
+def _missing(evidence: GateEvidence, spec: GateSpec) -> list[Reason]:
+    """What is missing before anything can be judged."""
+    return [
+        *_no_objective(evidence),
+        *(reason for name, lift in evidence.lifts.items() for reason in _lacking(name, lift, spec)),
+        *(
+            _of_guardrail(each)
+            for name, lift in evidence.guardrail_lifts.items()
+            for each in _lacking(name, lift, spec)
+        ),
+    ]
 
 
 def _no_objective(evidence: GateEvidence) -> list[Reason]:
@@ -122,14 +150,18 @@ def _harm(name: str, lift: PairedLift) -> list[Reason]:
     return [Reason("harm", f"{name}: the lift over the baseline is {_bounds(lift)}, below zero")]
 
 
+def _lacking(name: str, lift: PairedLift, spec: GateSpec) -> list[Reason]:
+    missing = _missing_evidence(lift, spec)
+    return [] if missing is None else [Reason("insufficient_evidence", f"{name}: {missing}")]
+
+
 def _doubt(name: str, lift: PairedLift, spec: GateSpec) -> list[Reason]:
-    interval, missing = lift.relative_interval, _missing_evidence(lift, spec)
-    if missing is not None or interval is None:
-        return [Reason("insufficient_evidence", f"{name}: {missing or 'the lift is undefined'}")]
-    if not interval.lower > -spec.margin:
-        sentence = f"the lift over the baseline is {_bounds(lift)}; its lower bound must exceed -{spec.margin:.1%}"
-        return [Reason("not_shown_harmless", f"{name}: {sentence}")]
-    return []
+    interval = lift.relative_interval
+    assert interval is not None
+    if interval.lower > -spec.margin:
+        return []
+    sentence = f"the lift over the baseline is {_bounds(lift)}; its lower bound must exceed -{spec.margin:.1%}"
+    return [Reason("not_shown_harmless", f"{name}: {sentence}")]
 
 
 def _of_guardrail(reason: Reason) -> Reason:

@@ -21,6 +21,7 @@ from off_policy.policy_evaluation import PredictedPolicy, evaluate_predicted
 from off_policy.target_policies import TargetPolicy
 
 NOT_ASKED = "nobody asked which checkpoint is serving"
+NO_LOOK = "the checkpoint that is serving is compared with in a look of the gate, and none was taken"
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,6 +81,7 @@ COMMANDS = [
     Command("join", (*LOG, METRICS)),
     Command("learn --once", (*LOG, WRITES, METRICS)),
     Command("evaluate --policy uniform", ALL),
+    Command("evidence", ALL),
     Command("serve --port 0", (*ALL, REGISTRY, WRITES, METRICS)),
     Command("simulate --requests 10 --days 0.1", (*LOG, METRICS)),
     Command("reconcile", LOG),
@@ -341,6 +342,7 @@ LEARNER = "machine/learner/upgrade"
 DAMAGED = [
     ("evaluate --policy uniform --all", f"{LEARNER}/examples/00000000.parquet"),
     ("evaluate --policy uniform --all", f"{LEARNER}/examples/manifest.json"),
+    ("evidence", f"{LEARNER}/examples/00000000.parquet"),
     ("evaluate --policy learned --all", f"{LEARNER}/checkpoints/20261128T185421927Z-5d9c88e3/manifest.json"),
     ("evaluate --policy learned --all", f"{LEARNER}/checkpoints/20261128T185421927Z-5d9c88e3/policy.onnx"),
     ("learn --once", f"{LEARNER}/examples/00000000.parquet"),

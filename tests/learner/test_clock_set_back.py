@@ -27,7 +27,7 @@ from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from policy_store.records.store_errors import RevisionAhead
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.node import NodeConnections, ServingNodeConfig, build_node
-from tests.learner_samples import NOW
+from tests.learner_samples import NOW, tallied
 
 
 @dataclass
@@ -69,12 +69,15 @@ class OneHost:
 
 @pytest.mark.parametrize("set_back", [50 * MINUTE_MS, DAY_MS])
 def test_the_second_run_continues_the_first_and_is_the_newest_everywhere(
-    set_back: int, trained: Any, tmp_path: Path, experiment: Experiment, codec: Codec
+    set_back: int, trained: Any, tmp_path: Path, experiment: Experiment, codec: Codec, world: Any, ingest: Any
 ) -> None:
     host, first = OneHost(experiment), trained.report.checkpoint
     host.publisher.publish(first, trained.report.verdict)
     host.now -= set_back
-    learner: Learner = replace(trained.copied_to(tmp_path), clock=host.clock)
+    later = world.examples(2400, first=6000)
+    tallies = tallied(experiment, [*world.examples(6000), *later])
+    learner: Learner = replace(trained.copied_to(tmp_path), clock=host.clock, tallies=lambda: tallies)
+    ingest(world, later, tmp_path)
     report = learner.run(ObjectiveWeights.in_force(experiment))
     second = report.checkpoint
     assert report.verdict.verdict is Verdict.PASS

@@ -1,6 +1,7 @@
 """A whole run: window, training, evaluation, verdict, publication."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
+from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER
 from learner.checkpoints.publishing import Publisher
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import start_from
@@ -21,6 +23,7 @@ from learner.examples.slice_tallies import SliceTallies
 from learner.examples.tally_shelf import TallyShelf
 from learner.examples.training_window import window_bounds
 from learner.judgement.gate import Verdict
+from learner.judgement.gate_budget import RENEWAL_MS
 from learner.learner_run import EXAMPLES_FOLDER, TALLIES_FILE, Learner, RunObserver, stored_examples
 from learner.network.algorithm import make_algorithm
 from learner.network.training import TrainingProgress
@@ -31,6 +34,7 @@ from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.signing import Role, SigningKey
 from tests.answer_graphs import preferring_values
 from tests.learner.answering_checkpoints import answering
+from tests.learner_samples import tallied
 
 NOW = 1_800_000_000_000
 
@@ -43,8 +47,14 @@ def test_a_policy_that_is_better_passes(trained: Any) -> None:
     assert report.as_dict()["log"]["verdict"] == "sound"
 
 
+def _without_runs(learner: Learner) -> Learner:
+    """The learner before its first look: its rows were judged by nobody."""
+    shutil.rmtree(learner.directory / CHECKPOINTS_FOLDER)
+    return learner
+
+
 def test_without_tallies_nothing_passes(trained: Any, tmp_path: Path, experiment: Experiment) -> None:
-    learner = replace(trained.copied_to(tmp_path), tallies=lambda: SliceTallies({}))
+    learner = replace(_without_runs(trained.copied_to(tmp_path)), tallies=lambda: SliceTallies({}))
     report = learner.run(ObjectiveWeights.in_force(experiment))
     assert report.verdict.verdict is Verdict.INCONCLUSIVE
     assert report.as_dict()["reason_codes"] == ["completeness_unverified"]
@@ -61,14 +71,16 @@ def test_the_same_examples_give_the_same_network(trained: Any, tmp_path: Path, e
 
 
 def test_a_second_run_continues_the_first_and_counts_its_look(
-    trained: Any, tmp_path: Path, experiment: Experiment
+    trained: Any, tmp_path: Path, experiment: Experiment, world: Any, ingest: Any
 ) -> None:
     stages: list[str] = []
     epochs: list[TrainingProgress] = []
     registry = CollectorRegistry()
+    later = world.examples(2400, first=6000)
     learner = replace(
         trained.copied_to(tmp_path),
         clock=lambda: NOW + 1000,
+        tallies=lambda: tallied(experiment, [*world.examples(6000), *later]),
         publisher=Publisher(
             MemoryStore("small", clock=lambda: NOW + 1000),
             SigningKey.generate(Role.LEARNER, "m"),
@@ -78,11 +90,16 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
         metrics=LearnerMetrics(registry),
         observer=RunObserver(lambda stage, _: stages.append(stage), epochs.append),
     )
+    ingest(world, later, tmp_path)
     report = learner.run(ObjectiveWeights.in_force(experiment))
     content = report.as_dict()
     assert content["parent"] == trained.report.checkpoint.version
     assert [entry["version"] for entry in content["window"]["lineage"]] == [trained.report.checkpoint.version]
-    assert report.checkpoint.manifest.evaluation["look"] == 2
+    evaluation = report.checkpoint.manifest.evaluation
+    assert (evaluation["look"], evaluation["run"]) == (2, 2)
+    budget = evaluation["budget"]
+    assert budget["spent"] == pytest.approx(0.025 + evaluation["share"])
+    assert evaluation["share"] == pytest.approx(0.025 * 2400 * 10_000 / RENEWAL_MS)
     assert content["channel"] == "stable"
     assert stages == ["window", "train", "export", "evaluate", "gate"]
     assert len(epochs) == experiment.learner.epochs
@@ -102,7 +119,7 @@ def test_a_run_is_compared_with_the_checkpoint_that_serves(
     before = trained.report.as_dict()["serving"]
     assert (before["version"], before["lifts"]) == (None, {})
     learner = replace(
-        trained.copied_to(tmp_path),
+        _without_runs(trained.copied_to(tmp_path)),
         clock=lambda: NOW + 1000,
         serving=lambda: ServingCheckpoint(first, f"{first.version} is serving"),
     )
@@ -116,10 +133,69 @@ def test_a_run_is_compared_with_the_checkpoint_that_serves(
     assert set(content["cohort_lifts"]) == {"CORE", "REST"}
     graph, window = preferring_values(2, 10), {"train_to": 0, "embargo_ms": 0, "lineage": []}
     worse = answering(experiment, "values", graph, "argmax", window=window)
-    learner = replace(learner, serving=lambda: ServingCheckpoint(worse, "it is serving"))
-    lifts = learner.run(ObjectiveWeights.in_force(experiment), warm=False).serving.lifts
+    learner = replace(_without_runs(learner), serving=lambda: ServingCheckpoint(worse, "it is serving"))
+    judged = learner.run(ObjectiveWeights.in_force(experiment), warm=False).evaluation
+    assert judged is not None
+    lifts = judged.serving.lifts
     assert {lift.estimator for lift in lifts.values()} == {"dr"}
     assert all(lift.relative > 0.1 and lift.gateable for lift in lifts.values())
+
+
+def test_without_new_rows_nothing_is_trained_and_the_checkpoint_stands(
+    trained: Any, tmp_path: Path, experiment: Experiment
+) -> None:
+    """It is published if the store does not have it, once: people may have promoted another one since."""
+    store, preference = MemoryStore("small", clock=lambda: NOW), ObjectiveWeights.in_force(experiment)
+    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    learner = replace(trained.copied_to(tmp_path), publisher=publisher)
+    first, second = learner.run(preference), learner.run(preference)
+    for report in (first, second):
+        assert not report.trained
+        assert report.checkpoint.version == trained.report.checkpoint.version
+        assert report.verdict.as_dict() == trained.report.verdict.as_dict()
+    assert first.published is not None and first.published.channel == "stable"
+    assert second.published is None
+    assert len(learner.shelf.versions()) == 1
+
+
+def test_between_two_looks_a_run_trains_and_shows_the_selection_half_only(
+    trained: Any, tmp_path: Path, experiment: Experiment, world: Any, ingest: Any
+) -> None:
+    store = MemoryStore("small", clock=lambda: NOW)
+    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    learner = replace(trained.copied_to(tmp_path), publisher=publisher)
+    ingest(world, world.examples(600, first=6000), tmp_path)
+    report = learner.run(ObjectiveWeights.in_force(experiment))
+    assert report.trained
+    assert report.as_dict()["reason_codes"] == ["look_not_due"]
+    assert trained.report.checkpoint.version in report.verdict.reasons[0].sentence
+    manifest = report.checkpoint.manifest
+    assert (manifest.evaluation["look"], manifest.evaluation["run"], manifest.evaluation["lifts"]) == (None, 2, {})
+    assert manifest.evaluation["budget"]["spent"] == 0.025
+    whole = json.loads(report.checkpoint.blobs["evaluation.json"])
+    assert (whole["judgement"], whole["watched"], whole["look"]) == (None, None, None)
+    assert whole["selection"]["rows"] > 500
+    assert report.as_dict()["channel"] == "shadow"
+
+
+def test_looser_settings_are_declared_and_get_no_second_first_look(
+    trained: Any, tmp_path: Path, make_experiment: Any, world: Any, ingest: Any
+) -> None:
+    """The same directory under a margin of 0.3 instead of 0.1."""
+    gate = {"min_matched_rows": 20, "min_positives": 5, "approval": "auto", "margin": 0.3}
+    looser = make_experiment(gate=gate)
+    later = world.examples(2400, first=6000)
+    tallies = tallied(looser, [*world.examples(6000), *later])
+    learner = replace(trained.copied_to(tmp_path), experiment=looser, tallies=lambda: tallies)
+    ingest(world, later, tmp_path)
+    report = learner.run(ObjectiveWeights.in_force(looser))
+    said = report.verdict.reasons[-1]
+    assert said.code == "new_budget"
+    assert "margin 0.1 → 0.3 (looser); looks before it spent 0.025" in said.sentence
+    budget = report.checkpoint.manifest.evaluation["budget"]
+    assert (budget["number"], budget["spent_before"]) == (2, 0.025)
+    assert budget["spent"] < 0.001
+    assert json.loads(report.checkpoint.blobs["evaluation.json"])["budget"] == budget
 
 
 def test_rare_rewards_end_inconclusive_in_the_shadow(

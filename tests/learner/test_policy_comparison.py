@@ -56,6 +56,19 @@ def test_the_learned_policy_weighs_the_objectives_as_its_gate_did(
     assert compare(Question("learned"), frame, shelf, experiment).report.policies[0].name == "equal_weights"
 
 
+@pytest.mark.parametrize("policy", ["learned", "production"])
+def test_rows_that_the_gate_has_yet_to_judge_are_withheld(policy: str, trained: Any, world: Any) -> None:
+    """After the look both halves are shown; of later rows only the selection half."""
+    later = pl.concat([world.frame(world.examples(6000)), world.frame(world.examples(400, first=6000))])
+    question = Question(policy, every_row=policy == "production")
+    judged = compare(question, later[:6000], trained.learner.shelf, trained.learner.experiment)
+    answer = compare(question, later, trained.learner.shelf, trained.learner.experiment)
+    assert judged.withheld == 0
+    assert 100 < answer.withheld < 300
+    assert answer.report.rows == judged.report.rows + 400 - answer.withheld
+    assert answer.as_dict()["withheld"] == answer.withheld
+
+
 def test_the_learned_policy_is_not_judged_on_its_own_training(frame: pl.DataFrame, trained: Any) -> None:
     with pytest.raises(NothingToLearn, match="on which the policy was trained"):
         ask(Question("learned", every_row=True), frame, trained)

@@ -88,7 +88,9 @@ def test_the_interval_of_even_weights_is_wilsons_or_students() -> None:
     assert interval.upper > 0.17437
 
 
-@pytest.mark.parametrize("fields", [{"level": 1.0}, {"min_matched_rows": 1}, {"min_positives": 0}])
+@pytest.mark.parametrize(
+    "fields", [{"level": 1.0}, {"cohort_level": 1.0}, {"min_matched_rows": 1}, {"min_positives": 0}]
+)
 def test_senseless_requirements_are_refused(fields: dict[str, float]) -> None:
     with pytest.raises(EvaluationError):
         EvidenceRequirements(**fields)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,25 @@ def test_the_uniform_policy_on_a_uniform_log_is_the_mean_reward() -> None:
         assert estimates[name].value == pytest.approx(rewards.mean(), abs=1e-15)
     assert estimates["ips"].ess == pytest.approx(5000)
     assert "dr" not in estimates
+
+
+def test_cohorts_have_a_level_of_their_own() -> None:
+    world = lively_world()
+    log, _ = world.draw(6000, np.random.default_rng(3))
+    log = replace(log, cohort=np.where(np.arange(6000) % 2, "odd", "even").astype(object))
+    arm = constant_policy("arm", (PRODUCTION + 1) % ARMS, log.rows)
+    base = constant_policy("production", PRODUCTION, log.rows)
+    plain = evaluate_policies(log, [arm], base, None, REQUIREMENTS)
+    stricter = replace(REQUIREMENTS, cohort_level=0.999)
+    [found] = evaluate_policies(log, [arm], base, None, stricter).policies
+    assert found.objectives == plain.policies[0].objectives
+    for name, objectives in found.cohorts.items():
+        lift, before = objectives["objective0"].lift, plain.policies[0].cohorts[name]["objective0"].lift
+        assert lift.interval is not None and before.interval is not None
+        assert (lift.interval.level, before.interval.level) == (0.999, 0.95)
+        assert lift.interval.upper > before.interval.upper
+    own = evaluate_policies(log, [base], base, None, stricter).policies[0].cohorts["odd"]["objective0"].lift.interval
+    assert own is not None and own.level == 0.999
 
 
 def test_deterministic_and_one_hot_policies_agree() -> None:

@@ -173,6 +173,8 @@ def _show(answer: Answer) -> None:
     show_text(f"{report.rows:,} explored decisions, {utc_text(answer.first)} to {utc_text(answer.last)}")
     if answer.checkpoint is not None:
         show(f"checkpoint {answer.checkpoint}")
+    if answer.withheld:
+        show_text(f"{answer.withheld:,} more are shown once the gate has judged them")
     if answer.judged_online:
         show_text(
             f"counted per session or user-day, so judged by online experiments: {', '.join(answer.judged_online)}"

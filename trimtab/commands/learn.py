@@ -270,20 +270,27 @@ def _print(report: RunReport, as_json: bool) -> None:
     from trimtab.tables import show, show_text
 
     window, codes = content["window"], ", ".join(content["reason_codes"])
-    show(f"log        {content['log']['verdict'].replace('_', ' ')}")
-    for reason in content["log"]["reasons"]:
-        show_text(f"{reason['code']}: {reason['sentence']}", " " * len("log        "))
+    if content["log"] is not None:
+        show(f"log        {content['log']['verdict'].replace('_', ' ')}")
+        for reason in content["log"]["reasons"]:
+            show_text(f"{reason['code']}: {reason['sentence']}", " " * len("log        "))
     show(f"checkpoint {content['version']}   {window['start']}")
-    show_text(
-        f"trained on {window['examples']} explored examples, held out {window['holdout_examples']},"
-        f" {content['seconds_training']:.1f} s"
-    )
+    if report.trained:
+        show_text(
+            f"trained on {window['examples']} explored examples, held out {window['holdout_examples']},"
+            f" {content['seconds_training']:.1f} s"
+        )
+    else:
+        show_text("not trained again: no held-out example is newer, so it stands with its verdict")
     show(f"verdict    {content['verdict']}: {codes}")
     for reason in content["reasons"]:
         show_text(reason, " " * len("verdict    "))
+    if report.published is None and not report.trained:
+        return
     show(f"channel    {content['channel'] or 'none'}")
-    for line in serving_lines(report.serving):
-        show_text(line)
+    if report.evaluation is not None:
+        for line in serving_lines(report.evaluation.serving):
+            show_text(line)
     say_next_after(content, report.checkpoint.manifest.objectives)
 
 

@@ -89,7 +89,9 @@ def play(stage: ActStage, now: datetime) -> ExperimentOutcome:
         learned=learned,
         nodes=[node_outcome(node, STABLE, node.acknowledged()["Propensity"]) for node in nodes],
         evaluations=[
-            EvaluationView("preference α = 0.1", EvaluationReport.from_dict(evaluation["judgement"]), ("preference",))
+            EvaluationView("preference α = 0.1", EvaluationReport.from_dict(judgement), ("preference",))
+            for judgement in (evaluation["judgement"],)
+            if judgement is not None
         ],
         selection=EvaluationReport.from_dict(evaluation["selection"]),
         drift=_live_drift(experiment, learned, joined),

@@ -11,7 +11,7 @@ A case is a function that returns an action or None. Their order is in `CASES`:
 7. there are no examples
 8. there are examples, and nothing has been learned
 9. no preference between the objectives is approved or proposed
-10. the newest published checkpoint passed, and `stable` serves another one
+10. the newest published checkpoint passed, or that of shadow, and `stable` serves another one
 11. the newest checkpoint passed, and only this machine has it
 12. a proposal waits for approval
 13. `stable` points to a policy, but no node is alive
@@ -185,13 +185,13 @@ def _nobody_weighed(facts: StatusFacts) -> NextAction | None:
 
 
 def _passed_and_waits(facts: StatusFacts) -> NextAction | None:
-    store = facts.store
-    newest = None if store is None else store.newest
-    if store is None or newest is None or newest.verdict != PASS or newest.version in store.stable_before:
-        return None
-    serves = "nothing yet" if store.stable.state == EMPTY else f"{store.stable.version}"
-    command = f"trimtab policy promote {newest.version} --to stable"
-    return NextAction("promote", command, f"it passed the gate, and stable serves {serves}")
+    store = facts.store or StoreFacts()
+    for each in (store.newest, store.in_shadow):
+        if each is not None and each.verdict == PASS and each.version not in store.stable_before:
+            serves = "nothing yet" if store.stable.state == EMPTY else f"{store.stable.version}"
+            command = f"trimtab policy promote {each.version} --to stable"
+            return NextAction("promote", command, f"it passed the gate, and stable serves {serves}")
+    return None
 
 
 def _passed_and_unpublished(facts: StatusFacts) -> NextAction | None:

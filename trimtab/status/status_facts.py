@@ -96,6 +96,7 @@ class StoreFacts:
 
     open_kills     the kills that hold; one without a record was signed by nobody who is trusted
     kill_faults    what may be a kill and cannot be read or believed
+    in_shadow      the checkpoint that channel shadow points to
     versions       every checkpoint in the store
     stable_before  every version that the stable channel has pointed to
     preference     the target in force, in words
@@ -108,6 +109,7 @@ class StoreFacts:
     kill_faults: tuple[str, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     newest: LearnedFacts | None = None
+    in_shadow: LearnedFacts | None = None
     versions: frozenset[str] = frozenset()
     stable_before: frozenset[str] = frozenset()
     preference: str | None = None

@@ -71,6 +71,7 @@ class StoreQuestions:
             kill_faults=kills.faults,
             nodes=tuple(node_view(node) for node in self._alive),
             newest=self._ask(NEWEST, self._newest, None),
+            in_shadow=self._ask("the checkpoint of shadow", self._in_shadow, None),
             versions=self._ask("checkpoints", lambda: frozenset(self.store.versions()), frozenset()),
             stable_before=self._ask("history of stable", self._stable_before, frozenset()),
             preference=self._ask(PREFERENCE, self._preference, None),
@@ -97,6 +98,13 @@ class StoreQuestions:
             return None
         version, checkpoint = self._newest_stored
         return learned_facts(verify_checkpoint(checkpoint, version, self.rule), published=True)
+
+    def _in_shadow(self) -> LearnedFacts | None:
+        signed = self.store.channel(Channel.SHADOW)
+        version = None if signed is None else ChannelRecord.parse(signed.record).version
+        if version is None or version not in self.store.versions():
+            return None
+        return learned_facts(verify_checkpoint(self.store.get_checkpoint(version), version, self.rule), published=True)
 
     def _differences(self) -> tuple[FileDifference, ...]:
         # Not verified: a checkpoint for other arms would be refused, and the difference is what explains that.

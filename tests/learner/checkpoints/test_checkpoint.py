@@ -23,7 +23,8 @@ from learner.checkpoints.checkpoint import (
     learner_directory,
     version_id,
 )
-from learner.checkpoints.warm_start import next_look, start_from
+from learner.checkpoints.run_history import next_run
+from learner.checkpoints.warm_start import start_from
 from learner.examples.learner_errors import CheckpointBroken, ClockMismatch, StoreUnwritable
 from learner.examples.training_window import WindowBounds
 from learner.network.algorithm import make_algorithm
@@ -64,8 +65,8 @@ def test_versions_sort_by_age_and_old_ones_are_cleared(shelf: CheckpointShelf, t
     assert shelf.versions() == names[3:]
 
 
-def of_look(checkpoint: Checkpoint, version: str, look: Any) -> Checkpoint:
-    evaluation = dict(checkpoint.manifest.evaluation) | {"look": look}
+def of_run(checkpoint: Checkpoint, version: str, run: Any) -> Checkpoint:
+    evaluation = dict(checkpoint.manifest.evaluation) | {"run": run}
     return renamed(
         replace(checkpoint, manifest=checkpoint.manifest.model_copy(update={"evaluation": evaluation})), version
     )
@@ -74,12 +75,12 @@ def of_look(checkpoint: Checkpoint, version: str, look: Any) -> Checkpoint:
 def test_versions_sort_by_their_runs_whatever_times_their_names_have(shelf: CheckpointShelf, trained: Any) -> None:
     times = [f"202601{day:02d}T000000000Z-00000000" for day in (9, 3, 27, 1, 14)] + ["by-hand", "99991231T000000000Z-0"]
     for look, name in enumerate(times, start=1):
-        shelf.save(of_look(trained.report.checkpoint, name, look))
+        shelf.save(of_run(trained.report.checkpoint, name, look))
     assert shelf.versions() == times
-    assert next_look(shelf) == len(times) + 1
+    assert next_run(shelf) == len(times) + 1
     for look in range(len(times) + 1, KEPT_VERSIONS + 3):
         times.append(f"20250101T00000{look:04d}Z-00000000")
-        shelf.save(of_look(trained.report.checkpoint, times[-1], look))
+        shelf.save(of_run(trained.report.checkpoint, times[-1], look))
     assert shelf.versions() == times[-KEPT_VERSIONS:], "the oldest runs are cleared"
 
 
@@ -92,12 +93,12 @@ def test_a_manifest_without_a_look_stays_where_its_name_is(
 ) -> None:
     names = [f"2026010{day}T000000000Z-00000000" for day in (1, 2, 3)]
     for number, name in enumerate(names, start=1):
-        shelf.save(of_look(trained.report.checkpoint, name, look if number == 2 else number))
+        shelf.save(of_run(trained.report.checkpoint, name, look if number == 2 else number))
     if look == BROKEN:
         (tmp_path / "checkpoints" / names[1] / "manifest.json").write_bytes(b"junk")
     assert shelf.versions() == names
-    assert shelf.look_number(names[1]) is None
-    assert next_look(shelf) == 4
+    assert shelf.run_number(names[1]) is None
+    assert next_run(shelf) == 4
 
 
 def test_a_half_written_version_is_not_one(shelf: CheckpointShelf, trained: Any, tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_damage_is_named_and_the_next_run_starts_without_it(
     contract = FeatureContract.from_experiment(experiment)
     bounds = WindowBounds(0, 2**60 - 10, 2**60, 2**60 + 10, 10)
     found = start_from(partial(make_algorithm, experiment, contract), shelf, bounds, (experiment, contract))
-    assert next_look(shelf) >= 1
+    assert next_run(shelf) >= 1
     if hashed:
         assert found.parent is None
         assert checkpoint.version in found.why

@@ -11,7 +11,7 @@ from learner.checkpoints.publishing import Publisher, channel_for
 from learner.judgement.gate import GateVerdict, Reason, Verdict
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.backends.store_change import parse_record
-from policy_store.decisions.governance import keep_fresh
+from policy_store.decisions.governance import keep_fresh, point_channel
 from policy_store.decisions.rebasing import rebase
 from policy_store.decisions.record_places import Decider
 from policy_store.decisions.verification import Approval, TrustRule, read_channel_verified
@@ -59,6 +59,32 @@ def test_inconclusive_reaches_shadow_and_refused_no_channel(publisher: Publisher
     assert (refused.channel, refused.revision) == (None, None)
     assert {manifest.version for manifest in publisher.store.list_checkpoints()} == {checkpoint.version, "later"}
     assert publisher.store.channel("stable") is None
+
+
+def test_a_pass_waits_in_shadow_until_people_decide_whatever_comes_after_it(
+    make_experiment: Callable[..., Experiment], trained: Any
+) -> None:
+    experiment = make_experiment(gate={"approval": "manual"})
+    store = MemoryStore("small", clock=lambda: NOW)
+    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    passed = trained.report.checkpoint
+
+    def shadow_after(of: Verdict, name: str) -> str:
+        evaluation = passed.manifest.evaluation | {"verdict": of.value}
+        manifest = passed.manifest.model_copy(update={"version": name, "evaluation": evaluation})
+        publisher.publish(replace(passed, manifest=manifest), verdict(of))
+        signed = store.channel("shadow")
+        assert signed is not None
+        return str(parse_record(signed).model_dump()["version"])
+
+    assert shadow_after(Verdict.INCONCLUSIVE, "a") == "a"
+    assert shadow_after(Verdict.PASS, "b") == "b"
+    assert shadow_after(Verdict.INCONCLUSIVE, "c") == "b"
+    assert publisher.has("c")
+    assert shadow_after(Verdict.PASS, "d") == "d", "a newer pass takes its place"
+    board = SigningKey.generate(Role.GOVERNANCE, "board")
+    point_channel(store, Channel.STABLE, "d", Decider(by="ada", reason="", now_ms=NOW, key=board), ttl_ms=10**9)
+    assert shadow_after(Verdict.INCONCLUSIVE, "e") == "e", "it was promoted"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint import CheckpointShelf
-from learner.checkpoints.warm_start import LINEAGE_KEPT, Start, lineage_of, next_look, start_from
+from learner.checkpoints.run_history import next_run
+from learner.checkpoints.warm_start import LINEAGE_KEPT, Start, lineage_of, start_from
 from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.training_window import Ancestor, WindowBounds
 from learner.network.algorithm import make_algorithm
@@ -92,11 +93,11 @@ def test_a_parent_of_an_older_encoding_is_not_continued_and_the_run_says_so(
 
 def test_a_refused_checkpoint_is_not_continued(shelf: CheckpointShelf, experiment: Experiment, trained: Any) -> None:
     checkpoint = trained.report.checkpoint
-    evaluation = checkpoint.manifest.evaluation | {"verdict": "refuse", "look": 4}
+    evaluation = checkpoint.manifest.evaluation | {"verdict": "refuse", "run": 4}
     update = {"evaluation": evaluation, "version": checkpoint.version + "x"}
     shelf.save(replace(checkpoint, manifest=checkpoint.manifest.model_copy(update=update)))
     assert start(shelf, experiment).parent == checkpoint.version
-    assert next_look(shelf) == 5
+    assert next_run(shelf) == 5
 
 
 def test_a_broken_checkpoint_is_passed_over(shelf: CheckpointShelf, experiment: Experiment, tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_a_broken_checkpoint_is_passed_over(shelf: CheckpointShelf, experiment: 
 def test_the_first_run_is_cold_and_the_first_look(experiment: Experiment, tmp_path: Path) -> None:
     empty = CheckpointShelf(tmp_path / "none")
     assert start(empty, experiment).why == "cold: no earlier checkpoint on this machine"
-    assert next_look(empty) == 1
+    assert next_run(empty) == 1
 
 
 def test_a_lineage_is_the_checkpoint_and_its_ancestors(trained: Any) -> None:

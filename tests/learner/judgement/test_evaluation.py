@@ -20,9 +20,12 @@ from learner.judgement.evaluation import (
     propose_alpha,
 )
 from learner.judgement.gate import Verdict, judge
+from learner.judgement.gate_budget import Look
 from learner.judgement.log_soundness import LogVerdict
 from off_policy import row_distributions
 from policy_store.records.objective_weights import ObjectiveWeights
+
+FIRST = Look(1, 0.03)
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def evaluated(experiment: Experiment, window: LearningWindow, rising: bool = Tru
     score = experiment.action_space.features.sum(axis=1)
     by_arm = 0.2 + 0.3 * (score if rising else 2 - score)
     q = np.broadcast_to(by_arm[None, :, None], (window.holdout.count, 10, 2))
-    return evaluate_window(window, Candidate(q.__getitem__, ObjectiveWeights.in_force(experiment), 1), experiment)
+    return evaluate_window(window, Candidate(q.__getitem__, ObjectiveWeights.in_force(experiment), FIRST), experiment)
 
 
 def test_users_stay_in_their_half(world: Any) -> None:
@@ -63,6 +66,7 @@ def test_a_better_policy_shows_its_lift(experiment: Experiment, window: Learning
         assert lift.estimator == "dr"
         assert lift.relative > 0.1
     assert set(result.evidence.cohort_lifts) == {"CORE", "REST"}
+    assert result.judgement is not None
     assert result.selection.rows + result.judgement.rows == window.holdout.count
     assert result.proposal is not None
 
@@ -127,7 +131,7 @@ def test_the_report_survives_json(experiment: Experiment, window: LearningWindow
 def test_an_empty_holdout_is_no_evidence(experiment: Experiment, window: LearningWindow) -> None:
     nothing = window.holdout.take(np.zeros(window.holdout.count, dtype=bool))
     result = evaluated(experiment, replace(window, holdout=nothing))
-    assert result.judgement.rows == 0
+    assert result.judgement is not None and result.judgement.rows == 0
     assert judge(result.evidence, experiment.gate).verdict is Verdict.INCONCLUSIVE
     json.dumps(result.as_dict(), allow_nan=False)
 
@@ -135,7 +139,7 @@ def test_an_empty_holdout_is_no_evidence(experiment: Experiment, window: Learnin
 def test_weights_that_nobody_chose_neither_pass_nor_harm(experiment: Experiment, window: LearningWindow) -> None:
     q = np.zeros((window.holdout.count, 10, 2))
     q[:, 0] = 1.0
-    result = evaluate_window(window, Candidate(q.__getitem__, ObjectiveWeights(0, None), 1), experiment)
+    result = evaluate_window(window, Candidate(q.__getitem__, ObjectiveWeights(0, None), FIRST), experiment)
     verdict = judge(result.evidence, experiment.gate)
     assert (verdict.verdict, verdict.reasons[0].code) == (Verdict.INCONCLUSIVE, "no_preference")
     content = json.loads(json.dumps(result.as_dict(), allow_nan=False))
@@ -171,7 +175,7 @@ def test_the_report_does_not_depend_on_the_blocks(
 
     def report() -> str:
         part = replace(window, holdout=holdout)
-        candidate = Candidate(q.__getitem__, ObjectiveWeights.in_force(experiment), 1)
+        candidate = Candidate(q.__getitem__, ObjectiveWeights.in_force(experiment), FIRST)
         return rounded(evaluate_window(part, candidate, experiment).as_dict())
 
     whole = report()
@@ -236,7 +240,7 @@ def test_values_and_lifts_are_in_the_objectives_own_units(make_experiment: Any, 
         example["outcome"]["objectives"][0] |= {"reward": rating, "count": rating}
     window = build_window(world.frame(examples), experiment, FeatureContract.from_experiment(experiment))
     q = rng.random((window.holdout.count, 10, 2))
-    report = evaluate_window(window, Candidate(q.__getitem__, ObjectiveWeights.in_force(experiment), 1), experiment)
+    report = evaluate_window(window, Candidate(q.__getitem__, ObjectiveWeights.in_force(experiment), FIRST), experiment)
     places = np.flatnonzero(judging_half(window.holdout))
     rows = window.holdout.take(places)
     outcomes = rows.frame["outcome_objectives"].to_list()
@@ -250,6 +254,7 @@ def test_values_and_lifts_are_in_the_objectives_own_units(make_experiment: Any, 
         "dm": 5 * q[places][each, arms, 0].mean(),
         "dr": (5 * q[places][each, arms, 0] + weights * (ratings - 5 * q[places][each, rows.arms, 0])).mean(),
     }
+    assert report.judgement is not None
     result = report.judgement.report_of("preference").objectives["rating"]
     for name, value in plain.items():
         assert result.estimates[name].value == pytest.approx(value, abs=1e-9), name

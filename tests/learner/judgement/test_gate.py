@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from event_schemas.experiment_sections import GateSpec
-from learner.judgement.gate import UNSOUND_P_VALUE, GateEvidence, Verdict, judge, look_level
+from event_schemas.units import DAY_MS
+from learner.judgement.gate import UNSOUND_P_VALUE, GateEvidence, Verdict, judge, stated_verdict
+from learner.judgement.gate_budget import GateBudget
 from off_policy.estimates import Interval, Refusal, RefusalCode
 from off_policy.paired_lift import PairedLift
 
@@ -148,26 +151,57 @@ def test_objectives_that_nobody_weighed_are_the_first_reason_and_not_missing_evi
     assert codes(evidence) == (Verdict.INCONCLUSIVE, ["no_preference", "unsound_log"])
 
 
-def test_all_looks_together_cost_the_error_budget() -> None:
-    one_sided = [(1 - look_level(0.05, look)) / 2 for look in range(1, 2000)]
-    assert one_sided == sorted(one_sided, reverse=True)
-    assert sum(one_sided) == pytest.approx(0.05, rel=1e-3)
-
-
 def test_a_null_policy_passes_no_more_often_than_the_budget() -> None:
-    """A policy exactly at -margin, looked at 20 times on fresh normal data."""
+    """A policy exactly at -margin, judged every week for 90 days on fresh normal data."""
     rng = np.random.default_rng(3)
-    budget, passed = 0.05, 0
-    from scipy.special import ndtri
-
-    reach = [float(ndtri(0.5 + look_level(budget, look) / 2)) for look in range(1, 21)]
+    looks, budget = [], GateBudget({"error_budget": 0.05})
+    for end in range(0, 91, 7):
+        look = budget.look_at((end - 7) * DAY_MS, end * DAY_MS)
+        assert look is not None
+        looks.append(look)
+        budget = budget.after(look, end * DAY_MS, "inconclusive", {})
+    reach = [float(ndtri(0.5 + look.level / 2)) for look in looks]
+    passed = 0
     for _ in range(2000):
-        draws = rng.normal(size=20)
+        draws = rng.normal(size=len(reach))
         passed += any(
             judge(GateEvidence({"o": lift(-0.05 + z - r, -0.05 + z + r)}), SPEC).verdict is Verdict.PASS
             for z, r in zip(draws, reach, strict=True)
         )
-    assert passed / 2000 <= budget + 0.01
+    assert 0.03 < passed / 2000 <= 0.06
+
+
+def test_harm_counts_only_where_everything_can_be_judged() -> None:
+    """Without that, a checkpoint would be tested for harm in every run, at no cost, until one is found by chance."""
+    evidence = GateEvidence({"repin": lift(-0.2, -0.1), "click": refused()})
+    verdict = judge(evidence, SPEC)
+    assert (verdict.verdict, verdict.looked) == (Verdict.INCONCLUSIVE, False)
+    assert [reason.code for reason in verdict.reasons] == ["insufficient_evidence"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "looked"),
+    [
+        ({}, True),
+        ({"lifts": {"o": lift(-0.5, 0.5)}}, True),
+        ({"cohort_lifts": {"CORE": {"o": lift(-0.3, -0.1)}}}, True),
+        ({"lifts": {"o": lift(-0.5, -0.1)}, "log_p_value": 1e-9}, True),
+        ({"lifts": {"o": refused()}}, False),
+        ({"guardrail_lifts": {"g": refused()}}, False),
+        ({"log_p_value": 1e-9}, False),
+        ({"head_shift": {"repin": 0.9}}, False),
+        ({"preference_declared": False, "lifts": {}}, False),
+    ],
+)
+def test_what_cannot_pass_whatever_was_earned_is_no_look(changes: dict[str, object], looked: bool) -> None:
+    verdict = judge(replace(GateEvidence({"o": lift(0.1, 0.2)}), **changes), SPEC)  # type: ignore[arg-type]
+    assert verdict.looked == looked
+
+
+def test_a_verdict_is_read_back_from_a_manifest() -> None:
+    for evidence in (GateEvidence({"o": lift(0.1, 0.2)}), GateEvidence({"o": lift(-0.2, -0.1)}), GateEvidence({})):
+        verdict = judge(evidence, SPEC)
+        assert stated_verdict(verdict.as_dict()).as_dict() == verdict.as_dict()
 
 
 def test_the_verdict_is_plain_json() -> None:

@@ -95,6 +95,7 @@ TABLE = [
     ("learn", "trimtab learn", "300 examples", store(newest=None, channels=NO_CHANNELS)),
     ("preference", "trimtab alpha propose --help", "no preference between", store(newest=UNWEIGHED, preference=None)),
     ("promote", f"trimtab policy promote {NEW} --to stable", f"stable serves {OLD}", store(newest=NEWER)),
+    ("promote", f"trimtab policy promote {NEW} --to stable", "stable serves", store(newest=DOUBTFUL, in_shadow=NEWER)),
     ("promote", f"trimtab policy promote {OLD} --to stable", "serves nothing yet", NOTHING_PROMOTED),
     (
         "promote",

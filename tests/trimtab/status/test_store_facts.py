@@ -89,6 +89,10 @@ def test_what_was_decided(store: MemoryStore, experiment: Experiment) -> None:
     approve_proposal(store, "p-1", None, people(), questions(store, experiment).rule)
     facts = questions(store, experiment).answers()
     assert facts.newest == LearnedFacts("v2", NOW + 1, "pass", ("every lift lies above -1.0%",), ("harmless",))
+    assert facts.in_shadow is None
+    point_channel(store, Channel.SHADOW, "v1", learner(), ttl_ms=TTL_MS)
+    in_shadow = questions(store, experiment).answers().in_shadow
+    assert in_shadow is not None and (in_shadow.version, in_shadow.verdict) == ("v1", "pass")
     assert (facts.stable.version, facts.stable.by, facts.stable_before) == ("v1", "ada", frozenset({"v1", "v2"}))
     assert "may not sign" in facts.channels[1].state and "governance key" in str(facts.channels[1].fix)
     assert [each.record and each.record.reason for each in facts.open_kills] == [stop.reason]
