@@ -13,8 +13,8 @@ HEADING = "## Log soundness: which logs are stopped"
 LINE = 120
 
 FAULTS: Mapping[str, str] = {
-    "factor_up": "all propensities 1.2 times too high",
-    "factor_down": "all propensities 0.8 times too low",
+    "factor_up": "all propensities 1.2 times the true ones",
+    "factor_down": "all propensities 0.8 times the true ones",
     "half_the_arms": "half of the arms drawn 20 % more, half 20 % less than logged",
     "half_the_arms_with_foreign": "the same, with 60 rows of another policy between",
     "arms_missing": "20 % of the rows of half of the arms missing",
