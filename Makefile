@@ -21,7 +21,8 @@ $(UV) pip install --python $(RUN) --torch-backend=$(TORCH_BACKEND) "$$(grep -o '
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install demo test mutants chaos soak components bench bench-obp bench-peers coverage lint format typecheck lock clean
+.PHONY: docs help install demo test mutants chaos soak components bench bench-obp bench-peers coverage online-looks lint format \
+  typecheck lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -72,6 +73,9 @@ bench: bench-peers components  ## Measure the join beside its peers (a quarter o
 
 coverage: install  ## Count how often intervals err and write docs/results.md (more than an hour)
 	nice -n 10 $(RUN) -m benchmarks.interval_coverage
+
+online-looks: install  ## Count how often daily looks at online experiments err and write docs/results.md (20 minutes)
+	nice -n 10 $(RUN) -m benchmarks.online_looks
 
 bench-peers: build/peers/.complete  ## Build the peers of the benchmarks (needs Java 17+ and Maven)
 

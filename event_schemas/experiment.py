@@ -36,7 +36,6 @@ from event_schemas.experiment_sections import (
     LearnerSpec,
     ObjectiveSpec,
     Per,
-    PreferenceSpec,
     Section,
     WeightSpec,
 )
@@ -44,6 +43,7 @@ from event_schemas.exploration import ExplorationSettings
 from event_schemas.exploration_units import LogUnit
 from event_schemas.field_faults import FieldFault, field_faults, fields, told
 from event_schemas.number_bounds import LARGEST_FLOAT
+from event_schemas.preference_section import PreferenceSpec
 from event_schemas.serving_section import ServingSpec
 from event_schemas.shown_text import shown
 

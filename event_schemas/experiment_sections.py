@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic.fields import FieldInfo
 
-from event_schemas.duration import LONGEST_MS, parse_duration
+from event_schemas.duration import LONGEST_MS, format_duration, parse_duration
 from event_schemas.exploration_units import LogUnit
 from event_schemas.number_bounds import LARGEST_FLOAT
 from event_schemas.records import MOST_PREVIOUS
@@ -364,20 +364,26 @@ class GateSpec(Section):
         default=0.25, description="Largest PSI of a ranker head that the gate and a node's pick-up accept."
     )
     approval: Literal["auto", "manual"] = Field(
-        default="manual", description="Whether a policy that passes ships by itself or after a person approves it."
+        default="manual",
+        description="Whether a policy that passes waits for a person, or becomes the canary by itself and is promoted"
+        " or withdrawn by what that online experiment shows.",
+    )
+    min_canary_time: Duration = Field(
+        default=7 * DAY_MS,
+        description="How long a canary's requests must span before it may be promoted without people: a whole week has"
+        " every day once.",
+    )
+    max_canary_time: Duration = Field(
+        default=28 * DAY_MS,
+        gt=0,
+        description="After this time a canary without a verdict is withdrawn without people: the next can begin.",
     )
 
-
-class PreferenceSpec(Section):
-    """`[preference]`: how objectives are weighed, and how far a refresh may change what is served."""
-
-    alpha_objective: str | None = Field(
-        default=None, description="Objective that alpha multiplies; required with two objectives."
-    )
-    alpha: Probability = Field(default=0.1, description="With two objectives: alpha until people have approved one.")
-    max_mean_weight_move: Probability = Field(
-        default=1.0, description="Largest move of a mean weight, as a share of its range, without approval."
-    )
-    max_changed_arms: Probability = Field(
-        default=1.0, description="Largest share of requests whose arm a refresh may change without approval."
-    )
+    @model_validator(mode="after")
+    def _a_canary_may_end(self) -> Self:
+        if self.min_canary_time > self.max_canary_time:
+            raise ValueError(
+                f"min_canary_time ({format_duration(self.min_canary_time)}) is longer than max_canary_time"
+                f" ({format_duration(self.max_canary_time)}), so no canary would ever be promoted"
+            )
+        return self

@@ -16,10 +16,12 @@ from event_schemas.exploration import ExplorationSettings
 from feature_contract import FeatureContract, ModelInput
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf
 from learner.checkpoints.checkpoint_building import FinishedRun, build_checkpoint
+from learner.checkpoints.graph_answers import GraphAnswers
 from learner.checkpoints.publishing import Published, Publisher
 from learner.checkpoints.run_history import budget_in_force, next_run, standing_checkpoint
 from learner.checkpoints.serving_answers import serving_policy
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
+from learner.checkpoints.serving_moves import why_people_decide
 from learner.checkpoints.warm_start import Start, start_from
 from learner.examples.exploration_reading import KeptExplorations, require_one_unit
 from learner.examples.exploration_shelf import ExplorationShelf
@@ -40,11 +42,12 @@ from learner.examples.training_window import (
 )
 from learner.examples.waiting import no_examples_yet
 from learner.judgement.evaluation import Candidate, Evaluation, evaluate_window
-from learner.judgement.gate import GateEvidence, GateVerdict, judge, stated_verdict
+from learner.judgement.gate import GateEvidence, GateVerdict, Verdict, judge, stated_verdict
 from learner.judgement.gate_budget import GateBudget, Look
 from learner.judgement.log_judgement import ExploredLog, judge_log
 from learner.judgement.log_soundness import LogSoundness
 from learner.judgement.look_reasons import judged_lifts, not_due, with_look_reasons
+from learner.judgement.predictions import Score
 from learner.judgement.serving_comparison import ServingPolicy
 from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
@@ -95,6 +98,7 @@ class RunReport:
             "reason_codes": [reason.code for reason in self.verdict.reasons],
             "channel": None if self.published is None else self.published.channel,
             "revision": None if self.published is None else self.published.revision,
+            "held": None if self.published is None else self.published.held,
             "window": manifest.window,
             "lifts": manifest.evaluation["lifts"],
             "guardrail_lifts": manifest.evaluation["guardrail_lifts"],
@@ -135,30 +139,31 @@ class Learner:
         window = self._window(explorations)
         standing = standing_checkpoint(self.shelf, window, self.experiment, preference) if warm else None
         if standing is not None:
-            return self._stand(standing)
+            return self._stand(standing, window.holdout, preference)
         start = self._start(window, warm)
         self.observer.stage("train", f"{window.training.count} examples, {start.why}")
         training = start.algorithm.fit(window.training, self.observer.training)
         self.observer.stage("export", "ONNX graph, verified against the network")
         graph = start.algorithm.export(window.training.inputs)
         self.observer.stage("evaluate", f"{window.holdout.count} held-out examples")
-        evaluation, verdict, budget = self._judge(window, start, preference)
+        budget = budget_in_force(self.shelf, self.experiment)
+        look = budget.look_at(window.bounds.holdout_from, window.bounds.holdout_to)
+        candidate = self._candidate(start, window.holdout.inputs, preference, look)
+        evaluation, verdict, budget = self._judge(window, candidate, budget)
         self.observer.stage("gate", f"{verdict.verdict.value}: {verdict.reasons[0].sentence}")
         finished = FinishedRun(next_run(self.shelf), window, start, training, graph, evaluation, verdict, budget)
         now = self.clock()
         checkpoint = build_checkpoint(finished, self.experiment, self.contract, now, self.shelf.next_time(now))
         self.shelf.save(checkpoint)
-        published = None if self.publisher is None else self.publisher.publish(checkpoint, verdict)
+        published = self._publish(checkpoint, verdict, window.holdout, (candidate.score, preference))
         self._count(finished)
         return RunReport(checkpoint, verdict, published, training.seconds, evaluation)
 
     def _judge(
-        self, window: LearningWindow, start: Start, preference: ObjectiveWeights
+        self, window: LearningWindow, candidate: Candidate, budget: GateBudget
     ) -> tuple[Evaluation, GateVerdict, GateBudget]:
         """The evaluation, the verdict, and the gate's budget after it. Without a look nothing is spent."""
-        budget, bounds = budget_in_force(self.shelf, self.experiment), window.bounds
-        look = budget.look_at(bounds.holdout_from, bounds.holdout_to)
-        candidate = self._candidate(start, window.holdout.inputs, preference, look)
+        look, bounds = candidate.look, window.bounds
         evaluation = evaluate_window(window, candidate, self.experiment, self._tallied(window.stored))
         if look is None:
             return evaluation, not_due(budget, bounds.holdout_from), budget
@@ -172,13 +177,14 @@ class Learner:
             budget.after(look, bounds.holdout_to, verdict.verdict.value, judged_lifts(evidence)),
         )
 
-    def _stand(self, checkpoint: Checkpoint) -> RunReport:
+    def _stand(self, checkpoint: Checkpoint, rows: LearningRows, preference: ObjectiveWeights) -> RunReport:
         """The newest checkpoint with the verdict that it has; published if the store does not have it yet."""
         version, verdict = checkpoint.version, stated_verdict(checkpoint.manifest.evaluation)
         self.observer.stage("gate", f"no held-out example is new: nothing is trained, and {version} stands")
         published = None
         if self.publisher is not None and not self.publisher.has(version):
-            published = self.publisher.publish(checkpoint, verdict)
+            answers = GraphAnswers(checkpoint, rows, preference)
+            published = self._publish(checkpoint, verdict, rows, (answers.score, preference))
         if self.metrics is not None:
             self.metrics.last_success.set(self.clock() / 1000)
         return RunReport(checkpoint, verdict, published, 0.0, None)
@@ -248,6 +254,22 @@ class Learner:
             for reason, records in tallies.left_out.items():
                 self.metrics.left_out_tallies.labels(reason=reason).set(records)
         return tallies
+
+    def _publish(
+        self,
+        checkpoint: Checkpoint,
+        verdict: GateVerdict,
+        rows: LearningRows,
+        answers: tuple[Score, ObjectiveWeights],
+    ) -> Published | None:
+        """Publishes, after asking whether a pass moves what is served further than it may without people."""
+        publisher = self.publisher
+        if publisher is None:
+            return None
+        held = None
+        if verdict.verdict is Verdict.PASS and self.experiment.gate.approval == "auto":
+            held = why_people_decide(rows, answers, (publisher.store, publisher.rule), self.experiment)
+        return publisher.publish(checkpoint, verdict, held)
 
     def _start(self, window: LearningWindow, warm: bool) -> Start:
         make = partial(make_algorithm, self.experiment, self.contract)

@@ -13,6 +13,7 @@ import structlog
 from polars.exceptions import PanicException
 
 from event_schemas.errors import RightMissing, TrimtabError
+from learner.canary_step import CanaryStep
 from learner.examples.ingest import Ingest, IngestCounts
 from learner.examples.learner_errors import (
     BoxNotLearnt,
@@ -66,13 +67,17 @@ class Schedule:
 
 @dataclass(eq=False)
 class LearnerService:
-    """One learner process; `preference` reads the approved preference before each run."""
+    """One learner process; `preference` reads the approved preference before each run.
+
+    Without a `canary` step, because nothing is published, none is looked at.
+    """
 
     ingest: Ingest
     learner: Learner
     preference: Callable[[], ObjectiveWeights]
     schedule: Schedule = Schedule()
     clock: Callable[[], float] = time.monotonic
+    canary: CanaryStep | None = None
     _ingest_fault: type[BaseException] | None = field(default=None, init=False)
 
     def catch_up(self) -> IngestCounts:
@@ -99,7 +104,8 @@ class LearnerService:
             fault = self._take_in()
 
     def once(self, *, warm: bool = True) -> RunReport:
-        """Do one run on the stored examples."""
+        """Look at the canary, and do one run on the stored examples."""
+        self._watch_canary()
         return self.learner.run(self.preference(), warm=warm)
 
     def forever(self, stop: Stop) -> Iterator[RunReport]:
@@ -161,6 +167,15 @@ class LearnerService:
         if (metrics := self.learner.metrics) is not None:
             metrics.failed_runs.labels(error=type(failed).__name__).inc()
         return failed
+
+    def _watch_canary(self) -> None:
+        """Takes the canary's next step; logs errors, because a run can learn whatever becomes of the canary."""
+        if self.canary is None:
+            return
+        try:
+            self.canary.take()
+        except Exception as fault:
+            _tell("canary not judged; the next run looks again", fault)
 
     def _keep_alive(self) -> None:
         """Extends the channel records; logs errors, because a store that is down must not stop the ingest."""

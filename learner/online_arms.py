@@ -3,10 +3,13 @@
 A user's arm is what `experiment_arm` of an Action says: `<experiment id>/<arm>`. Segments are read one after the other;
 what stays in memory are sums by user and, for outcomes that are counted per session or user-day, some columns of each
 of the experiment's rows.
+
+A user belongs to the cohort of the first request that counts, for the whole experiment: so users stay in one cohort,
+and an arm that moves users from one cohort to another does not change who is compared there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,19 @@ import polars as pl
 from event_schemas.experiment import Experiment
 from event_schemas.experiment_sections import ObjectiveSpec, Per
 from event_schemas.exploration import ExplorationSettings
-from learner.examples.arm_rows import ARM_NUMBER, READ, USER_NUMBER, WEIGHT, ArmRows, count_column, observed_column
+from learner.examples.arm_rows import (
+    ARM_NUMBER,
+    COHORT,
+    READ,
+    USER_NUMBER,
+    WEIGHT,
+    ArmRows,
+    count_column,
+    observed_column,
+)
 from learner.examples.counting_units import counting_units
 from learner.examples.example_rule import EVENT_TIME
+from learner.examples.first_cohorts import FirstCohorts
 from learner.examples.row_settings import RowSettings
 from learner.examples.segment_store import over_segments
 from off_policy.arm_comparison import ArmDesign, ArmSums, compare_arms
@@ -44,6 +57,8 @@ class OnlineArms:
 class OnlineComparison:
     """What was found; `seen` is the first and the last request time that counts, None if there is none.
 
+    `cohorts` has the same comparison among the users of each declared cohort that has any.
+
     `left_out` has decisions of the experiment in the span by the reason why they do not count:
 
     explored_or_control  in another slice than POLICY and FALLBACK
@@ -61,6 +76,7 @@ class OnlineComparison:
     comparison: ArmComparison
     left_out: Mapping[str, int]
     seen: tuple[int, int] | None
+    cohorts: Mapping[str, ArmComparison] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -70,6 +86,7 @@ class OnlineComparison:
             "seen": None if self.seen is None else list(self.seen),
             **self.comparison.as_dict(),
             "left_out": dict(self.left_out),
+            "cohorts": {name: each.as_dict() for name, each in self.cohorts.items()},
         }
 
 
@@ -89,14 +106,16 @@ def compare_online_arms(
 
     def find(parts: Iterator[pl.DataFrame]) -> OnlineComparison:
         rows = ArmRows(question.id, list(question.design.shares), span, outcomes)
-        log = _SummedLog(outcomes)
+        log = _SummedLog(outcomes, [each.name for each in experiment.cohorts])
         for batch in _batches(rows.of(part) for part in parts):
             log.add(batch, rows.users)
         users, sums, unplaced = log.end(rows.users, lambda frame: RowSettings.of(frame, experiment, kept))
         comparison = compare_arms(question.design, users, sums)
         several = int(users.rows[users.arm == IN_NONE].sum())
         left_out = {**rows.left_out, "several_arms": several, **unplaced}
-        return OnlineComparison(question, comparison, {k: v for k, v in left_out.items() if v}, log.seen)
+        cohorts = {name: compare_arms(question.design, part, sums) for name, part in log.by_cohort(users).items()}
+        counted = {reason: count for reason, count in left_out.items() if count}
+        return OnlineComparison(question, comparison, counted, log.seen, cohorts)
 
     return over_segments(directory, find, list(READ), span)
 
@@ -116,8 +135,9 @@ def _batches(parts: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
 class _SummedLog:
     """The sums by user of all rows so far; outcomes with units of several rows are summed at the end."""
 
-    def __init__(self, outcomes: Sequence[ObjectiveSpec]) -> None:
+    def __init__(self, outcomes: Sequence[ObjectiveSpec], cohorts: Sequence[str] = ()) -> None:
         self._outcomes = outcomes
+        self._first = FirstCohorts(cohorts)
         self._users: ArmUsers = _no_users()
         self._sums = {each.name: _no_sums() for each in outcomes if each.per == "request"}
         self._kept: list[pl.DataFrame] = []
@@ -131,13 +151,24 @@ class _SummedLog:
         first, last = self.seen or (int(times[0]), int(times[0]))
         self.seen = min(first, int(times.min())), max(last, int(times.max()))
         user, weight = rows[USER_NUMBER].to_numpy(), rows[WEIGHT].to_numpy()
+        self._first.add(user, times, rows[COHORT], users)
         self._users = self._users.plus(ArmUsers.of(rows[ARM_NUMBER].to_numpy(), user, weight, users))
         for each in self._outcomes:
             if each.name in self._sums:
                 of_rows = UserSums.of(_rows_of(rows, each.name), each.clip, users)
                 self._sums[each.name] = self._sums[each.name].plus(of_rows)
         if len(self._sums) < len(self._outcomes):
-            self._kept.append(rows.drop(ARM_NUMBER, *map(count_column, self._sums), *map(observed_column, self._sums)))
+            self._kept.append(
+                rows.drop(ARM_NUMBER, COHORT, *map(count_column, self._sums), *map(observed_column, self._sums))
+            )
+
+    def by_cohort(self, users: ArmUsers) -> dict[str, ArmUsers]:
+        """The users of each declared cohort that has any; those of others are in no arm there."""
+        return {
+            name: replace(users, arm=np.where(self._first.number == place, users.arm, IN_NONE))
+            for place, name in enumerate(self._first.names)
+            if bool((users.arm[self._first.number == place] != IN_NONE).any())
+        }
 
     def end(
         self, users: int, settings: Callable[[pl.DataFrame], RowSettings]

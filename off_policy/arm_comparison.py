@@ -17,7 +17,8 @@ Method in Metric Analytics", section 3). Arms share no user, so for Δ = m(arm) 
 
 The lift is R - 1 with R = m(arm) / m(control) and Var R = (Var(arm) + R² Var(control)) / m(control)².
 Intervals are Student's t with Welch and Satterthwaite's degrees of freedom, an arm having one less than the effective
-number of its users, (Σ D)² / Σ D². They cover what they say in one look at a time that was fixed beforehand.
+number of its users, (Σ D)² / Σ D². They cover what they say in one look at a time that was fixed beforehand;
+`sequential_reading` has those that hold at every look.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from off_policy.arm_results import ArmComparison, ArmOutcome, ArmResult, OutcomeLabel
+from off_policy.arm_results import ArmComparison, ArmOutcome, ArmResult, EffectiveUsers, OutcomeLabel
 from off_policy.estimates import Refusal, RefusalCode
 from off_policy.importance_weights import effective_sample_size
 from off_policy.intervals import FEWEST_UNITS, student_interval
@@ -86,14 +87,14 @@ class ArmSums:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Side:
-    """One arm: means[K] and their covariance[K, K], effective users[K], and for each outcome why it has no interval."""
+    """One arm: means[K] and their covariance[K, K], its users, and for each outcome why it has no interval."""
 
     users: int
     rows: int
     requests: float
     means: FloatArray
     covariance: FloatArray
-    effective_users: FloatArray
+    effective: list[EffectiveUsers]
     units: list[int]
     positives: list[int]
     refusals: list[Refusal | None]
@@ -131,8 +132,9 @@ def compare_arms(design: ArmDesign, users: ArmUsers, outcomes: Sequence[ArmSums]
 def _side(design: ArmDesign, users: ArmUsers, outcomes: Sequence[ArmSums], arm: int) -> _Side:
     members = np.flatnonzero(users.arm == arm)
     width = len(outcomes)
-    means, effective = np.full(width, UNDEFINED), np.zeros(width)
+    means = np.full(width, UNDEFINED)
     influence = np.zeros((len(members), width))
+    effective: list[EffectiveUsers] = []
     units, positives, refusals = [], [], []
     for place, outcome in enumerate(outcomes):
         sums = outcome.sums
@@ -142,23 +144,20 @@ def _side(design: ArmDesign, users: ArmUsers, outcomes: Sequence[ArmSums], arm: 
             means[place] = total.sum() / weight.sum()
         scale = math.sqrt(seen / (seen - 1)) if seen > 1 else UNDEFINED
         influence[:, place] = (total - means[place] * weight) * (scale / weight.sum()) if seen else UNDEFINED
-        effective[place] = effective_sample_size(weight)
         units.append(int(sums.units[members].sum()))
         positives.append(int(sums.positives[members].sum()))
         most = outcome.label.clip * weight
         below = np.where(total < most * (1.0 - EQUAL_WITHIN), most - total, 0.0)
-        refusals.append(_lacking(seen, (effective[place], *map(effective_sample_size, (total, below))), design))
+        effective.append(EffectiveUsers(*map(effective_sample_size, (weight, total, below))))
+        refusals.append(_lacking(seen, effective[place], design))
     covariance = influence.T @ influence if len(members) else np.full((width, width), UNDEFINED)
     rows, requests = int(users.rows[members].sum()), float(users.requests[members].sum())
     return _Side(len(members), rows, requests, means, covariance, effective, units, positives, refusals)
 
 
-def _lacking(seen: int, effective: tuple[float, float, float], design: ArmDesign) -> Refusal | None:
-    """Why an arm says too little about an outcome; `effective` are users, users with positives, and with less than all.
-
-    A user is worth less than one if others have more decisions or more positives.
-    """
-    users, positive, negative = effective
+def _lacking(seen: int, effective: EffectiveUsers, design: ArmDesign) -> Refusal | None:
+    """Why an arm says too little about an outcome."""
+    users, positive, negative = effective.all, effective.positive, effective.below_clip
     least, few = design.min_positives - 1e-9, design.min_positives
     if not seen:
         return Refusal(RefusalCode.TOO_FEW_UNITS, "nothing was observed")
@@ -177,7 +176,7 @@ def _lacking(seen: int, effective: tuple[float, float, float], design: ArmDesign
 def _outcome(side: _Side, control: _Side | None, place: int, design: ArmDesign) -> ArmOutcome:
     """One outcome of an arm; without a control, of the control itself."""
     mean, variance = float(side.means[place]), float(side.covariance[place, place])
-    plain = ArmOutcome(mean, math.sqrt(variance), side.units[place], side.positives[place])
+    plain = ArmOutcome(mean, math.sqrt(variance), side.units[place], side.positives[place], side.effective[place])
     if control is None:
         return plain
     base, base_variance = float(control.means[place]), float(control.covariance[place, place])
@@ -187,7 +186,7 @@ def _outcome(side: _Side, control: _Side | None, place: int, design: ArmDesign) 
     refusal = _refused(side.refusals[place], control.refusals[place])
     interval = lift_interval = None
     if refusal is None:
-        sizes = float(side.effective_users[place]), float(control.effective_users[place])
+        sizes = side.effective[place].all, control.effective[place].all
         freedom = _welch((variance, base_variance), sizes)
         interval = student_interval(delta, error, freedom + 1.0, design.level)
         freedom = _welch((variance, ratio * ratio * base_variance), sizes)
@@ -197,6 +196,7 @@ def _outcome(side: _Side, control: _Side | None, place: int, design: ArmDesign) 
         mean_error=math.sqrt(variance),
         units=side.units[place],
         positives=side.positives[place],
+        effective=side.effective[place],
         delta=delta,
         standard_error=error,
         interval=interval,

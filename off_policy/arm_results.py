@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from off_policy.estimates import (
@@ -30,6 +30,22 @@ class OutcomeLabel:
 
 
 @dataclass(frozen=True, slots=True)
+class EffectiveUsers:
+    """What an arm's users are worth for an outcome, as numbers of equally active or equally positive users.
+
+    all         users with an observed unit
+    positive    users with a positive outcome
+    below_clip  users with less than the most that an outcome can be
+
+    A user is worth less than one if others have more decisions or more positives.
+    """
+
+    all: float
+    positive: float
+    below_clip: float
+
+
+@dataclass(frozen=True, slots=True)
 class ArmOutcome:
     """One outcome in one arm: the mean per counting unit, and its difference to the control's.
 
@@ -41,6 +57,7 @@ class ArmOutcome:
     mean_error: float
     units: int
     positives: int
+    effective: EffectiveUsers
     delta: float = math.nan
     standard_error: float = math.nan
     interval: Interval | None = None
@@ -59,6 +76,7 @@ class ArmOutcome:
             "mean_se": json_number(self.mean_error),
             "units": self.units,
             "positives": self.positives,
+            "effective": asdict(self.effective),
             "delta": json_number(self.delta),
             "se": json_number(self.standard_error),
             "interval": interval_as_dict(self.interval),
@@ -76,6 +94,7 @@ class ArmOutcome:
             mean_error=from_json_number(data["mean_se"]),
             units=data["units"],
             positives=data["positives"],
+            effective=EffectiveUsers(**data["effective"]),
             delta=from_json_number(data["delta"]),
             standard_error=from_json_number(data["se"]),
             interval=interval_from_dict(data["interval"]),

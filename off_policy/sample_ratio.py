@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import chdtrc
 
+LEAST_P = 0.001
+"""A split of users that is less likely than this is a mismatch."""
 FEWEST_EXPECTED = 5.0
 """With fewer expected users in an arm, the χ² distribution is no approximation (Cochran 1954)."""
 

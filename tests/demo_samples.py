@@ -28,7 +28,7 @@ LEARN_REPORT = {
     "verdict": "pass",
     "reasons": ["every lift lies above -5.0%"],
     "reason_codes": ["harmless"],
-    "channel": "stable",
+    "channel": "canary",
     "window": {"examples": 900, "holdout_examples": 300},
     "seconds_training": 1.5,
 }

@@ -22,6 +22,8 @@ from learner.examples.slice_tallies import SliceTallies
 from learner.examples.tally_tables import TallyTotals
 from learner.judgement.log_soundness import LogSoundness, propensity_parts
 from learner.learner_run import EXAMPLES_FOLDER, Learner, RunReport
+from policy_store.decisions.verification import Approval, TrustRule
+from policy_store.records.signing import SigningKey, TrustedKeys
 from producers.loggers.applied_decision import AppliedDecision
 from producers.loggers.decision_tally import DecisionTally
 from producers.loggers.recent_units import RecentUnits
@@ -29,6 +31,12 @@ from producers.loggers.recent_units import RecentUnits
 START = 1_700_000_000_000
 MINUTE = 60_000
 NOW = 1_800_000_000_000
+
+
+def trust_of(key: SigningKey, experiment: Experiment) -> TrustRule:
+    """The rule of a learner that trusts its own key only."""
+    approval = Approval(experiment.gate.approval)
+    return TrustRule(TrustedKeys.of(key), experiment.name, experiment.action_space.digest, approval)
 
 
 def experiment_document(**sections: Any) -> dict[str, Any]:

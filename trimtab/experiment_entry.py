@@ -9,17 +9,27 @@ from event_schemas.shown_text import listed
 from policy_store.records import ExperimentRefused
 
 if TYPE_CHECKING:
+    from learner.experiment_look import ExperimentLook
     from learner.online_arms import OnlineComparison
-    from off_policy.arm_guardrails import GuardrailState
     from policy_store.records import OnlineExperiment, Verdict
 
 
-def require_unharmed(states: Mapping[str, Mapping[str, GuardrailState]], winner: str) -> None:
-    """Raises ExperimentRefused if the arm harms a guardrail; `states` are those of `guardrail_states`."""
+def require_unharmed(states: Mapping[str, Mapping[str, str]], winner: str) -> None:
+    """Raises ExperimentRefused if the arm harms a guardrail; `states` are those of `ExperimentLook.guardrails`."""
     harmed = [guardrail for guardrail, arms in states.items() if arms.get(winner) == "harmed"]
     if harmed:
         raise ExperimentRefused(
             f"arm {winner} harms {listed(harmed)}, which the experiment was to guard",
+            fix="conclude it as rejected, or adopt the arm all the same with --override-guardrails and a --reason",
+        )
+
+
+def require_unharmed_cohorts(look: ExperimentLook, winner: str) -> None:
+    """Raises ExperimentRefused if the arm clearly harms an objective or guardrail among the users of a cohort."""
+    harmed = look.arms[winner].harmed_cohorts if winner in look.arms else ()
+    if harmed:
+        raise ExperimentRefused(
+            f"arm {winner} harms {listed([f'{outcome} in cohort {cohort}' for cohort, outcome in harmed])}",
             fix="conclude it as rejected, or adopt the arm all the same with --override-guardrails and a --reason",
         )
 

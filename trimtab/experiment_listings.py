@@ -101,5 +101,30 @@ def ledger_listing(entries: Sequence[LedgerRecord]) -> Listing:
     return Listing("concluded experiments", ("experiment", "verdict", "end"), rows)
 
 
+def release_listing(releases: Sequence[Mapping[str, Any]], objectives: Sequence[str]) -> Listing:
+    """What became of releases, with offline and online lifts of the objectives."""
+    rows = [
+        Entry(
+            (str(each.get("version")), str(each.get("ended")), utc_text(each["at"]), f"{each.get('users', 0):,}"),
+            (*(_lifts(name, each) for name in objectives), said(str(each.get("by")), str(each.get("reason")))),
+        )
+        for each in releases
+    ]
+    return Listing("releases", ("version", "ended", "at", "users"), rows)
+
+
+def _lifts(name: str, release: Mapping[str, Any]) -> str:
+    told = [f"{part} {_lift(release.get(part, {}).get(name))}" for part in ("offline", "online")]
+    return f"{name}: {', '.join(told)}"
+
+
+def _lift(found: Mapping[str, Any] | None) -> str:
+    if found is None or found.get("lift") is None:
+        return "unknown"
+    ends = found.get("interval")
+    interval = "no interval" if ends is None or None in ends else f"[{ends[0]:+.1%}, {ends[1]:+.1%}]"
+    return f"{found['lift']:+.1%} {interval}"
+
+
 def _preference(arm: ExperimentArm) -> str:
     return "the preference in force" if arm.preference is None else arm.preference.describe()

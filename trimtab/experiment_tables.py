@@ -10,17 +10,17 @@ from rich.console import Console
 
 from event_schemas.instant import utc_text
 from off_policy.arm_guardrails import GuardrailState
+from off_policy.sample_ratio import LEAST_P
 from trimtab.tables import figures, wrapped
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from learner.online_arms import OnlineComparison
+    from learner.experiment_look import ExperimentLook
     from off_policy.arm_results import ArmComparison, ArmOutcome
     from off_policy.estimates import Interval
+    from off_policy.sequential_reading import ArmReading, OutcomeReading
 
-LEAST_P = 0.001
-"""A split of users that is less likely than this is called a mismatch."""
 LEFT_OUT_WORDS = {
     "explored_or_control": "explored or in CONTROL",
     "undeclared_arm": "of an arm that the experiment does not have",
@@ -32,20 +32,27 @@ LEFT_OUT_WORDS = {
 OF_OUTCOME = {"unobserved": "without {}", "no_unit": "in no counting unit of {}"}
 
 
-def comparison_parts(found: OnlineComparison) -> Iterator[Table | str]:
-    """What was compared, found and left out, for `tables.show`."""
-    question = found.question
+def look_parts(look: ExperimentLook) -> Iterator[Table | str]:
+    """What was compared, found and left out, and what it says of each arm, for `tables.show`."""
+    found, question = look.found, look.found.question
     start, end = utc_text(question.start), utc_text(question.end)
     yield from _lines(f"experiment {question.id}, requests from {start} to before {end}")
     if found.seen is not None:
         first, last = map(utc_text, found.seen)
         yield from _lines(f"counted: requests from {first} to {last}")
     yield from _lines(f"left out: {left_out_in_words(found.left_out)}")
-    yield from arm_parts(found.comparison)
+    yield from arm_parts(found.comparison, look.arms)
+    yield from cohort_parts(found.cohorts)
+    yield from guardrail_lines(look.guardrails, look.rule.margin)
+    for name, arm in look.arms.items():
+        yield from _lines(f"{name} is {arm.state.value} at this look: {'; '.join(arm.reasons)}")
 
 
-def arm_parts(comparison: ArmComparison) -> Iterator[Table | str]:
-    """Users per arm, and a table for each outcome; below it, why an arm has no interval."""
+def arm_parts(comparison: ArmComparison, readings: Mapping[str, ArmReading]) -> Iterator[Table | str]:
+    """Users per arm, and a table for each outcome; below it, why an arm has no interval.
+
+    `readings` has the intervals that hold at any look, by arm.
+    """
     arms = [
         (name, f"{arm.share:.1%}", f"{arm.users:,}", f"{arm.rows:,}", f"{arm.requests:,.0f}")
         for name, arm in comparison.arms.items()
@@ -54,17 +61,36 @@ def arm_parts(comparison: ArmComparison) -> Iterator[Table | str]:
     yield from _lines(_split(comparison.sample_ratio_p))
     for label in comparison.labels:
         outcomes = {name: arm.outcomes[label.name] for name, arm in comparison.arms.items()}
-        rows = [_cells(name, outcome, name == comparison.control) for name, outcome in outcomes.items()]
+        found = {name: reading.outcomes[label.name] for name, reading in readings.items()}
+        rows = [_cells(name, outcome, found.get(name)) for name, outcome in outcomes.items()]
         title = f"{label.name} per {label.per} ({label.role}), compared with {comparison.control}"
-        yield figures(title, ("arm", "mean", "difference", "interval", "lift", "interval"), rows)
-        for name, outcome in outcomes.items():
-            if outcome.refusal is not None:
-                yield from _lines(f"no interval for {name}: {outcome.refusal.reason}", "  ")
+        yield figures(title, ("arm", "mean", "difference", "lift", "one look", "any look"), rows)
+        for name, reading in found.items():
+            refused = outcomes[name].refusal
+            if refused is not None:
+                yield from _lines(f"no interval for {name}: {refused.reason}", "  ")
+            elif reading.refusal is not None:
+                yield from _lines(f"no interval at any look for {name}: {reading.refusal.reason}", "  ")
 
 
-def guardrail_lines(states: Mapping[str, Mapping[str, GuardrailState]], margin: float) -> Iterator[str]:
+def cohort_parts(cohorts: Mapping[str, ArmComparison]) -> Iterator[Table | str]:
+    """The lifts inside each cohort, as one table; nothing without cohorts."""
+    rows = [
+        (cohort, label.name, name, f"{arm.users:,}", _number(outcome.lift, "+.1%"), _interval(outcome.lift_interval))
+        for cohort, comparison in cohorts.items()
+        for label in comparison.labels
+        for name, arm in comparison.arms.items()
+        if name != comparison.control and (outcome := arm.outcomes[label.name])
+    ]
+    if rows:
+        yield figures(
+            "lifts by cohort of the first request", ("cohort", "outcome", "arm", "users", "lift", "one look"), rows
+        )
+
+
+def guardrail_lines(states: Mapping[str, Mapping[str, str]], margin: float) -> Iterator[str]:
     """A sentence for each guardrail and arm; nothing without guardrails."""
-    words = {
+    words: dict[str, str] = {
         GuardrailState.HELD: f"holds: a loss of more than {margin:.1%} is ruled out",
         GuardrailState.HARMED: "is harmed",
         GuardrailState.UNDECIDED: f"is undecided: a loss of more than {margin:.1%} is not ruled out",
@@ -98,21 +124,21 @@ def _split(p: float | None) -> str:
     return f"users per arm fit the shares (p = {p:.2g})"
 
 
-def _cells(arm: str, outcome: ArmOutcome, control: bool) -> tuple[str, ...]:
-    if control:
+def _cells(arm: str, outcome: ArmOutcome, reading: OutcomeReading | None) -> tuple[str, ...]:
+    if reading is None:  # the control
         return (arm, _number(outcome.mean), "", "", "", "")
     return (
         arm,
         _number(outcome.mean),
         _number(outcome.delta, "+.3g"),
-        _interval(outcome.interval, "+.3g"),
         _number(outcome.lift, "+.1%"),
-        _interval(outcome.lift_interval, "+.1%"),
+        _interval(outcome.lift_interval),
+        _interval(reading.interval),
     )
 
 
-def _interval(interval: Interval | None, form: str) -> str:
-    return "none" if interval is None else f"[{interval.lower:{form}}, {interval.upper:{form}}]"
+def _interval(interval: Interval | None) -> str:
+    return "none" if interval is None else f"[{interval.lower:+.1%}, {interval.upper:+.1%}]"
 
 
 def _number(value: float, form: str = ".4g") -> str:

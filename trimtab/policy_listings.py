@@ -8,12 +8,12 @@ from typing import Any
 from event_schemas.instant import utc_text
 from event_schemas.shown_text import listed
 from policy_store.backends import NodeStatus
-from policy_store.decisions import EMPTY, ONE_FILE, UNSIGNED, VALID, FileDifference, Finding
+from policy_store.decisions import EMPTY, ONE_FILE, UNSIGNED, VALID, WITHDRAWN, FileDifference, Finding
 from policy_store.records import PreferenceProposal, said
 from trimtab.status.node_view import NodeView, node_view
 from trimtab.tables import Entry, Listing
 
-SOUND = (VALID, EMPTY)
+SOUND = (VALID, EMPTY, WITHDRAWN)
 NO_POLICY = "production"
 UNTIL_ITS_NEXT_RUN = "; listed until its next run"
 NAMED = 3

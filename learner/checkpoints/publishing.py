@@ -1,5 +1,9 @@
 """Publishes a checkpoint to the policy store, and points to it the channel that the verdict allows.
 
+A pass never goes to stable: under automatic approval it becomes the canary, if there is none. A canary that runs keeps
+its place until it is promoted or withdrawn (`learner.canary_step`), or an experiment would never end: a learner passes
+new checkpoints every day. What passes meanwhile waits in shadow.
+
 1. Acquire the learner's lease; its fencing token goes with every write.
 2. Store the signed checkpoint; storing the same bytes again changes nothing.
 3. Point the channel to it. **This publishes.**
@@ -16,11 +20,21 @@ from event_schemas.experiment import Experiment
 from learner.checkpoints.checkpoint import Checkpoint
 from learner.judgement.gate import GateVerdict, Verdict
 from policy_store.backends import PolicyStore
-from policy_store.decisions import Decider, keep_fresh, point_channel, publish_checkpoint
+from policy_store.decisions import (
+    Decider,
+    TrustRule,
+    keep_fresh,
+    point_channel,
+    publish_checkpoint,
+    running_canary,
+    withdraw_canary,
+)
 from policy_store.records import (
+    CANARY_PREFIX,
     Channel,
     ChannelRecord,
     RecordMalformed,
+    RevisionConflict,
     SigningKey,
     UnknownCheckpoint,
     channel_slot,
@@ -36,25 +50,32 @@ STABLE_SLOT = channel_slot(Channel.STABLE)
 class Published:
     """`channel` and `revision` are None for a checkpoint that is in the store for inspection only.
 
-    Such is a refused one, and one without a pass while shadow holds a pass that waits for people.
+    Such is a refused one, and one without a pass while shadow holds a pass that waits for people. `held` says why a
+    checkpoint that passed waits in shadow under automatic approval.
     """
 
     version: str
     channel: str | None
     revision: int | None
+    held: str | None = None
 
 
 @dataclass(frozen=True)
 class Publisher:
-    """Writes to one store with one key; `clock` is this machine's (epoch ms), revisions follow the store's clock."""
+    """Writes to one store with one key; `clock` is this machine's (epoch ms), revisions follow the store's clock.
+
+    `rule` says which records in the store count.
+    """
 
     store: PolicyStore
     key: SigningKey
     experiment: Experiment
     clock: Callable[[], int]
+    rule: TrustRule
 
-    def publish(self, checkpoint: Checkpoint, verdict: GateVerdict) -> Published:
-        """Raises LeaseHeld while another learner publishes, RevisionConflict, StoreUnreachable or StoreRefused.
+    def publish(self, checkpoint: Checkpoint, verdict: GateVerdict, held: str | None = None) -> Published:
+        """`held` says why people must decide about a pass. Raises LeaseHeld while another learner publishes,
+        RevisionConflict, StoreUnreachable or StoreRefused.
 
         A RevisionConflict says whether someone else published first, this machine's clock and the store's disagree, or
         the store needs a re-base first.
@@ -66,15 +87,30 @@ class Publisher:
             channel = channel_for(verdict.verdict, self.experiment.gate.approval)
             if channel is None or (verdict.verdict is not Verdict.PASS and self._pass_waits()):
                 return Published(checkpoint.version, None, None)
-            record = point_channel(
-                self.store,
-                channel,
-                checkpoint.version,
-                self._decider(verdict),
-                ttl_ms=self.experiment.serving.checkpoint_ttl,
-                fencing_token=token,
-            )
-            return Published(checkpoint.version, channel.value, record.revision)
+            held = (held or self._occupied(checkpoint.version)) if channel is Channel.CANARY else None
+            if held is not None:
+                channel = Channel.SHADOW
+            record = self._point(channel, checkpoint.version, _sentence(verdict, held), token)
+            return Published(checkpoint.version, channel.value, record.revision, held)
+        finally:
+            self.store.release_lease(lease)
+
+    def promote(self, version: str, reason: str) -> None:
+        """Point stable to a canary that proved superior, which ends its experiment. Raises as `publish`."""
+        lease = self.store.acquire_lease(OWNER, LEASE_TTL_S)
+        try:
+            self._require_canary(version)
+            self._point(Channel.STABLE, version, f"superior online: {reason}", lease.token)
+        finally:
+            self.store.release_lease(lease)
+
+    def withdraw(self, version: str, reason: str) -> None:
+        """End the canary: its users are served like all others. Raises as `publish`."""
+        lease = self.store.acquire_lease(OWNER, LEASE_TTL_S)
+        try:
+            self._require_canary(version)
+            ttl_ms = self.experiment.serving.checkpoint_ttl
+            withdraw_canary(self.store, self._decider(reason), ttl_ms=ttl_ms, fencing_token=lease.token)
         finally:
             self.store.release_lease(lease)
 
@@ -119,17 +155,43 @@ class Publisher:
             raise faults[0]
         return kept
 
-    def _decider(self, verdict: GateVerdict) -> Decider:
-        reason = f"{verdict.verdict.value}: {'; '.join(reason.sentence for reason in verdict.reasons)}"
+    def _occupied(self, version: str) -> str | None:
+        """Why this version cannot be the canary, or None."""
+        share = self.experiment.serving.canary_share
+        if not 0.0 < share < 1.0:
+            return f"serving.canary_share = {share:g} leaves a canary or its control without users"
+        running = running_canary(self.store, self.rule)
+        return (
+            None
+            if running in (None, f"{CANARY_PREFIX}{version}")
+            else f"{running} runs, and keeps its place until it has a verdict or is over"
+        )
+
+    def _require_canary(self, version: str) -> None:
+        """Raises RevisionConflict if people have decided about the canary meanwhile."""
+        running = running_canary(self.store, self.rule)
+        if running != f"{CANARY_PREFIX}{version}":
+            raise RevisionConflict(f"{version} is not the canary any more", fix="nothing to do: somebody has decided")
+
+    def _point(self, channel: Channel, version: str, reason: str, token: int) -> ChannelRecord:
+        ttl_ms = self.experiment.serving.checkpoint_ttl
+        return point_channel(self.store, channel, version, self._decider(reason), ttl_ms=ttl_ms, fencing_token=token)
+
+    def _decider(self, reason: str) -> Decider:
         return Decider(by=OWNER, reason=reason[:SENTENCE_LIMIT], now_ms=self.clock(), key=self.key)
 
 
+def _sentence(verdict: GateVerdict, held: str | None) -> str:
+    reasons = "; ".join(reason.sentence for reason in verdict.reasons)
+    return f"{verdict.verdict.value}: {reasons}" if held is None else f"{verdict.verdict.value}, but {held}: {reasons}"
+
+
 def channel_for(verdict: Verdict, approval: str) -> Channel | None:
-    """The channel that the learner itself may set: `stable` for a pass under automatic approval, otherwise `shadow`.
+    """The channel that a verdict leads to: `canary` for a pass under automatic approval, otherwise `shadow`.
 
     Under manual approval a person promotes a pass from `shadow` (`trimtab policy promote`); a refused checkpoint gets
     no channel.
     """
     if verdict is Verdict.REFUSE:
         return None
-    return Channel.STABLE if verdict is Verdict.PASS and approval == "auto" else Channel.SHADOW
+    return Channel.CANARY if verdict is Verdict.PASS and approval == "auto" else Channel.SHADOW

@@ -20,12 +20,12 @@ from learner.examples.counting_units import UNIT_COLUMNS
 from learner.examples.example_rule import EVENT_TIME
 from learner.examples.row_settings import DIGEST
 
-USER_ID, SLICE = "request_user_id", "action_slice"
+USER_ID, SLICE, COHORT = "request_user_id", "action_slice", "request_cohort"
 EXPERIMENT_ARM, SAMPLING_RATE = "action_experiment_arm", "propensity_sampling_rate"
 OUTCOMES, CLOSED_EARLY = "outcome_objectives", "outcome_closed_early"
 OF_UNITS = (*UNIT_COLUMNS, SLICE, SAMPLING_RATE, DIGEST)
 """The columns that say which counting unit a row belongs to."""
-READ = (*OF_UNITS, EXPERIMENT_ARM, OUTCOMES, CLOSED_EARLY)
+READ = (*OF_UNITS, EXPERIMENT_ARM, OUTCOMES, CLOSED_EARLY, COHORT)
 """The columns of a stored example that are read."""
 USER_NUMBER, ARM_NUMBER, WEIGHT = "user", "arm", "weight"
 NOBODY = -1
@@ -59,7 +59,7 @@ class ArmRows:
         """The rows of one segment that count, in their order.
 
         Columns: USER_NUMBER, ARM_NUMBER and WEIGHT = 1 / sampling rate; for each outcome those that `count_column` and
-        `observed_column` name; and OF_UNITS.
+        `observed_column` name; COHORT, and OF_UNITS.
         """
         rows = self._declared(part)
         early = rows[CLOSED_EARLY].to_numpy()
@@ -70,6 +70,7 @@ class ArmRows:
             outcomes += [pl.Series(count_column(name), counts), pl.Series(observed_column(name), observed & ~early)]
         return rows.select(
             *OF_UNITS,
+            COHORT,
             USER_NUMBER,
             rows[EXPERIMENT_ARM].replace_strict(self._arms, return_dtype=pl.Int64).alias(ARM_NUMBER),
             (1.0 / rows[SAMPLING_RATE]).alias(WEIGHT),

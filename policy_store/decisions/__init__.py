@@ -6,6 +6,7 @@ blob, and that a kill is never refused.
 Fails with the errors of `policy_store.records.store_errors`; after any of them nothing has changed.
 """
 
+from policy_store.decisions.canary_runs import CanaryRun, canary_runs
 from policy_store.decisions.control_reading import ControlReader
 from policy_store.decisions.experiment_decisions import conclude_experiment, enlarge_experiment, start_experiment
 from policy_store.decisions.experiment_reading import (
@@ -25,14 +26,16 @@ from policy_store.decisions.governance import (
     reject_proposal,
     require_served_before,
     rollback_version,
+    withdraw_canary,
 )
 from policy_store.decisions.inspection import SLOTS, Finding, inspect_store, require_slot
 from policy_store.decisions.kill_decisions import UNSIGNED, KillState, OpenKill, kill, kill_state, kills_to_lift, resume
 from policy_store.decisions.node_refusals import Refusal, node_refusals
-from policy_store.decisions.overview import EMPTY, VALID, channel_overview, store_overview
+from policy_store.decisions.overview import EMPTY, VALID, WITHDRAWN, channel_overview, store_overview
 from policy_store.decisions.rebase_reading import remembered_rebases, verified_rebases
 from policy_store.decisions.rebasing import plan_rebase, rebase
 from policy_store.decisions.record_places import Decider, Statement
+from policy_store.decisions.releases import Ending, Release, keep_release, kept_releases
 from policy_store.decisions.verification import (
     Approval,
     TrustRule,
@@ -48,9 +51,11 @@ from policy_store.decisions.version_references import NAMES, resolve_version
 
 __all__ = [
     "Approval",
+    "CanaryRun",
     "ControlReader",
     "Decider",
     "EMPTY",
+    "Ending",
     "FileDifference",
     "Finding",
     "KillState",
@@ -58,13 +63,16 @@ __all__ = [
     "ONE_FILE",
     "OpenKill",
     "Refusal",
+    "Release",
     "SLOTS",
     "Statement",
     "TrustRule",
     "UNSIGNED",
     "VALID",
     "VerifiedCheckpoint",
+    "WITHDRAWN",
     "approve_proposal",
+    "canary_runs",
     "channel_overview",
     "conclude_experiment",
     "enlarge_experiment",
@@ -72,6 +80,8 @@ __all__ = [
     "find_open_proposal",
     "inspect_store",
     "keep_fresh",
+    "keep_release",
+    "kept_releases",
     "kill",
     "kill_state",
     "kills_to_lift",
@@ -101,4 +111,5 @@ __all__ = [
     "verify_checkpoint",
     "verify_decision",
     "verify_record",
+    "withdraw_canary",
 ]

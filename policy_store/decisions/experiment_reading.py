@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from policy_store.backends.store import PolicyStore
+from policy_store.decisions.canary_runs import canary_runs
 from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.verification import TrustRule, verify_channel, verify_record
-from policy_store.records.channel_record import Channel, ChannelRecord, channel_slot
+from policy_store.records.channel_record import Channel
 from policy_store.records.experiment_record import (
     CANARY_ARM,
     CANARY_PREFIX,
@@ -87,8 +88,8 @@ def planned_experiment(
 ) -> OnlineExperiment:
     """The newest verified plan of an experiment that runs or ran; a canary's is made from its channel record.
 
-    A canary's share, log rate and guardrails are those of the `experiment` file. Its `planned_end` is when the channel
-    got another version, or the store's time. Raises ExperimentRefused for an id that the store does not know.
+    A canary's share, log rate and guardrails are those of the `experiment` file. Its `planned_end` is when it ended, or
+    the store's time. Raises ExperimentRefused for an id that the store does not know.
     """
     if experiment_id.startswith(CANARY_PREFIX):
         found = _canary(store, experiment_id.removeprefix(CANARY_PREFIX), rule, experiment)
@@ -109,7 +110,7 @@ def planned_experiment(
 
 
 def running_canary(store: PolicyStore, rule: TrustRule) -> str | None:
-    """The id of the canary's experiment; None if the channel is empty, or stable was decided since.
+    """The id of the canary's experiment; None if the channel is empty, it was withdrawn, or stable was decided since.
 
     Whether it has expired is not asked. Raises the errors of verify_channel.
     """
@@ -117,6 +118,8 @@ def running_canary(store: PolicyStore, rule: TrustRule) -> str | None:
     if signed is None:
         return None
     canary = verify_channel(signed, Channel.CANARY, rule)
+    if canary.withdrawn:
+        return None
     stable = store.channel(Channel.STABLE.value)
     decided = 0 if stable is None else verify_channel(stable, Channel.STABLE, rule).revision
     return f"{CANARY_PREFIX}{canary.version}" if decided <= canary.revision else None
@@ -124,14 +127,8 @@ def running_canary(store: PolicyStore, rule: TrustRule) -> str | None:
 
 def _canary(store: PolicyStore, version: str, rule: TrustRule, experiment: Experiment) -> OnlineExperiment | None:
     """The canary of this version; None if the channel never pointed to it."""
-    records: list[ChannelRecord] = []
-    for signed in reversed(store.history(channel_slot(Channel.CANARY))):
-        try:
-            records.append(verify_channel(signed, Channel.CANARY, rule))
-        except TrimtabError:
-            continue
-    places = [place for place, each in enumerate(records) if each.version == version]
-    if not places:
+    runs = [each for each in canary_runs(store, rule) if each.version == version]
+    if not runs:
         return None
     canary_share = experiment.serving.canary_share
     share, of_canary = canary_shares(canary_share) if canary_share > 0 else (0.0, 0.0)
@@ -140,8 +137,7 @@ def _canary(store: PolicyStore, version: str, rule: TrustRule, experiment: Exper
             f"serving.canary_share = {canary_share:g} leaves the canary or its control without users",
             fix="set serving.canary_share above 0 and below 1",
         )
-    after = [each.revision for each in records[places[-1] + 1 :]]
-    start = records[places[0]].revision
+    start, end = runs[0].start, runs[-1].end
     return OnlineExperiment.of(
         id=f"{CANARY_PREFIX}{version}",
         share=share,
@@ -151,7 +147,7 @@ def _canary(store: PolicyStore, version: str, rule: TrustRule, experiment: Exper
         ),
         control=CONTROL_ARM,
         start=start,
-        planned_end=max(after[0] if after else store.time_ms(), start + 1),
+        planned_end=max(store.time_ms() if end is None else end, start + 1),
         log_rate=experiment.serving.experiment_log_rate,
         guardrails=experiment.guardrail_names,
     )

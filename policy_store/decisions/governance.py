@@ -9,6 +9,7 @@ between: read again, and decide again. Revisions and expiry follow the store's t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from event_schemas.errors import TrimtabError
 from policy_store.backends.store import PolicyStore
@@ -48,11 +49,19 @@ def point_channel(
     fencing_token: int | None = None,
 ) -> ChannelRecord:
     """Points a channel to a checkpoint, which nodes may accept until `ttl_ms` from now. Raises UnknownCheckpoint."""
-    parent, place = revision_of(store.channel(channel.value)), next_place(store, channel_slot(channel), decider)
-    decision = {"channel": channel.value, "version": version, "expires_at": place.time_ms + ttl_ms}
-    record = ChannelRecord.from_content(decision | provenance(store, parent, place, decider))
-    store.publish_channel(record.signed_by(decider.key), parent_revision=parent, fencing_token=fencing_token)
-    return record
+    decision = {"channel": channel.value, "version": version}
+    return _decide_channel(store, channel, decision, decider, ttl_ms, fencing_token)
+
+
+def withdraw_canary(
+    store: PolicyStore, decider: Decider, *, ttl_ms: int, fencing_token: int | None = None
+) -> ChannelRecord:
+    """Ends the canary: its users are served like all others. Raises UnknownCheckpoint if there is none."""
+    held = current_channel(store, Channel.CANARY)
+    if held.withdrawn:
+        raise nothing_published(Channel.CANARY)
+    decision = {"channel": Channel.CANARY.value, "version": held.version, "withdrawn": True}
+    return _decide_channel(store, Channel.CANARY, decision, decider, ttl_ms, fencing_token)
 
 
 def keep_fresh(
@@ -176,6 +185,21 @@ def nothing_published(channel: Channel) -> UnknownCheckpoint:
         f"channel:{channel.value} points to nothing yet",
         fix=f"publish there with `trimtab learn` or `trimtab policy promote VERSION --to {channel.value}`",
     )
+
+
+def _decide_channel(
+    store: PolicyStore,
+    channel: Channel,
+    decision: Mapping[str, Any],
+    decider: Decider,
+    ttl_ms: int,
+    fencing_token: int | None,
+) -> ChannelRecord:
+    parent, place = revision_of(store.channel(channel.value)), next_place(store, channel_slot(channel), decider)
+    content = {**decision, "expires_at": place.time_ms + ttl_ms} | provenance(store, parent, place, decider)
+    record = ChannelRecord.from_content(content)
+    store.publish_channel(record.signed_by(decider.key), parent_revision=parent, fencing_token=fencing_token)
+    return record
 
 
 def _newest_preference(store: PolicyStore, current: SignedRecord | None, rule: TrustRule) -> PreferenceRecord | None:

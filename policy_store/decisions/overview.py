@@ -18,7 +18,7 @@ from policy_store.records.governed_record import SignedRecord
 from policy_store.records.revision_rules import ReaderMemory
 from policy_store.records.store_errors import RecordMalformed
 
-VALID, EMPTY = "valid", "empty"
+VALID, EMPTY, WITHDRAWN = "valid", "empty", "withdrawn"
 """The states of a channel with which nothing is wrong."""
 
 
@@ -80,7 +80,9 @@ def channel_overview(
     except TrimtabError as error:
         row |= {"state": error.what, "fix": error.fix}
     else:
-        row |= {} if verified is None else {"state": VALID, "expires_at": verified.expires_at}
+        if verified is not None:
+            state = WITHDRAWN if verified.channel.withdrawn else VALID
+            row |= {"state": state, "expires_at": verified.expires_at}
     return row | {"refused_by": _refused_by(row, nodes)}
 
 

@@ -51,6 +51,8 @@ def _served(store: PolicyStore, channel: Channel, rule: TrustRule) -> str:
     if signed is None:
         raise nothing_published(channel)
     record = verify_channel(signed, channel, rule)
+    if record.withdrawn:
+        raise nothing_published(channel)
     remembered_rebases(store, rule).require_acceptable(signed, record, store.time_ms())
     return record.version
 

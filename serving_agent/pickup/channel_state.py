@@ -23,7 +23,8 @@ Rejected    a record is not accepted, at this look only: the   as before        
             from the future, its checkpoint is not there
             for good: signature, role, experiment, revision,   as before                REFUSED, or BLOCKED while
             voided, manifest, blobs                                                     another one waits
-Judged      a verified decision was loaded: accepted           SERVING, the new one     OPEN
+Judged      a verified decision was loaded: accepted, or it    SERVING, the new one     OPEN
+            withdraws a canary
             drift                                              as before                WAITING
             contract                                           as before                REFUSED
 Rebased     a re-base was applied                              as before                refused no longer; what is void
@@ -89,7 +90,10 @@ class Sight(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The decision that serves; `accepted` is its place among the decisions of all channels."""
+    """The decision that serves; `accepted` is its place among the decisions of all channels.
+
+    One that is `withdrawn` is in force and serves nobody: `policy` is that of the canary which it ends.
+    """
 
     policy: LoadedPolicy
     revision: int
@@ -97,6 +101,7 @@ class Serving:
     saved: SavedChannel
     expires_at: int
     stale: bool = False
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +240,8 @@ class ChannelState:
 
     @property
     def policy(self) -> LoadedPolicy | None:
-        """What serves."""
-        return None if self.serving is None else self.serving.policy
+        """What serves; None if it was withdrawn."""
+        return None if self.serving is None or self.serving.withdrawn else self.serving.policy
 
     @property
     def revision(self) -> int:
@@ -245,8 +250,8 @@ class ChannelState:
 
     @property
     def stale(self) -> bool:
-        """Whether what serves is known to have expired."""
-        return self.service is Service.STALE
+        """Whether what serves is known to have expired; what was withdrawn serves nobody."""
+        return self.service is Service.STALE and self.policy is not None
 
     @property
     def accepted(self) -> DecisionOrder:
@@ -325,10 +330,9 @@ class ChannelState:
         judged = replace(self, waiting=None, refused=None, seen=event.seen, told=event.told)
         if verdict.policy is not None:
             saved = SavedChannel(verified.record, verified.signed)
-            revision = verified.channel.revision
-            return replace(
-                judged, serving=Serving(verdict.policy, revision, event.seen, saved, expires_at=verified.expires_at)
-            )
+            record = verified.channel
+            serving = Serving(verdict.policy, record.revision, event.seen, saved, verified.expires_at)
+            return replace(judged, serving=replace(serving, withdrawn=record.withdrawn))
         if verdict.waits_for_traffic:
             return replace(judged, waiting=Waiting(verified, verdict.result, judged_at=event.requests))
         return replace(judged, refused=verified.record)

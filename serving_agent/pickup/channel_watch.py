@@ -99,7 +99,7 @@ class ChannelWatch:
         accepted = DecisionOrder(snapshot.accepted_in.get(self.slot, 0), record.revision)
         judged = JudgedRecord(record.version, record.revision)
         told = Told(PickupVerdict(PickupResult.ACCEPTED, ("from this node's disk",), policy), judged=judged)
-        serving = Serving(policy, record.revision, accepted, saved, record.expires_at)
+        serving = Serving(policy, record.revision, accepted, saved, record.expires_at, withdrawn=record.withdrawn)
         self.state = self.state.after(Restored(serving, told))
 
     def rebased(self) -> None:
@@ -155,6 +155,17 @@ class ChannelWatch:
         return self._judged(verified, place)
 
     def _judged(self, verified: VerifiedCheckpoint, place: DecisionOrder) -> Event:
-        verdict = self._pickup.consider(verified.manifest, verified.signed)
+        verdict = self._verdict(verified)
         judged = JudgedRecord(verified.channel.version, verified.channel.revision)
         return Judged(verified, Told(verdict, self.highest, judged), place, self._recent.seen)
+
+    def _verdict(self, verified: VerifiedCheckpoint) -> PickupVerdict:
+        """The pick-up's verdict; a withdrawal waits for no traffic, as nothing begins to serve by it."""
+        if not verified.channel.withdrawn:
+            return self._pickup.consider(verified.manifest, verified.signed)
+        try:
+            held = self.state.serving
+            policy = self._pickup.load(verified.manifest, verified.signed) if held is None else held.policy
+        except TrimtabError as fault:
+            return PickupVerdict(PickupResult.CONTRACT, (str(fault),))
+        return PickupVerdict(PickupResult.ACCEPTED, (f"withdrawn: {verified.channel.reason}",), policy)

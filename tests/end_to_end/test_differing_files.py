@@ -24,6 +24,7 @@ from policy_store.records.checkpoint_record import describe_blobs
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
 from tests.components.experiment_sample import HOMEFEED
+from tests.learner_samples import trust_of
 from tests.policy_store.store_samples import LEARNER, TRUSTED, manifest
 from tests.serving_samples import preferring
 from tests.trimtab.store_commands import StoreCommands
@@ -53,7 +54,7 @@ def learn(cli: StoreCommands) -> Published:
         "section_digests": section_digests(experiment),
     }
     checkpoint = Checkpoint(manifest(cli.name, VERSION, created_at=wall_clock_ms(), **fields), blobs, b"")
-    publisher = Publisher(cli.store(), LEARNER, experiment, wall_clock_ms)
+    publisher = Publisher(cli.store(), LEARNER, experiment, wall_clock_ms, trust_of(LEARNER, experiment))
     return publisher.publish(checkpoint, GateVerdict(Verdict.PASS, ()))
 
 
@@ -80,23 +81,24 @@ def written(cli: StoreCommands, document: str) -> Experiment:
 
 def test_status_says_who_differs_in_what_and_who_refuses_it(cli: StoreCommands, redis_url: str) -> None:
     published = learn(cli)
-    assert published.channel == "stable"
+    assert published.channel == "canary"
     with capture_logs() as lines, node_with(written(cli, FILE), redis_url):
         pass
     [told] = [line for line in lines if line["event"] == "pick-up"]
     assert (told["log_level"], told["refused"], told["version"]) == ("warning", VERSION, None)
-    assert "role learner may not sign" in told["why"] and "channel:stable" in told["why"]
+    assert "role learner may not sign" in told["why"] and "channel:canary" in told["why"]
 
     shown = cli.run("policy", "status", exit_code=1)
-    stable = next(line for line in shown.splitlines() if line.startswith("stable"))
-    assert "refused by 1 of 1" in stable and "valid" not in stable
-    assert "refused by ranker-7: unverified: channel:stable: key learner/main with role learner" in shown
+    canary = next(line for line in shown.splitlines() if line.startswith("canary"))
+    assert "refused by 1 of 1" in canary and "valid" not in canary
+    assert "refused by ranker-7: unverified: channel:canary: key learner/main with role learner" in shown
     assert "node     ranker-7\n    differs in [gate]\n" in shown
-    assert f"refused {VERSION} on stable: unverified" in shown
+    assert f"refused {VERSION} on canary: unverified" in shown
     assert not set("{}") & set(shown), "no Python value is printed"
     data = cli.json("policy", "status", exit_code=1)
     assert data["differing_files"] == [{"process": "node", "name": "ranker-7", "sections": ["gate"]}]
-    assert (data["channels"][0]["state"], data["channels"][0]["refused_by"][0]["node"]) == ("valid", "ranker-7")
+    [row] = [each for each in data["channels"] if each["channel"] == "canary"]
+    assert (row["state"], row["refused_by"][0]["node"]) == ("valid", "ranker-7")
 
 
 def test_a_person_with_the_nodes_file_sees_that_the_learner_differs(cli: StoreCommands, redis_url: str) -> None:
@@ -110,6 +112,9 @@ def test_a_person_with_the_nodes_file_sees_that_the_learner_differs(cli: StoreCo
 
 def test_with_one_file_everything_is_well(cli: StoreCommands, redis_url: str) -> None:
     learn(cli)
+    with node_with(written(cli, REWRITTEN), redis_url) as node:
+        assert node.snapshot.versions() == {"canary": VERSION}
+    cli.run("policy", "promote", "canary", "--to", "stable", "--by", "ada")
     with node_with(written(cli, REWRITTEN), redis_url) as node:
         assert node.snapshot.versions() == {"stable": VERSION}
     shown = cli.run("policy", "status")

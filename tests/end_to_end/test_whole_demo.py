@@ -60,7 +60,7 @@ def test_a_thin_log_is_inconclusive_and_shadows_only(summary: dict[str, Any]) ->
 
 @pytest.mark.timeout(960)
 def test_the_homefeed_passes_swaps_and_follows_alpha(summary: dict[str, Any]) -> None:
-    assert summary["verdict"]["homefeed"].startswith("pass") and summary["channel"]["homefeed"] == "stable"
+    assert summary["verdict"]["homefeed"].startswith("pass") and summary["channel"]["homefeed"] == "canary"
     before, after = summary["experiments"]["homefeed"]["traffic"]
     assert (before["alpha"], after["alpha"]) == (0.1, 0.3)
     assert min(before["true_lift"].values()) >= 0.15 and min(after["true_lift"].values()) >= 0.15

@@ -27,7 +27,7 @@ from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from policy_store.records.store_errors import RevisionAhead
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.node import NodeConnections, ServingNodeConfig, build_node
-from tests.learner_samples import NOW, tallied
+from tests.learner_samples import NOW, tallied, trust_of
 
 
 @dataclass
@@ -40,10 +40,12 @@ class OneHost:
     def __post_init__(self) -> None:
         self.key, self.people = SigningKey.generate(Role.LEARNER, "m"), SigningKey.generate(Role.GOVERNANCE, "ada")
         self.store = MemoryStore(self.experiment.name, clock=self.clock)
-        self.publisher = Publisher(self.store, self.key, self.experiment, self.clock)
+        self.publisher = Publisher(
+            self.store, self.key, self.experiment, self.clock, trust_of(self.key, self.experiment)
+        )
         self.trusted = TrustedKeys.of(self.key, self.people)
         space = self.experiment.action_space.digest
-        self.rule = TrustRule(self.trusted, self.experiment.name, space, Approval.AUTO)
+        self.rule = TrustRule(self.trusted, self.experiment.name, space, Approval.MANUAL)
 
     def clock(self) -> int:
         return self.now
@@ -71,7 +73,8 @@ class OneHost:
 def test_the_second_run_continues_the_first_and_is_the_newest_everywhere(
     set_back: int, trained: Any, tmp_path: Path, experiment: Experiment, codec: Codec, world: Any, ingest: Any
 ) -> None:
-    host, first = OneHost(experiment), trained.report.checkpoint
+    manual = experiment.model_copy(update={"gate": experiment.gate.model_copy(update={"approval": "manual"})})
+    host, first = OneHost(manual), trained.report.checkpoint
     host.publisher.publish(first, trained.report.verdict)
     host.now -= set_back
     later = world.examples(2400, first=6000)
@@ -88,5 +91,5 @@ def test_the_second_run_continues_the_first_and_is_the_newest_everywhere(
     assert learner.shelf.versions() == host.store.versions() == [first.version, second.version]
     newest = newest_checkpoint(learner.shelf, experiment)
     assert newest is not None and newest.version == second.version
-    assert {resolve_version(host.store, name, host.rule) for name in ("latest", "stable")} == {second.version}
-    assert host.served(codec, tmp_path / "node") == {"stable": second.version}
+    assert {resolve_version(host.store, name, host.rule) for name in ("latest", "shadow")} == {second.version}
+    assert host.served(codec, tmp_path / "node") == {"shadow": second.version}

@@ -34,7 +34,7 @@ from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.signing import Role, SigningKey
 from tests.answer_graphs import preferring_values
 from tests.learner.answering_checkpoints import answering
-from tests.learner_samples import tallied
+from tests.learner_samples import tallied, trust_of
 
 NOW = 1_800_000_000_000
 
@@ -75,7 +75,7 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
 ) -> None:
     stages: list[str] = []
     epochs: list[TrainingProgress] = []
-    registry = CollectorRegistry()
+    registry, key = CollectorRegistry(), SigningKey.generate(Role.LEARNER, "m")
     later = world.examples(2400, first=6000)
     learner = replace(
         trained.copied_to(tmp_path),
@@ -83,9 +83,10 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
         tallies=lambda: tallied(experiment, [*world.examples(6000), *later]),
         publisher=Publisher(
             MemoryStore("small", clock=lambda: NOW + 1000),
-            SigningKey.generate(Role.LEARNER, "m"),
+            key,
             experiment,
             lambda: NOW + 1000,
+            trust_of(key, experiment),
         ),
         metrics=LearnerMetrics(registry),
         observer=RunObserver(lambda stage, _: stages.append(stage), epochs.append),
@@ -100,7 +101,7 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
     budget = evaluation["budget"]
     assert budget["spent"] == pytest.approx(0.025 + evaluation["share"])
     assert evaluation["share"] == pytest.approx(0.025 * 2400 * 10_000 / RENEWAL_MS)
-    assert content["channel"] == "stable"
+    assert content["channel"] == "canary"
     assert stages == ["window", "train", "export", "evaluate", "gate"]
     assert len(epochs) == experiment.learner.epochs
     assert registry.get_sample_value("trimtab_learner_gate_total", {"verdict": "pass", "reason": "harmless"}) == 1
@@ -146,14 +147,15 @@ def test_without_new_rows_nothing_is_trained_and_the_checkpoint_stands(
 ) -> None:
     """It is published if the store does not have it, once: people may have promoted another one since."""
     store, preference = MemoryStore("small", clock=lambda: NOW), ObjectiveWeights.in_force(experiment)
-    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    key = SigningKey.generate(Role.LEARNER, "m")
+    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
     learner = replace(trained.copied_to(tmp_path), publisher=publisher)
     first, second = learner.run(preference), learner.run(preference)
     for report in (first, second):
         assert not report.trained
         assert report.checkpoint.version == trained.report.checkpoint.version
         assert report.verdict.as_dict() == trained.report.verdict.as_dict()
-    assert first.published is not None and first.published.channel == "stable"
+    assert first.published is not None and first.published.channel == "canary"
     assert second.published is None
     assert len(learner.shelf.versions()) == 1
 
@@ -162,7 +164,8 @@ def test_between_two_looks_a_run_trains_and_shows_the_selection_half_only(
     trained: Any, tmp_path: Path, experiment: Experiment, world: Any, ingest: Any
 ) -> None:
     store = MemoryStore("small", clock=lambda: NOW)
-    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    key = SigningKey.generate(Role.LEARNER, "m")
+    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
     learner = replace(trained.copied_to(tmp_path), publisher=publisher)
     ingest(world, world.examples(600, first=6000), tmp_path)
     report = learner.run(ObjectiveWeights.in_force(experiment))
@@ -215,7 +218,8 @@ def test_rare_rewards_end_inconclusive_in_the_shadow(
     world = make_world(experiment, truth=lambda users, features: np.full((len(users), 1), 0.004))
     ingest(world, world.examples(4000), tmp_path)
     store = MemoryStore("small", clock=lambda: NOW)
-    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    key = SigningKey.generate(Role.LEARNER, "m")
+    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
     report = Learner(experiment, tmp_path, lambda: NOW, publisher).run(ObjectiveWeights.in_force(experiment))
     assert report.verdict.verdict is Verdict.INCONCLUSIVE
     assert report.as_dict()["reason_codes"] == ["insufficient_evidence", "completeness_unverified"]
@@ -235,7 +239,8 @@ def test_a_harmful_policy_is_refused_and_reaches_no_channel(
             objective["reward"] = 1.0 - objective["reward"]
     ingest(world, examples, tmp_path)
     store = MemoryStore("small", clock=lambda: NOW)
-    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    key = SigningKey.generate(Role.LEARNER, "m")
+    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
     report = Learner(experiment, tmp_path, lambda: NOW, publisher).run(ObjectiveWeights.in_force(experiment))
     assert report.verdict.verdict is Verdict.REFUSE
     assert report.as_dict()["channel"] is None
@@ -275,3 +280,18 @@ def test_what_was_served_before_is_learned_from_the_log_and_said(
 
     assert next_start(experiment) == f"continues {checkpoint.version}"
     assert "another features" in next_start(plain)
+
+
+def test_a_pass_beyond_the_bounds_of_the_preference_waits_for_people(
+    trained: Any, tmp_path: Path, make_experiment: Callable[..., Experiment]
+) -> None:
+    bounded = make_experiment(preference={"alpha_objective": "p2p", "alpha": 0.5, "max_changed_arms": 0.01})
+    key, now = SigningKey.generate(Role.LEARNER, "m"), NOW + 1000
+    store = MemoryStore("small", clock=lambda: now)
+    publisher = Publisher(store, key, bounded, lambda: now, trust_of(key, bounded))
+    unjudged = _without_runs(trained.copied_to(tmp_path))
+    learner = replace(unjudged, experiment=bounded, clock=lambda: now, publisher=publisher)
+    report = learner.run(ObjectiveWeights.in_force(bounded))
+    assert report.verdict.verdict is Verdict.PASS
+    assert report.as_dict()["channel"] == "shadow"
+    assert report.as_dict()["held"].startswith("against production, ")

@@ -36,6 +36,7 @@ from policy_store.records.signing import Role, SigningKey
 from policy_store.records.store_errors import LeaseHeld, LeaseLost, RevisionConflict, SignatureInvalid, StoreUnreachable
 from producers.delivery.memory_log import MemoryLog
 from producers.topics.topic_identity import TopicMissing
+from tests.learner_samples import trust_of
 
 NOW = 1_800_000_000_000
 
@@ -301,7 +302,8 @@ def test_a_store_that_does_not_take_the_run_does_not_stop_the_ingest(
     learner = trained.copied_to(tmp_path)
     store = DownStore("small")
     store.fault = fault
-    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    key = SigningKey.generate(Role.LEARNER, "m")
+    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
     service = build(replace(learner, publisher=publisher), every_s=1e6, fresh_s=2.0)
     stop = threading.Event()
 
@@ -314,3 +316,30 @@ def test_a_store_that_does_not_take_the_run_does_not_stop_the_ingest(
     source.extend(world.log(world.examples(1, first=9000), first_offset=6000))
     assert list(service.forever(stop)) == []
     assert service.ingest.store.rows >= 6000
+
+
+class Watched:
+    """A canary step that fails as often as it is told to."""
+
+    def __init__(self, faults: int) -> None:
+        self.taken, self.faults = 0, faults
+
+    def take(self) -> None:
+        self.taken += 1
+        if self.taken <= self.faults:
+            raise StoreUnreachable("Redis is away", fix="start it")
+
+
+@pytest.mark.parametrize("faults", [0, 1])
+def test_the_canary_is_looked_at_before_each_run_and_its_trouble_stops_none(
+    faults: int, build: Callable[..., LearnerService], trained: Any, tmp_path: Path
+) -> None:
+    service = build(trained.copied_to(tmp_path), every_s=1e6)
+    watched: Any = Watched(faults)
+    service.canary = watched
+    with capture_logs() as lines:
+        service.once()
+    assert watched.taken == 1
+    assert [line["event"] for line in lines if "canary" in line["event"]] == [
+        "canary not judged; the next run looks again"
+    ] * faults

@@ -172,3 +172,25 @@ def test_a_damaged_segment_is_an_error(counted: World, tmp_path: Path) -> None:
     next(iter(tmp_path.glob("*.parquet"))).write_bytes(b"")
     with pytest.raises(StoreDamaged):
         compare_online_arms(QUESTION, tmp_path, counted.experiment)
+
+
+def test_users_are_compared_in_the_cohort_of_their_first_request(counted: World, tmp_path: Path) -> None:
+    examples = traffic(counted, users=200, seed=6)
+    first: dict[str, str] = {}
+    for example in examples:
+        first.setdefault(example["request"]["user_id"], example["request"]["cohort"])
+    assert len({(e["request"]["user_id"], e["request"]["cohort"]) for e in examples}) > 200, "some users change"
+    found = compared(counted, examples, tmp_path / "all", 60)
+    assert list(found.cohorts) == ["CORE", "REST"]
+    for name, comparison in found.cohorts.items():
+        own = [each for each in examples if first[each["request"]["user_id"]] == name]
+        alone = compared(counted, own, tmp_path / name, 60).comparison
+        assert {arm: each.users for arm, each in comparison.arms.items()} == {
+            arm: each.users for arm, each in alone.arms.items()
+        }
+        for arm in SHARES:
+            for outcome, each in alone.arms[arm].outcomes.items():
+                assert comparison.arms[arm].outcomes[outcome].mean == pytest.approx(each.mean, rel=1e-9)
+                assert comparison.arms[arm].outcomes[outcome].mean_error == pytest.approx(each.mean_error, rel=1e-9)
+    said = found.as_dict()["cohorts"]
+    assert said["CORE"]["arms"]["a"]["users"] == found.cohorts["CORE"].arms["a"].users

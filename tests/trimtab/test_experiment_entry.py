@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from learner.experiment_look import ExperimentLook
 from learner.online_arms import OnlineArms, OnlineComparison
 from off_policy.arm_comparison import ArmDesign, ArmSums, compare_arms
 from off_policy.arm_guardrails import GuardrailState
 from off_policy.arm_results import OutcomeLabel
+from off_policy.sequential_reading import ArmReading, ArmState, SequentialRule
 from off_policy.user_sums import ArmUsers, CountedRows, UserSums
 from policy_store.records import OnlineExperiment
 from policy_store.records.ledger_record import LedgerRecord
 from policy_store.records.store_errors import ExperimentRefused
 from tests.policy_store.experiment_samples import plan
 from tests.serving_samples import NOW
-from trimtab.experiment_entry import ledger_content, require_counted, require_unharmed
+from trimtab.experiment_entry import ledger_content, require_counted, require_unharmed, require_unharmed_cohorts
 
 PROVENANCE = {"experiment": "homefeed", "revision": 5, "by": "ada"}
 
@@ -84,3 +86,12 @@ def test_a_verdict_needs_something_that_was_counted() -> None:
     require_counted(compared(plan(NOW), 60, NOW + 90), "adopted")
     with pytest.raises(ExperimentRefused, match="no request of experiment x1, so nothing can be rejected"):
         require_counted(nothing, "rejected")
+
+
+def test_an_arm_that_harms_a_cohort_is_not_adopted() -> None:
+    found = compared(plan(NOW), 60, NOW + 90)
+    reading = ArmReading(ArmState.UNDECIDED, (), {}, (("new users", "visits"),))
+    look = ExperimentLook(plan(NOW), SequentialRule(), found, {"bold": reading})
+    require_unharmed_cohorts(look, "control")
+    with pytest.raises(ExperimentRefused, match="arm bold harms visits in cohort new users"):
+        require_unharmed_cohorts(look, "bold")

@@ -16,6 +16,7 @@ from trimtab.experiment_listings import (
     node_listing,
     node_state,
     node_states,
+    release_listing,
     running_listing,
     state_of,
 )
@@ -90,3 +91,24 @@ def test_the_ledger_says_who_decided_what() -> None:
     [row] = ledger_listing([entry]).entries
     assert row.cells[:2] == ("x1", "adopted bold")
     assert row.notes == ("control 50 users, bold 50 users; by ada: no loss",)
+
+
+def test_a_release_has_a_line_for_each_objective() -> None:
+    release = {
+        "version": "v7",
+        "ended": "withdrawn",
+        "at": NOW,
+        "by": "learner",
+        "reason": "visits is harmed",
+        "users": 1200,
+        "offline": {"repin": {"lift": 0.1, "interval": [0.05, 0.15], "level": 0.97}},
+        "online": {"repin": {"lift": 0.02, "interval": None, "one_look": [-0.01, 0.05]}},
+    }
+    told, bare = release_listing([release, {"at": NOW, "by": "someone"}], ["repin", "p2p"]).entries
+    assert (told.cells[0], told.cells[1], told.cells[3]) == ("v7", "withdrawn", "1,200")
+    assert told.notes == (
+        "repin: offline +10.0% [+5.0%, +15.0%], online +2.0% no interval",
+        "p2p: offline unknown, online unknown",
+        "by learner: visits is harmed",
+    )
+    assert bare.notes[0] == "repin: offline unknown, online unknown"

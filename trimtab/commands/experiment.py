@@ -10,7 +10,7 @@ from event_schemas.duration import duration_option
 from event_schemas.instant import parse_instant, utc_text, wall_clock_ms
 from event_schemas.units import MINUTE_MS
 from policy_store.records import EXPERIMENTS_SLOT
-from trimtab.commands.experiment_results import conclude, ledger, read
+from trimtab.commands.experiment_results import conclude, ledger, read, releases
 from trimtab.next_step import say_next
 from trimtab.settings import load_settings
 from trimtab.store_access import (
@@ -168,7 +168,7 @@ def show(experiment_id: ExperimentId, as_json: AsJson = False) -> None:
     print_parts(*parts, *([node_listing(states)] if running else []))
 
 
-for result in (read, conclude, ledger):
+for result in (read, conclude, ledger, releases):
     experiment_app.command()(result)
 
 

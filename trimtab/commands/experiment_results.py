@@ -1,8 +1,8 @@
-"""What an online experiment showed: `trimtab experiment read`, `conclude` and `ledger`."""
+"""What online experiments showed: `trimtab experiment read`, `conclude`, `ledger` and `releases`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,12 +21,6 @@ from trimtab.store_access import (
     trust_rule,
 )
 
-if TYPE_CHECKING:
-    from event_schemas.experiment import Experiment
-    from learner.online_arms import OnlineComparison
-    from policy_store.records import OnlineExperiment
-    from trimtab.settings import Settings
-
 ExperimentId = Annotated[str, typer.Argument(metavar="ID", help="Id of the experiment, or canary-VERSION.")]
 Level = Annotated[float, typer.Option(min=0.5, max=0.9999, help="Coverage of the intervals.")]
 
@@ -36,21 +30,18 @@ def read(experiment_id: ExperimentId, level: Level = 0.95, as_json: AsJson = Fal
 
     Example: trimtab experiment read sweep
     """
-    from off_policy.arm_guardrails import guardrail_states
-    from policy_store.decisions import planned_experiment
+    from trimtab.online_looks import look_from_here
 
     settings = load_settings()
     experiment = settings.load_experiment()
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
-    plan = planned_experiment(store, experiment_id, rule, experiment)
-    found = _compared(settings, experiment, plan, level)
-    states = guardrail_states(found.comparison, plan.guardrails, experiment.gate.margin)
+    look = look_from_here(settings, experiment, store, rule, experiment_id, level)
     if as_json:
-        echo_json(found.as_dict() | {"guardrails": states})
+        echo_json(look.as_dict())
         return
-    from trimtab.experiment_tables import comparison_parts, guardrail_lines
+    from trimtab.experiment_tables import look_parts
 
-    print_parts(*comparison_parts(found), *guardrail_lines(states, experiment.gate.margin))
+    print_parts(*look_parts(look))
     say_next(f"trimtab experiment conclude {experiment_id} --help", "writes the result to the ledger, and ends it")
 
 
@@ -68,25 +59,27 @@ def conclude(
     """Write what an experiment showed to the ledger, and end it: its users are served like all others.
 
     The figures are those of `trimtab experiment read` on this machine. An arm that harms one of the experiment's
-    guardrails is not adopted, unless you override that. A canary goes on until its channel is changed.
+    guardrails, or anything in a cohort, is not adopted, unless you override that. A canary goes on until it is promoted
+    or withdrawn.
 
     Example: trimtab experiment conclude sweep --verdict adopted --winner a3 --by ada --reason "more saves, no loss"
     """
-    from off_policy.arm_guardrails import guardrail_states
-    from policy_store.decisions import conclude_experiment, planned_experiment
-    from trimtab.experiment_entry import ledger_content, require_counted, require_unharmed
+    from policy_store.decisions import conclude_experiment
+    from trimtab.experiment_entry import ledger_content, require_counted, require_unharmed, require_unharmed_cohorts
+    from trimtab.online_looks import keep_releases, look_from_here
 
     settings = load_settings()
     experiment = settings.load_experiment()
     store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
-    plan = planned_experiment(store, experiment_id, rule, experiment)
     decision = decider(settings, rule, LEDGER_SLOT, statement(by, reason))
-    found = _compared(settings, experiment, plan, 0.95)
-    require_counted(found, verdict)
+    look = look_from_here(settings, experiment, store, rule, experiment_id)
+    require_counted(look.found, verdict)
     if winner is not None and not override:
-        require_unharmed(guardrail_states(found.comparison, plan.guardrails, experiment.gate.margin), winner)
-    content = ledger_content(plan, found, verdict, winner)
+        require_unharmed(look.guardrails, winner)
+        require_unharmed_cohorts(look, winner)
+    content = ledger_content(look.plan, look.found, verdict, winner)
     entry = conclude_experiment(store, content, rule, decision)
+    keep_releases(store, rule, look, "concluded", decision)
     if as_json:
         echo_json(entry.model_dump(mode="json"))
         return
@@ -113,17 +106,21 @@ def ledger(as_json: AsJson = False) -> None:
         print_parts(ledger_listing(entries))
 
 
-def _compared(settings: Settings, experiment: Experiment, plan: OnlineExperiment, level: float) -> OnlineComparison:
-    """The comparison of its arms, of all requests from its start to its planned end that are there by now."""
-    from learner.checkpoints import learner_directory
-    from learner.examples import ExplorationShelf
-    from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER
-    from learner.online_arms import OnlineArms, compare_online_arms
-    from off_policy.arm_comparison import ArmDesign
+def releases(as_json: AsJson = False) -> None:
+    """List what became of releases: the lift expected offline beside the lift seen online, for each objective.
 
-    shares = {arm.name: arm.share for arm in plan.arms}
-    design = ArmDesign(shares, plan.control, level, experiment.gate.min_positives)
-    question = OnlineArms(plan.id, design, plan.start, plan.planned_end)
-    directory = learner_directory(settings.data_dir, experiment)
-    explorations = ExplorationShelf(directory / EXPLORATIONS_FOLDER).load()
-    return compare_online_arms(question, directory / EXAMPLES_FOLDER, experiment, explorations)
+    A release is a checkpoint in an online experiment, a canary's too; it is listed once the experiment has ended.
+
+    Example: trimtab experiment releases
+    """
+    from policy_store.decisions import kept_releases
+
+    settings = load_settings()
+    experiment = settings.load_experiment()
+    found = kept_releases(open_store(settings, experiment))
+    if as_json:
+        echo_json(found)
+    else:
+        from trimtab.experiment_listings import release_listing
+
+        print_parts(release_listing(found, experiment.objective_names))

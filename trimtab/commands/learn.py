@@ -151,6 +151,7 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
     """The learner, wired to Kafka, the data directory and the policy store."""
     from prometheus_client import CollectorRegistry
 
+    from learner.canary_step import CanaryStep
     from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory
     from learner.examples import (
         DeadLetters,
@@ -206,6 +207,7 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
             ),
             lambda: _preference(settings, experiment, None if publisher is None else publisher.store),
             Schedule(every_s=order.every_ms / 1000, fresh_s=fresh_s),
+            canary=None if publisher is None else CanaryStep(publisher, directory, observer.stage),
         )
 
 
@@ -234,10 +236,11 @@ def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
     """Raises SettingError without a signing key; the store is connected to on first use."""
     from learner.checkpoints import Publisher
     from policy_store.records import Role, SigningKey
-    from trimtab.store_access import open_store
+    from trimtab.store_access import open_store, trust_rule
 
     key = SigningKey.parse(settings.signing_key_text(Role.LEARNER))
-    return Publisher(open_store(settings, experiment), key, experiment, wall_clock_ms)
+    rule = trust_rule(settings, experiment)
+    return Publisher(open_store(settings, experiment), key, experiment, wall_clock_ms, rule)
 
 
 def _preference(settings: Settings, experiment: Experiment, store: PolicyStore | None) -> ObjectiveWeights:
@@ -288,6 +291,8 @@ def _print(report: RunReport, as_json: bool) -> None:
     if report.published is None and not report.trained:
         return
     show(f"channel    {content['channel'] or 'none'}")
+    if content["held"]:
+        show_text(f"it passed, but {content['held']}", " " * len("channel    "))
     if report.evaluation is not None:
         for line in serving_lines(report.evaluation.serving):
             show_text(line)
@@ -296,7 +301,7 @@ def _print(report: RunReport, as_json: bool) -> None:
 
 def say_next_after(report: dict[str, Any], objectives: list[str]) -> None:
     """What a run leaves to people: to weigh the objectives, or to let a policy serve that passed."""
-    from policy_store.records import Channel, weight_options
+    from policy_store.records import CANARY_PREFIX, Channel, weight_options
     from trimtab.status.next_action import WEIGHED_BY_NOBODY
 
     version = report["version"]
@@ -305,6 +310,8 @@ def say_next_after(report: dict[str, Any], objectives: list[str]) -> None:
         say_next(f"trimtab alpha propose {equal}", "with the weights that you want; no policy passes before that")
     elif report["verdict"] == "pass" and report["channel"] is None:
         say_next("trimtab learn --once", f"publishes what it learns; {version} passed and is only on this machine")
-    elif report["verdict"] == "pass" and report["channel"] != Channel.STABLE:
+    elif report["channel"] == Channel.CANARY:
+        say_next(f"trimtab experiment read {CANARY_PREFIX}{version}", "shows how its users fare, once there are some")
+    elif report["verdict"] == "pass":
         command = f"trimtab policy promote {version} --to {Channel.STABLE.value}"
         say_next(command, f"it passed and waits in {report['channel']} until a person lets it serve; {GOVERNED}")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from event_schemas.instant import utc_text, wall_clock_ms
-from policy_store.records import Channel, Role, channel_slot
-from trimtab.commands.policy_stop import kill, rebase, resume
+from policy_store.records import CANARY_PREFIX, Channel, Role, channel_slot
+from trimtab.commands.policy_stop import kill, rebase, resume, withdraw
 from trimtab.next_step import say_next
 from trimtab.process_exit import FAILED
 from trimtab.settings import load_settings, require_usable
@@ -155,9 +155,12 @@ def promote(
 ) -> None:
     """Point a channel to a checkpoint, signed with TRIMTAB_SIGNING_KEY. To serve users it must have passed the gate.
 
+    If it was the canary, what that showed is printed beside it, from the examples stored on this machine.
+
     Example: trimtab policy promote canary --to stable --by ada --reason "canary was fine for a week"
     """
-    from policy_store.decisions import point_channel, require_promotable, resolve_version
+    from policy_store.decisions import point_channel, require_promotable, resolve_version, running_canary
+    from trimtab.online_looks import canary_look, keep_releases
 
     settings = load_settings()
     experiment = settings.load_experiment()
@@ -169,9 +172,17 @@ def promote(
     elif manifest.verdict != "pass":
         reason = f"{reason} [gate overridden: {manifest.verdict}]".strip()
     decision = decider(settings, rule, channel_slot(to), statement(by, reason))
+    running = running_canary(store, rule) if to is Channel.STABLE else None
     record = point_channel(store, to, version, decision, ttl_ms=experiment.serving.checkpoint_ttl)
+    look = canary_look(settings, experiment, store, rule, running) if running == f"{CANARY_PREFIX}{version}" else None
+    if look is not None:
+        keep_releases(store, rule, look, "promoted", decision)
     _report(record.model_dump(mode="json"), f"{record.slot} → {version} (revision {record.revision})", as_json)
     if not as_json:
+        if look is not None:
+            from trimtab.experiment_tables import look_parts
+
+            print_parts(*look_parts(look))
         say_next("trimtab policy status", PICKED_UP)
 
 
@@ -205,7 +216,7 @@ def rollback(
         say_next("trimtab policy status", PICKED_UP)
 
 
-for stopping in (kill, resume, rebase):
+for stopping in (kill, resume, withdraw, rebase):
     policy.command()(stopping)
 
 

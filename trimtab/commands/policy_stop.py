@@ -1,4 +1,4 @@
-"""`trimtab policy kill`, `resume` and `rebase`: commands for when something has gone wrong."""
+"""`trimtab policy kill`, `resume`, `withdraw` and `rebase`: commands for when something has gone wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from event_schemas.instant import utc_text
-from policy_store.records import CONTROL_SLOT, REBASE_SLOT, ControlRecord
+from policy_store.records import CONTROL_SLOT, REBASE_SLOT, Channel, ControlRecord, channel_slot
 from trimtab.next_step import GOVERNED, say_next
 from trimtab.settings import load_settings
 from trimtab.store_access import AsJson, By, Reason, decider, echo_json, open_store, statement, trust_rule
@@ -37,6 +37,32 @@ def kill(by: By, reason: Reason = "", as_json: AsJson = False) -> None:
     else:
         typer.echo(f"killed: {name} (revision {record.revision})")
         say_next("trimtab policy resume", f"once the incident is over: until then nodes serve production; {GOVERNED}")
+
+
+def withdraw(by: By, reason: Reason = "", as_json: AsJson = False) -> None:
+    """End the canary: its users are served like all others. A canary in its place, or stable, is chosen by `promote`.
+
+    Nodes of 0.1.0 do not obey it; promoting any version to stable ends the canary on them too.
+
+    Example: trimtab policy withdraw --by ada --reason "sessions fell"
+    """
+    from policy_store.decisions import running_canary, withdraw_canary
+    from trimtab.online_looks import canary_look, keep_releases
+
+    settings = load_settings()
+    experiment = settings.load_experiment()
+    store, rule = open_store(settings, experiment), trust_rule(settings, experiment)
+    decision = decider(settings, rule, channel_slot(Channel.CANARY), statement(by, reason))
+    running = running_canary(store, rule)
+    record = withdraw_canary(store, decision, ttl_ms=experiment.serving.checkpoint_ttl)
+    look = canary_look(settings, experiment, store, rule, running)
+    if look is not None:
+        keep_releases(store, rule, look, "withdrawn", decision)
+    if as_json:
+        echo_json(record.model_dump(mode="json"))
+    else:
+        typer.echo(f"{record.version} is the canary no longer (revision {record.revision})")
+        say_next("trimtab experiment releases", "shows what was expected of it, and what was seen")
 
 
 def resume(

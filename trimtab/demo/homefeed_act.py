@@ -1,4 +1,5 @@
-"""Act 2: two objectives, live. The simulated homefeed explores, learns and passes the gate, then people change α."""
+"""Act 2: two objectives, live. The simulated homefeed explores, learns and passes the gate; people promote it, and
+change α."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ from trimtab.demo.joined_examples import JoinedExamples, read_examples
 from trimtab.demo.serving_nodes import NodeProcess, await_nodes, start_nodes
 from trimtab.demo.workspace import GOVERNANCE, DemoExperiment
 
-STABLE = "stable"
+STABLE, CANARY = "stable", "canary"
 PILOT_REQUESTS, PILOT_DAYS, PILOT_EXPLORATION = 30_000, 21, 0.95
 SERVED_REQUESTS, SERVED_DAYS = 1_000, 0.5
 # Live predictions for the drift check at pick-up: enough to keep the noise of its statistic far below the limit.
@@ -66,7 +67,7 @@ class Calendar:
 
 
 def play(stage: ActStage, now: datetime) -> ExperimentOutcome:
-    """Warm up → explore → join → learn → gate → swap → serve at α = 0.1 → approve α = 0.3 → serve → reconcile."""
+    """Warm up → explore → join → learn → gate → promote → serve at α = 0.1 → approve α = 0.3 → serve → reconcile."""
     [experiment] = stage.experiments
     calendar = Calendar.before(now, experiment.spec)
     stage.start_joins()
@@ -137,18 +138,35 @@ def _explore(
 def _learn_and_swap(
     stage: ActStage, experiment: DemoExperiment, learner: str, nodes: list[NodeProcess]
 ) -> LearnOutcome:
-    """Waits until the learner has published its checkpoint and the nodes have swapped it in for production."""
+    """Waits until the learner has published its canary, a person has promoted it, and the nodes have swapped it in.
+
+    An online experiment of a week would decide on a real surface; a demo of minutes needs a person.
+    """
     with stage.screen.step("train on 14 days, judge on the next 7") as step:
         learned = LearnOutcome.of(stage.runner.finish([learner], stage.ticking(step))[0].json())
         step.show(f"{learned.version}: {learned.verdict_sentence}")
-    if learned.channel != STABLE:
+    if learned.channel != CANARY:
         raise DemoFailed(
             f"the gate's verdict on the homefeed's checkpoint is {learned.verdict_sentence}:"
             f" {'; '.join(learned.reasons)}",
             fix="see the learner's log: the checkpoint's true lift is large, so the gate should pass it",
         )
+    _promote(stage, experiment, learned.version)
     stage.await_pickup(nodes, STABLE, {experiment.name: learned.version})
     return learned
+
+
+def _promote(stage: ActStage, experiment: DemoExperiment, version: str) -> None:
+    """Lets the canary serve everybody, as a person may."""
+    with stage.screen.step("it is the canary; a person promotes it, without its week-long online experiment") as step:
+        reason = "a demo has no week for an online experiment"
+        promote = experiment.job(
+            *("policy", "promote", version, "--to", STABLE, "--by", "grace", "--reason", reason, "--json"),
+            label="policy-promote",
+            signs_as=GOVERNANCE,
+        )
+        revision = stage.runner.run([promote], stage.quiet)[0].json()["revision"]
+        step.show(f"revision {revision} of channel:{STABLE}")
 
 
 def _serve(

@@ -8,10 +8,10 @@ from typing import Any
 
 from event_schemas.duration import format_duration
 from event_schemas.errors import TrimtabError
-from policy_store.decisions import EMPTY, VALID, FileDifference, OpenKill
+from policy_store.decisions import EMPTY, VALID, WITHDRAWN, FileDifference, OpenKill
 from trimtab.status.node_view import NodeView
 
-STABLE = "stable"
+STABLE, CANARY = "stable", "canary"
 PASS = "pass"
 KILLS, CHANNELS, NODES, NEWEST, PREFERENCE = "kills", "channels", "nodes", "newest checkpoint", "preference"
 SHELF = "checkpoints here"
@@ -87,7 +87,7 @@ class ChannelFacts:
     @property
     def sound(self) -> bool:
         """Whether nothing is wrong with it."""
-        return self.state in (VALID, EMPTY)
+        return self.state in (VALID, EMPTY, WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)

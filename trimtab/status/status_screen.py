@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 
 from event_schemas.instant import utc_text
-from policy_store.decisions import VALID
+from policy_store.decisions import VALID, WITHDRAWN
 from trimtab.status.next_action import NextAction
 from trimtab.status.node_view import NodeView
 from trimtab.status.status_facts import (
@@ -99,7 +99,7 @@ def _store(store: StoreFacts | None, faults: Container[str]) -> Iterator[ScreenP
 
 def _channel(channel: ChannelFacts, alive: int) -> list[str]:
     state = channel.state if channel.sound else "not valid"
-    said = f", by {channel.by}" if channel.state == VALID and channel.by else ""
+    said = f", by {channel.by}" if channel.state in (VALID, WITHDRAWN) and channel.by else ""
     if channel.refused_by:
         said = f", refused by {len(channel.refused_by)} of {alive} nodes"
     head = state if channel.version is None else f"{channel.version}  {_cut(state + said, SHORT)}"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from event_schemas.experiment import Experiment
+from learner.checkpoints.checkpoint import Checkpoint
 from learner.checkpoints.publishing import Publisher, channel_for
 from learner.judgement.gate import GateVerdict, Reason, Verdict
 from policy_store.backends.memory_store import MemoryStore
@@ -14,11 +15,12 @@ from policy_store.backends.store_change import parse_record
 from policy_store.decisions.governance import keep_fresh, point_channel
 from policy_store.decisions.rebasing import rebase
 from policy_store.decisions.record_places import Decider
-from policy_store.decisions.verification import Approval, TrustRule, read_channel_verified
+from policy_store.decisions.verification import read_channel_verified
 from policy_store.records.channel_record import Channel
 from policy_store.records.governed_record import SignedRecord
 from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from policy_store.records.store_errors import ClocksDisagree, LeaseHeld, RevisionAhead, RevisionConflict
+from tests.learner_samples import trust_of
 from tests.policy_store.foreign_hands import MemoryHands
 
 NOW = 1_800_000_000_000
@@ -31,20 +33,16 @@ def verdict(of: Verdict) -> GateVerdict:
 @pytest.fixture
 def publisher(experiment: Experiment) -> Publisher:
     key = SigningKey.generate(Role.LEARNER, "main")
-    return Publisher(MemoryStore(experiment.name, clock=lambda: NOW), key, experiment, lambda: NOW)
+    store = MemoryStore(experiment.name, clock=lambda: NOW)
+    return Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
 
 
-def rule(publisher: Publisher) -> TrustRule:
-    experiment = publisher.experiment
-    trusted, approval = TrustedKeys.of(publisher.key), Approval(experiment.gate.approval)
-    return TrustRule(trusted, experiment.name, experiment.action_space.digest, approval)
-
-
-def test_a_pass_reaches_stable_and_verifies(publisher: Publisher, trained: Any) -> None:
+def test_a_pass_becomes_the_canary_and_verifies(publisher: Publisher, trained: Any) -> None:
     checkpoint = trained.report.checkpoint
     published = publisher.publish(checkpoint, verdict(Verdict.PASS))
-    assert (published.version, published.channel) == (checkpoint.version, "stable")
-    found = read_channel_verified(publisher.store, Channel.STABLE, rule(publisher), now_ms=NOW + 1)
+    assert (published.version, published.channel, published.held) == (checkpoint.version, "canary", None)
+    assert publisher.store.channel("stable") is None
+    found = read_channel_verified(publisher.store, Channel.CANARY, publisher.rule, now_ms=NOW + 1)
     assert found is not None
     assert found.manifest == checkpoint.manifest
     assert found.channel.reason.startswith("pass: a sentence")
@@ -66,7 +64,8 @@ def test_a_pass_waits_in_shadow_until_people_decide_whatever_comes_after_it(
 ) -> None:
     experiment = make_experiment(gate={"approval": "manual"})
     store = MemoryStore("small", clock=lambda: NOW)
-    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    key = SigningKey.generate(Role.LEARNER, "m")
+    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
     passed = trained.report.checkpoint
 
     def shadow_after(of: Verdict, name: str) -> str:
@@ -90,7 +89,7 @@ def test_a_pass_waits_in_shadow_until_people_decide_whatever_comes_after_it(
 @pytest.mark.parametrize(
     ("of", "approval", "channel"),
     [
-        (Verdict.PASS, "auto", Channel.STABLE),
+        (Verdict.PASS, "auto", Channel.CANARY),
         (Verdict.PASS, "manual", Channel.SHADOW),
         (Verdict.INCONCLUSIVE, "auto", Channel.SHADOW),
         (Verdict.REFUSE, "auto", None),
@@ -105,9 +104,10 @@ def test_readers_accept_what_the_learner_signs_under_manual_approval(
 ) -> None:
     experiment = make_experiment(gate={"approval": "manual"})
     store = MemoryStore("small", clock=lambda: NOW)
-    publisher = Publisher(store, SigningKey.generate(Role.LEARNER, "m"), experiment, lambda: NOW)
+    key = SigningKey.generate(Role.LEARNER, "m")
+    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
     publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
-    assert read_channel_verified(publisher.store, Channel.SHADOW, rule(publisher), now_ms=NOW + 1) is not None
+    assert read_channel_verified(publisher.store, Channel.SHADOW, publisher.rule, now_ms=NOW + 1) is not None
 
 
 def test_another_learner_at_work_is_an_error_and_the_lease_is_given_back(publisher: Publisher, trained: Any) -> None:
@@ -126,8 +126,8 @@ def test_channels_in_use_are_kept_alive(publisher: Publisher, trained: Any) -> N
     assert isinstance(store, MemoryStore)
     store.clock = lambda: NOW + 3_600_000
     later = replace(publisher, clock=lambda: NOW + 3_600_001)
-    assert later.keep_alive() == ["stable"]
-    found = read_channel_verified(later.store, Channel.STABLE, rule(later), now_ms=NOW + 1)
+    assert later.keep_alive() == ["canary"]
+    found = read_channel_verified(later.store, Channel.CANARY, later.rule, now_ms=NOW + 1)
     assert found is not None
     assert found.expires_at == NOW + 3_600_000 + later.experiment.serving.checkpoint_ttl
 
@@ -138,24 +138,22 @@ def test_a_learner_goes_on_after_a_rebase(publisher: Publisher, trained: Any) ->
     assert isinstance(store, MemoryStore)
     publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
     far = NOW + 10 * 365 * 86_400_000
-    for slot, record in (("channel:stable", store.channel("stable")), ("freshness:stable", None)):
+    for slot, record in (("channel:canary", store.channel("canary")), ("freshness:canary", None)):
         signed = record or keep_fresh(
-            store, Channel.STABLE, Decider(by="l", reason="", now_ms=NOW, key=publisher.key), ttl_ms=1
+            store, Channel.CANARY, Decider(by="l", reason="", now_ms=NOW, key=publisher.key), ttl_ms=1
         ).signed_by(publisher.key)
         parsed = parse_record(signed).model_copy(update={"revision": far})
         MemoryHands(store).publish_as_0_1_0(slot, parsed.signed_by(publisher.key))
-    for publish in (
-        publisher.keep_alive,
-        lambda: publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS)),
-    ):
+    version = trained.report.checkpoint.version
+    for publish in (publisher.keep_alive, lambda: publisher.withdraw(version, "its time is over")):
         with pytest.raises(RevisionAhead, match="hour ahead"):
             publish()
-    trust = replace(rule(publisher), trusted=TrustedKeys.of(publisher.key, board))
+    trust = replace(publisher.rule, trusted=TrustedKeys.of(publisher.key, board))
     plan = rebase(store, trust, Decider(by="ada", reason="2037", now_ms=NOW, key=board))
     assert len(plan.voided) == 2
-    assert publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS)).channel == "stable"
-    assert publisher.keep_alive() == ["stable"]
-    assert read_channel_verified(store, Channel.STABLE, trust, now_ms=NOW) is not None
+    assert publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS)).channel == "canary"
+    assert publisher.keep_alive() == ["canary"]
+    assert read_channel_verified(store, Channel.CANARY, trust, now_ms=NOW) is not None
 
 
 @pytest.mark.parametrize("off_ms", [2 * 3_600_000, -10 * 365 * 86_400_000])
@@ -165,8 +163,8 @@ def test_a_learner_whose_clock_is_wrong_publishes_nothing_and_gives_the_lease_ba
     wrong = replace(publisher, clock=lambda: NOW + off_ms)
     with pytest.raises(ClocksDisagree):
         wrong.publish(trained.report.checkpoint, verdict(Verdict.PASS))
-    assert publisher.store.channel("stable") is None
-    assert publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS)).channel == "stable"
+    assert publisher.store.channel("canary") is None
+    assert publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS)).channel == "canary"
 
 
 class ContestedStore(MemoryStore):
@@ -180,8 +178,59 @@ class ContestedStore(MemoryStore):
 
 def test_trouble_with_one_channel_does_not_let_another_expire(experiment: Experiment, trained: Any) -> None:
     key = SigningKey.generate(Role.LEARNER, "main")
-    publisher = Publisher(ContestedStore(experiment.name, clock=lambda: NOW), key, experiment, lambda: NOW)
+    store = ContestedStore(experiment.name, clock=lambda: NOW)
+    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
     publisher.publish(trained.report.checkpoint, verdict(Verdict.INCONCLUSIVE))
     with pytest.raises(RevisionConflict):
         replace(publisher, clock=lambda: NOW + 1000).keep_alive()
     assert publisher.store.freshness("shadow") is not None
+
+
+def another(checkpoint: Checkpoint, version: str) -> Checkpoint:
+    return replace(checkpoint, manifest=checkpoint.manifest.model_copy(update={"version": version}))
+
+
+def test_a_canary_keeps_its_place_and_the_next_pass_waits_in_shadow(publisher: Publisher, trained: Any) -> None:
+    first = trained.report.checkpoint
+    publisher.publish(first, verdict(Verdict.PASS))
+    second = publisher.publish(another(first, "second"), verdict(Verdict.PASS))
+    assert second.channel == "shadow"
+    assert second.held == f"canary-{first.version} runs, and keeps its place until it has a verdict or is over"
+    shadow = read_channel_verified(publisher.store, Channel.SHADOW, publisher.rule, now_ms=NOW + 1)
+    assert shadow is not None and shadow.channel.reason.startswith(f"pass, but canary-{first.version} runs")
+    publisher.withdraw(first.version, "visits is harmed")
+    third = publisher.publish(another(first, "third"), verdict(Verdict.PASS))
+    assert (third.channel, third.held) == ("canary", None)
+    assert isinstance(publisher.store, MemoryStore)
+    publisher.store.clock = lambda: NOW + 1000
+    publisher.promote("third", "repin is superior")
+    stable = read_channel_verified(publisher.store, Channel.STABLE, publisher.rule, now_ms=NOW + 1)
+    assert stable is not None
+    assert (stable.channel.version, stable.channel.reason) == ("third", "superior online: repin is superior")
+    assert publisher.publish(another(first, "fourth"), verdict(Verdict.PASS)).channel == "canary"
+
+
+def test_what_people_must_decide_waits_in_shadow(publisher: Publisher, trained: Any) -> None:
+    checkpoint = trained.report.checkpoint
+    published = publisher.publish(checkpoint, verdict(Verdict.PASS), "it changes 80 % of the arms")
+    assert (published.channel, published.held) == ("shadow", "it changes 80 % of the arms")
+    assert publisher.publish(another(checkpoint, "later"), verdict(Verdict.INCONCLUSIVE), "as above").held is None
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_nothing_becomes_a_canary_without_users_or_control(
+    share: float, make_experiment: Callable[..., Experiment], publisher: Publisher, trained: Any
+) -> None:
+    lonely = make_experiment(serving={"canary_share": share})
+    published = replace(publisher, experiment=lonely).publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    assert published.channel == "shadow"
+    assert published.held is not None and "canary_share" in published.held
+
+
+def test_only_the_canary_is_promoted_or_withdrawn(publisher: Publisher, trained: Any) -> None:
+    publisher.publish(trained.report.checkpoint, verdict(Verdict.PASS))
+    for act in (publisher.promote, publisher.withdraw):
+        with pytest.raises(RevisionConflict, match="not the canary any more"):
+            act("another", "because")
+    assert publisher.store.channel("stable") is None
+    publisher.store.release_lease(publisher.store.acquire_lease("another", 60))

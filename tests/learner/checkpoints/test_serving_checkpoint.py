@@ -16,6 +16,7 @@ from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.verification import Approval, TrustRule
 from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from policy_store.records.store_errors import StoreUnreachable, UnknownCheckpoint
+from tests.learner_samples import trust_of
 
 NOW = 1_800_000_000_000
 PASS = GateVerdict(Verdict.PASS, (Reason("harmless", "it is"),))
@@ -24,7 +25,8 @@ PASS = GateVerdict(Verdict.PASS, (Reason("harmless", "it is"),))
 @pytest.fixture
 def publisher(experiment: Experiment) -> Publisher:
     key = SigningKey.generate(Role.LEARNER, "main")
-    return Publisher(MemoryStore(experiment.name, clock=lambda: NOW), key, experiment, lambda: NOW)
+    store = MemoryStore(experiment.name, clock=lambda: NOW)
+    return Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
 
 
 @pytest.fixture
@@ -43,6 +45,7 @@ def test_it_comes_from_this_machine_or_from_the_store(
 ) -> None:
     checkpoint = trained.report.checkpoint
     publisher.publish(checkpoint, PASS)
+    publisher.promote(checkpoint.version, "it is better")
     here = read_serving(publisher.store, lambda: trust, trained.learner.shelf)
     assert here.checkpoint is not None
     assert here.checkpoint.optimiser
@@ -56,6 +59,7 @@ def test_what_nobody_trusted_signed_is_not_compared_with(
     publisher: Publisher, trust: TrustRule, trained: Any, tmp_path: Path
 ) -> None:
     publisher.publish(trained.report.checkpoint, PASS)
+    publisher.promote(trained.report.checkpoint.version, "it is better")
     stranger = TrustedKeys.of(SigningKey.generate(Role.LEARNER, "other"))
     found = read_serving(publisher.store, lambda: replace(trust, trusted=stranger), CheckpointShelf(tmp_path))
     assert found.checkpoint is None
@@ -66,6 +70,7 @@ def test_what_nobody_trusted_signed_is_not_compared_with(
 
 def test_a_broken_copy_is_named(publisher: Publisher, trust: TrustRule, trained: Any, tmp_path: Path) -> None:
     publisher.publish(trained.report.checkpoint, PASS)
+    publisher.promote(trained.report.checkpoint.version, "it is better")
     shelf, version = trained.copied_to(tmp_path).shelf, trained.report.checkpoint.version
     (tmp_path / "checkpoints" / version / "policy.onnx").write_bytes(b"broken")
     found = read_serving(publisher.store, lambda: trust, shelf)

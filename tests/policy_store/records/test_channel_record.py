@@ -49,3 +49,14 @@ def test_channels_are_known_by_name() -> None:
     assert [channel_named(name) for name in ("stable", "canary", "shadow")] == list(Channel)
     with pytest.raises(RecordMalformed, match="stable"):
         channel_named("Stable")
+
+
+def test_only_a_canary_is_withdrawn_and_the_field_is_in_no_other_record() -> None:
+    record = ChannelRecord.from_content(CONTENT | {"channel": "canary", "withdrawn": True})
+    assert b'"withdrawn":true' in record.canonical()
+    assert ChannelRecord.parse(record.canonical()) == record
+    plain = ChannelRecord.from_content(CONTENT | {"channel": "canary", "withdrawn": False})
+    assert b"withdrawn" not in plain.canonical()
+    for channel in ("stable", "shadow"):
+        with pytest.raises(RecordMalformed, match="cannot be withdrawn"):
+            ChannelRecord.from_content(CONTENT | {"channel": channel, "withdrawn": True})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from policy_store.backends.memory_store import MemoryStore
-from policy_store.decisions.governance import keep_fresh
+from policy_store.decisions.governance import keep_fresh, withdraw_canary
 from policy_store.decisions.verification import TrustRule
 from policy_store.records.channel_record import Channel, ChannelRecord
 from policy_store.records.governed_record import SignedRecord
@@ -299,3 +299,49 @@ def test_a_malformed_record_is_a_verdict(bench: Bench) -> None:
 
     assert bench.watch.poll(Torn(EXPERIMENT.name), NOW)
     assert (bench.version, bench.result) == ("v1", PickupResult.UNVERIFIED)
+
+
+def canary_bench() -> Bench:
+    made = Bench()
+    made.watch = ChannelWatch(
+        Channel.CANARY, RULE, CheckpointPickup(EXPERIMENT, DriftCheck(EXPERIMENT, made.recent)), made.recent, 50
+    )
+    made.desk.publish("v1", GRAPH, reference=STEADY)
+    made.desk.point(Channel.CANARY, "v1")
+    return made
+
+
+def withdraw(bench: Bench) -> None:
+    bench.desk.now += 1
+    withdraw_canary(bench.desk.store, bench.desk.decider(), ttl_ms=DAY_MS)
+
+
+def test_a_withdrawn_canary_serves_nobody_even_if_its_traffic_drifted() -> None:
+    bench = canary_bench()
+    assert bench.poll() and bench.version == "v1"
+    bench.traffic(0.9)
+    withdraw(bench)
+    assert bench.poll()
+    assert bench.watch.state.policy is None
+    assert (bench.watch.state.drifted, bench.watch.state.stale) == (False, False)
+    assert bench.watch.state.verdict is not None and bench.watch.state.verdict.notes == ("withdrawn: test",)
+    assert not bench.poll(), "it is news once"
+    bench.poll(NOW + 2 * DAY_MS)
+    assert not bench.watch.state.stale, "nobody is served by it, so nobody falls back"
+
+
+def test_a_node_that_first_sees_the_withdrawal_or_restarts_serves_nobody_by_it() -> None:
+    bench = canary_bench()
+    bench.traffic(0.9)
+    withdraw(bench)
+    assert bench.poll()
+    assert (bench.version, bench.watch.state.newest.name) == (None, "OPEN")
+    saved = bench.watch.state.saved
+    assert saved is not None
+    again = canary_bench()
+    again.watch.restore(SavedSnapshot(channels={"canary": saved}))
+    assert again.version is None
+    bench.desk.now += 1
+    bench.desk.publish("v2", GRAPH)
+    bench.desk.point(Channel.CANARY, "v2")
+    assert bench.poll() and bench.version == "v2"

@@ -170,7 +170,7 @@ WEIGHED, UNWEIGHED = ["harmless"], ["no_preference", "insufficient_evidence"]
             UNWEIGHED,
             "trimtab alpha propose --weight a=0.334 --weight b=0.333 --weight c=0.333",
         ),
-        ("pass", "stable", WEIGHED, None),
+        ("pass", "canary", WEIGHED, "trimtab experiment read canary-v7"),
         ("inconclusive", "shadow", ["insufficient_evidence"], None),
         ("refuse", None, ["harm"], None),
     ],

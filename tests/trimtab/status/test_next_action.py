@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from event_schemas.errors import ComponentUnreachable, SettingError
-from policy_store.decisions import EMPTY, FileDifference, Refusal
+from policy_store.decisions import EMPTY, VALID, FileDifference, Refusal
 from policy_store.decisions.kill_decisions import OpenKill
 from serving_agent.pickup.checkpoint_pickup import PickupResult
 from tests.trimtab.status.status_samples import (
@@ -51,6 +51,7 @@ def faulty(fix: str) -> StatusFacts:
     return replace(WELL, faults={"Kafka": ComponentUnreachable("Kafka does not answer", fix=fix)})
 
 
+CANARY_NEW = (STABLE, ChannelFacts("canary", VALID, version=NEW), ChannelFacts("shadow", EMPTY))
 NO_CHANNELS = tuple(ChannelFacts(each.channel, EMPTY) for each in STORE.channels)
 DOUBTFUL = replace(PASSED, verdict="inconclusive", reasons=("fewer than 1000 matched rows",))
 UNWEIGHED = replace(DOUBTFUL, reason_codes=("no_preference",))
@@ -103,6 +104,7 @@ TABLE = [
         "passed",
         replace(store(newest=NEWER), shelf=KEPT_DOUBTFUL),
     ),
+    ("canary", f"trimtab experiment read canary-{NEW}", "is the canary", store(newest=NEWER, channels=CANARY_NEW)),
     ("publish", "trimtab learn", "is not published", replace(WELL, shelf=KEPT)),
     ("publish", "trimtab learn", "is not published", replace(NOTHING_LEARNED, shelf=KEPT)),
     ("proposal", "trimtab alpha approve p-1", "approval", store(proposals=("p-1", "p-2"))),

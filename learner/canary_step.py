@@ -1,0 +1,128 @@
+"""What the learner does about a canary at each of its runs: promote it, withdraw it, or wait.
+
+A pass of the gate only starts a canary: an online experiment between users who get the checkpoint and users who get
+what stable serves, or production while stable serves nothing. This step may look at it as often as it likes, because
+the bounds hold at all looks together (`off_policy.sequential_reading`):
+
+1. Harmed: withdrawn at once.
+2. Superior, and its requests span `gate.min_canary_time`: promoted to stable, which ends the experiment.
+3. Neither within `gate.max_canary_time`: withdrawn.
+4. Otherwise it waits, and no other checkpoint takes its place (`learner.checkpoints.publishing`).
+
+Under manual approval it only says what it sees. After 1 to 3 the audit keeps the offline lift beside the online lift.
+If the process dies before that, the decision stands and only this entry is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from event_schemas.experiment_sections import GateSpec
+from event_schemas.units import DAY_MS
+from learner.checkpoints.publishing import OWNER, Publisher
+from learner.experiment_look import ExperimentLook, error_budget_of, look_at, offline_lifts
+from off_policy.sequential_reading import ArmState
+from policy_store.decisions import (
+    Release,
+    canary_runs,
+    keep_release,
+    planned_experiment,
+    running_canary,
+    verify_checkpoint,
+)
+from policy_store.records import CANARY_ARM, CANARY_PREFIX, CheckpointManifest
+
+Step = Literal["promote", "withdraw", "wait"]
+ENDED: dict[Step, Literal["promoted", "withdrawn"]] = {"promote": "promoted", "withdraw": "withdrawn"}
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryDecision:
+    """What is to be done about the canary of `version`, and why; `done` is False under manual approval."""
+
+    version: str
+    step: Step
+    reason: str
+    done: bool
+
+
+@dataclass(frozen=True, eq=False)
+class CanaryStep:
+    """Reads the canary of one store, from the examples in the learner's `directory`, and acts by the publisher's key.
+
+    `stage` is told what was decided.
+    """
+
+    publisher: Publisher
+    directory: Path
+    stage: Callable[[str, str], None]
+
+    def take(self) -> CanaryDecision | None:
+        """Look and act; None without a canary. Raises StoreDamaged and the errors of verifying and publishing."""
+        store, rule, experiment = self.publisher.store, self.publisher.rule, self.publisher.experiment
+        experiment_id = running_canary(store, rule)
+        if experiment_id is None:
+            return None
+        plan = planned_experiment(store, experiment_id, rule, experiment)
+        error = error_budget_of(experiment_id, experiment, canary_runs(store, rule))
+        look = look_at(plan, self.directory, experiment, error)
+        version = experiment_id.removeprefix(CANARY_PREFIX)
+        manifest = verify_checkpoint(store.get_checkpoint(version), version, rule)
+        step, reason = decide(look, manifest, experiment.gate)
+        automatic = experiment.gate.approval == "auto"
+        self.stage("canary", f"{version}: {step}, {reason}" + ("" if automatic else "; people decide"))
+        if automatic:
+            self._act(step, manifest, reason, look)
+        return CanaryDecision(version, step, reason, automatic)
+
+    def _act(self, step: Step, manifest: CheckpointManifest, reason: str, look: ExperimentLook) -> None:
+        if step == "wait":
+            return
+        if step == "promote":
+            self.publisher.promote(manifest.version, reason)
+        else:
+            self.publisher.withdraw(manifest.version, reason)
+        keep_release(
+            self.publisher.store,
+            Release(
+                version=manifest.version,
+                experiment=look.plan.id,
+                arm=CANARY_ARM,
+                ended=ENDED[step],
+                reason=reason,
+                users=sum(arm.users for arm in look.found.comparison.arms.values()),
+                offline=offline_lifts(manifest),
+                online=look.online_lifts(CANARY_ARM),
+            ),
+            OWNER,
+        )
+
+
+def decide(look: ExperimentLook, manifest: CheckpointManifest, gate: GateSpec) -> tuple[Step, str]:
+    """The next step and the reason for it, from one look; `look.plan.planned_end` is now."""
+    arm, seen = look.arms[CANARY_ARM], look.found.seen
+    told = "; ".join(arm.reasons)
+    spanned = 0 if seen is None else seen[1] - seen[0]
+    if arm.state is ArmState.HARMED:
+        return "withdraw", told
+    if arm.state is ArmState.SUPERIOR and manifest.verdict == "pass" and spanned >= gate.min_canary_time:
+        return "promote", f"{told}; {_lifts(look)}"
+    if look.plan.planned_end - look.plan.start >= gate.max_canary_time:
+        return "withdraw", f"no verdict after {gate.max_canary_time / DAY_MS:g} days: {told}"
+    if arm.state is ArmState.SUPERIOR:
+        if manifest.verdict != "pass":
+            return "wait", f"{told}, but the gate's verdict is {manifest.verdict}: people decide"
+        return "wait", f"{told}, but its requests do not span {gate.min_canary_time / DAY_MS:g} days yet"
+    return "wait", told
+
+
+def _lifts(look: ExperimentLook) -> str:
+    shown = []
+    for name, reading in look.arms[CANARY_ARM].outcomes.items():
+        if reading.interval is not None:
+            lift = look.found.comparison.arms[CANARY_ARM].outcomes[name].lift
+            shown.append(f"{name} {lift:+.1%} [{reading.interval.lower:+.1%}, {reading.interval.upper:+.1%}]")
+    return ", ".join(shown)
