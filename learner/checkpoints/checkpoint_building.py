@@ -98,7 +98,7 @@ def evaluation_summary(evaluation: Evaluation, verdict: GateVerdict) -> dict[str
         "share": None if look is None else look.share,
         "estimator": ESTIMATOR,
         "rows": 0 if judgement is None else judgement.rows,
-        "baseline": evaluation.selection.baseline.name,
+        "baseline": evidence.over if evidence.production_lifts else evaluation.selection.baseline.name,
         "proposal": evaluation.proposal,
         "preference": evaluation.preference.as_dict(),
         "lifts": {name: lift.as_dict() for name, lift in evidence.lifts.items()},

@@ -50,7 +50,19 @@ def serving_policy(
         return ServingPolicy(version, None, f"{version} is serving and cannot be scored: {fault.what}")
     refusal = _trained_on(rows, checkpoint.manifest)
     detail = serving.detail if refusal is None else f"{serving.detail}; {refusal.reason}"
-    return ServingPolicy(version, replace(policy, name=version), detail, refusal)
+    same = _judged_under(weights, checkpoint.manifest)
+    return ServingPolicy(version, replace(policy, name=version), detail, refusal, same)
+
+
+def _judged_under(weights: ObjectiveWeights, manifest: CheckpointManifest) -> bool:
+    """Whether the checkpoint was judged under these weights, for everybody and every cohort."""
+    found = manifest.evaluation.get("preference")
+    if found is None:
+        return False
+    then = ObjectiveWeights.from_dict(found)
+    cohorts = (None, *then.cohorts, *weights.cohorts)
+    pairs = [(then.of_cohort(each), weights.of_cohort(each)) for each in cohorts]
+    return all(one is not None and other is not None and same_weights(one, other) for one, other in pairs)
 
 
 def _serves_under(weights: ObjectiveWeights, checkpoint: Checkpoint, rows: LearningRows) -> bool:

@@ -42,6 +42,7 @@ from learner.judgement.serving_comparison import (
     ServingOn,
     ServingPolicy,
     compare_with_serving,
+    with_watched,
 )
 from learner.judgement.withheld_intervals import shown_comparison, shown_report
 from off_policy.evaluation_report import EvaluationReport, FrontierPoint, PolicyObjective
@@ -79,27 +80,20 @@ class Evaluation:
     judged_online: tuple[str, ...] = ()
     serving: ServingComparison = field(default_factory=ServingComparison)
 
-    @property
-    def serving_lifts(self) -> Mapping[str, PairedLift]:
-        """Lifts over the serving checkpoint by objective; empty if there is none to compare with."""
-        return self.serving.lifts
-
-    @property
-    def serving_cohort_lifts(self) -> Mapping[str, Mapping[str, PairedLift]]:
-        """The same inside each cohort."""
-        return self.serving.cohort_lifts
-
     def without_look(self) -> Self:
         """The same without anything that the judging half earned."""
         return replace(self, judgement=None, watched=None, look=None, serving=ServingComparison(detail=NO_LOOK))
 
     @property
     def evidence(self) -> GateEvidence:
-        """The gate's evidence: the policy under the preference in force, on the judging half; no lifts without one."""
-        judged = None
+        """The gate's evidence: the policy under the preference in force, on the judging half; no lifts without one.
+
+        A refresh of what serves is held against that, if all lifts over it have an interval; else against production.
+        """
+        judged, serving = None, self.serving
         if self.judgement is not None and self.preference.declared:
             judged = self.judgement.report_of(PREFERENCE)
-        return GateEvidence(
+        evidence = GateEvidence(
             lifts={} if judged is None else _lifts(judged.objectives),
             cohort_lifts={} if judged is None else {name: _lifts(scope) for name, scope in judged.cohorts.items()},
             guardrail_lifts={} if judged is None else self._guardrail_lifts(),
@@ -109,6 +103,16 @@ class Evaluation:
             head_shift=self.head_shift,
             preference_declared=self.preference.declared,
             judged_online=self.judged_online,
+        )
+        if not evidence.lifts or not serving.judges(self.guardrails):
+            return evidence
+        return replace(
+            evidence,
+            lifts=serving.lifts,
+            cohort_lifts=serving.cohort_lifts,
+            guardrail_lifts={name: serving.watched_lifts[name] for name in self.guardrails},
+            over=f"{serving.version}",
+            production_lifts={**evidence.lifts, **evidence.guardrail_lifts},
         )
 
     def _guardrail_lifts(self) -> dict[str, PairedLift]:
@@ -245,7 +249,11 @@ def _judge(
     predictions, report = _report(half, choose, experiment, asked, served)
     predicted = None if served is None else predictions.stated[-1]
     log = rows.logged_bandit(experiment)
-    compared = compare_with_serving(log, predictions.chosen[0], serving, predicted, predictions.logged, asked)
+    preferred = predictions.chosen[0]
+    compared = compare_with_serving(log, preferred, serving, predicted, predictions.logged, asked)
+    watched = rows.watched_bandit(experiment)
+    if watched is not None:
+        compared = with_watched(compared, watched, preferred.policy, serving, asked)
     return predictions, report, compared
 
 

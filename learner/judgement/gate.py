@@ -56,6 +56,8 @@ class GateEvidence:
     judged_online    what is counted per session or user-day: only an online experiment can judge it, and a pass says so
     log_faults       why the log is unsound, in sentences; empty if it is not, or if `log_p_value` alone says so
     completeness_doubt   why the log is not known to be complete; empty if it is
+    over             what the lifts are over, in words
+    production_lifts     of a refresh: its lifts over production, on objectives and guardrails. They only refuse
     """
 
     lifts: Mapping[str, PairedLift]
@@ -67,6 +69,8 @@ class GateEvidence:
     judged_online: tuple[str, ...] = ()
     log_faults: tuple[str, ...] = ()
     completeness_doubt: str = ""
+    over: str = "the baseline"
+    production_lifts: Mapping[str, PairedLift] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +101,28 @@ def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
     ]
     if missing or not evidence.preference_declared:
         return GateVerdict(Verdict.INCONCLUSIVE, tuple(doubts), looked=False)
-    harm = [reason for name, lift in evidence.lifts.items() for reason in _harm(name, lift)]
-    harm += [_of_guardrail(each) for name, lift in evidence.guardrail_lifts.items() for each in _harm(name, lift)]
+    over = evidence.over
+    harm = [reason for name, lift in evidence.lifts.items() for reason in _harm(name, lift, over)]
+    harm += [_of_guardrail(each) for name, lift in evidence.guardrail_lifts.items() for each in _harm(name, lift, over)]
+    harm += [each for name, lift in evidence.production_lifts.items() for each in _harm(name, lift, "the baseline")]
     if harm:
         return GateVerdict(Verdict.REFUSE, tuple(harm))
     if doubts:
         return GateVerdict(Verdict.INCONCLUSIVE, tuple(doubts), looked=False)
     doubts = [
-        *(reason for name, lift in evidence.lifts.items() for reason in _doubt(name, lift, spec)),
-        *(_of_guardrail(each) for name, lift in evidence.guardrail_lifts.items() for each in _doubt(name, lift, spec)),
+        *(reason for name, lift in evidence.lifts.items() for reason in _doubt(name, lift, spec, over)),
+        *(
+            _of_guardrail(each)
+            for name, lift in evidence.guardrail_lifts.items()
+            for each in _doubt(name, lift, spec, over)
+        ),
         *_cohort_doubts(evidence),
     ]
     if doubts:
         return GateVerdict(Verdict.INCONCLUSIVE, tuple(doubts))
     lifts = {**evidence.lifts, **evidence.guardrail_lifts}
     bounds = ", ".join(f"{name} {_bounds(lift)}" for name, lift in lifts.items())
-    sentence = f"every lift over the baseline is above -{spec.margin:.1%}: {bounds}"
+    sentence = f"every lift over {over} is above -{spec.margin:.1%}: {bounds}"
     if evidence.judged_online:
         sentence += f"; left to online experiments: {', '.join(evidence.judged_online)}"
     return GateVerdict(Verdict.PASS, (Reason("harmless", sentence),))
@@ -143,11 +153,11 @@ def _no_objective(evidence: GateEvidence) -> list[Reason]:
     return [Reason("insufficient_evidence", "no objective was judged")]
 
 
-def _harm(name: str, lift: PairedLift) -> list[Reason]:
+def _harm(name: str, lift: PairedLift, over: str) -> list[Reason]:
     interval = lift.relative_interval
     if not lift.gateable or interval is None or not interval.upper < 0.0:
         return []
-    return [Reason("harm", f"{name}: the lift over the baseline is {_bounds(lift)}, below zero")]
+    return [Reason("harm", f"{name}: the lift over {over} is {_bounds(lift)}, below zero")]
 
 
 def _lacking(name: str, lift: PairedLift, spec: GateSpec) -> list[Reason]:
@@ -155,12 +165,12 @@ def _lacking(name: str, lift: PairedLift, spec: GateSpec) -> list[Reason]:
     return [] if missing is None else [Reason("insufficient_evidence", f"{name}: {missing}")]
 
 
-def _doubt(name: str, lift: PairedLift, spec: GateSpec) -> list[Reason]:
+def _doubt(name: str, lift: PairedLift, spec: GateSpec, over: str) -> list[Reason]:
     interval = lift.relative_interval
     assert interval is not None
     if interval.lower > -spec.margin:
         return []
-    sentence = f"the lift over the baseline is {_bounds(lift)}; its lower bound must exceed -{spec.margin:.1%}"
+    sentence = f"the lift over {over} is {_bounds(lift)}; its lower bound must exceed -{spec.margin:.1%}"
     return [Reason("not_shown_harmless", f"{name}: {sentence}")]
 
 
@@ -193,7 +203,7 @@ def _cohort_doubts(evidence: GateEvidence) -> list[Reason]:
         Reason("cohort_harm", f"cohort {cohort}, {reason.sentence}")
         for cohort, lifts in evidence.cohort_lifts.items()
         for name, lift in lifts.items()
-        for reason in _harm(name, lift)
+        for reason in _harm(name, lift, evidence.over)
     ]
 
 

@@ -4,7 +4,7 @@ A new checkpoint may beat production and still be worse than the one that it wou
 preference, by the same estimator and with the same model of the rewards, so that only their choices differ.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from off_policy.evaluation_report import PolicyObjective
 from off_policy.intervals import EvidenceRequirements
 from off_policy.logged_bandit import LoggedBandit
 from off_policy.paired_lift import PairedLift, no_lift
-from off_policy.policy_evaluation import PredictedPolicy, evaluate_predicted
+from off_policy.policy_evaluation import PredictedPolicy, evaluate_policies, evaluate_predicted
 from off_policy.target_policies import TargetPolicy
 
 NOT_ASKED = "nobody asked which checkpoint is serving"
@@ -29,13 +29,15 @@ class ServingPolicy:
     """What the serving checkpoint `version` chooses in n rows.
 
     Without a `policy` nothing can be compared, and `detail` says why. `refusal` says why intervals on these rows would
-    be wrong, for example because the checkpoint was trained on some of them.
+    be wrong, for example because the checkpoint was trained on some of them. `same_preference`: it was judged under
+    the preference that is in force.
     """
 
     version: str | None
     policy: TargetPolicy | None
     detail: str
     refusal: Refusal | None = None
+    same_preference: bool = False
 
 
 ServingOn = Callable[[LearningRows], ServingPolicy]
@@ -44,15 +46,28 @@ ServingOn = Callable[[LearningRows], ServingPolicy]
 
 @dataclass(frozen=True, eq=False)
 class ServingComparison:
-    """Lifts over the serving checkpoint by objective, and by cohort and objective; `detail` says it in words.
+    """Lifts over the serving checkpoint by objective, by cohort and objective, and by watched outcome.
 
-    Both are empty if there was nothing to compare with.
+    All are empty if there was nothing to compare with; `detail` says why. `same_preference` is that of the
+    ServingPolicy.
     """
 
     version: str | None = None
     detail: str = NOT_ASKED
     lifts: Mapping[str, PairedLift] = field(default_factory=dict)
     cohort_lifts: Mapping[str, Mapping[str, PairedLift]] = field(default_factory=dict)
+    watched_lifts: Mapping[str, PairedLift] = field(default_factory=dict)
+    same_preference: bool = False
+
+    def judges(self, guardrails: Sequence[str]) -> bool:
+        """Whether the gate may hold a checkpoint against the one that serves.
+
+        It may if the preference is the same, so that this is a refresh, and every lift has an interval: refusals depend
+        on nothing that the judged rows earned.
+        """
+        asked = [*self.lifts.values(), *(self.watched_lifts[name] for name in guardrails if name in self.watched_lifts)]
+        whole = all(name in self.watched_lifts for name in guardrails)
+        return self.same_preference and bool(self.lifts) and whole and all(lift.gateable for lift in asked)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -61,6 +76,8 @@ class ServingComparison:
             "detail": self.detail,
             "lifts": _as_dicts(self.lifts),
             "cohort_lifts": {cohort: _as_dicts(lifts) for cohort, lifts in self.cohort_lifts.items()},
+            "watched_lifts": _as_dicts(self.watched_lifts),
+            "same_preference": self.same_preference,
         }
 
 
@@ -87,8 +104,28 @@ def compare_with_serving(
         for cohort, scope in report.cohorts.items()
     }
     return ServingComparison(
-        serving.version, serving.detail, _lifts(report.objectives, same, serving.refusal, level), cohorts
+        version=serving.version,
+        detail=serving.detail,
+        lifts=_lifts(report.objectives, same, serving.refusal, level),
+        cohort_lifts=cohorts,
+        same_preference=serving.same_preference,
     )
+
+
+def with_watched(
+    comparison: ServingComparison,
+    log: LoggedBandit,
+    judged: TargetPolicy,
+    serving: ServingPolicy,
+    requirements: EvidenceRequirements,
+) -> ServingComparison:
+    """The comparison with the lifts of what is only watched, the outcomes of `log`; unchanged without a policy."""
+    if serving.policy is None:
+        return comparison
+    report = evaluate_policies(log, [judged], serving.policy, None, requirements).policies[0]
+    same = judged.same_as(serving.policy)
+    lifts = _lifts(report.objectives, same, serving.refusal, requirements.level)
+    return replace(comparison, watched_lifts=lifts)
 
 
 def _lifts(

@@ -26,7 +26,8 @@ def shown_comparison(comparison: ServingComparison, log: LogSoundness) -> Servin
     if log.verdict is not LogVerdict.UNSOUND:
         return comparison
     cohorts = {cohort: _lifts(lifts) for cohort, lifts in comparison.cohort_lifts.items()}
-    return replace(comparison, lifts=_lifts(comparison.lifts), cohort_lifts=cohorts)
+    watched = _lifts(comparison.watched_lifts)
+    return replace(comparison, lifts=_lifts(comparison.lifts), cohort_lifts=cohorts, watched_lifts=watched)
 
 
 def _policy(report: PolicyReport) -> PolicyReport:

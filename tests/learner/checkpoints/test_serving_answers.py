@@ -55,6 +55,14 @@ def test_it_plays_the_arms_that_serving_would_serve(trained: Any, rows: Learning
     assert found.policy.name == found.version == checkpoint.version
     assert np.array_equal(np.asarray(found.policy.arms), np.asarray(expected.arms))
     assert found.refusal is None
+    assert found.same_preference
+
+
+def test_a_new_preference_makes_it_no_refresh(trained: Any, rows: LearningRows, experiment: Experiment) -> None:
+    for_core = ObjectiveWeights(7, (0.7, 0.3), {"CORE": (0.2, 0.8)})
+    assert ask(trained.report.checkpoint, rows, experiment, ObjectiveWeights(7, (0.7, 0.3), {})).same_preference
+    assert not ask(trained.report.checkpoint, rows, experiment, for_core).same_preference
+    assert not ask(trained.report.checkpoint, rows, experiment, ObjectiveWeights(7, (0.6, 0.4), {})).same_preference
 
 
 def test_pinned_to_another_preference_it_gives_way_to_production(

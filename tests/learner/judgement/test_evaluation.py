@@ -11,6 +11,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.experiment_sections import GuardrailSpec, ObjectiveSpec
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint_building import evaluation_summary
+from learner.examples.learning_rows import LearningRows
 from learner.examples.training_window import LearningWindow, build_window
 from learner.judgement.evaluation import (
     Candidate,
@@ -22,7 +23,9 @@ from learner.judgement.evaluation import (
 from learner.judgement.gate import Verdict, judge
 from learner.judgement.gate_budget import Look
 from learner.judgement.log_soundness import LogVerdict
+from learner.judgement.serving_comparison import ServingPolicy
 from off_policy import row_distributions
+from off_policy.target_policies import TargetPolicy
 from policy_store.records.objective_weights import ObjectiveWeights
 
 FIRST = Look(1, 0.03)
@@ -69,6 +72,28 @@ def test_a_better_policy_shows_its_lift(experiment: Experiment, window: Learning
     assert result.judgement is not None
     assert result.selection.rows + result.judgement.rows == window.holdout.count
     assert result.proposal is not None
+
+
+def test_a_refresh_is_judged_by_its_lifts_over_what_serves(experiment: Experiment, window: LearningWindow) -> None:
+    """The one that serves plays production everywhere, so both comparisons give the same lifts."""
+    score = experiment.action_space.features.sum(axis=1)
+    q = np.broadcast_to((0.2 + 0.3 * score)[None, :, None], (window.holdout.count, 10, 2))
+    preference, production = ObjectiveWeights.in_force(experiment), experiment.action_space.production_arm
+
+    def serving(rows: LearningRows) -> ServingPolicy:
+        policy = TargetPolicy("v1", arms=np.full(rows.count, production))
+        return ServingPolicy("v1", policy, "v1 is serving", same_preference=True)
+
+    result = evaluate_window(window, Candidate(q.__getitem__, preference, FIRST, serving), experiment)
+    evidence, plain = result.evidence, evaluated(experiment, window).evidence
+    assert (evidence.over, plain.over) == ("v1", "the baseline")
+    assert evidence.lifts == result.serving.lifts and set(evidence.production_lifts) == {"repin", "p2p"}
+    for name, lift in evidence.lifts.items():
+        assert lift.relative == pytest.approx(plain.lifts[name].relative, rel=1e-9)
+        assert lift.relative == pytest.approx(evidence.production_lifts[name].relative, rel=1e-9)
+    assert evidence.cohort_lifts == result.serving.cohort_lifts
+    verdict = judge(evidence, experiment.gate)
+    assert evaluation_summary(result, verdict)["baseline"] == "v1"
 
 
 @pytest.mark.parametrize("falls", [False, True])

@@ -52,6 +52,18 @@ def test_harmless_on_every_objective_passes() -> None:
     assert codes(evidence) == (Verdict.PASS, ["harmless"])
 
 
+def test_a_refresh_is_held_against_what_serves_and_must_not_harm_production() -> None:
+    evidence = GateEvidence({"repin": lift(-0.01, 0.02)}, over="v1", production_lifts={"repin": lift(-0.2, 0.3)})
+    assert codes(evidence) == (Verdict.PASS, ["harmless"])
+    assert "every lift over v1 is above" in judge(evidence, SPEC).reasons[0].sentence
+    worse = replace(evidence, lifts={"repin": lift(-0.06, 0.02)})
+    assert codes(worse) == (Verdict.INCONCLUSIVE, ["not_shown_harmless"])
+    assert "the lift over v1 is" in judge(worse, SPEC).reasons[0].sentence
+    harmful = replace(evidence, production_lifts={"repin": lift(-0.2, -0.01)})
+    assert codes(harmful) == (Verdict.REFUSE, ["harm"])
+    assert "the lift over the baseline is" in judge(harmful, SPEC).reasons[0].sentence
+
+
 def test_a_pass_names_what_it_leaves_to_online_experiments() -> None:
     evidence = GateEvidence({"repin": lift(0.01, 0.2)}, judged_online=("visits", "days"))
     [reason] = judge(evidence, SPEC).reasons

@@ -1,11 +1,12 @@
 """The lift over the checkpoint that is serving, per objective and cohort."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from learner.judgement.serving_comparison import ServingPolicy, compare_with_serving
+from learner.judgement.serving_comparison import ServingPolicy, compare_with_serving, with_watched
 from off_policy.estimates import Refusal, RefusalCode
 from off_policy.intervals import EvidenceRequirements
 from off_policy.logged_bandit import LoggedBandit
@@ -30,6 +31,7 @@ Q = np.broadcast_to(np.array([0.2, 0.25, 0.2, 0.2])[None, :, None], (N, ARMS, 1)
 Q_LOGGED = Q[np.arange(N), ACTION]
 SERVING = np.where(CORE, 1, 2)
 """The candidate plays arm 1 everywhere, so both choose the same in CORE."""
+NOTHING_SERVES = ServingPolicy(None, None, "production serves")
 
 
 def predicted(arms: np.ndarray) -> PredictedPolicy:
@@ -100,10 +102,31 @@ def test_rows_that_it_was_trained_on_have_no_interval() -> None:
 
 
 def test_nothing_to_compare_with_is_said_in_words() -> None:
-    found = compare_with_serving(
-        LOG, predicted(SERVING), ServingPolicy(None, None, "production serves"), None, Q_LOGGED, REQUIREMENTS
-    )
-    assert found.as_dict() == {"version": None, "detail": "production serves", "lifts": {}, "cohort_lifts": {}}
+    found = compare_with_serving(LOG, predicted(SERVING), NOTHING_SERVES, None, Q_LOGGED, REQUIREMENTS)
+    assert found.as_dict() == {
+        "version": None,
+        "detail": "production serves",
+        "lifts": {},
+        "cohort_lifts": {},
+        "watched_lifts": {},
+        "same_preference": False,
+    }
+    assert with_watched(found, LOG, TargetPolicy("new", arms=SERVING), NOTHING_SERVES, REQUIREMENTS) is found
+    assert not found.judges(())
+
+
+def test_it_judges_a_refresh_if_all_its_lifts_have_intervals() -> None:
+    serving = ServingPolicy("v1", TargetPolicy("v1", arms=SERVING), "v1 is serving", same_preference=True)
+    ours = predicted(np.full(N, 1))
+    found = compare_with_serving(LOG, ours, serving, predicted(SERVING), Q_LOGGED, REQUIREMENTS)
+    assert found.judges(()) and not found.judges(("visits",)), "visits were not compared"
+    visits = replace(LOG, reward=np.roll(LOG.reward, 1, axis=0), objectives=("visits",))
+    watched = with_watched(found, visits, ours.policy, serving, REQUIREMENTS)
+    assert watched.judges(("visits",)) and watched.watched_lifts["visits"].estimator == "snips"
+    assert watched.as_dict()["watched_lifts"]["visits"]["gateable"]
+    assert not replace(watched, same_preference=False).judges(("visits",))
+    rare = replace(visits, reward=np.zeros((N, 1)))
+    assert not with_watched(found, rare, ours.policy, serving, REQUIREMENTS).judges(("visits",))
 
 
 def test_an_empty_log_is_no_evidence() -> None:
