@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from learner.checkpoints.checkpoint import Checkpoint
 
 EMBEDDING = 8
+HISTORY_ITEM: dict[str, Any] = {
+    "item_id": pl.String,
+    "action_type": pl.String,
+    "event_time": pl.Int64,
+    "embedding": pl.List(pl.Float32),
+}
+PREVIOUS_ENTRY: dict[str, Any] = {"event_time": pl.Int64, "weights": pl.List(pl.Float64)}
 START = 1_700_000_000_000
 VERSION = "20231114T221320Z-00000000"
 Measured = Callable[[], dict[str, Any]]
@@ -75,8 +82,8 @@ def stored_frame(experiment: Experiment, rows: int, *, declared: bool) -> pl.Dat
         pl.lit(None, dtype=pl.String).alias("request_cohort"),
         users.alias("request_user_embedding"),
         pl.lit([], dtype=pl.List(pl.Struct({"name": pl.String, "value": pl.String}))).alias("request_context"),
-        pl.lit([], dtype=pl.List(pl.Struct({"item_id": pl.String}))).alias("request_history"),
-        pl.lit([], dtype=pl.List(pl.Struct({"event_time": pl.Int64}))).alias("request_previous"),
+        pl.lit([], dtype=pl.List(pl.Struct(HISTORY_ITEM))).alias("request_history"),
+        pl.lit([], dtype=pl.List(pl.Struct(PREVIOUS_ENTRY))).alias("request_previous"),
         pl.lit("EXPLORE").alias("action_slice"),
         pl.lit([], dtype=pl.List(pl.Int32)).alias("action_eligible"),
         pl.Series("action_weights", space.weights[arms]).arr.to_list(),
@@ -90,6 +97,7 @@ def stored_frame(experiment: Experiment, rows: int, *, declared: bool) -> pl.Dat
         pl.lit(None).alias("ranking"),
         pl.Series("outcome_objectives", outcomes),
         pl.lit(value=False).alias("outcome_closed_early"),
+        pl.lit(0, dtype=pl.Int32).alias("outcome_partition"),
     )
 
 

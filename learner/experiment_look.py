@@ -98,7 +98,7 @@ def error_budget_of(experiment_id: str, experiment: Experiment, runs: list[Canar
 
 
 def offline_lifts(manifest: CheckpointManifest) -> dict[str, Any]:
-    """The lifts by which the gate judged a checkpoint, over production, from its manifest; empty if it has none."""
+    """The lifts by which the gate judged a checkpoint, from its manifest; empty if it has none."""
     found: dict[str, Any] = {}
     for part in ("lifts", "guardrail_lifts"):
         lifts = manifest.evaluation.get(part)

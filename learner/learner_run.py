@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import structlog
 from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
@@ -26,7 +27,7 @@ from learner.checkpoints.warm_start import Start, start_from
 from learner.examples.exploration_reading import KeptExplorations, require_one_unit
 from learner.examples.exploration_shelf import ExplorationShelf
 from learner.examples.heavy_units import heavy_units, without_units
-from learner.examples.learner_errors import BoxNotLearnt
+from learner.examples.learner_errors import BoxNotLearnt, CheckpointBroken
 from learner.examples.learning_rows import COLUMNS, LearningRows
 from learner.examples.segment_store import read_segments
 from learner.examples.slice_tallies import SliceTallies
@@ -53,6 +54,8 @@ from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
 from monitoring.metrics import LearnerMetrics
 from policy_store.records import ObjectiveWeights
+
+log = structlog.get_logger(__name__)
 
 EXAMPLES_FOLDER = "examples"
 EXPLORATIONS_FOLDER = "explorations"
@@ -137,16 +140,17 @@ class Learner:
         if self.experiment.action_space.kind == "box":
             raise self._box_not_learnt(explorations)
         window = self._window(explorations)
+        budget = budget_in_force(self.shelf, self.experiment)
+        published = self._publish_pass(budget, window.holdout, preference)
         standing = standing_checkpoint(self.shelf, window, self.experiment, preference) if warm else None
         if standing is not None:
-            return self._stand(standing, window.holdout, preference)
+            return self._stand(standing, published, (window.holdout, preference))
         start = self._start(window, warm)
         self.observer.stage("train", f"{window.training.count} examples, {start.why}")
         training = start.algorithm.fit(window.training, self.observer.training)
         self.observer.stage("export", "ONNX graph, verified against the network")
         graph = start.algorithm.export(window.training.inputs)
         self.observer.stage("evaluate", f"{window.holdout.count} held-out examples")
-        budget = budget_in_force(self.shelf, self.experiment)
         look = budget.look_at(window.bounds.holdout_from, window.bounds.holdout_to)
         candidate = self._candidate(start, window.holdout.inputs, preference, look)
         evaluation, verdict, budget = self._judge(window, candidate, budget)
@@ -174,17 +178,44 @@ class Learner:
         return (
             evaluation,
             verdict,
-            budget.after(look, bounds.holdout_to, verdict.verdict.value, judged_lifts(evidence)),
+            budget.after(look, bounds.holdout_to, verdict.verdict.value, judged_lifts(evidence), evidence.over),
         )
 
-    def _stand(self, checkpoint: Checkpoint, rows: LearningRows, preference: ObjectiveWeights) -> RunReport:
+    def _publish_pass(self, budget: GateBudget, rows: LearningRows, preference: ObjectiveWeights) -> Published | None:
+        """Publishes the pass of the last look if no channel has heard of it, because publishing failed or was off.
+
+        Its look is spent, so no later run could give it again. One under another preference is left alone.
+        """
+        last = budget.last
+        unheard = last is not None and last.verdict == Verdict.PASS.value and last.version in self.shelf.versions()
+        if self.publisher is None or last is None or last.version is None or not unheard:
+            return None
+        if self.publisher.announced(last.version):
+            return None
+        try:
+            checkpoint = self.shelf.load(last.version)
+            told = checkpoint.manifest.evaluation
+            verdict, judged_under = stated_verdict(told), ObjectiveWeights.from_dict(told["preference"])
+        except (CheckpointBroken, KeyError, TypeError, ValueError) as fault:
+            log.warning("a pass that was never published cannot be read", version=last.version, fault=str(fault))
+            return None
+        if judged_under != preference:
+            return None
+        self.observer.stage("publish", f"{last.version} passed, and no channel has heard of it")
+        answers = GraphAnswers(checkpoint, rows, preference)
+        return self._publish(checkpoint, verdict, rows, (answers.score, preference))
+
+    def _stand(
+        self, checkpoint: Checkpoint, published: Published | None, asked: tuple[LearningRows, ObjectiveWeights]
+    ) -> RunReport:
         """The newest checkpoint with the verdict that it has; published if the store does not have it yet."""
         version, verdict = checkpoint.version, stated_verdict(checkpoint.manifest.evaluation)
         self.observer.stage("gate", f"no held-out example is new: nothing is trained, and {version} stands")
-        published = None
-        if self.publisher is not None and not self.publisher.has(version):
-            answers = GraphAnswers(checkpoint, rows, preference)
-            published = self._publish(checkpoint, verdict, rows, (answers.score, preference))
+        if published is not None and published.version != version:
+            published = None
+        if self.publisher is not None and version not in self.publisher.store.versions():
+            answers = GraphAnswers(checkpoint, *asked)
+            published = self._publish(checkpoint, verdict, asked[0], (answers.score, asked[1]))
         if self.metrics is not None:
             self.metrics.last_success.set(self.clock() / 1000)
         return RunReport(checkpoint, verdict, published, 0.0, None)

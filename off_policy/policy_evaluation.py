@@ -114,7 +114,7 @@ class BlockwiseEvaluation:
         blocks = log_blocks(self._slices, slice(self._rows, self._rows + rows))
         first = self._baseline is None
         if self._baseline is None:
-            self._baseline = self._sums(baseline)
+            self._baseline = self._sums(baseline, is_baseline=True)
         self._baseline.add(blocks, baseline.policy, baseline.policy, baseline.expected, q_logged)
         count = 0
         for count, given in enumerate(policies, start=1):
@@ -153,8 +153,9 @@ class BlockwiseEvaluation:
             policies=tuple(others),
         )
 
-    def _sums(self, given: PredictedPolicy) -> PolicySums:
-        return PolicySums(self._slices, given.policy, modelled=given.expected is not None)
+    def _sums(self, given: PredictedPolicy, *, is_baseline: bool = False) -> PolicySums:
+        modelled = given.expected is not None
+        return PolicySums(self._slices, given.policy, modelled=modelled, baseline=is_baseline)
 
 
 def _report(policy: PolicySums, scopes: dict[str | None, dict[str, PolicyObjective]]) -> PolicyReport:

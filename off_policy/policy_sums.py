@@ -36,9 +36,10 @@ class WeightedRows:
 
 
 class PolicySums:
-    """One policy on a log; `add` it block by block, in the order of the rows."""
+    """One policy on a log; `add` it block by block, in the order of the rows. The baseline prepares each block."""
 
-    def __init__(self, slices: LogSlices, policy: TargetPolicy, *, modelled: bool) -> None:
+    def __init__(self, slices: LogSlices, policy: TargetPolicy, *, modelled: bool, baseline: bool = False) -> None:
+        self._prepares = baseline
         self.name, self.alpha, self.deterministic = policy.name, policy.alpha, policy.deterministic
         self._slices, self.modelled = slices, modelled
         objectives = len(slices.log.objectives)
@@ -88,7 +89,7 @@ class PolicySums:
             logged = q_logged[own]
             self._parts.append(WeightedRows(first + own, weights, logged, expected[own]))
             corrections = weights[:, None] * (reward[first + own] - logged)
-            self._add_moments(blocks, expected, (own, corrections), as_baseline=policy is baseline)
+            self._add_moments(blocks, expected, (own, corrections))
         self._add_decisions(policy, baseline)
 
     def weighted_rows(self) -> WeightedRows:
@@ -101,16 +102,14 @@ class PolicySums:
     def _no_values(self) -> FloatArray | None:
         return np.empty((0, len(self.moments.n))) if self.modelled else None
 
-    def _add_moments(
-        self, blocks: Sequence[LogBlock], expected: FloatArray, own: tuple[IntArray, FloatArray], *, as_baseline: bool
-    ) -> None:
+    def _add_moments(self, blocks: Sequence[LogBlock], expected: FloatArray, own: tuple[IntArray, FloatArray]) -> None:
         """`own` are the rows with a weight, int[k], and their corrections, float[k, O]."""
         start, (rows, corrections) = blocks[0].rows.start, own
         for block in blocks:
             first, last = block.rows.start - start, block.rows.stop - start
             some = slice(*np.searchsorted(rows, (first, last)))
             values, terms = expected[first:last], (rows[some] - first, corrections[some])
-            if as_baseline:
+            if self._prepares:
                 block.set_baseline(values, *terms)
             self.moments.add(block.moments(values, *terms))
             if self._slices.units is not None:

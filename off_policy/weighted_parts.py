@@ -10,6 +10,10 @@ from off_policy.numeric_arrays import FloatArray
 from off_policy.sampling_design import SamplingDesign, Variances, inner
 from off_policy.score_bounds import ScorePart
 
+ROUNDING = 1e-12
+"""Standard errors that are smaller, relative to those of rewards of their size, are rounding: their ratio says nothing
+of how rows of one user go together."""
+
 
 def reward_size(rewards: FloatArray, weights: FloatArray | None = None) -> float:
     """s = Σ g r² / Σ g r, the size of one reward: 1 if rewards are 0 or 1; 0 without a reward.
@@ -63,6 +67,8 @@ class PartRows:
         middle = inner(g, g * centre) / squares
         one = max(size, reward_size(rewards, g))
         known = self.influence if isinstance(self.influence, Variances) else design.variances(self.influence)
+        if known.by_row <= squares * (ROUNDING * max(one, abs(middle))) ** 2:
+            known = Variances(0.0, 0.0)
         n = design.sample_size(len(self.weights))
         return ScorePart(
             variance=np.asarray(known.by_unit),

@@ -13,6 +13,7 @@ If the process dies after 2, no channel points to the checkpoint; if it dies aft
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from event_schemas.errors import TrimtabError
@@ -114,9 +115,16 @@ class Publisher:
         finally:
             self.store.release_lease(lease)
 
-    def has(self, version: str) -> bool:
-        """Whether the store has this checkpoint."""
-        return version in self.store.versions()
+    def announced(self, version: str) -> bool:
+        """Whether a channel points to this checkpoint or did; a kill may have come between storing it and pointing."""
+        return any(version in self._versions_in(channel) for channel in Channel)
+
+    def _versions_in(self, channel: Channel) -> set[str]:
+        found = set()
+        for signed in self.store.known_records(channel_slot(channel)):
+            with suppress(RecordMalformed):
+                found.add(ChannelRecord.parse(signed.record).version)
+        return found
 
     def _pass_waits(self) -> bool:
         """Whether shadow points to a checkpoint that passed, fits, and was never in stable: people may yet promote it.

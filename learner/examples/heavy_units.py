@@ -49,15 +49,15 @@ def heavy_units(rows: LearningRows) -> tuple[HeavyUnit, ...]:
     sizes = Counter(rows.unit_names)
     if len(sizes) < FEWEST_UNITS:
         return ()
-    ordinary = max((size for size in sizes.values() if size <= STOPPING_SHARE * rows.count), default=0)
-    found = []
+    named: dict[str, int] = {}
     for name, size in sizes.most_common():
         mean = (rows.count - size) / (len(sizes) - 1)
         if size < FEWEST_ROWS or size <= max(NAMED_SHARE * rows.count, TIMES_THE_MEAN * mean):
             break
-        stops = size > max(STOPPING_SHARE * rows.count, TIMES_THE_LARGEST * ordinary)
-        found.append(HeavyUnit(name, size, rows.count, stops))
-    return tuple(found)
+        named[name] = size
+    ordinary = max((size for name, size in sizes.items() if name not in named), default=0)
+    limit = max(STOPPING_SHARE * rows.count, TIMES_THE_LARGEST * ordinary)
+    return tuple(HeavyUnit(name, size, rows.count, size > limit) for name, size in named.items())
 
 
 def without_units(rows: LearningRows, heavy: tuple[HeavyUnit, ...]) -> LearningRows:

@@ -62,5 +62,5 @@ def _times(entries: Any) -> NDArray[np.int64]:
 
 def _texts(column: pa.Array) -> Texts:
     coded = column.dictionary_encode()
-    codes = coded.indices.fill_null(ABSENT).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = coded.indices.cast(pa.int64()).fill_null(ABSENT).to_numpy(zero_copy_only=False).astype(np.int64)
     return Texts(codes, tuple(coded.dictionary.to_pylist()))

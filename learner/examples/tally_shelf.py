@@ -49,13 +49,13 @@ class KeptTallies:
         """From `as_dict`; raises KeyError, TypeError or ValueError for anything else."""
         tallies = SliceTallies(
             {str(name): int(count) for name, count in content["counts"].items()},
-            content["left_out"],
+            {str(reason): int(records) for reason, records in content["left_out"].items()},
             {ArmDay(int(day), str(name), int(arm)): int(count) for day, name, arm, count in content["arms"]},
-            {SpanDay(str(digest), int(day)): SpanTotal(**total) for digest, day, total in content["spans"]},
-            content["undated_until"],
-            content["kept_from"],
+            {SpanDay(str(digest), int(day)): _span_total(total) for digest, day, total in content["spans"]},
+            _moment(content["undated_until"]),
+            _moment(content["kept_from"]),
         )
-        return cls(tallies, content["newest_example"])
+        return cls(tallies, _moment(content["newest_example"]))
 
 
 class TallyShelf:
@@ -84,3 +84,15 @@ class TallyShelf:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             log.warning("tallies left out: their file is damaged", file=str(self._path))
             return KeptTallies()
+
+
+def _moment(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _span_total(content: dict[str, Any]) -> SpanTotal:
+    """Raises KeyError, TypeError or ValueError."""
+    first, last, decisions, units = (
+        int(content[name]) for name in ("first_event_time", "last_event_time", "decisions", "units")
+    )
+    return SpanTotal(first, last, decisions, units, float(content["rate_sum"]), float(content["square_sum"]))

@@ -52,13 +52,17 @@ def _grouped(arms: NDArray[np.int64], declared: DeclaredDistributions, counted: 
 def _chi_square(arms: NDArray[np.int64], expected: NDArray[np.float64]) -> tuple[float, int]:
     """(statistic, degrees of freedom) of the counts of `arms` against the `expected` ones, float64[arms].
 
-    Arms with fewer than 5 expected rows are pooled into one cell. An arm that is never drawn makes the statistic
-    infinite; with no degrees of freedom there are too few rows.
+    Arms with fewer than 5 expected rows are pooled into one cell, with the rarest others until it expects 5. An arm
+    that is never drawn makes the statistic infinite; with no degrees of freedom there are too few rows.
     """
     observed = np.bincount(arms, minlength=len(expected)).astype(np.float64)
     if observed[expected == 0.0].any():
         return np.inf, 1
     sparse = expected < SMALLEST_EXPECTED
+    if sparse.any():
+        order = np.argsort(expected, kind="stable")
+        enough = int(np.searchsorted(np.cumsum(expected[order]), SMALLEST_EXPECTED)) + 1
+        sparse[order[:enough]] = True
     observed = np.append(observed[~sparse], observed[sparse].sum())
     expected = np.append(expected[~sparse], expected[sparse].sum())
     if expected[-1] == 0.0:

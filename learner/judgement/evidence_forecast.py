@@ -164,22 +164,23 @@ def forecast(rows: LearningRows, experiment: Experiment, budget: GateBudget, ass
 
 
 def traffic_of(rows: LearningRows, experiment: Experiment) -> Traffic:
-    """Raises NothingToLearn if the rows have no arm beside the baseline, or all have one time."""
+    """Raises NothingToLearn if rows have no arm beside the baseline, one time, or users of one half alone."""
     span = int(rows.event_times.max() - rows.event_times.min()) if rows.count else 0
     space = experiment.action_space
     own = rows.arms == space.production_arm
     inverse = 1.0 / rows.propensities
     rate, share = experiment.experiment.exploration_rate, experiment.production_share
-    if span <= 0 or own.all() or rate <= 0.0:
+    half = float(judging_half(rows).mean()) if rows.count else 0.0
+    if span <= 0 or own.all() or rate <= 0.0 or half in (0.0, 1.0):
         raise NothingToLearn(
             f"{rows.count} explored examples at exploration rate {rate:g} say too little of the traffic",
-            fix="wait until a day was explored",
+            fix="wait until several users explored for a day",
         )
     base = 1.0 if space.kind == "catalogue" else float(inverse[own].mean()) if own.any() else 1.0 / max(share, 1e-9)
     return Traffic(
         days=span / DAY_MS,
         rows_per_day=rows.count / (span / DAY_MS),
-        judging_share=float(judging_half(rows).mean()),
+        judging_share=half,
         policy_weight=float(inverse[~own].mean()),
         base_weight=base,
         exploration_rate=rate,

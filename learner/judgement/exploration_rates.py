@@ -53,8 +53,8 @@ def settings_part(
 ) -> TestedPart | None:
     """The stored explored decisions of each exploration settings and whole day against their Σ ε_t; None without any.
 
-    Fewer than that by up to ORDINARY_LOSS are no evidence. Settings that no stored decision names are not tested: older
-    records name none.
+    Fewer or more than that by up to ORDINARY_LOSS, of the log or of the tallies, are no evidence. Settings that no
+    stored decision names are not tested: older records name none.
     """
     whole, found = set(days), {}
     named = {key.exploration for key in stored.explored}
@@ -62,8 +62,8 @@ def settings_part(
         if key.day in whole and total.decisions and key.exploration in named:
             explored, rate = stored.explored.get(key, 0), min(1.0, total.rate_sum / total.decisions)
             effect = exploration.design_effect
-            too_many = p_at_least(min(explored, total.decisions), total.decisions, rate, effect)
-            lossy = (1.0 - ORDINARY_LOSS) * rate
+            fewer_tallied, lossy = min(1.0, rate / (1.0 - ORDINARY_LOSS)), (1.0 - ORDINARY_LOSS) * rate
+            too_many = p_at_least(min(explored, total.decisions), total.decisions, fewer_tallied, effect)
             too_few = 1.0 if exploration.may_be_fewer else p_at_most(explored, total.decisions, lossy, effect)
             found[key] = min(1.0, 2.0 * min(too_many, too_few if explored <= total.decisions else 1.0))
     if not found:

@@ -9,7 +9,8 @@ The errors of a look with the share s of the budget (`gate_budget`), with O obje
 
 - A wrong pass: at most s. It requires that the lower bound of an objective or guardrail that is truly worse than
   −margin fails, so all of them use s (intersection-union test; Berger 1982); cohorts only take passes away.
-- A wrong refusal: at most (O + G) s, for a checkpoint that harms nothing.
+- A wrong refusal: at most (O + G) s, for a checkpoint that harms nothing; of a refresh, which must harm neither what
+  serves nor production, at most 2 (O + G) s.
 - A checkpoint that harms no cohort, held back as if it did: at most s, because each of the C O bounds uses s / (C O).
 """
 
@@ -20,6 +21,7 @@ from enum import StrEnum
 from typing import Any
 
 from event_schemas.experiment_sections import GateSpec
+from learner.judgement.gate_budget import BASELINE
 from off_policy.paired_lift import PairedLift
 
 UNSOUND_P_VALUE = 1e-4
@@ -69,7 +71,7 @@ class GateEvidence:
     judged_online: tuple[str, ...] = ()
     log_faults: tuple[str, ...] = ()
     completeness_doubt: str = ""
-    over: str = "the baseline"
+    over: str = BASELINE
     production_lifts: Mapping[str, PairedLift] = field(default_factory=dict)
 
 
@@ -104,7 +106,7 @@ def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
     over = evidence.over
     harm = [reason for name, lift in evidence.lifts.items() for reason in _harm(name, lift, over)]
     harm += [_of_guardrail(each) for name, lift in evidence.guardrail_lifts.items() for each in _harm(name, lift, over)]
-    harm += [each for name, lift in evidence.production_lifts.items() for each in _harm(name, lift, "the baseline")]
+    harm += [each for name, lift in evidence.production_lifts.items() for each in _harm(name, lift, BASELINE)]
     if harm:
         return GateVerdict(Verdict.REFUSE, tuple(harm))
     if doubts:

@@ -34,6 +34,9 @@ LARGEST_SHARE = 0.5
 LOOSER = {"margin": 1, "error_budget": 1, "min_matched_rows": -1, "min_positives": -1, "max_drift": 1}
 """The sign of a change that lets more checkpoints pass; windows have none."""
 
+BASELINE = "the baseline"
+"""What lifts are over, unless a checkpoint refreshes another."""
+
 Lift = list[float]
 """A relative lift and its lower and upper bound."""
 
@@ -61,6 +64,7 @@ class PastLook:
 
     holdout_to  end of its hold-out (event time, epoch ms)
     version     its checkpoint; None in the manifest of that checkpoint itself
+    over        what its lifts are over, in words
     """
 
     number: int
@@ -69,6 +73,7 @@ class PastLook:
     verdict: str
     lifts: Mapping[str, Lift]
     version: str | None = None
+    over: str = BASELINE
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -82,6 +87,7 @@ class PastLook:
             verdict=str(content["verdict"]),
             lifts=lifts,
             version=None if version is None else str(version),
+            over=str(content.get("over", BASELINE)),
         )
 
 
@@ -133,13 +139,15 @@ class GateBudget:
         accrued = accrual(self.first_look, self.last.holdout_to, holdout_to)
         return Look(self.last.number + 1, min(LARGEST_SHARE, accrued) * budget)
 
-    def after(self, look: Look, holdout_to: int, verdict: str, lifts: Mapping[str, Lift]) -> GateBudget:
-        """What the next run starts from."""
+    def after(
+        self, look: Look, holdout_to: int, verdict: str, lifts: Mapping[str, Lift], over: str = BASELINE
+    ) -> GateBudget:
+        """What the next run starts from; `lifts` are over what `over` names."""
         return replace(
             self,
             spent=self.spent + look.share,
             first_look=holdout_to if self.first_look is None else self.first_look,
-            last=PastLook(look.number, look.share, holdout_to, verdict, lifts),
+            last=PastLook(look.number, look.share, holdout_to, verdict, lifts, over=over),
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -48,6 +48,10 @@ def _flip(verdict: GateVerdict, budget: GateBudget, look: Look, evidence: GateEv
         f"look {last.number}{version} gave {last.verdict}; since then the policy was trained again, all rows of the"
         f" hold-out are new, and the error that a look may spend went from {last.share:.2g} to {look.share:.2g}"
     )
+    if last.over != evidence.over:
+        return (
+            Reason("changed_since_last_look", f"{sentence}; lifts were over {last.over}, and are over {evidence.over}"),
+        )
     moved = _moved(last.lifts, judged_lifts(evidence))
     return (Reason("changed_since_last_look", f"{sentence}: {moved}" if moved else sentence),)
 

@@ -27,7 +27,8 @@ class Release:
     experiment  the id of the online experiment, and `arm` the checkpoint's arm in it
     ended       how, and `reason` why
     users       of the arm and its control together; 0 if nothing was read
-    offline     by outcome: lift over production in the hold-out, its interval [lower, upper] and the interval's level
+    offline     by outcome: lift in the hold-out, over production or what served, its interval [lower, upper] and that
+                interval's level
     online      by outcome: lift over the control, the interval that holds at every look, and that of one look
     """
 

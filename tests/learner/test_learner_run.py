@@ -30,6 +30,8 @@ from learner.network.training import TrainingProgress
 from learner.policy_comparison import Question, compare
 from monitoring.metrics import LearnerMetrics
 from policy_store.backends.memory_store import MemoryStore
+from policy_store.decisions.experiment_reading import running_canary
+from policy_store.decisions.governance import publish_checkpoint
 from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.signing import Role, SigningKey
 from tests.answer_graphs import preferring_values
@@ -92,6 +94,9 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
         observer=RunObserver(lambda stage, _: stages.append(stage), epochs.append),
     )
     ingest(world, later, tmp_path)
+    assert learner.publisher is not None
+    learner.publisher.publish(trained.report.checkpoint, trained.report.verdict)
+    learner.publisher.withdraw(trained.report.checkpoint.version, "it makes room")
     report = learner.run(ObjectiveWeights.in_force(experiment))
     content = report.as_dict()
     assert content["parent"] == trained.report.checkpoint.version
@@ -158,6 +163,29 @@ def test_without_new_rows_nothing_is_trained_and_the_checkpoint_stands(
     assert first.published is not None and first.published.channel == "canary"
     assert second.published is None
     assert len(learner.shelf.versions()) == 1
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("rows", [0, 600])
+def test_a_pass_that_no_channel_heard_of_is_published_by_a_later_run(
+    trained: Any, tmp_path: Path, experiment: Experiment, world: Any, ingest: Any, stored: bool, rows: int
+) -> None:
+    """After `--no-publish`, a store that was down, or a kill between storing the checkpoint and pointing to it."""
+    key, first = SigningKey.generate(Role.LEARNER, "m"), trained.report.checkpoint
+    store = MemoryStore("small", clock=lambda: NOW)
+    if stored:
+        publish_checkpoint(store, first.manifest, first.blobs, key)
+    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
+    learner = replace(trained.copied_to(tmp_path), publisher=publisher)
+    if rows:
+        ingest(world, world.examples(rows, first=6000), tmp_path)
+    report = learner.run(ObjectiveWeights.in_force(experiment))
+    assert running_canary(store, publisher.rule) == f"canary-{first.version}"
+    assert report.trained == bool(rows)
+    if rows:
+        assert report.published is not None and report.published.version != first.version
+    else:
+        assert report.as_dict()["channel"] == "canary"
 
 
 def test_between_two_looks_a_run_trains_and_shows_the_selection_half_only(

@@ -33,7 +33,7 @@ def test_blocks_keep_the_rows_with_a_weight() -> None:
     for rows in (slice(0, 130), slice(130, N)):
         blocks, base = log_blocks(slices, rows), part_of(BASELINE, rows)
         logged = Q[rows][np.arange(rows.stop - rows.start), LOG.action[rows]]
-        PolicySums(slices, base, modelled=True).add(blocks, base, base, base.expected(Q[rows]), logged)
+        PolicySums(slices, base, modelled=True, baseline=True).add(blocks, base, base, base.expected(Q[rows]), logged)
         policy = part_of(best, rows)
         sums.add(blocks, policy, base, policy.expected(Q[rows]), logged)
     kept, weights = sums.weighted_rows(), importance_weights(LOG, best)
@@ -60,7 +60,7 @@ def test_without_a_model_nothing_is_kept_of_predictions() -> None:
 
 
 def test_a_policy_without_rows_has_no_shares() -> None:
-    sums = PolicySums(LogSlices(LOG), BASELINE, modelled=True)
+    sums = PolicySums(LogSlices(LOG), BASELINE, modelled=True, baseline=True)
     assert math.isnan(sums.agreement)
     assert math.isnan(sums.most_common_share)
     assert not sums.same_as_baseline

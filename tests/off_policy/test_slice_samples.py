@@ -24,7 +24,8 @@ def sums_of(world: DrawnWorld, q: np.ndarray, policy: TargetPolicy) -> tuple[Pol
     """(the policy's, the baseline's)"""
     slices, log = LogSlices(world.log), world.log
     blocks, logged = log_blocks(slices, slice(0, log.rows)), q[np.arange(log.rows), log.action]
-    base, ours = (PolicySums(slices, each, modelled=True) for each in (world.baseline, policy))
+    base = PolicySums(slices, world.baseline, modelled=True, baseline=True)
+    ours = PolicySums(slices, policy, modelled=True)
     base.add(blocks, world.baseline, world.baseline, world.baseline.expected(q), logged)
     ours.add(blocks, policy, world.baseline, policy.expected(q), logged)
     return ours, base

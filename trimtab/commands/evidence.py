@@ -111,6 +111,9 @@ def _advise(found: Forecast) -> None:
         long = "any number of" if math.isinf(share) else f"{math.ceil(SCREEN_DAYS * share):,}"
         show_text(f"an online experiment of two arms with all users would need {long} days")
         return
+    if found.arm_requests_per_day < 1.0:
+        show_text("rewards do not vary, so no experiment can be planned from them")
+        return
     show_text(
         f"an online experiment needs {found.arm_requests_per_day:,.0f} requests a day in each of two arms for"
         f" {SCREEN_DAYS} days; its guardrails are watched while it runs"

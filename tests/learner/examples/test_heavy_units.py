@@ -55,3 +55,11 @@ def test_people_who_differ_are_no_bots(world: World) -> None:
     sizes = [66, 50, 44, 39, 36, *[8] * 95]
     found = heavy_units(rows_of(world, [f"u{number}" for number, size in enumerate(sizes) for _ in range(size)]))
     assert [each.name for each in found] == ["u0", "u1", "u2"] and not any(each.stops for each in found)
+
+
+def test_two_bots_do_not_hide_each_other(world: World) -> None:
+    users = [*people(2_700, 900), *["large"] * 180, *["small"] * 105]
+    assert [(each.name, each.stops) for each in heavy_units(rows_of(world, users))] == [
+        ("large", True),
+        ("small", False),
+    ]

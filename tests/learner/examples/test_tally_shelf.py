@@ -33,6 +33,9 @@ def test_a_damaged_file_is_no_tallies(tmp_path: Path, content: str) -> None:
     for name in whole:
         path.write_text(json.dumps({key: value for key, value in whole.items() if key != name}), encoding="utf-8")
         assert TallyShelf(path).load() == KeptTallies()
+    for name in ("newest_example", "undated_until", "left_out", "spans"):
+        path.write_text(json.dumps(whole | {name: "x"}), encoding="utf-8")
+        assert TallyShelf(path).load() == KeptTallies(), name
 
 
 def test_examples_that_came_later_are_not_known_to_the_tallies() -> None:

@@ -53,3 +53,17 @@ def test_sound_groups_are_quiet_whatever_their_size(world: Any) -> None:
 def test_an_arm_that_is_never_drawn_is_found(world: Any) -> None:
     arms = np.zeros(40, dtype=np.int64)
     assert parts_of(world, arms, [[0.0] + [1 / 9] * 9] * 40)[0].p_value == 0.0
+
+
+def test_a_rare_arm_in_many_small_groups_is_no_fault(world: Any) -> None:
+    """Two rows of an arm that expects a tenth of one are ordinary among two hundred groups."""
+    lowest, design = [], np.array([0.55, 0.448, 0.002] + [0.0] * 7)
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        arms, declared = [], []
+        for group in range(40):
+            shares = design + group * 1e-5 * np.array([1, -1] + [0] * 8)
+            arms.append(rng.choice(10, 50, p=shares / shares.sum()))
+            declared += [list(shares / shares.sum())] * 50
+        lowest.append(min(part.p_value for part in parts_of(world, np.concatenate(arms), declared)))
+    assert min(lowest) > UNSOUND_P_VALUE

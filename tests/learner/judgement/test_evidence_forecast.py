@@ -108,11 +108,15 @@ def test_users_whose_rewards_are_alike_need_more_rows(experiment: Experiment, wo
 def test_what_says_too_little_is_an_error(experiment: Experiment, world: Any) -> None:
     rows, budget = world.rows(world.examples(300)), GateBudget(gate_settings(experiment))
     silent = experiment.experiment.model_copy(update={"exploration_rate": 0.0})
+    alone = world.examples(300)
+    for example in alone:
+        example["request"]["user_id"] = "one"
     for few, file in (
         (rows.take(np.arange(0)), experiment),
         (rows.take(np.arange(1)), experiment),
         (rows.take(rows.arms == experiment.action_space.production_arm), experiment),
         (rows, experiment.model_copy(update={"experiment": silent})),
+        (world.rows(alone), experiment),
     ):
         with pytest.raises(NothingToLearn, match="say too little of the traffic"):
             forecast(few, file, budget, Assumption())

@@ -72,6 +72,11 @@ def test_settings_that_explore_otherwise_are_found_though_the_day_is_right() -> 
     assert sound is not None and lossy is not None and swapped is not None
     assert min(sound.p_value, lossy.p_value) > 0.05 and swapped.p_value < UNSOUND_P_VALUE
     assert f"settings {NEW[:12]}… on 1970-01-01: 80 explored decisions are stored, expected 200.0" in swapped.detail
+    many = SpanTotal(0, 9, 1_000_000, 1_000_000, 100_000.0, 1_000_000)
+    fewer_tallied = settings_part(
+        SliceTallies({}, spans={SpanDay(OLD, 0): many}), stored_as({OLD: 101_500}), [0], Exploration(0.1)
+    )
+    assert fewer_tallied is not None and fewer_tallied.p_value > 0.05, "1.5 % of the tallies are lost"
     capped = settings_part(found, stored_as({OLD: 200, NEW: 80}), [0], replace(exploration, may_be_fewer=True))
     assert capped is not None and capped.p_value > 0.05
     assert settings_part(found, stored_as({}), [0], exploration) is None

@@ -16,6 +16,12 @@ EVIDENCE = GateEvidence({"repin": lift(-0.03, 0.05)}, guardrail_lifts={"visits":
 NOT_SHOWN = GateVerdict(Verdict.INCONCLUSIVE, (Reason("not_shown_harmless", "repin: …"),))
 
 
+def test_lifts_over_something_else_are_not_compared() -> None:
+    budget = replace(BUDGET, last=replace(LAST, over="v1"))
+    verdict = with_look_reasons(NOT_SHOWN, budget, Look(5, 0.004), EVIDENCE)
+    assert verdict.reasons[-1].sentence.endswith("; lifts were over v1, and are over the baseline")
+
+
 def test_a_run_without_a_look_says_when_the_next_is_due_and_that_the_last_verdict_stands() -> None:
     verdict = not_due(BUDGET, 15 * DAY_MS)
     assert (verdict.verdict, verdict.looked) == (Verdict.INCONCLUSIVE, False)
