@@ -6,11 +6,15 @@ the bounds hold at all looks together (`off_policy.sequential_reading`):
 
 1. Harmed: withdrawn at once.
 2. Superior, and its requests span `gate.min_canary_time`: promoted to stable, which ends the experiment.
-3. Neither within `gate.max_canary_time`: withdrawn.
-4. Otherwise it waits, and no other checkpoint takes its place (`learner.checkpoints.publishing`).
+3. The same, but the weights in force are not those that the gate judged it under: withdrawn, as nobody has tested it
+   under them.
+4. Superior, and its requests do not span that yet: it waits, however long it has run.
+5. Undecided after `gate.max_canary_time`, or superior without a pass of the gate and people have not decided by then:
+   withdrawn.
+6. Otherwise it waits, and no other checkpoint takes its place (`learner.checkpoints.publishing`).
 
-Under manual approval it only says what it sees. After 1 to 3 the audit keeps the offline lift beside the online lift.
-If the process dies before that, the decision stands and only this entry is missing.
+Under manual approval it only says what it sees. When it ends the canary, the audit keeps the offline lift beside the
+online lift. If the process dies before that, the decision stands and only this entry is missing.
 """
 
 from __future__ import annotations
@@ -30,10 +34,11 @@ from policy_store.decisions import (
     canary_runs,
     keep_release,
     planned_experiment,
+    read_preference_verified,
     running_canary,
     verify_checkpoint,
 )
-from policy_store.records import CANARY_ARM, CANARY_PREFIX, CheckpointManifest
+from policy_store.records import CANARY_ARM, CANARY_PREFIX, CheckpointManifest, ObjectiveWeights, judged_under
 
 Step = Literal["promote", "withdraw", "wait"]
 ENDED: dict[Step, Literal["promoted", "withdrawn"]] = {"promote": "promoted", "withdraw": "withdrawn"}
@@ -72,11 +77,18 @@ class CanaryStep:
         version = experiment_id.removeprefix(CANARY_PREFIX)
         manifest = verify_checkpoint(store.get_checkpoint(version), version, rule)
         step, reason = decide(look, manifest, experiment.gate)
+        if step == "promote" and not judged_under(self._weights(), manifest.evaluation):
+            step, reason = "withdraw", "the preference has changed since it passed"
         automatic = experiment.gate.approval == "auto"
         self.stage("canary", f"{version}: {step}, {reason}" + ("" if automatic else "; people decide"))
         if automatic:
             self._act(step, manifest, reason, look)
         return CanaryDecision(version, step, reason, automatic)
+
+    def _weights(self) -> ObjectiveWeights:
+        """Those in force. Only a promotion asks: harm is acted on even if nobody can read the preference."""
+        record = read_preference_verified(self.publisher.store, self.publisher.rule)
+        return ObjectiveWeights.in_force(self.publisher.experiment, record)
 
     def _act(self, step: Step, manifest: CheckpointManifest, reason: str, look: ExperimentLook) -> None:
         if step == "wait":
@@ -108,15 +120,17 @@ def decide(look: ExperimentLook, manifest: CheckpointManifest, gate: GateSpec) -
     spanned = 0 if seen is None else seen[1] - seen[0]
     if arm.state is ArmState.HARMED:
         return "withdraw", told
-    if arm.state is ArmState.SUPERIOR and manifest.verdict == "pass" and spanned >= gate.min_canary_time:
-        return "promote", f"{told}; {_lifts(look)}"
-    if look.plan.planned_end - look.plan.start >= gate.max_canary_time:
-        return "withdraw", f"no verdict after {gate.max_canary_time / DAY_MS:g} days: {told}"
-    if arm.state is ArmState.SUPERIOR:
-        if manifest.verdict != "pass":
-            return "wait", f"{told}, but the gate's verdict is {manifest.verdict}: people decide"
+    if arm.state is ArmState.SUPERIOR and manifest.verdict == "pass":
+        if spanned >= gate.min_canary_time:
+            return "promote", f"{told}; {_lifts(look)}"
         return "wait", f"{told}, but its requests do not span {gate.min_canary_time / DAY_MS:g} days yet"
-    return "wait", told
+    days = f"{gate.max_canary_time / DAY_MS:g} days"
+    over = look.plan.planned_end - look.plan.start >= gate.max_canary_time
+    if arm.state is ArmState.SUPERIOR:
+        if over:
+            return "withdraw", f"{told}, but people did not decide within {days}"
+        return "wait", f"{told}, but the gate's verdict is {manifest.verdict}: people decide"
+    return ("withdraw", f"no verdict after {days}: {told}") if over else ("wait", told)
 
 
 def _lifts(look: ExperimentLook) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from event_schemas.shown_text import listed
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from policy_store.records import OnlineExperiment, Verdict
 
 
-def require_unharmed(states: Mapping[str, Mapping[str, str]], winner: str) -> None:
-    """Raises ExperimentRefused if the arm harms a guardrail; `states` are those of `ExperimentLook.guardrails`."""
-    harmed = [guardrail for guardrail, arms in states.items() if arms.get(winner) == "harmed"]
+def require_unharmed(look: ExperimentLook, winner: str) -> None:
+    """Raises ExperimentRefused if the arm clearly harms an objective or one of the experiment's guardrails."""
+    objectives = {label.name for label in look.found.comparison.labels if label.role == "optimise"}
+    outcomes = look.arms[winner].outcomes if winner in look.arms else {}
+    watched = objectives | set(look.rule.guardrails)
+    harmed = [name for name, each in outcomes.items() if name in watched and each.state.value == "harmed"]
     if harmed:
         raise ExperimentRefused(
-            f"arm {winner} harms {listed(harmed)}, which the experiment was to guard",
+            f"arm {winner} harms {listed(harmed)}, which the experiment was to improve or to guard",
             fix="conclude it as rejected, or adopt the arm all the same with --override-guardrails and a --reason",
         )
 

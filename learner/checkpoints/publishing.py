@@ -44,7 +44,7 @@ from policy_store.records import (
 LEASE_TTL_S = 60.0
 OWNER = "learner"
 SENTENCE_LIMIT = 500
-STABLE_SLOT = channel_slot(Channel.STABLE)
+STABLE_SLOT, CANARY_SLOT = channel_slot(Channel.STABLE), channel_slot(Channel.CANARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +127,9 @@ class Publisher:
         return found
 
     def _pass_waits(self) -> bool:
-        """Whether shadow points to a checkpoint that passed, fits, and was never in stable: people may yet promote it.
+        """Whether shadow points to a checkpoint that passed and fits, and that people may yet promote.
 
-        What cannot be read waits for nobody.
+        One that was in stable or was withdrawn as the canary waits for nobody, nor does what cannot be read.
         """
         signed = self.store.channel(Channel.SHADOW)
         if signed is None:
@@ -137,11 +137,13 @@ class Publisher:
         try:
             version = ChannelRecord.parse(signed.record).version
             manifest = self.store.get_checkpoint(version).parsed()
-            served = {ChannelRecord.parse(each.record).version for each in self.store.history(STABLE_SLOT)}
+            decided = {ChannelRecord.parse(each.record).version for each in self.store.history(STABLE_SLOT)}
+            canaries = [ChannelRecord.parse(each.record) for each in self.store.history(CANARY_SLOT)]
         except (UnknownCheckpoint, RecordMalformed):
             return False
         fits = manifest.action_space == self.experiment.action_space.digest
-        return fits and manifest.verdict == Verdict.PASS and version not in served
+        decided |= {each.version for each in canaries if each.withdrawn}
+        return fits and manifest.verdict == Verdict.PASS and version not in decided
 
     def keep_alive(self) -> list[str]:
         """Extend the expiry of all channel records without a new decision; returns the channels that have a record.

@@ -16,7 +16,7 @@ from learner.examples.learning_rows import LearningRows, request_records
 from learner.judgement.candidate_policies import weights_by_row
 from learner.judgement.serving_comparison import ServingPolicy
 from off_policy.estimates import Refusal, RefusalCode
-from policy_store.records import CheckpointManifest, ObjectiveWeights, same_weights
+from policy_store.records import CheckpointManifest, ObjectiveWeights, judged_under, same_weights
 
 
 def serving_policy(
@@ -50,19 +50,8 @@ def serving_policy(
         return ServingPolicy(version, None, f"{version} is serving and cannot be scored: {fault.what}")
     refusal = _trained_on(rows, checkpoint.manifest)
     detail = serving.detail if refusal is None else f"{serving.detail}; {refusal.reason}"
-    same = _judged_under(weights, checkpoint.manifest)
+    same = judged_under(weights, checkpoint.manifest.evaluation)
     return ServingPolicy(version, replace(policy, name=version), detail, refusal, same)
-
-
-def _judged_under(weights: ObjectiveWeights, manifest: CheckpointManifest) -> bool:
-    """Whether the checkpoint was judged under these weights, for everybody and every cohort."""
-    found = manifest.evaluation.get("preference")
-    if found is None:
-        return False
-    then = ObjectiveWeights.from_dict(found)
-    cohorts = (None, *then.cohorts, *weights.cohorts)
-    pairs = [(then.of_cohort(each), weights.of_cohort(each)) for each in cohorts]
-    return all(one is not None and other is not None and same_weights(one, other) for one, other in pairs)
 
 
 def _serves_under(weights: ObjectiveWeights, checkpoint: Checkpoint, rows: LearningRows) -> bool:

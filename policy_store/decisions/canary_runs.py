@@ -9,12 +9,13 @@ holds for any 90 days.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from event_schemas.errors import TrimtabError
 from event_schemas.units import DAY_MS
 from policy_store.backends.store import PolicyStore
+from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.verification import TrustRule, verify_channel
 from policy_store.records.channel_record import Channel, ChannelRecord, channel_slot
 
@@ -40,12 +41,13 @@ class CanaryRun:
 
 
 def canary_runs(store: PolicyStore, rule: TrustRule) -> list[CanaryRun]:
-    """All canaries in the channel's history that verify, oldest first.
+    """All canaries in the channel's history that verify and that no re-base voids, oldest first.
 
     A canary ends when it is withdrawn, when the channel gets another version, or when stable is decided.
     """
+    voided = remembered_rebases(store, rule).voided
     decisions = sorted(
-        [*_verified(store, Channel.CANARY, rule), *_verified(store, Channel.STABLE, rule)],
+        [each for channel in (Channel.CANARY, Channel.STABLE) for each in _verified(store, channel, rule, voided)],
         key=lambda each: each.revision,
     )
     runs: list[CanaryRun] = []
@@ -67,9 +69,11 @@ def _end(later: Sequence[ChannelRecord], version: str) -> int | None:
     return None
 
 
-def _verified(store: PolicyStore, channel: Channel, rule: TrustRule) -> list[ChannelRecord]:
+def _verified(store: PolicyStore, channel: Channel, rule: TrustRule, voided: Collection[str]) -> list[ChannelRecord]:
     records = []
     for signed in store.history(channel_slot(channel)):
+        if signed.hash in voided:
+            continue
         try:
             records.append(verify_channel(signed, channel, rule))
         except TrimtabError:  # an unverifiable record decides nothing

@@ -88,8 +88,9 @@ def planned_experiment(
 ) -> OnlineExperiment:
     """The newest verified plan of an experiment that runs or ran; a canary's is made from its channel record.
 
-    A canary's share, log rate and guardrails are those of the `experiment` file. Its `planned_end` is when it ended, or
-    the store's time. Raises ExperimentRefused for an id that the store does not know.
+    A canary's share, log rate and guardrails are those of the `experiment` file, its `start` that of the version's
+    newest run, and its `planned_end` when that ended, or the store's time. Raises ExperimentRefused for an id that the
+    store does not know.
     """
     if experiment_id.startswith(CANARY_PREFIX):
         found = _canary(store, experiment_id.removeprefix(CANARY_PREFIX), rule, experiment)
@@ -112,21 +113,26 @@ def planned_experiment(
 def running_canary(store: PolicyStore, rule: TrustRule) -> str | None:
     """The id of the canary's experiment; None if the channel is empty, it was withdrawn, or stable was decided since.
 
-    Whether it has expired is not asked. Raises the errors of verify_channel.
+    A record that a re-base voids counts as none. Whether it has expired is not asked. Raises the errors of
+    verify_channel.
     """
+    voided = remembered_rebases(store, rule).voided
     signed = store.channel(Channel.CANARY.value)
-    if signed is None:
+    if signed is None or signed.hash in voided:
         return None
     canary = verify_channel(signed, Channel.CANARY, rule)
     if canary.withdrawn:
         return None
     stable = store.channel(Channel.STABLE.value)
-    decided = 0 if stable is None else verify_channel(stable, Channel.STABLE, rule).revision
-    return f"{CANARY_PREFIX}{canary.version}" if decided <= canary.revision else None
+    if stable is not None and stable.hash not in voided:
+        decided = verify_channel(stable, Channel.STABLE, rule).revision
+        if decided > canary.revision:
+            return None
+    return f"{CANARY_PREFIX}{canary.version}"
 
 
 def _canary(store: PolicyStore, version: str, rule: TrustRule, experiment: Experiment) -> OnlineExperiment | None:
-    """The canary of this version; None if the channel never pointed to it."""
+    """The newest run of this version as the canary; None if the channel never pointed to it."""
     runs = [each for each in canary_runs(store, rule) if each.version == version]
     if not runs:
         return None
@@ -137,7 +143,7 @@ def _canary(store: PolicyStore, version: str, rule: TrustRule, experiment: Exper
             f"serving.canary_share = {canary_share:g} leaves the canary or its control without users",
             fix="set serving.canary_share above 0 and below 1",
         )
-    start, end = runs[0].start, runs[-1].end
+    start, end = runs[-1].start, runs[-1].end
     return OnlineExperiment.of(
         id=f"{CANARY_PREFIX}{version}",
         share=share,

@@ -177,12 +177,12 @@ def verify_decision(
 
     Raises the errors of verify_channel, verify_checkpoint and ReaderMemory.require_acceptable, RecordExpired when the
     record, even with a freshness record for it, has expired at `now_ms`, UnknownCheckpoint and StoreUnreachable. After
-    any of them a node keeps serving what it has.
+    any of them a node keeps serving what it has. A withdrawal never expires: nothing begins to serve by it.
     """
     record = verify_channel(signed, channel, rule)
     memory.require_acceptable(signed, record, now_ms)
     expires_at = _expiry(store, record, rule, memory, now_ms)
-    if expires_at <= now_ms:
+    if expires_at <= now_ms and not record.withdrawn:
         raise RecordExpired(
             f"channel:{channel.value} revision {record.revision} expired at {utc_text(expires_at)}",
             fix="start the learner, which keeps it fresh, or publish it again with `trimtab policy promote`",

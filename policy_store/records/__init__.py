@@ -35,7 +35,13 @@ from policy_store.records.experiment_record import (
 )
 from policy_store.records.governed_record import SignedRecord, said
 from policy_store.records.ledger_record import LEDGER_SLOT, LedgerRecord, Verdict
-from policy_store.records.objective_weights import ObjectiveWeights, initial_target, same_weights, weights_of
+from policy_store.records.objective_weights import (
+    ObjectiveWeights,
+    initial_target,
+    judged_under,
+    same_weights,
+    weights_of,
+)
 from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus, new_proposal_id
 from policy_store.records.preference_record import (
     PREFERENCE_SLOT,
@@ -115,6 +121,7 @@ __all__ = [
     "check_blobs",
     "describe_blobs",
     "initial_target",
+    "judged_under",
     "new_proposal_id",
     "parse_object",
     "parse_weights",

@@ -94,6 +94,20 @@ def initial_target(experiment: Experiment) -> PreferenceTarget | None:
     return PreferenceTarget.of(weights={names[0]: 1.0}) if len(names) == 1 else None
 
 
+def judged_under(weights: ObjectiveWeights, evaluation: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint was judged under these weights, for everybody and every cohort; revisions may differ.
+
+    `evaluation` is that of its manifest. One that names no weights, or none that can be read, was not.
+    """
+    try:
+        then = ObjectiveWeights.from_dict(evaluation["preference"])
+        cohorts = (None, *then.cohorts, *weights.cohorts)
+        pairs = [(then.of_cohort(each), weights.of_cohort(each)) for each in cohorts]
+        return all(one is not None and other is not None and same_weights(one, other) for one, other in pairs)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+
+
 def same_weights(one: Sequence[float], other: Sequence[float]) -> bool:
     """Whether two preferences weigh every objective alike."""
     return all(abs(a - b) <= WEIGHTS_TOLERANCE for a, b in zip(one, other, strict=True))

@@ -274,7 +274,10 @@ class ChannelState:
         return self.waiting is not None and self.waiting.cause is PickupResult.LIVE_DRIFT
 
     def sight_of(self, record: SignedRecord, now_ms: int) -> Sight:
-        """What a record in the store is; past its expiry what serves and what waits must be read again."""
+        """What a record in the store is; past its expiry what serves and what waits must be read again.
+
+        A withdrawal never expires.
+        """
         if record == self.refused:
             return Sight.REFUSED
         if self.waits(record):
@@ -282,7 +285,8 @@ class ChannelState:
             return Sight.WAITS if now_ms < self.waiting.verified.expires_at else Sight.NEW
         if self.serves(record):
             assert self.serving is not None
-            return Sight.IN_SERVICE if now_ms < self.serving.expires_at else Sight.NEW
+            in_time = self.serving.withdrawn or now_ms < self.serving.expires_at
+            return Sight.IN_SERVICE if in_time else Sight.NEW
         return Sight.NEW
 
     def serves(self, record: SignedRecord) -> bool:

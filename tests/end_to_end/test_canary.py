@@ -31,6 +31,7 @@ from policy_store.backends.redis_store import RedisStore
 from policy_store.decisions.releases import kept_releases
 from policy_store.decisions.verification import Approval, TrustRule
 from policy_store.records.checkpoint_record import describe_blobs
+from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.node import NodeConnections, ServingNode, ServingNodeConfig, build_node
@@ -92,6 +93,7 @@ class Surface:
             "objectives": list(self.experiment.objective_names),
             "feature_contract": FeatureContract.from_experiment(self.experiment).digest,
             "blobs": {name: entry.model_dump() for name, entry in describe_blobs(blobs).items()},
+            "evaluation": {"verdict": "pass", "preference": ObjectiveWeights.in_force(self.experiment).as_dict()},
         }
         made = manifest(self.experiment.name, version, created_at=wall_clock_ms(), **fields)
         return self.publisher.publish(Checkpoint(made, blobs, b""), GateVerdict(Verdict.PASS, ()))

@@ -22,13 +22,16 @@ from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.experiment_reading import planned_experiment, running_canary
 from policy_store.decisions.releases import kept_releases
 from policy_store.records.channel_record import Channel, ChannelRecord
+from policy_store.records.preference_record import PreferenceTarget
 from tests.learner.arm_samples import decision
 from tests.learner_samples import World, trust_of
-from tests.serving_samples import LEARNER_KEY, StoreDesk, preferring
+from tests.policy_store.store_samples import set_preference
+from tests.serving_samples import LEARNER_KEY, TRUSTED, StoreDesk, preferring
 
 BEGIN = 1_800_000_000_000
 EVALUATION = {
     "verdict": "pass",
+    "preference": {"revision": 0, "default": [0.7, 0.3], "cohorts": {}},
     "lifts": {"repin": {"relative": 0.2, "relative_interval": {"lower": 0.1, "upper": 0.3, "level": 0.97}}},
 }
 
@@ -45,7 +48,7 @@ class Canary:
     def __post_init__(self) -> None:
         self.desk = StoreDesk(self.experiment, MemoryStore(self.experiment.name), BEGIN)
         self.desk.publish("v1", preferring(self.experiment, repin=3), evaluation=EVALUATION)
-        rule = trust_of(LEARNER_KEY, self.experiment)
+        rule = replace(trust_of(LEARNER_KEY, self.experiment), trusted=TRUSTED)
         self.publisher = Publisher(self.desk.store, LEARNER_KEY, self.experiment, lambda: self.desk.now, rule)
         self.publisher._point(Channel.CANARY, "v1", "pass", self.desk.store.acquire_lease("learner", 0.001).token)
         self.desk.now += 1000
@@ -66,6 +69,10 @@ class Canary:
         with SegmentStore(self.directory / EXAMPLES_FOLDER, "t.examples", 10**15) as store:
             store.append(self.world.decoded(examples), {0: len(examples)})
         self.desk.now += days * DAY_MS
+
+    def prefer(self, alpha: float) -> None:
+        """People approve another preference."""
+        set_preference(self.desk.store, PreferenceTarget.of(alpha=alpha), self.desk.decider())
 
     def take(self) -> str:
         """The step of one look."""
@@ -126,6 +133,43 @@ def test_superiority_waits_for_a_whole_week(canary: Canary) -> None:
     canary.serve({"control": (0.3, 0.3), "canary": (0.6, 0.6)}, days=3)
     assert canary.take() == "wait"
     assert "do not span 7 days yet" in canary.said[-1]
+
+
+@pytest.mark.parametrize(("alpha", "step"), [(0.3, "promote"), (0.6, "withdraw")])
+def test_what_passed_under_another_preference_is_not_promoted(canary: Canary, alpha: float, step: str) -> None:
+    canary.serve({"control": (0.3, 0.3), "canary": (0.45, 0.45)})
+    canary.prefer(alpha)
+    assert canary.take() == step
+    assert canary.said[-1].endswith("the preference has changed since it passed") is (step == "withdraw")
+    assert (canary.stable() is None) is (step == "withdraw")
+    assert kept_releases(canary.desk.store)[0]["ended"] == {"promote": "promoted", "withdraw": "withdrawn"}[step]
+
+
+def test_harm_withdraws_under_any_preference(canary: Canary) -> None:
+    canary.serve({"control": (0.3, 0.45), "canary": (0.45, 0.3)}, days=2)
+    canary.prefer(0.6)
+    assert canary.take() == "withdraw"
+    assert canary.said[-1].endswith("p2p is harmed")
+
+
+def test_the_time_limit_of_a_superior_canary_is_for_people(canary: Canary) -> None:
+    canary.serve({"control": (0.3, 0.3), "canary": (0.6, 0.6)}, days=3)
+    canary.desk.now = BEGIN + 28 * DAY_MS + 1000
+    plan = planned_experiment(canary.desk.store, "canary-v1", canary.publisher.rule, canary.experiment)
+    look = look_at(plan, canary.directory, canary.experiment, 0.05)
+    manifest, gate = canary.desk.store.get_checkpoint("v1").parsed(), canary.experiment.gate
+    step, reason = decide(look, manifest, gate)
+    assert (step, reason.endswith("superior, but its requests do not span 7 days yet")) == ("wait", True)
+    step, reason = decide(look, manifest.model_copy(update={"evaluation": {"verdict": "inconclusive"}}), gate)
+    assert (step, reason.endswith("superior, but people did not decide within 28 days")) == ("withdraw", True)
+
+
+def test_a_version_that_becomes_a_canary_again_has_its_whole_time(canary: Canary) -> None:
+    canary.publisher.withdraw("v1", "tried out")
+    canary.desk.now = BEGIN + 40 * DAY_MS
+    canary.publisher._point(Channel.CANARY, "v1", "again", canary.desk.store.acquire_lease("learner", 0.001).token)
+    canary.desk.now += DAY_MS
+    assert canary.take() == "wait"
 
 
 def test_without_rows_on_this_machine_it_waits(canary: Canary) -> None:

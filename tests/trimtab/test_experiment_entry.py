@@ -10,7 +10,7 @@ from learner.online_arms import OnlineArms, OnlineComparison
 from off_policy.arm_comparison import ArmDesign, ArmSums, compare_arms
 from off_policy.arm_guardrails import GuardrailState
 from off_policy.arm_results import OutcomeLabel
-from off_policy.sequential_reading import ArmReading, ArmState, SequentialRule
+from off_policy.sequential_reading import ArmReading, ArmState, OutcomeReading, SequentialRule
 from off_policy.user_sums import ArmUsers, CountedRows, UserSums
 from policy_store.records import OnlineExperiment
 from policy_store.records.ledger_record import LedgerRecord
@@ -72,12 +72,22 @@ def test_nothing_seen_is_null_not_zero() -> None:
     assert made.sample_ratio_p is None
 
 
-def test_an_arm_that_harms_a_guardrail_is_not_adopted() -> None:
-    states = {"visits": {"bold": GuardrailState.HARMED, "meek": GuardrailState.HELD}}
-    require_unharmed(states, "meek")
-    require_unharmed({"visits": {"bold": GuardrailState.UNDECIDED}}, "bold")
-    with pytest.raises(ExperimentRefused, match="arm bold harms visits"):
-        require_unharmed(states, "bold")
+@pytest.mark.parametrize("name", ["repin", "day"])
+def test_an_arm_that_harms_an_objective_or_a_guardrail_is_not_adopted(name: str) -> None:
+    """`repin` is an objective; `day` counts only where the experiment guards it."""
+
+    def look(state: GuardrailState, *guardrails: str) -> ExperimentLook:
+        outcomes = {name: OutcomeReading(None, None, superior=False, state=state)}
+        reading = ArmReading(ArmState.UNDECIDED, (), outcomes)
+        found = compared(plan(NOW), 60, NOW + 90)
+        return ExperimentLook(plan(NOW), SequentialRule(guardrails), found, {"bold": reading})
+
+    require_unharmed(look(GuardrailState.HARMED, "day"), "control")
+    require_unharmed(look(GuardrailState.UNDECIDED, "day"), "bold")
+    with pytest.raises(ExperimentRefused, match=f"arm bold harms {name}"):
+        require_unharmed(look(GuardrailState.HARMED, "day"), "bold")
+    if name == "day":
+        require_unharmed(look(GuardrailState.HARMED), "bold")
 
 
 def test_a_verdict_needs_something_that_was_counted() -> None:

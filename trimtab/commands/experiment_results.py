@@ -51,16 +51,16 @@ def conclude(
     by: By,
     winner: Annotated[str | None, typer.Option(help="With --verdict adopted: the arm that was adopted.")] = None,
     override: Annotated[
-        bool, typer.Option("--override-guardrails", help="Adopt an arm although it harms a guardrail.")
+        bool, typer.Option("--override-guardrails", help="Adopt an arm although it harms something.")
     ] = False,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """Write what an experiment showed to the ledger, and end it: its users are served like all others.
 
-    The figures are those of `trimtab experiment read` on this machine. An arm that harms one of the experiment's
-    guardrails, or anything in a cohort, is not adopted, unless you override that. A canary goes on until it is promoted
-    or withdrawn.
+    The figures are those of `trimtab experiment read` on this machine. An arm that harms an objective or one of the
+    experiment's guardrails, overall or in a cohort, is not adopted, unless you override that. A canary goes on until it
+    is promoted or withdrawn.
 
     Example: trimtab experiment conclude sweep --verdict adopted --winner a3 --by ada --reason "more saves, no loss"
     """
@@ -75,7 +75,7 @@ def conclude(
     look = look_from_here(settings, experiment, store, rule, experiment_id)
     require_counted(look.found, verdict)
     if winner is not None and not override:
-        require_unharmed(look.guardrails, winner)
+        require_unharmed(look, winner)
         require_unharmed_cohorts(look, winner)
     content = ledger_content(look.plan, look.found, verdict, winner)
     entry = conclude_experiment(store, content, rule, decision)

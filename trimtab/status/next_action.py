@@ -11,8 +11,8 @@ A case is a function that returns an action or None. Their order is in `CASES`:
 7. there are no examples
 8. there are examples, and nothing has been learned
 9. no preference between the objectives is approved or proposed
-10. the newest published checkpoint passed, or that of shadow, and `stable` serves another one: it is the canary, or may
-    be promoted
+10. a canary runs: nothing else is promoted meanwhile; or the newest published checkpoint passed, or that of shadow, and
+    was neither in `stable` nor withdrawn: it may be promoted
 11. the newest checkpoint passed, and only this machine has it
 12. a proposal waits for approval
 13. `stable` points to a policy, but no node is alive
@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass
 
 from policy_store.decisions import EMPTY, VALID, Refusal
 from trimtab.status.node_view import NodeView
-from trimtab.status.status_facts import CANARY, PASS, LogFacts, StatusFacts, StoreFacts
+from trimtab.status.status_facts import PASS, LogFacts, StatusFacts, StoreFacts
 
 COMMAND = re.compile(r"`(trimtab [^`]*)`")
 WEIGHED_BY_NOBODY = "no_preference"
@@ -187,15 +187,13 @@ def _nobody_weighed(facts: StatusFacts) -> NextAction | None:
 
 def _passed_and_waits(facts: StatusFacts) -> NextAction | None:
     store = facts.store or StoreFacts()
-    canaries = {each.version for each in store.channels if each.channel == CANARY and each.state == VALID}
+    if store.canary is not None:
+        command = f"trimtab experiment read canary-{store.canary}"
+        return NextAction("canary", command, "it is the canary: see whether it is better online")
+    decided = store.stable_before | store.withdrawn_before
     for each in (store.newest, store.in_shadow):
-        if each is None or each.verdict != PASS or each.version in store.stable_before:
+        if each is None or each.verdict != PASS or each.version in decided:
             continue
-        if each.version in canaries:
-            command = f"trimtab experiment read canary-{each.version}"
-            return NextAction(
-                "canary", command, "it passed the gate and is the canary: see whether it is better online"
-            )
         serves = "nothing yet" if store.stable.state == EMPTY else f"{store.stable.version}"
         command = f"trimtab policy promote {each.version} --to stable"
         return NextAction("promote", command, f"it passed the gate, and stable serves {serves}")

@@ -11,7 +11,7 @@ from event_schemas.errors import TrimtabError
 from policy_store.decisions import EMPTY, VALID, WITHDRAWN, FileDifference, OpenKill
 from trimtab.status.node_view import NodeView
 
-STABLE, CANARY = "stable", "canary"
+STABLE = "stable"
 PASS = "pass"
 KILLS, CHANNELS, NODES, NEWEST, PREFERENCE = "kills", "channels", "nodes", "newest checkpoint", "preference"
 SHELF = "checkpoints here"
@@ -94,14 +94,16 @@ class ChannelFacts:
 class StoreFacts:
     """What the policy store says, verified.
 
-    open_kills     the kills that hold; one without a record was signed by nobody who is trusted
-    kill_faults    what may be a kill and cannot be read or believed
-    in_shadow      the checkpoint that channel shadow points to
-    versions       every checkpoint in the store
-    stable_before  every version that the stable channel has pointed to
-    preference     the target in force, in words
-    proposals      ids of the proposals that wait for approval
-    differences    nodes and a learner with another experiment file than this one
+    open_kills        the kills that hold; one without a record was signed by nobody who is trusted
+    kill_faults       what may be a kill and cannot be read or believed
+    in_shadow         the checkpoint that channel shadow points to
+    versions          every checkpoint in the store
+    stable_before     every version that the stable channel has pointed to
+    withdrawn_before  all that were withdrawn as the canary
+    canary            the version that is the canary: neither withdrawn nor ended by a decision about stable
+    preference        the target in force, in words
+    proposals         ids of the proposals that wait for approval
+    differences       nodes and a learner with another experiment file than this one
     """
 
     channels: tuple[ChannelFacts, ...] = ()
@@ -112,6 +114,8 @@ class StoreFacts:
     in_shadow: LearnedFacts | None = None
     versions: frozenset[str] = frozenset()
     stable_before: frozenset[str] = frozenset()
+    withdrawn_before: frozenset[str] = frozenset()
+    canary: str | None = None
     preference: str | None = None
     proposals: tuple[str, ...] = ()
     differences: tuple[FileDifference, ...] = ()

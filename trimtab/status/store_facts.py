@@ -24,9 +24,11 @@ from policy_store.decisions import (
     kill_state,
     read_preference_verified,
     remembered_rebases,
+    running_canary,
     verify_checkpoint,
 )
 from policy_store.records import (
+    CANARY_PREFIX,
     Channel,
     ChannelRecord,
     CheckpointManifest,
@@ -74,6 +76,8 @@ class StoreQuestions:
             in_shadow=self._ask("the checkpoint of shadow", self._in_shadow, None),
             versions=self._ask("checkpoints", lambda: frozenset(self.store.versions()), frozenset()),
             stable_before=self._ask("history of stable", self._stable_before, frozenset()),
+            withdrawn_before=self._ask("history of canary", self._withdrawn_before, frozenset()),
+            canary=self._canary(),
             preference=self._ask(PREFERENCE, self._preference, None),
             proposals=self._ask("proposals", self._open_proposals, ()),
             differences=self._ask("experiment files", self._differences, ()),
@@ -128,6 +132,20 @@ class StoreQuestions:
     def _stable_before(self) -> frozenset[str]:
         signed = self.store.history(channel_slot(Channel.STABLE))
         return frozenset(ChannelRecord.parse(each.record).version for each in signed)
+
+    def _withdrawn_before(self) -> frozenset[str]:
+        signed = self.store.history(channel_slot(Channel.CANARY))
+        records = [ChannelRecord.parse(each.record) for each in signed]
+        return frozenset(each.version for each in records if each.withdrawn)
+
+    def _canary(self) -> str | None:
+        try:
+            running = running_canary(self.store, self.rule)
+        except ComponentUnreachable:
+            raise
+        except TrimtabError:  # the facts about the channels say what is wrong with a record
+            return None
+        return None if running is None else running.removeprefix(CANARY_PREFIX)
 
     def _preference(self) -> str | None:
         record = read_preference_verified(self.store, self.rule)

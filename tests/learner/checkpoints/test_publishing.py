@@ -210,6 +210,17 @@ def test_a_canary_keeps_its_place_and_the_next_pass_waits_in_shadow(publisher: P
     assert publisher.publish(another(first, "fourth"), verdict(Verdict.PASS)).channel == "canary"
 
 
+def test_a_withdrawn_pass_waits_for_nobody(publisher: Publisher, trained: Any) -> None:
+    evaluation = trained.report.checkpoint.manifest.evaluation | {"verdict": "pass"}
+    passed = trained.report.checkpoint.manifest.model_copy(update={"evaluation": evaluation})
+    checkpoint = replace(trained.report.checkpoint, manifest=passed)
+    publisher.publish(checkpoint, verdict(Verdict.PASS))
+    publisher.publish(checkpoint, verdict(Verdict.PASS), "it moves weights too far")
+    assert publisher.publish(another(checkpoint, "second"), verdict(Verdict.INCONCLUSIVE)).channel is None
+    publisher.withdraw(checkpoint.version, "visits is harmed")
+    assert publisher.publish(another(checkpoint, "third"), verdict(Verdict.INCONCLUSIVE)).channel == "shadow"
+
+
 def test_what_people_must_decide_waits_in_shadow(publisher: Publisher, trained: Any) -> None:
     checkpoint = trained.report.checkpoint
     published = publisher.publish(checkpoint, verdict(Verdict.PASS), "it changes 80 % of the arms")

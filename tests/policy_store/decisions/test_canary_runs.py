@@ -7,14 +7,17 @@ import math
 import pytest
 
 from event_schemas.units import DAY_MS
+from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.canary_runs import RENEWAL_MS, CanaryRun, canary_runs
 from policy_store.decisions.experiment_reading import planned_experiment, running_canary
 from policy_store.decisions.governance import withdraw_canary
 from policy_store.decisions.version_references import resolve_version
 from policy_store.records.channel_record import Channel
+from policy_store.records.rebase_record import RebaseRecord
 from policy_store.records.store_errors import ExperimentRefused, UnknownCheckpoint
+from tests.policy_store.foreign_hands import MemoryHands
 from tests.serving_samples import DAY_MS as TTL_MS
-from tests.serving_samples import NOW, StoreDesk, preferring, serving_experiment
+from tests.serving_samples import GOVERNANCE_KEY, NOW, StoreDesk, preferring, serving_experiment
 
 
 @pytest.fixture
@@ -89,5 +92,28 @@ def test_a_withdrawn_canary_does_not_run_and_is_still_planned(desk: StoreDesk) -
     desk.now += 5000
     found = planned_experiment(desk.store, "canary-v1", desk.rule, desk.experiment)
     assert (found.planned_end - found.start) // 1000 == 5, "it ended when it was withdrawn"
+    desk.now += 90_000
+    desk.point(Channel.CANARY, "v1")
+    again = planned_experiment(desk.store, "canary-v1", desk.rule, desk.experiment)
+    assert (again.start - found.start) // 1000 == 100, "only its newest run is read"
     with pytest.raises(ExperimentRefused):
         planned_experiment(desk.store, "canary-v2", desk.rule, desk.experiment)
+
+
+@pytest.mark.parametrize(("channel", "running", "runs"), [("canary", None, []), ("stable", "canary-v1", [None])])
+def test_what_a_rebase_voids_starts_and_ends_no_canary(
+    desk: StoreDesk, channel: str, running: str | None, runs: list[int | None]
+) -> None:
+    desk.point(Channel.CANARY, "v1")
+    if channel == "stable":
+        desk.now += 1000
+        desk.point(Channel.STABLE, "v2")
+    signed = desk.store.channel(channel)
+    assert signed is not None
+    voiding = RebaseRecord(
+        experiment=desk.experiment.name, epoch=1, revision=desk.now, by="ada", voids=(signed.hash,)
+    ).signed_by(GOVERNANCE_KEY)
+    assert isinstance(desk.store, MemoryStore)
+    MemoryHands(desk.store).put("rebase", voiding)
+    assert running_canary(desk.store, desk.rule) == running
+    assert [each.end for each in canary_runs(desk.store, desk.rule)] == runs

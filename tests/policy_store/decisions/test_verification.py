@@ -14,6 +14,7 @@ from policy_store.decisions.governance import (
     keep_fresh,
     point_channel,
     publish_checkpoint,
+    withdraw_canary,
 )
 from policy_store.decisions.record_places import Decider
 from policy_store.decisions.verification import (
@@ -217,6 +218,14 @@ def test_an_expired_record_is_not_accepted_anew() -> None:
     assert read(store, now_ms=NOW + TTL_MS - 1) is not None
     with pytest.raises(RecordExpired, match="expired at 2023-11-14 23:13:20Z"):
         read(store, now_ms=NOW + TTL_MS + 5_000)
+
+
+def test_a_withdrawal_never_expires() -> None:
+    store = stored()
+    point_channel(store, Channel.CANARY, "v1", people(), ttl_ms=TTL_MS)
+    withdraw_canary(store, people(NOW + 1), ttl_ms=TTL_MS)
+    found = read_channel_verified(store, Channel.CANARY, rule(X), now_ms=NOW + 9 * TTL_MS)
+    assert found is not None and found.channel.withdrawn
 
 
 def test_the_learner_keeps_what_people_decided_fresh() -> None:

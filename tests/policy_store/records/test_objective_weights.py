@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_schemas.experiment import Experiment
-from policy_store.records.objective_weights import ObjectiveWeights, initial_target, same_weights, weights_of
+from policy_store.records.objective_weights import (
+    ObjectiveWeights,
+    initial_target,
+    judged_under,
+    same_weights,
+    weights_of,
+)
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget
 from policy_store.records.store_errors import ContractMismatch, RecordMalformed
 from tests.serving_samples import NOW, serving_experiment
@@ -114,3 +120,26 @@ def test_weights_survive_a_manifest(weights: ObjectiveWeights) -> None:
 def test_preferences_are_the_same_up_to_the_six_decimals_in_which_they_are_written() -> None:
     assert same_weights((0.1, 0.9), (0.1 + 9e-7, 0.9 - 9e-7))
     assert not same_weights((0.1, 0.9), (0.1 + 2e-6, 0.9 - 2e-6))
+
+
+@pytest.mark.parametrize(
+    ("then", "same"),
+    [
+        ({"revision": 3, "default": [0.7, 0.3], "cohorts": {"CORE": [0.5, 0.5]}}, True),
+        ({"revision": 9, "default": [0.6, 0.4], "cohorts": {"CORE": [0.5, 0.5]}}, False),
+        ({"revision": 9, "default": [0.7, 0.3], "cohorts": {}}, False),
+        ({"revision": 9, "default": [0.7, 0.3], "cohorts": {"CORE": [0.5, 0.5], "NEW": [0.1, 0.9]}}, False),
+        ({"revision": 9, "default": [0.7, 0.3], "cohorts": {"CORE": [0.5, 0.5], "NEW": [0.7, 0.3]}}, True),
+        ({"revision": 9, "default": None, "cohorts": {}}, False),
+        ({"revision": 9, "default": [1.0], "cohorts": {}}, False),
+        ({"revision": 9, "default": ["a", "b"], "cohorts": {}}, False),
+        ({"revision": 9, "default": [0.7, 0.3], "cohorts": []}, False),
+        ({"default": [0.7, 0.3]}, False),
+        (7, False),
+        (None, False),
+    ],
+)
+def test_a_checkpoint_was_judged_under_equal_weights_for_everybody_or_not(then: object, same: bool) -> None:
+    weights = ObjectiveWeights(9, (0.7, 0.3), {"CORE": (0.5, 0.5)})
+    assert judged_under(weights, {"preference": then}) is same
+    assert judged_under(weights, {}) is False

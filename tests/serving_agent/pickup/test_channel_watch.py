@@ -330,6 +330,18 @@ def test_a_withdrawn_canary_serves_nobody_even_if_its_traffic_drifted() -> None:
     assert not bench.watch.state.stale, "nobody is served by it, so nobody falls back"
 
 
+def test_a_node_obeys_a_withdrawal_however_old_it_is() -> None:
+    bench = canary_bench()
+    assert bench.poll() and bench.version == "v1"
+    withdraw(bench)
+    assert bench.poll(NOW + 3 * DAY_MS), "the learner was down, and nobody kept the record fresh"
+    assert bench.watch.state.policy is None
+    assert not bench.poll(NOW + 4 * DAY_MS)
+    signed = bench.desk.store.channel("canary")
+    assert signed is not None
+    assert bench.watch.state.sight_of(signed, NOW + 5 * DAY_MS).name == "IN_SERVICE"
+
+
 def test_a_node_that_first_sees_the_withdrawal_or_restarts_serves_nobody_by_it() -> None:
     bench = canary_bench()
     bench.traffic(0.9)

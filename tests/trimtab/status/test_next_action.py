@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from event_schemas.errors import ComponentUnreachable, SettingError
-from policy_store.decisions import EMPTY, VALID, FileDifference, Refusal
+from policy_store.decisions import EMPTY, FileDifference, Refusal
 from policy_store.decisions.kill_decisions import OpenKill
 from serving_agent.pickup.checkpoint_pickup import PickupResult
 from tests.trimtab.status.status_samples import (
@@ -51,7 +51,6 @@ def faulty(fix: str) -> StatusFacts:
     return replace(WELL, faults={"Kafka": ComponentUnreachable("Kafka does not answer", fix=fix)})
 
 
-CANARY_NEW = (STABLE, ChannelFacts("canary", VALID, version=NEW), ChannelFacts("shadow", EMPTY))
 NO_CHANNELS = tuple(ChannelFacts(each.channel, EMPTY) for each in STORE.channels)
 DOUBTFUL = replace(PASSED, verdict="inconclusive", reasons=("fewer than 1000 matched rows",))
 UNWEIGHED = replace(DOUBTFUL, reason_codes=("no_preference",))
@@ -104,7 +103,14 @@ TABLE = [
         "passed",
         replace(store(newest=NEWER), shelf=KEPT_DOUBTFUL),
     ),
-    ("canary", f"trimtab experiment read canary-{NEW}", "is the canary", store(newest=NEWER, channels=CANARY_NEW)),
+    ("canary", f"trimtab experiment read canary-{NEW}", "is the canary", store(newest=NEWER, canary=NEW)),
+    ("canary", "trimtab experiment read canary-v0", "is the canary", store(newest=NEWER, canary="v0")),
+    (
+        "promote",
+        f"trimtab policy promote {NEW} --to stable",
+        "passed",
+        store(newest=PASSED, in_shadow=NEWER, stable_before=frozenset(), withdrawn_before=frozenset({OLD})),
+    ),
     ("publish", "trimtab learn", "is not published", replace(WELL, shelf=KEPT)),
     ("publish", "trimtab learn", "is not published", replace(NOTHING_LEARNED, shelf=KEPT)),
     ("proposal", "trimtab alpha approve p-1", "approval", store(proposals=("p-1", "p-2"))),
@@ -128,10 +134,11 @@ def test_each_case(case: str, command: str | None, why: str, facts: StatusFacts)
         log(lag={0: 9}),
         log(workers=0),
         store(newest=NEWER, stable_before=frozenset({OLD, NEW})),
+        store(newest=NEWER, withdrawn_before=frozenset({NEW})),
         store(newest=replace(NEWER, verdict="refuse")),
         replace(WELL, log=None),
     ],
-    ids=["working", "no worker needed", "rolled back", "refused but served", "no log"],
+    ids=["working", "no worker needed", "rolled back", "withdrawn", "refused but served", "no log"],
 )
 def test_what_needs_nobody(facts: StatusFacts) -> None:
     assert next_action(facts) == NOTHING

@@ -20,6 +20,7 @@ from policy_store.decisions.governance import (
     point_channel,
     propose_preference,
     publish_checkpoint,
+    withdraw_canary,
 )
 from policy_store.decisions.kill_decisions import kill
 from policy_store.decisions.verification import TrustRule
@@ -166,3 +167,20 @@ def test_the_shelf_of_this_machine(experiment: Experiment, tmp_path: Path) -> No
     (folder / found.version / "manifest.json").write_bytes(b"junk")
     with pytest.raises(CheckpointBroken, match=found.version):
         newest_on_shelf(tmp_path, experiment)
+
+
+def test_the_canary_and_what_was_withdrawn(store: MemoryStore, experiment: Experiment) -> None:
+    def found() -> tuple[str | None, frozenset[str]]:
+        facts = questions(store, experiment).answers()
+        return facts.canary, facts.withdrawn_before
+
+    for version in ("v1", "v2"):
+        put(store, experiment, version)
+    point_channel(store, Channel.CANARY, "v1", people(), ttl_ms=TTL_MS)
+    assert found() == ("v1", frozenset())
+    withdraw_canary(store, people(), ttl_ms=TTL_MS)
+    assert found() == (None, frozenset({"v1"}))
+    point_channel(store, Channel.CANARY, "v2", people(), ttl_ms=TTL_MS)
+    assert found() == ("v2", frozenset({"v1"}))
+    point_channel(store, Channel.STABLE, "v1", people(), ttl_ms=TTL_MS)
+    assert found() == (None, frozenset({"v1"})), "a decision about stable ends it"
