@@ -113,9 +113,11 @@ class Surface:
     def ingest(self, rate: Callable[[str, str], float]) -> None:
         """Make examples of all that was logged; `rate` is P(outcome) by outcome and arm."""
         rng, examples = np.random.default_rng(4), []
+        # Delivery goes on meanwhile: what is read after the actions has the requests of all of them.
+        actions = logged(self.log, "Action")
         requests = {each["request_id"]: each for each in logged(self.log, "Request")}
         rates = {each["request_id"]: each["sampling_rate"] for each in logged(self.log, "Propensity")}
-        for number, action in enumerate(logged(self.log, "Action")):
+        for number, action in enumerate(actions):
             label, key = action["experiment_arm"] or "none/none", action["request_id"]
             outcomes = {
                 each.name: float(rng.random() < rate(each.name, label.split("/")[1]))
