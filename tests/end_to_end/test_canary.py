@@ -58,7 +58,7 @@ def document(name: str) -> dict[str, Any]:
         ],
         "guardrails": [{"name": "visits", "kinds": ["visit"]}],
         "features": {"user_embedding_dim": 4},
-        "gate": {"approval": "auto", "margin": 0.2, "min_canary_time": "0s"},
+        "gate": {"approval": "auto", "margin": 0.3, "min_canary_time": "0s"},
         "preference": {"alpha_objective": "p2p", "alpha": 0.1},
         "serving": {"canary_share": 0.5, "poll": "100ms", "budget_ms": 10_000},
     }
