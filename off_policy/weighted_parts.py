@@ -10,7 +10,7 @@ from off_policy.numeric_arrays import FloatArray
 from off_policy.sampling_design import SamplingDesign, Variances, inner
 from off_policy.score_bounds import ScorePart
 
-ROUNDING = 1e-12
+NEGLIGIBLE = 1e-12
 """Standard errors that are smaller, relative to those of rewards of their size, are rounding: their ratio says nothing
 of how rows of one user go together."""
 
@@ -67,7 +67,7 @@ class PartRows:
         middle = inner(g, g * centre) / squares
         one = max(size, reward_size(rewards, g))
         known = self.influence if isinstance(self.influence, Variances) else design.variances(self.influence)
-        if known.by_row <= squares * (ROUNDING * max(one, abs(middle))) ** 2:
+        if known.by_row <= squares * (NEGLIGIBLE * max(one, abs(middle))) ** 2:
             known = Variances(0.0, 0.0)
         n = design.sample_size(len(self.weights))
         return ScorePart(
