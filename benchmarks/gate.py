@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,7 +106,7 @@ def main(
     Example: python -m benchmarks.gate --json
     """
     started = commit()
-    with ProcessPoolExecutor(processes) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         asked = [pool.submit(measure_rule, name, rule_runs, seed) for name in rules()]
         simulated = [pool.submit(measure_world, world, runs, seed) for world in worlds()]
         found_rules = [asdict(each.result()) for each in asked]

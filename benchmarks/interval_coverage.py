@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -205,7 +206,7 @@ def study(group: str, replications: int, level: float, seed: int, processes: int
     """Every cell of a group, with what it found; the number of processes changes nothing, because each cell has its own
     seed."""
     cells, worlds = [], grid(group)
-    with ProcessPoolExecutor(processes) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         results = [pool.submit(measure, world, replications, level, seed, group) for world in worlds]
         for number, (world, result) in enumerate(zip(worlds, results, strict=True), start=1):
             cells.append({"world": asdict(world), "intervals": result.result()})

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -163,7 +164,7 @@ def main(
     """
     started = commit()
     groups: dict[str, list[dict[str, Any]]] = {}
-    with ProcessPoolExecutor(processes) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         for group, worlds, fewer in GROUPS:
             results_of = [pool.submit(measure, world, runs // fewer, seed) for world in worlds]
             groups[group] = []

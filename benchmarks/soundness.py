@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,7 +76,7 @@ def count_verdicts(world: SoundnessWorld, seed: int, part: int, logs: int) -> Co
 
 def study(plan: Sequence[tuple[SoundnessWorld, int]], seed: int, processes: int) -> list[dict[str, Any]]:
     """Each world with its number of logs; the number of processes changes nothing."""
-    with ProcessPoolExecutor(processes) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         jobs = [
             (world, logs, [pool.submit(count_verdicts, world, seed, *part) for part in _parts(logs)])
             for world, logs in plan
