@@ -22,9 +22,9 @@ import typer
 
 from benchmarks.bench_broker import tell
 from benchmarks.command_line import report, run_command
-from benchmarks.interval_coverage import commit
 from benchmarks.obp_run import PYTHON, run_obp
 from benchmarks.results_folder import RESULTS, append_result
+from benchmarks.study_run import commit
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.intervals import EvidenceRequirements
 from off_policy.logged_bandit import LoggedBandit

@@ -18,8 +18,8 @@ import typer
 from benchmarks.bench_broker import tell
 from benchmarks.command_line import report, run_command
 from benchmarks.evaluation import ALPHAS, COHORTS, OBJECTIVES, ROWS_OF_A_USER, arm_shares
-from benchmarks.interval_coverage import commit
 from benchmarks.results_folder import RESULTS, append_result
+from benchmarks.study_run import commit
 from off_policy.block_moments import BLOCK_ROWS
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.intervals import EvidenceRequirements

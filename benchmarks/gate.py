@@ -8,12 +8,8 @@ look passes as often as planned, within 0.05; and the bars of the rules' table. 
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,8 +20,9 @@ from benchmarks.command_line import report, run_command
 from benchmarks.gate_page import write_gate_page
 from benchmarks.gate_rules import BUDGET, POWER, SPAN, WAIT, measure_rule, rules, shipped_looks
 from benchmarks.gate_worlds import GateWorld, largest_error, run_world
-from benchmarks.interval_coverage import PAGE, commit
+from benchmarks.interval_coverage import PAGE
 from benchmarks.results_folder import RESULTS, append_result
+from benchmarks.study_run import commit, fresh_processes, origin
 from off_policy.evidence_planning import ExpectedOutcome, ExploredDesign, rows_needed
 
 FIRST_SHARE = next(share for _, share in shipped_looks(WAIT, WAIT))
@@ -106,7 +103,7 @@ def main(
     Example: python -m benchmarks.gate --json
     """
     started = commit()
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with fresh_processes(processes) as pool:
         asked = [pool.submit(measure_rule, name, rule_runs, seed) for name in rules()]
         simulated = [pool.submit(measure_world, world, runs, seed) for world in worlds()]
         found_rules = [asdict(each.result()) for each in asked]
@@ -114,12 +111,9 @@ def main(
         found = [_told(each.result()) for each in simulated]
     limit = largest_error(BUDGET, runs)
     run: dict[str, Any] = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": started,
-        "python": platform.python_version(),
+        **origin(started, seed),
         "runs": runs,
         "rule_runs": rule_runs,
-        "seed": seed,
         "limit": limit,
         "missed": list(failures(found_rules, found, limit)),
     }

@@ -13,15 +13,10 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +30,7 @@ from benchmarks.coverage_intervals import Bounds, CoverageStudy
 from benchmarks.coverage_page import HITS, write_page
 from benchmarks.coverage_worlds import BINARY, COUNTS, RATINGS, CoverageWorld, draw_users
 from benchmarks.results_folder import RESULTS, append_result
+from benchmarks.study_run import commit, fresh_processes, origin
 from off_policy.intervals import FEWEST_EXPECTED, FEWEST_FREEDOM
 
 PAGE = ROOT / "docs/results.md"
@@ -206,22 +202,12 @@ def study(group: str, replications: int, level: float, seed: int, processes: int
     """Every cell of a group, with what it found; the number of processes changes nothing, because each cell has its own
     seed."""
     cells, worlds = [], grid(group)
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with fresh_processes(processes) as pool:
         results = [pool.submit(measure, world, replications, level, seed, group) for world in worlds]
         for number, (world, result) in enumerate(zip(worlds, results, strict=True), start=1):
             cells.append({"world": asdict(world), "intervals": result.result()})
             tell(f"{number} of {len(worlds)}: {world}")
     return cells
-
-
-def commit() -> str:
-    """The commit of this checkout; "unknown" outside git, and with "+" if files differ from it."""
-    git = ["git", "-C", str(ROOT)]
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    if head.returncode:
-        return "unknown"
-    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
-    return head.stdout.strip()[:12] + ("+" if changed.stdout.strip() else "")
 
 
 def main(  # noqa: PLR0913  one parameter for each option
@@ -246,11 +232,8 @@ def main(  # noqa: PLR0913  one parameter for each option
         cells = study(group, replications, level, seed, processes)
         run: dict[str, Any] = {
             "group": group,
-            "date": datetime.now(UTC).date().isoformat(),
-            "commit": started,
-            "python": platform.python_version(),
+            **origin(started, seed),
             "replications": replications,
-            "seed": seed,
             "level": level,
             "limit": largest_error(level, replications),
             "cells": len(cells),

@@ -11,10 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,10 +22,10 @@ from scipy.special import ndtri
 from benchmarks.bench_broker import tell
 from benchmarks.checkout_process import ROOT
 from benchmarks.command_line import report, run_command
-from benchmarks.interval_coverage import commit
 from benchmarks.online_page import write_section
 from benchmarks.online_worlds import OnlineWorld, daily_looks
 from benchmarks.results_folder import RESULTS, append_result
+from benchmarks.study_run import commit, fresh_processes, origin
 from off_policy.confidence_sequence import ArmMean, lift_bounds
 from off_policy.numeric_arrays import BoolArray, FloatArray
 from off_policy.sequential_reading import FEWEST_POSITIVE, FEWEST_USERS
@@ -164,7 +161,7 @@ def main(
     """
     started = commit()
     groups: dict[str, list[dict[str, Any]]] = {}
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with fresh_processes(processes) as pool:
         for group, worlds, fewer in GROUPS:
             results_of = [pool.submit(measure, world, runs // fewer, seed) for world in worlds]
             groups[group] = []
@@ -173,10 +170,8 @@ def main(
                 tell(f"{group}: {groups[group][-1]}")
     missed = list(failures(groups["null"], groups["boundary"]))
     run = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": started,
+        **origin(started, seed),
         "runs": runs,
-        "seed": seed,
         "missed": missed,
     }
     append_result(results, "online_looks", run | groups)

@@ -7,26 +7,23 @@ Every world draws its logs from its own seed. The bars: a fault stops at least 9
 from __future__ import annotations
 
 import os
-import platform
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from scipy.special import betaincinv
 
 from benchmarks.bench_broker import tell
 from benchmarks.command_line import report, run_command
-from benchmarks.interval_coverage import PAGE, commit
+from benchmarks.interval_coverage import PAGE
 from benchmarks.results_folder import RESULTS, append_result
 from benchmarks.soundness_logs import SoundnessWorld, judged, soundness_experiment
 from benchmarks.soundness_page import write_page
+from benchmarks.study_run import commit, fresh_processes, origin
 from learner.judgement.log_soundness import LogVerdict
+from off_policy.intervals import binomial_bounds
 
 LARGE, SMALL = 10_000, 2_000
 LEAST_STOPPED, MOST_STOPPED = 0.95, 0.001
@@ -76,7 +73,7 @@ def count_verdicts(world: SoundnessWorld, seed: int, part: int, logs: int) -> Co
 
 def study(plan: Sequence[tuple[SoundnessWorld, int]], seed: int, processes: int) -> list[dict[str, Any]]:
     """Each world with its number of logs; the number of processes changes nothing."""
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with fresh_processes(processes) as pool:
         jobs = [
             (world, logs, [pool.submit(count_verdicts, world, seed, *part) for part in _parts(logs)])
             for world, logs in plan
@@ -105,9 +102,8 @@ def failures(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def clopper_pearson(count: int, logs: int) -> tuple[float, float]:
     """The exact 95 % interval of a share (Clopper and Pearson, 1934)."""
-    lower = float(betaincinv(count, logs - count + 1, 0.025)) if count else 0.0
-    upper = float(betaincinv(count + 1, logs - count, 0.975)) if count < logs else 1.0
-    return lower, upper
+    lower, upper = binomial_bounds(np.asarray(count), np.asarray(logs), 0.95)
+    return float(lower), float(upper)
 
 
 def _parts(logs: int) -> Iterator[tuple[int, int]]:
@@ -149,10 +145,7 @@ def main(
     plan += [(world, small) for world in sound_worlds(SMALL)]
     cells = study(plan, seed, processes)
     run = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": started,
-        "python": platform.python_version(),
-        "seed": seed,
+        **origin(started, seed),
         "figures": cells,
         "missed": list(failures(cells)),
     }
