@@ -12,20 +12,23 @@ NOW = 1_700_000_000_000
 MINUTE = 60_000
 
 
+CONTRACT = FeatureContract(
+    user_embedding_dim=2,
+    history_length=3,
+    item_embedding_dim=2,
+    context=(
+        ContextFeature("surface", "category", True),
+        ContextFeature("device", "category", False),
+        ContextFeature("hour", "number", True),
+        ContextFeature("tenure", "number", False),
+    ),
+    hash_buckets=32,
+)
+
+
 @pytest.fixture
 def contract() -> FeatureContract:
-    return FeatureContract(
-        user_embedding_dim=2,
-        history_length=3,
-        item_embedding_dim=2,
-        context=(
-            ContextFeature("surface", "category", True),
-            ContextFeature("device", "category", False),
-            ContextFeature("hour", "number", True),
-            ContextFeature("tenure", "number", False),
-        ),
-        hash_buckets=32,
-    )
+    return CONTRACT
 
 
 @pytest.fixture

@@ -10,26 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_contract import FeatureContract
-from feature_contract.contract import ContextFeature
 from feature_contract.previous_encoding import PreviousShape, WeightRange
 from learner.examples.request_columns import request_columns
+from tests.feature_contract.conftest import CONTRACT
 from tests.request_frames import request_frame
 
 Make = Callable[..., Any]
 NOW = 1_700_000_000_000
-CONTRACT = FeatureContract(
-    user_embedding_dim=2,
-    history_length=3,
-    item_embedding_dim=2,
-    context=(
-        ContextFeature("surface", "category", True),
-        ContextFeature("device", "category", False),
-        ContextFeature("hour", "number", True),
-        ContextFeature("tenure", "number", False),
-    ),
-    hash_buckets=32,
-    previous=PreviousShape(2, (WeightRange("repin", 10.0, 200.0), WeightRange("p2p", 1.0, 30.0))),
-)
+PREVIOUS = PreviousShape(2, (WeightRange("repin", 10.0, 200.0), WeightRange("p2p", 1.0, 30.0)))
 
 times = st.integers(NOW - 5_000_000, NOW + 1_000_000)
 floats32 = st.floats(width=32) | st.sampled_from([0.0, 10.5, -300.0, 1e7, float("nan"), float("inf")])
@@ -69,7 +57,7 @@ requests = st.fixed_dictionaries(
 @settings(deadline=None, max_examples=60)
 @given(records=st.lists(requests, max_size=6), encoding=st.sampled_from([1, 2]))
 def test_columns_give_what_records_give(records: list[Any], encoding: int) -> None:
-    contract = replace(CONTRACT, encoding=encoding)
+    contract = replace(CONTRACT, previous=PREVIOUS, encoding=encoding)
     encoded, refused = contract.encode_columns(request_columns(request_frame(records)))
     stored: Any = [
         {name.removeprefix("request_"): value for name, value in row.items()}
@@ -89,7 +77,7 @@ def test_only_the_newest_items_must_be_whole(make_request: Make) -> None:
     old = [{"item_id": "a", "action_type": "save", "event_time": NOW - 9, "embedding": [1.0]}]
     new = [{**old[0], "event_time": NOW - n, "embedding": [1.0, 2.0]} for n in (3, 2, 1)]
     given = [make_request(history=[*old, *new]), make_request(history=old)]
-    _, refused = replace(CONTRACT, previous=None).encode_columns(request_columns(request_frame(given)))
+    _, refused = CONTRACT.encode_columns(request_columns(request_frame(given)))
     assert refused.tolist() == [False, True]
 
 
