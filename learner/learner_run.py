@@ -186,20 +186,19 @@ class Learner:
 
         Its look is spent, so no later run could give it again. One under another preference is left alone.
         """
-        last = budget.last
-        unheard = last is not None and last.verdict == Verdict.PASS.value and last.version in self.shelf.versions()
-        if self.publisher is None or last is None or last.version is None or not unheard:
+        publisher, last = self.publisher, budget.last
+        if publisher is None or last is None or last.version is None or last.verdict != Verdict.PASS.value:
             return None
-        if self.publisher.announced(last.version):
+        if last.version not in self.shelf.versions() or publisher.announced(last.version):
             return None
         try:
             checkpoint = self.shelf.load(last.version)
             told = checkpoint.manifest.evaluation
-            verdict, judged_under = stated_verdict(told), ObjectiveWeights.from_dict(told["preference"])
+            verdict, passed_under = stated_verdict(told), ObjectiveWeights.from_dict(told["preference"])
         except (CheckpointBroken, KeyError, TypeError, ValueError) as fault:
             log.warning("a pass that was never published cannot be read", version=last.version, fault=str(fault))
             return None
-        if judged_under != preference:
+        if passed_under != preference:
             return None
         self.observer.stage("publish", f"{last.version} passed, and no channel has heard of it")
         answers = GraphAnswers(checkpoint, rows, preference)

@@ -26,6 +26,11 @@ class PolicyObjective:
     lift: PairedLift
     dr_lift: PairedLift | None = None
 
+    @property
+    def judged_lift(self) -> PairedLift:
+        """The lift that decisions are based on: by DR, or by SNIPS without a reward model."""
+        return self.lift if self.dr_lift is None else self.dr_lift
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "estimates": {name: estimate.as_dict() for name, estimate in self.estimates.items()},

@@ -12,8 +12,8 @@ new checkpoints every day. What passes meanwhile waits in shadow.
 If the process dies after 2, no channel points to the checkpoint; if it dies after 3, the lease expires by itself.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from event_schemas.errors import TrimtabError
@@ -81,9 +81,7 @@ class Publisher:
         A RevisionConflict says whether someone else published first, this machine's clock and the store's disagree, or
         the store needs a re-base first.
         """
-        lease = self.store.acquire_lease(OWNER, LEASE_TTL_S)
-        try:
-            token = lease.token
+        with self._lease() as token:
             publish_checkpoint(self.store, checkpoint.manifest, checkpoint.blobs, self.key, fencing_token=token)
             channel = channel_for(verdict.verdict, self.experiment.gate.approval)
             if channel is None or (verdict.verdict is not Verdict.PASS and self._pass_waits()):
@@ -93,31 +91,32 @@ class Publisher:
                 channel = Channel.SHADOW
             record = self._point(channel, checkpoint.version, _sentence(verdict, held), token)
             return Published(checkpoint.version, channel.value, record.revision, held)
-        finally:
-            self.store.release_lease(lease)
 
     def promote(self, version: str, reason: str) -> None:
         """Point stable to a canary that proved superior, which ends its experiment. Raises as `publish`."""
-        lease = self.store.acquire_lease(OWNER, LEASE_TTL_S)
-        try:
+        with self._lease() as token:
             self._require_canary(version)
-            self._point(Channel.STABLE, version, f"superior online: {reason}", lease.token)
-        finally:
-            self.store.release_lease(lease)
+            self._point(Channel.STABLE, version, f"superior online: {reason}", token)
 
     def withdraw(self, version: str, reason: str) -> None:
         """End the canary: its users are served like all others. Raises as `publish`."""
-        lease = self.store.acquire_lease(OWNER, LEASE_TTL_S)
-        try:
+        with self._lease() as token:
             self._require_canary(version)
             ttl_ms = self.experiment.serving.checkpoint_ttl
-            withdraw_canary(self.store, self._decider(reason), ttl_ms=ttl_ms, fencing_token=lease.token)
-        finally:
-            self.store.release_lease(lease)
+            withdraw_canary(self.store, self._decider(reason), ttl_ms=ttl_ms, fencing_token=token)
 
     def announced(self, version: str) -> bool:
         """Whether a channel points to this checkpoint or did; a kill may have come between storing it and pointing."""
         return any(version in self._versions_in(channel) for channel in Channel)
+
+    @contextmanager
+    def _lease(self) -> Iterator[int]:
+        """Holds the learner's lease; gives its fencing token."""
+        lease = self.store.acquire_lease(OWNER, LEASE_TTL_S)
+        try:
+            yield lease.token
+        finally:
+            self.store.release_lease(lease)
 
     def _versions_in(self, channel: Channel) -> set[str]:
         found = set()

@@ -12,7 +12,7 @@ from learner.checkpoints.graph_answers import GraphAnswers, served_arm_policy, s
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import lineage_of
 from learner.examples.learner_errors import CheckpointBroken
-from learner.examples.learning_rows import LearningRows, request_records
+from learner.examples.learning_rows import LearningRows, encoded_requests
 from learner.judgement.candidate_policies import weights_by_row
 from learner.judgement.serving_comparison import ServingPolicy
 from off_policy.estimates import Refusal, RefusalCode
@@ -67,7 +67,7 @@ def _encoded(rows: LearningRows, wanted: FeatureContract, given: FeatureContract
     """The rows with the inputs that the checkpoint was trained with. Raises MissingFeatures."""
     if wanted.digest == given.digest:
         return rows
-    return replace(rows, inputs=wanted.encode(request_records(rows.frame, wanted)))
+    return replace(rows, inputs=encoded_requests(rows.frame, wanted))
 
 
 def _trained_on(rows: LearningRows, manifest: CheckpointManifest) -> Refusal | None:

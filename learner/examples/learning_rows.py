@@ -86,12 +86,9 @@ class LearningRows:
     ) -> Self:
         """The arrays of `frame`; raises MissingFeatures if a row cannot be encoded (see `feature_faults`)."""
         kept = {} if explorations is None else explorations
-        inputs, refused = contract.encode_columns(request_columns(frame))
-        if refused.any():
-            contract.encode(request_records(frame.filter(pl.Series(refused)), contract))
         rewards, observed = _outcomes(frame, experiment.optimised)
         return cls(
-            inputs=inputs,
+            inputs=encoded_requests(frame, contract),
             arms=np.array(frame["action_arm"], dtype=np.int64),
             propensities=np.array(frame["propensity_propensity"], dtype=np.float64),
             rewards=(rewards / clips(experiment.optimised)).astype(np.float32),
@@ -212,6 +209,14 @@ def request_records(frame: pl.DataFrame, contract: FeatureContract) -> list[Requ
     names = {column: column.removeprefix("request_") for column in columns}
     records: list[Any] = frame.select(columns).rename(names).to_dicts()
     return records
+
+
+def encoded_requests(frame: pl.DataFrame, contract: FeatureContract) -> ModelInput:
+    """The features of the frame's requests; raises MissingFeatures if one of them cannot be encoded."""
+    inputs, refused = contract.encode_columns(request_columns(frame))
+    if refused.any():
+        contract.encode(request_records(frame.filter(pl.Series(refused)), contract))  # raises what is wrong
+    return inputs
 
 
 def feature_faults(frame: pl.DataFrame, contract: FeatureContract) -> dict[int, MissingFeatures]:

@@ -174,8 +174,7 @@ def evaluate_window(
     judgement, watched, serving = None, None, ServingComparison(detail=NO_LOOK)
     if candidate.look is not None:
         half = _part(rows, score, np.flatnonzero(judging))
-        judged, judgement, serving = _judge(half, experiment, candidate, proposal)
-        watched = _watch(half[0], judged, experiment, judgement.requirements)
+        judgement, watched, serving = _judge(half, experiment, candidate, proposal)
     return Evaluation(
         selection=shown_report(selection, soundness),
         judgement=None if judgement is None else shown_report(judgement, soundness),
@@ -232,7 +231,8 @@ def _select(half: tuple[LearningRows, Score], experiment: Experiment) -> tuple[P
 
 def _judge(
     half: tuple[LearningRows, Score], experiment: Experiment, candidate: Candidate, proposal: float | None
-) -> tuple[Predictions, EvaluationReport, ServingComparison]:
+) -> tuple[EvaluationReport, EvaluationReport | None, ServingComparison]:
+    """(the judgement, the same on what is only watched, the comparison with what is serving)."""
     assert candidate.look is not None
     rows, grid = half[0], [] if proposal is None else [proposal]
     cohorts, serving = rows.frame["request_cohort"].to_list(), candidate.serving(rows)
@@ -252,9 +252,11 @@ def _judge(
     preferred = predictions.chosen[0]
     compared = compare_with_serving(log, preferred, serving, predicted, predictions.logged, asked)
     watched = rows.watched_bandit(experiment)
-    if watched is not None:
-        compared = with_watched(compared, watched, preferred.policy, serving, asked)
-    return predictions, report, compared
+    if watched is None:
+        return report, None, compared
+    policies = [each.policy for each in predictions.chosen]
+    beside = evaluate_policies(watched, policies, predictions.stated[0].policy, None, asked)
+    return report, beside, with_watched(compared, watched, preferred.policy, serving, asked)
 
 
 def _report(
@@ -275,17 +277,6 @@ def _report(
     return predictions, with_mips(report, log, judged, baseline.policy, shared)
 
 
-def _watch(
-    rows: LearningRows, judged: Predictions, experiment: Experiment, requirements: EvidenceRequirements
-) -> EvaluationReport | None:
-    """The judged policies on the outcomes that are only watched."""
-    log = rows.watched_bandit(experiment)
-    if log is None:
-        return None
-    policies = [each.policy for each in judged.chosen]
-    return evaluate_policies(log, policies, judged.stated[0].policy, None, requirements)
-
-
 def _calibration(rows: LearningRows, logged: NDArray[np.float64], experiment: Experiment) -> dict[str, Calibration]:
     """On the selection half: `logged` float64[n, objectives] are what is predicted for the logged arms of `rows`."""
     log = rows.logged_bandit(experiment)
@@ -296,7 +287,7 @@ def _calibration(rows: LearningRows, logged: NDArray[np.float64], experiment: Ex
 
 
 def _lifts(objectives: Mapping[str, PolicyObjective]) -> dict[str, PairedLift]:
-    return {name: result.dr_lift or result.lift for name, result in objectives.items()}
+    return {name: result.judged_lift for name, result in objectives.items()}
 
 
 def _point(point: FrontierPoint) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def with_watched(
 def _lifts(
     objectives: Mapping[str, PolicyObjective], same: bool, refusal: Refusal | None, level: float
 ) -> dict[str, PairedLift]:
-    lifts = {name: result.dr_lift or result.lift for name, result in objectives.items()}
+    lifts = {name: result.judged_lift for name, result in objectives.items()}
     if same:
         return {name: no_lift(lift, level) for name, lift in lifts.items()}
     if refusal is None:

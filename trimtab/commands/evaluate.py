@@ -217,7 +217,7 @@ def _watched(answer: Answer, policy: PolicyReport) -> Mapping[str, PolicyObjecti
 
 def _lifts(outcomes: Mapping[str, PolicyObjective]) -> Iterator[str]:
     for objective, result in outcomes.items():
-        yield f"lift of {objective}: {lift_in_words(result.dr_lift or result.lift)}"
+        yield f"lift of {objective}: {lift_in_words(result.judged_lift)}"
 
 
 def _interval(interval: Interval | None) -> str:
