@@ -37,13 +37,17 @@ FAULTS = (
     "doubled",
     "bot",
 )
+LISTS, LISTED = 300, ", 300 lists of eligible arms"
 CHUNK = 50
 """Logs of a world that one process draws at a time, from a seed of their own."""
 
 
 def faulty_worlds() -> list[SoundnessWorld]:
-    """A world for each fault."""
-    return [SoundnessWorld(name, LARGE, fault=name) for name in FAULTS]
+    """A world for each fault, and faults of the arms among many lists of eligible arms."""
+    listed = [
+        SoundnessWorld(name + LISTED, LARGE, lists=LISTS, fault=name) for name in ("half_the_arms", "arms_missing")
+    ]
+    return [*(SoundnessWorld(name, LARGE, fault=name) for name in FAULTS), *listed]
 
 
 def sound_worlds(rows: int) -> list[SoundnessWorld]:
@@ -55,6 +59,7 @@ def sound_worlds(rows: int) -> list[SoundnessWorld]:
         SoundnessWorld("by session, 2 % lost", rows, by_session=True, loss=0.02),
         SoundnessWorld("by request, moving rate", rows, moving=True),
         SoundnessWorld("by session, moving rate, 2 % lost", rows, by_session=True, loss=0.02, moving=True),
+        SoundnessWorld(f"by session, 2 % lost{LISTED}", rows, by_session=True, loss=0.02, lists=LISTS),
     ]
 
 

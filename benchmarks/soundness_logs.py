@@ -35,6 +35,8 @@ USERS, MOST_ACTIVE = 2_000, 20.0
 REWARD_RATE = 0.05
 DIGEST = "d" * 64
 FOREIGN_ROWS = 60
+RARE = 1
+"""The arm that only one list of eligible arms in ten has."""
 WRONG = 0.2
 """By how much arms, rows or rewards are wrong in a faulty log."""
 
@@ -58,6 +60,8 @@ class SoundnessWorld:
     by_session   sessions explore whole, and are lost whole
     loss         share of the decisions that are not stored
     moving       the exploration rate is lowered from RATE to LOWERED on the fifth day, and raised for a day before
+    lists        lists of eligible arms, of which the first are asked for most often (Zipf); each is a group of rows
+                 with a distribution of its own, and has half of the arms; 0: every arm is always eligible
     fault        its name; "" for a sound log
     """
 
@@ -66,12 +70,18 @@ class SoundnessWorld:
     by_session: bool = False
     loss: float = 0.0
     moving: bool = False
+    lists: int = 0
     fault: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class _Decisions:
-    """All decisions in the order of time; explored ones have an arm. `unit` numbers what explores together."""
+    """All decisions in the order of time; explored ones have an arm.
+
+    unit      numbers what explores together
+    eligible  the eligible arms of each list; one empty list, of all arms, in a world without lists
+    listed    the list of each decision
+    """
 
     time: NDArray[np.int64]
     user: NDArray[np.int64]
@@ -79,6 +89,8 @@ class _Decisions:
     rate: NDArray[np.float64]
     explored: NDArray[np.bool_]
     arm: NDArray[np.int64]
+    eligible: list[list[int]]
+    listed: NDArray[np.int64]
 
 
 def judged(world: SoundnessWorld, experiment: Experiment, rng: np.random.Generator) -> LogSoundness:
@@ -104,16 +116,30 @@ def _drawn(world: SoundnessWorld, experiment: Experiment, rng: np.random.Generat
         rate = np.select([day == 3, day >= 5], [2 * RATE, LOWERED], RATE)
     firsts = np.flatnonzero(np.diff(unit, prepend=-1))
     explored = rng.random(len(firsts))[unit] < rate
-    shares = _shares(world, experiment)
     activity = np.minimum(rng.lognormal(0.0, 1.0, USERS), MOST_ACTIVE)
     users = rng.choice(len(activity), len(firsts), p=activity / activity.sum())[unit]
-    arms = rng.choice(ARMS, size=count, p=shares)
-    return _Decisions(FIRST_DAY * DAY_MS + times, users, unit, rate, explored, arms)
+    eligible = _eligible_lists(world, rng)
+    asked = 1.0 / np.arange(1, len(eligible) + 1)
+    listed = rng.choice(len(eligible), size=count, p=asked / asked.sum())
+    arms = np.zeros(count, dtype=np.int64)
+    for number, each in enumerate(eligible):
+        rows = np.flatnonzero(listed == number)
+        arms[rows] = rng.choice(ARMS, size=len(rows), p=_shares(world, experiment, each))
+    return _Decisions(FIRST_DAY * DAY_MS + times, users, unit, rate, explored, arms, eligible, listed)
 
 
-def _shares(world: SoundnessWorld, experiment: Experiment) -> NDArray[np.float64]:
+def _eligible_lists(world: SoundnessWorld, rng: np.random.Generator) -> list[list[int]]:
+    """Half of the arms in each list, always with production; RARE in every tenth."""
+    if not world.lists:
+        return [[]]
+    others = [arm for arm in range(ARMS) if arm not in (0, RARE)]
+    drawn = [rng.choice(others, ARMS // 2 - 1, replace=False).tolist() for _ in range(world.lists)]
+    return [sorted([0, *each, *([RARE] if number % 10 == 9 else [])]) for number, each in enumerate(drawn)]
+
+
+def _shares(world: SoundnessWorld, experiment: Experiment, eligible: list[int]) -> NDArray[np.float64]:
     """How often arms are really drawn."""
-    shares = exploration_distribution(experiment.action_space, (), experiment.production_share)
+    shares = exploration_distribution(experiment.action_space, eligible, experiment.production_share)
     if world.fault.startswith("half_the_arms"):
         shares = shares * np.where(np.arange(ARMS) % 2, 1.0 + WRONG, 1.0 - WRONG)
     share: NDArray[np.float64] = shares / shares.sum()
@@ -125,7 +151,8 @@ def _stored(world: SoundnessWorld, decisions: _Decisions, rng: np.random.Generat
     lost = rng.random(int(decisions.unit[-1]) + 1)[decisions.unit] < world.loss
     kept = np.flatnonzero(decisions.explored & ~lost)
     count, arms = len(kept), decisions.arm[kept]
-    propensity = np.full(count, 1.0 / ARMS)
+    listed = decisions.listed[kept]
+    propensity = np.array([1.0 / (len(each) or ARMS) for each in decisions.eligible])[listed]
     users = np.char.add("u", decisions.user[kept].astype(str))
     ids = np.char.add(np.char.add(np.char.add("s", decisions.unit[kept].astype(str)), "~"), kept.astype(str))
     keep = np.ones(count, dtype=np.bool_)
@@ -133,7 +160,7 @@ def _stored(world: SoundnessWorld, decisions: _Decisions, rng: np.random.Generat
         case "factor_up" | "factor_down":
             propensity *= 1.0 + WRONG if world.fault == "factor_up" else 1.0 - WRONG
         case "half_the_arms_with_foreign":
-            propensity[rng.choice(count, FOREIGN_ROWS, replace=False)] = 1.5 / ARMS
+            propensity[rng.choice(count, FOREIGN_ROWS, replace=False)] *= 1.5
         case "arms_missing":
             keep = (arms % 2 == 0) | (rng.random(count) >= WRONG)
         case "zeros_dropped":
@@ -146,6 +173,7 @@ def _stored(world: SoundnessWorld, decisions: _Decisions, rng: np.random.Generat
             "request_user_id": users,
             "request_event_time": decisions.time[kept],
             "action_arm": arms,
+            "action_eligible": pl.Series(decisions.eligible, dtype=pl.List(pl.Int64)).gather(listed),
             "propensity_propensity": propensity,
             "propensity_slice_probability": decisions.rate[kept],
             "outcome_partition": kept % 4,
@@ -156,7 +184,6 @@ def _stored(world: SoundnessWorld, decisions: _Decisions, rng: np.random.Generat
         frame = pl.concat([frame, again.with_columns(pl.col("request_request_id") + "-again")])
     return frame.sort("request_event_time").with_columns(
         pl.lit(Slice.EXPLORE.value).alias("action_slice"),
-        pl.lit([], dtype=pl.List(pl.Int64)).alias("action_eligible"),
         pl.lit([], dtype=pl.List(pl.Float64)).alias("propensity_probabilities"),
         pl.lit(None, dtype=pl.String).alias("propensity_exploration"),
     )

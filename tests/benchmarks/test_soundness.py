@@ -23,9 +23,8 @@ def test_the_command_keeps_figures_and_page(tmp_path: Path, monkeypatch: pytest.
     told = json.loads(result.stdout.splitlines()[-1])
     kept = json.loads((tmp_path / "soundness.jsonl").read_text())
     assert kept["figures"] == told["figures"] and kept["seed"] == 1 and told["missed"] == []
-    assert {cell["name"]: cell["stopped"] for cell in told["figures"] if cell["fault"]} == dict.fromkeys(
-        soundness.FAULTS, 2
-    )
+    faulty = {cell["name"]: cell["stopped"] for cell in told["figures"] if cell["fault"]}
+    assert set(faulty) > set(soundness.FAULTS) and set(faulty.values()) == {2}
     assert "Every bar is met." in (tmp_path / "page").read_text()
 
 

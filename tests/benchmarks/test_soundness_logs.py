@@ -32,6 +32,17 @@ def test_moving_rates_are_told_as_drawn() -> None:
     assert tallies.decisions == sum(total.decisions for total in tallies.spans.values()) and len(tallies.rated) == DAYS
 
 
+def test_rows_are_drawn_from_their_lists_of_eligible_arms() -> None:
+    experiment, world = soundness_experiment("request"), SoundnessWorld("l", 4_000, lists=30)
+    decisions = soundness_logs._drawn(world, experiment, np.random.default_rng(1))
+    assert all(0 in each and len(each) in (25, 26) for each in decisions.eligible)
+    assert all(arm in decisions.eligible[number] for arm, number in zip(decisions.arm, decisions.listed, strict=True))
+    assert 0 < np.count_nonzero(decisions.arm == soundness_logs.RARE) < 0.01 * len(decisions.arm)
+    stored = soundness_logs._stored(world, decisions, np.random.default_rng(1))
+    lengths = stored["action_eligible"].list.len().to_numpy()
+    assert (stored["propensity_propensity"].to_numpy() == 1.0 / lengths).all()
+
+
 def verdict(world: SoundnessWorld) -> LogSoundness:
     experiment = soundness_experiment("session" if world.by_session else "request")
     return judged(world, experiment, np.random.default_rng(1))
