@@ -21,7 +21,7 @@ $(UV) pip install --python $(RUN) --torch-backend=$(TORCH_BACKEND) "$$(grep -o '
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install demo test mutants chaos soak components bench bench-obp bench-peers coverage online-looks lint format \
+.PHONY: docs help install demo test pytest mutants chaos soak components bench bench-obp bench-peers coverage online-looks lint format \
   typecheck lock clean
 
 help:  ## Show this list
@@ -41,9 +41,13 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 demo: install  ## Run the whole loop on real logged data and a simulated homefeed (no Java, no Docker, no root)
 	$(RUN) -m trimtab demo
 
-# Many tests wait for a broker or a process, so two processes take little more than half the time. Each starts its own
-# components; a file stays in one process, and files keep their order, in which the slowest come early.
-test: install components lint typecheck  ## Install what the tests need and run all of them, in PROCESSES (2)
+test: install components lint  ## Install what the tests need and run all of them, in PROCESSES (2)
+	@$(MAKE) --no-print-directory --jobs 2 typecheck pytest
+
+# Many tests wait for a broker or a process, so two processes take little more than half the time, and types are checked
+# meanwhile. Each process starts its own components; a file stays in one process, and files keep their order, in which
+# the slowest come early.
+pytest: install components
 	$(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations 10
 
 mutants: install  ## Change the join's core bit by bit: do its tests notice? MODULES="NAME …" picks some
@@ -99,7 +103,7 @@ lint: install  ## Ruff and the import rules
 	$(VENV)/bin/lint-imports --no-cache
 
 typecheck: install  ## mypy, strict, no exempted modules
-	$(VENV)/bin/mypy
+	nice -n 10 $(VENV)/bin/mypy
 
 docs: install  ## Rewrite docs/reference/ from the code
 	$(RUN) docs/generate_reference.py
