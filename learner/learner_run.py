@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,10 @@ from event_schemas.exploration import ExplorationSettings
 from feature_contract import FeatureContract, ModelInput
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf
 from learner.checkpoints.checkpoint_building import FinishedRun, build_checkpoint
+from learner.checkpoints.gate_account import GateAccount
 from learner.checkpoints.graph_answers import GraphAnswers
 from learner.checkpoints.publishing import Published, Publisher
-from learner.checkpoints.run_history import budget_in_force, next_run, standing_checkpoint
+from learner.checkpoints.run_history import PlannedRun, RunHistory
 from learner.checkpoints.serving_answers import serving_policy
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.serving_moves import why_people_decide
@@ -32,7 +34,7 @@ from learner.examples.learning_rows import COLUMNS, LearningRows
 from learner.examples.segment_store import read_segments
 from learner.examples.slice_tallies import SliceTallies
 from learner.examples.stored_counts import StoredCounts
-from learner.examples.tally_shelf import KeptTallies, TallyShelf
+from learner.examples.tally_shelf import KeptTallies, TallyShelf, sources_digest
 from learner.examples.training_window import (
     LearningWindow,
     build_window,
@@ -47,7 +49,7 @@ from learner.judgement.gate import GateEvidence, GateVerdict, Verdict, judge, st
 from learner.judgement.gate_budget import GateBudget, Look
 from learner.judgement.log_judgement import ExploredLog, judge_log
 from learner.judgement.log_soundness import LogSoundness
-from learner.judgement.look_reasons import judged_lifts, not_due, with_look_reasons
+from learner.judgement.look_reasons import LOOK_NOT_DUE, judged_lifts, not_due, with_look_reasons
 from learner.judgement.predictions import Score
 from learner.judgement.serving_comparison import ServingPolicy
 from learner.network.algorithm import make_algorithm
@@ -87,6 +89,12 @@ class RunReport:
     def trained(self) -> bool:
         """Whether a checkpoint was trained."""
         return self.evaluation is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether a look was taken or none is due; else tallies that are yet to come may allow one on the same rows."""
+        looked = self.checkpoint.manifest.evaluation.get("look") is not None
+        return looked or any(reason.code == LOOK_NOT_DUE for reason in self.verdict.reasons)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -132,17 +140,35 @@ class Learner:
     def run(self, preference: ObjectiveWeights, *, warm: bool = True) -> RunReport:
         """Window → train → export → evaluate → judge → save → publish.
 
-        If no held-out row is new and no setting changed, nothing is trained, and the newest checkpoint stands.
-        Raises NothingToLearn, UnitChanged, BoxNotLearnt, LineageOverlap, ExportMismatch, CheckpointBroken and the
-        errors of publishing; what was published before stays unchanged then.
+        If no held-out row is new and no setting changed, nothing is trained, and the newest checkpoint stands. With a
+        publisher the run has the learner's lease from before training until it has published.
+        Raises NothingToLearn, UnitChanged, BoxNotLearnt, LineageOverlap, ExportMismatch, CheckpointBroken, LeaseLost
+        and the errors of publishing; what was published before stays unchanged then.
         """
         explorations = self._explored()
         if self.experiment.action_space.kind == "box":
             raise self._box_not_learnt(explorations)
+        with self.right():
+            return self._run(explorations, preference, warm)
+
+    def right(self) -> AbstractContextManager[object]:
+        """The learner's lease for a block; nothing without a publisher. Raises LeaseLost and the store's errors."""
+        return nullcontext() if self.publisher is None else self.publisher.lease.granted()
+
+    def _run(
+        self, explorations: Mapping[str, ExplorationSettings], preference: ObjectiveWeights, warm: bool
+    ) -> RunReport:
+        account = None if self.publisher is None else GateAccount.read(self.publisher)
+        history = RunHistory(self.shelf)
+        if account is not None:
+            history = account.history(self.shelf)
+            account = account.caught_up(history)
         window = self._window(explorations)
-        budget = budget_in_force(self.shelf, self.experiment)
+        tallies = self._tallied(window.stored)
+        sources = sources_digest(tallies, explorations)
+        budget = history.budget(self.experiment)
         published = self._publish_pass(budget, window.holdout, preference)
-        standing = standing_checkpoint(self.shelf, window, self.experiment, preference) if warm else None
+        standing = history.standing(PlannedRun(window, self.experiment, preference, budget, sources)) if warm else None
         if standing is not None:
             return self._stand(standing, published, (window.holdout, preference))
         start = self._start(window, warm)
@@ -153,22 +179,25 @@ class Learner:
         self.observer.stage("evaluate", f"{window.holdout.count} held-out examples")
         look = budget.look_at(window.bounds.holdout_from, window.bounds.holdout_to)
         candidate = self._candidate(start, window.holdout.inputs, preference, look)
-        evaluation, verdict, budget = self._judge(window, candidate, budget)
-        self.observer.stage("gate", f"{verdict.verdict.value}: {verdict.reasons[0].sentence}")
-        finished = FinishedRun(next_run(self.shelf), window, start, training, graph, evaluation, verdict, budget)
+        evaluation, verdict, budget = self._judge(window, candidate, budget, tallies)
+        number = history.next_run()
+        finished = FinishedRun(number, window, start, training, graph, evaluation, verdict, budget, sources)
         now = self.clock()
         checkpoint = build_checkpoint(finished, self.experiment, self.contract, now, self.shelf.next_time(now))
+        if account is not None:
+            account.record_run(number, checkpoint.manifest, budget)
+        self.observer.stage("gate", f"{verdict.verdict.value}: {verdict.reasons[0].sentence}")
         self.shelf.save(checkpoint)
         published = self._publish(checkpoint, verdict, window.holdout, (candidate.score, preference))
         self._count(finished)
         return RunReport(checkpoint, verdict, published, training.seconds, evaluation)
 
     def _judge(
-        self, window: LearningWindow, candidate: Candidate, budget: GateBudget
+        self, window: LearningWindow, candidate: Candidate, budget: GateBudget, tallies: SliceTallies
     ) -> tuple[Evaluation, GateVerdict, GateBudget]:
         """The evaluation, the verdict, and the gate's budget after it. Without a look nothing is spent."""
         look, bounds = candidate.look, window.bounds
-        evaluation = evaluate_window(window, candidate, self.experiment, self._tallied(window.stored))
+        evaluation = evaluate_window(window, candidate, self.experiment, tallies)
         if look is None:
             return evaluation, not_due(budget, bounds.holdout_from), budget
         evidence = evaluation.evidence

@@ -5,7 +5,8 @@ on schedule. The service only ends on errors that need a person: see NEEDS_A_PER
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -104,16 +105,26 @@ class LearnerService:
             fault = self._take_in()
 
     def once(self, *, warm: bool = True) -> RunReport:
-        """Look at the canary, and do one run on the stored examples."""
-        self._watch_canary()
-        return self.learner.run(self.preference(), warm=warm)
+        """Look at the canary, and do one run on the stored examples; with a publisher, under the learner's lease.
 
-    def forever(self, stop: Stop) -> Iterator[RunReport]:
+        Raises the errors of `Learner.run`.
+        """
+        with self.learner.right():
+            self._watch_canary()
+            return self.learner.run(self.preference(), warm=warm)
+
+    def forever(self, stop: Stop) -> Generator[RunReport]:
         """Ingest continually and run on schedule until `stop`.
 
-        A run is due if new examples were stored since the last run, or if that run failed. Raises the errors in
-        NEEDS_A_PERSON.
+        A run is due if new examples were stored since the last run, or if that run failed, or could judge nothing: then
+        tallies may have come. The lease is held as long as this lasts; while another learner has it, this one only
+        ingests. Raises the errors in NEEDS_A_PERSON.
         """
+        publisher = self.learner.publisher
+        with nullcontext() if publisher is None else publisher.lease.kept():
+            yield from self._in_turn(stop)
+
+    def _in_turn(self, stop: Stop) -> Iterator[RunReport]:
         next_run, next_fresh = self.clock(), self.clock()
         learnt: int | None = None
         waiting = False
@@ -122,16 +133,23 @@ class LearnerService:
             if not self.ingest.store.rows and not waiting:
                 waiting, fault = True, no_examples_yet(self.learner.experiment)
                 log.info("not enough to learn from yet", what=fault.what, fix=fault.fix)
-            if self.clock() >= next_run and self.ingest.store.rows and self.ingest.counts.stored != learnt:
+            may = self._may_publish()
+            new = self.ingest.store.rows and self.ingest.counts.stored != learnt
+            if self.clock() >= next_run and may and new:
                 stored, outcome = self.ingest.counts.stored, self._attempt()
                 if isinstance(outcome, RunReport):
                     yield outcome
-                learnt = stored if isinstance(outcome, RunReport | NothingToLearn | BoxNotLearnt) else None
+                learnt = stored if _settled(outcome) else None
                 next_run = self.clock() + self.schedule.every_s
-            if self.clock() >= next_fresh:
+            if self.clock() >= next_fresh and may:
                 self._keep_alive()
                 next_fresh = self.clock() + self.schedule.fresh_s
             stop.wait(self.schedule.poll_s)
+
+    def _may_publish(self) -> bool:
+        """Whether this learner has the lease, or publishes nothing."""
+        publisher = self.learner.publisher
+        return publisher is None or publisher.lease.is_held
 
     def _take_in(self) -> BaseException | None:
         """Ingest what is in the log now; returns the error if a retry may fix it. Raises those in NEEDS_A_PERSON."""
@@ -185,6 +203,13 @@ class LearnerService:
             self.learner.publisher.keep_alive()
         except Exception as fault:
             _tell("channel records not extended", fault)
+
+
+def _settled(outcome: RunReport | BaseException) -> bool:
+    """Whether another run without a new example could find nothing else."""
+    if isinstance(outcome, RunReport):
+        return outcome.settled
+    return isinstance(outcome, NothingToLearn | BoxNotLearnt)
 
 
 def _tell(event: str, fault: BaseException) -> None:

@@ -173,6 +173,11 @@ class LearnerMetrics(MetricGroup):
             "Records of the explorations topic that the last run could not read.",
             registry=registry,
         )
+        self.lease_held = Gauge(
+            "trimtab_learner_lease_held",
+            "Whether this learner has the lease (1) and so trains and publishes, or only ingests (0).",
+            registry=registry,
+        )
         self.failed_runs = Counter(
             "trimtab_learner_failed_runs_total",
             "Failed runs, by kind of error; the service starts the next run on schedule.",

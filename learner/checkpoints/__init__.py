@@ -1,12 +1,15 @@
 """The results of runs: checkpoints on disk, warm starts from them, and their publication.
 
 Reads earlier checkpoints, and from the policy store the one that is serving.
-Writes checkpoints under the data directory, and signed checkpoints and channel records to the policy store.
-Guarantees that a checkpoint on disk is complete or absent, and that it only reaches channels that the verdict allows.
+Writes checkpoints under the data directory, and signed checkpoints, channel records and the account to the
+policy store.
+Guarantees that a checkpoint on disk is complete or absent, that it only reaches channels that the verdict allows, and
+that only who has the learner's lease publishes, after the gate's account of the run is in the store.
 Fails with CheckpointBroken, ClockMismatch or the store's errors; the checkpoint on disk stays.
 """
 
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf, learner_directory
+from learner.checkpoints.learner_lease import LeaseHolder
 from learner.checkpoints.publishing import Publisher
 from learner.checkpoints.run_history import budget_in_force
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint, load_version, read_serving
@@ -15,6 +18,7 @@ __all__ = [
     "CHECKPOINTS_FOLDER",
     "Checkpoint",
     "CheckpointShelf",
+    "LeaseHolder",
     "Publisher",
     "ServingCheckpoint",
     "budget_in_force",

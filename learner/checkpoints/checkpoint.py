@@ -193,5 +193,6 @@ def _time_of(version: str) -> int | None:
 def _broken(version: str, fault: Exception) -> CheckpointBroken:
     return CheckpointBroken(
         f"checkpoint {version} on this machine: {fault}",
-        fix="delete its directory under checkpoints; the next run starts from the one before, or cold",
+        fix="delete its directory under checkpoints; the next run starts from the one before, or cold, and the policy"
+        " store keeps what the gate has spent",
     )

@@ -31,7 +31,10 @@ from policy_store.records import EVALUATION_BLOB, POLICY_BLOB, WEIGHTS_BLOB, Che
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """Everything that goes into a checkpoint: `number` counts runs from 1; `budget` is the gate's after this run."""
+    """Everything that goes into a checkpoint: `number` counts runs from 1; `budget` is the gate's after this run.
+
+    `sources` is the digest of the tallies and exploration settings that it read beside the rows.
+    """
 
     number: int
     window: LearningWindow
@@ -41,6 +44,7 @@ class FinishedRun:
     evaluation: Evaluation
     verdict: GateVerdict
     budget: GateBudget
+    sources: str
 
 
 def build_checkpoint(
@@ -82,6 +86,7 @@ def window_summary(run: FinishedRun) -> dict[str, Any]:
         "examples": run.window.training.count,
         "holdout_examples": run.window.holdout.count,
         "left_out": run.window.left_out,
+        "sources": run.sources,
         "start": run.start.why,
         "lineage": [asdict(ancestor) for ancestor in run.start.lineage],
         "losses": list(run.training.losses),

@@ -4,21 +4,24 @@ A pass never goes to stable: under automatic approval it becomes the canary, if 
 its place until it is promoted or withdrawn (`learner.canary_step`), or an experiment would never end: a learner passes
 new checkpoints every day. What passes meanwhile waits in shadow.
 
-1. Acquire the learner's lease; its fencing token goes with every write.
-2. Store the signed checkpoint; storing the same bytes again changes nothing.
-3. Point the channel to it. **This publishes.**
-4. Release the lease.
+1. Take the learner's lease (`learner.checkpoints.learner_lease`); its fencing token goes with every write.
+2. Write the account of the run (`learner.checkpoints.gate_account`). **This spends the share of its look.**
+3. Store the signed checkpoint; storing the same bytes again changes nothing.
+4. Point the channel to it. **This publishes.**
 
-If the process dies after 2, no channel points to the checkpoint; if it dies after 3, the lease expires by itself.
+If the process dies after 2, the share is spent and nobody has seen the verdict; if it dies after 3, no channel points
+to the checkpoint, and the next run points to it if it passed.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from learner.checkpoints.checkpoint import Checkpoint
+from learner.checkpoints.learner_lease import LearnerLease, LeaseHolder
 from learner.judgement.gate import GateVerdict, Verdict
 from policy_store.backends import PolicyStore
 from policy_store.decisions import (
@@ -41,7 +44,6 @@ from policy_store.records import (
     channel_slot,
 )
 
-LEASE_TTL_S = 60.0
 OWNER = "learner"
 SENTENCE_LIMIT = 500
 STABLE_SLOT, CANARY_SLOT = channel_slot(Channel.STABLE), channel_slot(Channel.CANARY)
@@ -65,7 +67,7 @@ class Published:
 class Publisher:
     """Writes to one store with one key; `clock` is this machine's (epoch ms), revisions follow the store's clock.
 
-    `rule` says which records in the store count.
+    `rule` says which records in the store count. `holder` names who has the lease.
     """
 
     store: PolicyStore
@@ -73,6 +75,12 @@ class Publisher:
     experiment: Experiment
     clock: Callable[[], int]
     rule: TrustRule
+    holder: LeaseHolder = field(default_factory=LeaseHolder)
+
+    @cached_property
+    def lease(self) -> LearnerLease:
+        """The learner's lease for this process."""
+        return LearnerLease(self.store, self.holder)
 
     def publish(self, checkpoint: Checkpoint, verdict: GateVerdict, held: str | None = None) -> Published:
         """`held` says why people must decide about a pass. Raises LeaseHeld while another learner publishes,
@@ -81,7 +89,7 @@ class Publisher:
         A RevisionConflict says whether someone else published first, this machine's clock and the store's disagree, or
         the store needs a re-base first.
         """
-        with self._lease() as token:
+        with self.lease.granted() as token:
             publish_checkpoint(self.store, checkpoint.manifest, checkpoint.blobs, self.key, fencing_token=token)
             channel = channel_for(verdict.verdict, self.experiment.gate.approval)
             if channel is None or (verdict.verdict is not Verdict.PASS and self._pass_waits()):
@@ -94,29 +102,20 @@ class Publisher:
 
     def promote(self, version: str, reason: str) -> None:
         """Point stable to a canary that proved superior, which ends its experiment. Raises as `publish`."""
-        with self._lease() as token:
+        with self.lease.granted() as token:
             self._require_canary(version)
             self._point(Channel.STABLE, version, f"superior online: {reason}", token)
 
     def withdraw(self, version: str, reason: str) -> None:
         """End the canary: its users are served like all others. Raises as `publish`."""
-        with self._lease() as token:
+        with self.lease.granted() as token:
             self._require_canary(version)
             ttl_ms = self.experiment.serving.checkpoint_ttl
-            withdraw_canary(self.store, self._decider(reason), ttl_ms=ttl_ms, fencing_token=token)
+            withdraw_canary(self.store, self.decider(reason), ttl_ms=ttl_ms, fencing_token=token)
 
     def announced(self, version: str) -> bool:
         """Whether a channel points to this checkpoint or did; a kill may have come between storing it and pointing."""
         return any(version in self._versions_in(channel) for channel in Channel)
-
-    @contextmanager
-    def _lease(self) -> Iterator[int]:
-        """Holds the learner's lease; gives its fencing token."""
-        lease = self.store.acquire_lease(OWNER, LEASE_TTL_S)
-        try:
-            yield lease.token
-        finally:
-            self.store.release_lease(lease)
 
     def _versions_in(self, channel: Channel) -> set[str]:
         found = set()
@@ -147,14 +146,19 @@ class Publisher:
     def keep_alive(self) -> list[str]:
         """Extend the expiry of all channel records without a new decision; returns the channels that have a record.
 
-        An error of one channel is raised only after the others were extended.
+        An error of one channel is raised only after the others were extended. Raises LeaseLost.
         """
+        with self.lease.granted() as token:
+            return self._extended(token)
+
+    def _extended(self, token: int) -> list[str]:
         kept: list[str] = []
         faults: list[TrimtabError] = []
         said = Decider(by=OWNER, reason="the learner runs", now_ms=self.clock(), key=self.key)
         for channel in Channel:
             try:
-                keep_fresh(self.store, channel, said, ttl_ms=self.experiment.serving.checkpoint_ttl)
+                ttl_ms = self.experiment.serving.checkpoint_ttl
+                keep_fresh(self.store, channel, said, ttl_ms=ttl_ms, fencing_token=token)
                 kept.append(channel.value)
             except UnknownCheckpoint:
                 continue
@@ -184,9 +188,10 @@ class Publisher:
 
     def _point(self, channel: Channel, version: str, reason: str, token: int) -> ChannelRecord:
         ttl_ms = self.experiment.serving.checkpoint_ttl
-        return point_channel(self.store, channel, version, self._decider(reason), ttl_ms=ttl_ms, fencing_token=token)
+        return point_channel(self.store, channel, version, self.decider(reason), ttl_ms=ttl_ms, fencing_token=token)
 
-    def _decider(self, reason: str) -> Decider:
+    def decider(self, reason: str) -> Decider:
+        """This learner, as who decides now."""
         return Decider(by=OWNER, reason=reason[:SENTENCE_LIMIT], now_ms=self.clock(), key=self.key)
 
 

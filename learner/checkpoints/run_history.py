@@ -1,19 +1,129 @@
-"""What the checkpoints kept here say of earlier runs: their number, the gate's budget, and which verdict stands."""
+"""What is known of earlier runs: their number, the gate's budget, and which verdict stands.
+
+The checkpoints kept here say it, and the account in the policy store, which has the runs of all learners. Whichever
+knows more counts: a wiped data directory, a second one, or an emptied store gets no look again.
+"""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
+from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.section_digests import section_digests
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
 from learner.checkpoints.warm_start import holdout_start
 from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.training_window import LearningWindow
-from learner.judgement.gate_budget import GateBudget, PastLook, gate_settings
+from learner.judgement.gate_budget import GateBudget, PastLook, Setting, gate_settings
 from policy_store.records import CheckpointManifest, ObjectiveWeights
 
+EVALUATION_FAULTS = (TrimtabError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading the evaluation of a damaged or foreign manifest raises."""
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The newest run that this machine or the policy store knows of: number, checkpoint, and the budget after it."""
+
+    number: int
+    version: str
+    budget: GateBudget
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """What the next run would train on and judge; `sources` is the digest of `sources_digest`."""
+
+    window: LearningWindow
+    experiment: Experiment
+    preference: ObjectiveWeights
+    budget: GateBudget
+    sources: str
+
+    def repeats(self, manifest: CheckpointManifest) -> bool:
+        """Whether it could only repeat the run of this checkpoint, which then stands.
+
+        No held-out row is newer, all settings are the same, and it would take no look that the other did not take: the
+        other took one, or none is due, or tallies and exploration settings are the same. Raises KeyError, TypeError
+        or ValueError for a malformed manifest, also one of version 0.1.0.
+        """
+        told, window = manifest.evaluation, manifest.window
+        same = (
+            "budget" in told
+            and ObjectiveWeights.from_dict(told["preference"]) == self.preference
+            and manifest.section_digests == section_digests(self.experiment)
+        )
+        times, bounds = self.window.holdout.event_times, self.window.bounds
+        nothing_new = len(times) == 0 or int(times[-1]) < int(window["holdout_to"])
+        looked = told["look"] is not None
+        due = self.budget.look_at(bounds.holdout_from, bounds.holdout_to) is not None
+        return same and nothing_new and (looked or not due or window.get("sources") == self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class RunHistory:
+    """The runs so far: those of the checkpoints in `shelf`, and the last one that the store knows of, of any learner.
+
+    `stored` is None before the first run. `fetch` reads a version from the store and raises a TrimtabError if it
+    cannot. Without a store both are None.
+    """
+
+    shelf: CheckpointShelf
+    stored: LastRun | None = None
+    fetch: Callable[[str], Checkpoint] | None = None
+
+    def next_run(self) -> int:
+        """The number of the next run, from 1."""
+        return max(next_run(self.shelf), 1 if self.stored is None else self.stored.number + 1)
+
+    def budget(self, experiment: Experiment) -> GateBudget:
+        """The gate's budget before the next run; says in the log if one of the two knows less than the other."""
+        settings, newest = gate_settings(experiment), self.here(experiment)
+        here = GateBudget(settings) if newest is None else newest.budget
+        if self.fetch is None and self.stored is None:
+            return here.under(settings)
+        stored = GateBudget(settings) if self.stored is None else self.stored.budget
+        joined = here.joined(stored)
+        for place, known in (("the policy store", stored), ("this machine", here)):
+            if known.spent_in_all < joined.spent_in_all:
+                log.warning(
+                    "looks of the gate counted that one place does not know",
+                    unknown_to=place,
+                    spent_there=known.spent_in_all,
+                    spent=joined.spent_in_all,
+                )
+        return joined.under(settings)
+
+    def here(self, experiment: Experiment) -> LastRun | None:
+        """The newest run by the checkpoints kept here, with the budget of the newest that can be read; None without."""
+        for version in reversed(self.shelf.versions()):
+            try:
+                return LastRun(next_run(self.shelf) - 1, version, _budget_of(self.shelf.manifest(version), experiment))
+            except EVALUATION_FAULTS as fault:
+                log.warning("looks of the gate not read from a checkpoint", version=version, fault=str(fault))
+        return None
+
+    def standing(self, planned: PlannedRun) -> Checkpoint | None:
+        """The newest checkpoint if a run could only repeat it; None also if it cannot be read."""
+        versions, stored = self.shelf.versions(), self.stored
+        elsewhere = stored is not None and stored.version not in versions and stored.number >= next_run(self.shelf)
+        try:
+            if elsewhere and stored is not None:
+                if self.fetch is None:
+                    return None
+                found = self.fetch(stored.version)
+                return found if planned.repeats(found.manifest) else None
+            if not versions or not planned.repeats(self.shelf.manifest(versions[-1])):
+                return None
+            return self.shelf.load(versions[-1])
+        except EVALUATION_FAULTS:
+            return None
 
 
 def next_run(shelf: CheckpointShelf) -> int:
@@ -25,45 +135,8 @@ def next_run(shelf: CheckpointShelf) -> int:
 
 
 def budget_in_force(shelf: CheckpointShelf, experiment: Experiment) -> GateBudget:
-    """The gate's budget before the next run, under the settings of `experiment`.
-
-    The newest checkpoint that can be read has it. If checkpoints were lost, so were their looks, and the log says so.
-    """
-    settings = gate_settings(experiment)
-    for version in reversed(shelf.versions()):
-        try:
-            manifest = shelf.manifest(version)
-            found = _budget_of(manifest, settings)
-        except (CheckpointBroken, KeyError, TypeError, ValueError, AttributeError, OverflowError) as fault:
-            log.warning("looks of the gate not read from a checkpoint", version=version, fault=str(fault))
-            continue
-        return found.under(settings)
-    return GateBudget(settings)
-
-
-def standing_checkpoint(
-    shelf: CheckpointShelf, window: LearningWindow, experiment: Experiment, preference: ObjectiveWeights
-) -> Checkpoint | None:
-    """The newest checkpoint here if a run could only repeat it: no held-out row is newer, all settings are the same.
-
-    None also if it is broken or of version 0.1.0.
-    """
-    versions = shelf.versions()
-    if not versions:
-        return None
-    try:
-        manifest = shelf.manifest(versions[-1])
-        told, reached = manifest.evaluation, int(manifest.window["holdout_to"])
-        same = (
-            "budget" in told
-            and ObjectiveWeights.from_dict(told["preference"]) == preference
-            and manifest.section_digests == section_digests(experiment)
-        )
-        times = window.holdout.event_times
-        nothing_new = len(times) == 0 or int(times[-1]) < reached
-        return shelf.load(manifest.version) if same and nothing_new else None
-    except (CheckpointBroken, KeyError, TypeError, ValueError, AttributeError):
-        return None
+    """The gate's budget before the next run, under the settings of `experiment`, by the checkpoints kept here."""
+    return RunHistory(shelf).budget(experiment)
 
 
 def unjudged_from(shelf: CheckpointShelf, experiment: Experiment) -> int | None:
@@ -82,18 +155,25 @@ def unjudged_from(shelf: CheckpointShelf, experiment: Experiment) -> int | None:
     return None
 
 
-def _budget_of(manifest: CheckpointManifest, settings: dict[str, float]) -> GateBudget:
+def last_run_of(manifest: CheckpointManifest, experiment: Experiment) -> LastRun:
+    """The run that made this checkpoint. Raises KeyError, TypeError, ValueError or AttributeError if malformed."""
+    told = manifest.evaluation
+    number = int(told["run"] if "run" in told else told["look"])
+    return LastRun(number, manifest.version, _budget_of(manifest, experiment))
+
+
+def _budget_of(manifest: CheckpointManifest, experiment: Experiment) -> GateBudget:
     """Raises KeyError, TypeError, ValueError or AttributeError if the manifest is malformed."""
     evaluation = manifest.evaluation
     if "budget" in evaluation:
         return GateBudget.from_dict(evaluation["budget"], manifest.version)
-    return _budget_of_0_1_0(manifest, settings)
+    return _budget_of_0_1_0(manifest, gate_settings(experiment))
 
 
-def _budget_of_0_1_0(manifest: CheckpointManifest, settings: dict[str, float]) -> GateBudget:
+def _budget_of_0_1_0(manifest: CheckpointManifest, settings: dict[str, Setting]) -> GateBudget:
     """Every run took a look then, of which the k-th spent 6 / (pi² k²) of the budget, whatever rows were new."""
     look = int(manifest.evaluation["look"])
     reached = int(manifest.window["holdout_to"])
-    shares = [settings["error_budget"] * 6.0 / (math.pi * k) ** 2 for k in range(1, look + 1)]
+    shares = [float(settings["error_budget"]) * 6.0 / (math.pi * k) ** 2 for k in range(1, look + 1)]
     last = PastLook(look, shares[-1], reached, str(manifest.evaluation["verdict"]), {}, manifest.version)
     return GateBudget(settings, spent=math.fsum(shares), first_look=reached, last=last)

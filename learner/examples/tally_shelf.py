@@ -4,7 +4,9 @@ The file is written completely or not at all. One that is damaged is as good as 
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -84,6 +86,12 @@ class TallyShelf:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             log.warning("tallies left out: their file is damaged", file=str(self._path))
             return KeptTallies()
+
+
+def sources_digest(tallies: SliceTallies, explorations: Iterable[str]) -> str:
+    """The SHA-256 of what a run reads beside the rows: the tallies, and the digests of the exploration settings."""
+    read = {"tallies": KeptTallies(tallies).as_dict(), "explorations": sorted(explorations)}
+    return sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
 
 
 def _moment(value: Any) -> int | None:

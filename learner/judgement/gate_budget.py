@@ -8,7 +8,8 @@ checkpoint of which one objective or guardrail is truly worse than -margin. The 
    time, half of that in the 90 days after the first look, and never more than half of it at once.
 3. A run that cannot pass whatever the judged rows earned is no look: it spends and shows nothing.
 4. Changed settings of the gate start a new budget, which says what changed and what was spent before. It starts with
-   nothing in hand: its first look spends what has accrued since the look before.
+   nothing in hand: its first look spends what has accrued since the look before. What is judged is such a setting too:
+   objectives, guardrails and cohorts.
 
 So for t days after the first look at most max(1, t / 90) budgets are spent. Let H_k say that the checkpoint of look k
 is worse than -margin on some objective. Its rows are later than those it was trained on, and than all rows of the looks
@@ -25,6 +26,7 @@ from typing import Any, Self
 
 from event_schemas.duration import format_duration
 from event_schemas.experiment import Experiment
+from event_schemas.experiment_sections import ObjectiveSpec
 from event_schemas.units import DAY_MS
 
 RENEWAL_MS = 90 * DAY_MS
@@ -33,6 +35,11 @@ LARGEST_SHARE = 0.5
 """The share of the error budget that the first look spends, and the most that any look does."""
 LOOSER = {"margin": 1, "error_budget": 1, "min_matched_rows": -1, "min_positives": -1, "max_drift": 1}
 """The sign of a change that lets more checkpoints pass; windows have none."""
+JUDGED = ("objective", "guardrail", "cohort")
+"""What a look judges: each has the setting `<kind> <name>`, and without it more checkpoints pass."""
+
+Setting = float | str
+"""A number, or the definition of what is judged, in words."""
 
 BASELINE = "the baseline"
 """What lifts are over, unless a checkpoint refreshes another."""
@@ -103,7 +110,7 @@ class GateBudget:
     last          the newest look; None before
     """
 
-    settings: Mapping[str, float]
+    settings: Mapping[str, Setting]
     number: int = 1
     changes: tuple[str, ...] = ()
     spent: float = 0.0
@@ -111,12 +118,18 @@ class GateBudget:
     first_look: int | None = None
     last: PastLook | None = None
 
-    def under(self, settings: Mapping[str, float]) -> GateBudget:
-        """This budget if the settings are the same; else the one that they start."""
-        changes = tuple(
-            _change(name, self.settings[name], value)
-            for name, value in settings.items()
-            if name in self.settings and self.settings[name] != value
+    def under(self, settings: Mapping[str, Setting]) -> GateBudget:
+        """This budget if the settings are the same; else the one that they start.
+
+        A setting that an earlier version did not keep is no change.
+        """
+        changes = (
+            *(
+                _change(name, self.settings[name], value)
+                for name, value in settings.items()
+                if name in self.settings and self.settings[name] != value
+            ),
+            *_judged_changes(self.settings, settings),
         )
         if not changes or self.last is None:
             return replace(self, settings=settings)
@@ -131,7 +144,7 @@ class GateBudget:
 
     def look_at(self, holdout_from: int, holdout_to: int) -> Look | None:
         """The look at the hold-out [from, to) (event time, epoch ms); None if some of its rows were judged before."""
-        budget = self.settings["error_budget"]
+        budget = float(self.settings["error_budget"])
         if self.last is None or self.first_look is None:
             return Look(1, LARGEST_SHARE * budget)
         if holdout_from < self.last.holdout_to:
@@ -150,6 +163,25 @@ class GateBudget:
             last=PastLook(look.number, look.share, holdout_to, verdict, lifts, over=over),
         )
 
+    def joined(self, other: GateBudget) -> GateBudget:
+        """Of two accounts of the same looks the one that knows more: nothing that either has spent or judged is lost.
+
+        If each knows looks that the other does not, it is the one that spent more, with the later of the last looks.
+        """
+        more, less = sorted((self, other), key=lambda each: (each.spent_in_all, each.number), reverse=True)
+        lasts = [each.last for each in (more, less) if each.last is not None]
+        if not lasts:
+            return more
+        last = max(lasts, key=lambda each: each.holdout_to)
+        firsts = [each.first_look for each in (more, less) if each.first_look is not None]
+        number = max(each.number for each in lasts)
+        return replace(more, first_look=max(firsts, default=None), last=replace(last, number=number))
+
+    @property
+    def spent_in_all(self) -> float:
+        """By the looks of this budget and of all before it."""
+        return self.spent_before + self.spent
+
     def as_dict(self) -> dict[str, Any]:
         """For a checkpoint's manifest and evaluation."""
         return asdict(self) | {"changes": list(self.changes)}
@@ -162,7 +194,7 @@ class GateBudget:
         if past is not None and past.version is None:
             past = replace(past, version=version)
         return cls(
-            settings={str(name): float(value) for name, value in content["settings"].items()},
+            settings={str(name): _setting(value) for name, value in content["settings"].items()},
             number=int(content["number"]),
             changes=tuple(map(str, content["changes"])),
             spent=float(content["spent"]),
@@ -183,10 +215,14 @@ def accrual(first_look: int, since: int, until: int) -> float:
     return (slow * (1.0 - LARGEST_SHARE) + fast) / RENEWAL_MS
 
 
-def gate_settings(experiment: Experiment) -> dict[str, float]:
-    """The settings that decide what a look may pass: those of [gate], and the windows in milliseconds."""
+def gate_settings(experiment: Experiment) -> dict[str, Setting]:
+    """What decides what a look may pass: the settings of [gate], the windows in milliseconds, and what is judged."""
     gate, learner = experiment.gate, experiment.learner
+    counted = {each.name: each for each in experiment.counted if each.role != "signal" and each.per == "request"}
+    kinds = {name: "guardrail" if each.role == "guardrail" else "objective" for name, each in counted.items()}
     return {
+        **{f"{kinds[name]} {name}": _definition(each) for name, each in counted.items()},
+        **{f"cohort {each.name}": "" for each in experiment.cohorts},
         "margin": gate.margin,
         "error_budget": gate.error_budget,
         "min_matched_rows": float(gate.min_matched_rows),
@@ -197,11 +233,36 @@ def gate_settings(experiment: Experiment) -> dict[str, float]:
     }
 
 
-def _change(name: str, old: float, new: float) -> str:
+def _change(name: str, old: Setting, new: Setting) -> str:
+    if isinstance(old, str) or isinstance(new, str):
+        return f"{name}: {old} → {new}"
     sign = LOOSER.get(name)
     if sign is None:
         return f"{name} {format_duration(round(old))} → {format_duration(round(new))}"
     return f"{name} {old:g} → {new:g} ({'looser' if (new - old) * sign > 0 else 'tighter'})"
+
+
+def _judged_changes(old: Mapping[str, Setting], new: Mapping[str, Setting]) -> list[str]:
+    """What is judged now and was not, or the other way round; nothing if `old` does not say what was judged."""
+    before, after = _judged(old), _judged(new)
+    if not before:
+        return []
+    added = [f"{name} added (tighter)" for name in after if name not in before]
+    return added + [f"{name} removed (looser)" for name in before if name not in after]
+
+
+def _judged(settings: Mapping[str, Setting]) -> list[str]:
+    return [name for name in settings if name.startswith(tuple(f"{kind} " for kind in JUDGED))]
+
+
+def _definition(counted: ObjectiveSpec) -> str:
+    """What is counted, in words: `click or save, at most 1, within 1h`."""
+    kinds, within = " or ".join(sorted(counted.kinds)), format_duration(counted.attribution)
+    return f"{kinds}, at most {counted.clip:g}, within {within}"
+
+
+def _setting(value: Any) -> Setting:
+    return value if isinstance(value, str) else float(value)
 
 
 def _lift(bounds: Any) -> Lift:

@@ -9,6 +9,8 @@ from event_schemas.instant import utc_text
 from learner.judgement.gate import GateEvidence, GateVerdict, Reason, Verdict
 from learner.judgement.gate_budget import GateBudget, Lift, Look
 
+LOOK_NOT_DUE = "look_not_due"
+
 
 def not_due(budget: GateBudget, holdout_from: int) -> GateVerdict:
     """The verdict on a checkpoint whose hold-out, from `holdout_from` (epoch ms) on, was judged in part before."""
@@ -20,7 +22,7 @@ def not_due(budget: GateBudget, holdout_from: int) -> GateVerdict:
         f" due when the hold-out, which begins at {utc_text(holdout_from)}, begins at {utc_text(last.holdout_to)};"
         f" look {last.number} of {name} gave {last.verdict}, which stands"
     )
-    return GateVerdict(Verdict.INCONCLUSIVE, (Reason("look_not_due", sentence), *_declared(budget)), looked=False)
+    return GateVerdict(Verdict.INCONCLUSIVE, (Reason(LOOK_NOT_DUE, sentence), *_declared(budget)), looked=False)
 
 
 def with_look_reasons(verdict: GateVerdict, budget: GateBudget, look: Look, evidence: GateEvidence) -> GateVerdict:

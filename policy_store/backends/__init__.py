@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.backends.redis_address import OPTIONS, TLS_OPTIONS, require_redis_address
-from policy_store.backends.store import MAX_BLOCK_MS, NodeStatus, PolicyStore
+from policy_store.backends.store import MAX_BLOCK_MS, Lease, NodeStatus, PolicyStore
 
 if TYPE_CHECKING:
     from policy_store.backends.redis_connection import RedisConnection
     from policy_store.backends.redis_store import RedisStore
 
 __all__ = [
+    "Lease",
     "MAX_BLOCK_MS",
     "MemoryStore",
     "NodeStatus",

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from policy_store.backends.store_change import RecordChange, record_change, unordered_change
+from policy_store.records.account_record import ACCOUNT_SLOT, AccountRecord
 from policy_store.records.channel_record import (
     ChannelRecord,
     FreshnessRecord,
@@ -78,6 +79,10 @@ class RecordSlots(ABC):
         """See PolicyStore."""
         return self._current(EXPERIMENTS_SLOT)
 
+    def account(self) -> SignedRecord | None:
+        """See PolicyStore."""
+        return self._current(ACCOUNT_SLOT)
+
     def ledger(self) -> list[SignedRecord]:
         """See PolicyStore."""
         return self.history(LEDGER_SLOT)[::-1]
@@ -91,6 +96,10 @@ class RecordSlots(ABC):
     def publish_experiments(self, record: SignedRecord, *, parent_revision: int | None) -> None:
         """See PolicyStore."""
         self._publish(self._ordered((ExperimentsRecord,), record, parent_revision))
+
+    def publish_account(self, record: SignedRecord, *, parent_revision: int | None, fencing_token: int) -> None:
+        """See PolicyStore."""
+        self._publish(self._ordered((AccountRecord,), record, parent_revision, fencing_token))
 
     def append_ledger(self, record: SignedRecord, *, parent_revision: int | None) -> None:
         """See PolicyStore."""

@@ -126,6 +126,10 @@ class PolicyStore(Protocol):
         """The record of the online experiments that run, unverified."""
         ...
 
+    def account(self) -> SignedRecord | None:
+        """The gate's account after the newest run of any learner, unverified."""
+        ...
+
     def ledger(self) -> list[SignedRecord]:
         """Every concluded experiment, oldest first, unverified; check it with `verify_ledger`."""
         ...
@@ -145,6 +149,10 @@ class PolicyStore(Protocol):
 
     def publish_experiments(self, record: SignedRecord, *, parent_revision: int | None) -> None:
         """Replaces the record of the experiments that run (ExperimentsRecord); raises as publish_channel."""
+        ...
+
+    def publish_account(self, record: SignedRecord, *, parent_revision: int | None, fencing_token: int) -> None:
+        """Replaces the gate's account (AccountRecord); only who has the lease may. Raises as publish_channel."""
         ...
 
     def append_ledger(self, record: SignedRecord, *, parent_revision: int | None) -> None:

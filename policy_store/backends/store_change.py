@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from event_schemas.shown_text import listed
+from policy_store.records.account_record import AccountRecord
 from policy_store.records.audit import AuditEvent
 from policy_store.records.canonical_json import parse_object
 from policy_store.records.channel_record import ChannelRecord, FreshnessRecord
@@ -37,6 +38,7 @@ RECORD_TYPES: dict[str, type[GovernedRecord]] = {
     "rebase": RebaseRecord,
     "experiments": ExperimentsRecord,
     "ledger": LedgerRecord,
+    "account": AccountRecord,
 }
 
 
@@ -224,7 +226,7 @@ def lease_lost(token: int) -> LeaseLost:
     """The error when a fencing token is not that of the current lease."""
     return LeaseLost(
         f"the learner's lease with fencing token {token} has expired or passed to another owner",
-        fix="stop publishing, because another learner may be running; restart to acquire a new lease",
+        fix="nothing was written: the learner goes on once it has the lease again, if no other learner is running",
     )
 
 

@@ -6,6 +6,7 @@ blob, and that a kill is never refused.
 Fails with the errors of `policy_store.records.store_errors`; after any of them nothing has changed.
 """
 
+from policy_store.decisions.account_keeping import FoundAccount, RunAccount, keep_account, read_account_verified
 from policy_store.decisions.canary_runs import CanaryRun, canary_runs
 from policy_store.decisions.control_reading import ControlReader
 from policy_store.decisions.experiment_decisions import conclude_experiment, enlarge_experiment, start_experiment
@@ -58,12 +59,14 @@ __all__ = [
     "Ending",
     "FileDifference",
     "Finding",
+    "FoundAccount",
     "KillState",
     "NAMES",
     "ONE_FILE",
     "OpenKill",
     "Refusal",
     "Release",
+    "RunAccount",
     "SLOTS",
     "Statement",
     "TrustRule",
@@ -79,6 +82,7 @@ __all__ = [
     "file_differences",
     "find_open_proposal",
     "inspect_store",
+    "keep_account",
     "keep_fresh",
     "keep_release",
     "kept_releases",
@@ -91,6 +95,7 @@ __all__ = [
     "point_channel",
     "propose_preference",
     "publish_checkpoint",
+    "read_account_verified",
     "read_experiments_verified",
     "read_ledger_verified",
     "read_preference_verified",

@@ -14,6 +14,7 @@ from policy_store.backends.store_change import parse_record
 from policy_store.decisions.experiment_reading import read_ledger_verified
 from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.verification import TrustRule, verify_checkpoint, verify_record
+from policy_store.records.account_record import ACCOUNT_SLOT
 from policy_store.records.audit import verify_chain
 from policy_store.records.control_record import CONTROL_SLOT, ControlRecord, ControlRecords
 from policy_store.records.experiment_record import EXPERIMENTS_SLOT
@@ -147,7 +148,12 @@ def _in_force(store: PolicyStore, slot: str) -> SignedRecord | None:
         return store.channel(name)
     if kind == "freshness":
         return store.freshness(name)
-    readers = {PREFERENCE_SLOT: store.preference, EXPERIMENTS_SLOT: store.experiments, REBASE_SLOT: store.rebase}
+    readers = {
+        PREFERENCE_SLOT: store.preference,
+        EXPERIMENTS_SLOT: store.experiments,
+        ACCOUNT_SLOT: store.account,
+        REBASE_SLOT: store.rebase,
+    }
     if slot in readers:
         return readers[slot]()
     return next(iter(store.known_records(slot)), None)

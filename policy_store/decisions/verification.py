@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from event_schemas.instant import utc_text
 from policy_store.backends.store import PolicyStore
+from policy_store.records.account_record import ACCOUNT_SLOT
 from policy_store.records.channel_record import Channel, ChannelRecord, FreshnessRecord, channel_slot
 from policy_store.records.checkpoint_record import CheckpointManifest, SignedCheckpoint, check_blobs
 from policy_store.records.governed_record import GovernedRecord, SignedRecord
@@ -60,12 +61,12 @@ class TrustRule:
     def roles_for(self, slot: str) -> frozenset[Role]:
         """The roles whose signature is valid for a record in this slot.
 
-        Governance may sign everything. The learner may sign freshness records and the `shadow` channel, and `canary`
-        and `stable` only if the experiment's approval is automatic.
+        Governance may sign everything. The learner may sign freshness records, its account and the `shadow` channel,
+        and `canary` and `stable` only if the experiment's approval is automatic.
         """
         kind, _, name = slot.partition(":")
         moved_by_learner = kind == "channel" and (name == Channel.SHADOW or self.approval is Approval.AUTO)
-        return _BOTH if kind == "freshness" or moved_by_learner else _GOVERNANCE
+        return _BOTH if kind in ("freshness", ACCOUNT_SLOT) or moved_by_learner else _GOVERNANCE
 
     def require_role(self, slot: str, key_id: str) -> None:
         """Raises RoleForbidden unless the role of `key_id` may sign for this slot."""

@@ -6,6 +6,7 @@ Guarantees one byte form for each record, an Ed25519 signature over it, and the 
 Fails with the errors listed at the top of `store_errors`; every refusal names slot and reason.
 """
 
+from policy_store.records.account_record import AccountRecord
 from policy_store.records.canonical_json import parse_object
 from policy_store.records.channel_record import Channel, ChannelRecord, channel_slot
 from policy_store.records.checkpoint_record import (
@@ -57,6 +58,7 @@ from policy_store.records.signing import Role, SigningKey, TrustedKeys, write_ke
 from policy_store.records.store_errors import (
     ContractMismatch,
     ExperimentRefused,
+    LeaseLost,
     RecordExpired,
     RecordFromFuture,
     RecordMalformed,
@@ -68,6 +70,7 @@ from policy_store.records.store_errors import (
 )
 
 __all__ = [
+    "AccountRecord",
     "Answer",
     "BOUND_TOLERANCE",
     "CANARY_ARM",
@@ -86,6 +89,7 @@ __all__ = [
     "ExperimentRefused",
     "ExperimentsRecord",
     "LEDGER_SLOT",
+    "LeaseLost",
     "LedgerRecord",
     "OUTPUTS",
     "ObjectiveWeights",

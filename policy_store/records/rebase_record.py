@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from policy_store.records.account_record import ACCOUNT_SLOT
 from policy_store.records.channel_record import Channel, channel_slot, freshness_slot
 from policy_store.records.experiment_record import EXPERIMENTS_SLOT
 from policy_store.records.governed_record import GovernedRecord, Revision, Sha256, SignedRecord
@@ -19,7 +20,7 @@ from policy_store.records.preference_record import PREFERENCE_SLOT
 REBASE_SLOT = "rebase"
 DECIDED_SLOTS = (*(channel_slot(channel) for channel in Channel), PREFERENCE_SLOT, EXPERIMENTS_SLOT)
 """The slots that hold decisions of people or the gate."""
-ORDERED_SLOTS = (*DECIDED_SLOTS, LEDGER_SLOT, *(freshness_slot(channel) for channel in Channel))
+ORDERED_SLOTS = (*DECIDED_SLOTS, LEDGER_SLOT, ACCOUNT_SLOT, *(freshness_slot(channel) for channel in Channel))
 """The slots whose records are ordered by their revisions; a re-base changes only these."""
 MAX_VOIDED = 100_000
 

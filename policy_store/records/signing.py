@@ -106,6 +106,10 @@ class TrustedKeys:
         """The public halves of some signing keys."""
         return cls.parse(",".join(key.public_text() for key in keys))
 
+    def including(self, key: SigningKey) -> TrustedKeys:
+        """These keys, and the public half of `key` unless another key has its id."""
+        return TrustedKeys({**TrustedKeys.of(key)._public, **self._public})
+
     @property
     def key_ids(self) -> tuple[str, ...]:
         """The ids of the trusted keys, sorted."""

@@ -18,6 +18,7 @@ from event_schemas.instant import wall_clock_ms
 from event_schemas.units import HOUR_MS
 from policy_store.backends.key_names import KeyNames
 from policy_store.backends.redis_store import RedisStore
+from policy_store.decisions.account_keeping import FoundAccount, RunAccount, keep_account, read_account_verified
 from policy_store.decisions.control_reading import ControlReader
 from policy_store.decisions.governance import point_channel, publish_checkpoint
 from policy_store.decisions.inspection import inspect_store
@@ -118,7 +119,10 @@ def test_the_program_refuses_a_changed_blob_a_changed_record_and_a_stranger(redi
 
 def test_every_key_in_redis_is_in_the_table(redis_url: str, store: RedisStore) -> None:
     store.heartbeat("n1", {}, 60)
-    store.acquire_lease("a", 60)
+    token = store.acquire_lease("a", 60).token
+    keep_account(
+        store, RunAccount(1, manifest(store.experiment), {}), FoundAccount(None, None), learner(), fencing_token=token
+    )
     set_preference(store, ALPHA, people())
     hands = RedisHands(store, redis_url)
     hands.raw.set(hands.keys.audit, "no stream")
@@ -262,9 +266,12 @@ def test_each_documented_user_can_do_its_work_and_no_more(request: pytest.Fixtur
             kill(forbidden, people())
     assert serving.control_records() == deciding.control_records()
 
-    lease = learning.acquire_lease("main", 60)
+    lease, nothing = learning.acquire_lease("main", 60), FoundAccount(None, None)
+    ended = RunAccount(1, manifest(name, "v2"), {})
     learning.put_checkpoint(checkpoint(name, "v2"), fencing_token=lease.token)
     point_channel(learning, Channel.SHADOW, "v2", learner(), ttl_ms=HOUR_MS, fencing_token=lease.token)
+    keep_account(learning, ended, nothing, learner(), fencing_token=lease.token)
+    assert read_account_verified(learning, rule(name)).record is not None
     learning.renew_lease(lease)
     learning.release_lease(lease)
     assert learning.preference() is None

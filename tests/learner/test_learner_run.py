@@ -62,6 +62,13 @@ def test_without_tallies_nothing_passes(trained: Any, tmp_path: Path, experiment
     assert report.as_dict()["reason_codes"] == ["completeness_unverified"]
     kept = TallyShelf(tmp_path / TALLIES_FILE).load()
     assert kept.tallies.decisions == 0 and kept.newest_example is not None
+    again = learner.run(ObjectiveWeights.in_force(experiment))
+    assert not (report.settled or again.settled or again.trained), "it could only find the same"
+    counted = replace(learner, tallies=trained.learner.tallies)
+    judged = counted.run(ObjectiveWeights.in_force(experiment))
+    assert judged.trained and judged.settled, "a look that was not taken is taken when tallies come, without a new row"
+    assert judged.checkpoint.manifest.evaluation["look"] == 1
+    assert not counted.run(ObjectiveWeights.in_force(experiment)).trained
 
 
 def test_the_same_examples_give_the_same_network(trained: Any, tmp_path: Path, experiment: Experiment) -> None:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from event_schemas.codec import Codec
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.experiment import Experiment
+from learner.checkpoints.learner_lease import LeaseHolder
 from learner.checkpoints.publishing import Publisher
 from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_source import MemoryExampleSource
@@ -316,6 +317,83 @@ def test_a_store_that_does_not_take_the_run_does_not_stop_the_ingest(
     source.extend(world.log(world.examples(1, first=9000), first_offset=6000))
     assert list(service.forever(stop)) == []
     assert service.ingest.store.rows >= 6000
+
+
+def test_a_second_learner_ingests_and_goes_on_when_the_first_has_ended(
+    build: Callable[..., LearnerService],
+    source: MemoryExampleSource,
+    world: Any,
+    experiment: Experiment,
+    trained: Any,
+    tmp_path: Path,
+) -> None:
+    key, registry = SigningKey.generate(Role.LEARNER, "m"), CollectorRegistry()
+    store, metrics = MemoryStore("small", clock=lambda: NOW), LearnerMetrics(registry)
+    first = store.acquire_lease("first, process 1", 60.0)
+    holder = LeaseHolder("second, process 2", 0.4, metrics.lease_held.set)
+    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment), holder)
+    service = build(replace(trained.copied_to(tmp_path), publisher=publisher, metrics=metrics), fresh_s=0.0)
+    source.extend(world.log(world.examples(1, first=9000), first_offset=6000))
+    seen: list[tuple[int, list[str], float | None]] = []
+
+    class Turns:
+        """The fifth turn sees what the second learner did meanwhile, and ends the first."""
+
+        turn, stopped = 0, False
+
+        def is_set(self) -> bool:
+            return self.stopped
+
+        def wait(self, timeout: float) -> bool:
+            self.turn += 1
+            if self.turn == 5:
+                held = registry.get_sample_value("trimtab_learner_lease_held")
+                seen.append((service.ingest.store.rows, store.versions(), held))
+                store.release_lease(first)
+            threading.Event().wait(0.001)
+            return self.stopped
+
+    stop = Turns()
+    with capture_logs() as said:
+        for report in service.forever(stop):
+            assert report.published is not None
+            assert registry.get_sample_value("trimtab_learner_lease_held") == 1.0
+            stop.stopped = True
+    assert seen == [(6001, [], 0.0)]
+    assert store.versions() != []
+    assert registry.get_sample_value("trimtab_learner_lease_held") == 0.0
+    [line] = [line for line in said if line["event"].startswith("without the lease")]
+    assert "held by 'first, process 1'" in line["what"]
+    assert store.acquire_lease("third", 1.0).token > first.token, "the second gave it back at its end"
+
+
+def test_tallies_that_may_come_are_a_reason_to_run_again(
+    build: Callable[..., LearnerService],
+    source: MemoryExampleSource,
+    world: Any,
+    trained: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a look that was due and not taken, a run comes on schedule without a new example."""
+    checkpoint, service = trained.report.checkpoint, build()
+    told = checkpoint.manifest.evaluation | {"look": None}
+    manifest = checkpoint.manifest.model_copy(update={"evaluation": told})
+    unjudged = replace(trained.report, checkpoint=replace(checkpoint, manifest=manifest))
+    reports = iter([unjudged, unjudged, trained.report])
+    source.extend(world.log(world.examples(10)))
+    monkeypatch.setattr(service, "once", lambda: next(reports))
+    stop, runs = threading.Event(), 0
+
+    def clock(ticks: Callable[[], float] = service.clock) -> float:
+        now = ticks()
+        if now > 80:
+            stop.set()
+        return now
+
+    service.clock = clock
+    for _ in service.forever(stop):
+        runs += 1
+    assert runs == 3
 
 
 class Watched:

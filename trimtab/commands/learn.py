@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -19,7 +20,7 @@ from event_schemas.codec import Codec
 from event_schemas.duration import duration_option
 from event_schemas.errors import ComponentUnreachable, RightMissing, SettingError
 from event_schemas.experiment import Experiment
-from event_schemas.instant import parse_instant, wall_clock_ms
+from event_schemas.instant import parse_instant, utc_text, wall_clock_ms
 from event_schemas.topics import DEAD_LETTERS, EXAMPLES, EXPLORATIONS, TALLIES
 from trimtab.learner_progress import run_progress
 from trimtab.lift_text import serving_lines
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from learner.examples import ExplorationShelf, KeptExplorations, SliceTallies
     from learner.learner_run import RunObserver, RunReport
     from learner.learner_service import LearnerService
+    from monitoring.metrics import LearnerMetrics
     from policy_store.backends import PolicyStore
     from policy_store.records import ObjectiveWeights
 
@@ -77,7 +79,7 @@ def learn(  # noqa: PLR0913  one parameter for each option
     """Ingest examples, train, evaluate on held-out days, and publish as far as the verdict allows.
 
     A run continues training from this machine's newest checkpoint where possible. Training uses one core unless
-    OMP_NUM_THREADS is higher.
+    OMP_NUM_THREADS is higher. Of several learners of an experiment one has the lease; the others only ingest.
 
     Example: trimtab learn --once --wait-examples 8000
     """
@@ -110,8 +112,9 @@ def learn(  # noqa: PLR0913  one parameter for each option
             _print(service.once(), as_json)
             return
         stop.listen()
-        for report in service.forever(stop):
-            _print(report, as_json)
+        with closing(service.forever(stop)) as reports:
+            for report in reports:
+                _print(report, as_json)
 
 
 def register(app: typer.Typer) -> None:
@@ -174,7 +177,7 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
     metrics = LearnerMetrics(registry)
     directory = learner_directory(settings.data_dir, experiment)
     shelf = CheckpointShelf(directory / CHECKPOINTS_FOLDER)
-    publisher = _publisher(settings, experiment) if order.publish else None
+    publisher = _publisher(settings, experiment, metrics) if order.publish else None
     limit = TimeLimit.of_join(experiment.join, wall_clock_ms, order.not_after)
     rule = ExampleRule(experiment.action_space, limit)
     with ExitStack() as stack:
@@ -232,15 +235,17 @@ def _explorations(settings: Settings, codec: Codec, shelf: ExplorationShelf) -> 
         return KeptExplorations(shelf.load())
 
 
-def _publisher(settings: Settings, experiment: Experiment) -> Publisher:
+def _publisher(settings: Settings, experiment: Experiment, metrics: LearnerMetrics) -> Publisher:
     """Raises SettingError without a signing key; the store is connected to on first use."""
-    from learner.checkpoints import Publisher
+    from learner.checkpoints import LeaseHolder, Publisher
     from policy_store.records import Role, SigningKey
     from trimtab.store_access import open_store, trust_rule
 
     key = SigningKey.parse(settings.signing_key_text(Role.LEARNER))
     rule = trust_rule(settings, experiment)
-    return Publisher(open_store(settings, experiment), key, experiment, wall_clock_ms, rule)
+    owner = f"{socket.gethostname()}, process {os.getpid()}, since {utc_text(wall_clock_ms())}"
+    holder = LeaseHolder(owner, told=metrics.lease_held.set)
+    return Publisher(open_store(settings, experiment), key, experiment, wall_clock_ms, rule, holder)
 
 
 def _preference(settings: Settings, experiment: Experiment, store: PolicyStore | None) -> ObjectiveWeights:

@@ -6,13 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from event_schemas.experiment import Experiment
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
-from learner.checkpoints.run_history import budget_in_force, next_run, standing_checkpoint, unjudged_from
+from learner.checkpoints.run_history import (
+    LastRun,
+    PlannedRun,
+    RunHistory,
+    budget_in_force,
+    last_run_of,
+    next_run,
+    unjudged_from,
+)
 from learner.examples.training_window import LearningWindow, WindowBounds
-from learner.judgement.gate_budget import GateBudget, gate_settings
+from learner.judgement.gate_budget import GateBudget, Look, gate_settings
 from policy_store.records.objective_weights import ObjectiveWeights
+from policy_store.records.store_errors import UnknownCheckpoint
 
 
 @pytest.fixture
@@ -75,24 +85,98 @@ def test_before_the_first_look_the_hold_out_of_the_newest_run_is_unjudged(
     assert unjudged_from(CheckpointShelf(tmp_path / "none"), experiment) is None
 
 
+def planned(rows: LearningWindow, of: Experiment, **changes: Any) -> PlannedRun:
+    budget = GateBudget(gate_settings(of))
+    preference = ObjectiveWeights.in_force(of)
+    return replace(PlannedRun(rows, of, preference, budget, sources="now"), **changes)
+
+
 def test_a_checkpoint_stands_while_no_row_is_newer(
     shelf: CheckpointShelf, experiment: Experiment, world: Any, trained: Any
 ) -> None:
-    preference = ObjectiveWeights.in_force(experiment)
-    found = standing_checkpoint(shelf, window(world, 5950), experiment, preference)
-    assert found == trained.report.checkpoint
-    assert standing_checkpoint(shelf, window(world, 5951), experiment, preference) is None
-    assert standing_checkpoint(CheckpointShelf(Path("nowhere")), window(world, 0), experiment, preference) is None
+    history = RunHistory(shelf)
+    assert history.standing(planned(window(world, 5950), experiment)) == trained.report.checkpoint
+    assert history.standing(planned(window(world, 5951), experiment)) is None
+    assert RunHistory(CheckpointShelf(Path("nowhere"))).standing(planned(window(world, 0), experiment)) is None
 
 
 def test_other_settings_another_preference_or_damage_are_a_reason_to_train(
     shelf: CheckpointShelf, experiment: Experiment, world: Any, make_experiment: Any, tmp_path: Path
 ) -> None:
-    rows, preference = window(world, 0), ObjectiveWeights.in_force(experiment)
-    assert standing_checkpoint(shelf, rows, experiment, preference) is not None
+    rows, history = window(world, 0), RunHistory(shelf)
+    assert history.standing(planned(rows, experiment)) is not None
     other = make_experiment(gate={"min_matched_rows": 20, "min_positives": 5})
-    assert standing_checkpoint(shelf, rows, other, preference) is None
-    assert standing_checkpoint(shelf, rows, experiment, ObjectiveWeights(7, (0.5, 0.5))) is None
+    assert history.standing(planned(rows, other)) is None
+    assert history.standing(planned(rows, experiment, preference=ObjectiveWeights(7, (0.5, 0.5)))) is None
     for path in (tmp_path / "checkpoints").glob("*/policy.onnx"):
         path.write_bytes(b"")
-    assert standing_checkpoint(shelf, rows, experiment, preference) is None
+    assert history.standing(planned(rows, experiment)) is None
+
+
+@pytest.mark.parametrize(
+    ("look", "due", "sources", "stands"),
+    [(1, True, "now", True), (None, True, "before", False), (None, True, "now", True), (None, False, "before", True)],
+)
+def test_a_checkpoint_without_a_look_stands_only_if_another_run_could_take_none(
+    look: int | None, due: bool, sources: str, stands: bool, experiment: Experiment, world: Any, trained: Any
+) -> None:
+    """A due look was not taken, for example for want of tallies, and tallies have come since."""
+    manifest = trained.report.checkpoint.manifest
+    changed = manifest.model_copy(
+        update={
+            "evaluation": manifest.evaluation | {"look": look},
+            "window": manifest.window | {"sources": sources},
+        }
+    )
+    budget = GateBudget(gate_settings(experiment))
+    if not due:
+        budget = budget.after(Look(1, 0.025), 10, "inconclusive", {})
+    assert planned(window(world, 5950), experiment, budget=budget).repeats(changed) is stands
+
+
+def test_what_the_store_knows_counts_if_it_knows_more(
+    shelf: CheckpointShelf, experiment: Experiment, trained: Any
+) -> None:
+    here = RunHistory(shelf).here(experiment)
+    assert here is not None and (here.number, here.version) == (1, trained.report.checkpoint.version)
+    nowhere = CheckpointShelf(Path("nowhere"))
+    later = here.budget.after(Look(2, 0.004), here.budget.first_look or 0, "refuse", {})
+    stored = LastRun(6, "elsewhere", later)
+    for known in (shelf, nowhere):
+        with capture_logs() as said:
+            assert RunHistory(known, stored).budget(experiment) == later
+        assert [line["unknown_to"] for line in said] == ["this machine"]
+        assert RunHistory(known, stored).next_run() == 7
+    emptied = LastRun(1, "x", GateBudget(gate_settings(experiment)))
+    with capture_logs() as said:
+        assert RunHistory(shelf, emptied).budget(experiment) == here.budget
+    assert [(line["unknown_to"], line["spent"]) for line in said] == [("the policy store", 0.025)]
+    with capture_logs() as said:
+        assert RunHistory(shelf, here).budget(experiment) == here.budget
+    assert said == []
+
+
+def test_a_newer_checkpoint_of_another_learner_stands_if_it_can_be_read(
+    shelf: CheckpointShelf, experiment: Experiment, world: Any, trained: Any
+) -> None:
+    theirs = with_evaluation(trained.report.checkpoint, "theirs", trained.report.checkpoint.manifest.evaluation)
+    budget, ask = GateBudget(gate_settings(experiment)), planned(window(world, 5950), experiment)
+
+    def fetch(version: str) -> Checkpoint:
+        if version != "theirs":
+            raise UnknownCheckpoint(version, fix="")
+        return theirs
+
+    assert RunHistory(shelf, LastRun(2, "theirs", budget), fetch).standing(ask) == theirs
+    assert RunHistory(shelf, LastRun(1, "theirs", budget), fetch).standing(ask) == trained.report.checkpoint
+    assert RunHistory(shelf, LastRun(2, "never published", budget), fetch).standing(ask) is None
+    assert RunHistory(shelf, LastRun(2, "theirs", budget)).standing(ask) is None
+
+
+def test_a_manifest_says_of_which_run_it_is(experiment: Experiment, trained: Any) -> None:
+    manifest = trained.report.checkpoint.manifest
+    assert last_run_of(manifest, experiment).number == 1
+    old = manifest.model_copy(update={"evaluation": {"verdict": "inconclusive", "look": 3}})
+    assert last_run_of(old, experiment).number == 3
+    with pytest.raises(KeyError):
+        last_run_of(manifest.model_copy(update={"evaluation": {}}), experiment)

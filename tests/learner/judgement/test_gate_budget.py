@@ -1,7 +1,9 @@
 """When a look is due, what it may spend, and that nothing resets what was spent."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +80,7 @@ def test_other_settings_start_a_declared_budget_and_no_look(setting: str, value:
     assert changed.look_at(4 * DAY_MS, 11 * DAY_MS) is None, "the rows are no newer for it"
     later = changed.look_at(11 * DAY_MS, 18 * DAY_MS)
     assert later is not None
-    assert later.share == pytest.approx(changed.settings["error_budget"] / 2 * 8 / 90), "no second half at once"
+    assert later.share == pytest.approx(float(changed.settings["error_budget"]) / 2 * 8 / 90), "no second half at once"
     again = changed.under(SETTINGS)
     assert (again.number, again.settings) == (3, SETTINGS)
 
@@ -120,4 +122,65 @@ def test_the_settings_are_those_of_the_file(experiment: Experiment) -> None:
     assert set(settings) == {
         *("margin", "error_budget", "min_matched_rows", "min_positives", "max_drift"),
         *("holdout_window", "train_window"),
+        *("objective repin", "objective p2p", "cohort CORE", "cohort REST"),
     }
+
+
+REPIN = {"name": "repin", "kinds": ["repin"], "attribution": "5m"}
+P2P = {"name": "p2p", "kinds": ["p2p"], "attribution": "5m"}
+HIDE = {"name": "hide", "kinds": ["hide"], "attribution": "5m", "role": "guardrail"}
+CORE, REST = {"name": "CORE"}, {"name": "REST"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"objectives": [REPIN, P2P, HIDE]}, ("guardrail hide added (tighter)",)),
+        ({"guardrails": [{"name": "hide", "kinds": ["hide"]}]}, ("guardrail hide added (tighter)",)),
+        ({"objectives": [REPIN], "preference": {}}, ("objective p2p removed (looser)",)),
+        ({"cohorts": [CORE]}, ("cohort REST removed (looser)",)),
+        ({"cohorts": [REST, CORE]}, ()),
+        ({"objectives": [P2P, REPIN]}, ()),
+        ({"objectives": [REPIN, P2P, HIDE | {"role": "signal"}]}, ()),
+        (
+            {"objectives": [REPIN, P2P | {"kinds": ["p2p", "like"], "clip": 2.0}]},
+            ("objective p2p: p2p, at most 1, within 5m → like or p2p, at most 2, within 5m",),
+        ),
+        (
+            {"objectives": [REPIN, P2P | {"role": "guardrail"}], "preference": {}},
+            ("guardrail p2p added (tighter)", "objective p2p removed (looser)"),
+        ),
+    ],
+)
+def test_what_is_judged_is_a_setting_and_gets_no_second_first_look(
+    sections: dict[str, Any], said: tuple[str, ...], experiment: Experiment, make_experiment: Callable[..., Experiment]
+) -> None:
+    budget, _ = looked(GateBudget(gate_settings(experiment)), 10, 0.25)
+    changed = budget.under(gate_settings(make_experiment(**sections)))
+    assert changed.changes == said
+    assert (changed.number, changed.spent_before) == ((2, B / 2) if said else (1, 0.0))
+    later = changed.look_at(11 * DAY_MS, 12 * DAY_MS)
+    assert later is not None and later.share == pytest.approx(B / 2 * 2 / 90)
+    assert GateBudget.from_dict(json.loads(json.dumps(changed.as_dict())), "v").settings == changed.settings
+
+
+def test_a_manifest_that_does_not_say_what_was_judged_changes_nothing(experiment: Experiment) -> None:
+    settings = gate_settings(experiment)
+    old = {name: value for name, value in settings.items() if not isinstance(value, str)}
+    budget, _ = looked(GateBudget(old), 10)
+    assert budget.under(settings) == replace(budget, settings=settings)
+
+
+def test_of_two_accounts_the_one_that_spent_more_counts_with_the_later_look() -> None:
+    first, _ = looked(GateBudget(SETTINGS), 10)
+    second, _ = looked(first, 17)
+    for joined in (first.joined(second), second.joined(first), GateBudget(SETTINGS).joined(second)):
+        assert joined == second
+    assert GateBudget(SETTINGS).joined(GateBudget(SETTINGS)) == GateBudget(SETTINGS)
+    changed = first.under(SETTINGS | {"margin": 0.05})
+    assert first.joined(changed) == changed, "nothing was spent since, and it says what changed"
+    other, _ = looked(GateBudget(SETTINGS), 30)
+    for forked in (second.joined(other), other.joined(second)):
+        assert forked.spent == second.spent > other.spent
+        assert forked.last is not None and (forked.last.holdout_to, forked.last.number) == (30 * DAY_MS, 2)
+        assert forked.first_look == 30 * DAY_MS, "what accrues is what accrues after the later one"

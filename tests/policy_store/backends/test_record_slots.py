@@ -28,9 +28,9 @@ def proposed(bench: StoreBench) -> PreferenceProposal:
 def test_every_store_has_the_same_slots(bench: StoreBench) -> None:
     store = bench.store
     assert isinstance(store, RecordSlots)
-    empty = [store.preference(), store.control(), store.rebase(), store.experiments()]
+    empty = [store.preference(), store.control(), store.rebase(), store.experiments(), store.account()]
     empty += [read("stable") for read in (store.channel, store.freshness)]
-    assert empty == [None] * 6
+    assert empty == [None] * 7
     assert store.ledger() == []
 
 

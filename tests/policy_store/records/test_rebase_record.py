@@ -29,7 +29,7 @@ def test_a_wrong_field_is_named(change: dict[str, object]) -> None:
 def test_every_slot_ordered_by_revisions_is_rebased_and_kills_are_not() -> None:
     decided = {f"channel:{channel.value}" for channel in Channel} | {"preference", "experiments"}
     assert set(DECIDED_SLOTS) == decided
-    assert set(ORDERED_SLOTS) == decided | {f"freshness:{channel.value}" for channel in Channel} | {"ledger"}
+    assert set(ORDERED_SLOTS) == decided | {f"freshness:{channel.value}" for channel in Channel} | {"ledger", "account"}
 
 
 def test_a_removal_says_what_was_there_and_what_stays() -> None:

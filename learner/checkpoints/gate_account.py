@@ -1,0 +1,105 @@
+"""The account of all learners' runs in the policy store, as the runs of this one read and continue it.
+
+It is read when a run begins, and written over what was read, under the lease, before anything that the run found is
+shown, kept or published. So of two learners, whatever their data directories, one look at a row is taken, and a learner
+that is killed in between has spent the share of its look.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from event_schemas.errors import ComponentUnreachable
+from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
+from learner.checkpoints.publishing import Publisher
+from learner.checkpoints.run_history import EVALUATION_FAULTS, LastRun, RunHistory, last_run_of
+from learner.judgement.gate_budget import GateBudget
+from policy_store.decisions import (
+    FoundAccount,
+    RunAccount,
+    TrustRule,
+    keep_account,
+    read_account_verified,
+    verify_checkpoint,
+)
+from policy_store.records import AccountRecord, CheckpointManifest, RecordMalformed
+
+
+@dataclass(frozen=True)
+class GateAccount:
+    """The account as it was when a run began; `found` is what lay in the store of `publisher`."""
+
+    publisher: Publisher
+    found: FoundAccount
+
+    @classmethod
+    def read(cls, publisher: Publisher) -> "GateAccount":
+        """Raises the errors of `read_account_verified`. The publisher's own key need not be among the trusted."""
+        return cls(publisher, read_account_verified(publisher.store, _own_rule(publisher)))
+
+    def history(self, shelf: CheckpointShelf) -> RunHistory:
+        """The runs by the checkpoints kept here and by the account. Raises RecordMalformed.
+
+        A store from before the account says it by the newest of its checkpoints that verifies.
+        """
+        record = self.found.record
+        stored = self._newest_run(self.publisher.store.versions()) if record is None else _run_of(record)
+        return RunHistory(shelf, stored, self._fetch)
+
+    def caught_up(self, history: RunHistory) -> "GateAccount":
+        """This account, or a new one with the looks that only this machine knows: nothing is published before that.
+
+        They were taken without a publisher, or the store was emptied or restored. Raises as `record_run`.
+        """
+        here, stored = history.here(self.publisher.experiment), history.stored
+        if here is None or here.budget.spent_in_all <= (0.0 if stored is None else stored.budget.spent_in_all):
+            return self
+        number = here.number if stored is None else max(here.number, stored.number)
+        budget = here.budget if stored is None else here.budget.joined(stored.budget)
+        self.record_run(number, history.shelf.manifest(here.version), budget)
+        return self.read(self.publisher)
+
+    def record_run(self, run: int, manifest: CheckpointManifest, budget: GateBudget) -> None:
+        """Write the account of a run over this one; spends what the run's look may.
+
+        Raises LeaseLost, and RevisionConflict if another learner has finished a run since this one was read.
+        """
+        with self.publisher.lease.granted() as token:
+            said = self.publisher.decider(f"run {run}")
+            ended = RunAccount(run, manifest, budget.as_dict())
+            keep_account(self.publisher.store, ended, self.found, said, fencing_token=token)
+
+    def _newest_run(self, versions: Sequence[str]) -> LastRun | None:
+        for version in reversed(versions):
+            try:
+                return last_run_of(self._manifest(version), self.publisher.experiment)
+            except ComponentUnreachable:
+                raise
+            except EVALUATION_FAULTS:
+                continue
+        return None
+
+    def _manifest(self, version: str) -> CheckpointManifest:
+        """A manifest whose signature holds, also one of other arms or features, whose looks count all the same."""
+        signed, what = self.publisher.store.get_checkpoint(version), f"checkpoint {version}"
+        _own_rule(self.publisher).trusted.verify(signed.key_id, signed.manifest, signed.signature, what)
+        return signed.parsed()
+
+    def _fetch(self, version: str) -> Checkpoint:
+        """A checkpoint of the store, verified, without the optimiser's state. Raises a TrimtabError."""
+        signed = self.publisher.store.get_checkpoint(version)
+        manifest = verify_checkpoint(signed, version, _own_rule(self.publisher))
+        return Checkpoint(manifest, signed.blobs, optimiser=b"")
+
+
+def _own_rule(publisher: Publisher) -> TrustRule:
+    return replace(publisher.rule, trusted=publisher.rule.trusted.including(publisher.key))
+
+
+def _run_of(record: AccountRecord) -> LastRun:
+    try:
+        return LastRun(record.run, record.version, GateBudget.from_dict(record.budget, record.version))
+    except EVALUATION_FAULTS as fault:
+        raise RecordMalformed(
+            f"account: its budget cannot be read: {fault!r}",
+            fix="start a learner of the version that wrote it, or a later one",
+        ) from fault
