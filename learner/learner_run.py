@@ -23,7 +23,7 @@ from learner.checkpoints.graph_answers import GraphAnswers
 from learner.checkpoints.publishing import Published, Publisher
 from learner.checkpoints.run_history import PlannedRun, RunHistory
 from learner.checkpoints.serving_answers import serving_policy
-from learner.checkpoints.serving_checkpoint import ServingCheckpoint
+from learner.checkpoints.serving_checkpoint import ServingCheckpoint, find_serving
 from learner.checkpoints.serving_moves import why_people_decide
 from learner.checkpoints.warm_start import Start, start_from
 from learner.examples.exploration_reading import KeptExplorations, require_one_unit
@@ -327,7 +327,12 @@ class Learner:
             return None
         held = None
         if verdict.verdict is Verdict.PASS and self.experiment.gate.approval == "auto":
-            held = why_people_decide(rows, answers, (publisher.store, publisher.rule), self.experiment)
+
+            def serving(asked: LearningRows) -> ServingPolicy:
+                found = find_serving(publisher.store, publisher.rule, self.shelf)
+                return serving_policy(found, asked, self.experiment, self.contract, answers[1])
+
+            held = why_people_decide(rows, answers, serving, self.experiment)
         return publisher.publish(checkpoint, verdict, held)
 
     def _start(self, window: LearningWindow, warm: bool) -> Start:

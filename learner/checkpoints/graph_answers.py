@@ -33,6 +33,7 @@ from policy_store.records import (
     CheckpointManifest,
     ObjectiveWeights,
     PreferenceTarget,
+    same_weights,
     weights_of,
 )
 
@@ -44,7 +45,8 @@ LEAST_SHARE = 1e-12
 class GraphAnswers:
     """The answers of one checkpoint to the requests of `rows`, each under the preference that it would be served with.
 
-    That is the one which the checkpoint is pinned to, or else the one by which it was judged: `weights`.
+    That is the one which the checkpoint is pinned to, or else the one by which it was judged: `weights`. `gives_way`
+    bool[n]: the rows that production serves instead, because it is pinned to another preference than `weights`.
     """
 
     def __init__(self, checkpoint: Checkpoint, rows: LearningRows, weights: ObjectiveWeights) -> None:
@@ -59,6 +61,7 @@ class GraphAnswers:
         self._inputs = [node.name for node in self._session.get_inputs()]
         cohorts, objectives = rows.frame["request_cohort"].to_list(), len(checkpoint.manifest.objectives)
         self._weights = weights_by_row(self.weights, cohorts, objectives)
+        self.gives_way = _gives_way(checkpoint, weights_by_row(weights, cohorts, objectives), self._weights)
         self._size = min(ROWS_AT_ONCE, rows_at_once(checkpoint.manifest.arms))
 
     @property
@@ -138,12 +141,14 @@ def why_unfit(manifest: CheckpointManifest, experiment: Experiment) -> str | Non
 
 
 def served_arm_policy(answers: GraphAnswers, rows: LearningRows, experiment: Experiment) -> TargetPolicy:
-    """The policy by which serving nodes choose arms for `rows` under the preference of `answers`.
+    """The policy by which serving nodes choose arms for `rows` under the preference of `answers`; production where it
+    gives way.
 
     Raises CheckpointBroken for answers that serving refuses.
     """
+    away = answers.gives_way
     if answers.checkpoint.manifest.answer != "values":
-        return _arm_policy(answers, rows, experiment, None)
+        return _arm_policy(answers, rows, experiment, None, away)
     arms, cohorts = np.empty(rows.count, dtype=np.int64), rows.frame["request_cohort"].to_list()
     shape = experiment.action_space.arms, len(experiment.objective_names)
     name = PREFERENCE
@@ -154,6 +159,7 @@ def served_arm_policy(answers: GraphAnswers, rows: LearningRows, experiment: Exp
         chosen = preferred_policy(q, answers.weights, cohorts[part], rows.eligible(shape[0], part))
         assert chosen.arms is not None
         arms[part], name = chosen.arms, chosen.name
+    arms[away] = experiment.action_space.production_arm
     return TargetPolicy(name, arms=arms)
 
 
@@ -194,7 +200,14 @@ def learned_proposals(answers: GraphAnswers, experiment: Experiment) -> Proposal
     return Proposals(np.clip(mean, 0.0, 1.0), sd if manifest.selection == "sample" else None)
 
 
-def _arm_policy(answers: GraphAnswers, rows: LearningRows, experiment: Experiment, alpha: float | None) -> TargetPolicy:
+def _arm_policy(
+    answers: GraphAnswers,
+    rows: LearningRows,
+    experiment: Experiment,
+    alpha: float | None,
+    away: NDArray[np.bool_] | None = None,
+) -> TargetPolicy:
+    """`away` bool[n]: the rows that production serves."""
     space, lists = experiment.action_space, rows.eligible_lists
     in_force = PREFERENCE if answers.weights.declared else EQUAL_WEIGHTS
     name = in_force if alpha is None else f"alpha={alpha:g}"
@@ -212,6 +225,8 @@ def _arm_policy(answers: GraphAnswers, rows: LearningRows, experiment: Experimen
                 answers.checkpoint, "answers with probabilities that are no distribution over the eligible arms"
             )
         shares: NDArray[np.float64] = allowed / total
+        if away is not None:
+            shares[away[positions]] = np.arange(space.arms) == space.production_arm
         return shares
 
     shared = SharedDistributions(np.arange(rows.count), space.arms, distributions)
@@ -229,6 +244,16 @@ def served_weights(checkpoint: Checkpoint, weights: ObjectiveWeights) -> Objecti
     if sorted(pinned) != sorted(names):
         raise broken(checkpoint, f"is pinned to weights of {', '.join(pinned)}, not of {', '.join(names)}")
     return ObjectiveWeights(weights.revision, tuple(pinned[name] for name in names))
+
+
+def _gives_way(checkpoint: Checkpoint, in_force: NDArray[np.float64], served: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """bool[n], from the weights float64[n, objectives] in force for each row and those of the checkpoint."""
+    if checkpoint.manifest.preference is None:
+        return np.zeros(len(in_force), dtype=np.bool_)
+    distinct, group = np.unique(np.hstack([in_force, served]), axis=0, return_inverse=True)
+    objectives = in_force.shape[1]
+    other = [not same_weights(pair[:objectives], pair[objectives:]) for pair in distinct.tolist()]
+    return np.array(other, dtype=np.bool_)[group.reshape(-1)]
 
 
 def broken(checkpoint: Checkpoint, trouble: str) -> CheckpointBroken:

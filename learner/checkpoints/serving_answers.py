@@ -2,21 +2,17 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract, known_contracts
-from learner.checkpoints.checkpoint import Checkpoint
-from learner.checkpoints.graph_answers import GraphAnswers, served_arm_policy, served_weights, why_unfit
+from learner.checkpoints.graph_answers import GraphAnswers, served_arm_policy, why_unfit
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import lineage_of
 from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.learning_rows import LearningRows, encoded_requests
-from learner.judgement.candidate_policies import weights_by_row
 from learner.judgement.serving_comparison import ServingPolicy
 from off_policy.estimates import Refusal, RefusalCode
-from policy_store.records import CheckpointManifest, ObjectiveWeights, judged_under, same_weights
+from policy_store.records import CheckpointManifest, ObjectiveWeights, judged_under
 
 
 def serving_policy(
@@ -32,7 +28,7 @@ def serving_policy(
     """
     checkpoint = serving.checkpoint
     if checkpoint is None:
-        return ServingPolicy(None, None, serving.detail)
+        return ServingPolicy(None, None, serving.detail, production_serves=serving.stable_empty)
     version = checkpoint.version
     if experiment.action_space.kind == "box":
         return ServingPolicy(version, None, f"{version} is serving; policies over a box are compared with production")
@@ -42,25 +38,19 @@ def serving_policy(
     if unfit is not None:
         return ServingPolicy(version, None, f"{version} is serving and cannot be scored: {unfit}")
     try:
-        if not _serves_under(weights, checkpoint, rows):
-            return ServingPolicy(version, None, f"{version} is pinned to another preference than the one in force")
         encoded = _encoded(rows, known_contracts(experiment)[checkpoint.manifest.feature_contract], contract)
-        policy = served_arm_policy(GraphAnswers(checkpoint, encoded, weights), encoded, experiment)
+        answers = GraphAnswers(checkpoint, encoded, weights)
+        policy = served_arm_policy(answers, encoded, experiment)
     except TrimtabError as fault:
         return ServingPolicy(version, None, f"{version} is serving and cannot be scored: {fault.what}")
-    refusal = _trained_on(rows, checkpoint.manifest)
-    detail = serving.detail if refusal is None else f"{serving.detail}; {refusal.reason}"
-    same = judged_under(weights, checkpoint.manifest.evaluation)
+    refusal, detail = _trained_on(rows, checkpoint.manifest), serving.detail
+    if answers.gives_way.any():
+        share = answers.gives_way.mean()
+        detail += f"; it is pinned to another preference than the one in force: production serves {share:.0%} of rows"
+    if refusal is not None:
+        detail += f"; {refusal.reason}"
+    same = judged_under(weights, checkpoint.manifest.evaluation) and not answers.gives_way.any()
     return ServingPolicy(version, replace(policy, name=version), detail, refusal, same)
-
-
-def _serves_under(weights: ObjectiveWeights, checkpoint: Checkpoint, rows: LearningRows) -> bool:
-    """Whether nodes serve the checkpoint to all rows: a pinned one gives way to production under other weights."""
-    pinned = served_weights(checkpoint, weights).default
-    if checkpoint.manifest.preference is None or pinned is None:
-        return True
-    in_force = weights_by_row(weights, rows.frame["request_cohort"].to_list(), len(pinned))
-    return all(same_weights(pinned, each) for each in np.unique(in_force, axis=0).tolist())
 
 
 def _encoded(rows: LearningRows, wanted: FeatureContract, given: FeatureContract) -> LearningRows:

@@ -2,14 +2,12 @@
 
 1. The stable channel's record names it; the record's signature and role are verified.
 2. It is read from this machine, by its hashes, or else from the store, by its signature.
-
-Whatever fails, an evaluation goes on without it and says why.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from event_schemas.errors import TrimtabError
+from event_schemas.errors import ComponentUnreachable, TrimtabError
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
 from learner.judgement.serving_comparison import NOT_ASKED
 from policy_store.backends import PolicyStore
@@ -21,26 +19,41 @@ PRODUCTION_SERVES = "the stable channel has no checkpoint, so production is serv
 
 @dataclass(frozen=True, eq=False)
 class ServingCheckpoint:
-    """The checkpoint in the stable channel; without one, `detail` says why."""
+    """The checkpoint in the stable channel; without one, `detail` says why.
+
+    `stable_empty`: the channel is known to have none, so that production serves.
+    """
 
     checkpoint: Checkpoint | None = None
     detail: str = NOT_ASKED
+    stable_empty: bool = False
+
+
+def find_serving(store: PolicyStore, rule: TrustRule, shelf: CheckpointShelf) -> ServingCheckpoint:
+    """What the stable channel names now, verified; an expired record counts, as in `resolve_version`.
+
+    A checkpoint that cannot be read is named in the detail. Raises StoreUnreachable, and the errors of verifying the
+    channel's record.
+    """
+    try:
+        version = resolve_version(store, Channel.STABLE.value, rule)
+    except UnknownCheckpoint:
+        return ServingCheckpoint(None, PRODUCTION_SERVES, stable_empty=True)
+    try:
+        return ServingCheckpoint(load_version(version, shelf, store, rule), f"{version} is serving")
+    except ComponentUnreachable:
+        raise
+    except TrimtabError as fault:
+        return ServingCheckpoint(None, f"{version} is serving, but cannot be read: {fault.what}")
 
 
 def read_serving(store: PolicyStore, rule: Callable[[], TrustRule], shelf: CheckpointShelf) -> ServingCheckpoint:
-    """What the stable channel names now, verified; an expired record counts, as in `resolve_version`. Never raises a
-    TrimtabError: the detail then says what is wrong."""
+    """The same for what goes on without it, such as an evaluation: never raises a TrimtabError, the detail says what is
+    wrong."""
     try:
-        trust = rule()
-        version = resolve_version(store, Channel.STABLE.value, trust)
-    except UnknownCheckpoint:
-        return ServingCheckpoint(None, PRODUCTION_SERVES)
+        return find_serving(store, rule(), shelf)
     except TrimtabError as fault:
         return ServingCheckpoint(None, f"which checkpoint is serving is unknown: {fault.what}")
-    try:
-        return ServingCheckpoint(load_version(version, shelf, store, trust), f"{version} is serving")
-    except TrimtabError as fault:
-        return ServingCheckpoint(None, f"{version} is serving, but cannot be read: {fault.what}")
 
 
 def load_version(version: str, shelf: CheckpointShelf, store: PolicyStore, rule: TrustRule) -> Checkpoint:

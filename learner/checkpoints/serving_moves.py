@@ -15,20 +15,18 @@ import numpy as np
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.preference_section import PreferenceSpec
-from feature_contract import FeatureContract
-from learner.checkpoints.checkpoint import Checkpoint
-from learner.checkpoints.graph_answers import GraphAnswers, broken, served_weights
 from learner.examples.learning_rows import LearningRows
-from learner.judgement.candidate_policies import PRODUCTION, preferred_policy
+from learner.judgement.candidate_policies import PREFERENCE, PRODUCTION, preferred_policy
 from learner.judgement.predictions import Score
-from off_policy.numeric_arrays import IntArray
-from policy_store.backends import PolicyStore
-from policy_store.decisions import TrustRule, resolve_version, verify_checkpoint
-from policy_store.records import Channel, ObjectiveWeights, UnknownCheckpoint
+from learner.judgement.serving_comparison import ServingOn, ServingPolicy
+from off_policy.target_policies import TargetPolicy, constant_policy
+from policy_store.records import ObjectiveWeights
 
 MOST_ROWS = 20_000
 """The newest held-out rows that are asked: they tell a share to within half a percentage point."""
 ROWS_AT_ONCE = 1024
+SHARE_DIGITS = 12
+"""Of a share of rows; what is beyond them is rounding, which must not exceed a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,76 +55,54 @@ class ServingMoves:
 
 
 def why_people_decide(
-    rows: LearningRows,
-    candidate: tuple[Score, ObjectiveWeights],
-    serving: tuple[PolicyStore, TrustRule],
-    experiment: Experiment,
+    rows: LearningRows, candidate: tuple[Score, ObjectiveWeights], serving: ServingOn, experiment: Experiment
 ) -> str | None:
     """Why a pass must wait for people, or None; `candidate` answers for `rows` under the preference in force.
 
-    What cannot be compared with what serves waits too. Nothing is computed while both bounds are 1. Raises
-    ComponentUnreachable.
+    `serving` answers what stable serves now. What cannot be compared with it waits too. Nothing is computed while both
+    bounds are 1. Raises ComponentUnreachable.
     """
     bounds = experiment.preference
     if min(bounds.max_mean_weight_move, bounds.max_changed_arms) >= 1.0:
         return None
     newest = np.arange(max(rows.count - MOST_ROWS, 0), rows.count)
-    score, preference = candidate
+    asked, (score, preference) = rows.take(newest), candidate
     try:
-        moves = serving_moves(rows.take(newest), (lambda at: score(newest[at]), preference), serving, experiment)
+        chosen = _chosen(asked, lambda at: score(newest[at]), preference)
+        served = serving(asked)
     except ComponentUnreachable:
         raise
     except TrimtabError as fault:
         return f"what it changes cannot be told: {fault.what}"
-    return moves.beyond(bounds)
+    moves = serving_moves(chosen, served, experiment)
+    return f"what it changes cannot be told: {served.detail}" if moves is None else moves.beyond(bounds)
 
 
-def serving_moves(
-    rows: LearningRows,
-    candidate: tuple[Score, ObjectiveWeights],
-    serving: tuple[PolicyStore, TrustRule],
-    experiment: Experiment,
-) -> ServingMoves:
-    """The moves on `rows`. Raises CheckpointBroken, and the errors of reading a channel."""
-    score, preference = candidate
-    chosen = _arms(rows, score, preference)
-    served = serving_checkpoint(*serving)
+def serving_moves(chosen: TargetPolicy, served: ServingPolicy, experiment: Experiment) -> ServingMoves | None:
+    """The moves from what `served` chooses in n rows to what is `chosen` in them; None if nobody knows what serves.
+
+    Where a policy draws arms, means and shares are the expected ones.
+    """
     space = experiment.action_space
-    if served is None:
-        held, name = np.full(rows.count, space.production_arm), PRODUCTION
+    if served.policy is not None:
+        held, name = served.policy, f"{served.version}"
+    elif served.production_serves:
+        held, name = constant_policy(PRODUCTION, space.production_arm, chosen.rows), PRODUCTION
     else:
-        held, name = _served_arms(served, rows, preference, experiment), served.version
-    if rows.count == 0:
-        return ServingMoves(name, dict.fromkeys(space.weight_names, np.nan), np.nan)
-    before, after = (space.normalised(space.weights[arms]).mean(axis=0) for arms in (held, chosen))
-    means = dict(zip(space.weight_names, np.abs(after - before).tolist(), strict=True))
-    return ServingMoves(name, means, float((chosen != held).mean()))
-
-
-def serving_checkpoint(store: PolicyStore, rule: TrustRule) -> Checkpoint | None:
-    """What stable serves, verified, also past its expiry; None while it is empty."""
-    try:
-        version = resolve_version(store, Channel.STABLE.value, rule)
-    except UnknownCheckpoint:
         return None
-    signed = store.get_checkpoint(version)
-    return Checkpoint(verify_checkpoint(signed, version, rule), signed.blobs, b"")
+    if chosen.rows == 0:
+        return ServingMoves(name, dict.fromkeys(space.weight_names, np.nan), np.nan)
+    means = dict[str, float]()
+    if space.weight_names:
+        weights = space.normalised(space.weights)
+        in_each_row = np.broadcast_to(weights, (chosen.rows, *weights.shape))
+        before, after = (policy.expected(in_each_row).mean(axis=0) for policy in (held, chosen))
+        means = dict(zip(space.weight_names, np.abs(after - before).tolist(), strict=True))
+    return ServingMoves(name, means, round(1.0 - chosen.agreement(held), SHARE_DIGITS))
 
 
-def _served_arms(
-    served: Checkpoint, rows: LearningRows, preference: ObjectiveWeights, experiment: Experiment
-) -> IntArray:
-    manifest = served.manifest
-    if manifest.feature_contract != FeatureContract.from_experiment(experiment).digest:
-        raise broken(served, "was trained on other features, or with another encoding")
-    if manifest.answer != "values":
-        raise broken(served, f"answers with {manifest.answer}, and no single arm is its choice")
-    answers = GraphAnswers(served, rows, preference)
-    return _arms(rows, answers.score, served_weights(served, preference))
-
-
-def _arms(rows: LearningRows, score: Score, preference: ObjectiveWeights) -> IntArray:
-    """int64[n]: the arm that values lead to in each row, as serving chooses it."""
+def _chosen(rows: LearningRows, score: Score, preference: ObjectiveWeights) -> TargetPolicy:
+    """The arm that values lead to in each row, as serving chooses it."""
     cohorts, found = rows.frame["request_cohort"].to_list(), [np.zeros(0, dtype=np.int64)]
     for start in range(0, rows.count, ROWS_AT_ONCE):
         part = slice(start, min(start + ROWS_AT_ONCE, rows.count))
@@ -134,4 +110,4 @@ def _arms(rows: LearningRows, score: Score, preference: ObjectiveWeights) -> Int
         arms = preferred_policy(q, preference, cohorts[part], rows.eligible(q.shape[1], part)).arms
         assert arms is not None
         found.append(arms)
-    return np.concatenate(found)
+    return TargetPolicy(PREFERENCE, arms=np.concatenate(found))

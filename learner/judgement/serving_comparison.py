@@ -30,7 +30,7 @@ class ServingPolicy:
 
     Without a `policy` nothing can be compared, and `detail` says why. `refusal` says why intervals on these rows would
     be wrong, for example because the checkpoint was trained on some of them. `same_preference`: it was judged under
-    the preference that is in force.
+    the preference that is in force, and serves all rows. `production_serves`: no checkpoint serves, as far as is known.
     """
 
     version: str | None
@@ -38,6 +38,7 @@ class ServingPolicy:
     detail: str
     refusal: Refusal | None = None
     same_preference: bool = False
+    production_serves: bool = False
 
 
 ServingOn = Callable[[LearningRows], ServingPolicy]

@@ -70,11 +70,19 @@ def test_pinned_to_another_preference_it_gives_way_to_production(
 ) -> None:
     checkpoint = trained.report.checkpoint
     pinned = replace(checkpoint, manifest=checkpoint.manifest.model_copy(update={"preference": {"repin": 0, "p2p": 1}}))
-    assert ask(pinned, rows, experiment, ObjectiveWeights(1, (0.0, 1.0))).policy is not None
-    for weights in (ObjectiveWeights(1, (0.5, 0.5)), ObjectiveWeights(1, (0.0, 1.0), {"CORE": (1.0, 0.0)})):
+    ours, production = ObjectiveWeights(1, (0.0, 1.0)), experiment.action_space.production_arm
+    whole = ask(pinned, rows, experiment, ours).policy
+    assert whole is not None and whole.arms is not None
+    of_core = np.array(rows.frame["request_cohort"].to_list()) == "CORE"
+    for weights, away in (
+        (ObjectiveWeights(1, (0.5, 0.5)), np.ones(rows.count, dtype=bool)),
+        (ObjectiveWeights(1, (0.0, 1.0), {"CORE": (1.0, 0.0)}), of_core),
+    ):
         found = ask(pinned, rows, experiment, weights)
-        assert found.policy is None
-        assert found.detail.endswith("is pinned to another preference than the one in force")
+        assert found.policy is not None and found.policy.arms is not None
+        assert np.array_equal(found.policy.arms, np.where(away, production, whole.arms))
+        assert found.detail.endswith(f"than the one in force: production serves {away.mean():.0%} of rows")
+        assert not found.same_preference
     other = checkpoint.manifest.model_copy(update={"preference": {"hide": 1}})
     broken = ask(replace(checkpoint, manifest=other), rows, experiment)
     assert "cannot be scored" in broken.detail
@@ -151,6 +159,12 @@ def test_a_sampling_checkpoint_serves_a_distribution(rows: LearningRows, experim
     assert found.policy is not None
     assert not found.policy.deterministic
     assert found.refusal is None
+    pinned = answering(experiment, "probabilities", graph, window=EMPTY_LINEAGE, preference={"repin": 0, "p2p": 1})
+    gives_way = ask(pinned, rows, experiment, ObjectiveWeights(1, (0.0, 1.0), {"CORE": (1.0, 0.0)})).policy
+    assert gives_way is not None
+    of_production = gives_way.probability_of(np.full(rows.count, experiment.action_space.production_arm))
+    of_core = np.array(rows.frame["request_cohort"].to_list()) == "CORE"
+    assert (of_production[of_core] == 1.0).all() and (of_production[~of_core] < 1.0).all()
 
 
 def test_a_box_is_compared_with_production_only(codec: Any) -> None:
@@ -167,3 +181,6 @@ def test_nothing_is_serving(rows: LearningRows, experiment: Experiment) -> None:
     weights = ObjectiveWeights.in_force(experiment)
     found = serving_policy(ServingCheckpoint(None, "production serves"), rows, experiment, contract, weights)
     assert (found.version, found.policy, found.detail) == (None, None, "production serves")
+    assert not found.production_serves
+    empty = ServingCheckpoint(None, "production serves", stable_empty=True)
+    assert serving_policy(empty, rows, experiment, contract, weights).production_serves

@@ -10,7 +10,7 @@ from event_schemas.errors import SettingError
 from event_schemas.experiment import Experiment
 from learner.checkpoints.checkpoint import CheckpointShelf
 from learner.checkpoints.publishing import Publisher
-from learner.checkpoints.serving_checkpoint import PRODUCTION_SERVES, load_version, read_serving
+from learner.checkpoints.serving_checkpoint import PRODUCTION_SERVES, find_serving, load_version, read_serving
 from learner.judgement.gate import GateVerdict, Reason, Verdict
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.verification import Approval, TrustRule
@@ -37,7 +37,7 @@ def trust(publisher: Publisher) -> TrustRule:
 
 def test_production_serves_while_nothing_is_published(publisher: Publisher, trust: TrustRule, tmp_path: Path) -> None:
     found = read_serving(publisher.store, lambda: trust, CheckpointShelf(tmp_path))
-    assert (found.checkpoint, found.detail) == (None, PRODUCTION_SERVES)
+    assert (found.checkpoint, found.detail, found.stable_empty) == (None, PRODUCTION_SERVES, True)
 
 
 def test_it_comes_from_this_machine_or_from_the_store(
@@ -85,6 +85,9 @@ def test_a_store_that_is_away_is_no_error(trust: TrustRule, tmp_path: Path) -> N
 
     found = read_serving(Away("small"), lambda: trust, CheckpointShelf(tmp_path))
     assert (found.checkpoint, found.detail) == (None, "which checkpoint is serving is unknown: the store is away")
+    assert not found.stable_empty
+    with pytest.raises(StoreUnreachable):
+        find_serving(Away("small"), trust, CheckpointShelf(tmp_path))
 
 
 def test_missing_keys_are_no_error(tmp_path: Path) -> None:
