@@ -157,7 +157,7 @@ def compare(
     if trusted is not None and trusted.manifest.answer != "values" and question.policy != LEARNED:
         trusted = None  # only values are a model of the rewards
     log, requirements = rows.logged_bandit(experiment), requirements_of(experiment, question.level)
-    weights = ObjectiveWeights.in_force(experiment) if checkpoint is None else _judged_by(checkpoint, experiment)
+    weights = ObjectiveWeights.in_force(experiment) if checkpoint is None else judged_by(checkpoint, experiment)
     serving = serving_policy(question.serving, rows, experiment, contract, weights)
     q_logged, predicted = _predicted(question, rows, trusted, experiment, serving)
     served = None if serving.policy is None else predicted.pop()
@@ -258,7 +258,7 @@ def _propose(checkpoint: Checkpoint | None, experiment: Experiment) -> Callable[
     """What a checkpoint proposes for rows; None without one."""
     if checkpoint is None:
         return None
-    weights = _judged_by(checkpoint, experiment)
+    weights = judged_by(checkpoint, experiment)
     return lambda rows: learned_proposals(GraphAnswers(checkpoint, rows, weights), experiment)
 
 
@@ -298,7 +298,7 @@ def _since(question: Question, frame: pl.DataFrame, checkpoint: Checkpoint | Non
     return window_bounds(newest, experiment).holdout_from
 
 
-def _judged_by(checkpoint: Checkpoint, experiment: Experiment) -> ObjectiveWeights:
+def judged_by(checkpoint: Checkpoint, experiment: Experiment) -> ObjectiveWeights:
     """The weights by which the gate judged the checkpoint; the file's if it is older than their place there."""
     found = checkpoint.manifest.evaluation.get("preference")
     return ObjectiveWeights.in_force(experiment) if found is None else ObjectiveWeights.from_dict(found)
@@ -319,7 +319,7 @@ def _predicted(
     baseline, *policies = _stated(question, rows, experiment)
     if checkpoint is None:
         return None, [PredictedPolicy(policy) for policy in (baseline, *policies, *served)]
-    answers = GraphAnswers(checkpoint, rows, _judged_by(checkpoint, experiment))
+    answers = GraphAnswers(checkpoint, rows, judged_by(checkpoint, experiment))
     if checkpoint.manifest.answer != "values":
         learned = learned_arm_policies(answers, rows, experiment)
         return None, [PredictedPolicy(policy) for policy in (baseline, *learned, *served)]

@@ -88,7 +88,8 @@ class Evaluation:
     def evidence(self) -> GateEvidence:
         """The gate's evidence: the policy under the preference in force, on the judging half; no lifts without one.
 
-        A refresh of what serves is held against that, if all lifts over it have an interval; else against production.
+        A refresh of what serves is held against that, if all lifts over it have an interval, and must not harm
+        production either; else against production alone.
         """
         judged, serving = None, self.serving
         if self.judgement is not None and self.preference.declared:
@@ -113,6 +114,7 @@ class Evaluation:
             guardrail_lifts={name: serving.watched_lifts[name] for name in self.guardrails},
             over=f"{serving.version}",
             production_lifts={**evidence.lifts, **evidence.guardrail_lifts},
+            production_cohort_lifts=evidence.cohort_lifts,
         )
 
     def _guardrail_lifts(self) -> dict[str, PairedLift]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ from off_policy.weighted_parts import reward_size
 SCREEN_DAYS = 14
 """The longest hold-out that is worth waiting for; beyond it an online experiment decides sooner."""
 LONGEST_DAYS = 3650.0
+MOST_AGREEMENT = 0.99
+"""Two checkpoints whose choices nearly all agree may still differ a little more in the rows of a look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,22 @@ class Assumption:
     power      probability that a look then passes, in (0, 1)
     agreement  share of requests, in [0, 1), in which the policy serves what production does
     objective  of this objective alone; None: of all, and of guardrails
+    refresh    whether lift and agreement are those over a checkpoint that serves, and not over production
     """
 
     lift: float = 0.1
     power: float = 0.8
     agreement: float = 0.0
     objective: str | None = None
+    refresh: bool = False
+
+    @classmethod
+    def of_refresh(cls, agreement: float, power: float = 0.8, objective: str | None = None) -> Assumption:
+        """A new checkpoint that is neither better nor worse than the one that serves.
+
+        `agreement` in [0, 1] is the share of requests in which both choose the same arm; above 0.99 it counts as that.
+        """
+        return cls(0.0, power, min(agreement, MOST_AGREEMENT), objective, refresh=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +169,8 @@ def forecast(rows: LearningRows, experiment: Experiment, budget: GateBudget, ass
             fix="judge policies of your own with `trimtab evaluate --policy FILE`, or in an online experiment",
         )
     traffic = traffic_of(rows, experiment)
+    if assumed.refresh:  # what serves plays arms of its own, like the policy
+        traffic = replace(traffic, base_weight=traffic.policy_weight)
     selecting = rows.take(np.flatnonzero(~judging_half(rows)))
     found = tuple(_outcomes(selecting, traffic, experiment, budget, assumed))
     window = experiment.learner.holdout_window

@@ -11,7 +11,8 @@ The errors of a look with the share s of the budget (`gate_budget`), with O obje
   −margin fails, so all of them use s (intersection-union test; Berger 1982); cohorts only take passes away.
 - A wrong refusal: at most (O + G) s, for a checkpoint that harms nothing; of a refresh, which must harm neither what
   serves nor production, at most 2 (O + G) s.
-- A checkpoint that harms no cohort, held back as if it did: at most s, because each of the C O bounds uses s / (C O).
+- A checkpoint that harms no cohort, held back as if it did: at most s, because each of the C O bounds uses s / (C O);
+  a refresh, whose cohorts are held against production too, at most 2 s.
 """
 
 import math
@@ -60,6 +61,7 @@ class GateEvidence:
     completeness_doubt   why the log is not known to be complete; empty if it is
     over             what the lifts are over, in words
     production_lifts     of a refresh: its lifts over production, on objectives and guardrails. They only refuse
+    production_cohort_lifts   the same inside each cohort, as in `cohort_lifts`. They only take passes away
     """
 
     lifts: Mapping[str, PairedLift]
@@ -73,6 +75,7 @@ class GateEvidence:
     completeness_doubt: str = ""
     over: str = BASELINE
     production_lifts: Mapping[str, PairedLift] = field(default_factory=dict)
+    production_cohort_lifts: Mapping[str, Mapping[str, PairedLift]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ def judge(evidence: GateEvidence, spec: GateSpec) -> GateVerdict:
     lifts = {**evidence.lifts, **evidence.guardrail_lifts}
     bounds = ", ".join(f"{name} {_bounds(lift)}" for name, lift in lifts.items())
     sentence = f"every lift over {over} is above -{spec.margin:.1%}: {bounds}"
+    if evidence.production_lifts:
+        sentence += f"; not shown worse than {BASELINE}, for everybody or in a cohort"
     if evidence.judged_online:
         sentence += f"; left to online experiments: {', '.join(evidence.judged_online)}"
     return GateVerdict(Verdict.PASS, (Reason("harmless", sentence),))
@@ -201,11 +206,13 @@ def _missing_evidence(lift: PairedLift, spec: GateSpec) -> str | None:
 
 
 def _cohort_doubts(evidence: GateEvidence) -> list[Reason]:
+    """Harm in a cohort, by a refresh also against production: steps within what a look can show would add up."""
     return [
         Reason("cohort_harm", f"cohort {cohort}, {reason.sentence}")
-        for cohort, lifts in evidence.cohort_lifts.items()
+        for judged, over in ((evidence.cohort_lifts, evidence.over), (evidence.production_cohort_lifts, BASELINE))
+        for cohort, lifts in judged.items()
         for name, lift in lifts.items()
-        for reason in _harm(name, lift, evidence.over)
+        for reason in _harm(name, lift, over)
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from event_schemas.errors import SettingError
 from event_schemas.units import DAY_MS
 from trimtab.next_step import say_next
 from trimtab.settings import load_settings
+from trimtab.store_access import open_store, trust_rule
 
 if TYPE_CHECKING:
     from learner.judgement import Forecast, OutcomeForecast
@@ -25,6 +27,14 @@ def tell_evidence(
         float,
         typer.Option(min=0.0, max=0.99, help="Share of requests in which it serves what production does."),
     ] = 0.0,
+    refresh_agreement: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Share of requests in which a refresh serves what the serving checkpoint does; default: as measured.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Say how many explored rows and days of hold-out the gate's next look needs to pass a policy with this lift.
@@ -32,13 +42,24 @@ def tell_evidence(
     Today's traffic is that of the newest 14 days of examples on this machine. If a hold-out of 14 days is too short, an
     online experiment decides sooner: people start it, and the command says with which share of the users.
 
+    While a checkpoint is serving, the last lines say what a refresh needs: a new checkpoint under the same preference
+    that is neither better nor worse than it. How often the two agree is measured on stored requests with the newest
+    other checkpoint on this machine.
+
     Example: trimtab evidence --lift 0.1 --power 0.8
     """
     from feature_contract import FeatureContract
-    from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, budget_in_force, learner_directory
+    from learner.checkpoints import (
+        CHECKPOINTS_FOLDER,
+        CheckpointShelf,
+        budget_in_force,
+        learner_directory,
+        read_serving,
+    )
     from learner.examples import ExplorationShelf, rows_since
     from learner.judgement import SCREEN_DAYS, Assumption, forecast
     from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, stored_examples
+    from learner.refresh_agreement import refresh_agreement as measured
     from trimtab.process_log import log_to_stderr
 
     log_to_stderr()
@@ -54,13 +75,25 @@ def tell_evidence(
     explorations = ExplorationShelf(directory / EXPLORATIONS_FOLDER).load()
     contract = FeatureContract.from_experiment(experiment)
     rows = rows_since(frame, newest - SCREEN_DAYS * DAY_MS, experiment, contract, explorations)
-    budget = budget_in_force(CheckpointShelf(directory / CHECKPOINTS_FOLDER), experiment)
+    shelf = CheckpointShelf(directory / CHECKPOINTS_FOLDER)
+    budget = budget_in_force(shelf, experiment)
     found = forecast(rows, experiment, budget, Assumption(lift, power, agreement, objective or None))
+    serving = read_serving(open_store(settings, experiment), partial(trust_rule, settings, experiment), shelf)
+    if refresh_agreement is None:
+        refresh_agreement = measured(rows, serving, shelf, experiment)
+    refresh = None
+    if serving.checkpoint is not None and refresh_agreement is not None:
+        assumed = Assumption.of_refresh(refresh_agreement, power, objective or None)
+        refresh = forecast(rows, experiment, budget, assumed)
     if as_json:
-        typer.echo(json.dumps(found.as_dict()))
+        needs = None if refresh is None else refresh.as_dict()
+        told = {"refresh": {"serving": serving.detail, "agreement": refresh_agreement, "forecast": needs}}
+        typer.echo(json.dumps(found.as_dict() | told))
         return
     _show(found)
     _advise(found)
+    if not serving.stable_empty:
+        _show_refresh(serving.detail, refresh_agreement, refresh)
 
 
 def register(app: typer.Typer) -> None:
@@ -79,6 +112,28 @@ def _show(found: Forecast) -> None:
     )
     heads = ("outcome", "lift", "reward", "design", "rows", "days", "exploration")
     show(figures("a verdict needs", heads, [_cells(each) for each in found.outcomes]))
+
+
+def _show_refresh(serving: str, agreement: float | None, found: Forecast | None) -> None:
+    from trimtab.tables import figures, show, show_text
+
+    show("")
+    if found is None or agreement is None:
+        missing = "no other checkpoint on this machine says how often a refresh agrees with it"
+        why = serving if agreement is not None else f"{serving}; {missing}: give --refresh-agreement"
+        show_text(f"what a refresh needs is unknown: {why}")
+        return
+    show_text(
+        f"{serving}; a refresh that agrees with it in {agreement:.1%} of requests, and is neither better nor worse,"
+        " must be shown not to lose the margin"
+    )
+    heads = ("outcome", "lift", "reward", "design", "rows", "days", "exploration")
+    show(figures("a refresh needs", heads, [_cells(each) for each in found.outcomes]))
+    if found.days <= found.holdout_days:
+        show_text(f"the hold-out of {found.holdout_days:g} days is long enough for a refresh")
+    else:
+        days = f"{found.days:,.1f} days" if math.isfinite(found.days) else "more than any number of days"
+        show_text(f"a refresh needs {days} of hold-out, more than the {found.holdout_days:g} of learner.holdout_window")
 
 
 def _cells(each: OutcomeForecast) -> tuple[str, ...]:

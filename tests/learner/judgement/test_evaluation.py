@@ -92,6 +92,8 @@ def test_a_refresh_is_judged_by_its_lifts_over_what_serves(experiment: Experimen
         assert lift.relative == pytest.approx(plain.lifts[name].relative, rel=1e-9)
         assert lift.relative == pytest.approx(evidence.production_lifts[name].relative, rel=1e-9)
     assert evidence.cohort_lifts == result.serving.cohort_lifts
+    assert evidence.production_cohort_lifts == plain.cohort_lifts and set(plain.cohort_lifts) == {"CORE", "REST"}
+    assert not plain.production_cohort_lifts
     verdict = judge(evidence, experiment.gate)
     assert evaluation_summary(result, verdict)["baseline"] == "v1"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from event_schemas.experiment import Experiment
 from event_schemas.experiment_sections import GuardrailSpec
@@ -132,3 +133,18 @@ def test_a_box_has_no_screen(make_experiment: Any, experiment: Experiment, world
     box = make_experiment(weights=[{"name": "repin", "production": 91.6, "low": 10, "high": 200}])
     with pytest.raises(BoxNotLearnt, match="no arms that a look could match"):
         forecast(world.rows(world.examples(10)), box, GateBudget(gate_settings(box)), Assumption())
+
+
+def test_a_refresh_needs_fewer_rows_the_more_it_agrees(experiment: Experiment, world: Any) -> None:
+    """What serves plays arms of its own, and the lift over it is 0; the need falls with the share that differs."""
+    rows, budget = world.rows(world.examples(4000)), GateBudget(gate_settings(experiment))
+    asked = [Assumption.of_refresh(agreement, objective="repin") for agreement in (0.0, 0.5, 1.0)]
+    apart, half, alike = (forecast(rows, experiment, budget, each) for each in asked)
+    assert apart.traffic.base_weight == pytest.approx(9 / 0.875)
+    assert (apart.outcomes[0].lift, asked[2].agreement) == (0.0, 0.99)
+    assert half.days < apart.days
+    assert alike.days < half.days
+    per_row = [each.outcomes[0].explored_rows / each.outcomes[0].design_effect for each in (apart, half)]
+    shares = [next_share(budget, round(each.days * 24 * HOUR)) for each in (apart, half)]
+    reach = [(-ndtri(share) - ndtri(0.2)) ** 2 for share in shares]
+    assert per_row[1] / per_row[0] == pytest.approx(0.5 * reach[1] / reach[0], rel=0.01)

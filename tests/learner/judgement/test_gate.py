@@ -64,6 +64,27 @@ def test_a_refresh_is_held_against_what_serves_and_must_not_harm_production() ->
     assert "the lift over the baseline is" in judge(harmful, SPEC).reasons[0].sentence
 
 
+def test_small_steps_of_refreshes_do_not_add_up_in_a_cohort() -> None:
+    """Each is harmless beside what serves; the one that is worse than production for certain does not pass."""
+    fine, worse = {"CORE": {"repin": lift(-0.03, 0.02)}}, {"CORE": {"repin": lift(-0.2, -0.01)}}
+    refresh = GateEvidence(
+        {"repin": lift(-0.01, 0.02)},
+        cohort_lifts=fine,
+        over="v1",
+        production_lifts={"repin": lift(-0.2, 0.3)},
+        production_cohort_lifts=fine,
+    )
+    assert codes(refresh) == (Verdict.PASS, ["harmless"])
+    assert judge(refresh, SPEC).reasons[0].sentence.endswith("worse than the baseline, for everybody or in a cohort")
+    verdict = judge(replace(refresh, production_cohort_lifts=worse), SPEC)
+    assert (verdict.verdict, verdict.looked) == (Verdict.INCONCLUSIVE, True)
+    [reason] = verdict.reasons
+    assert reason.code == "cohort_harm"
+    assert reason.sentence.startswith("cohort CORE, repin: the lift over the baseline is")
+    verdict = judge(replace(refresh, cohort_lifts=worse), SPEC)
+    assert verdict.reasons[0].sentence.startswith("cohort CORE, repin: the lift over v1 is")
+
+
 def test_a_pass_names_what_it_leaves_to_online_experiments() -> None:
     evidence = GateEvidence({"repin": lift(0.01, 0.2)}, judged_online=("visits", "days"))
     [reason] = judge(evidence, SPEC).reasons

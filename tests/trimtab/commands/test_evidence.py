@@ -16,7 +16,10 @@ from event_schemas.errors import SettingError
 from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.registry import Registry
 from learner.examples.learner_errors import NothingToLearn
+from policy_store.backends.memory_store import MemoryStore
+from policy_store.records.channel_record import Channel
 from tests.learner_samples import World, ingested
+from tests.serving_samples import StoreDesk, preferring
 from tests.trimtab.commands.test_learn import EXPERIMENT
 from trimtab.commands import evidence
 
@@ -87,3 +90,26 @@ def test_what_is_not_there_is_said(app: typer.Typer, experiment: Experiment) -> 
         CliRunner().invoke(app, ["evidence", "--objective", "x"], catch_exceptions=False)
     with pytest.raises(NothingToLearn, match="no example is stored"):
         CliRunner().invoke(app, ["evidence"], catch_exceptions=False)
+
+
+def test_while_a_checkpoint_serves_it_says_what_a_refresh_needs(
+    app: typer.Typer, experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = StoreDesk(experiment, MemoryStore(experiment.name))
+    for name in ("trust_rule", "open_store"):
+        monkeypatch.setattr(evidence, name, lambda *_, of=name: desk.rule if of == "trust_rule" else desk.store)
+    stored(experiment, tmp_path, 5_000)
+
+    def told(*options: str) -> str:
+        return " ".join(CliRunner().invoke(app, ["evidence", *options], catch_exceptions=False).stdout.split())
+
+    assert "refresh" not in told()
+    desk.publish("v1", preferring(experiment, repin=3), evaluation={"verdict": "pass"})
+    desk.point(Channel.STABLE, "v1")
+    assert "v1 is serving; no other checkpoint on this machine says how often a refresh agrees with it" in told()
+    said = told("--refresh-agreement", "0.9")
+    assert "v1 is serving; a refresh that agrees with it in 90.0% of requests" in said
+    assert re.search(r"a refresh needs [\d.]+ days of hold-out|long enough for a refresh", said)
+    refresh = json.loads(told("--refresh-agreement", "0.9", "--json"))["refresh"]
+    assert (refresh["serving"], refresh["agreement"]) == ("v1 is serving", 0.9)
+    assert refresh["forecast"]["days"] < json.loads(told("--json"))["days"]
