@@ -20,6 +20,7 @@ from event_schemas.units import DAY_MS
 from feature_contract import ModelInput
 from learner.examples.heavy_units import heavy_units, without_units
 from learner.examples.learning_rows import LearningRows
+from learner.examples.row_outcomes import RowOutcomes
 from learner.examples.row_settings import RowSettings
 from learner.examples.slice_tallies import ArmDay, SliceTallies, SpanDay, SpanTotal
 from learner.examples.stored_counts import StoredCounts
@@ -195,8 +196,7 @@ def _rows(frame: pl.DataFrame, experiment: Experiment) -> LearningRows:
         inputs=ModelInput({}, frame.height),
         arms=frame["action_arm"].to_numpy(),
         propensities=frame["propensity_propensity"].to_numpy(),
-        rewards=nothing.astype(np.float32),
-        observed=nothing.astype(np.bool_),
+        outcomes=RowOutcomes(("none",), 1, nothing, nothing.astype(np.bool_), np.ones(1)),
         event_times=frame["request_event_time"].to_numpy(),
         frame=frame,
         settings=RowSettings.of(frame, experiment, {}),

@@ -19,6 +19,7 @@ from feature_contract import FeatureContract, MissingFeatures, ModelInput
 from learner.examples.eligible_lists import EligibleLists
 from learner.examples.previous_fill import PREVIOUS
 from learner.examples.request_columns import request_columns
+from learner.examples.row_outcomes import RowOutcomes
 from learner.examples.row_settings import RowSettings
 from off_policy.logged_bandit import LoggedBandit
 
@@ -54,18 +55,15 @@ COLUMNS = (
 class LearningRows:
     """n rows: features, chosen arms and outcomes, all in the same order.
 
-    rewards float32[n, objectives] in [0, 1], in units of each objective's clip, for networks; estimators read them in
-    own units (`logged_bandit`). observed bool[n, objectives], False if the reward is unknown (it is 0 then and must not
-    be used); arms int64[n]; propensities float64[n]; event_times int64[n] ms. `frame` has the same rows as columns (see
-    COLUMNS). `explorations` are the exploration settings that are kept on this machine, by digest, and `settings` those
+    arms int64[n]; propensities float64[n]; event_times int64[n] ms. `frame` has the same rows as columns (see COLUMNS).
+    `explorations` are the exploration settings that are kept on this machine, by digest, and `settings` those
     of each row.
     """
 
     inputs: ModelInput
     arms: NDArray[np.int64]
     propensities: NDArray[np.float64]
-    rewards: NDArray[np.float32]
-    observed: NDArray[np.bool_]
+    outcomes: RowOutcomes
     event_times: NDArray[np.int64]
     frame: pl.DataFrame
     settings: RowSettings
@@ -84,15 +82,40 @@ class LearningRows:
         contract: FeatureContract,
         explorations: Mapping[str, ExplorationSettings] | None = None,
     ) -> Self:
-        """The arrays of `frame`; raises MissingFeatures if a row cannot be encoded (see `feature_faults`)."""
+        """The arrays of `frame`; raises MissingFeatures if a row cannot be encoded (see `encodable`)."""
+        return cls._of(frame, encoded_requests(frame, contract), experiment, explorations)
+
+    @classmethod
+    def encodable(
+        cls,
+        frame: pl.DataFrame,
+        experiment: Experiment,
+        contract: FeatureContract,
+        explorations: Mapping[str, ExplorationSettings] | None = None,
+    ) -> tuple[Self, dict[int, MissingFeatures]]:
+        """The arrays of the rows that can be encoded, and the errors of the others, by their number in `frame`."""
+        inputs, refused = contract.encode_columns(request_columns(frame))
+        if not refused.any():
+            return cls._of(frame, inputs, experiment, explorations), {}
+        places = np.flatnonzero(refused)
+        faults = contract.faults(request_records(frame[places], contract))
+        rows = cls._of(frame.filter(pl.Series(~refused)), inputs.take(~refused), experiment, explorations)
+        return rows, {int(places[place]): fault for place, fault in faults.items()}
+
+    @classmethod
+    def _of(
+        cls,
+        frame: pl.DataFrame,
+        inputs: ModelInput,
+        experiment: Experiment,
+        explorations: Mapping[str, ExplorationSettings] | None,
+    ) -> Self:
         kept = {} if explorations is None else explorations
-        rewards, observed = _outcomes(frame, experiment.optimised)
         return cls(
-            inputs=encoded_requests(frame, contract),
+            inputs=inputs,
             arms=np.array(frame["action_arm"], dtype=np.int64),
             propensities=np.array(frame["propensity_propensity"], dtype=np.float64),
-            rewards=(rewards / clips(experiment.optimised)).astype(np.float32),
-            observed=observed,
+            outcomes=RowOutcomes.of(frame, experiment),
             event_times=np.array(frame["request_event_time"], dtype=np.int64),
             frame=frame,
             settings=RowSettings.of(frame, experiment, kept),
@@ -106,13 +129,25 @@ class LearningRows:
             inputs=self.inputs.take(positions),
             arms=self.arms[positions],
             propensities=self.propensities[positions],
-            rewards=self.rewards[positions],
-            observed=self.observed[positions],
+            outcomes=self.outcomes.take(positions),
             event_times=self.event_times[positions],
             frame=self.frame[positions],
             settings=self.settings.take(positions),
             explorations=self.explorations,
         )
+
+    @cached_property
+    def rewards(self) -> NDArray[np.float32]:
+        """float32[n, objectives] in [0, 1], in units of each objective's clip, for networks.
+
+        Estimators read them in own units (`logged_bandit`).
+        """
+        return self.outcomes.in_clips()
+
+    @property
+    def observed(self) -> NDArray[np.bool_]:
+        """bool[n, objectives]: False if the reward is unknown; it is 0 then and must not be used."""
+        return self.outcomes.observed[:, : self.outcomes.optimised]
 
     def mean_rewards(self) -> NDArray[np.float64]:
         """float64[objectives]: mean of `rewards` over observed rows, 0 if an objective was never observed."""
@@ -125,23 +160,18 @@ class LearningRows:
 
         Cohorts that the experiment does not declare are one.
         """
-        optimised = experiment.optimised
-        return self._bandit(experiment, experiment.objective_names, _outcomes(self.frame, optimised))
+        return self._bandit(experiment, experiment.objective_names)
 
     def watched_bandit(self, experiment: Experiment) -> LoggedBandit | None:
         """The same with the outcomes that are only watched: signals and guardrails; None if there are none.
 
         Those per session or user-day are left out (`Experiment.judged_online`).
         """
-        watched = [each for each in experiment.counted if each.role != "optimise" and each.per == "request"]
-        if not watched:
-            return None
-        return self._bandit(experiment, tuple(each.name for each in watched), _outcomes(self.frame, watched))
+        watched = self.outcomes.names[self.outcomes.optimised :]
+        return self._bandit(experiment, watched) if watched else None
 
-    def _bandit(
-        self, experiment: Experiment, names: tuple[str, ...], outcomes: tuple[NDArray[np.float64], NDArray[np.bool_]]
-    ) -> LoggedBandit:
-        rewards, observed = outcomes
+    def _bandit(self, experiment: Experiment, names: tuple[str, ...]) -> LoggedBandit:
+        rewards, observed = self.outcomes.named(names)
         declared = {cohort.name for cohort in experiment.cohorts}
         given = [present(name) for name in self.frame["request_cohort"].to_list()]
         cohorts = [name if name is None or name in declared else UNDECLARED for name in given]
@@ -219,34 +249,6 @@ def encoded_requests(frame: pl.DataFrame, contract: FeatureContract) -> ModelInp
     return inputs
 
 
-def feature_faults(frame: pl.DataFrame, contract: FeatureContract) -> dict[int, MissingFeatures]:
-    """The errors of the rows that cannot be encoded, by row number."""
-    refused = np.flatnonzero(contract.encode_columns(request_columns(frame))[1])
-    faults = contract.faults(request_records(frame[refused], contract)) if len(refused) else {}
-    return {int(refused[place]): fault for place, fault in faults.items()}
-
-
 def clips(objectives: Sequence[ObjectiveSpec]) -> NDArray[np.float64]:
     """float64[objectives]: the largest reward of each. Networks predict in units of it."""
     return np.array([objective.clip for objective in objectives], dtype=np.float64)
-
-
-def _outcomes(
-    frame: pl.DataFrame, objectives: Sequence[ObjectiveSpec]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(rewards, observed), both [n, objectives]: rewards in the objectives' own units, at most their clip.
-
-    An objective that is not in an example counts as unobserved.
-    """
-    shape = (frame.height, len(objectives))
-    rewards, observed = np.zeros(shape), np.zeros(shape, dtype=bool)
-    outcomes = frame.select("outcome_objectives").with_row_index("row").explode("outcome_objectives")
-    outcomes = outcomes.drop_nulls("outcome_objectives").unnest("outcome_objectives")
-    for column, objective in enumerate(objectives):
-        of_objective = outcomes.filter((pl.col("objective") == objective.name) & pl.col("observed"))
-        rows = of_objective["row"].to_numpy()
-        values = of_objective["reward"].to_numpy()
-        sound = np.isfinite(values) & (values >= 0.0)  # a negative sum is no reward: it is left out, not made zero
-        rewards[rows[sound], column] = np.minimum(values[sound], objective.clip)
-        observed[rows[sound], column] = True
-    return rewards, observed

@@ -16,10 +16,10 @@ import structlog
 
 from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationSettings
-from feature_contract import AbsurdFeature, FeatureContract, MissingFeatures
+from feature_contract import AbsurdFeature, FeatureContract
 from learner.examples.heavy_units import HeavyUnit, heavy_units, without_units
 from learner.examples.learner_errors import LineageOverlap, NothingToLearn
-from learner.examples.learning_rows import LearningRows, feature_faults
+from learner.examples.learning_rows import LearningRows
 from learner.examples.previous_fill import PreviousCounts, fill_previous
 from learner.examples.stored_counts import StoredCounts
 from learner.examples.waiting import SMALLEST_TRAINING_SET, left_out_in_words, no_examples_yet, too_few_to_train_on
@@ -209,15 +209,11 @@ def _with_previous(
 
 def _encodable(frame: pl.DataFrame, experiment: Experiment, reading: Reading) -> tuple[LearningRows, dict[str, int]]:
     """The rows that have all required features; the others, which get FALLBACK in serving, are counted by reason."""
-    try:
-        return LearningRows.of(frame, experiment, *reading), {"missing_features": 0, "absurd_features": 0}
-    except MissingFeatures:
-        faults = feature_faults(frame, reading[0])
-    sound = pl.Series([row not in faults for row in range(frame.height)], dtype=pl.Boolean)
+    rows, faults = LearningRows.encodable(frame, experiment, *reading)
     absurd = {row: fault for row, fault in faults.items() if isinstance(fault, AbsurdFeature)}
     _name_absurd(frame, absurd)
-    left_out = {"missing_features": len(faults) - len(absurd), "absurd_features": len(absurd)}
-    return LearningRows.of(frame.filter(sound), experiment, *reading), left_out
+    refused = frame.height - rows.count
+    return rows, {"missing_features": refused - len(absurd), "absurd_features": len(absurd)}
 
 
 def _name_absurd(frame: pl.DataFrame, absurd: dict[int, AbsurdFeature]) -> None:

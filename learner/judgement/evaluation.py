@@ -47,6 +47,7 @@ from learner.judgement.serving_comparison import (
 from learner.judgement.withheld_intervals import shown_comparison, shown_report
 from off_policy.evaluation_report import EvaluationReport, FrontierPoint, PolicyObjective
 from off_policy.intervals import EvidenceRequirements
+from off_policy.logged_bandit import LoggedBandit
 from off_policy.marginal_weights import with_mips
 from off_policy.paired_lift import PairedLift
 from off_policy.policy_evaluation import evaluate_policies, evaluate_predicted
@@ -171,7 +172,8 @@ def evaluate_window(
     rows, score = _part(window.holdout, candidate.score, comparable_places(window.holdout, experiment))
     judging = judging_half(rows)
     selecting = _part(rows, score, np.flatnonzero(~judging))
-    selected, selection = _select(selecting, experiment)
+    logged = selecting[0].logged_bandit(experiment)
+    selected, selection = _select(selecting, logged, experiment)
     proposal = propose_alpha(selection.frontier(ESTIMATOR))
     judgement, watched, serving = None, None, ServingComparison(detail=NO_LOOK)
     if candidate.look is not None:
@@ -185,7 +187,7 @@ def evaluate_window(
             each.name for each in experiment.counted if each.role == "guardrail" and each.per == "request"
         ),
         proposal=None if soundness.faults else proposal,
-        calibration=_calibration(selecting[0], selected.logged, experiment),
+        calibration=_calibration(logged, selected.logged),
         soundness=soundness,
         head_shift=head_shift(window.training.frame, window.holdout.frame),
         preference=candidate.preference,
@@ -222,13 +224,15 @@ def _part(rows: LearningRows, score: Score, places: NDArray[np.int64]) -> tuple[
     return rows.take(places), lambda positions: score(places[positions])
 
 
-def _select(half: tuple[LearningRows, Score], experiment: Experiment) -> tuple[Predictions, EvaluationReport]:
+def _select(
+    half: tuple[LearningRows, Score], log: LoggedBandit, experiment: Experiment
+) -> tuple[Predictions, EvaluationReport]:
     rows, grid = half[0], alpha_grid(experiment)
 
     def choose(q: NDArray[np.float64], part: slice) -> list[TargetPolicy]:
         return alpha_family(q, experiment, rows.eligible(q.shape[1], part), grid)
 
-    return _report(half, choose, experiment, requirements_of(experiment, SELECTION_LEVEL))
+    return _report(half, log, choose, experiment, requirements_of(experiment, SELECTION_LEVEL))
 
 
 def _judge(
@@ -248,9 +252,9 @@ def _judge(
     asked = requirements_of(experiment, candidate.look.level)
     asked = replace(asked, cohort_level=candidate.look.level_of_each(checks))
     served = serving.policy
-    predictions, report = _report(half, choose, experiment, asked, served)
-    predicted = None if served is None else predictions.stated[-1]
     log = rows.logged_bandit(experiment)
+    predictions, report = _report(half, log, choose, experiment, asked, served)
+    predicted = None if served is None else predictions.stated[-1]
     preferred = predictions.chosen[0]
     compared = compare_with_serving(log, preferred, serving, predicted, predictions.logged, asked)
     watched = rows.watched_bandit(experiment)
@@ -263,6 +267,7 @@ def _judge(
 
 def _report(
     half: tuple[LearningRows, Score],
+    log: LoggedBandit,
     choose: Choose,
     experiment: Experiment,
     requirements: EvidenceRequirements,
@@ -273,18 +278,17 @@ def _report(
     stated = [baseline_policy(rows, experiment), uniform_over(rows, experiment)]
     predictions = predict(rows, score, choose, stated if served is None else [*stated, served], experiment)
     baseline, uniform = predictions.stated[:2]
-    log, policies = rows.logged_bandit(experiment), [*predictions.chosen, uniform]
+    policies = [*predictions.chosen, uniform]
     report = evaluate_predicted(log, policies, baseline, predictions.logged, requirements)
     judged, shared = [each.policy for each in policies], shared_features(rows, experiment)
     return predictions, with_mips(report, log, judged, baseline.policy, shared)
 
 
-def _calibration(rows: LearningRows, logged: NDArray[np.float64], experiment: Experiment) -> dict[str, Calibration]:
-    """On the selection half: `logged` float64[n, objectives] are what is predicted for the logged arms of `rows`."""
-    log = rows.logged_bandit(experiment)
+def _calibration(log: LoggedBandit, logged: NDArray[np.float64]) -> dict[str, Calibration]:
+    """On the selection half: `logged` float64[n, objectives] are what is predicted for the logged arms of `log`."""
     return {
         name: calibrate(logged[log.observed[:, column], column], log.reward[log.observed[:, column], column])
-        for column, name in enumerate(experiment.objective_names)
+        for column, name in enumerate(log.objectives)
     }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
-from learner.examples.learning_rows import UNDECLARED, feature_faults, request_records
+from learner.examples.learning_rows import UNDECLARED, LearningRows, request_records
 
 
 def test_rewards_are_in_units_of_their_clip(make_experiment: Callable[..., Experiment], make_world: Any) -> None:
@@ -79,7 +79,14 @@ def test_context_and_feature_faults(world: Any, experiment: Experiment) -> None:
     examples[1]["request"]["context"] = []
     frame = world.frame(examples)
     contract = FeatureContract.from_experiment(experiment)
-    assert {row: fault.feature for row, fault in feature_faults(frame, contract).items()} == {1: "context.surface"}
+    rows, faults = LearningRows.encodable(frame, experiment, contract)
+    assert {row: fault.feature for row, fault in faults.items()} == {1: "context.surface"}
+    assert rows.frame["request_request_id"].to_list() == ["r000000", "r000002"]
+    alone = LearningRows.of(frame[[0, 2]], experiment, contract)
+    for name, array in alone.inputs.items():
+        np.testing.assert_array_equal(rows.inputs[name], array)
+    whole, none = LearningRows.encodable(frame[[0, 2]], experiment, contract)
+    assert (whole.count, none) == (2, {})
     assert world.rows([examples[0]]).context("surface") == ["s0"]
     assert world.rows([examples[0]]).context("absent") == [None]
     assert len(request_records(frame, contract)) == 3
