@@ -8,7 +8,8 @@ the bounds hold at all looks together (`off_policy.sequential_reading`):
 2. Superior, and its requests span `gate.min_canary_time`: promoted to stable, which ends the experiment.
 3. The same, but the weights in force are not those that the gate judged it under: withdrawn, as nobody has tested it
    under them.
-4. Superior, and its requests do not span that yet: it waits, however long it has run.
+4. Superior, and its requests do not span that yet: it waits, but for no longer than `gate.max_canary_time` and
+   `gate.min_canary_time` together: by then they would span it, had they gone on.
 5. Undecided after `gate.max_canary_time`, or superior without a pass of the gate and people have not decided by then:
    withdrawn.
 6. Otherwise it waits, and no other checkpoint takes its place (`learner.checkpoints.publishing`).
@@ -118,14 +119,19 @@ def decide(look: ExperimentLook, manifest: CheckpointManifest, gate: GateSpec) -
     arm, seen = look.arms[CANARY_ARM], look.found.seen
     told = "; ".join(arm.reasons)
     spanned = 0 if seen is None else seen[1] - seen[0]
+    ran = look.plan.planned_end - look.plan.start
     if arm.state is ArmState.HARMED:
         return "withdraw", told
     if arm.state is ArmState.SUPERIOR and manifest.verdict == "pass":
         if spanned >= gate.min_canary_time:
             return "promote", f"{told}; {_lifts(look)}"
-        return "wait", f"{told}, but its requests do not span {gate.min_canary_time / DAY_MS:g} days yet"
+        longest, wanted = gate.max_canary_time + gate.min_canary_time, f"{gate.min_canary_time / DAY_MS:g} days"
+        if ran >= longest:
+            span = f"its requests span {spanned / DAY_MS:.1f} of {wanted}"
+            return "withdraw", f"{told}, but {span} after {longest / DAY_MS:g} days: its traffic has stopped"
+        return "wait", f"{told}, but its requests do not span {wanted} yet"
     days = f"{gate.max_canary_time / DAY_MS:g} days"
-    over = look.plan.planned_end - look.plan.start >= gate.max_canary_time
+    over = ran >= gate.max_canary_time
     if arm.state is ArmState.SUPERIOR:
         if over:
             return "withdraw", f"{told}, but people did not decide within {days}"

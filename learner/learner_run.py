@@ -55,7 +55,7 @@ from learner.judgement.serving_comparison import ServingPolicy
 from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
 from monitoring.metrics import LearnerMetrics
-from policy_store.records import ObjectiveWeights
+from policy_store.records import ObjectiveWeights, judged_under
 
 log = structlog.get_logger(__name__)
 
@@ -213,7 +213,7 @@ class Learner:
     def _publish_pass(self, budget: GateBudget, rows: LearningRows, preference: ObjectiveWeights) -> Published | None:
         """Publishes the pass of the last look if no channel has heard of it, because publishing failed or was off.
 
-        Its look is spent, so no later run could give it again. One under another preference is left alone.
+        Its look is spent, so no later run could give it again. One under other weights is left alone.
         """
         publisher, last = self.publisher, budget.last
         if publisher is None or last is None or last.version is None or last.verdict != Verdict.PASS.value:
@@ -223,11 +223,11 @@ class Learner:
         try:
             checkpoint = self.shelf.load(last.version)
             told = checkpoint.manifest.evaluation
-            verdict, passed_under = stated_verdict(told), ObjectiveWeights.from_dict(told["preference"])
+            verdict = stated_verdict(told)
         except (CheckpointBroken, KeyError, TypeError, ValueError) as fault:
             log.warning("a pass that was never published cannot be read", version=last.version, fault=str(fault))
             return None
-        if passed_under != preference:
+        if not judged_under(preference, told):
             return None
         self.observer.stage("publish", f"{last.version} passed, and no channel has heard of it")
         answers = GraphAnswers(checkpoint, rows, preference)

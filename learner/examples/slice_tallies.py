@@ -160,11 +160,3 @@ class SliceTallies:
         """Whether all decisions of this UTC day are known to be counted under it."""
         known = max((each // DAY_MS for each in (self.undated_until, self.kept_from) if each is not None), default=-1)
         return day > known
-
-    def p_value(self, exploration_rate: float, design_effect: float = 1.0) -> float | None:
-        """P(at least this many explored | every ε_t = `exploration_rate`) of the undated decisions; None without any.
-
-        Too few may be a cap or a kill. `design_effect`, at least 1, is that of exploration units over all processes.
-        """
-        decisions, explored = sum(self.undated.values()), self.undated.get(Slice.EXPLORE, 0)
-        return p_at_least(explored, decisions, exploration_rate, design_effect) if decisions else None

@@ -41,13 +41,13 @@ from policy_store.decisions.verification import (
     Approval,
     TrustRule,
     VerifiedCheckpoint,
-    read_preference_verified,
     require_promotable,
     verify_channel,
     verify_checkpoint,
     verify_decision,
     verify_record,
 )
+from policy_store.decisions.verified_reading import read_preference_verified
 from policy_store.decisions.version_references import NAMES, resolve_version
 
 __all__ = [

@@ -20,12 +20,8 @@ from policy_store.decisions.experiment_reading import read_experiments_verified,
 from policy_store.decisions.node_claims import claims_of_live_nodes
 from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.record_places import Decider, next_place, provenance, revision_of
-from policy_store.decisions.verification import (
-    TrustRule,
-    read_channel_verified,
-    read_preference_verified,
-    verify_checkpoint,
-)
+from policy_store.decisions.verification import TrustRule, verify_checkpoint
+from policy_store.decisions.verified_reading import read_channel_verified, read_preference_verified
 from policy_store.records.channel_record import Channel
 from policy_store.records.checkpoint_record import CheckpointManifest
 from policy_store.records.experiment_record import (

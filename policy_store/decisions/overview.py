@@ -12,7 +12,8 @@ from policy_store.decisions.file_differences import file_differences
 from policy_store.decisions.kill_decisions import kill_state
 from policy_store.decisions.node_refusals import node_refusals
 from policy_store.decisions.rebase_reading import remembered_rebases
-from policy_store.decisions.verification import TrustRule, read_channel_verified
+from policy_store.decisions.verification import TrustRule
+from policy_store.decisions.verified_reading import read_channel_verified
 from policy_store.records.channel_record import Channel, ChannelRecord
 from policy_store.records.governed_record import SignedRecord
 from policy_store.records.revision_rules import ReaderMemory

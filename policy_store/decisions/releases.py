@@ -56,7 +56,12 @@ class Release:
 
 
 def keep_release(store: PolicyStore, release: Release, by: str) -> None:
-    """Keep what became of a release. Raises the errors of PolicyStore.append_audit."""
+    """Keep what became of a release; an experiment that is concluded again has its entry already.
+
+    A canary may run and end several times. Raises the errors of PolicyStore.append_audit.
+    """
+    if release.ended == "concluded" and any(_same(kept, release) for kept in kept_releases(store)):
+        return
     store.append_audit(by, RELEASE_ACTION, release.as_dict())
 
 
@@ -66,6 +71,11 @@ def kept_releases(store: PolicyStore) -> list[dict[str, Any]]:
     Entries that cannot be read are left out; `trimtab policy verify` checks the chain.
     """
     return [each for entry in store.audit_entries() if (each := _read(entry)) is not None]
+
+
+def _same(kept: Mapping[str, Any], release: Release) -> bool:
+    told = release.as_dict()
+    return all(kept.get(name) == told[name] for name in ("version", "experiment", "arm", "ended"))
 
 
 def _read(entry: AuditEntry) -> dict[str, Any] | None:

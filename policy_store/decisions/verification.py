@@ -14,10 +14,9 @@ from typing import TypeVar
 from event_schemas.instant import utc_text
 from policy_store.backends.store import PolicyStore
 from policy_store.records.account_record import ACCOUNT_SLOT
-from policy_store.records.channel_record import Channel, ChannelRecord, FreshnessRecord, channel_slot
+from policy_store.records.channel_record import Channel, ChannelRecord, FreshnessRecord
 from policy_store.records.checkpoint_record import CheckpointManifest, SignedCheckpoint, check_blobs
 from policy_store.records.governed_record import GovernedRecord, SignedRecord
-from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceRecord
 from policy_store.records.revision_rules import ReaderMemory
 from policy_store.records.signing import Role, SigningKey, TrustedKeys, role_of
 from policy_store.records.store_errors import (
@@ -155,22 +154,6 @@ def require_promotable(manifest: CheckpointManifest, channel: Channel) -> None:
         )
 
 
-def read_channel_verified(
-    store: PolicyStore, channel: Channel, rule: TrustRule, *, now_ms: int, memory: ReaderMemory | None = None
-) -> VerifiedCheckpoint | None:
-    """The checkpoint that the channel points to, fully verified; None when nothing was ever published there.
-
-    Raises the errors of verify_decision. `memory` is what the reader remembers, nothing if left out; if it remembers
-    the channel but the record is gone, RevisionRegressed is raised.
-    """
-    memory = ReaderMemory() if memory is None else memory
-    signed = store.channel(channel.value)
-    if signed is None:
-        memory.require_never_seen(channel_slot(channel))
-        return None
-    return verify_decision(store, channel, signed, rule, now_ms, memory)
-
-
 def verify_decision(
     store: PolicyStore, channel: Channel, signed: SignedRecord, rule: TrustRule, now_ms: int, memory: ReaderMemory
 ) -> VerifiedCheckpoint:
@@ -191,24 +174,6 @@ def verify_decision(
     checkpoint = store.get_checkpoint(record.version)
     manifest = verify_checkpoint(checkpoint, record.version, rule)
     return VerifiedCheckpoint(manifest, record, expires_at, checkpoint, signed)
-
-
-def read_preference_verified(
-    store: PolicyStore, rule: TrustRule, *, now_ms: int | None = None, memory: ReaderMemory | None = None
-) -> PreferenceRecord | None:
-    """The approved preference; None when people never set one.
-
-    Raises the errors of verify_record and ReaderMemory.require_acceptable; without `now_ms` a record from the future is
-    not refused.
-    """
-    memory = ReaderMemory() if memory is None else memory
-    signed = store.preference()
-    if signed is None:
-        memory.require_never_seen(PREFERENCE_SLOT)
-        return None
-    record = verify_record(signed, PreferenceRecord, rule)
-    memory.require_acceptable(signed, record, now_ms)
-    return record
 
 
 def _expiry(store: PolicyStore, record: ChannelRecord, rule: TrustRule, memory: ReaderMemory, now_ms: int) -> int:

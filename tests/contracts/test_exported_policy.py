@@ -12,7 +12,8 @@ from feature_contract import FeatureContract
 from learner.judgement.reference_sketches import q_head_sketches, sketches_as_dict
 from learner.network.algorithm import make_algorithm
 from monitoring.metrics import DriftMetrics
-from policy_store.decisions.verification import TrustRule, read_channel_verified
+from policy_store.decisions.verification import TrustRule
+from policy_store.decisions.verified_reading import read_channel_verified
 from policy_store.records.channel_record import Channel
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.recent_traffic import RecentTraffic

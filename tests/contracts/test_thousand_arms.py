@@ -21,7 +21,8 @@ from learner.judgement.table_policy import TableLayout
 from learner.learner_run import Learner, RunReport, stored_examples
 from learner.policy_comparison import Answer, Question, compare
 from policy_store.backends.memory_store import MemoryStore
-from policy_store.decisions.verification import TrustRule, read_channel_verified
+from policy_store.decisions.verification import TrustRule
+from policy_store.decisions.verified_reading import read_channel_verified
 from policy_store.records.channel_record import Channel
 from policy_store.records.objective_weights import ObjectiveWeights
 from serving_agent.decide.policy_networks import ValueNetwork

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 
 from event_schemas.experiment import Experiment
 from learner.judgement.candidate_policies import EQUAL_WEIGHTS, PREFERENCE, preferred_policy
-from policy_store.decisions.verification import read_preference_verified
+from policy_store.decisions.verified_reading import read_preference_verified
 from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.preference_record import PreferenceTarget
 from serving_agent.decide.scoring import best_arm

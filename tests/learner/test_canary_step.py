@@ -133,6 +133,12 @@ def test_superiority_waits_for_a_whole_week(canary: Canary) -> None:
     canary.serve({"control": (0.3, 0.3), "canary": (0.6, 0.6)}, days=3)
     assert canary.take() == "wait"
     assert "do not span 7 days yet" in canary.said[-1]
+    canary.desk.now = BEGIN + 34 * DAY_MS
+    assert canary.take() == "wait", "its requests may come late, such as after a deployment"
+    canary.desk.now = BEGIN + 35 * DAY_MS + 1000
+    assert canary.take() == "withdraw"
+    assert "its requests span 2.0 of 7 days after 35 days: its traffic has stopped" in canary.said[-1]
+    assert canary.stable() is None
 
 
 @pytest.mark.parametrize(("alpha", "step"), [(0.3, "promote"), (0.6, "withdraw")])

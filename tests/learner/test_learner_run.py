@@ -16,6 +16,7 @@ from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER
 from learner.checkpoints.publishing import Publisher
+from learner.checkpoints.run_history import budget_in_force
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import start_from
 from learner.examples.learner_errors import NothingToLearn
@@ -184,9 +185,16 @@ def test_a_pass_that_no_channel_heard_of_is_published_by_a_later_run(
         publish_checkpoint(store, first.manifest, first.blobs, key)
     publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
     learner = replace(trained.copied_to(tmp_path), publisher=publisher)
+    in_force = ObjectiveWeights.in_force(experiment)
     if rows:
         ingest(world, world.examples(rows, first=6000), tmp_path)
-    report = learner.run(ObjectiveWeights.in_force(experiment))
+        in_force = replace(in_force, revision=7)  # people approved the same weights again
+    other = replace(in_force, default=(0.5, 0.5))
+    budget = budget_in_force(learner.shelf, experiment)
+    assert learner._publish_pass(budget, world.rows(world.examples(1)), other) is None, (
+        "nobody judged it under these weights"
+    )
+    report = learner.run(in_force)
     assert running_canary(store, publisher.rule) == f"canary-{first.version}"
     assert report.trained == bool(rows)
     if rows:

@@ -6,7 +6,8 @@ from collections.abc import Set
 from dataclasses import replace
 from itertools import product
 
-from policy_store.decisions.verification import VerifiedCheckpoint, read_channel_verified
+from policy_store.decisions.verification import VerifiedCheckpoint
+from policy_store.decisions.verified_reading import read_channel_verified
 from policy_store.records.channel_record import Channel, ChannelRecord
 from policy_store.records.revision_rules import DecisionOrder
 from serving_agent.decide.loaded_policy import LoadedPolicy

@@ -27,16 +27,16 @@ def status(as_json: AsJson = False) -> None:
 
     Example: trimtab status
     """
-    from trimtab.status.next_action import next_action
+    from trimtab.status.next_action import next_actions
     from trimtab.status.status_screen import screen_lines
 
     settings = load_settings()
     facts = gather(settings, settings.load_experiment())
-    action = next_action(facts)
+    first, *others = next_actions(facts)
     if as_json:
-        echo_json(facts.as_dict() | {"next_action": action.as_dict()})
+        echo_json(facts.as_dict() | {"next_action": first.as_dict(), "also": [each.as_dict() for each in others]})
     else:
-        print_parts(*screen_lines(facts, action))
+        print_parts(*screen_lines(facts, [first, *others]))
     if facts.faults or facts.differences:
         raise typer.Exit(FAILED)
 

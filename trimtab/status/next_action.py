@@ -1,5 +1,7 @@
 """What to do next, as a pure function of the facts: the first case that applies, most urgent first.
 
+A canary that runs asks for nothing, so it hides nothing: every later case that applies is told too.
+
 A case is a function that returns an action or None. Their order is in `CASES`:
 
 1. something does not answer, or cannot be read
@@ -31,6 +33,7 @@ from trimtab.status.node_view import NodeView
 from trimtab.status.status_facts import PASS, LogFacts, StatusFacts, StoreFacts
 
 COMMAND = re.compile(r"`(trimtab [^`]*)`")
+CANARY = "canary"
 WEIGHED_BY_NOBODY = "no_preference"
 
 
@@ -59,9 +62,10 @@ AFTER_REFUSAL: dict[str, tuple[str | None, str]] = {
 """By the value of PickupResult: a command, and what it is for."""
 
 
-def next_action(facts: StatusFacts) -> NextAction:
-    """The first case that applies; NOTHING if none does."""
-    return next((action for case in CASES if (action := case(facts)) is not None), NOTHING)
+def next_actions(facts: StatusFacts) -> tuple[NextAction, ...]:
+    """The first case that applies; after a running canary all others that do. NOTHING alone if none does."""
+    holding = [action for case in CASES if (action := case(facts)) is not None] or [NOTHING]
+    return tuple(holding) if holding[0].case == CANARY else (holding[0],)
 
 
 def _fault(facts: StatusFacts) -> NextAction | None:
@@ -189,7 +193,7 @@ def _passed_and_waits(facts: StatusFacts) -> NextAction | None:
     store = facts.store or StoreFacts()
     if store.canary is not None:
         command = f"trimtab experiment read canary-{store.canary}"
-        return NextAction("canary", command, "it is the canary: see whether it is better online")
+        return NextAction(CANARY, command, "it is the canary: see whether it is better online")
     decided = store.stable_before | store.withdrawn_before
     for each in (store.newest, store.in_shadow):
         if each is None or each.verdict != PASS or each.version in decided:

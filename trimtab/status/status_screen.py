@@ -39,10 +39,12 @@ UNKNOWN = "unknown"
 ScreenPart = tuple[str, list[str]]
 
 
-def screen_lines(facts: StatusFacts, action: NextAction) -> list[str]:
-    """The lines of the screen, each part with its label."""
+def screen_lines(facts: StatusFacts, actions: Sequence[NextAction]) -> list[str]:
+    """The lines of the screen, each part with its label; of `actions` the first in full, the others on a line each."""
+    action, *others = actions
     above = [*_head(facts), *_log(facts.log), *_learned(facts), *_store(facts.store, facts.faults)]
     below = [("next", [*([action.command] if action.command else []), *_first(action.why, REASONS_SHOWN)])]
+    below += [("also", [_also(each) for each in others])] if others else []
     nodes = () if facts.store is None else facts.store.nodes
     room = HEIGHT - sum(len(lines) for _, lines in (*above, *below))
     listed = [] if facts.store is None else [("nodes", [UNKNOWN])] if NODES in facts.faults else _nodes(nodes, room)
@@ -133,6 +135,10 @@ def _nodes(nodes: Sequence[NodeView], room: int) -> Iterator[ScreenPart]:
 def _node(node: NodeView) -> str:
     state = "" if node.notes() else f"  {node.state()}"
     return f"{node.node_id}  {node.versions.get('stable', 'production')}{state}"
+
+
+def _also(action: NextAction) -> str:
+    return _cut(action.why if action.command is None else f"{action.command} ({action.why})")
 
 
 def _of(number: int, total: int, shown: int = 1) -> str:

@@ -15,7 +15,7 @@ from policy_store.backends.store_change import parse_record
 from policy_store.decisions.governance import keep_fresh, point_channel
 from policy_store.decisions.rebasing import rebase
 from policy_store.decisions.record_places import Decider
-from policy_store.decisions.verification import read_channel_verified
+from policy_store.decisions.verified_reading import read_channel_verified
 from policy_store.records.channel_record import Channel
 from policy_store.records.governed_record import SignedRecord
 from policy_store.records.signing import Role, SigningKey, TrustedKeys

@@ -16,7 +16,7 @@ from policy_store.backends.key_names import KeyNames
 from policy_store.backends.redis_store import RedisStore
 from policy_store.backends.store import PolicyStore
 from policy_store.decisions.governance import point_channel, propose_preference, publish_checkpoint
-from policy_store.decisions.verification import read_channel_verified
+from policy_store.decisions.verified_reading import read_channel_verified
 from policy_store.records.channel_record import Channel
 from policy_store.records.checkpoint_record import describe_blobs
 from policy_store.records.preference_record import PreferenceTarget

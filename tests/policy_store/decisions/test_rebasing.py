@@ -23,7 +23,7 @@ from policy_store.decisions.inspection import inspect_store
 from policy_store.decisions.kill_decisions import kill, kill_state, resume
 from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.rebasing import plan_rebase, rebase
-from policy_store.decisions.verification import read_channel_verified
+from policy_store.decisions.verified_reading import read_channel_verified
 from policy_store.records.channel_record import Channel, ChannelRecord, FreshnessRecord
 from policy_store.records.governed_record import SignedRecord
 from policy_store.records.preference_record import PreferenceRecord, PreferenceTarget

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from policy_store.decisions.releases import RELEASE_ACTION, Release, keep_release, kept_releases
 from policy_store.records.audit import verify_chain
 from tests.policy_store.store_samples import StoreBench
@@ -27,3 +29,11 @@ def test_a_release_is_kept_with_both_lifts_in_the_chain(bench: StoreBench) -> No
     assert first == {"at": first["at"], "by": "learner"} | RELEASE.as_dict()
     assert second == {"at": second["at"], "by": "someone"}
     verify_chain(bench.store.audit_entries())
+
+
+def test_a_conclusion_is_kept_once_and_every_end_of_a_canary(bench: StoreBench) -> None:
+    concluded = replace(RELEASE, experiment="sweep", arm="a1", ended="concluded")
+    for release in (concluded, replace(concluded, users=1300), replace(concluded, arm="a2"), RELEASE, RELEASE):
+        keep_release(bench.store, release, "ada")
+    kept = [(each["experiment"], each["arm"], each["users"]) for each in kept_releases(bench.store)]
+    assert kept == [("sweep", "a1", 1200), ("sweep", "a2", 1200), *[("canary-v1", "canary", 1200)] * 2]

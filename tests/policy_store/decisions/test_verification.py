@@ -20,13 +20,12 @@ from policy_store.decisions.record_places import Decider
 from policy_store.decisions.verification import (
     Approval,
     VerifiedCheckpoint,
-    read_channel_verified,
-    read_preference_verified,
     require_promotable,
     verify_channel,
     verify_checkpoint,
     verify_record,
 )
+from policy_store.decisions.verified_reading import read_channel_verified, read_preference_verified
 from policy_store.records.channel_record import Channel, ChannelRecord, FreshnessRecord
 from policy_store.records.checkpoint_record import SignedCheckpoint, describe_blobs, sign_checkpoint
 from policy_store.records.governed_record import SignedRecord

@@ -10,7 +10,8 @@ from onnx import helper
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
-from policy_store.decisions.verification import Approval, TrustRule, VerifiedCheckpoint, read_channel_verified
+from policy_store.decisions.verification import Approval, TrustRule, VerifiedCheckpoint
+from policy_store.decisions.verified_reading import read_channel_verified
 from policy_store.records.channel_record import Channel
 from serving_agent.decide.decision_request import DecisionRequest
 from serving_agent.decide.policy_networks import ProbabilityNetwork, ProposalNetwork

@@ -31,7 +31,7 @@ from tests.trimtab.status.status_samples import (
 )
 from trimtab.cli import build_app
 from trimtab.status import next_action as module
-from trimtab.status.next_action import AFTER_REFUSAL, CASES, NOTHING, next_action
+from trimtab.status.next_action import AFTER_REFUSAL, CASES, NOTHING, NextAction, next_actions
 from trimtab.status.status_facts import ChannelFacts, StatusFacts
 
 
@@ -121,6 +121,11 @@ TABLE = [
 ]
 
 
+def next_action(facts: StatusFacts) -> NextAction:
+    """The first of them."""
+    return next_actions(facts)[0]
+
+
 @pytest.mark.parametrize(("case", "command", "why", "facts"), TABLE, ids=[f"{row[0]}-{row[2][:20]}" for row in TABLE])
 def test_each_case(case: str, command: str | None, why: str, facts: StatusFacts) -> None:
     action = next_action(facts)
@@ -161,7 +166,18 @@ def test_the_more_urgent_case_goes_first() -> None:
     first = ["fault", "killed", "join", "files_differ", "channel", "refused", "join", "promote", "proposal"]
     assert holding == [*first, "learner_file_differs"]
     assert next_action(facts).case == "fault"
+    assert len(next_actions(facts)) == 1
     assert next_action(replace(facts, faults={})).case == "killed"
+
+
+def test_all_that_a_running_canary_would_hide_is_told() -> None:
+    several = {"newest": NEWER, "proposals": ("p-1",), "nodes": (), "differences": (LEARNER_FILE,)}
+    with_canary, without = (
+        [action.case for action in next_actions(store(canary=each, **several))] for each in (NEW, None)
+    )
+    assert with_canary == ["canary", "proposal", "serve", "learner_file_differs"]
+    assert without == ["promote"]
+    assert [action.case for action in next_actions(store(newest=NEWER, canary=NEW))] == ["canary"]
 
 
 def test_the_order_is_the_documented_one() -> None:

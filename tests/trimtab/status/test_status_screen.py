@@ -9,7 +9,7 @@ import pytest
 from event_schemas.errors import ComponentUnreachable
 from policy_store.decisions import FileDifference, Refusal
 from tests.trimtab.status.status_samples import EXPIRED, FORGED, LOG, NEW, NEWER, NODE, OLD, OPEN_KILL, STORE, WELL
-from trimtab.status.next_action import next_action
+from trimtab.status.next_action import next_actions
 from trimtab.status.status_facts import StatusFacts, StoreFacts
 from trimtab.status.status_screen import HEIGHT, WIDTH, screen_lines
 
@@ -31,7 +31,7 @@ WORST = StoreFacts(
 
 
 def shown(facts: StatusFacts) -> list[str]:
-    return screen_lines(facts, next_action(facts))
+    return screen_lines(facts, next_actions(facts))
 
 
 def test_an_experiment_that_is_well() -> None:
@@ -50,6 +50,19 @@ def test_an_experiment_that_is_well() -> None:
         f"            ranker-7  {OLD}  well",
         "next        nothing to do: all is well",
     ]
+
+
+def test_a_canary_hides_nothing() -> None:
+    waiting = replace(STORE, newest=NEWER, canary=NEW, nodes=(), proposals=("p-1",))
+    lines = shown(replace(WELL, store=waiting, log=replace(LOG, lag={0: 9}, workers=None)))
+    assert lines[-5:] == [
+        f"next        trimtab experiment read canary-{NEW}",
+        "            it is the canary: see whether it is better online",
+        "also        trimtab alpha approve p-1 (it waits for approval; or reject it)",
+        f"            trimtab serve (stable points to {OLD}, and n…",
+        "            trimtab join (9 events wait; start the join if it is not running)",
+    ]
+    assert len(lines) <= HEIGHT and all(len(line) <= WIDTH for line in lines)
 
 
 @pytest.mark.parametrize(
