@@ -31,7 +31,7 @@ from learner.examples.exploration_shelf import ExplorationShelf
 from learner.examples.heavy_units import heavy_units, without_units
 from learner.examples.learner_errors import BoxNotLearnt, CheckpointBroken
 from learner.examples.learning_rows import COLUMNS, LearningRows
-from learner.examples.segment_store import read_segments
+from learner.examples.segment_reading import read_segments
 from learner.examples.slice_tallies import SliceTallies
 from learner.examples.stored_counts import StoredCounts
 from learner.examples.tally_shelf import KeptTallies, TallyShelf, sources_digest

@@ -33,7 +33,7 @@ from learner.examples.counting_units import counting_units
 from learner.examples.example_rule import EVENT_TIME
 from learner.examples.first_cohorts import FirstCohorts
 from learner.examples.row_settings import RowSettings
-from learner.examples.segment_store import over_segments
+from learner.examples.segment_reading import over_segments
 from off_policy.arm_comparison import ArmDesign, ArmSums, compare_arms
 from off_policy.arm_results import ArmComparison, OutcomeLabel
 from off_policy.numeric_arrays import IntArray

@@ -15,7 +15,7 @@ from event_schemas.errors import ComponentUnreachable, ExperimentError, RightMis
 from event_schemas.experiment import BrokenFields, Experiment, load_experiment
 from event_schemas.instant import wall_clock_ms
 from event_schemas.topics import EVENTS, EXPLORATIONS, TOPICS
-from trimtab.experiment_warnings import ExperimentWarning, cap_warnings, join_warnings
+from trimtab.experiment_warnings import ExperimentWarning, cap_warnings, join_warnings, retention_warnings
 from trimtab.settings import Settings, experiment_path, settings_with_faults
 
 
@@ -79,7 +79,7 @@ def _check_experiment(file: Path, settings: Settings | None) -> tuple[Experiment
             mappers_of(settings, experiment)
         except TrimtabError as fault:
             faults = (fault,)
-    warnings = (*join_warnings(experiment.join), *cap_warnings(experiment))
+    warnings = (*join_warnings(experiment.join), *cap_warnings(experiment), *retention_warnings(experiment))
     return experiment, Check("experiment", found, faults, warnings)
 
 

@@ -40,3 +40,15 @@ def cap_warnings(experiment: Experiment) -> Iterator[ExperimentWarning]:
             " than one request per minute and node: nodes without the policy store explore nothing",
             fix="set serving.most_nodes to the most nodes that you run, or raise exploration_cap",
         )
+
+
+def retention_warnings(experiment: Experiment) -> Iterator[ExperimentWarning]:
+    """Warns if examples are deleted before a run can have them all."""
+    learner = experiment.learner
+    needed = learner.train_window + experiment.window_ms + learner.holdout_window
+    if learner.retention < needed:
+        yield ExperimentWarning(
+            f"learner.retention = {format_duration(learner.retention)} is below the {format_duration(needed)} that a"
+            " run reads (train_window, the longest attribution with lateness, holdout_window): it trains on less",
+            fix="raise learner.retention; twice what a run reads lets `trimtab rebuild` check old checkpoints too",
+        )

@@ -2,7 +2,7 @@
 
 Opening the store does this with them:
 
-- An unfinished file (`*.parquet.tmp`) is deleted.
+- An unfinished file (`*.parquet.tmp`) is deleted, and so is one that the manifest names as replaced.
 - A file of which all rows are stored or too old is deleted: it had expired, or was merged into another file.
 - Any other file moves to the folder `damaged`, as `unnamed-…`. If its rows were never committed, the log gives them
   again. If they were committed in a manifest that is lost, the log may no longer have them. The file is deleted by the
@@ -10,8 +10,7 @@ Opening the store does this with them:
   kills do not fill the disk. File times do not matter: a clock may have been set back.
 """
 
-from collections.abc import Collection
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,11 +28,13 @@ log = structlog.get_logger(__name__)
 Key = tuple[Any, ...]
 
 
-def settle_leftovers(directory: Path, named: Collection[str], stored: AbstractSet[Key], horizon: int) -> None:
+def settle_leftovers(
+    directory: Path, named: Collection[str], lacking: Callable[[Collection[Key]], set[Key]], horizon: int
+) -> None:
     """Handle the files of `directory` that are not among `named`, the files in the manifest.
 
-    `stored` are the keys (see KEY) of all committed rows, `horizon` is the smallest event time (epoch ms) that is still
-    accepted. Only the writer may call this. Raises StoreUnwritable.
+    `lacking` gives those of the keys (see KEY) that no committed row has, `horizon` is the smallest event time (epoch
+    ms) that is still accepted. Only the writer may call this. Raises StoreUnwritable.
     """
     for unfinished in directory.glob("*.parquet.tmp"):
         delete(unfinished)
@@ -42,7 +43,7 @@ def settle_leftovers(directory: Path, named: Collection[str], stored: AbstractSe
     found = {path: _keys(path) for path in sorted((*unnamed, *aside))}
     fuller: set[Key] = set()
     for path, keys in sorted(found.items(), key=lambda each: len(each[1] or ()), reverse=True):
-        only_here = {key for key in keys or () if key[1] >= horizon} - stored - fuller
+        only_here = lacking({key for key in keys or () if key[1] >= horizon}) - fuller
         if keys is not None and not only_here:
             delete(path)
             continue

@@ -5,6 +5,7 @@ by a disk or a person is detected. Format 1, of version 0.1.0, has none of these
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
@@ -50,7 +51,8 @@ class SegmentManifest:
 
     `next_offsets` maps each partition of `topic` to the first offset not yet ingested; `topic_id` is the id of the
     topic to which these offsets belong (None: not known yet). `newest_closed` is the largest event time of any example
-    ever ingested; `sequence` is the number of the next segment file.
+    ever ingested; `sequence` is the number of the next segment file. `replaced` maps segments to the names of those
+    that they took the place of, until these files are deleted.
     """
 
     topic: str
@@ -59,6 +61,7 @@ class SegmentManifest:
     newest_closed: int | None = None
     sequence: Count = 0
     topic_id: str | None = None
+    replaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -73,6 +76,18 @@ class SegmentManifest:
     def retired(self, horizon: int) -> Self:
         """The manifest without segments of which all rows are older than `horizon`."""
         return replace(self, segments=tuple(s for s in self.segments if s.last_event_time >= horizon))
+
+    @property
+    def superseded(self) -> frozenset[str]:
+        """The names of the files that other segments took the place of."""
+        return frozenset(name for names in self.replaced.values() for name in names)
+
+    def pruned(self, directory: Path) -> Self:
+        """The manifest without replaced files that are gone."""
+        there = {
+            new: tuple(name for name in old if os.path.lexists(directory / name)) for new, old in self.replaced.items()
+        }
+        return replace(self, replaced={new: old for new, old in there.items() if old})
 
     def save(self, directory: Path) -> None:
         """Commit this as the state of the directory; every segment must have a hash."""

@@ -11,6 +11,10 @@ The commit protocol (after a kill between any two steps, the last committed mani
 4. Files that are no longer in the manifest (expired or merged) are deleted.
    *If it dies during or after 4:* the next opening deletes them, because all their rows are stored or too old.
 
+Small segments are merged as new rows come (see segment_compaction), without the rows that have expired. The manifest
+names what a merged segment took the place of until those files are deleted. A late example goes to the newest segment,
+whatever its time: readers choose segments by the times of their rows.
+
 The first opening commits an empty manifest, so segments without a manifest always mean damage. A file is never deleted
 while it may contain the only copy of a row (see segment_leftovers).
 
@@ -24,11 +28,11 @@ older than the retention horizon is not stored, because its key may already have
 A segment is only used while its file has the committed hash, and the offsets only while the topic has the committed id.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import polars as pl
 import structlog
@@ -37,18 +41,17 @@ from event_schemas.directory_lock import DirectoryLock, DirectoryTaken
 from event_schemas.instant import utc_text
 from learner.examples.durable_files import unwritable
 from learner.examples.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
-from learner.examples.learner_errors import ClockMismatch, ExamplesLost, StoreDamaged, StoreMismatch, StoreUnwritable
-from learner.examples.segment_file import KEY, first_line, hashed, missing, read_segment, segment_name, write_segment
+from learner.examples.learner_errors import ClockMismatch, ExamplesLost, StoreMismatch, StoreUnwritable
+from learner.examples.segment_compaction import to_merge
+from learner.examples.segment_file import KEY, hashed, missing, read_segment, segment_name, write_segment
 from learner.examples.segment_leftovers import delete, settle_leftovers
-from learner.examples.segment_manifest import REREAD, Segment, SegmentManifest
+from learner.examples.segment_manifest import Segment, SegmentManifest
+from learner.examples.segment_reading import segment_files, stacked, without_manifest
 from learner.examples.segment_salvage import sound_part
+from learner.examples.stored_keys import StoredKeys
 from learner.examples.time_limit import CLOCKS_APART_MS
 from producers.topics import recreated
 
-SMALL_SEGMENT_ROWS = 20_000
-MERGE_AT = 32
-Found = TypeVar("Found")
-"""What is made of the rows of all segments."""
 log = structlog.get_logger(__name__)
 
 
@@ -89,12 +92,12 @@ class SegmentStore:
         self._rule = rule
         self._lock = _exclusive(directory)
         self._manifest = SegmentManifest(topic)
-        self._keys: set[tuple[Any, ...]] = set()
+        self._keys = StoredKeys()
         try:
             if reread:
                 sound_part(directory, topic, rule)
             self._take_up()
-            settle_leftovers(directory, self._names(), self._keys, self._horizon(self._manifest))
+            self._settle()
         except BaseException:
             self._lock.release()
             raise
@@ -165,12 +168,12 @@ class SegmentStore:
                 f"{self._directory}: this process does not hold its lock", fix="open the store in the writing process"
             )
         fresh, counts = self._fresh_rows(frame)
-        before = self._manifest
-        manifest = replace(before, next_offsets={**before.next_offsets, **next_offsets})
+        before, written = self._manifest, fresh
+        manifest = replace(before.pruned(self._directory), next_offsets={**before.next_offsets, **next_offsets})
         try:
             if counts.stored:
-                manifest = replace(self._merge_small(manifest, fresh), newest_closed=self._newest_with(fresh))
-            held, manifest = manifest, manifest.retired(self._horizon(manifest))
+                manifest, written = self._merged(replace(manifest, newest_closed=self._newest_with(fresh)), fresh)
+            manifest = manifest.retired(self._horizon(manifest))
             manifest.save(self._directory)  # step 3: the commit
         except StoreUnwritable:
             self._take_up()
@@ -178,9 +181,10 @@ class SegmentStore:
             raise
         self._manifest = manifest
         self._after_step(3)
-        self._keys.update(fresh.select(KEY).rows() if counts.stored else ())
-        if manifest.segments != held.segments:  # deleted keys are older than any row that is still accepted
-            self._keys = self._read_keys()
+        if counts.stored:
+            self._keys.add(segment_name(before.sequence), written)
+        self._keys.keep(self._names())
+        self._tell_expired(before.rows + counts.stored - manifest.rows)
         self._sweep(before)
         self._after_step(4)
         return counts
@@ -194,19 +198,30 @@ class SegmentStore:
             return frame, AppendCounts()
         kept = frame.filter(pl.col(EVENT_TIME) >= self._horizon(self._manifest))
         fresh = kept.unique(subset=KEY, keep="first", maintain_order=True)
-        known = pl.Series([key in self._keys for key in fresh.select(KEY).rows()], dtype=pl.Boolean)
-        fresh = fresh.filter(~known)
+        fresh = fresh.filter(~self._keys.held(fresh))
         return fresh, AppendCounts(fresh.height, kept.height - fresh.height, frame.height - kept.height)
 
-    def _merge_small(self, manifest: SegmentManifest, fresh: pl.DataFrame) -> SegmentManifest:
-        """The manifest with `fresh` as a new segment; if there are many small segments, they are merged into it."""
-        small = [segment for segment in manifest.segments if segment.rows < SMALL_SEGMENT_ROWS]
-        merged = small if len(small) >= MERGE_AT else []
-        parts = [self._read(segment) for segment in merged]
-        rows = _stacked([*parts, fresh], self._directory)
+    def _merged(self, manifest: SegmentManifest, fresh: pl.DataFrame) -> tuple[SegmentManifest, pl.DataFrame]:
+        """The manifest with a new segment, and its rows: `fresh` and those of segments that are due to be merged."""
+        merged = to_merge(manifest.segments)
+        horizon = self._horizon(manifest)
+        parts = [self._read(segment).filter(pl.col(EVENT_TIME) >= horizon) for segment in merged]
+        rows = stacked([*parts, fresh], self._directory)
         segment = write_segment(self._directory, manifest.sequence, rows, self._after_step)
         kept = tuple(old for old in manifest.segments if old not in merged)
-        return replace(manifest, segments=(*kept, segment), sequence=manifest.sequence + 1)
+        replaced = {segment.name: tuple(old.name for old in merged)} if merged else {}
+        return replace(
+            manifest,
+            segments=(*kept, segment),
+            sequence=manifest.sequence + 1,
+            replaced={**manifest.replaced, **replaced},
+        ), rows
+
+    def _tell_expired(self, examples: int) -> None:
+        """Says how many rows the last commit deleted because of their age."""
+        if examples:
+            kept_from = utc_text(self._horizon(self._manifest))
+            log.info("examples older than learner.retention deleted", examples=examples, kept_from=kept_from)
 
     def _horizon(self, manifest: SegmentManifest) -> int:
         return -(2**62) if manifest.newest_closed is None else manifest.newest_closed - self._retention_ms
@@ -229,14 +244,22 @@ class SegmentStore:
         After a failed append, this may already be the new manifest, if only the last sync failed.
         """
         self._manifest = self._committed()
-        self._keys = self._read_keys()
+        self._keys = StoredKeys()
+        for segment in self._manifest.segments:
+            self._keys.add(segment.name, self._read(segment, KEY))
+
+    def _settle(self) -> None:
+        """Delete the files that a kill left and that are not needed; set the others aside."""
+        for name in self._manifest.superseded - self._names():
+            delete(self._directory / name)
+        settle_leftovers(self._directory, self._names(), self._keys.lacking, self._horizon(self._manifest))
 
     def _committed(self) -> SegmentManifest:
         topic = self._manifest.topic
         manifest = SegmentManifest.load(self._directory)
         if manifest is None:
-            if _segment_files(self._directory) not in ([], [segment_name(0)]):
-                raise _without_manifest(self._directory)  # version 0.1.0 left one if it was killed in its first commit
+            if segment_files(self._directory) not in ([], [segment_name(0)]):
+                raise without_manifest(self._directory)  # version 0.1.0 left one if it was killed in its first commit
             manifest = SegmentManifest(topic)
             manifest.save(self._directory)
         if manifest.topic != topic and not manifest.segments and not manifest.next_offsets:
@@ -270,9 +293,6 @@ class SegmentStore:
     def _names(self) -> set[str]:
         return {segment.name for segment in self._manifest.segments}
 
-    def _read_keys(self) -> set[tuple[Any, ...]]:
-        return {key for segment in self._manifest.segments for key in self._read(segment, KEY).rows()}
-
     def _read(self, segment: Segment, columns: list[str] | None = None) -> pl.DataFrame:
         try:
             return read_segment(self._directory, segment, columns)
@@ -281,71 +301,6 @@ class SegmentStore:
 
     def _path(self, segment: Segment) -> Path:
         return self._directory / segment.name
-
-
-def read_segments(directory: Path, columns: list[str] | None = None) -> pl.DataFrame:
-    """The rows committed in `directory`, without locking it; an empty frame if there are none.
-
-    Raises like `over_segments`.
-    """
-
-    def together(parts: Iterator[pl.DataFrame]) -> pl.DataFrame:
-        frames = list(parts)
-        return _stacked(frames, directory) if frames else pl.DataFrame()
-
-    return over_segments(directory, together, columns)
-
-
-def over_segments(
-    directory: Path,
-    find: Callable[[Iterator[pl.DataFrame]], Found],
-    columns: list[str] | None = None,
-    span: tuple[int, int] = (-(2**62), 2**62),
-) -> Found:
-    """What `find` makes of the rows committed in `directory`, one segment after the other, without locking it.
-
-    Segments without a row in the half-open span of event times (epoch ms) are skipped; the others are whole. If a
-    writer deletes segments in the meantime, `find` is called again and gets all rows of the newer manifest, so it must
-    not keep anything of its first call. Raises StoreDamaged if a file is not what was committed, or the manifest is
-    missing.
-    """
-    manifest = SegmentManifest.load(directory)
-    if manifest is None and _segment_files(directory):
-        manifest = SegmentManifest.load(directory)  # a writer may have just started: it writes its manifest first
-        if manifest is None:
-            raise _without_manifest(directory)
-    while manifest is not None:
-        inside = [
-            each for each in manifest.segments if each.first_event_time < span[1] and each.last_event_time >= span[0]
-        ]
-        try:
-            return find(read_segment(directory, segment, columns) for segment in inside)
-        except FileNotFoundError as fault:
-            read, manifest = manifest, SegmentManifest.load(directory)
-            if manifest == read:  # a writer deletes files only after they are no longer in the manifest
-                raise missing(Path(fault.filename or directory)) from None
-    return find(iter(()))
-
-
-def _stacked(parts: list[pl.DataFrame], directory: Path) -> pl.DataFrame:
-    """The rows of all parts in order; a column of a newer release than this one is null in the rows that lack it."""
-    try:
-        return pl.concat(parts, how="diagonal_relaxed")
-    except pl.exceptions.PolarsError as fault:
-        what = f"{directory}: its segments do not fit together: {first_line(fault)}"
-        raise StoreDamaged(what, fix=REREAD) from fault
-
-
-def _segment_files(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.glob("*.parquet"))
-
-
-def _without_manifest(directory: Path) -> StoreDamaged:
-    count = len(_segment_files(directory))
-    return StoreDamaged(
-        f"{directory}: its manifest is missing, but {count} segment{'s are' if count > 1 else ' is'} there",
-        fix=f"restore manifest.json from a backup; or {REREAD}",
-    )
 
 
 def _exclusive(directory: Path) -> DirectoryLock:

@@ -16,7 +16,7 @@ from event_schemas.experiment import load_experiment
 from event_schemas.log_record import LogRecord
 from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_rule import REQUEST_ID
-from learner.examples.segment_store import read_segments
+from learner.examples.segment_reading import read_segments
 from tests.chaos.evidence import Event, fingerprint, late_proofs
 from tests.chaos.fault_injection import Performed, Proof
 from tests.chaos.observer import Sample, rebalances, recovery_seconds

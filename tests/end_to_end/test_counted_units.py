@@ -26,7 +26,8 @@ from learner.examples.example_source import KafkaExampleSource
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.learning_rows import COLUMNS
 from learner.examples.row_settings import RowSettings
-from learner.examples.segment_store import SegmentStore, read_segments
+from learner.examples.segment_reading import read_segments
+from learner.examples.segment_store import SegmentStore
 from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog
 from producers.loggers.decision_logger import DecisionLogger

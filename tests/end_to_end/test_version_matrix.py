@@ -26,7 +26,8 @@ from event_schemas.registry import Registry
 from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_source import KafkaExampleSource
 from learner.examples.ingest import DeadLetters, Ingest, IngestCounts
-from learner.examples.segment_store import SegmentStore, read_segments
+from learner.examples.segment_reading import read_segments
+from learner.examples.segment_store import SegmentStore
 from producers.delivery.kafka_delivery import KafkaDelivery
 from producers.topics.topic_identity import topic_identities
 from stream_processors.audit.dead_letter_replay import LetterReplay, LetterReplaySummary

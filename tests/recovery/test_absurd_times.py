@@ -23,8 +23,9 @@ from learner.examples.example_source import MemoryExampleSource
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.learner_errors import ClockMismatch
 from learner.examples.segment_manifest import MANIFEST_NAME
+from learner.examples.segment_reading import read_segments
 from learner.examples.segment_salvage import DAMAGED_FOLDER, MANY_ROWS
-from learner.examples.segment_store import SegmentStore, read_segments
+from learner.examples.segment_store import SegmentStore
 from learner.examples.time_limit import TimeLimit
 from producers.delivery.memory_log import MemoryLog
 from tests.learner_samples import START, World, experiment_document

@@ -18,7 +18,7 @@ from event_schemas.registry import Registry
 from learner.examples.example_source import KafkaExampleSource
 from learner.examples.learner_errors import ExamplesLost
 from learner.examples.segment_manifest import SegmentManifest
-from learner.examples.segment_store import read_segments
+from learner.examples.segment_reading import read_segments
 from tests.components.ingest_process import IngestOrder
 from tests.components.kafka_broker import KafkaBroker
 from tests.learner_samples import World, experiment_document

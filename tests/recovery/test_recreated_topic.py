@@ -16,7 +16,8 @@ from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_source import KafkaExampleSource
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.learner_errors import ExamplesLost
-from learner.examples.segment_store import SegmentStore, read_segments
+from learner.examples.segment_reading import read_segments
+from learner.examples.segment_store import SegmentStore
 from producers.delivery.memory_log import MemoryLog
 from producers.topics.topic_identity import TopicMissing
 from tests.components.kafka_broker import KafkaBroker

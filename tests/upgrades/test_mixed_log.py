@@ -13,7 +13,8 @@ from event_schemas import records as r
 from event_schemas.codec import Codec
 from event_schemas.registry import Registry
 from learner.examples.ingest import IngestCounts
-from learner.examples.segment_store import SegmentStore, read_segments
+from learner.examples.segment_reading import read_segments
+from learner.examples.segment_store import SegmentStore
 from tests.components.schema_registry import SchemaRegistry
 from tests.upgrades.frozen_traffic import DAY, FIRST, Visit, visits
 from tests.upgrades.mixed_fleet import PRESENT, SAID, MixedFleet, Sidecar

@@ -24,7 +24,8 @@ from learner.examples.example_decoder import BadExample, ExampleDecoder
 from learner.examples.example_source import MemoryExampleSource
 from learner.examples.ingest import DeadLetters, Ingest, IngestCounts
 from learner.examples.learner_errors import ExamplesLost
-from learner.examples.segment_store import SegmentStore, read_segments
+from learner.examples.segment_reading import read_segments
+from learner.examples.segment_store import SegmentStore
 from monitoring.metrics import LearnerMetrics
 from producers.delivery.delivery_ledger import DeliveryCounts
 from producers.delivery.memory_log import MemoryLog

@@ -11,7 +11,8 @@ from learner.examples.example_columns import shipped_columns
 from learner.examples.learner_errors import StoreDamaged
 from learner.examples.segment_file import KEY, file_hash, hashed, read_segment
 from learner.examples.segment_manifest import SegmentManifest
-from learner.examples.segment_store import SegmentStore, read_segments
+from learner.examples.segment_reading import read_segments
+from learner.examples.segment_store import SegmentStore
 from tests.learner.segment_samples import (
     DAMAGES,
     FOREVER,

@@ -1,5 +1,6 @@
 """The only copy of a row is never deleted, and left-overs of kills do not accumulate."""
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from learner.examples.segment_file import KEY, parsed, write_segment
-from learner.examples.segment_leftovers import UNNAMED, settle_leftovers
+from learner.examples.segment_leftovers import UNNAMED, Key, settle_leftovers
 from learner.examples.segment_salvage import DAMAGED_FOLDER
 from learner.examples.segment_store import SegmentStore
 from tests.learner.segment_samples import FOREVER, TOPIC, rows
@@ -25,6 +26,11 @@ def span(first: int, count: int) -> set[tuple[str, int]]:
     return {(f"r{at}", at) for at in range(first, first + count)}
 
 
+def but(stored: set[tuple[str, int]]) -> Callable[[Collection[Key]], set[Key]]:
+    """Those of some keys that are not `stored`."""
+    return lambda keys: set(keys) - stored
+
+
 @settings(max_examples=25, deadline=None)
 @given(STEPS)
 def test_every_row_is_stored_or_too_old_or_set_aside(
@@ -39,11 +45,11 @@ def test_every_row_is_stored_or_too_old_or_set_aside(
         named = write_segment(directory, 10 * step + 9, rows(*here)).name
         stored |= span(*here)
         before = keys_in(directory) | keys_in(directory / DAMAGED_FOLDER)
-        settle_leftovers(directory, [named], stored, horizon)
+        settle_leftovers(directory, [named], but(stored), horizon)
         kept = keys_in(directory / DAMAGED_FOLDER)
         assert {key for key in before if key[1] >= horizon} <= stored | kept
         assert [path.name for path in directory.glob("*.parquet")] == [named]
-    settle_leftovers(directory, [named], span(0, 40), 0)
+    settle_leftovers(directory, [named], but(span(0, 40)), 0)
     assert not (directory / DAMAGED_FOLDER).exists(), "what is stored needs no copy"
 
 
@@ -65,9 +71,9 @@ def test_what_cannot_be_read_is_set_aside_and_stays(tmp_path: Path) -> None:
     (tmp_path / "00000009.parquet").mkdir()
     (tmp_path / "00000010.parquet.tmp").write_bytes(b"unfinished")
     with capture_logs() as said:
-        settle_leftovers(tmp_path, [], set(), 0)
+        settle_leftovers(tmp_path, [], but(set()), 0)
     assert len(said) == 3
-    settle_leftovers(tmp_path, [], set(), 2**62)
+    settle_leftovers(tmp_path, [], but(set()), 2**62)
     assert {path.name for path in tmp_path.iterdir()} == {DAMAGED_FOLDER}
     names = {f"{UNNAMED}{number:08d}.parquet" for number in (7, 8, 9)}
     assert {path.name for path in (tmp_path / DAMAGED_FOLDER).iterdir()} == names
@@ -76,5 +82,5 @@ def test_what_cannot_be_read_is_set_aside_and_stays(tmp_path: Path) -> None:
 def test_what_was_set_aside_for_another_reason_is_not_looked_at(tmp_path: Path) -> None:
     (tmp_path / DAMAGED_FOLDER).mkdir()
     write_segment(tmp_path / DAMAGED_FOLDER, 3, rows(0, 5))
-    settle_leftovers(tmp_path, [], span(0, 5), 0)
+    settle_leftovers(tmp_path, [], but(span(0, 5)), 0)
     assert (tmp_path / DAMAGED_FOLDER / "00000003.parquet").exists()

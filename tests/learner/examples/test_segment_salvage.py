@@ -12,8 +12,9 @@ from learner.examples.example_columns import shipped_columns
 from learner.examples.learner_errors import StoreMismatch
 from learner.examples.segment_file import KEY
 from learner.examples.segment_manifest import MANIFEST_NAME, SegmentManifest
+from learner.examples.segment_reading import read_segments
 from learner.examples.segment_salvage import DAMAGED_FOLDER, sound_part
-from learner.examples.segment_store import SegmentStore, read_segments
+from learner.examples.segment_store import SegmentStore
 from tests.learner.segment_samples import (
     DAMAGES,
     FOREVER,

@@ -1,9 +1,9 @@
 """The commit protocol: a kill at any step neither loses nor duplicates rows."""
 
+import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,10 +12,11 @@ from structlog.testing import capture_logs
 
 from learner.examples.example_columns import shipped_columns
 from learner.examples.learner_errors import ExamplesLost, StoreDamaged, StoreMismatch, StoreUnwritable
-from learner.examples.segment_store import MERGE_AT, AppendCounts, SegmentStore, over_segments, read_segments
+from learner.examples.segment_compaction import MERGE_AT
+from learner.examples.segment_reading import over_segments, read_segments
+from learner.examples.segment_store import AppendCounts, SegmentStore
+from tests.learner.dying_appends import Append, Death, died
 from tests.learner.segment_samples import FOREVER, ROWS, as_version_0_1_0, filled, rows
-
-ROOT = Path(__file__).parents[2]
 
 
 def open_store(directory: Path, retention: int = FOREVER, reread: bool = False) -> SegmentStore:
@@ -224,7 +225,8 @@ def test_keys_are_forgotten_with_their_segments(tmp_path: Path) -> None:
     with open_store(tmp_path, retention=10) as store:
         store.append(rows(0, 5), {0: 5})
         store.append(rows(100, 5), {0: 10})
-        assert store._keys == {(f"r{i}", i) for i in range(100, 105)}
+        keys = {(f"r{i}", i) for i in (*range(5), *range(100, 105))}
+        assert store._keys.lacking(keys) == {(f"r{i}", i) for i in range(5)}
         assert store.append(rows(0, 1), {0: 11}) == AppendCounts(expired=1)
 
 
@@ -252,37 +254,15 @@ def test_segments_of_several_releases_are_read_and_merged(tmp_path: Path) -> Non
     assert not (tmp_path / "damaged").exists()
 
 
-CRASHING = """
-import os, signal, sys
-from pathlib import Path
-import polars as pl
-from learner.examples.segment_store import SegmentStore
-directory, step, operation = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-def die(): os.kill(os.getpid(), signal.SIGKILL)
-store = SegmentStore(Path(directory), "t", 15, lambda done: done == step and die())
-operations = 0
-def count(event, arguments):
-    global operations
-    if event in ("open", "os.rename", "os.remove") and str(arguments[0]).startswith(directory):
-        operations += 1
-        if operations == operation: die()
-sys.addaudithook(count)
-ids = [f"r{i}" for i in range(5, 22)]
-store.append(pl.DataFrame({"request_request_id": ids, "request_event_time": range(5, 22), "mark": [""] * 17}), {0: 22})
-print(operations)
-"""
+APPENDED = range(5, 22)
 
 
-def crash(directory: Path, step: int = 0, operation: int = 0) -> "subprocess.CompletedProcess[bytes]":
-    """A process that has rows 0 to 7 stored and appends 5 to 21, which retires the first segment with 0 to 3.
-
-    It dies after a step of the commit protocol, or before an operation on a file; 0: not.
-    """
+def crash(directory: Path, death: Death) -> tuple[int | None, int]:
+    """A process that has rows 0 to 7 stored and appends 5 to 21, which retires the first segment with 0 to 3."""
     with open_store(directory, retention=15) as store:
         store.append(rows(0, 4), {0: 4})
         store.append(rows(4, 4), {0: 8})
-    command = [sys.executable, "-c", CRASHING, str(directory), str(step), str(operation)]
-    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
+    return died(Append(directory, APPENDED, 22, retention=15), death)
 
 
 def assert_goes_on(directory: Path, committed: bool | None) -> None:
@@ -302,18 +282,86 @@ def assert_goes_on(directory: Path, committed: bool | None) -> None:
 
 @pytest.mark.parametrize(("step", "committed"), [(1, False), (2, False), (3, True), (4, True)])
 def test_kill_after_any_step(tmp_path: Path, step: int, committed: bool) -> None:
-    assert crash(tmp_path, step=step).returncode == -signal.SIGKILL
+    assert crash(tmp_path, Death(step=step))[0] == -signal.SIGKILL
     assert_goes_on(tmp_path, committed)
 
 
 def test_kill_before_any_operation_on_a_file(tmp_path: Path) -> None:
-    undisturbed = crash(tmp_path / "undisturbed")
-    operations = int(undisturbed.stdout)
+    _, operations = crash(tmp_path / "undisturbed", Death())
     assert operations >= 7, "segment: sync, rename, sync; manifest: write, rename, sync; deletion"
     for operation in range(1, operations + 1):
         directory = tmp_path / str(operation)
-        assert crash(directory, operation=operation).returncode == -signal.SIGKILL
+        assert crash(directory, Death(operation=operation))[0] == -signal.SIGKILL
         assert_goes_on(directory, None)
+
+
+def many_small(directory: Path) -> None:
+    """As many segments of one row as are merged with the next, in the order of the log: later times come first."""
+    with open_store(directory) as store:
+        for at in range(MERGE_AT):
+            store.append(rows(MERGE_AT - 1 - at, 1), {0: at + 1})
+
+
+def test_a_kill_while_segments_are_merged_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    many_small(tmp_path / "undisturbed")
+    append = Append(tmp_path / "undisturbed", range(5, 12), 20, FOREVER)
+    _, operations = died(append, Death())
+    assert operations >= 6 + 2 * MERGE_AT, "each merged segment is read and deleted"
+    for operation in range(operations - 6 - MERGE_AT, operations + 1):  # before, the process opens the store
+        directory = tmp_path / str(operation)
+        many_small(directory)
+        death = Death(operation=operation)
+        assert died(replace(append, directory=directory), death)[0] == -signal.SIGKILL
+        with open_store(directory) as store:
+            assert (store.rows, store.next_offsets[0]) in ((MERGE_AT, MERGE_AT), (12, 20))
+            store.append(rows(5, 7), {0: 20})
+        with open_store(directory) as store:
+            named = {segment.name for segment in store._manifest.segments}
+        assert read_segments(directory)["request_event_time"].sort().to_list() == list(range(12))
+        assert {path.name for path in directory.iterdir()} == {*named, "manifest.json", "writer.lock"}
+
+
+def test_the_manifest_names_what_a_merged_segment_replaced_until_the_files_are_gone(tmp_path: Path) -> None:
+    many_small(tmp_path)
+    before = sorted(path.name for path in tmp_path.glob("*.parquet"))
+    kept = tmp_path.parent / "kept"
+    shutil.copytree(tmp_path, kept)
+    with open_store(tmp_path) as store:
+        store.append(rows(20, 1), {0: 9})
+        [merged] = store._manifest.segments
+        assert dict(store._manifest.replaced) == {merged.name: tuple(before)}
+        for name in before[:2]:
+            shutil.copy(kept / name, tmp_path / name)  # as a process leaves them that died in step 4
+    with open_store(tmp_path) as store:
+        assert [path.name for path in tmp_path.glob("*.parquet")] == [merged.name]
+        store.append(rows(21, 1), {0: 10})
+        assert dict(store._manifest.replaced) == {}
+
+
+def test_merging_leaves_out_what_has_expired_and_the_log_says_how_much(tmp_path: Path) -> None:
+    with open_store(tmp_path, retention=100) as store, capture_logs() as said:
+        store.append(pl.concat([rows(0, 3), rows(50, 1)]), {0: 4})
+        for at in range(1, MERGE_AT):
+            store.append(rows(50 + at, 1), {0: 4 + at})
+        store.append(rows(120, 1), {0: 12})
+        times = read_segments(tmp_path)["request_event_time"].sort().to_list()
+    assert times == [*range(50, 50 + MERGE_AT), 120]
+    assert [(line["event"], line["examples"]) for line in said] == [
+        ("examples older than learner.retention deleted", 3)
+    ]
+    assert said[0]["kept_from"].startswith("1970-01-01")
+
+
+def test_an_example_that_comes_after_its_day_was_merged_is_stored_once_and_read(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        for at in range(MERGE_AT + 1):
+            store.append(rows(10 * at, 2), {0: at + 1})
+        assert len(store._manifest.segments) == 1
+        late = rows(15, 1)
+        assert store.append(pl.concat([late, late, rows(10, 1)]), {0: 20}) == AppendCounts(stored=1, duplicate=2)
+        assert store.append(late, {0: 21}) == AppendCounts(duplicate=1)
+    assert over_segments(tmp_path, heights, span=(12, 18)) == [2 * (MERGE_AT + 1), 1]
+    assert 15 in read_segments(tmp_path)["request_event_time"].to_list()
 
 
 @pytest.mark.parametrize("full", ["00000001.parquet.tmp", "manifest.json.tmp"])

@@ -17,7 +17,7 @@ from event_schemas.errors import SettingError
 from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.registry import Registry
 from learner.examples.learner_errors import ExamplesLost, StoreDamaged
-from learner.examples.segment_store import read_segments
+from learner.examples.segment_reading import read_segments
 from tests.components.embedded_log import embedded_broker
 from tests.learner_samples import START, World
 from trimtab.commands import evaluate, learn
