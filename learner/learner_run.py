@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from learner.checkpoints.serving_moves import why_people_decide
 from learner.checkpoints.warm_start import Start, start_from
 from learner.examples.exploration_reading import KeptExplorations, require_one_unit
 from learner.examples.exploration_shelf import ExplorationShelf
+from learner.examples.forgotten_users import forgotten_counts
 from learner.examples.heavy_units import heavy_units, without_units
 from learner.examples.learner_errors import BoxNotLearnt, CheckpointBroken
 from learner.examples.learning_rows import COLUMNS, LearningRows
@@ -272,6 +273,7 @@ class Learner:
         self.observer.stage("window", "reading the segments")
         frame = stored_examples(self.examples_directory)
         window = build_window(frame, self.experiment, self.contract, explorations)
+        window = replace(window, stored=window.stored.with_forgotten(forgotten_counts(self.examples_directory)))
         if window.previous is not None:
             self.observer.stage("window", f"weights served before: {window.previous}")
         return window
@@ -293,7 +295,8 @@ class Learner:
         bounds = window_bounds(int(frame["request_event_time"].to_numpy().max()), self.experiment)
         rows = rows_since(frame, bounds.train_from, self.experiment, self.contract, explorations)
         control, heavy = control_rows(frame, (bounds.train_from, 2**62), self.experiment), heavy_units(rows)
-        log = ExploredLog(without_units(rows, heavy), (), control, heavy, StoredCounts.of(frame))
+        stored = StoredCounts.of(frame).with_forgotten(forgotten_counts(self.examples_directory))
+        log = ExploredLog(without_units(rows, heavy), (), control, heavy, stored)
         soundness = judge_log(log, self.experiment, KeptTallies(self._tallied(log.stored)))
         self.observer.stage("check", soundness.detail)
         self._show_log(soundness)

@@ -24,7 +24,7 @@ from learner.checkpoints.warm_start import holdout_start
 from learner.examples.heavy_units import heavy_units, without_units
 from learner.examples.learner_errors import NothingToLearn
 from learner.examples.learning_rows import LearningRows
-from learner.examples.stored_counts import StoredCounts
+from learner.examples.stored_counts import ForgottenCounts, StoredCounts
 from learner.examples.tally_shelf import KeptTallies
 from learner.examples.training_window import control_rows, rows_since, window_bounds
 from learner.judgement.box_judgement import judge_box
@@ -69,6 +69,7 @@ class Question:
 
     The values of `checkpoint` are used; None means the newest checkpoint on this machine. The policy is also compared
     with `serving`, under the preference by which that checkpoint was judged, or if there is none, the file's.
+    `forgotten` are the decisions of forgotten users, which producers have counted.
     """
 
     policy: str
@@ -77,6 +78,7 @@ class Question:
     layout: TableLayout = field(default_factory=TableLayout)
     checkpoint: Checkpoint | None = None
     serving: ServingCheckpoint = field(default_factory=ServingCheckpoint)
+    forgotten: ForgottenCounts = field(default_factory=ForgottenCounts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +147,7 @@ def compare(
     _require_usable(question, checkpoint, experiment)
     contract = _contract(checkpoint, experiment)
     rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, explorations)
-    rows, soundness = _judged_log(rows, frame, experiment, tallies)
+    rows, soundness = _judged_log(rows, frame, experiment, (question.forgotten, tallies))
     rows = rows.take(comparable_places(rows, experiment, arm))
     rows, withheld = _shown(rows, unjudged_from(shelf, experiment))
     if rows.count == 0:
@@ -174,13 +176,14 @@ def compare(
 
 
 def _judged_log(
-    rows: LearningRows, frame: pl.DataFrame, experiment: Experiment, tallies: KeptTallies | None
+    rows: LearningRows, frame: pl.DataFrame, experiment: Experiment, counted: tuple[ForgottenCounts, KeptTallies | None]
 ) -> tuple[LearningRows, LogSoundness]:
     """The rows without heavy units, and the verdict on their log."""
     heavy, first = heavy_units(rows), int(rows.event_times[0])
+    forgotten, tallies = counted
     kept = without_units(rows, heavy)
     control = control_rows(frame, (first, 2**62), experiment)
-    log = ExploredLog(kept, (), control, heavy, StoredCounts.of(frame))
+    log = ExploredLog(kept, (), control, heavy, StoredCounts.of(frame).with_forgotten(forgotten))
     return kept, judge_log(log, experiment, KeptTallies() if tallies is None else tallies)
 
 
@@ -244,7 +247,7 @@ def _compare_box(
         policy = PRODUCTION
     contract = _contract(checkpoint, experiment)
     rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, kept[0])
-    rows, soundness = _judged_log(rows, frame, experiment, kept[1])
+    rows, soundness = _judged_log(rows, frame, experiment, (question.forgotten, kept[1]))
     requirements = requirements_of(experiment, question.level)
     judged = judge_box(policy, rows, question.layout, experiment, requirements, _propose(checkpoint, experiment))
     version = None if checkpoint is None else checkpoint.version

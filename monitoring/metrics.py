@@ -148,7 +148,7 @@ class LearnerMetrics(MetricGroup):
         super().__init__(registry)
         self.ingested = Counter(
             "trimtab_learner_ingested_total",
-            "Example records read, by fate (stored, duplicate, expired, malformed).",
+            "Example records read, by fate (stored, duplicate, expired, forgotten, malformed).",
             ["fate"],
             registry=registry,
         )

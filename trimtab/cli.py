@@ -23,6 +23,7 @@ GROUPS = (
     "learn",
     "evaluate",
     "evidence",
+    "forget",
     "policy",
     "alpha",
     "experiment",

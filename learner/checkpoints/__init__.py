@@ -13,6 +13,7 @@ from learner.checkpoints.learner_lease import LeaseHolder
 from learner.checkpoints.publishing import Publisher
 from learner.checkpoints.run_history import budget_in_force
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint, load_version, read_serving
+from learner.checkpoints.trained_checkpoints import TrainedCheckpoints, trained_on
 
 __all__ = [
     "CHECKPOINTS_FOLDER",
@@ -21,8 +22,10 @@ __all__ = [
     "LeaseHolder",
     "Publisher",
     "ServingCheckpoint",
+    "TrainedCheckpoints",
     "budget_in_force",
     "learner_directory",
     "load_version",
     "read_serving",
+    "trained_on",
 ]

@@ -12,6 +12,7 @@ from learner.examples.example_rule import ExampleRule
 from learner.examples.example_source import KafkaExampleSource
 from learner.examples.exploration_reading import KeptExplorations, read_explorations, require_one_unit
 from learner.examples.exploration_shelf import ExplorationShelf
+from learner.examples.forgotten_users import forgotten_counts
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.request_columns import request_columns
 from learner.examples.segment_store import SegmentStore
@@ -33,6 +34,7 @@ __all__ = [
     "SliceTallies",
     "TallyShelf",
     "TimeLimit",
+    "forgotten_counts",
     "read_explorations",
     "read_tallies",
     "request_columns",

@@ -7,7 +7,7 @@ may be written twice, but their rows are not.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from event_schemas.codec import Codec
 from event_schemas.dead_letter import MALFORMED, dead_letter
@@ -27,17 +27,19 @@ DELIVERY_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class IngestCounts:
-    """Numbers of example records read, by fate: stored, duplicate, expired (past retention), malformed."""
+    """Numbers of example records read, by fate: stored, duplicate, expired (past retention), forgotten,
+    malformed."""
 
     stored: int = 0
     duplicate: int = 0
     expired: int = 0
     malformed: int = 0
+    forgotten: int = 0
 
     @property
     def total(self) -> int:
         """All records read."""
-        return self.stored + self.duplicate + self.expired + self.malformed
+        return self.stored + self.duplicate + self.expired + self.malformed + self.forgotten
 
     def plus(self, rows: AppendCounts, malformed: int) -> "IngestCounts":
         """The counts plus those of one more round."""
@@ -46,6 +48,7 @@ class IngestCounts:
             self.duplicate + rows.duplicate,
             self.expired + rows.expired,
             self.malformed + malformed,
+            self.forgotten + rows.forgotten,
         )
 
 
@@ -145,8 +148,7 @@ class Ingest:
 
     def _export(self, rows: AppendCounts, malformed: int) -> None:
         if self.metrics is not None:
-            fates = {"stored": rows.stored, "duplicate": rows.duplicate, "expired": rows.expired}
-            for fate, count in {**fates, "malformed": malformed}.items():
+            for fate, count in {**asdict(rows), "malformed": malformed}.items():
                 self.metrics.ingested.labels(fate=fate).inc(count)
 
 

@@ -13,7 +13,6 @@ Opening the store does this with them:
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import structlog
@@ -22,10 +21,10 @@ from learner.examples.example_rule import EVENT_TIME, REQUEST_ID
 from learner.examples.learner_errors import StoreDamaged
 from learner.examples.segment_file import KEY, parsed
 from learner.examples.segment_salvage import DAMAGED_FOLDER, set_aside
+from learner.examples.stored_keys import Key
 
 UNNAMED = "unnamed-"
 log = structlog.get_logger(__name__)
-Key = tuple[Any, ...]
 
 
 def settle_leftovers(

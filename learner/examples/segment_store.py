@@ -41,6 +41,8 @@ from event_schemas.directory_lock import DirectoryLock, DirectoryTaken
 from event_schemas.instant import utc_text
 from learner.examples.durable_files import unwritable
 from learner.examples.example_rule import EVENT_TIME, REQUEST_ID, ExampleRule
+from learner.examples.forgetting import clean_damaged, rewritten
+from learner.examples.forgotten_users import ForgottenUsers
 from learner.examples.learner_errors import ClockMismatch, ExamplesLost, StoreMismatch, StoreUnwritable
 from learner.examples.segment_compaction import to_merge
 from learner.examples.segment_file import KEY, hashed, missing, read_segment, segment_name, write_segment
@@ -62,9 +64,7 @@ class AppendCounts:
     stored: int = 0
     duplicate: int = 0
     expired: int = 0
-
-    def __add__(self, other: "AppendCounts") -> "AppendCounts":
-        return AppendCounts(self.stored + other.stored, self.duplicate + other.duplicate, self.expired + other.expired)
+    forgotten: int = 0
 
 
 class SegmentStore:
@@ -96,8 +96,10 @@ class SegmentStore:
         try:
             if reread:
                 sound_part(directory, topic, rule)
+            self._forgotten = ForgottenUsers(directory, topic)
             self._take_up()
             self._settle()
+            self._removed = self._carry_out() if self._forgotten.pending else pl.DataFrame()
         except BaseException:
             self._lock.release()
             raise
@@ -163,10 +165,7 @@ class SegmentStore:
         partitions that were read. Returns when the commit is durable. Raises StoreUnwritable, or StoreMismatch in a
         process that does not hold the lock, because of `close` or because it was forked from the writer.
         """
-        if not self._lock.held:
-            raise StoreMismatch(
-                f"{self._directory}: this process does not hold its lock", fix="open the store in the writing process"
-            )
+        self._require_lock()
         fresh, counts = self._fresh_rows(frame)
         before, written = self._manifest, fresh
         manifest = replace(before.pruned(self._directory), next_offsets={**before.next_offsets, **next_offsets})
@@ -183,11 +182,48 @@ class SegmentStore:
         self._after_step(3)
         if counts.stored:
             self._keys.add(segment_name(before.sequence), written)
-        self._keys.keep(self._names())
+        self._keys.only(self._names())
         self._tell_expired(before.rows + counts.stored - manifest.rows)
         self._sweep(before)
         self._after_step(4)
         return counts
+
+    def forget_user(self, user: str, until: int) -> pl.DataFrame:
+        """Remove all rows of a user with request times up to `until` (epoch ms), and refuse them from now on.
+
+        Returns the removed rows with the columns `forgotten_users.READ` (none at all if no row was stored); also those
+        that this opening removed because an earlier process died in their midst. Raises StoreDamaged, StoreUnwritable.
+        """
+        self._require_lock()
+        self._forgotten.add(user, until)
+        parts = [part for part in (self._removed, self._carry_out()) if part.height]
+        return pl.concat(parts) if parts else pl.DataFrame()
+
+    def _carry_out(self) -> pl.DataFrame:
+        """Steps 2 to 5 of `forgetting`; returns the removed rows."""
+        before = self._manifest
+        try:
+            manifest, removed = rewritten(self._directory, before.pruned(self._directory), self._forgotten)
+            if manifest.segments != before.segments:
+                manifest.save(self._directory)
+        except StoreUnwritable:
+            self._take_up()
+            self._settle()
+            raise
+        self._after_step(3)
+        self._take_up()
+        self._settle()
+        clean_damaged(self._directory, self._forgotten)
+        self._after_step(4)
+        self._forgotten.expire(self._horizon(self._manifest))
+        self._forgotten.mark_carried_out()
+        return removed
+
+    def _require_lock(self) -> None:
+        if not self._lock.held:
+            raise StoreMismatch(
+                f"{self._directory}: this process does not hold its lock", fix="open the store in the writing process"
+            )
 
     def close(self) -> None:
         """Release the lock so that another process can write."""
@@ -196,10 +232,14 @@ class SegmentStore:
     def _fresh_rows(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, AppendCounts]:
         if frame.height == 0:
             return frame, AppendCounts()
-        kept = frame.filter(pl.col(EVENT_TIME) >= self._horizon(self._manifest))
+        recent = frame.filter(pl.col(EVENT_TIME) >= self._horizon(self._manifest))
+        forgotten = self._forgotten.among(recent)
+        self._forgotten.add_decisions(recent.filter(forgotten))
+        kept = recent.filter(~forgotten)
         fresh = kept.unique(subset=KEY, keep="first", maintain_order=True)
-        fresh = fresh.filter(~self._keys.held(fresh))
-        return fresh, AppendCounts(fresh.height, kept.height - fresh.height, frame.height - kept.height)
+        fresh = fresh.filter(~self._keys.are_stored(fresh))
+        second, expired = kept.height - fresh.height, frame.height - recent.height
+        return fresh, AppendCounts(fresh.height, second, expired, recent.height - kept.height)
 
     def _merged(self, manifest: SegmentManifest, fresh: pl.DataFrame) -> tuple[SegmentManifest, pl.DataFrame]:
         """The manifest with a new segment, and its rows: `fresh` and those of segments that are due to be merged."""

@@ -4,9 +4,10 @@ EXPLORE and CONTROL decisions are logged always, so every one that was applied s
 FALLBACK are sampled, in part by user, and are not compared.
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass, field, replace
+from typing import Self, TypeVar
 
 import polars as pl
 
@@ -17,9 +18,19 @@ from learner.examples.slice_tallies import ArmDay, SpanDay
 
 ALWAYS_LOGGED = (Slice.EXPLORE.value, Slice.CONTROL.value)
 """Slices whose decisions are logged whatever the log rate is."""
+DayCell = TypeVar("DayCell", ArmDay, SpanDay)
 PARTITION, EVENT_TIME, SLICE = "outcome_partition", "request_event_time", "action_slice"
 LATEST_LAG_MS = DAY_MS
 """A partition further behind than this is no longer waited for: its examples count as missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenCounts:
+    """Decisions that would be stored if nobody had asked to forget their users: `arms` and `explored` of StoredCounts,
+    but of every slice."""
+
+    arms: Mapping[ArmDay, int] = field(default_factory=dict)
+    explored: Mapping[SpanDay, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,15 @@ class StoredCounts:
             int(times.max()),
             _closed_to(frame),
         )
+
+    def with_forgotten(self, forgotten: ForgottenCounts) -> Self:
+        """The counts as if forgotten rows were stored: producers have counted them, and nothing else is missing."""
+        logged = {key: count for key, count in forgotten.arms.items() if key.slice in ALWAYS_LOGGED}
+        return replace(self, arms=_sum(self.arms, logged), explored=_sum(self.explored, forgotten.explored))
+
+
+def _sum(first: Mapping[DayCell, int], second: Mapping[DayCell, int]) -> Mapping[DayCell, int]:
+    return Counter(first) + Counter(second)
 
 
 def _closed_to(frame: pl.DataFrame) -> int:

@@ -26,11 +26,11 @@ class StoredKeys:
         """The rows of a segment, with the columns KEY at least."""
         self._by_segment[name] = _hashed(rows)
 
-    def keep(self, names: Collection[str]) -> None:
+    def only(self, names: Collection[str]) -> None:
         """Forget all other segments."""
         self._by_segment = {name: keys for name, keys in self._by_segment.items() if name in names}
 
-    def held(self, rows: pl.DataFrame) -> pl.Series:
+    def are_stored(self, rows: pl.DataFrame) -> pl.Series:
         """For each of `rows` whether its key is stored (Boolean); only keys of the same time span are compared."""
         if rows.height == 0:
             return pl.Series(dtype=pl.Boolean)
@@ -48,7 +48,7 @@ class StoredKeys:
         """Those of `keys` that are not stored."""
         ordered = list(keys)
         rows = pl.DataFrame(ordered, schema={REQUEST_ID: pl.String, EVENT_TIME: pl.Int64}, orient="row")
-        return {key for key, held in zip(ordered, self.held(rows), strict=True) if not held}
+        return {key for key, held in zip(ordered, self.are_stored(rows), strict=True) if not held}
 
 
 def _hashed(rows: pl.DataFrame) -> pl.DataFrame:

@@ -44,6 +44,11 @@ def rows(first: int, count: int, mark: str = "") -> pl.DataFrame:
     return pl.DataFrame(values | {"mark": pl.repeat(mark, count, dtype=pl.String, eager=True)})
 
 
+def of_user(user: str | None, frame: pl.DataFrame) -> pl.DataFrame:
+    """The examples as those of one user."""
+    return frame.with_columns(request_user_id=pl.lit(user, dtype=pl.String))
+
+
 @cache
 def _columns() -> list[tuple[str, pl.DataType, Any]]:
     """Name, type and some value of each column of an Example."""

@@ -78,7 +78,7 @@ def evaluate(
     Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
     """
     from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory, read_serving
-    from learner.examples import ExplorationShelf, TallyShelf
+    from learner.examples import ExplorationShelf, TallyShelf, forgotten_counts
     from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, TALLIES_FILE, stored_examples
     from learner.policy_comparison import Question, compare
     from trimtab.process_log import log_to_stderr
@@ -93,7 +93,9 @@ def evaluate(
     if not _is_no_version(policy):
         checkpoint = _checkpoint(policy, shelf, store, trust_rule(settings, experiment))
     serving = read_serving(store, partial(trust_rule, settings, experiment), shelf)
-    question = Question(policy if checkpoint is None else "learned", every_row, level, layout, checkpoint, serving)
+    forgotten = forgotten_counts(directory / EXAMPLES_FOLDER)
+    asked = policy if checkpoint is None else "learned"
+    question = Question(asked, every_row, level, layout, checkpoint, serving, forgotten)
     explorations = ExplorationShelf(directory / EXPLORATIONS_FOLDER).load()
     tallies = TallyShelf(directory / TALLIES_FILE).load()
     answer = compare(question, stored_examples(directory / EXAMPLES_FOLDER), shelf, experiment, explorations, tallies)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from learner.examples.segment_file import KEY, parsed, write_segment
-from learner.examples.segment_leftovers import UNNAMED, Key, settle_leftovers
+from learner.examples.segment_leftovers import UNNAMED, settle_leftovers
 from learner.examples.segment_salvage import DAMAGED_FOLDER
 from learner.examples.segment_store import SegmentStore
+from learner.examples.stored_keys import Key
 from tests.learner.segment_samples import FOREVER, TOPIC, rows
 
 SPAN = st.tuples(st.integers(0, 30), st.integers(1, 10))

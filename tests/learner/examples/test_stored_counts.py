@@ -1,10 +1,15 @@
 """Stored decisions are counted by day, slice and arm; slow partitions hold the closing time back, dead ones do not."""
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from event_schemas.units import DAY_MS, HOUR_MS
+from learner.examples.forgotten_users import forgotten_counts
+from learner.examples.learning_rows import COLUMNS
+from learner.examples.segment_reading import read_segments
+from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import ArmDay, SpanDay
 from learner.examples.stored_counts import StoredCounts
 from tests.learner_samples import World
@@ -28,6 +33,23 @@ def test_the_slowest_living_partition_says_what_is_closed(world: World) -> None:
     times = [2 * DAY_MS, 3 * DAY_MS, 5 * DAY_MS - 1, 5 * DAY_MS]
     frame = frame.with_columns(pl.Series("request_event_time", times), pl.Series("outcome_partition", range(4)))
     assert StoredCounts.of(frame).closed_to == 5 * DAY_MS - 1
+
+
+def test_forgotten_users_leave_the_counts_as_they_were(world: World, tmp_path: Path) -> None:
+    names = ("EXPLORE", "CONTROL", "POLICY", "FALLBACK")
+    examples = [placed(world, number, number % 3, names[number % 4]) for number in range(24)]
+    for example in examples[::2]:
+        example["propensity"]["exploration"] = DIGEST
+        example["request"]["user_id"] = "ann"
+    whole = StoredCounts.of(world.frame(examples))
+    with SegmentStore(tmp_path, "t.examples", 10**15) as store:
+        store.append(world.decoded(examples), {0: 24})
+        assert store.forget_user("ann", 10**15).height == 12
+    left = StoredCounts.of(read_segments(tmp_path, list(COLUMNS)))
+    assert left.arms != whole.arms and left.explored == {}
+    counted = left.with_forgotten(forgotten_counts(tmp_path))
+    assert (counted.arms, counted.explored) == (whole.arms, whole.explored)
+    assert (counted.first, counted.last) == (left.first, left.last)
 
 
 def test_nothing_stored_is_nothing_counted(world: World) -> None:

@@ -20,7 +20,7 @@ def test_a_key_is_held_as_long_as_a_kept_segment_has_it(
     keys = StoredKeys()
     keys.add("first", frame(first))
     keys.add("second", frame(second))
-    assert keys.held(frame(asked)).to_list() == [key in {*first, *second} for key in asked]
+    assert keys.are_stored(frame(asked)).to_list() == [key in {*first, *second} for key in asked]
     assert keys.lacking(asked) == set(asked) - {*first, *second}
-    keys.keep({"second"})
-    assert keys.held(frame(asked)).to_list() == [key in second for key in asked]
+    keys.only({"second"})
+    assert keys.are_stored(frame(asked)).to_list() == [key in second for key in asked]
