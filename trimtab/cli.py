@@ -23,6 +23,7 @@ GROUPS = (
     "learn",
     "evaluate",
     "evidence",
+    "rebuild",
     "forget",
     "policy",
     "alpha",

@@ -13,6 +13,7 @@ from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint import Checkpoint, version_id
 from learner.checkpoints.warm_start import Start
 from learner.examples.learning_rows import LearningRows
+from learner.examples.row_digest import row_digest, rows_by_day
 from learner.examples.training_window import LearningWindow
 from learner.judgement.evaluation import ESTIMATOR, Evaluation
 from learner.judgement.gate import GateVerdict
@@ -91,6 +92,8 @@ def window_summary(run: FinishedRun) -> dict[str, Any]:
         "lineage": [asdict(ancestor) for ancestor in run.start.lineage],
         "losses": list(run.training.losses),
         "steps": run.training.steps,
+        "threads": run.training.threads,
+        "training_rows": {"digest": row_digest(run.window.training), "days": dict(rows_by_day(run.window.training))},
         **({} if previous is None else {"previous": asdict(previous)}),
     }
 

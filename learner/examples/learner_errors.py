@@ -11,6 +11,7 @@ TrimtabError
     ├── NothingToLearn     the window has too few rows to train or evaluate on
     ├── BoxNotLearnt       no algorithm learns a box of weights
     ├── LineageOverlap     an ancestor was trained on outcomes inside the hold-out
+    ├── RebuildImpossible  rows, parent or settings of a checkpoint are gone, so it cannot be trained again
     ├── ExportMismatch     the exported graph and the network compute different values
     └── CheckpointBroken   a checkpoint's files are missing, altered or not finite
 """
@@ -56,6 +57,10 @@ class BoxNotLearnt(LearnerError):
 
 class LineageOverlap(LearnerError):
     """An ancestor of the warm start was trained on outcomes inside the hold-out."""
+
+
+class RebuildImpossible(LearnerError):
+    """The rows, the parent or the settings that a checkpoint was trained with are not there any more."""
 
 
 class ExportMismatch(LearnerError):

@@ -112,8 +112,11 @@ def build_window(
     experiment: Experiment,
     contract: FeatureContract,
     explorations: Mapping[str, ExplorationSettings] | None = None,
+    now: int | None = None,
 ) -> LearningWindow:
     """Split the stored examples; raises NothingToLearn if too few are left for training.
+
+    `now` is the event time at which the hold-out ends; if it is None, that of the newest example.
 
     Only EXPLORE decisions of the experiment's own action space are used, because only these have known, positive
     propensities for every arm. Decisions that closed early are left out, because their later engagements are missing,
@@ -121,9 +124,8 @@ def build_window(
     """
     if frame.height == 0:
         raise no_examples_yet(experiment)
-    newest = frame["request_event_time"].max()
-    assert isinstance(newest, int)
-    bounds = window_bounds(newest, experiment)
+    newest = int(frame["request_event_time"].to_numpy().max())
+    bounds = window_bounds(newest if now is None else now, experiment)
     span = (bounds.train_from, bounds.holdout_to)
     rows, left_out, previous = _usable(frame, span, experiment, (contract, explorations))
     training = rows.take(rows.event_times < bounds.train_to)

@@ -29,11 +29,12 @@ class TrainingProgress:
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """Mean loss by epoch, optimiser steps taken, wall time."""
+    """Mean loss by epoch, optimiser steps taken, wall time; `threads` of torch, which decide how sums are rounded."""
 
     losses: tuple[float, ...]
     steps: int
     seconds: float
+    threads: int = 1
 
 
 OnProgress = Callable[[TrainingProgress], None]
@@ -93,7 +94,7 @@ def train(
         steps += len(batches)
         on_progress(TrainingProgress(epoch + 1, spec.epochs, losses[-1]))
     recompute_batch_norm(network, data, spec.batch_size)
-    return TrainingReport(tuple(losses), steps, time.monotonic() - started)
+    return TrainingReport(tuple(losses), steps, time.monotonic() - started, torch.get_num_threads())
 
 
 def recompute_batch_norm(network: QNetwork, data: TrainingTensors, batch_size: int) -> None:

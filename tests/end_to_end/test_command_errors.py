@@ -82,6 +82,7 @@ COMMANDS = [
     Command("learn --once", (*LOG, WRITES, METRICS)),
     Command("evaluate --policy uniform", ALL),
     Command("evidence", ALL),
+    Command("rebuild 20261130T120000000Z-1a2b3c4d", ALL),
     Command("forget u-1", (*ALL, WRITES)),
     Command("serve --port 0", (*ALL, REGISTRY, WRITES, METRICS)),
     Command("simulate --requests 10 --days 0.1", (*LOG, METRICS)),
