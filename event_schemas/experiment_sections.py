@@ -318,7 +318,11 @@ class JoinSpec(Section):
 class LearnerSpec(Section):
     """`[learner]`: training data, network and optimiser."""
 
-    algorithm: Literal["q_network"] = Field(default="q_network", description="Learning algorithm.")
+    algorithm: Literal["q_network", "linear", "linear_pairs"] = Field(
+        default="q_network",
+        description="Learning algorithm: the network, a ridge regression on state × arm features, or one with products"
+        " of state features too; see docs/guides/algorithms.md.",
+    )
     train_window: Duration = Field(default=14 * DAY_MS, gt=0, description="Length of the training window (event time).")
     holdout_window: Duration = Field(
         default=7 * DAY_MS, gt=0, description="Length of the hold-out window, which follows the training window."

@@ -37,11 +37,15 @@ def start_from(
 ) -> Start:
     """A new algorithm from `make`, restored from the newest checkpoint that may be continued.
 
-    If a checkpoint is broken, the one before it is tried, and if none is left, the start is cold.
+    An algorithm that does not continue an earlier state starts cold. If a checkpoint is broken, the one before it is
+    tried, and if none is left, the start is cold.
 
     A checkpoint is not continued if its experiment, action space, features, objectives or algorithm differ, if the gate
     refused it, or if its lineage was trained on outcomes inside the hold-out.
     """
+    fresh = make()
+    if not fresh.continues:
+        return Start(fresh, None, (), f"cold: {fresh.name} depends on its training window alone")
     why = "no earlier checkpoint on this machine"
     for version in reversed(shelf.versions()):
         try:
@@ -61,7 +65,7 @@ def start_from(
         except (CheckpointBroken, LineageOverlap) as fault:
             why = fault.what
             log.warning("checkpoint not continued", version=version, fault=fault.what)
-    return Start(make(), None, (), f"cold: {why}")
+    return Start(fresh, None, (), f"cold: {why}")
 
 
 def lineage_of(manifest: CheckpointManifest) -> tuple[Ancestor, ...]:

@@ -1,6 +1,7 @@
 """The interface of learning algorithms; the rest of the learner uses nothing else of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract, ModelInput
 from learner.examples.learning_rows import LearningRows
+from learner.network.linear_learning import LinearLearning
 from learner.network.q_learning import QLearning
 from learner.network.training import OnProgress, TrainingReport
 from policy_store.records import Answer
@@ -22,6 +24,10 @@ class Algorithm(Protocol):
     @property
     def name(self) -> str:
         """Its name in the experiment file."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether a fit depends on the state before it; if not, every run starts cold."""
 
     @property
     def answer(self) -> Answer:
@@ -51,5 +57,9 @@ class Algorithm(Protocol):
 
 def make_algorithm(experiment: Experiment, contract: FeatureContract) -> Algorithm:
     """The algorithm named by `learner.algorithm`, in its initial state; raises NothingToLearn for impossible sizes."""
-    algorithms = {"q_network": QLearning}
+    algorithms: dict[str, Callable[[Experiment, FeatureContract], Algorithm]] = {
+        "q_network": QLearning,
+        "linear": LinearLearning,
+        "linear_pairs": partial(LinearLearning, pairs=True),
+    }
     return algorithms[experiment.learner.algorithm](experiment, contract)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from feature_contract import ModelInput
 from learner.examples.learner_errors import ExportMismatch
+from learner.network.linear_values import LinearValues
 from learner.network.q_network import QNetwork, rows_at_once
 from learner.network.training import input_tensors
 
@@ -30,7 +31,7 @@ TRACED_ROWS = 3
 OPSET = 18
 
 
-def export_graph(network: QNetwork, sample: ModelInput) -> bytes:
+def export_graph(network: QNetwork | LinearValues, sample: ModelInput) -> bytes:
     """ONNX bytes of `network` (in evaluation mode), verified on `sample` (at least one row).
 
     Raises ExportMismatch if graph and network differ, or if a request's values depend on its batch.
@@ -64,7 +65,7 @@ def graph_session(graph: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def verify_graph(graph: bytes, network: QNetwork, sample: ModelInput) -> None:
+def verify_graph(graph: bytes, network: QNetwork | LinearValues, sample: ModelInput) -> None:
     """Raise ExportMismatch unless the graph gives the network's values, in a batch and row by row."""
     session = graph_session(graph)
     with torch.inference_mode():

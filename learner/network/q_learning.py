@@ -24,6 +24,7 @@ class QLearning:
     """Fits the PRL-PUTS value network with Adam; a new network starts from the mean rewards of its training rows."""
 
     name = "q_network"
+    continues = True
     answer: Answer = "values"
 
     def __init__(self, experiment: Experiment, contract: FeatureContract) -> None:
