@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,7 +104,7 @@ def mean_interval(values: Sequence[float]) -> list[float | None]:
     return [round(mean, 3), round(mean - half, 3), round(mean + half, 3)]
 
 
-def main(  # noqa: PLR0913  one parameter for each option
+def main(
     small: Annotated[int, typer.Option(min=1, help="Seeds of 20,000 rows.")] = 20,
     middle: Annotated[int, typer.Option(min=0, help="Seeds of 200,000 rows.")] = 20,
     large: Annotated[int, typer.Option(min=0, help="Seeds of 2,000,000 rows.")] = 5,

@@ -17,7 +17,8 @@ Regret is the share of what the best arm of each request gains over production, 
 the day after the 14 days of training rows, in the simulated homefeed with every request explored
 (`benchmarks/learner_world.toml`). Seeds draw other requests, arms and outcomes of the same users; intervals are
 Student's over seeds. Differences are from the network on the same seeds, below 0 where the learner is better. Boosted
-trees were not run: nothing that Trimtab installs has them. The figures are in `benchmarks/results/learner_regret.jsonl`.
+trees were not run: nothing that Trimtab installs has them. The figures are in
+`benchmarks/results/learner_regret.jsonl`.
 """
 
 
