@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from scipy.stats import norm
 
+from benchmarks import gate_learners
 from benchmarks.gate_learners import JudgedLift, JudgedRun, experiment_of, failures, figures_of, judged_run
 from benchmarks.known_logs import known_log
 
@@ -46,8 +47,9 @@ def test_missed_bars_are_named(changes: dict[str, Any], words: str) -> None:
     assert words in missed
 
 
-def test_the_gate_reads_lifts_of_a_trained_learner() -> None:
-    log = known_log(experiment_of("linear"), "homefeed", 20_000, 21, 1)
+def test_the_gate_reads_lifts_of_a_trained_learner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate_learners, "STEPS", 2)
+    log = known_log(experiment_of("linear"), "homefeed", 16_000, 21, 1)
     run = judged_run("linear", log)
     assert len(run.lifts) == 2 and run.verdict in ("pass", "inconclusive", "refuse")
     assert all(lift.lower < lift.lift < lift.upper and abs(lift.error) < 4.0 for lift in run.lifts)
