@@ -25,6 +25,7 @@ def overview_listings(overview: Mapping[str, Any]) -> Iterator[Listing | str]:
     killed = {True: "yes", False: "no", None: "unknown"}[overview["killed"]]
     epoch, entries = overview["epoch"], overview["audit_entries"]
     yield f"experiment {overview['experiment']}   killed: {killed}   epoch: {epoch}   audit: {entries}"
+    yield f"learner: {overview['learner'] or 'none has the lease'}"
     yield _other_files(overview["differing_files"])
     channels = [_channel(row, len(overview["nodes"])) for row in overview["channels"]]
     yield Listing("channels", ("channel", "version", "revision", "state"), channels)

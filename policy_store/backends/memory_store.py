@@ -238,6 +238,12 @@ class MemoryStore(RecordSlots):
             self._hold(lease)
             return lease
 
+    def lease_owner(self) -> str | None:
+        """See PolicyStore."""
+        with self._changed:
+            held = self._current_lease()
+            return None if held is None else held.owner
+
     def renew_lease(self, lease: Lease) -> None:
         """See PolicyStore."""
         with self._changed:

@@ -38,6 +38,7 @@ from policy_store.records.checkpoint_record import RESERVED_FIELDS, CheckpointMa
 from policy_store.records.governed_record import SignedRecord, decode_signature, encode_signature
 from policy_store.records.preference_proposal import PreferenceProposal, ProposalStatus
 from policy_store.records.preference_record import PreferenceRecord
+from policy_store.records.revision_rules import UNKNOWN_LEASE_MS
 from policy_store.records.store_errors import RecordMalformed, StoreRefused
 
 _AUDIT_PAGE = 1000
@@ -220,6 +221,19 @@ class RedisStore(RedisRecords):
         if answer[0] == b"held":
             raise lease_held(answer[1].decode("utf-8", "replace"), int(answer[2]))
         return Lease(owner, int(answer[1]), ttl_s)
+
+    def lease_owner(self) -> str | None:
+        """See PolicyStore."""
+        with self._redis.answering("reading the lease"), self._redis.quick.pipeline(transaction=True) as pipeline:
+            pipeline.hmget(self._keys.lease, ["owner", "ttl"])
+            pipeline.pttl(self._keys.lease)
+            fields, left = pipeline.execute(raise_on_error=False)
+        if isinstance(fields, NoPermissionError):
+            raise fields
+        # As when it is acquired: what is of another type, or would outlive its term, is nobody's.
+        owner, ttl = fields if isinstance(fields, list) else (None, None)
+        term = int(ttl) if isinstance(ttl, bytes) and ttl.isdigit() else UNKNOWN_LEASE_MS
+        return owner.decode("utf-8", "replace") if owner is not None and 0 <= _number(left) <= term else None
 
     def renew_lease(self, lease: Lease) -> None:
         """See PolicyStore."""

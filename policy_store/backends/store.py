@@ -243,6 +243,10 @@ class PolicyStore(Protocol):
         """Takes the learner's lease. Raises LeaseHeld while any owner, even the same one, has it."""
         ...
 
+    def lease_owner(self) -> str | None:
+        """Who has the learner's lease; None if nobody has it."""
+        ...
+
     def renew_lease(self, lease: Lease) -> None:
         """Extends the lease to its ttl from now. Raises LeaseLost."""
         ...

@@ -24,7 +24,8 @@ VALID, EMPTY, WITHDRAWN = "valid", "empty", "withdrawn"
 
 
 def store_overview(store: PolicyStore, rule: TrustRule, now_ms: int, digests: Mapping[str, str]) -> dict[str, Any]:
-    """Channels and experiments with their state, open kills, live nodes, the number of checkpoints and audit entries.
+    """Channels and experiments with their state, open kills, live nodes, the learner that has the lease, the number of
+    checkpoints and audit entries.
 
     `digests` are those of this process's experiment file; `differing_files` lists the processes with another one.
     `killed` is null when no verified kill holds, but there are records that cannot be verified. Raises
@@ -42,6 +43,7 @@ def store_overview(store: PolicyStore, rule: TrustRule, now_ms: int, digests: Ma
         "channels": [channel_overview(store, channel, rule, now_ms, memory, nodes) for channel in Channel],
         "experiments": _experiments(store, rule, memory),
         "checkpoints": len(checkpoints),
+        "learner": store.lease_owner(),
         "nodes": [{"node": node.node_id, "status": dict(node.status)} for node in nodes],
         "audit_entries": len(store.audit_entries()),
     }

@@ -79,6 +79,7 @@ def test_the_overview(store: MemoryStore, lines: Printed) -> None:
     store.heartbeat(NODE, {"versions": versions, "since": since, "channels": refused, "epoch": 3}, 60)
     found = lines(*overview_listings(store_overview(store, RULE, store.time_ms(), OURS)))
     assert found[0] == "experiment homefeed   killed: yes   epoch: 0   audit: 6"
+    assert found[1] == "learner: none has the lease"
     assert (whole(found, OLD), whole(found, NEW), whole(found, stop.hash)) == (1, 3, 1)
     assert "    refused what shadow points to: q_drift: PSI 0.9" in found
     assert f"{NODE}  {OLD}  2023-11-14 22:13" in found

@@ -268,6 +268,7 @@ def test_a_lease_that_would_outlive_its_term_has_ended(store: RedisStore, keys: 
     with pytest.raises(LeaseHeld):
         store.acquire_lease("b", ttl_s=60)
     raw.pexpire(keys.lease, 10 * YEAR_MS)
+    assert store.lease_owner() is None
     store.acquire_lease("b", ttl_s=60)
     with pytest.raises(LeaseLost):
         store.renew_lease(ahead)
@@ -289,6 +290,7 @@ def test_a_lease_of_version_0_1_0_holds_for_an_hour_at_most(
 
 def test_what_lies_at_the_lease_and_is_none_holds_nobody_off(store: RedisStore, keys: KeyNames, raw: Any) -> None:
     raw.set(keys.lease, "not a hash")
+    assert store.lease_owner() is None
     assert store.acquire_lease("a", ttl_s=60).owner == "a"
 
 

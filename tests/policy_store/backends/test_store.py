@@ -262,12 +262,14 @@ def test_a_lease_belongs_to_one_until_it_expires(bench: StoreBench) -> None:
     with pytest.raises(LeaseHeld):
         bench.store.acquire_lease("a", ttl_s=1)
     bench.second.release_lease(second)
+    assert bench.store.lease_owner() is None
     assert bench.store.acquire_lease("a", ttl_s=1).token not in (first.token, second.token)
 
 
 def test_a_renewed_lease_lives_on(bench: StoreBench) -> None:
     lease = bench.store.acquire_lease("a", ttl_s=1.5)
     bench.let_pass(900)
+    assert bench.second.lease_owner() == "a"
     bench.store.renew_lease(lease)
     bench.let_pass(900)
     with pytest.raises(LeaseHeld):

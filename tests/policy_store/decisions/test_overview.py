@@ -40,6 +40,7 @@ def test_an_empty_store(bench: StoreBench) -> None:
         "channels": [{"channel": name, "state": "empty", "refused_by": []} for name in ("stable", "canary", "shadow")],
         "experiments": {"state": "empty", "running": []},
         "checkpoints": 0,
+        "learner": None,
         "nodes": [],
         "audit_entries": 0,
     }
@@ -52,7 +53,9 @@ def test_valid_forbidden_and_empty_channels_are_told_apart(bench: StoreBench) ->
     bench.store.heartbeat("n1", {"version": "v1"}, ttl_s=60)
     stop = kill(bench.store, people()).signed_by(PEOPLE)
     now = bench.store.time_ms()
+    bench.store.acquire_lease("a host, process 1", 60)
     overview = store_overview(bench.store, rule(bench.experiment), now, OURS)
+    assert overview["learner"] == "a host, process 1"
     stable, canary, shadow = overview["channels"]
     assert (stable["state"], stable["version"], stable["by"]) == ("valid", "v1", "ada")
     assert abs(stable["expires_at"] - now - TTL_MS) < 60_000
