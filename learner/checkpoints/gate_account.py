@@ -54,7 +54,7 @@ class GateAccount:
         if here is None or here.budget.spent_in_all <= (0.0 if stored is None else stored.budget.spent_in_all):
             return self
         number = here.number if stored is None else max(here.number, stored.number)
-        budget = here.budget if stored is None else here.budget.joined(stored.budget)
+        budget = here.budget if stored is None else stored.budget.joined(here.budget)
         self.record_run(number, history.shelf.manifest(here.version), budget)
         return self.read(self.publisher)
 
@@ -64,7 +64,8 @@ class GateAccount:
         Raises LeaseLost, and RevisionConflict if another learner has finished a run since this one was read.
         """
         with self.publisher.lease.granted() as token:
-            said = self.publisher.decider(f"run {run}")
+            looks = 0 if budget.last is None else budget.last.number
+            said = self.publisher.decider(f"run {run}: the gate has spent {budget.spent_in_all:.3g} in {looks} looks")
             ended = RunAccount(run, manifest, budget.as_dict())
             keep_account(self.publisher.store, ended, self.found, said, fencing_token=token)
 

@@ -89,7 +89,7 @@ class RunHistory:
         if self.fetch is None and self.stored is None:
             return here.under(settings)
         stored = GateBudget(settings) if self.stored is None else self.stored.budget
-        joined = here.joined(stored)
+        joined = stored.joined(here)
         for place, known in (("the policy store", stored), ("this machine", here)):
             if known.spent_in_all < joined.spent_in_all:
                 log.warning(
@@ -110,9 +110,12 @@ class RunHistory:
         return None
 
     def standing(self, planned: PlannedRun) -> Checkpoint | None:
-        """The newest checkpoint if a run could only repeat it; None also if it cannot be read."""
+        """The newest checkpoint if a run could only repeat it; None also if it cannot be read.
+
+        Of two runs of one number, of which another learner wrote the other to the account, that one counts.
+        """
         versions, stored = self.shelf.versions(), self.stored
-        elsewhere = stored is not None and stored.version not in versions and stored.number >= next_run(self.shelf)
+        elsewhere = stored is not None and stored.version not in versions and stored.number >= next_run(self.shelf) - 1
         try:
             if elsewhere and stored is not None:
                 if self.fetch is None:

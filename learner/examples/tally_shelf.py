@@ -89,8 +89,15 @@ class TallyShelf:
 
 
 def sources_digest(tallies: SliceTallies, explorations: Iterable[str]) -> str:
-    """The SHA-256 of what a run reads beside the rows: the tallies, and the digests of the exploration settings."""
-    read = {"tallies": KeptTallies(tallies).as_dict(), "explorations": sorted(explorations)}
+    """The SHA-256 of what a run reads beside the rows: the tallies, and the digests of the exploration settings.
+
+    It is the same whatever order they were read in, so sums of floats, which follow from the counts, are left out.
+    """
+    read = KeptTallies(tallies).as_dict() | {
+        "explorations": sorted(explorations),
+        "arms": sorted([*key, count] for key, count in tallies.arms.items()),
+        "spans": sorted([*key, total.decisions, total.units] for key, total in tallies.spans.items()),
+    }
     return sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
 
 

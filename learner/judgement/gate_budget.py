@@ -166,7 +166,8 @@ class GateBudget:
     def joined(self, other: GateBudget) -> GateBudget:
         """Of two accounts of the same looks the one that knows more: nothing that either has spent or judged is lost.
 
-        If each knows looks that the other does not, it is the one that spent more, with the later of the last looks.
+        If each knows looks that the other does not, it is the one that spent more, with the later of the last looks;
+        of equals it is this one.
         """
         more, less = sorted((self, other), key=lambda each: (each.spent_in_all, each.number), reverse=True)
         lasts = [each.last for each in (more, less) if each.last is not None]

@@ -234,5 +234,5 @@ def lease_held(owner: str, left_ms: int) -> LeaseHeld:
     """The error when another owner has the lease."""
     return LeaseHeld(
         f"the learner's lease is held by {owner!r} for another {max(left_ms, 0)} ms",
-        fix="only one learner may publish at a time: stop the other one, or wait until its lease expires",
+        fix="only one learner may train and publish: stop the other one, or let it run; a killed one loses it by then",
     )

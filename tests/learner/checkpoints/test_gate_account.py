@@ -78,6 +78,7 @@ def test_looks_that_only_this_machine_knows_are_written_first(
     record = caught_up.found.record
     assert record is not None
     assert (record.run, record.version) == (1, trained.report.checkpoint.version)
+    assert record.reason == "run 1: the gate has spent 0.025 in 1 looks"
     assert caught_up.caught_up(caught_up.history(shelf)) is caught_up, "nothing more is known here"
 
 

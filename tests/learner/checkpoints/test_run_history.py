@@ -154,6 +154,9 @@ def test_what_the_store_knows_counts_if_it_knows_more(
     with capture_logs() as said:
         assert RunHistory(shelf, here).budget(experiment) == here.budget
     assert said == []
+    assert here.budget.last is not None
+    theirs = replace(here.budget, last=replace(here.budget.last, version="theirs"))
+    assert RunHistory(shelf, LastRun(1, "theirs", theirs)).budget(experiment) == theirs
 
 
 def test_a_newer_checkpoint_of_another_learner_stands_if_it_can_be_read(
@@ -168,7 +171,9 @@ def test_a_newer_checkpoint_of_another_learner_stands_if_it_can_be_read(
         return theirs
 
     assert RunHistory(shelf, LastRun(2, "theirs", budget), fetch).standing(ask) == theirs
-    assert RunHistory(shelf, LastRun(1, "theirs", budget), fetch).standing(ask) == trained.report.checkpoint
+    assert RunHistory(shelf, LastRun(1, "theirs", budget), fetch).standing(ask) == theirs, "it is in the account"
+    own = LastRun(1, trained.report.checkpoint.version, budget)
+    assert RunHistory(shelf, own, fetch).standing(ask) == trained.report.checkpoint
     assert RunHistory(shelf, LastRun(2, "never published", budget), fetch).standing(ask) is None
     assert RunHistory(shelf, LastRun(2, "theirs", budget)).standing(ask) is None
 

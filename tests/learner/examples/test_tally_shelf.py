@@ -1,12 +1,13 @@
 """Kept tallies are those that were read; a damaged file is none."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from learner.examples.slice_tallies import ArmDay, SliceTallies, SpanDay, SpanTotal
-from learner.examples.tally_shelf import KeptTallies, TallyShelf
+from learner.examples.tally_shelf import KeptTallies, TallyShelf, sources_digest
 
 TALLIES = SliceTallies(
     {"EXPLORE": 3, "POLICY": 9},
@@ -42,3 +43,18 @@ def test_examples_that_came_later_are_not_known_to_the_tallies() -> None:
     assert KeptTallies(TALLIES).ended_before(99) is None
     assert KeptTallies(TALLIES, 17).ended_before(17) is None
     assert KeptTallies(TALLIES, 17).ended_before(18) == 17
+
+
+def test_the_digest_of_the_sources_follows_their_content_and_not_their_order() -> None:
+    counts, arms = list(TALLIES.counts.items()), list(TALLIES.arms.items())
+    backwards = replace(TALLIES, counts=dict(counts[::-1]), arms=dict(arms[::-1]))
+    assert sources_digest(backwards, ["b", "a"]) == sources_digest(TALLIES, ["a", "b"])
+    one_more = {**TALLIES.arms, ArmDay(3, "EXPLORE", 1): 4}
+    others = [
+        sources_digest(TALLIES, ["a"]),
+        sources_digest(replace(TALLIES, arms=one_more), ["a", "b"]),
+        sources_digest(replace(TALLIES, counts={"EXPLORE": 4, "POLICY": 9}), ["a", "b"]),
+        sources_digest(replace(TALLIES, spans={}), ["a", "b"]),
+        sources_digest(TALLIES, ["a", "b"]),
+    ]
+    assert len(set(others)) == len(others)

@@ -83,6 +83,16 @@ def test_a_key_id_is_trusted_once() -> None:
         TrustedKeys.parse(f"{PEOPLE.public_text()},{PEOPLE.public_text()}")
 
 
+def test_an_own_key_is_trusted_beside_the_others_and_replaces_none() -> None:
+    own, other = SigningKey.generate(Role.LEARNER, "own"), SigningKey.generate(Role.LEARNER, "other")
+    trusted = TrustedKeys.of(other).including(own)
+    assert trusted.key_ids == ("learner/other", "learner/own")
+    impostor = SigningKey.generate(Role.LEARNER, "other")
+    with pytest.raises(SignatureInvalid):
+        trusted.including(impostor).verify(impostor.key_id, b"x", impostor.sign(b"x"), "it")
+    assert trusted.verify(own.key_id, b"x", own.sign(b"x"), "it") is Role.LEARNER
+
+
 def test_changed_bytes_unknown_keys_and_borrowed_ids_are_refused() -> None:
     signature = LEARNER.sign(b"content")
     with pytest.raises(SignatureInvalid, match="does not match"):
