@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from event_schemas.errors import SettingError
-from event_schemas.instant import utc_text
 from trimtab.lift_text import lift_in_words, serving_lines
 from trimtab.next_step import say_next
 from trimtab.settings import load_settings
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from learner.judgement import TableLayout
     from learner.policy_comparison import Answer
     from off_policy.estimates import Estimate, Interval
-    from off_policy.evaluation_report import PolicyObjective, PolicyReport
+    from off_policy.evaluation_report import PolicyObjective
     from policy_store.backends import PolicyStore
     from policy_store.decisions import TrustRule
 
@@ -56,6 +55,7 @@ def evaluate(
         typer.Option(help="File: how to read it, as NAME=VALUE,…; NAME: arm, probability, position, feature, base."),
     ] = "",
     where: Annotated[list[str] | None, typer.Option(help="File: only rows with column=value; repeatable.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Every policy, estimate and cohort, on many screens.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
 ) -> None:
     """Estimate a policy's value and its lift over the baseline, with intervals where they are valid.
@@ -63,7 +63,8 @@ def evaluate(
     Values are rewards per request in the objective's own unit: with clip 5, a mean rating of 4.01 is 4.01.
 
     The log's verdict comes first, by the tallies that `trimtab learn` read last. On an unsound log values have no
-    intervals.
+    intervals. One screen has the policy beside the baseline, the lifts by α and those over the checkpoint that is
+    serving; --full has everything else.
 
     The baseline is production for weights, and the logging policy for a catalogue. A policy file for a box of weights
     has a column `request_id`, one for each weight with its mean, and one named sd.WEIGHT for each if the policy draws
@@ -73,7 +74,8 @@ def evaluate(
     (default position), and `base` the value of that feature at position 0 (default 1). A checkpoint that is not on this
     machine is read from the policy store.
 
-    The last lines are the policy's lifts over the checkpoint that is serving, or why there are none.
+    The last lines are the policy's lifts over the checkpoint that is serving, or why there are none; with --full, also
+    by cohort.
 
     Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
     """
@@ -81,7 +83,9 @@ def evaluate(
     from learner.examples import ExplorationShelf, TallyShelf, forgotten_counts
     from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, TALLIES_FILE, stored_examples
     from learner.policy_comparison import Question, compare
+    from trimtab.evaluation_screen import screen_lines
     from trimtab.process_log import log_to_stderr
+    from trimtab.tables import show
 
     log_to_stderr()
     settings = load_settings()
@@ -102,7 +106,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps({"policy": policy, **answer.as_dict()}))
     else:
-        _show(answer)
+        _show_all(answer) if full else show(*screen_lines(answer))
         if question.policy == NAMED_POLICIES[0]:
             say_next("trimtab status", "it says whether a checkpoint waits for somebody to promote it")
 
@@ -163,16 +167,17 @@ def _pairs(option: str, texts: list[str]) -> Mapping[str, str]:
     return pairs
 
 
-def _show(answer: Answer) -> None:
+def _show_all(answer: Answer) -> None:
+    from trimtab.evaluation_screen import row_line, verdict_line, watched_beside
     from trimtab.tables import figures, show, show_text
 
     report = answer.report
-    show_text(f"log {answer.log.verdict.value.replace('_', ' ')}")
+    show_text(verdict_line(answer))
     for reason in answer.log.reasons:
         show_text(f"{reason.code}: {reason.sentence}", "  ")
     for unit in answer.log.heavy:
         show_text(f"left out: {unit}", "  ")
-    show_text(f"{report.rows:,} explored decisions, {utc_text(answer.first)} to {utc_text(answer.last)}")
+    show_text(row_line(answer))
     if answer.checkpoint is not None:
         show(f"checkpoint {answer.checkpoint}")
     if answer.withheld:
@@ -184,7 +189,7 @@ def _show(answer: Answer) -> None:
     for policy in (report.baseline, *report.policies):
         show("")
         show_text(f"{policy.name}   (agrees with the baseline in {policy.agreement:.1%} of requests)")
-        outcomes = {**policy.objectives, **_watched(answer, policy)}
+        outcomes = {**policy.objectives, **watched_beside(answer, policy)}
         for objective, result in outcomes.items():
             rows = [_cells(estimate) for estimate in result.estimates.values()]
             show(figures(objective, ("estimator", "value", "interval", "matched", "positives", "ESS"), rows))
@@ -206,15 +211,6 @@ def _cells(estimate: Estimate) -> tuple[str, ...]:
         str(estimate.positives),
         _number(estimate.ess),
     )
-
-
-def _watched(answer: Answer, policy: PolicyReport) -> Mapping[str, PolicyObjective]:
-    """The policy on signals and guardrails."""
-    if answer.watched is None:
-        return {}
-    if policy is answer.report.baseline:
-        return answer.watched.baseline.objectives
-    return answer.watched.report_of(policy.name).objectives
 
 
 def _lifts(outcomes: Mapping[str, PolicyObjective]) -> Iterator[str]:

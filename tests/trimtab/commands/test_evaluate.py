@@ -22,6 +22,7 @@ from tests.components.free_port import free_port
 from tests.learner_samples import World, ingested
 from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, manifest, rule
 from trimtab.commands import evaluate
+from trimtab.evaluation_screen import HEIGHT, WIDTH
 
 EXPERIMENT = """
 [experiment]
@@ -106,7 +107,7 @@ def test_a_table_by_position_with_its_mapping_stated(app: typer.Typer, mean: flo
 
 
 def test_the_table_for_people(app: typer.Typer, mean: float) -> None:
-    shown = run(app, "--policy", "production", "--all")
+    shown = run(app, "--policy", "production", "--all", "--full")
     assert shown.startswith("log completeness unverified\n") and "completeness_unverified: without tallies" in shown
     assert "300 explored decisions" in shown
     assert "snips" in shown
@@ -114,10 +115,19 @@ def test_the_table_for_people(app: typer.Typer, mean: float) -> None:
     assert "which checkpoint is serving is unknown: " in " ".join(shown.split())
 
 
+def test_one_screen_for_people(app: typer.Typer, mean: float) -> None:
+    shown = run(app, "--policy", "arm:b", "--all")
+    lines = shown.splitlines()
+    assert lines[0] == "log completeness unverified"
+    assert len(lines) <= HEIGHT and all(len(line) <= WIDTH for line in lines)
+    assert lines[-1].endswith("trimtab evaluate --full")
+    assert any(line.startswith("arm:b   (agrees with ") for line in lines)
+
+
 def test_what_is_only_watched_is_shown_too(app: typer.Typer, mean: float, tmp_path: Path) -> None:
     file = tmp_path / "trimtab.toml"
     file.write_text(EXPERIMENT + '[[guardrails]]\nname = "visits"\nkinds = ["visit"]\n')
-    shown = run(app, "--policy", "arm:a", "--all")
+    shown = run(app, "--policy", "arm:a", "--all", "--full")
     assert "lift of visits: the policy: " in " ".join(shown.split())
     content = json.loads(run(app, "--policy", "uniform", "--all", "--json"))
     assert content["report"]["objectives"] == ["repin"]
@@ -131,8 +141,9 @@ def test_what_only_online_experiments_judge_is_named(app: typer.Typer, mean: flo
     text = EXPERIMENT.replace("[experiment]\n", '[experiment]\nlog_unit = "user"\n') + guarded
     (tmp_path / "trimtab.toml").write_text(text)
     assert "counted per session or user-day, so judged by online experiments: days" in " ".join(
-        run(app, "--policy", "arm:a", "--all").split()
+        run(app, "--policy", "arm:a", "--all", "--full").split()
     )
+    assert "judged by online experiments alone: days\n" in run(app, "--policy", "arm:a", "--all")
     content = json.loads(run(app, "--policy", "uniform", "--all", "--json"))
     assert (content["watched"], content["judged_online"]) == (None, ["days"])
 
