@@ -67,10 +67,15 @@ TALLIES_FILE = "tallies.json"
 
 @dataclass(frozen=True, slots=True)
 class RunObserver:
-    """Callbacks for progress: `stage` is called at each step with a short text, `training` after each epoch."""
+    """Callbacks for progress: `stage` is called at each step with a short text, `training` after each epoch.
+
+    `done` is called at the end of the stages ingest, window, train, evaluate, gate and publish with the number of rows:
+    those read, trained on, held out, judged, and asked for their moves.
+    """
 
     stage: Callable[[str, str], None] = lambda stage, detail: None  # noqa: ARG005  the silent observer
     training: OnProgress = lambda _: None
+    done: Callable[[str, int], None] = lambda stage, rows: None  # noqa: ARG005  the silent observer
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,12 +180,14 @@ class Learner:
         start = self._start(window, warm)
         self.observer.stage("train", f"{window.training.count} examples, {start.why}")
         training = start.algorithm.fit(window.training, self.observer.training)
+        self.observer.done("train", window.training.count)
         self.observer.stage("export", "ONNX graph, verified against the network")
         graph = start.algorithm.export(window.training.inputs)
         self.observer.stage("evaluate", f"{window.holdout.count} held-out examples")
         look = budget.look_at(window.bounds.holdout_from, window.bounds.holdout_to)
         candidate = self._candidate(start, window.holdout.inputs, preference, look)
         evaluation, verdict, budget = self._judge(window, candidate, budget, tallies)
+        self.observer.done("evaluate", window.holdout.count)
         number = history.next_run()
         finished = FinishedRun(number, window, start, training, graph, evaluation, verdict, budget, sources)
         now = self.clock()
@@ -188,6 +195,7 @@ class Learner:
         if account is not None:
             account.record_run(number, checkpoint.manifest, budget)
         self.observer.stage("gate", f"{verdict.verdict.value}: {verdict.reasons[0].sentence}")
+        self.observer.done("gate", 0 if evaluation.judgement is None else evaluation.judgement.rows)
         self.shelf.save(checkpoint)
         published = self._publish(checkpoint, verdict, window.holdout, (candidate.score, preference))
         self._count(finished)
@@ -230,7 +238,7 @@ class Learner:
             return None
         if not judged_under(preference, told):
             return None
-        self.observer.stage("publish", f"{last.version} passed, and no channel has heard of it")
+        self.observer.stage("pass", f"{last.version} passed, and no channel has heard of it")
         answers = GraphAnswers(checkpoint, rows, preference)
         return self._publish(checkpoint, verdict, rows, (answers.score, preference))
 
@@ -276,6 +284,7 @@ class Learner:
         window = replace(window, stored=window.stored.with_forgotten(forgotten_counts(self.examples_directory)))
         if window.previous is not None:
             self.observer.stage("window", f"weights served before: {window.previous}")
+        self.observer.done("window", window.training.count + window.holdout.count)
         return window
 
     def _explored(self) -> Mapping[str, ExplorationSettings]:
@@ -336,7 +345,11 @@ class Learner:
                 return serving_policy(found, asked, self.experiment, self.contract, answers[1])
 
             held = why_people_decide(rows, answers, serving, self.experiment)
-        return publisher.publish(checkpoint, verdict, held)
+        self.observer.stage("publish", f"{checkpoint.version}, {verdict.verdict.value}")
+        published = publisher.publish(checkpoint, verdict, held)
+        self.observer.stage("publish", f"{checkpoint.version} to {published.channel or 'no channel'}")
+        self.observer.done("publish", rows.count)
+        return published
 
     def _start(self, window: LearningWindow, warm: bool) -> Start:
         make = partial(make_algorithm, self.experiment, self.contract)

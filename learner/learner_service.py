@@ -86,6 +86,7 @@ class LearnerService:
         self.ingest.start()
         for counts in self.ingest.to_end():
             self.learner.observer.stage("ingest", f"{counts.total} records, {self.ingest.store.rows} examples stored")
+        self.learner.observer.done("ingest", self.ingest.store.rows)
         return self.ingest.counts
 
     def wait_for(self, examples: int, timeout_s: float, stop: Stop) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
     from learner.learner_run import RunObserver
 
 INGEST = "ingest"
-"""The stage that is told of at every look at the topic; the log has it at first and then before each run with more."""
+STAGES = (INGEST, "window", "train", "evaluate", "gate", "publish")
+"""The stages that say when they end; what others tell is a line at once."""
 log = structlog.get_logger(__name__)
 
 
 @contextmanager
-def run_progress() -> Iterator[RunObserver]:
-    """What to call at each stage and after each epoch."""
+def run_progress(clock: Callable[[], float] = time.monotonic) -> Iterator[RunObserver]:
+    """What to call at each stage, after each epoch and at the end of a stage; `clock` is in seconds."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -28,25 +30,54 @@ def run_progress() -> Iterator[RunObserver]:
         with _live_lines(console) as observer:
             yield observer
     else:
-        yield _log_lines()
+        from learner.learner_run import RunObserver
+
+        lines = _LogLines(clock)
+        yield RunObserver(lines.stage, done=lines.done)
 
 
-def _log_lines() -> RunObserver:
-    from learner.learner_run import RunObserver
+class _LogLines:
+    """A line for each stage that ends, with its rows and seconds, and one for each remark beside them.
 
-    ingested = logged = ""
+    Every look at the topic is an ingest: the first one is told, and later the newest one before a run, if it brought
+    rows; its seconds are then those of all looks since.
+    """
 
-    def stage(name: str, detail: str) -> None:
-        nonlocal ingested, logged
-        if name == INGEST:
-            ingested = detail
-        if ingested != logged and (name != INGEST or not logged):
-            log.info(INGEST, detail=ingested)
-            logged = ingested
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._began: dict[str, float] = {}
+        self._details: dict[str, str] = {}
+        self._ingest: tuple[int, float] | None = None
+        self._told: int | None = None
+
+    def stage(self, name: str, detail: str) -> None:
+        """A stage begins, or says more of itself."""
         if name != INGEST:
+            self._tell_ingest()
+        if name not in STAGES:
             log.info(name, detail=detail)
+            return
+        self._began.setdefault(name, self._clock())
+        self._details[name] = detail
 
-    return RunObserver(stage)
+    def done(self, name: str, rows: int) -> None:
+        """A stage ends."""
+        seconds = self._clock() - self._began.pop(name, self._clock())
+        if name != INGEST:
+            self._line(name, rows, seconds)
+            return
+        self._ingest = rows, seconds + (0.0 if self._ingest is None else self._ingest[1])
+        if self._told is None and INGEST in self._details:
+            self._tell_ingest()
+
+    def _tell_ingest(self) -> None:
+        if self._ingest is None or self._ingest[0] == self._told or INGEST not in self._details:
+            return
+        self._line(INGEST, *self._ingest)
+        self._told, self._ingest = self._ingest[0], None
+
+    def _line(self, name: str, rows: int, seconds: float) -> None:
+        log.info(name, detail=self._details.get(name, ""), rows=rows, seconds=round(seconds, 3))
 
 
 @contextmanager

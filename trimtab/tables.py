@@ -71,6 +71,12 @@ def show_text(text: str, indent: str = "") -> None:
     show(*wrapped(text, Console().width, indent))
 
 
+def labelled(label: str, text: str, width: int) -> list[str]:
+    """The lines of a sentence beside a label of this width, wrapped between words."""
+    found = wrapped(text, max(Console().width - width, width)) or [""]
+    return [f"{label if number == 0 else '':<{width}}{line}".rstrip() for number, line in enumerate(found)]
+
+
 def streamed_lines(entry: Entry, width: int | None) -> list[str]:
     """The lines of one row of a list that is printed while it is read; `width` is None if no terminal shows it.
 

@@ -23,6 +23,7 @@ LEFT_OUT_WORDS = {
     "missing_features": "without a required feature",
     "absurd_features": "with an absurd feature",
     "embargo": "in the embargo",
+    "heavy_units": "of users with too many of them",
 }
 
 

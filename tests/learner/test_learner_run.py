@@ -84,6 +84,7 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
     trained: Any, tmp_path: Path, experiment: Experiment, world: Any, ingest: Any
 ) -> None:
     stages: list[str] = []
+    ended: dict[str, int] = {}
     epochs: list[TrainingProgress] = []
     registry, key = CollectorRegistry(), SigningKey.generate(Role.LEARNER, "m")
     later = world.examples(2400, first=6000)
@@ -99,7 +100,7 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
             trust_of(key, experiment),
         ),
         metrics=LearnerMetrics(registry),
-        observer=RunObserver(lambda stage, _: stages.append(stage), epochs.append),
+        observer=RunObserver(lambda stage, _: stages.append(stage), epochs.append, ended.__setitem__),
     )
     ingest(world, later, tmp_path)
     assert learner.publisher is not None
@@ -107,6 +108,7 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
     learner.publisher.withdraw(trained.report.checkpoint.version, "it makes room")
     report = learner.run(ObjectiveWeights.in_force(experiment))
     content = report.as_dict()
+    held_out_rows = content["window"]["holdout_examples"]
     assert content["parent"] == trained.report.checkpoint.version
     assert [entry["version"] for entry in content["window"]["lineage"]] == [trained.report.checkpoint.version]
     evaluation = report.checkpoint.manifest.evaluation
@@ -115,7 +117,14 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
     assert budget["spent"] == pytest.approx(0.025 + evaluation["share"])
     assert evaluation["share"] == pytest.approx(0.025 * 2400 * 10_000 / RENEWAL_MS)
     assert content["channel"] == "canary"
-    assert stages == ["window", "train", "export", "evaluate", "gate"]
+    assert stages == ["window", "train", "export", "evaluate", "gate", "publish", "publish"]
+    assert ended == {
+        "window": content["window"]["examples"] + held_out_rows,
+        "train": content["window"]["examples"],
+        "evaluate": held_out_rows,
+        "gate": evaluation["rows"],
+        "publish": held_out_rows,
+    }
     assert len(epochs) == experiment.learner.epochs
     assert registry.get_sample_value("trimtab_learner_gate_total", {"verdict": "pass", "reason": "harmless"}) == 1
     assert registry.get_sample_value("trimtab_learner_last_success_timestamp_seconds") == (NOW + 1000) / 1000

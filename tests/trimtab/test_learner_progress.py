@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from learner.network.training import TrainingProgress
@@ -15,24 +17,32 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: Capture, terminal: bool) -> st
     monkeypatch.setenv("TTY_COMPATIBLE", "1" if terminal else "0")
     monkeypatch.setenv("TERM", "xterm")
     log_to_stderr()
-    with run_progress() as observer:
-        for stored in (10, 20):
+    seconds = count()
+    with run_progress(lambda: float(next(seconds))) as observer:
+        for stored in (10, 20, 20):
             observer.stage("ingest", f"{stored} examples stored")
+            observer.done("ingest", stored)
+        observer.stage("canary", "v1: wait")
         observer.stage("train", "20 examples")
+        observer.done("train", 20)
         observer.stage("gate", "pass")
+        observer.done("gate", 7)
         observer.training(TrainingProgress(2, 8, 0.5))
     captured = capsys.readouterr()
     assert captured.out == ""
     return captured.err
 
 
-def test_a_file_gets_a_line_for_each_stage(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_a_file_gets_a_line_for_each_stage_with_rows_and_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
     lines = told(monkeypatch, capsys, terminal=False).splitlines()
     assert [line.split("event=")[1] for line in lines] == [
-        'ingest detail="10 examples stored"',
-        'ingest detail="20 examples stored"',
-        'train detail="20 examples"',
-        "gate detail=pass",
+        'ingest detail="10 examples stored" rows=10 seconds=1.0',
+        'ingest detail="20 examples stored" rows=20 seconds=2.0',
+        'canary detail="v1: wait"',
+        'train detail="20 examples" rows=20 seconds=1.0',
+        "gate detail=pass rows=7 seconds=1.0",
     ]
 
 

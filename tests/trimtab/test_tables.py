@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab.tables import Entry, Listing, figures, show, show_text, streamed_lines, terminal_width, wrapped
+from trimtab.tables import Entry, Listing, figures, labelled, show, show_text, streamed_lines, terminal_width, wrapped
 
 VERSION = "20240501T120000000Z-0a1b2c3d"
 HASH = "5b1c0d6a9c1f0e55b06e4c1d0a2f7f2b5a7f2d1e3c4b5a697887766554433221"
@@ -88,3 +88,9 @@ def test_a_streamed_row_is_for_people_or_for_programs() -> None:
 
 def test_wrapping_breaks_between_words_only() -> None:
     assert wrapped("a well-known  name\tof things", 10, "  ") == ["  a", "  well-known", "  name of", "  things"]
+
+
+def test_a_label_stands_beside_the_first_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert labelled("rows", "two of them are left", 8) == ["rows    two of them", "        are left"]
+    assert labelled("lifts", "", 8) == ["lifts"]

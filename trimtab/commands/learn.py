@@ -23,7 +23,6 @@ from event_schemas.experiment import Experiment
 from event_schemas.instant import parse_instant, utc_text, wall_clock_ms
 from event_schemas.topics import DEAD_LETTERS, EXAMPLES, EXPLORATIONS, TALLIES
 from trimtab.learner_progress import run_progress
-from trimtab.lift_text import serving_lines
 from trimtab.next_step import GOVERNED, say_next
 from trimtab.settings import Settings, load_settings
 from trimtab.stop_flag import StopFlag
@@ -275,33 +274,12 @@ def _print(report: RunReport, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(content))
         return
-    from trimtab.tables import show, show_text
+    from trimtab.run_lines import LABEL, run_lines
+    from trimtab.tables import labelled, show
 
-    window, codes = content["window"], ", ".join(content["reason_codes"])
-    if content["log"] is not None:
-        show(f"log        {content['log']['verdict'].replace('_', ' ')}")
-        for reason in content["log"]["reasons"]:
-            show_text(f"{reason['code']}: {reason['sentence']}", " " * len("log        "))
-    show(f"checkpoint {content['version']}   {window['start']}")
-    if report.trained:
-        show_text(
-            f"trained on {window['examples']} explored examples, held out {window['holdout_examples']},"
-            f" {content['seconds_training']:.1f} s"
-        )
-    else:
-        show_text("not trained again: no held-out example is newer, so it stands with its verdict")
-    show(f"verdict    {content['verdict']}: {codes}")
-    for reason in content["reasons"]:
-        show_text(reason, " " * len("verdict    "))
-    if report.published is None and not report.trained:
-        return
-    show(f"channel    {content['channel'] or 'none'}")
-    if content["held"]:
-        show_text(f"it passed, but {content['held']}", " " * len("channel    "))
-    if report.evaluation is not None:
-        for line in serving_lines(report.evaluation.serving):
-            show_text(line)
-    say_next_after(content, report.checkpoint.manifest.objectives)
+    show(*(line for label, text in run_lines(report) for line in labelled(label, text, LABEL)))
+    if report.published is not None or report.trained:
+        say_next_after(content, report.checkpoint.manifest.objectives)
 
 
 def say_next_after(report: dict[str, Any], objectives: list[str]) -> None:

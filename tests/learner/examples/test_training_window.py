@@ -21,6 +21,7 @@ from learner.examples.training_window import (
     rows_since,
     window_bounds,
 )
+from learner.examples.waiting import LEFT_OUT_WORDS
 
 HOUR = 3_600_000
 
@@ -44,6 +45,7 @@ def test_now_is_the_newest_event_not_the_clock(experiment: Experiment, contract:
     assert window.training.event_times.max() < window.bounds.train_to
     assert window.holdout.event_times.min() >= window.bounds.holdout_from
     assert window.training.count + window.holdout.count + sum(window.left_out.values()) == 3000
+    assert set(window.left_out) == set(LEFT_OUT_WORDS), "all of them can be told"
 
 
 def test_no_outcome_of_training_can_lie_in_the_holdout(
