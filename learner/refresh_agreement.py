@@ -10,12 +10,10 @@ from learner.checkpoints.checkpoint import CheckpointShelf
 from learner.checkpoints.graph_answers import why_unfit
 from learner.checkpoints.serving_answers import serving_policy
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
+from learner.checkpoints.serving_moves import MOST_ROWS
 from learner.examples.learning_rows import LearningRows
 from learner.judgement.evaluation import judging_half
 from learner.policy_comparison import judged_by
-
-MOST_ROWS = 20_000
-"""The newest rows that are asked: they tell a share to within half a percentage point."""
 
 
 def refresh_agreement(
