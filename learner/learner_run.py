@@ -1,6 +1,5 @@
 """One run of the learner, from stored examples to a published checkpoint."""
 
-import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -46,15 +45,15 @@ from learner.examples.training_window import (
 )
 from learner.examples.waiting import no_examples_yet
 from learner.judgement.evaluation import Candidate, Evaluation, evaluate_window
-from learner.judgement.gate import GateEvidence, GateVerdict, Verdict, judge, stated_verdict
+from learner.judgement.gate import GateVerdict, Verdict, judge, stated_verdict
 from learner.judgement.gate_budget import GateBudget, Look
 from learner.judgement.log_judgement import ExploredLog, judge_log
-from learner.judgement.log_soundness import LogSoundness
 from learner.judgement.look_reasons import LOOK_NOT_DUE, judged_lifts, not_due, with_look_reasons
 from learner.judgement.predictions import Score
 from learner.judgement.serving_comparison import ServingPolicy
 from learner.network.algorithm import make_algorithm
 from learner.network.training import OnProgress
+from learner.run_metrics import show_log, show_run
 from monitoring.metrics import LearnerMetrics
 from policy_store.records import ObjectiveWeights, judged_under
 
@@ -198,7 +197,8 @@ class Learner:
         self.observer.done("gate", 0 if evaluation.judgement is None else evaluation.judgement.rows)
         self.shelf.save(checkpoint)
         published = self._publish(checkpoint, verdict, window.holdout, (candidate.score, preference))
-        self._count(finished)
+        if self.metrics is not None:
+            show_run(self.metrics, finished, self.clock())
         return RunReport(checkpoint, verdict, published, training.seconds, evaluation)
 
     def _judge(
@@ -308,7 +308,8 @@ class Learner:
         log = ExploredLog(without_units(rows, heavy), (), control, heavy, stored)
         soundness = judge_log(log, self.experiment, KeptTallies(self._tallied(log.stored)))
         self.observer.stage("check", soundness.detail)
-        self._show_log(soundness)
+        if self.metrics is not None:
+            show_log(self.metrics, soundness)
         algorithm = self.experiment.learner.algorithm
         return BoxNotLearnt(
             f"the algorithm {algorithm!r} scores arms and cannot learn a box of weights; {rows.count} explored examples"
@@ -373,35 +374,6 @@ class Learner:
             return start.algorithm.score(held_out.take(rows))
 
         return Candidate(score, preference, look, serving)
-
-    def _count(self, run: FinishedRun) -> None:
-        if self.metrics is None:
-            return
-        self.metrics.window_examples.labels(split="train").set(run.window.training.count)
-        self.metrics.window_examples.labels(split="holdout").set(run.window.holdout.count)
-        for reason, examples in run.window.left_out.items():
-            self.metrics.left_out.labels(reason=reason).set(examples)
-        self.metrics.gate.labels(verdict=run.verdict.verdict.value, reason=run.verdict.reasons[0].code).inc()
-        self._show_log(run.evaluation.soundness)
-        if run.evaluation.judgement is not None:
-            self._show_lifts(self.metrics, run.evaluation.evidence)
-        self.metrics.last_success.set(self.clock() / 1000)
-
-    def _show_log(self, soundness: LogSoundness) -> None:
-        if self.metrics is not None and soundness.p_value is not None:
-            self.metrics.propensity_pvalue.set(soundness.p_value)
-
-    def _show_lifts(self, metrics: LearnerMetrics, evidence: GateEvidence) -> None:
-        """The lifts of a look; they stay until the next one, which removes what it does not know."""
-        metrics.lift.clear()
-        for name, lift in {**evidence.lifts, **evidence.guardrail_lifts}.items():
-            interval = lift.relative_interval
-            parts = {"point": lift.relative}
-            if interval is not None:
-                parts |= {"lower": interval.lower, "upper": interval.upper}
-            for part, value in parts.items():
-                if math.isfinite(value):
-                    metrics.lift.labels(objective=name, part=part).set(value)
 
 
 def stored_examples(directory: Path) -> pl.DataFrame:
