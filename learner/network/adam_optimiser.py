@@ -1,4 +1,4 @@
-"""Adam with decoupled weight decay (Loshchilov and Hutter, 2019); its state is a set of named tensors.
+"""Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
 It uses torch's functional form, because creating one of torch's optimiser classes loads its compiler, which would cost
 the learner seconds at every start and is not needed.
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.adamw import adamw
 
 STEP, MEAN, SQUARE = "step", "exp_avg", "exp_avg_sq"
@@ -39,8 +39,8 @@ class AdamOptimiser:
         for parameter in self._parameters.values():
             parameter.grad = None
 
-    def step(self) -> None:
-        """One step for every parameter that has a gradient."""
+    def step(self, share: float = 1.0) -> None:
+        """One step for every parameter that has a gradient, at this share of the learning rate."""
         moved = {name: value for name, value in self._parameters.items() if value.grad is not None}
         with torch.no_grad():
             adamw(
@@ -53,19 +53,8 @@ class AdamOptimiser:
                 amsgrad=False,
                 beta1=BETAS[0],
                 beta2=BETAS[1],
-                lr=self._learning_rate,
+                lr=share * self._learning_rate,
                 weight_decay=self._weight_decay,
                 eps=EPSILON,
                 maximize=False,
             )
-
-    def state(self) -> Mapping[str, Tensor]:
-        """Step counts and moments, named `<moment>.<parameter>`."""
-        return dict(self._moments)
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from `state()` of an earlier run; raises KeyError or ValueError if it has other parameters."""
-        for name, present in self._moments.items():
-            if state[name].shape != present.shape:
-                raise ValueError(f"optimiser state {name} has shape {tuple(state[name].shape)}")
-        self._moments = {name: state[name].to(present.dtype).clone() for name, present in self._moments.items()}

@@ -1,6 +1,7 @@
-"""PRL-PUTS as an Algorithm: the Q-network, its optimiser, and their state as named arrays."""
+"""PRL-PUTS as an Algorithm: the Q-network, its training, and its state as named arrays."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -18,29 +19,34 @@ from learner.network.training import OnProgress, TrainingReport, input_tensors, 
 from policy_store.records import Answer
 
 SCORING_ROWS = 4096
+KEPT_SHARE = 0.5
 
 
 class QLearning:
-    """Fits the PRL-PUTS value network with Adam; a new network starts from the mean rewards of its training rows."""
+    """Fits the PRL-PUTS value network with Adam.
+
+    A new network starts from the mean rewards of its training rows. A fit that continues an earlier one starts between
+    that and a new network (Ash and Adams, 2020, shrink and perturb), without momentum: see decision 42.
+    """
 
     name = "q_network"
-    continues = True
     answer: Answer = "values"
+    continues = True
 
-    def __init__(self, experiment: Experiment, contract: FeatureContract) -> None:
+    def __init__(self, experiment: Experiment, contract: FeatureContract, kept_share: float = KEPT_SHARE) -> None:
+        """`kept_share` in [0, 1] is how much of its earlier weights a later fit starts with."""
         self._spec = experiment.learner
-        shape = NetworkShape.of(experiment, contract)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._spec.seed)
-            self._network = QNetwork(shape, arm_inputs(experiment.action_space))
-        self._optimiser = AdamOptimiser.of(self._network, self._spec.learning_rate, self._spec.weight_decay)
+        self._shape = NetworkShape.of(experiment, contract)
+        self._arms = arm_inputs(experiment.action_space)
+        self._kept_share = kept_share
+        self._network = self._drawn(self._spec.seed)
         self._fresh = True
 
     def restore(self, weights: Mapping[str, NDArray[Any]], optimiser: Mapping[str, NDArray[Any]]) -> None:
         """Raises CheckpointBroken if a name or shape differs from this experiment's network."""
+        del optimiser  # earlier releases kept the moments of Adam
         try:
             self._network.load_state_dict({name: _tensor(array) for name, array in weights.items()})
-            self._optimiser.restore({name: _tensor(array) for name, array in optimiser.items()})
         except (RuntimeError, KeyError, TypeError, ValueError) as fault:
             raise CheckpointBroken(
                 f"the checkpoint's tensors do not fit this experiment's network: {fault}",
@@ -52,8 +58,28 @@ class QLearning:
         """See `learner.network.training.train`."""
         if self._fresh:
             self._network.start_from_rates(rows.mean_rewards())
-            self._fresh = False
-        return train(self._network, self._optimiser, rows, self._spec, on_progress)
+        else:
+            self._shrink(rows.mean_rewards())
+        self._fresh = False
+        optimiser = AdamOptimiser.of(self._network, self._spec.learning_rate, self._spec.weight_decay)
+        return train(self._network, optimiser, rows, self._spec, on_progress)
+
+    def _shrink(self, rates: NDArray[np.float64]) -> None:
+        """Move towards a new network, which the earlier weights determine: another one in every run."""
+        earlier = self._network.state_dict()
+        content = b"".join(tensor.numpy().tobytes() for tensor in earlier.values())
+        drawn = self._drawn(int.from_bytes(blake2b(content, digest_size=7).digest(), "big") ^ self._spec.seed)
+        drawn.start_from_rates(rates)
+        mixed = {
+            name: torch.lerp(new, earlier[name], self._kept_share) if new.is_floating_point() else new
+            for name, new in drawn.state_dict().items()
+        }
+        self._network.load_state_dict(mixed)
+
+    def _drawn(self, seed: int) -> QNetwork:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return QNetwork(self._shape, self._arms)
 
     def score(self, inputs: ModelInput) -> NDArray[np.float32]:
         """Computes the values with the network itself, in batches that limit memory."""
@@ -70,8 +96,8 @@ class QLearning:
         return {name: tensor.detach().numpy().copy() for name, tensor in self._network.state_dict().items()}
 
     def optimiser(self) -> dict[str, NDArray[Any]]:
-        """Adam's step count and moments, named `<moment>.<parameter>`."""
-        return {name: tensor.numpy().copy() for name, tensor in self._optimiser.state().items()}
+        """Nothing: a later fit starts without momentum."""
+        return {}
 
     def export(self, sample: ModelInput) -> bytes:
         """The all-arms forward pass as ONNX, verified against the network."""

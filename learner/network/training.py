@@ -1,5 +1,6 @@
 """The training loop: epochs of shuffled batches, identical in every run with the same seed, rows and threads."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,8 +80,10 @@ def train(
 ) -> TrainingReport:
     """Fit `network` to `rows` in place, in `spec.epochs` passes over batches of `spec.batch_size`.
 
-    `spec.seed` determines the shuffle. Afterwards the batch-norm statistics are those of the rows under the final
-    weights, and the network is in evaluation mode.
+    `spec.seed` determines the shuffle. The step size falls along half a cosine from `spec.learning_rate` to 0
+    (Loshchilov and Hutter, 2017): with a constant one the last batches would leave their noise in the weights.
+    Afterwards the batch-norm statistics are those of the rows under the final weights, and the network is in evaluation
+    mode.
     """
     started = time.monotonic()
     data = TrainingTensors.of(rows)
@@ -90,11 +93,20 @@ def train(
     network.train()
     for epoch in range(spec.epochs):
         batches = batches_of(torch.randperm(rows.count, generator=generator), spec.batch_size)
-        losses.append(sum(_step(network, optimiser, data.batch(index)) for index in batches) / len(batches))
+        total = 0.0
+        for place, index in enumerate(batches):
+            share = step_share((epoch + place / len(batches)) / spec.epochs)
+            total += _step(network, optimiser, data.batch(index), share)
+        losses.append(total / len(batches))
         steps += len(batches)
         on_progress(TrainingProgress(epoch + 1, spec.epochs, losses[-1]))
     recompute_batch_norm(network, data, spec.batch_size)
     return TrainingReport(tuple(losses), steps, time.monotonic() - started, torch.get_num_threads())
+
+
+def step_share(progress: float) -> float:
+    """The share of the learning rate after this share of the training, in [0, 1)."""
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 def recompute_batch_norm(network: QNetwork, data: TrainingTensors, batch_size: int) -> None:
@@ -130,10 +142,10 @@ def batches_of(order: Tensor, size: int) -> list[Tensor]:
     return [batch for batch in batches if len(batch) >= SMALLEST_BATCH]
 
 
-def _step(network: QNetwork, optimiser: AdamOptimiser, batch: TrainingTensors) -> float:
+def _step(network: QNetwork, optimiser: AdamOptimiser, batch: TrainingTensors, share: float) -> float:
     values = network.logged(batch.inputs, batch.arms)
     loss = masked_squared_error(values, batch.rewards, batch.observed)
     optimiser.clear()
     loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+    optimiser.step(share)
     return float(loss.detach())

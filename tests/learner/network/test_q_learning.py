@@ -55,7 +55,27 @@ def test_a_state_of_another_shape_is_refused(experiment: Experiment, make_experi
     with pytest.raises(CheckpointBroken, match="do not fit"):
         smaller.restore(algorithm.weights(), algorithm.optimiser())
     with pytest.raises(CheckpointBroken, match="do not fit"):
-        fresh(experiment).restore(algorithm.weights(), {})
+        fresh(experiment).restore({}, {})
+
+
+def test_a_later_fit_starts_between_the_earlier_weights_and_new_ones(
+    make_experiment: Callable[..., Any], world: Any
+) -> None:
+    """At a step size of almost nothing what is fitted is the start."""
+    experiment = make_experiment(learner={"epochs": 1, "learning_rate": 1e-12, "hidden_dims": [8, 8, 8]})
+    contract, rows = FeatureContract.from_experiment(experiment), world.rows(world.examples(200))
+    earlier = fresh(experiment)
+    earlier.fit(rows)
+    found = {}
+    for kept in (0.0, 0.5, 1.0):
+        later = QLearning(experiment, contract, kept)
+        later.restore(earlier.weights(), {})
+        later.fit(rows)
+        found[kept] = later.weights()["action.0.weight"]
+    np.testing.assert_allclose(found[1.0], earlier.weights()["action.0.weight"], atol=1e-6)
+    assert np.abs(found[0.0] - found[1.0]).max() > 0.1
+    np.testing.assert_allclose(found[0.5], (found[0.0] + found[1.0]) / 2, atol=1e-6)
+    assert earlier.optimiser() == {}
 
 
 def test_scoring_in_pieces_and_of_nothing(experiment: Experiment, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from learner.network.training import (
     TrainingTensors,
     batches_of,
     recompute_batch_norm,
+    step_share,
     train,
 )
 
@@ -73,3 +74,7 @@ def test_batches_cover_the_rows_evenly_and_none_is_too_small() -> None:
     assert [len(batch) for batch in batches_of(torch.arange(9), 4)] == [3, 3, 3]
     assert [len(batch) for batch in batches_of(torch.arange(10), 4)] == [4, 3, 3]
     assert [len(batch) for batch in batches_of(torch.arange(3), 2)] == [2]
+
+
+def test_the_step_size_falls_along_half_a_cosine() -> None:
+    np.testing.assert_allclose([step_share(at) for at in (0.0, 1 / 3, 0.5, 2 / 3, 1.0)], [1, 0.75, 0.5, 0.25, 0])
