@@ -177,7 +177,7 @@ def linear_arm_columns(space: ActionSpace) -> NDArray[np.float32]:
 
 def has_arm_effects(arm_columns: NDArray[np.float32]) -> bool:
     """Whether each arm has an effect by itself: not if its features are an indicator already, or if there are many."""
-    return arm_columns.shape[1] < len(arm_columns) <= LEVELS_AT_MOST
+    return bool(arm_columns.shape[1] < len(arm_columns) <= LEVELS_AT_MOST)
 
 
 def with_constant(columns: NDArray[np.float32]) -> NDArray[np.float32]:
