@@ -94,10 +94,6 @@ class ShiftingWorld:
 def joined(first: LearningRows, second: LearningRows) -> LearningRows:
     """The rows of both, which name the same exploration settings."""
     frame = pl.concat([first.frame, second.frame])
-    arrays = {
-        name: np.concatenate([getattr(first, name), getattr(second, name)])
-        for name in ("arms", "propensities", "rewards", "observed", "event_times")
-    }
     inputs = {name: np.concatenate([array, second.inputs[name]]) for name, array in first.inputs.items()}
     groups = RowSettings(
         first.settings.settings,
@@ -106,4 +102,13 @@ def joined(first: LearningRows, second: LearningRows) -> LearningRows:
         np.concatenate([first.settings.lost, second.settings.lost]),
         {},
     )
-    return LearningRows(inputs=ModelInput(inputs, len(frame)), frame=frame, settings=groups, **arrays)
+    return LearningRows(
+        inputs=ModelInput(inputs, len(frame)),
+        arms=np.concatenate([first.arms, second.arms]),
+        propensities=np.concatenate([first.propensities, second.propensities]),
+        rewards=np.concatenate([first.rewards, second.rewards]),
+        observed=np.concatenate([first.observed, second.observed]),
+        event_times=np.concatenate([first.event_times, second.event_times]),
+        frame=frame,
+        settings=groups,
+    )
