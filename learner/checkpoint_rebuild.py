@@ -29,6 +29,7 @@ from learner.examples.row_digest import row_digest, rows_by_day
 from learner.examples.segment_reading import read_segments
 from learner.examples.training_window import LearningWindow, build_window
 from learner.network.algorithm import Algorithm, make_algorithm
+from learner.network.linear_rival import rows_set_aside
 from learner.network.tensor_file import read_tensors
 from learner.network.training import OnProgress
 from policy_store.records import WEIGHTS_BLOB
@@ -84,7 +85,8 @@ class Rebuild:
         window = self._window(checkpoint)
         algorithm = self._parent(checkpoint)
         torch.set_num_threads(int(checkpoint.manifest.window.get("threads", torch.get_num_threads())))
-        algorithm.fit(window.training, on_progress)
+        aside = rows_set_aside(algorithm, window.training)
+        algorithm.fit(window.training.take(~aside), on_progress)
         rows = window.holdout if window.holdout.count else window.training
         difference = _difference(self._restored(checkpoint), algorithm, rows.inputs)
         return Rebuilt(version, window.training.count, rows.count, difference, time.monotonic() - started)

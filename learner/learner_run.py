@@ -52,7 +52,8 @@ from learner.judgement.look_reasons import LOOK_NOT_DUE, judged_lifts, not_due, 
 from learner.judgement.predictions import Score
 from learner.judgement.serving_comparison import ServingPolicy
 from learner.network.algorithm import make_algorithm
-from learner.network.training import OnProgress
+from learner.network.linear_rival import LinearRival, compare_with_linear, rows_set_aside
+from learner.network.training import OnProgress, TrainingReport
 from learner.run_metrics import show_log, show_run
 from monitoring.metrics import LearnerMetrics
 from policy_store.records import ObjectiveWeights, judged_under
@@ -81,7 +82,8 @@ class RunObserver:
 class RunReport:
     """The result of a run; without `trained` no held-out row was new, and the newest checkpoint stands as it is.
 
-    `evaluation` is that of a trained checkpoint, with the log's verdict and the comparison with what was serving.
+    `evaluation` is that of a trained checkpoint, with the log's verdict and the comparison with what was serving, and
+    `rival` compares it with a linear fit.
     """
 
     checkpoint: Checkpoint
@@ -89,6 +91,7 @@ class RunReport:
     published: Published | None
     seconds_training: float
     evaluation: Evaluation | None
+    rival: LinearRival | None = None
 
     @property
     def trained(self) -> bool:
@@ -120,6 +123,7 @@ class RunReport:
             "guardrail_lifts": manifest.evaluation["guardrail_lifts"],
             "serving": None if self.evaluation is None else self.evaluation.serving.as_dict(),
             "proposal": manifest.evaluation["proposal"],
+            "linear_rival": None if self.rival is None else self.rival.as_dict(),
             "seconds_training": self.seconds_training,
         }
 
@@ -178,8 +182,7 @@ class Learner:
             return self._stand(standing, published, (window.holdout, preference))
         start = self._start(window, warm)
         self.observer.stage("train", f"{window.training.count} examples, {start.why}")
-        training = start.algorithm.fit(window.training, self.observer.training)
-        self.observer.done("train", window.training.count)
+        training, rival = self._fit(start, window.training)
         self.observer.stage("export", "ONNX graph, verified against the network")
         graph = start.algorithm.export(window.training.inputs)
         self.observer.stage("evaluate", f"{window.holdout.count} held-out examples")
@@ -188,7 +191,7 @@ class Learner:
         evaluation, verdict, budget = self._judge(window, candidate, budget, tallies)
         self.observer.done("evaluate", window.holdout.count)
         number = history.next_run()
-        finished = FinishedRun(number, window, start, training, graph, evaluation, verdict, budget, sources)
+        finished = FinishedRun(number, window, start, training, graph, evaluation, verdict, budget, sources, rival)
         now = self.clock()
         checkpoint = build_checkpoint(finished, self.experiment, self.contract, now, self.shelf.next_time(now))
         if account is not None:
@@ -199,7 +202,16 @@ class Learner:
         published = self._publish(checkpoint, verdict, window.holdout, (candidate.score, preference))
         if self.metrics is not None:
             show_run(self.metrics, finished, self.clock())
-        return RunReport(checkpoint, verdict, published, training.seconds, evaluation)
+        return RunReport(checkpoint, verdict, published, training.seconds, evaluation, rival)
+
+    def _fit(self, start: Start, rows: LearningRows) -> tuple[TrainingReport, LinearRival | None]:
+        """Trains, and compares the result with a linear fit on rows that neither saw."""
+        aside = rows_set_aside(start.algorithm, rows)
+        fitted = rows.take(~aside) if aside.any() else rows
+        training = start.algorithm.fit(fitted, self.observer.training)
+        rival = compare_with_linear(start.algorithm, rows, aside, (self.experiment, self.contract))
+        self.observer.done("train", fitted.count)
+        return training, rival
 
     def _judge(
         self, window: LearningWindow, candidate: Candidate, budget: GateBudget, tallies: SliceTallies

@@ -23,6 +23,8 @@ def run_lines(report: RunReport) -> Iterator[tuple[str, str]]:
         yield from (("", f"{reason['code']}: {reason['sentence']}") for reason in content["log"]["reasons"])
     yield "checkpoint", f"{content['version']}   {content['window']['start']}"
     yield from _window(content["window"], content["seconds_training"] if report.trained else None)
+    if report.rival is not None and report.rival.sentence is not None:
+        yield "", report.rival.sentence
     yield "verdict", f"{content['verdict']}: {', '.join(content['reason_codes'])}"
     yield from (("", reason) for reason in content["reasons"])
     yield from _lifts(content, report.checkpoint.manifest.evaluation)

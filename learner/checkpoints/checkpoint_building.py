@@ -25,6 +25,7 @@ from learner.judgement.reference_sketches import (
     ranker_head_sketches,
     sketches_as_dict,
 )
+from learner.network.linear_rival import LinearRival
 from learner.network.tensor_file import write_tensors
 from learner.network.training import TrainingReport
 from policy_store.records import EVALUATION_BLOB, POLICY_BLOB, WEIGHTS_BLOB, CheckpointManifest, describe_blobs
@@ -35,6 +36,7 @@ class FinishedRun:
     """Everything that goes into a checkpoint: `number` counts runs from 1; `budget` is the gate's after this run.
 
     `sources` is the digest of the tallies and exploration settings that it read beside the rows.
+    `rival` compares what was trained with a linear fit.
     """
 
     number: int
@@ -46,6 +48,7 @@ class FinishedRun:
     verdict: GateVerdict
     budget: GateBudget
     sources: str
+    rival: LinearRival | None = None
 
 
 def build_checkpoint(
@@ -53,10 +56,11 @@ def build_checkpoint(
 ) -> Checkpoint:
     """`named_at` (epoch ms) is the time in the version's name. Raises CheckpointBroken if a weight is not finite."""
     spent = {"budget": run.budget.as_dict()}
+    told = {"gate": run.verdict.as_dict(), "linear_rival": None if run.rival is None else run.rival.as_dict()}
     blobs = {
         POLICY_BLOB: run.graph,
         WEIGHTS_BLOB: write_tensors(run.start.algorithm.weights()),
-        EVALUATION_BLOB: json.dumps(run.evaluation.as_dict() | {"gate": run.verdict.as_dict()} | spent).encode(),
+        EVALUATION_BLOB: json.dumps(run.evaluation.as_dict() | told | spent).encode(),
     }
     manifest = CheckpointManifest(
         version=version_id(named_at, blobs),

@@ -50,6 +50,14 @@ def test_a_policy_that_is_better_passes(trained: Any) -> None:
     assert report.as_dict()["log"]["verdict"] == "sound"
 
 
+def test_a_run_is_compared_with_a_linear_fit_on_rows_that_it_did_not_train_on(trained: Any) -> None:
+    rival = trained.report.rival
+    told = json.loads(trained.report.checkpoint.blobs["evaluation.json"])["linear_rival"]
+    assert told == rival.as_dict() == trained.report.as_dict()["linear_rival"]
+    assert 0.05 < rival.rows / trained.report.checkpoint.manifest.window["examples"] < 0.15
+    assert rival.wins == (rival.loss - rival.linear_loss > rival.standard_error)
+
+
 def _without_runs(learner: Learner) -> Learner:
     """The learner before its first look: its rows were judged by nobody."""
     shutil.rmtree(learner.directory / CHECKPOINTS_FOLDER)

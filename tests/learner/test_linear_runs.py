@@ -63,7 +63,8 @@ def test_what_is_better_passes_the_gate(ran: LinearRun) -> None:
     assert (manifest.algorithm, manifest.answer, manifest.parent) == ("linear", "values", None)
     assert manifest.window["start"] == "cold: linear depends on its training window alone"
     assert all(lift["relative"] > 0.1 for lift in ran.report.as_dict()["lifts"].values())
-    assert json.loads(ran.report.checkpoint.blobs["evaluation.json"])["judgement"] is not None
+    evaluation = json.loads(ran.report.checkpoint.blobs["evaluation.json"])
+    assert evaluation["judgement"] is not None and evaluation["linear_rival"] is None
 
 
 def test_a_later_run_starts_anew_and_gives_the_same(ran: LinearRun) -> None:

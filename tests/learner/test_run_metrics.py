@@ -9,13 +9,13 @@ from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint_building import FinishedRun
 from learner.examples.training_window import build_window
-from learner.learner_run import EXAMPLES_FOLDER, stored_examples
+from learner.learner_run import stored_examples
 from learner.run_metrics import show_run
 from monitoring.metrics import LearnerMetrics
 
 
 def test_a_run_is_shown_and_lifts_stay_until_the_next_look(trained: Any, experiment: Experiment) -> None:
-    frame = stored_examples(trained.directory / EXAMPLES_FOLDER)
+    frame = stored_examples(trained.learner.examples_directory)
     window = build_window(frame, experiment, FeatureContract.from_experiment(experiment))
     evaluation, nothing = trained.report.evaluation, None
     unused: Any = nothing

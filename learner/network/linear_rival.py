@@ -1,0 +1,97 @@
+"""Whether a linear fit predicts better than what was trained, on training rows that neither saw."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from event_schemas.experiment import Experiment
+from feature_contract import FeatureContract
+from learner.examples.learner_errors import NothingToLearn
+from learner.examples.learning_rows import LearningRows
+from learner.network.algorithm import Algorithm
+from learner.network.linear_learning import LinearLearning
+from learner.network.validation_units import validation_rows
+
+FEWEST_ROWS = 50
+"""Of validation rows; with fewer nothing is set aside."""
+ERRORS_AHEAD = 1.0
+"""How many standard errors the linear fit must be ahead by (Breiman et al., 1984, the one-standard-error rule)."""
+
+
+@dataclass(frozen=True)
+class LinearRival:
+    """Losses on `rows` validation rows: the mean over rows of the sum over objectives of (Q − r)².
+
+    `ahead` is the checkpoint's loss minus the linear fit's, `standard_error` that of `ahead`, by unit.
+    """
+
+    rows: int
+    loss: float
+    linear_loss: float
+    ahead: float
+    standard_error: float
+
+    @property
+    def wins(self) -> bool:
+        """Whether the linear fit is ahead by ERRORS_AHEAD standard errors."""
+        return self.ahead > ERRORS_AHEAD * self.standard_error
+
+    @property
+    def sentence(self) -> str | None:
+        """What to tell people if it wins."""
+        if not self.wins:
+            return None
+        return (
+            f"a linear fit beats this checkpoint on training-side validation (squared error {self.linear_loss:.5f}"
+            f' against {self.loss:.5f} on {self.rows} rows): set learner.algorithm = "linear"'
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "wins": self.wins, "sentence": self.sentence}
+
+
+def rows_set_aside(algorithm: Algorithm, rows: LearningRows) -> NDArray[np.bool_]:
+    """bool[n]: the training rows to validate on, which no run of this lineage trains on.
+
+    None for an algorithm that is linear itself, or if there would be fewer than FEWEST_ROWS.
+    """
+    if not algorithm.continues:
+        return np.zeros(rows.count, dtype=bool)
+    aside = validation_rows(rows)
+    return aside if aside.sum() >= FEWEST_ROWS else np.zeros(rows.count, dtype=bool)
+
+
+def compare_with_linear(
+    algorithm: Algorithm, rows: LearningRows, aside: NDArray[np.bool_], of: tuple[Experiment, FeatureContract]
+) -> LinearRival | None:
+    """What a linear fit to the same rows predicts, those that are not `aside`, beside what was trained on them.
+
+    None without rows aside, or if a linear fit is impossible.
+    """
+    if not aside.any():
+        return None
+    linear, tried = LinearLearning(*of), rows.take(aside)
+    try:
+        linear.fit(rows.take(~aside))
+    except NothingToLearn:
+        return None
+    losses, others = row_losses(algorithm, tried), row_losses(linear, tried)
+    ahead = losses - others
+    of_unit = np.bincount(tried.units, weights=ahead - ahead.mean())
+    return LinearRival(
+        rows=tried.count,
+        loss=float(losses.mean()),
+        linear_loss=float(others.mean()),
+        ahead=float(ahead.mean()),
+        standard_error=float(np.sqrt(np.square(of_unit).sum()) / tried.count),
+    )
+
+
+def row_losses(algorithm: Algorithm, rows: LearningRows) -> NDArray[np.float64]:
+    """float64[n]: the sum over observed objectives of (Q − r)² for the arm that was served."""
+    values = algorithm.score(rows.inputs)[np.arange(rows.count), rows.arms]
+    losses: NDArray[np.float64] = (np.square(values - rows.rewards) * rows.observed).sum(axis=1, dtype=np.float64)
+    return losses
