@@ -10,8 +10,15 @@ import torch
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.registry import Registry
-from learner.learner_run import Learner
+from learner.examples.example_decoder import ExampleDecoder
+from learner.examples.example_source import MemoryExampleSource
+from learner.examples.ingest import DeadLetters, Ingest
+from learner.examples.segment_store import SegmentStore
+from learner.learner_run import EXAMPLES_FOLDER, Learner
+from learner.learner_service import LearnerService, Schedule
 from policy_store.records.objective_weights import ObjectiveWeights
+from producers.delivery.memory_log import MemoryLog
+from tests.learner.service_ticks import Ticks
 from tests.learner_samples import NOW, Trained, World, experiment_document, ingested, tallied
 
 
@@ -63,3 +70,27 @@ def trained(
 @pytest.fixture
 def make_world(codec: Codec) -> Callable[..., World]:
     return lambda experiment, **options: World(experiment, codec, **options)
+
+
+@pytest.fixture
+def source() -> MemoryExampleSource:
+    return MemoryExampleSource([])
+
+
+@pytest.fixture
+def build(
+    codec: Codec, experiment: Experiment, tmp_path: Path, source: MemoryExampleSource
+) -> Callable[..., LearnerService]:
+    def build(learner: Learner | None = None, **schedule: float) -> LearnerService:
+        store = SegmentStore(tmp_path / EXAMPLES_FOLDER, "t.examples", 10**15)
+        decoder = ExampleDecoder(codec, experiment.action_space)
+        ingest = Ingest(source, decoder, store, DeadLetters(codec, MemoryLog(), "dl"))
+        return LearnerService(
+            ingest,
+            learner or Learner(experiment, tmp_path, lambda: NOW),
+            lambda: ObjectiveWeights.in_force(experiment),
+            Schedule(**{"poll_s": 0.0, "every_s": 5.0, **schedule}),
+            Ticks(),
+        )
+
+    return build

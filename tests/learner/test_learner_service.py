@@ -11,14 +11,10 @@ from polars.exceptions import PanicException
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from event_schemas.codec import Codec
 from event_schemas.errors import ComponentUnreachable, TrimtabError
 from event_schemas.experiment import Experiment
-from learner.checkpoints.learner_lease import LeaseHolder
 from learner.checkpoints.publishing import Publisher
-from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_source import MemoryExampleSource
-from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.learner_errors import (
     CheckpointBroken,
     ExportMismatch,
@@ -27,54 +23,17 @@ from learner.examples.learner_errors import (
     StoreDamaged,
     StoreUnwritable,
 )
-from learner.examples.segment_store import SegmentStore
-from learner.learner_run import EXAMPLES_FOLDER, Learner, RunObserver, RunReport
-from learner.learner_service import NEEDS_A_PERSON, LearnerService, Schedule
+from learner.learner_run import RunObserver, RunReport
+from learner.learner_service import NEEDS_A_PERSON, LearnerService
 from monitoring.metrics import LearnerMetrics
 from policy_store.backends.memory_store import MemoryStore
-from policy_store.records.objective_weights import ObjectiveWeights
 from policy_store.records.signing import Role, SigningKey
 from policy_store.records.store_errors import LeaseHeld, LeaseLost, RevisionConflict, SignatureInvalid, StoreUnreachable
-from producers.delivery.memory_log import MemoryLog
 from producers.topics.topic_identity import TopicMissing
+from tests.learner.service_ticks import Ticks
 from tests.learner_samples import trust_of
 
 NOW = 1_800_000_000_000
-
-
-class Ticks:
-    """A clock that advances a second whenever it is read."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 1.0
-        return self.now
-
-
-@pytest.fixture
-def source() -> MemoryExampleSource:
-    return MemoryExampleSource([])
-
-
-@pytest.fixture
-def build(
-    codec: Codec, experiment: Experiment, tmp_path: Path, source: MemoryExampleSource
-) -> Callable[..., LearnerService]:
-    def build(learner: Learner | None = None, **schedule: float) -> LearnerService:
-        store = SegmentStore(tmp_path / EXAMPLES_FOLDER, "t.examples", 10**15)
-        decoder = ExampleDecoder(codec, experiment.action_space)
-        ingest = Ingest(source, decoder, store, DeadLetters(codec, MemoryLog(), "dl"))
-        return LearnerService(
-            ingest,
-            learner or Learner(experiment, tmp_path, lambda: NOW),
-            lambda: ObjectiveWeights.in_force(experiment),
-            Schedule(**{"poll_s": 0.0, "every_s": 5.0, **schedule}),
-            Ticks(),
-        )
-
-    return build
 
 
 def test_waiting_ingests_until_there_are_enough(
@@ -317,54 +276,6 @@ def test_a_store_that_does_not_take_the_run_does_not_stop_the_ingest(
     source.extend(world.log(world.examples(1, first=9000), first_offset=6000))
     assert list(service.forever(stop)) == []
     assert service.ingest.store.rows >= 6000
-
-
-def test_a_second_learner_ingests_and_goes_on_when_the_first_has_ended(
-    build: Callable[..., LearnerService],
-    source: MemoryExampleSource,
-    world: Any,
-    experiment: Experiment,
-    trained: Any,
-    tmp_path: Path,
-) -> None:
-    key, registry = SigningKey.generate(Role.LEARNER, "m"), CollectorRegistry()
-    store, metrics = MemoryStore("small", clock=lambda: NOW), LearnerMetrics(registry)
-    first = store.acquire_lease("first, process 1", 60.0)
-    holder = LeaseHolder("second, process 2", 0.4, metrics.lease_held.set)
-    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment), holder)
-    service = build(replace(trained.copied_to(tmp_path), publisher=publisher, metrics=metrics), fresh_s=0.0)
-    source.extend(world.log(world.examples(1, first=9000), first_offset=6000))
-    seen: list[tuple[int, list[str], float | None]] = []
-
-    class Turns:
-        """The fifth turn sees what the second learner did meanwhile, and ends the first."""
-
-        turn, stopped = 0, False
-
-        def is_set(self) -> bool:
-            return self.stopped
-
-        def wait(self, timeout: float) -> bool:
-            self.turn += 1
-            if self.turn == 5:
-                held = registry.get_sample_value("trimtab_learner_lease_held")
-                seen.append((service.ingest.store.rows, store.versions(), held))
-                store.release_lease(first)
-            threading.Event().wait(0.001)
-            return self.stopped
-
-    stop = Turns()
-    with capture_logs() as said:
-        for report in service.forever(stop):
-            assert report.published is not None
-            assert registry.get_sample_value("trimtab_learner_lease_held") == 1.0
-            stop.stopped = True
-    assert seen == [(6001, [], 0.0)]
-    assert store.versions() != []
-    assert registry.get_sample_value("trimtab_learner_lease_held") == 0.0
-    [line] = [line for line in said if line["event"].startswith("without the lease")]
-    assert "held by 'first, process 1'" in line["what"]
-    assert store.acquire_lease("third", 1.0).token > first.token, "the second gave it back at its end"
 
 
 def test_tallies_that_may_come_are_a_reason_to_run_again(
