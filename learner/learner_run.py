@@ -44,6 +44,7 @@ from learner.examples.training_window import (
     window_bounds,
 )
 from learner.examples.waiting import no_examples_yet
+from learner.examples.window_examples import window_examples
 from learner.judgement.evaluation import Candidate, Evaluation, evaluate_window
 from learner.judgement.gate import GateVerdict, Verdict, judge, stated_verdict
 from learner.judgement.gate_budget import GateBudget, Look
@@ -291,7 +292,7 @@ class Learner:
 
     def _window(self, explorations: Mapping[str, ExplorationSettings]) -> LearningWindow:
         self.observer.stage("window", "reading the segments")
-        frame = stored_examples(self.examples_directory)
+        frame = window_examples(self.examples_directory, self.experiment)
         window = build_window(frame, self.experiment, self.contract, explorations)
         window = replace(window, stored=window.stored.with_forgotten(forgotten_counts(self.examples_directory)))
         if window.previous is not None:

@@ -1,7 +1,7 @@
 """Rows to learn from: stored examples as the arrays that network and estimators read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from event_schemas.records import RequestRecord
 from event_schemas.user_ids import person, present
 from feature_contract import FeatureContract, MissingFeatures, ModelInput
 from learner.examples.eligible_lists import EligibleLists
+from learner.examples.frame_rows import BLOCK_ROWS, neighbours, rows_at
 from learner.examples.previous_fill import PREVIOUS
 from learner.examples.request_columns import request_columns
 from learner.examples.row_outcomes import RowOutcomes
@@ -26,6 +27,8 @@ from off_policy.logged_bandit import LoggedBandit
 UNDECLARED = "(undeclared)"
 """All cohorts that the experiment does not declare, together; no declared one can have this name."""
 FEATURE_COLUMNS = ("request_event_time", "request_user_embedding", "request_context", "request_history")
+ENCODED_COLUMNS = ("request_user_embedding", "request_context", "request_history", PREVIOUS)
+"""The columns of features that nothing but their encoding reads of rows that are only trained on."""
 COLUMNS = (
     "request_request_id",
     "request_user_id",
@@ -94,7 +97,7 @@ class LearningRows:
         explorations: Mapping[str, ExplorationSettings] | None = None,
     ) -> tuple[Self, dict[int, MissingFeatures]]:
         """The arrays of the rows that can be encoded, and the errors of the others, by their number in `frame`."""
-        inputs, refused = contract.encode_columns(request_columns(frame))
+        inputs, refused = _encoded(frame, contract)
         if not refused.any():
             return cls._of(frame, inputs, experiment, explorations), {}
         places = np.flatnonzero(refused)
@@ -125,13 +128,14 @@ class LearningRows:
     def take(self, index: NDArray[Any]) -> "LearningRows":
         """The rows at `index` (positions or a mask), in that order."""
         positions = np.arange(self.count)[index]
+        chosen: Any = positions if (run := neighbours(positions)) is None else run  # a run shares the memory
         return LearningRows(
-            inputs=self.inputs.take(positions),
-            arms=self.arms[positions],
-            propensities=self.propensities[positions],
+            inputs=ModelInput({name: array[chosen] for name, array in self.inputs.items()}, len(positions)),
+            arms=self.arms[chosen],
+            propensities=self.propensities[chosen],
             outcomes=self.outcomes.take(positions),
-            event_times=self.event_times[positions],
-            frame=self.frame[positions],
+            event_times=self.event_times[chosen],
+            frame=rows_at(self.frame, positions),
             settings=self.settings.take(positions),
             explorations=self.explorations,
         )
@@ -148,6 +152,10 @@ class LearningRows:
     def observed(self) -> NDArray[np.bool_]:
         """bool[n, objectives]: False if the reward is unknown; it is 0 then and must not be used."""
         return self.outcomes.observed[:, : self.outcomes.optimised]
+
+    def encoded_only(self) -> Self:
+        """The same rows without the columns of their features, which are in `inputs`: they cannot be encoded anew."""
+        return replace(self, frame=self.frame.drop(ENCODED_COLUMNS, strict=False))
 
     def mean_rewards(self) -> NDArray[np.float64]:
         """float64[objectives]: mean of `rewards` over observed rows, 0 if an objective was never observed."""
@@ -243,10 +251,27 @@ def request_records(frame: pl.DataFrame, contract: FeatureContract) -> list[Requ
 
 def encoded_requests(frame: pl.DataFrame, contract: FeatureContract) -> ModelInput:
     """The features of the frame's requests; raises MissingFeatures if one of them cannot be encoded."""
-    inputs, refused = contract.encode_columns(request_columns(frame))
+    inputs, refused = _encoded(frame, contract)
     if refused.any():
         contract.encode(request_records(frame.filter(pl.Series(refused)), contract))  # raises what is wrong
     return inputs
+
+
+def _encoded(frame: pl.DataFrame, contract: FeatureContract) -> tuple[ModelInput, NDArray[np.bool_]]:
+    """The features of the frame's requests, and bool[n]: which rows cannot be encoded, and have no meaning.
+
+    They are encoded a block of rows at a time: on the way they take several times the memory of the arrays.
+    """
+    if frame.height <= BLOCK_ROWS:
+        return contract.encode_columns(request_columns(frame))
+    arrays: dict[str, NDArray[Any]] = {}
+    refused = np.zeros(frame.height, dtype=bool)
+    for start in range(0, frame.height, BLOCK_ROWS):
+        part = slice(start, min(start + BLOCK_ROWS, frame.height))
+        inputs, refused[part] = contract.encode_columns(request_columns(frame[part]))
+        for name, array in inputs.items():
+            arrays.setdefault(name, np.empty((frame.height, *array.shape[1:]), dtype=array.dtype))[part] = array
+    return ModelInput(arrays, frame.height), refused
 
 
 def clips(objectives: Sequence[ObjectiveSpec]) -> NDArray[np.float64]:

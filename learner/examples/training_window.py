@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+import numpy as np
 import polars as pl
 import structlog
+from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationSettings
 from feature_contract import AbsurdFeature, FeatureContract
+from learner.examples.frame_rows import rows_at
 from learner.examples.heavy_units import HeavyUnit, heavy_units, without_units
 from learner.examples.learner_errors import LineageOverlap, NothingToLearn
 from learner.examples.learning_rows import LearningRows
@@ -128,7 +131,7 @@ def build_window(
     bounds = window_bounds(newest if now is None else now, experiment)
     span = (bounds.train_from, bounds.holdout_to)
     rows, left_out, previous = _usable(frame, span, experiment, (contract, explorations))
-    training = rows.take(rows.event_times < bounds.train_to)
+    training = rows.take(rows.event_times < bounds.train_to).encoded_only()
     holdout = rows.take(rows.event_times >= bounds.holdout_from)
     left_out["embargo"] = rows.count - training.count - holdout.count
     heavy = tuple({each.name: each for part in (training, holdout) for each in heavy_units(part)}.values())
@@ -175,21 +178,36 @@ def _usable(
     `span` is half-open, in epoch milliseconds. If the weights served before are a feature, they are filled in from all
     of `frame`, and the counts say how.
     """
-    explored = frame.filter(pl.col("action_slice") == "EXPLORE")
-    own = explored.filter(pl.col("action_action_space") == experiment.action_space.digest)
-    complete = own.filter(~pl.col("outcome_closed_early"))
-    inside = complete.filter(pl.col("request_event_time").is_between(*span, closed="left"))
-    ordered = inside.sort("request_event_time", "request_request_id")
+    places, left_out = _places(frame, span, experiment)
+    ordered = rows_at(frame, places)
     filled, previous = _with_previous(ordered, frame, experiment, reading[0])
     rows, unencodable = _encodable(filled, experiment, reading)
-    left_out = {
-        "not_explored": frame.height - explored.height,
-        "other_action_space": explored.height - own.height,
-        "closed_early": own.height - complete.height,
-        "outside_window": complete.height - inside.height,
-        **unencodable,
-    }
-    return rows, left_out, previous
+    return rows, left_out | unencodable, previous
+
+
+def _places(
+    frame: pl.DataFrame, span: tuple[int, int], experiment: Experiment
+) -> tuple[NDArray[np.int64], dict[str, int]]:
+    """The positions of the usable rows, by time, and the number of others by reason.
+
+    Conditions are applied to row numbers, and the rows are copied once: they may fill most of the memory.
+    """
+    numbered = frame.lazy().select(
+        "request_event_time", "request_request_id", "action_slice", "action_action_space", "outcome_closed_early"
+    )
+    rest = numbered.with_row_index("row").collect()
+    left_out = dict[str, int]()
+    for reason, usable in {
+        "not_explored": pl.col("action_slice") == "EXPLORE",
+        "other_action_space": pl.col("action_action_space") == experiment.action_space.digest,
+        "closed_early": ~pl.col("outcome_closed_early"),
+        "outside_window": pl.col("request_event_time").is_between(*span, closed="left"),
+    }.items():
+        kept = rest.filter(usable)
+        left_out[reason] = rest.height - kept.height
+        rest = kept
+    ordered = rest.sort("request_event_time", "request_request_id")
+    return ordered["row"].to_numpy().astype(np.int64), left_out
 
 
 def _with_previous(
