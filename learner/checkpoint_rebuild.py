@@ -38,7 +38,7 @@ CLOSE = 1e-6
 """The largest difference of two values in [0, 1] that the same training may give."""
 UNTRAINED_SECTIONS = frozenset({"gate", "preference", "serving", "bridge", "cohorts", "join"})
 """Sections of the experiment file that training does not read."""
-BLOCK_ROWS = 4_096
+COMPARED_ROWS = 4_096
 NAMED_DAYS = 5
 
 
@@ -169,7 +169,7 @@ class Rebuild:
 
 def _difference(first: Algorithm, second: Algorithm, inputs: ModelInput) -> float:
     """max |ΔQ| over all rows, arms and objectives."""
-    blocks = [inputs.take(slice(start, start + BLOCK_ROWS)) for start in range(0, inputs.rows, BLOCK_ROWS)]
+    blocks = [inputs.take(slice(start, start + COMPARED_ROWS)) for start in range(0, inputs.rows, COMPARED_ROWS)]
     return max(float(np.abs(first.score(block) - second.score(block)).max()) for block in blocks)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-BLOCK_ROWS = 16_384
+GATHERED_ROWS = 16_384
 
 
 def neighbours(positions: NDArray[np.int64]) -> slice | None:
@@ -29,6 +29,6 @@ def rows_at(frame: pl.DataFrame, positions: NDArray[np.int64]) -> pl.DataFrame:
     if run is not None:
         return frame[run]
     blocks: Sequence[pl.DataFrame] = [
-        frame[positions[start : start + BLOCK_ROWS]] for start in range(0, len(positions), BLOCK_ROWS)
+        frame[positions[start : start + GATHERED_ROWS]] for start in range(0, len(positions), GATHERED_ROWS)
     ]
     return pl.concat(blocks, rechunk=False)

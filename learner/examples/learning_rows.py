@@ -17,7 +17,7 @@ from event_schemas.records import RequestRecord
 from event_schemas.user_ids import person, present
 from feature_contract import FeatureContract, MissingFeatures, ModelInput
 from learner.examples.eligible_lists import EligibleLists
-from learner.examples.frame_rows import BLOCK_ROWS, neighbours, rows_at
+from learner.examples.frame_rows import GATHERED_ROWS, neighbours, rows_at
 from learner.examples.previous_fill import PREVIOUS
 from learner.examples.request_columns import request_columns
 from learner.examples.row_outcomes import RowOutcomes
@@ -262,12 +262,12 @@ def _encoded(frame: pl.DataFrame, contract: FeatureContract) -> tuple[ModelInput
 
     They are encoded a block of rows at a time: on the way they take several times the memory of the arrays.
     """
-    if frame.height <= BLOCK_ROWS:
+    if frame.height <= GATHERED_ROWS:
         return contract.encode_columns(request_columns(frame))
     arrays: dict[str, NDArray[Any]] = {}
     refused = np.zeros(frame.height, dtype=bool)
-    for start in range(0, frame.height, BLOCK_ROWS):
-        part = slice(start, min(start + BLOCK_ROWS, frame.height))
+    for start in range(0, frame.height, GATHERED_ROWS):
+        part = slice(start, min(start + GATHERED_ROWS, frame.height))
         inputs, refused[part] = contract.encode_columns(request_columns(frame[part]))
         for name, array in inputs.items():
             arrays.setdefault(name, np.empty((frame.height, *array.shape[1:]), dtype=array.dtype))[part] = array

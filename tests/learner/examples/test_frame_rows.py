@@ -4,14 +4,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from learner.examples.frame_rows import BLOCK_ROWS, neighbours, rows_at
+from learner.examples.frame_rows import GATHERED_ROWS, neighbours, rows_at
 
-FRAME = pl.DataFrame({"a": range(BLOCK_ROWS + 9), "b": [[{"c": n}] for n in range(BLOCK_ROWS + 9)]})
+FRAME = pl.DataFrame({"a": range(GATHERED_ROWS + 9), "b": [[{"c": n}] for n in range(GATHERED_ROWS + 9)]})
 
 
 @pytest.mark.parametrize(
     "positions",
-    [[], [3], [3, 4, 5], [5, 4, 3], [2, 4], [3, 3], [0, 2, 1, 3], [*range(BLOCK_ROWS + 8, -1, -1)]],
+    [[], [3], [3, 4, 5], [5, 4, 3], [2, 4], [3, 3], [0, 2, 1, 3], [*range(GATHERED_ROWS + 8, -1, -1)]],
 )
 def test_positions_in_any_order(positions: list[int]) -> None:
     at = np.array(positions, dtype=np.int64)
