@@ -28,11 +28,10 @@ def write_page(page: Path, run: Mapping[str, Any]) -> None:
 
 
 def _section(run: Mapping[str, Any]) -> list[str]:
-    how = f"Written by `python -m benchmarks.learner_regret` on {run['date']} at commit {run['commit']}."
+    note = f" {run['note']}" if run.get("note") else ""
+    how = f"Written by `python -m benchmarks.learner_regret` on {run['date']} at commit {run['commit']}.{note}"
     left = run["not_run"]
-    missing = (
-        f"Of the planned logs {len(left)} were not run: {', '.join(left)}." if left else "Every planned log was run."
-    )
+    missing = f"Planned and not run: {', '.join(left)}." if left else "Every planned log was run."
     alphas = [f"{alpha:.2f}" for alpha in run["alphas"]]
     return [
         HEADING,
@@ -56,7 +55,8 @@ def _section(run: Mapping[str, Any]) -> list[str]:
 
 def _line(cell: Mapping[str, Any], figures: Sequence[Sequence[float | None]]) -> str:
     shown = " | ".join(_shown(each) for each in figures)
-    return f"| {cell['rows']:,} | `{cell['learner']}` | {cell['seeds']} | {cell['cpu_s']:.1f} | {shown} |"
+    seconds = "–" if cell["cpu_s"] is None else f"{cell['cpu_s']:.1f}"
+    return f"| {cell['rows']:,} | `{cell['learner']}` | {cell['seeds']} | {seconds} | {shown} |"
 
 
 def _shown(figure: Sequence[float | None]) -> str:

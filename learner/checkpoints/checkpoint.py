@@ -1,7 +1,7 @@
 """A checkpoint: manifest, weights, graph and evaluation, either complete or absent.
 
 On disk each version is a directory, which appears by one rename. The policy store gets its manifest and the three blobs
-that the manifest names by hash. The optimiser's state stays on this machine, because only a warm start needs it. A file
+that the manifest names by hash. The optimiser's state stays on this machine; no algorithm of today has one. A file
 with the hashes of all other files protects that state and the manifest; version 0.1.0 wrote no such file.
 """
 

@@ -51,9 +51,9 @@ LEAST_SHARE = 0.002
 LEAST_DEVIATION = 1e-4
 """A column that varies less around its mean, relative to that or to 1, is a constant; scaled up it would be noise."""
 FOLDS = 5
-STATE, ARM, CROSSED, PAIR, CROSSED_PAIR = range(5)
+STATE_GROUP, ARM_GROUP, CROSSED_GROUP, PAIR_GROUP, CROSSED_PAIR_GROUP = range(5)
 NO_PAIRS = np.zeros((0, 2), dtype=np.int64)
-ROWS_AT_ONCE = 8_192
+COLUMN_ROWS = 8_192
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -180,15 +180,15 @@ def linear_design(space: ActionSpace, columns: int, pairs: int) -> ArmDesign:
     width, plain = 1 + arm_columns.shape[1], 1 + arm_inputs(space).shape[1]
     first = np.stack(np.meshgrid(np.arange(width), np.arange(1 + columns), indexing="ij"), axis=-1).reshape(-1, 2)
     second = np.stack(np.meshgrid(np.arange(plain), np.arange(pairs), indexing="ij"), axis=-1).reshape(-1, 2)
-    groups = np.where(first[:, 0] == 0, STATE, np.where(first[:, 1] == 0, ARM, CROSSED))
-    products = np.where(second[:, 0] == 0, PAIR, CROSSED_PAIR)
+    groups = np.where(first[:, 0] == 0, STATE_GROUP, np.where(first[:, 1] == 0, ARM_GROUP, CROSSED_GROUP))
+    products = np.where(second[:, 0] == 0, PAIR_GROUP, CROSSED_PAIR_GROUP)
     effects = has_arm_effects(arm_columns)
     return ArmDesign(
         features=with_constant(arm_columns).astype(np.float64),
         arm_columns=np.concatenate([first[:, 0], second[:, 0]]),
         state_columns=np.concatenate([first[:, 1], 1 + columns + second[:, 1]]),
         effects=effects,
-        groups=np.concatenate([groups, products, np.full(space.arms if effects else 0, ARM)]),
+        groups=np.concatenate([groups, products, np.full(space.arms if effects else 0, ARM_GROUP)]),
     )
 
 
@@ -260,5 +260,5 @@ def _moments(columns: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.flo
 
 
 def _parts(inputs: ModelInput) -> list[ModelInput]:
-    starts = range(0, max(inputs.rows, 1), ROWS_AT_ONCE)
-    return [inputs.take(slice(start, start + ROWS_AT_ONCE)) for start in starts]
+    starts = range(0, max(inputs.rows, 1), COLUMN_ROWS)
+    return [inputs.take(slice(start, start + COLUMN_ROWS)) for start in starts]

@@ -14,7 +14,7 @@ from learner.network.algorithm import Algorithm
 from learner.network.linear_learning import LinearLearning
 from learner.network.validation_units import validation_rows
 
-FEWEST_ROWS = 50
+LEAST_ASIDE = 50
 """Of validation rows; with fewer nothing is set aside."""
 ERRORS_AHEAD = 1.0
 """How many standard errors the linear fit must be ahead by (Breiman et al., 1984, the one-standard-error rule)."""
@@ -56,12 +56,12 @@ class LinearRival:
 def rows_set_aside(algorithm: Algorithm, rows: LearningRows) -> NDArray[np.bool_]:
     """bool[n]: the training rows to validate on, which no run of this lineage trains on.
 
-    None for an algorithm that is linear itself, or if there would be fewer than FEWEST_ROWS.
+    None for an algorithm that is linear itself, or if there would be fewer than LEAST_ASIDE.
     """
     if not algorithm.continues:
         return np.zeros(rows.count, dtype=bool)
     aside = validation_rows(rows)
-    return aside if aside.sum() >= FEWEST_ROWS else np.zeros(rows.count, dtype=bool)
+    return aside if aside.sum() >= LEAST_ASIDE else np.zeros(rows.count, dtype=bool)
 
 
 def compare_with_linear(

@@ -17,7 +17,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 PENALTIES = tuple(float(each) for each in 10.0 ** np.arange(-3.0, 1.6, 0.75))
 """What is tried, per row: each column has deviation 1 over the training rows, or over the arms."""
-Array = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class ArmDesign:
     int64[w], the coefficients that share a penalty, w = m + arms with `effects`, else m.
     """
 
-    features: Array
+    features: Floats
     arm_columns: NDArray[np.int64]
     state_columns: NDArray[np.int64]
     effects: bool
@@ -41,12 +41,12 @@ class RowSums:
     """Sums over rows: their number, x xᵀ [w, w], x rᵀ [w, objectives] and r² [objectives]."""
 
     rows: int
-    squares: Array
-    products: Array
-    rewards: Array
+    squares: Floats
+    products: Floats
+    rewards: Floats
 
     @classmethod
-    def of(cls, columns: Array, arms: NDArray[np.int64], rewards: Array, design: ArmDesign) -> Self:
+    def of(cls, columns: Floats, arms: NDArray[np.int64], rewards: Floats, design: ArmDesign) -> Self:
         """The sums of rows with state `columns` [n, p] (a constant first), `arms` [n], `rewards` [n, objectives]."""
         size, places, crossed = len(design.groups), design.state_columns, len(design.state_columns)
         squares, products = np.zeros((size, size)), np.zeros((size, rewards.shape[1]))
@@ -85,7 +85,7 @@ class RowSums:
             self.rewards - other.rewards,
         )
 
-    def ridge(self, penalty: Array) -> Array:
+    def ridge(self, penalty: Floats) -> Floats:
         """float64[w, objectives]: argmin Σ (r − xβ)² + rows · Σ penalty · β², without the first β, the constant's.
 
         `penalty` is float64[w], above 0.
@@ -93,17 +93,17 @@ class RowSums:
         penalised = self.squares.copy()
         penalised[np.diag_indices_from(penalised)] += penalty * max(self.rows, 1)
         penalised[0, 0] = max(float(self.squares[0, 0]), 1.0)
-        found: Array = cho_solve(cho_factor(penalised, lower=True, overwrite_a=True), self.products)
+        found: Floats = cho_solve(cho_factor(penalised, lower=True, overwrite_a=True), self.products)
         return found
 
-    def losses(self, coefficients: Array) -> Array:
+    def losses(self, coefficients: Floats) -> Floats:
         """float64[objectives]: mean of (r − xβ)² over the rows, 0 without rows; `coefficients` [w, objectives]."""
         fitted = (coefficients * (self.squares @ coefficients - 2 * self.products)).sum(axis=0)
-        means: Array = np.maximum(self.rewards + fitted, 0.0) / max(self.rows, 1)
+        means: Floats = np.maximum(self.rewards + fitted, 0.0) / max(self.rows, 1)
         return means
 
 
-def best_ridge(folds: Sequence[RowSums], groups: NDArray[np.int64]) -> tuple[Array, Array]:
+def best_ridge(folds: Sequence[RowSums], groups: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """(coefficients [w, objectives], losses [objectives]) of all rows, under the penalties that cross-validation chose.
 
     There is at least one fold; `groups` are those of the design.
@@ -115,7 +115,7 @@ def best_ridge(folds: Sequence[RowSums], groups: NDArray[np.int64]) -> tuple[Arr
     return found, together.losses(found)
 
 
-def chosen_penalties(folds: Sequence[RowSums], groups: NDArray[np.int64]) -> Array:
+def chosen_penalties(folds: Sequence[RowSums], groups: NDArray[np.int64]) -> Floats:
     """float64[groups, objectives]: for each group of coefficients the penalty with the least loss in cross-validation.
 
     One group is searched after the other; those after it have the largest penalty meanwhile. With fewer than two folds
@@ -135,7 +135,7 @@ def chosen_penalties(folds: Sequence[RowSums], groups: NDArray[np.int64]) -> Arr
     return chosen
 
 
-def equal_columns(table: Array) -> list[list[int]]:
+def equal_columns(table: Floats) -> list[list[int]]:
     """The numbers of the columns of `table`, those of equal columns together."""
     which = np.unique(table, axis=1, return_inverse=True)[1].reshape(-1)
     return [np.flatnonzero(which == number).tolist() for number in range(int(which.max()) + 1)]
