@@ -20,6 +20,7 @@ from event_schemas.slices import exploration_distribution
 from event_schemas.units import DAY_MS
 from feature_contract import FeatureContract, ModelInput
 from learner.examples.learning_rows import LearningRows
+from learner.examples.row_outcomes import RowOutcomes
 from learner.examples.row_settings import RowSettings
 
 USER_DIM, BASE, STRENGTH = 8, -1.7, 0.5
@@ -70,8 +71,7 @@ class ShiftingWorld:
             inputs=ModelInput({"user_embedding": users}, self.rows),
             arms=arms,
             propensities=design[arms],
-            rewards=(rng.random(chance.shape) < chance).astype(np.float32),
-            observed=np.ones(chance.shape, dtype=bool),
+            outcomes=_outcomes(self.experiment.objective_names, (rng.random(chance.shape) < chance).astype(np.float64)),
             event_times=np.sort(rng.integers(number * WEEK_MS, (number + 1) * WEEK_MS, size=self.rows)),
             frame=frame,
             settings=RowSettings.of(frame, self.experiment, {}),
@@ -106,9 +106,13 @@ def joined(first: LearningRows, second: LearningRows) -> LearningRows:
         inputs=ModelInput(inputs, len(frame)),
         arms=np.concatenate([first.arms, second.arms]),
         propensities=np.concatenate([first.propensities, second.propensities]),
-        rewards=np.concatenate([first.rewards, second.rewards]),
-        observed=np.concatenate([first.observed, second.observed]),
+        outcomes=_outcomes(first.outcomes.names, np.concatenate([first.outcomes.rewards, second.outcomes.rewards])),
         event_times=np.concatenate([first.event_times, second.event_times]),
         frame=frame,
         settings=groups,
     )
+
+
+def _outcomes(names: tuple[str, ...], rewards: NDArray[np.float64]) -> RowOutcomes:
+    """Rewards float64[n, objectives], all of them observed."""
+    return RowOutcomes(names, len(names), rewards, np.ones(rewards.shape, dtype=bool), np.ones(len(names)))

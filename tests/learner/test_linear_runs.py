@@ -18,7 +18,8 @@ from learner.network.algorithm import make_algorithm
 from learner.network.tensor_file import read_tensors
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.governance import publish_checkpoint
-from policy_store.decisions.verification import TrustRule, read_channel_verified
+from policy_store.decisions.verification import TrustRule
+from policy_store.decisions.verified_reading import read_channel_verified
 from policy_store.records import WEIGHTS_BLOB, ObjectiveWeights
 from policy_store.records.channel_record import Channel
 from producers.delivery.memory_log import MemoryLog
