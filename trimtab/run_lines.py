@@ -22,7 +22,8 @@ def run_lines(report: RunReport) -> Iterator[tuple[str, str]]:
         yield "log", content["log"]["verdict"].replace("_", " ")
         yield from (("", f"{reason['code']}: {reason['sentence']}") for reason in content["log"]["reasons"])
     yield "checkpoint", f"{content['version']}   {content['window']['start']}"
-    yield from _window(content["window"], content["seconds_training"] if report.trained else None)
+    validated = 0 if report.rival is None else report.rival.rows
+    yield from _window(content["window"], content["seconds_training"] if report.trained else None, validated)
     if report.rival is not None and report.rival.sentence is not None:
         yield "", report.rival.sentence
     yield "verdict", f"{content['verdict']}: {', '.join(content['reason_codes'])}"
@@ -39,15 +40,20 @@ def run_lines(report: RunReport) -> Iterator[tuple[str, str]]:
         yield from (("", line) for line in others)
 
 
-def _window(window: Mapping[str, Any], seconds: float | None) -> Iterator[tuple[str, str]]:
-    """Without `seconds` nothing was trained: the window is that of the checkpoint that stands."""
+def _window(window: Mapping[str, Any], seconds: float | None, validated: int) -> Iterator[tuple[str, str]]:
+    """Without `seconds` nothing was trained: the window is that of the checkpoint that stands.
+
+    `validated` of the training rows were set aside for validation.
+    """
     if seconds is None:
         yield "", "not trained again: no held-out example is newer, so it stands with its verdict"
     ends = {name: utc_text(window[name]) for name in ("train_from", "train_to", "holdout_from", "holdout_to")}
     yield "window", f"trained on {ends['train_from']} to {ends['train_to']}"
     yield "", f"held out {ends['holdout_from']} to {ends['holdout_to']}"
     took = "" if seconds is None else f" in {seconds:.1f} s"
-    yield "rows", f"trained on {window['examples']:,} explored examples{took}, held out {window['holdout_examples']:,}"
+    trained = f"trained on {window['examples'] - validated:,} explored examples{took}"
+    aside = f", validated on {validated:,}" if validated else ""
+    yield "rows", f"{trained}{aside}, held out {window['holdout_examples']:,}"
     left = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in window["left_out"].items() if count]
     if left:
         yield "", f"left out: {', '.join(left)}"

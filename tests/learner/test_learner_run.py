@@ -126,9 +126,10 @@ def test_a_second_run_continues_the_first_and_counts_its_look(
     assert evaluation["share"] == pytest.approx(0.025 * 2400 * 10_000 / RENEWAL_MS)
     assert content["channel"] == "canary"
     assert stages == ["window", "train", "export", "evaluate", "gate", "publish", "publish"]
+    assert report.rival is not None
     assert ended == {
         "window": content["window"]["examples"] + held_out_rows,
-        "train": content["window"]["examples"],
+        "train": content["window"]["examples"] - report.rival.rows,
         "evaluate": held_out_rows,
         "gate": evaluation["rows"],
         "publish": held_out_rows,

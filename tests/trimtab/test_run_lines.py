@@ -9,6 +9,7 @@ import pytest
 from learner.checkpoints.checkpoint import Checkpoint
 from learner.judgement.gate import GateVerdict, Reason, Verdict
 from learner.learner_run import RunReport
+from learner.network.linear_rival import LinearRival
 from tests.policy_store.store_samples import BLOBS, manifest
 from trimtab.run_lines import run_lines
 
@@ -78,3 +79,13 @@ def test_without_a_look_there_are_no_lifts(report: RunReport) -> None:
     unseen = made.model_copy(update={"evaluation": made.evaluation | {"lifts": {}, "guardrail_lifts": {}}})
     lines = list(run_lines(replace(report, checkpoint=replace(report.checkpoint, manifest=unseen))))
     assert lines[-1] == ("lifts", "none: the judging half was not looked at")
+
+
+def test_rows_set_aside_are_told_with_a_linear_fit_that_is_ahead(report: RunReport) -> None:
+    rival = LinearRival(rows=400, loss=0.2, linear_loss=0.1, ahead=0.1, standard_error=0.01)
+    lines = list(run_lines(replace(report, rival=rival)))
+    assert ("rows", "trained on 3,600 explored examples, validated on 400, held out 2,000") in lines
+    assert rival.sentence is not None and ("", rival.sentence) in lines
+    behind = replace(rival, ahead=-0.1)
+    assert behind.sentence is None
+    assert ("", rival.sentence) not in run_lines(replace(report, rival=behind))
