@@ -12,13 +12,14 @@ import polars as pl
 import structlog
 from numpy.typing import NDArray
 
+from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationSettings
 from feature_contract import FeatureContract, ModelInput
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf
 from learner.checkpoints.checkpoint_building import FinishedRun, build_checkpoint
 from learner.checkpoints.gate_account import GateAccount
-from learner.checkpoints.graph_answers import GraphAnswers
+from learner.checkpoints.graph_answers import GraphAnswers, why_unfit
 from learner.checkpoints.publishing import Published, Publisher
 from learner.checkpoints.run_history import PlannedRun, RunHistory
 from learner.checkpoints.serving_answers import serving_policy
@@ -29,7 +30,7 @@ from learner.examples.exploration_reading import KeptExplorations, require_one_u
 from learner.examples.exploration_shelf import ExplorationShelf
 from learner.examples.forgotten_users import forgotten_counts
 from learner.examples.heavy_units import heavy_units, without_units
-from learner.examples.learner_errors import BoxNotLearnt, CheckpointBroken
+from learner.examples.learner_errors import BoxNotLearnt
 from learner.examples.learning_rows import COLUMNS, LearningRows
 from learner.examples.segment_reading import read_segments
 from learner.examples.slice_tallies import SliceTallies
@@ -177,7 +178,7 @@ class Learner:
         tallies = self._tallied(window.stored)
         sources = sources_digest(tallies, explorations)
         budget = history.budget(self.experiment)
-        published = self._publish_pass(budget, window.holdout, preference)
+        published = self._publish_pass(history, budget, window.holdout, preference)
         standing = history.standing(PlannedRun(window, self.experiment, preference, budget, sources)) if warm else None
         if standing is not None:
             return self._stand(standing, published, (window.holdout, preference))
@@ -232,27 +233,30 @@ class Learner:
             budget.after(look, bounds.holdout_to, verdict.verdict.value, judged_lifts(evidence), evidence.over),
         )
 
-    def _publish_pass(self, budget: GateBudget, rows: LearningRows, preference: ObjectiveWeights) -> Published | None:
+    def _publish_pass(
+        self, history: RunHistory, budget: GateBudget, rows: LearningRows, preference: ObjectiveWeights
+    ) -> Published | None:
         """Publishes the pass of the last look if no channel has heard of it, because publishing failed or was off.
 
-        Its look is spent, so no later run could give it again. One under other weights is left alone.
+        Its look is spent, so no later run could give it again, also that of another learner, whose checkpoint is read
+        from the store. One under other weights, or for other arms or features, is left alone.
         """
         publisher, last = self.publisher, budget.last
         if publisher is None or last is None or last.version is None or last.verdict != Verdict.PASS.value:
             return None
-        if last.version not in self.shelf.versions() or publisher.announced(last.version):
+        if publisher.announced(last.version):
             return None
         try:
-            checkpoint = self.shelf.load(last.version)
+            checkpoint = history.load(last.version)
             told = checkpoint.manifest.evaluation
             verdict = stated_verdict(told)
-        except (CheckpointBroken, KeyError, TypeError, ValueError) as fault:
+            if not judged_under(preference, told) or why_unfit(checkpoint.manifest, self.experiment) is not None:
+                return None
+            answers = GraphAnswers(checkpoint, rows, preference)
+        except (TrimtabError, KeyError, TypeError, ValueError) as fault:
             log.warning("a pass that was never published cannot be read", version=last.version, fault=str(fault))
             return None
-        if not judged_under(preference, told):
-            return None
         self.observer.stage("pass", f"{last.version} passed, and no channel has heard of it")
-        answers = GraphAnswers(checkpoint, rows, preference)
         return self._publish(checkpoint, verdict, rows, (answers.score, preference))
 
     def _stand(

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from off_policy.paired_lift import PairedLift
 
 WIDTH = 100
-HEIGHT = 39
-"""A terminal of 40 lines needs one for the prompt."""
+HEIGHT = 37
+"""A terminal of 40 lines needs one for the prompt, and two say what to do next."""
 REASONS_SHOWN = 3
 OUTCOMES_SHOWN = 6
 FEWEST_ALPHAS, MOST_ALPHAS = 3, 13
@@ -129,7 +129,7 @@ def _estimator(answer: Answer) -> str:
 def _brief(lift: PairedLift) -> str:
     """The lift with its interval, or the code of what withholds it."""
     if lift.gateable and lift.relative_interval is not None:
-        return lift_in_words(lift)
+        return _cut(lift_in_words(lift), 34)
     point = "undefined" if math.isnan(lift.relative) else f"{lift.relative:+.1%}"
     return point if lift.refusal is None else _cut(f"{point} {lift.refusal.code.value}", 34)
 

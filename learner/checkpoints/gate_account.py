@@ -51,15 +51,17 @@ class GateAccount:
         They were taken without a publisher, or the store was emptied or restored. Raises as `record_run`.
         """
         here, stored = history.here(self.publisher.experiment), history.stored
-        if here is None or here.budget.spent_in_all <= (0.0 if stored is None else stored.budget.spent_in_all):
+        if here is None:
             return self
         number = here.number if stored is None else max(here.number, stored.number)
         budget = here.budget if stored is None else stored.budget.joined(here.budget)
-        self.record_run(number, history.shelf.manifest(here.version), budget)
-        return self.read(self.publisher)
+        known = None if self.found.record is None or stored is None else stored.budget
+        if budget.last is None or (known is not None and known.knows(budget)):
+            return self
+        return self.record_run(number, history.shelf.manifest(here.version), budget)
 
-    def record_run(self, run: int, manifest: CheckpointManifest, budget: GateBudget) -> None:
-        """Write the account of a run over this one; spends what the run's look may.
+    def record_run(self, run: int, manifest: CheckpointManifest, budget: GateBudget) -> "GateAccount":
+        """Write the account of a run over this one; spends what the run's look may. Gives what was written.
 
         Raises LeaseLost, and RevisionConflict if another learner has finished a run since this one was read.
         """
@@ -67,7 +69,8 @@ class GateAccount:
             looks = 0 if budget.last is None else budget.last.number
             said = self.publisher.decider(f"run {run}: the gate has spent {budget.spent_in_all:.3g} in {looks} looks")
             ended = RunAccount(run, manifest, budget.as_dict())
-            keep_account(self.publisher.store, ended, self.found, said, fencing_token=token)
+            record = keep_account(self.publisher.store, ended, self.found, said, fencing_token=token)
+        return replace(self, found=FoundAccount(record, record.revision))
 
     def _newest_run(self, versions: Sequence[str]) -> LastRun | None:
         for version in reversed(versions):

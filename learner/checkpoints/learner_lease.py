@@ -58,6 +58,7 @@ class LearnerLease:
         self._fault: TrimtabError | None = None
         self._said: str | None = None
         self._blocks = 0
+        self._granted: int | None = None
 
     @property
     def is_held(self) -> bool:
@@ -91,15 +92,25 @@ class LearnerLease:
     def granted(self) -> Iterator[int]:
         """The lease's fencing token, for one write or run; within `kept` it is that lease.
 
+        Within another block of `granted` it must still be that one's lease: a run that began under a lease writes
+        nothing under a later one, since another learner may have had it between.
+
         Raises LeaseHeld while another learner has it, else LeaseLost or the store's error.
         """
         with self.kept():
             if not self.is_held:
                 self.ask()
-            held = self._held
+            held, outer = self._held, self._granted
             if held is None or not self.is_held:
                 raise self._fault or LeaseLost("the learner's lease has expired", fix="try again in a moment")
-            yield held.lease.token
+            if outer not in (None, held.lease.token):
+                what = "the lease that this run began under has ended"
+                raise LeaseLost(what, fix="none needed: the next run is whole")
+            self._granted = held.lease.token
+            try:
+                yield held.lease.token
+            finally:
+                self._granted = outer
 
     def ask(self) -> None:
         """Renews the lease, or acquires it if it is not held; says so once if that changes anything."""

@@ -109,6 +109,12 @@ class RunHistory:
                 log.warning("looks of the gate not read from a checkpoint", version=version, fault=str(fault))
         return None
 
+    def load(self, version: str) -> Checkpoint:
+        """A checkpoint kept here, else of the store. Raises CheckpointBroken, or the errors of `fetch`."""
+        if version in self.shelf.versions() or self.fetch is None:
+            return self.shelf.load(version)
+        return self.fetch(version)
+
     def standing(self, planned: PlannedRun) -> Checkpoint | None:
         """The newest checkpoint if a run could only repeat it; None also if it cannot be read.
 

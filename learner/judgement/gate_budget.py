@@ -166,17 +166,28 @@ class GateBudget:
     def joined(self, other: GateBudget) -> GateBudget:
         """Of two accounts of the same looks the one that knows more: nothing that either has spent or judged is lost.
 
-        If each knows looks that the other does not, it is the one that spent more, with the later of the last looks;
-        of equals it is this one.
+        Of equals it is this one. If each knows looks that the other does not, both have spent, so what they spent and
+        their looks are added up, and the later of the last looks is the last. Looks add up once: the result, joined
+        with either again, stays as it is.
         """
         more, less = sorted((self, other), key=lambda each: (each.spent_in_all, each.number), reverse=True)
-        lasts = [each.last for each in (more, less) if each.last is not None]
-        if not lasts:
+        if more.last is None or less.last is None:
             return more
-        last = max(lasts, key=lambda each: each.holdout_to)
+        same = (more.last.version, more.last.holdout_to) == (less.last.version, less.last.holdout_to)
+        if same or (less.last.number < more.last.number and less.last.holdout_to <= more.last.holdout_to):
+            return more
+        last = max(more.last, less.last, key=lambda each: each.holdout_to)
         firsts = [each.first_look for each in (more, less) if each.first_look is not None]
-        number = max(each.number for each in lasts)
-        return replace(more, first_look=max(firsts, default=None), last=replace(last, number=number))
+        return replace(
+            more,
+            spent=more.spent + less.spent_in_all,
+            first_look=max(firsts, default=None),
+            last=replace(last, number=more.last.number + less.last.number),
+        )
+
+    def knows(self, other: GateBudget) -> bool:
+        """Whether this account has what the other has spent, and its last look."""
+        return (self.spent_in_all, self.last) == (other.spent_in_all, other.last)
 
     @property
     def spent_in_all(self) -> float:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from event_schemas.errors import TrimtabError
 from policy_store.backends.store import PolicyStore
 from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.record_places import Decider, next_place, provenance, revision_of
 from policy_store.decisions.verification import TrustRule, verify_record
 from policy_store.records.account_record import ACCOUNT_SLOT, AccountRecord
 from policy_store.records.checkpoint_record import CheckpointManifest
+from policy_store.records.governed_record import SignedRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +41,24 @@ class RunAccount:
 def read_account_verified(store: PolicyStore, rule: TrustRule) -> FoundAccount:
     """The account. Raises the errors of verify_record and ReaderMemory.require_acceptable.
 
-    If the slot was deleted, the newest record of its history counts.
+    If the slot was deleted, or an older record put back, the newest record of its history counts that verifies.
     """
     revision = revision_of(store.account())
     known = store.known_records(ACCOUNT_SLOT)
     if not known:
         return FoundAccount(None, revision)
-    record = verify_record(known[0], AccountRecord, rule)
-    remembered_rebases(store, rule).require_acceptable(known[0], record)
-    return FoundAccount(record, revision)
+    memory = remembered_rebases(store, rule)
+
+    def verified(signed: SignedRecord) -> AccountRecord:
+        record = verify_record(signed, AccountRecord, rule)
+        memory.require_acceptable(signed, record)
+        return record
+
+    newest = verified(known[0])
+    for signed in known[1:]:
+        with suppress(TrimtabError):  # what lies in the slot must be good; of the past, what is good counts
+            newest = max(newest, verified(signed), key=lambda record: record.revision)
+    return FoundAccount(newest, revision)
 
 
 def keep_account(

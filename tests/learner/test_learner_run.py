@@ -15,8 +15,9 @@ from prometheus_client import CollectorRegistry
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER
+from learner.checkpoints.gate_account import GateAccount
 from learner.checkpoints.publishing import Publisher
-from learner.checkpoints.run_history import budget_in_force
+from learner.checkpoints.run_history import RunHistory, budget_in_force
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import start_from
 from learner.examples.learner_errors import NothingToLearn
@@ -191,6 +192,23 @@ def test_without_new_rows_nothing_is_trained_and_the_checkpoint_stands(
     assert len(learner.shelf.versions()) == 1
 
 
+def test_a_pass_of_a_learner_that_was_killed_is_published_by_the_next_one(
+    trained: Any, tmp_path: Path, experiment: Experiment
+) -> None:
+    """It was killed between storing the checkpoint and pointing to it; the next one has another data directory."""
+    key, passed = SigningKey.generate(Role.LEARNER, "m"), trained.report.checkpoint
+    store = MemoryStore("small", clock=lambda: NOW)
+    publisher = Publisher(store, key, experiment, lambda: NOW, trust_of(key, experiment))
+    learner = replace(trained.copied_to(tmp_path), publisher=publisher)
+    budget = budget_in_force(learner.shelf, experiment)
+    GateAccount.read(publisher).record_run(1, passed.manifest, budget)
+    publish_checkpoint(store, passed.manifest, passed.blobs, key)
+    shutil.rmtree(tmp_path / CHECKPOINTS_FOLDER)
+    report = learner.run(ObjectiveWeights.in_force(experiment))
+    assert report.published is not None and report.published.version == passed.version
+    assert running_canary(store, publisher.rule) == f"canary-{passed.version}"
+
+
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("rows", [0, 600])
 def test_a_pass_that_no_channel_heard_of_is_published_by_a_later_run(
@@ -209,7 +227,7 @@ def test_a_pass_that_no_channel_heard_of_is_published_by_a_later_run(
         in_force = replace(in_force, revision=7)  # people approved the same weights again
     other = replace(in_force, default=(0.5, 0.5))
     budget = budget_in_force(learner.shelf, experiment)
-    assert learner._publish_pass(budget, world.rows(world.examples(1)), other) is None, (
+    assert learner._publish_pass(RunHistory(learner.shelf), budget, world.rows(world.examples(1)), other) is None, (
         "nobody judged it under these weights"
     )
     report = learner.run(in_force)

@@ -1,4 +1,4 @@
-"""One screen for an evaluation: 39 lines of 100 columns whatever was evaluated, with the log's verdict first."""
+"""One screen for an evaluation: 37 lines of 100 columns whatever was evaluated, with the log's verdict first."""
 
 from __future__ import annotations
 

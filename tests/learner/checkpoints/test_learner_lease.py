@@ -13,7 +13,7 @@ from event_schemas.errors import TrimtabError
 from learner.checkpoints.learner_lease import LearnerLease, LeaseHolder
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.backends.store import Lease
-from policy_store.records.store_errors import LeaseHeld, StoreUnreachable
+from policy_store.records.store_errors import LeaseHeld, LeaseLost, StoreUnreachable
 
 TTL_S = 60.0
 
@@ -126,6 +126,17 @@ def test_blocks_in_each_other_have_one_lease_which_the_outermost_releases(hour: 
     assert hour.store._contents.lease is None
     with hour.first.granted() as again:
         assert again > outer
+
+
+def test_a_run_that_was_stalled_writes_nothing_under_a_later_lease(hour: Hour) -> None:
+    with hour.first.granted():
+        hour.now = TTL_S + 1
+        with hour.second.granted():
+            pass
+        with pytest.raises(LeaseLost, match="began under has ended"), hour.first.granted():
+            pass
+    with hour.first.granted() as token:
+        assert token > 0, "the next run is whole"
 
 
 def test_a_lease_that_cannot_be_released_ends_by_itself(hour: Hour) -> None:

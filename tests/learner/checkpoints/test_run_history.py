@@ -156,7 +156,9 @@ def test_what_the_store_knows_counts_if_it_knows_more(
     assert said == []
     assert here.budget.last is not None
     theirs = replace(here.budget, last=replace(here.budget.last, version="theirs"))
-    assert RunHistory(shelf, LastRun(1, "theirs", theirs)).budget(experiment) == theirs
+    both = RunHistory(shelf, LastRun(1, "theirs", theirs)).budget(experiment)
+    assert both.last is not None and (both.last.version, both.last.number) == ("theirs", 2)
+    assert both.spent == 0.05, "each learner has taken a first look"
 
 
 def test_a_newer_checkpoint_of_another_learner_stands_if_it_can_be_read(

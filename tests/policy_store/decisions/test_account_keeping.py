@@ -81,6 +81,20 @@ def test_one_from_the_far_future_is_voided_and_the_one_before_counts(memory_benc
     assert read_account_verified(bench.store, trust) == FoundAccount(first, first.revision)
 
 
+def test_an_older_account_that_is_put_back_hides_no_newer_one(redis_bench: StoreBench) -> None:
+    bench, hands = redis_bench, redis_bench.hands
+    assert isinstance(hands, RedisHands)
+    trust, token = rule(bench.experiment), bench.store.acquire_lease("a", 60).token
+    first = keep(bench, 1, FoundAccount(None, None), token)
+    old = hands.raw.dump(hands.keys.slot(ACCOUNT_SLOT))
+    second = keep(bench, 2, FoundAccount(first, first.revision), token)
+    hands.raw.restore(hands.keys.slot(ACCOUNT_SLOT), 0, old, replace=True)
+    found = read_account_verified(bench.store, trust)
+    assert found == FoundAccount(second, first.revision)
+    third = keep(bench, 3, found, token)
+    assert read_account_verified(bench.store, trust).record == third
+
+
 def test_the_history_counts_if_the_slot_was_deleted(redis_bench: StoreBench) -> None:
     bench, hands = redis_bench, redis_bench.hands
     assert isinstance(hands, RedisHands)
