@@ -17,7 +17,7 @@ from event_schemas.shown_text import listed, shown
 from feature_contract import FeatureContract, known_contracts
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
 from learner.checkpoints.graph_answers import GraphAnswers, learned_arm_policies, learned_proposals, why_unfit
-from learner.checkpoints.run_history import unjudged_from
+from learner.checkpoints.run_history import LastRun, unjudged_from
 from learner.checkpoints.serving_answers import serving_policy
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.warm_start import holdout_start
@@ -69,7 +69,8 @@ class Question:
 
     The values of `checkpoint` are used; None means the newest checkpoint on this machine. The policy is also compared
     with `serving`, under the preference by which that checkpoint was judged, or if there is none, the file's.
-    `forgotten` are the decisions of forgotten users, which producers have counted.
+    `forgotten` are the decisions of forgotten users, which producers have counted. `last_run` is the last one that the
+    policy store knows of.
     """
 
     policy: str
@@ -79,6 +80,7 @@ class Question:
     checkpoint: Checkpoint | None = None
     serving: ServingCheckpoint = field(default_factory=ServingCheckpoint)
     forgotten: ForgottenCounts = field(default_factory=ForgottenCounts)
+    last_run: LastRun | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +151,7 @@ def compare(
     rows = rows_since(frame, _since(question, frame, checkpoint, experiment), experiment, contract, explorations)
     rows, soundness = _judged_log(rows, frame, experiment, (question.forgotten, tallies))
     rows = rows.take(comparable_places(rows, experiment, arm))
-    rows, withheld = _shown(rows, unjudged_from(shelf, experiment))
+    rows, withheld = _shown(rows, unjudged_from(shelf, experiment, question.last_run))
     if rows.count == 0:
         raise NothingToLearn(
             f"no row could explore both production and {question.policy}, but {withheld} that the gate judges first",

@@ -9,6 +9,7 @@ Fails with CheckpointBroken, ClockMismatch or the store's errors; the checkpoint
 """
 
 from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, CheckpointShelf, learner_directory
+from learner.checkpoints.gate_account import stored_run
 from learner.checkpoints.learner_lease import LeaseHolder
 from learner.checkpoints.publishing import Publisher
 from learner.checkpoints.run_history import budget_in_force
@@ -27,5 +28,6 @@ __all__ = [
     "learner_directory",
     "load_version",
     "read_serving",
+    "stored_run",
     "trained_on",
 ]

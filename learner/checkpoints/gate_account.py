@@ -5,14 +5,17 @@ shown, kept or published. So of two learners, whatever their data directories, o
 that is killed in between has spent the share of its look.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from event_schemas.errors import ComponentUnreachable
+import structlog
+
+from event_schemas.errors import ComponentUnreachable, TrimtabError
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
 from learner.checkpoints.publishing import Publisher
 from learner.checkpoints.run_history import EVALUATION_FAULTS, LastRun, RunHistory, last_run_of
 from learner.judgement.gate_budget import GateBudget
+from policy_store.backends import PolicyStore
 from policy_store.decisions import (
     FoundAccount,
     RunAccount,
@@ -22,6 +25,8 @@ from policy_store.decisions import (
     verify_checkpoint,
 )
 from policy_store.records import AccountRecord, CheckpointManifest, RecordMalformed
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,19 @@ class GateAccount:
         signed = self.publisher.store.get_checkpoint(version)
         manifest = verify_checkpoint(signed, version, _own_rule(self.publisher))
         return Checkpoint(manifest, signed.blobs, optimiser=b"")
+
+
+def stored_run(store: PolicyStore, rule: Callable[[], TrustRule]) -> LastRun | None:
+    """The last run of any learner by the account, for what goes on without it, such as an evaluation.
+
+    None before the first run, and also if the account cannot be read or verified, which the log says.
+    """
+    try:
+        record = read_account_verified(store, rule()).record
+        return None if record is None else _run_of(record)
+    except TrimtabError as fault:
+        log.warning("the gate's account in the policy store is not read", what=fault.what, fix=fault.fix)
+        return None
 
 
 def _own_rule(publisher: Publisher) -> TrustRule:

@@ -143,17 +143,20 @@ def next_run(shelf: CheckpointShelf) -> int:
     return max((run or 0 for run in runs.values()), default=0) + 1
 
 
-def budget_in_force(shelf: CheckpointShelf, experiment: Experiment) -> GateBudget:
-    """The gate's budget before the next run, under the settings of `experiment`, by the checkpoints kept here."""
-    return RunHistory(shelf).budget(experiment)
+def budget_in_force(shelf: CheckpointShelf, experiment: Experiment, stored: LastRun | None = None) -> GateBudget:
+    """The gate's budget before the next run, under the settings of `experiment`.
+
+    By the checkpoints kept here, and by the last run that the store knows of.
+    """
+    return RunHistory(shelf, stored).budget(experiment)
 
 
-def unjudged_from(shelf: CheckpointShelf, experiment: Experiment) -> int | None:
-    """The event time (epoch ms) from which later looks may judge rows; None without a checkpoint that can be read.
+def unjudged_from(shelf: CheckpointShelf, experiment: Experiment, stored: LastRun | None = None) -> int | None:
+    """The event time (epoch ms) from which later looks may judge rows; None without a run that is known.
 
     After a look it is the end of its hold-out; before the first, the start of the newest run's.
     """
-    last = budget_in_force(shelf, experiment).last
+    last = budget_in_force(shelf, experiment, stored).last
     if last is not None:
         return last.holdout_to
     for version in reversed(shelf.versions()):

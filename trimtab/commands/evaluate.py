@@ -79,7 +79,7 @@ def evaluate(
 
     Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
     """
-    from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory, read_serving
+    from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory, read_serving, stored_run
     from learner.examples import ExplorationShelf, TallyShelf, forgotten_counts
     from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, TALLIES_FILE, stored_examples
     from learner.policy_comparison import Question, compare
@@ -96,10 +96,11 @@ def evaluate(
     checkpoint, store = None, open_store(settings, experiment)
     if not _is_no_version(policy):
         checkpoint = _checkpoint(policy, shelf, store, trust_rule(settings, experiment))
-    serving = read_serving(store, partial(trust_rule, settings, experiment), shelf)
+    rule = partial(trust_rule, settings, experiment)
+    serving, last_run = read_serving(store, rule, shelf), stored_run(store, rule)
     forgotten = forgotten_counts(directory / EXAMPLES_FOLDER)
     asked = policy if checkpoint is None else "learned"
-    question = Question(asked, every_row, level, layout, checkpoint, serving, forgotten)
+    question = Question(asked, every_row, level, layout, checkpoint, serving, forgotten, last_run)
     explorations = ExplorationShelf(directory / EXPLORATIONS_FOLDER).load()
     tallies = TallyShelf(directory / TALLIES_FILE).load()
     answer = compare(question, stored_examples(directory / EXAMPLES_FOLDER), shelf, experiment, explorations, tallies)

@@ -55,6 +55,7 @@ def tell_evidence(
         budget_in_force,
         learner_directory,
         read_serving,
+        stored_run,
     )
     from learner.examples import ExplorationShelf, rows_since
     from learner.judgement import SCREEN_DAYS, Assumption, forecast
@@ -76,9 +77,10 @@ def tell_evidence(
     contract = FeatureContract.from_experiment(experiment)
     rows = rows_since(frame, newest - SCREEN_DAYS * DAY_MS, experiment, contract, explorations)
     shelf = CheckpointShelf(directory / CHECKPOINTS_FOLDER)
-    budget = budget_in_force(shelf, experiment)
+    store, rule = open_store(settings, experiment), partial(trust_rule, settings, experiment)
+    budget = budget_in_force(shelf, experiment, stored_run(store, rule))
     found = forecast(rows, experiment, budget, Assumption(lift, power, agreement, objective or None))
-    serving = read_serving(open_store(settings, experiment), partial(trust_rule, settings, experiment), shelf)
+    serving = read_serving(store, rule, shelf)
     if refresh_agreement is None:
         refresh_agreement = measured(rows, serving, shelf, experiment)
     refresh = None

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from event_schemas.experiment import Experiment
 from learner.checkpoints.checkpoint import CheckpointShelf
-from learner.checkpoints.gate_account import GateAccount
+from learner.checkpoints.gate_account import GateAccount, stored_run
 from learner.checkpoints.publishing import Publisher
+from learner.checkpoints.run_history import LastRun
 from learner.judgement.gate_budget import GateBudget, Look, gate_settings
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.account_keeping import FoundAccount, RunAccount, keep_account
 from policy_store.decisions.governance import publish_checkpoint
+from policy_store.decisions.verification import TrustRule
 from policy_store.records.signing import Role, SigningKey, TrustedKeys
 from policy_store.records.store_errors import (
     LeaseHeld,
@@ -142,3 +145,17 @@ def test_a_budget_that_this_version_cannot_read_is_said_and_not_taken_for_none(
         keep_account(publisher.store, run, nothing, publisher.decider("run 1"), fencing_token=token)
     with pytest.raises(RecordMalformed, match="its budget cannot be read"):
         GateAccount.read(publisher).history(NOWHERE)
+
+
+def test_what_goes_on_without_the_account_says_why_it_is_not_read(publisher: Publisher, trained: Any) -> None:
+    def rule() -> TrustRule:
+        return publisher.rule
+
+    assert stored_run(publisher.store, rule) is None
+    manifest = trained.report.checkpoint.manifest
+    budget = GateBudget.from_dict(manifest.evaluation["budget"], manifest.version)
+    GateAccount.read(publisher).record_run(4, manifest, budget)
+    assert stored_run(publisher.store, rule) == LastRun(4, manifest.version, budget)
+    with capture_logs() as said:
+        assert stored_run(publisher.store, lambda: replace(publisher.rule, trusted=TrustedKeys({}))) is None
+    assert "no key is trusted" in said[0]["what"]

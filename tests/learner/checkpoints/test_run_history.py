@@ -82,7 +82,10 @@ def test_before_the_first_look_the_hold_out_of_the_newest_run_is_unjudged(
     nothing = GateBudget(gate_settings(experiment)).as_dict()
     shelf.save(with_evaluation(checkpoint, "new", checkpoint.manifest.evaluation | {"budget": nothing}))
     assert unjudged_from(shelf, experiment) == checkpoint.manifest.window["holdout_from"]
-    assert unjudged_from(CheckpointShelf(tmp_path / "none"), experiment) is None
+    nowhere = CheckpointShelf(tmp_path / "none")
+    assert unjudged_from(nowhere, experiment) is None
+    looked = GateBudget(gate_settings(experiment)).after(Look(1, 0.025), 1000, "pass", {})
+    assert unjudged_from(nowhere, experiment, LastRun(1, "elsewhere", looked)) == 1000
 
 
 def planned(rows: LearningWindow, of: Experiment, **changes: Any) -> PlannedRun:
