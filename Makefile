@@ -21,7 +21,7 @@ $(UV) pip install --python $(RUN) --torch-backend=$(TORCH_BACKEND) "$$(grep -o '
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install demo test pytest mutants chaos soak components bench bench-obp bench-peers coverage online-looks lint format \
+.PHONY: docs help install demo test pytest test-join-benchmarks mutants chaos soak components bench bench-obp bench-peers coverage online-looks lint format \
   typecheck lock clean
 
 help:  ## Show this list
@@ -48,7 +48,10 @@ test: install components lint  ## Install what the tests need and run all of the
 # meanwhile. Each process starts its own components; a file stays in one process, and files keep their order, in which
 # the slowest come early.
 pytest: install components
-	$(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations 10
+	$(RUN) -m pytest -m "not join_benchmarks" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations 10
+
+test-join-benchmarks: install components  ## Test what the join is measured with: brokers, peers, kills (two minutes)
+	$(RUN) -m pytest -m join_benchmarks tests/benchmarks
 
 mutants: install  ## Change the join's core bit by bit: do its tests notice? MODULES="NAME …" picks some
 	nice -n 10 $(RUN) -m tests.mutants $(MODULES)

@@ -25,7 +25,7 @@ from learner.examples.training_window import build_window
 from learner.examples.window_examples import window_examples
 from learner.network.adam_optimiser import AdamOptimiser
 from learner.network.q_network import NetworkShape, QNetwork, arm_inputs, masked_squared_error
-from learner.network.training import TrainingTensors, batches_of, train
+from learner.network.training import TrainingTensors, batches_of, step_share, train
 
 START = 1_700_000_000_000
 SPACING_MS = 1_000
@@ -180,13 +180,17 @@ def training_rates(rows: int, epochs: int, repeats: int) -> dict[str, float]:
 
 
 def bare_loop(network: QNetwork, rows: LearningRows, experiment: Experiment) -> None:
-    """The same batches through the same network with torch's AdamW, and nothing else."""
+    """The same batches and step sizes through the same network with torch's AdamW, and nothing else."""
     spec, data = experiment.learner, TrainingTensors.of(rows)
     optimiser = torch.optim.AdamW(network.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
     generator = torch.Generator().manual_seed(spec.seed)
     network.train()
-    for _ in range(spec.epochs):
-        for index in batches_of(torch.randperm(rows.count, generator=generator), spec.batch_size):
+    for epoch in range(spec.epochs):
+        batches = batches_of(torch.randperm(rows.count, generator=generator), spec.batch_size)
+        for place, index in enumerate(batches):
+            optimiser.param_groups[0]["lr"] = spec.learning_rate * step_share(
+                (epoch + place / len(batches)) / spec.epochs
+            )
             batch = data.batch(index)
             optimiser.zero_grad()
             values = network.logged(batch.inputs, batch.arms)

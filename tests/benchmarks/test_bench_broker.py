@@ -10,6 +10,8 @@ from confluent_kafka import Consumer, TopicPartition
 from benchmarks.bench_broker import running_broker, tell
 from benchmarks.event_stream import StreamSettings
 
+pytestmark = pytest.mark.join_benchmarks
+
 REQUESTS = 200
 
 

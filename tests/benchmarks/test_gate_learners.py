@@ -49,7 +49,7 @@ def test_missed_bars_are_named(changes: dict[str, Any], words: str) -> None:
 
 def test_the_gate_reads_lifts_of_a_trained_learner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate_learners, "STEPS", 2)
-    log = known_log(experiment_of("linear"), "homefeed", 16_000, 21, 1)
+    log = known_log(experiment_of("linear"), "homefeed", 24_000, 21, 1)
     run = judged_run("linear", log)
     assert len(run.lifts) == 2 and run.verdict in ("pass", "inconclusive", "refuse")
     assert all(lift.lower < lift.lift < lift.upper and abs(lift.error) < 4.0 for lift in run.lifts)

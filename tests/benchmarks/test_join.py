@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.bench_broker import BenchBroker
 from benchmarks.comparison import compare, medians
 from benchmarks.join import Plan, measure, table
@@ -11,6 +13,8 @@ from benchmarks.peer_chart import bar_rows, peer_chart
 from benchmarks.peer_table import chosen_peers
 from benchmarks.results_folder import append_result, write_plot
 from tests.components.kafka_broker import KafkaBroker
+
+pytestmark = pytest.mark.join_benchmarks
 
 KEYS = {
     "events_per_s",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.bench_broker import BenchBroker
 from benchmarks.event_stream import StreamSettings
 from benchmarks.join_catch_up import measure
 from tests.components.kafka_broker import KafkaBroker
+
+pytestmark = pytest.mark.join_benchmarks
 
 
 def test_the_output_is_right_after_a_kill(kafka: KafkaBroker, tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.join_latency import WatermarkTrace
+
+pytestmark = pytest.mark.join_benchmarks
 
 
 def trace() -> WatermarkTrace:

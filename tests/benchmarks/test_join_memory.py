@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.join_memory import judge, memory_chart, open_decisions
+
+pytestmark = pytest.mark.join_benchmarks
 
 MIB = 1 << 20
 

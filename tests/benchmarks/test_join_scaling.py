@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks.join_scaling import cost_chart, exponent, numbers, requests_per_s
 
+pytestmark = pytest.mark.join_benchmarks
+
 
 def test_linear_cost_has_exponent_one_and_flat_cost_zero() -> None:
     assert exponent([1, 10, 100], [2, 20, 200]) == pytest.approx(1.0)

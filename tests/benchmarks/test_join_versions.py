@@ -10,6 +10,8 @@ import pytest
 from benchmarks.checkout_process import ROOT, BaseUnusable
 from benchmarks.join_versions import RunsDiffer, compared, measure, variants
 
+pytestmark = pytest.mark.join_benchmarks
+
 
 def run(cpu_s: float, examples: int = 9) -> dict[str, Any]:
     return {"cpu_s": cpu_s, "validation_cpu_s": cpu_s / 2, "examples": examples, "dead_letters": 1}

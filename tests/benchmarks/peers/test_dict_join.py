@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.bench_broker import BenchBroker
 from benchmarks.join import Plan, measure
 from benchmarks.peer_table import peer_table
 from tests.components.kafka_broker import KafkaBroker
+
+pytestmark = pytest.mark.join_benchmarks
 
 
 def test_its_examples_are_those_of_the_reference(kafka: KafkaBroker, tmp_path: Path) -> None:

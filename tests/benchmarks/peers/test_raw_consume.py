@@ -11,6 +11,8 @@ from benchmarks.join import Plan, measure
 from benchmarks.peer_table import peer_table
 from tests.components.kafka_broker import KafkaBroker
 
+pytestmark = pytest.mark.join_benchmarks
+
 
 @pytest.mark.parametrize(("name", "requests"), [("raw_consume", 330), ("decode_only", 340)])
 def test_every_event_is_read(kafka: KafkaBroker, tmp_path: Path, name: str, requests: int) -> None:

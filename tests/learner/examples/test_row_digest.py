@@ -12,6 +12,10 @@ from learner.examples.row_digest import row_digest, rows_by_day
 from tests.learner_samples import World
 
 
+def with_outcomes(rows: LearningRows, **changes: Any) -> LearningRows:
+    return replace(rows, outcomes=replace(rows.outcomes, **changes))
+
+
 @pytest.fixture
 def rows(world: World) -> LearningRows:
     return world.rows(world.examples(20))
@@ -28,8 +32,8 @@ def test_the_same_rows_have_the_same_digest(rows: LearningRows, world: World) ->
         lambda rows: rows.take(np.arange(19)),
         lambda rows: rows.take(np.arange(20)[::-1]),
         lambda rows: replace(rows, arms=(rows.arms + 1) % 9),
-        lambda rows: replace(rows, rewards=rows.rewards + np.float32(1e-6)),
-        lambda rows: replace(rows, observed=~rows.observed),
+        lambda rows: with_outcomes(rows, rewards=rows.outcomes.rewards + 1e-6),
+        lambda rows: with_outcomes(rows, observed=~rows.outcomes.observed),
     ],
 )
 def test_other_rows_or_values_have_another(rows: LearningRows, change: Callable[[Any], LearningRows]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_more_lift_needs_fewer_rows_and_a_guardrail_without_lift_most(experiment
         reward = float(rng.random() < 0.4)
         told = {"objective": "visits", "count": reward, "reward": reward, "observed": True}
         example["outcome"]["objectives"].append(told)
-    rows, budget = world.rows(examples), GateBudget(gate_settings(watching))
+    rows, budget = replace(world, experiment=watching).rows(examples), GateBudget(gate_settings(watching))
     small, large = (forecast(rows, watching, budget, Assumption(lift)) for lift in (0.1, 0.5))
     for name, before, after in zip(("repin", "p2p"), small.outcomes[:2], large.outcomes[:2], strict=True):
         assert (before.name, before.role) == (name, "optimise")
