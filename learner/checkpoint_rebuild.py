@@ -36,7 +36,7 @@ from policy_store.records import WEIGHTS_BLOB
 
 CLOSE = 1e-6
 """The largest difference of two values in [0, 1] that the same training may give."""
-UNTRAINED_SECTIONS = frozenset({"gate", "preference", "serving", "bridge", "cohorts", "join"})
+UNTRAINED_SECTIONS = frozenset({"gate", "preference", "serving", "bridge", "cohorts"})
 """Sections of the experiment file that training does not read."""
 COMPARED_ROWS = 4_096
 NAMED_DAYS = 5

@@ -19,6 +19,7 @@ import structlog
 
 from event_schemas.directory_sync import publish, sync_file
 from learner.examples.durable_files import writing
+from learner.examples.example_rule import EVENT_TIME
 from learner.examples.forgotten_users import READ, USER_ID, ForgottenUsers
 from learner.examples.learner_errors import StoreDamaged
 from learner.examples.segment_file import parsed, read_segment, write_segment
@@ -68,6 +69,8 @@ def clean_damaged(directory: Path, users: ForgottenUsers) -> None:
     for path in sorted((directory / DAMAGED_FOLDER).glob("*.parquet*")):
         try:
             rows = parsed(path)
+            if USER_ID in rows.columns and (rows.schema[USER_ID], rows.schema.get(EVENT_TIME)) != (pl.String, pl.Int64):
+                raise StoreDamaged(f"{path.name} has columns of other types", fix="delete it once nobody needs it")
         except (StoreDamaged, FileNotFoundError):
             log.warning(
                 "a damaged file may have rows of a forgotten user",

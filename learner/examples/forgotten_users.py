@@ -112,7 +112,7 @@ class ForgottenUsers:
         try:
             with closing(sqlite3.connect(self._path)) as file, file:
                 file.execute("PRAGMA synchronous = EXTRA")
-                file.executescript(TABLES)
+                file.executescript(f"BEGIN IMMEDIATE;{TABLES}COMMIT;")
                 yield file
         except sqlite3.OperationalError as fault:
             raise unwritable(self._path, fault) from fault
@@ -148,7 +148,9 @@ def _reading(path: Path, read: Callable[[sqlite3.Connection], Content], absent: 
     if not path.exists():
         return absent
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as file:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as file:
+            if not file.execute("SELECT 1 FROM sqlite_master").fetchall():
+                return absent  # the disk was full, or the process was killed, before anything was written
             return read(file)
     except sqlite3.Error as fault:
         raise _damaged(path, fault) from fault

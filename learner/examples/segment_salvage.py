@@ -92,9 +92,17 @@ def _keep_sound(directory: Path, manifest: SegmentManifest, rule: ExampleRule | 
         if (rows := _usable_rows(directory, segment, rule)).height:
             kept.append(write_segment(directory, sequence, rows))
             sequence = _unused_number(directory, sequence + 1)
+    names = {segment.name for segment in kept}
+    replaced = {new: old for new, old in manifest.replaced.items() if new in names}
     newest = max((segment.last_event_time for segment in kept), default=None)
     sound = replace(
-        manifest, topic_id=None, next_offsets={}, segments=tuple(kept), newest_closed=newest, sequence=sequence
+        manifest,
+        topic_id=None,
+        next_offsets={},
+        segments=tuple(kept),
+        newest_closed=newest,
+        sequence=sequence,
+        replaced=replaced,  # what a broken file replaced may be the only copy of its rows
     )
     sound.save(directory)
     set_aside(directory, [directory / segment.name for segment in (*found.broken, *found.mixed)])

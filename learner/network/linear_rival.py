@@ -14,6 +14,8 @@ from learner.network.algorithm import Algorithm
 from learner.network.linear_learning import LinearLearning
 from learner.network.validation_units import validation_rows
 
+MOST_ASIDE = 0.2
+"""Of the training rows."""
 LEAST_ASIDE = 50
 """Of validation rows; with fewer nothing is set aside."""
 ERRORS_AHEAD = 1.0
@@ -56,12 +58,14 @@ class LinearRival:
 def rows_set_aside(algorithm: Algorithm, rows: LearningRows) -> NDArray[np.bool_]:
     """bool[n]: the training rows to validate on, which no run of this lineage trains on.
 
-    None for an algorithm that is linear itself, or if there would be fewer than LEAST_ASIDE.
+    None for an algorithm that is linear itself, if there would be fewer than LEAST_ASIDE, or if so few users have the
+    rows that these would be more than MOST_ASIDE of all.
     """
     if not algorithm.continues:
         return np.zeros(rows.count, dtype=bool)
     aside = validation_rows(rows)
-    return aside if aside.sum() >= LEAST_ASIDE else np.zeros(rows.count, dtype=bool)
+    fits = LEAST_ASIDE <= aside.sum() <= MOST_ASIDE * rows.count
+    return aside if fits else np.zeros(rows.count, dtype=bool)
 
 
 def compare_with_linear(

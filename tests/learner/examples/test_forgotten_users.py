@@ -69,3 +69,12 @@ def test_a_list_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / FORGOTTEN_FILE).mkdir()
     with pytest.raises((StoreUnwritable, StoreDamaged), match=FORGOTTEN_FILE):
         users(tmp_path).add("ann", 5)
+
+
+def test_a_folder_may_have_any_name_and_an_empty_file_forgets_nobody(tmp_path: Path) -> None:
+    for name in ("a#1", "b%41", "c?x"):
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / FORGOTTEN_FILE).touch()  # the disk was full
+        assert not ForgottenUsers(directory, "events").pending
+        assert forgotten_counts(directory) == ForgottenCounts()
