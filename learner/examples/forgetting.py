@@ -69,7 +69,8 @@ def clean_damaged(directory: Path, users: ForgottenUsers) -> None:
     for path in sorted((directory / DAMAGED_FOLDER).glob("*.parquet*")):
         try:
             rows = parsed(path)
-            if USER_ID in rows.columns and (rows.schema[USER_ID], rows.schema.get(EVENT_TIME)) != (pl.String, pl.Int64):
+            named, timed = (rows.schema.get(name) for name in (USER_ID, EVENT_TIME))
+            if named is not None and (named != pl.String or timed != pl.Int64):
                 raise StoreDamaged(f"{path.name} has columns of other types", fix="delete it once nobody needs it")
         except (StoreDamaged, FileNotFoundError):
             log.warning(

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 from structlog.testing import capture_logs
 
+from learner.examples.forgetting import clean_damaged
 from learner.examples.forgotten_users import READ, ForgottenUsers, forgotten_counts
 from learner.examples.segment_reading import read_segments
 from learner.examples.segment_salvage import DAMAGED_FOLDER
@@ -116,3 +117,14 @@ def test_a_store_of_nothing_remembers_whom_to_forget(tmp_path: Path) -> None:
         assert store.forget_user(USER, 50).height == 0
         assert store.append(LOG, {0: 11}) == AppendCounts(stored=5, forgotten=6)
     assert sum(forgotten_counts(tmp_path).arms.values()) == 6
+
+
+def test_a_damaged_file_with_other_columns_is_named_and_stays(tmp_path: Path) -> None:
+    folder = tmp_path / DAMAGED_FOLDER
+    folder.mkdir()
+    pl.DataFrame({"request_user_id": ["u"]}).write_parquet(folder / "a.parquet")
+    pl.DataFrame({"request_user_id": ["u"], "request_event_time": ["late"]}).write_parquet(folder / "b.parquet")
+    with capture_logs() as said:
+        clean_damaged(tmp_path, ForgottenUsers(tmp_path, "examples"))
+    assert [line["file"] for line in said] == ["a.parquet", "b.parquet"]
+    assert len(list(folder.iterdir())) == 2
