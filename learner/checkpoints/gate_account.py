@@ -7,23 +7,18 @@ that is killed in between has spent the share of its look.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
 from event_schemas.errors import ComponentUnreachable, TrimtabError
-from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
+from learner.checkpoints.checkpoint import CheckpointShelf
 from learner.checkpoints.publishing import Publisher
 from learner.checkpoints.run_history import EVALUATION_FAULTS, LastRun, RunHistory, last_run_of
+from learner.checkpoints.serving_checkpoint import load_version
 from learner.judgement.gate_budget import GateBudget
 from policy_store.backends import PolicyStore
-from policy_store.decisions import (
-    FoundAccount,
-    RunAccount,
-    TrustRule,
-    keep_account,
-    read_account_verified,
-    verify_checkpoint,
-)
+from policy_store.decisions import FoundAccount, RunAccount, TrustRule, keep_account, read_account_verified
 from policy_store.records import AccountRecord, CheckpointManifest, RecordMalformed
 
 log = structlog.get_logger(__name__)
@@ -48,7 +43,8 @@ class GateAccount:
         """
         record = self.found.record
         stored = self._newest_run(self.publisher.store.versions()) if record is None else _run_of(record)
-        return RunHistory(shelf, stored, self._fetch)
+        load = partial(load_version, shelf=shelf, store=self.publisher.store, rule=_own_rule(self.publisher))
+        return RunHistory(shelf, stored, load)
 
     def caught_up(self, history: RunHistory) -> "GateAccount":
         """This account, or a new one with the looks that only this machine knows: nothing is published before that.
@@ -92,12 +88,6 @@ class GateAccount:
         signed, what = self.publisher.store.get_checkpoint(version), f"checkpoint {version}"
         _own_rule(self.publisher).trusted.verify(signed.key_id, signed.manifest, signed.signature, what)
         return signed.parsed()
-
-    def _fetch(self, version: str) -> Checkpoint:
-        """A checkpoint of the store, verified, without the optimiser's state. Raises a TrimtabError."""
-        signed = self.publisher.store.get_checkpoint(version)
-        manifest = verify_checkpoint(signed, version, _own_rule(self.publisher))
-        return Checkpoint(manifest, signed.blobs, optimiser=b"")
 
 
 def stored_run(store: PolicyStore, rule: Callable[[], TrustRule]) -> LastRun | None:

@@ -70,8 +70,8 @@ class PlannedRun:
 class RunHistory:
     """The runs so far: those of the checkpoints in `shelf`, and the last one that the store knows of, of any learner.
 
-    `stored` is None before the first run. `fetch` reads a version from the store and raises a TrimtabError if it
-    cannot. Without a store both are None.
+    `stored` is None before the first run. `fetch` reads a version kept here or in the store, and raises a TrimtabError
+    if it cannot. Without a store both are None.
     """
 
     shelf: CheckpointShelf
@@ -111,9 +111,7 @@ class RunHistory:
 
     def load(self, version: str) -> Checkpoint:
         """A checkpoint kept here, else of the store. Raises CheckpointBroken, or the errors of `fetch`."""
-        if version in self.shelf.versions() or self.fetch is None:
-            return self.shelf.load(version)
-        return self.fetch(version)
+        return self.shelf.load(version) if self.fetch is None else self.fetch(version)
 
     def standing(self, planned: PlannedRun) -> Checkpoint | None:
         """The newest checkpoint if a run could only repeat it; None also if it cannot be read.
