@@ -10,6 +10,7 @@ from policy_store.backends.store import PolicyStore
 from policy_store.decisions.canary_runs import canary_runs
 from policy_store.decisions.rebase_reading import remembered_rebases
 from policy_store.decisions.verification import TrustRule, verify_channel, verify_record
+from policy_store.decisions.verified_reading import acceptable_record
 from policy_store.records.channel_record import Channel
 from policy_store.records.experiment_record import (
     CANARY_ARM,
@@ -38,13 +39,7 @@ def read_experiments_verified(
     not refused.
     """
     memory = remembered_rebases(store, rule) if memory is None else memory
-    signed = store.experiments()
-    if signed is None:
-        memory.require_never_seen(EXPERIMENTS_SLOT)
-        return None
-    record = verify_record(signed, ExperimentsRecord, rule)
-    memory.require_acceptable(signed, record, now_ms)
-    return record
+    return acceptable_record(store.experiments(), EXPERIMENTS_SLOT, ExperimentsRecord, rule, memory, now_ms=now_ms)
 
 
 def read_ledger_verified(store: PolicyStore, rule: TrustRule) -> list[LedgerRecord]:

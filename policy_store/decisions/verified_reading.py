@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from policy_store.backends.store import PolicyStore
 from policy_store.decisions.rebase_reading import remembered_rebases
-from policy_store.decisions.verification import TrustRule, VerifiedCheckpoint, verify_decision, verify_record
+from policy_store.decisions.verification import Record, TrustRule, VerifiedCheckpoint, verify_decision, verify_record
 from policy_store.records.channel_record import Channel, channel_slot
+from policy_store.records.governed_record import SignedRecord
 from policy_store.records.preference_record import PREFERENCE_SLOT, PreferenceRecord
 from policy_store.records.revision_rules import ReaderMemory
 
@@ -35,10 +36,25 @@ def read_preference_verified(
     not refused. Without `memory` the reader remembers the store's re-bases: what they void is refused.
     """
     memory = remembered_rebases(store, rule) if memory is None else memory
-    signed = store.preference()
+    return acceptable_record(store.preference(), PREFERENCE_SLOT, PreferenceRecord, rule, memory, now_ms=now_ms)
+
+
+def acceptable_record(
+    signed: SignedRecord | None,
+    slot: str,
+    kind: type[Record],
+    rule: TrustRule,
+    memory: ReaderMemory,
+    *,
+    now_ms: int | None,
+) -> Record | None:
+    """What lies in the slot, verified and held against what the reader remembers; None if nothing ever did.
+
+    Raises the errors of verify_record, ReaderMemory.require_acceptable and ReaderMemory.require_never_seen.
+    """
     if signed is None:
-        memory.require_never_seen(PREFERENCE_SLOT)
+        memory.require_never_seen(slot)
         return None
-    record = verify_record(signed, PreferenceRecord, rule)
+    record = verify_record(signed, kind, rule)
     memory.require_acceptable(signed, record, now_ms)
     return record
