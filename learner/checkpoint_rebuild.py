@@ -85,7 +85,7 @@ class Rebuild:
         window = self._window(checkpoint)
         algorithm = self._parent(checkpoint)
         torch.set_num_threads(int(checkpoint.manifest.window.get("threads", torch.get_num_threads())))
-        aside = rows_set_aside(algorithm, window.training)
+        aside = rows_set_aside(algorithm, window.training, (self.experiment, self._contract))
         algorithm.fit(window.training.take(~aside), on_progress)
         rows = window.holdout if window.holdout.count else window.training
         difference = _difference(self._restored(checkpoint), algorithm, rows.inputs)
@@ -113,6 +113,9 @@ class Rebuild:
             holdout_to, examples = int(told["holdout_to"]), int(told["examples"])
         except (KeyError, TypeError, ValueError, OverflowError) as fault:
             raise _impossible(version, f"its manifest does not name its window: {fault!r}", "train again") from fault
+        if "training_rows" not in told:
+            what = "an earlier release trained it, by other steps, and its manifest has no digest of its rows"
+            raise _impossible(version, what, "rebuild a checkpoint of this release, or train one: trimtab learn --once")
         frame = read_segments(self.examples_directory, list(COLUMNS))
         if frame.height:
             frame = frame.filter(pl.col(EVENT_TIME) < holdout_to)
@@ -120,8 +123,7 @@ class Rebuild:
             window = build_window(frame, self.experiment, self._contract, self.explorations, holdout_to - 1)
         except NothingToLearn as fault:
             raise self._rows_differ(version, {}, told, fault.what) from fault
-        digest = told.get("training_rows", {}).get("digest")
-        if window.training.count != examples or digest not in (None, row_digest(window.training)):
+        if window.training.count != examples or told["training_rows"]["digest"] != row_digest(window.training):
             stored = f"{window.training.count}, with other values or of other requests"
             raise self._rows_differ(version, rows_by_day(window.training), told, stored)
         return window
@@ -130,11 +132,11 @@ class Rebuild:
         self, version: str, stored: Mapping[str, int], told: Mapping[str, Any], otherwise: str
     ) -> RebuildImpossible:
         """The error that names the days on which training rows are gone or came later."""
-        trained: Mapping[str, int] = told.get("training_rows", {}).get("days", {})
+        trained: Mapping[str, int] = told["training_rows"]["days"]
         days = [day for day in sorted({*trained, *stored}) if trained.get(day, 0) != stored.get(day, 0)]
         named = [f"{stored.get(day, 0)} of {trained.get(day, 0)} on {day}" for day in days[:NAMED_DAYS]]
         more = [f"and {len(days) - NAMED_DAYS} more days"] if len(days) > NAMED_DAYS else []
-        rows = ", ".join([*named, *more]) if trained and days else otherwise
+        rows = ", ".join([*named, *more]) if days else otherwise
         arms = forgotten_counts(self.examples_directory).arms
         forgotten = sum(count for key, count in arms.items() if key.slice == Slice.EXPLORE.value)
         about = f"; {forgotten} explored decisions were forgotten on request" if forgotten else ""

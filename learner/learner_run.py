@@ -28,7 +28,7 @@ from learner.checkpoints.serving_moves import why_people_decide
 from learner.checkpoints.warm_start import Start, start_from
 from learner.examples.exploration_reading import KeptExplorations, require_one_unit
 from learner.examples.exploration_shelf import ExplorationShelf
-from learner.examples.forgotten_users import forgotten_counts
+from learner.examples.forgotten_users import forgotten_counts, forgotten_decisions
 from learner.examples.heavy_units import heavy_units, without_units
 from learner.examples.learner_errors import BoxNotLearnt
 from learner.examples.learning_rows import COLUMNS, LearningRows
@@ -208,7 +208,7 @@ class Learner:
 
     def _fit(self, start: Start, rows: LearningRows) -> tuple[TrainingReport, LinearRival | None]:
         """Trains, and compares the result with a linear fit on rows that neither saw."""
-        aside = rows_set_aside(start.algorithm, rows)
+        aside = rows_set_aside(start.algorithm, rows, (self.experiment, self.contract))
         fitted = rows.take(~aside) if aside.any() else rows
         training = start.algorithm.fit(fitted, self.observer.training)
         rival = compare_with_linear(start.algorithm, rows, aside, (self.experiment, self.contract))
@@ -298,7 +298,9 @@ class Learner:
         self.observer.stage("window", "reading the segments")
         frame = window_examples(self.examples_directory, self.experiment)
         window = build_window(frame, self.experiment, self.contract, explorations)
-        window = replace(window, stored=window.stored.with_forgotten(forgotten_counts(self.examples_directory)))
+        directory = self.examples_directory
+        stored = window.stored.with_forgotten(forgotten_counts(directory))
+        window = replace(window, stored=stored, forgotten=forgotten_decisions(directory))
         if window.previous is not None:
             self.observer.stage("window", f"weights served before: {window.previous}")
         self.observer.done("window", window.training.count + window.holdout.count)

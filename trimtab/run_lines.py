@@ -22,8 +22,7 @@ def run_lines(report: RunReport) -> Iterator[tuple[str, str]]:
         yield "log", content["log"]["verdict"].replace("_", " ")
         yield from (("", f"{reason['code']}: {reason['sentence']}") for reason in content["log"]["reasons"])
     yield "checkpoint", f"{content['version']}   {content['window']['start']}"
-    validated = 0 if report.rival is None else report.rival.rows
-    yield from _window(content["window"], content["seconds_training"] if report.trained else None, validated)
+    yield from _window(content["window"], content["seconds_training"] if report.trained else None)
     if report.rival is not None and report.rival.sentence is not None:
         yield "", report.rival.sentence
     yield "verdict", f"{content['verdict']}: {', '.join(content['reason_codes'])}"
@@ -40,16 +39,14 @@ def run_lines(report: RunReport) -> Iterator[tuple[str, str]]:
         yield from (("", line) for line in others)
 
 
-def _window(window: Mapping[str, Any], seconds: float | None, validated: int) -> Iterator[tuple[str, str]]:
-    """Without `seconds` nothing was trained: the window is that of the checkpoint that stands.
-
-    `validated` of the training rows were set aside for validation.
-    """
+def _window(window: Mapping[str, Any], seconds: float | None) -> Iterator[tuple[str, str]]:
+    """Without `seconds` nothing was trained: the window is that of the checkpoint that stands."""
     if seconds is None:
         yield "", "not trained again: no held-out example is newer, so it stands with its verdict"
     ends = {name: utc_text(window[name]) for name in ("train_from", "train_to", "holdout_from", "holdout_to")}
     yield "window", f"trained on {ends['train_from']} to {ends['train_to']}"
     yield "", f"held out {ends['holdout_from']} to {ends['holdout_to']}"
+    validated = window.get("validation_rows", 0)
     took = "" if seconds is None else f" in {seconds:.1f} s"
     trained = f"trained on {window['examples'] - validated:,} explored examples{took}"
     aside = f", validated on {validated:,}" if validated else ""

@@ -98,6 +98,8 @@ def window_summary(run: FinishedRun) -> dict[str, Any]:
         "steps": run.training.steps,
         "threads": run.training.threads,
         "training_rows": {"digest": row_digest(run.window.training), "days": dict(rows_by_day(run.window.training))},
+        "validation_rows": 0 if run.rival is None else run.rival.rows,
+        "forgotten": run.window.forgotten.mark(),
         **({} if previous is None else {"previous": asdict(previous)}),
     }
 

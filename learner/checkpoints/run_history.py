@@ -16,6 +16,7 @@ from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.section_digests import section_digests
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
+from learner.checkpoints.trained_checkpoints import inherited_from_gone
 from learner.checkpoints.warm_start import holdout_start
 from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.training_window import LearningWindow
@@ -49,9 +50,10 @@ class PlannedRun:
     def repeats(self, manifest: CheckpointManifest) -> bool:
         """Whether it could only repeat the run of this checkpoint, which then stands.
 
-        No held-out row is newer, all settings are the same, and it would take no look that the other did not take: the
-        other took one, or none is due, or tallies and exploration settings are the same. Raises KeyError, TypeError
-        or ValueError for a malformed manifest, also one of version 0.1.0.
+        No held-out row is newer, all settings are the same, none of its training rows was forgotten since, and it would
+        take no look that the other did not take: the other took one, or none is due, or tallies and exploration
+        settings are the same. Raises KeyError, TypeError or ValueError for a malformed manifest, also one of version
+        0.1.0.
         """
         told, window = manifest.evaluation, manifest.window
         same = (
@@ -63,7 +65,8 @@ class PlannedRun:
         nothing_new = len(times) == 0 or int(times[-1]) < int(window["holdout_to"])
         looked = told["look"] is not None
         due = self.budget.look_at(bounds.holdout_from, bounds.holdout_to) is not None
-        return same and nothing_new and (looked or not due or window.get("sources") == self.sources)
+        repeated = same and nothing_new and (looked or not due or window.get("sources") == self.sources)
+        return repeated and not self.window.forgotten.learnt(window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,9 @@ class RunHistory:
     def standing(self, planned: PlannedRun) -> Checkpoint | None:
         """The newest checkpoint if a run could only repeat it; None also if it cannot be read.
 
-        Of two runs of one number, of which another learner wrote the other to the account, that one counts.
+        Of two runs of one number, of which another learner wrote the other to the account, that one counts. One that is
+        not here any more, and continued a checkpoint that learnt from a forgotten user, does not stand: to delete both
+        is how a person gets rid of what they learnt.
         """
         versions, stored = self.shelf.versions(), self.stored
         elsewhere = stored is not None and stored.version not in versions and stored.number >= next_run(self.shelf) - 1
@@ -125,7 +130,8 @@ class RunHistory:
                 if self.fetch is None:
                     return None
                 found = self.fetch(stored.version)
-                return found if planned.repeats(found.manifest) else None
+                learnt = inherited_from_gone(found.manifest, planned.window.forgotten, versions)
+                return found if planned.repeats(found.manifest) and not learnt else None
             if not versions or not planned.repeats(self.shelf.manifest(versions[-1])):
                 return None
             return self.shelf.load(versions[-1])

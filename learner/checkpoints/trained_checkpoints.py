@@ -1,13 +1,16 @@
-"""Which checkpoints were trained on rows of given times: themselves, or through the checkpoint that they continue."""
+"""Which checkpoints learnt from rows that were forgotten: themselves, or through the checkpoint that they continue."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
-import numpy as np
-
 from learner.checkpoints.checkpoint import CheckpointShelf
 from learner.checkpoints.warm_start import lineage_of
+from learner.examples.forgotten_decisions import ForgottenDecisions
 from learner.examples.learner_errors import CheckpointBroken
+from policy_store.records import CheckpointManifest
+
+UNREADABLE_WINDOW = (CheckpointBroken, KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading the window of a damaged or foreign manifest raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +27,30 @@ class TrainedCheckpoints:
     unknown: tuple[str, ...] = ()
 
 
-def trained_on(shelf: CheckpointShelf, event_times: Collection[int]) -> TrainedCheckpoints:
-    """The checkpoints of the shelf that were trained on explored rows with these request times (epoch ms)."""
-    times = np.sort(np.fromiter(event_times, dtype=np.int64))
+def trained_on(shelf: CheckpointShelf, forgotten: ForgottenDecisions) -> TrainedCheckpoints:
+    """The checkpoints of the shelf that learnt from a decision that is forgotten now."""
     direct, inherited, unknown = list[str](), list[str](), list[str]()
     versions = shelf.versions()
     for version in versions:
         try:
             manifest = shelf.manifest(version)
-            window, lineage = manifest.window, lineage_of(manifest)[1:]
-            first, after = np.searchsorted(times, [int(window["train_from"]), int(window["train_to"])])
-        except (CheckpointBroken, KeyError, TypeError, ValueError, OverflowError):
+            lineage, itself = lineage_of(manifest)[1:], forgotten.learnt(manifest.window)
+            passed_on = inherited_from_gone(manifest, forgotten, versions)
+        except UNREADABLE_WINDOW:
             unknown.append(version)
             continue
-        reached = {*direct, *inherited}
-        gone = [each for each in lineage if each.version not in versions]
-        if after > first:
+        if itself:
             direct.append(version)
-        elif any(each.version in reached for each in lineage) or any((times < each.train_to).any() for each in gone):
+        elif passed_on or any(each.version in {*direct, *inherited} for each in lineage):
             inherited.append(version)
     return TrainedCheckpoints(tuple(direct), tuple(inherited), tuple(unknown))
+
+
+def inherited_from_gone(manifest: CheckpointManifest, forgotten: ForgottenDecisions, versions: Collection[str]) -> bool:
+    """Whether an ancestor that is not among `versions` may have learnt from a decision that is forgotten now.
+
+    Only the end of its training window is known. Raises one of UNREADABLE_WINDOW.
+    """
+    gone = [each for each in lineage_of(manifest)[1:] if each.version not in versions]
+    known = forgotten.last_before(manifest.window) > 0
+    return any(forgotten.between(-(2**63), each.train_to, each.forgotten if known else 0) for each in gone)

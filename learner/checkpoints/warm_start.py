@@ -1,7 +1,8 @@
 """Chooses where a run starts: from the newest intact checkpoint with the same contract, or cold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -77,15 +78,20 @@ def lineage_of(manifest: CheckpointManifest) -> tuple[Ancestor, ...]:
     try:
         window = manifest.window
         lineage = (
-            Ancestor(manifest.version, int(window["train_to"]), int(window["embargo_ms"])),
+            Ancestor(manifest.version, int(window["train_to"]), int(window["embargo_ms"]), _forgotten_before(window)),
             *(Ancestor.from_dict(entry) for entry in window["lineage"]),
         )
         kept, rest = lineage[:LINEAGE_KEPT], lineage[LINEAGE_KEPT:]
         return (*kept, max(rest, key=lambda each: each.outcomes_to)) if rest else kept
-    except (KeyError, TypeError, ValueError, OverflowError) as fault:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as fault:
         raise CheckpointBroken(
             f"checkpoint {manifest.version} does not name its lineage: {fault!r}", fix="start cold"
         ) from fault
+
+
+def _forgotten_before(window: Mapping[str, Any]) -> int:
+    """0 for a checkpoint of a release without `trimtab forget`."""
+    return int(window.get("forgotten", {}).get("last", 0))
 
 
 def holdout_start(manifest: CheckpointManifest) -> int:

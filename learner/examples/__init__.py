@@ -12,7 +12,7 @@ from learner.examples.example_rule import ExampleRule
 from learner.examples.example_source import KafkaExampleSource
 from learner.examples.exploration_reading import KeptExplorations, read_explorations, require_one_unit
 from learner.examples.exploration_shelf import ExplorationShelf
-from learner.examples.forgotten_users import forgotten_counts
+from learner.examples.forgotten_users import forgotten_counts, forgotten_decisions
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.request_columns import request_columns
 from learner.examples.segment_store import SegmentStore
@@ -35,6 +35,7 @@ __all__ = [
     "TallyShelf",
     "TimeLimit",
     "forgotten_counts",
+    "forgotten_decisions",
     "read_explorations",
     "read_tallies",
     "request_columns",

@@ -2,8 +2,9 @@
 
 One SQLite file beside the segments. Of a user it has the SHA-256 of topic and id, and until which request time (epoch
 ms) rows are refused: somebody who comes back later is another matter. A decision that was removed or refused leaves its
-key, hashed, with day, slice, arm and the digest of its exploration settings, but nothing that links it to a user: so a
-log of which rows were forgotten still agrees with what producers counted, however often it is read again.
+key, hashed, with time, slice, arm and the digest of its exploration settings, but nothing that links it to a user: so a
+log of which rows were forgotten still agrees with what producers counted, however often it is read again. It also says
+which checkpoints learnt from forgotten rows (`forgotten_decisions`).
 """
 
 import sqlite3
@@ -13,12 +14,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import polars as pl
 
 from event_schemas.units import DAY_MS
 from event_schemas.user_ids import person
 from learner.examples.durable_files import unwritable
 from learner.examples.example_rule import EVENT_TIME, REQUEST_ID
+from learner.examples.forgotten_decisions import ForgottenDecisions
 from learner.examples.learner_errors import StoreDamaged
 from learner.examples.row_settings import DIGEST
 from learner.examples.slice_tallies import ArmDay, SpanDay
@@ -31,8 +34,10 @@ READ = (REQUEST_ID, EVENT_TIME, USER_ID, SLICE, "action_arm", DIGEST)
 TABLES = """
 CREATE TABLE IF NOT EXISTS users (digest TEXT PRIMARY KEY, until INTEGER NOT NULL, pending INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS decisions
-    (key BLOB PRIMARY KEY, day INTEGER NOT NULL, slice TEXT NOT NULL, arm INTEGER NOT NULL, exploration TEXT)
-    STRICT, WITHOUT ROWID;
+    (number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, time INTEGER NOT NULL, slice TEXT NOT NULL,
+     arm INTEGER NOT NULL, exploration TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS list (id TEXT NOT NULL) STRICT;
+INSERT INTO list SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM list);
 """
 Content = TypeVar("Content")
 
@@ -46,11 +51,10 @@ class ForgottenUsers:
     def __init__(self, directory: Path, topic: str) -> None:
         self._path = directory / FORGOTTEN_FILE
         self._topic = topic
-        users: list[tuple[str, int, int]] = _reading(
-            self._path, lambda file: file.execute("SELECT * FROM users").fetchall(), []
+        users: list[tuple[str, int]] = _reading(
+            self._path, lambda file: file.execute("SELECT digest, until FROM users").fetchall(), []
         )
-        self._until: dict[str, int] = {digest: until for digest, until, _ in users}
-        self._pending = any(pending for _, _, pending in users)
+        self._until: dict[str, int] = dict(users)
 
     @property
     def pending(self) -> bool:
@@ -68,26 +72,27 @@ class ForgottenUsers:
                 (digest, until, until),
             )
         self._until[digest] = max(until, self._until.get(digest, until))
-        self._pending = True
 
     def mark_carried_out(self) -> None:
         """No stored row is left of any user."""
         with self._writing() as file:
             file.execute("UPDATE users SET pending = 0")
-        self._pending = False
 
     def add_decisions(self, rows: pl.DataFrame) -> None:
         """Remember forgotten rows as counted decisions, durably; one that is counted already changes nothing."""
         if rows.height == 0:
             return
         with self._writing() as file:
-            file.executemany("INSERT OR IGNORE INTO decisions VALUES (?, ?, ?, ?, ?)", _decisions(rows))
+            file.executemany(
+                "INSERT OR IGNORE INTO decisions (key, time, slice, arm, exploration) VALUES (?, ?, ?, ?, ?)",
+                _decisions(rows),
+            )
 
     def expire(self, horizon: int) -> None:
         """Leave out counted decisions of days before that of `horizon` (epoch ms)."""
         if self._path.exists():
             with self._writing() as file:
-                file.execute("DELETE FROM decisions WHERE day < ?", (horizon // DAY_MS,))
+                file.execute("DELETE FROM decisions WHERE time < ?", (horizon // DAY_MS * DAY_MS,))
 
     def among(self, rows: pl.DataFrame) -> pl.Series:
         """For each of `rows` whether it is a forgotten user's (Boolean)."""
@@ -124,10 +129,10 @@ def forgotten_counts(directory: Path) -> ForgottenCounts:
     """The decisions of forgotten rows, without locking the directory; raises StoreDamaged."""
 
     def counts(file: sqlite3.Connection) -> ForgottenCounts:
-        arms = file.execute("SELECT day, slice, arm, count(*) FROM decisions GROUP BY 1, 2, 3")
+        arms = file.execute(f"SELECT time / {DAY_MS}, slice, arm, count(*) FROM decisions GROUP BY 1, 2, 3")
         spans = file.execute(
-            "SELECT exploration, day, count(*) FROM decisions WHERE slice = 'EXPLORE' AND exploration IS NOT NULL"
-            " GROUP BY 1, 2"
+            f"SELECT exploration, time / {DAY_MS}, count(*) FROM decisions"
+            " WHERE slice = 'EXPLORE' AND exploration IS NOT NULL GROUP BY 1, 2"
         )
         return ForgottenCounts(
             {ArmDay(day, name, arm): count for day, name, arm, count in arms},
@@ -137,10 +142,23 @@ def forgotten_counts(directory: Path) -> ForgottenCounts:
     return _reading(directory / FORGOTTEN_FILE, counts, ForgottenCounts())
 
 
+def forgotten_decisions(directory: Path) -> ForgottenDecisions:
+    """The explored decisions of forgotten rows, without locking the directory; raises StoreDamaged."""
+
+    def explored(file: sqlite3.Connection) -> ForgottenDecisions:
+        [(name,)] = file.execute("SELECT id FROM list").fetchall()
+        found = file.execute("SELECT number, time FROM decisions WHERE slice = 'EXPLORE' ORDER BY number").fetchall()
+        last = file.execute("SELECT seq FROM sqlite_sequence WHERE name = 'decisions'").fetchone()
+        numbers, times = np.array(found, dtype=np.int64).reshape(-1, 2).T
+        return ForgottenDecisions(name, 0 if last is None else int(last[0]), numbers, times)
+
+    return _reading(directory / FORGOTTEN_FILE, explored, ForgottenDecisions())
+
+
 def _decisions(rows: pl.DataFrame) -> Iterator[tuple[bytes, int, str, int, str | None]]:
     for request_id, event_time, _, name, arm, exploration in rows.select(READ).iter_rows():
         key = sha256(f"{request_id}\0{event_time}".encode()).digest()[:16]
-        yield key, event_time // DAY_MS, name, arm, exploration
+        yield key, event_time, name, arm, exploration
 
 
 def _reading(path: Path, read: Callable[[sqlite3.Connection], Content], absent: Content) -> Content:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationSettings
 from feature_contract import AbsurdFeature, FeatureContract
+from learner.examples.forgotten_decisions import ForgottenDecisions
 from learner.examples.frame_rows import rows_at
 from learner.examples.heavy_units import HeavyUnit, heavy_units, without_units
 from learner.examples.learner_errors import LineageOverlap, NothingToLearn
@@ -53,12 +54,14 @@ class WindowBounds:
 class Ancestor:
     """A checkpoint from which a warm start descends; it was trained on requests before `train_to`.
 
-    `embargo_ms` is the embargo of its own run: how long after its request an outcome could come.
+    `embargo_ms` is the embargo of its own run: how long after its request an outcome could come. Up to the number
+    `forgotten`, forgotten decisions were not among its rows (`ForgottenDecisions`).
     """
 
     version: str
     train_to: int
     embargo_ms: int
+    forgotten: int = 0
 
     @property
     def outcomes_to(self) -> int:
@@ -68,7 +71,8 @@ class Ancestor:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """From a checkpoint's manifest."""
-        return cls(str(content["version"]), int(content["train_to"]), int(content["embargo_ms"]))
+        forgotten = int(content.get("forgotten", 0))
+        return cls(str(content["version"]), int(content["train_to"]), int(content["embargo_ms"]), forgotten)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +81,8 @@ class LearningWindow:
 
     `previous` says where the weights served before came from; None if they are not a feature. `control` has the CONTROL
     decisions of the hold-out's span, with the columns of examples. `heavy` are the units that are in neither split
-    because they have too much of one. `stored` counts all stored decisions, also those of no use here.
+    because they have too much of one. `stored` counts all stored decisions, also those of no use here. `forgotten` are
+    decisions that are not stored any more.
     """
 
     bounds: WindowBounds
@@ -88,6 +93,7 @@ class LearningWindow:
     control: pl.DataFrame = field(default_factory=pl.DataFrame)
     heavy: tuple[HeavyUnit, ...] = ()
     stored: StoredCounts = field(default_factory=StoredCounts)
+    forgotten: ForgottenDecisions = field(default_factory=ForgottenDecisions)
 
 
 def window_bounds(now: int, experiment: Experiment) -> WindowBounds:

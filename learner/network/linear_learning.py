@@ -79,6 +79,15 @@ class LinearLearning:
                 fix="declare user_embedding_dim, history_length, previous_length or [[features.context]] in [features]",
             )
 
+    def coefficients(self, inputs: ModelInput) -> int:
+        """How many coefficients of an objective a fit to rows with these inputs has."""
+        if self._pairs:
+            blank = self._blank(inputs)
+            return len(linear_design(self._space, len(blank[MEANS]), len(blank[PAIRS])).groups)
+        kept = [torch.from_numpy(array) for array in common_values(inputs).values()]
+        columns = sum(part.shape[1] for part in column_parts(input_tensors(inputs.take(slice(0, 1))), *kept))
+        return len(linear_design(self._space, columns, 0).groups)
+
     def restore(self, weights: Arrays, optimiser: Arrays) -> None:
         """Raises CheckpointBroken if an array is missing or has another shape."""
         del optimiser
@@ -114,7 +123,7 @@ class LinearLearning:
             effects[:] = found[places:]
         self._values = LinearValues(blank | {COEFFICIENTS: coefficients, ARM_EFFECTS: effects}, self._arm_columns)
         on_progress(TrainingProgress(1, 1, loss))
-        return TrainingReport((loss,), 1, time.monotonic() - started)
+        return TrainingReport((loss,), 1, time.monotonic() - started, torch.get_num_threads())
 
     def score(self, inputs: ModelInput) -> NDArray[np.float32]:
         """Before `fit` and `restore` every value is that of a coin."""

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
-from learner.examples.learner_errors import NothingToLearn
 from learner.examples.learning_rows import LearningRows
 from learner.network.algorithm import Algorithm
 from learner.network.linear_learning import LinearLearning
@@ -18,6 +17,9 @@ MOST_ASIDE = 0.2
 """Of the training rows."""
 LEAST_ASIDE = 50
 """Of validation rows; with fewer nothing is set aside."""
+MOST_COLUMNS = 1_024
+MOST_CELLS = 200_000_000
+"""Beyond MOST_COLUMNS coefficients of an objective, or MOST_CELLS of arms × coefficients², a fit costs minutes."""
 ERRORS_AHEAD = 1.0
 """How many standard errors the linear fit must be ahead by (Breiman et al., 1984, the one-standard-error rule)."""
 
@@ -55,17 +57,24 @@ class LinearRival:
         return {**asdict(self), "wins": self.wins, "sentence": self.sentence}
 
 
-def rows_set_aside(algorithm: Algorithm, rows: LearningRows) -> NDArray[np.bool_]:
-    """bool[n]: the training rows to validate on, which no run of this lineage trains on.
+def rows_set_aside(
+    algorithm: Algorithm, rows: LearningRows, of: tuple[Experiment, FeatureContract]
+) -> NDArray[np.bool_]:
+    """bool[n]: the training rows to validate on; every run that sets rows aside chooses the same users.
 
-    None for an algorithm that is linear itself, if there would be fewer than LEAST_ASIDE, or if so few users have the
-    rows that these would be more than MOST_ASIDE of all.
+    None for an algorithm that is linear itself, if there would be fewer than LEAST_ASIDE, if so few users have the
+    rows that these would be more than MOST_ASIDE of all, or if a linear fit would cost minutes.
     """
-    if not algorithm.continues:
-        return np.zeros(rows.count, dtype=bool)
+    nothing = np.zeros(rows.count, dtype=bool)
+    if not algorithm.continues or not _affordable(rows, of):
+        return nothing
     aside = validation_rows(rows)
-    fits = LEAST_ASIDE <= aside.sum() <= MOST_ASIDE * rows.count
-    return aside if fits else np.zeros(rows.count, dtype=bool)
+    return aside if LEAST_ASIDE <= aside.sum() <= MOST_ASIDE * rows.count else nothing
+
+
+def _affordable(rows: LearningRows, of: tuple[Experiment, FeatureContract]) -> bool:
+    columns = LinearLearning(*of).coefficients(rows.inputs)
+    return columns <= MOST_COLUMNS and of[0].action_space.arms * columns**2 <= MOST_CELLS
 
 
 def compare_with_linear(
@@ -73,15 +82,12 @@ def compare_with_linear(
 ) -> LinearRival | None:
     """What a linear fit to the same rows predicts, those that are not `aside`, beside what was trained on them.
 
-    None without rows aside, or if a linear fit is impossible.
+    None without rows aside.
     """
     if not aside.any():
         return None
     linear, tried = LinearLearning(*of), rows.take(aside)
-    try:
-        linear.fit(rows.take(~aside))
-    except NothingToLearn:
-        return None
+    linear.fit(rows.take(~aside))
     losses, others = row_losses(algorithm, tried), row_losses(linear, tried)
     ahead = losses - others
     of_unit = np.bincount(tried.units, weights=ahead - ahead.mean())

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,16 @@ def test_an_example_that_came_after_the_training_is_named_with_its_day(
         store.append(World(experiment, codec).decoded([late]), {0: 9_000})
     with pytest.raises(RebuildImpossible, match=f"rows are stored now: {count + 1} of {count} on 2023"):
         rebuilding(learner).run(version)
+
+
+def test_a_checkpoint_of_an_earlier_release_is_refused_with_the_reason(learner: Learner) -> None:
+    version = learner.shelf.versions()[0]
+    checkpoint = learner.shelf.load(version)
+    window = {name: each for name, each in checkpoint.manifest.window.items() if name != "training_rows"}
+    old = checkpoint.manifest.model_copy(update={"version": f"{version}x", "window": window})
+    learner.shelf.save(replace(checkpoint, manifest=old))
+    with pytest.raises(RebuildImpossible, match="an earlier release trained it"):
+        rebuilding(learner).run(f"{version}x")
 
 
 def test_a_window_that_expired_is_named(learner: Learner) -> None:

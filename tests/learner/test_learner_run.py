@@ -19,8 +19,11 @@ from learner.checkpoints.gate_account import GateAccount
 from learner.checkpoints.publishing import Publisher
 from learner.checkpoints.run_history import RunHistory, budget_in_force
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
+from learner.checkpoints.trained_checkpoints import trained_on
 from learner.checkpoints.warm_start import start_from
+from learner.examples.forgotten_users import forgotten_decisions
 from learner.examples.learner_errors import NothingToLearn
+from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import SliceTallies
 from learner.examples.tally_shelf import TallyShelf
 from learner.examples.training_window import window_bounds
@@ -49,6 +52,26 @@ def test_a_policy_that_is_better_passes(trained: Any) -> None:
     assert all(lift["relative"] > 0.1 for lift in report.as_dict()["lifts"].values())
     assert report.published is None
     assert report.as_dict()["log"]["verdict"] == "sound"
+
+
+def test_a_run_after_a_user_was_forgotten_trains_once_without_the_rows_and_spends_no_look(
+    trained: Any, tmp_path: Path
+) -> None:
+    learner = trained.copied_to(tmp_path)
+    preference, first = ObjectiveWeights.in_force(learner.experiment), trained.report.checkpoint.manifest
+    assert not learner.run(preference).trained
+    with SegmentStore(learner.examples_directory, "t.examples", 10**15) as store:
+        removed = store.forget_user("u7", 10**15)["request_event_time"]
+    rows = removed.is_between(first.window["train_from"], first.window["train_to"] - 1).sum()
+    assert trained_on(learner.shelf, forgotten_decisions(learner.examples_directory)).direct == (first.version,)
+    report = learner.run(preference)
+    made = report.checkpoint.manifest
+    assert report.trained and made.window["examples"] == first.window["examples"] - rows
+    assert made.evaluation["look"] is None
+    assert made.evaluation["budget"]["spent"] == first.evaluation["budget"]["spent"]
+    assert not learner.run(preference).trained
+    found = trained_on(learner.shelf, forgotten_decisions(learner.examples_directory))
+    assert (found.direct, found.inherited) == ((first.version,), (made.version,))
 
 
 def test_a_run_is_compared_with_a_linear_fit_on_rows_that_it_did_not_train_on(trained: Any) -> None:

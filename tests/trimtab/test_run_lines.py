@@ -83,9 +83,14 @@ def test_without_a_look_there_are_no_lifts(report: RunReport) -> None:
 
 def test_rows_set_aside_are_told_with_a_linear_fit_that_is_ahead(report: RunReport) -> None:
     rival = LinearRival(rows=400, loss=0.2, linear_loss=0.1, ahead=0.1, standard_error=0.01)
-    lines = list(run_lines(replace(report, rival=rival)))
+    made = report.checkpoint
+    manifest = made.manifest.model_copy(update={"window": made.manifest.window | {"validation_rows": 400}})
+    set_aside = replace(report, rival=rival, checkpoint=replace(made, manifest=manifest))
+    lines = list(run_lines(set_aside))
     assert ("rows", "trained on 3,600 explored examples, validated on 400, held out 2,000") in lines
     assert rival.sentence is not None and ("", rival.sentence) in lines
+    again = list(run_lines(replace(set_aside, evaluation=None, rival=None)))
+    assert ("rows", "trained on 3,600 explored examples, validated on 400, held out 2,000") in again, "it stands"
     behind = replace(rival, ahead=-0.1)
     assert behind.sentence is None
     assert ("", rival.sentence) not in run_lines(replace(report, rival=behind))

@@ -9,15 +9,12 @@ import typer
 
 from event_schemas.errors import SettingError
 from event_schemas.instant import utc_text, wall_clock_ms
-from event_schemas.slices import Slice
 from event_schemas.topics import EXAMPLES
 from event_schemas.user_ids import person
 from trimtab.next_step import say_next
 from trimtab.settings import load_settings
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from learner.checkpoints import TrainedCheckpoints
 
 
@@ -28,15 +25,16 @@ def forget(
     """Remove a user's examples from this machine's segments, and refuse them when the topic is read again.
 
     All rows with requests up to now are removed and refused. A digest of the id is kept, not the id. Producers' counts
-    of the log stay right: what was forgotten is counted as such. The command names the checkpoints that were trained on
-    the rows. It changes no topic: events, examples and dead letters keep the user's records until their retention.
+    of the log stay right: what was forgotten is counted as such. The command names the checkpoints that learnt from
+    this or another forgotten user; run it again to see them again. It changes no topic: events, examples and dead
+    letters keep the user's records until their retention.
 
     Stop `trimtab learn` first.
 
     Example: trimtab forget u-1842
     """
     from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory, trained_on
-    from learner.examples import SegmentStore
+    from learner.examples import SegmentStore, forgotten_decisions
     from learner.learner_run import EXAMPLES_FOLDER
     from trimtab.process_log import log_to_stderr
 
@@ -51,7 +49,9 @@ def forget(
     topic, retention = settings.topic(EXAMPLES), experiment.learner.retention
     with SegmentStore(directory / EXAMPLES_FOLDER, topic, retention) as store:
         removed = store.forget_user(user, until)
-    found = trained_on(CheckpointShelf(directory / CHECKPOINTS_FOLDER), _explored_times(removed))
+        found = trained_on(
+            CheckpointShelf(directory / CHECKPOINTS_FOLDER), forgotten_decisions(directory / EXAMPLES_FOLDER)
+        )
     content: dict[str, Any] = {
         "removed": removed.height,
         "until": until,
@@ -70,21 +70,12 @@ def register(app: typer.Typer) -> None:
     app.command("forget")(forget)
 
 
-def _explored_times(removed: pl.DataFrame) -> list[int]:
-    """The request times of the removed rows that runs train on."""
-    if removed.height == 0:
-        return []
-    explored = removed.filter(removed["action_slice"] == Slice.EXPLORE.value)
-    times: list[int] = explored["request_event_time"].to_list()
-    return times
-
-
 def _show(removed: int, until: int, found: TrainedCheckpoints) -> None:
     from trimtab.tables import show, show_text
 
     show_text(f"{removed:,} examples removed; requests up to {utc_text(until)} stay out")
     for title, versions in (
-        ("trained on them", found.direct),
+        ("was trained on a forgotten user's examples", found.direct),
         ("continues such a checkpoint, or one that may be", found.inherited),
         ("cannot be read", found.unknown),
     ):

@@ -19,6 +19,7 @@ from learner.checkpoints.run_history import (
     next_run,
     unjudged_from,
 )
+from learner.examples.forgotten_decisions import ForgottenDecisions
 from learner.examples.training_window import LearningWindow, WindowBounds
 from learner.judgement.gate_budget import GateBudget, Look, gate_settings
 from policy_store.records.objective_weights import ObjectiveWeights
@@ -101,6 +102,35 @@ def test_a_checkpoint_stands_while_no_row_is_newer(
     assert history.standing(planned(window(world, 5950), experiment)) == trained.report.checkpoint
     assert history.standing(planned(window(world, 5951), experiment)) is None
     assert RunHistory(CheckpointShelf(Path("nowhere"))).standing(planned(window(world, 0), experiment)) is None
+
+
+def forgotten(at: int, rows: LearningWindow) -> LearningWindow:
+    return replace(rows, forgotten=ForgottenDecisions("list", 1, np.array([1]), np.array([at])))
+
+
+def test_a_checkpoint_that_learnt_from_a_forgotten_user_does_not_stand(
+    shelf: CheckpointShelf, experiment: Experiment, world: Any, trained: Any
+) -> None:
+    told, rows = trained.report.checkpoint.manifest.window, window(world, 0)
+    history = RunHistory(shelf)
+    assert history.standing(planned(forgotten(told["train_to"], rows), experiment)) is not None
+    assert history.standing(planned(forgotten(told["train_to"] - 1, rows), experiment)) is None
+
+
+@pytest.mark.parametrize(("train_to", "here", "stands"), [(51, False, False), (50, False, True), (51, True, True)])
+def test_the_stores_checkpoint_does_not_stand_if_what_it_continued_learnt_from_one_and_is_deleted(
+    train_to: int, here: bool, stands: bool, tmp_path: Path, experiment: Experiment, world: Any, trained: Any
+) -> None:
+    shelf, checkpoint = CheckpointShelf(tmp_path / "checkpoints"), trained.report.checkpoint
+    ancestor = {"version": checkpoint.version if here else "gone", "train_to": train_to, "embargo_ms": 1}
+    continued = checkpoint.manifest.model_copy(
+        update={"version": "theirs", "window": checkpoint.manifest.window | {"lineage": [ancestor]}}
+    )
+    if here:
+        shelf.save(checkpoint)
+    stored = LastRun(2, "theirs", GateBudget(gate_settings(experiment)))
+    history = RunHistory(shelf, stored, lambda _: replace(checkpoint, manifest=continued))
+    assert (history.standing(planned(forgotten(50, window(world, 0)), experiment)) is not None) is stands
 
 
 def test_other_settings_another_preference_or_damage_are_a_reason_to_train(

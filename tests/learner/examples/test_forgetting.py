@@ -9,7 +9,7 @@ import polars as pl
 from structlog.testing import capture_logs
 
 from learner.examples.forgetting import clean_damaged
-from learner.examples.forgotten_users import READ, ForgottenUsers, forgotten_counts
+from learner.examples.forgotten_users import READ, ForgottenUsers, forgotten_counts, forgotten_decisions
 from learner.examples.segment_reading import read_segments
 from learner.examples.segment_salvage import DAMAGED_FOLDER
 from learner.examples.segment_store import AppendCounts, SegmentStore
@@ -91,6 +91,7 @@ def test_a_kill_at_any_step_leaves_what_the_next_opening_completes(tmp_path: Pat
         with open_store(directory) as store:
             assert_forgotten(directory)
             assert store.rows == 8
+        assert forgotten_decisions(directory).last >= 6
         open_store(directory).close()
         assert not (directory / DAMAGED_FOLDER).exists()
     assert began >= 8

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from learner.examples.forgotten_users import FORGOTTEN_FILE, ForgottenUsers, forgotten_counts
+from learner.examples.forgotten_users import FORGOTTEN_FILE, ForgottenUsers, forgotten_counts, forgotten_decisions
 from learner.examples.learner_errors import StoreDamaged, StoreUnwritable
 from learner.examples.slice_tallies import ArmDay, SpanDay
 from learner.examples.stored_counts import ForgottenCounts
@@ -53,14 +53,20 @@ def test_each_decision_is_counted_once_and_leaves_with_its_day(tmp_path: Path) -
     first = {ArmDay(0, "EXPLORE", 1): 1}
     second = {ArmDay(1, "EXPLORE", 1): 1, ArmDay(1, "POLICY", 1): 1}
     assert forgotten_counts(tmp_path) == ForgottenCounts({**first, **second}, {SpanDay("d", 1): 1})
+    explored = forgotten_decisions(tmp_path)
+    assert (explored.numbers.tolist(), explored.times.tolist()) == ([1, 2], [0, DAY_MS])
+    assert explored.last >= 3, "also the decision of another slice has a number"
+    assert explored.list_id is not None and explored.list_id == forgotten_decisions(tmp_path).list_id
     users(tmp_path).expire(DAY_MS + 5)
     assert forgotten_counts(tmp_path) == ForgottenCounts(second, {SpanDay("d", 1): 1})
+    assert forgotten_decisions(tmp_path).numbers.tolist() == [2]
+    assert forgotten_decisions(tmp_path).last == explored.last, "no number is given twice"
 
 
 def test_a_damaged_list_is_named_and_never_taken_for_an_empty_one(tmp_path: Path) -> None:
     users(tmp_path).add("ann", 5)
     (tmp_path / FORGOTTEN_FILE).write_bytes(b"SQLite format 3\0" + b"x" * 4096)
-    for read in (users, forgotten_counts):
+    for read in (users, forgotten_counts, forgotten_decisions):
         with pytest.raises(StoreDamaged, match="list of forgotten users, is damaged"):
             read(tmp_path)
 
@@ -78,3 +84,4 @@ def test_a_folder_may_have_any_name_and_an_empty_file_forgets_nobody(tmp_path: P
         (directory / FORGOTTEN_FILE).touch()  # the disk was full
         assert not ForgottenUsers(directory, "events").pending
         assert forgotten_counts(directory) == ForgottenCounts()
+        assert forgotten_decisions(directory).last == 0

@@ -11,11 +11,16 @@ from feature_contract import FeatureContract
 from learner.network.algorithm import Algorithm, make_algorithm
 from learner.network.linear_learning import LinearLearning
 from learner.network.linear_rival import LinearRival, compare_with_linear, row_losses, rows_set_aside
+from learner.network.linear_values import COEFFICIENTS, has_arm_effects, linear_arm_columns
 from learner.network.validation_units import validation_rows
 
 
+def of(experiment: Experiment) -> tuple[Experiment, FeatureContract]:
+    return experiment, FeatureContract.from_experiment(experiment)
+
+
 def network(experiment: Experiment) -> Algorithm:
-    return make_algorithm(experiment, FeatureContract.from_experiment(experiment))
+    return make_algorithm(*of(experiment))
 
 
 def test_what_is_ahead_by_more_than_its_error_wins() -> None:
@@ -29,11 +34,11 @@ def test_what_is_ahead_by_more_than_its_error_wins() -> None:
 def test_an_untrained_network_loses(experiment: Experiment, world: Any) -> None:
     rows = world.rows(world.examples(1_500))
     algorithm = network(experiment)
-    aside = rows_set_aside(algorithm, rows)
+    aside = rows_set_aside(algorithm, rows, of(experiment))
     np.testing.assert_array_equal(aside, validation_rows(rows))
-    rival = compare_with_linear(algorithm, rows, aside, (experiment, FeatureContract.from_experiment(experiment)))
+    rival = compare_with_linear(algorithm, rows, aside, of(experiment))
     assert rival is not None and rival.wins
-    linear = LinearLearning(experiment, FeatureContract.from_experiment(experiment))
+    linear = LinearLearning(*of(experiment))
     linear.fit(rows.take(~aside))
     tried = rows.take(aside)
     assert rival.rows == tried.count == aside.sum()
@@ -54,14 +59,28 @@ def test_losses_are_of_observed_outcomes_of_the_served_arms(experiment: Experime
 
 
 def test_nothing_is_set_aside_for_a_linear_fit_or_from_few_rows(
-    experiment: Experiment, make_experiment: Callable[..., Any], world: Any, monkeypatch: pytest.MonkeyPatch
+    experiment: Experiment, make_experiment: Callable[..., Any], world: Any
 ) -> None:
     rows = world.rows(world.examples(800))
-    linear = network(make_experiment(learner={"algorithm": "linear"}))
-    assert not rows_set_aside(linear, rows).any()
-    assert not rows_set_aside(network(experiment), rows.take(np.arange(100))).any()
-    contract = FeatureContract.from_experiment(experiment)
+    linear = make_experiment(learner={"algorithm": "linear"})
+    assert not rows_set_aside(network(linear), rows, of(linear)).any()
+    assert not rows_set_aside(network(experiment), rows.take(np.arange(100)), of(experiment)).any()
     nothing = np.zeros(rows.count, dtype=bool)
-    assert compare_with_linear(network(experiment), rows, nothing, (experiment, contract)) is None
-    monkeypatch.setattr("learner.network.linear_learning.MOST_COLUMNS", 3)
-    assert compare_with_linear(network(experiment), rows, validation_rows(rows), (experiment, contract)) is None
+    assert compare_with_linear(network(experiment), rows, nothing, of(experiment)) is None
+
+
+@pytest.mark.parametrize("limit", ["MOST_COLUMNS", "MOST_CELLS"])
+def test_nothing_is_set_aside_where_a_linear_fit_would_cost_minutes(
+    limit: str, experiment: Experiment, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = world.rows(world.examples(800))
+    linear = LinearLearning(*of(experiment))
+    linear.fit(rows)
+    arrays = linear.weights()
+    width, arms = arrays[COEFFICIENTS][..., 0].size, experiment.action_space.arms
+    width += arms if has_arm_effects(linear_arm_columns(experiment.action_space)) else 0
+    cost = {"MOST_COLUMNS": width, "MOST_CELLS": arms * width**2}[limit]
+    monkeypatch.setattr(f"learner.network.linear_rival.{limit}", cost)
+    assert rows_set_aside(network(experiment), rows, of(experiment)).any()
+    monkeypatch.setattr(f"learner.network.linear_rival.{limit}", cost - 1)
+    assert not rows_set_aside(network(experiment), rows, of(experiment)).any()
