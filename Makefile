@@ -8,6 +8,8 @@ TORCH_BACKEND ?=
 UV := $(VENV)/bin/uv
 RUN := $(VENV)/bin/python
 LOCK := requirements/all.lock
+# Kept bytecode: without it each of the hundreds of processes that tests start would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 MINUTES ?= 30
 PROCESSES ?= 2
 KAFKA_LIBS := .cache/kafka/libs
