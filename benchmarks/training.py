@@ -50,7 +50,7 @@ def measured(rows: int, window_rows: list[int], repeats: int, run: Callable[...,
 
 
 def main(
-    rows: Annotated[int, typer.Option(min=1000, help="Rows that are encoded and trained on.")] = 20_000,
+    rows: Annotated[int, typer.Option(min=1000, help="Rows that are encoded and trained on.")] = 100_000,
     window: Annotated[str, typer.Option(help="Rows of the windows, separated by commas.")] = "100000,1000000",
     repeats: Annotated[int, typer.Option(min=1, help="Times that training and the bare loop run in turns.")] = 2,
     results: Annotated[Path, typer.Option(help="Folder for the figures.")] = RESULTS,

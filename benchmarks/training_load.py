@@ -149,14 +149,14 @@ def window_figures(directory: Path, warm: Path, rows: int) -> dict[str, float]:
 
 
 def encoding_us(rows: int) -> float:
-    """Microseconds to encode the features of one row, the best of three."""
+    """Microseconds of CPU to encode the features of one row, the best of three."""
     experiment = experiment_of(rows)
     contract, frame = FeatureContract.from_experiment(experiment), stored_frame(experiment, 0, rows)
     return round(1e6 * min(_seconds(lambda: encoded_requests(frame, contract)) for _ in range(3)) / rows, 2)
 
 
 def training_rates(rows: int, epochs: int, repeats: int) -> dict[str, float]:
-    """Rows per second of training and of the bare loop on the same rows, in turns; the best of each."""
+    """Rows per CPU second of training and of the bare loop on the same rows, in turns; the best of each."""
     torch.set_num_threads(1)
     experiment = experiment_of(rows, epochs)
     contract = FeatureContract.from_experiment(experiment)
@@ -227,6 +227,7 @@ def _bytes(rows: LearningRows) -> int:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    """Of the CPU, all threads together: what else runs on the machine changes it less than the clock's."""
+    started = time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.process_time() - started

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from event_schemas.experiment import Experiment
@@ -56,6 +57,20 @@ def test_batch_norm_statistics_are_those_of_the_final_weights(experiment: Experi
     before = norm.running_mean.clone()
     recompute_batch_norm(network, data, 128)
     torch.testing.assert_close(norm.running_mean, before)
+
+
+def test_the_statistics_of_many_rows_are_those_of_some_drawn_from_all(
+    experiment: Experiment, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = world.rows(world.examples(300))
+    network = fit(experiment, rows)[0]
+    norm, drawn = network.backbone[0][0], torch.randperm(300, generator=torch.Generator().manual_seed(0))[:100]  # type: ignore[index]
+    recompute_batch_norm(network, TrainingTensors.of(rows.take(drawn.numpy())), 100)
+    mean, variance = norm.running_mean.clone(), norm.running_var.clone()
+    monkeypatch.setattr("learner.network.training.NORM_ROWS", 100)
+    recompute_batch_norm(network, TrainingTensors.of(rows), 100)
+    torch.testing.assert_close(norm.running_mean, mean, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(norm.running_var, variance, atol=1e-5, rtol=1e-4)
 
 
 def test_a_few_rows_over_do_not_distort_the_statistics(experiment: Experiment, world: Any) -> None:
