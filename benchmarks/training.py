@@ -18,8 +18,9 @@ from benchmarks.checkout_process import ROOT
 from benchmarks.command_line import report, run_command
 from benchmarks.results_folder import RESULTS, append_result
 from benchmarks.study_run import commit, fresh_processes, origin
-from benchmarks.training_load import SEED, WARM_ROWS, encoding_us, training_rates, window_figures, write
+from benchmarks.training_load import SEED, WARM_ROWS, encoding_us, run_figures, training_rates, window_figures, write
 from benchmarks.training_page import write_page
+from learner.learner_run import EXAMPLES_FOLDER
 
 EPOCHS = (1, 8)
 PAGE = ROOT / "docs" / "results.md"
@@ -32,8 +33,11 @@ def apart(part: Callable[..., Any], *given: Any) -> Any:
 
 
 def measured(rows: int, window_rows: list[int], repeats: int, run: Callable[..., Any] = apart) -> dict[str, Any]:
-    """All figures: `training` by epochs, `encoding_us_per_row`, and `windows` by rows; `run` calls each part."""
-    figures: dict[str, Any] = {"rows": rows, "repeats": repeats, "training": {}, "windows": []}
+    """All figures: `training` by epochs, `encoding_us_per_row`, `windows` and whole `runs` by rows.
+
+    `run` calls each part.
+    """
+    figures: dict[str, Any] = {"rows": rows, "repeats": repeats, "training": {}, "windows": [], "runs": []}
     figures["encoding_us_per_row"] = run(encoding_us, rows)
     for epochs in EPOCHS:
         figures["training"][str(epochs)] = run(training_rates, rows, epochs, repeats)
@@ -42,10 +46,12 @@ def measured(rows: int, window_rows: list[int], repeats: int, run: Callable[...,
         warm = Path(folder) / "warm"
         run(write, warm, WARM_ROWS)
         for count in window_rows:
-            stored = Path(folder) / str(count)
+            learner = Path(folder) / str(count)
+            stored = learner / EXAMPLES_FOLDER
             run(write, stored, count)
             figures["windows"].append(run(window_figures, stored, warm, count))
-            tell(f"window of {count} rows measured")
+            figures["runs"].append(run(run_figures, learner, count))
+            tell(f"window and run of {count} rows measured")
     return figures
 
 
@@ -57,7 +63,7 @@ def main(
     page: Annotated[Path, typer.Option(help="The page whose section is replaced.")] = PAGE,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """Measure training against a bare loop, the encoding of a row, and the memory of a window.
+    """Measure training against a bare loop, the encoding of a row, and the memory of a window and of a run.
 
     Example: python -m benchmarks.training --json
     """

@@ -23,9 +23,11 @@ from learner.examples.learning_rows import LearningRows, encoded_requests
 from learner.examples.segment_store import SegmentStore
 from learner.examples.training_window import build_window
 from learner.examples.window_examples import window_examples
+from learner.learner_run import Learner
 from learner.network.adam_optimiser import AdamOptimiser
 from learner.network.q_network import NetworkShape, QNetwork, arm_inputs, masked_squared_error
 from learner.network.training import TrainingTensors, batches_of, step_share, train
+from policy_store.records import ObjectiveWeights
 
 START = 1_700_000_000_000
 SPACING_MS = 1_000
@@ -100,7 +102,7 @@ def stored_frame(experiment: Experiment, first: int, rows: int) -> pl.DataFrame:
         pl.lit([], dtype=pl.List(pl.Float64)).alias("propensity_probabilities"),
         pl.lit(None, dtype=pl.Float64).alias("propensity_log_density"),
         pl.lit(None, dtype=pl.String).alias("propensity_exploration"),
-        pl.lit([], dtype=pl.List(pl.String)).alias("ranking"),
+        pl.struct(heads=_heads(rng, rows)).alias("ranking"),
         pl.concat_list(
             *(
                 pl.struct(
@@ -146,6 +148,17 @@ def window_figures(directory: Path, warm: Path, rows: int) -> dict[str, float]:
         "tensors_mb": round(tensors / MIB, 1),
         "bytes_per_row_beyond_tensors": round(((peak - before) * MIB - tensors) / rows, 1),
     }
+
+
+def run_figures(directory: Path, rows: int) -> dict[str, float]:
+    """A whole run on the stored rows, of one epoch and without tallies: its seconds and its process's peak."""
+    torch.set_num_threads(1)
+    experiment = experiment_of(rows)
+    learner = Learner(experiment, directory, lambda: START + rows * SPACING_MS)
+    started = time.perf_counter()
+    learner.run(ObjectiveWeights.in_force(experiment))
+    seconds, peak = time.perf_counter() - started, memory_mb([os.getpid()], "VmHWM")
+    return {"rows": rows, "seconds": round(seconds, 1), "peak_mb": round(peak, 1)}
 
 
 def encoding_us(rows: int) -> float:
@@ -196,6 +209,13 @@ def bare_loop(network: QNetwork, rows: LearningRows, experiment: Experiment) -> 
             values = network.logged(batch.inputs, batch.arms)
             masked_squared_error(values, batch.rewards, batch.observed).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+
+
+def _heads(rng: np.random.Generator, rows: int) -> pl.Expr:
+    """The mean predictions of two heads."""
+    return pl.concat_list(
+        *(pl.struct(head=pl.lit(name), mean=pl.lit(pl.Series(rng.beta(2.0, 8.0, rows)))) for name in ("repin", "click"))
+    )
 
 
 def _histories(rng: np.random.Generator, times: pl.Series) -> pl.Series:

@@ -25,15 +25,15 @@ SMALLEST_SAMPLE = 200
 """With fewer requests on either side PSI is mostly noise, so no shift is computed."""
 
 
-def ranker_head_values(frame: pl.DataFrame) -> dict[str, list[float]]:
-    """Head name -> the logged means in row order; empty if no ranking was logged."""
+def ranker_head_values(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """Head name -> the logged means, float64[n] in row order; empty if no ranking was logged."""
     if frame.height == 0 or frame["ranking"].dtype == pl.Null:
         return {}
     heads = frame.select(pl.col("ranking").struct.field("heads")).explode("heads").drop_nulls("heads")
     if heads.height == 0:
         return {}
-    grouped = heads.unnest("heads").group_by("head", maintain_order=True).agg(pl.col("mean"))
-    return {str(name): list(values) for name, values in grouped.iter_rows()}
+    by_name = heads.unnest("heads").select("head", "mean").partition_by("head", maintain_order=True, as_dict=True)
+    return {str(name): part["mean"].cast(pl.Float64).to_numpy() for (name,), part in by_name.items()}
 
 
 def ranker_head_sketches(frame: pl.DataFrame) -> dict[str, QuantileSketch]:
@@ -87,6 +87,6 @@ def _most_frequent(counts: Mapping[str, int]) -> list[str]:
     return sorted(counts, key=lambda name: (-counts[name], name))[:MOST_HEADS]
 
 
-def _finite(frame: pl.DataFrame) -> dict[str, list[float]]:
-    values = {name: [v for v in means if np.isfinite(v)] for name, means in ranker_head_values(frame).items()}
-    return {name: means for name, means in values.items() if means}
+def _finite(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
+    values = {name: means[np.isfinite(means)] for name, means in ranker_head_values(frame).items()}
+    return {name: means for name, means in values.items() if len(means)}
