@@ -228,8 +228,8 @@ class RedisStore(RedisRecords):
             pipeline.hmget(self._keys.lease, ["owner", "ttl"])
             pipeline.pttl(self._keys.lease)
             fields, left = pipeline.execute(raise_on_error=False)
-        if isinstance(fields, NoPermissionError):
-            raise fields
+            if isinstance(fields, NoPermissionError):
+                raise fields
         # As when it is acquired: what is of another type, or would outlive its term, is nobody's.
         owner, ttl = fields if isinstance(fields, list) else (None, None)
         term = int(ttl) if isinstance(ttl, bytes) and ttl.isdigit() else UNKNOWN_LEASE_MS

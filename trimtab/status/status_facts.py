@@ -14,6 +14,7 @@ from trimtab.status.node_view import NodeView
 STABLE = "stable"
 PASS = "pass"
 KILLS, CHANNELS, NODES, NEWEST, PREFERENCE = "kills", "channels", "nodes", "newest checkpoint", "preference"
+LEASE = "learner's lease"
 SHELF = "checkpoints here"
 """What is asked, as `StatusFacts.faults` names it when there is no answer."""
 WINDOW = ("objectives", "join")
@@ -104,6 +105,7 @@ class StoreFacts:
     preference        the target in force, in words
     proposals         ids of the proposals that wait for approval
     differences       nodes and a learner with another experiment file than this one
+    learner           who has the learner's lease, in words
     """
 
     channels: tuple[ChannelFacts, ...] = ()
@@ -119,6 +121,7 @@ class StoreFacts:
     preference: str | None = None
     proposals: tuple[str, ...] = ()
     differences: tuple[FileDifference, ...] = ()
+    learner: str | None = None
 
     @property
     def stable(self) -> ChannelFacts:
@@ -134,6 +137,7 @@ class StoreFacts:
             "nodes": [each.as_dict() for each in self.nodes],
             "preference": self.preference,
             "open_proposals": list(self.proposals),
+            "learner": self.learner,
         }
 
 

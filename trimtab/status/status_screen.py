@@ -14,6 +14,7 @@ from trimtab.status.node_view import NodeView
 from trimtab.status.status_facts import (
     CHANNELS,
     KILLS,
+    LEASE,
     NEWEST,
     NODES,
     PREFERENCE,
@@ -95,6 +96,7 @@ def _store(store: StoreFacts | None, faults: Container[str]) -> Iterator[ScreenP
         yield "channels", [UNKNOWN]
     for each in store.channels:
         yield each.channel, _channel(each, len(store.nodes))
+    yield "learner", [UNKNOWN if LEASE in faults else _cut(store.learner or "none has the lease")]
     yield "preference", [UNKNOWN if PREFERENCE in faults else _cut(store.preference or "not chosen yet")]
     yield "kills", [UNKNOWN] if KILLS in faults else _kills(store)
 

@@ -42,6 +42,7 @@ from trimtab.status.node_view import node_view
 from trimtab.status.status_facts import (
     CHANNELS,
     KILLS,
+    LEASE,
     NEWEST,
     NODES,
     PREFERENCE,
@@ -81,6 +82,7 @@ class StoreQuestions:
             preference=self._ask(PREFERENCE, self._preference, None),
             proposals=self._ask("proposals", self._open_proposals, ()),
             differences=self._ask("experiment files", self._differences, ()),
+            learner=self._ask(LEASE, self.store.lease_owner, None),
         )
 
     def _ask(self, name: str, question: Callable[[], Answer], otherwise: Answer) -> Answer:

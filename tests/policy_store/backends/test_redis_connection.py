@@ -101,7 +101,9 @@ def test_what_redis_refuses_is_told_apart_from_silence(redis_url: str) -> None:
 def reader(redis_url: str) -> Iterator[str]:
     """The URL of a user who may read the keys of `homefeed` only."""
     admin: Any = redis.Redis.from_url(redis_url)
-    admin.execute_command("ACL", "SETUSER", "reader", "on", ">word", "~trimtab:{homefeed}:*", "+@read", "+ping")
+    admin.execute_command(
+        "ACL", "SETUSER", "reader", "on", ">word", "~trimtab:{homefeed}:*", "+@read", "+ping", "+multi", "+exec"
+    )
     yield redis_url.replace("redis://", "redis://reader:word@")
     admin.execute_command("ACL", "DELUSER", "reader")
     admin.close()
@@ -131,6 +133,8 @@ def test_another_experiments_keys_are_a_missing_right(reader: str) -> None:
     store = RedisStore(reader, "explore")
     with pytest.raises(StoreRightMissing, match="access one of the keys"):
         store.channel("stable")
+    with pytest.raises(StoreRightMissing, match="access one of the keys"):
+        store.lease_owner()
     store.close()
 
 

@@ -10,7 +10,7 @@ from event_schemas.errors import ComponentUnreachable
 from policy_store.decisions import FileDifference, Refusal
 from tests.trimtab.status.status_samples import EXPIRED, FORGED, LOG, NEW, NEWER, NODE, OLD, OPEN_KILL, STORE, WELL
 from trimtab.status.next_action import next_actions
-from trimtab.status.status_facts import StatusFacts, StoreFacts
+from trimtab.status.status_facts import LEASE, StatusFacts, StoreFacts
 from trimtab.status.status_screen import HEIGHT, WIDTH, screen_lines
 
 LONG = "repin: PSI 0.91 between the reference and 2,000 live requests, more than 0.25; " * 4
@@ -44,6 +44,7 @@ def test_an_experiment_that_is_well() -> None:
         f"stable      {OLD}  valid, by ada",
         "canary      empty",
         "shadow      empty",
+        "learner     none has the lease",
         "preference  α = 0.1 (experiment file)",
         "kills       none",
         "nodes       1 alive",
@@ -125,10 +126,10 @@ def test_what_the_screen_has_no_room_for_is_counted() -> None:
     assert any(line.startswith(f"              1 of {len(doubts.nodes[0].notes())}: ") for line in lines)
 
 
-@pytest.mark.parametrize("question", ["nodes", "kills", "preference", "channels", "newest checkpoint"])
+@pytest.mark.parametrize("question", ["nodes", "kills", "preference", "channels", "newest checkpoint", LEASE])
 def test_what_cannot_be_read_is_unknown_and_not_absent(question: str) -> None:
     empty = StatusFacts("homefeed", 0, LOG, StoreFacts())
-    label = "learned" if question == "newest checkpoint" else question
+    label = {"newest checkpoint": "learned", LEASE: "learner"}.get(question, question)
     assert not any("unknown" in line for line in shown(empty))
     lines = shown(replace(empty, faults={question: GONE}))
     assert [line.split()[0] for line in lines if line.endswith(" unknown")] == [label]

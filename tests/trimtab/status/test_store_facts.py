@@ -88,7 +88,9 @@ def test_what_was_decided(store: MemoryStore, experiment: Experiment) -> None:
     propose_preference(store, "p-1", None, PreferenceTarget.of(alpha=0.3), people())
     propose_preference(store, "p-2", "CORE", PreferenceTarget.of(alpha=0.5), people())
     approve_proposal(store, "p-1", None, people(), questions(store, experiment).rule)
+    store.acquire_lease("host-1 process 7", 60)
     facts = questions(store, experiment).answers()
+    assert facts.learner == facts.as_dict()["learner"] == "host-1 process 7"
     assert facts.newest == LearnedFacts("v2", NOW + 1, "pass", ("every lift lies above -1.0%",), ("harmless",))
     assert facts.in_shadow is None
     point_channel(store, Channel.SHADOW, "v1", learner(), ttl_ms=TTL_MS)
