@@ -1,7 +1,8 @@
 """Reads the stored examples for a run: of rows that it cannot use, only what is counted and what was served.
 
 A run needs all stored rows to see what users were served before and how many decisions are stored, but features and
-distributions only of its window. These are most of a row: elsewhere they are null, and take no memory.
+distributions only of its window. These are most of a row: elsewhere they are null, and take no memory. Of the history
+the items' ids are left out.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from learner.examples.segment_reading import over_segments, stacked
 from learner.examples.stored_counts import ALWAYS_LOGGED, SLICE
 from learner.examples.training_window import window_bounds
 
+HISTORY = "request_history"
 LARGE_COLUMNS = (*ENCODED_COLUMNS, "ranking", "propensity_probabilities", "outcome_objectives")
 """The columns that are null in rows which a run cannot use."""
 
@@ -35,7 +37,14 @@ def window_examples(directory: Path, experiment: Experiment) -> pl.DataFrame:
     used = (pl.col(EVENT_TIME) >= since) & pl.col(SLICE).is_in(ALWAYS_LOGGED)
 
     def together(parts: Iterator[pl.DataFrame]) -> pl.DataFrame:
-        thinned = [part.with_columns(pl.when(used).then(pl.col(LARGE_COLUMNS))) for part in parts]
+        thinned = [_encoded_history(part).with_columns(pl.when(used).then(pl.col(LARGE_COLUMNS))) for part in parts]
         return stacked(thinned, directory) if thinned else pl.DataFrame()
 
     return over_segments(directory, together, list(COLUMNS))
+
+
+def _encoded_history(part: pl.DataFrame) -> pl.DataFrame:
+    """The part with those fields of the history that are encoded: without the items' ids."""
+    element = pl.element().struct
+    encoded = pl.struct(element.field("action_type", "event_time", "embedding"))
+    return part.with_columns(pl.col(HISTORY).list.eval(encoded))

@@ -29,8 +29,10 @@ def test_the_window_is_that_of_the_whole_rows(world: World, experiment: Experime
     contract = FeatureContract.from_experiment(experiment)
     first, second = (build_window(frame, experiment, contract) for frame in (whole, thinned))
     assert told(first) == told(second)
-    assert first.control.equals(second.control) and first.control.height > 0
-    assert first.holdout.frame.equals(second.holdout.frame)
+    for frame, other in ((first.control, second.control), (first.holdout.frame, second.holdout.frame)):
+        assert frame.drop("request_history").equals(other.drop("request_history")) and frame.height > 0
+        fields = [field.name for field in other.schema["request_history"].inner.fields]  # type: ignore[attr-defined]
+        assert fields == ["action_type", "event_time", "embedding"], "the items' ids are not encoded"
 
 
 def told(window: LearningWindow) -> tuple[object, ...]:
