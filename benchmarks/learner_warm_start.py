@@ -4,6 +4,7 @@ A parent is trained on two weeks. A week later each candidate is trained on the 
 as before, or all of another taste. All take as many steps on as many rows as a network from scratch, and start from the
 same parent. The ratio of their regrets is a geometric mean over seeds, each of which draws world, rows and networks
 anew. The bars: a candidate's upper 95 % bound is at most 1.05 after a shift, and its ratio is below 1 without one.
+`learner_recovery` counts how many examples of the new taste halve the regret.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from scipy.stats import t as student
 from benchmarks.bench_broker import tell
 from benchmarks.command_line import report, run_command
 from benchmarks.interval_coverage import PAGE
+from benchmarks.learner_recovery import recoveries, recovery
 from benchmarks.learner_warm_start_page import write_page
 from benchmarks.results_folder import RESULTS, append_result
 from benchmarks.shifting_world import ShiftingWorld, joined
@@ -141,11 +143,12 @@ def meeting_bars(cells: Sequence[Mapping[str, Any]]) -> list[str]:
 def main(
     seeds: Annotated[int, typer.Option(min=2, help="Seeds, each with a world and networks of its own.")] = 20,
     rows: Annotated[int, typer.Option(min=500, help="Explored rows a week.")] = 8_000,
+    recovering: Annotated[int, typer.Option(min=2, help="Seeds of the recovery after a shift.")] = 20,
     page: Annotated[Path, typer.Option(help="Page whose section is rewritten.")] = PAGE,
     results: Annotated[Path, typer.Option(help="Folder for the figures.")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """Measure how networks that continue an earlier one follow a shift. Takes about a quarter of an hour.
+    """Measure how networks that continue an earlier one follow a shift. Takes about half an hour.
 
     Example: python -m benchmarks.learner_warm_start --json
     """
@@ -155,7 +158,18 @@ def main(
         tell(f"seed {run['seed']}, {'shift' if run['shift'] else 'no shift'}: {run['regrets']}")
         runs.append(run)
     cells = summary(runs)
-    kept = {**origin(started, 1), "rows_a_week": rows, "figures": cells, "met": meeting_bars(cells), "runs": runs}
+    after = list[dict[str, Any]]()
+    for run in recoveries(range(1, recovering + 1), rows):
+        tell(f"seed {run['seed']}, recovery: {run['regrets']}")
+        after.append(run)
+    kept = {
+        **origin(started, 1),
+        "rows_a_week": rows,
+        "figures": cells,
+        "met": meeting_bars(cells),
+        "recovery": recovery(after, rows),
+        "runs": runs,
+    }
     append_result(results, "learner_warm_start", kept)
     write_page(page, kept)
     report({name: value for name, value in kept.items() if name != "runs"}, as_json)

@@ -45,6 +45,25 @@ def _section(run: Mapping[str, Any]) -> list[str]:
         "|---|---|---|---|---|",
         *(_line(cell) for cell in run["figures"]),
         "",
+        *_recovery(run["recovery"]),
+        "",
+    ]
+
+
+def _recovery(found: Mapping[str, Any]) -> list[str]:
+    halved = found["halved_at"]
+    told = "The regret did not halve." if halved is None else f"About {halved:,} examples halve the regret."
+    how = (
+        f"After a shift, the window keeps two weeks and takes in examples of the new taste; a network starts from the"
+        f" parent as `trimtab learn` does ({found['seeds']} seeds). {told}"
+    )
+    points = zip(found["examples"], found["regret"], strict=True)
+    return [
+        *wrap(how, LINE),
+        "",
+        "| examples of the new taste | regret |",
+        "|---|---|",
+        *(f"| {count:,} | {mean:.3f} ({lower:.3f} to {upper:.3f}) |" for count, (mean, lower, upper) in points),
     ]
 
 

@@ -21,6 +21,8 @@ def run(shift: bool, *ratios: float) -> dict[str, Any]:
 
 def test_the_command_keeps_figures_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learner_warm_start, "runs_of", lambda seeds, rows: [run(False, 0.5, 0.9), run(True, 1, 2)] * 2)
+    after = [{"seed": seed, "regrets": [0.8, 0.6, 0.2, 0.1, 0.1, 0.1]} for seed in (1, 2)]
+    monkeypatch.setattr(learner_warm_start, "recoveries", lambda seeds, rows: after)
     app = typer.Typer()
     app.command()(learner_warm_start.main)
     where = ["--page", str(tmp_path / "page"), "--results", str(tmp_path)]
@@ -28,7 +30,9 @@ def test_the_command_keeps_figures_and_page(tmp_path: Path, monkeypatch: pytest.
     assert result.exit_code == 0, result.output
     kept = json.loads((tmp_path / "learner_warm_start.jsonl").read_text())
     assert kept["met"] == ["better"] and kept["rows_a_week"] == 500 and len(kept["runs"]) == 4
-    assert "| shifted | worse | 2 | 0.4000 | 2.000 (2.000 to 2.000) |" in (tmp_path / "page").read_text()
+    page = (tmp_path / "page").read_text()
+    assert "| shifted | worse | 2 | 0.4000 | 2.000 (2.000 to 2.000) |" in page
+    assert "About 188 examples halve the regret." in page and "| 250 | 0.200 (0.200 to 0.200) |" in page
 
 
 def test_each_seed_has_every_candidate_without_a_shift_and_after_one() -> None:
