@@ -48,9 +48,9 @@ test: install components lint  ## Install what the tests need and run all of the
 
 # Many tests wait for a broker or a process, so two processes take little more than half the time, and types are checked
 # meanwhile. Each process starts its own components; a file stays in one process, and files keep their order, in which
-# the slowest come early.
+# the slowest come early. More threads than cores would wait for each other.
 pytest: install components
-	$(RUN) -m pytest -m "not join_benchmarks" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations 10
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not join_benchmarks" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations 10
 
 test-join-benchmarks: install components  ## Test what the join is measured with: brokers, peers, kills (two minutes)
 	$(RUN) -m pytest -m join_benchmarks tests/benchmarks
