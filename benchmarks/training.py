@@ -20,7 +20,7 @@ from benchmarks.results_folder import RESULTS, append_result
 from benchmarks.study_run import commit, fresh_processes, origin
 from benchmarks.training_load import SEED, WARM_ROWS, encoding_us, run_figures, training_rates, window_figures, write
 from benchmarks.training_page import write_page
-from learner.learner_run import EXAMPLES_FOLDER
+from learner.examples.stored_files import EXAMPLES_FOLDER
 
 EPOCHS = (1, 8)
 PAGE = ROOT / "docs" / "results.md"

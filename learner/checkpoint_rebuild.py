@@ -31,7 +31,7 @@ from learner.examples.training_window import LearningWindow, build_window
 from learner.network.algorithm import Algorithm, make_algorithm
 from learner.network.linear_rival import rows_set_aside
 from learner.network.tensor_file import read_tensors
-from learner.network.training import OnProgress
+from learner.network.training_progress import OnProgress
 from policy_store.records import WEIGHTS_BLOB
 
 CLOSE = 1e-6

@@ -12,7 +12,7 @@ from typing import Any
 
 from event_schemas.experiment import Experiment
 from learner.examples.exploration_shelf import ExplorationShelf
-from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER
+from learner.examples.stored_files import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER
 from learner.online_arms import OnlineArms, OnlineComparison, compare_online_arms
 from off_policy.arm_comparison import ArmDesign
 from off_policy.estimates import Interval, json_number

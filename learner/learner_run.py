@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import structlog
 from numpy.typing import NDArray
 
@@ -31,10 +30,10 @@ from learner.examples.exploration_shelf import ExplorationShelf
 from learner.examples.forgotten_users import forgotten_counts, forgotten_decisions
 from learner.examples.heavy_units import heavy_units, without_units
 from learner.examples.learner_errors import BoxNotLearnt
-from learner.examples.learning_rows import COLUMNS, LearningRows
-from learner.examples.segment_reading import read_segments
+from learner.examples.learning_rows import LearningRows
 from learner.examples.slice_tallies import SliceTallies
 from learner.examples.stored_counts import StoredCounts
+from learner.examples.stored_files import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, TALLIES_FILE, stored_examples
 from learner.examples.tally_shelf import KeptTallies, TallyShelf, sources_digest
 from learner.examples.training_window import (
     LearningWindow,
@@ -55,16 +54,12 @@ from learner.judgement.predictions import Score
 from learner.judgement.serving_comparison import ServingPolicy
 from learner.network.algorithm import make_algorithm
 from learner.network.linear_rival import LinearRival, compare_with_linear, rows_set_aside
-from learner.network.training import OnProgress, TrainingReport
+from learner.network.training_progress import OnProgress, TrainingReport
 from learner.run_metrics import show_log, show_run
 from monitoring.metrics import LearnerMetrics
 from policy_store.records import ObjectiveWeights, judged_under
 
 log = structlog.get_logger(__name__)
-
-EXAMPLES_FOLDER = "examples"
-EXPLORATIONS_FOLDER = "explorations"
-TALLIES_FILE = "tallies.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,8 +388,3 @@ class Learner:
             return start.algorithm.score(held_out.take(rows))
 
         return Candidate(score, preference, look, serving)
-
-
-def stored_examples(directory: Path) -> pl.DataFrame:
-    """The columns of the segments that the learner reads; an empty frame if there are no segments."""
-    return read_segments(directory, list(COLUMNS))

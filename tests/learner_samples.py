@@ -19,9 +19,10 @@ from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.learning_rows import COLUMNS, LearningRows
 from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import SliceTallies
+from learner.examples.stored_files import EXAMPLES_FOLDER
 from learner.examples.tally_tables import TallyTotals
 from learner.judgement.log_soundness import LogSoundness, propensity_parts
-from learner.learner_run import EXAMPLES_FOLDER, Learner, RunReport
+from learner.learner_run import Learner, RunReport
 from policy_store.decisions.verification import Approval, TrustRule
 from policy_store.records.signing import SigningKey, TrustedKeys
 from producers.loggers.applied_decision import AppliedDecision

@@ -1,8 +1,10 @@
 """Builds the checkpoint of a finished run, with its manifest."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +27,12 @@ from learner.judgement.reference_sketches import (
     ranker_head_sketches,
     sketches_as_dict,
 )
-from learner.network.linear_rival import LinearRival
 from learner.network.tensor_file import write_tensors
-from learner.network.training import TrainingReport
+from learner.network.training_progress import TrainingReport
 from policy_store.records import EVALUATION_BLOB, POLICY_BLOB, WEIGHTS_BLOB, CheckpointManifest, describe_blobs
+
+if TYPE_CHECKING:
+    from learner.network.linear_rival import LinearRival
 
 
 @dataclass(frozen=True, eq=False)

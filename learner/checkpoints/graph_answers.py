@@ -20,8 +20,8 @@ from learner.judgement.candidate_policies import (
     weights_by_row,
 )
 from learner.judgement.proposal_table import Proposals
-from learner.network.onnx_export import graph_session
-from learner.network.q_network import rows_at_once
+from learner.network.graph_session import graph_session
+from learner.network.pair_blocks import rows_at_once
 from off_policy.row_distributions import SharedDistributions, row_blocks
 from off_policy.target_policies import TargetPolicy
 from policy_store.records import (

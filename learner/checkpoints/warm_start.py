@@ -1,8 +1,10 @@
 """Chooses where a run starts: from the newest intact checkpoint with the same contract, or cold."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -12,9 +14,11 @@ from learner.checkpoints.checkpoint import OPTIMISER_FILE, CheckpointShelf
 from learner.examples.learner_errors import CheckpointBroken, LineageOverlap
 from learner.examples.training_window import Ancestor, WindowBounds, require_disjoint
 from learner.judgement.gate import Verdict
-from learner.network.algorithm import Algorithm
 from learner.network.tensor_file import read_tensors
 from policy_store.records import WEIGHTS_BLOB, CheckpointManifest
+
+if TYPE_CHECKING:
+    from learner.network.algorithm import Algorithm
 
 LINEAGE_KEPT = 100
 log = structlog.get_logger(__name__)

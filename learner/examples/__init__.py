@@ -17,6 +17,7 @@ from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.request_columns import request_columns
 from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import SliceTallies
+from learner.examples.stored_files import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, TALLIES_FILE, stored_examples
 from learner.examples.tally_reading import read_tallies
 from learner.examples.tally_shelf import TallyShelf
 from learner.examples.time_limit import TimeLimit
@@ -24,6 +25,8 @@ from learner.examples.training_window import rows_since
 
 __all__ = [
     "DeadLetters",
+    "EXAMPLES_FOLDER",
+    "EXPLORATIONS_FOLDER",
     "ExampleDecoder",
     "ExampleRule",
     "ExplorationShelf",
@@ -32,6 +35,7 @@ __all__ = [
     "KeptExplorations",
     "SegmentStore",
     "SliceTallies",
+    "TALLIES_FILE",
     "TallyShelf",
     "TimeLimit",
     "forgotten_counts",
@@ -41,4 +45,5 @@ __all__ = [
     "request_columns",
     "require_one_unit",
     "rows_since",
+    "stored_examples",
 ]

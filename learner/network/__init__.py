@@ -7,7 +7,7 @@ values as the network.
 Fails with NothingToLearn, CheckpointBroken or ExportMismatch; each ends the run, not the stage.
 """
 
-from learner.network.training import TrainingProgress
+from learner.network.training_progress import TrainingProgress
 
 __all__ = [
     "TrainingProgress",

@@ -12,7 +12,7 @@ from feature_contract import FeatureContract, ModelInput
 from learner.examples.learning_rows import LearningRows
 from learner.network.linear_learning import LinearLearning
 from learner.network.q_learning import QLearning
-from learner.network.training import OnProgress, TrainingReport
+from learner.network.training_progress import OnProgress, TrainingReport
 from policy_store.records import Answer
 
 Tensors = Mapping[str, NDArray[Any]]

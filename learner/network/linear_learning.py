@@ -36,9 +36,11 @@ from learner.network.linear_values import (
     with_constant,
 )
 from learner.network.onnx_export import export_graph
-from learner.network.q_network import SMALLEST_RATE, arm_inputs, rows_at_once
+from learner.network.pair_blocks import rows_at_once
+from learner.network.q_network import SMALLEST_RATE, arm_inputs
 from learner.network.ridge_fit import ArmDesign, RowSums, best_ridge
-from learner.network.training import OnProgress, TrainingProgress, TrainingReport, input_tensors
+from learner.network.training import input_tensors
+from learner.network.training_progress import OnProgress, TrainingProgress, TrainingReport
 from learner.network.validation_units import unit_tenths
 from policy_store.records import Answer
 

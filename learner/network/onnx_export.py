@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from feature_contract import ModelInput
 from learner.examples.learner_errors import ExportMismatch
+from learner.network.graph_session import graph_session
 from learner.network.linear_values import LinearValues
-from learner.network.q_network import QNetwork, rows_at_once
+from learner.network.pair_blocks import rows_at_once
+from learner.network.q_network import QNetwork
 from learner.network.training import input_tensors
 
 OUTPUT = "q"
@@ -55,14 +57,6 @@ def export_graph(network: QNetwork | LinearValues, sample: ModelInput) -> bytes:
     rows = min(VERIFIED_ROWS, rows_at_once(network.arm_features.shape[0]))
     verify_graph(graph, network, sample.take(slice(0, rows)))
     return graph
-
-
-def graph_session(graph: bytes) -> onnxruntime.InferenceSession:
-    """A single-threaded session over ONNX bytes."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def verify_graph(graph: bytes, network: QNetwork | LinearValues, sample: ModelInput) -> None:

@@ -14,8 +14,10 @@ from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.learning_rows import LearningRows
 from learner.network.adam_optimiser import AdamOptimiser
 from learner.network.onnx_export import export_graph
-from learner.network.q_network import NetworkShape, QNetwork, arm_inputs, rows_at_once
-from learner.network.training import OnProgress, TrainingReport, input_tensors, train
+from learner.network.pair_blocks import rows_at_once
+from learner.network.q_network import NetworkShape, QNetwork, arm_inputs
+from learner.network.training import input_tensors, train
+from learner.network.training_progress import OnProgress, TrainingReport
 from policy_store.records import Answer
 
 SCORING_ROWS = 4096

@@ -27,8 +27,6 @@ from learner.network.history_encoder import EncoderShape, HistoryEncoder
 from learner.network.previous_encoder import PreviousEncoder
 
 SMALLEST_RATE = 1e-4
-BATCH_PAIRS = 1 << 16
-"""Pairs of a request and an arm that the network scores at once: 16 MB for a layer 64 wide."""
 LEAST_VARIANCE = 1e-3
 """Added to variances in the backbone. A hidden value that hardly varies has rounding errors from the sums before it;
 this keeps the normalisation from multiplying them by more than about thirty."""
@@ -182,11 +180,6 @@ def arm_inputs(space: ActionSpace) -> NDArray[np.float32]:
     deviation = features.std(axis=0)
     centred = features - features.mean(axis=0)
     return np.asarray(centred / np.where(deviation > 0, deviation, 1.0), dtype=np.float32)
-
-
-def rows_at_once(arms: int) -> int:
-    """How many requests to score at once with all of so many arms, at least one."""
-    return max(1, BATCH_PAIRS // arms)
 
 
 def masked_squared_error(values: Tensor, rewards: Tensor, observed: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,34 +13,13 @@ from feature_contract import ModelInput
 from learner.examples.learning_rows import LearningRows
 from learner.network.adam_optimiser import AdamOptimiser
 from learner.network.q_network import QNetwork, masked_squared_error
+from learner.network.training_progress import OnProgress, TrainingProgress, TrainingReport
 
 NORM_ROWS = 50_000
 """Rows from which the batch-norm statistics are computed: with so many, theirs and those of all rows give the same
 values to about 3 % of the values' deviation over arms, and a pass over more would only cost time."""
 SMALLEST_BATCH = 2
 """Batch normalisation needs two rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingProgress:
-    """State after an epoch: its number, the number of epochs, and its mean loss."""
-
-    epoch: int
-    epochs: int
-    loss: float
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingReport:
-    """Mean loss by epoch, optimiser steps taken, wall time; `threads` of torch, which decide how sums are rounded."""
-
-    losses: tuple[float, ...]
-    steps: int
-    seconds: float
-    threads: int = 1
-
-
-OnProgress = Callable[[TrainingProgress], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,10 @@ from event_schemas.experiment import Experiment
 from event_schemas.registry import Registry
 from event_schemas.slices import draw_arm
 from feature_contract import FeatureContract
+from learner.examples.stored_files import stored_examples
 from learner.judgement.reference_sketches import REFERENCE_VALUES
 from learner.judgement.table_policy import TableLayout
-from learner.learner_run import Learner, RunReport, stored_examples
+from learner.learner_run import Learner, RunReport
 from learner.policy_comparison import Answer, Question, compare
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.verification import TrustRule

@@ -25,8 +25,8 @@ from learner.canary_step import CanaryStep
 from learner.checkpoints.checkpoint import Checkpoint
 from learner.checkpoints.publishing import Published, Publisher
 from learner.examples.segment_store import SegmentStore
+from learner.examples.stored_files import EXAMPLES_FOLDER
 from learner.judgement.gate import GateVerdict, Verdict
-from learner.learner_run import EXAMPLES_FOLDER
 from policy_store.backends.redis_store import RedisStore
 from policy_store.decisions.releases import kept_releases
 from policy_store.decisions.verification import Approval, TrustRule

@@ -28,8 +28,9 @@ from learner.examples.exploration_reading import read_explorations
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.learner_errors import BoxNotLearnt
 from learner.examples.segment_store import SegmentStore
+from learner.examples.stored_files import stored_examples
 from learner.examples.training_window import rows_since
-from learner.learner_run import Learner, stored_examples
+from learner.learner_run import Learner
 from learner.policy_comparison import Question, compare
 from off_policy.truncated_normals import TruncatedNormals
 from policy_store.records.objective_weights import ObjectiveWeights

@@ -25,13 +25,13 @@ from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import SliceTallies
 from learner.examples.stored_counts import StoredCounts
+from learner.examples.stored_files import stored_examples
 from learner.examples.tally_reading import read_tallies
 from learner.examples.tally_shelf import KeptTallies
 from learner.examples.training_window import control_rows, rows_since
 from learner.judgement.design_effect import design_effect
 from learner.judgement.log_judgement import ExploredLog, judge_log
 from learner.judgement.log_soundness import LogSoundness, LogVerdict
-from learner.learner_run import stored_examples
 from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog
 from producers.loggers.decision_logger import DecisionLogger, TallyPlan

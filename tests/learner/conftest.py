@@ -14,7 +14,8 @@ from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_source import MemoryExampleSource
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.segment_store import SegmentStore
-from learner.learner_run import EXAMPLES_FOLDER, Learner
+from learner.examples.stored_files import EXAMPLES_FOLDER
+from learner.learner_run import Learner
 from learner.learner_service import LearnerService, Schedule
 from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog

@@ -13,8 +13,9 @@ from event_schemas.experiment import Experiment
 from learner.checkpoints.publishing import Publisher
 from learner.examples.learner_errors import NothingToLearn, StoreDamaged
 from learner.examples.segment_manifest import MANIFEST_NAME
+from learner.examples.stored_files import EXAMPLES_FOLDER
 from learner.judgement.gate import Verdict
-from learner.learner_run import EXAMPLES_FOLDER, Learner
+from learner.learner_run import Learner
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.experiment_reading import running_canary
 from policy_store.records.objective_weights import ObjectiveWeights

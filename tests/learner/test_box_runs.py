@@ -21,9 +21,10 @@ from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.learner_errors import BoxNotLearnt, NothingToLearn, UnitChanged
 from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import SliceTallies
+from learner.examples.stored_files import stored_examples
 from learner.judgement.evaluation import judging_half
 from learner.judgement.gate import UNSOUND_P_VALUE
-from learner.learner_run import Learner, stored_examples
+from learner.learner_run import Learner
 from learner.learner_service import LearnerService, Schedule
 from learner.policy_comparison import Question, UnknownArm, compare
 from monitoring.metrics import LearnerMetrics

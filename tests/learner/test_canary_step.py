@@ -16,8 +16,8 @@ from event_schemas.units import DAY_MS
 from learner.canary_step import CanaryStep, decide
 from learner.checkpoints.publishing import Publisher
 from learner.examples.segment_store import SegmentStore
+from learner.examples.stored_files import EXAMPLES_FOLDER
 from learner.experiment_look import look_at
-from learner.learner_run import EXAMPLES_FOLDER
 from policy_store.backends.memory_store import MemoryStore
 from policy_store.decisions.experiment_reading import planned_experiment, running_canary
 from policy_store.decisions.releases import kept_releases

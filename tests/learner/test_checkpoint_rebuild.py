@@ -18,7 +18,8 @@ from learner.checkpoints.checkpoint import CHECKPOINTS_FOLDER
 from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.learner_errors import RebuildImpossible
 from learner.examples.segment_store import SegmentStore
-from learner.learner_run import EXAMPLES_FOLDER, Learner
+from learner.examples.stored_files import EXAMPLES_FOLDER
+from learner.learner_run import Learner
 from policy_store.records.objective_weights import ObjectiveWeights
 from tests.learner_samples import World
 

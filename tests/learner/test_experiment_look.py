@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from event_schemas.codec import Codec
+from learner.examples.stored_files import EXAMPLES_FOLDER
 from learner.experiment_look import error_budget_of, look_at, offline_lifts
-from learner.learner_run import EXAMPLES_FOLDER
 from policy_store.decisions.canary_runs import CanaryRun
 from tests.learner.arm_samples import START, counted_world, decision, store_in_segments
 from tests.policy_store.experiment_samples import arm, plan

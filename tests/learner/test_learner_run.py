@@ -25,13 +25,14 @@ from learner.examples.forgotten_users import forgotten_decisions
 from learner.examples.learner_errors import NothingToLearn
 from learner.examples.segment_store import SegmentStore
 from learner.examples.slice_tallies import SliceTallies
+from learner.examples.stored_files import EXAMPLES_FOLDER, TALLIES_FILE, stored_examples
 from learner.examples.tally_shelf import TallyShelf
 from learner.examples.training_window import window_bounds
 from learner.judgement.gate import Verdict
 from learner.judgement.gate_budget import RENEWAL_MS
-from learner.learner_run import EXAMPLES_FOLDER, TALLIES_FILE, Learner, RunObserver, stored_examples
+from learner.learner_run import Learner, RunObserver
 from learner.network.algorithm import make_algorithm
-from learner.network.training import TrainingProgress
+from learner.network.training_progress import TrainingProgress
 from learner.policy_comparison import Question, compare
 from monitoring.metrics import LearnerMetrics
 from policy_store.backends.memory_store import MemoryStore

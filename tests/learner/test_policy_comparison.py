@@ -15,12 +15,12 @@ from learner.checkpoints.checkpoint import CheckpointShelf
 from learner.checkpoints.graph_answers import GraphAnswers
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.examples.learner_errors import CheckpointBroken, NothingToLearn
+from learner.examples.stored_files import TALLIES_FILE, stored_examples
 from learner.examples.tally_shelf import TallyShelf
 from learner.examples.training_window import rows_since
 from learner.judgement.candidate_policies import preferred_policy
 from learner.judgement.log_soundness import LogVerdict
 from learner.judgement.table_policy import TableLayout
-from learner.learner_run import TALLIES_FILE, stored_examples
 from learner.policy_comparison import Answer, Question, compare, newest_checkpoint
 from policy_store.records.objective_weights import ObjectiveWeights
 from tests.answer_graphs import preferring_graph, preferring_values, softmax_graph

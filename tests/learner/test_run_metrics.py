@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.checkpoints.checkpoint_building import FinishedRun
+from learner.examples.stored_files import stored_examples
 from learner.examples.training_window import build_window
-from learner.learner_run import stored_examples
 from learner.run_metrics import show_run
 from monitoring.metrics import LearnerMetrics
 

@@ -21,9 +21,10 @@ from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_source import MemoryExampleSource
 from learner.examples.ingest import DeadLetters, Ingest
 from learner.examples.segment_store import SegmentStore
+from learner.examples.stored_files import EXAMPLES_FOLDER
 from learner.examples.tally_reading import ABSURD, read_tallies
 from learner.examples.tally_tables import MOST_DECISIONS
-from learner.learner_run import EXAMPLES_FOLDER, Learner, RunReport
+from learner.learner_run import Learner, RunReport
 from monitoring.metrics import LearnerMetrics
 from policy_store.records.checkpoint_record import EVALUATION_BLOB
 from policy_store.records.objective_weights import ObjectiveWeights

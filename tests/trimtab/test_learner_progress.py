@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from learner.network.training import TrainingProgress
+from learner.network.training_progress import TrainingProgress
 from trimtab.learner_progress import run_progress
 from trimtab.process_log import log_to_stderr
 

@@ -23,7 +23,7 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment, load_experiment
 from event_schemas.schema_registry import load_registry
 from learner.checkpoints.checkpoint import learner_directory
-from learner.learner_run import EXAMPLES_FOLDER, stored_examples
+from learner.examples.stored_files import EXAMPLES_FOLDER, stored_examples
 from policy_store.backends.redis_store import RedisStore
 from policy_store.decisions import Decider
 from policy_store.decisions.verification import TrustRule

@@ -14,7 +14,7 @@ from event_schemas.codec import Codec
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from learner.checkpoints.checkpoint import learner_directory
-from learner.learner_run import EXAMPLES_FOLDER, stored_examples
+from learner.examples.stored_files import EXAMPLES_FOLDER, stored_examples
 from producers.delivery.delivery_spool import DeliverySpool
 from producers.delivery.kafka_delivery import KafkaDelivery
 from producers.loggers.heartbeats import send_heartbeats

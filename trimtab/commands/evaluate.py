@@ -80,8 +80,15 @@ def evaluate(
     Example: trimtab evaluate --policy bts_policy.parquet --table position=position,base=1 --where campaign=all --all
     """
     from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory, read_serving, stored_run
-    from learner.examples import ExplorationShelf, TallyShelf, forgotten_counts
-    from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, TALLIES_FILE, stored_examples
+    from learner.examples import (
+        EXAMPLES_FOLDER,
+        EXPLORATIONS_FOLDER,
+        TALLIES_FILE,
+        ExplorationShelf,
+        TallyShelf,
+        forgotten_counts,
+        stored_examples,
+    )
     from learner.policy_comparison import Question, compare
     from trimtab.evaluation_screen import screen_lines
     from trimtab.process_log import log_to_stderr

@@ -57,9 +57,8 @@ def tell_evidence(
         read_serving,
         stored_run,
     )
-    from learner.examples import ExplorationShelf, rows_since
+    from learner.examples import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, ExplorationShelf, rows_since, stored_examples
     from learner.judgement import SCREEN_DAYS, Assumption, forecast
-    from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, stored_examples
     from learner.refresh_agreement import refresh_agreement as measured
     from trimtab.process_log import log_to_stderr
 

@@ -34,8 +34,7 @@ def forget(
     Example: trimtab forget u-1842
     """
     from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory, trained_on
-    from learner.examples import SegmentStore, forgotten_decisions
-    from learner.learner_run import EXAMPLES_FOLDER
+    from learner.examples import EXAMPLES_FOLDER, SegmentStore, forgotten_decisions
     from trimtab.process_log import log_to_stderr
 
     log_to_stderr()

@@ -156,6 +156,8 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
     from learner.canary_step import CanaryStep
     from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory
     from learner.examples import (
+        EXAMPLES_FOLDER,
+        EXPLORATIONS_FOLDER,
         DeadLetters,
         ExampleDecoder,
         ExampleRule,
@@ -165,7 +167,7 @@ def _service(settings: Settings, observer: RunObserver, order: _Order) -> Iterat
         SegmentStore,
         TimeLimit,
     )
-    from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, Learner
+    from learner.learner_run import Learner
     from learner.learner_service import LearnerService, Schedule
     from monitoring.exposition import serve_metrics
     from monitoring.metrics import LearnerMetrics, ProducerMetrics

@@ -24,8 +24,7 @@ def rebuild(
     """
     from learner.checkpoint_rebuild import CLOSE, Rebuild
     from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory
-    from learner.examples import ExplorationShelf
-    from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER
+    from learner.examples import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, ExplorationShelf
     from trimtab.process_log import log_to_stderr
     from trimtab.tables import show_text
 

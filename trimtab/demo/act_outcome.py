@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from drift_detection.head_drift import DriftVerdict
 from off_policy.evaluation_report import EvaluationReport, PolicyReport
 
@@ -101,7 +104,7 @@ class DriftView:
 
     verdict: DriftVerdict
     reference: Mapping[str, Any]
-    live: Mapping[str, Sequence[float]]
+    live: Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)

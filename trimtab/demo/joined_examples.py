@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from event_schemas.codec import Codec, unframe
 from event_schemas.columnar import read_datums
@@ -48,8 +50,8 @@ class JoinedExamples:
         """How often the shadow policy would have chosen each arm, where it was evaluated."""
         return Counter(self.frame["action_shadow_arm"].drop_nulls().to_list())
 
-    def heads_of_slice(self, slice_name: str) -> dict[str, list[float]]:
-        """The mean over the candidates of each ranker head, for each request of one slice."""
+    def heads_of_slice(self, slice_name: str) -> dict[str, NDArray[np.float64]]:
+        """The mean over the candidates of each ranker head, float64[n] for the requests of one slice."""
         return ranker_head_values(self.frame.filter(pl.col("action_slice") == slice_name))
 
 

@@ -9,7 +9,7 @@ from drift_detection.quantile_sketch import QuantileSketch
 from event_schemas.experiment import Experiment
 from event_schemas.section_digests import section_digests
 from feature_contract import FeatureContract
-from learner.network.onnx_export import graph_session
+from learner.network.graph_session import graph_session
 from learner.network.tensor_file import read_tensors
 from policy_store.records.checkpoint_record import CheckpointManifest, check_blobs
 

@@ -13,9 +13,9 @@ from learner.checkpoints.graph_answers import GraphAnswers
 from learner.checkpoints.serving_answers import serving_policy
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.examples.learning_rows import LearningRows
+from learner.examples.stored_files import stored_examples
 from learner.judgement.candidate_policies import preferred_policy
 from learner.judgement.serving_comparison import ServingPolicy
-from learner.learner_run import stored_examples
 from off_policy.estimates import RefusalCode
 from policy_store.records import ObjectiveWeights
 from tests.answer_graphs import proposing_graph, softmax_graph

@@ -9,7 +9,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.experiment_sections import LearnerSpec
 from feature_contract import FeatureContract
 from learner.network.algorithm import Algorithm, make_algorithm
-from learner.network.onnx_export import graph_session
+from learner.network.graph_session import graph_session
 
 NAMES = get_args(LearnerSpec.model_fields["algorithm"].annotation)
 

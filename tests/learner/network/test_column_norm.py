@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from learner.network.column_norm import ColumnNorm
-from learner.network.onnx_export import graph_session
+from learner.network.graph_session import graph_session
 
 
 def trained(values: torch.Tensor, eps: float = 1e-5) -> tuple[ColumnNorm, nn.BatchNorm1d]:

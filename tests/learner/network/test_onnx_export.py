@@ -10,7 +10,8 @@ import torch
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract, ModelInput
 from learner.examples.learner_errors import ExportMismatch
-from learner.network.onnx_export import TOLERANCE, export_graph, graph_session, verify_graph
+from learner.network.graph_session import graph_session
+from learner.network.onnx_export import TOLERANCE, export_graph, verify_graph
 from learner.network.q_network import NetworkShape, QNetwork, arm_inputs
 
 

@@ -84,6 +84,6 @@ def test_scoring_in_pieces_and_of_nothing(experiment: Experiment, world: Any, mo
     whole = algorithm.score(rows.inputs)
     monkeypatch.setattr("learner.network.q_learning.SCORING_ROWS", 4)
     np.testing.assert_allclose(algorithm.score(rows.inputs), whole, atol=1e-6)
-    monkeypatch.setattr("learner.network.q_network.BATCH_PAIRS", 25)
+    monkeypatch.setattr("learner.network.pair_blocks.BATCH_PAIRS", 25)
     np.testing.assert_allclose(algorithm.score(rows.inputs), whole, atol=1e-6)
     assert algorithm.score(rows.inputs.take(slice(0, 0))).shape == (0, 10, 2)

@@ -10,15 +10,8 @@ from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
 from learner.network.adam_optimiser import AdamOptimiser
 from learner.network.q_network import NetworkShape, QNetwork, arm_inputs
-from learner.network.training import (
-    TrainingProgress,
-    TrainingReport,
-    TrainingTensors,
-    batches_of,
-    recompute_batch_norm,
-    step_share,
-    train,
-)
+from learner.network.training import TrainingTensors, batches_of, recompute_batch_norm, step_share, train
+from learner.network.training_progress import TrainingProgress, TrainingReport
 
 
 def fit(experiment: Experiment, rows: Any) -> tuple[QNetwork, TrainingReport, list[TrainingProgress]]:

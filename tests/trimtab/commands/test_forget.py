@@ -12,7 +12,7 @@ from event_schemas.errors import SettingError
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
 from learner.examples.segment_reading import read_segments
-from learner.learner_run import EXAMPLES_FOLDER
+from learner.examples.stored_files import EXAMPLES_FOLDER
 from tests.learner_samples import World, ingested
 from tests.trimtab.commands.test_evaluate import EXPERIMENT
 from trimtab.commands import forget
