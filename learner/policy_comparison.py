@@ -2,21 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from event_schemas.action_space import ActionSpace
-from event_schemas.errors import TrimtabError
 from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationSettings
-from event_schemas.shown_text import listed, shown
 from feature_contract import FeatureContract, known_contracts
+from learner.asked_policies import ARM, LEARNED, UnknownArm, arm_named, asked_policies, judged_by
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
-from learner.checkpoints.graph_answers import GraphAnswers, learned_arm_policies, learned_proposals, why_unfit
+from learner.checkpoints.graph_answers import GraphAnswers, learned_proposals, why_unfit
 from learner.checkpoints.run_history import LastRun, unjudged_from
 from learner.checkpoints.serving_answers import serving_policy
 from learner.checkpoints.serving_checkpoint import ServingCheckpoint
@@ -30,37 +27,24 @@ from learner.examples.training_window import control_rows, rows_since, window_bo
 from learner.judgement.box_judgement import judge_box
 from learner.judgement.candidate_policies import (
     PRODUCTION,
-    UNIFORM,
-    alpha_family,
-    alpha_grid,
-    baseline_policy,
     comparable_places,
-    preferred_policy,
-    uniform_over,
 )
 from learner.judgement.declared_distributions import shared_features
 from learner.judgement.evaluation import judging_half, requirements_of
 from learner.judgement.log_judgement import ExploredLog, judge_log
 from learner.judgement.log_soundness import LogSoundness
-from learner.judgement.predictions import Choose, predict
 from learner.judgement.proposal_table import Proposals
 from learner.judgement.serving_comparison import ServingComparison, ServingPolicy, compare_with_serving
-from learner.judgement.table_policy import TableLayout, read_table, table_policy
+from learner.judgement.table_policy import TableLayout
 from learner.judgement.withheld_intervals import shown_comparison, shown_report
 from off_policy.evaluation_report import EvaluationReport
+from off_policy.intervals import EvidenceRequirements
+from off_policy.logged_bandit import LoggedBandit
 from off_policy.marginal_weights import with_mips
 from off_policy.policy_evaluation import PredictedPolicy, evaluate_policies, evaluate_predicted
-from off_policy.target_policies import TargetPolicy, constant_policy
-from policy_store.records import ObjectiveWeights, PreferenceTarget, weights_of
+from policy_store.records import ObjectiveWeights
 
-LEARNED = "learned"
-ARM = "arm:"
-"""Begins the name of a policy that serves one arm to everybody."""
 EVERY_ROW = -(2**62)
-
-
-class UnknownArm(TrimtabError):
-    """The experiment has no arm with this name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +107,28 @@ class Answer:
         return {"log": self.log.as_dict()} | span | content
 
 
+@dataclass(frozen=True, eq=False)
+class JudgedMaterial:
+    """The rows of a comparison, and what a model predicts for its policies in them.
+
+    `checkpoint` is the one whose answers are used, None if there is none or it was trained on the rows; `log` are the
+    rows as estimators read them, `q_logged` float64[n, O] the predictions for the logged arms. `served` is what is
+    serving, with its predictions.
+    """
+
+    rows: LearningRows
+    soundness: LogSoundness
+    withheld: int
+    checkpoint: Checkpoint | None
+    log: LoggedBandit
+    requirements: EvidenceRequirements
+    q_logged: NDArray[np.float64] | None
+    baseline: PredictedPolicy
+    policies: tuple[PredictedPolicy, ...]
+    serving: ServingPolicy
+    served: PredictedPolicy | None
+
+
 def compare(
     question: Question,
     frame: pl.DataFrame,
@@ -142,6 +148,18 @@ def compare(
     """
     if experiment.action_space.kind == "box":
         return _compare_box(question, frame, shelf, experiment, (explorations, tallies))
+    return judge_answer(judged_material(question, frame, shelf, experiment, explorations, tallies), experiment)
+
+
+def judged_material(
+    question: Question,
+    frame: pl.DataFrame,
+    shelf: CheckpointShelf,
+    experiment: Experiment,
+    explorations: Mapping[str, ExplorationSettings] | None = None,
+    tallies: KeptTallies | None = None,
+) -> JudgedMaterial:
+    """What `compare` computes its answer from, of an experiment with a grid or a catalogue; raises the same errors."""
     arm = None
     if question.policy.startswith(ARM):
         arm = arm_named(question.policy.removeprefix(ARM), experiment.action_space)
@@ -160,21 +178,40 @@ def compare(
     trusted = None if question.every_row else checkpoint
     if trusted is not None and trusted.manifest.answer != "values" and question.policy != LEARNED:
         trusted = None  # only values are a model of the rewards
-    log, requirements = rows.logged_bandit(experiment), requirements_of(experiment, question.level)
     weights = ObjectiveWeights.in_force(experiment) if checkpoint is None else judged_by(checkpoint, experiment)
     serving = serving_policy(question.serving, rows, experiment, contract, weights)
-    q_logged, predicted = _predicted(question, rows, trusted, experiment, serving)
+    q_logged, predicted = asked_policies(question.policy, question.layout, rows, trusted, experiment, serving)
     served = None if serving.policy is None else predicted.pop()
-    baseline, *judged = predicted
-    policies = [each.policy for each in judged]
-    report = evaluate_predicted(log, judged, baseline, q_logged, requirements)
+    baseline, *policies = predicted
+    return JudgedMaterial(
+        rows=rows,
+        soundness=soundness,
+        withheld=withheld,
+        checkpoint=trusted,
+        log=rows.logged_bandit(experiment),
+        requirements=requirements_of(experiment, question.level),
+        q_logged=q_logged,
+        baseline=baseline,
+        policies=tuple(policies),
+        serving=serving,
+        served=served,
+    )
+
+
+def judge_answer(material: JudgedMaterial, experiment: Experiment) -> Answer:
+    """The estimates, over all rows and inside each cohort."""
+    rows, log, requirements, baseline = material.rows, material.log, material.requirements, material.baseline
+    policies = [each.policy for each in material.policies]
+    report = evaluate_predicted(log, material.policies, baseline, material.q_logged, requirements)
     report = with_mips(report, log, policies, baseline.policy, shared_features(rows, experiment))
-    over = compare_with_serving(log, judged[0], serving, served, q_logged, requirements)
+    first, serving = material.policies[0], material.serving
+    over = compare_with_serving(log, first, serving, material.served, material.q_logged, requirements)
     watched, times = rows.watched_bandit(experiment), rows.event_times
     beside = None if watched is None else evaluate_policies(watched, policies, baseline.policy, None, requirements)
-    version = None if trusted is None else trusted.version
-    answer = _answer(soundness, (report, beside), (int(times[0]), int(times[-1])), version, experiment, over)
-    return replace(answer, withheld=withheld)
+    version = None if material.checkpoint is None else material.checkpoint.version
+    span = int(times[0]), int(times[-1])
+    answer = _answer(material.soundness, (report, beside), span, version, experiment, over)
+    return replace(answer, withheld=material.withheld)
 
 
 def _judged_log(
@@ -267,16 +304,6 @@ def _propose(checkpoint: Checkpoint | None, experiment: Experiment) -> Callable[
     return lambda rows: learned_proposals(GraphAnswers(checkpoint, rows, weights), experiment)
 
 
-def arm_named(name: str, space: ActionSpace) -> int:
-    """The number of the arm with this name. Raises UnknownArm, which lists the names."""
-    if name not in space.arm_names:
-        raise UnknownArm(
-            f"the experiment has no arm {shown(name)}; its {space.arms:,} arms are {listed(space.arm_names)}",
-            fix="name one of the experiment file's arms, such as arm:" + space.arm_names[space.production_arm],
-        )
-    return space.arm_names.index(name)
-
-
 def newest_checkpoint(shelf: CheckpointShelf, experiment: Experiment) -> Checkpoint | None:
     """The newest checkpoint on this machine that can score this experiment's requests; raises CheckpointBroken."""
     for version in reversed(shelf.versions()):
@@ -301,70 +328,3 @@ def _since(question: Question, frame: pl.DataFrame, checkpoint: Checkpoint | Non
     newest = frame["request_event_time"].max()
     assert isinstance(newest, int)
     return window_bounds(newest, experiment).holdout_from
-
-
-def judged_by(checkpoint: Checkpoint, experiment: Experiment) -> ObjectiveWeights:
-    """The weights by which the gate judged the checkpoint; the file's if it is older than their place there."""
-    found = checkpoint.manifest.evaluation.get("preference")
-    return ObjectiveWeights.in_force(experiment) if found is None else ObjectiveWeights.from_dict(found)
-
-
-def _predicted(
-    question: Question,
-    rows: LearningRows,
-    checkpoint: Checkpoint | None,
-    experiment: Experiment,
-    serving: ServingPolicy,
-) -> tuple[NDArray[np.float64] | None, list[PredictedPolicy]]:
-    """(predictions for the logged arms, the baseline with the policies in question and then the one that is serving).
-
-    Only a checkpoint's values are a model of the rewards; without them there are no predictions.
-    """
-    served = [] if serving.policy is None else [serving.policy]
-    baseline, *policies = _stated(question, rows, experiment)
-    if checkpoint is None:
-        return None, [PredictedPolicy(policy) for policy in (baseline, *policies, *served)]
-    answers = GraphAnswers(checkpoint, rows, judged_by(checkpoint, experiment))
-    if checkpoint.manifest.answer != "values":
-        learned = learned_arm_policies(answers, rows, experiment)
-        return None, [PredictedPolicy(policy) for policy in (baseline, *learned, *served)]
-    choose = _choice(answers, rows, experiment) if question.policy == LEARNED else lambda _q, _part: []
-    found = predict(rows, answers.score, choose, [baseline, *policies, *served], experiment)
-    first, *others = found.stated
-    return found.logged, [first, *found.chosen, *others]
-
-
-def _choice(answers: GraphAnswers, rows: LearningRows, experiment: Experiment) -> Choose:
-    """The policy that serves by a checkpoint's values, and those of all α."""
-    grid = [] if answers.pinned else alpha_grid(experiment)  # under another preference it is not served
-    cohorts = rows.frame["request_cohort"].to_list()
-
-    def choose(q: NDArray[np.float64], part: slice) -> list[TargetPolicy]:
-        eligible = rows.eligible(q.shape[1], part)
-        preferred = preferred_policy(q, answers.weights, cohorts[part], eligible)
-        if not answers.takes_preference:
-            return [preferred, *alpha_family(q, experiment, eligible, grid)]
-        swept, positions = [preferred], np.arange(part.start, part.stop)
-        for alpha in grid:  # the values themselves depend on it
-            of_alpha = answers.score(positions, weights_of(PreferenceTarget.of(alpha=alpha), experiment))
-            swept += alpha_family(of_alpha, experiment, eligible, [alpha])
-        return swept
-
-    return choose
-
-
-def _stated(question: Question, rows: LearningRows, experiment: Experiment) -> list[TargetPolicy]:
-    """The baseline, and the policy in question unless it is learned."""
-    space, baseline = experiment.action_space, baseline_policy(rows, experiment)
-    if question.policy == LEARNED:
-        return [baseline]
-    if question.policy == UNIFORM:
-        return [baseline, uniform_over(rows, experiment)]
-    if question.policy == PRODUCTION:
-        return [baseline, constant_policy(PRODUCTION, space.production_arm, rows.count)]
-    if question.policy.startswith(ARM):
-        arm = arm_named(question.policy.removeprefix(ARM), space)
-        return [baseline, constant_policy(question.policy, arm, rows.count)]
-    path = Path(question.policy)
-    table = read_table(path, question.layout, space)
-    return [baseline, table_policy(path.stem, table, rows, question.layout)]

@@ -6,6 +6,7 @@ import numpy as np
 
 from event_schemas.experiment import Experiment
 from feature_contract import FeatureContract
+from learner.asked_policies import judged_by
 from learner.checkpoints.checkpoint import CheckpointShelf
 from learner.checkpoints.graph_answers import why_unfit
 from learner.checkpoints.serving_answers import serving_policy
@@ -13,7 +14,6 @@ from learner.checkpoints.serving_checkpoint import ServingCheckpoint
 from learner.checkpoints.serving_moves import MOST_ROWS
 from learner.examples.learning_rows import LearningRows
 from learner.judgement.evaluation import judging_half
-from learner.policy_comparison import judged_by
 
 
 def refresh_agreement(

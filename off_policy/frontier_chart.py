@@ -30,6 +30,11 @@ def frontier_chart(report: EvaluationReport, estimator: str = "snips", cohort: s
     return _over_alpha(points, report.objectives, report.baseline.name)
 
 
+def lifts_over_alpha_chart(report: EvaluationReport, estimator: str = "snips") -> alt.LayerChart:
+    """The lift of each objective over α, in percent, with its intervals as a band. Needs the extra `learner`."""
+    return _over_alpha(report.frontier(estimator), report.objectives, report.baseline.name)
+
+
 def frontier_rows(points: Sequence[FrontierPoint], objectives: Sequence[str]) -> list[dict[str, Any]]:
     """The chart's data: one row per policy, lifts and bounds in percent, None if refused."""
     labelled = _labelled(points)
@@ -52,7 +57,9 @@ def _plane(points: Sequence[FrontierPoint], objectives: Sequence[str], baseline:
     import altair as alt
 
     base = alt.Chart(alt.InlineData(values=frontier_rows(points, objectives)))
-    x = alt.X("lift0:Q", title=f"{objectives[0]}: lift over {baseline}, %", scale=alt.Scale(zero=True, nice=True))
+    scale = alt.Scale(zero=True, nice=True)
+    title = f"{objectives[0]}: lift over {baseline}, %"
+    x = alt.X("lift0:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6))
     y = alt.Y("lift1:Q", title=f"{objectives[1]}: lift, %", scale=alt.Scale(zero=True, nice=True))
     whisker: dict[str, Any] = {"color": NEUTRAL, "opacity": 0.45, "strokeWidth": 1.0}
     colour = alt.Color(
@@ -92,7 +99,7 @@ def _over_alpha(points: Sequence[FrontierPoint], objectives: Sequence[str], base
         for i, name in enumerate(objectives)
     ]
     base = alt.Chart(alt.InlineData(values=rows))
-    x = alt.X("alpha:Q", title="α", scale=alt.Scale(domain=[0, 1]))
+    x = alt.X("alpha:Q", title="α", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5))
     y = alt.Y("lift:Q", title=f"lift over {baseline}, %", scale=alt.Scale(zero=True, nice=True))
     colour = alt.Color(
         "objective:N",

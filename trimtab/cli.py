@@ -23,6 +23,7 @@ GROUPS = (
     "learn",
     "evaluate",
     "evidence",
+    "report",
     "rebuild",
     "forget",
     "policy",

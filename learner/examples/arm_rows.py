@@ -8,9 +8,7 @@ and serve the same in all of them.
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from event_schemas.experiment_coins import arm_label
 from event_schemas.experiment_sections import ObjectiveSpec
@@ -18,6 +16,7 @@ from event_schemas.slices import Slice
 from event_schemas.user_ids import person
 from learner.examples.counting_units import UNIT_COLUMNS
 from learner.examples.example_rule import EVENT_TIME
+from learner.examples.row_outcomes import counted_outcomes
 from learner.examples.row_settings import DIGEST
 
 USER_ID, SLICE, COHORT = "request_user_id", "action_slice", "request_cohort"
@@ -65,7 +64,7 @@ class ArmRows:
         early = rows[CLOSED_EARLY].to_numpy()
         self.left_out["closed_early"] += int(early.sum())
         outcomes = []
-        for name, (counts, observed) in _counted(rows[OUTCOMES], self._outcomes).items():
+        for name, (counts, observed) in counted_outcomes(rows[OUTCOMES], self._outcomes).items():
             self.left_out[f"unobserved:{name}"] += int((~observed & ~early).sum())
             outcomes += [pl.Series(count_column(name), counts), pl.Series(observed_column(name), observed & ~early)]
         return rows.select(
@@ -118,20 +117,3 @@ def count_column(outcome: str) -> str:
 def observed_column(outcome: str) -> str:
     """The column that is False where this outcome is unknown."""
     return f"observed:{outcome}"
-
-
-def _counted(outcomes: pl.Series, names: Sequence[str]) -> dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]:
-    """(counts, observed) of each outcome; where it is not observed, the count is 0.
-
-    It is not if its feed was down, if the example does not have it, or if the count is negative or not finite.
-    """
-    found = outcomes.alias("outcome").to_frame().with_row_index("row").explode("outcome").drop_nulls().unnest("outcome")
-    sound = found.filter(pl.col("observed") & pl.col("count").is_finite() & (pl.col("count") >= 0.0))
-    counted = {}
-    for name in names:
-        of_outcome = sound.filter(pl.col("objective") == name)
-        places = of_outcome["row"].to_numpy()
-        counts, observed = np.zeros(len(outcomes)), np.zeros(len(outcomes), dtype=np.bool_)
-        counts[places], observed[places] = of_outcome["count"].to_numpy(), True
-        counted[name] = counts, observed
-    return counted

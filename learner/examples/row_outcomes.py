@@ -63,3 +63,22 @@ class RowOutcomes:
         """float32[n, optimised] in [0, 1]: the objectives' rewards in units of their clips."""
         columns = slice(0, self.optimised)
         return (self.rewards[:, columns] / self.clips[columns]).astype(np.float32)
+
+
+def counted_outcomes(
+    outcomes: pl.Series, names: Sequence[str]
+) -> dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    """(counts before clipping, observed) of each outcome, by row; where it is not observed, the count is 0.
+
+    It is not if its feed was down, if the example does not have it, or if the count is negative or not finite.
+    """
+    found = outcomes.alias("outcome").to_frame().with_row_index("row").explode("outcome").drop_nulls().unnest("outcome")
+    sound = found.filter(pl.col("observed") & pl.col("count").is_finite() & (pl.col("count") >= 0.0))
+    counted = {}
+    for name in names:
+        of_outcome = sound.filter(pl.col("objective") == name)
+        places = of_outcome["row"].to_numpy()
+        counts, observed = np.zeros(len(outcomes)), np.zeros(len(outcomes), dtype=np.bool_)
+        counts[places], observed[places] = of_outcome["count"].to_numpy(), True
+        counted[name] = counts, observed
+    return counted

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from event_schemas.codec import Codec
 from event_schemas.registry import Registry
+from learner.asked_policies import UnknownArm
 from learner.checkpoints.checkpoint import CheckpointShelf
 from learner.examples.example_decoder import ExampleDecoder
 from learner.examples.example_source import MemoryExampleSource
@@ -26,7 +27,7 @@ from learner.judgement.evaluation import judging_half
 from learner.judgement.gate import UNSOUND_P_VALUE
 from learner.learner_run import Learner
 from learner.learner_service import LearnerService, Schedule
-from learner.policy_comparison import Question, UnknownArm, compare
+from learner.policy_comparison import Question, compare
 from monitoring.metrics import LearnerMetrics
 from policy_store.records.objective_weights import ObjectiveWeights
 from producers.delivery.memory_log import MemoryLog

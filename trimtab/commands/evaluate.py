@@ -13,19 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from event_schemas.errors import SettingError
+from trimtab.checkpoint_reference import checkpoint_named
 from trimtab.lift_text import lift_in_words, serving_lines
 from trimtab.next_step import say_next
 from trimtab.settings import load_settings
 from trimtab.store_access import VERSION_HELP, open_store, trust_rule, version_names
 
 if TYPE_CHECKING:
-    from learner.checkpoints import Checkpoint, CheckpointShelf
     from learner.judgement import TableLayout
     from learner.policy_comparison import Answer
     from off_policy.estimates import Estimate, Interval
     from off_policy.evaluation_report import PolicyObjective
-    from policy_store.backends import PolicyStore
-    from policy_store.decisions import TrustRule
 
 LAYOUT_FIELDS = {
     "arm": "arm_column",
@@ -36,6 +34,7 @@ LAYOUT_FIELDS = {
 }
 
 NAMED_POLICIES = ("learned", "uniform", "production")
+OTHER_POLICIES = f"{', '.join(NAMED_POLICIES)}, arm:NAME, a Parquet file"
 EXAMPLES = {"--table": "position=position,base=1", "--where": "campaign=all"}
 
 
@@ -102,7 +101,7 @@ def evaluate(
     shelf = CheckpointShelf(directory / CHECKPOINTS_FOLDER)
     checkpoint, store = None, open_store(settings, experiment)
     if not _is_no_version(policy):
-        checkpoint = _checkpoint(policy, shelf, store, trust_rule(settings, experiment))
+        checkpoint = checkpoint_named(policy, shelf, store, trust_rule(settings, experiment), OTHER_POLICIES)
     rule = partial(trust_rule, settings, experiment)
     serving, last_run = read_serving(store, rule, shelf), stored_run(store, rule)
     forgotten = forgotten_counts(directory / EXAMPLES_FOLDER)
@@ -128,26 +127,6 @@ def _is_no_version(policy: str) -> bool:
     """Whether `policy` is a named policy or a file, and so no checkpoint version."""
     named = policy in NAMED_POLICIES or policy.startswith("arm:")
     return named or policy.endswith(".parquet") or len(Path(policy).parts) > 1 or Path(policy).exists()
-
-
-def _checkpoint(reference: str, shelf: CheckpointShelf, store: PolicyStore, rule: TrustRule) -> Checkpoint:
-    """The referenced checkpoint: from this machine if named in full, else resolved through the store."""
-    from learner.checkpoints import load_version
-    from policy_store.decisions import resolve_version
-    from policy_store.records import UnknownCheckpoint
-
-    if reference in shelf.versions():
-        return shelf.load(reference)
-    try:
-        version = resolve_version(store, reference, rule)
-    except UnknownCheckpoint as unknown:
-        if reference in version_names() or type(unknown) is not UnknownCheckpoint:
-            raise
-        raise UnknownCheckpoint(
-            f"--policy {reference!r} is no policy: {unknown.what}",
-            fix=f"give {', '.join(NAMED_POLICIES)}, arm:NAME, a Parquet file, or a version: {unknown.fix}",
-        ) from unknown
-    return load_version(version, shelf, store, rule)
 
 
 def _layout(table: Mapping[str, str], where: Mapping[str, str]) -> TableLayout:

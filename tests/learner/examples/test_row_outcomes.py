@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from event_schemas.experiment import Experiment
-from learner.examples.row_outcomes import RowOutcomes
+from learner.examples.row_outcomes import RowOutcomes, counted_outcomes
 
 BY_USER = {"name": "small", "salt": "s", "exploration_rate": 0.5, "log_unit": "user"}
 OBJECTIVES = [
@@ -56,3 +56,16 @@ def test_by_name_and_by_row(outcomes: RowOutcomes) -> None:
     expected = np.array([[0.802, 1.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0]], dtype=np.float32)
     assert outcomes.in_clips().dtype == np.float32
     np.testing.assert_array_equal(outcomes.in_clips(), expected)
+
+
+def test_counts_are_those_before_clipping(make_experiment: Any, make_world: Any) -> None:
+    world = make_world(make_experiment())
+    examples = world.examples(3)
+    lists = [[told("repin", 3.0)], [told("repin", 1.0, observed=False)], [told("repin", -1.0), told("p2p", 2.0)]]
+    for example, each in zip(examples, lists, strict=True):
+        example["outcome"]["objectives"] = each
+    found = counted_outcomes(world.frame(examples)["outcome_objectives"], ["repin", "p2p"])
+    assert {name: (counts.tolist(), observed.tolist()) for name, (counts, observed) in found.items()} == {
+        "repin": ([3.0, 0.0, 0.0], [True, False, False]),
+        "p2p": ([0.0, 0.0, 2.0], [False, False, True]),
+    }

@@ -12,15 +12,11 @@ from event_schemas.codec import Codec
 from event_schemas.errors import SettingError
 from event_schemas.experiment import load_experiment
 from event_schemas.registry import Registry
-from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
+from learner.asked_policies import UnknownArm
 from learner.judgement.table_policy import TablePolicyError
-from learner.policy_comparison import UnknownArm
-from policy_store.backends.memory_store import MemoryStore
-from policy_store.decisions.governance import publish_checkpoint
-from policy_store.records.store_errors import AmbiguousVersion, StoreUnreachable, UnknownCheckpoint
+from policy_store.records.store_errors import StoreUnreachable
 from tests.components.free_port import free_port
 from tests.learner_samples import World, ingested
-from tests.policy_store.store_samples import BLOBS, LEARNER, NOW, manifest, rule
 from trimtab.commands import evaluate
 from trimtab.evaluation_screen import HEIGHT, WIDTH
 
@@ -165,21 +161,7 @@ def test_options_that_are_not_understood(app: typer.Typer, mean: float, options:
         run(app, "--policy", "x.parquet", *options)
 
 
-def test_a_checkpoint_is_named_as_everywhere(app: typer.Typer, mean: float, tmp_path: Path) -> None:
-    """In full it is taken from this machine; otherwise the store says which one is meant, and has it if need be."""
-    shelf, store = CheckpointShelf(tmp_path / "checkpoints"), MemoryStore("small")
-    here, there = (manifest("small", version, created_at=NOW + age) for age, version in enumerate(("v1", "v2")))
-    shelf.save(Checkpoint(here, BLOBS, b"optimiser"))
-    for made in (here, there):
-        publish_checkpoint(store, made, BLOBS, LEARNER)
-
-    def found(reference: str) -> tuple[str, bytes]:
-        checkpoint = evaluate._checkpoint(reference, shelf, store, rule("small"))
-        return checkpoint.version, checkpoint.optimiser
-
-    assert [found(each) for each in ("v1", "latest", "v2")] == [("v1", b"optimiser"), ("v2", b""), ("v2", b"")]
-    with pytest.raises(AmbiguousVersion, match="v2, v1"):
-        found("v")
+def test_a_version_is_looked_up_in_the_store(app: typer.Typer, mean: float) -> None:
     with pytest.raises(StoreUnreachable):
         run(app, "--policy", "latest")
 
@@ -201,15 +183,3 @@ def test_an_arm_that_is_not_there_is_told_with_those_that_are(app: typer.Typer, 
     with pytest.raises(UnknownArm, match=f"no arm '{absent}'; its 2 arms are a, b") as unknown:
         run(app, "--policy", f"arm:{absent}", "--all")
     assert "arm:b" in unknown.value.fix
-
-
-def test_what_is_no_policy_is_told_with_what_may_be_written(tmp_path: Path) -> None:
-    store = MemoryStore("small", clock=lambda: NOW)
-    shelf = CheckpointShelf(tmp_path)
-    for version in ("20240501T120000000Z-0a1b2c3d", "20240502T120000000Z-0a1b2c3d"):
-        publish_checkpoint(store, manifest("small", version), BLOBS, LEARNER)
-    with pytest.raises(UnknownCheckpoint, match=r"'nope' is no policy: .*newest are 20240502.*, 20240501") as unknown:
-        evaluate._checkpoint("nope", shelf, store, rule("small"))
-    assert "learned, uniform, production, arm:NAME" in unknown.value.fix
-    with pytest.raises(UnknownCheckpoint, match="channel:stable points to nothing yet"):
-        evaluate._checkpoint("stable", shelf, store, rule("small"))
