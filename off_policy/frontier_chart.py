@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import altair as alt
 
 MAX_LABELS = 3
+APART = 0.12, 0.06
+"""Of the drawn width and height: labels that are nearer to each other than both would overlap."""
 OFFERED, ON_FRONT, DOMINATED = "may be proposed", "on the front", "dominated"
 
 
@@ -50,7 +52,34 @@ def frontier_rows(points: Sequence[FrontierPoint], objectives: Sequence[str]) ->
             row[f"low{index}"] = None if bounds is None else _percent(bounds.lower)
             row[f"high{index}"] = None if bounds is None else _percent(bounds.upper)
         rows.append(row)
+    return _apart(rows) if len(objectives) == 2 else rows
+
+
+def _apart(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows without the labels that would lie over an earlier one."""
+    extents = [_extent(rows, index) for index in (0, 1)]
+    kept = list[dict[str, Any]]()
+    for row in rows:
+        if not row["label"]:
+            continue
+        if any(_near(row, other, extents) for other in kept):
+            row["label"] = ""
+        else:
+            kept.append(row)
     return rows
+
+
+def _near(row: dict[str, Any], other: dict[str, Any], extents: Sequence[float]) -> bool:
+    """Whether two points of the front, whose lifts are defined, have no room for two labels."""
+    gaps = [abs(row[f"lift{index}"] - other[f"lift{index}"]) for index in (0, 1)]
+    return all(gap <= near * extent for gap, near, extent in zip(gaps, APART, extents, strict=True))
+
+
+def _extent(rows: Sequence[dict[str, Any]], index: int) -> float:
+    """How much of one objective the chart shows, zero included."""
+    ends = [row[f"{name}{index}"] for row in rows for name in ("low", "lift", "high")]
+    known = [0.0, *(end for end in ends if end is not None)]
+    return float(max(known) - min(known))
 
 
 def _plane(points: Sequence[FrontierPoint], objectives: Sequence[str], baseline: str) -> alt.LayerChart:
@@ -59,7 +88,7 @@ def _plane(points: Sequence[FrontierPoint], objectives: Sequence[str], baseline:
     base = alt.Chart(alt.InlineData(values=frontier_rows(points, objectives)))
     scale = alt.Scale(zero=True, nice=True)
     title = f"{objectives[0]}: lift over {baseline}, %"
-    x = alt.X("lift0:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6))
+    x = alt.X("lift0:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6, labelSeparation=6))
     y = alt.Y("lift1:Q", title=f"{objectives[1]}: lift, %", scale=alt.Scale(zero=True, nice=True))
     whisker: dict[str, Any] = {"color": NEUTRAL, "opacity": 0.45, "strokeWidth": 1.0}
     colour = alt.Color(

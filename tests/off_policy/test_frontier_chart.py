@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from off_policy.evaluation_report import EvaluationReport
-from off_policy.frontier_chart import MAX_LABELS, frontier_chart, frontier_rows
+from off_policy.evaluation_report import EvaluationReport, FrontierPoint
+from off_policy.frontier_chart import MAX_LABELS, frontier_chart, frontier_rows, lifts_over_alpha_chart
 from off_policy.intervals import EvidenceRequirements
 from off_policy.policy_evaluation import evaluate_policies
 from off_policy.svg_rendering import to_svg
@@ -46,3 +48,24 @@ def test_it_draws(objectives: int, rows: int) -> None:
 
 def test_it_draws_the_dr_lift() -> None:
     assert to_svg(frontier_chart(report(2), "dr"), "frontier") != to_svg(frontier_chart(report(2)), "frontier")
+
+
+def test_labels_do_not_lie_over_each_other() -> None:
+    """Three points on the front, of which two are nearly one."""
+    evaluation = report(2)
+    first = evaluation.frontier()[0]
+
+    def at(point: FrontierPoint, alpha: float, lifts: tuple[float, float]) -> FrontierPoint:
+        moved = {
+            name: replace(lift, relative=relative, relative_interval=None)
+            for (name, lift), relative in zip(point.lifts.items(), lifts, strict=True)
+        }
+        return replace(point, name=f"alpha={alpha}", alpha=alpha, lifts=moved, on_front=True)
+
+    points = [at(first, 0.0, (1.0, 0.0)), at(first, 0.5, (0.99, 0.01)), at(first, 1.0, (0.0, 1.0))]
+    assert [row["label"] for row in frontier_rows(points, evaluation.objectives)] == ["α 0.00", "", "α 1.00"]
+
+
+def test_lifts_over_alpha_have_a_band() -> None:
+    svg = to_svg(lifts_over_alpha_chart(report(2), "dr"), "band")
+    assert "lift over production, %" in svg and ">objective1<" in svg

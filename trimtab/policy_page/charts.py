@@ -21,7 +21,9 @@ def pairs_chart(rows: Sequence[Mapping[str, float | None]], x_title: str, y_titl
     ends = [value for row in rows for value in (row["x"], row["y"]) if value is not None]
     span = [min(ends, default=0.0), max(ends, default=1.0)]
     base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
-    x = alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))
+    x = alt.X(
+        "x:Q", title=x_title, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5, labelSeparation=6)
+    )
     y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False, nice=True))
     line = alt.Chart(alt.InlineData(values=[{"x": end, "y": end} for end in span]))
     layers = [
@@ -52,7 +54,9 @@ def _joined(rows: Sequence[Mapping[str, Any]], titles: tuple[str, str], *, order
     colour = alt.Color(
         "series:N", title=None, scale=scale, legend=alt.Legend(columns=2, labelLimit=160) if len(names) > 1 else None
     )
-    x = alt.X("x:Q", title=titles[0], scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))
+    x = alt.X(
+        "x:Q", title=titles[0], scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5, labelSeparation=6)
+    )
     y = alt.Y("y:Q", title=titles[1], scale=alt.Scale(zero=zero, nice=True))
     layers = [
         base.mark_line(strokeWidth=1.5).encode(x=x, y=y, color=colour, order=order),

@@ -89,7 +89,7 @@ def test_its_numbers_are_those_of_the_json(page: str) -> None:
     for share in content["head_contribution"]["shares"]:
         assert percent(share["mean"]) in text
     for group in content["isolation"]:
-        assert number_text(group["loss"]) in text
+        assert f"{group['loss']:.5f}" in text
     for bins in content["calibration"].values():
         assert all(number_text(each["observed"]) in text for each in bins["bins"])
     assert content["version"] in text and content["gate"]["reasons"][0]["sentence"] in text
