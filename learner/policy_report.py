@@ -4,10 +4,12 @@ It is about the rows that `trimtab evaluate` would show: those on which the chec
 that the gate has yet to judge.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -27,7 +29,6 @@ from learner.judgement.calibration import Calibration, calibrate
 from learner.judgement.candidate_policies import alpha_grid
 from learner.judgement.engagement_deciles import EngagementDeciles, engagement_deciles
 from learner.judgement.evaluation import ESTIMATOR, SELECTION_LEVEL
-from learner.judgement.feature_isolation import IsolatedGroup, isolated_groups
 from learner.judgement.gate import GateEvidence, GateVerdict, judge
 from learner.judgement.gate_budget import GateBudget
 from learner.judgement.head_contribution import HeadContribution, head_contribution, head_means
@@ -49,6 +50,9 @@ from off_policy.simultaneous_level import SimultaneousLevel, lift_influences, si
 from off_policy.target_policies import TargetPolicy
 from off_policy.uplift_deciles import UpliftDecile, uplift_deciles
 from policy_store.records import EVALUATION_BLOB
+
+if TYPE_CHECKING:
+    from learner.feature_isolation import IsolatedGroup
 
 NOT_ISOLATED = "not computed: `trimtab report --isolate-features` fits a linear model to each group of features alone"
 
@@ -325,6 +329,8 @@ def _isolation(
 
     def told(group: str) -> None:
         options.on_stage(f"a linear fit to {group}: {training.count:,} rows")
+
+    from learner.feature_isolation import isolated_groups  # it loads torch
 
     return isolated_groups(training, material.rows, (experiment, contract), material.requirements, told)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from event_schemas.codec import Codec
 from event_schemas.experiment import Experiment
 from event_schemas.registry import Registry
-from learner.learner_run import Learner, stored_examples
+from learner.examples.stored_files import stored_examples
+from learner.learner_run import Learner
 from learner.policy_comparison import Question
 from learner.policy_report import ReportContent, ReportOptions, report_content
 from policy_store.records.objective_weights import ObjectiveWeights

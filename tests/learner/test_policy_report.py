@@ -11,7 +11,7 @@ import pytest
 
 from learner.checkpoints.checkpoint import CheckpointShelf
 from learner.examples.learner_errors import CheckpointBroken, NothingToLearn
-from learner.learner_run import stored_examples
+from learner.examples.stored_files import stored_examples
 from learner.policy_comparison import Question, compare
 from learner.policy_report import ReportImpossible, ReportOptions, report_content
 from tests.box_samples import box_experiment

@@ -48,8 +48,15 @@ def write_report(
     Example: trimtab report --out report.html --head-weight closeup=12
     """
     from learner.checkpoints import CHECKPOINTS_FOLDER, CheckpointShelf, learner_directory, read_serving, stored_run
-    from learner.examples import ExplorationShelf, TallyShelf, forgotten_counts
-    from learner.learner_run import EXAMPLES_FOLDER, EXPLORATIONS_FOLDER, TALLIES_FILE, stored_examples
+    from learner.examples import (
+        EXAMPLES_FOLDER,
+        EXPLORATIONS_FOLDER,
+        TALLIES_FILE,
+        ExplorationShelf,
+        TallyShelf,
+        forgotten_counts,
+        stored_examples,
+    )
     from learner.policy_comparison import Question
     from learner.policy_report import ReportOptions, report_content
     from trimtab.process_log import log_to_stderr

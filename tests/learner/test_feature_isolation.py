@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from learner.feature_isolation import EVERYTHING, isolated_groups
 from learner.judgement.evaluation import requirements_of
-from learner.judgement.feature_isolation import EVERYTHING, isolated_groups
 from learner.network.linear_learning import LinearLearning
 from learner.network.linear_rival import row_losses
 
