@@ -23,7 +23,7 @@ $(UV) pip install --python $(RUN) --torch-backend=$(TORCH_BACKEND) "$$(grep -o '
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install demo test pytest test-join-benchmarks mutants chaos soak components bench bench-obp bench-peers coverage online-looks lint format \
+.PHONY: docs help install demo test pytest test-join-benchmarks mutants chaos soak components bench bench-obp bench-learners bench-peers coverage online-looks lint format \
   typecheck lock clean
 
 help:  ## Show this list
@@ -93,6 +93,13 @@ bench-obp: build/peers/obp/.complete  ## Install the peer of the evaluation's be
 build/peers/obp/.complete: benchmarks/peers/obp_requirements.txt | install
 	$(UV) venv --quiet --allow-existing --python $(RUN) build/peers/obp
 	$(UV) pip install --quiet --no-deps --python build/peers/obp/bin/python --requirement $<
+	@touch $@
+
+bench-learners: build/peers/learners/.complete  ## Install the peers of the study of learners
+
+build/peers/learners/.complete: benchmarks/peers/learners_requirements.txt | install
+	$(UV) venv --quiet --allow-existing --python $(RUN) build/peers/learners
+	$(UV) pip install --quiet --no-deps --python build/peers/learners/bin/python --requirement $<
 	@touch $@
 
 PEER_SOURCES := $(shell find benchmarks/peers -name '*.java' -o -name pom.xml)
