@@ -1,7 +1,7 @@
 """How many requests are scored at once: each with all arms."""
 
 BATCH_PAIRS = 1 << 16
-"""Pairs of a request and an arm that the network scores at once: 16 MB for a layer 64 wide."""
+"""Pairs of a request and an arm that the network scores at once."""
 
 
 def rows_at_once(arms: int) -> int:

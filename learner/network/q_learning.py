@@ -13,9 +13,10 @@ from feature_contract import FeatureContract, ModelInput
 from learner.examples.learner_errors import CheckpointBroken
 from learner.examples.learning_rows import LearningRows
 from learner.network.adam_optimiser import AdamOptimiser
+from learner.network.linear_values import linear_arm_columns
 from learner.network.onnx_export import export_graph
 from learner.network.pair_blocks import rows_at_once
-from learner.network.q_network import NetworkShape, QNetwork, arm_inputs
+from learner.network.q_network import NetworkShape, QNetwork
 from learner.network.training import input_tensors, train
 from learner.network.training_progress import OnProgress, TrainingReport
 from policy_store.records import Answer
@@ -39,7 +40,7 @@ class QLearning:
         """`kept_share` in [0, 1] is how much of its earlier weights a later fit starts with."""
         self._spec = experiment.learner
         self._shape = NetworkShape.of(experiment, contract)
-        self._arms = arm_inputs(experiment.action_space)
+        self._arms = linear_arm_columns(experiment.action_space)
         self._kept_share = kept_share
         self._network = self._drawn(self._spec.seed)
         self._fresh = True

@@ -1,12 +1,17 @@
-"""The PRL-PUTS value network: Q_o(s, a) = E[r_o | s, a] for every objective o.
+"""The value network, after PRL-PUTS: Q_o(s, a) = E[r_o | s, a] for every objective o.
 
 State: category embeddings, encoded history, encoded earlier weights, numbers and user embedding (both normalised by
-column), concatenated, through an MLP. Action: the normalised weights (Eq. 6) or the catalogue's features through a
-one-layer MLP. Backbone: three blocks of batch normalisation, linear layer, ReLU. One linear head with a sigmoid per
-objective (Eq. 7). Loss: the sum over objectives of the mean squared error (Eq. 8), over the rows in which the objective
-was observed.
+column), concatenated, through an MLP. Backbone: three blocks of batch normalisation, linear layer, ReLU, on the state.
+Action: the normalised weights (Eq. 6) with their squares and products, or the catalogue's features, through a one-layer
+MLP, e(a). With h the last hidden values and d the width of e,
+
+    Q_o(s, a) = sigmoid(b_o(h) + t_o(h) · e(a) / √d)        b_o, t_o linear.
+
+PRL-PUTS has the state and e(a) concatenated before the backbone (Eq. 7): see decision 43. Loss: the sum over objectives
+of the mean squared error (Eq. 8), over the rows in which the objective was observed.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +32,8 @@ from learner.network.history_encoder import EncoderShape, HistoryEncoder
 from learner.network.previous_encoder import PreviousEncoder
 
 SMALLEST_RATE = 1e-4
+FIRST_TASTE = 0.1
+"""By how much a new network's t is scaled down: at first all arms are nearly alike."""
 LEAST_VARIANCE = 1e-3
 """Added to variances in the backbone. A hidden value that hardly varies has rounding errors from the sums before it;
 this keeps the normalisation from multiplying them by more than about thirty."""
@@ -131,24 +138,24 @@ class QNetwork(nn.Module):
         self.register_buffer("arm_features", torch.from_numpy(arm_features.copy()), persistent=False)
         self.state = StateModule(shape)
         self.action = nn.Sequential(nn.Linear(arm_features.shape[1], shape.action_dim), nn.ReLU())
-        widths = (shape.state_dim + shape.action_dim, *shape.hidden_dims)
+        widths = (shape.state_dim, *shape.hidden_dims)
         self.backbone = nn.Sequential(*(_block(w, v) for w, v in pairwise(widths)))
         self.heads = nn.ModuleList(nn.Linear(widths[-1], 1) for _ in range(shape.objectives))
+        self.tastes = nn.ModuleList(nn.Linear(widths[-1], shape.action_dim) for _ in range(shape.objectives))
+        with torch.no_grad():
+            for parameter in self.tastes.parameters():
+                parameter.mul_(FIRST_TASTE)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Q of every arm: [n, arms, objectives] in [0, 1]."""
-        state, actions = self.state(inputs), self.action(self.arm_features)
-        arms = actions.shape[0]
-        pairs = torch.cat(
-            [state[:, None, :].expand(-1, arms, -1), actions[None, :, :].expand(state.shape[0], -1, -1)], dim=2
-        )
-        values = self._values(pairs.flatten(0, 1))
-        return values.reshape(-1, arms, self.objectives)
+        rates, tastes = self._of_state(inputs)
+        effects = tastes @ self.action(self.arm_features).T
+        return torch.sigmoid(rates[:, :, None] + effects).transpose(1, 2)
 
     def logged(self, inputs: Mapping[str, Tensor], arms: Tensor) -> Tensor:
         """Q of one arm per request: arms int64[n] -> [n, objectives]."""
-        actions = self.action(self.arm_features[arms])
-        return self._values(torch.cat([self.state(inputs), actions], dim=1))
+        rates, tastes = self._of_state(inputs)
+        return torch.sigmoid(rates + (tastes * self.action(self.arm_features[arms])[:, None, :]).sum(2))
 
     def start_from_rates(self, rates: NDArray[np.float64]) -> None:
         """Set the heads' biases so that an untrained network predicts each objective's mean reward, float[objectives].
@@ -161,13 +168,15 @@ class QNetwork(nn.Module):
                 assert isinstance(head, nn.Linear)
                 head.bias.fill_(float(np.log(rate / (1 - rate))))
 
-    def _values(self, pairs: Tensor) -> Tensor:
-        hidden = self.backbone(pairs)
-        return torch.sigmoid(torch.cat([head(hidden) for head in self.heads], dim=1))
+    def _of_state(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """b [n, objectives], and t / √d [n, objectives, d]."""
+        hidden = self.backbone(self.state(inputs))
+        tastes = torch.stack([taste(hidden) for taste in self.tastes], dim=1)
+        return torch.cat([head(hidden) for head in self.heads], dim=1), tastes / math.sqrt(tastes.shape[2])
 
 
 def arm_inputs(space: ActionSpace) -> NDArray[np.float32]:
-    """float32[arms, k], the network's input for each arm.
+    """float32[arms, k], the features of each arm without squares and products.
 
     For a grid these are the normalised weights (Eq. 6). A catalogue's features are scaled to mean 0 and deviation 1
     over the arms, because their units are arbitrary; arms without features get an indicator each.

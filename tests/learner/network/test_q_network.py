@@ -42,6 +42,15 @@ def test_the_backbone_is_three_blocks_of_norm_linear_relu(experiment: Experiment
     assert len(network.heads) == 2
 
 
+def test_log_odds_are_a_rate_of_the_state_and_its_taste_for_each_arm(experiment: Experiment, world: Any) -> None:
+    network = network_of(experiment).eval()
+    inputs = input_tensors(world.rows(world.examples(6)).inputs)
+    hidden, arms = network.backbone(network.state(inputs)), network.action(network.arm_features)
+    taste = network.tastes[1](hidden) / arms.shape[1] ** 0.5
+    expected = network.heads[1](hidden) + taste @ arms.T
+    torch.testing.assert_close(torch.logit(network(inputs)[:, :, 1]), expected, atol=1e-4, rtol=1e-4)
+
+
 def test_every_feature_moves_the_values(experiment: Experiment, world: Any) -> None:
     network = network_of(experiment).eval()
     inputs = input_tensors(world.rows(world.examples(3)).inputs)
