@@ -23,8 +23,8 @@ $(UV) pip install --python $(RUN) --torch-backend=$(TORCH_BACKEND) "$$(grep -o '
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install demo test pytest test-join-benchmarks mutants chaos soak components bench bench-obp bench-learners bench-peers coverage online-looks lint format \
-  typecheck lock clean
+.PHONY: docs help install demo test pytest test-join-benchmarks mutants chaos soak components bench bench-obp bench-learners \
+  bench-peers coverage online-looks paper paper-full lint format typecheck lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -82,6 +82,12 @@ bench: bench-peers components  ## Measure the join beside its peers (a quarter o
 
 coverage: install  ## Count how often intervals err and write docs/results.md (more than an hour)
 	nice -n 10 $(RUN) -m benchmarks.interval_coverage
+
+paper: install  ## Reproduce the paper's findings on a simulated homefeed, reduced, and write docs/results.md (half an hour)
+	nice -n 10 $(RUN) -m benchmarks.paper
+
+paper-full: install  ## The same with 20 seeds, the network and two million explored hold-out rows (a day)
+	nice -n 10 $(RUN) -m benchmarks.paper --full
 
 online-looks: install  ## Count how often daily looks at online experiments err and write docs/results.md (20 minutes)
 	nice -n 10 $(RUN) -m benchmarks.online_looks

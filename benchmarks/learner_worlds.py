@@ -18,6 +18,7 @@ from simulator.vector_run import VectorRun, hours
 from simulator.world_stage import WorldStage
 from simulator.worlds import world
 from simulator.worlds.engagements import attributions, inside_share
+from simulator.worlds.named_worlds import NamedWorld
 
 FILE = Path(__file__).with_name("learner_world.toml")
 WORLD = "homefeed"
@@ -53,8 +54,11 @@ class LearnerLog:
         return float((best - served) / (best - production))
 
 
-def learner_log(seed: int, rows: int, tested: int) -> LearnerLog:
-    """About `rows` explored rows, each drawn by `seed`, of the world's users; `tested` requests, or fewer in a day."""
+def learner_log(seed: int, rows: int, tested: int, named: NamedWorld | None = None) -> LearnerLog:
+    """About `rows` explored rows, each drawn by `seed`, of the world's users; `tested` requests, or fewer in a day.
+
+    The world is WORLD unless another one is `named`.
+    """
     experiment = load_experiment(FILE)
     per_day, end = rows // DAYS, START + DAYS * DAY_MS
     plan = RunPlan(
@@ -63,7 +67,7 @@ def learner_log(seed: int, rows: int, tested: int) -> LearnerLog:
         START,
         end + DAY_MS,
         users=max(FEWEST_USERS, rows // ROWS_PER_USER),
-        world=world(WORLD),
+        world=named or world(WORLD),
     )
     frame = pl.concat(list(VectorRun(experiment, plan).frames())).select(COLUMNS)
     times = frame["request_event_time"].to_numpy()

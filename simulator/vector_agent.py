@@ -18,7 +18,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.exploration_units import log_unit_of, unit_of
 from event_schemas.slices import Slice, exploration_distribution
 from feature_contract import RequestColumns
-from policy_store.records import PREFERENCE_INPUT
+from policy_store.records import PREFERENCE_INPUT, ObjectiveWeights
 from serving_agent.decide import ServingSnapshot
 
 SLICES = (Slice.EXPLORE, Slice.CONTROL, Slice.POLICY, Slice.FALLBACK)
@@ -30,12 +30,35 @@ Columns = Callable[[NDArray[np.int64]], RequestColumns]
 
 @dataclass(frozen=True)
 class VectorRequests:
-    """Ids and users of requests, and their features where a policy needs them; `cohorts` has the names of cohorts."""
+    """Ids and users of requests, and their features where a policy needs them; `cohorts` has the names of cohorts.
+
+    `preferences` are those of the requests' experiment arms, by request; None: that of the snapshot.
+    """
 
     ids: Sequence[str]
     users: Sequence[str | None]
     cohorts: Sequence[str | None]
     columns: Columns
+    preferences: Sequence[ObjectiveWeights] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class UserArms:
+    """Arms of an online experiment that differ in the preference alone.
+
+    `arm` int[users] has the place of each user's arm in `preferences`, or -1 for a user who is in none.
+    """
+
+    preferences: Sequence[ObjectiveWeights]
+    arm: NDArray[np.int64]
+
+    def requests_of(self, users: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places of those of `users` int[n] who are in an arm."""
+        return np.flatnonzero(self.arm[users] >= 0)
+
+    def of_users(self, users: NDArray[np.int64]) -> list[ObjectiveWeights]:
+        """The preference of each of `users` int[n], all of whom are in an arm."""
+        return [self.preferences[place] for place in self.arm[users].tolist()]
 
 
 @dataclass(frozen=True)
@@ -108,7 +131,8 @@ class VectorAgent:
 
     def _serve(self, requests: VectorRequests, rows: NDArray[np.int64], arm: NDArray[np.int64]) -> NDArray[np.int64]:
         """Puts the policy's arms into `arm`; returns the rows of cohorts that no preference is for."""
-        found = [self.snapshot.preference.of_cohort(requests.cohorts[row]) for row in rows.tolist()]
+        stable, own = self.snapshot.preference, requests.preferences
+        found = [(own[row] if own else stable).of_cohort(requests.cohorts[row]) for row in rows.tolist()]
         preferred = np.array([weights is not None for weights in found], dtype=bool)
         weights = np.array([each for each in found if each is not None], dtype=np.float64)
         if preferred.any():

@@ -26,7 +26,7 @@ from serving_agent.decide import ServingSnapshot
 from simulator.example_columns import ExampleColumns, RankedRequests, RequestTexts
 from simulator.homefeed_world import RunPlan, build_world
 from simulator.traffic import TrafficPlan
-from simulator.vector_agent import SLICES, VectorAgent, VectorDecisions, VectorRequests
+from simulator.vector_agent import SLICES, UserArms, VectorAgent, VectorDecisions, VectorRequests
 from simulator.visible_features import request_names
 from simulator.world_stage import WorldStage
 from simulator.worlds.engagements import Engaged
@@ -55,10 +55,21 @@ class VectorReport:
 
 
 class VectorRun:
-    """One pass over a plan in a named world; raises SettingError for `easy`, which has no vectorised form."""
+    """One pass over a plan in a named world; raises SettingError for `easy`, which has no vectorised form.
 
-    def __init__(self, experiment: Experiment, plan: RunPlan, snapshot: ServingSnapshot | None = None) -> None:
-        stage, self._traffic = build_world(experiment, plan)
+    With `arms` it is an online experiment whose arms differ in their preference, on the users who are in one of them.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        plan: RunPlan,
+        snapshot: ServingSnapshot | None = None,
+        arms: UserArms | None = None,
+    ) -> None:
+        stage, traffic = build_world(experiment, plan)
+        self._arms = arms
+        self._traffic = traffic if arms is None else traffic.take(arms.requests_of(traffic.user))
         if not isinstance(stage, WorldStage):
             raise SettingError(
                 "the world 'easy' writes no examples by itself", fix="choose another world, for example homefeed"
@@ -84,7 +95,8 @@ class VectorRun:
             return request_columns(pl.DataFrame({f"request_{name}": request[name] for name in FEATURES})[rows])
 
         users, cohorts = request["user_id"].to_pylist(), [COHORTS[each] for each in seen.cohort.tolist()]
-        decided = self._agent.decide(VectorRequests(ids, users, cohorts, columns))
+        preferences = None if self._arms is None else self._arms.of_users(part.user)
+        decided = self._agent.decide(VectorRequests(ids, users, cohorts, columns, preferences))
         served = run.rank(part, space.weights[decided.arm])
         counts = self._counts(part, run.react(part, served))
         ranked = RankedRequests(run.summaries(part), served.places.item_numbers(run.world.shape.candidates))
