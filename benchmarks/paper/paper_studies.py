@@ -71,13 +71,13 @@ def results_in_time(
 
 
 def studies_of(findings: Sequence[str], seeds: int) -> list[tuple[Study, int]]:
-    """The studies that these findings need, seed by seed."""
+    """The studies that these findings need: those of the homefeed first, so that a stopped run has many seeds of them."""
     needed: list[Study] = []
     if set(findings) - {"controls"}:
         needed.append(homefeed_run)
     if "controls" in findings:
         needed.append(controls_run)
-    return [(study, seed) for seed in range(1, seeds + 1) for study in needed]
+    return [(study, seed) for study in needed for seed in range(1, seeds + 1)]
 
 
 def figures_of(
