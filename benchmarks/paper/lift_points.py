@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.learner_regret import mean_interval
+from benchmarks.learner_regret_figures import mean_interval
 from benchmarks.paper.online_arms import OnlineLog
 from benchmarks.paper.replication import ALPHAS, Replication
 from off_policy.arm_results import ArmOutcome

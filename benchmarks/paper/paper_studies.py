@@ -71,7 +71,7 @@ def results_in_time(
 
 
 def studies_of(findings: Sequence[str], seeds: int) -> list[tuple[Study, int]]:
-    """The studies that these findings need: those of the homefeed first, so that a stopped run has many seeds of them."""
+    """The studies that these findings need, those of the homefeed first: a stopped run has many seeds of them."""
     needed: list[Study] = []
     if set(findings) - {"controls"}:
         needed.append(homefeed_run)
