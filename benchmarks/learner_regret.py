@@ -109,7 +109,9 @@ def left_of(
 def main(
     small: Annotated[int, typer.Option(min=1, help="Seeds of 20,000 rows.")] = 20,
     middle: Annotated[int, typer.Option(min=0, help="Seeds of 200,000 rows.")] = 20,
-    large: Annotated[int, typer.Option(min=0, help="Seeds of 2,000,000 rows (they need 20 GB of memory).")] = 5,
+    large: Annotated[
+        int, typer.Option(min=0, help="Seeds of 2,000,000 rows (some 20 GB, ten times those of 200,000).")
+    ] = 5,
     minutes: Annotated[float, typer.Option(min=0, help="No learner is fitted after so many minutes.")] = 600,
     page: Annotated[Path, typer.Option(help="Page whose section is rewritten.")] = PAGE,
     results: Annotated[

@@ -9,6 +9,8 @@ import numpy as np
 from scipy.stats import t as student
 
 NETWORK, RIDGE = "q_network", "linear"
+FEWEST_SEEDS = 3
+"""Shared seeds below which none is said to be ahead."""
 Interval = list[float | None]
 """[mean, lower, upper]"""
 
@@ -33,6 +35,7 @@ def summary(runs: Sequence[dict[str, Any]], learners: Sequence[str]) -> list[dic
                     "rows": rows,
                     "learner": name,
                     "seeds": len(found),
+                    "shared_seeds": len(differences),
                     "cpu_s": round(float(np.mean([run["cpu_s"] for run in of_size if run["learner"] == name])), 1),
                     "regret": [mean_interval(column) for column in zip(*found.values(), strict=True)],
                     "beside_network": [mean_interval(column) for column in zip(*differences, strict=True)] or None,
@@ -44,13 +47,14 @@ def summary(runs: Sequence[dict[str, Any]], learners: Sequence[str]) -> list[dic
 def crossings(figures: Sequence[dict[str, Any]], alphas: Sequence[float]) -> list[dict[str, Any]]:
     """For each α and number of rows, which of network and ridge regression is ahead: "network", "linear" or "open".
 
-    It is open unless the interval of the difference on the same seeds is on one side of 0. `crossing` are the last
-    number of rows at which the regression is ahead and the first after it at which the network is, None without both.
+    It is open with fewer than FEWEST_SEEDS shared seeds, and if the interval of the difference has 0 in it. `crossing`
+    are the last number of rows at which the regression is ahead and the first after it at which the network is, None
+    without both.
     """
     found = []
     for place, alpha in enumerate(alphas):
         ahead = {
-            cell["rows"]: _ahead(cell["beside_network"][place])
+            cell["rows"]: _ahead(cell["beside_network"][place], cell["shared_seeds"])
             for cell in figures
             if cell["learner"] == RIDGE and cell["beside_network"]
         }
@@ -71,8 +75,8 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return [round(mean, 3), round(mean - half, 3), round(mean + half, 3)]
 
 
-def _ahead(difference: Interval) -> str:
+def _ahead(difference: Interval, seeds: int) -> str:
     _, lower, upper = difference
-    if lower is None or upper is None or lower <= 0 <= upper:
+    if seeds < FEWEST_SEEDS or lower is None or upper is None or lower <= 0 <= upper:
         return "open"
     return RIDGE if upper < 0 else "network"

@@ -25,13 +25,18 @@ def test_differences_are_between_runs_of_the_same_seed() -> None:
 
 @pytest.mark.parametrize(
     ("large", "ahead", "crossing"),
-    [((0.6, 0.61), "network", [9, 90]), ((0.3, 0.31), "linear", None), ((0.3, 0.8), "open", None)],
+    [
+        ((0.6, 0.61, 0.6), "network", [9, 90]),
+        ((0.3, 0.31, 0.3), "linear", None),
+        ((0.3, 0.8, 0.3), "open", None),
+        ((0.6, 0.6), "open", None),
+    ],
 )
 def test_a_crossing_is_between_the_sizes_at_which_each_is_ahead(
-    large: tuple[float, float], ahead: str, crossing: list[int] | None
+    large: tuple[float, ...], ahead: str, crossing: list[int] | None
 ) -> None:
-    runs = [run("q_network", seed, 0.5, rows) for seed in (1, 2) for rows in (9, 90)]
-    runs += [run("linear", seed, 0.2 + seed / 100) for seed in (1, 2)]
+    runs = [run("q_network", seed, 0.5, rows) for seed in (1, 2, 3) for rows in (9, 90)]
+    runs += [run("linear", seed, 0.2 + seed / 100) for seed in (1, 2, 3)]
     runs += [run("linear", seed, regret, 90) for seed, regret in enumerate(large, 1)]
     found = crossings(summary(runs, ("q_network", "linear")), (0.1, 0.5))
     assert found[1] == {"alpha": 0.5, "by_rows": {9: "linear", 90: ahead}, "crossing": crossing}
