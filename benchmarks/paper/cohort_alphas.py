@@ -54,19 +54,15 @@ def judged(offline: OfCohorts, fresh: KnownRequests) -> dict[str, Any]:
     own = {name: float(ALPHAS[worse_lift(lifts[name]).argmax()]) for name in COHORTS}
     choices += [dict.fromkeys(COHORTS, everywhere(lifts)), own]
     return {
-        name: {"alphas": alphas, "worst": worst_lift(lifts, alphas), "lifts": served_lifts(lifts, alphas)}
+        name: {"alphas": alphas, "worst": worst_lift(lifts, alphas)}
         for name, alphas in zip(JUDGED, choices, strict=True)
     }
 
 
-def served_lifts(lifts: Mapping[str, NDArray[np.float64]], alphas: Mapping[str, float]) -> dict[str, list[float]]:
-    """By cohort, the lifts of the α that it gets."""
-    return {name: lifts[name][int(np.abs(ALPHAS - alphas[name]).argmin())].tolist() for name in COHORTS}
-
-
 def worst_lift(lifts: Mapping[str, NDArray[np.float64]], alphas: Mapping[str, float]) -> float:
-    """The worst lift over cohorts and objectives if each cohort gets its α."""
-    return float(min(min(each) for each in served_lifts(lifts, alphas).values()))
+    """The worst lift over cohorts that have requests, and objectives, if each cohort gets its α."""
+    served = [lifts[name][int(np.abs(ALPHAS - alphas[name]).argmin())] for name in COHORTS]
+    return float(np.nanmin(served))
 
 
 def summary(runs: Sequence[dict[str, Any]], online: Sequence[Mapping[str, Sequence[Point]]]) -> dict[str, Any]:

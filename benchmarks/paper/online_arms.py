@@ -68,8 +68,10 @@ class OnlineLog:
         return every
 
     def true_lifts(self, name: str, cohort: str | None = None) -> NDArray[np.float64]:
-        """float[objectives]: the exact lift over production in percent on the arm's own requests."""
+        """float[objectives]: the exact lift over production in percent on the arm's own requests; NaN without any."""
         kept = self.rows(cohort) & (self.arm == self.names.index(name))
+        if not kept.any():
+            return np.full(self.base.shape[1], np.nan)
         lifts: NDArray[np.float64] = 100.0 * (self.served[kept].mean(axis=0) / self.base[kept].mean(axis=0) - 1.0)
         return lifts
 

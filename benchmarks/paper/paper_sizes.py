@@ -56,7 +56,7 @@ FULL = PaperSizes(
     requests=1_000_000,
     users=60_000,
     known=20_000,
-    online_plans=4,
-    online=1_000_000,
+    online_plans=6,
+    online=500_000,
     controls=200_000,
 )

@@ -13,7 +13,7 @@ from benchmarks.paper import agreement, cohort_alphas, controls, personalisation
 from benchmarks.paper.lift_points import offline_points, online_points
 from benchmarks.paper.online_arms import BY_COHORT, alpha_name, served_online
 from benchmarks.paper.paper_sizes import PaperSizes
-from benchmarks.paper.replication import ONLINE_ALPHAS, replicated
+from benchmarks.paper.replication import ONLINE_ALPHAS, Replication, replicated
 
 FINDINGS = ("agreement", "trade_off", "cohorts", "personalisation", "controls")
 Study = Callable[[int, PaperSizes], dict[str, Any]]
@@ -24,26 +24,30 @@ def homefeed_run(seed: int, sizes: PaperSizes) -> dict[str, Any]:
     torch.set_num_threads(1)
     started = time.process_time()
     replication = replicated(seed, sizes)
-    trained = time.process_time()
+    return homefeed_figures(replication, time.process_time() - started)
+
+
+def homefeed_figures(replication: Replication, cpu_s: float) -> dict[str, Any]:
+    """Evaluates the hold-out, runs the online experiment and compares; `cpu_s` are those that were spent before."""
+    started = time.process_time()
     offline = offline_points(replication)
     evaluated = time.process_time()
     online, fresh = served_online(replication, cohort_alphas.by_cohort(offline, "lift"))
-    objectives = replication.experiment.objective_names
-    arms = online_points(online, objectives)
+    arms = online_points(online, replication.experiment.objective_names)
     same = offline["all"][::3]
     beside = [arms[alpha_name(alpha)]["all"] for alpha in ONLINE_ALPHAS.tolist()]
-    found = {
+    cpu = {"learner and hold-out": cpu_s, "offline": evaluated - started, "online": time.process_time() - evaluated}
+    return {
+        "seed": replication.seed,
+        "rows": {"training": replication.training_rows, "hold-out": replication.log.rows, "online": len(online.arm)},
+        "cpu_s": _rounded(cpu),
+        "points": {"offline": same, "online": beside},
         "agreement": agreement.agreement(same, beside),
         "trade_off": trade_off.trade_off(same, beside),
         "cohorts": cohort_alphas.judged(offline, fresh),
         "cohort_arm": arms[BY_COHORT],
         "personalisation": personalisation.personalised(fresh, replication.experiment.action_space),
     }
-    cpu = {"learner and hold-out": trained - started, "offline": evaluated - trained}
-    cpu["online"] = time.process_time() - evaluated
-    rows = {"training": replication.training_rows, "hold-out": replication.log.rows, "online": len(online.arm)}
-    points = {"offline": same, "online": beside}
-    return {"seed": seed, "rows": rows, "cpu_s": _rounded(cpu), "points": points, **found}
 
 
 def controls_run(seed: int, sizes: PaperSizes) -> dict[str, Any]:
@@ -71,7 +75,7 @@ def results_in_time(
 
 
 def studies_of(findings: Sequence[str], seeds: int) -> list[tuple[Study, int]]:
-    """The studies that these findings need, those of the homefeed first: a stopped run has many seeds of them."""
+    """The studies that these findings need; those of the homefeed come first, so that a stopped run has them."""
     needed: list[Study] = []
     if set(findings) - {"controls"}:
         needed.append(homefeed_run)

@@ -43,8 +43,13 @@ class KnownRequests:
     production: int
 
     def lifts(self, arms: NDArray[np.int64], rows: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-        """float[objectives]: the exact lift over production in percent if `arms` int[k] are served, in some rows."""
+        """float[objectives]: the exact lift over production in percent if `arms` int[k] are served, in some rows.
+
+        NaN without rows.
+        """
         kept = np.flatnonzero(np.ones(len(arms), dtype=bool) if rows is None else rows)
+        if not len(kept):
+            return np.full(self.values.shape[-1], np.nan)
         served = self.values[kept, arms[kept]].mean(axis=0)
         lifts: NDArray[np.float64] = 100.0 * (served / self.values[kept, self.production].mean(axis=0) - 1.0)
         return lifts

@@ -29,6 +29,7 @@ from serving_agent.decide.loaded_policy import LoadedPolicy
 from simulator.homefeed_world import RunPlan, build_world, with_exploration_rate
 from simulator.live_run import LiveRun
 from simulator.local_serving import LocalServing, local_serving
+from simulator.vector_agent import UserArms
 from simulator.vector_run import VectorRun, hours, write_examples
 from simulator.worlds.faults import Faults
 from simulator.worlds.named_worlds import world
@@ -174,3 +175,20 @@ def test_a_used_folder_and_the_world_of_the_demo_are_refused(tmp_path: Path) -> 
         write_examples(BASE, plan, tmp_path)
     with pytest.raises(SettingError, match="'easy' writes no examples"):
         VectorRun(BASE, RunPlan(3, 10, START, START + DAY_MS))
+
+
+def test_arms_in_one_run_are_the_runs_of_their_users() -> None:
+    plan = RunPlan(3, 300, START, START + DAY_MS, users=120, world=world("homefeed"))
+    served = snapshot_of(BASE, served=True)
+    preferences = (ObjectiveWeights(0, None), ObjectiveWeights(0, (0.1, 0.9)))
+    arm = np.arange(120) % 3 - 1
+    found = pl.concat(list(VectorRun(BASE, plan, served, UserArms(preferences, arm)).frames()))
+    for place, preference in enumerate(preferences):
+        alone = ServingSnapshot(preference, served.stable)
+        whole = pl.concat(list(VectorRun(BASE, plan, alone).frames()))
+        users = [f"user-{user}" for user in np.flatnonzero(arm == place)]
+        own = pl.col("request_user_id").is_in(users)
+        alike = found.filter(own).drop(PLACE)
+        assert alike.equals(whole.filter(own).drop(PLACE)) and alike.height > 0
+    absent = [f"user-{user}" for user in np.flatnonzero(arm == -1)]
+    assert found.filter(pl.col("request_user_id").is_in(absent)).height == 0
