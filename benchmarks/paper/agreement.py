@@ -9,6 +9,7 @@ shown beside. Errors that all α of a side share, such as production's, lower ne
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,9 @@ def summary(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]
 
 def _agreement(offline: Mapping[str, NDArray[np.float64]], online: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
     x, y = offline["lift"], online["lift"]
-    slope, intercept = np.polyfit(x, y, 1)
+    with warnings.catch_warnings(action="ignore"):  # one value on a side: the slope is then undefined
+        slope, intercept = np.polyfit(x, y, 1)
+        r, r_truth = (float(np.corrcoef(*each)[0, 1]) for each in ((x, y), (offline["true"], online["true"])))
     reliable = [_reliability(side) for side in (offline, online)]
     apart = [(side["lower"] > 0.0) | (side["upper"] < 0.0) for side in (offline, online)]
     clear = apart[0] & apart[1]
@@ -59,9 +62,9 @@ def _agreement(offline: Mapping[str, NDArray[np.float64]], online: Mapping[str, 
         "slope": float(slope),
         "slope_ceiling": reliable[0],
         "intercept": float(intercept),
-        "r": float(np.corrcoef(x, y)[0, 1]),
+        "r": r,
         "r_ceiling": float(np.sqrt(reliable[0] * reliable[1])),
-        "r_truth": float(np.corrcoef(offline["true"], online["true"])[0, 1]),
+        "r_truth": r_truth,
         "signs": float(same.mean()),
         "clear_signs": float(same[clear].mean()) if clear.any() else math.nan,
     }

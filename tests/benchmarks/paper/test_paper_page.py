@@ -13,7 +13,7 @@ def test_a_figure_has_its_sign_and_interval() -> None:
 
 def test_the_full_study_is_not_called_reduced(tmp_path: Path) -> None:
     run = {"command": "make paper-full", "date": "2024-01-01", "commit": "abc", "cpu_s": {}, "rows": [], "figures": {}}
-    page = tmp_path / "page.md"
+    page = tmp_path / "page"
     page.write_text("# Measured results\n\n## Other\n\nstays\n")
     write_page(page, run | {"full": True, "not_run": [], "sizes": {"learner": "q_network"}})
     text = page.read_text()
