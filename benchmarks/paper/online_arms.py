@@ -116,7 +116,9 @@ def served_online(replication: Replication, by_cohort: Mapping[str, float]) -> t
     preferences = preferences_of(by_cohort)
     experiment, sizes = unexplored(replication.experiment), replication.sizes
     arm = np.full(2 * sizes.users, -1)
-    arm[sizes.users :] = arms_of_users(experiment, np.arange(sizes.users, 2 * sizes.users), len(preferences))
+    arm[sizes.users :] = arms_of_users(
+        experiment, f"{ID}-{replication.seed}", np.arange(sizes.users, 2 * sizes.users), len(preferences)
+    )
     arms = UserArms(tuple(preferences.values()), arm)
     snapshot = ServingSnapshot(arms.preferences[0], _loaded(replication))
     logs, known = list[OnlineLog](), list[KnownRequests]()
@@ -140,11 +142,14 @@ def preferences_of(by_cohort: Mapping[str, float]) -> dict[str, ObjectiveWeights
     return {PRODUCTION: ObjectiveWeights(0, None), **alphas, BY_COHORT: own}
 
 
-def arms_of_users(experiment: Experiment, users: NDArray[np.int64], arms: int) -> NDArray[np.int64]:
-    """int[k]: the arm of each user by the coin of an online experiment with equal shares."""
+def arms_of_users(experiment: Experiment, name: str, users: NDArray[np.int64], arms: int) -> NDArray[np.int64]:
+    """int[k]: the arm of each user by the coin of the online experiment `name` with equal shares.
+
+    Each seed has an experiment of its own: with one for all, the chance of its split would be in every seed alike.
+    """
     shares = [1.0 / arms] * arms
     salt = experiment.exploration.salt
-    return np.array([arm_index(salt, ID, f"user-{user}", shares) for user in users.tolist()])
+    return np.array([arm_index(salt, name, f"user-{user}", shares) for user in users.tolist()])
 
 
 def unexplored(experiment: Experiment) -> Experiment:

@@ -89,10 +89,12 @@ def _how(run: Mapping[str, Any]) -> str:
     cpu = ", ".join(f"{name} {value:,.0f}" for name, value in run["cpu_s"].items())
     rows = run["rows"]
     size = f" Each seed: {_counts(rows[0])}." if rows else ""
+    note = f" {run['note']}" if run.get("note") else ""
     left = f" Planned and not run: {', '.join(run['not_run'])}." if run["not_run"] else ""
     return (
         f"Written by `{run['command']}` on {run['date']} at commit {run['commit']}; seeds 1 to"
-        f" {max(len(rows), 1)}.{size} CPU seconds: {cpu}.{left} The figures are in `benchmarks/results/paper.jsonl`."
+        f" {max(len(rows), 1)}.{size} CPU seconds: {cpu}.{left}{note}"
+        " The figures are in `benchmarks/results/paper.jsonl`."
     )
 
 
@@ -105,8 +107,9 @@ def _agreement(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"![Online against offline lifts](../benchmarks/results/{CHART}.svg)"
     yield ""
     told = (
-        "Slope and intercept are those of online on offline lifts. A ceiling is what estimates with these standard"
-        " errors could reach if they missed the truth by chance alone; r of the truths is that of exact lifts on the"
+        "Slope and intercept are those of online on offline lifts. Beside them is what estimates with these standard"
+        " errors would reach if the errors of different α were independent; they are not, as all α share production's"
+        " rows and most decisions, so r and slope may well be larger. r of the truths is that of exact lifts on the"
         " hold-out and on the online requests. Clear α are those of which both intervals leave out 0, over all seeds."
     )
     yield from wrap(told, LINE)
@@ -115,10 +118,10 @@ def _agreement(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "|---|" + "---|" * len(OBJECTIVES)
     rows = {
         "slope": "slope",
-        "slope_ceiling": "its ceiling",
+        "slope_ceiling": "slope if errors were independent",
         "intercept": "intercept, %",
         "r": "r",
-        "r_ceiling": "its ceiling",
+        "r_ceiling": "r if errors were independent",
         "r_truth": "r of the truths",
         "signs": "share of α with one sign",
     }

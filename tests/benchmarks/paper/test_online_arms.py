@@ -4,7 +4,6 @@ import numpy as np
 
 from benchmarks.paper.online_arms import (
     BY_COHORT,
-    ID,
     PRODUCTION,
     OnlineLog,
     arms_of_users,
@@ -18,9 +17,9 @@ EXPERIMENT = experiment_of("linear", 1)
 
 
 def test_users_are_split_by_the_experiments_own_coin() -> None:
-    found = arms_of_users(EXPERIMENT, np.arange(40, 60), 4)
+    found = arms_of_users(EXPERIMENT, "paper-2", np.arange(40, 60), 4)
     salt = EXPERIMENT.exploration.salt
-    assert found.tolist() == [arm_index(salt, ID, f"user-{user}", [0.25] * 4) for user in range(40, 60)]
+    assert found.tolist() == [arm_index(salt, "paper-2", f"user-{user}", [0.25] * 4) for user in range(40, 60)]
     assert unexplored(EXPERIMENT).exploration.exploration_rate == 0.0
 
 
