@@ -13,6 +13,7 @@ from event_schemas.exploration import ExplorationSettings
 from feature_contract import FeatureContract, known_contracts
 from learner.asked_policies import ARM, LEARNED, UnknownArm, arm_named, asked_policies, judged_by
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
+from learner.checkpoints.checkpoint_building import told_rival
 from learner.checkpoints.graph_answers import GraphAnswers, learned_proposals, why_unfit
 from learner.checkpoints.run_history import LastRun, unjudged_from
 from learner.checkpoints.serving_answers import serving_policy
@@ -74,7 +75,7 @@ class Answer:
     `watched` are those of signals and guardrails; None if there are none. `judged_online` are the names of those that
     only online experiments judge. `log` is the verdict on the log; if it is unsound, nothing has an interval. `serving`
     compares the report's first policy with the checkpoint that is serving. `withheld` rows are left out, because the
-    gate has yet to judge them.
+    gate has yet to judge them. `linear_rival` says how a linear fit compares with the checkpoint.
     """
 
     log: LogSoundness
@@ -86,6 +87,7 @@ class Answer:
     judged_online: tuple[str, ...] = ()
     serving: ServingComparison = field(default_factory=ServingComparison)
     withheld: int = 0
+    linear_rival: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -102,6 +104,7 @@ class Answer:
             "judged_online": list(self.judged_online),
             "serving": self.serving.as_dict(),
             "withheld": self.withheld,
+            "linear_rival": self.linear_rival,
             "frontier": frontier,
         }
         return {"log": self.log.as_dict()} | span | content
@@ -211,7 +214,8 @@ def judge_answer(material: JudgedMaterial, experiment: Experiment) -> Answer:
     version = None if material.checkpoint is None else material.checkpoint.version
     span = int(times[0]), int(times[-1])
     answer = _answer(material.soundness, (report, beside), span, version, experiment, over)
-    return replace(answer, withheld=material.withheld)
+    rival = None if material.checkpoint is None else told_rival(material.checkpoint)
+    return replace(answer, withheld=material.withheld, linear_rival=rival)
 
 
 def _judged_log(

@@ -6,7 +6,6 @@ that the gate has yet to judge.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationSettings
 from feature_contract import known_contracts
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
+from learner.checkpoints.checkpoint_building import told_rival
 from learner.checkpoints.run_history import budget_in_force
 from learner.examples.learner_errors import NothingToLearn
 from learner.examples.learning_rows import LearningRows
@@ -49,7 +49,6 @@ from off_policy.policy_evaluation import evaluate_predicted
 from off_policy.simultaneous_level import SimultaneousLevel, lift_influences, simultaneous_level
 from off_policy.target_policies import TargetPolicy
 from off_policy.uplift_deciles import UpliftDecile, uplift_deciles
-from policy_store.records import EVALUATION_BLOB
 
 if TYPE_CHECKING:
     from learner.feature_isolation import IsolatedGroup
@@ -200,7 +199,7 @@ def report_content(
         engagement=_engagement(material.rows, experiment),
         isolation=isolation,
         budget=budget_in_force(shelf, experiment, question.last_run),
-        linear_rival=json.loads(checkpoint.blobs[EVALUATION_BLOB]).get("linear_rival"),
+        linear_rival=told_rival(checkpoint),
         refusals=refusals,
     )
 

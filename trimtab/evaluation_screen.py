@@ -77,6 +77,8 @@ def _rows(answer: Answer) -> Iterator[str]:
     withheld = [f"{answer.withheld:,} more are shown once the gate has judged them"] if answer.withheld else []
     if checkpoint or withheld:
         yield _cut("; ".join([*checkpoint, *withheld]))
+    if answer.linear_rival is not None and answer.linear_rival["wins"]:
+        yield from _first(str(answer.linear_rival["sentence"]), 2)
     if answer.judged_online:
         yield _cut(f"judged by online experiments alone: {', '.join(answer.judged_online)}")
 

@@ -34,6 +34,9 @@ from policy_store.records import EVALUATION_BLOB, POLICY_BLOB, WEIGHTS_BLOB, Che
 if TYPE_CHECKING:
     from learner.network.linear_rival import LinearRival
 
+RIVAL = ("rows", "loss", "linear_loss", "ahead", "standard_error", "wins", "sentence")
+"""What `LinearRival` tells."""
+
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
@@ -86,6 +89,18 @@ def build_checkpoint(
         section_digests=section_digests(experiment),
     )
     return Checkpoint(manifest, blobs, write_tensors(run.start.algorithm.optimiser()))
+
+
+def told_rival(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """How a linear fit compares with the checkpoint, as its evaluation has it; None if it was not compared.
+
+    Also None for an evaluation of an earlier release, or that another tool wrote.
+    """
+    try:
+        told = json.loads(checkpoint.blobs[EVALUATION_BLOB])["linear_rival"]
+        return None if told is None else {name: told[name] for name in RIVAL}
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def window_summary(run: FinishedRun) -> dict[str, Any]:

@@ -64,6 +64,12 @@ def test_the_default_experiment_fits_one_screen(answer: Answer) -> None:
         assert f"{point.lifts['repin'].relative:+.1%}" in line
 
 
+def test_a_linear_fit_that_is_ahead_is_named(answer: Answer) -> None:
+    rival = {"wins": True, "sentence": "a linear fit beats this checkpoint on training-side validation"}
+    assert rival["sentence"] in screen_lines(replace(answer, linear_rival=rival))
+    assert rival["sentence"] not in screen_lines(replace(answer, linear_rival=rival | {"wins": False}))
+
+
 def test_whatever_is_told_it_fits_one_screen(answer: Answer) -> None:
     reasons = tuple(Reason(f"rates_{number}", LONG) for number in range(8))
     heavy = (HeavyUnit("u" * 300, 90, 100), HeavyUnit("v", 5, 100))
@@ -72,6 +78,7 @@ def test_whatever_is_told_it_fits_one_screen(answer: Answer) -> None:
     serving = ServingComparison("v1", LONG, {f"objective {number} of many": lifts for number in range(9)})
     names = tuple(f"visits per session of {number}" * 3 for number in range(9))
     worst = replace(answer, log=log, serving=serving, withheld=10**9, judged_online=names, checkpoint="c" * 80)
+    worst = replace(worst, linear_rival={"wins": True, "sentence": LONG})
     lines = screen_lines(worst)
     assert len(lines) <= HEIGHT and all(len(line) <= WIDTH for line in lines)
     assert lines[0] == "log unsound" and "  and 5 more reasons" in lines

@@ -1,6 +1,7 @@
 """The manifest describes the run that made it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from drift_detection.quantile_sketch import QuantileSketch
 from event_schemas.experiment import Experiment
 from event_schemas.section_digests import section_digests
 from feature_contract import FeatureContract
+from learner.checkpoints.checkpoint_building import told_rival
 from learner.network.graph_session import graph_session
 from learner.network.tensor_file import read_tensors
-from policy_store.records.checkpoint_record import CheckpointManifest, check_blobs
+from policy_store.records.checkpoint_record import EVALUATION_BLOB, CheckpointManifest, check_blobs
 
 
 def test_the_manifest_names_its_contract(trained: Any, experiment: Experiment) -> None:
@@ -57,6 +59,13 @@ def test_reference_sketches_cover_every_head(trained: Any) -> None:
         sketches = {name: QuantileSketch.from_dict(content) for name, content in reference[group].items()}
         assert set(sketches) == {"repin", "p2p"}
         assert all(sketch.total > 1000 for sketch in sketches.values())
+
+
+def test_the_comparison_with_a_linear_fit_is_read_from_the_evaluation(trained: Any) -> None:
+    checkpoint = trained.report.checkpoint
+    assert told_rival(checkpoint) == trained.report.rival.as_dict()
+    for other in (b"{}", b"[1]", b'{"linear_rival": null}', b'{"linear_rival": {"wins": true}}', b"\xff", b"7"):
+        assert told_rival(replace(checkpoint, blobs={**checkpoint.blobs, EVALUATION_BLOB: other})) is None
 
 
 def test_graph_and_weights_are_of_the_same_network(trained: Any, world: Any) -> None:
