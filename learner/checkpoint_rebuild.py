@@ -113,7 +113,8 @@ class Rebuild:
             holdout_to, examples = int(told["holdout_to"]), int(told["examples"])
         except (KeyError, TypeError, ValueError, OverflowError) as fault:
             raise _impossible(version, f"its manifest does not name its window: {fault!r}", "train again") from fault
-        if "training_rows" not in told:
+        rows = told.get("training_rows")
+        if not isinstance(rows, Mapping) or not {"digest", "days"} <= rows.keys():
             what = "an earlier release trained it, by other steps, and its manifest has no digest of its rows"
             raise _impossible(version, what, "rebuild a checkpoint of this release, or train one: trimtab learn --once")
         frame = read_segments(self.examples_directory, list(COLUMNS))

@@ -30,15 +30,16 @@ class TrainedCheckpoints:
 def trained_on(shelf: CheckpointShelf, forgotten: ForgottenDecisions) -> TrainedCheckpoints:
     """The checkpoints of the shelf that learnt from a decision that is forgotten now."""
     direct, inherited, unknown = list[str](), list[str](), list[str]()
-    versions = shelf.versions()
-    for version in versions:
+    read = list[str]()
+    for version in shelf.versions():
         try:
             manifest = shelf.manifest(version)
             lineage, itself = lineage_of(manifest)[1:], forgotten.learnt(manifest.window)
-            passed_on = inherited_from_gone(manifest, forgotten, versions)
+            passed_on = inherited_from_gone(manifest, forgotten, read)
         except UNREADABLE_WINDOW:
             unknown.append(version)
             continue
+        read.append(version)
         if itself:
             direct.append(version)
         elif passed_on or any(each.version in {*direct, *inherited} for each in lineage):
@@ -47,10 +48,10 @@ def trained_on(shelf: CheckpointShelf, forgotten: ForgottenDecisions) -> Trained
 
 
 def inherited_from_gone(manifest: CheckpointManifest, forgotten: ForgottenDecisions, versions: Collection[str]) -> bool:
-    """Whether an ancestor that is not among `versions` may have learnt from a decision that is forgotten now.
+    """Whether an ancestor that cannot be read among `versions` may have learnt from a decision that is forgotten now.
 
     Only the end of its training window is known. Raises one of UNREADABLE_WINDOW.
     """
     gone = [each for each in lineage_of(manifest)[1:] if each.version not in versions]
-    known = forgotten.last_before(manifest.window) > 0
-    return any(forgotten.between(-(2**63), each.train_to, each.forgotten if known else 0) for each in gone)
+    known = {each.version: each.forgotten if each.forgotten_list == forgotten.list_id else 0 for each in gone}
+    return any(forgotten.between(-(2**63), each.train_to, known[each.version]) for each in gone)

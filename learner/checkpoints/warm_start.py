@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -77,25 +77,28 @@ def lineage_of(manifest: CheckpointManifest) -> tuple[Ancestor, ...]:
     """The checkpoint and its ancestors, the youngest first; raises CheckpointBroken if the manifest does not name them.
 
     Of more than LINEAGE_KEPT, the youngest are kept and the one of the rest whose outcomes extend furthest: whether any
-    of them reaches into a hold-out stays the same, and manifests do not grow with every run.
+    of them reaches into a hold-out stays the same, and manifests do not grow with every run. As the rest may have
+    learnt from whatever was forgotten since, that one has no mark.
     """
     try:
         window = manifest.window
         lineage = (
-            Ancestor(manifest.version, int(window["train_to"]), int(window["embargo_ms"]), _forgotten_before(window)),
+            Ancestor(manifest.version, int(window["train_to"]), int(window["embargo_ms"]), *_forgotten_before(window)),
             *(Ancestor.from_dict(entry) for entry in window["lineage"]),
         )
         kept, rest = lineage[:LINEAGE_KEPT], lineage[LINEAGE_KEPT:]
-        return (*kept, max(rest, key=lambda each: each.outcomes_to)) if rest else kept
+        oldest = [replace(max(rest, key=lambda each: each.outcomes_to), forgotten=0)] if rest else []
+        return (*kept, *oldest)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as fault:
         raise CheckpointBroken(
             f"checkpoint {manifest.version} does not name its lineage: {fault!r}", fix="start cold"
         ) from fault
 
 
-def _forgotten_before(window: Mapping[str, Any]) -> int:
-    """0 for a checkpoint of a release without `trimtab forget`."""
-    return int(window.get("forgotten", {}).get("last", 0))
+def _forgotten_before(window: Mapping[str, Any]) -> tuple[int, str | None]:
+    """(0, None) for a checkpoint of a release without `trimtab forget`."""
+    mark = window.get("forgotten", {})
+    return int(mark.get("last", 0)), mark.get("list")
 
 
 def holdout_start(manifest: CheckpointManifest) -> int:

@@ -81,6 +81,8 @@ def clean_damaged(directory: Path, users: ForgottenUsers) -> None:
             continue
         if USER_ID not in rows.columns or not (gone := users.among(rows)).any():
             continue
+        if set(READ) <= set(rows.columns):
+            users.add_decisions(rows.filter(gone), counted=False)  # a checkpoint may have learnt from them
         if gone.all():
             delete(path)
             continue

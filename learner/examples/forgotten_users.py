@@ -35,7 +35,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS users (digest TEXT PRIMARY KEY, until INTEGER NOT NULL, pending INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS decisions
     (number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, time INTEGER NOT NULL, slice TEXT NOT NULL,
-     arm INTEGER NOT NULL, exploration TEXT) STRICT;
+     arm INTEGER NOT NULL, exploration TEXT, counted INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS list (id TEXT NOT NULL) STRICT;
 INSERT INTO list SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM list);
 """
@@ -78,21 +78,25 @@ class ForgottenUsers:
         with self._writing() as file:
             file.execute("UPDATE users SET pending = 0")
 
-    def add_decisions(self, rows: pl.DataFrame) -> None:
-        """Remember forgotten rows as counted decisions, durably; one that is counted already changes nothing."""
+    def add_decisions(self, rows: pl.DataFrame, *, counted: bool = True) -> None:
+        """Remember forgotten rows, durably, as decisions that are counted or not; one that is known changes nothing."""
         if rows.height == 0:
             return
         with self._writing() as file:
             file.executemany(
-                "INSERT OR IGNORE INTO decisions (key, time, slice, arm, exploration) VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO decisions (key, time, slice, arm, exploration, counted)"
+                f" VALUES (?, ?, ?, ?, ?, {int(counted)})",
                 _decisions(rows),
             )
 
     def expire(self, horizon: int) -> None:
-        """Leave out counted decisions of days before that of `horizon` (epoch ms)."""
+        """Count no decisions of days before that of `horizon` (epoch ms) any more.
+
+        They stay, because checkpoints that learnt from them may be continued for longer than rows are kept.
+        """
         if self._path.exists():
             with self._writing() as file:
-                file.execute("DELETE FROM decisions WHERE time < ?", (horizon // DAY_MS * DAY_MS,))
+                file.execute("UPDATE decisions SET counted = 0 WHERE time < ?", (horizon // DAY_MS * DAY_MS,))
 
     def among(self, rows: pl.DataFrame) -> pl.Series:
         """For each of `rows` whether it is a forgotten user's (Boolean)."""
@@ -126,13 +130,15 @@ class ForgottenUsers:
 
 
 def forgotten_counts(directory: Path) -> ForgottenCounts:
-    """The decisions of forgotten rows, without locking the directory; raises StoreDamaged."""
+    """The counted decisions of forgotten rows, without locking the directory; raises StoreDamaged."""
 
     def counts(file: sqlite3.Connection) -> ForgottenCounts:
-        arms = file.execute(f"SELECT time / {DAY_MS}, slice, arm, count(*) FROM decisions GROUP BY 1, 2, 3")
+        arms = file.execute(
+            f"SELECT time / {DAY_MS}, slice, arm, count(*) FROM decisions WHERE counted GROUP BY 1, 2, 3"
+        )
         spans = file.execute(
             f"SELECT exploration, time / {DAY_MS}, count(*) FROM decisions"
-            " WHERE slice = 'EXPLORE' AND exploration IS NOT NULL GROUP BY 1, 2"
+            " WHERE counted AND slice = 'EXPLORE' AND exploration IS NOT NULL GROUP BY 1, 2"
         )
         return ForgottenCounts(
             {ArmDay(day, name, arm): count for day, name, arm, count in arms},

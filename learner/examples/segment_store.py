@@ -202,7 +202,6 @@ class SegmentStore:
     def _carry_out(self) -> pl.DataFrame:
         """Steps 2 to 5 of `forgetting`; returns the removed rows."""
         before = self._manifest
-        self._forgotten.expire(self._horizon(before))
         try:
             manifest, removed = rewritten(self._directory, before.pruned(self._directory), self._forgotten)
             if manifest.segments != before.segments:
@@ -216,6 +215,7 @@ class SegmentStore:
         self._settle()
         clean_damaged(self._directory, self._forgotten)
         self._after_step(4)
+        self._forgotten.expire(self._horizon(self._manifest))
         self._forgotten.mark_carried_out()
         return removed
 

@@ -55,13 +55,14 @@ class Ancestor:
     """A checkpoint from which a warm start descends; it was trained on requests before `train_to`.
 
     `embargo_ms` is the embargo of its own run: how long after its request an outcome could come. Up to the number
-    `forgotten`, forgotten decisions were not among its rows (`ForgottenDecisions`).
+    `forgotten` of the list `forgotten_list`, forgotten decisions were not among its rows (`ForgottenDecisions`).
     """
 
     version: str
     train_to: int
     embargo_ms: int
     forgotten: int = 0
+    forgotten_list: str | None = None
 
     @property
     def outcomes_to(self) -> int:
@@ -71,8 +72,14 @@ class Ancestor:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """From a checkpoint's manifest."""
-        forgotten = int(content.get("forgotten", 0))
-        return cls(str(content["version"]), int(content["train_to"]), int(content["embargo_ms"]), forgotten)
+        named = content.get("forgotten_list")
+        return cls(
+            version=str(content["version"]),
+            train_to=int(content["train_to"]),
+            embargo_ms=int(content["embargo_ms"]),
+            forgotten=int(content.get("forgotten", 0)),
+            forgotten_list=None if named is None else str(named),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,7 +79,8 @@ def test_a_run_is_compared_with_a_linear_fit_on_rows_that_it_did_not_train_on(tr
     rival = trained.report.rival
     told = json.loads(trained.report.checkpoint.blobs["evaluation.json"])["linear_rival"]
     assert told == rival.as_dict() == trained.report.as_dict()["linear_rival"]
-    assert 0.05 < rival.rows / trained.report.checkpoint.manifest.window["examples"] < 0.15
+    window = trained.report.checkpoint.manifest.window
+    assert window["validation_rows"] == rival.rows and 0.05 < rival.rows / window["examples"] < 0.15
     assert rival.wins == (rival.loss - rival.linear_loss > rival.standard_error)
 
 

@@ -21,7 +21,8 @@ def forgotten(*times: int, name: str = "list") -> ForgottenDecisions:
 
 
 def kept(folder: Path, version: str, span: tuple[int, int], ancestors: dict[str, int], run: int, mark: int = 0) -> None:
-    lineage = [{"version": name, "train_to": to, "forgotten": mark, **EMBARGO} for name, to in ancestors.items()]
+    marked = {"forgotten": mark, "forgotten_list": "list" if mark else None, **EMBARGO}
+    lineage = [{"version": name, "train_to": to, **marked} for name, to in ancestors.items()]
     window = {"train_from": span[0], "train_to": span[1], "lineage": lineage, **EMBARGO}
     if mark:
         window["forgotten"] = {"list": "list", "last": mark}
@@ -54,6 +55,10 @@ def test_what_was_forgotten_before_the_training_was_not_learnt(tmp_path: Path) -
     assert trained_on(shelf, forgotten(50, 60)) == TrainedCheckpoints(direct=("a",))
     assert trained_on(shelf, forgotten(50, 150, 160)) == TrainedCheckpoints(direct=("b",))
     assert trained_on(shelf, forgotten(50, name="another")) == TrainedCheckpoints(direct=("a", "b"))
+    kept(tmp_path, "c", (300, 400), {"gone": 90}, 3, mark=2)
+    assert trained_on(shelf, forgotten(50, 60)).inherited == ()
+    assert trained_on(shelf, forgotten(50, 60, 70)).inherited == ("c",)
+    assert trained_on(shelf, forgotten(50, 60, name="another")).inherited == ("c",), "its mark is of another list"
 
 
 def test_an_ancestor_that_is_gone_may_have_learnt_and_a_broken_manifest_is_unknown(
@@ -63,3 +68,7 @@ def test_an_ancestor_that_is_gone_may_have_learnt_and_a_broken_manifest_is_unkno
     (tmp_path / "c" / MANIFEST_FILE).write_bytes(b"{}")
     assert trained_on(shelf, forgotten(50)) == TrainedCheckpoints(inherited=("b",), unknown=("c",))
     assert trained_on(shelf, forgotten(100, name="x")) == TrainedCheckpoints(direct=("b",), unknown=("c",))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / MANIFEST_FILE).write_bytes(b"{}")
+    found = trained_on(shelf, forgotten(50))
+    assert found.inherited == ("b",) and set(found.unknown) == {"a", "c"}, "an unreadable ancestor may have learnt too"

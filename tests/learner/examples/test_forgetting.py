@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 from structlog.testing import capture_logs
 
+from event_schemas.units import DAY_MS
 from learner.examples.forgetting import clean_damaged
 from learner.examples.forgotten_users import READ, ForgottenUsers, forgotten_counts, forgotten_decisions
 from learner.examples.segment_reading import read_segments
@@ -97,6 +98,21 @@ def test_a_kill_at_any_step_leaves_what_the_next_opening_completes(tmp_path: Pat
     assert began >= 8
 
 
+def test_rows_older_than_the_horizon_are_still_known_when_it_is_asked_again(tmp_path: Path) -> None:
+    """They lie in a segment that a newer row keeps."""
+    explored = pl.concat([of_user(USER, rows(0, 3)), of_user("bob", rows(4 * DAY_MS, 1))]).with_columns(
+        pl.lit("EXPLORE").alias("action_slice")
+    )
+    with SegmentStore(tmp_path, TOPIC, 5 * DAY_MS) as store:
+        store.append(explored, {0: 4})
+        store.append(of_user("cid", rows(8 * DAY_MS, 1)), {0: 5})
+    for _ in range(2):
+        with SegmentStore(tmp_path, TOPIC, 5 * DAY_MS) as store:
+            store.forget_user(USER, 50)
+        assert forgotten_decisions(tmp_path).times.tolist() == [0, 1, 2]
+        assert forgotten_counts(tmp_path).arms == {}
+
+
 def test_files_set_aside_lose_the_rows_too(tmp_path: Path) -> None:
     filled(tmp_path)
     (tmp_path / DAMAGED_FOLDER).mkdir()
@@ -108,6 +124,7 @@ def test_files_set_aside_lose_the_rows_too(tmp_path: Path) -> None:
     left = pl.read_parquet(tmp_path / DAMAGED_FOLDER / "00000007.parquet")
     assert left["request_event_time"].to_list() == [4, 5, 6, 7, 100]
     assert not (tmp_path / DAMAGED_FOLDER / "00000008.parquet.1").exists()
+    assert forgotten_decisions(tmp_path).last >= 6
     [warning] = [line for line in said if line["log_level"] == "warning"]
     assert warning["file"] == "00000009.parquet"
     assert_forgotten(tmp_path)

@@ -59,8 +59,10 @@ def test_each_decision_is_counted_once_and_leaves_with_its_day(tmp_path: Path) -
     assert explored.list_id is not None and explored.list_id == forgotten_decisions(tmp_path).list_id
     users(tmp_path).expire(DAY_MS + 5)
     assert forgotten_counts(tmp_path) == ForgottenCounts(second, {SpanDay("d", 1): 1})
-    assert forgotten_decisions(tmp_path).numbers.tolist() == [2]
-    assert forgotten_decisions(tmp_path).last == explored.last, "no number is given twice"
+    assert forgotten_decisions(tmp_path).times.tolist() == [0, DAY_MS], "a checkpoint that learnt from them may live on"
+    users(tmp_path).add_decisions(rows(7, 1).with_columns(pl.lit("EXPLORE").alias("action_slice")), counted=False)
+    assert forgotten_counts(tmp_path) == ForgottenCounts(second, {SpanDay("d", 1): 1})
+    assert forgotten_decisions(tmp_path).times.tolist() == [0, DAY_MS, 7]
 
 
 def test_a_damaged_list_is_named_and_never_taken_for_an_empty_one(tmp_path: Path) -> None:
