@@ -47,10 +47,10 @@ test: install components lint  ## Install what the tests need and run all of the
 	@$(MAKE) --no-print-directory --jobs 2 typecheck pytest
 
 # Many tests wait for a broker or a process, so two processes take little more than half the time, and types are checked
-# meanwhile. Each process starts its own components; a file stays in one process, and files keep their order, in which
-# the slowest come early. More threads than cores would wait for each other.
+# meanwhile. Each process starts its own components; a file stays in one process, and files keep their order: folders of
+# the slowest come first, so that neither process waits for the other at the end. More threads than cores would wait for each other.
 pytest: install components
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not join_benchmarks" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations 10
+	OMP_NUM_THREADS=1 $(RUN) -m pytest tests/upgrades tests/end_to_end tests -m "not join_benchmarks and not chaos_runs" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations 10
 
 test-join-benchmarks: install components  ## Test what the join is measured with: brokers, peers, kills (two minutes)
 	$(RUN) -m pytest -m join_benchmarks tests/benchmarks
@@ -59,6 +59,7 @@ mutants: install  ## Change the join's core bit by bit: do its tests notice? MOD
 	nice -n 10 $(RUN) -m tests.mutants $(MODULES)
 
 chaos: install components  ## Kill workers, producers, learner and broker by schedule; SCHEDULES="NAME …" picks some
+	$(RUN) -m pytest -m chaos_runs tests/chaos
 	$(RUN) -m tests.chaos $(SCHEDULES)
 
 soak: install components  ## Random faults under steady traffic for MINUTES (30): nothing lost, memory's slope

@@ -12,6 +12,7 @@ from tests.chaos.fragile_broker import FragileBroker
 from tests.chaos.schedule import Schedule, load_schedules, parse_schedule
 from tests.chaos.stage import Place
 
+pytestmark = pytest.mark.chaos_runs
 SHORT = {"rate": 90.0, "seconds": 4.0}
 
 

@@ -64,8 +64,10 @@ def test_the_homefeed_passes_swaps_and_follows_alpha(summary: dict[str, Any]) ->
     before, after = summary["experiments"]["homefeed"]["traffic"]
     assert (before["alpha"], after["alpha"]) == (0.1, 0.3)
     assert min(before["true_lift"].values()) >= 0.15 and min(after["true_lift"].values()) >= 0.15
-    assert after["mean_weights"]["p2p"] > 1.1 * before["mean_weights"]["p2p"]
+    ratios = [each["mean_weights"]["p2p"] / each["mean_weights"]["repin"] for each in (before, after)]
+    assert ratios[1] > 1.1 * ratios[0], "it is the ratio that orders the items"
     assert after["true_lift"]["p2p"] > before["true_lift"]["p2p"]
+    assert after["true_lift"]["repin"] < before["true_lift"]["repin"]
 
 
 @pytest.mark.timeout(960)
