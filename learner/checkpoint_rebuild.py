@@ -124,7 +124,7 @@ class Rebuild:
             window = build_window(frame, self.experiment, self._contract, self.explorations, holdout_to - 1)
         except NothingToLearn as fault:
             raise self._rows_differ(version, {}, told, fault.what) from fault
-        if window.training.count != examples or told["training_rows"]["digest"] != row_digest(window.training):
+        if window.training.count != examples or rows["digest"] != row_digest(window.training):
             stored = f"{window.training.count}, with other values or of other requests"
             raise self._rows_differ(version, rows_by_day(window.training), told, stored)
         return window

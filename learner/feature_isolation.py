@@ -30,7 +30,7 @@ from learner.examples.learning_rows import LearningRows
 from learner.judgement.candidate_policies import alpha_family, alpha_grid, baseline_policy
 from learner.judgement.predictions import predict
 from learner.network.linear_learning import LinearLearning
-from learner.network.linear_rival import row_losses
+from learner.network.linear_rival import error_of_mean, row_losses
 from off_policy.evaluation_report import EvaluationReport
 from off_policy.intervals import EvidenceRequirements
 from off_policy.policy_evaluation import PredictedPolicy, evaluate_predicted
@@ -105,14 +105,13 @@ def isolated_groups(
         losses = row_losses(linear, tried)
         whole = losses if whole is None else whole
         behind = losses - whole
-        by_unit = np.bincount(tried.units, weights=behind - behind.mean())
         report = _report(linear, tried, of[0], requirements)
         found.append(
             IsolatedGroup(
                 name=name,
                 loss=float(losses.mean()),
                 behind=float(behind.mean()),
-                standard_error=float(np.sqrt(np.square(by_unit).sum()) / tried.count),
+                standard_error=error_of_mean(behind, tried.units),
                 seconds=time.monotonic() - started,
                 report=report,
             )

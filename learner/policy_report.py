@@ -18,7 +18,6 @@ from event_schemas.experiment import Experiment
 from event_schemas.exploration import ExplorationSettings
 from feature_contract import known_contracts
 from learner.checkpoints.checkpoint import Checkpoint, CheckpointShelf
-from learner.checkpoints.checkpoint_building import told_rival
 from learner.checkpoints.run_history import budget_in_force
 from learner.examples.learner_errors import NothingToLearn
 from learner.examples.learning_rows import LearningRows
@@ -123,7 +122,6 @@ class ReportContent:
     engagement: Mapping[str, EngagementDeciles]
     isolation: tuple[IsolatedGroup, ...]
     budget: GateBudget
-    linear_rival: Mapping[str, Any] | None
     refusals: Mapping[str, str]
 
     def as_dict(self) -> dict[str, Any]:
@@ -140,7 +138,7 @@ class ReportContent:
                 "look": manifest.evaluation.get("look"),
                 "budget": self.budget.as_dict(),
             },
-            "linear_rival": self.linear_rival,
+            "linear_rival": self.answer.linear_rival,
             "evaluation": self.answer.as_dict(),
             "frontiers": [_frontier_as_dict(part) for part in self.frontiers],
             "chosen_weights": [
@@ -199,7 +197,6 @@ def report_content(
         engagement=_engagement(material.rows, experiment),
         isolation=isolation,
         budget=budget_in_force(shelf, experiment, question.last_run),
-        linear_rival=told_rival(checkpoint),
         refusals=refusals,
     )
 

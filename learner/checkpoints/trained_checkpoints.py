@@ -53,5 +53,7 @@ def inherited_from_gone(manifest: CheckpointManifest, forgotten: ForgottenDecisi
     Only the end of its training window is known. Raises one of UNREADABLE_WINDOW.
     """
     gone = [each for each in lineage_of(manifest)[1:] if each.version not in versions]
-    known = {each.version: each.forgotten if each.forgotten_list == forgotten.list_id else 0 for each in gone}
-    return any(forgotten.between(-(2**63), each.train_to, known[each.version]) for each in gone)
+    return any(
+        forgotten.between(-(2**63), each.train_to, each.forgotten if each.forgotten_list == forgotten.list_id else 0)
+        for each in gone
+    )

@@ -6,13 +6,13 @@ contribution is that of its mean candidate: the share of the utility that all ca
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from event_schemas.action_space import ActionSpace
+from learner.judgement.reference_sketches import logged_heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +113,9 @@ def head_contribution(
 
 def head_means(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
     """Head -> float64[n], the logged means of a frame of examples by row; NaN where a row has none."""
-    if frame.height == 0 or frame["ranking"].dtype == pl.Null:
-        return {}
-    heads = frame.select(pl.col("ranking").struct.field("heads")).with_row_index("row").explode("heads")
-    heads = heads.drop_nulls("heads").unnest("heads")
     found: dict[str, NDArray[np.float64]] = {}
-    for name in sorted(heads["head"].unique().to_list()):
-        rows: Any = heads.filter(pl.col("head") == name)
+    for name, rows in sorted(logged_heads(frame).items()):
         column = np.full(frame.height, np.nan)
         column[rows["row"].to_numpy()] = rows["mean"].to_numpy()
-        found[str(name)] = column
+        found[name] = column
     return found

@@ -27,13 +27,21 @@ SMALLEST_SAMPLE = 200
 
 def ranker_head_values(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
     """Head name -> the logged means, float64[n] in row order; empty if no ranking was logged."""
+    return {name: part["mean"].cast(pl.Float64).to_numpy() for name, part in logged_heads(frame).items()}
+
+
+def logged_heads(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Head -> its `row` in the frame of examples and its `mean` there, in row order; empty if no ranking was logged."""
     if frame.height == 0 or frame["ranking"].dtype == pl.Null:
         return {}
-    heads = frame.select(pl.col("ranking").struct.field("heads")).explode("heads").drop_nulls("heads")
+    heads = frame.select(pl.col("ranking").struct.field("heads")).with_row_index("row").explode("heads")
+    heads = heads.drop_nulls("heads")
     if heads.height == 0:
         return {}
-    by_name = heads.unnest("heads").select("head", "mean").partition_by("head", maintain_order=True, as_dict=True)
-    return {str(name): part["mean"].cast(pl.Float64).to_numpy() for (name,), part in by_name.items()}
+    by_name = (
+        heads.unnest("heads").select("row", "head", "mean").partition_by("head", maintain_order=True, as_dict=True)
+    )
+    return {str(name): part for (name,), part in by_name.items()}
 
 
 def ranker_head_sketches(frame: pl.DataFrame) -> dict[str, QuantileSketch]:

@@ -90,14 +90,19 @@ def compare_with_linear(
     linear.fit(rows.take(~aside))
     losses, others = row_losses(algorithm, tried), row_losses(linear, tried)
     ahead = losses - others
-    of_unit = np.bincount(tried.units, weights=ahead - ahead.mean())
     return LinearRival(
         rows=tried.count,
         loss=float(losses.mean()),
         linear_loss=float(others.mean()),
         ahead=float(ahead.mean()),
-        standard_error=float(np.sqrt(np.square(of_unit).sum()) / tried.count),
+        standard_error=error_of_mean(ahead, tried.units),
     )
+
+
+def error_of_mean(values: NDArray[np.float64], units: NDArray[np.int64]) -> float:
+    """The standard error of the mean of `values` float64[n] whose rows belong to `units` int64[n]."""
+    of_unit = np.bincount(units, weights=values - values.mean())
+    return float(np.sqrt(np.square(of_unit).sum()) / len(values))
 
 
 def row_losses(algorithm: Algorithm, rows: LearningRows) -> NDArray[np.float64]:
